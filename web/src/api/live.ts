@@ -1,0 +1,171 @@
+/**
+ * Live updates. Owns one WebSocket per topic, shared by all listeners, opened with the first and closed a little after
+ * the last. Invariants: it never polls; a gap (reconnect, sleep, 4429) is always announced as `{type: "resync"}` so
+ * that listeners fetch again; a session that ended (4401) is told to the client once and not retried.
+ * To add a topic: one line in `Topics`.
+ */
+import { sessionEnded } from "./client";
+import type { Finding, MapGroup, MapLink, MapNode, Scan } from "./schema";
+
+type Gap = { type: "resync"; data?: unknown };
+type Topics = {
+  discovery: Gap | { type: "scan"; data: Scan } | { type: "finding"; data: Finding };
+  topology:
+    | Gap
+    | { type: "node"; data: MapNode }
+    | { type: "node_removed"; data: { id: string } }
+    | { type: "link"; data: MapLink }
+    | { type: "link_removed"; data: { id: string } }
+    | { type: "group"; data: MapGroup }
+    | { type: "group_removed"; data: { id: string } }
+    | { type: "positions"; data: { positions: { asset_id: string; x: number; y: number }[] } };
+};
+type Topic = keyof Topics;
+export type LiveMessage<T extends Topic> = Topics[T];
+export type LiveState = "idle" | "connecting" | "open" | "waiting";
+
+const BACKOFF_FIRST_MS = 500;
+const BACKOFF_MAX_MS = 30_000;
+const LINGER_MS = 3_000;
+/** A clock that jumped this far means the machine slept: the socket may be dead without knowing. */
+const SLEEP_MS = 40_000;
+
+/** Full jitter, so that a restarted server is not met by every tab at once. */
+export function backoff(attempt: number, random: () => number = Math.random): number {
+  const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(attempt, 10));
+  return ceiling / 2 + (ceiling / 2) * random();
+}
+
+export class LiveTopic<T extends Topic> {
+  private socket: WebSocket | null = null;
+  private listeners = new Set<(message: Topics[T]) => void>();
+  private watchers = new Set<() => void>();
+  private attempt = 0;
+  private opened = false;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private linger: ReturnType<typeof setTimeout> | undefined;
+  private tick: ReturnType<typeof setInterval> | undefined;
+  private state: LiveState = "idle";
+
+  constructor(
+    private readonly topic: T,
+    private readonly open: (url: string) => WebSocket = (url) => new WebSocket(url),
+  ) {}
+
+  getState = (): LiveState => this.state;
+
+  watch = (changed: () => void): (() => void) => {
+    this.watchers.add(changed);
+    return () => this.watchers.delete(changed);
+  };
+
+  subscribe(listener: (message: Topics[T]) => void): () => void {
+    this.listeners.add(listener);
+    clearTimeout(this.linger);
+    if (this.state === "idle") this.start();
+    return () => {
+      this.listeners.delete(listener);
+      if (this.listeners.size === 0) this.linger = setTimeout(() => this.stop(), LINGER_MS);
+    };
+  }
+
+  private start(): void {
+    addEventListener("online", this.wake);
+    addEventListener("pageshow", this.wake);
+    document.addEventListener("visibilitychange", this.wake);
+    let last = Date.now();
+    this.tick = setInterval(() => {
+      const now = Date.now();
+      if (now - last > SLEEP_MS) this.reconnectNow();
+      last = now;
+    }, 10_000);
+    this.opened = false;
+    this.connect();
+  }
+
+  private stop(): void {
+    removeEventListener("online", this.wake);
+    removeEventListener("pageshow", this.wake);
+    document.removeEventListener("visibilitychange", this.wake);
+    clearInterval(this.tick);
+    clearTimeout(this.retry);
+    this.drop();
+    this.attempt = 0;
+    this.setState("idle");
+  }
+
+  private connect(): void {
+    clearTimeout(this.retry);
+    this.drop();
+    this.setState("connecting");
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = this.open(`${scheme}://${location.host}/api/v1/${this.topic}/stream`);
+    this.socket = socket;
+    socket.onmessage = (event) => this.receive(socket, event);
+    socket.onclose = (event) => {
+      if (this.socket === socket) this.closed(event.code);
+    };
+  }
+
+  private receive(socket: WebSocket, event: MessageEvent): void {
+    if (this.socket !== socket || typeof event.data !== "string") return;
+    let message: { type: string };
+    try {
+      message = JSON.parse(event.data);
+    } catch {
+      return;
+    }
+    if (message.type === "hello") {
+      this.attempt = 0;
+      this.setState("open");
+      if (this.opened) this.emit({ type: "resync" } as Topics[T]);
+      this.opened = true;
+      return;
+    }
+    this.emit(message as Topics[T]);
+  }
+
+  private closed(code: number): void {
+    this.socket = null;
+    if (code === 4401) {
+      this.stop();
+      sessionEnded();
+      return;
+    }
+    this.setState("waiting");
+    const wait = code === 4429 ? BACKOFF_FIRST_MS : backoff(this.attempt++);
+    this.retry = setTimeout(() => this.connect(), wait);
+  }
+
+  private drop(): void {
+    const socket = this.socket;
+    this.socket = null;
+    if (!socket) return;
+    socket.onmessage = null;
+    socket.onclose = null;
+    // Closing a socket that is still connecting logs an error in the console; let it open first.
+    if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close(1000);
+    else socket.close(1000);
+  }
+
+  private wake = (): void => {
+    if (document.visibilityState === "visible" && this.state === "waiting") this.reconnectNow();
+  };
+
+  private reconnectNow(): void {
+    this.attempt = 0;
+    this.connect();
+  }
+
+  private emit(message: Topics[T]): void {
+    for (const listener of this.listeners) listener(message);
+  }
+
+  private setState(state: LiveState): void {
+    if (this.state === state) return;
+    this.state = state;
+    for (const changed of this.watchers) changed();
+  }
+}
+
+export const live = { discovery: new LiveTopic("discovery"), topology: new LiveTopic("topology") };

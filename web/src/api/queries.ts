@@ -1,0 +1,39 @@
+/** The reads that more than one feature shares. What only one feature reads stands in that feature. */
+import { queryOptions } from "@tanstack/react-query";
+import { http, take } from "./client";
+import { pagedQuery } from "./pages";
+
+export const assetQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["assets", "one", id],
+    queryFn: () => take(http.GET("/api/v1/assets/{id}", { params: { path: { id } } })),
+  });
+
+export const tagsQuery = queryOptions({
+  queryKey: ["tags"],
+  queryFn: async () => (await take(http.GET("/api/v1/tags", { params: { query: { limit: 500, sort: "name" } } }))).items,
+});
+
+export const networksQuery = queryOptions({
+  queryKey: ["networks"],
+  queryFn: async () => (await take(http.GET("/api/v1/networks", { params: { query: { limit: 500 } } }))).items,
+});
+
+export const settingsQuery = queryOptions({
+  queryKey: ["settings"],
+  queryFn: () => take(http.GET("/api/v1/settings")),
+});
+
+export const discoveryQuery = queryOptions({
+  queryKey: ["discovery"],
+  queryFn: () => take(http.GET("/api/v1/discovery")),
+});
+
+export const scansKey = ["scans"] as const;
+export const scansQuery = pagedQuery(scansKey, (cursor) =>
+  take(http.GET("/api/v1/scans", { params: { query: { limit: 25, cursor } } })),
+);
+
+export function isActive(status: string): boolean {
+  return status === "queued" || status === "running";
+}

@@ -1,0 +1,42 @@
+/**
+ * Short names for the generated API types. `schema.gen.ts` is made by `npm run gen` from docs/openapi.json and is
+ * never edited; a name used here that disappears from the server fails `tsc`.
+ */
+import type { components } from "./schema.gen";
+
+type S = components["schemas"];
+
+export type Address = S["Address"];
+export type Asset = S["Asset"];
+export type AssetDetail = S["AssetDetail"];
+export type AssetKind = S["AssetKind"];
+export type AssetStatus = S["AssetStatus"];
+export type AuditEntry = S["AuditEntry"];
+export type Discovery = S["Discovery"];
+export type Evidence = S["Evidence"];
+export type Finding = S["Finding"];
+export type Interface = S["Interface"];
+export type Link = S["Link"];
+export type LinkEvidence = S["LinkEvidence"];
+export type LinkKind = S["LinkKind"];
+export type MapGroup = S["MapGroup"];
+export type MapLink = S["MapLink"];
+export type MapNode = S["MapNode"];
+export type MapOut = S["MapOut"];
+export type Me = S["Me"];
+export type Network = S["Network"];
+export type Problem = S["Problem"];
+export type Scan = S["Scan"];
+export type ScanPlan = S["ScanPlan"];
+export type Service = S["Service"];
+export type Session = S["Session"];
+export type Settings = S["Settings"];
+export type Tag = S["Tag"];
+export type TagRef = S["TagRef"];
+
+/** Every list answers one page; `total` stands on the first page only. */
+export interface Page<T> {
+  items: T[];
+  next_cursor?: string | null;
+  total?: number | null;
+}

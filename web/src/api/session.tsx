@@ -1,0 +1,79 @@
+/**
+ * Who is signed in. There is no switch for authentication here: a session exists or every route but /login and /setup
+ * redirects. Owns the `me` query and keeps the CSRF token beside it.
+ */
+import { type QueryClient, queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
+import { createContext, type ReactNode, use, useMemo } from "react";
+import { http, setCsrfToken, take } from "./client";
+import type { Me, Session } from "./schema";
+
+export type Permission =
+  | "inventory:read"
+  | "inventory:write"
+  | "discovery:read"
+  | "discovery:write"
+  | "audit:read"
+  | "settings:read"
+  | "settings:write";
+
+export const meQuery = queryOptions({
+  queryKey: ["me"],
+  queryFn: async () => {
+    const me = await take(http.GET("/api/v1/auth/me"));
+    setCsrfToken(me.csrf_token);
+    return me;
+  },
+  staleTime: Number.POSITIVE_INFINITY,
+  gcTime: Number.POSITIVE_INFINITY,
+  retry: false,
+});
+
+export const setupQuery = queryOptions({
+  queryKey: ["setup"],
+  queryFn: () => take(http.GET("/api/v1/setup")),
+  staleTime: 0,
+  retry: false,
+});
+
+/** After login or setup: forget what another user may have left, then learn who this is. */
+export async function beginSession(client: QueryClient, session: Session): Promise<void> {
+  client.clear();
+  setCsrfToken(session.csrf_token);
+  await client.fetchQuery(meQuery);
+}
+
+interface Auth {
+  me: Me;
+  can(permission: Permission): boolean;
+  signOut(): Promise<void>;
+}
+const AuthContext = createContext<Auth | null>(null);
+
+export function AuthProvider({ children, onSignedOut }: { children: ReactNode; onSignedOut: () => void }) {
+  const client = useQueryClient();
+  const { data: me } = useQuery(meQuery);
+  const auth = useMemo<Auth | null>(
+    () =>
+      me
+        ? {
+            me,
+            can: (permission) => me.permissions.includes(permission),
+            signOut: async () => {
+              await http.POST("/api/v1/auth/logout", {});
+              onSignedOut();
+              client.clear();
+              setCsrfToken("");
+            },
+          }
+        : null,
+    [me, client, onSignedOut],
+  );
+  if (!auth) return null;
+  return <AuthContext value={auth}>{children}</AuthContext>;
+}
+
+export function useAuth(): Auth {
+  const auth = use(AuthContext);
+  if (!auth) throw new Error("useAuth is for pages under _auth");
+  return auth;
+}

@@ -1,0 +1,55 @@
+/** The words and marks that every feature shares about assets: kind, role, status by colour and shape, tags. */
+import { useTranslation } from "react-i18next";
+import type { AssetKind, AssetStatus, TagRef } from "#/api/schema";
+import { cx } from "#/ui/cx";
+import { drawingOf } from "./icons";
+
+export const assetKinds: readonly AssetKind[] = ["device", "compute", "service", "storage", "cluster", "external", "other"];
+export const assetStatuses: readonly AssetStatus[] = ["up", "degraded", "down", "unknown", "maintenance"];
+
+export function KindIcon({ kind, role, className }: { kind: AssetKind; role?: string | null; className?: string }) {
+  const { Icon } = drawingOf(kind, role);
+  return <Icon aria-hidden className={cx("size-4 shrink-0 text-muted", className)} />;
+}
+
+/** "access_point" → "access point": roles are free words, so what we do not know is shown as it is. */
+export function roleName(role: string): string {
+  return role.replaceAll("_", " ");
+}
+
+const shapes: Record<AssetStatus, string> = {
+  up: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 0 1 0-9z",
+  degraded: "M6 1.2 11.2 10.6H.8z",
+  down: "M1.7 1.7h8.6v8.6H1.7z",
+  unknown: "M6 2.4a3.6 3.6 0 1 1 0 7.2a3.6 3.6 0 0 1 0-7.2z",
+  maintenance: "M6 .7 11.3 6 6 11.3.7 6z",
+};
+const tones: Record<AssetStatus, [shape: string, text: string]> = {
+  up: ["text-up", "text-up-text"],
+  degraded: ["text-degraded", "text-degraded-text"],
+  down: ["text-down", "text-down-text"],
+  unknown: ["text-unknown", "text-unknown-text"],
+  maintenance: ["text-maintenance", "text-maintenance-text"],
+};
+
+export function StatusMark({ status, withText = false }: { status: AssetStatus; withText?: boolean }) {
+  const { t } = useTranslation();
+  const hollow = status === "unknown" || status === "maintenance";
+  return (
+    <span className={cx("inline-flex items-center gap-1.5", tones[status][1])} title={withText ? undefined : t(`status.${status}`)}>
+      <svg viewBox="0 0 12 12" aria-hidden="true" className={cx("size-3 shrink-0", tones[status][0])}>
+        <path d={shapes[status]} fill={hollow ? "none" : "currentColor"} stroke="currentColor" strokeWidth={hollow ? 1.6 : 0} strokeLinejoin="round" />
+      </svg>
+      <span className={withText ? "" : "sr-only"}>{t(`status.${status}`)}</span>
+    </span>
+  );
+}
+
+export function TagChip({ tag }: { tag: Pick<TagRef, "name" | "color"> }) {
+  return (
+    <span className="inline-flex h-5 max-w-40 items-center gap-1.5 rounded border border-line-strong px-1.5 text-xs whitespace-nowrap text-muted">
+      <span aria-hidden className="size-2 shrink-0 rounded-full" style={{ background: tag.color }} />
+      <span className="truncate">{tag.name}</span>
+    </span>
+  );
+}

@@ -1,0 +1,87 @@
+/**
+ * Deleting with an undo. For ten seconds the thing is only hidden here; then the DELETE is sent. Owns which ids are
+ * hidden; every list leaves them out. Leaving the page sends what is pending.
+ */
+import { type QueryKey, useQueryClient } from "@tanstack/react-query";
+import { useSyncExternalStore } from "react";
+import { useTranslation } from "react-i18next";
+import { ApiError, deleteOnLeave } from "#/api/client";
+import { deferred, toast } from "#/ui/toast";
+
+let hidden: ReadonlySet<string> = new Set();
+const listeners = new Set<() => void>();
+
+function setHidden(ids: readonly string[], hide: boolean): void {
+  const next = new Set(hidden);
+  for (const id of ids) {
+    if (hide) next.add(id);
+    else next.delete(id);
+  }
+  hidden = next;
+  for (const listener of listeners) listener();
+}
+
+export function useHidden(): ReadonlySet<string> {
+  return useSyncExternalStore(
+    (changed) => {
+      listeners.add(changed);
+      return () => listeners.delete(changed);
+    },
+    () => hidden,
+  );
+}
+
+interface Removal {
+  ids: readonly string[];
+  text: string;
+  /** Folder of the API, such as "assets". */
+  resource: string;
+  send: (id: string) => Promise<unknown>;
+  invalidate: QueryKey[];
+}
+
+const AT_ONCE = 4;
+
+/** Runs `work` over all items, a few at a time; answers the errors. */
+export async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<unknown[]> {
+  const errors: unknown[] = [];
+  const queue = [...items];
+  async function lane(): Promise<void> {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+      try {
+        await work(item);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, lane));
+  return errors;
+}
+
+export function useRemoval(): (removal: Removal) => void {
+  const client = useQueryClient();
+  const { t } = useTranslation();
+  return ({ ids, text, resource, send, invalidate }) => {
+    setHidden(ids, true);
+    deferred(text, t("common.undo"), {
+      undo: () => setHidden(ids, false),
+      leave: () => {
+        for (const id of ids) deleteOnLeave(`/api/v1/${resource}/${id}`);
+      },
+      commit: () => {
+        void (async () => {
+          // Gone already is what was wanted.
+          const errors = await inTurns(ids, (id) =>
+            send(id).catch((error) => {
+              if (!(error instanceof ApiError && error.status === 404)) throw error;
+            }),
+          );
+          if (errors[0]) toast(errors[0] instanceof Error ? errors[0].message : t("error.unknown"), { tone: "error" });
+          await Promise.all(invalidate.map((queryKey) => client.invalidateQueries({ queryKey })));
+          setHidden(ids, false);
+        })();
+      },
+    });
+  };
+}

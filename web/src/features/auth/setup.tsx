@@ -1,0 +1,123 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { useForm } from "react-hook-form";
+import { useTranslation } from "react-i18next";
+import { ApiError, http, take } from "#/api/client";
+import { beginSession } from "#/api/session";
+import { Button } from "#/ui/button";
+import { cx } from "#/ui/cx";
+import { ErrorBox } from "#/ui/feedback";
+import { TextField } from "#/ui/field";
+import { meterSteps, PASSWORD_MIN, passwordAdvice } from "./password";
+import { PasswordField } from "./password-field";
+import { AuthShell } from "./shell";
+
+/** The one-time code comes in the fragment, which no server and no log ever sees; then it leaves the address bar. */
+function takeCode(): string {
+  const code = new URLSearchParams(location.hash.slice(1)).get("code") ?? "";
+  return code.trim();
+}
+
+export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAlreadyDone: () => void }) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const [given] = useState(takeCode);
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({ defaultValues: { code: given, username: "admin", password: "", email: "" } });
+  const { errors, isSubmitting } = form.formState;
+  const [username, password] = form.watch(["username", "password"]);
+  const advice = passwordAdvice(password, username);
+  const steps = meterSteps(advice, [...password].length);
+
+  useEffect(() => {
+    if (given) history.replaceState(history.state, "", location.pathname + location.search);
+  }, [given]);
+
+  const submit = form.handleSubmit(async ({ email, ...body }) => {
+    setError(null);
+    try {
+      const session = await take(http.POST("/api/v1/setup", { body: email.trim() ? { ...body, email: email.trim() } : body }));
+      await beginSession(client, session);
+      onDone();
+    } catch (problem) {
+      if (problem instanceof ApiError && problem.status === 409) return onAlreadyDone();
+      if (problem instanceof ApiError && problem.status === 403) {
+        form.setError("code", { message: t("setup.codeWrong") }, { shouldFocus: true });
+        return;
+      }
+      let placed = false;
+      if (problem instanceof ApiError) {
+        for (const [field, reason] of Object.entries(problem.fields)) {
+          if (field === "code" || field === "username" || field === "password" || field === "email") {
+            form.setError(field, { message: reason }, { shouldFocus: !placed });
+            placed = true;
+          }
+        }
+      }
+      if (!placed) setError(problem);
+    }
+  });
+
+  return (
+    <AuthShell title={t("setup.title")} lead={t("setup.lead")}>
+      <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
+        {error ? <ErrorBox error={error} /> : null}
+        {given && !errors.code ? null : (
+          <TextField
+            label={t("setup.code")}
+            help={
+              <>
+                {t("setup.codeHelp")} <code className="mono">DATA/setup-code</code>
+              </>
+            }
+            mono
+            autoComplete="one-time-code"
+            autoFocus={!given}
+            error={errors.code?.message}
+            {...form.register("code", { required: t("setup.codeNeeded") })}
+          />
+        )}
+        <TextField
+          label={t("auth.username")}
+          autoComplete="username"
+          autoCapitalize="off"
+          error={errors.username?.message}
+          {...form.register("username", { required: t("auth.usernameNeeded") })}
+        />
+        <PasswordField
+          label={t("auth.password")}
+          autoComplete="new-password"
+          autoFocus={!!given}
+          error={errors.password?.message}
+          help={
+            <>
+              <span aria-hidden className="my-1 grid grid-cols-4 gap-1">
+                {[1, 2, 3, 4].map((step) => (
+                  <span
+                    key={step}
+                    className={cx("h-1 rounded-full", step > steps ? "bg-line-strong" : steps === 1 ? "bg-down" : steps < 4 ? "bg-degraded" : "bg-up")}
+                  />
+                ))}
+              </span>
+              <span aria-live="polite">{t(`setup.advice.${advice}`)}</span>
+            </>
+          }
+          {...form.register("password", {
+            validate: (value) => [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+          })}
+        />
+        <TextField
+          label={t("setup.email")}
+          type="email"
+          autoComplete="email"
+          help={t("setup.emailHelp")}
+          error={errors.email?.message}
+          {...form.register("email")}
+        />
+        <Button type="submit" look="primary" className="h-9" busy={isSubmitting}>
+          {t("setup.create")}
+        </Button>
+      </form>
+    </AuthShell>
+  );
+}

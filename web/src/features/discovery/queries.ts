@@ -1,0 +1,103 @@
+import { type InfiniteData, type QueryClient, useMutation, useQueryClient } from "@tanstack/react-query";
+import { ApiError, http, take } from "#/api/client";
+import { PAGE_SIZE, pagedQuery, replaceInPages } from "#/api/pages";
+import { scansKey } from "#/api/queries";
+import type { AssetKind, Finding, Page, Scan, ScanPlan } from "#/api/schema";
+
+export type FindingState = "open" | "accepted" | "ignored";
+
+export const findingsKey = ["findings"] as const;
+export const findingsQuery = (state: FindingState) =>
+  pagedQuery([...findingsKey, state], (cursor) =>
+    take(http.GET("/api/v1/findings", { params: { query: { state, limit: PAGE_SIZE, cursor } } })),
+  );
+
+/** Puts a changed finding into every loaded list; answers whether any list must be fetched again. */
+export function applyFinding(client: QueryClient, finding: Finding): boolean {
+  let stale = false;
+  for (const [key, data] of client.getQueriesData<InfiniteData<Page<Finding>>>({ queryKey: findingsKey })) {
+    const belongs = key[1] === finding.state;
+    const result = replaceInPages(data, finding);
+    if (result.found && belongs) client.setQueryData(key, result.data);
+    else if (result.found || belongs) stale = true;
+  }
+  return stale;
+}
+
+function useAfterReview() {
+  const client = useQueryClient();
+  return () => {
+    void client.invalidateQueries({ queryKey: findingsKey });
+    void client.invalidateQueries({ queryKey: ["assets"] });
+    void client.invalidateQueries({ queryKey: ["networks"] });
+  };
+}
+
+export function useAccept() {
+  return useMutation({
+    mutationFn: ({ id, ...body }: { id: string; name?: string; kind?: AssetKind }) =>
+      take(http.POST("/api/v1/findings/{id}/accept", { params: { path: { id } }, body })),
+    onSuccess: useAfterReview(),
+  });
+}
+
+/** The server takes 500 at a time; more are sent in turns. */
+const ACCEPT_AT_ONCE = 500;
+export function useAcceptMany() {
+  return useMutation({
+    mutationFn: async (ids: string[]) => {
+      let accepted = 0;
+      const skipped: string[] = [];
+      for (let at = 0; at < ids.length; at += ACCEPT_AT_ONCE) {
+        const answer = await take(http.POST("/api/v1/findings/accept", { body: { ids: ids.slice(at, at + ACCEPT_AT_ONCE) } }));
+        accepted += answer.accepted.length;
+        skipped.push(...answer.skipped.map((s) => s.reason));
+      }
+      return { accepted, skipped };
+    },
+    onSettled: useAfterReview(),
+  });
+}
+
+export function useIgnore() {
+  return useMutation({
+    mutationFn: (id: string) => take(http.POST("/api/v1/findings/{id}/ignore", { params: { path: { id } } })),
+    onSuccess: useAfterReview(),
+  });
+}
+
+export function useReopen() {
+  return useMutation({
+    mutationFn: (id: string) => take(http.POST("/api/v1/findings/{id}/reopen", { params: { path: { id } } })),
+    onSuccess: useAfterReview(),
+  });
+}
+
+export function useStartScan() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async (body: { targets: string[]; probes?: string[] }) => {
+      const answer = await take(http.POST("/api/v1/scans", { body }));
+      if (!("id" in answer)) throw new ApiError(0, { detail: "The server answered a plan instead of a scan." });
+      return answer as Scan;
+    },
+    onSuccess: () => client.invalidateQueries({ queryKey: scansKey }),
+  });
+}
+
+export function useScanPlan() {
+  return useMutation({
+    mutationFn: async (body: { targets: string[]; probes?: string[] }) => {
+      const answer = await take(http.POST("/api/v1/scans", { body: { ...body, dry_run: true } }));
+      return answer as unknown as ScanPlan;
+    },
+  });
+}
+
+export function useCancelScan() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => take(http.POST("/api/v1/scans/{id}/cancel", { params: { path: { id } } })),
+    onSuccess: () => client.invalidateQueries({ queryKey: scansKey }),
+  });
+}

@@ -1,0 +1,226 @@
+/** Where to look and with what: used by the setup wizard and by the discovery page. */
+import { useQuery } from "@tanstack/react-query";
+import { Check, Info } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { ApiError } from "#/api/client";
+import { discoveryQuery } from "#/api/queries";
+import type { Discovery, Scan, ScanPlan } from "#/api/schema";
+import { checkTargets } from "#/domain/address";
+import { Button } from "#/ui/button";
+import { Dialog } from "#/ui/dialog";
+import { ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { Checkbox, TextArea } from "#/ui/field";
+import { useScanPlan, useStartScan } from "./queries";
+
+const probes = ["arp", "icmp", "tcp_ping", "ports", "fingerprints", "reverse_dns", "mdns", "ssdp"] as const;
+
+export function Capabilities({ discovery }: { discovery: Discovery }) {
+  const { t } = useTranslation();
+  return (
+    <ul className="flex flex-col gap-2">
+      {discovery.capabilities.map((capability) => (
+        <li key={capability.name} className="flex gap-2.5">
+          {capability.available ? (
+            <Check aria-hidden className="mt-0.5 size-4 shrink-0 text-up-text" />
+          ) : (
+            <Info aria-hidden className="mt-0.5 size-4 shrink-0 text-degraded-text" />
+          )}
+          <div className="min-w-0">
+            <span className="font-medium">{t(`capability.${capability.name}.name`)}</span>{" "}
+            <span className="text-muted">
+              {capability.available ? t(`capability.${capability.name}.can`) : t(`capability.${capability.name}.cannot`)}
+            </span>
+            {!capability.available && capability.reason ? <Reason text={capability.reason} /> : null}
+          </div>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** A reason may carry the mending command between backticks; it is then shown as something to copy. */
+function Reason({ text }: { text: string }) {
+  return (
+    <p className="mt-0.5 break-words text-muted">
+      {text.split("`").map((part, at) =>
+        at % 2 === 1 ? (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one fixed sentence
+          <code key={at} className="mono rounded bg-hover px-1 py-0.5 break-all text-ink select-all">
+            {part}
+          </code>
+        ) : (
+          part
+        ),
+      )}
+    </p>
+  );
+}
+
+interface ScanFormProps {
+  onStarted: (scan: Scan) => void;
+  startLabel: string;
+  secondary?: ReactNode;
+  showCapabilities?: boolean;
+}
+
+export function ScanForm(props: ScanFormProps) {
+  const discovery = useQuery(discoveryQuery);
+  if (discovery.error) return <ErrorBox error={discovery.error} retry={() => void discovery.refetch()} />;
+  if (!discovery.data) return <SkeletonLines lines={7} />;
+  return <ScanFields {...props} discovery={discovery.data} />;
+}
+
+function ScanFields({ discovery, onStarted, startLabel, secondary, showCapabilities }: ScanFormProps & { discovery: Discovery }) {
+  const { t } = useTranslation();
+  const [text, setText] = useState(() => discovery.local_networks.map((network) => network.cidr).join("\n"));
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set(probes));
+  const [tried, setTried] = useState(false);
+  const start = useStartScan();
+  const plan = useScanPlan();
+
+  const targets = checkTargets(text, discovery.max_prefix);
+  const bad = targets.find((target) => target.problem);
+  const problem =
+    targets.length === 0
+      ? t("scan.targetsNeeded")
+      : bad
+        ? t(`scan.problem.${bad.problem}`, { target: bad.target, prefix: discovery.max_prefix })
+        : targets.length > discovery.max_targets
+          ? t("scan.tooMany", { max: discovery.max_targets })
+          : undefined;
+  const addresses = targets.reduce((sum, target) => sum + target.addresses, 0);
+  const body = {
+    targets: targets.map((target) => target.target),
+    ...(chosen.size === probes.length ? {} : { probes: probes.filter((probe) => chosen.has(probe)) }),
+  };
+  const failed = start.error ?? plan.error;
+  const refused = failed instanceof ApiError ? Object.entries(failed.fields).find(([field]) => field.startsWith("targets"))?.[1] : undefined;
+
+  return (
+    <form
+      noValidate
+      className="flex flex-col gap-4"
+      onSubmit={(event) => {
+        event.preventDefault();
+        setTried(true);
+        if (!problem) start.mutate(body, { onSuccess: onStarted });
+      }}
+    >
+      {failed && !refused ? <ErrorBox error={failed} /> : null}
+      <TextArea
+        label={t("scan.targets")}
+        mono
+        rows={Math.min(6, Math.max(2, text.split("\n").length))}
+        spellCheck={false}
+        value={text}
+        onChange={(event) => {
+          setText(event.target.value);
+          start.reset();
+          plan.reset();
+        }}
+        error={(tried || text !== "" ? problem : undefined) ?? refused}
+        help={
+          <>
+            {discovery.local_networks.length > 0
+              ? discovery.local_networks.map((network) => (
+                  <span key={network.cidr} className="block">
+                    {t(network.gateway ? "scan.ownWithGateway" : "scan.own", { ...network })}
+                  </span>
+                ))
+              : t("scan.noOwn")}
+            <span className="block">
+              {t("scan.targetsHelp", { prefix: discovery.max_prefix })} {problem ? null : t("scan.addresses", { count: addresses })}
+            </span>
+          </>
+        }
+      />
+      {showCapabilities ? (
+        <section aria-label={t("scan.capabilities")} className="rounded-md border border-line bg-surface p-3">
+          <Capabilities discovery={discovery} />
+        </section>
+      ) : null}
+      <details className="group">
+        <summary className="cursor-pointer text-muted hover:text-ink">{t("scan.probes")}</summary>
+        <fieldset className="mt-2 grid grid-cols-2 gap-2">
+          <legend className="sr-only">{t("scan.probes")}</legend>
+          {probes.map((probe) => (
+            <Checkbox
+              key={probe}
+              label={t(`probe.${probe}`)}
+              checked={chosen.has(probe)}
+              onChange={(event) => {
+                const next = new Set(chosen);
+                if (event.target.checked) next.add(probe);
+                else if (next.size > 1) next.delete(probe);
+                setChosen(next);
+              }}
+            />
+          ))}
+        </fieldset>
+      </details>
+      <div className="flex flex-wrap gap-2">
+        <Button type="submit" look="primary" busy={start.isPending}>
+          {startLabel}
+        </Button>
+        <Button
+          busy={plan.isPending}
+          onClick={() => {
+            setTried(true);
+            if (!problem) plan.mutate(body);
+          }}
+        >
+          {t("scan.dryRun")}
+        </Button>
+        {secondary}
+      </div>
+      <PlanDialog plan={plan.data} onClose={() => plan.reset()} />
+    </form>
+  );
+}
+
+function PlanDialog({ plan, onClose }: { plan: ScanPlan | undefined; onClose: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Dialog wide open={!!plan} onClose={onClose} title={t("plan.title")} description={t("plan.lead")}>
+      {plan ? (
+        <div className="flex flex-col gap-4">
+          <dl className="grid grid-cols-2 gap-3">
+            <div className="rounded-md border border-line p-3">
+              <dt className="text-xs text-muted">{t("plan.addresses")}</dt>
+              <dd className="text-lg font-semibold">{plan.addresses.toLocaleString()}</dd>
+            </div>
+            <div className="rounded-md border border-line p-3">
+              <dt className="text-xs text-muted">{t("plan.packets")}</dt>
+              <dd className="text-lg font-semibold">{plan.packets_estimate.toLocaleString()}</dd>
+            </div>
+          </dl>
+          <div>
+            <h3 className="mb-1 text-xs font-semibold text-muted">{t("plan.targets")}</h3>
+            <ul className="mono">
+              {plan.targets.map((target) => (
+                <li key={target.target} className="flex justify-between border-b border-line py-1">
+                  <span>{target.target}</span>
+                  <span className="text-muted">{target.addresses.toLocaleString()}</span>
+                </li>
+              ))}
+            </ul>
+          </div>
+          <div>
+            <h3 className="mb-1 text-xs font-semibold text-muted">{t("plan.steps")}</h3>
+            <ol className="list-decimal space-y-1 pl-5">
+              {plan.steps.map((step) => (
+                <li key={step}>{step}</li>
+              ))}
+            </ol>
+          </div>
+          {plan.never_written_ports.length > 0 ? (
+            <p className="text-muted">
+              {t("plan.never")} <span className="mono">{plan.never_written_ports.join(", ")}</span>
+            </p>
+          ) : null}
+        </div>
+      ) : null}
+    </Dialog>
+  );
+}

@@ -1,0 +1,85 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Square, TriangleAlert } from "lucide-react";
+import { useTranslation } from "react-i18next";
+import { isActive, scansQuery } from "#/api/queries";
+import type { Scan } from "#/api/schema";
+import { Button } from "#/ui/button";
+import { Badge, Empty, ErrorBox, Progress, SkeletonLines } from "#/ui/feedback";
+import { Time } from "#/ui/time";
+import { useCancelScan } from "./queries";
+
+export function ScanList() {
+  const { t } = useTranslation();
+  const scans = useInfiniteQuery(scansQuery);
+  if (scans.error) return <ErrorBox error={scans.error} retry={() => void scans.refetch()} />;
+  if (!scans.data) return <SkeletonLines lines={5} />;
+  if (scans.data.items.length === 0) return <Empty title={t("scans.none")}>{t("scans.noneText")}</Empty>;
+  return (
+    <>
+      <ul className="flex flex-col gap-2">
+        {scans.data.items.map((scan) => (
+          <ScanCard key={scan.id} scan={scan} />
+        ))}
+      </ul>
+      {scans.hasNextPage ? (
+        <Button className="mt-3" busy={scans.isFetchingNextPage} onClick={() => void scans.fetchNextPage()}>
+          {t("common.more")}
+        </Button>
+      ) : null}
+    </>
+  );
+}
+
+const tones = { queued: "plain", running: "accent", completed: "up", partial: "degraded", cancelled: "plain", failed: "down" } as const;
+
+export function ScanCard({ scan }: { scan: Scan }) {
+  const { t } = useTranslation();
+  const cancel = useCancelScan();
+  const active = isActive(scan.status);
+  const share = scan.addresses_total > 0 ? scan.addresses_done / scan.addresses_total : 0;
+  return (
+    <li className="rounded-md border border-line bg-surface p-3">
+      <div className="flex items-center gap-2">
+        <span className="mono min-w-0 flex-1 truncate" title={scan.targets.join(", ")}>
+          {scan.targets.join(", ")}
+        </span>
+        <Badge tone={tones[scan.status]}>{t(`scanStatus.${scan.status}`)}</Badge>
+        {active ? (
+          <Button look="danger" className="h-7" busy={cancel.isPending} onClick={() => cancel.mutate(scan.id)}>
+            <Square aria-hidden className="size-3" fill="currentColor" />
+            {t("scans.stop")}
+          </Button>
+        ) : null}
+      </div>
+      {active ? (
+        <div className="mt-2.5">
+          <Progress value={share} label={t("scans.progress")} />
+          <p className="mt-1.5 text-xs text-muted">
+            {scan.phase ? t(`scans.phase.${scan.phase}`, { defaultValue: scan.phase }) : t("scans.waiting")}
+            {" · "}
+            {t("scans.done", { done: scan.addresses_done.toLocaleString(), total: scan.addresses_total.toLocaleString() })}
+          </p>
+        </div>
+      ) : null}
+      <p className="mt-1.5 text-xs text-muted">
+        {t("scans.hosts", { count: scan.hosts_found })} · {t("scans.new", { count: scan.findings_new })} · {t("scans.seen", { count: scan.assets_seen })} ·{" "}
+        <Time at={scan.finished_at ?? scan.started_at ?? scan.created_at} /> · {scan.requested_by}
+      </p>
+      {scan.error ? <p className="mt-1.5 text-down-text">{scan.error}</p> : null}
+      {cancel.error ? <ErrorBox className="mt-2" error={cancel.error} /> : null}
+      {scan.limitations.length > 0 ? (
+        <details className="mt-1.5 text-xs">
+          <summary className="cursor-pointer text-degraded-text">
+            <TriangleAlert aria-hidden className="mr-1 inline size-3.5 align-text-bottom" />
+            {t("scans.limitations", { count: scan.limitations.length })}
+          </summary>
+          <ul className="mt-1 list-disc space-y-0.5 pl-5 text-muted">
+            {scan.limitations.map((limitation) => (
+              <li key={limitation}>{limitation}</li>
+            ))}
+          </ul>
+        </details>
+      ) : null}
+    </li>
+  );
+}

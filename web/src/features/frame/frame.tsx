@@ -1,0 +1,102 @@
+/** What stands around every page: the rail (a bar at the foot on phones), the top bar, the palette. */
+import { Link } from "@tanstack/react-router";
+import { Boxes, EthernetPort, Map as MapIcon, Radar, ScrollText, Search, Settings } from "lucide-react";
+import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { type Permission, useAuth } from "#/api/session";
+import logo from "#/icon.svg";
+import { cx } from "#/ui/cx";
+import { AccountMenu } from "./account-menu";
+import { LiveDot, ScanStatus } from "./status";
+
+const Palette = lazy(() => import("./palette"));
+
+export const pages = [
+  { to: "/map", key: "map", icon: MapIcon, needs: "inventory:read" },
+  { to: "/inventory", key: "inventory", icon: Boxes, needs: "inventory:read" },
+  { to: "/networks", key: "networks", icon: EthernetPort, needs: "inventory:read" },
+  { to: "/discovery", key: "discovery", icon: Radar, needs: "discovery:read" },
+  { to: "/audit", key: "audit", icon: ScrollText, needs: "audit:read" },
+  { to: "/settings", key: "settings", icon: Settings, needs: "settings:read" },
+] as const satisfies { to: string; key: string; icon: unknown; needs: Permission }[];
+
+export function Frame({ children }: { children: ReactNode }) {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  const [palette, setPalette] = useState(false);
+  const [wanted, setWanted] = useState(false);
+  const seen = pages.filter((page) => can(page.needs));
+
+  useEffect(() => {
+    function onKey(event: KeyboardEvent) {
+      if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        setWanted(true);
+        setPalette((open) => !open);
+      }
+    }
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+
+  return (
+    <div className="flex h-full flex-col">
+      <a href="#content" className="sr-only z-50 rounded bg-accent px-3 py-2 text-accent-ink focus:not-sr-only focus:absolute focus:top-2 focus:left-2">
+        {t("frame.skip")}
+      </a>
+      <header className="flex h-12 shrink-0 items-center gap-2 border-b border-line bg-surface pr-2 pl-3 md:pl-4">
+        <Link to="/map" className="flex items-center gap-2.5 font-semibold lg:w-44" aria-label={t("frame.home")}>
+          <img src={logo} alt="" className="size-6" />
+          <span className="max-lg:hidden">Circuit Breaker</span>
+        </Link>
+        <button
+          type="button"
+          onClick={() => {
+            setWanted(true);
+            setPalette(true);
+          }}
+          className="flex h-8 max-w-md min-w-0 flex-1 items-center gap-2 rounded-md border border-line bg-canvas px-2.5 text-left text-faint hover:border-line-strong"
+        >
+          <Search aria-hidden className="size-4 shrink-0" />
+          <span className="min-w-0 flex-1 truncate">{t("frame.search")}</span>
+          <kbd className="rounded border border-line px-1 font-sans text-xs max-md:hidden">{/mac/i.test(navigator.platform) ? "⌘K" : "Ctrl K"}</kbd>
+        </button>
+        <div className="ml-auto flex items-center gap-1 md:gap-2">
+          {can("discovery:read") ? <ScanStatus /> : null}
+          <LiveDot />
+          <AccountMenu />
+        </div>
+      </header>
+      <div className="flex min-h-0 flex-1 max-md:flex-col-reverse">
+        <nav
+          aria-label={t("frame.pages")}
+          className="flex shrink-0 border-line bg-surface max-md:justify-around max-md:border-t max-md:pb-[env(safe-area-inset-bottom)] md:w-14 md:flex-col md:gap-0.5 md:border-r md:p-2 lg:w-48"
+        >
+          {seen.map((page) => (
+            <Link
+              key={page.key}
+              to={page.to}
+              title={t(`pages.${page.key}`)}
+              className={cx(
+                "flex h-9 items-center gap-3 rounded-md px-2.5 text-muted hover:bg-hover hover:text-ink",
+                "max-md:h-14 max-md:min-w-0 max-md:flex-1 max-md:flex-col max-md:justify-center max-md:gap-1 max-md:px-0 max-md:text-[11px] md:max-lg:justify-center md:max-lg:px-0",
+              )}
+              activeProps={{ className: "bg-accent-soft text-accent-text! font-medium max-md:bg-transparent", "aria-current": "page" }}
+            >
+              <page.icon aria-hidden className="size-[18px] shrink-0" strokeWidth={1.75} />
+              <span className="max-md:max-w-full max-md:truncate md:max-lg:sr-only">{t(`pages.${page.key}`)}</span>
+            </Link>
+          ))}
+        </nav>
+        <main id="content" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col outline-none">
+          {children}
+        </main>
+      </div>
+      {wanted ? (
+        <Suspense>
+          <Palette open={palette} onClose={() => setPalette(false)} pages={seen} />
+        </Suspense>
+      ) : null}
+    </div>
+  );
+}

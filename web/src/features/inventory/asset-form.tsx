@@ -1,0 +1,121 @@
+import { zodResolver } from "@hookform/resolvers/zod";
+import { useState } from "react";
+import { useForm } from "react-hook-form";
+import { useTranslation } from "react-i18next";
+import { z } from "zod";
+import { ApiError } from "#/api/client";
+import type { Asset, AssetKind } from "#/api/schema";
+import { assetKinds } from "#/domain/asset";
+import { placeErrors } from "#/domain/form-errors";
+import { knownRoles } from "#/domain/icons";
+import { Button } from "#/ui/button";
+import { ErrorBox } from "#/ui/feedback";
+import { SelectField, TextArea, TextField } from "#/ui/field";
+import { Panel } from "#/ui/panel";
+import { toast } from "#/ui/toast";
+import { type AssetInput, useSaveAsset } from "./queries";
+import { TagPicker } from "./tag-picker";
+
+const word = z.string().trim().max(200, "form.tooLong");
+const schema = z.object({
+  name: word.min(1, "form.required"),
+  kind: z.enum(assetKinds as [AssetKind, ...AssetKind[]]),
+  role: word,
+  vendor: word,
+  model: word,
+  os: word,
+  notes: z.string().max(65_536, "form.tooLong"),
+  tags: z.array(z.string()),
+});
+const fields = ["name", "kind", "role", "vendor", "model", "os", "notes", "tags"] as const;
+
+interface AssetFormProps {
+  asset?: Asset;
+  onClose: () => void;
+  onSaved: (id: string) => void;
+}
+
+export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
+  const { t } = useTranslation();
+  const save = useSaveAsset();
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({
+    resolver: zodResolver(schema),
+    defaultValues: {
+      name: asset?.name ?? "",
+      kind: asset?.kind ?? "device",
+      role: asset?.role ?? "",
+      vendor: asset?.vendor ?? "",
+      model: asset?.model ?? "",
+      os: asset?.os ?? "",
+      notes: asset?.notes ?? "",
+      tags: asset?.tags.map((tag) => tag.id) ?? [],
+    },
+  });
+  const { errors, dirtyFields, isDirty, isSubmitting } = form.formState;
+  const message = (field: (typeof fields)[number]) => {
+    const text = errors[field]?.message;
+    return text?.startsWith("form.") ? t(text) : text;
+  };
+
+  const submit = form.handleSubmit(async (values) => {
+    setError(null);
+    const full: AssetInput = {
+      ...values,
+      role: values.role || null,
+      vendor: values.vendor || null,
+      model: values.model || null,
+      os: values.os || null,
+    };
+    // Only what was changed is sent: an untouched field must not count as typed by a person.
+    const changes = asset ? Object.fromEntries(Object.entries(full).filter(([key]) => dirtyFields[key as keyof AssetInput])) : full;
+    try {
+      const saved = await save.mutateAsync({ asset, changes });
+      toast(t(asset ? "asset.saved" : "asset.created", { name: saved.name }));
+      onSaved(saved.id);
+    } catch (problem) {
+      if (problem instanceof ApiError && problem.status === 412) setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
+      else setError(placeErrors(problem, fields, form.setError));
+    }
+  });
+
+  return (
+    <Panel
+      title={asset ? t("asset.edit", { name: asset.name }) : t("asset.add")}
+      onClose={onClose}
+      footer={
+        <>
+          <Button look="primary" type="submit" form="asset-form" busy={isSubmitting} disabled={!!asset && !isDirty}>
+            {t("common.save")}
+          </Button>
+          <Button onClick={onClose}>{t("common.cancel")}</Button>
+        </>
+      }
+    >
+      <form id="asset-form" onSubmit={submit} noValidate className="flex flex-col gap-4">
+        {error ? <ErrorBox error={error} /> : null}
+        <TextField label={t("asset.name")} autoFocus error={message("name")} {...form.register("name")} />
+        <div className="grid grid-cols-2 gap-3">
+          <SelectField label={t("asset.kind")} error={message("kind")} {...form.register("kind")}>
+            {assetKinds.map((kind) => (
+              <option key={kind} value={kind}>
+                {t(`kind.${kind}`)}
+              </option>
+            ))}
+          </SelectField>
+          <TextField label={t("asset.role")} list="known-roles" help={t("asset.roleHelp")} error={message("role")} {...form.register("role")} />
+          <datalist id="known-roles">
+            {knownRoles.map((role) => (
+              <option key={role} value={role} />
+            ))}
+          </datalist>
+          <TextField label={t("asset.vendor")} error={message("vendor")} {...form.register("vendor")} />
+          <TextField label={t("asset.model")} error={message("model")} {...form.register("model")} />
+        </div>
+        <TextField label={t("asset.os")} error={message("os")} {...form.register("os")} />
+        <TagPicker value={form.watch("tags")} onChange={(ids) => form.setValue("tags", ids, { shouldDirty: true })} />
+        <TextArea label={t("asset.notes")} rows={5} error={message("notes")} {...form.register("notes")} />
+      </form>
+    </Panel>
+  );
+}

@@ -1,0 +1,249 @@
+/** Interfaces and addresses of one asset: shown, added, changed and removed in place. */
+import { Pencil, Plus, Trash2 } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { useForm } from "react-hook-form";
+import { useTranslation } from "react-i18next";
+import { http } from "#/api/client";
+import type { Address, AssetDetail, Interface } from "#/api/schema";
+import { addressOrder, isIp, isMac } from "#/domain/address";
+import { placeErrors } from "#/domain/form-errors";
+import { useHidden, useRemoval } from "#/domain/removal";
+import { Button, IconButton } from "#/ui/button";
+import { ErrorBox } from "#/ui/feedback";
+import { SelectField, TextField } from "#/ui/field";
+import { Section } from "#/ui/panel";
+import { Time } from "#/ui/time";
+import { useSaveAddress, useSaveInterface } from "./queries";
+
+const list = "divide-y divide-line border-y border-line";
+
+function RowActions({ name, onEdit, onDelete }: { name: string; onEdit: () => void; onDelete: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <span className="ml-auto flex">
+      <IconButton className="size-7" label={t("common.editOf", { name })} onClick={onEdit}>
+        <Pencil aria-hidden className="size-3.5" />
+      </IconButton>
+      <IconButton className="size-7" label={t("common.deleteOf", { name })} onClick={onDelete}>
+        <Trash2 aria-hidden className="size-3.5" />
+      </IconButton>
+    </span>
+  );
+}
+
+function AddButton({ label, onClick }: { label: string; onClick: () => void }) {
+  return (
+    <IconButton label={label} className="size-7" onClick={onClick}>
+      <Plus aria-hidden className="size-4" />
+    </IconButton>
+  );
+}
+
+export function Addresses({ asset, writes }: { asset: AssetDetail; writes: boolean }) {
+  const { t } = useTranslation();
+  const hidden = useHidden();
+  const remove = useRemoval();
+  const [editing, setEditing] = useState<string | null>(null);
+  const rows = asset.address_list.filter((row) => !hidden.has(row.id)).sort((a, b) => addressOrder(a.ip, b.ip));
+  return (
+    <Section title={t("asset.addresses")} action={writes ? <AddButton label={t("address.add")} onClick={() => setEditing("new")} /> : null}>
+      {editing === "new" ? <AddressForm asset={asset} onDone={() => setEditing(null)} /> : null}
+      {rows.length > 0 ? (
+        <ul className={list}>
+          {rows.map((row) => (
+            <li key={row.id} className="flex min-h-9 flex-wrap items-center gap-x-3 py-1">
+              {editing === row.id ? (
+                <AddressForm asset={asset} address={row} onDone={() => setEditing(null)} />
+              ) : (
+                <>
+                  <span className="mono">{row.ip}</span>
+                  <span className="min-w-0 truncate">{row.hostname}</span>
+                  <span className="text-xs text-muted">
+                    {row.source === "manual" ? t("source.manual") : <Time at={row.last_seen_at} />}
+                  </span>
+                  {writes ? (
+                    <RowActions
+                      name={row.ip}
+                      onEdit={() => setEditing(row.id)}
+                      onDelete={() =>
+                        remove({
+                          ids: [row.id],
+                          text: t("common.deleted", { name: row.ip }),
+                          resource: "addresses",
+                          send: (id) => http.DELETE("/api/v1/addresses/{id}", { params: { path: { id } } }),
+                          invalidate: [["assets"], ["networks"]],
+                        })
+                      }
+                    />
+                  ) : null}
+                </>
+              )}
+            </li>
+          ))}
+        </ul>
+      ) : editing ? null : (
+        <p className="text-muted">{t("address.none")}</p>
+      )}
+    </Section>
+  );
+}
+
+function AddressForm({ asset, address, onDone }: { asset: AssetDetail; address?: Address; onDone: () => void }) {
+  const { t } = useTranslation();
+  const save = useSaveAddress(asset.id);
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({ defaultValues: { ip: address?.ip ?? "", hostname: address?.hostname ?? "", interface_id: address?.interface_id ?? "" } });
+  const { errors, isSubmitting } = form.formState;
+  const submit = form.handleSubmit(async (values) => {
+    setError(null);
+    try {
+      await save.mutateAsync({
+        id: address?.id,
+        version: address?.version,
+        ip: values.ip.trim(),
+        hostname: values.hostname.trim() || null,
+        interface_id: values.interface_id || null,
+      });
+      onDone();
+    } catch (problem) {
+      setError(placeErrors(problem, ["ip", "hostname", "interface_id"], form.setError));
+    }
+  });
+  return (
+    <InlineForm onSubmit={submit} onCancel={onDone} busy={isSubmitting} error={error}>
+      <TextField
+        label={t("address.ip")}
+        mono
+        autoFocus
+        error={errors.ip?.message}
+        {...form.register("ip", { validate: (value) => isIp(value.trim()) || t("form.ip") })}
+      />
+      <TextField label={t("address.hostname")} error={errors.hostname?.message} {...form.register("hostname")} />
+      {asset.interfaces.length > 0 ? (
+        <SelectField label={t("address.interface")} error={errors.interface_id?.message} {...form.register("interface_id")}>
+          <option value="">–</option>
+          {asset.interfaces.map((nic) => (
+            <option key={nic.id} value={nic.id}>
+              {nic.name} {nic.mac}
+            </option>
+          ))}
+        </SelectField>
+      ) : null}
+    </InlineForm>
+  );
+}
+
+export function Interfaces({ asset, writes }: { asset: AssetDetail; writes: boolean }) {
+  const { t } = useTranslation();
+  const hidden = useHidden();
+  const remove = useRemoval();
+  const [editing, setEditing] = useState<string | null>(null);
+  const rows = asset.interfaces.filter((row) => !hidden.has(row.id));
+  return (
+    <Section title={t("asset.interfaces")} action={writes ? <AddButton label={t("interface.add")} onClick={() => setEditing("new")} /> : null}>
+      {editing === "new" ? <InterfaceForm assetId={asset.id} onDone={() => setEditing(null)} /> : null}
+      {rows.length > 0 ? (
+        <ul className={list}>
+          {rows.map((row) => (
+            <li key={row.id} className="flex min-h-9 flex-wrap items-center gap-x-3 py-1">
+              {editing === row.id ? (
+                <InterfaceForm assetId={asset.id} nic={row} onDone={() => setEditing(null)} />
+              ) : (
+                <>
+                  <span>{row.name}</span>
+                  <span className="mono">{row.mac}</span>
+                  <span className="min-w-0 truncate text-xs text-muted">{row.vendor}</span>
+                  {writes ? (
+                    <RowActions
+                      name={row.name}
+                      onEdit={() => setEditing(row.id)}
+                      onDelete={() =>
+                        remove({
+                          ids: [row.id],
+                          text: t("common.deleted", { name: row.name }),
+                          resource: "interfaces",
+                          send: (id) => http.DELETE("/api/v1/interfaces/{id}", { params: { path: { id } } }),
+                          invalidate: [["assets"]],
+                        })
+                      }
+                    />
+                  ) : null}
+                </>
+              )}
+            </li>
+          ))}
+        </ul>
+      ) : editing ? null : (
+        <p className="text-muted">{t("interface.none")}</p>
+      )}
+    </Section>
+  );
+}
+
+function InterfaceForm({ assetId, nic, onDone }: { assetId: string; nic?: Interface; onDone: () => void }) {
+  const { t } = useTranslation();
+  const save = useSaveInterface(assetId);
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({ defaultValues: { name: nic?.name ?? "", mac: nic?.mac ?? "" } });
+  const { errors, isSubmitting } = form.formState;
+  const submit = form.handleSubmit(async (values) => {
+    setError(null);
+    try {
+      await save.mutateAsync({ id: nic?.id, version: nic?.version, name: values.name.trim(), mac: values.mac.trim() || null });
+      onDone();
+    } catch (problem) {
+      setError(placeErrors(problem, ["name", "mac"], form.setError));
+    }
+  });
+  return (
+    <InlineForm onSubmit={submit} onCancel={onDone} busy={isSubmitting} error={error}>
+      <TextField label={t("interface.name")} autoFocus placeholder="eth0" error={errors.name?.message} {...form.register("name", { required: t("form.required") })} />
+      <TextField
+        label={t("interface.mac")}
+        mono
+        error={errors.mac?.message}
+        {...form.register("mac", { validate: (value) => value.trim() === "" || isMac(value.trim()) || t("form.mac") })}
+      />
+    </InlineForm>
+  );
+}
+
+export function InlineForm({
+  onSubmit,
+  onCancel,
+  busy,
+  error,
+  children,
+}: {
+  onSubmit: () => void;
+  onCancel: () => void;
+  busy: boolean;
+  error: unknown;
+  children: ReactNode;
+}) {
+  const { t } = useTranslation();
+  return (
+    <form
+      noValidate
+      className="my-2 flex w-full flex-col gap-3 rounded-md border border-line-strong bg-canvas p-3"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onSubmit();
+      }}
+      onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        event.preventDefault();
+        onCancel();
+      }}
+    >
+      {error ? <ErrorBox error={error} /> : null}
+      {children}
+      <div className="flex gap-2">
+        <Button type="submit" look="primary" busy={busy}>
+          {t("common.save")}
+        </Button>
+        <Button onClick={onCancel}>{t("common.cancel")}</Button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,211 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { zodResolver } from "@hookform/resolvers/zod";
+import { EthernetPort, Plus, Trash2 } from "lucide-react";
+import { useMemo, useState } from "react";
+import { useForm } from "react-hook-form";
+import { useTranslation } from "react-i18next";
+import { z } from "zod";
+import { http, ifMatch, take } from "#/api/client";
+import { networksQuery } from "#/api/queries";
+import type { Network } from "#/api/schema";
+import { useAuth } from "#/api/session";
+import { addressOrder, isCidr, isIp } from "#/domain/address";
+import { placeErrors } from "#/domain/form-errors";
+import { useHidden, useRemoval } from "#/domain/removal";
+import { Button, buttonClass } from "#/ui/button";
+import { type Column, DataTable } from "#/ui/data-table";
+import { Empty, ErrorBox } from "#/ui/feedback";
+import { TextArea, TextField } from "#/ui/field";
+import { PageHead, WithPanel } from "#/ui/page";
+import { Panel } from "#/ui/panel";
+
+export interface NetworksSearch {
+  selected?: string;
+}
+
+export function NetworksPage({ search, go }: { search: NetworksSearch; go: (next: NetworksSearch) => void }) {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  const networks = useQuery(networksQuery);
+  const hidden = useHidden();
+  const rows = useMemo(
+    () => (networks.data ?? []).filter((row) => !hidden.has(row.id)).sort((a, b) => addressOrder(a.cidr, b.cidr)),
+    [networks.data, hidden],
+  );
+  const columns = useColumns();
+  const selected = rows.find((row) => row.id === search.selected);
+  const close = () => go({});
+  const add = can("inventory:write") ? (
+    <Button look="primary" onClick={() => go({ selected: "new" })}>
+      <Plus aria-hidden className="size-4" />
+      {t("networks.add")}
+    </Button>
+  ) : null;
+  return (
+    <>
+      <PageHead title={t("pages.networks")} count={networks.data ? rows.length.toLocaleString() : undefined}>
+        {add}
+      </PageHead>
+      <WithPanel
+        panel={
+          search.selected === "new" && can("inventory:write") ? (
+            <NetworkPanel key="new" onClose={close} />
+          ) : selected ? (
+            <NetworkPanel key={`${selected.id} ${selected.version}`} network={selected} onClose={close} />
+          ) : undefined
+        }
+      >
+        <DataTable
+          label={t("pages.networks")}
+          columns={columns}
+          rows={rows}
+          rowId={(row) => row.id}
+          rowLabel={(row) => row.name}
+          loading={networks.isPending}
+          error={networks.error}
+          retry={() => void networks.refetch()}
+          activeId={search.selected}
+          onOpen={(row) => go({ selected: row.id })}
+          total={rows.length}
+          empty={
+            <Empty icon={<EthernetPort aria-hidden />} title={t("networks.none")} action={add}>
+              {t("networks.noneText")}
+            </Empty>
+          }
+        />
+      </WithPanel>
+    </>
+  );
+}
+
+const schema = z.object({
+  name: z.string().trim().min(1, "form.required").max(200, "form.tooLong"),
+  cidr: z.string().trim().refine(isCidr, "form.cidr"),
+  vlan: z
+    .string()
+    .trim()
+    .refine((text) => text === "" || (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 4094), "form.vlan"),
+  gateway: z
+    .string()
+    .trim()
+    .refine((text) => text === "" || isIp(text), "form.ip"),
+  notes: z.string(),
+});
+const fields = ["name", "cidr", "vlan", "gateway", "notes"] as const;
+
+function NetworkPanel({ network, onClose }: { network?: Network; onClose: () => void }) {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  const client = useQueryClient();
+  const remove = useRemoval();
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({
+    resolver: zodResolver(schema),
+    defaultValues: {
+      name: network?.name ?? "",
+      cidr: network?.cidr ?? "",
+      vlan: network?.vlan?.toString() ?? "",
+      gateway: network?.gateway ?? "",
+      notes: network?.notes ?? "",
+    },
+  });
+  const { errors, isSubmitting } = form.formState;
+  const message = (field: (typeof fields)[number]) => {
+    const text = errors[field]?.message;
+    return text?.startsWith("form.") ? t(text) : text;
+  };
+  const writes = can("inventory:write");
+
+  const submit = form.handleSubmit(async (values) => {
+    setError(null);
+    const body = { ...values, vlan: values.vlan ? Number(values.vlan) : null, gateway: values.gateway || null };
+    try {
+      if (network) {
+        await take(http.PATCH("/api/v1/networks/{id}", { params: { path: { id: network.id } }, headers: ifMatch(network.version), body }));
+      } else {
+        await take(http.POST("/api/v1/networks", { body }));
+      }
+      await client.invalidateQueries({ queryKey: networksQuery.queryKey });
+      onClose();
+    } catch (problem) {
+      setError(placeErrors(problem, fields, form.setError));
+    }
+  });
+
+  return (
+    <Panel
+      title={network?.name ?? t("networks.add")}
+      subtitle={network ? t("networks.addresses", { count: network.address_count }) : undefined}
+      onClose={onClose}
+      footer={
+        writes ? (
+          <>
+            <Button look="primary" type="submit" form="network-form" busy={isSubmitting}>
+              {t("common.save")}
+            </Button>
+            <Button onClick={onClose}>{t("common.cancel")}</Button>
+            {network ? (
+              <Button
+                look="danger"
+                className="ml-auto"
+                onClick={() => {
+                  remove({
+                    ids: [network.id],
+                    text: t("common.deleted", { name: network.name }),
+                    resource: "networks",
+                    send: (id) => http.DELETE("/api/v1/networks/{id}", { params: { path: { id } } }),
+                    invalidate: [networksQuery.queryKey, ["map"]],
+                  });
+                  onClose();
+                }}
+              >
+                <Trash2 aria-hidden className="size-4" />
+                {t("common.delete")}
+              </Button>
+            ) : null}
+          </>
+        ) : undefined
+      }
+    >
+      <form id="network-form" onSubmit={submit} noValidate>
+        <fieldset disabled={!writes} className="flex flex-col gap-4">
+          <legend className="sr-only">{t("networks.fields")}</legend>
+          {error ? <ErrorBox error={error} /> : null}
+          <TextField label={t("networks.name")} autoFocus={!network} error={message("name")} {...form.register("name")} />
+          <TextField label={t("networks.cidr")} mono placeholder="192.168.1.0/24" error={message("cidr")} {...form.register("cidr")} />
+          <div className="grid grid-cols-2 gap-3">
+            <TextField label={t("networks.vlan")} inputMode="numeric" error={message("vlan")} {...form.register("vlan")} />
+            <TextField label={t("networks.gateway")} mono error={message("gateway")} {...form.register("gateway")} />
+          </div>
+          <TextArea label={t("networks.notes")} rows={4} error={message("notes")} {...form.register("notes")} />
+        </fieldset>
+      </form>
+      {network ? (
+        <Link to="/inventory" search={{ network: network.id }} className={buttonClass("plain", "mt-4")}>
+          {t("networks.show")}
+        </Link>
+      ) : null}
+    </Panel>
+  );
+}
+
+function useColumns(): Column<Network>[] {
+  const { t } = useTranslation();
+  return useMemo(
+    () => [
+      { id: "name", header: t("networks.name"), className: "w-[30%] max-md:w-auto", cell: (row) => <span className="truncate">{row.name}</span> },
+      { id: "cidr", header: t("networks.cidr"), className: "w-44 max-md:w-36", cell: (row) => <span className="mono">{row.cidr}</span> },
+      { id: "vlan", header: t("networks.vlan"), className: "w-20 max-md:hidden", cell: (row) => row.vlan ?? <span className="text-faint">–</span> },
+      {
+        id: "gateway",
+        header: t("networks.gateway"),
+        className: "max-lg:hidden",
+        cell: (row) => <span className="mono">{row.gateway ?? <span className="text-faint">–</span>}</span>,
+      },
+      { id: "count", header: t("networks.count"), className: "w-28 text-right max-md:w-20 [&_button]:ml-auto", cell: (row) => row.address_count.toLocaleString() },
+      { id: "source", header: t("asset.source"), className: "w-32 pl-6! text-muted max-lg:hidden", cell: (row) => t(`source.${row.source}`) },
+    ],
+    [t],
+  );
+}

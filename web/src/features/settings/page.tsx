@@ -1,0 +1,191 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Download, Pencil, Plus, Trash2 } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { useForm } from "react-hook-form";
+import { useTranslation } from "react-i18next";
+import { http, ifMatch, take } from "#/api/client";
+import { settingsQuery, tagsQuery } from "#/api/queries";
+import type { Settings, Tag } from "#/api/schema";
+import { useAuth } from "#/api/session";
+import { TagChip } from "#/domain/asset";
+import { placeErrors } from "#/domain/form-errors";
+import { useHidden, useRemoval } from "#/domain/removal";
+import { nextTagColor } from "#/domain/tag-colors";
+import { Button, buttonClass, IconButton } from "#/ui/button";
+import { ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { TextField } from "#/ui/field";
+import { PageHead } from "#/ui/page";
+import { toast } from "#/ui/toast";
+
+export function SettingsPage() {
+  const { t } = useTranslation();
+  const settings = useQuery(settingsQuery);
+  return (
+    <>
+      <PageHead title={t("pages.settings")} />
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
+      <div className="min-h-0 flex-1 overflow-y-auto" tabIndex={0} role="group" aria-label={t("pages.settings")}>
+        <div className="max-w-2xl divide-y divide-line px-4">
+          <Block title={t("settings.instance")} text={t("settings.instanceText")}>
+            {settings.error ? (
+              <ErrorBox error={settings.error} retry={() => void settings.refetch()} />
+            ) : settings.data ? (
+              <InstanceName key={settings.data.version} settings={settings.data} />
+            ) : (
+              <SkeletonLines lines={2} />
+            )}
+          </Block>
+          <Block title={t("settings.tags")} text={t("settings.tagsText")}>
+            <Tags />
+          </Block>
+          <Block title={t("settings.ca")} text={t("settings.caText")}>
+            <a href="/ca.crt" download="circuit-breaker-ca.crt" className={buttonClass()}>
+              <Download aria-hidden className="size-4" />
+              {t("settings.caDownload")}
+            </a>
+          </Block>
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Block({ title, text, children }: { title: string; text: string; children: ReactNode }) {
+  return (
+    <section className="py-6">
+      <h2 className="font-semibold">{title}</h2>
+      <p className="mt-0.5 mb-3 text-muted">{text}</p>
+      {children}
+    </section>
+  );
+}
+
+function InstanceName({ settings }: { settings: Settings }) {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  const client = useQueryClient();
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({ defaultValues: { instance_name: settings.instance_name } });
+  const { errors, isSubmitting, isDirty } = form.formState;
+  const submit = form.handleSubmit(async (body) => {
+    setError(null);
+    try {
+      client.setQueryData(settingsQuery.queryKey, await take(http.PATCH("/api/v1/settings", { body })));
+      toast(t("settings.saved"));
+    } catch (problem) {
+      setError(placeErrors(problem, ["instance_name"], form.setError));
+    }
+  });
+  return (
+    <form onSubmit={submit} noValidate className="flex items-end gap-2">
+      <TextField
+        label={t("settings.name")}
+        className="max-w-sm flex-1"
+        disabled={!can("settings:write")}
+        error={errors.instance_name?.message}
+        {...form.register("instance_name", { required: t("form.required") })}
+      />
+      {can("settings:write") ? (
+        <Button type="submit" busy={isSubmitting} disabled={!isDirty}>
+          {t("common.save")}
+        </Button>
+      ) : null}
+      {error ? <ErrorBox error={error} /> : null}
+    </form>
+  );
+}
+
+function Tags() {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  const tags = useQuery(tagsQuery);
+  const hidden = useHidden();
+  const remove = useRemoval();
+  const [editing, setEditing] = useState<string | null>(null);
+  if (tags.error) return <ErrorBox error={tags.error} retry={() => void tags.refetch()} />;
+  if (!tags.data) return <SkeletonLines lines={3} />;
+  const rows = tags.data.filter((tag) => !hidden.has(tag.id));
+  const writes = can("inventory:write");
+  return (
+    <>
+      {rows.length > 0 ? (
+        <ul className="mb-3 divide-y divide-line border-y border-line">
+          {rows.map((tag) =>
+            editing === tag.id ? (
+              <li key={tag.id} className="py-2">
+                <TagForm tag={tag} taken={tags.data} onDone={() => setEditing(null)} />
+              </li>
+            ) : (
+              <li key={tag.id} className="flex h-10 items-center gap-3">
+                <TagChip tag={tag} />
+                <span className="flex-1 text-muted">{t("settings.tagUses", { count: tag.asset_count })}</span>
+                {writes ? (
+                  <>
+                    <IconButton label={t("settings.tagEdit", { name: tag.name })} onClick={() => setEditing(tag.id)}>
+                      <Pencil aria-hidden className="size-4" />
+                    </IconButton>
+                    <IconButton
+                      label={t("settings.tagDelete", { name: tag.name })}
+                      onClick={() =>
+                        remove({
+                          ids: [tag.id],
+                          text: t("common.deleted", { name: tag.name }),
+                          resource: "tags",
+                          send: (id) => http.DELETE("/api/v1/tags/{id}", { params: { path: { id } } }),
+                          invalidate: [tagsQuery.queryKey, ["assets"]],
+                        })
+                      }
+                    >
+                      <Trash2 aria-hidden className="size-4" />
+                    </IconButton>
+                  </>
+                ) : null}
+              </li>
+            ),
+          )}
+        </ul>
+      ) : null}
+      {writes ? (
+        editing === "new" ? (
+          <TagForm taken={tags.data} onDone={() => setEditing(null)} />
+        ) : (
+          <Button onClick={() => setEditing("new")}>
+            <Plus aria-hidden className="size-4" />
+            {t("settings.tagAdd")}
+          </Button>
+        )
+      ) : null}
+    </>
+  );
+}
+
+function TagForm({ tag, taken, onDone }: { tag?: Tag; taken: readonly Tag[]; onDone: () => void }) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({ defaultValues: { name: tag?.name ?? "", color: tag?.color ?? nextTagColor(taken) } });
+  const { errors, isSubmitting } = form.formState;
+  const submit = form.handleSubmit(async (body) => {
+    setError(null);
+    try {
+      if (tag) await take(http.PATCH("/api/v1/tags/{id}", { params: { path: { id: tag.id } }, headers: ifMatch(tag.version), body }));
+      else await take(http.POST("/api/v1/tags", { body }));
+      await client.invalidateQueries({ queryKey: tagsQuery.queryKey });
+      void client.invalidateQueries({ queryKey: ["assets"] });
+      onDone();
+    } catch (problem) {
+      setError(placeErrors(problem, ["name", "color"], form.setError));
+    }
+  });
+  return (
+    <form onSubmit={submit} noValidate className="flex flex-wrap items-end gap-2">
+      <TextField label={t("settings.tagName")} autoFocus maxLength={64} error={errors.name?.message} {...form.register("name", { required: t("form.required") })} />
+      <TextField label={t("settings.tagColor")} type="color" className="w-14 [&_input]:p-1" error={errors.color?.message} {...form.register("color")} />
+      <Button type="submit" look="primary" busy={isSubmitting}>
+        {t("common.save")}
+      </Button>
+      <Button onClick={onDone}>{t("common.cancel")}</Button>
+      {error ? <ErrorBox error={error} className="w-full" /> : null}
+    </form>
+  );
+}

@@ -1,0 +1,62 @@
+import "./styles.css";
+import "./i18n";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { createRouter, RouterProvider } from "@tanstack/react-router";
+import { setNonce } from "get-nonce";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { ApiError, onSessionEnd, setCsrfToken } from "./api/client";
+import { routeTree } from "./routeTree.gen";
+import { ErrorBox } from "./ui/feedback";
+
+// Parts that add a <style> at run time (the dialog's scroll lock) must carry the nonce of this page.
+const nonce = document.querySelector<HTMLMetaElement>("meta[property=csp-nonce]")?.nonce;
+if (nonce) setNonce(nonce);
+
+const queryClient = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 15_000,
+      // What the server refused stays refused; only a lost connection is worth two more tries.
+      retry: (failures, error) => failures < 2 && error instanceof ApiError && error.status === 0,
+      refetchOnWindowFocus: false,
+    },
+  },
+});
+
+const router = createRouter({
+  routeTree,
+  context: { queryClient },
+  defaultPreload: "intent",
+  defaultPreloadStaleTime: 0,
+  scrollRestoration: true,
+  defaultErrorComponent: ({ error, reset }) => (
+    <div className="p-4">
+      <ErrorBox error={error} retry={reset} />
+    </div>
+  ),
+});
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+onSessionEnd((reason) => {
+  setCsrfToken("");
+  queryClient.removeQueries({ queryKey: ["me"] });
+  const { pathname, href } = router.state.location;
+  if (reason === "setup_required") void router.navigate({ to: "/setup" });
+  else if (pathname !== "/login" && pathname !== "/setup") void router.navigate({ to: "/login", search: { next: href } });
+});
+
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={queryClient}>
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,31 @@
+import { createFileRoute, Outlet, redirect, useNavigate } from "@tanstack/react-router";
+import { useCallback } from "react";
+import { ApiError } from "#/api/client";
+import { AuthProvider, meQuery } from "#/api/session";
+import { Frame } from "#/features/frame/frame";
+
+/** The gate: everything below needs a session. */
+export const Route = createFileRoute("/_auth")({
+  beforeLoad: async ({ context, location }) => {
+    try {
+      await context.queryClient.ensureQueryData(meQuery);
+    } catch (error) {
+      if (error instanceof ApiError && error.setupRequired) throw redirect({ to: "/setup" });
+      if (error instanceof ApiError && error.status === 401) throw redirect({ to: "/login", search: { next: location.href } });
+      throw error;
+    }
+  },
+  component: Gate,
+});
+
+function Gate() {
+  const navigate = useNavigate();
+  const leave = useCallback(() => void navigate({ to: "/login" }), [navigate]);
+  return (
+    <AuthProvider onSignedOut={leave}>
+      <Frame>
+        <Outlet />
+      </Frame>
+    </AuthProvider>
+  );
+}

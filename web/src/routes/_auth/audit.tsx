@@ -1,0 +1,17 @@
+import { createFileRoute, useNavigate } from "@tanstack/react-router";
+import { useCallback } from "react";
+import { AuditPage, type AuditSearch } from "#/features/audit/page";
+
+export const Route = createFileRoute("/_auth/audit")({
+  validateSearch: (search: Record<string, unknown>): AuditSearch => ({
+    q: search.q === undefined ? undefined : String(search.q),
+    entry: Number.isSafeInteger(search.entry) ? (search.entry as number) : undefined,
+  }),
+  component: Audit,
+});
+
+function Audit() {
+  const navigate = useNavigate();
+  const go = useCallback((next: AuditSearch) => void navigate({ to: "/audit", search: next, replace: true }), [navigate]);
+  return <AuditPage search={Route.useSearch()} go={go} />;
+}

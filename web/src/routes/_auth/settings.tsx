@@ -1,0 +1,4 @@
+import { createFileRoute } from "@tanstack/react-router";
+import { SettingsPage } from "#/features/settings/page";
+
+export const Route = createFileRoute("/_auth/settings")({ component: SettingsPage });

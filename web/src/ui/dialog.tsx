@@ -1,0 +1,43 @@
+import { X } from "lucide-react";
+import { Dialog as Radix } from "radix-ui";
+import type { ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+import { IconButton } from "./button";
+import { cx } from "./cx";
+
+interface DialogProps {
+  title: string;
+  description?: string;
+  open: boolean;
+  onClose: () => void;
+  children: ReactNode;
+  wide?: boolean;
+}
+
+/** A modal dialog. For short questions and previews; anything longer belongs into the side panel. */
+export function Dialog({ title, description, open, onClose, children, wide }: DialogProps) {
+  const { t } = useTranslation();
+  return (
+    <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
+      <Radix.Portal>
+        <Radix.Overlay className="appear fixed inset-0 z-40 bg-[rgb(0_0_0/0.55)]" />
+        <Radix.Content
+          {...(description ? {} : { "aria-describedby": undefined })}
+          className={cx(
+            "appear fixed top-[8vh] left-1/2 z-40 flex max-h-[84vh] w-[calc(100vw-1.5rem)] -translate-x-1/2 flex-col rounded-lg border border-line-strong bg-surface shadow-float",
+            wide ? "max-w-2xl" : "max-w-md",
+          )}
+        >
+          <div className="flex items-center gap-2 border-b border-line py-2 pr-2 pl-4">
+            <Radix.Title className="flex-1 text-base font-semibold">{title}</Radix.Title>
+            <IconButton label={t("common.close")} onClick={onClose}>
+              <X aria-hidden className="size-4" />
+            </IconButton>
+          </div>
+          {description ? <Radix.Description className="px-4 pt-3 text-muted">{description}</Radix.Description> : null}
+          <div className="min-h-0 overflow-y-auto p-4">{children}</div>
+        </Radix.Content>
+      </Radix.Portal>
+    </Radix.Root>
+  );
+}

@@ -1,0 +1,83 @@
+/** What a page shows instead of its content: nothing yet, still loading, or an error with a way on. */
+import { CircleAlert } from "lucide-react";
+import type { ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+import { ApiError } from "#/api/client";
+import { Button } from "./button";
+import { cx } from "./cx";
+
+export function ErrorBox({ error, retry, className }: { error: unknown; retry?: () => void; className?: string }) {
+  const { t } = useTranslation();
+  const api = error instanceof ApiError ? error : null;
+  return (
+    <div role="alert" className={cx("flex gap-3 rounded-md border border-down/50 bg-down-soft p-3 text-sm", className)}>
+      <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
+      <div className="min-w-0 flex-1">
+        {api?.problem.title ? <p className="font-medium">{api.problem.title}</p> : null}
+        <p className="break-words">{error instanceof Error ? error.message : t("error.unknown")}</p>
+        {api?.retryAfter ? <p className="text-muted">{t("error.retryAfter", { seconds: api.retryAfter })}</p> : null}
+        {api?.requestId ? (
+          <p className="mt-1 text-xs text-muted">
+            {t("error.requestId")} <span className="mono select-all">{api.requestId}</span>
+          </p>
+        ) : null}
+      </div>
+      {retry ? <Button onClick={retry}>{t("error.retry")}</Button> : null}
+    </div>
+  );
+}
+
+export function Empty({ icon, title, children, action }: { icon?: ReactNode; title: string; children?: ReactNode; action?: ReactNode }) {
+  return (
+    <div className="flex flex-col items-center gap-3 px-6 py-14 text-center">
+      {icon ? <div className="text-faint [&>svg]:size-8 [&>svg]:stroke-[1.25]">{icon}</div> : null}
+      <h2 className="text-base font-medium">{title}</h2>
+      {children ? <div className="max-w-md text-muted">{children}</div> : null}
+      {action ? <div className="mt-1 flex gap-2">{action}</div> : null}
+    </div>
+  );
+}
+
+export function Skeleton({ className }: { className?: string }) {
+  return <div aria-hidden className={cx("skeleton", className)} />;
+}
+
+export function SkeletonLines({ lines = 4 }: { lines?: number }) {
+  return (
+    <div className="flex flex-col gap-2.5" aria-busy="true">
+      {Array.from({ length: lines }, (_, at) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: placeholder rows have no identity
+        <Skeleton key={at} className={cx("h-4", at % 3 === 0 ? "w-2/3" : at % 3 === 1 ? "w-11/12" : "w-1/2")} />
+      ))}
+    </div>
+  );
+}
+
+export function Badge({ children, tone = "plain" }: { children: ReactNode; tone?: "plain" | "accent" | "up" | "down" | "degraded" }) {
+  const tones = {
+    plain: "border-line-strong text-muted",
+    accent: "border-accent/60 text-accent-text",
+    up: "border-up/60 text-up-text",
+    down: "border-down/60 text-down-text",
+    degraded: "border-degraded/60 text-degraded-text",
+  };
+  return (
+    <span className={cx("inline-flex h-5 items-center gap-1 rounded border px-1.5 text-xs whitespace-nowrap", tones[tone])}>{children}</span>
+  );
+}
+
+export function Progress({ value, label }: { value: number; label: string }) {
+  const percent = Math.max(0, Math.min(100, Math.round(value * 100)));
+  return (
+    <div
+      role="progressbar"
+      aria-label={label}
+      aria-valuenow={percent}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      className="h-1.5 w-full overflow-hidden rounded-full bg-hover"
+    >
+      <div className="h-full rounded-full bg-accent transition-[width] duration-150" style={{ width: `${percent}%` }} />
+    </div>
+  );
+}

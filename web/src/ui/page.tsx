@@ -1,0 +1,22 @@
+import type { ReactNode } from "react";
+
+/** The head of a page: what it is, how much there is, and what to do here. */
+export function PageHead({ title, count, children }: { title: string; count?: ReactNode; children?: ReactNode }) {
+  return (
+    <header className="flex min-h-13 flex-wrap items-center gap-x-3 gap-y-2 border-b border-line px-4 py-2">
+      <h1 className="text-base font-semibold">{title}</h1>
+      {count !== undefined && count !== null ? <span className="text-muted">{count}</span> : null}
+      <div className="ml-auto flex flex-wrap items-center gap-2 max-md:w-full">{children}</div>
+    </header>
+  );
+}
+
+/** The content of a page with room for a side panel at its right. */
+export function WithPanel({ children, panel }: { children: ReactNode; panel?: ReactNode }) {
+  return (
+    <div className="relative flex min-h-0 flex-1">
+      <div className="flex min-w-0 flex-1 flex-col">{children}</div>
+      {panel}
+    </div>
+  );
+}

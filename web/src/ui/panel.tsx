@@ -1,0 +1,73 @@
+/** The side panel: the same place for every selected thing and every form. Beside the list on a desk, over it on a phone. */
+import { X } from "lucide-react";
+import { type ReactNode, useEffect, useId, useRef } from "react";
+import { useTranslation } from "react-i18next";
+import { IconButton } from "./button";
+
+interface PanelProps {
+  title: string;
+  icon?: ReactNode;
+  subtitle?: ReactNode;
+  actions?: ReactNode;
+  onClose: () => void;
+  children: ReactNode;
+  footer?: ReactNode;
+}
+
+export function Panel({ title, icon, subtitle, actions, onClose, children, footer }: PanelProps) {
+  const { t } = useTranslation();
+  const heading = useId();
+  const close = useRef(onClose);
+  useEffect(() => {
+    close.current = onClose;
+  });
+  useEffect(() => {
+    const before = document.activeElement;
+    function onKey(event: KeyboardEvent) {
+      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("[role=dialog],[role=menu]")) return;
+      close.current();
+    }
+    document.addEventListener("keydown", onKey);
+    return () => {
+      document.removeEventListener("keydown", onKey);
+      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
+    };
+  }, []);
+  return (
+    <aside
+      aria-labelledby={heading}
+      className="appear flex w-full min-w-0 shrink-0 flex-col border-line bg-surface max-lg:absolute max-lg:inset-y-0 max-lg:right-0 max-lg:z-20 max-lg:max-w-md max-lg:shadow-float max-md:max-w-none lg:w-96 lg:border-l xl:w-[26rem]"
+    >
+      <header className="flex min-h-12 items-center gap-2.5 border-b border-line py-1.5 pr-2 pl-4">
+        {icon}
+        <div className="min-w-0 flex-1">
+          <h2 id={heading} className="truncate text-base font-semibold">
+            {title}
+          </h2>
+          {subtitle ? <div className="truncate text-xs text-muted">{subtitle}</div> : null}
+        </div>
+        {actions}
+        <IconButton label={t("common.close")} onClick={onClose}>
+          <X aria-hidden className="size-4" />
+        </IconButton>
+      </header>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
+      <div className="min-h-0 flex-1 overflow-y-auto p-4" tabIndex={0} role="group" aria-labelledby={heading}>
+        {children}
+      </div>
+      {footer ? <footer className="flex gap-2 border-t border-line px-4 py-2.5">{footer}</footer> : null}
+    </aside>
+  );
+}
+
+export function Section({ title, action, children }: { title: string; action?: ReactNode; children: ReactNode }) {
+  return (
+    <section className="mt-5 first:mt-0">
+      <div className="mb-1.5 flex h-7 items-center justify-between gap-2">
+        <h3 className="text-xs font-semibold tracking-wide text-muted uppercase">{title}</h3>
+        {action}
+      </div>
+      {children}
+    </section>
+  );
+}

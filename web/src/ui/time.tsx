@@ -1,0 +1,53 @@
+/** Relative times with the exact one on hover, in the user's own zone. One shared clock, ticking twice a minute. */
+import { useSyncExternalStore } from "react";
+
+let now = Date.now();
+const listeners = new Set<() => void>();
+let timer: ReturnType<typeof setInterval> | undefined;
+
+function subscribe(changed: () => void): () => void {
+  listeners.add(changed);
+  now = Date.now();
+  timer ??= setInterval(() => {
+    now = Date.now();
+    for (const listener of listeners) listener();
+  }, 30_000);
+  return () => {
+    listeners.delete(changed);
+    if (listeners.size === 0) {
+      clearInterval(timer);
+      timer = undefined;
+    }
+  };
+}
+
+const steps: [limit: number, unit: Intl.RelativeTimeFormatUnit, size: number][] = [
+  [3_600, "minute", 60],
+  [86_400, "hour", 3_600],
+  [2_592_000, "day", 86_400],
+  [31_536_000, "month", 2_592_000],
+  [Number.POSITIVE_INFINITY, "year", 31_536_000],
+];
+
+export function relativeTime(at: number, reference: number, locale?: string): string {
+  const format = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
+  const seconds = Math.round((at - reference) / 1000);
+  const distance = Math.abs(seconds);
+  // The server's clock and ours may differ by a little: never say "in 3 seconds" of something that happened.
+  if (distance < 45) return format.format(0, "second");
+  for (const [limit, unit, size] of steps) {
+    if (distance < limit) return format.format(Math.round(seconds / size), unit);
+  }
+  return format.format(0, "second");
+}
+
+export function Time({ at }: { at: string | null | undefined }) {
+  const current = useSyncExternalStore(subscribe, () => now);
+  if (!at) return <span className="text-faint">–</span>;
+  const date = new Date(at);
+  return (
+    <time dateTime={at} title={date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}>
+      {relativeTime(date.getTime(), Math.max(current, date.getTime()))}
+    </time>
+  );
+}

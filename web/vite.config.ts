@@ -1,0 +1,35 @@
+import tailwindcss from "@tailwindcss/vite";
+import { tanstackRouter } from "@tanstack/router-plugin/vite";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// The server replaces __CSP_NONCE__ in index.html with a fresh nonce for each response
+// (crates/cb-api, the static shell). Nothing else in the build may contain that word.
+export default defineConfig({
+  plugins: [
+    tanstackRouter({ target: "react", autoCodeSplitting: true, quoteStyle: "double" }),
+    react(),
+    tailwindcss(),
+  ],
+  html: { cspNonce: "__CSP_NONCE__" },
+  build: {
+    target: "es2023",
+    // Nothing may become a data: URL: font-src and script-src allow 'self' only.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 400,
+  },
+  worker: { format: "es" },
+  server: {
+    // `make dev`: the pages from Vite, the API from a running server.
+    proxy: {
+      "/api": { target: process.env.CB_DEV_API ?? "https://127.0.0.1:8443", secure: false, ws: true },
+      "/ca.crt": { target: process.env.CB_DEV_API ?? "https://127.0.0.1:8443", secure: false },
+    },
+  },
+  test: {
+    environment: "happy-dom",
+    include: ["src/**/*.test.{ts,tsx}"],
+    setupFiles: ["src/test-setup.ts"],
+  },
+});
