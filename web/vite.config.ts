@@ -17,6 +17,7 @@ export default defineConfig({
     // Nothing may become a data: URL: font-src and script-src allow 'self' only.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    manifest: true,
     chunkSizeWarningLimit: 400,
   },
   worker: { format: "es" },

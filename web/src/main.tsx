@@ -47,7 +47,8 @@ onSessionEnd((reason) => {
   queryClient.removeQueries({ queryKey: ["me"] });
   const { pathname, href } = router.state.location;
   if (reason === "setup_required") void router.navigate({ to: "/setup" });
-  else if (pathname !== "/login" && pathname !== "/setup") void router.navigate({ to: "/login", search: { next: href } });
+  else if (pathname !== "/login" && pathname !== "/setup")
+    void router.navigate({ to: "/login", search: { next: href } });
 });
 
 const root = document.getElementById("root");

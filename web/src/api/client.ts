@@ -75,13 +75,16 @@ const guard: Middleware = {
     if (error instanceof DOMException && error.name === "TimeoutError") {
       return new ApiError(0, { detail: "The server did not answer within 30 seconds." });
     }
-    return new ApiError(0, { detail: "The server cannot be reached. Is it running, and are you on its network?" });
+    return new ApiError(0, {
+      detail: "The server cannot be reached. Is it running, and are you on its network?",
+    });
   },
 };
 
 export const http = createClient<paths>({
   credentials: "same-origin",
-  fetch: (request) => fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_DEADLINE_MS)]) }),
+  fetch: (request) =>
+    fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_DEADLINE_MS)]) }),
 });
 http.use(guard);
 

@@ -3,7 +3,10 @@ import { useEffect, useRef, useSyncExternalStore } from "react";
 import { type LiveMessage, type LiveState, live } from "./live";
 
 /** Calls `handler` for each message of a topic while the component is mounted. */
-export function useLive<T extends keyof typeof live>(topic: T, handler: (message: LiveMessage<T>) => void): void {
+export function useLive<T extends keyof typeof live>(
+  topic: T,
+  handler: (message: LiveMessage<T>) => void,
+): void {
   const latest = useRef(handler);
   useEffect(() => {
     latest.current = handler;

@@ -11,12 +11,14 @@ export const assetQuery = (id: string) =>
 
 export const tagsQuery = queryOptions({
   queryKey: ["tags"],
-  queryFn: async () => (await take(http.GET("/api/v1/tags", { params: { query: { limit: 500, sort: "name" } } }))).items,
+  queryFn: async () =>
+    (await take(http.GET("/api/v1/tags", { params: { query: { limit: 500, sort: "name" } } }))).items,
 });
 
 export const networksQuery = queryOptions({
   queryKey: ["networks"],
-  queryFn: async () => (await take(http.GET("/api/v1/networks", { params: { query: { limit: 500 } } }))).items,
+  queryFn: async () =>
+    (await take(http.GET("/api/v1/networks", { params: { query: { limit: 500 } } }))).items,
 });
 
 export const settingsQuery = queryOptions({

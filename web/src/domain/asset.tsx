@@ -4,17 +4,36 @@ import type { AssetKind, AssetStatus, TagRef } from "#/api/schema";
 import { cx } from "#/ui/cx";
 import { drawingOf } from "./icons";
 
-export const assetKinds: readonly AssetKind[] = ["device", "compute", "service", "storage", "cluster", "external", "other"];
+export const assetKinds: readonly AssetKind[] = [
+  "device",
+  "compute",
+  "service",
+  "storage",
+  "cluster",
+  "external",
+  "other",
+];
 export const assetStatuses: readonly AssetStatus[] = ["up", "degraded", "down", "unknown", "maintenance"];
 
-export function KindIcon({ kind, role, className }: { kind: AssetKind; role?: string | null; className?: string }) {
+export function KindIcon({
+  kind,
+  role,
+  className,
+}: {
+  kind: AssetKind;
+  role?: string | null;
+  className?: string;
+}) {
   const { Icon } = drawingOf(kind, role);
   return <Icon aria-hidden className={cx("size-4 shrink-0 text-muted", className)} />;
 }
 
-/** "access_point" → "access point": roles are free words, so what we do not know is shown as it is. */
+const acronyms: Record<string, string> = { nas: "NAS", tv: "TV", vm: "VM", iot: "IoT", ups: "UPS" };
+
+/** "access_point" → "Access point". Roles are free words: what we do not know is shown as it is. */
 export function roleName(role: string): string {
-  return role.replaceAll("_", " ");
+  const words = role.replaceAll("_", " ");
+  return acronyms[role] ?? words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 const shapes: Record<AssetStatus, string> = {
@@ -36,9 +55,18 @@ export function StatusMark({ status, withText = false }: { status: AssetStatus; 
   const { t } = useTranslation();
   const hollow = status === "unknown" || status === "maintenance";
   return (
-    <span className={cx("inline-flex items-center gap-1.5", tones[status][1])} title={withText ? undefined : t(`status.${status}`)}>
+    <span
+      className={cx("inline-flex items-center gap-1.5", tones[status][1])}
+      title={withText ? undefined : t(`status.${status}`)}
+    >
       <svg viewBox="0 0 12 12" aria-hidden="true" className={cx("size-3 shrink-0", tones[status][0])}>
-        <path d={shapes[status]} fill={hollow ? "none" : "currentColor"} stroke="currentColor" strokeWidth={hollow ? 1.6 : 0} strokeLinejoin="round" />
+        <path
+          d={shapes[status]}
+          fill={hollow ? "none" : "currentColor"}
+          stroke="currentColor"
+          strokeWidth={hollow ? 1.6 : 0}
+          strokeLinejoin="round"
+        />
       </svg>
       <span className={withText ? "" : "sr-only"}>{t(`status.${status}`)}</span>
     </span>

@@ -43,7 +43,10 @@ interface Removal {
 const AT_ONCE = 4;
 
 /** Runs `work` over all items, a few at a time; answers the errors. */
-export async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<unknown[]> {
+export async function inTurns<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<unknown>,
+): Promise<unknown[]> {
   const errors: unknown[] = [];
   const queue = [...items];
   async function lane(): Promise<void> {
@@ -77,7 +80,8 @@ export function useRemoval(): (removal: Removal) => void {
               if (!(error instanceof ApiError && error.status === 404)) throw error;
             }),
           );
-          if (errors[0]) toast(errors[0] instanceof Error ? errors[0].message : t("error.unknown"), { tone: "error" });
+          if (errors[0])
+            toast(errors[0] instanceof Error ? errors[0].message : t("error.unknown"), { tone: "error" });
           await Promise.all(invalidate.map((queryKey) => client.invalidateQueries({ queryKey })));
           setHidden(ids, false);
         })();

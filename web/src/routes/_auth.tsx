@@ -11,7 +11,8 @@ export const Route = createFileRoute("/_auth")({
       await context.queryClient.ensureQueryData(meQuery);
     } catch (error) {
       if (error instanceof ApiError && error.setupRequired) throw redirect({ to: "/setup" });
-      if (error instanceof ApiError && error.status === 401) throw redirect({ to: "/login", search: { next: location.href } });
+      if (error instanceof ApiError && error.status === 401)
+        throw redirect({ to: "/login", search: { next: location.href } });
       throw error;
     }
   },

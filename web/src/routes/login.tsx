@@ -4,7 +4,9 @@ import { LoginPage } from "#/features/auth/login";
 
 /** Only a path of our own: the value comes from the address bar. */
 function ownPath(value: unknown): string | undefined {
-  return typeof value === "string" && /^\/(?![/\\])/.test(value) && !value.startsWith("/login") ? value : undefined;
+  return typeof value === "string" && /^\/(?![/\\])/.test(value) && !value.startsWith("/login")
+    ? value
+    : undefined;
 }
 
 export const Route = createFileRoute("/login")({

@@ -24,7 +24,10 @@ function Setup() {
   if (step === "network") {
     return (
       <AuthProvider onSignedOut={() => void navigate({ to: "/login" })}>
-        <FirstScan onStarted={() => void navigate({ to: "/discovery" })} onLater={() => void navigate({ to: "/map" })} />
+        <FirstScan
+          onStarted={() => void navigate({ to: "/discovery" })}
+          onLater={() => void navigate({ to: "/map" })}
+        />
       </AuthProvider>
     );
   }

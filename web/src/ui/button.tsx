@@ -22,18 +22,20 @@ type ButtonProps = ComponentProps<"button"> & { look?: Look; busy?: boolean };
 
 export function Button({ look = "plain", busy, className, children, disabled, ...rest }: ButtonProps) {
   return (
-    <button type="button" className={buttonClass(look, className)} disabled={disabled || busy} aria-busy={busy} {...rest}>
+    <button
+      type="button"
+      className={buttonClass(look, className)}
+      disabled={disabled || busy}
+      aria-busy={busy}
+      {...rest}
+    >
       {children}
     </button>
   );
 }
 
 /** A square button with only an icon; `label` is its name for everyone. */
-export function IconButton({
-  label,
-  className,
-  ...rest
-}: ComponentProps<"button"> & { label: string }) {
+export function IconButton({ label, className, ...rest }: ComponentProps<"button"> & { label: string }) {
   return (
     <button
       type="button"

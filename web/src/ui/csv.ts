@@ -8,7 +8,10 @@ export function csvCell(value: string): string {
 
 export function toCsv<T>(columns: Column<T>[], rows: readonly T[]): string {
   const shown = columns.filter((c) => c.csv);
-  const lines = [shown.map((c) => csvCell(c.header)), ...rows.map((row) => shown.map((c) => csvCell(c.csv?.(row) ?? "")))];
+  const lines = [
+    shown.map((c) => csvCell(c.header)),
+    ...rows.map((row) => shown.map((c) => csvCell(c.csv?.(row) ?? ""))),
+  ];
   return lines.map((line) => line.join(",")).join("\r\n");
 }
 

@@ -2,7 +2,13 @@
  * The one table of the client: virtual rows, server-side sort, selection, endless scroll, arrow keys between rows.
  * A real <table>, so that screen readers have rows and headers; rows out of sight are two spacer rows.
  */
-import { type ColumnDef, rowSelectionFeature, rowSortingFeature, tableFeatures, useTable } from "@tanstack/react-table";
+import {
+  type ColumnDef,
+  rowSelectionFeature,
+  rowSortingFeature,
+  tableFeatures,
+  useTable,
+} from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useRef } from "react";
@@ -51,11 +57,25 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   const scroller = useRef<HTMLDivElement>(null);
 
   const defs = useMemo(
-    () => columns.map((c): ColumnDef<typeof features, T> => ({ id: c.id, header: c.header, enableSorting: !!c.sortable, cell: (x) => c.cell(x.row.original) })),
+    () =>
+      columns.map(
+        (c): ColumnDef<typeof features, T> => ({
+          id: c.id,
+          header: c.header,
+          enableSorting: !!c.sortable,
+          cell: (x) => c.cell(x.row.original),
+        }),
+      ),
     [columns],
   );
-  const sorting = useMemo(() => (sort ? [{ id: sort.replace(/^-/, ""), desc: sort.startsWith("-") }] : []), [sort]);
-  const rowSelection = useMemo(() => Object.fromEntries([...(selection ?? [])].map((id) => [id, true])), [selection]);
+  const sorting = useMemo(
+    () => (sort ? [{ id: sort.replace(/^-/, ""), desc: sort.startsWith("-") }] : []),
+    [sort],
+  );
+  const rowSelection = useMemo(
+    () => Object.fromEntries([...(selection ?? [])].map((id) => [id, true as const])),
+    [selection],
+  );
   const table = useTable({
     features,
     columns: defs,
@@ -73,7 +93,12 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     },
   });
   const model = table.getRowModel().rows;
-  const virtual = useVirtualizer({ count: model.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 12 });
+  const virtual = useVirtualizer({
+    count: model.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+  });
   const items = virtual.getVirtualItems();
   const first = items[0];
   const last = items[items.length - 1];
@@ -82,15 +107,25 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     if (hasMore && reached >= rows.length - AHEAD) loadMore?.();
   }, [hasMore, reached, rows.length, loadMore]);
 
-  if (props.error && rows.length === 0) return <ErrorBox error={props.error} retry={props.retry} className="m-4" />;
+  if (props.error && rows.length === 0)
+    return <ErrorBox error={props.error} retry={props.retry} className="m-4" />;
   if (!props.loading && rows.length === 0) return <>{props.empty}</>;
   const width = columns.length + (onSelection ? 1 : 0);
   const style = new Map(columns.map((c) => [c.id, c.className]));
 
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <section ref={scroller} className="relative min-h-0 flex-1 overflow-auto" tabIndex={0} aria-label={props.label}>
-      <table className="w-full table-fixed border-separate border-spacing-0 text-left" aria-rowcount={props.total ?? -1} aria-label={props.label}>
+    <section
+      ref={scroller}
+      className="@container relative min-h-0 flex-1 overflow-auto"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+      tabIndex={0}
+      aria-label={props.label}
+    >
+      <table
+        className="w-full table-fixed border-separate border-spacing-0 text-left"
+        aria-rowcount={props.total ?? -1}
+        aria-label={props.label}
+      >
         <thead className="sticky top-0 z-10 bg-canvas">
           {table.getHeaderGroups().map((group) => (
             <tr key={group.id}>
@@ -116,10 +151,17 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                     key={header.id}
                     scope="col"
                     aria-sort={direction ? (direction === "asc" ? "ascending" : "descending") : undefined}
-                    className={cx("h-9 border-b border-line px-2 text-xs font-medium text-muted first:pl-4", style.get(header.column.id))}
+                    className={cx(
+                      "h-9 border-b border-line px-2 text-xs font-medium text-muted first:pl-4",
+                      style.get(header.column.id),
+                    )}
                   >
                     {sortable ? (
-                      <button type="button" className="flex items-center gap-1 hover:text-ink" onClick={header.column.getToggleSortingHandler()}>
+                      <button
+                        type="button"
+                        className="flex items-center gap-1 hover:text-ink"
+                        onClick={header.column.getToggleSortingHandler()}
+                      >
                         <table.FlexRender header={header} />
                         {direction === "asc" ? <ArrowUp aria-hidden className="size-3" /> : null}
                         {direction === "desc" ? <ArrowDown aria-hidden className="size-3" /> : null}
@@ -135,19 +177,19 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
         </thead>
         <tbody onKeyDown={walkRows}>
           {props.loading && rows.length === 0 ? <LoadingRows width={width} /> : null}
-          {first ? <Spacer height={first.start} width={width} /> : null}
+          {first ? <Spacer height={first.start} /> : null}
           {items.map((item) => {
             const row = model[item.index];
             if (!row) return null;
             const active = props.activeId === row.id;
             return (
-              // biome-ignore lint/a11y/useKeyWithClickEvents: the row's own button does the same for the keyboard
               <tr
                 key={row.id}
                 aria-rowindex={item.index + 2}
                 aria-selected={onSelection ? row.getIsSelected() : undefined}
                 onClick={(event) => {
-                  if (!(event.target as HTMLElement).closest("button,a,input,select,label")) props.onOpen?.(row.original);
+                  if (!(event.target as HTMLElement).closest("button,a,input,select,label"))
+                    props.onOpen?.(row.original);
                 }}
                 className={cx(
                   "h-9",
@@ -167,7 +209,10 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                   </td>
                 ) : null}
                 {row.getAllCells().map((cell, at) => (
-                  <td key={cell.id} className={cx("truncate border-b border-line px-2 first:pl-4", style.get(cell.column.id))}>
+                  <td
+                    key={cell.id}
+                    className={cx("truncate border-b border-line px-2 first:pl-4", style.get(cell.column.id))}
+                  >
                     {at === 0 && props.onOpen ? (
                       <button
                         type="button"
@@ -186,10 +231,12 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
               </tr>
             );
           })}
-          {last ? <Spacer height={virtual.getTotalSize() - last.end} width={width} /> : null}
+          {last ? <Spacer height={virtual.getTotalSize() - last.end} /> : null}
         </tbody>
       </table>
-      {props.error && rows.length > 0 ? <ErrorBox error={props.error} retry={props.retry} className="m-4" /> : null}
+      {props.error && rows.length > 0 ? (
+        <ErrorBox error={props.error} retry={props.retry} className="m-4" />
+      ) : null}
     </section>
   );
 }
@@ -205,11 +252,12 @@ function walkRows(event: KeyboardEvent<HTMLTableSectionElement>): void {
   next?.scrollIntoView({ block: "nearest" });
 }
 
-function Spacer({ height, width }: { height: number; width: number }) {
+/** One cell only: a colSpan over hidden columns would bring their widths back. */
+function Spacer({ height }: { height: number }) {
   if (height <= 0) return null;
   return (
     <tr aria-hidden>
-      <td colSpan={width} style={{ height, padding: 0 }} />
+      <td style={{ height, padding: 0 }} />
     </tr>
   );
 }

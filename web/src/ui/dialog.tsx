@@ -34,7 +34,9 @@ export function Dialog({ title, description, open, onClose, children, wide }: Di
               <X aria-hidden className="size-4" />
             </IconButton>
           </div>
-          {description ? <Radix.Description className="px-4 pt-3 text-muted">{description}</Radix.Description> : null}
+          {description ? (
+            <Radix.Description className="px-4 pt-3 text-muted">{description}</Radix.Description>
+          ) : null}
           <div className="min-h-0 overflow-y-auto p-4">{children}</div>
         </Radix.Content>
       </Radix.Portal>

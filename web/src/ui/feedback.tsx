@@ -6,16 +6,29 @@ import { ApiError } from "#/api/client";
 import { Button } from "./button";
 import { cx } from "./cx";
 
-export function ErrorBox({ error, retry, className }: { error: unknown; retry?: () => void; className?: string }) {
+export function ErrorBox({
+  error,
+  retry,
+  className,
+}: {
+  error: unknown;
+  retry?: () => void;
+  className?: string;
+}) {
   const { t } = useTranslation();
   const api = error instanceof ApiError ? error : null;
   return (
-    <div role="alert" className={cx("flex gap-3 rounded-md border border-down/50 bg-down-soft p-3 text-sm", className)}>
+    <div
+      role="alert"
+      className={cx("flex gap-3 rounded-md border border-down/50 bg-down-soft p-3 text-sm", className)}
+    >
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
       <div className="min-w-0 flex-1">
         {api?.problem.title ? <p className="font-medium">{api.problem.title}</p> : null}
         <p className="break-words">{error instanceof Error ? error.message : t("error.unknown")}</p>
-        {api?.retryAfter ? <p className="text-muted">{t("error.retryAfter", { seconds: api.retryAfter })}</p> : null}
+        {api?.retryAfter ? (
+          <p className="text-muted">{t("error.retryAfter", { seconds: api.retryAfter })}</p>
+        ) : null}
         {api?.requestId ? (
           <p className="mt-1 text-xs text-muted">
             {t("error.requestId")} <span className="mono select-all">{api.requestId}</span>
@@ -27,7 +40,17 @@ export function ErrorBox({ error, retry, className }: { error: unknown; retry?: 
   );
 }
 
-export function Empty({ icon, title, children, action }: { icon?: ReactNode; title: string; children?: ReactNode; action?: ReactNode }) {
+export function Empty({
+  icon,
+  title,
+  children,
+  action,
+}: {
+  icon?: ReactNode;
+  title: string;
+  children?: ReactNode;
+  action?: ReactNode;
+}) {
   return (
     <div className="flex flex-col items-center gap-3 px-6 py-14 text-center">
       {icon ? <div className="text-faint [&>svg]:size-8 [&>svg]:stroke-[1.25]">{icon}</div> : null}
@@ -46,14 +69,23 @@ export function SkeletonLines({ lines = 4 }: { lines?: number }) {
   return (
     <div className="flex flex-col gap-2.5" aria-busy="true">
       {Array.from({ length: lines }, (_, at) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: placeholder rows have no identity
-        <Skeleton key={at} className={cx("h-4", at % 3 === 0 ? "w-2/3" : at % 3 === 1 ? "w-11/12" : "w-1/2")} />
+        <Skeleton
+          // biome-ignore lint/suspicious/noArrayIndexKey: placeholder rows have no identity
+          key={at}
+          className={cx("h-4", at % 3 === 0 ? "w-2/3" : at % 3 === 1 ? "w-11/12" : "w-1/2")}
+        />
       ))}
     </div>
   );
 }
 
-export function Badge({ children, tone = "plain" }: { children: ReactNode; tone?: "plain" | "accent" | "up" | "down" | "degraded" }) {
+export function Badge({
+  children,
+  tone = "plain",
+}: {
+  children: ReactNode;
+  tone?: "plain" | "accent" | "up" | "down" | "degraded";
+}) {
   const tones = {
     plain: "border-line-strong text-muted",
     accent: "border-accent/60 text-accent-text",
@@ -62,7 +94,14 @@ export function Badge({ children, tone = "plain" }: { children: ReactNode; tone?
     degraded: "border-degraded/60 text-degraded-text",
   };
   return (
-    <span className={cx("inline-flex h-5 items-center gap-1 rounded border px-1.5 text-xs whitespace-nowrap", tones[tone])}>{children}</span>
+    <span
+      className={cx(
+        "inline-flex h-5 items-center gap-1 rounded border px-1.5 text-xs whitespace-nowrap",
+        tones[tone],
+      )}
+    >
+      {children}
+    </span>
   );
 }
 
@@ -77,7 +116,10 @@ export function Progress({ value, label }: { value: number; label: string }) {
       aria-valuemax={100}
       className="h-1.5 w-full overflow-hidden rounded-full bg-hover"
     >
-      <div className="h-full rounded-full bg-accent transition-[width] duration-150" style={{ width: `${percent}%` }} />
+      <div
+        className="h-full rounded-full bg-accent transition-[width] duration-150"
+        style={{ width: `${percent}%` }}
+      />
     </div>
   );
 }

@@ -73,22 +73,48 @@ export function TextField({
   );
 }
 
-export function TextArea({ label, help, error, hideLabel, className, mono, ...rest }: FieldProps & ComponentProps<"textarea"> & { mono?: boolean }) {
+export function TextArea({
+  label,
+  help,
+  error,
+  hideLabel,
+  className,
+  mono,
+  ...rest
+}: FieldProps & ComponentProps<"textarea"> & { mono?: boolean }) {
   const id = useId();
   const frame = { label, help, error, hideLabel };
   return (
     <Frame id={id} {...frame} className={className}>
-      <textarea id={id} className={cx(control, "min-h-20 py-1.5 max-md:text-base", mono && "mono")} {...describe(id, frame)} {...rest} />
+      <textarea
+        id={id}
+        className={cx(control, "min-h-20 py-1.5 max-md:text-base", mono && "mono")}
+        {...describe(id, frame)}
+        {...rest}
+      />
     </Frame>
   );
 }
 
-export function SelectField({ label, help, error, hideLabel, className, children, ...rest }: FieldProps & ComponentProps<"select">) {
+export function SelectField({
+  label,
+  help,
+  error,
+  hideLabel,
+  className,
+  children,
+  ...rest
+}: FieldProps & ComponentProps<"select">) {
   const id = useId();
   const frame = { label, help, error, hideLabel };
   return (
     <Frame id={id} {...frame} className={className}>
-      <select id={id} className={cx(control, "h-8 max-md:h-10 max-md:text-base")} {...describe(id, frame)} {...rest}>
+      <select
+        id={id}
+        className={cx(control, "h-8 max-md:h-10 max-md:text-base")}
+        {...describe(id, frame)}
+        {...rest}
+      >
         {children}
       </select>
     </Frame>

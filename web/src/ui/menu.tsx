@@ -5,7 +5,15 @@ import { cx } from "./cx";
 const item =
   "flex h-8 w-full items-center gap-2 rounded px-2 text-sm text-ink outline-none select-none data-[highlighted]:bg-hover data-[disabled]:opacity-50 max-md:h-11";
 
-export function Menu({ trigger, label, children }: { trigger: ReactNode; label: string; children: ReactNode }) {
+export function Menu({
+  trigger,
+  label,
+  children,
+}: {
+  trigger: ReactNode;
+  label: string;
+  children: ReactNode;
+}) {
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
@@ -23,7 +31,15 @@ export function Menu({ trigger, label, children }: { trigger: ReactNode; label: 
   );
 }
 
-export function MenuItem({ onSelect, children, danger }: { onSelect: () => void; children: ReactNode; danger?: boolean }) {
+export function MenuItem({
+  onSelect,
+  children,
+  danger,
+}: {
+  onSelect: () => void;
+  children: ReactNode;
+  danger?: boolean;
+}) {
   return (
     <DropdownMenu.Item className={cx(item, danger && "text-down-text")} onSelect={onSelect}>
       {children}
@@ -31,7 +47,15 @@ export function MenuItem({ onSelect, children, danger }: { onSelect: () => void;
   );
 }
 
-export function MenuLink({ href, download, children }: { href: string; download?: string; children: ReactNode }) {
+export function MenuLink({
+  href,
+  download,
+  children,
+}: {
+  href: string;
+  download?: string;
+  children: ReactNode;
+}) {
   return (
     <DropdownMenu.Item asChild>
       <a className={item} href={href} download={download}>

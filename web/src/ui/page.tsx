@@ -1,7 +1,15 @@
 import type { ReactNode } from "react";
 
 /** The head of a page: what it is, how much there is, and what to do here. */
-export function PageHead({ title, count, children }: { title: string; count?: ReactNode; children?: ReactNode }) {
+export function PageHead({
+  title,
+  count,
+  children,
+}: {
+  title: string;
+  count?: ReactNode;
+  children?: ReactNode;
+}) {
   return (
     <header className="flex min-h-13 flex-wrap items-center gap-x-3 gap-y-2 border-b border-line px-4 py-2">
       <h1 className="text-base font-semibold">{title}</h1>

@@ -24,7 +24,12 @@ export function Panel({ title, icon, subtitle, actions, onClose, children, foote
   useEffect(() => {
     const before = document.activeElement;
     function onKey(event: KeyboardEvent) {
-      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("[role=dialog],[role=menu]")) return;
+      if (
+        event.key !== "Escape" ||
+        event.defaultPrevented ||
+        document.querySelector("[role=dialog],[role=menu]")
+      )
+        return;
       close.current();
     }
     document.addEventListener("keydown", onKey);
@@ -52,15 +57,23 @@ export function Panel({ title, icon, subtitle, actions, onClose, children, foote
         </IconButton>
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
-      <div className="min-h-0 flex-1 overflow-y-auto p-4" tabIndex={0} role="group" aria-labelledby={heading}>
+      <section className="min-h-0 flex-1 overflow-y-auto p-4" tabIndex={0} aria-labelledby={heading}>
         {children}
-      </div>
+      </section>
       {footer ? <footer className="flex gap-2 border-t border-line px-4 py-2.5">{footer}</footer> : null}
     </aside>
   );
 }
 
-export function Section({ title, action, children }: { title: string; action?: ReactNode; children: ReactNode }) {
+export function Section({
+  title,
+  action,
+  children,
+}: {
+  title: string;
+  action?: ReactNode;
+  children: ReactNode;
+}) {
   return (
     <section className="mt-5 first:mt-0">
       <div className="mb-1.5 flex h-7 items-center justify-between gap-2">

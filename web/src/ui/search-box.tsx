@@ -39,7 +39,10 @@ export function SearchBox({
   }, [text, onChange]);
   return (
     <div className={cx("relative", className)}>
-      <Search aria-hidden className="pointer-events-none absolute top-1/2 left-2.5 size-4 -translate-y-1/2 text-faint" />
+      <Search
+        aria-hidden
+        className="pointer-events-none absolute top-1/2 left-2.5 size-4 -translate-y-1/2 text-faint"
+      />
       <input
         ref={inputRef}
         type="search"
@@ -47,7 +50,10 @@ export function SearchBox({
         placeholder={label}
         spellCheck={false}
         autoComplete="off"
-        className={cx("h-8 w-full rounded-md border border-line-strong bg-canvas pr-2 pl-8 text-sm max-md:h-10 max-md:text-base", mono && "mono")}
+        className={cx(
+          "h-8 w-full rounded-md border border-line-strong bg-canvas pr-2 pl-8 text-sm max-md:h-10 max-md:text-base",
+          mono && "mono",
+        )}
         value={text}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {

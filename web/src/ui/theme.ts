@@ -38,5 +38,7 @@ export function useTheme(): Theme {
 
 /** The theme that is shown, for what draws its own pixels. */
 export function useShownTheme(): "dark" | "light" {
-  return useSyncExternalStore(subscribe, () => (document.documentElement.dataset.theme === "light" ? "light" : "dark"));
+  return useSyncExternalStore(subscribe, () =>
+    document.documentElement.dataset.theme === "light" ? "light" : "dark",
+  );
 }

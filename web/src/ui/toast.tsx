@@ -36,7 +36,10 @@ export function dismiss(id: number): void {
   set(toasts.filter((t) => t.id !== id));
 }
 
-export function toast(text: string, options: { tone?: Toast["tone"]; action?: Toast["action"]; ms?: number } = {}): number {
+export function toast(
+  text: string,
+  options: { tone?: Toast["tone"]; action?: Toast["action"]; ms?: number } = {},
+): number {
   const id = nextId++;
   set([...toasts.slice(-(MOST - 1)), { id, text, tone: options.tone ?? "plain", action: options.action }]);
   timers.set(
@@ -54,7 +57,11 @@ interface Deferred {
 const pending = new Set<Deferred>();
 
 /** Runs `commit` after the undo time unless the user takes it back. `leave` is the same, when the page goes away. */
-export function deferred(text: string, undoLabel: string, work: { commit: () => void; leave: () => void; undo: () => void }): void {
+export function deferred(
+  text: string,
+  undoLabel: string,
+  work: { commit: () => void; leave: () => void; undo: () => void },
+): void {
   const entry: Deferred = {
     commit: work.commit,
     leave: work.leave,

@@ -20,7 +20,11 @@ export interface AuditSearch {
 }
 
 const auditQuery = (q: string) =>
-  pagedQuery(["audit", q], (cursor) => take(http.GET("/api/v1/audit-log", { params: { query: { limit: PAGE_SIZE, cursor, ...(q ? { q } : {}) } } })));
+  pagedQuery(["audit", q], (cursor) =>
+    take(
+      http.GET("/api/v1/audit-log", { params: { query: { limit: PAGE_SIZE, cursor, ...(q ? { q } : {}) } } }),
+    ),
+  );
 
 export function AuditPage({ search, go }: { search: AuditSearch; go: (next: AuditSearch) => void }) {
   const { t } = useTranslation();
@@ -40,7 +44,11 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           value={q}
           onChange={setQ}
         />
-        <Button onClick={() => downloadCsv("audit-log.csv", toCsv(columns, rows))} disabled={rows.length === 0} aria-label={t("common.csvOf")}>
+        <Button
+          onClick={() => downloadCsv("audit-log.csv", toCsv(columns, rows))}
+          disabled={rows.length === 0}
+          aria-label={t("common.csvOf")}
+        >
           <Download aria-hidden className="size-4" />
           {t("common.csv")}
         </Button>
@@ -51,7 +59,10 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
       </PageHead>
       {verify.error ? <ErrorBox error={verify.error} className="m-4" /> : null}
       {verify.data ? (
-        <div role="status" className={`flex gap-3 border-b border-line px-4 py-3 ${verify.data.ok ? "bg-surface" : "bg-down-soft"}`}>
+        <div
+          role="status"
+          className={`flex gap-3 border-b border-line px-4 py-3 ${verify.data.ok ? "bg-surface" : "bg-down-soft"}`}
+        >
           {verify.data.ok ? (
             <ShieldCheck aria-hidden className="size-5 shrink-0 text-up-text" />
           ) : (
@@ -69,7 +80,11 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           </div>
         </div>
       ) : null}
-      <WithPanel panel={entry ? <EntryPanel entry={entry} onClose={() => go({ ...search, entry: undefined })} /> : undefined}>
+      <WithPanel
+        panel={
+          entry ? <EntryPanel entry={entry} onClose={() => go({ ...search, entry: undefined })} /> : undefined
+        }
+      >
         <DataTable
           label={t("pages.audit")}
           columns={columns}
@@ -117,7 +132,9 @@ function EntryPanel({ entry, onClose }: { entry: AuditEntry; onClose: () => void
         )}
       </dl>
       <Section title={t("audit.detail")}>
-        <pre className="mono overflow-x-auto rounded-md bg-sunken p-3 break-words whitespace-pre-wrap">{JSON.stringify(entry.detail, null, 2)}</pre>
+        <pre className="mono overflow-x-auto rounded-md bg-sunken p-3 break-words whitespace-pre-wrap">
+          {JSON.stringify(entry.detail, null, 2)}
+        </pre>
       </Section>
     </Panel>
   );
@@ -127,12 +144,24 @@ function useColumns(): Column<AuditEntry>[] {
   const { t } = useTranslation();
   return useMemo(
     () => [
-      { id: "action", header: t("audit.action"), className: "w-[30%] max-md:w-auto", cell: (row) => <span className="mono truncate">{row.action}</span>, csv: (row) => row.action },
-      { id: "actor", header: t("audit.actor"), className: "w-[18%] max-md:w-24", cell: (row) => row.actor.name, csv: (row) => row.actor.name },
+      {
+        id: "action",
+        header: t("audit.action"),
+        className: "w-[30%] @max-xl:w-auto",
+        cell: (row) => <span className="mono truncate">{row.action}</span>,
+        csv: (row) => row.action,
+      },
+      {
+        id: "actor",
+        header: t("audit.actor"),
+        className: "w-[18%] @max-xl:w-24",
+        cell: (row) => row.actor.name,
+        csv: (row) => row.actor.name,
+      },
       {
         id: "entity",
         header: t("audit.entity"),
-        className: "max-md:hidden",
+        className: "@max-xl:hidden",
         cell: (row) => (
           <span className="text-muted">
             {row.entity_kind} <span className="mono">{row.entity_id}</span>
@@ -140,8 +169,20 @@ function useColumns(): Column<AuditEntry>[] {
         ),
         csv: (row) => [row.entity_kind, row.entity_id].filter(Boolean).join(" "),
       },
-      { id: "at", header: t("audit.at"), className: "w-28 text-muted", cell: (row) => <Time at={row.at} />, csv: (row) => row.at },
-      { id: "hash", header: t("audit.hash"), className: "w-32 max-xl:hidden", cell: (row) => <span className="mono text-muted">{row.hash.slice(0, 12)}</span>, csv: (row) => row.hash },
+      {
+        id: "at",
+        header: t("audit.at"),
+        className: "w-28 text-muted",
+        cell: (row) => <Time at={row.at} />,
+        csv: (row) => row.at,
+      },
+      {
+        id: "hash",
+        header: t("audit.hash"),
+        className: "w-32 @max-5xl:hidden",
+        cell: (row) => <span className="mono text-muted">{row.hash.slice(0, 12)}</span>,
+        csv: (row) => row.hash,
+      },
     ],
     [t],
   );

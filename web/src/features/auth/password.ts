@@ -14,7 +14,12 @@ export function passwordAdvice(password: string, username: string): Advice {
   const lower = password.toLowerCase();
   const name = username.trim().toLowerCase();
   if (name.length >= 3 && lower.includes(name)) return "guessable";
-  if (new Set(lower).size <= 3 || isRun(lower) || /^(password|circuit.?breaker|admin(istrator)?)[\d!.]*$/.test(lower)) return "guessable";
+  if (
+    new Set(lower).size <= 3 ||
+    isRun(lower) ||
+    /^(password|circuit.?breaker|admin(istrator)?)[\d!.]*$/.test(lower)
+  )
+    return "guessable";
   return length < PASSWORD_ADVISED ? "acceptable" : "good";
 }
 

@@ -36,7 +36,9 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
   const submit = form.handleSubmit(async ({ email, ...body }) => {
     setError(null);
     try {
-      const session = await take(http.POST("/api/v1/setup", { body: email.trim() ? { ...body, email: email.trim() } : body }));
+      const session = await take(
+        http.POST("/api/v1/setup", { body: email.trim() ? { ...body, email: email.trim() } : body }),
+      );
       await beginSession(client, session);
       onDone();
     } catch (problem) {
@@ -95,7 +97,16 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
                 {[1, 2, 3, 4].map((step) => (
                   <span
                     key={step}
-                    className={cx("h-1 rounded-full", step > steps ? "bg-line-strong" : steps === 1 ? "bg-down" : steps < 4 ? "bg-degraded" : "bg-up")}
+                    className={cx(
+                      "h-1 rounded-full",
+                      step > steps
+                        ? "bg-line-strong"
+                        : steps === 1
+                          ? "bg-down"
+                          : steps < 4
+                            ? "bg-degraded"
+                            : "bg-up",
+                    )}
                   />
                 ))}
               </span>
@@ -103,7 +114,8 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
             </>
           }
           {...form.register("password", {
-            validate: (value) => [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+            validate: (value) =>
+              [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
           })}
         />
         <TextField

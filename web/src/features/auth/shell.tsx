@@ -2,7 +2,17 @@ import type { ReactNode } from "react";
 import logo from "#/icon.svg";
 
 /** The quiet page around login and setup. */
-export function AuthShell({ title, lead, children, wide }: { title: string; lead?: ReactNode; children: ReactNode; wide?: boolean }) {
+export function AuthShell({
+  title,
+  lead,
+  children,
+  wide,
+}: {
+  title: string;
+  lead?: ReactNode;
+  children: ReactNode;
+  wide?: boolean;
+}) {
   return (
     <main className="flex min-h-full items-start justify-center overflow-y-auto px-4 py-[9vh]">
       <div className={wide ? "w-full max-w-xl" : "w-full max-w-sm"}>

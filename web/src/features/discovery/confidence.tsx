@@ -13,10 +13,14 @@ export function Confidence({ value, wide = false }: { value: number; wide?: bool
     <span className="inline-flex items-center gap-2" title={t("confidence.exact", { value })}>
       <span aria-hidden className="inline-flex items-end gap-0.5">
         {[1, 2, 3, 4, 5].map((bar) => (
-          <span key={bar} style={{ height: 3 + bar * 2 }} className={cx("w-1 rounded-sm", bar <= bars ? "bg-accent" : "bg-line-strong")} />
+          <span
+            key={bar}
+            style={{ height: 3 + bar * 2 }}
+            className={cx("w-1 rounded-sm", bar <= bars ? "bg-accent" : "bg-line-strong")}
+          />
         ))}
       </span>
-      <span className={wide ? "" : "max-lg:sr-only"}>{t(`confidence.${confidenceWord(value)}`)}</span>
+      <span className={wide ? "" : "@max-4xl:sr-only"}>{t(`confidence.${confidenceWord(value)}`)}</span>
     </span>
   );
 }

@@ -1,8 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { useAuth } from "#/api/session";
 import type { AssetKind, Finding } from "#/api/schema";
+import { useAuth } from "#/api/session";
 import { assetKinds, KindIcon, roleName } from "#/domain/asset";
 import { Button, buttonClass } from "#/ui/button";
 import { Badge, ErrorBox } from "#/ui/feedback";
@@ -13,7 +13,15 @@ import { toast } from "#/ui/toast";
 import { Confidence } from "./confidence";
 import { useAccept, useIgnore, useReopen } from "./queries";
 
-export function FindingPanel({ finding, onClose, onNext }: { finding: Finding; onClose: () => void; onNext: () => void }) {
+export function FindingPanel({
+  finding,
+  onClose,
+  onNext,
+}: {
+  finding: Finding;
+  onClose: () => void;
+  onNext: () => void;
+}) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const { proposal } = finding;
@@ -86,8 +94,17 @@ export function FindingPanel({ finding, onClose, onNext }: { finding: Finding; o
       {error ? <ErrorBox error={error} className="mb-4" /> : null}
       {writes && open && finding.kind === "new_asset" ? (
         <div className="mb-5 grid grid-cols-[1fr_auto] gap-3">
-          <TextField label={t("asset.name")} value={name} maxLength={200} onChange={(event) => setName(event.target.value)} />
-          <SelectField label={t("asset.kind")} value={kind} onChange={(event) => setKind(event.target.value as AssetKind)}>
+          <TextField
+            label={t("asset.name")}
+            value={name}
+            maxLength={200}
+            onChange={(event) => setName(event.target.value)}
+          />
+          <SelectField
+            label={t("asset.kind")}
+            value={kind}
+            onChange={(event) => setKind(event.target.value as AssetKind)}
+          >
             {assetKinds.map((value) => (
               <option key={value} value={value}>
                 {t(`kind.${value}`)}
@@ -143,7 +160,10 @@ export function FindingPanel({ finding, onClose, onNext }: { finding: Finding; o
         <Section title={t("asset.services")}>
           <ul className="divide-y divide-line border-y border-line">
             {proposal.services.map((service) => (
-              <li key={`${service.ip} ${service.protocol} ${service.port}`} className="flex items-baseline gap-3 py-1.5">
+              <li
+                key={`${service.ip} ${service.protocol} ${service.port}`}
+                className="flex items-baseline gap-3 py-1.5"
+              >
                 <span className="mono w-20 shrink-0">
                   {service.port}/{service.protocol}
                 </span>

@@ -13,7 +13,7 @@ import { Empty, ErrorBox } from "#/ui/feedback";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { Confidence } from "./confidence";
-import { applyFinding, findingsKey, findingsQuery, type FindingState, useAcceptMany } from "./queries";
+import { applyFinding, type FindingState, findingsKey, findingsQuery, useAcceptMany } from "./queries";
 
 interface FindingsProps {
   state: FindingState;
@@ -44,10 +44,11 @@ export function Findings({ state, selected, onSelect, begin }: FindingsProps) {
 
   async function acceptAll(): Promise<void> {
     // "All" means all, not only the pages that happen to be loaded. Bounded, so that a broken cursor cannot loop.
-    let result = await findings.refetch();
+    await findings.refetch();
+    let result = await findings.fetchNextPage();
     for (let page = 0; result.hasNextPage && page < 200; page++) result = await findings.fetchNextPage();
     accept.mutate(
-      (result.data?.items ?? []).map((row) => row.id),
+      (result.data?.items ?? rows).map((row) => row.id),
       { onSuccess: done },
     );
   }
@@ -56,13 +57,19 @@ export function Findings({ state, selected, onSelect, begin }: FindingsProps) {
     setChosen(new Set());
     onSelect(null);
     toast(t("findings.acceptedMany", { count: result.accepted }));
-    if (result.skipped[0]) toast(t("findings.skipped", { count: result.skipped.length, reason: result.skipped[0] }), { tone: "error" });
+    if (result.skipped[0])
+      toast(t("findings.skipped", { count: result.skipped.length, reason: result.skipped[0] }), {
+        tone: "error",
+      });
   }
 
   return (
     <>
       {accepted > 0 ? (
-        <div role="status" className="flex flex-wrap items-center gap-3 border-b border-line bg-accent-soft px-4 py-2.5">
+        <div
+          role="status"
+          className="flex flex-wrap items-center gap-3 border-b border-line bg-accent-soft px-4 py-2.5"
+        >
           <CircleCheck aria-hidden className="size-4 text-accent-text" />
           <span className="flex-1">{t("findings.acceptedMany", { count: accepted })}</span>
           <Link to="/map" className={buttonClass("primary")}>
@@ -76,7 +83,11 @@ export function Findings({ state, selected, onSelect, begin }: FindingsProps) {
           {ids.length > 0 ? (
             <>
               <span className="text-muted">{t("table.selected", { count: ids.length })}</span>
-              <Button look="primary" busy={accept.isPending} onClick={() => accept.mutate(ids, { onSuccess: done })}>
+              <Button
+                look="primary"
+                busy={accept.isPending}
+                onClick={() => accept.mutate(ids, { onSuccess: done })}
+              >
                 {t("findings.acceptChosen", { count: ids.length })}
               </Button>
               <Button look="ghost" onClick={() => setChosen(new Set())}>
@@ -130,7 +141,7 @@ function useColumns(): Column<Finding>[] {
       {
         id: "title",
         header: t("findings.what"),
-        className: "w-[34%] max-md:w-auto",
+        className: "w-[34%] @max-xl:w-auto",
         cell: (row) => (
           <>
             <KindIcon kind={row.proposal.kind} role={row.proposal.role} />
@@ -141,27 +152,46 @@ function useColumns(): Column<Finding>[] {
       {
         id: "address",
         header: t("asset.addresses"),
-        className: "w-[19%] max-md:w-32",
+        className: "w-[19%] @max-xl:w-32",
         cell: (row) => (
           <span className="mono">
             {row.proposal.addresses[0]?.ip}
-            {row.proposal.addresses.length > 1 ? <span className="text-muted"> +{row.proposal.addresses.length - 1}</span> : null}
+            {row.proposal.addresses.length > 1 ? (
+              <span className="text-muted"> +{row.proposal.addresses.length - 1}</span>
+            ) : null}
           </span>
         ),
       },
       {
         id: "about",
         header: t("findings.about"),
-        className: "max-xl:hidden",
+        className: "@max-5xl:hidden",
         cell: (row) => (
           <span className="text-muted">
-            {[row.proposal.role && roleName(row.proposal.role), row.proposal.vendor, row.proposal.os].filter(Boolean).join(" · ")}
+            {[row.proposal.role && roleName(row.proposal.role), row.proposal.vendor, row.proposal.os]
+              .filter(Boolean)
+              .join(" · ")}
           </span>
         ),
       },
-      { id: "evidence", header: t("findings.evidence"), className: "w-24 max-lg:hidden", cell: (row) => row.evidence.length },
-      { id: "confidence", header: t("findings.confidence"), className: "w-32 max-lg:w-16 max-md:hidden", cell: (row) => <Confidence value={row.confidence} /> },
-      { id: "seen", header: t("findings.seen"), className: "w-28 text-muted max-md:hidden", cell: (row) => <Time at={row.last_seen_at} /> },
+      {
+        id: "evidence",
+        header: t("findings.evidence"),
+        className: "w-24 @max-3xl:hidden",
+        cell: (row) => row.evidence.length,
+      },
+      {
+        id: "confidence",
+        header: t("findings.confidence"),
+        className: "w-32 @max-3xl:w-16 @max-xl:hidden",
+        cell: (row) => <Confidence value={row.confidence} />,
+      },
+      {
+        id: "seen",
+        header: t("findings.seen"),
+        className: "w-28 text-muted @max-xl:hidden",
+        cell: (row) => <Time at={row.last_seen_at} />,
+      },
     ],
     [t],
   );

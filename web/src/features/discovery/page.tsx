@@ -36,29 +36,39 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
   const active = scans.data?.items.filter((scan) => isActive(scan.status)) ?? [];
   const finding = useQuery({
     queryKey: [...findingsKey, "one", search.finding],
-    queryFn: () => take(http.GET("/api/v1/findings/{id}", { params: { path: { id: search.finding ?? "" } } })),
+    queryFn: () =>
+      take(http.GET("/api/v1/findings/{id}", { params: { path: { id: search.finding ?? "" } } })),
     enabled: !!search.finding,
   });
   const begin = can("discovery:write") ? (
     <Button look="primary" onClick={() => go({ ...search, finding: undefined, scan: "new" })}>
       <Plus aria-hidden className="size-4" />
-      {t("scans.new_")}
+      {t("scans.begin")}
     </Button>
   ) : null;
 
   const panel =
     search.scan === "new" ? (
-      <Panel title={t("scans.new_")} onClose={() => go({ ...search, scan: undefined })}>
+      <Panel title={t("scans.begin")} onClose={() => go({ ...search, scan: undefined })}>
         <ScanForm showCapabilities startLabel={t("scan.start")} onStarted={() => go({ state: "open" })} />
       </Panel>
     ) : finding.data && search.finding ? (
-      <FindingPanel key={finding.data.id} finding={finding.data} onClose={() => go({ ...search, finding: undefined })} onNext={() => go({ ...search, finding: undefined })} />
+      <FindingPanel
+        key={finding.data.id}
+        finding={finding.data}
+        onClose={() => go({ ...search, finding: undefined })}
+        onNext={() => go({ ...search, finding: undefined })}
+      />
     ) : undefined;
 
   return (
     <>
       <PageHead title={t("pages.discovery")}>
-        <div role="tablist" aria-label={t("findings.states")} className="flex gap-1 rounded-md bg-sunken p-0.5 max-md:flex-1">
+        <div
+          role="tablist"
+          aria-label={t("findings.states")}
+          className="flex gap-1 rounded-md bg-sunken p-0.5 max-md:flex-1"
+        >
           {tabs.map((name) => (
             <button
               key={name}
@@ -80,7 +90,12 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
         {begin}
       </PageHead>
       <WithPanel panel={panel}>
-        <div role="tabpanel" id="discovery-tab" aria-labelledby={`tab-${tab}`} className="flex min-h-0 flex-1 flex-col">
+        <div
+          role="tabpanel"
+          id="discovery-tab"
+          aria-labelledby={`tab-${tab}`}
+          className="flex min-h-0 flex-1 flex-col"
+        >
           {active.length > 0 && tab !== "scans" ? (
             <ul className="flex flex-col gap-2 border-b border-line p-4">
               {active.map((scan) => (
@@ -109,14 +124,21 @@ function ScansTab() {
   const { t } = useTranslation();
   const discovery = useQuery(discoveryQuery);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <div className="min-h-0 flex-1 overflow-y-auto p-4" tabIndex={0} role="group" aria-label={t("findings.tab.scans")}>
+    <section
+      className="min-h-0 flex-1 overflow-y-auto p-4"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+      tabIndex={0}
+      aria-label={t("findings.tab.scans")}
+    >
       <div className="grid gap-6 xl:grid-cols-[1fr_22rem]">
-        <section aria-label={t("findings.tab.scans")}>
+        <div>
           <ScanList />
-        </section>
+        </div>
         {discovery.data ? (
-          <section aria-labelledby="capabilities" className="h-fit rounded-md border border-line bg-surface p-4 max-xl:row-start-1">
+          <section
+            aria-labelledby="capabilities"
+            className="h-fit rounded-md border border-line bg-surface p-4 max-xl:row-start-1"
+          >
             <h2 id="capabilities" className="mb-3 font-semibold">
               {t("scan.capabilities")}
             </h2>
@@ -124,6 +146,6 @@ function ScansTab() {
           </section>
         ) : null}
       </div>
-    </div>
+    </section>
   );
 }

@@ -49,7 +49,9 @@ export function useAcceptMany() {
       let accepted = 0;
       const skipped: string[] = [];
       for (let at = 0; at < ids.length; at += ACCEPT_AT_ONCE) {
-        const answer = await take(http.POST("/api/v1/findings/accept", { body: { ids: ids.slice(at, at + ACCEPT_AT_ONCE) } }));
+        const answer = await take(
+          http.POST("/api/v1/findings/accept", { body: { ids: ids.slice(at, at + ACCEPT_AT_ONCE) } }),
+        );
         accepted += answer.accepted.length;
         skipped.push(...answer.skipped.map((s) => s.reason));
       }
@@ -78,7 +80,8 @@ export function useStartScan() {
   return useMutation({
     mutationFn: async (body: { targets: string[]; probes?: string[] }) => {
       const answer = await take(http.POST("/api/v1/scans", { body }));
-      if (!("id" in answer)) throw new ApiError(0, { detail: "The server answered a plan instead of a scan." });
+      if (!("id" in answer))
+        throw new ApiError(0, { detail: "The server answered a plan instead of a scan." });
       return answer as Scan;
     },
     onSuccess: () => client.invalidateQueries({ queryKey: scansKey }),

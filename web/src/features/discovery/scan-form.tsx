@@ -29,7 +29,9 @@ export function Capabilities({ discovery }: { discovery: Discovery }) {
           <div className="min-w-0">
             <span className="font-medium">{t(`capability.${capability.name}.name`)}</span>{" "}
             <span className="text-muted">
-              {capability.available ? t(`capability.${capability.name}.can`) : t(`capability.${capability.name}.cannot`)}
+              {capability.available
+                ? t(`capability.${capability.name}.can`)
+                : t(`capability.${capability.name}.cannot`)}
             </span>
             {!capability.available && capability.reason ? <Reason text={capability.reason} /> : null}
           </div>
@@ -46,7 +48,7 @@ function Reason({ text }: { text: string }) {
       {text.split("`").map((part, at) =>
         at % 2 === 1 ? (
           // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one fixed sentence
-          <code key={at} className="mono rounded bg-hover px-1 py-0.5 break-all text-ink select-all">
+          <code key={at} className="mono rounded bg-hover px-1 py-0.5 break-words text-ink select-all">
             {part}
           </code>
         ) : (
@@ -71,7 +73,13 @@ export function ScanForm(props: ScanFormProps) {
   return <ScanFields {...props} discovery={discovery.data} />;
 }
 
-function ScanFields({ discovery, onStarted, startLabel, secondary, showCapabilities }: ScanFormProps & { discovery: Discovery }) {
+function ScanFields({
+  discovery,
+  onStarted,
+  startLabel,
+  secondary,
+  showCapabilities,
+}: ScanFormProps & { discovery: Discovery }) {
   const { t } = useTranslation();
   const [text, setText] = useState(() => discovery.local_networks.map((network) => network.cidr).join("\n"));
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set(probes));
@@ -95,7 +103,10 @@ function ScanFields({ discovery, onStarted, startLabel, secondary, showCapabilit
     ...(chosen.size === probes.length ? {} : { probes: probes.filter((probe) => chosen.has(probe)) }),
   };
   const failed = start.error ?? plan.error;
-  const refused = failed instanceof ApiError ? Object.entries(failed.fields).find(([field]) => field.startsWith("targets"))?.[1] : undefined;
+  const refused =
+    failed instanceof ApiError
+      ? Object.entries(failed.fields).find(([field]) => field.startsWith("targets"))?.[1]
+      : undefined;
 
   return (
     <form
@@ -130,7 +141,8 @@ function ScanFields({ discovery, onStarted, startLabel, secondary, showCapabilit
                 ))
               : t("scan.noOwn")}
             <span className="block">
-              {t("scan.targetsHelp", { prefix: discovery.max_prefix })} {problem ? null : t("scan.addresses", { count: addresses })}
+              {t("scan.targetsHelp", { prefix: discovery.max_prefix })}{" "}
+              {problem ? null : t("scan.addresses", { count: addresses })}
             </span>
           </>
         }

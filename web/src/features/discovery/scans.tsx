@@ -30,7 +30,14 @@ export function ScanList() {
   );
 }
 
-const tones = { queued: "plain", running: "accent", completed: "up", partial: "degraded", cancelled: "plain", failed: "down" } as const;
+const tones = {
+  queued: "plain",
+  running: "accent",
+  completed: "up",
+  partial: "degraded",
+  cancelled: "plain",
+  failed: "down",
+} as const;
 
 export function ScanCard({ scan }: { scan: Scan }) {
   const { t } = useTranslation();
@@ -45,7 +52,12 @@ export function ScanCard({ scan }: { scan: Scan }) {
         </span>
         <Badge tone={tones[scan.status]}>{t(`scanStatus.${scan.status}`)}</Badge>
         {active ? (
-          <Button look="danger" className="h-7" busy={cancel.isPending} onClick={() => cancel.mutate(scan.id)}>
+          <Button
+            look="danger"
+            className="h-7"
+            busy={cancel.isPending}
+            onClick={() => cancel.mutate(scan.id)}
+          >
             <Square aria-hidden className="size-3" fill="currentColor" />
             {t("scans.stop")}
           </Button>
@@ -57,12 +69,16 @@ export function ScanCard({ scan }: { scan: Scan }) {
           <p className="mt-1.5 text-xs text-muted">
             {scan.phase ? t(`scans.phase.${scan.phase}`, { defaultValue: scan.phase }) : t("scans.waiting")}
             {" · "}
-            {t("scans.done", { done: scan.addresses_done.toLocaleString(), total: scan.addresses_total.toLocaleString() })}
+            {t("scans.done", {
+              done: scan.addresses_done.toLocaleString(),
+              total: scan.addresses_total.toLocaleString(),
+            })}
           </p>
         </div>
       ) : null}
       <p className="mt-1.5 text-xs text-muted">
-        {t("scans.hosts", { count: scan.hosts_found })} · {t("scans.new", { count: scan.findings_new })} · {t("scans.seen", { count: scan.assets_seen })} ·{" "}
+        {t("scans.hosts", { count: scan.hosts_found })} · {t("scans.new", { count: scan.findings_new })} ·{" "}
+        {t("scans.seen", { count: scan.assets_seen })} ·{" "}
         <Time at={scan.finished_at ?? scan.started_at ?? scan.created_at} /> · {scan.requested_by}
       </p>
       {scan.error ? <p className="mt-1.5 text-down-text">{scan.error}</p> : null}

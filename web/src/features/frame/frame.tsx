@@ -41,11 +41,18 @@ export function Frame({ children }: { children: ReactNode }) {
 
   return (
     <div className="flex h-full flex-col">
-      <a href="#content" className="sr-only z-50 rounded bg-accent px-3 py-2 text-accent-ink focus:not-sr-only focus:absolute focus:top-2 focus:left-2">
+      <a
+        href="#content"
+        className="sr-only z-50 rounded bg-accent px-3 py-2 text-accent-ink focus:not-sr-only focus:absolute focus:top-2 focus:left-2"
+      >
         {t("frame.skip")}
       </a>
       <header className="flex h-12 shrink-0 items-center gap-2 border-b border-line bg-surface pr-2 pl-3 md:pl-4">
-        <Link to="/map" className="flex items-center gap-2.5 font-semibold lg:w-44" aria-label={t("frame.home")}>
+        <Link
+          to="/map"
+          className="flex items-center gap-2.5 font-semibold lg:w-44"
+          aria-label={t("frame.home")}
+        >
           <img src={logo} alt="" className="size-6" />
           <span className="max-lg:hidden">Circuit Breaker</span>
         </Link>
@@ -59,7 +66,9 @@ export function Frame({ children }: { children: ReactNode }) {
         >
           <Search aria-hidden className="size-4 shrink-0" />
           <span className="min-w-0 flex-1 truncate">{t("frame.search")}</span>
-          <kbd className="rounded border border-line px-1 font-sans text-xs max-md:hidden">{/mac/i.test(navigator.platform) ? "⌘K" : "Ctrl K"}</kbd>
+          <kbd className="rounded border border-line px-1 font-sans text-xs max-md:hidden">
+            {/mac/i.test(navigator.platform) ? "⌘K" : "Ctrl K"}
+          </kbd>
         </button>
         <div className="ml-auto flex items-center gap-1 md:gap-2">
           {can("discovery:read") ? <ScanStatus /> : null}
@@ -81,10 +90,15 @@ export function Frame({ children }: { children: ReactNode }) {
                 "flex h-9 items-center gap-3 rounded-md px-2.5 text-muted hover:bg-hover hover:text-ink",
                 "max-md:h-14 max-md:min-w-0 max-md:flex-1 max-md:flex-col max-md:justify-center max-md:gap-1 max-md:px-0 max-md:text-[11px] md:max-lg:justify-center md:max-lg:px-0",
               )}
-              activeProps={{ className: "bg-accent-soft text-accent-text! font-medium max-md:bg-transparent", "aria-current": "page" }}
+              activeProps={{
+                className: "bg-accent-soft text-accent-text! font-medium max-md:bg-transparent",
+                "aria-current": "page",
+              }}
             >
               <page.icon aria-hidden className="size-[18px] shrink-0" strokeWidth={1.75} />
-              <span className="max-md:max-w-full max-md:truncate md:max-lg:sr-only">{t(`pages.${page.key}`)}</span>
+              <span className="max-md:max-w-full max-md:truncate md:max-lg:sr-only">
+                {t(`pages.${page.key}`)}
+              </span>
             </Link>
           ))}
         </nav>

@@ -3,12 +3,12 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
 import { LogOut, Plus, Radar } from "lucide-react";
+import { Dialog as Radix } from "radix-ui";
 import { type ComponentType, type ReactNode, useDeferredValue, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import { useAuth } from "#/api/session";
 import { KindIcon } from "#/domain/asset";
-import { Dialog as Radix } from "radix-ui";
 
 interface PaletteProps {
   open: boolean;
@@ -42,7 +42,8 @@ function PaletteBody({ onClose, pages }: Omit<PaletteProps, "open">) {
   const wanted = useDeferredValue(text.trim());
   const assets = useQuery({
     queryKey: ["assets", "palette", wanted],
-    queryFn: async () => (await take(http.GET("/api/v1/assets", { params: { query: { q: wanted, limit: 8 } } }))).items,
+    queryFn: async () =>
+      (await take(http.GET("/api/v1/assets", { params: { query: { q: wanted, limit: 8 } } }))).items,
     enabled: wanted.length > 0,
     placeholderData: (previous) => previous,
   });
@@ -54,8 +55,18 @@ function PaletteBody({ onClose, pages }: Omit<PaletteProps, "open">) {
   };
 
   const actions = [
-    { key: "newAsset", icon: Plus, shown: can("inventory:write"), run: () => void navigate({ to: "/inventory", search: { panel: "new" } }) },
-    { key: "newScan", icon: Radar, shown: can("discovery:write"), run: () => void navigate({ to: "/discovery", search: { scan: "new" } }) },
+    {
+      key: "newAsset",
+      icon: Plus,
+      shown: can("inventory:write"),
+      run: () => void navigate({ to: "/inventory", search: { panel: "new" } }),
+    },
+    {
+      key: "newScan",
+      icon: Radar,
+      shown: can("discovery:write"),
+      run: () => void navigate({ to: "/discovery", search: { scan: "new" } }),
+    },
     { key: "signOut", icon: LogOut, shown: true, run: () => void signOut() },
   ].filter((action) => action.shown && matches(t(`palette.actions.${action.key}`)));
   const shownPages = pages.filter((page) => matches(t(`pages.${page.key}`)));
@@ -70,15 +81,23 @@ function PaletteBody({ onClose, pages }: Omit<PaletteProps, "open">) {
       />
       <Command.List label={t("palette.results")} className="max-h-[55vh] overflow-y-auto p-1.5">
         {found.length === 0 && shownPages.length === 0 && actions.length === 0 ? (
-          <p className="px-3 py-6 text-center text-muted">{assets.isFetching ? t("palette.searching") : t("palette.nothing", { text })}</p>
+          <p className="px-3 py-6 text-center text-muted">
+            {assets.isFetching ? t("palette.searching") : t("palette.nothing", { text })}
+          </p>
         ) : null}
         {found.length > 0 ? (
           <Group heading={t("palette.assets")}>
             {found.map((asset) => (
-              <Item key={asset.id} value={asset.id} onSelect={run(() => void navigate({ to: "/inventory", search: { selected: asset.id } }))}>
+              <Item
+                key={asset.id}
+                value={asset.id}
+                onSelect={run(() => void navigate({ to: "/inventory", search: { selected: asset.id } }))}
+              >
                 <KindIcon kind={asset.kind} role={asset.role} />
                 <span className="truncate font-medium">{asset.name}</span>
-                <span className="mono ml-auto truncate pl-3 text-muted">{asset.addresses.slice(0, 2).join(", ")}</span>
+                <span className="mono ml-auto truncate pl-3 text-muted">
+                  {asset.addresses.slice(0, 2).join(", ")}
+                </span>
               </Item>
             ))}
           </Group>
@@ -86,7 +105,11 @@ function PaletteBody({ onClose, pages }: Omit<PaletteProps, "open">) {
         {shownPages.length > 0 ? (
           <Group heading={t("palette.pages")}>
             {shownPages.map((page) => (
-              <Item key={page.key} value={`page ${page.key}`} onSelect={run(() => void navigate({ to: page.to }))}>
+              <Item
+                key={page.key}
+                value={`page ${page.key}`}
+                onSelect={run(() => void navigate({ to: page.to }))}
+              >
                 <page.icon className="size-4 text-muted" />
                 {t(`pages.${page.key}`)}
               </Item>

@@ -1,4 +1,4 @@
-import { useInfiniteQuery, useQueryClient, type InfiniteData } from "@tanstack/react-query";
+import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Radar } from "lucide-react";
 import { useTranslation } from "react-i18next";
@@ -47,14 +47,24 @@ export function LiveDot() {
   const discovery = useLiveState("discovery");
   const topology = useLiveState("topology");
   const states = [discovery, topology];
-  const state = states.includes("waiting") ? "waiting" : states.includes("open") ? "open" : states.includes("connecting") ? "connecting" : "idle";
+  const state = states.includes("waiting")
+    ? "waiting"
+    : states.includes("open")
+      ? "open"
+      : states.includes("connecting")
+        ? "connecting"
+        : "idle";
   return (
     <span role="status" className="flex size-8 items-center justify-center" title={t(`live.${state}`)}>
       <span
         aria-hidden
         className={cx(
           "size-2",
-          state === "open" ? "rounded-full bg-up" : state === "waiting" ? "bg-down" : "rounded-full border border-unknown",
+          state === "open"
+            ? "rounded-full bg-up"
+            : state === "waiting"
+              ? "bg-down"
+              : "rounded-full border border-unknown",
         )}
       />
       <span className="sr-only">{t(`live.${state}`)}</span>

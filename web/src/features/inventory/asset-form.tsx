@@ -2,12 +2,12 @@ import { zodResolver } from "@hookform/resolvers/zod";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { useTranslation } from "react-i18next";
-import { z } from "zod";
 import { ApiError } from "#/api/client";
 import type { Asset, AssetKind } from "#/api/schema";
 import { assetKinds } from "#/domain/asset";
 import { placeErrors } from "#/domain/form-errors";
 import { knownRoles } from "#/domain/icons";
+import { z } from "#/domain/zod";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextArea, TextField } from "#/ui/field";
@@ -68,13 +68,16 @@ export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
       os: values.os || null,
     };
     // Only what was changed is sent: an untouched field must not count as typed by a person.
-    const changes = asset ? Object.fromEntries(Object.entries(full).filter(([key]) => dirtyFields[key as keyof AssetInput])) : full;
+    const changes = asset
+      ? Object.fromEntries(Object.entries(full).filter(([key]) => dirtyFields[key as keyof AssetInput]))
+      : full;
     try {
       const saved = await save.mutateAsync({ asset, changes });
       toast(t(asset ? "asset.saved" : "asset.created", { name: saved.name }));
       onSaved(saved.id);
     } catch (problem) {
-      if (problem instanceof ApiError && problem.status === 412) setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
+      if (problem instanceof ApiError && problem.status === 412)
+        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
       else setError(placeErrors(problem, fields, form.setError));
     }
   });
@@ -85,7 +88,13 @@ export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
       onClose={onClose}
       footer={
         <>
-          <Button look="primary" type="submit" form="asset-form" busy={isSubmitting} disabled={!!asset && !isDirty}>
+          <Button
+            look="primary"
+            type="submit"
+            form="asset-form"
+            busy={isSubmitting}
+            disabled={!!asset && !isDirty}
+          >
             {t("common.save")}
           </Button>
           <Button onClick={onClose}>{t("common.cancel")}</Button>
@@ -103,7 +112,13 @@ export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
               </option>
             ))}
           </SelectField>
-          <TextField label={t("asset.role")} list="known-roles" help={t("asset.roleHelp")} error={message("role")} {...form.register("role")} />
+          <TextField
+            label={t("asset.role")}
+            list="known-roles"
+            help={t("asset.roleHelp")}
+            error={message("role")}
+            {...form.register("role")}
+          />
           <datalist id="known-roles">
             {knownRoles.map((role) => (
               <option key={role} value={role} />
@@ -113,7 +128,10 @@ export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
           <TextField label={t("asset.model")} error={message("model")} {...form.register("model")} />
         </div>
         <TextField label={t("asset.os")} error={message("os")} {...form.register("os")} />
-        <TagPicker value={form.watch("tags")} onChange={(ids) => form.setValue("tags", ids, { shouldDirty: true })} />
+        <TagPicker
+          value={form.watch("tags")}
+          onChange={(ids) => form.setValue("tags", ids, { shouldDirty: true })}
+        />
         <TextArea label={t("asset.notes")} rows={5} error={message("notes")} {...form.register("notes")} />
       </form>
     </Panel>

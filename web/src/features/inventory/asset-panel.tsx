@@ -1,6 +1,6 @@
 /** Everything about one asset, in the side panel. The same on the inventory page and on the map. */
 import { useQuery } from "@tanstack/react-query";
-import { PenLine, Pencil, Trash2 } from "lucide-react";
+import { Pencil, PenLine, Trash2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { http } from "#/api/client";
@@ -48,7 +48,8 @@ export function AssetPanel({ id, onClose, onOpen, actions }: AssetPanelProps) {
     );
   }
   const data = asset.data;
-  if (editing) return <AssetForm asset={data} onClose={() => setEditing(false)} onSaved={() => setEditing(false)} />;
+  if (editing)
+    return <AssetForm asset={data} onClose={() => setEditing(false)} onSaved={() => setEditing(false)} />;
 
   return (
     <Panel
@@ -104,8 +105,12 @@ function Facts({ asset }: { asset: AssetDetail }) {
     ["model", t("asset.model"), asset.model],
     ["os", t("asset.os"), asset.os],
     ["source", t("asset.source"), t(`source.${asset.source}`)],
-    ["first_seen_at", t("asset.firstSeen"), asset.first_seen_at ? <Time at={asset.first_seen_at} /> : null],
-    ["last_seen_at", t("asset.lastSeen"), asset.last_seen_at ? <Time at={asset.last_seen_at} /> : null],
+    [
+      "first_seen_at",
+      t("asset.firstSeen"),
+      asset.first_seen_at && <Time key="first" at={asset.first_seen_at} />,
+    ],
+    ["last_seen_at", t("asset.lastSeen"), asset.last_seen_at && <Time key="last" at={asset.last_seen_at} />],
   ];
   const headline = (["name", "kind", "role"] as const).filter((field) => typed.has(field));
   return (
@@ -132,7 +137,9 @@ function Facts({ asset }: { asset: AssetDetail }) {
       {headline.length > 0 && asset.source === "discovered" ? (
         <p className="mt-2 flex items-center gap-1.5 text-xs text-muted">
           <PenLine aria-hidden className="size-3 text-accent-text" />
-          {t("asset.typedHeadline", { fields: headline.map((field) => t(`asset.${field}`).toLowerCase()).join(", ") })}
+          {t("asset.typedHeadline", {
+            fields: headline.map((field) => t(`asset.${field}`).toLowerCase()).join(", "),
+          })}
         </p>
       ) : null}
     </>
@@ -170,7 +177,9 @@ function Services({ asset }: { asset: AssetDetail }) {
                 {service.product} {service.version_text}
               </span>
             </span>
-            {several && service.address_id ? <span className="mono text-xs text-muted">{ips.get(service.address_id)}</span> : null}
+            {several && service.address_id ? (
+              <span className="mono text-xs text-muted">{ips.get(service.address_id)}</span>
+            ) : null}
             {service.confidence < 40 ? <Badge>{t("service.guess")}</Badge> : null}
           </li>
         ))}

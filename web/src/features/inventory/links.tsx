@@ -18,7 +18,15 @@ import { useDrawLink } from "./queries";
 const kinds: readonly LinkKind[] = ["ethernet", "wifi", "virtual", "dependency", "other"];
 const SHOWN = 30;
 
-export function Links({ asset, writes, onOpen }: { asset: AssetDetail; writes: boolean; onOpen: (id: string) => void }) {
+export function Links({
+  asset,
+  writes,
+  onOpen,
+}: {
+  asset: AssetDetail;
+  writes: boolean;
+  onOpen: (id: string) => void;
+}) {
   const { t } = useTranslation();
   const hidden = useHidden();
   const [drawing, setDrawing] = useState(false);
@@ -44,12 +52,24 @@ export function Links({ asset, writes, onOpen }: { asset: AssetDetail; writes: b
       ) : drawing ? null : (
         <p className="text-muted">{t("link.none")}</p>
       )}
-      {rows.length > SHOWN ? <p className="mt-1 text-muted">{t("link.more", { count: rows.length - SHOWN })}</p> : null}
+      {rows.length > SHOWN ? (
+        <p className="mt-1 text-muted">{t("link.more", { count: rows.length - SHOWN })}</p>
+      ) : null}
     </Section>
   );
 }
 
-function LinkRow({ link, from, writes, onOpen }: { link: Link; from: string; writes: boolean; onOpen: (id: string) => void }) {
+function LinkRow({
+  link,
+  from,
+  writes,
+  onOpen,
+}: {
+  link: Link;
+  from: string;
+  writes: boolean;
+  onOpen: (id: string) => void;
+}) {
   const { t } = useTranslation();
   const remove = useRemoval();
   const otherId = link.a_asset_id === from ? link.b_asset_id : link.a_asset_id;
@@ -58,7 +78,11 @@ function LinkRow({ link, from, writes, onOpen }: { link: Link; from: string; wri
   return (
     <li className="flex min-h-9 items-center gap-2 py-1">
       {other ? <KindIcon kind={other.kind} role={other.role} /> : null}
-      <button type="button" className="min-w-0 truncate font-medium hover:underline" onClick={() => onOpen(otherId)}>
+      <button
+        type="button"
+        className="min-w-0 truncate font-medium hover:underline"
+        onClick={() => onOpen(otherId)}
+      >
         {name}
       </button>
       <span className="min-w-0 truncate text-muted">{link.label ?? t(`linkKind.${link.kind}`)}</span>
@@ -97,7 +121,12 @@ function DrawLink({ asset, onDone }: { asset: Asset; onDone: () => void }) {
   const q = useDeferredValue(text.trim());
   const found = useQuery({
     queryKey: ["assets", "pick", q],
-    queryFn: async () => (await take(http.GET("/api/v1/assets", { params: { query: { limit: 8, sort: "name", ...(q ? { q } : {}) } } }))).items,
+    queryFn: async () =>
+      (
+        await take(
+          http.GET("/api/v1/assets", { params: { query: { limit: 8, sort: "name", ...(q ? { q } : {}) } } }),
+        )
+      ).items,
     enabled: !target,
     placeholderData: (previous) => previous,
   });
@@ -108,7 +137,10 @@ function DrawLink({ asset, onDone }: { asset: Asset; onDone: () => void }) {
       onCancel={onDone}
       onSubmit={() => {
         if (!target) return setMissing(true);
-        draw.mutate({ a_asset_id: asset.id, b_asset_id: target.id, kind, label: label.trim() || null }, { onSuccess: onDone });
+        draw.mutate(
+          { a_asset_id: asset.id, b_asset_id: target.id, kind, label: label.trim() || null },
+          { onSuccess: onDone },
+        );
       }}
     >
       <TextField
@@ -128,7 +160,11 @@ function DrawLink({ asset, onDone }: { asset: Asset; onDone: () => void }) {
             ?.filter((other) => other.id !== asset.id)
             .map((other) => (
               <li key={other.id}>
-                <button type="button" className="flex h-8 w-full items-center gap-2 rounded px-1.5 text-left hover:bg-hover" onClick={() => setTarget(other)}>
+                <button
+                  type="button"
+                  className="flex h-8 w-full items-center gap-2 rounded px-1.5 text-left hover:bg-hover"
+                  onClick={() => setTarget(other)}
+                >
                   <KindIcon kind={other.kind} role={other.role} />
                   <span className="min-w-0 truncate">{other.name}</span>
                   <span className="mono ml-auto text-xs text-muted">{other.addresses[0]}</span>
@@ -138,14 +174,23 @@ function DrawLink({ asset, onDone }: { asset: Asset; onDone: () => void }) {
         </ul>
       ) : null}
       <div className="grid grid-cols-2 gap-3">
-        <SelectField label={t("link.kind")} value={kind} onChange={(event) => setKind(event.target.value as LinkKind)}>
+        <SelectField
+          label={t("link.kind")}
+          value={kind}
+          onChange={(event) => setKind(event.target.value as LinkKind)}
+        >
           {kinds.map((value) => (
             <option key={value} value={value}>
               {t(`linkKind.${value}`)}
             </option>
           ))}
         </SelectField>
-        <TextField label={t("link.label")} value={label} maxLength={200} onChange={(event) => setLabel(event.target.value)} />
+        <TextField
+          label={t("link.label")}
+          value={label}
+          maxLength={200}
+          onChange={(event) => setLabel(event.target.value)}
+        />
       </div>
     </InlineForm>
   );

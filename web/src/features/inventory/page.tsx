@@ -33,15 +33,27 @@ export interface InventorySearch {
   panel?: "new";
 }
 
-export function InventoryPage({ search, go }: { search: InventorySearch; go: (next: InventorySearch) => void }) {
+export function InventoryPage({
+  search,
+  go,
+}: {
+  search: InventorySearch;
+  go: (next: InventorySearch) => void;
+}) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const client = useQueryClient();
   const text = search.q ?? "";
   const { filter, problems } = useMemo(() => parseFilter(text), [text]);
-  const assets = useInfiniteQuery({ ...assetsQuery(filter, search.network, search.sort ?? "name"), placeholderData: (previous) => previous });
+  const assets = useInfiniteQuery({
+    ...assetsQuery(filter, search.network, search.sort ?? "name"),
+    placeholderData: (previous) => previous,
+  });
   const hidden = useHidden();
-  const rows = useMemo(() => (assets.data?.items ?? []).filter((row) => !hidden.has(row.id)), [assets.data, hidden]);
+  const rows = useMemo(
+    () => (assets.data?.items ?? []).filter((row) => !hidden.has(row.id)),
+    [assets.data, hidden],
+  );
   const [chosen, setChosen] = useState<Set<string>>(new Set());
   const columns = useColumns();
   const writes = can("inventory:write");
@@ -64,15 +76,29 @@ export function InventoryPage({ search, go }: { search: InventorySearch; go: (ne
     search.panel === "new" && writes ? (
       <AssetForm onClose={close} onSaved={(id) => go({ ...search, panel: undefined, selected: id })} />
     ) : search.selected && !hidden.has(search.selected) ? (
-      <AssetPanel key={search.selected} id={search.selected} onClose={close} onOpen={(id) => go({ ...search, selected: id })} />
+      <AssetPanel
+        key={search.selected}
+        id={search.selected}
+        onClose={close}
+        onOpen={(id) => go({ ...search, selected: id })}
+      />
     ) : undefined;
   const filtered = text !== "" || !!search.network;
 
   return (
     <>
       <PageHead title={t("pages.inventory")} count={assets.data?.total?.toLocaleString()}>
-        <SearchBox label={t("inventory.search")} className="w-80 max-md:w-auto max-md:flex-1" value={text} onChange={setQ} />
-        <Button aria-label={t("common.csvOf")} disabled={rows.length === 0} onClick={() => downloadCsv("inventory.csv", toCsv(columns, rows))}>
+        <SearchBox
+          label={t("inventory.search")}
+          className="w-80 max-md:w-auto max-md:flex-1"
+          value={text}
+          onChange={setQ}
+        />
+        <Button
+          aria-label={t("common.csvOf")}
+          disabled={rows.length === 0}
+          onClick={() => downloadCsv("inventory.csv", toCsv(columns, rows))}
+        >
           <Download aria-hidden className="size-4" />
           <span className="max-md:hidden">{t("common.csv")}</span>
         </Button>
@@ -80,15 +106,23 @@ export function InventoryPage({ search, go }: { search: InventorySearch; go: (ne
       </PageHead>
       {problems.length > 0 || search.network ? (
         <div className="flex flex-wrap items-center gap-3 border-b border-line px-4 py-2">
-          {search.network ? <NetworkFilter id={search.network} onClear={() => go({ ...search, network: undefined })} /> : null}
+          {search.network ? (
+            <NetworkFilter id={search.network} onClear={() => go({ ...search, network: undefined })} />
+          ) : null}
           {problems.map((problem) => (
             <p key={problem.word} role="status" className="text-degraded-text">
-              {t("inventory.unknownValue", { field: problem.field, word: problem.word, allowed: problem.allowed.join(", ") })}
+              {t("inventory.unknownValue", {
+                field: problem.field,
+                word: problem.word,
+                allowed: problem.allowed.join(", "),
+              })}
             </p>
           ))}
         </div>
       ) : null}
-      {chosen.size > 0 ? <BulkBar rows={rows.filter((row) => chosen.has(row.id))} clear={() => setChosen(new Set())} /> : null}
+      {chosen.size > 0 ? (
+        <BulkBar rows={rows.filter((row) => chosen.has(row.id))} clear={() => setChosen(new Set())} />
+      ) : null}
       <WithPanel panel={panel}>
         <DataTable
           label={t("pages.inventory")}
@@ -110,7 +144,10 @@ export function InventoryPage({ search, go }: { search: InventorySearch; go: (ne
           total={assets.data?.total}
           empty={
             filtered ? (
-              <Empty title={t("inventory.noMatch")} action={<Button onClick={() => go({})}>{t("inventory.clear")}</Button>}>
+              <Empty
+                title={t("inventory.noMatch")}
+                action={<Button onClick={() => go({})}>{t("inventory.clear")}</Button>}
+              >
                 {t("inventory.syntax")}
               </Empty>
             ) : (
@@ -143,7 +180,11 @@ function NetworkFilter({ id, onClear }: { id: string; onClear: () => void }) {
   const networks = useQuery(networksQuery);
   const network = networks.data?.find((one) => one.id === id);
   return (
-    <button type="button" onClick={onClear} className="inline-flex h-7 items-center gap-1.5 rounded border border-line-strong px-2 hover:bg-hover">
+    <button
+      type="button"
+      onClick={onClear}
+      className="inline-flex h-7 items-center gap-1.5 rounded border border-line-strong px-2 hover:bg-hover"
+    >
       {t("inventory.inNetwork", { name: network ? network.name : "…" })}
       <X aria-hidden className="size-3.5 text-muted" />
       <span className="sr-only">{t("inventory.clear")}</span>
@@ -158,7 +199,11 @@ function BulkBar({ rows, clear }: { rows: readonly Asset[]; clear: () => void })
   const [tagging, setTagging] = useState(false);
   const [picked, setPicked] = useState<string[]>([]);
   return (
-    <div role="toolbar" aria-label={t("table.bulk")} className="flex min-h-12 flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-1.5">
+    <div
+      role="toolbar"
+      aria-label={t("table.bulk")}
+      className="flex min-h-12 flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-1.5"
+    >
       <span className="mr-2">{t("table.selected", { count: rows.length })}</span>
       <Button onClick={() => setTagging(true)}>
         <TagIcon aria-hidden className="size-4" />
@@ -222,7 +267,7 @@ function useColumns(): Column<Asset>[] {
         id: "name",
         header: t("asset.name"),
         sortable: true,
-        className: "w-[28%] max-md:w-auto",
+        className: "w-[28%] @max-xl:w-auto",
         csv: (row) => row.name,
         cell: (row) => (
           <>
@@ -231,16 +276,24 @@ function useColumns(): Column<Asset>[] {
           </>
         ),
       },
-      { id: "status", header: t("asset.status"), className: "w-28 max-md:w-14", csv: (row) => row.status, cell: (row) => <StatusCell asset={row} /> },
+      {
+        id: "status",
+        header: t("asset.status"),
+        className: "w-28 @max-xl:w-14",
+        csv: (row) => row.status,
+        cell: (row) => <StatusCell asset={row} />,
+      },
       {
         id: "addresses",
         header: t("asset.addresses"),
-        className: "w-[19%] max-md:w-32",
+        className: "w-[19%] @max-xl:w-32",
         csv: (row) => row.addresses.join(" "),
         cell: (row) => (
           <span className="mono" title={row.addresses.join(", ")}>
             {row.addresses[0]}
-            {row.addresses.length > 1 ? <span className="text-muted"> +{row.addresses.length - 1}</span> : null}
+            {row.addresses.length > 1 ? (
+              <span className="text-muted"> +{row.addresses.length - 1}</span>
+            ) : null}
           </span>
         ),
       },
@@ -248,21 +301,21 @@ function useColumns(): Column<Asset>[] {
         id: "kind",
         header: t("asset.kind"),
         sortable: true,
-        className: "w-32 text-muted max-lg:hidden",
+        className: "w-32 text-muted @max-3xl:hidden",
         csv: (row) => row.kind,
         cell: (row) => (row.role ? roleName(row.role) : t(`kind.${row.kind}`)),
       },
       {
         id: "vendor",
         header: t("asset.vendor"),
-        className: "text-muted max-xl:hidden",
+        className: "text-muted @max-5xl:hidden",
         csv: (row) => [row.vendor, row.model].filter(Boolean).join(" "),
         cell: (row) => [row.vendor, row.model].filter(Boolean).join(" "),
       },
       {
         id: "tags",
         header: t("asset.tags"),
-        className: "w-[14%] max-lg:hidden",
+        className: "w-[14%] @max-3xl:hidden",
         csv: (row) => row.tags.map((tag) => tag.name).join(" "),
         cell: (row) => (
           <span className="flex gap-1 overflow-hidden">
@@ -276,7 +329,7 @@ function useColumns(): Column<Asset>[] {
         id: "last_seen_at",
         header: t("asset.lastSeen"),
         sortable: true,
-        className: "w-28 text-muted max-md:hidden",
+        className: "w-28 text-muted @max-xl:hidden",
         csv: (row) => row.last_seen_at ?? "",
         cell: (row) => <Time at={row.last_seen_at} />,
       },
@@ -288,10 +341,10 @@ function useColumns(): Column<Asset>[] {
 function StatusCell({ asset }: { asset: Asset }) {
   return (
     <>
-      <span className="max-md:hidden">
+      <span className="@max-xl:hidden">
         <StatusMark status={asset.status} withText />
       </span>
-      <span className="md:hidden">
+      <span className="@xl:hidden">
         <StatusMark status={asset.status} />
       </span>
     </>

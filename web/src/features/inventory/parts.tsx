@@ -44,9 +44,14 @@ export function Addresses({ asset, writes }: { asset: AssetDetail; writes: boole
   const hidden = useHidden();
   const remove = useRemoval();
   const [editing, setEditing] = useState<string | null>(null);
-  const rows = asset.address_list.filter((row) => !hidden.has(row.id)).sort((a, b) => addressOrder(a.ip, b.ip));
+  const rows = asset.address_list
+    .filter((row) => !hidden.has(row.id))
+    .sort((a, b) => addressOrder(a.ip, b.ip));
   return (
-    <Section title={t("asset.addresses")} action={writes ? <AddButton label={t("address.add")} onClick={() => setEditing("new")} /> : null}>
+    <Section
+      title={t("asset.addresses")}
+      action={writes ? <AddButton label={t("address.add")} onClick={() => setEditing("new")} /> : null}
+    >
       {editing === "new" ? <AddressForm asset={asset} onDone={() => setEditing(null)} /> : null}
       {rows.length > 0 ? (
         <ul className={list}>
@@ -88,11 +93,25 @@ export function Addresses({ asset, writes }: { asset: AssetDetail; writes: boole
   );
 }
 
-function AddressForm({ asset, address, onDone }: { asset: AssetDetail; address?: Address; onDone: () => void }) {
+function AddressForm({
+  asset,
+  address,
+  onDone,
+}: {
+  asset: AssetDetail;
+  address?: Address;
+  onDone: () => void;
+}) {
   const { t } = useTranslation();
   const save = useSaveAddress(asset.id);
   const [error, setError] = useState<unknown>(null);
-  const form = useForm({ defaultValues: { ip: address?.ip ?? "", hostname: address?.hostname ?? "", interface_id: address?.interface_id ?? "" } });
+  const form = useForm({
+    defaultValues: {
+      ip: address?.ip ?? "",
+      hostname: address?.hostname ?? "",
+      interface_id: address?.interface_id ?? "",
+    },
+  });
   const { errors, isSubmitting } = form.formState;
   const submit = form.handleSubmit(async (values) => {
     setError(null);
@@ -118,9 +137,17 @@ function AddressForm({ asset, address, onDone }: { asset: AssetDetail; address?:
         error={errors.ip?.message}
         {...form.register("ip", { validate: (value) => isIp(value.trim()) || t("form.ip") })}
       />
-      <TextField label={t("address.hostname")} error={errors.hostname?.message} {...form.register("hostname")} />
+      <TextField
+        label={t("address.hostname")}
+        error={errors.hostname?.message}
+        {...form.register("hostname")}
+      />
       {asset.interfaces.length > 0 ? (
-        <SelectField label={t("address.interface")} error={errors.interface_id?.message} {...form.register("interface_id")}>
+        <SelectField
+          label={t("address.interface")}
+          error={errors.interface_id?.message}
+          {...form.register("interface_id")}
+        >
           <option value="">–</option>
           {asset.interfaces.map((nic) => (
             <option key={nic.id} value={nic.id}>
@@ -140,7 +167,10 @@ export function Interfaces({ asset, writes }: { asset: AssetDetail; writes: bool
   const [editing, setEditing] = useState<string | null>(null);
   const rows = asset.interfaces.filter((row) => !hidden.has(row.id));
   return (
-    <Section title={t("asset.interfaces")} action={writes ? <AddButton label={t("interface.add")} onClick={() => setEditing("new")} /> : null}>
+    <Section
+      title={t("asset.interfaces")}
+      action={writes ? <AddButton label={t("interface.add")} onClick={() => setEditing("new")} /> : null}
+    >
       {editing === "new" ? <InterfaceForm assetId={asset.id} onDone={() => setEditing(null)} /> : null}
       {rows.length > 0 ? (
         <ul className={list}>
@@ -189,7 +219,12 @@ function InterfaceForm({ assetId, nic, onDone }: { assetId: string; nic?: Interf
   const submit = form.handleSubmit(async (values) => {
     setError(null);
     try {
-      await save.mutateAsync({ id: nic?.id, version: nic?.version, name: values.name.trim(), mac: values.mac.trim() || null });
+      await save.mutateAsync({
+        id: nic?.id,
+        version: nic?.version,
+        name: values.name.trim(),
+        mac: values.mac.trim() || null,
+      });
       onDone();
     } catch (problem) {
       setError(placeErrors(problem, ["name", "mac"], form.setError));
@@ -197,12 +232,20 @@ function InterfaceForm({ assetId, nic, onDone }: { assetId: string; nic?: Interf
   });
   return (
     <InlineForm onSubmit={submit} onCancel={onDone} busy={isSubmitting} error={error}>
-      <TextField label={t("interface.name")} autoFocus placeholder="eth0" error={errors.name?.message} {...form.register("name", { required: t("form.required") })} />
+      <TextField
+        label={t("interface.name")}
+        autoFocus
+        placeholder="eth0"
+        error={errors.name?.message}
+        {...form.register("name", { required: t("form.required") })}
+      />
       <TextField
         label={t("interface.mac")}
         mono
         error={errors.mac?.message}
-        {...form.register("mac", { validate: (value) => value.trim() === "" || isMac(value.trim()) || t("form.mac") })}
+        {...form.register("mac", {
+          validate: (value) => value.trim() === "" || isMac(value.trim()) || t("form.mac"),
+        })}
       />
     </InlineForm>
   );

@@ -7,7 +7,11 @@ import type { AssetFilter } from "./filter";
 
 export const assetsQuery = (filter: AssetFilter, network: string | undefined, sort: string) =>
   pagedQuery(["assets", "list", filter, network ?? null, sort], (cursor) =>
-    take(http.GET("/api/v1/assets", { params: { query: { ...filter, ...(network ? { network } : {}), sort, limit: PAGE_SIZE, cursor } } })),
+    take(
+      http.GET("/api/v1/assets", {
+        params: { query: { ...filter, ...(network ? { network } : {}), sort, limit: PAGE_SIZE, cursor } },
+      }),
+    ),
   );
 
 export interface AssetInput {
@@ -34,7 +38,13 @@ export function useSaveAsset() {
   return useMutation({
     mutationFn: ({ asset, changes }: { asset?: Asset; changes: Partial<AssetInput> }) =>
       asset
-        ? take(http.PATCH("/api/v1/assets/{id}", { params: { path: { id: asset.id } }, headers: ifMatch(asset.version), body: changes }))
+        ? take(
+            http.PATCH("/api/v1/assets/{id}", {
+              params: { path: { id: asset.id } },
+              headers: ifMatch(asset.version),
+              body: changes,
+            }),
+          )
         : take(http.POST("/api/v1/assets", { body: changes as AssetInput })),
     onSuccess: useInvalidate(),
   });
@@ -71,9 +81,24 @@ export function useCreateTag() {
 
 export function useSaveInterface(assetId: string) {
   return useMutation({
-    mutationFn: ({ id, version, ...body }: { id?: string; version?: number; name: string; mac: string | null }) =>
+    mutationFn: ({
+      id,
+      version,
+      ...body
+    }: {
+      id?: string;
+      version?: number;
+      name: string;
+      mac: string | null;
+    }) =>
       id
-        ? take(http.PATCH("/api/v1/interfaces/{id}", { params: { path: { id } }, headers: ifMatch(version ?? 0), body }))
+        ? take(
+            http.PATCH("/api/v1/interfaces/{id}", {
+              params: { path: { id } },
+              headers: ifMatch(version ?? 0),
+              body,
+            }),
+          )
         : take(http.POST("/api/v1/interfaces", { body: { ...body, asset_id: assetId } })),
     onSuccess: useInvalidate(),
   });
@@ -81,9 +106,25 @@ export function useSaveInterface(assetId: string) {
 
 export function useSaveAddress(assetId: string) {
   return useMutation({
-    mutationFn: ({ id, version, ...body }: { id?: string; version?: number; ip: string; hostname: string | null; interface_id: string | null }) =>
+    mutationFn: ({
+      id,
+      version,
+      ...body
+    }: {
+      id?: string;
+      version?: number;
+      ip: string;
+      hostname: string | null;
+      interface_id: string | null;
+    }) =>
       id
-        ? take(http.PATCH("/api/v1/addresses/{id}", { params: { path: { id } }, headers: ifMatch(version ?? 0), body }))
+        ? take(
+            http.PATCH("/api/v1/addresses/{id}", {
+              params: { path: { id } },
+              headers: ifMatch(version ?? 0),
+              body,
+            }),
+          )
         : take(http.POST("/api/v1/addresses", { body: { ...body, asset_id: assetId } })),
     onSuccess: useInvalidate(),
   });
@@ -91,7 +132,8 @@ export function useSaveAddress(assetId: string) {
 
 export function useDrawLink() {
   return useMutation({
-    mutationFn: (body: { a_asset_id: string; b_asset_id: string; kind: LinkKind; label: string | null }) => take(http.POST("/api/v1/links", { body })),
+    mutationFn: (body: { a_asset_id: string; b_asset_id: string; kind: LinkKind; label: string | null }) =>
+      take(http.POST("/api/v1/links", { body })),
     onSuccess: useInvalidate(),
   });
 }

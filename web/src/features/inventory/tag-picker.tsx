@@ -11,7 +11,13 @@ import { Checkbox, TextField } from "#/ui/field";
 import { useCreateTag } from "./queries";
 
 /** Choose tags, or make a new one without leaving. */
-export function TagPicker({ value, onChange }: { value: readonly string[]; onChange: (ids: string[]) => void }) {
+export function TagPicker({
+  value,
+  onChange,
+}: {
+  value: readonly string[];
+  onChange: (ids: string[]) => void;
+}) {
   const { t } = useTranslation();
   const tags = useQuery(tagsQuery);
   const create = useCreateTag();
@@ -48,7 +54,9 @@ export function TagPicker({ value, onChange }: { value: readonly string[]; onCha
             key={tag.id}
             label={<TagChip tag={tag} />}
             checked={value.includes(tag.id)}
-            onChange={(event) => onChange(event.target.checked ? [...value, tag.id] : value.filter((id) => id !== tag.id))}
+            onChange={(event) =>
+              onChange(event.target.checked ? [...value, tag.id] : value.filter((id) => id !== tag.id))
+            }
           />
         ))}
       </div>

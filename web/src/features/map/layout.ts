@@ -23,7 +23,7 @@ export type LayoutOutput = Record<string, Place>;
 
 /** Distance between neighbors in a group, in map units. A node's radius is 14. */
 export const SPACING = 84;
-const GROUP_GAP = 120;
+const GROUP_GAP = 50;
 /** Hub, then rings of 6, 12, 18 ... on a hexagonal grid. */
 const HUB_SEATS = 7;
 
@@ -80,8 +80,12 @@ export function groupCenters(radii: readonly number[]): Place[] {
       const angle = Math.sqrt(step) * 1.1;
       const distance = angle * 55;
       // Wider than high, as screens are.
-      const spot = { x: Math.cos(angle) * distance * 1.35, y: Math.sin(angle) * distance };
-      if (placed.every((other) => Math.hypot(other.x - spot.x, other.y - spot.y) >= other.radius + radius + GROUP_GAP)) {
+      const spot = { x: Math.cos(angle) * distance * 1.25, y: Math.sin(angle) * distance };
+      if (
+        placed.every(
+          (other) => Math.hypot(other.x - spot.x, other.y - spot.y) >= other.radius + radius + GROUP_GAP,
+        )
+      ) {
         found = spot;
         break;
       }
@@ -125,21 +129,26 @@ export function layout({ groups, fixed }: LayoutInput): LayoutOutput {
     const reserve = group.members.length > HUB_SEATS;
     let nextHub = 0;
     let next = reserve ? HUB_SEATS : 0;
-    const ordered = reserve ? group.members : [...group.members].sort((a, b) => Number(b.hub) - Number(a.hub));
+    const ordered = reserve
+      ? group.members
+      : [...group.members].sort((a, b) => Number(b.hub) - Number(a.hub));
+    const free = (index: number): Place | null => {
+      const spot = seat(index);
+      const place = { x: center.x + spot.x, y: center.y + spot.y };
+      return occupied.near(place, SPACING * 0.6) ? null : place;
+    };
     for (const member of ordered) {
-      const kept = fixed[member.id];
-      const free = (index: number): Place | null => {
-        const spot = seat(index);
-        const place = { x: center.x + spot.x, y: center.y + spot.y };
-        return occupied.near(place, SPACING * 0.6) ? null : place;
-      };
-      let place: Place | null = null;
-      if (reserve && member.hub) {
-        while (!place && nextHub < HUB_SEATS) place = kept ? (nextHub++, seat(0)) : free(nextHub++);
+      const asHub = reserve && member.hub && nextHub < HUB_SEATS;
+      if (fixed[member.id]) {
+        // It stands elsewhere, yet uses up its seat number, so that those after it keep theirs.
+        if (asHub) nextHub += 1;
+        else next += 1;
+        continue;
       }
-      // A kept node uses up its seat number all the same, so that those after it keep theirs.
-      for (let tries = 0; !place && tries < 50_000; tries++) place = kept ? (next++, seat(0)) : free(next++);
-      if (kept || !place) continue;
+      let place: Place | null = null;
+      while (asHub && !place && nextHub < HUB_SEATS) place = free(nextHub++);
+      for (let tries = 0; !place && tries < 50_000; tries++) place = free(next++);
+      if (!place) continue;
       out[member.id] = place;
       occupied.add(place);
     }

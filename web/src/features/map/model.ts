@@ -18,7 +18,12 @@ function byId<T extends { id: string }>(items: readonly T[]): Map<string, T> {
 }
 
 export function toModel(map: MapOut): MapModel {
-  return { nodes: byId(map.nodes), links: byId(map.links), groups: byId(map.groups), truncated: map.truncated };
+  return {
+    nodes: byId(map.nodes),
+    links: byId(map.links),
+    groups: byId(map.groups),
+    truncated: map.truncated,
+  };
 }
 
 export function applyDeltas(model: MapModel, deltas: readonly MapDelta[]): MapModel {
@@ -32,7 +37,8 @@ export function applyDeltas(model: MapModel, deltas: readonly MapDelta[]): MapMo
         break;
       case "node_removed":
         nodes.delete(delta.data.id);
-        for (const link of links.values()) if (link.a === delta.data.id || link.b === delta.data.id) links.delete(link.id);
+        for (const link of links.values())
+          if (link.a === delta.data.id || link.b === delta.data.id) links.delete(link.id);
         break;
       case "link":
         links.set(delta.data.id, delta.data);

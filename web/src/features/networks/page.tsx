@@ -1,11 +1,10 @@
+import { zodResolver } from "@hookform/resolvers/zod";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { zodResolver } from "@hookform/resolvers/zod";
 import { EthernetPort, Plus, Trash2 } from "lucide-react";
 import { useMemo, useState } from "react";
 import { useForm } from "react-hook-form";
 import { useTranslation } from "react-i18next";
-import { z } from "zod";
 import { http, ifMatch, take } from "#/api/client";
 import { networksQuery } from "#/api/queries";
 import type { Network } from "#/api/schema";
@@ -13,6 +12,7 @@ import { useAuth } from "#/api/session";
 import { addressOrder, isCidr, isIp } from "#/domain/address";
 import { placeErrors } from "#/domain/form-errors";
 import { useHidden, useRemoval } from "#/domain/removal";
+import { z } from "#/domain/zod";
 import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, ErrorBox } from "#/ui/feedback";
@@ -30,7 +30,8 @@ export function NetworksPage({ search, go }: { search: NetworksSearch; go: (next
   const networks = useQuery(networksQuery);
   const hidden = useHidden();
   const rows = useMemo(
-    () => (networks.data ?? []).filter((row) => !hidden.has(row.id)).sort((a, b) => addressOrder(a.cidr, b.cidr)),
+    () =>
+      (networks.data ?? []).filter((row) => !hidden.has(row.id)).sort((a, b) => addressOrder(a.cidr, b.cidr)),
     [networks.data, hidden],
   );
   const columns = useColumns();
@@ -85,7 +86,10 @@ const schema = z.object({
   vlan: z
     .string()
     .trim()
-    .refine((text) => text === "" || (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 4094), "form.vlan"),
+    .refine(
+      (text) => text === "" || (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 4094),
+      "form.vlan",
+    ),
   gateway: z
     .string()
     .trim()
@@ -119,10 +123,20 @@ function NetworkPanel({ network, onClose }: { network?: Network; onClose: () => 
 
   const submit = form.handleSubmit(async (values) => {
     setError(null);
-    const body = { ...values, vlan: values.vlan ? Number(values.vlan) : null, gateway: values.gateway || null };
+    const body = {
+      ...values,
+      vlan: values.vlan ? Number(values.vlan) : null,
+      gateway: values.gateway || null,
+    };
     try {
       if (network) {
-        await take(http.PATCH("/api/v1/networks/{id}", { params: { path: { id: network.id } }, headers: ifMatch(network.version), body }));
+        await take(
+          http.PATCH("/api/v1/networks/{id}", {
+            params: { path: { id: network.id } },
+            headers: ifMatch(network.version),
+            body,
+          }),
+        );
       } else {
         await take(http.POST("/api/v1/networks", { body }));
       }
@@ -172,13 +186,39 @@ function NetworkPanel({ network, onClose }: { network?: Network; onClose: () => 
         <fieldset disabled={!writes} className="flex flex-col gap-4">
           <legend className="sr-only">{t("networks.fields")}</legend>
           {error ? <ErrorBox error={error} /> : null}
-          <TextField label={t("networks.name")} autoFocus={!network} error={message("name")} {...form.register("name")} />
-          <TextField label={t("networks.cidr")} mono placeholder="192.168.1.0/24" error={message("cidr")} {...form.register("cidr")} />
+          <TextField
+            label={t("networks.name")}
+            autoFocus={!network}
+            error={message("name")}
+            {...form.register("name")}
+          />
+          <TextField
+            label={t("networks.cidr")}
+            mono
+            placeholder="192.168.1.0/24"
+            error={message("cidr")}
+            {...form.register("cidr")}
+          />
           <div className="grid grid-cols-2 gap-3">
-            <TextField label={t("networks.vlan")} inputMode="numeric" error={message("vlan")} {...form.register("vlan")} />
-            <TextField label={t("networks.gateway")} mono error={message("gateway")} {...form.register("gateway")} />
+            <TextField
+              label={t("networks.vlan")}
+              inputMode="numeric"
+              error={message("vlan")}
+              {...form.register("vlan")}
+            />
+            <TextField
+              label={t("networks.gateway")}
+              mono
+              error={message("gateway")}
+              {...form.register("gateway")}
+            />
           </div>
-          <TextArea label={t("networks.notes")} rows={4} error={message("notes")} {...form.register("notes")} />
+          <TextArea
+            label={t("networks.notes")}
+            rows={4}
+            error={message("notes")}
+            {...form.register("notes")}
+          />
         </fieldset>
       </form>
       {network ? (
@@ -194,17 +234,42 @@ function useColumns(): Column<Network>[] {
   const { t } = useTranslation();
   return useMemo(
     () => [
-      { id: "name", header: t("networks.name"), className: "w-[30%] max-md:w-auto", cell: (row) => <span className="truncate">{row.name}</span> },
-      { id: "cidr", header: t("networks.cidr"), className: "w-44 max-md:w-36", cell: (row) => <span className="mono">{row.cidr}</span> },
-      { id: "vlan", header: t("networks.vlan"), className: "w-20 max-md:hidden", cell: (row) => row.vlan ?? <span className="text-faint">–</span> },
+      {
+        id: "name",
+        header: t("networks.name"),
+        className: "w-[30%] @max-xl:w-auto",
+        cell: (row) => <span className="truncate">{row.name}</span>,
+      },
+      {
+        id: "cidr",
+        header: t("networks.cidr"),
+        className: "w-44 @max-xl:w-36",
+        cell: (row) => <span className="mono">{row.cidr}</span>,
+      },
+      {
+        id: "vlan",
+        header: t("networks.vlan"),
+        className: "w-20 @max-xl:hidden",
+        cell: (row) => row.vlan ?? <span className="text-faint">–</span>,
+      },
       {
         id: "gateway",
         header: t("networks.gateway"),
-        className: "max-lg:hidden",
+        className: "@max-3xl:hidden",
         cell: (row) => <span className="mono">{row.gateway ?? <span className="text-faint">–</span>}</span>,
       },
-      { id: "count", header: t("networks.count"), className: "w-28 text-right max-md:w-20 [&_button]:ml-auto", cell: (row) => row.address_count.toLocaleString() },
-      { id: "source", header: t("asset.source"), className: "w-32 pl-6! text-muted max-lg:hidden", cell: (row) => t(`source.${row.source}`) },
+      {
+        id: "count",
+        header: t("networks.count"),
+        className: "w-28 text-right @max-xl:w-20 [&_button]:ml-auto",
+        cell: (row) => row.address_count.toLocaleString(),
+      },
+      {
+        id: "source",
+        header: t("asset.source"),
+        className: "w-32 pl-6! text-muted @max-3xl:hidden",
+        cell: (row) => t(`source.${row.source}`),
+      },
     ],
     [t],
   );

@@ -23,8 +23,12 @@ export function SettingsPage() {
   return (
     <>
       <PageHead title={t("pages.settings")} />
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
-      <div className="min-h-0 flex-1 overflow-y-auto" tabIndex={0} role="group" aria-label={t("pages.settings")}>
+      <section
+        className="min-h-0 flex-1 overflow-y-auto"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+        tabIndex={0}
+        aria-label={t("pages.settings")}
+      >
         <div className="max-w-2xl divide-y divide-line px-4">
           <Block title={t("settings.instance")} text={t("settings.instanceText")}>
             {settings.error ? (
@@ -45,7 +49,7 @@ export function SettingsPage() {
             </a>
           </Block>
         </div>
-      </div>
+      </section>
     </>
   );
 }
@@ -121,7 +125,10 @@ function Tags() {
                 <span className="flex-1 text-muted">{t("settings.tagUses", { count: tag.asset_count })}</span>
                 {writes ? (
                   <>
-                    <IconButton label={t("settings.tagEdit", { name: tag.name })} onClick={() => setEditing(tag.id)}>
+                    <IconButton
+                      label={t("settings.tagEdit", { name: tag.name })}
+                      onClick={() => setEditing(tag.id)}
+                    >
                       <Pencil aria-hidden className="size-4" />
                     </IconButton>
                     <IconButton
@@ -163,12 +170,21 @@ function TagForm({ tag, taken, onDone }: { tag?: Tag; taken: readonly Tag[]; onD
   const { t } = useTranslation();
   const client = useQueryClient();
   const [error, setError] = useState<unknown>(null);
-  const form = useForm({ defaultValues: { name: tag?.name ?? "", color: tag?.color ?? nextTagColor(taken) } });
+  const form = useForm({
+    defaultValues: { name: tag?.name ?? "", color: tag?.color ?? nextTagColor(taken) },
+  });
   const { errors, isSubmitting } = form.formState;
   const submit = form.handleSubmit(async (body) => {
     setError(null);
     try {
-      if (tag) await take(http.PATCH("/api/v1/tags/{id}", { params: { path: { id: tag.id } }, headers: ifMatch(tag.version), body }));
+      if (tag)
+        await take(
+          http.PATCH("/api/v1/tags/{id}", {
+            params: { path: { id: tag.id } },
+            headers: ifMatch(tag.version),
+            body,
+          }),
+        );
       else await take(http.POST("/api/v1/tags", { body }));
       await client.invalidateQueries({ queryKey: tagsQuery.queryKey });
       void client.invalidateQueries({ queryKey: ["assets"] });
@@ -179,8 +195,20 @@ function TagForm({ tag, taken, onDone }: { tag?: Tag; taken: readonly Tag[]; onD
   });
   return (
     <form onSubmit={submit} noValidate className="flex flex-wrap items-end gap-2">
-      <TextField label={t("settings.tagName")} autoFocus maxLength={64} error={errors.name?.message} {...form.register("name", { required: t("form.required") })} />
-      <TextField label={t("settings.tagColor")} type="color" className="w-14 [&_input]:p-1" error={errors.color?.message} {...form.register("color")} />
+      <TextField
+        label={t("settings.tagName")}
+        autoFocus
+        maxLength={64}
+        error={errors.name?.message}
+        {...form.register("name", { required: t("form.required") })}
+      />
+      <TextField
+        label={t("settings.tagColor")}
+        type="color"
+        className="w-14 [&_input]:p-1"
+        error={errors.color?.message}
+        {...form.register("color")}
+      />
       <Button type="submit" look="primary" busy={isSubmitting}>
         {t("common.save")}
       </Button>

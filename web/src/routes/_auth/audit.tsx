@@ -12,6 +12,9 @@ export const Route = createFileRoute("/_auth/audit")({
 
 function Audit() {
   const navigate = useNavigate();
-  const go = useCallback((next: AuditSearch) => void navigate({ to: "/audit", search: next, replace: true }), [navigate]);
+  const go = useCallback(
+    (next: AuditSearch) => void navigate({ to: "/audit", search: next, replace: true }),
+    [navigate],
+  );
   return <AuditPage search={Route.useSearch()} go={go} />;
 }

@@ -3,7 +3,10 @@ import { DiscoveryPage, type DiscoverySearch } from "#/features/discovery/page";
 
 export const Route = createFileRoute("/_auth/discovery")({
   validateSearch: (search: Record<string, unknown>): DiscoverySearch => ({
-    state: search.state === "open" || search.state === "accepted" || search.state === "ignored" ? search.state : undefined,
+    state:
+      search.state === "open" || search.state === "accepted" || search.state === "ignored"
+        ? search.state
+        : undefined,
     tab: search.tab === "scans" ? "scans" : undefined,
     finding: typeof search.finding === "string" ? search.finding : undefined,
     scan: search.scan === "new" ? "new" : undefined,
@@ -13,5 +16,10 @@ export const Route = createFileRoute("/_auth/discovery")({
 
 function Discovery() {
   const navigate = useNavigate();
-  return <DiscoveryPage search={Route.useSearch()} go={(next) => void navigate({ to: "/discovery", search: next })} />;
+  return (
+    <DiscoveryPage
+      search={Route.useSearch()}
+      go={(next) => void navigate({ to: "/discovery", search: next })}
+    />
+  );
 }

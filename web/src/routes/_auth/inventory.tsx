@@ -2,7 +2,16 @@ import { createFileRoute, useNavigate } from "@tanstack/react-router";
 import { useCallback } from "react";
 import { InventoryPage, type InventorySearch } from "#/features/inventory/page";
 
-const sorts = ["name", "-name", "kind", "-kind", "last_seen_at", "-last_seen_at", "created_at", "-created_at"];
+const sorts = [
+  "name",
+  "-name",
+  "kind",
+  "-kind",
+  "last_seen_at",
+  "-last_seen_at",
+  "created_at",
+  "-created_at",
+];
 const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
 
 export const Route = createFileRoute("/_auth/inventory")({
@@ -18,6 +27,9 @@ export const Route = createFileRoute("/_auth/inventory")({
 
 function Inventory() {
   const navigate = useNavigate();
-  const go = useCallback((next: InventorySearch) => void navigate({ to: "/inventory", search: next }), [navigate]);
+  const go = useCallback(
+    (next: InventorySearch) => void navigate({ to: "/inventory", search: next }),
+    [navigate],
+  );
   return <InventoryPage search={Route.useSearch()} go={go} />;
 }

@@ -10,5 +10,10 @@ export const Route = createFileRoute("/_auth/networks")({
 
 function Networks() {
   const navigate = useNavigate();
-  return <NetworksPage search={Route.useSearch()} go={(next) => void navigate({ to: "/networks", search: next })} />;
+  return (
+    <NetworksPage
+      search={Route.useSearch()}
+      go={(next) => void navigate({ to: "/networks", search: next })}
+    />
+  );
 }

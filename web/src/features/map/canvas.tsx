@@ -1,0 +1,190 @@
+/** The picture, its keys and its few buttons. React around the renderer; all drawing is the renderer's. */
+import { Group as GroupIcon, Maximize, Minus, Plus } from "lucide-react";
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { IconButton } from "#/ui/button";
+import { useShownTheme } from "#/ui/theme";
+import type { Placed } from "./data";
+import { UNGROUPED } from "./group";
+import type { Place } from "./layout";
+import { Legend } from "./legend";
+import { MapRenderer } from "./renderer";
+import { type Direction, stepTo } from "./walk";
+
+interface MapCanvasProps {
+  placed: Placed;
+  selected?: string;
+  matches: ReadonlySet<string> | null;
+  focus: { id: string } | null;
+  mayPin: boolean;
+  onSelect: (id: string | null) => void;
+  onMoved: (id: string, place: Place) => void;
+  onFind: () => void;
+}
+
+export function MapCanvas({
+  placed,
+  selected,
+  matches,
+  focus,
+  mayPin,
+  onSelect,
+  onMoved,
+  onFind,
+}: MapCanvasProps) {
+  const { t } = useTranslation();
+  const host = useRef<HTMLDivElement>(null);
+  const renderer = useRef<MapRenderer | null>(null);
+  const fitted = useRef(false);
+  const [cursor, setCursor] = useState<string | null>(null);
+  const [grouped, setGrouped] = useState(true);
+  const theme = useShownTheme();
+  const handlers = useRef({ onSelect, onMoved, t });
+  useEffect(() => {
+    handlers.current = { onSelect, onMoved, t };
+  });
+
+  useEffect(() => {
+    const container = host.current;
+    if (!container) return;
+    const map = new MapRenderer(
+      container,
+      {
+        select: (id) => handlers.current.onSelect(id),
+        moved: (id, place) => handlers.current.onMoved(id, place),
+        drawn: () => requestAnimationFrame(() => performance.mark("map-interactive")),
+      },
+      {
+        title: (group, short) => {
+          if (group.id === UNGROUPED) return handlers.current.t("map.noNetwork");
+          return short || group.name === group.cidr ? group.name : `${group.name}  ${group.cidr}`;
+        },
+        summary: (group) =>
+          handlers.current.t(
+            `map.summary.${group.worst === "down" || group.worst === "degraded" ? group.worst : "fine"}`,
+            {
+              count: group.members.length,
+              bad: group.counts[group.worst],
+            },
+          ),
+      },
+    );
+    renderer.current = map;
+    fitted.current = false;
+    return () => {
+      renderer.current = null;
+      map.kill();
+    };
+  }, []);
+
+  useEffect(() => {
+    const map = renderer.current;
+    if (!map) return;
+    map.setData(placed.model, placed.places, placed.groups);
+    if (!fitted.current && placed.places.size > 0) {
+      fitted.current = true;
+      map.fit(undefined, false);
+    }
+  }, [placed]);
+  useEffect(() => renderer.current?.setSelected(selected ?? null), [selected]);
+  useEffect(() => renderer.current?.setCursor(cursor), [cursor]);
+  useEffect(() => renderer.current?.setMatches(matches), [matches]);
+  useEffect(() => renderer.current?.setGroupsShown(grouped), [grouped]);
+  useEffect(() => {
+    if (focus) renderer.current?.focusOn(focus.id);
+  }, [focus]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the theme is what changes the colors that are read
+  useEffect(() => renderer.current?.refreshColors(), [theme]);
+
+  function onKey(event: KeyboardEvent<HTMLDivElement>): void {
+    if (event.metaKey || event.ctrlKey || event.altKey) return;
+    const here = cursor ?? selected ?? null;
+    const known = here && placed.places.has(here) ? here : null;
+    switch (event.key) {
+      case "ArrowUp":
+      case "ArrowDown":
+      case "ArrowLeft":
+      case "ArrowRight": {
+        const next = known
+          ? stepTo(
+              known,
+              event.key as Direction,
+              placed.places,
+              renderer.current?.neighbors(known) ?? new Set(),
+            )
+          : (placed.groups[0]?.members[0]?.id ?? null);
+        if (next) {
+          setCursor(next);
+          renderer.current?.focusOn(next);
+        }
+        break;
+      }
+      case ".":
+      case "Enter":
+        if (known) onSelect(known);
+        break;
+      case "f":
+        renderer.current?.fit();
+        break;
+      case "g":
+        setGrouped(!grouped);
+        break;
+      case "+":
+        renderer.current?.zoom(1.5);
+        break;
+      case "-":
+        renderer.current?.zoom(1 / 1.5);
+        break;
+      case "/":
+        onFind();
+        break;
+      default:
+        return;
+    }
+    event.preventDefault();
+  }
+
+  const spoken = cursor ? placed.model.nodes.get(cursor) : undefined;
+  return (
+    <div className="relative min-h-0 flex-1 overflow-hidden bg-canvas">
+      <div
+        role="application"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: the map is walked by arrow keys; the list view is the same for screen readers
+        tabIndex={0}
+        aria-label={t("map.label", { count: placed.model.nodes.size })}
+        aria-describedby="map-keys"
+        onKeyDown={onKey}
+        className="absolute inset-0 -outline-offset-2"
+      >
+        <div ref={host} data-map className="absolute inset-0" />
+      </div>
+      <p id="map-keys" className="sr-only">
+        {t("map.keys")}
+      </p>
+      <p aria-live="polite" className="sr-only">
+        {spoken
+          ? t("map.at", {
+              name: spoken.name,
+              status: t(`status.${spoken.status}`),
+              address: spoken.addresses[0] ?? "",
+            })
+          : ""}
+      </p>
+      <Legend mayPin={mayPin} />
+      <div className="absolute right-3 bottom-3 flex flex-col rounded-lg border border-line bg-surface p-0.5">
+        <IconButton label={t("map.zoomIn")} onClick={() => renderer.current?.zoom(1.5)}>
+          <Plus aria-hidden className="size-4" />
+        </IconButton>
+        <IconButton label={t("map.zoomOut")} onClick={() => renderer.current?.zoom(1 / 1.5)}>
+          <Minus aria-hidden className="size-4" />
+        </IconButton>
+        <IconButton label={t("map.fit")} onClick={() => renderer.current?.fit()}>
+          <Maximize aria-hidden className="size-4" />
+        </IconButton>
+        <IconButton label={t("map.groups")} aria-pressed={grouped} onClick={() => setGrouped(!grouped)}>
+          <GroupIcon aria-hidden className="size-4" />
+        </IconButton>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,140 @@
+/** The same map as a table: for screen readers, for phones, and for whoever reads better than they look. */
+import { useMemo, useState } from "react";
+import { useTranslation } from "react-i18next";
+import type { MapNode } from "#/api/schema";
+import { addressOrder } from "#/domain/address";
+import { KindIcon, StatusMark } from "#/domain/asset";
+import { type Column, DataTable } from "#/ui/data-table";
+import { Empty } from "#/ui/feedback";
+import { isPinned, type MapModel } from "./model";
+
+interface MapListProps {
+  model: MapModel;
+  matches: ReadonlySet<string> | null;
+  selected?: string;
+  onSelect: (id: string | null) => void;
+}
+
+export function MapList({ model, matches, selected, onSelect }: MapListProps) {
+  const { t } = useTranslation();
+  const [sort, setSort] = useState("network");
+  const linkCounts = useMemo(() => {
+    const counts = new Map<string, number>();
+    for (const link of model.links.values()) {
+      counts.set(link.a, (counts.get(link.a) ?? 0) + 1);
+      counts.set(link.b, (counts.get(link.b) ?? 0) + 1);
+    }
+    return counts;
+  }, [model]);
+  const columns = useColumns(model, linkCounts);
+  const rows = useMemo(() => {
+    const shown = [...model.nodes.values()].filter((node) => !matches || matches.has(node.id));
+    return sortNodes(shown, sort, model, linkCounts);
+  }, [model, matches, sort, linkCounts]);
+  return (
+    <DataTable
+      label={t("map.list")}
+      columns={columns}
+      rows={rows}
+      rowId={(row) => row.id}
+      rowLabel={(row) => row.name}
+      sort={sort}
+      onSort={(next) => setSort(next || "network")}
+      activeId={selected}
+      onOpen={(row) => onSelect(row.id)}
+      total={rows.length}
+      empty={<Empty title={t("map.noMatch")} />}
+    />
+  );
+}
+
+function networkName(model: MapModel, node: MapNode): string {
+  return (node.network_id && model.groups.get(node.network_id)?.name) || "";
+}
+
+function sortNodes(
+  nodes: MapNode[],
+  sort: string,
+  model: MapModel,
+  links: ReadonlyMap<string, number>,
+): MapNode[] {
+  const sign = sort.startsWith("-") ? -1 : 1;
+  const byAddress = (a: MapNode, b: MapNode) => addressOrder(a.addresses[0] ?? "~", b.addresses[0] ?? "~");
+  const orders: Record<string, (a: MapNode, b: MapNode) => number> = {
+    name: (a, b) => addressOrder(a.name, b.name),
+    status: (a, b) => a.status.localeCompare(b.status),
+    address: byAddress,
+    network: (a, b) => addressOrder(networkName(model, a), networkName(model, b)) || byAddress(a, b),
+    links: (a, b) => (links.get(a.id) ?? 0) - (links.get(b.id) ?? 0),
+  };
+  const order = orders[sort.replace(/^-/, "")] ?? byAddress;
+  return nodes.sort((a, b) => sign * order(a, b));
+}
+
+function useColumns(model: MapModel, links: ReadonlyMap<string, number>): Column<MapNode>[] {
+  const { t } = useTranslation();
+  return useMemo(
+    () => [
+      {
+        id: "name",
+        header: t("asset.name"),
+        sortable: true,
+        className: "w-[28%] @max-xl:w-auto",
+        cell: (row) => (
+          <>
+            <KindIcon kind={row.kind} role={row.role} />
+            <span className="truncate">{row.name}</span>
+          </>
+        ),
+      },
+      {
+        id: "status",
+        header: t("asset.status"),
+        sortable: true,
+        className: "w-32 @max-xl:w-20",
+        cell: (row) => <StatusMark status={row.status} withText />,
+      },
+      {
+        id: "address",
+        header: t("asset.addresses"),
+        sortable: true,
+        className: "w-44 @max-xl:w-32",
+        cell: (row) => (
+          <span className="mono">
+            {row.addresses[0]}
+            {row.addresses.length > 1 ? (
+              <span className="text-muted"> +{row.addresses.length - 1}</span>
+            ) : null}
+          </span>
+        ),
+      },
+      {
+        id: "network",
+        header: t("map.network"),
+        sortable: true,
+        className: "text-muted @max-3xl:hidden",
+        cell: (row) => networkName(model, row),
+      },
+      {
+        id: "ports",
+        header: t("map.ports"),
+        className: "@max-5xl:hidden",
+        cell: (row) => <span className="mono text-muted">{row.ports.slice(0, 8).join(" ")}</span>,
+      },
+      {
+        id: "links",
+        header: t("asset.links"),
+        sortable: true,
+        className: "w-20 @max-xl:hidden",
+        cell: (row) => links.get(row.id) ?? 0,
+      },
+      {
+        id: "pinned",
+        header: t("map.place"),
+        className: "w-24 text-muted @max-3xl:hidden",
+        cell: (row) => (isPinned(row) ? t("map.pinned") : ""),
+      },
+    ],
+    [t, model, links],
+  );
+}

@@ -1,0 +1,203 @@
+import { Link } from "@tanstack/react-router";
+import { List, Map as MapIcon, PinOff } from "lucide-react";
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { useAuth } from "#/api/session";
+import { Button, buttonClass } from "#/ui/button";
+import { cx } from "#/ui/cx";
+import { Empty, ErrorBox, Skeleton } from "#/ui/feedback";
+import { PageHead, WithPanel } from "#/ui/page";
+import { SearchBox } from "#/ui/search-box";
+import { toast } from "#/ui/toast";
+import { MapCanvas } from "./canvas";
+import { useMapModel, usePin, usePlaces } from "./data";
+import type { Place } from "./layout";
+import { MapList } from "./list";
+import { isPinned } from "./model";
+import { findNodes } from "./search";
+
+export interface MapSearch {
+  selected?: string;
+  view?: "list";
+  q?: string;
+}
+interface MapPageProps {
+  search: MapSearch;
+  go: (next: MapSearch) => void;
+  panel: (id: string, actions: ReactNode, onClose: () => void, onOpen: (id: string) => void) => ReactNode;
+}
+
+export function MapPage({ search, go, panel }: MapPageProps) {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  const map = useMapModel();
+  const placed = usePlaces(map.model);
+  const { pin, unpin } = usePin();
+  const [focus, setFocus] = useState<{ id: string } | null>(null);
+  const find = useRef<HTMLInputElement>(null);
+  const text = search.q ?? "";
+  const matches = useMemo(() => (map.model ? findNodes(map.model, text) : null), [map.model, text]);
+  const mayPin = can("inventory:write");
+
+  const latest = useRef({ search, go });
+  useEffect(() => {
+    latest.current = { search, go };
+  });
+  const select = useCallback(
+    (id: string | null) => latest.current.go({ ...latest.current.search, selected: id ?? undefined }),
+    [],
+  );
+  const setQ = useCallback(
+    (q: string) => latest.current.go({ ...latest.current.search, q: q || undefined }),
+    [],
+  );
+  const open = useCallback(
+    (id: string) => {
+      select(id);
+      setFocus({ id });
+    },
+    [select],
+  );
+  const moved = useCallback(
+    (id: string, place: Place) => {
+      if (mayPin) pin.mutate({ id, place }, { onError: () => toast(t("map.notSaved"), { tone: "error" }) });
+    },
+    [mayPin, pin.mutate, t],
+  );
+
+  useEffect(() => {
+    function onKey(event: KeyboardEvent) {
+      const target = event.target as HTMLElement;
+      if (event.key !== "/" || target.closest("input,textarea,select,[role=dialog]")) return;
+      event.preventDefault();
+      find.current?.focus();
+    }
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+
+  const selected = search.selected ? map.model?.nodes.get(search.selected) : undefined;
+  const actions =
+    selected && isPinned(selected) && mayPin ? (
+      <Button busy={unpin.isPending} onClick={() => unpin.mutate(selected.id)}>
+        <PinOff aria-hidden className="size-4" />
+        {t("map.unpin")}
+      </Button>
+    ) : null;
+  const asList = search.view === "list";
+
+  return (
+    <>
+      <PageHead
+        title={t("pages.map")}
+        count={map.model ? t("map.count", { count: map.model.nodes.size }) : undefined}
+      >
+        <form
+          className="flex items-center gap-2 max-md:flex-1"
+          onSubmit={(event) => {
+            event.preventDefault();
+            const typed = find.current?.value ?? "";
+            const first = map.model ? findNodes(map.model, typed)?.values().next().value : undefined;
+            if (first) open(first);
+          }}
+        >
+          {matches ? (
+            <span role="status" className="text-muted">
+              {t("map.found", { count: matches.size })}
+            </span>
+          ) : null}
+          <SearchBox
+            inputRef={find}
+            label={t("map.find")}
+            className="w-64 max-md:w-auto max-md:flex-1"
+            value={text}
+            onChange={setQ}
+          />
+        </form>
+        <fieldset className="flex gap-1 rounded-md bg-sunken p-0.5">
+          <legend className="sr-only">{t("map.view")}</legend>
+          <ViewButton
+            pressed={!asList}
+            onClick={() => go({ ...search, view: undefined })}
+            label={t("map.asMap")}
+            icon={<MapIcon aria-hidden className="size-4" />}
+          />
+          <ViewButton
+            pressed={asList}
+            onClick={() => go({ ...search, view: "list" })}
+            label={t("map.asList")}
+            icon={<List aria-hidden className="size-4" />}
+          />
+        </fieldset>
+      </PageHead>
+      {map.model?.truncated ? (
+        <p role="status" className="border-b border-line px-4 py-2 text-degraded-text">
+          {t("map.truncated")}
+        </p>
+      ) : null}
+      <WithPanel
+        panel={search.selected ? panel(search.selected, actions, () => select(null), open) : undefined}
+      >
+        {map.error && !map.model ? (
+          <ErrorBox error={map.error} retry={() => void map.refetch()} className="m-4" />
+        ) : !map.model || (!asList && !placed) ? (
+          <Skeleton className="m-4 flex-1" />
+        ) : map.model.nodes.size === 0 ? (
+          <Empty
+            icon={<MapIcon aria-hidden />}
+            title={t("map.none")}
+            action={
+              can("discovery:write") ? (
+                <Link to="/discovery" search={{ scan: "new" }} className={buttonClass("primary")}>
+                  {t("inventory.scan")}
+                </Link>
+              ) : undefined
+            }
+          >
+            {t("map.noneText")}
+          </Empty>
+        ) : asList ? (
+          <MapList model={map.model} matches={matches} selected={search.selected} onSelect={select} />
+        ) : placed ? (
+          <MapCanvas
+            placed={placed}
+            selected={search.selected}
+            matches={matches}
+            focus={focus}
+            mayPin={mayPin}
+            onSelect={select}
+            onMoved={moved}
+            onFind={() => find.current?.focus()}
+          />
+        ) : null}
+      </WithPanel>
+    </>
+  );
+}
+
+function ViewButton({
+  pressed,
+  onClick,
+  label,
+  icon,
+}: {
+  pressed: boolean;
+  onClick: () => void;
+  label: string;
+  icon: ReactNode;
+}) {
+  return (
+    <button
+      type="button"
+      aria-pressed={pressed}
+      onClick={onClick}
+      className={cx(
+        "flex h-7 items-center gap-1.5 rounded px-2.5 max-md:h-9",
+        pressed ? "bg-raised font-medium text-ink shadow-sm" : "text-muted hover:text-ink",
+      )}
+    >
+      {icon}
+      <span className="max-md:sr-only">{label}</span>
+    </button>
+  );
+}

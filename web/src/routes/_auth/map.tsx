@@ -1,0 +1,25 @@
+import { createFileRoute, useNavigate } from "@tanstack/react-router";
+import { AssetPanel } from "#/features/inventory/asset-panel";
+import { MapPage, type MapSearch } from "#/features/map/page";
+
+export const Route = createFileRoute("/_auth/map")({
+  validateSearch: (search: Record<string, unknown>): MapSearch => ({
+    selected: typeof search.selected === "string" ? search.selected : undefined,
+    view: search.view === "list" ? "list" : undefined,
+    q: search.q === undefined ? undefined : String(search.q),
+  }),
+  component: MapRoute,
+});
+
+function MapRoute() {
+  const navigate = useNavigate();
+  return (
+    <MapPage
+      search={Route.useSearch()}
+      go={(next) => void navigate({ to: "/map", search: next })}
+      panel={(id, actions, onClose, onOpen) => (
+        <AssetPanel key={id} id={id} actions={actions} onClose={onClose} onOpen={onOpen} />
+      )}
+    />
+  );
+}
