@@ -1,0 +1,99 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { onSessionEnd } from "./client";
+import { backoff, LiveTopic } from "./live";
+
+class FakeSocket {
+  static made: FakeSocket[] = [];
+  readyState = 1;
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  onopen: (() => void) | null = null;
+  closed = false;
+  constructor(readonly url: string) {
+    FakeSocket.made.push(this);
+  }
+  close() {
+    this.closed = true;
+  }
+  say(message: unknown) {
+    this.onmessage?.({ data: typeof message === "string" ? message : JSON.stringify(message) });
+  }
+  end(code: number) {
+    this.onclose?.({ code });
+  }
+}
+const topic = () => new LiveTopic("topology", (url) => new FakeSocket(url) as unknown as WebSocket);
+const last = () => FakeSocket.made.at(-1) as FakeSocket;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeSocket.made = [];
+});
+afterEach(() => {
+  vi.useRealTimers();
+  onSessionEnd(() => {});
+});
+
+describe("live", () => {
+  it("shares one socket among listeners and closes it a little after the last", () => {
+    const live = topic();
+    const off = [live.subscribe(() => {}), live.subscribe(() => {})];
+    expect(FakeSocket.made).toHaveLength(1);
+    expect(last().url).toContain("/api/v1/topology/stream");
+    for (const stop of off) stop();
+    expect(last().closed).toBe(false);
+    vi.advanceTimersByTime(5_000);
+    expect(last().closed).toBe(true);
+    expect(live.getState()).toBe("idle");
+  });
+
+  it("asks for a resync after a gap, and not at the first hello", () => {
+    const live = topic();
+    const seen: string[] = [];
+    live.subscribe((message) => seen.push(message.type));
+    last().say({ type: "hello" });
+    last().say({ type: "node", data: {} });
+    expect(seen).toEqual(["node"]);
+    last().end(1006);
+    expect(live.getState()).toBe("waiting");
+    vi.advanceTimersByTime(31_000);
+    expect(FakeSocket.made.length).toBeGreaterThan(1);
+    last().say({ type: "hello" });
+    expect(seen).toEqual(["node", "resync"]);
+    expect(live.getState()).toBe("open");
+  });
+
+  it("does not come back when the session ended", () => {
+    const ended = vi.fn();
+    onSessionEnd(ended);
+    const live = topic();
+    live.subscribe(() => {});
+    last().end(4401);
+    expect(ended).toHaveBeenCalledOnce();
+    vi.advanceTimersByTime(120_000);
+    expect(FakeSocket.made).toHaveLength(1);
+  });
+
+  it("comes back at once when it was too slow", () => {
+    const live = topic();
+    live.subscribe(() => {});
+    last().end(4429);
+    vi.advanceTimersByTime(600);
+    expect(FakeSocket.made).toHaveLength(2);
+  });
+
+  it("ignores what is not JSON", () => {
+    const live = topic();
+    const seen = vi.fn();
+    live.subscribe(seen);
+    last().say("{nonsense");
+    expect(seen).not.toHaveBeenCalled();
+  });
+
+  it("waits longer each time, with jitter, up to half a minute", () => {
+    expect(backoff(0, () => 0)).toBe(250);
+    expect(backoff(0, () => 1)).toBe(500);
+    expect(backoff(3, () => 1)).toBe(4_000);
+    expect(backoff(1_000, () => 1)).toBe(30_000);
+  });
+});

@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { addressOrder, checkTargets, isCidr, isIp, isMac } from "./address";
+import { inTurns } from "./removal";
+import { nextTagColor } from "./tag-colors";
+
+describe("addresses", () => {
+  it.each([
+    "10.0.0.1",
+    "255.255.255.255",
+    "::1",
+    "fe80::1",
+    "2001:db8::a:b",
+    "::ffff:192.0.2.1",
+    "1:2:3:4:5:6:7:8",
+  ])("%s is an address", (text) => {
+    expect(isIp(text)).toBe(true);
+  });
+  it.each([
+    "",
+    "10.0.0",
+    "256.1.1.1",
+    "010.0.0.1",
+    "1:2:3",
+    ":::1",
+    "1::2::3",
+    "fe80::1%eth0",
+    "nas.lan",
+    "10.0.0.1/24",
+  ])("%s is not", (text) => {
+    expect(isIp(text)).toBe(false);
+  });
+  it("knows networks and MACs", () => {
+    expect(isCidr("192.168.1.0/24")).toBe(true);
+    expect(isCidr("192.168.1.0/33")).toBe(false);
+    expect(isCidr("fd00::/64")).toBe(true);
+    expect(isMac("3C:22:FB:01:02:03")).toBe(true);
+    expect(isMac("3c22fb010203")).toBe(false);
+  });
+  it("judges targets one by one and takes each once", () => {
+    expect(checkTargets("192.168.1.0/24, 10.0.0.5\n10.0.0.5 nas.lan 10.0.0.0/8 x/y", 16)).toEqual([
+      { target: "192.168.1.0/24", problem: null, addresses: 256 },
+      { target: "10.0.0.5", problem: null, addresses: 1 },
+      { target: "nas.lan", problem: "hostname", addresses: 0 },
+      { target: "10.0.0.0/8", problem: "too_wide", addresses: 2 ** 24 },
+      { target: "x/y", problem: "form", addresses: 0 },
+    ]);
+    expect(checkTargets("0.0.0.0/0", 16)[0]?.problem).toBe("too_wide");
+    expect(checkTargets("fd00::/112 fd00::/64", 16).map((target) => target.problem)).toEqual([
+      null,
+      "too_wide",
+    ]);
+  });
+  it("sorts by number", () => {
+    expect(["10.0.0.10", "10.0.0.9", "10.0.0.100"].sort(addressOrder)).toEqual([
+      "10.0.0.9",
+      "10.0.0.10",
+      "10.0.0.100",
+    ]);
+  });
+});
+
+describe("inTurns", () => {
+  it("does everything, a few at a time, and answers the errors", async () => {
+    let running = 0;
+    let most = 0;
+    const errors = await inTurns([1, 2, 3, 4, 5, 6, 7, 8, 9], async (n) => {
+      running += 1;
+      most = Math.max(most, running);
+      await Promise.resolve();
+      running -= 1;
+      if (n === 5) throw new Error("five");
+    });
+    expect(errors).toEqual([new Error("five")]);
+    expect(most).toBeLessThanOrEqual(4);
+  });
+});
+
+describe("tag colors", () => {
+  it("offers one that is not used yet", () => {
+    const first = nextTagColor([]);
+    expect(nextTagColor([{ color: first.toUpperCase() }])).not.toBe(first);
+  });
+});

@@ -1,0 +1,90 @@
+import { act, fireEvent, render, screen } from "@testing-library/react";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ApiError } from "#/api/client";
+import { csvCell, toCsv } from "./csv";
+import { ErrorBox } from "./feedback";
+import { relativeTime } from "./time";
+import { deferred, flushDeferred, Toaster, UNDO_MS } from "./toast";
+
+describe("csv", () => {
+  it("quotes what needs it and defuses formulas", () => {
+    expect(csvCell('say "hi", you')).toBe('"say ""hi"", you"');
+    expect(csvCell("=HYPERLINK(1)")).toBe("'=HYPERLINK(1)");
+    expect(csvCell("plain")).toBe("plain");
+  });
+  it("writes the columns that have words, with CRLF", () => {
+    const columns = [
+      { id: "n", header: "Name", cell: () => null, csv: (row: { n: string }) => row.n },
+      { id: "x", header: "Icon", cell: () => null },
+    ];
+    expect(toCsv(columns, [{ n: "a" }, { n: "b,c" }])).toBe('Name\r\na\r\n"b,c"');
+  });
+});
+
+describe("time", () => {
+  const now = Date.UTC(2026, 0, 10, 12);
+  it.each([
+    [0, "now"],
+    [-40, "now"],
+    [-300, "5 min. ago"],
+    [-7_200, "2 hr. ago"],
+    [-86_400 * 3, "3 days ago"],
+  ])("%i seconds: %s", (seconds, text) => {
+    expect(relativeTime(now + seconds * 1000, now, "en")).toBe(text);
+  });
+});
+
+describe("undo", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => {
+    flushDeferred("commit");
+    vi.useRealTimers();
+  });
+  const work = () => ({ commit: vi.fn(), leave: vi.fn(), undo: vi.fn() });
+
+  it("sends nothing before its time, and then once", () => {
+    const job = work();
+    deferred("Deleted", "Undo", job);
+    vi.advanceTimersByTime(UNDO_MS - 1);
+    expect(job.commit).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(job.commit).toHaveBeenCalledOnce();
+    vi.advanceTimersByTime(UNDO_MS);
+    expect(job.commit).toHaveBeenCalledOnce();
+  });
+
+  it("sends nothing at all when taken back", () => {
+    const job = work();
+    render(<Toaster />);
+    act(() => deferred("Deleted nas", "Take back", job));
+    fireEvent.click(screen.getByRole("button", { name: "Take back" }));
+    vi.advanceTimersByTime(UNDO_MS * 2);
+    expect(job.undo).toHaveBeenCalledOnce();
+    expect(job.commit).not.toHaveBeenCalled();
+  });
+
+  it("sends what is pending when the page is left", () => {
+    const job = work();
+    deferred("Deleted", "Undo", job);
+    window.dispatchEvent(new Event("pagehide"));
+    expect(job.leave).toHaveBeenCalledOnce();
+    vi.advanceTimersByTime(UNDO_MS * 2);
+    expect(job.commit).not.toHaveBeenCalled();
+  });
+});
+
+describe("ErrorBox", () => {
+  it("shows the server's words, the request id and a way to try again", () => {
+    const retry = vi.fn();
+    render(
+      <ErrorBox
+        error={new ApiError(409, { title: "Conflict", detail: "In use.", request_id: "req-1" })}
+        retry={retry}
+      />,
+    );
+    expect(screen.getByRole("alert").textContent).toContain("In use.");
+    expect(screen.getByText("req-1")).toBeTruthy();
+    fireEvent.click(screen.getByRole("button", { name: "Try again" }));
+    expect(retry).toHaveBeenCalledOnce();
+  });
+});
