@@ -1,0 +1,27 @@
+# Everything a newcomer needs is here; `make help` lists it.
+SHELL := /bin/bash
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/circuit-breaker/target
+
+.PHONY: help ensure web web-check rust-check test
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
+
+ensure: ## install what is missing
+	@scripts/ensure
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+web: web/node_modules/.package-lock.json ## build the browser client
+	cd web && npm run build
+
+web-check: web/node_modules/.package-lock.json
+	cd web && npm run check
+
+rust-check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo nextest run --workspace --locked
+	cargo test --doc -p cb-core --locked
+
+test: ensure web-check rust-check ## install what is missing and run every test

@@ -1,0 +1,407 @@
+//! The server's settings: environment (`CB_X`, or `CB_X_FILE` naming a file that holds the value)
+//! over `cb.toml` (`x = "…"`) over the defaults. The only place that reads the environment.
+//!
+//! A setting that cannot be used is a [`ConfigError`] that names it, the reason and the mend.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Format as _, Serialized, Toml};
+use ipnet::IpNet;
+use serde::Deserialize;
+use url::Url;
+
+use crate::Secret;
+
+#[derive(Debug, thiserror::Error)]
+#[error("{setting}: {reason}. {mend}")]
+pub struct ConfigError {
+    pub setting: String,
+    pub reason: String,
+    pub mend: String,
+}
+
+impl ConfigError {
+    pub fn new(setting: &str, reason: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { setting: setting.to_owned(), reason: reason.into(), mend: mend.into() }
+    }
+}
+
+/// What `Strict-Transport-Security` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hsts {
+    On,
+    /// Not sent: for a host name that other services use over plain HTTP.
+    Off,
+    /// `max-age=0`: tells browsers to forget an earlier promise.
+    Reset,
+}
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub http_addr: SocketAddr,
+    pub https_addr: SocketAddr,
+    /// The address people use, if it is not one of the machine's own names.
+    pub public_url: Option<Url>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub setup_code: Option<Secret>,
+    pub api_token: Option<Secret>,
+    pub jwt_secret: Option<Secret>,
+    /// `None`: SQLite under `data_dir`. Holds a password, hence a secret.
+    pub db_url: Option<Secret>,
+    pub tls: Option<TlsFiles>,
+    pub hsts: Hsts,
+    /// Public ranges that the server may scan; private ones it may always.
+    pub scan_allow: Vec<IpNet>,
+    pub log: String,
+    /// Settings that were given and are not known, each as a sentence.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// One line per setting: name in `cb.toml` (the environment's is `CB_` + upper case), default, what
+/// it is. `cb config check` and docs/operations.md are held against this table.
+pub const SETTINGS: &[(&str, &str, &str)] = &[
+    ("data_dir", "./data", "where the database, the keys and the setup code live"),
+    ("http_addr", "0.0.0.0:8080", "plain HTTP: redirects to HTTPS, answers the health check"),
+    ("https_addr", "0.0.0.0:8443", "HTTPS: everything"),
+    ("public_url", "", "https://name:port that people use, when it is not this machine's own name"),
+    ("trusted_proxies", "", "addresses or ranges, comma separated, whose X-Forwarded-For is believed"),
+    ("setup_code", "", "the one-time setup code, instead of one made at first start"),
+    ("api_token", "", "the operator's token for scripts (Authorization: Bearer …)"),
+    ("jwt_secret", "", "signs sessions, instead of one made at first start"),
+    ("db_url", "", "postgres://user@host/database, instead of SQLite under data_dir"),
+    ("db_password", "", "the password for db_url"),
+    ("tls_cert", "", "PEM certificate chain, instead of one from the local CA"),
+    ("tls_key", "", "PEM private key of tls_cert"),
+    ("hsts", "on", "on, off or reset (max-age=0)"),
+    ("scan_allow", "", "public ranges that the server may scan, comma separated"),
+    ("log", "info", "log filter, such as info or cb_app=debug,info"),
+];
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct Raw {
+    data_dir: PathBuf,
+    http_addr: String,
+    https_addr: String,
+    public_url: String,
+    trusted_proxies: String,
+    setup_code: Secret,
+    api_token: Secret,
+    jwt_secret: Secret,
+    db_url: Secret,
+    db_password: Secret,
+    tls_cert: String,
+    tls_key: String,
+    hsts: String,
+    scan_allow: String,
+    log: String,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        let default =
+            |name: &str| SETTINGS.iter().find(|s| s.0 == name).map(|s| s.1.to_owned()).unwrap_or_default();
+        let none = || Secret::new(String::new());
+        Self {
+            data_dir: default("data_dir").into(),
+            http_addr: default("http_addr"),
+            https_addr: default("https_addr"),
+            public_url: String::new(),
+            trusted_proxies: String::new(),
+            setup_code: none(),
+            api_token: none(),
+            jwt_secret: none(),
+            db_url: none(),
+            db_password: none(),
+            tls_cert: String::new(),
+            tls_key: String::new(),
+            hsts: default("hsts"),
+            scan_allow: String::new(),
+            log: default("log"),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the environment and, if it exists, `cb.toml` in the working directory.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn load() -> Result<Self, ConfigError> {
+        Self::from_vars(
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+            Path::new("cb.toml"),
+        )
+    }
+
+    /// The same from given variables, for tests and for `cb config check`.
+    pub fn from_vars(
+        vars: impl IntoIterator<Item = (String, String)>,
+        file: &Path,
+    ) -> Result<Self, ConfigError> {
+        let mut warnings = Vec::new();
+        let mut values = BTreeMap::new();
+        for (name, value) in vars {
+            let Some(key) = name.strip_prefix("CB_").map(str::to_ascii_lowercase) else { continue };
+            if known(&key) {
+                values.insert(key, value);
+            } else if let Some(key) = key.strip_suffix("_file").filter(|k| known(k)) {
+                let text = std::fs::read_to_string(&value).map_err(|e| {
+                    ConfigError::new(
+                        &name,
+                        format!("{value} cannot be read ({e})"),
+                        "Name a file that the server's user can read",
+                    )
+                })?;
+                values.insert(key.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
+            } else {
+                warnings.push(format!("{name} is not a setting of this version and is ignored"));
+            }
+        }
+        let raw: Raw =
+            Figment::new().merge(Toml::file(file)).merge(Serialized::globals(values)).extract().map_err(
+                |e| {
+                    ConfigError::new(
+                        &file.display().to_string(),
+                        e.to_string(),
+                        "Correct that line; see docs/operations.md",
+                    )
+                },
+            )?;
+        Self::judge(raw, warnings)
+    }
+
+    fn judge(raw: Raw, warnings: Vec<String>) -> Result<Self, ConfigError> {
+        let secrets = [
+            ("CB_SETUP_CODE", &raw.setup_code, 12),
+            ("CB_API_TOKEN", &raw.api_token, 32),
+            ("CB_JWT_SECRET", &raw.jwt_secret, 32),
+        ];
+        for (i, (name, secret, least)) in secrets.iter().enumerate() {
+            judge_secret(name, secret, *least)?;
+            for (other, twin, _) in &secrets[..i] {
+                if !secret.is_empty() && twin.matches(secret.expose().as_bytes()) {
+                    return Err(ConfigError::new(name, format!("it is the same as {other}"), GOOD_SECRET));
+                }
+            }
+        }
+        let tls = match (raw.tls_cert.as_str(), raw.tls_key.as_str()) {
+            ("", "") => None,
+            ("", _) => {
+                return Err(ConfigError::new(
+                    "CB_TLS_CERT",
+                    "CB_TLS_KEY is set but the certificate is not",
+                    "Set both, or neither for the local CA",
+                ));
+            }
+            (_, "") => {
+                return Err(ConfigError::new(
+                    "CB_TLS_KEY",
+                    "CB_TLS_CERT is set but the key is not",
+                    "Set both, or neither for the local CA",
+                ));
+            }
+            (cert, key) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
+        };
+        Ok(Self {
+            data_dir: raw.data_dir,
+            http_addr: address("CB_HTTP_ADDR", &raw.http_addr)?,
+            https_addr: address("CB_HTTPS_ADDR", &raw.https_addr)?,
+            public_url: public_url(&raw.public_url)?,
+            trusted_proxies: ranges("CB_TRUSTED_PROXIES", &raw.trusted_proxies)?,
+            setup_code: given(raw.setup_code),
+            api_token: given(raw.api_token),
+            jwt_secret: given(raw.jwt_secret),
+            db_url: database(raw.db_url, &raw.db_password)?,
+            tls,
+            hsts: match raw.hsts.as_str() {
+                "on" => Hsts::On,
+                "off" => Hsts::Off,
+                "reset" => Hsts::Reset,
+                other => {
+                    return Err(ConfigError::new(
+                        "CB_HSTS",
+                        format!("'{other}' is none of on, off, reset"),
+                        "Set CB_HSTS=on, or leave it out",
+                    ));
+                }
+            },
+            scan_allow: ranges("CB_SCAN_ALLOW", &raw.scan_allow)?,
+            log: raw.log,
+            warnings,
+        })
+    }
+}
+
+const GOOD_SECRET: &str = "Make one with: openssl rand -base64 48";
+
+fn known(key: &str) -> bool {
+    SETTINGS.iter().any(|s| s.0 == key)
+}
+
+fn given(secret: Secret) -> Option<Secret> {
+    (!secret.is_empty()).then_some(secret)
+}
+
+fn judge_secret(name: &str, secret: &Secret, least: usize) -> Result<(), ConfigError> {
+    let text = secret.expose();
+    if text.is_empty() {
+        return Ok(());
+    }
+    if text.len() < least {
+        return Err(ConfigError::new(
+            name,
+            format!("it has {} characters; at least {least} are needed", text.len()),
+            GOOD_SECRET,
+        ));
+    }
+    let lower = text.to_ascii_lowercase();
+    let placeholder =
+        ["changeme", "change-me", "change_me", "placeholder", "example", "your-", "secret-here"];
+    let first = text.as_bytes()[0];
+    if placeholder.iter().any(|p| lower.contains(p)) || text.bytes().all(|b| b == first) {
+        return Err(ConfigError::new(name, "it is a placeholder, not a secret", GOOD_SECRET));
+    }
+    Ok(())
+}
+
+fn address(name: &str, text: &str) -> Result<SocketAddr, ConfigError> {
+    text.parse().map_err(|_| {
+        ConfigError::new(
+            name,
+            format!("'{text}' is not an address with a port"),
+            "Give one such as 0.0.0.0:8443 or [::]:8443",
+        )
+    })
+}
+
+fn ranges(name: &str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|t| !t.is_empty())
+        .map(|t| {
+            t.parse::<IpNet>().or_else(|_| t.parse().map(|ip: std::net::IpAddr| ip.into())).map_err(|_| {
+                ConfigError::new(
+                    name,
+                    format!("'{t}' is neither an address nor a range"),
+                    "Give addresses such as 10.0.0.2 or 10.0.0.0/24, comma separated",
+                )
+            })
+        })
+        .collect()
+}
+
+fn public_url(text: &str) -> Result<Option<Url>, ConfigError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mend = "Give one such as https://lab.example.net or https://lab.example.net:8443";
+    let url = Url::parse(text)
+        .map_err(|e| ConfigError::new("CB_PUBLIC_URL", format!("'{text}' is not a URL ({e})"), mend))?;
+    if url.scheme() != "https"
+        || url.host_str().is_none()
+        || !url.username().is_empty()
+        || url.path() != "/"
+        || url.query().is_some()
+    {
+        return Err(ConfigError::new(
+            "CB_PUBLIC_URL",
+            format!("'{text}' is more or less than https://host:port"),
+            mend,
+        ));
+    }
+    Ok(Some(url))
+}
+
+fn database(url: Secret, password: &Secret) -> Result<Option<Secret>, ConfigError> {
+    let Some(url) = given(url) else { return Ok(None) };
+    let mend = "Give one such as postgres://cb@db.internal/circuit_breaker, and the password in CB_DB_PASSWORD or CB_DB_PASSWORD_FILE";
+    let mut parsed = Url::parse(url.expose())
+        .map_err(|e| ConfigError::new("CB_DB_URL", format!("it is not a URL ({e})"), mend))?;
+    match parsed.scheme() {
+        "postgres" | "postgresql" => {}
+        other => {
+            return Err(ConfigError::new(
+                "CB_DB_URL",
+                format!("'{other}' is not a database this server speaks"),
+                mend,
+            ));
+        }
+    }
+    if parsed.password().is_none() && !password.is_empty() {
+        // `set_password` percent-encodes, so a '/' in the password is no problem.
+        let refused = parsed.set_password(Some(password.expose())).is_err();
+        if refused {
+            return Err(ConfigError::new("CB_DB_URL", "it has no host for the password to go with", mend));
+        }
+    }
+    Ok(Some(Secret::new(parsed.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Config;
+
+    fn load(vars: &[(&str, &str)]) -> Result<Config, String> {
+        Config::from_vars(
+            vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+            Path::new("/nonexistent/cb.toml"),
+        )
+        .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let config = load(&[]).expect("defaults are valid");
+        assert_eq!(config.https_addr.to_string(), "0.0.0.0:8443");
+        assert!(config.db_url.is_none() && config.warnings.is_empty());
+    }
+
+    #[test]
+    fn a_bad_setting_names_itself_the_reason_and_the_mend() {
+        for (name, value, says) in [
+            ("CB_HTTPS_ADDR", "8443", "not an address with a port"),
+            ("CB_PUBLIC_URL", "http://lab", "https://host:port"),
+            ("CB_JWT_SECRET", "short", "at least 32"),
+            ("CB_API_TOKEN", "changeme-changeme-changeme-changeme", "placeholder"),
+            ("CB_DB_URL", "mysql://x", "not a database"),
+            ("CB_HSTS", "maybe", "none of on, off, reset"),
+            ("CB_TLS_KEY", "/k", "certificate is not"),
+            ("CB_SCAN_ALLOW", "8.8.8", "neither an address nor a range"),
+            ("CB_JWT_SECRET_FILE", "/nonexistent/x", "cannot be read"),
+        ] {
+            let error = load(&[(name, value)]).expect_err(name);
+            assert!(error.contains(says) && error.contains("CB_"), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn two_equal_secrets_are_refused() {
+        let s = "k3QwZr8xT1vB6nMhY0pLdF5sJcGaUeXi9o";
+        let error = load(&[("CB_API_TOKEN", s), ("CB_JWT_SECRET", s)]).expect_err("equal");
+        assert!(error.contains("the same as CB_API_TOKEN"), "{error}");
+    }
+
+    #[test]
+    fn a_password_with_a_slash_survives_the_url() {
+        let config =
+            load(&[("CB_DB_URL", "postgres://cb@db/x"), ("CB_DB_PASSWORD", "a/b@c")]).expect("valid");
+        assert_eq!(config.db_url.expect("url").expose(), "postgres://cb:a%2Fb%40c@db/x");
+    }
+
+    #[test]
+    fn an_unknown_setting_is_told() {
+        let config = load(&[("CB_HTPS_ADDR", "0.0.0.0:1")]).expect("valid");
+        assert!(config.warnings[0].contains("CB_HTPS_ADDR"));
+    }
+}

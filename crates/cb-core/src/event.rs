@@ -1,0 +1,50 @@
+//! What happened, told to whoever listens after the transaction that made it true has committed.
+//! An event names things by id; a listener reads them afresh, so it can never show stale rows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AssetId, FindingId, LinkId, NetworkId, ScanId, SessionId, UserId};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    AssetChanged {
+        id: AssetId,
+    },
+    AssetRemoved {
+        id: AssetId,
+    },
+    LinkChanged {
+        id: LinkId,
+    },
+    LinkRemoved {
+        id: LinkId,
+    },
+    NetworkChanged {
+        id: NetworkId,
+    },
+    NetworkRemoved {
+        id: NetworkId,
+    },
+    PositionsChanged {
+        ids: Vec<AssetId>,
+    },
+    /// Tags, or more at once than is worth naming: read the map again.
+    TopologyChanged,
+    ScanChanged {
+        id: ScanId,
+    },
+    ScanCancelRequested {
+        id: ScanId,
+    },
+    FindingChanged {
+        id: FindingId,
+    },
+    SessionEnded {
+        id: SessionId,
+    },
+    /// Every session of this user ended.
+    UserSessionsEnded {
+        id: UserId,
+    },
+}

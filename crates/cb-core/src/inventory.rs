@@ -1,0 +1,58 @@
+//! The closed vocabularies of the inventory. Each is stored and sent as its snake_case word.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! vocabulary {
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+        pub enum $name { $(#[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text),+ }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some($name::$variant),)+ _ => None }
+            }
+        }
+    )+};
+}
+
+vocabulary! {
+    AssetKind {
+        Device = "device", Compute = "compute", Service = "service", Storage = "storage",
+        Cluster = "cluster", External = "external", Other = "other",
+    }
+    AssetStatus {
+        Up = "up", Degraded = "degraded", Down = "down", Unknown = "unknown",
+        Maintenance = "maintenance",
+    }
+    /// Where a row came from: a person or a scan.
+    Source { Manual = "manual", Discovered = "discovered" }
+    LinkKind {
+        Ethernet = "ethernet", Wifi = "wifi", Virtual = "virtual", Dependency = "dependency",
+        Other = "other",
+    }
+    /// How sure we are of a link: seen by a device, concluded from observations, guessed from the
+    /// shape of the network, or drawn by a person.
+    LinkEvidence {
+        Measured = "measured", Inferred = "inferred", Assumed = "assumed", Drawn = "drawn",
+    }
+    Protocol { Tcp = "tcp", Udp = "udp" }
+    FindingKind { NewAsset = "new_asset", Change = "change" }
+    FindingState { Open = "open", Accepted = "accepted", Ignored = "ignored" }
+    ScanStatus {
+        Queued = "queued", Running = "running", Completed = "completed", Partial = "partial",
+        Cancelled = "cancelled", Failed = "failed",
+    }
+}
+
+impl ScanStatus {
+    pub fn is_over(self) -> bool {
+        !matches!(self, ScanStatus::Queued | ScanStatus::Running)
+    }
+}

@@ -1,0 +1,164 @@
+//! Who acts, and what a role permits: one static table.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::ids::{ScanId, SessionId, UserId};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Viewer,
+    Editor,
+    Admin,
+}
+
+impl Role {
+    pub const ALL: [Role; 3] = [Role::Viewer, Role::Editor, Role::Admin];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Editor => "editor",
+            Role::Admin => "admin",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.as_str() == text)
+    }
+
+    /// The table. A permission that is not listed for a role is not given.
+    pub fn permits(self, permission: Permission) -> bool {
+        use Permission as P;
+        match permission {
+            P::InventoryRead | P::DiscoveryRead | P::SettingsRead => true,
+            P::InventoryWrite | P::DiscoveryWrite => matches!(self, Role::Editor | Role::Admin),
+            P::AuditRead | P::SettingsWrite => matches!(self, Role::Admin),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    InventoryRead,
+    InventoryWrite,
+    DiscoveryRead,
+    DiscoveryWrite,
+    AuditRead,
+    SettingsRead,
+    SettingsWrite,
+}
+
+impl Permission {
+    pub const ALL: [Permission; 7] = [
+        Permission::InventoryRead,
+        Permission::InventoryWrite,
+        Permission::DiscoveryRead,
+        Permission::DiscoveryWrite,
+        Permission::AuditRead,
+        Permission::SettingsRead,
+        Permission::SettingsWrite,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Permission::InventoryRead => "inventory:read",
+            Permission::InventoryWrite => "inventory:write",
+            Permission::DiscoveryRead => "discovery:read",
+            Permission::DiscoveryWrite => "discovery:write",
+            Permission::AuditRead => "audit:read",
+            Permission::SettingsRead => "settings:read",
+            Permission::SettingsWrite => "settings:write",
+        }
+    }
+}
+
+/// Who acts. There is no anonymous principal and none that is made up.
+#[derive(Debug, Clone)]
+pub enum Principal {
+    User {
+        id: UserId,
+        username: String,
+        role: Role,
+        session: SessionId,
+    },
+    /// The holder of `CB_API_TOKEN`.
+    Operator,
+    /// The server itself, on behalf of a scan that a person started.
+    Scanner {
+        scan: ScanId,
+    },
+    /// The one-time code's holder, during setup only; `username` is who they become.
+    Setup {
+        username: String,
+    },
+    /// The command line on the server's own machine.
+    Cli,
+}
+
+impl Principal {
+    pub fn permits(&self, permission: Permission) -> bool {
+        match self {
+            Principal::User { role, .. } => role.permits(permission),
+            Principal::Operator | Principal::Cli => true,
+            Principal::Scanner { .. } => {
+                matches!(permission, Permission::DiscoveryWrite | Permission::InventoryWrite)
+            }
+            Principal::Setup { .. } => false,
+        }
+    }
+
+    /// `user`, `operator` or `system`: how the audit log groups actors.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Principal::User { .. } => "user",
+            Principal::Operator => "operator",
+            Principal::Scanner { .. } | Principal::Setup { .. } | Principal::Cli => "system",
+        }
+    }
+
+    pub fn id(&self) -> Option<Uuid> {
+        match self {
+            Principal::User { id, .. } => Some(id.0),
+            Principal::Operator => Some(Uuid::nil()),
+            Principal::Scanner { scan } => Some(scan.0),
+            Principal::Setup { .. } | Principal::Cli => None,
+        }
+    }
+
+    pub fn name(&self) -> String {
+        match self {
+            Principal::User { username, .. } => username.clone(),
+            Principal::Operator => "operator token".to_owned(),
+            Principal::Scanner { .. } => "scanner".to_owned(),
+            Principal::Setup { username } => format!("setup ({username})"),
+            Principal::Cli => "command line".to_owned(),
+        }
+    }
+
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Principal::User { session, .. } => Some(*session),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Permission, Role};
+
+    #[test]
+    fn the_table_is_as_reviewed() {
+        let granted = |role: Role| {
+            Permission::ALL.iter().filter(|p| role.permits(**p)).map(|p| p.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(granted(Role::Viewer), ["inventory:read", "discovery:read", "settings:read"]);
+        assert_eq!(
+            granted(Role::Editor),
+            ["inventory:read", "inventory:write", "discovery:read", "discovery:write", "settings:read"]
+        );
+        assert_eq!(granted(Role::Admin).len(), Permission::ALL.len());
+    }
+}
