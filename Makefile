@@ -16,7 +16,9 @@ web: web/node_modules/.package-lock.json ## build the browser client
 	cd web && npm run build
 
 web-check: web/node_modules/.package-lock.json
-	cd web && npm run check
+	cd web && npm run tsc && npm run lint && npm run knip && npm run test && npm run build && npm run size
+# The types are generated from docs/openapi.json, which comes with the server.
+	[ ! -f docs/openapi.json ] || (cd web && npm run drift)
 
 rust-check:
 	cargo fmt --all --check

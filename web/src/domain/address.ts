@@ -3,11 +3,11 @@
 const octet = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const v4 = new RegExp(`^${octet}(?:\\.${octet}){3}$`);
 
-export function isIpv4(text: string): boolean {
+function isIpv4(text: string): boolean {
   return v4.test(text);
 }
 
-export function isIpv6(text: string): boolean {
+function isIpv6(text: string): boolean {
   if (!/^[0-9a-f:.]+$/i.test(text) || !text.includes(":")) return false;
   const halves = text.split("::");
   if (halves.length > 2) return false;
@@ -41,7 +41,7 @@ export function isMac(text: string): boolean {
   return /^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(text);
 }
 
-export type TargetProblem = "form" | "hostname" | "too_wide";
+type TargetProblem = "form" | "hostname" | "too_wide";
 export interface TargetCheck {
   target: string;
   problem: TargetProblem | null;

@@ -10,5 +10,3 @@ void i18next.use(initReactI18next).init({
   interpolation: { escapeValue: false },
   initAsync: false,
 });
-
-export default i18next;

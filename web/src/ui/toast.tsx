@@ -30,7 +30,7 @@ function set(next: readonly Toast[]): void {
   for (const listener of listeners) listener();
 }
 
-export function dismiss(id: number): void {
+function dismiss(id: number): void {
   clearTimeout(timers.get(id));
   timers.delete(id);
   set(toasts.filter((t) => t.id !== id));

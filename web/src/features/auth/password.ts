@@ -3,7 +3,7 @@
  * easily guessed is named. The server decides; this only answers while typing.
  */
 export const PASSWORD_MIN = 8;
-export const PASSWORD_ADVISED = 15;
+const PASSWORD_ADVISED = 15;
 
 type Advice = "empty" | "too_short" | "guessable" | "acceptable" | "good";
 

@@ -2,7 +2,7 @@ import { useTranslation } from "react-i18next";
 import { cx } from "#/ui/cx";
 
 /** How sure a finding is, in words and in bars: a number alone would pretend to be exact. */
-export function confidenceWord(value: number): "strong" | "fair" | "weak" {
+function confidenceWord(value: number): "strong" | "fair" | "weak" {
   return value >= 75 ? "strong" : value >= 40 ? "fair" : "weak";
 }
 

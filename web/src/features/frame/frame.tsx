@@ -11,7 +11,7 @@ import { LiveDot, ScanStatus } from "./status";
 
 const Palette = lazy(() => import("./palette"));
 
-export const pages = [
+const pages = [
   { to: "/map", key: "map", icon: MapIcon, needs: "inventory:read" },
   { to: "/inventory", key: "inventory", icon: Boxes, needs: "inventory:read" },
   { to: "/networks", key: "networks", icon: EthernetPort, needs: "inventory:read" },

@@ -7,8 +7,8 @@ const SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 const MONO = "'JetBrains Mono', ui-monospace, monospace";
 const NAME_PX = 11.5;
 const SMALL_PX = 10.5;
-export const ADDRESS_RADIUS = 13;
-export const PORTS_RADIUS = 20;
+const ADDRESS_RADIUS = 13;
+const PORTS_RADIUS = 20;
 
 /** Measuring a thousand texts in each frame is slow; an average letter is good enough to cut a name short. */
 export function fitText(text: string, width: number, fontPx: number): string {

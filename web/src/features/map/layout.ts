@@ -3,11 +3,11 @@
  * or placed before in this session) is never moved; the same input gives the same places. Ids are time-ordered, so a
  * new asset takes the next free seat of its group and the seats of the others stay theirs.
  */
-export interface LayoutNode {
+interface LayoutNode {
   id: string;
   hub: boolean;
 }
-export interface LayoutGroup {
+interface LayoutGroup {
   id: string;
   members: LayoutNode[];
 }

@@ -10,7 +10,7 @@ const dashes: Record<LinkEvidence, string | undefined> = {
   drawn: undefined,
 };
 
-export function EvidenceLine({ evidence }: { evidence: LinkEvidence }) {
+function EvidenceLine({ evidence }: { evidence: LinkEvidence }) {
   return (
     <svg viewBox="0 0 32 8" aria-hidden="true" className="h-2 w-8 shrink-0 text-muted">
       {evidence === "drawn" ? (

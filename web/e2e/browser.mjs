@@ -1,0 +1,145 @@
+// What every browser test shares: Debian's Chromium, without a GPU and without a word to the outside, and a watch that
+// turns every console error, content-policy report and failed request into a failure.
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const require = createRequire(import.meta.url);
+const AXE = require.resolve("axe-core/axe.min.js");
+export const SHOTS = new URL("../../build/screenshots/", import.meta.url).pathname;
+
+export function env(name) {
+  const value = process.env[name];
+  if (!value) {
+    console.error(`${name} is not set`);
+    process.exit(2);
+  }
+  return value;
+}
+
+export async function launch() {
+  mkdirSync(SHOTS, { recursive: true });
+  return chromium.launch({
+    executablePath: process.env.CB_E2E_CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--no-sandbox",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--disable-quic",
+      "--use-gl=angle",
+      "--use-angle=swiftshader",
+      "--enable-unsafe-swiftshader",
+    ],
+  });
+}
+
+/** A page that remembers everything that went wrong on it. `allow` takes the answers that a step wants to be refused. */
+export async function watchedPage(context, origin) {
+  const page = await context.newPage();
+  const troubles = [];
+  const allowed = [];
+  const watch = {
+    page,
+    /** Answers and clears what went wrong so far. */
+    take: () => troubles.splice(0),
+    /** From here on, answers matching (status, path) are expected. */
+    allow: (status, path) => allowed.push({ status, path }),
+  };
+  const isAllowed = (status, url) =>
+    allowed.some((one) => one.status === status && new URL(url).pathname.match(one.path));
+  page.on("console", (message) => {
+    if (message.type() !== "error" && message.type() !== "warning") return;
+    const { url } = message.location();
+    const status = Number(/status of (\d+)/.exec(message.text())?.[1]);
+    if (status && url && isAllowed(status, url)) return;
+    troubles.push(`console ${message.type()}: ${message.text()} (${url})`);
+  });
+  page.on("pageerror", (error) => troubles.push(`page error: ${error.stack ?? error.message}`));
+  page.on("response", (response) => {
+    if (response.status() >= 400 && !isAllowed(response.status(), response.url()))
+      troubles.push(`answer ${response.status()} ${response.url()}`);
+  });
+  page.on("requestfailed", (request) => {
+    // Leaving a page ends what it was still asking for.
+    if (request.failure()?.errorText !== "net::ERR_ABORTED")
+      troubles.push(`failed ${request.url()}: ${request.failure()?.errorText}`);
+  });
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (["http:", "https:", "ws:", "wss:"].includes(url.protocol) && url.host !== new URL(origin).host)
+      troubles.push(`foreign origin: ${request.url()}`);
+  });
+  await page.exposeFunction("cbReport", (text) => troubles.push(text));
+  await page.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) => {
+      window.cbReport(
+        `content policy: ${event.violatedDirective} refused ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`,
+      );
+    });
+  });
+  return watch;
+}
+
+/** axe on the page as it stands; evaluated over the debugger, so that the content policy stays as it is. */
+export async function axe(page) {
+  const { readFileSync } = await import("node:fs");
+  await page.evaluate(readFileSync(AXE, "utf8"));
+  const result = await page.evaluate(() =>
+    window.axe.run(document, {
+      resultTypes: ["violations"],
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }),
+  );
+  return result.violations.map(
+    (v) =>
+      `axe ${v.id} (${v.impact}): ${v.help}; ${v.nodes
+        .slice(0, 3)
+        .map((n) => `${n.target.join(" ")} ${n.failureSummary?.split("\n")[1]?.trim() ?? ""}`)
+        .join(" | ")}`,
+  );
+}
+
+export async function signIn(page, url, username, password) {
+  await page.goto(`${url}/login`);
+  await page.getByLabel("Username").fill(username);
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/map/);
+}
+
+/** A plain row of steps; after a step that failed the rest that needs it is not tried. */
+export class Steps {
+  passed = 0;
+  failed = 0;
+  constructor(watch) {
+    this.watch = watch;
+  }
+  async step(name, work) {
+    if (this.broken) return;
+    const began = Date.now();
+    try {
+      await work();
+      const troubles = this.watch.take();
+      if (troubles.length > 0) throw new Error(troubles.join("\n      "));
+      this.passed += 1;
+      console.log(`  ok    ${name} (${Date.now() - began} ms)`);
+    } catch (error) {
+      this.failed += 1;
+      console.log(`  FAIL  ${name}\n      ${error.message}`);
+      await this.watch.page.screenshot({ path: `${SHOTS}failed-${this.failed}.png` }).catch(() => {});
+      // A trouble that was only heard does not stop the walk; a step that could not be done does.
+      if (error.name === "TimeoutError" || /Timeout|strict mode|expect/.test(error.message))
+        this.broken = !process.env.CB_E2E_KEEP_GOING;
+    }
+  }
+  end() {
+    if (this.broken) console.log("  the walk stopped at the failed step");
+    console.log(`${this.passed} passed, ${this.failed} failed`);
+    return this.failed > 0 ? 1 : 0;
+  }
+}
+
+export function expect(condition, what) {
+  if (!condition) throw new Error(`expected ${what}`);
+}

@@ -1,0 +1,439 @@
+// The first evening, in a real browser on a real server: set up by the printed link, scan, accept, see the map, drag,
+// document, verify, leave. Any console error, content-policy report, failed request or axe violation fails the step.
+//
+//   CB_E2E_URL        https://127.0.0.1:8443
+//   CB_E2E_SETUP_URL  the printed link, with #code=...
+//   CB_E2E_TARGET     the network to scan, such as 10.77.1.0/24
+//   CB_E2E_HOSTS      at least so many findings are expected (default 1)
+//   CB_E2E_KEEP       keep the administrator's name and password for later runs (USER:PASSWORD)
+import { axe, env, expect, launch, SHOTS, Steps, watchedPage } from "./browser.mjs";
+
+const url = env("CB_E2E_URL").replace(/\/$/, "");
+const setupUrl = env("CB_E2E_SETUP_URL");
+const target = env("CB_E2E_TARGET");
+const least = Number(process.env.CB_E2E_HOSTS ?? 1);
+const [username, password] = (process.env.CB_E2E_KEEP ?? "maria:seven green kettles sing").split(":");
+const SCAN_MS = Number(process.env.CB_E2E_SCAN_MS ?? 180_000);
+
+const browser = await launch();
+const context = await browser.newContext({
+  ignoreHTTPSErrors: true,
+  viewport: { width: 1360, height: 860 },
+  colorScheme: "dark",
+});
+context.setDefaultTimeout(15_000);
+const watch = await watchedPage(context, url);
+const { page } = watch;
+const steps = new Steps(watch);
+const shot = (name) => page.screenshot({ path: `${SHOTS}${name}.png` });
+const open = (row) => page.locator("tbody [data-row-open]", { hasText: row }).first().click();
+const panel = page.locator("aside");
+const mapReady = () => page.waitForFunction(() => performance.getEntriesByName("map-interactive").length > 0);
+let accepted = 0;
+let dragged = { name: "", id: "", x: 0, y: 0 };
+
+await steps.step("every page leads to setup before it is done", async () => {
+  watch.allow(503, /^\/api\/v1\//);
+  await page.goto(`${url}/inventory`);
+  await page.waitForURL(/\/setup$/);
+});
+
+await steps.step("a wrong code is refused in words", async () => {
+  watch.allow(403, /\/setup$/);
+  await page.getByLabel("One-time code").fill("WRONG-CODE");
+  await page.getByLabel("Username").fill(username);
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Create administrator" }).click();
+  await page.getByText("This code is not right").waitFor();
+});
+
+await steps.step(
+  "the printed link carries the code in its fragment, which leaves the address bar",
+  async () => {
+    await page.goto("about:blank");
+    await page.goto(setupUrl);
+    await page.getByRole("heading", { name: "Set up the administrator" }).waitFor();
+    await page.waitForFunction(() => location.hash === "");
+    expect(
+      (await page.getByLabel("One-time code").count()) === 0,
+      "the code field to be hidden when the link brought the code",
+    );
+    await page.getByLabel("Password", { exact: true }).fill("short");
+    await page.getByText("Too short").waitFor();
+    await shot("01-setup");
+  },
+);
+
+await steps.step("the administrator is made", async () => {
+  await page.getByLabel("Username").fill(username);
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByText("Good and long").waitFor();
+  await page.getByRole("button", { name: "Create administrator" }).click();
+  await page.waitForURL(/step=network/);
+});
+
+await steps.step("the wizard says what the scanner can do and shows exactly what it will send", async () => {
+  await page.getByText("What is on your network?").waitFor();
+  await page.getByText("TCP", { exact: true }).waitFor();
+  await page.getByLabel("Where to look").fill("not a target!");
+  await page.getByText("neither an address nor a network").waitFor();
+  await page.getByLabel("Where to look").fill(target);
+  await page.getByRole("button", { name: "Dry run" }).click();
+  await page.getByRole("dialog", { name: "Exactly what will be sent" }).waitFor();
+  await shot("02-dry-run");
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await shot("03-first-scan");
+});
+
+await steps.step("the first scan runs live and ends", async () => {
+  await page.getByRole("button", { name: "Start first scan" }).click();
+  await page.waitForURL(/\/discovery/);
+  await page
+    .getByRole("progressbar")
+    .first()
+    .waitFor({ timeout: 10_000 })
+    .catch(() => {});
+  await shot("04-scan-running");
+  await page.getByRole("progressbar").first().waitFor({ state: "detached", timeout: SCAN_MS });
+  await page.getByRole("tab", { name: "Scans" }).click();
+  await page
+    .getByText(/Completed|Partly done/)
+    .first()
+    .waitFor();
+  await shot("05-scans");
+});
+
+await steps.step("findings stand with their evidence", async () => {
+  await page.getByRole("tab", { name: "To review" }).click();
+  const rows = page.locator("tbody [data-row-open]");
+  await rows.first().waitFor();
+  expect((await rows.count()) >= Math.min(least, 10), `at least ${least} findings`);
+  await rows.first().click();
+  await panel.getByText("Evidence", { exact: true }).waitFor();
+  await shot("06-finding");
+});
+
+await steps.step("one is accepted under a name of one's own", async () => {
+  await panel.getByLabel("Name").fill("Renamed by hand");
+  await panel.getByRole("button", { name: "Accept" }).click();
+  await page.getByText("Accepted Renamed by hand").waitFor();
+});
+
+await steps.step("one is ignored and reopened", async () => {
+  const rows = page.locator("tbody [data-row-open]");
+  if ((await rows.count()) < 2) return;
+  await rows.first().click();
+  await panel.getByRole("button", { name: "Ignore" }).click();
+  await panel.waitFor({ state: "detached" });
+  await page.getByRole("tab", { name: "Ignored" }).click();
+  await rows.first().click();
+  await panel.getByRole("button", { name: "Reopen" }).click();
+  await page.getByText("Nothing is ignored").waitFor();
+  await page.getByRole("tab", { name: "To review" }).click();
+});
+
+await steps.step("the rest is accepted at once", async () => {
+  const all = page.getByRole("button", { name: /^Accept (all \d+|it)$/ });
+  await all.waitFor();
+  await all.click();
+  await page.getByRole("link", { name: "See them on the map" }).waitFor({ timeout: 60_000 });
+  await page.getByText("Nothing to review").waitFor();
+  await shot("07-accepted");
+});
+
+await steps.step("the map shows them", async () => {
+  await page.getByRole("link", { name: "See them on the map" }).click();
+  await mapReady();
+  await page.waitForTimeout(400);
+  accepted = Number(/\d+/.exec(await page.getByText(/^\d+ nodes?$/).innerText())?.[0]);
+  expect(accepted >= least, `at least ${least} nodes on the map, not ${accepted}`);
+  await shot("08-map");
+});
+
+await steps.step("search finds a node and opens its panel", async () => {
+  await page.keyboard.press("/");
+  await page.keyboard.type("Renamed by hand");
+  await page.keyboard.press("Enter");
+  await panel.getByRole("heading", { name: "Renamed by hand" }).waitFor();
+  const id = new URL(page.url()).searchParams.get("selected");
+  expect(id, "the selection to stand in the URL");
+  dragged = { ...dragged, id, name: "Renamed by hand" };
+  await page.waitForTimeout(500);
+  await shot("09-map-selected");
+});
+
+await steps.step("a node is dragged and its place is saved", async () => {
+  // The search put it into the middle of the picture.
+  const box = await page.locator("[data-map]").boundingBox();
+  const from = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const saved = page.waitForResponse(
+    (r) => r.url().endsWith("/map/positions") && r.request().method() === "PUT",
+  );
+  await page.mouse.move(from.x, from.y);
+  await page.mouse.down();
+  await page.mouse.move(from.x + 60, from.y - 90, { steps: 6 });
+  await page.mouse.move(from.x + 140, from.y - 190, { steps: 6 });
+  await page.mouse.up();
+  const response = await saved;
+  expect(response.status() === 204, `204, not ${response.status()}`);
+  const [place] = response.request().postDataJSON().positions;
+  expect(place.asset_id === dragged.id, "the dragged node to be the saved one");
+  dragged = { ...dragged, x: place.x, y: place.y };
+  await panel.getByRole("button", { name: "Unpin" }).waitFor();
+  await shot("10-map-dragged");
+});
+
+await steps.step("after a reload it is still there", async () => {
+  const map = page.waitForResponse((r) => r.url().endsWith("/api/v1/map"));
+  await page.reload();
+  const node = (await (await map).json()).nodes.find((one) => one.id === dragged.id);
+  expect(
+    Math.abs(node.x - dragged.x) < 1e-6 && Math.abs(node.y - dragged.y) < 1e-6,
+    `the saved place, not ${node.x} ${node.y}`,
+  );
+  await mapReady();
+  await panel.getByRole("heading", { name: dragged.name }).waitFor();
+  await panel.getByRole("button", { name: "Unpin" }).waitFor();
+  await page.keyboard.press("Escape");
+  await panel.waitFor({ state: "detached" });
+});
+
+await steps.step("arrow keys walk the map and a dot opens", async () => {
+  await page.getByRole("application").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press(".");
+  await panel.waitFor();
+  await page.keyboard.press("f");
+  await page.keyboard.press("Escape");
+  await panel.waitFor({ state: "detached" });
+});
+
+await steps.step("the list view shows the same", async () => {
+  await page.getByRole("button", { name: "List" }).click();
+  await page.waitForURL(/view=list/);
+  const table = page.getByRole("table", { name: "The map as a list" });
+  await table.waitFor();
+  expect(Number(await table.getAttribute("aria-rowcount")) === accepted, `${accepted} rows`);
+  await page
+    .getByRole("row", { name: /Renamed by hand/ })
+    .getByText("Pinned")
+    .waitFor();
+  await shot("11-map-list");
+});
+
+await steps.step("an asset is added, with a tag made on the way", async () => {
+  await page.getByRole("link", { name: "Inventory" }).click();
+  await page.getByRole("button", { name: "Add asset" }).click();
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.getByText("This is needed.").waitFor();
+  await panel.getByLabel("Name").fill("Backup vault");
+  await panel.getByLabel("Kind").selectOption("storage");
+  await panel.getByLabel("Role").fill("nas");
+  await panel.getByLabel("New tag").fill("critical");
+  await panel.getByRole("button", { name: "Create" }).click();
+  await panel.getByRole("checkbox", { name: "critical" }).and(page.locator(":checked")).waitFor();
+  await panel.getByLabel("Notes").fill("Second shelf. Do not unplug.");
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.getByRole("heading", { name: "Backup vault" }).waitFor();
+});
+
+await steps.step("it gets an interface, an address and a link", async () => {
+  await panel.getByRole("button", { name: "Add an interface" }).click();
+  await panel.getByLabel("Name").fill("eth0");
+  await panel.getByLabel("MAC address").fill("02:00:00:aa:bb:cc");
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.getByText("02:00:00:aa:bb:cc").waitFor();
+  await panel.getByRole("button", { name: "Add an address" }).click();
+  await panel.getByLabel("IP address").fill("10.0.0.999");
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.getByText("Not an IP address").waitFor();
+  await panel.getByLabel("IP address").fill("198.51.100.7");
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.getByText("198.51.100.7").waitFor();
+  await panel.getByRole("button", { name: "Draw a link" }).click();
+  await panel.getByLabel("To").fill("Renamed");
+  await panel.getByRole("button", { name: /Renamed by hand/ }).click();
+  await panel.getByLabel("Label (optional)").fill("backup run");
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.getByText("Drawn by hand").waitFor();
+  await shot("12-asset");
+});
+
+await steps.step("it is edited, found by the search language, and downloaded as CSV", async () => {
+  await panel.getByRole("button", { name: "Edit Backup vault" }).click();
+  await panel.getByLabel("Vendor").fill("Acme");
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.getByText("Acme").waitFor();
+  await panel.getByRole("button", { name: "Close" }).click();
+  const search = page.getByRole("searchbox", { name: /^Search, or kind/ });
+  await search.fill("kind:storage tag:critical");
+  await page.waitForURL(/q=kind/);
+  await page.waitForFunction(() => document.querySelectorAll("tbody [data-row-open]").length === 1);
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download what is shown as CSV" }).click();
+  const { readFileSync } = await import("node:fs");
+  const csv = readFileSync(await (await download).path(), "utf8");
+  expect(csv.includes("Backup vault") && csv.split("\r\n").length === 2, `one row of CSV, not ${csv}`);
+});
+
+await steps.step("its delete can be taken back, and is sent ten seconds later when not", async () => {
+  let sent = 0;
+  const count = (request) => {
+    if (request.method() === "DELETE") sent += 1;
+  };
+  page.on("request", count);
+  await open("Backup vault");
+  await panel.getByRole("button", { name: "Delete Backup vault" }).click();
+  await page.getByText("Nothing matches").waitFor();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await open("Backup vault");
+  expect(sent === 0, "nothing to be sent before the undo time is over");
+  const gone = page.waitForResponse((r) => r.request().method() === "DELETE", { timeout: 15_000 });
+  await panel.getByRole("button", { name: "Delete Backup vault" }).click();
+  expect((await gone).status() === 204, "204");
+  page.off("request", count);
+  await page.getByText("Nothing matches").waitFor();
+  await page.getByRole("button", { name: "Clear the filter" }).click();
+});
+
+await steps.step("several are tagged at once", async () => {
+  await page.locator("tbody input[type=checkbox]").first().check();
+  await page.getByRole("button", { name: "Add tags" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("checkbox", { name: "critical" }).check();
+  await dialog.getByRole("button", { name: /^Add to 1 asset/ }).click();
+  await page.getByText("Tagged 1 asset").waitFor();
+  await shot("13-inventory");
+});
+
+await steps.step("a network is added, edited and deleted", async () => {
+  await page.getByRole("link", { name: "Networks" }).click();
+  await page.getByRole("button", { name: "Add network" }).first().click();
+  await panel.getByLabel("Name").fill("Attic");
+  await panel.getByLabel("Network", { exact: true }).fill("198.51.100.0/33");
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.getByText("Not a network").waitFor();
+  await panel.getByLabel("Network", { exact: true }).fill("203.0.113.0/24");
+  await panel.getByLabel("VLAN").fill("42");
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.waitFor({ state: "detached" });
+  await open("Attic");
+  await panel.getByLabel("Gateway").fill("203.0.113.1");
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.waitFor({ state: "detached" });
+  await page.getByText("203.0.113.1").waitFor();
+  await open("Attic");
+  await panel.getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("button", { name: "Attic", exact: true }).waitFor({ state: "detached" });
+  await shot("14-networks");
+});
+
+await steps.step("the palette finds an asset and a page", async () => {
+  await page.keyboard.press("Control+k");
+  await page.getByPlaceholder("A name, an address, a page").fill("Renamed");
+  await page.getByRole("option", { name: /Renamed by hand/ }).waitFor();
+  await shot("15-palette");
+  await page.keyboard.press("Enter");
+  await panel.getByRole("heading", { name: "Renamed by hand" }).waitFor();
+  await page.keyboard.press("Control+k");
+  await page.getByPlaceholder("A name, an address, a page").fill("audit");
+  await page.getByRole("option", { name: "Audit log" }).click();
+  await page.waitForURL(/\/audit/);
+});
+
+await steps.step("the audit log verifies", async () => {
+  await page.getByRole("button", { name: "Verify the chain" }).click();
+  await page.getByText("The chain is whole").waitFor();
+  await shot("16-audit");
+});
+
+await steps.step("settings are kept", async () => {
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("textbox", { name: "Name" }).fill("Attic lab");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Saved", { exact: true }).waitFor();
+  await page.reload();
+  await page.getByRole("textbox", { name: "Name" }).waitFor();
+  expect(
+    (await page.getByRole("textbox", { name: "Name" }).inputValue()) === "Attic lab",
+    "the name to be kept",
+  );
+  await shot("17-settings");
+});
+
+const places = [
+  "/map",
+  "/map?view=list",
+  `/map?selected=${dragged.id}`,
+  "/inventory",
+  `/inventory?selected=${dragged.id}`,
+  "/inventory?panel=new",
+  "/networks",
+  "/networks?selected=new",
+  "/discovery",
+  "/discovery?state=accepted",
+  "/discovery?tab=scans",
+  "/discovery?scan=new",
+  "/audit",
+  "/settings",
+  "/nowhere",
+];
+for (const scheme of ["dark", "light"]) {
+  for (const [size, viewport] of [
+    ["desk", { width: 1360, height: 860 }],
+    ["phone", { width: 390, height: 844 }],
+  ]) {
+    for (const place of places) {
+      await steps.step(`axe: ${place.replace(dragged.id, "…")}, ${scheme}, ${size}`, async () => {
+        await page.setViewportSize(viewport);
+        await page.emulateMedia({ colorScheme: scheme });
+        await page.goto(url + place);
+        await page.locator("h1, h2").first().waitFor();
+        if (place.startsWith("/map") && !place.includes("list")) await mapReady();
+        else await page.waitForTimeout(250);
+        // Skeletons are drawn while loading; what is judged is what stays.
+        await page.waitForFunction(() => !document.querySelector(".skeleton"));
+        await page.waitForTimeout(200);
+        const name = place
+          .replace(/\?.*selected=(?!new).*/, "-selected")
+          .replace(/[^a-z]+/g, "-")
+          .replace(/^-|-$/g, "");
+        await shot(`${size}-${scheme}-${name}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        expect(wide <= 0, `no sideways scrolling, not ${wide} px`);
+        const violations = await axe(page);
+        if (violations.length > 0) throw new Error(violations.join("\n      "));
+      });
+    }
+  }
+}
+
+await steps.step("signing out ends it, and pages ask to sign in again and come back", async () => {
+  await page.setViewportSize({ width: 1360, height: 860 });
+  await page.emulateMedia({ colorScheme: "dark" });
+  watch.allow(401, /^\/api\/v1\/auth\/(me|login)$/);
+  await page.goto(`${url}/networks`);
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.waitForURL(/\/login/);
+  await page.goto(`${url}/audit?q=login`);
+  await page.waitForURL(/\/login\?next=/);
+  for (const scheme of ["dark", "light"]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.waitForTimeout(200);
+    const violations = await axe(page);
+    if (violations.length > 0) throw new Error(violations.join("\n      "));
+  }
+  await shot("18-login");
+  await page.getByLabel("Username").fill(username);
+  await page.getByLabel("Password", { exact: true }).fill("wrong password");
+  await page.keyboard.press("Enter");
+  await page.getByText("Username or password is wrong.").waitFor();
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/audit\?q=login/);
+});
+
+await browser.close();
+process.exit(steps.end());
