@@ -10,7 +10,9 @@ ensure: ## install what is missing
 	@scripts/ensure
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
-	cd web && npm ci --no-audit --no-fund
+# Not `npm ci`: it refuses a lock file that lacks optional binaries for other platforms, and some
+# registries do not offer them all. The versions are the locked ones all the same.
+	cd web && npm install --no-save --no-audit --no-fund && touch node_modules/.package-lock.json
 
 web: web/node_modules/.package-lock.json ## build the browser client
 	cd web && npm run build
