@@ -1,1 +1,8 @@
-//! cb-vault
+//! Cryptography at rest and in tokens: password hashes, token hashes, session tokens, CSRF tokens.
+//!
+//! Invariants: passwords are Argon2id; what the server must recognise but never show again is kept as
+//! a SHA-256 hash; a session token has one fixed algorithm and one purpose; every comparison of a
+//! secret goes through [`cb_core::Secret`] or a MAC's own verification.
+
+pub mod password;
+pub mod token;

@@ -1,0 +1,125 @@
+//! Tokens: what is signed (sessions), what is derived (CSRF), what is stored hashed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cb_core::clock::Time;
+use cb_core::{Error, Result, Secret, hex};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+const ISSUER: &str = "circuit-breaker";
+const AUDIENCE: &str = "circuit-breaker:session";
+
+/// SHA-256 of a high-entropy token, in hex: what the database keeps of it.
+pub fn hash(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
+}
+
+/// What a session cookie says (RFC 7519). `sid` must still name a live session row.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+struct Claims {
+    iss: String,
+    aud: String,
+    exp: i64,
+    iat: i64,
+    sid: String,
+}
+
+/// Signs and reads session tokens, and derives each session's CSRF token.
+pub struct Signer {
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    csrf_key: Secret,
+}
+
+impl Signer {
+    /// `secret` is `CB_JWT_SECRET` or the one made at first start.
+    pub fn new(secret: &Secret) -> Self {
+        let bytes = secret.expose().as_bytes();
+        Self {
+            encoding: EncodingKey::from_secret(bytes),
+            decoding: DecodingKey::from_secret(bytes),
+            csrf_key: Secret::new(mac(bytes, b"csrf-key")),
+        }
+    }
+
+    pub fn session(&self, sid: &str, issued: Time, expires: Time) -> Result<String> {
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            exp: expires.timestamp(),
+            iat: issued.timestamp(),
+            sid: sid.to_owned(),
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).map_err(Error::internal)
+    }
+
+    /// The `sid` of a token that we signed for a session and that has not expired at `now`.
+    pub fn read_session(&self, token: &str, now: Time) -> Option<String> {
+        let mut rules = Validation::new(Algorithm::HS256);
+        rules.set_issuer(&[ISSUER]);
+        rules.set_audience(&[AUDIENCE]);
+        rules.set_required_spec_claims(&["exp", "iss", "aud"]);
+        // The library reads the system's clock; ours is a parameter.
+        rules.validate_exp = false;
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &rules).ok()?.claims;
+        (claims.exp > now.timestamp()).then_some(claims.sid)
+    }
+
+    pub fn csrf(&self, sid: &str) -> String {
+        mac(self.csrf_key.expose().as_bytes(), sid.as_bytes())
+    }
+
+    pub fn csrf_matches(&self, sid: &str, candidate: &[u8]) -> bool {
+        Secret::new(self.csrf(sid)).matches(candidate)
+    }
+}
+
+fn mac(key: &[u8], message: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    mac.update(message);
+    URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use cb_core::Secret;
+    use chrono::{Duration, TimeZone as _, Utc};
+
+    use super::Signer;
+
+    fn signer(secret: &str) -> Signer {
+        Signer::new(&Secret::new(secret.to_owned()))
+    }
+
+    #[test]
+    fn a_session_token_reads_back_until_it_expires_and_only_here() {
+        let now = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).single().expect("a date");
+        let ours = signer("one secret of thirty-two letters..");
+        let token = ours.session("sid-1", now, now + Duration::hours(1)).expect("signs");
+        assert_eq!(ours.read_session(&token, now).as_deref(), Some("sid-1"));
+        assert_eq!(ours.read_session(&token, now + Duration::hours(1)), None);
+        assert_eq!(signer("another secret of thirty-two letters").read_session(&token, now), None);
+    }
+
+    #[test]
+    fn an_unsigned_token_and_another_purpose_are_refused() {
+        let now = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).single().expect("a date");
+        let ours = signer("one secret of thirty-two letters..");
+        // {"alg":"none"} . {"iss":"circuit-breaker","aud":"circuit-breaker:session","exp":9999999999,"iat":0,"sid":"x"}
+        let none = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJjaXJjdWl0LWJyZWFrZXIiLCJhdWQiOiJjaXJjdWl0LWJyZWFrZXI6c2Vzc2lvbiIsImV4cCI6OTk5OTk5OTk5OSwiaWF0IjowLCJzaWQiOiJ4In0.";
+        assert_eq!(ours.read_session(none, now), None);
+        assert_eq!(ours.read_session("", now), None);
+    }
+
+    #[test]
+    fn a_csrf_token_belongs_to_its_session() {
+        let ours = signer("one secret of thirty-two letters..");
+        let token = ours.csrf("sid-1");
+        assert!(ours.csrf_matches("sid-1", token.as_bytes()));
+        assert!(!ours.csrf_matches("sid-2", token.as_bytes()));
+        assert!(!ours.csrf_matches("sid-1", b""));
+    }
+}
