@@ -1,6 +1,6 @@
 // What every browser test shares: Debian's Chromium, without a GPU and without a word to the outside, and a watch that
 // turns every console error, content-policy report and failed request into a failure.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
@@ -83,7 +83,6 @@ export async function watchedPage(context, origin) {
 
 /** axe on the page as it stands; evaluated over the debugger, so that the content policy stays as it is. */
 export async function axe(page) {
-  const { readFileSync } = await import("node:fs");
   await page.evaluate(readFileSync(AXE, "utf8"));
   const result = await page.evaluate(() =>
     window.axe.run(document, {
@@ -121,7 +120,7 @@ export class Steps {
     try {
       await work();
       const troubles = this.watch.take();
-      if (troubles.length > 0) throw new Error(troubles.join("\n      "));
+      if (troubles.length > 0) throw new Error([...new Set(troubles)].join("\n      "));
       this.passed += 1;
       console.log(`  ok    ${name} (${Date.now() - began} ms)`);
     } catch (error) {

@@ -2,7 +2,6 @@ import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, Link, Outlet } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { buttonClass } from "#/ui/button";
-import { Empty } from "#/ui/feedback";
 import { Toaster } from "#/ui/toast";
 
 export const Route = createRootRouteWithContext<{ queryClient: QueryClient }>()({
@@ -19,16 +18,13 @@ function NotFound() {
   const { t } = useTranslation();
   return (
     <main>
-      <Empty
-        title={t("notFound.title")}
-        action={
-          <Link to="/map" className={buttonClass("primary")}>
-            {t("notFound.back")}
-          </Link>
-        }
-      >
-        {t("notFound.text")}
-      </Empty>
+      <div className="flex flex-col items-center gap-3 px-6 py-[18vh] text-center">
+        <h1 className="text-base font-medium">{t("notFound.title")}</h1>
+        <p className="text-muted">{t("notFound.text")}</p>
+        <Link to="/map" className={buttonClass("primary")}>
+          {t("notFound.back")}
+        </Link>
+      </div>
     </main>
   );
 }

@@ -123,7 +123,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     >
       <table
         className="w-full table-fixed border-separate border-spacing-0 text-left"
-        aria-rowcount={props.total ?? -1}
+        aria-rowcount={typeof props.total === "number" ? props.total + 1 : -1}
         aria-label={props.label}
       >
         <thead className="sticky top-0 z-10 bg-canvas">

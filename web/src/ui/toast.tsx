@@ -107,7 +107,7 @@ export function Toaster() {
     <section
       aria-label={t("frame.notifications")}
       aria-live="polite"
-      className="pointer-events-none fixed right-4 bottom-4 z-50 flex w-80 max-w-[calc(100vw-2rem)] flex-col gap-2 max-md:bottom-20"
+      className="pointer-events-none fixed bottom-4 left-1/2 z-50 flex w-96 -translate-x-1/2 max-w-[calc(100vw-2rem)] flex-col gap-2 max-md:bottom-34"
     >
       {shown.map((item) => (
         <div

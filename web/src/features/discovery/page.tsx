@@ -1,7 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { useTranslation } from "react-i18next";
-import { http, take } from "#/api/client";
 import { discoveryQuery, isActive, scansQuery } from "#/api/queries";
 import { useAuth } from "#/api/session";
 import { Button } from "#/ui/button";
@@ -10,7 +9,7 @@ import { PageHead, WithPanel } from "#/ui/page";
 import { Panel } from "#/ui/panel";
 import { FindingPanel } from "./finding-panel";
 import { Findings } from "./findings";
-import { type FindingState, findingsKey } from "./queries";
+import { type FindingState, findingQuery } from "./queries";
 import { Capabilities, ScanForm } from "./scan-form";
 import { ScanCard, ScanList } from "./scans";
 
@@ -34,12 +33,7 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
   const state = search.state ?? "open";
   const tab = search.tab ?? state;
   const active = scans.data?.items.filter((scan) => isActive(scan.status)) ?? [];
-  const finding = useQuery({
-    queryKey: [...findingsKey, "one", search.finding],
-    queryFn: () =>
-      take(http.GET("/api/v1/findings/{id}", { params: { path: { id: search.finding ?? "" } } })),
-    enabled: !!search.finding,
-  });
+  const finding = useQuery({ ...findingQuery(search.finding ?? ""), enabled: !!search.finding });
   const begin = can("discovery:write") ? (
     <Button look="primary" onClick={() => go({ ...search, finding: undefined, scan: "new" })}>
       <Plus aria-hidden className="size-4" />

@@ -1,4 +1,10 @@
-import { type InfiniteData, type QueryClient, useMutation, useQueryClient } from "@tanstack/react-query";
+import {
+  type InfiniteData,
+  type QueryClient,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { ApiError, http, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery, replaceInPages } from "#/api/pages";
 import { scansKey } from "#/api/queries";
@@ -7,6 +13,11 @@ import type { AssetKind, Finding, Page, Scan, ScanPlan } from "#/api/schema";
 export type FindingState = "open" | "accepted" | "ignored";
 
 export const findingsKey = ["findings"] as const;
+export const findingQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["finding", id],
+    queryFn: () => take(http.GET("/api/v1/findings/{id}", { params: { path: { id } } })),
+  });
 export const findingsQuery = (state: FindingState) =>
   pagedQuery([...findingsKey, state], (cursor) =>
     take(http.GET("/api/v1/findings", { params: { query: { state, limit: PAGE_SIZE, cursor } } })),
@@ -14,6 +25,7 @@ export const findingsQuery = (state: FindingState) =>
 
 /** Puts a changed finding into every loaded list; answers whether any list must be fetched again. */
 export function applyFinding(client: QueryClient, finding: Finding): boolean {
+  client.setQueryData(findingQuery(finding.id).queryKey, (old) => (old ? finding : old));
   let stale = false;
   for (const [key, data] of client.getQueriesData<InfiniteData<Page<Finding>>>({ queryKey: findingsKey })) {
     const belongs = key[1] === finding.state;
@@ -28,6 +40,7 @@ function useAfterReview() {
   const client = useQueryClient();
   return () => {
     void client.invalidateQueries({ queryKey: findingsKey });
+    void client.invalidateQueries({ queryKey: ["finding"] });
     void client.invalidateQueries({ queryKey: ["assets"] });
     void client.invalidateQueries({ queryKey: ["networks"] });
   };
