@@ -93,6 +93,10 @@ pub enum Principal {
     Setup {
         username: String,
     },
+    /// Whoever tries to sign in under `username`; permits nothing, and only the audit log sees it.
+    SignIn {
+        username: String,
+    },
     /// The command line on the server's own machine.
     Cli,
 }
@@ -105,7 +109,7 @@ impl Principal {
             Principal::Scanner { .. } => {
                 matches!(permission, Permission::DiscoveryWrite | Permission::InventoryWrite)
             }
-            Principal::Setup { .. } => false,
+            Principal::Setup { .. } | Principal::SignIn { .. } => false,
         }
     }
 
@@ -114,7 +118,10 @@ impl Principal {
         match self {
             Principal::User { .. } => "user",
             Principal::Operator => "operator",
-            Principal::Scanner { .. } | Principal::Setup { .. } | Principal::Cli => "system",
+            Principal::Scanner { .. }
+            | Principal::Setup { .. }
+            | Principal::SignIn { .. }
+            | Principal::Cli => "system",
         }
     }
 
@@ -123,7 +130,7 @@ impl Principal {
             Principal::User { id, .. } => Some(id.0),
             Principal::Operator => Some(Uuid::nil()),
             Principal::Scanner { scan } => Some(scan.0),
-            Principal::Setup { .. } | Principal::Cli => None,
+            Principal::Setup { .. } | Principal::SignIn { .. } | Principal::Cli => None,
         }
     }
 
@@ -133,6 +140,7 @@ impl Principal {
             Principal::Operator => "operator token".to_owned(),
             Principal::Scanner { .. } => "scanner".to_owned(),
             Principal::Setup { username } => format!("setup ({username})"),
+            Principal::SignIn { username } => format!("sign-in ({username})"),
             Principal::Cli => "command line".to_owned(),
         }
     }

@@ -1,1 +1,22 @@
-//! cb-store
+//! The database: entities, migrations, and the only way to a writing transaction.
+//!
+//! Invariants:
+//! - Nobody outside this crate holds a connection that can write. [`Store::reader`] is read-only by
+//!   the database itself (`query_only` in SQLite, `default_transaction_read_only` in PostgreSQL).
+//! - A write happens in [`Store::write`], which appends a chained audit entry in the same transaction,
+//!   or in one of the named functions of [`bookkeeping`], which record what machines do all the time
+//!   (a session was seen, a scan has progressed) and nothing that a person decides.
+//! - One entity set and one migration set for both databases.
+//!
+//! To add a table: `entities/<name>.rs`, a migration in `migrations/`, one line in each `mod.rs`.
+
+pub mod audit;
+pub mod bookkeeping;
+pub mod entities;
+mod migrations;
+mod open;
+mod write;
+
+pub use open::{OpenError, Store, db};
+pub use sea_orm;
+pub use write::{Audit, Work, WriteTx, conflict};

@@ -1,0 +1,149 @@
+//! The audit log's rows: appended within a write, listed, verified. Never changed: triggers refuse it.
+
+use cb_core::audit::{Entry, GENESIS, canonical};
+use cb_core::clock::fixed_width;
+use cb_core::{Error, Result};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::entities::{audit_entry, audit_head};
+use crate::open::{Store, db};
+use crate::write::Audit;
+
+/// Takes the head row's lock, first thing in a write: one writer at a time, on PostgreSQL as on SQLite,
+/// so the chain never forks and a write never decides on what another is about to change.
+pub(crate) async fn lock_head(tx: &DatabaseTransaction) -> Result<audit_head::Model> {
+    audit_head::Entity::update_many()
+        .col_expr(audit_head::Column::Seq, Expr::col(audit_head::Column::Seq).add(1))
+        .filter(audit_head::Column::Id.eq(1))
+        .exec(tx)
+        .await
+        .map_err(db)?;
+    let head = audit_head::Entity::find_by_id(1).one(tx).await.map_err(db)?;
+    head.ok_or_else(|| Error::Internal("the audit log has lost its head row".to_owned()))
+}
+
+/// Appends the entry behind the locked head.
+pub(crate) async fn append(
+    tx: &DatabaseTransaction,
+    head: audit_head::Model,
+    audit: &Audit<'_>,
+    entity: Option<(&'static str, Uuid)>,
+    detail: &Value,
+) -> Result<()> {
+    let row = audit_entry::Model {
+        seq: head.seq,
+        at: fixed_width(audit.at),
+        actor_kind: audit.actor.kind().to_owned(),
+        actor_id: audit.actor.id().map(|id| id.to_string()),
+        actor_name: audit.actor.name(),
+        action: audit.action.to_owned(),
+        entity_kind: entity.map(|e| e.0.to_owned()),
+        entity_id: entity.map(|e| e.1.to_string()),
+        detail: canonical(detail),
+        request_id: audit.request_id.map(|r| r.to_string()),
+        prev_hash: head.hash,
+        hash: String::new(),
+    };
+    let hash = entry(&row).hash(&row.prev_hash);
+    let row = audit_entry::Model { hash: hash.clone(), ..row };
+    audit_entry::Entity::insert(audit_entry::ActiveModel::from(row).reset_all())
+        .exec(tx)
+        .await
+        .map_err(db)?;
+    audit_head::Entity::update(audit_head::ActiveModel { id: Set(1), seq: Set(head.seq), hash: Set(hash) })
+        .exec(tx)
+        .await
+        .map_err(db)?;
+    Ok(())
+}
+
+fn entry(row: &audit_entry::Model) -> Entry<'_> {
+    Entry {
+        action: &row.action,
+        actor_id: row.actor_id.as_deref(),
+        actor_kind: &row.actor_kind,
+        actor_name: &row.actor_name,
+        at: &row.at,
+        detail: &row.detail,
+        entity_id: row.entity_id.as_deref(),
+        entity_kind: row.entity_kind.as_deref(),
+        request_id: row.request_id.as_deref(),
+        seq: row.seq,
+    }
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub entries: i64,
+    /// The head's hash: note it, and a later rewrite of the whole chain shows.
+    pub head: String,
+    /// The first entry that is not as it was written, and why.
+    pub broken: Option<(i64, String)>,
+}
+
+/// Rows read at a time.
+const PAGE: u64 = 1000;
+
+impl Store {
+    /// Recomputes the chain from its first entry to the head.
+    /// One snapshot is read, so that writers may go on meanwhile.
+    pub async fn verify_audit(&self) -> Result<Verdict> {
+        let snapshot = self.snapshot().await?;
+        let head = audit_head::Entity::find_by_id(1).one(&snapshot).await.map_err(db)?;
+        let Some(head) = head else {
+            return Ok(Verdict {
+                entries: 0,
+                head: String::new(),
+                broken: Some((0, "the head row is missing".to_owned())),
+            });
+        };
+        let broken = |seen: i64, at: i64, why: &str| Verdict {
+            entries: seen,
+            head: head.hash.clone(),
+            broken: Some((at, why.to_owned())),
+        };
+        let mut previous = GENESIS.to_owned();
+        let mut seen = 0;
+        while seen < head.seq {
+            let rows = audit_entry::Entity::find()
+                .filter(audit_entry::Column::Seq.gt(seen))
+                .filter(audit_entry::Column::Seq.lte(head.seq))
+                .order_by_asc(audit_entry::Column::Seq)
+                .limit(PAGE)
+                .all(&snapshot)
+                .await
+                .map_err(db)?;
+            if rows.is_empty() {
+                return Ok(broken(seen, seen + 1, "entries are missing before the head"));
+            }
+            for row in rows {
+                if row.seq != seen + 1 {
+                    return Ok(broken(seen, seen + 1, "this entry is missing"));
+                }
+                if row.prev_hash != previous {
+                    return Ok(broken(seen, row.seq, "it does not follow the entry before it"));
+                }
+                if entry(&row).hash(&previous) != row.hash {
+                    return Ok(broken(seen, row.seq, "its content is not what was written"));
+                }
+                previous = row.hash;
+                seen = row.seq;
+            }
+        }
+        if previous != head.hash {
+            return Ok(broken(seen, seen, "the head is not the last entry"));
+        }
+        let beyond = audit_entry::Entity::find().filter(audit_entry::Column::Seq.gt(seen)).count(&snapshot);
+        if beyond.await.map_err(db)? > 0 {
+            return Ok(broken(seen, seen + 1, "entries stand behind the head"));
+        }
+        Ok(Verdict { entries: seen, head: head.hash, broken: None })
+    }
+}

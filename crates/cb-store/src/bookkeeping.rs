@@ -1,0 +1,248 @@
+//! What machines write down all the time and nobody decides: a session was seen, a scan has
+//! progressed, a lease was taken, a known device answered again. No audit entry, no event, and no
+//! function here that could change what a person typed or may do.
+
+use cb_core::Result;
+use cb_core::clock::Time;
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::entities::{address, asset, finding, job, scan, service, session};
+use crate::open::{Store, db};
+
+/// How far a scan has come.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    pub phase: String,
+    pub addresses_total: i64,
+    pub addresses_done: i64,
+    pub hosts_found: i64,
+    pub findings_new: i64,
+    pub assets_seen: i64,
+}
+
+/// A thing that answered again, and what it is known by.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen {
+    Asset(Uuid),
+    Address(Uuid),
+    Service(Uuid),
+    Finding(Uuid),
+}
+
+impl Store {
+    pub async fn touch_session(&self, id: Uuid, now: Time) -> Result<()> {
+        session::Entity::update_many()
+            .col_expr(session::Column::LastSeenAt, Expr::value(now))
+            .filter(session::Column::Id.eq(id))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
+    /// Removes sessions that can no longer be used; at most a thousand, the next call takes the rest.
+    pub async fn sweep_sessions(&self, expired_before: Time, idle_before: Time) -> Result<u64> {
+        let dead: Vec<Uuid> = session::Entity::find()
+            .select_only()
+            .column(session::Column::Id)
+            .filter(
+                session::Column::ExpiresAt
+                    .lte(expired_before)
+                    .or(session::Column::LastSeenAt.lte(idle_before)),
+            )
+            .limit(1000)
+            .into_tuple()
+            .all(self.reader())
+            .await
+            .map_err(db)?;
+        if dead.is_empty() {
+            return Ok(0);
+        }
+        let gone = session::Entity::delete_many()
+            .filter(session::Column::Id.is_in(dead))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(gone.rows_affected)
+    }
+
+    /// Takes the oldest job of `kind` that is queued, or whose worker has let its lease run out.
+    pub async fn claim_job(
+        &self,
+        kind: &str,
+        owner: &str,
+        now: Time,
+        until: Time,
+    ) -> Result<Option<job::Model>> {
+        // Two workers may see the same job; the update's own condition lets one of them have it.
+        for _ in 0..8 {
+            let Some(found) = job::Entity::find()
+                .filter(job::Column::Kind.eq(kind))
+                .filter(claimable(now))
+                .order_by_asc(job::Column::CreatedAt)
+                .one(self.reader())
+                .await
+                .map_err(db)?
+            else {
+                return Ok(None);
+            };
+            let taken = job::Entity::update_many()
+                .col_expr(job::Column::State, Expr::value("running"))
+                .col_expr(job::Column::LeaseOwner, Expr::value(owner))
+                .col_expr(job::Column::LeaseUntil, Expr::value(until))
+                .col_expr(job::Column::Attempts, Expr::col(job::Column::Attempts).add(1))
+                .filter(job::Column::Id.eq(found.id))
+                .filter(claimable(now))
+                .exec(self.writer())
+                .await
+                .map_err(db)?;
+            if taken.rows_affected == 1 {
+                return Ok(Some(job::Model {
+                    state: "running".to_owned(),
+                    attempts: found.attempts + 1,
+                    lease_owner: Some(owner.to_owned()),
+                    lease_until: Some(until),
+                    ..found
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keeps a job; says whether it is still this owner's.
+    pub async fn renew_lease(&self, id: Uuid, owner: &str, until: Time) -> Result<bool> {
+        let kept = job::Entity::update_many()
+            .col_expr(job::Column::LeaseUntil, Expr::value(until))
+            .filter(job::Column::Id.eq(id))
+            .filter(job::Column::LeaseOwner.eq(owner))
+            .filter(job::Column::State.eq("running"))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(kept.rows_affected == 1)
+    }
+
+    /// Gives a job back to the queue, as a worker does that is told to stop.
+    pub async fn release_job(&self, id: Uuid, owner: &str) -> Result<()> {
+        job::Entity::update_many()
+            .col_expr(job::Column::State, Expr::value("queued"))
+            .col_expr(job::Column::LeaseOwner, Expr::value(None::<String>))
+            .col_expr(job::Column::LeaseUntil, Expr::value(None::<Time>))
+            .filter(job::Column::Id.eq(id))
+            .filter(job::Column::LeaseOwner.eq(owner))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
+    pub async fn scan_started(&self, id: Uuid, now: Time) -> Result<()> {
+        scan::Entity::update_many()
+            .col_expr(scan::Column::Status, Expr::value("running"))
+            .col_expr(scan::Column::StartedAt, Expr::value(now))
+            .filter(scan::Column::Id.eq(id))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
+    pub async fn scan_progress(&self, id: Uuid, progress: &Progress) -> Result<()> {
+        scan::Entity::update_many()
+            .col_expr(scan::Column::Phase, Expr::value(progress.phase.clone()))
+            .col_expr(scan::Column::AddressesTotal, Expr::value(progress.addresses_total))
+            .col_expr(scan::Column::AddressesDone, Expr::value(progress.addresses_done))
+            .col_expr(scan::Column::HostsFound, Expr::value(progress.hosts_found))
+            .col_expr(scan::Column::FindingsNew, Expr::value(progress.findings_new))
+            .col_expr(scan::Column::AssetsSeen, Expr::value(progress.assets_seen))
+            .filter(scan::Column::Id.eq(id))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
+    /// Moves `last_seen_at` forward. A device that answers a scan is up, unless a person has said
+    /// that it is under maintenance.
+    pub async fn seen(&self, things: &[Seen], now: Time) -> Result<()> {
+        let pick = |wanted: fn(&Seen) -> Option<Uuid>| things.iter().filter_map(wanted).collect::<Vec<_>>();
+        let assets = pick(|s| if let Seen::Asset(id) = s { Some(*id) } else { None });
+        let addresses = pick(|s| if let Seen::Address(id) = s { Some(*id) } else { None });
+        let services = pick(|s| if let Seen::Service(id) = s { Some(*id) } else { None });
+        let findings = pick(|s| if let Seen::Finding(id) = s { Some(*id) } else { None });
+        for ids in assets.chunks(BATCH) {
+            asset::Entity::update_many()
+                .col_expr(asset::Column::LastSeenAt, Expr::value(now))
+                .filter(asset::Column::Id.is_in(ids.to_vec()))
+                .exec(self.writer())
+                .await
+                .map_err(db)?;
+            asset::Entity::update_many()
+                .col_expr(asset::Column::Status, Expr::value("up"))
+                .filter(asset::Column::Id.is_in(ids.to_vec()))
+                .filter(asset::Column::Status.is_in(["unknown", "down"]))
+                .exec(self.writer())
+                .await
+                .map_err(db)?;
+        }
+        for ids in addresses.chunks(BATCH) {
+            address::Entity::update_many()
+                .col_expr(address::Column::LastSeenAt, Expr::value(now))
+                .filter(address::Column::Id.is_in(ids.to_vec()))
+                .exec(self.writer())
+                .await
+                .map_err(db)?;
+        }
+        for ids in services.chunks(BATCH) {
+            service::Entity::update_many()
+                .col_expr(service::Column::LastSeenAt, Expr::value(now))
+                .filter(service::Column::Id.is_in(ids.to_vec()))
+                .exec(self.writer())
+                .await
+                .map_err(db)?;
+        }
+        for ids in findings.chunks(BATCH) {
+            finding::Entity::update_many()
+                .col_expr(finding::Column::LastSeenAt, Expr::value(now))
+                .filter(finding::Column::Id.is_in(ids.to_vec()))
+                .exec(self.writer())
+                .await
+                .map_err(db)?;
+        }
+        Ok(())
+    }
+
+    /// What a scan has learned about a proposal that still waits for review.
+    pub async fn refresh_finding(
+        &self,
+        id: Uuid,
+        proposal: Value,
+        evidence: Value,
+        identities: Value,
+        now: Time,
+    ) -> Result<()> {
+        finding::Entity::update_many()
+            .col_expr(finding::Column::Proposal, Expr::value(proposal))
+            .col_expr(finding::Column::Evidence, Expr::value(evidence))
+            .col_expr(finding::Column::Identities, Expr::value(identities))
+            .col_expr(finding::Column::LastSeenAt, Expr::value(now))
+            .filter(finding::Column::Id.eq(id))
+            .filter(finding::Column::State.eq("open"))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+}
+
+/// Ids in one statement: below every database's bound on parameters.
+const BATCH: usize = 500;
+
+fn claimable(now: Time) -> sea_orm::Condition {
+    sea_orm::Condition::any().add(job::Column::State.eq("queued")).add(
+        sea_orm::Condition::all().add(job::Column::State.eq("running")).add(job::Column::LeaseUntil.lt(now)),
+    )
+}

@@ -1,0 +1,26 @@
+//! `addresses`: An IP address of an asset. `ip_key` sorts as the address does.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "addresses")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub asset_id: Uuid,
+    pub interface_id: Option<Uuid>,
+    pub network_id: Option<Uuid>,
+    pub ip: String,
+    pub ip_key: String,
+    pub hostname: Option<String>,
+    pub source: String,
+    pub last_seen_at: Option<DateTimeUtc>,
+    pub version: i64,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,32 @@
+//! `assets`: anything the user has.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "assets")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub name: String,
+    /// Sorts and is searched as people expect: case-folded, numbers by value.
+    pub name_key: String,
+    pub kind: String,
+    pub role: Option<String>,
+    pub vendor: Option<String>,
+    pub model: Option<String>,
+    pub os: Option<String>,
+    pub notes: String,
+    pub status: String,
+    pub source: String,
+    pub typed_fields: Json,
+    pub first_seen_at: Option<DateTimeUtc>,
+    pub last_seen_at: Option<DateTimeUtc>,
+    pub version: i64,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,17 @@
+//! `asset_tags`: which asset carries which tag.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "asset_tags")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub asset_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tag_id: Uuid,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,29 @@
+//! `findings`: a proposal made from observations, for a person to review.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "findings")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub scan_id: Option<Uuid>,
+    pub kind: String,
+    pub state: String,
+    pub title: String,
+    pub asset_id: Option<Uuid>,
+    pub proposal: Json,
+    pub evidence: Json,
+    pub identities: Json,
+    pub confidence: i32,
+    pub created_at: DateTimeUtc,
+    pub last_seen_at: DateTimeUtc,
+    pub resolved_at: Option<DateTimeUtc>,
+    pub resolved_by: Option<String>,
+    pub version: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

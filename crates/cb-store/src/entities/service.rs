@@ -1,0 +1,24 @@
+//! `services`: a service that answers on an address of an asset.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "services")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub asset_id: Uuid,
+    pub address_id: Uuid,
+    pub protocol: String,
+    pub port: i32,
+    pub name: String,
+    pub product: Option<String>,
+    pub version_text: Option<String>,
+    pub confidence: i32,
+    pub last_seen_at: Option<DateTimeUtc>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,89 @@
+//! The only way to a writing transaction, and the audit entry that it cannot do without.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use cb_core::clock::Time;
+use cb_core::ids::RequestId;
+use cb_core::{Error, Event, Principal, Result};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::open::{Store, db};
+
+/// What the entry says besides what the closure adds.
+pub struct Audit<'a> {
+    pub action: &'static str,
+    pub actor: &'a Principal,
+    pub at: Time,
+    pub request_id: Option<RequestId>,
+}
+
+/// An open writing transaction. It cannot be committed from outside.
+pub struct WriteTx {
+    tx: DatabaseTransaction,
+    entity: Option<(&'static str, Uuid)>,
+    detail: Value,
+    events: Vec<Event>,
+}
+
+impl WriteTx {
+    /// The thing that this write is about.
+    pub fn about(&mut self, kind: &'static str, id: impl Into<Uuid>) {
+        self.entity = Some((kind, id.into()));
+    }
+
+    /// What changed, for the reader of the audit log. Never a secret.
+    pub fn detail(&mut self, detail: Value) {
+        self.detail = detail;
+    }
+
+    /// To be told once the transaction has committed.
+    pub fn emit(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    pub fn conn(&self) -> &impl ConnectionTrait {
+        &self.tx
+    }
+}
+
+/// What the closure given to [`Store::write`] returns.
+pub type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 't>>;
+
+impl Store {
+    /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and the
+    /// events to tell. Nothing is kept if either fails.
+    pub async fn write<T, F>(&self, audit: Audit<'_>, work: F) -> Result<(T, Vec<Event>)>
+    where
+        F: for<'t> FnOnce(&'t mut WriteTx) -> Work<'t, T> + Send,
+        T: Send,
+    {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let tx = self.writer().begin_with_options(options).await.map_err(db)?;
+        let head = crate::audit::lock_head(&tx).await?;
+        let mut write =
+            WriteTx { tx, entity: None, detail: Value::Object(serde_json::Map::new()), events: Vec::new() };
+        // Dropping the transaction rolls it back, here and when the request is cancelled.
+        let out = work(&mut write).await?;
+        let WriteTx { tx, entity, detail, events } = write;
+        crate::audit::append(&tx, head, &audit, entity, &detail).await?;
+        tx.commit().await.map_err(db)?;
+        Ok((out, events))
+    }
+}
+
+/// A constraint that the database kept, as the error of the one who ran into it.
+pub fn conflict(error: &sea_orm::DbErr, message: &str) -> Error {
+    match error.sql_err() {
+        Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Error::Conflict(message.to_owned()),
+        Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)) => Error::NotFound,
+        _ => Error::Internal(format!("database: {error}")),
+    }
+}
