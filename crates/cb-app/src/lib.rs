@@ -1,1 +1,35 @@
-//! cb-app
+//! Use cases: the only crate that sees store, collectors and fabric together.
+//!
+//! Every operation takes a [`Ctx`] (who acts, through which request) and answers with its own `Out`
+//! type; no table row and no secret leaves. A writing one goes through [`Ctx::write`], which authorizes,
+//! appends the audit entry in the same transaction and tells the events after the commit.
+//!
+//! To add a resource: one file here with `In`, `Patch`, `Out` and its operations, and one route file
+//! in `cb-api` (`tags.rs` is the shortest example of both).
+
+//X pub mod addresses;
+mod app;
+//X pub mod assets;
+//X pub mod audit;
+pub mod auth;
+mod ctx;
+//X pub mod findings;
+mod input;
+//X pub mod interfaces;
+//X pub mod links;
+//X pub mod live;
+//X pub mod map;
+//X pub mod networks;
+mod order;
+mod page;
+//X mod record;
+//X pub mod scans;
+pub mod settings;
+pub mod setup;
+pub mod tags;
+//X mod worker;
+
+pub use app::{App, Authenticated, StartError};
+pub use cb_fabric::{Heard, Listener};
+pub use ctx::{Ctx, RequestMeta};
+pub use page::{List, Page};

@@ -12,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod ids;
 pub mod inventory;
+pub mod patch;
 pub mod principal;
 pub mod secret;
 
@@ -19,6 +20,7 @@ pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{Error, FieldError, Result};
 pub use event::Event;
+pub use patch::Patch;
 pub use principal::{Permission, Principal, Role};
 pub use secret::Secret;
 

@@ -1,8 +1,5 @@
 //! The only way to a writing transaction, and the audit entry that it cannot do without.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use cb_core::clock::Time;
 use cb_core::ids::RequestId;
 use cb_core::{Error, Event, Principal, Result};
@@ -51,17 +48,14 @@ impl WriteTx {
     }
 }
 
-/// What the closure given to [`Store::write`] returns.
-pub type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 't>>;
-
 impl Store {
     /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and the
     /// events to tell. Nothing is kept if either fails.
-    pub async fn write<T, F>(&self, audit: Audit<'_>, work: F) -> Result<(T, Vec<Event>)>
-    where
-        F: for<'t> FnOnce(&'t mut WriteTx) -> Work<'t, T> + Send,
-        T: Send,
-    {
+    pub async fn write<T>(
+        &self,
+        audit: Audit<'_>,
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+    ) -> Result<(T, Vec<Event>)> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()

@@ -1,0 +1,290 @@
+//! The application: what is open while the server runs.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cb_core::clock::Time;
+use cb_core::config::{Config, ConfigError};
+use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
+use cb_fabric::{Bus, Listener, Throttle};
+use cb_store::entities::setting;
+use cb_store::sea_orm::EntityTrait as _;
+use cb_store::{OpenError, Store, db};
+use cb_vault::token::Signer;
+use ipnet::IpNet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::ctx::{Ctx, RequestMeta};
+
+/// Why the application cannot start, and what to do about it; one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("the database cannot be read: {0}. Start again; if it stays so, restore a backup")]
+    Read(Error),
+}
+
+/// Who a session cookie stands for.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    pub principal: Principal,
+    /// When the session ends at the latest.
+    pub expires_at: Time,
+    pub(crate) sid: Secret,
+}
+
+/// The running application. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    bus: Bus,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    signer: Signer,
+    throttle: Throttle,
+    api_token: Option<Secret>,
+    setup_code: Mutex<Option<Secret>>,
+    setup_done: AtomicBool,
+    code_file: PathBuf,
+    scan_allow: Vec<IpNet>,
+    /// This process, among those that take jobs.
+    worker: String,
+    /// No other process works on this database.
+    alone: bool,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// Held as long as the process lives, so that no second server opens the same folder.
+    _lock: File,
+}
+
+impl App {
+    /// Opens the data folder, the secrets and the database, migrates it, and starts the workers.
+    pub async fn open(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        let data = &config.data_dir;
+        let lock = open_data_dir(data)?;
+        let jwt_secret = match &config.jwt_secret {
+            Some(given) => given.clone(),
+            None => kept_secret(&data.join("jwt-secret"), || entropy.token())?,
+        };
+        let store = match &config.db_url {
+            Some(url) => Store::open_postgres(url).await?,
+            None => Store::open_sqlite(data).await?,
+        };
+        let settings = setting::Entity::find_by_id(1).one(store.reader()).await.map_err(|e| StartError::Read(db(e)))?;
+        let setup_done = settings.is_some_and(|s| s.auth_enabled);
+        let code_file = data.join("setup-code");
+        let setup_code = match (&config.setup_code, setup_done) {
+            (_, true) => {
+                remove(&code_file);
+                None
+            }
+            (Some(given), false) => Some(given.clone()),
+            (None, false) => Some(kept_secret(&code_file, || entropy.spoken_code())?),
+        };
+        let worker = entropy.uuid(clock.now()).to_string();
+        let app = Self(Arc::new(Inner {
+            store,
+            bus: Bus::new(),
+            signer: Signer::new(&jwt_secret),
+            throttle: Throttle::new(),
+            api_token: config.api_token.clone(),
+            setup_code: Mutex::new(setup_code),
+            setup_done: AtomicBool::new(setup_done),
+            code_file,
+            scan_allow: config.scan_allow.clone(),
+            worker,
+            alone: config.db_url.is_none(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            clock,
+            entropy,
+            _lock: lock,
+        }));
+        //X app.spawn(crate::worker::run(app.clone()));
+        app.spawn(crate::auth::sweep(app.clone()));
+        Ok(app)
+    }
+
+    /// Stops the workers (a scan that runs goes back to the queue) and closes the database.
+    pub async fn close(self) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        if tokio::time::timeout(PATIENCE, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!("a worker did not stop in time; what it did will be done again");
+        }
+        self.0.store.clone().close().await
+    }
+
+    pub fn setup_required(&self) -> bool {
+        !self.0.setup_done.load(Ordering::Acquire)
+    }
+
+    /// The code that setup asks for, while it does; and the file that holds it.
+    pub fn setup_code(&self) -> Option<(Secret, &Path)> {
+        let code = self.0.setup_code.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        code.map(|c| (c, self.0.code_file.as_path()))
+    }
+
+    /// Nobody can set up again: the code is gone from memory and disk.
+    pub(crate) fn setup_is_done(&self) {
+        self.0.setup_done.store(true, Ordering::Release);
+        *self.0.setup_code.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        remove(&self.0.code_file);
+    }
+
+    pub fn ctx(&self, principal: Principal, meta: RequestMeta) -> Ctx {
+        Ctx::new(self.clone(), principal, Some(meta))
+    }
+
+    /// For work that no request asked for.
+    pub fn own_ctx(&self, principal: Principal) -> Ctx {
+        Ctx::new(self.clone(), principal, None)
+    }
+
+    /// Hears every event from now on.
+    pub fn listen(&self) -> Listener {
+        self.0.bus.listen()
+    }
+
+    pub fn now(&self) -> Time {
+        self.0.clock.now()
+    }
+
+    pub fn new_id(&self) -> Uuid {
+        self.0.entropy.uuid(self.now())
+    }
+
+    pub fn entropy(&self) -> &dyn Entropy {
+        &*self.0.entropy
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.0.clock.clone()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.0.bus
+    }
+
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.0.signer
+    }
+
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.0.throttle
+    }
+
+    pub(crate) fn api_token(&self) -> Option<&Secret> {
+        self.0.api_token.as_ref()
+    }
+
+    pub(crate) fn scan_allow(&self) -> &[IpNet] {
+        &self.0.scan_allow
+    }
+
+    pub(crate) fn worker_name(&self) -> &str {
+        &self.0.worker
+    }
+
+    pub(crate) fn is_alone(&self) -> bool {
+        self.0.alone
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    /// Background work that ends when the server does.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.tasks.spawn(work);
+    }
+}
+
+/// Makes the folder if needed, sees that it can be written to, and takes it for this process.
+fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
+    let refuse = |reason: String, mend: String| ConfigError::new("CB_DATA_DIR", reason, mend);
+    let shown = dir.display();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| {
+        refuse(format!("{shown} cannot be made ({e})"), format!("Make it and give it to the server's user: install -d -m 700 -o \"$(id -un)\" {shown}"))
+    })?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join("lock"));
+    let file = file.map_err(|e| match e.kind() {
+        ErrorKind::StorageFull => refuse(format!("the disk that holds {shown} is full"), "Free space there, or set CB_DATA_DIR to another folder".to_owned()),
+        _ => refuse(format!("{shown} cannot be written to ({e})"), format!("Give it to the server's user: chown -R \"$(id -un)\" {shown} && chmod 700 {shown}")),
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(refuse(format!("another server uses {shown}"), "Stop it, or set CB_DATA_DIR to another folder".to_owned()))
+        }
+        Err(std::fs::TryLockError::Error(e)) => {
+            Err(refuse(format!("{shown} cannot be locked ({e})"), "Put it on a local disk".to_owned()))
+        }
+    }
+}
+
+/// The secret in `file`, or a new one written there for the owner's eyes only.
+fn kept_secret(file: &Path, make: impl FnOnce() -> String) -> Result<Secret, ConfigError> {
+    let refuse = |reason: String| {
+        ConfigError::new(
+            &file.display().to_string(),
+            reason,
+            format!("Make it readable for the server's user, or remove it to have a new one made: rm {}", file.display()),
+        )
+    };
+    match File::open(file) {
+        Ok(mut open) => {
+            let mut text = String::new();
+            std::io::Read::take(&mut open, 4096).read_to_string(&mut text).map_err(|e| refuse(format!("it cannot be read ({e})")))?;
+            let text = text.trim();
+            if text.is_empty() {
+                return Err(refuse("it is empty".to_owned()));
+            }
+            Ok(Secret::new(text.to_owned()))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let secret = Secret::new(make());
+            // Written beside and moved, so that a crash never leaves half a secret.
+            let fresh = file.with_extension("new");
+            remove(&fresh);
+            let written = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).and_then(|mut f| {
+                f.write_all(secret.expose().as_bytes())?;
+                f.write_all(b"\n")?;
+                f.sync_all()?;
+                std::fs::rename(&fresh, file)
+            });
+            written.map_err(|e| refuse(format!("it cannot be written ({e})")))?;
+            Ok(secret)
+        }
+        Err(e) => Err(refuse(format!("it cannot be opened ({e})"))),
+    }
+}
+
+fn remove(file: &Path) {
+    if let Err(e) = std::fs::remove_file(file)
+        && e.kind() != ErrorKind::NotFound
+    {
+        tracing::warn!(file = %file.display(), error = %e, "a file that is no longer needed cannot be removed");
+    }
+}

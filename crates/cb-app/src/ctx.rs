@@ -1,0 +1,104 @@
+//! What every operation carries.
+
+use std::net::IpAddr;
+
+use cb_core::clock::Time;
+use cb_core::ids::RequestId;
+use cb_core::{Error, Permission, Principal, Result};
+use cb_store::sea_orm::DatabaseConnection;
+use cb_store::{Audit, Store, WriteTx};
+use uuid::Uuid;
+
+use crate::app::App;
+
+/// Where a request came from, as far as the edge can tell.
+#[derive(Debug, Clone)]
+pub struct RequestMeta {
+    pub request_id: RequestId,
+    pub ip: IpAddr,
+    pub user_agent: String,
+}
+
+/// Who acts, through which request, on which application.
+#[derive(Clone)]
+pub struct Ctx {
+    app: App,
+    principal: Principal,
+    meta: Option<RequestMeta>,
+}
+
+impl Ctx {
+    pub(crate) fn new(app: App, principal: Principal, meta: Option<RequestMeta>) -> Self {
+        Self { app, principal, meta }
+    }
+
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub fn meta(&self) -> Option<&RequestMeta> {
+        self.meta.as_ref()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.app.store()
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.app.now()
+    }
+
+    pub(crate) fn new_id(&self) -> Uuid {
+        self.app.new_id()
+    }
+
+    pub fn authorize(&self, permission: Permission) -> Result<()> {
+        if self.principal.permits(permission) {
+            return Ok(());
+        }
+        Err(Error::Denied(format!(
+            "{} needs the permission {}; ask an administrator",
+            self.principal.name(),
+            permission.as_str()
+        )))
+    }
+
+    /// A connection to read with, for those who may.
+    pub(crate) fn read(&self, permission: Permission) -> Result<&DatabaseConnection> {
+        self.authorize(permission)?;
+        Ok(self.store().reader())
+    }
+
+    /// The only way to change anything: permission, transaction, audit entry; events after the commit.
+    pub(crate) async fn write<T>(
+        &self,
+        permission: Permission,
+        action: &'static str,
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+    ) -> Result<T> {
+        self.authorize(permission)?;
+        self.record(action, work).await
+    }
+
+    /// [`Ctx::write`] for what needs no permission: signing in and out, and setup, which prove
+    /// themselves otherwise.
+    pub(crate) async fn record<T>(
+        &self,
+        action: &'static str,
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+    ) -> Result<T> {
+        let audit = Audit {
+            action,
+            actor: &self.principal,
+            at: self.now(),
+            request_id: self.meta.as_ref().map(|m| m.request_id),
+        };
+        let (out, events) = self.store().write(audit, work).await?;
+        self.app.bus().publish(events);
+        Ok(out)
+    }
+}

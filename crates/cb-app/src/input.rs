@@ -1,0 +1,101 @@
+//! Rules that inputs share. Each takes the field's name, so that the answer can name it.
+
+use std::net::IpAddr;
+
+use cb_core::error::Violations;
+use cb_core::{Error, Patch, Result};
+use ipnet::IpNet;
+
+pub const NAME_MAX: usize = 200;
+pub const NOTES_MAX: usize = 20_000;
+
+/// A text of one line, trimmed; `None` when it is refused (and noted).
+pub fn line(wrong: &mut Violations, field: &str, text: &str, most: usize) -> Option<String> {
+    let text = text.trim();
+    if text.is_empty() {
+        wrong.add(field, "may not be empty");
+    } else if text.chars().count() > most {
+        wrong.add(field, format!("may have at most {most} characters"));
+    } else if text.chars().any(char::is_control) {
+        wrong.add(field, "may not contain line breaks or control characters");
+    } else {
+        return Some(text.to_owned());
+    }
+    None
+}
+
+/// The same for a field that may be left out; an empty text counts as left out.
+pub fn optional_line(wrong: &mut Violations, field: &str, text: Option<&str>, most: usize) -> Option<String> {
+    let text = text.filter(|t| !t.trim().is_empty())?;
+    line(wrong, field, text, most)
+}
+
+/// A patch of an optional line: what it becomes, if it changes.
+pub fn line_patch(
+    wrong: &mut Violations,
+    field: &str,
+    patch: Patch<String>,
+    most: usize,
+) -> Option<Option<String>> {
+    patch.change().map(|text| optional_line(wrong, field, text.as_deref(), most))
+}
+
+pub fn notes(wrong: &mut Violations, text: &str) -> String {
+    wrong.require(text.chars().count() <= NOTES_MAX, "notes", "may have at most 20,000 characters");
+    wrong.require(
+        !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')),
+        "notes",
+        "may not contain control characters",
+    );
+    text.to_owned()
+}
+
+/// A network with its host bits cleared, or what is wrong with the text.
+pub fn cidr(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    match text.parse::<IpNet>() {
+        Ok(network) => Ok(network.trunc()),
+        Err(_) if text.parse::<IpAddr>().is_ok() => {
+            Err(format!("lacks the prefix length, such as {text}/24"))
+        }
+        Err(_) => Err("is not a network such as 192.168.1.0/24".to_owned()),
+    }
+}
+
+/// Lower-case, with colons. Takes `AA-BB-…`, `aabb.ccdd.eeff` and plain digits too.
+pub fn mac(text: &str) -> Result<String, String> {
+    let digits: String =
+        text.trim().chars().filter(|c| !matches!(c, ':' | '-' | '.')).collect::<String>().to_ascii_lowercase();
+    if digits.len() != 12 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err("is not a MAC address such as 00:11:32:aa:bb:cc".to_owned());
+    }
+    let pairs: Vec<&str> = (0..6).filter_map(|i| digits.get(i * 2..i * 2 + 2)).collect();
+    Ok(pairs.join(":"))
+}
+
+/// Refuses to change a row that is no longer the one the caller has read.
+pub fn expect_version(current: i64, wanted: Option<i64>) -> Result<()> {
+    if wanted.is_some_and(|w| w != current) { Err(Error::Stale) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cidr, mac};
+
+    #[test]
+    fn macs_are_taken_in_every_common_form() {
+        for text in ["00:11:32:AA:bb:cc", "00-11-32-aa-bb-cc", "0011.32aa.bbcc", " 001132aabbcc "] {
+            assert_eq!(mac(text).as_deref(), Ok("00:11:32:aa:bb:cc"), "{text}");
+        }
+        for text in ["", "00:11:32:aa:bb", "00:11:32:aa:bb:cg", "äöü"] {
+            assert!(mac(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn host_bits_are_cleared_and_a_missing_prefix_is_named() {
+        assert_eq!(cidr("10.1.2.3/16").map(|n| n.to_string()).as_deref(), Ok("10.1.0.0/16"));
+        assert!(cidr("10.1.2.3").is_err_and(|e| e.contains("10.1.2.3/24")));
+        assert!(cidr("10.1.2.3/33").is_err());
+    }
+}

@@ -1,0 +1,231 @@
+//! Lists: bounded pages behind an opaque cursor. A page continues behind the last row's sort value and
+//! id, so rows that come and go never shift what follows.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cb_core::{Error, Result};
+use cb_store::db;
+use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _, NullOrdering, Order, SimpleExpr};
+use cb_store::sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ModelTrait, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, Select, Value,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+const DEFAULT: u64 = 50;
+const MOST: u64 = 500;
+/// Longest search text.
+const Q_MAX: usize = 200;
+
+/// What every list may be asked.
+#[derive(Debug, Clone, Default)]
+pub struct List {
+    /// 1 to 500; 50 when not given.
+    pub limit: Option<u64>,
+    pub cursor: Option<String>,
+    /// A field, with `-` in front for descending.
+    pub sort: Option<String>,
+    /// Words to look for.
+    pub q: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// For the next page; null on the last one.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+    /// How many there are in all; on the first page only.
+    #[schema(required)]
+    pub total: Option<u64>,
+}
+
+impl<T> Page<T> {
+    pub fn map<U>(self, with: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(with).collect(),
+            next_cursor: self.next_cursor,
+            total: self.total,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Cursor {
+    /// The sort that it belongs to.
+    s: String,
+    /// The last row's value; null sorts last.
+    v: Option<String>,
+    id: Uuid,
+}
+
+impl List {
+    /// The words of `q`, each as a pattern for `LIKE … ESCAPE '\'`, lower-case.
+    pub(crate) fn patterns(&self) -> Result<Vec<String>> {
+        let q = self.q.as_deref().unwrap_or_default();
+        if q.chars().count() > Q_MAX {
+            return Err(Error::invalid("q", format!("may have at most {Q_MAX} characters")));
+        }
+        Ok(q.to_lowercase().split_whitespace().take(8).map(like).collect())
+    }
+
+    fn limit(&self) -> Result<u64> {
+        match self.limit.unwrap_or(DEFAULT) {
+            limit @ 1..=MOST => Ok(limit),
+            _ => Err(Error::invalid("limit", format!("must be between 1 and {MOST}"))),
+        }
+    }
+
+    /// Which of `sorts` is wanted, and whether descending.
+    fn order<'a, C>(&self, sorts: &'a [(&'static str, C)], default: &str) -> Result<(&'a (&'static str, C), bool)> {
+        let text = self.sort.as_deref().filter(|s| !s.is_empty()).unwrap_or(default);
+        let (name, down) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+        let known = sorts.iter().find(|s| s.0 == name).ok_or_else(|| {
+            let names: Vec<&str> = sorts.iter().map(|s| s.0).collect();
+            Error::invalid("sort", format!("must be one of {} (with - in front: descending)", names.join(", ")))
+        })?;
+        Ok((known, down))
+    }
+
+    fn cursor(&self, sort: &str) -> Result<Option<Cursor>> {
+        let Some(text) = self.cursor.as_deref().filter(|c| !c.is_empty()) else { return Ok(None) };
+        let cursor = URL_SAFE_NO_PAD
+            .decode(text)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Cursor>(&bytes).ok())
+            .filter(|c| c.s == sort)
+            .ok_or_else(|| Error::invalid("cursor", "is not one of this list in this order; start without"))?;
+        Ok(Some(cursor))
+    }
+}
+
+/// A `LIKE` pattern that finds `word` anywhere.
+pub(crate) fn like(word: &str) -> String {
+    let mut pattern = String::with_capacity(word.len() + 2);
+    pattern.push('%');
+    for c in word.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// `lower(expr) LIKE pattern`, with `\` as the escape on both databases.
+pub(crate) fn contains(expr: impl Into<SimpleExpr>, pattern: &str) -> SimpleExpr {
+    use cb_store::sea_orm::sea_query::{Func, LikeExpr};
+    Expr::expr(Func::lower(expr.into())).like(LikeExpr::new(pattern).escape('\\'))
+}
+
+/// How a sort column's values travel in a cursor.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Text,
+    Time,
+}
+
+/// A column that a list can be sorted by.
+pub(crate) struct Sort<C> {
+    pub column: C,
+    pub kind: Kind,
+}
+
+impl<C> Sort<C> {
+    pub const fn text(column: C) -> Self {
+        Self { column, kind: Kind::Text }
+    }
+
+    pub const fn time(column: C) -> Self {
+        Self { column, kind: Kind::Time }
+    }
+}
+
+/// Runs `select` as one page of `list`. `sorts` names the columns it can be sorted by.
+pub(crate) async fn page<E>(
+    conn: &impl ConnectionTrait,
+    select: Select<E>,
+    list: &List,
+    id: E::Column,
+    sorts: &[(&'static str, Sort<E::Column>)],
+    default: &str,
+) -> Result<Page<E::Model>>
+where
+    E: EntityTrait,
+    E::Column: ColumnTrait,
+    E::Model: ModelTrait<Entity = E> + Send + Sync,
+{
+    let limit = list.limit()?;
+    let ((name, sort), down) = list.order(sorts, default)?;
+    let sort_name = format!("{}{name}", if down { "-" } else { "" });
+    let cursor = list.cursor(&sort_name)?;
+    let total = match cursor {
+        None => Some(select.clone().count(conn).await.map_err(db)?),
+        Some(_) => None,
+    };
+    let direction = if down { Order::Desc } else { Order::Asc };
+    let mut query = select
+        .order_by_with_nulls(sort.column, direction.clone(), NullOrdering::Last)
+        .order_by(id, direction)
+        .limit(limit + 1);
+    if let Some(cursor) = cursor {
+        query = query.filter(behind(sort, id, down, &cursor)?);
+    }
+    let mut items = query.all(conn).await.map_err(db)?;
+    let more = items.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+    if more {
+        items.pop();
+    }
+    let next_cursor = if more { items.last().and_then(|last| cursor_of(last, &sort_name, sort, id)) } else { None };
+    Ok(Page { items, next_cursor, total })
+}
+
+/// The rows behind the cursor's.
+fn behind<C: ColumnTrait>(sort: &Sort<C>, id: C, down: bool, cursor: &Cursor) -> Result<Condition> {
+    let later = if down { id.lt(cursor.id) } else { id.gt(cursor.id) };
+    let Some(text) = &cursor.v else {
+        return Ok(Condition::all().add(sort.column.is_null()).add(later));
+    };
+    let value: Value = match sort.kind {
+        Kind::Text => text.clone().into(),
+        Kind::Time => chrono::DateTime::parse_from_rfc3339(text)
+            .map_err(|_| Error::invalid("cursor", "is damaged; start without"))?
+            .to_utc()
+            .into(),
+    };
+    let beyond = if down { sort.column.lt(value.clone()) } else { sort.column.gt(value.clone()) };
+    Ok(Condition::any()
+        .add(beyond)
+        .add(sort.column.is_null())
+        .add(Condition::all().add(sort.column.eq(value)).add(later)))
+}
+
+fn cursor_of<M: ModelTrait>(
+    row: &M,
+    sort_name: &str,
+    sort: &Sort<<M::Entity as EntityTrait>::Column>,
+    id: <M::Entity as EntityTrait>::Column,
+) -> Option<String> {
+    let v = match row.get(sort.column) {
+        Value::String(text) => text,
+        Value::ChronoDateTimeUtc(time) => time.map(|t| t.to_rfc3339()),
+        _ => None,
+    };
+    let Value::Uuid(Some(id)) = row.get(id) else { return None };
+    let cursor = Cursor { s: sort_name.to_owned(), v, id };
+    Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::like;
+
+    #[test]
+    fn wildcards_in_a_search_are_plain_characters() {
+        assert_eq!(like(r"50%_\"), r"%50\%\_\\%");
+    }
+}

@@ -1,0 +1,119 @@
+//! The first administrator: once, by whoever holds the one-time code.
+
+use cb_core::error::Violations;
+use cb_core::{Error, Principal, Result, Role, Secret};
+use cb_store::db;
+use cb_store::entities::{setting, user};
+use cb_store::sea_orm::ActiveValue::Set;
+use cb_store::sea_orm::{ActiveModelTrait as _, EntityTrait as _};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::{self, Opened};
+use crate::ctx::{Ctx, RequestMeta};
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SetupState {
+    /// Whether the administrator is still to be made.
+    pub required: bool,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetupIn {
+    /// The one-time code that the server printed.
+    #[schema(value_type = String)]
+    pub code: Secret,
+    #[schema(example = "ada")]
+    pub username: String,
+    /// At least 8 characters; 15 or more are advised.
+    #[schema(value_type = String)]
+    pub password: Secret,
+    pub email: Option<String>,
+}
+
+pub fn state(app: &App) -> SetupState {
+    SetupState { required: app.setup_required() }
+}
+
+/// Makes the administrator and signs them in. 403 wrong code, 409 done already, 429 too many tries.
+pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Opened> {
+    if !app.setup_required() {
+        return Err(already());
+    }
+    let now = app.now();
+    let from = format!("setup/{}", auth::place(meta.ip));
+    // One key for everybody: the code is one, wherever the guesses come from.
+    let keys = [from.as_str(), "setup"];
+    if let Some(retry_after) = app.throttle().wait(&keys, now) {
+        return Err(Error::RateLimited { retry_after });
+    }
+    app.throttle().strike(&keys, now);
+    let right = app.setup_code().is_some_and(|(code, _)| code.matches(normal(input.code.expose()).as_bytes()));
+    if !right {
+        return Err(Error::Denied(format!(
+            "this is not the setup code; it stands in the server's output and in the file {}",
+            app.setup_code().map_or_else(|| "setup-code".to_owned(), |(_, file)| file.display().to_string())
+        )));
+    }
+    keys.iter().for_each(|k| app.throttle().forgive(k));
+
+    let mut wrong = Violations::new();
+    let username = auth::username(&mut wrong, &input.username);
+    let email = auth::email(&mut wrong, input.email.as_deref());
+    auth::password(&mut wrong, "password", &input.password, &input.username);
+    wrong.into_result()?;
+    let hash = cb_vault::password::hash(input.password, app.entropy()).await?;
+
+    let ctx = app.ctx(Principal::Setup { username: username.clone() }, meta.clone());
+    let opened = ctx
+        .record("setup_completed", async |tx| {
+            let settings = setting::Entity::find_by_id(1).one(tx.conn()).await.map_err(db)?;
+            let settings = settings.ok_or_else(|| Error::Internal("the settings row is missing".to_owned()))?;
+            if settings.auth_enabled {
+                return Err(already());
+            }
+            let version = settings.version + 1;
+            let mut settings: setting::ActiveModel = settings.into();
+            settings.auth_enabled = Set(true);
+            settings.version = Set(version);
+            settings.updated_at = Set(now);
+            settings.update(tx.conn()).await.map_err(db)?;
+            let user = user::Model {
+                id: ctx.new_id(),
+                username_key: username.to_lowercase(),
+                username,
+                email,
+                password_hash: hash,
+                role: Role::Admin.as_str().to_owned(),
+                auth_epoch: 1,
+                disabled_at: None,
+                last_login_at: Some(now),
+                created_at: now,
+                updated_at: now,
+            };
+            user::Entity::insert(auth::active(user.clone())).exec(tx.conn()).await.map_err(db)?;
+            tx.about("user", user.id);
+            tx.detail(json!({ "username": user.username, "role": user.role }));
+            auth::open_session(&ctx, tx, &user).await
+        })
+        .await?;
+    app.setup_is_done();
+    Ok(opened)
+}
+
+/// The code as it was made: people type it in small letters and with spaces.
+fn normal(code: &str) -> String {
+    code.trim().to_owned()
+}
+
+fn already() -> Error {
+    Error::Conflict("setup has been completed; sign in instead".to_owned())
+}
+
+/// For commands on the server's own machine.
+pub fn cli_ctx(app: &App) -> Ctx {
+    app.own_ctx(Principal::Cli)
+}
