@@ -7,19 +7,19 @@
 //! To add a resource: one file here with `In`, `Patch`, `Out` and its operations, and one route file
 //! in `cb-api` (`tags.rs` is the shortest example of both).
 
-//X pub mod addresses;
+pub mod addresses;
 mod app;
-//X pub mod assets;
+pub mod assets;
 //X pub mod audit;
 pub mod auth;
 mod ctx;
 //X pub mod findings;
 mod input;
-//X pub mod interfaces;
-//X pub mod links;
+pub mod interfaces;
+pub mod links;
 //X pub mod live;
 //X pub mod map;
-//X pub mod networks;
+pub mod networks;
 mod order;
 mod page;
 //X mod record;

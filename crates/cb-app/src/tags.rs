@@ -47,9 +47,11 @@ pub struct TagIn {
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct TagPatch {
+    #[serde(default)]
     pub name: Option<String>,
+    #[serde(default)]
     pub color: Option<String>,
 }
 

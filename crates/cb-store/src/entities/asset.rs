@@ -27,6 +27,31 @@ pub struct Model {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub enum Relation {
+    #[sea_orm(has_many = "super::interface::Entity")]
+    Interface,
+    #[sea_orm(has_many = "super::address::Entity")]
+    Address,
+    #[sea_orm(has_many = "super::service::Entity")]
+    Service,
+}
+
+impl Related<super::interface::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Interface.def()
+    }
+}
+
+impl Related<super::address::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Address.def()
+    }
+}
+
+impl Related<super::service::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Service.def()
+    }
+}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,545 @@
+//! Assets: anything the user has. What a person typed is remembered by field, so that a scan never
+//! overwrites it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use cb_core::error::Violations;
+use cb_core::ids::{AddressId, AssetId, NetworkId, ServiceId, TagId};
+use cb_core::inventory::{AssetKind, AssetStatus, Protocol, Source};
+use cb_core::{Error, Event, Patch, Permission, Result};
+use cb_store::entities::{address, asset, asset_tag, interface, link, service, tag};
+use cb_store::sea_orm::ActiveValue::Set;
+use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
+use cb_store::sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
+    QueryFilter as _, QueryOrder as _, Select,
+};
+use cb_store::{WriteTx, db};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::addresses::AddressOut;
+use crate::auth::active;
+use crate::ctx::Ctx;
+use crate::input::{self, NAME_MAX};
+use crate::interfaces::InterfaceOut;
+use crate::links::LinkOut;
+use crate::order::name_key;
+use crate::page::{self, List, Page, Sort, contains};
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TagRef {
+    pub id: TagId,
+    pub name: String,
+    pub color: String,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Asset)]
+pub struct AssetOut {
+    pub id: AssetId,
+    pub name: String,
+    pub kind: AssetKind,
+    #[schema(required)]
+    pub role: Option<String>,
+    #[schema(required)]
+    pub vendor: Option<String>,
+    #[schema(required)]
+    pub model: Option<String>,
+    #[schema(required)]
+    pub os: Option<String>,
+    /// Markdown.
+    pub notes: String,
+    pub status: AssetStatus,
+    pub source: Source,
+    /// Fields that a person typed; a scan leaves them alone.
+    pub typed_fields: Vec<String>,
+    pub tags: Vec<TagRef>,
+    /// Its IP addresses, in order.
+    pub addresses: Vec<String>,
+    #[schema(required)]
+    pub first_seen_at: Option<DateTime<Utc>>,
+    #[schema(required)]
+    pub last_seen_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub version: i64,
+}
+
+/// An asset with all that belongs to it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AssetDetail {
+    #[serde(flatten)]
+    pub asset: AssetOut,
+    pub interfaces: Vec<InterfaceOut>,
+    pub address_list: Vec<AddressOut>,
+    pub services: Vec<ServiceOut>,
+    pub links: Vec<LinkOut>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Service)]
+pub struct ServiceOut {
+    pub id: ServiceId,
+    pub asset_id: AssetId,
+    #[schema(required)]
+    pub address_id: Option<AddressId>,
+    pub protocol: Protocol,
+    pub port: i32,
+    pub name: String,
+    #[schema(required)]
+    pub product: Option<String>,
+    #[schema(required)]
+    pub version_text: Option<String>,
+    /// 0 to 100.
+    pub confidence: i32,
+    #[schema(required)]
+    pub last_seen_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssetIn {
+    #[schema(example = "nas-1")]
+    pub name: String,
+    pub kind: AssetKind,
+    pub role: Option<String>,
+    pub vendor: Option<String>,
+    pub model: Option<String>,
+    pub os: Option<String>,
+    pub notes: Option<String>,
+    pub status: Option<AssetStatus>,
+    /// Ids of tags.
+    pub tags: Option<Vec<TagId>>,
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssetPatch {
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub kind: Option<AssetKind>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub role: Patch<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub vendor: Patch<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub model: Patch<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub os: Patch<String>,
+    #[serde(default)]
+    pub notes: Option<String>,
+    #[serde(default)]
+    pub status: Option<AssetStatus>,
+    /// Ids of tags; they replace those that were there.
+    #[serde(default)]
+    pub tags: Option<Vec<TagId>>,
+}
+
+/// What a list of assets can be narrowed to.
+#[derive(Debug, Default)]
+pub struct AssetFilter {
+    pub kind: Option<AssetKind>,
+    pub status: Option<AssetStatus>,
+    /// A tag's name or id.
+    pub tag: Option<String>,
+    pub network: Option<NetworkId>,
+}
+
+pub async fn list(ctx: &Ctx, list: &List, filter: &AssetFilter) -> Result<Page<AssetOut>> {
+    let conn = ctx.read(Permission::InventoryRead)?;
+    let mut select = asset::Entity::find();
+    if let Some(kind) = filter.kind {
+        select = select.filter(asset::Column::Kind.eq(kind.as_str()));
+    }
+    if let Some(status) = filter.status {
+        select = select.filter(asset::Column::Status.eq(status.as_str()));
+    }
+    if let Some(tag) = filter.tag.as_deref() {
+        select = select.filter(asset::Column::Id.in_subquery(tagged(tag)));
+    }
+    if let Some(network) = filter.network {
+        select = select.filter(asset::Column::Id.in_subquery(
+            assets_of(address::Entity, address::Column::AssetId)
+                .and_where(Expr::col(address::Column::NetworkId).eq(network.0))
+                .take(),
+        ));
+    }
+    for word in list.patterns()? {
+        select = search(select, &word);
+    }
+    let sorts = [
+        ("name", Sort::text(asset::Column::NameKey)),
+        ("kind", Sort::text(asset::Column::Kind)),
+        ("status", Sort::text(asset::Column::Status)),
+        ("vendor", Sort::text(asset::Column::Vendor)),
+        ("created_at", Sort::time(asset::Column::CreatedAt)),
+        ("last_seen_at", Sort::time(asset::Column::LastSeenAt)),
+    ];
+    let page = page::page(conn, select, list, asset::Column::Id, &sorts, "name").await?;
+    Ok(Page {
+        items: outs(conn, page.items).await?,
+        next_cursor: page.next_cursor,
+        total: page.total,
+    })
+}
+
+pub async fn get(ctx: &Ctx, id: AssetId) -> Result<AssetDetail> {
+    let conn = ctx.read(Permission::InventoryRead)?;
+    let row = find(conn, id).await?;
+    let interfaces = row.find_related(interface::Entity).order_by_asc(interface::Column::Name).all(conn).await;
+    let addresses = row.find_related(address::Entity).order_by_asc(address::Column::IpKey).all(conn).await;
+    let services = row.find_related(service::Entity).order_by_asc(service::Column::Port).all(conn).await;
+    let links = link::Entity::find()
+        .filter(Condition::any().add(link::Column::AAssetId.eq(id.0)).add(link::Column::BAssetId.eq(id.0)))
+        .all(conn)
+        .await;
+    let asset = outs(conn, vec![row]).await?.pop().ok_or(Error::NotFound)?;
+    Ok(AssetDetail {
+        asset,
+        interfaces: interfaces.map_err(db)?.into_iter().map(Into::into).collect(),
+        address_list: addresses.map_err(db)?.into_iter().map(AddressOut::try_from).collect::<Result<_>>()?,
+        services: services.map_err(db)?.into_iter().map(ServiceOut::try_from).collect::<Result<_>>()?,
+        links: links.map_err(db)?.into_iter().map(LinkOut::try_from).collect::<Result<_>>()?,
+    })
+}
+
+pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
+    let mut wrong = Violations::new();
+    let name = input::line(&mut wrong, "name", &input.name, NAME_MAX).unwrap_or_default();
+    let mut text = |field, value: &Option<String>| input::optional_line(&mut wrong, field, value.as_deref(), 100);
+    let (role, vendor) = (text("role", &input.role), text("vendor", &input.vendor));
+    let (model, os) = (text("model", &input.model), text("os", &input.os));
+    let notes = input::notes(&mut wrong, input.notes.as_deref().unwrap_or_default());
+    let tags = tag_set(&mut wrong, input.tags);
+    wrong.into_result()?;
+    let typed: Vec<&str> = [
+        Some("name"),
+        Some("kind"),
+        role.as_ref().map(|_| "role"),
+        vendor.as_ref().map(|_| "vendor"),
+        model.as_ref().map(|_| "model"),
+        os.as_ref().map(|_| "os"),
+        input.status.map(|_| "status"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let now = ctx.now();
+    let row = asset::Model {
+        id: ctx.new_id(),
+        name_key: name_key(&name),
+        name,
+        kind: input.kind.as_str().to_owned(),
+        role,
+        vendor,
+        model,
+        os,
+        notes,
+        status: input.status.unwrap_or(AssetStatus::Unknown).as_str().to_owned(),
+        source: Source::Manual.as_str().to_owned(),
+        typed_fields: json!(typed),
+        first_seen_at: None,
+        last_seen_at: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    ctx.write(Permission::InventoryWrite, "asset_created", async |tx| {
+        asset::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(db)?;
+        set_tags(tx, row.id, tags.unwrap_or_default()).await?;
+        tx.about("asset", row.id);
+        tx.detail(json!({ "name": row.name, "kind": row.kind }));
+        tx.emit(Event::AssetChanged { id: row.id.into() });
+        out(tx.conn(), row).await
+    })
+    .await
+}
+
+pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i64>) -> Result<AssetOut> {
+    let mut wrong = Violations::new();
+    let name = patch.name.and_then(|n| input::line(&mut wrong, "name", &n, NAME_MAX));
+    let role = input::line_patch(&mut wrong, "role", patch.role, 100);
+    let vendor = input::line_patch(&mut wrong, "vendor", patch.vendor, 100);
+    let model = input::line_patch(&mut wrong, "model", patch.model, 100);
+    let os = input::line_patch(&mut wrong, "os", patch.os, 100);
+    let notes = patch.notes.map(|n| input::notes(&mut wrong, &n));
+    let tags = tag_set(&mut wrong, patch.tags);
+    wrong.into_result()?;
+    ctx.write(Permission::InventoryWrite, "asset_updated", async |tx| {
+        let row = find(tx.conn(), id).await?;
+        input::expect_version(row.version, version)?;
+        let before = row.clone();
+        let mut typed = typed_fields(&row);
+        let mut change: asset::ActiveModel = row.into();
+        if let Some(name) = name {
+            typed.insert("name".to_owned());
+            change.name_key = Set(name_key(&name));
+            change.name = Set(name);
+        }
+        if let Some(kind) = patch.kind {
+            typed.insert("kind".to_owned());
+            change.kind = Set(kind.as_str().to_owned());
+        }
+        let texts =
+            [("role", role, &mut change.role), ("vendor", vendor, &mut change.vendor), ("model", model, &mut change.model), ("os", os, &mut change.os)];
+        for (field, value, column) in texts {
+            let Some(value) = value else { continue };
+            // Cleared by a person: from now on a scan may fill it again.
+            if value.is_some() { typed.insert(field.to_owned()) } else { typed.remove(field) };
+            *column = Set(value);
+        }
+        if let Some(status) = patch.status {
+            typed.insert("status".to_owned());
+            change.status = Set(status.as_str().to_owned());
+        }
+        if let Some(notes) = notes {
+            change.notes = Set(notes);
+        }
+        change.typed_fields = Set(json!(typed));
+        change.version = Set(before.version + 1);
+        change.updated_at = Set(ctx.now());
+        let row = change.update(tx.conn()).await.map_err(db)?;
+        if let Some(tags) = tags {
+            set_tags(tx, row.id, tags).await?;
+        }
+        tx.about("asset", row.id);
+        tx.detail(difference(&before, &row));
+        tx.emit(Event::AssetChanged { id: row.id.into() });
+        out(tx.conn(), row).await
+    })
+    .await
+}
+
+pub async fn delete(ctx: &Ctx, id: AssetId, version: Option<i64>) -> Result<()> {
+    ctx.write(Permission::InventoryWrite, "asset_deleted", async |tx| {
+        let row = find(tx.conn(), id).await?;
+        input::expect_version(row.version, version)?;
+        tx.about("asset", row.id);
+        tx.detail(json!({ "name": row.name, "kind": row.kind }));
+        tx.emit(Event::AssetRemoved { id });
+        row.delete(tx.conn()).await.map_err(db)?;
+        Ok(())
+    })
+    .await
+}
+
+pub(crate) async fn find(conn: &impl ConnectionTrait, id: AssetId) -> Result<asset::Model> {
+    asset::Entity::find_by_id(id.0).one(conn).await.map_err(db)?.ok_or(Error::NotFound)
+}
+
+/// The asset that an input names; when it is not there the input is wrong, not the path.
+pub(crate) async fn named(conn: &impl ConnectionTrait, field: &str, id: AssetId) -> Result<asset::Model> {
+    find(conn, id).await.map_err(|e| match e {
+        Error::NotFound => Error::invalid(field, "is not an asset that exists"),
+        other => other,
+    })
+}
+
+pub(crate) fn typed_fields(row: &asset::Model) -> BTreeSet<String> {
+    serde_json::from_value(row.typed_fields.clone()).unwrap_or_default()
+}
+
+/// What a scan knows of an asset, into the fields that no person has typed; says whether any changed.
+pub(crate) fn observe(
+    row: &asset::Model,
+    change: &mut asset::ActiveModel,
+    guess: &cb_collect::report::Guess,
+) -> bool {
+    let typed = typed_fields(row);
+    let mut changed = false;
+    let texts = [
+        ("role", &guess.role, &row.role, &mut change.role),
+        ("vendor", &guess.vendor, &row.vendor, &mut change.vendor),
+        ("model", &guess.model, &row.model, &mut change.model),
+        ("os", &guess.os, &row.os, &mut change.os),
+    ];
+    for (field, seen, known, column) in texts {
+        if seen.is_some() && known.is_none() && !typed.contains(field) {
+            *column = Set(seen.clone());
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// For the audit log: each field that changed, before and after.
+fn difference(before: &asset::Model, after: &asset::Model) -> serde_json::Value {
+    let fields = |row: &asset::Model| {
+        json!({
+            "name": row.name, "kind": row.kind, "role": row.role, "vendor": row.vendor, "model": row.model,
+            "os": row.os, "notes": row.notes, "status": row.status,
+        })
+    };
+    let (old, new) = (fields(before), fields(after));
+    let mut changes = serde_json::Map::new();
+    if let (Some(old), Some(new)) = (old.as_object(), new.as_object()) {
+        for (field, value) in new {
+            if old.get(field) != Some(value) {
+                changes.insert(field.clone(), json!({ "from": old.get(field), "to": value }));
+            }
+        }
+    }
+    changes.insert("name_now".to_owned(), json!(after.name));
+    changes.into()
+}
+
+const TAGS_MOST: usize = 50;
+
+fn tag_set(wrong: &mut Violations, tags: Option<Vec<TagId>>) -> Option<BTreeSet<Uuid>> {
+    let tags: BTreeSet<Uuid> = tags?.into_iter().map(|t| t.0).collect();
+    wrong.require(tags.len() <= TAGS_MOST, "tags", "may be at most 50");
+    Some(tags)
+}
+
+async fn set_tags(tx: &mut WriteTx, asset: Uuid, tags: BTreeSet<Uuid>) -> Result<()> {
+    let known = tag::Entity::find().filter(tag::Column::Id.is_in(tags.iter().copied())).all(tx.conn()).await;
+    if known.map_err(db)?.len() != tags.len() {
+        return Err(Error::invalid("tags", "names a tag that does not exist"));
+    }
+    let conn = tx.conn();
+    asset_tag::Entity::delete_many().filter(asset_tag::Column::AssetId.eq(asset)).exec(conn).await.map_err(db)?;
+    if !tags.is_empty() {
+        let rows = tags.into_iter().map(|tag_id| active(asset_tag::Model { asset_id: asset, tag_id }));
+        asset_tag::Entity::insert_many::<asset_tag::ActiveModel, _>(rows).exec(conn).await.map_err(db)?;
+    }
+    Ok(())
+}
+
+/// `SELECT <asset column> FROM <table>`, for an `IN`.
+fn assets_of<E: cb_store::sea_orm::EntityTrait>(table: E, column: E::Column) -> SelectStatement {
+    Query::select().column(column).from(table).take()
+}
+
+fn tagged(tag: &str) -> SelectStatement {
+    let which = match Uuid::parse_str(tag) {
+        Ok(id) => Expr::col(tag::Column::Id).eq(id),
+        Err(_) => Expr::col(tag::Column::NameKey).eq(name_key(tag)),
+    };
+    let tags = Query::select().column(tag::Column::Id).from(tag::Entity).and_where(which).take();
+    assets_of(asset_tag::Entity, asset_tag::Column::AssetId)
+        .and_where(Expr::col(asset_tag::Column::TagId).in_subquery(tags))
+        .take()
+}
+
+/// Rows that have `word` in a text of theirs, in an address, a host name, a MAC or a tag.
+fn search(select: Select<asset::Entity>, word: &str) -> Select<asset::Entity> {
+    use asset::Column as C;
+    let col = |column: C| Expr::col((asset::Entity, column));
+    let mut any = Condition::any();
+    for column in [C::Name, C::Vendor, C::Model, C::Role, C::Os, C::Notes] {
+        any = any.add(contains(col(column), word));
+    }
+    let by_address = assets_of(address::Entity, address::Column::AssetId)
+        .cond_where(
+            Condition::any()
+                .add(contains(Expr::col(address::Column::Ip), word))
+                .add(contains(Expr::col(address::Column::Hostname), word)),
+        )
+        .take();
+    let by_mac = assets_of(interface::Entity, interface::Column::AssetId)
+        .and_where(contains(Expr::col(interface::Column::Mac), word))
+        .take();
+    let tags = Query::select()
+        .column(tag::Column::Id)
+        .from(tag::Entity)
+        .and_where(contains(Expr::col(tag::Column::Name), word))
+        .take();
+    let by_tag = assets_of(asset_tag::Entity, asset_tag::Column::AssetId)
+        .and_where(Expr::col(asset_tag::Column::TagId).in_subquery(tags))
+        .take();
+    for subquery in [by_address, by_mac, by_tag] {
+        any = any.add(col(C::Id).in_subquery(subquery));
+    }
+    select.filter(any)
+}
+
+async fn out(conn: &impl ConnectionTrait, row: asset::Model) -> Result<AssetOut> {
+    outs(conn, vec![row]).await?.pop().ok_or(Error::NotFound)
+}
+
+/// Rows with their tags and addresses: two queries for any number of rows.
+async fn outs(conn: &impl ConnectionTrait, rows: Vec<asset::Model>) -> Result<Vec<AssetOut>> {
+    let ids: Vec<Uuid> = rows.iter().map(|r| r.id).collect();
+    let mut tags: HashMap<Uuid, Vec<TagRef>> = HashMap::new();
+    let mut addresses: HashMap<Uuid, Vec<String>> = HashMap::new();
+    if !ids.is_empty() {
+        let pairs = asset_tag::Entity::find()
+            .filter(asset_tag::Column::AssetId.is_in(ids.clone()))
+            .find_also_related(tag::Entity)
+            .order_by_asc(tag::Column::NameKey)
+            .all(conn)
+            .await
+            .map_err(db)?;
+        for (pair, found) in pairs {
+            let Some(found) = found else { continue };
+            let tag = TagRef { id: found.id.into(), name: found.name, color: found.color };
+            tags.entry(pair.asset_id).or_default().push(tag);
+        }
+        let owned = address::Entity::find()
+            .filter(address::Column::AssetId.is_in(ids))
+            .order_by_asc(address::Column::IpKey)
+            .all(conn)
+            .await
+            .map_err(db)?;
+        for one in owned {
+            addresses.entry(one.asset_id).or_default().push(one.ip);
+        }
+    }
+    rows.into_iter()
+        .map(|row| {
+            Ok(AssetOut {
+                typed_fields: typed_fields(&row).into_iter().collect(),
+                tags: tags.remove(&row.id).unwrap_or_default(),
+                addresses: addresses.remove(&row.id).unwrap_or_default(),
+                kind: word(AssetKind::parse(&row.kind), &row.kind)?,
+                status: word(AssetStatus::parse(&row.status), &row.status)?,
+                source: word(Source::parse(&row.source), &row.source)?,
+                id: row.id.into(),
+                name: row.name,
+                role: row.role,
+                vendor: row.vendor,
+                model: row.model,
+                os: row.os,
+                notes: row.notes,
+                first_seen_at: row.first_seen_at,
+                last_seen_at: row.last_seen_at,
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+                version: row.version,
+            })
+        })
+        .collect()
+}
+
+/// A stored word of a closed vocabulary; one that is not in it means a damaged row.
+pub(crate) fn word<T>(parsed: Option<T>, text: &str) -> Result<T> {
+    parsed.ok_or_else(|| Error::Internal(format!("the database holds the unknown word {text:?}")))
+}
+
+impl TryFrom<service::Model> for ServiceOut {
+    type Error = Error;
+
+    fn try_from(row: service::Model) -> Result<Self> {
+        Ok(Self {
+            protocol: word(Protocol::parse(&row.protocol), &row.protocol)?,
+            id: row.id.into(),
+            asset_id: row.asset_id.into(),
+            address_id: Some(row.address_id.into()),
+            port: row.port,
+            name: row.name,
+            product: row.product,
+            version_text: row.version_text,
+            confidence: row.confidence,
+            last_seen_at: row.last_seen_at,
+        })
+    }
+}
