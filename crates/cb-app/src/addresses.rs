@@ -125,7 +125,10 @@ pub async fn create(ctx: &Ctx, input: AddressIn) -> Result<AddressOut> {
         };
         let network = networks::containing(tx.conn(), ip).await?.map(|n| n.id);
         let row = new_row(ctx, owner.id, nic, network, ip, hostname, Source::Manual);
-        address::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        address::Entity::insert(active(row.clone()))
+            .exec(tx.conn())
+            .await
+            .map_err(|e| conflict(&e, TAKEN))?;
         tx.about("address", row.id);
         tx.detail(json!({ "asset": owner.name, "ip": row.ip, "hostname": row.hostname }));
         tx.emit(Event::AssetChanged { id: row.asset_id.into() });

@@ -86,7 +86,8 @@ impl App {
             Some(url) => Store::open_postgres(url).await?,
             None => Store::open_sqlite(data).await?,
         };
-        let settings = setting::Entity::find_by_id(1).one(store.reader()).await.map_err(|e| StartError::Read(db(e)))?;
+        let settings =
+            setting::Entity::find_by_id(1).one(store.reader()).await.map_err(|e| StartError::Read(db(e)))?;
         let setup_done = settings.is_some_and(|s| s.auth_enabled);
         let code_file = data.join("setup-code");
         let setup_code = match (&config.setup_code, setup_done) {
@@ -116,7 +117,7 @@ impl App {
             entropy,
             _lock: lock,
         }));
-        //X app.spawn(crate::worker::run(app.clone()));
+        app.spawn(crate::worker::run(app.clone()));
         app.spawn(crate::auth::sweep(app.clone()));
         Ok(app)
     }
@@ -226,18 +227,28 @@ fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
     let refuse = |reason: String, mend: String| ConfigError::new("CB_DATA_DIR", reason, mend);
     let shown = dir.display();
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| {
-        refuse(format!("{shown} cannot be made ({e})"), format!("Make it and give it to the server's user: install -d -m 700 -o \"$(id -un)\" {shown}"))
+        refuse(
+            format!("{shown} cannot be made ({e})"),
+            format!("Make it and give it to the server's user: install -d -m 700 -o \"$(id -un)\" {shown}"),
+        )
     })?;
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join("lock"));
     let file = file.map_err(|e| match e.kind() {
-        ErrorKind::StorageFull => refuse(format!("the disk that holds {shown} is full"), "Free space there, or set CB_DATA_DIR to another folder".to_owned()),
-        _ => refuse(format!("{shown} cannot be written to ({e})"), format!("Give it to the server's user: chown -R \"$(id -un)\" {shown} && chmod 700 {shown}")),
+        ErrorKind::StorageFull => refuse(
+            format!("the disk that holds {shown} is full"),
+            "Free space there, or set CB_DATA_DIR to another folder".to_owned(),
+        ),
+        _ => refuse(
+            format!("{shown} cannot be written to ({e})"),
+            format!("Give it to the server's user: chown -R \"$(id -un)\" {shown} && chmod 700 {shown}"),
+        ),
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(refuse(format!("another server uses {shown}"), "Stop it, or set CB_DATA_DIR to another folder".to_owned()))
-        }
+        Err(std::fs::TryLockError::WouldBlock) => Err(refuse(
+            format!("another server uses {shown}"),
+            "Stop it, or set CB_DATA_DIR to another folder".to_owned(),
+        )),
         Err(std::fs::TryLockError::Error(e)) => {
             Err(refuse(format!("{shown} cannot be locked ({e})"), "Put it on a local disk".to_owned()))
         }
@@ -250,13 +261,18 @@ fn kept_secret(file: &Path, make: impl FnOnce() -> String) -> Result<Secret, Con
         ConfigError::new(
             &file.display().to_string(),
             reason,
-            format!("Make it readable for the server's user, or remove it to have a new one made: rm {}", file.display()),
+            format!(
+                "Make it readable for the server's user, or remove it to have a new one made: rm {}",
+                file.display()
+            ),
         )
     };
     match File::open(file) {
         Ok(mut open) => {
             let mut text = String::new();
-            std::io::Read::take(&mut open, 4096).read_to_string(&mut text).map_err(|e| refuse(format!("it cannot be read ({e})")))?;
+            std::io::Read::take(&mut open, 4096)
+                .read_to_string(&mut text)
+                .map_err(|e| refuse(format!("it cannot be read ({e})")))?;
             let text = text.trim();
             if text.is_empty() {
                 return Err(refuse("it is empty".to_owned()));
@@ -268,12 +284,13 @@ fn kept_secret(file: &Path, make: impl FnOnce() -> String) -> Result<Secret, Con
             // Written beside and moved, so that a crash never leaves half a secret.
             let fresh = file.with_extension("new");
             remove(&fresh);
-            let written = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).and_then(|mut f| {
-                f.write_all(secret.expose().as_bytes())?;
-                f.write_all(b"\n")?;
-                f.sync_all()?;
-                std::fs::rename(&fresh, file)
-            });
+            let written =
+                OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).and_then(|mut f| {
+                    f.write_all(secret.expose().as_bytes())?;
+                    f.write_all(b"\n")?;
+                    f.sync_all()?;
+                    std::fs::rename(&fresh, file)
+                });
             written.map_err(|e| refuse(format!("it cannot be written ({e})")))?;
             Ok(secret)
         }

@@ -167,11 +167,13 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &AssetFilter) -> Result<Page<A
         select = select.filter(asset::Column::Id.in_subquery(tagged(tag)));
     }
     if let Some(network) = filter.network {
-        select = select.filter(asset::Column::Id.in_subquery(
-            assets_of(address::Entity, address::Column::AssetId)
-                .and_where(Expr::col(address::Column::NetworkId).eq(network.0))
-                .take(),
-        ));
+        select = select.filter(
+            asset::Column::Id.in_subquery(
+                assets_of(address::Entity, address::Column::AssetId)
+                    .and_where(Expr::col(address::Column::NetworkId).eq(network.0))
+                    .take(),
+            ),
+        );
     }
     for word in list.patterns()? {
         select = search(select, &word);
@@ -185,17 +187,14 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &AssetFilter) -> Result<Page<A
         ("last_seen_at", Sort::time(asset::Column::LastSeenAt)),
     ];
     let page = page::page(conn, select, list, asset::Column::Id, &sorts, "name").await?;
-    Ok(Page {
-        items: outs(conn, page.items).await?,
-        next_cursor: page.next_cursor,
-        total: page.total,
-    })
+    Ok(Page { items: outs(conn, page.items).await?, next_cursor: page.next_cursor, total: page.total })
 }
 
 pub async fn get(ctx: &Ctx, id: AssetId) -> Result<AssetDetail> {
     let conn = ctx.read(Permission::InventoryRead)?;
     let row = find(conn, id).await?;
-    let interfaces = row.find_related(interface::Entity).order_by_asc(interface::Column::Name).all(conn).await;
+    let interfaces =
+        row.find_related(interface::Entity).order_by_asc(interface::Column::Name).all(conn).await;
     let addresses = row.find_related(address::Entity).order_by_asc(address::Column::IpKey).all(conn).await;
     let services = row.find_related(service::Entity).order_by_asc(service::Column::Port).all(conn).await;
     let links = link::Entity::find()
@@ -215,7 +214,8 @@ pub async fn get(ctx: &Ctx, id: AssetId) -> Result<AssetDetail> {
 pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
     let mut wrong = Violations::new();
     let name = input::line(&mut wrong, "name", &input.name, NAME_MAX).unwrap_or_default();
-    let mut text = |field, value: &Option<String>| input::optional_line(&mut wrong, field, value.as_deref(), 100);
+    let mut text =
+        |field, value: &Option<String>| input::optional_line(&mut wrong, field, value.as_deref(), 100);
     let (role, vendor) = (text("role", &input.role), text("vendor", &input.vendor));
     let (model, os) = (text("model", &input.model), text("os", &input.os));
     let notes = input::notes(&mut wrong, input.notes.as_deref().unwrap_or_default());
@@ -289,12 +289,20 @@ pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i
             typed.insert("kind".to_owned());
             change.kind = Set(kind.as_str().to_owned());
         }
-        let texts =
-            [("role", role, &mut change.role), ("vendor", vendor, &mut change.vendor), ("model", model, &mut change.model), ("os", os, &mut change.os)];
+        let texts = [
+            ("role", role, &mut change.role),
+            ("vendor", vendor, &mut change.vendor),
+            ("model", model, &mut change.model),
+            ("os", os, &mut change.os),
+        ];
         for (field, value, column) in texts {
             let Some(value) = value else { continue };
             // Cleared by a person: from now on a scan may fill it again.
-            if value.is_some() { typed.insert(field.to_owned()) } else { typed.remove(field) };
+            if value.is_some() {
+                typed.insert(field.to_owned())
+            } else {
+                typed.remove(field)
+            };
             *column = Set(value);
         }
         if let Some(status) = patch.status {
@@ -406,7 +414,11 @@ async fn set_tags(tx: &mut WriteTx, asset: Uuid, tags: BTreeSet<Uuid>) -> Result
         return Err(Error::invalid("tags", "names a tag that does not exist"));
     }
     let conn = tx.conn();
-    asset_tag::Entity::delete_many().filter(asset_tag::Column::AssetId.eq(asset)).exec(conn).await.map_err(db)?;
+    asset_tag::Entity::delete_many()
+        .filter(asset_tag::Column::AssetId.eq(asset))
+        .exec(conn)
+        .await
+        .map_err(db)?;
     if !tags.is_empty() {
         let rows = tags.into_iter().map(|tag_id| active(asset_tag::Model { asset_id: asset, tag_id }));
         asset_tag::Entity::insert_many::<asset_tag::ActiveModel, _>(rows).exec(conn).await.map_err(db)?;

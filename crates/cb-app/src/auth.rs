@@ -8,8 +8,8 @@ use cb_core::ids::{SessionId, UserId};
 use cb_core::{Error, Event, Permission, Principal, Result, Role, Secret};
 use cb_store::entities::{session, user};
 use cb_store::sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel, ModelTrait as _, QueryFilter as _,
-    QueryOrder as _,
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel, ModelTrait as _,
+    QueryFilter as _, QueryOrder as _,
 };
 use cb_store::{WriteTx, db};
 use cb_vault::token;
@@ -314,7 +314,9 @@ pub(crate) fn email(wrong: &mut Violations, text: Option<&str>) -> Option<String
     let text = text.map(str::trim).filter(|t| !t.is_empty())?;
     let ok = text.len() <= 254
         && !text.chars().any(|c| c.is_control() || c.is_whitespace())
-        && text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
+        && text
+            .split_once('@')
+            .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
     wrong.require(ok, "email", "is not an e-mail address");
     Some(text.to_owned())
 }
@@ -339,8 +341,19 @@ pub(crate) fn password(wrong: &mut Violations, field: &str, password: &Secret, u
             .collect();
         let run = steps.len() == 1 && steps.iter().all(|s| s.abs() <= 1);
         let stem = lower.trim_end_matches(|c: char| c.is_ascii_digit() || c == '!' || c == '.');
-        let common =
-            ["password", "circuitbreaker", "circuit-breaker", "circuit breaker", "admin", "administrator", "letmein", "welcome", "qwertyuiop", "qwerty", "iloveyou"];
+        let common = [
+            "password",
+            "circuitbreaker",
+            "circuit-breaker",
+            "circuit breaker",
+            "admin",
+            "administrator",
+            "letmein",
+            "welcome",
+            "qwertyuiop",
+            "qwerty",
+            "iloveyou",
+        ];
         if distinct <= 3 || run || common.contains(&stem) {
             wrong.add(field, "is one of the first that would be guessed");
         }
@@ -362,10 +375,20 @@ mod tests {
 
     #[test]
     fn passwords_are_judged_by_length_and_by_what_is_guessed_first() {
-        for bad in ["short", "12345678", "abcdefgh", "aaaabbbb", "Password123!", "maria-2026", "administrator", &"x".repeat(1025)] {
+        for bad in [
+            "short",
+            "12345678",
+            "abcdefgh",
+            "aaaabbbb",
+            "Password123!",
+            "maria-2026",
+            "administrator",
+            &"x".repeat(1025),
+        ] {
             assert!(refused(bad, "maria"), "{bad}");
         }
-        for good in ["seven green kettles sing", "пароль из слов", "tr0ub4dor", &"äöü!".repeat(20)] {
+        for good in ["seven green kettles sing", "пароль из слов", "tr0ub4dor", &"äöü!".repeat(20)]
+        {
             assert!(!refused(good, "maria"), "{good}");
         }
     }

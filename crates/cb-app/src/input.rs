@@ -64,8 +64,12 @@ pub fn cidr(text: &str) -> Result<IpNet, String> {
 
 /// Lower-case, with colons. Takes `AA-BB-…`, `aabb.ccdd.eeff` and plain digits too.
 pub fn mac(text: &str) -> Result<String, String> {
-    let digits: String =
-        text.trim().chars().filter(|c| !matches!(c, ':' | '-' | '.')).collect::<String>().to_ascii_lowercase();
+    let digits: String = text
+        .trim()
+        .chars()
+        .filter(|c| !matches!(c, ':' | '-' | '.'))
+        .collect::<String>()
+        .to_ascii_lowercase();
     if digits.len() != 12 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err("is not a MAC address such as 00:11:32:aa:bb:cc".to_owned());
     }

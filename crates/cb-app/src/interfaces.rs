@@ -73,8 +73,11 @@ pub async fn list(ctx: &Ctx, list: &List, asset: Option<AssetId>) -> Result<Page
             .fold(Condition::any(), |any, column| any.add(contains(Expr::col(column), &word)));
         select = select.filter(any);
     }
-    let sorts =
-        [("name", Sort::text(interface::Column::Name)), ("mac", Sort::text(interface::Column::Mac)), ("created_at", Sort::time(interface::Column::CreatedAt))];
+    let sorts = [
+        ("name", Sort::text(interface::Column::Name)),
+        ("mac", Sort::text(interface::Column::Mac)),
+        ("created_at", Sort::time(interface::Column::CreatedAt)),
+    ];
     Ok(page::page(conn, select, list, interface::Column::Id, &sorts, "name").await?.map(Into::into))
 }
 
@@ -130,7 +133,9 @@ pub async fn update(
         change.updated_at = Set(ctx.now());
         let row = change.update(tx.conn()).await.map_err(db)?;
         tx.about("interface", row.id);
-        tx.detail(json!({ "from": before, "to": { "name": row.name, "mac": row.mac, "asset_id": row.asset_id } }));
+        tx.detail(
+            json!({ "from": before, "to": { "name": row.name, "mac": row.mac, "asset_id": row.asset_id } }),
+        );
         tx.emit(Event::AssetChanged { id: row.asset_id.into() });
         Ok(row.into())
     })
@@ -150,7 +155,12 @@ pub async fn delete(ctx: &Ctx, id: InterfaceId, version: Option<i64>) -> Result<
     .await
 }
 
-pub(crate) fn new_row(ctx: &Ctx, asset_id: uuid::Uuid, name: String, mac: Option<String>) -> interface::Model {
+pub(crate) fn new_row(
+    ctx: &Ctx,
+    asset_id: uuid::Uuid,
+    name: String,
+    mac: Option<String>,
+) -> interface::Model {
     let now = ctx.now();
     interface::Model {
         id: ctx.new_id(),

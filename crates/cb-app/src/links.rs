@@ -73,7 +73,8 @@ pub async fn list(ctx: &Ctx, list: &List, asset: Option<AssetId>) -> Result<Page
     for word in list.patterns()? {
         select = select.filter(contains(Expr::col(link::Column::Label), &word));
     }
-    let sorts = [("created_at", Sort::time(link::Column::CreatedAt)), ("label", Sort::text(link::Column::Label))];
+    let sorts =
+        [("created_at", Sort::time(link::Column::CreatedAt)), ("label", Sort::text(link::Column::Label))];
     let page = page::page(conn, select, list, link::Column::Id, &sorts, "created_at").await?;
     let items = page.items.into_iter().map(LinkOut::try_from).collect::<Result<_>>()?;
     Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
@@ -147,7 +148,9 @@ pub async fn delete(ctx: &Ctx, id: LinkId, version: Option<i64>) -> Result<()> {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("link", row.id);
-        tx.detail(json!({ "between": [row.a_asset_id, row.b_asset_id], "kind": row.kind, "label": row.label }));
+        tx.detail(
+            json!({ "between": [row.a_asset_id, row.b_asset_id], "kind": row.kind, "label": row.label }),
+        );
         tx.emit(Event::LinkRemoved { id });
         row.delete(tx.conn()).await.map_err(db)?;
         Ok(())

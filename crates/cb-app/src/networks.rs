@@ -116,7 +116,8 @@ pub async fn create(ctx: &Ctx, input: NetworkIn) -> Result<NetworkOut> {
     wrong.into_result()?;
     let cidr = cidr.ok_or(Error::NotFound)?;
     ctx.write(Permission::InventoryWrite, "network_created", async |tx| {
-        let row = network::Model { notes, vlan: input.vlan, ..new_row(ctx, name, cidr, gateway, Source::Manual) };
+        let row =
+            network::Model { notes, vlan: input.vlan, ..new_row(ctx, name, cidr, gateway, Source::Manual) };
         insert(tx, row.clone()).await?;
         tx.about("network", row.id);
         tx.detail(json!({ "name": row.name, "cidr": row.cidr, "vlan": row.vlan }));

@@ -58,7 +58,9 @@ mod tests {
     #[test]
     fn addresses_and_networks_sort_as_numbers() {
         let ip = |t: &str| ip_key(t.parse().expect("an address"));
-        assert!(ip("9.0.0.1") < ip("10.0.0.1") && ip("255.0.0.0") < ip("::1") && ip("fd00::2") < ip("fd00::10"));
+        assert!(
+            ip("9.0.0.1") < ip("10.0.0.1") && ip("255.0.0.0") < ip("::1") && ip("fd00::2") < ip("fd00::10")
+        );
         let net = |t: &str| network_key(t.parse().expect("a network"));
         assert!(net("10.0.0.0/8") < net("10.0.0.0/24") && net("10.0.0.0/24") < net("10.0.1.0/24"));
     }

@@ -80,12 +80,19 @@ impl List {
     }
 
     /// Which of `sorts` is wanted, and whether descending.
-    fn order<'a, C>(&self, sorts: &'a [(&'static str, C)], default: &str) -> Result<(&'a (&'static str, C), bool)> {
+    fn order<'a, C>(
+        &self,
+        sorts: &'a [(&'static str, C)],
+        default: &str,
+    ) -> Result<(&'a (&'static str, C), bool)> {
         let text = self.sort.as_deref().filter(|s| !s.is_empty()).unwrap_or(default);
         let (name, down) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
         let known = sorts.iter().find(|s| s.0 == name).ok_or_else(|| {
             let names: Vec<&str> = sorts.iter().map(|s| s.0).collect();
-            Error::invalid("sort", format!("must be one of {} (with - in front: descending)", names.join(", ")))
+            Error::invalid(
+                "sort",
+                format!("must be one of {} (with - in front: descending)", names.join(", ")),
+            )
         })?;
         Ok((known, down))
     }
@@ -97,7 +104,9 @@ impl List {
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Cursor>(&bytes).ok())
             .filter(|c| c.s == sort)
-            .ok_or_else(|| Error::invalid("cursor", "is not one of this list in this order; start without"))?;
+            .ok_or_else(|| {
+                Error::invalid("cursor", "is not one of this list in this order; start without")
+            })?;
         Ok(Some(cursor))
     }
 }
@@ -180,7 +189,8 @@ where
     if more {
         items.pop();
     }
-    let next_cursor = if more { items.last().and_then(|last| cursor_of(last, &sort_name, sort, id)) } else { None };
+    let next_cursor =
+        if more { items.last().and_then(|last| cursor_of(last, &sort_name, sort, id)) } else { None };
     Ok(Page { items, next_cursor, total })
 }
 

@@ -51,7 +51,8 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
         return Err(Error::RateLimited { retry_after });
     }
     app.throttle().strike(&keys, now);
-    let right = app.setup_code().is_some_and(|(code, _)| code.matches(normal(input.code.expose()).as_bytes()));
+    let right =
+        app.setup_code().is_some_and(|(code, _)| code.matches(normal(input.code.expose()).as_bytes()));
     if !right {
         return Err(Error::Denied(format!(
             "this is not the setup code; it stands in the server's output and in the file {}",
@@ -71,7 +72,8 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
     let opened = ctx
         .record("setup_completed", async |tx| {
             let settings = setting::Entity::find_by_id(1).one(tx.conn()).await.map_err(db)?;
-            let settings = settings.ok_or_else(|| Error::Internal("the settings row is missing".to_owned()))?;
+            let settings =
+                settings.ok_or_else(|| Error::Internal("the settings row is missing".to_owned()))?;
             if settings.auth_enabled {
                 return Err(already());
             }

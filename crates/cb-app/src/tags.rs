@@ -6,8 +6,8 @@ use cb_core::{Error, Event, Permission, Result};
 use cb_store::entities::{asset_tag, tag};
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _, QueryFilter as _,
-    QuerySelect as _,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _,
+    QueryFilter as _, QuerySelect as _,
 };
 use cb_store::{conflict, db};
 use chrono::{DateTime, Utc};
@@ -61,7 +61,8 @@ pub async fn list(ctx: &Ctx, list: &List) -> Result<Page<TagOut>> {
     for word in list.patterns()? {
         select = select.filter(contains(sea_col(tag::Column::Name), &word));
     }
-    let sorts = [("name", Sort::text(tag::Column::NameKey)), ("created_at", Sort::time(tag::Column::CreatedAt))];
+    let sorts =
+        [("name", Sort::text(tag::Column::NameKey)), ("created_at", Sort::time(tag::Column::CreatedAt))];
     let page = page::page(conn, select, list, tag::Column::Id, &sorts, "name").await?;
     let counts = counts(conn, page.items.iter().map(|t| t.id).collect()).await?;
     Ok(page.map(|row| {
@@ -149,7 +150,8 @@ fn sea_col(column: tag::Column) -> cb_store::sea_orm::sea_query::Expr {
 }
 
 fn color(wrong: &mut Violations, text: &str) -> String {
-    let hex = text.strip_prefix('#').is_some_and(|h| h.len() == 6 && h.bytes().all(|b| b.is_ascii_hexdigit()));
+    let hex =
+        text.strip_prefix('#').is_some_and(|h| h.len() == 6 && h.bytes().all(|b| b.is_ascii_hexdigit()));
     wrong.require(hex, "color", "must be written as #rrggbb");
     text.to_ascii_lowercase()
 }

@@ -6,7 +6,6 @@ use cb_core::Result;
 use cb_core::clock::Time;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::entities::{address, asset, finding, job, scan, service, session};
@@ -150,6 +149,32 @@ impl Store {
         Ok(())
     }
 
+    /// A scan whose worker was told to stop waits again.
+    pub async fn scan_requeued(&self, id: Uuid) -> Result<()> {
+        scan::Entity::update_many()
+            .col_expr(scan::Column::Status, Expr::value("queued"))
+            .col_expr(scan::Column::Phase, Expr::value(None::<String>))
+            .filter(scan::Column::Id.eq(id))
+            .filter(scan::Column::Status.eq("running"))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
+    /// At the start of a server that has the database to itself: what was running is not any more.
+    pub async fn release_all_jobs(&self) -> Result<()> {
+        job::Entity::update_many()
+            .col_expr(job::Column::State, Expr::value("queued"))
+            .col_expr(job::Column::LeaseOwner, Expr::value(None::<String>))
+            .col_expr(job::Column::LeaseUntil, Expr::value(None::<Time>))
+            .filter(job::Column::State.eq("running"))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
     pub async fn scan_progress(&self, id: Uuid, progress: &Progress) -> Result<()> {
         scan::Entity::update_many()
             .col_expr(scan::Column::Phase, Expr::value(progress.phase.clone()))
@@ -212,28 +237,6 @@ impl Store {
                 .await
                 .map_err(db)?;
         }
-        Ok(())
-    }
-
-    /// What a scan has learned about a proposal that still waits for review.
-    pub async fn refresh_finding(
-        &self,
-        id: Uuid,
-        proposal: Value,
-        evidence: Value,
-        identities: Value,
-        now: Time,
-    ) -> Result<()> {
-        finding::Entity::update_many()
-            .col_expr(finding::Column::Proposal, Expr::value(proposal))
-            .col_expr(finding::Column::Evidence, Expr::value(evidence))
-            .col_expr(finding::Column::Identities, Expr::value(identities))
-            .col_expr(finding::Column::LastSeenAt, Expr::value(now))
-            .filter(finding::Column::Id.eq(id))
-            .filter(finding::Column::State.eq("open"))
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ pub mod asset_tag;
 pub mod audit_entry;
 pub mod audit_head;
 pub mod finding;
-pub mod finding_address;
+pub mod finding_key;
 pub mod identity;
 pub mod interface;
 pub mod job;

@@ -36,7 +36,7 @@ const TABLES: &[&str] = &[
     "jobs",
     "scans",
     "findings",
-    "finding_addresses",
+    "finding_keys",
 ];
 
 #[expect(
@@ -323,10 +323,11 @@ impl Build {
                 .col(big_integer("version"))
                 .belongs("scan_id", "scans", ForeignKeyAction::SetNull)
                 .belongs("asset_id", "assets", ForeignKeyAction::Cascade),
-            table("finding_addresses")
+            table("finding_keys")
                 .col(uuid("finding_id"))
-                .col(self.text("ip"))
-                .primary_key(Index::create().col("finding_id").col("ip"))
+                .col(self.text("kind"))
+                .col(self.text("value"))
+                .primary_key(Index::create().col("finding_id").col("kind").col("value"))
                 .belongs("finding_id", "findings", ForeignKeyAction::Cascade),
         ]
     }
@@ -395,7 +396,7 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX findings_state ON findings (state, created_at, id)",
     "CREATE INDEX findings_scan ON findings (scan_id)",
     "CREATE INDEX findings_asset ON findings (asset_id)",
-    "CREATE INDEX finding_addresses_ip ON finding_addresses (ip)",
+    "CREATE INDEX finding_keys_value ON finding_keys (kind, value)",
 ];
 
 const SEEDS: &[&str] = &[

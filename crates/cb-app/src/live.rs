@@ -1,0 +1,128 @@
+//! What the streams say. An event names a thing; it is read afresh and shown as it is now, so a stream
+//! can be late but never wrong. Several events are answered together: a burst is one read per kind.
+
+use std::collections::BTreeSet;
+
+use cb_core::{Event, Permission, Result};
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::ctx::Ctx;
+use crate::{findings, map, scans};
+
+/// One message of a stream: `{type, at, data}`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Message {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub at: chrono::DateTime<chrono::Utc>,
+    pub data: Value,
+}
+
+/// Which stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    Discovery,
+    Topology,
+}
+
+impl Topic {
+    /// What a listener must be permitted.
+    pub fn permission(self) -> Permission {
+        match self {
+            Topic::Discovery => Permission::DiscoveryRead,
+            Topic::Topology => Permission::InventoryRead,
+        }
+    }
+}
+
+/// "Read everything again": after events were missed, or when more changed than is worth naming.
+pub fn resync(ctx: &Ctx) -> Message {
+    message(ctx, "resync", json!({}))
+}
+
+/// The messages for a burst of events, in an order that a client can apply.
+pub async fn messages(ctx: &Ctx, topic: Topic, events: &[Event]) -> Result<Vec<Message>> {
+    ctx.authorize(topic.permission())?;
+    match topic {
+        Topic::Discovery => discovery(ctx, events).await,
+        Topic::Topology => topology(ctx, events).await,
+    }
+}
+
+async fn discovery(ctx: &Ctx, events: &[Event]) -> Result<Vec<Message>> {
+    let mut out = Vec::new();
+    let findings: BTreeSet<_> = events
+        .iter()
+        .filter_map(|e| if let Event::FindingChanged { id } = e { Some(*id) } else { None })
+        .collect();
+    let scans: BTreeSet<_> = events
+        .iter()
+        .filter_map(|e| if let Event::ScanChanged { id } = e { Some(*id) } else { None })
+        .collect();
+    for id in findings {
+        if let Some(finding) = there(findings::get(ctx, id).await)? {
+            out.push(message(ctx, "finding", json!(finding)));
+        }
+    }
+    for id in scans {
+        if let Some(scan) = there(scans::get(ctx, id).await)? {
+            out.push(message(ctx, "scan", json!(scan)));
+        }
+    }
+    Ok(out)
+}
+
+async fn topology(ctx: &Ctx, events: &[Event]) -> Result<Vec<Message>> {
+    let conn = ctx.read(Permission::InventoryRead)?;
+    let pick = |wanted: fn(&Event) -> Option<Uuid>| {
+        events.iter().filter_map(wanted).collect::<BTreeSet<Uuid>>().into_iter().collect::<Vec<Uuid>>()
+    };
+    let mut out = Vec::new();
+    if events.contains(&Event::TopologyChanged) {
+        out.push(resync(ctx));
+        return Ok(out);
+    }
+    let groups = pick(|e| if let Event::NetworkChanged { id } = e { Some(id.0) } else { None });
+    for group in map::groups_of(conn, &groups).await? {
+        out.push(message(ctx, "group", json!(group)));
+    }
+    let nodes = pick(|e| if let Event::AssetChanged { id } = e { Some(id.0) } else { None });
+    for node in map::nodes_of(conn, &nodes).await? {
+        out.push(message(ctx, "node", json!(node)));
+    }
+    let links = pick(|e| if let Event::LinkChanged { id } = e { Some(id.0) } else { None });
+    for link in map::links_of(conn, &links).await? {
+        out.push(message(ctx, "link", json!(link)));
+    }
+    let mut moved = BTreeSet::new();
+    for event in events {
+        match event {
+            Event::PositionsChanged { ids } => moved.extend(ids.iter().map(|id| id.0)),
+            Event::LinkRemoved { id } => out.push(message(ctx, "link_removed", json!({ "id": id }))),
+            Event::AssetRemoved { id } => out.push(message(ctx, "node_removed", json!({ "id": id }))),
+            Event::NetworkRemoved { id } => out.push(message(ctx, "group_removed", json!({ "id": id }))),
+            _ => {}
+        }
+    }
+    if !moved.is_empty() {
+        let moved: Vec<Uuid> = moved.into_iter().collect();
+        let places = map::places_of(conn, &moved).await?;
+        out.push(message(ctx, "positions", json!({ "positions": places })));
+    }
+    Ok(out)
+}
+
+/// What was removed meanwhile has an event of its own.
+fn there<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(cb_core::Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn message(ctx: &Ctx, kind: &'static str, data: Value) -> Message {
+    Message { kind, at: ctx.now(), data }
+}

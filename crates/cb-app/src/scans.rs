@@ -1,0 +1,342 @@
+//! Scans: what may be scanned, the jobs that do it, and how far they are.
+
+use cb_collect::{Capabilities, Plan, ProbeKind, ScanRequest, Target};
+use cb_core::error::Violations;
+use cb_core::ids::ScanId;
+use cb_core::inventory::ScanStatus;
+use cb_core::{Error, Event, Permission, Result};
+use cb_store::entities::{job, scan};
+use cb_store::sea_orm::ActiveValue::Set;
+use cb_store::sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _,
+};
+use cb_store::{conflict, db};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::assets::word;
+use crate::auth::active;
+use crate::ctx::Ctx;
+use crate::page::{self, List, Page, Sort};
+
+pub(crate) const JOB: &str = "scan";
+/// Scans that may wait or run at one time.
+const WAITING_MOST: u64 = 20;
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Scan)]
+pub struct ScanOut {
+    pub id: ScanId,
+    pub targets: Vec<String>,
+    /// Empty: all of them.
+    pub probes: Vec<String>,
+    pub status: ScanStatus,
+    #[schema(required)]
+    pub phase: Option<String>,
+    pub addresses_total: i64,
+    pub addresses_done: i64,
+    pub hosts_found: i64,
+    pub findings_new: i64,
+    pub assets_seen: i64,
+    /// What it could not do, and what would mend that.
+    pub limitations: Vec<String>,
+    #[schema(required)]
+    pub error: Option<String>,
+    pub requested_by: String,
+    pub created_at: DateTime<Utc>,
+    #[schema(required)]
+    pub started_at: Option<DateTime<Utc>>,
+    #[schema(required)]
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScanIn {
+    /// Addresses and networks; at most 16, each at most a /16.
+    #[schema(example = json!(["192.168.1.0/24"]))]
+    pub targets: Vec<String>,
+    /// Of arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp; empty: all.
+    #[serde(default)]
+    pub probes: Vec<String>,
+    /// Only say what would be sent.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Exactly what a scan would send.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ScanPlan)]
+pub struct PlanOut {
+    pub targets: Vec<PlannedTarget>,
+    pub addresses: u64,
+    /// An upper estimate.
+    pub packets_estimate: u64,
+    pub steps: Vec<String>,
+    /// Ports that are never sent a byte.
+    pub never_written_ports: Vec<u16>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PlannedTarget {
+    pub target: String,
+    pub addresses: u64,
+}
+
+/// A plan for a dry run, or the scan that was queued.
+#[derive(Debug)]
+pub enum Started {
+    Plan(PlanOut),
+    Scan(ScanOut),
+}
+
+/// What this server can scan, and how.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Discovery {
+    pub local_networks: Vec<LocalNetworkOut>,
+    pub capabilities: Vec<CapabilityOut>,
+    pub max_targets: usize,
+    /// The shortest prefix of an IPv4 target.
+    pub max_prefix: u8,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LocalNetworkOut {
+    pub cidr: String,
+    pub interface: String,
+    #[schema(required)]
+    pub gateway: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CapabilityOut {
+    /// arp, icmp or tcp
+    pub name: &'static str,
+    pub available: bool,
+    /// Why not, and what to do about it.
+    #[schema(required)]
+    pub reason: Option<String>,
+}
+
+pub fn discovery(ctx: &Ctx) -> Result<Discovery> {
+    ctx.authorize(Permission::DiscoveryRead)?;
+    Ok(Discovery {
+        local_networks: cb_collect::local_networks()
+            .into_iter()
+            .map(|n| LocalNetworkOut {
+                cidr: n.cidr.to_string(),
+                interface: n.interface,
+                gateway: n.gateway.map(|g| g.to_string()),
+            })
+            .collect(),
+        capabilities: Capabilities::detect()
+            .all()
+            .into_iter()
+            .map(|a| CapabilityOut { name: a.name, available: a.available, reason: a.reason.clone() })
+            .collect(),
+        max_targets: cb_collect::report::MAX_TARGETS,
+        max_prefix: 16,
+    })
+}
+
+pub async fn list(ctx: &Ctx, list: &List) -> Result<Page<ScanOut>> {
+    let conn = ctx.read(Permission::DiscoveryRead)?;
+    let sorts = [("created_at", Sort::time(scan::Column::CreatedAt))];
+    let page = page::page(conn, scan::Entity::find(), list, scan::Column::Id, &sorts, "-created_at").await?;
+    let items = page.items.into_iter().map(ScanOut::try_from).collect::<Result<_>>()?;
+    Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
+}
+
+pub async fn get(ctx: &Ctx, id: ScanId) -> Result<ScanOut> {
+    find(ctx.read(Permission::DiscoveryRead)?, id).await?.try_into()
+}
+
+/// Queues a scan, or says what one would send.
+pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
+    ctx.authorize(Permission::DiscoveryWrite)?;
+    let request = request(ctx, &input)?;
+    if input.dry_run {
+        return Ok(Started::Plan(cb_collect::plan(&request).into()));
+    }
+    let targets: Vec<String> = request.targets.iter().map(|t| shown(*t)).collect();
+    let probes: Vec<&str> = request.probes.iter().map(|p| p.as_str()).collect();
+    let now = ctx.now();
+    let queued = job::Model {
+        id: ctx.new_id(),
+        kind: JOB.to_owned(),
+        dedup_key: Some(format!("scan {}", targets.join(" "))),
+        payload: json!({ "targets": targets, "probes": probes }),
+        state: "queued".to_owned(),
+        attempts: 0,
+        lease_owner: None,
+        lease_until: None,
+        last_error: None,
+        created_at: now,
+        finished_at: None,
+    };
+    let row = scan::Model {
+        id: ctx.new_id(),
+        job_id: queued.id,
+        targets: json!(targets),
+        probes: json!(probes),
+        status: ScanStatus::Queued.as_str().to_owned(),
+        phase: None,
+        addresses_total: i64::try_from(request.addresses()).unwrap_or(i64::MAX),
+        addresses_done: 0,
+        hosts_found: 0,
+        findings_new: 0,
+        assets_seen: 0,
+        limitations: json!([]),
+        error: None,
+        requested_by: ctx.principal().name(),
+        cancel_requested: false,
+        created_at: now,
+        started_at: None,
+        finished_at: None,
+    };
+    ctx.write(Permission::DiscoveryWrite, "scan_requested", async |tx| {
+        let waiting = job::Entity::find()
+            .filter(job::Column::Kind.eq(JOB))
+            .filter(job::Column::State.is_in(["queued", "running"]))
+            .count(tx.conn())
+            .await
+            .map_err(db)?;
+        if waiting >= WAITING_MOST {
+            return Err(Error::Conflict(format!(
+                "{waiting} scans wait already; stop one, or wait for one to end"
+            )));
+        }
+        job::Entity::insert(active(queued))
+            .exec_without_returning(tx.conn())
+            .await
+            .map_err(|e| conflict(&e, "a scan of these targets waits or runs already"))?;
+        scan::Entity::insert(active(row.clone())).exec_without_returning(tx.conn()).await.map_err(db)?;
+        tx.about("scan", row.id);
+        tx.detail(json!({ "targets": targets, "probes": probes }));
+        tx.emit(Event::ScanChanged { id: row.id.into() });
+        Ok(Started::Scan(row.try_into()?))
+    })
+    .await
+}
+
+/// Stops a scan: one that waits is over at once, one that runs within a second.
+pub async fn cancel(ctx: &Ctx, id: ScanId) -> Result<ScanOut> {
+    ctx.write(Permission::DiscoveryWrite, "scan_cancelled", async |tx| {
+        let row = find(tx.conn(), id).await?;
+        let status = word(ScanStatus::parse(&row.status), &row.status)?;
+        if status.is_over() {
+            return Err(Error::Conflict(format!("this scan is over: {}", status.as_str())));
+        }
+        tx.about("scan", row.id);
+        tx.detail(json!({ "targets": row.targets, "while": row.status }));
+        tx.emit(Event::ScanCancelRequested { id });
+        tx.emit(Event::ScanChanged { id });
+        let (now, job_id) = (ctx.now(), row.job_id);
+        let mut change: scan::ActiveModel = row.into();
+        change.cancel_requested = Set(true);
+        if status == ScanStatus::Queued {
+            change.status = Set(ScanStatus::Cancelled.as_str().to_owned());
+            change.finished_at = Set(Some(now));
+            let job = job::Entity::find_by_id(job_id).one(tx.conn()).await.map_err(db)?;
+            let mut job: job::ActiveModel = job.ok_or(Error::NotFound)?.into();
+            job.state = Set("done".to_owned());
+            job.finished_at = Set(Some(now));
+            job.update(tx.conn()).await.map_err(db)?;
+        }
+        change.update(tx.conn()).await.map_err(db)?.try_into()
+    })
+    .await
+}
+
+/// The request behind an input; each target that cannot be scanned is named with its reason.
+fn request(ctx: &Ctx, input: &ScanIn) -> Result<ScanRequest> {
+    let mut wrong = Violations::new();
+    // Judged one by one only as far as the engine would take them.
+    wrong.require(
+        input.targets.len() <= cb_collect::report::MAX_TARGETS,
+        "targets",
+        "are too many for one scan; at most 16",
+    );
+    let mut targets = Vec::new();
+    for (i, text) in input.targets.iter().take(cb_collect::report::MAX_TARGETS).enumerate() {
+        match Target::parse(text, ctx.app().scan_allow()) {
+            Ok(target) => targets.push(target),
+            Err(error) => wrong.add(format!("targets[{i}]"), error.to_string()),
+        }
+    }
+    let probes = probes(&input.probes, &mut wrong);
+    wrong.into_result()?;
+    ScanRequest::new(targets, probes).map_err(|e| Error::invalid("targets", e.to_string()))
+}
+
+fn probes(names: &[String], wrong: &mut Violations) -> Vec<ProbeKind> {
+    let known = || ProbeKind::ALL.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ");
+    let mut probes = Vec::new();
+    wrong.require(names.len() <= 32, "probes", "are too many");
+    for (i, name) in names.iter().take(32).enumerate() {
+        match ProbeKind::parse(name) {
+            Some(probe) => probes.push(probe),
+            None => wrong.add(format!("probes[{i}]"), format!("must be one of {}", known())),
+        }
+    }
+    probes
+}
+
+/// What a stored scan asks for.
+pub(crate) fn stored_request(ctx: &Ctx, row: &scan::Model) -> Result<ScanRequest> {
+    let texts = |value: &serde_json::Value| serde_json::from_value(value.clone()).map_err(Error::internal);
+    request(ctx, &ScanIn { targets: texts(&row.targets)?, probes: texts(&row.probes)?, dry_run: false })
+}
+
+fn shown(target: Target) -> String {
+    if target.is_single() { target.network().addr().to_string() } else { target.network().to_string() }
+}
+
+pub(crate) async fn find(conn: &impl ConnectionTrait, id: ScanId) -> Result<scan::Model> {
+    scan::Entity::find_by_id(id.0).one(conn).await.map_err(db)?.ok_or(Error::NotFound)
+}
+
+impl From<Plan> for PlanOut {
+    fn from(plan: Plan) -> Self {
+        Self {
+            targets: plan
+                .targets
+                .into_iter()
+                .map(|t| PlannedTarget { target: t.target, addresses: t.addresses })
+                .collect(),
+            addresses: plan.addresses,
+            packets_estimate: plan.packets_estimate,
+            steps: plan.steps,
+            never_written_ports: plan.never_written_ports,
+        }
+    }
+}
+
+impl TryFrom<scan::Model> for ScanOut {
+    type Error = Error;
+
+    fn try_from(row: scan::Model) -> Result<Self> {
+        let damaged = |e: serde_json::Error| Error::Internal(format!("scan {}: {e}", row.id));
+        Ok(Self {
+            status: word(ScanStatus::parse(&row.status), &row.status)?,
+            targets: serde_json::from_value(row.targets).map_err(damaged)?,
+            probes: serde_json::from_value(row.probes).map_err(damaged)?,
+            limitations: serde_json::from_value(row.limitations).map_err(damaged)?,
+            id: row.id.into(),
+            phase: row.phase,
+            addresses_total: row.addresses_total,
+            addresses_done: row.addresses_done,
+            hosts_found: row.hosts_found,
+            findings_new: row.findings_new,
+            assets_seen: row.assets_seen,
+            error: row.error,
+            requested_by: row.requested_by,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        })
+    }
+}
