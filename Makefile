@@ -1,31 +1,69 @@
 # Everything a newcomer needs is here; `make help` lists it.
 SHELL := /bin/bash
+.DELETE_ON_ERROR:
+# Outside the tree, so that a second clone does not build the dependencies again.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/circuit-breaker/target
+CB := $(CARGO_TARGET_DIR)/release/cb
+DATA ?= ./data
 
-.PHONY: help ensure web web-check rust-check test
+.PHONY: help run test bench dev gen e2e screenshot web ensure-build ensure-test web-check rust-check rust-test
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
 
-ensure: ## install what is missing
-	@scripts/ensure
+run: ensure-build $(CB) ## build what is stale and start the server; prints its address (DATA=./data)
+	CB_DATA_DIR=$(DATA) exec $(CB) serve
 
+test: ensure-test web-check rust-check e2e ## install what is missing and run every test
+
+bench: ensure-test $(CB) ## speed and size, beside nmap, as one table
+	scripts/bench $(CB)
+
+dev: ensure-build web/node_modules/.package-lock.json ## server and browser client, rebuilt as you type: http://localhost:5173
+	scripts/dev
+
+gen: web/node_modules/.package-lock.json ## regenerate docs/openapi.json and the client's types from the server
+	cargo run --quiet --locked -p cb -- openapi > docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
+	cd web && npm run gen
+
+e2e: ensure-test $(CB) ## the first evening in a real browser, on the fake LAN
+	scripts/e2e $(CB)
+
+screenshot: e2e ## the same, and put its picture of the map into docs/
+	cp build/screenshots/08-map.png docs/map.png
+
+web: web/dist/index.html ## build the browser client
+
+# ---- parts ----
+
+ensure-build:
+	@scripts/ensure build
+ensure-test:
+	@scripts/ensure test
+
+# Not `npm ci`: it refuses a lock file that lacks optional binaries for other platforms, and some registries do not
+# offer them all. The versions are the locked ones all the same.
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
-# Not `npm ci`: it refuses a lock file that lacks optional binaries for other platforms, and some
-# registries do not offer them all. The versions are the locked ones all the same.
 	cd web && npm install --no-save --no-audit --no-fund && touch node_modules/.package-lock.json
 
-web: web/node_modules/.package-lock.json ## build the browser client
+WEB_SOURCES := $(shell find web/src web/scripts web/public web/index.html web/vite.config.ts -type f 2>/dev/null)
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
 	cd web && npm run build
 
-web-check: web/node_modules/.package-lock.json
-	cd web && npm run tsc && npm run lint && npm run knip && npm run test && npm run build && npm run size
-# The types are generated from docs/openapi.json, which comes with the server.
-	[ ! -f docs/openapi.json ] || (cd web && npm run drift)
+# Always asked: cargo knows best what is stale. The client is inside the binary, so it comes first.
+.PHONY: $(CB)
+$(CB): web/dist/index.html
+	cargo build --release --locked -p cb
 
-rust-check:
+web-check: web/dist/index.html
+	cd web && npm run tsc && npm run lint && npm run knip && npm run drift && npm run test && npm run size
+
+rust-check: web/dist/index.html
 	cargo fmt --all --check
+	cargo run --quiet --locked -p xtask -- check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo nextest run --workspace --locked
-	cargo test --doc -p cb-core --locked
+	cargo test --doc --workspace --locked --quiet
+	$(MAKE) rust-test
 
-test: ensure web-check rust-check ## install what is missing and run every test
+rust-test: web/dist/index.html
+	scripts/with-fakelan cargo nextest run --workspace --locked --no-fail-fast
