@@ -1,1 +1,10 @@
-//! cb-net
+//! Everything that has to do with connections: sockets to the user's devices, and the server's own TLS.
+//!
+//! Owns: [`dial`], the only opener of sockets to devices; [`names`], what this machine is called;
+//! [`ca`], the local certificate authority; [`tls`], the certificate that the server shows and its
+//! renewal. Invariants: the TLS stack is rustls over `ring`; private keys are files of mode 0600.
+
+pub mod ca;
+pub mod dial;
+pub mod names;
+pub mod tls;

@@ -1,0 +1,262 @@
+//! The local certificate authority: made once, kept under `DATA/tls`, trusted by whoever downloads its
+//! root. It signs one leaf at a time, for this machine's own names.
+//!
+//! Files: `ca.pem` and `leaf.pem` may be read by anyone, `ca.key` and `leaf.key` are 0600. Keys are ECDSA
+//! P-256. The root lives ten years, a leaf 396 days (browsers refuse more than 398), and a leaf
+//! never outlives its root (RFC 5280).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration as StdDuration;
+
+use cb_core::clock::Time;
+use cb_core::config::ConfigError;
+use chrono::{DateTime, Duration};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
+};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::names::Names;
+
+const ROOT_LIFE: Duration = Duration::days(3650);
+const LEAF_LIFE: Duration = Duration::days(395);
+/// A certificate is valid from a little before it was made: other clocks differ.
+const SKEW: Duration = Duration::days(1);
+/// A certificate with less time left than this is replaced.
+pub const RENEW_BEFORE: Duration = Duration::days(30);
+
+/// A leaf certificate with its key, PEM, and what decides when it is replaced.
+pub struct Leaf {
+    pub chain: String,
+    pub key: String,
+    pub facts: Facts,
+}
+
+/// What a certificate says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    pub not_after: Time,
+    dns: BTreeSet<String>,
+    addresses: BTreeSet<IpAddr>,
+    issuer: Vec<u8>,
+}
+
+impl Facts {
+    /// Whether it still serves `names` at `now`.
+    pub fn serves(&self, names: &Names, now: Time) -> bool {
+        self.not_after - now > RENEW_BEFORE
+            && self.dns == names.dns.iter().cloned().collect()
+            && self.addresses == names.addresses.iter().copied().collect()
+    }
+
+    pub(crate) fn read(der: &[u8]) -> Option<Self> {
+        let (_, cert) = X509Certificate::from_der(der).ok()?;
+        let (mut dns, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+        if let Ok(Some(san)) = cert.subject_alternative_name() {
+            for name in &san.value.general_names {
+                match name {
+                    GeneralName::DNSName(name) => {
+                        dns.insert((*name).to_owned());
+                    }
+                    GeneralName::IPAddress(bytes) => {
+                        addresses.insert(
+                            <[u8; 4]>::try_from(*bytes)
+                                .map(IpAddr::from)
+                                .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
+                                .ok()?,
+                        );
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Some(Self {
+            not_after: DateTime::from_timestamp(cert.validity().not_after.timestamp(), 0)?,
+            dns,
+            addresses,
+            issuer: cert.issuer().as_raw().to_vec(),
+        })
+    }
+}
+
+/// The authority. Its key never leaves this value and its file.
+pub struct LocalCa {
+    dir: PathBuf,
+    issuer: Issuer<'static, KeyPair>,
+    root: String,
+    subject: Vec<u8>,
+    not_after: Time,
+}
+
+impl LocalCa {
+    /// The authority under `data_dir/tls`, made now if there is none or if it is about to expire.
+    pub fn open(data_dir: &Path, names: &Names, now: Time) -> Result<Self, ConfigError> {
+        let dir = data_dir.join("tls");
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|e| unwritable(&dir, &e))?;
+        let (cert, key) = (dir.join("ca.pem"), dir.join("ca.key"));
+        match (read(&cert)?, read(&key)?) {
+            (Some(root), Some(key)) => {
+                let ca = Self::load(dir.clone(), root, &key).ok_or_else(|| damaged(&dir))?;
+                if ca.not_after - now > RENEW_BEFORE {
+                    return Ok(ca);
+                }
+                tracing::warn!("the local CA expires soon: making a new one, which clients must trust anew");
+            }
+            (None, None) => {}
+            _ => return Err(damaged(&dir)),
+        }
+        let (root, secret) = make_root(names, now).map_err(|e| crypto(&e))?;
+        write(&key, secret.as_bytes(), 0o600)?;
+        write(&cert, root.as_bytes(), 0o644)?;
+        Self::load(dir.clone(), root, &secret).ok_or_else(|| damaged(&dir))
+    }
+
+    fn load(dir: PathBuf, root: String, key: &str) -> Option<Self> {
+        let der = CertificateDer::from_pem_slice(root.as_bytes()).ok()?;
+        let key = KeyPair::from_pem(key).ok()?;
+        let (subject, not_after) = {
+            let (_, cert) = X509Certificate::from_der(&der).ok()?;
+            if cert.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
+                return None;
+            }
+            let not_after = DateTime::from_timestamp(cert.validity().not_after.timestamp(), 0)?;
+            (cert.subject().as_raw().to_vec(), not_after)
+        };
+        let issuer = Issuer::from_ca_cert_der(&der, key).ok()?;
+        Some(Self { dir, issuer, root, subject, not_after })
+    }
+
+    /// The root certificate, PEM: what a client must trust.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The stored leaf if it still serves `names`, else a new one.
+    pub fn leaf(&self, names: &Names, now: Time) -> Result<Leaf, ConfigError> {
+        let (cert, key) = (self.dir.join("leaf.pem"), self.dir.join("leaf.key"));
+        if let (Some(chain), Some(key)) = (read(&cert)?, read(&key)?)
+            && let Some(facts) =
+                CertificateDer::from_pem_slice(chain.as_bytes()).ok().and_then(|der| Facts::read(&der))
+            && facts.issuer == self.subject
+            && facts.serves(names, now)
+        {
+            return Ok(Leaf { chain, key, facts });
+        }
+        let leaf = self.issue(names, now)?;
+        write(&key, leaf.key.as_bytes(), 0o600)?;
+        write(&cert, leaf.chain.as_bytes(), 0o644)?;
+        tracing::info!(names = ?names.dns, until = %leaf.facts.not_after, "made a certificate for this machine");
+        Ok(leaf)
+    }
+
+    fn issue(&self, names: &Names, now: Time) -> Result<Leaf, ConfigError> {
+        let key = KeyPair::generate().map_err(|e| crypto(&e))?;
+        let mut params = CertificateParams::default();
+        validity(&mut params, now - SKEW, (now + LEAF_LIFE).min(self.not_after));
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, names.dns.first().map_or("circuit-breaker", String::as_str));
+        for name in &names.dns {
+            params
+                .subject_alt_names
+                .push(SanType::DnsName(name.as_str().try_into().map_err(|e| crypto(&e))?));
+        }
+        params.subject_alt_names.extend(names.addresses.iter().copied().map(SanType::IpAddress));
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let cert = params.signed_by(&key, &self.issuer).map_err(|e| crypto(&e))?;
+        let facts = Facts::read(cert.der()).ok_or_else(|| damaged(&self.dir))?;
+        Ok(Leaf { chain: cert.pem(), key: key.serialize_pem(), facts })
+    }
+}
+
+fn make_root(names: &Names, now: Time) -> Result<(String, String), rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    validity(&mut params, now - SKEW, now + ROOT_LIFE);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name = DistinguishedName::new();
+    // The digits keep two authorities of one machine apart in a browser's list.
+    let mark = cb_core::hex(&params.key_identifier(&key)[..4]);
+    let host = names.dns.first().map_or("this machine", String::as_str);
+    params.distinguished_name.push(DnType::OrganizationName, "Circuit Breaker");
+    params.distinguished_name.push(DnType::CommonName, format!("Circuit Breaker on {host} ({mark})"));
+    let cert = params.self_signed(&key)?;
+    Ok((cert.pem(), key.serialize_pem()))
+}
+
+fn validity(params: &mut CertificateParams, from: Time, until: Time) {
+    let date = |at: Time| {
+        rcgen::date_time_ymd(1970, 1, 1) + StdDuration::from_secs(u64::try_from(at.timestamp()).unwrap_or(0))
+    };
+    params.not_before = date(from);
+    params.not_after = date(until);
+}
+
+fn read(file: &Path) -> Result<Option<String>, ConfigError> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(ConfigError::new(
+            "CB_DATA_DIR",
+            format!("{} cannot be read ({e})", file.display()),
+            format!("Let the server's user read it: chown \"$(id -un)\" {}", file.display()),
+        )),
+    }
+}
+
+/// Whole or not at all, also when the power fails.
+fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
+    let draft = file.with_extension("new");
+    let attempt = || -> io::Result<()> {
+        // Left over from a crash, perhaps with another mode.
+        match fs::remove_file(&draft) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        fs::rename(&draft, file)
+    };
+    attempt().map_err(|e| unwritable(file, &e))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> ConfigError {
+    ConfigError::new(
+        "CB_DATA_DIR",
+        format!("{} cannot be written ({error})", path.display()),
+        "Name a folder that the server's user can write, on a disk with free space",
+    )
+}
+
+fn damaged(dir: &Path) -> ConfigError {
+    ConfigError::new(
+        "CB_DATA_DIR",
+        format!("the local CA in {} is incomplete or damaged", dir.display()),
+        format!(
+            "Restore ca.pem and ca.key from a backup, or make a new CA, which clients must trust anew, with: rm -r {}",
+            dir.display()
+        ),
+    )
+}
+
+fn crypto(error: &rcgen::Error) -> ConfigError {
+    ConfigError::new(
+        "CB_DATA_DIR",
+        format!("the certificate cannot be made ({error})"),
+        "Set CB_TLS_CERT and CB_TLS_KEY to use one of your own",
+    )
+}
