@@ -165,8 +165,10 @@ impl Running<'_> {
         let (sender, mut reports) = mpsc::channel(QUEUE);
         let env = Env { clock: app.clock(), entropy: std::sync::Arc::new(OsEntropy) };
         let cancel = self.cancel.clone();
-        let engine = cb_collect::scan(request, &env, sender, cancel);
-        tokio::pin!(engine);
+        // However this function is left, the engine stops.
+        let _stop = self.cancel.clone().drop_guard();
+        // A task of its own: what breaks in there ends this scan, not the worker.
+        let mut engine = tokio::spawn(async move { cb_collect::scan(request, &env, sender, cancel).await });
         let mut renew = tokio::time::interval(RENEW);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut gather = tokio::time::interval(GATHER);
@@ -199,7 +201,11 @@ impl Running<'_> {
                             Some(outcome) => outcome,
                             None => engine.await,
                         };
-                        return Ok(if stopping { End::Stopping } else { End::Over(outcome) });
+                        return Ok(match outcome {
+                            Ok(_) if stopping => End::Stopping,
+                            Ok(outcome) => End::Over(outcome),
+                            Err(error) => End::Failed(format!("The scanner broke down ({error}); what it had found is kept")),
+                        });
                     }
                 },
                 _ = gather.tick() => {

@@ -1,0 +1,96 @@
+//! The real application over a database of the test's own.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use cb_app::setup::SetupIn;
+use cb_app::{App, Ctx, RequestMeta};
+use cb_core::config::Config;
+use cb_core::{Entropy, OsEntropy, Secret};
+use tempfile::TempDir;
+
+use crate::{Postgres, TestClock};
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+pub struct TestApp {
+    pub app: App,
+    pub clock: Arc<TestClock>,
+    config: Config,
+    _postgres: Option<Postgres>,
+    dir: TempDir,
+}
+
+impl TestApp {
+    pub const USERNAME: &str = "maria";
+    pub const PASSWORD: &str = "seven green kettles sing";
+
+    /// A fresh instance that waits for setup.
+    pub async fn new(database: Database) -> Self {
+        let dir = TempDir::with_prefix("cb-test-").expect("a temporary folder");
+        let postgres = (database == Database::Postgres).then(Postgres::start);
+        let mut vars = vec![("CB_DATA_DIR".to_owned(), dir.path().join("data").display().to_string())];
+        if let Some(postgres) = &postgres {
+            vars.push(("CB_DB_URL".to_owned(), postgres.url().to_owned()));
+        }
+        let config = Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("a valid configuration");
+        let clock = Arc::new(TestClock::new());
+        let app = App::open(&config, clock.clone(), Arc::new(OsEntropy)).await.expect("the application opens");
+        Self { app, clock, config, _postgres: postgres, dir }
+    }
+
+    /// Set up, and the administrator signed in.
+    pub async fn ready(database: Database) -> (Self, Ctx) {
+        let test = Self::new(database).await;
+        let ctx = test.set_up().await;
+        (test, ctx)
+    }
+
+    pub async fn set_up(&self) -> Ctx {
+        let (code, _) = self.app.setup_code().expect("setup is required");
+        let input = SetupIn {
+            code,
+            username: Self::USERNAME.to_owned(),
+            password: Secret::new(Self::PASSWORD.to_owned()),
+            email: None,
+        };
+        let opened = cb_app::setup::complete(&self.app, self.meta(), input).await.expect("setup completes");
+        let who = self.app.by_session(opened.cookie.expose()).await.expect("readable").expect("a session");
+        self.app.ctx(who.principal, self.meta())
+    }
+
+    pub fn meta(&self) -> RequestMeta {
+        RequestMeta {
+            request_id: (&OsEntropy as &dyn Entropy).uuid(cb_core::Clock::now(&*self.clock)).into(),
+            ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)),
+            user_agent: "test".to_owned(),
+        }
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.config.data_dir
+    }
+
+    /// Closes the application and opens it again over the same data, as a restart does.
+    pub async fn restart(self) -> Self {
+        let Self { app, clock, config, _postgres, dir } = self;
+        app.close().await.expect("the application closes");
+        let app = App::open(&config, clock.clone(), Arc::new(OsEntropy)).await.expect("the application opens again");
+        Self { app, clock, config, _postgres, dir }
+    }
+
+    /// Where the test may put files of its own.
+    pub fn scratch(&self) -> &Path {
+        self.dir.path()
+    }
+}
