@@ -212,7 +212,8 @@ impl App {
         self.0.alone
     }
 
-    pub(crate) fn stopping(&self) -> &CancellationToken {
+    /// Cancelled when the application begins to close.
+    pub fn stopping(&self) -> &CancellationToken {
         &self.0.stop
     }
 

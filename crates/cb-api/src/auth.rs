@@ -1,0 +1,196 @@
+//! Who may come in. Every route under `/api/` answers 401 to whoever is not signed in, unless it stands
+//! on [`PUBLIC`]. A handler gets its [`Ctx`] only through [`Reader`] or [`Writer`]: one that changes
+//! something and takes a `Reader` cannot authorize, and one that takes neither has no application to act on.
+
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use cb_app::{App, Authenticated, Ctx, RequestMeta};
+use cb_core::{Error, Principal};
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
+
+use crate::problem::Problem;
+
+/// The whole list of what anybody may call. A route that is not on it needs a session or a token.
+pub const PUBLIC: &[(Method, &str)] = &[
+    (Method::GET, "/api/v1/health"),
+    (Method::GET, "/api/v1/setup"),
+    (Method::POST, "/api/v1/setup"),
+    (Method::POST, "/api/v1/auth/login"),
+];
+
+pub const COOKIE: &str = "__Host-cb_session";
+pub const CSRF_HEADER: &str = "x-csrf-token";
+
+/// Who a request has proved to be; put there by [`guard`] alone.
+#[derive(Debug, Clone)]
+enum Caller {
+    Session(Authenticated),
+    Token(Principal),
+}
+
+impl Caller {
+    fn principal(&self) -> &Principal {
+        match self {
+            Caller::Session(who) => &who.principal,
+            Caller::Token(principal) => principal,
+        }
+    }
+}
+
+pub fn is_public(method: &Method, path: &str) -> bool {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    PUBLIC.iter().any(|(m, p)| m == method && *p == path)
+}
+
+/// Stands before every route of the API.
+pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    // What no route matches is judged by its path as it is, and is on no list.
+    let path = request.extensions().get::<MatchedPath>().map_or(request.uri().path(), MatchedPath::as_str);
+    if !is_public(request.method(), path) {
+        if app.setup_required() {
+            return Problem::from(Error::SetupRequired).into_response();
+        }
+        match identify(&app, request.headers()).await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+            }
+            Err(error) => return Problem::from(error).into_response(),
+        }
+    }
+    next.run(request).await
+}
+
+async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, Error> {
+    let nobody = || Error::Unauthenticated("Sign in, or send a token in the Authorization header".to_owned());
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        // Two credentials are one too many: which of them would count?
+        if headers.get_all(header::AUTHORIZATION).iter().count() > 1 {
+            return Err(nobody());
+        }
+        let token = value.as_bytes();
+        let is_bearer = token.get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
+        let principal = token.get(7..).filter(|_| is_bearer).and_then(|t| app.by_bearer(t));
+        return principal.map(Caller::Token).ok_or_else(nobody);
+    }
+    let cookie = session_cookie(headers).ok_or_else(nobody)?;
+    app.by_session(cookie).await?.map(Caller::Session).ok_or_else(nobody)
+}
+
+/// The session cookie; none when there are two, for then somebody has slipped one in.
+fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    let mut found = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+/// A signed-in caller who reads.
+pub struct Reader(pub Ctx);
+
+/// A signed-in caller who writes: from our own pages, or with a token.
+pub struct Writer(pub Ctx);
+
+/// A signed-in caller with a session, for the routes that are about it.
+pub struct SessionReader(pub Ctx, pub Authenticated);
+
+fn caller(parts: &Parts) -> Result<&Caller, Problem> {
+    // Only a route on the public list gets here without; it has no business with a caller.
+    parts.extensions.get::<Caller>().ok_or_else(|| Error::Unauthenticated("Sign in first".to_owned()).into())
+}
+
+/// Where the request came from, as the edge has put it there.
+pub fn meta(parts: &Parts) -> Result<RequestMeta, Problem> {
+    let meta = parts.extensions.get::<RequestMeta>().cloned();
+    meta.ok_or_else(|| Error::Internal("a request without its meta data".to_owned()).into())
+}
+
+fn ctx(parts: &Parts, app: &App, caller: &Caller) -> Result<Ctx, Problem> {
+    Ok(app.ctx(caller.principal().clone(), meta(parts)?))
+}
+
+impl FromRequestParts<App> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self(ctx(parts, app, caller(parts)?)?))
+    }
+}
+
+impl FromRequestParts<App> for SessionReader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match caller(parts)? {
+            Caller::Session(who) => Ok(Self(ctx(parts, app, caller(parts)?)?, who.clone())),
+            Caller::Token(_) => Err(Problem::not_found()),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Writer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = caller(parts)?;
+        if let Caller::Session(who) = caller {
+            own_page(parts)?;
+            let token = parts.headers.get(CSRF_HEADER).map_or(&[][..], |v| v.as_bytes());
+            if !app.csrf_matches(who, token) {
+                return Err(forbidden(
+                    "the header X-CSRF-Token is missing or not this session's; read auth/me again",
+                ));
+            }
+        }
+        Ok(Self(ctx(parts, app, caller)?))
+    }
+}
+
+fn forbidden(detail: &str) -> Problem {
+    Error::Denied(detail.to_owned()).into()
+}
+
+/// A request that a browser sends with a cookie must come from our own pages, as JSON: a form on
+/// another site can do neither.
+pub fn own_page(parts: &Parts) -> Result<(), Problem> {
+    same_origin(&parts.headers, host(parts))?;
+    let is_json = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
+        v.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    });
+    if !is_json {
+        return Err(crate::extract::not_json());
+    }
+    Ok(())
+}
+
+/// The host that the request was sent to: the authority in HTTP/2, the Host header in HTTP/1.
+pub fn host(parts: &Parts) -> Option<&str> {
+    parts
+        .uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .or_else(|| parts.headers.get(header::HOST).and_then(|v| v.to_str().ok()))
+}
+
+/// Refuses what a browser says comes from elsewhere (`Sec-Fetch-Site`, `Origin`).
+pub fn same_origin(headers: &HeaderMap, host: Option<&str>) -> Result<(), Problem> {
+    let elsewhere = || forbidden("the request comes from another site");
+    if headers.get("sec-fetch-site").is_some_and(|v| !matches!(v.as_bytes(), b"same-origin" | b"none")) {
+        return Err(elsewhere());
+    }
+    match headers.get(header::ORIGIN) {
+        None => Ok(()),
+        Some(origin) => {
+            let ours = host.map(|h| format!("https://{}", h.to_ascii_lowercase()));
+            let same = ours.is_some_and(|ours| origin.as_bytes().eq_ignore_ascii_case(ours.as_bytes()));
+            if same { Ok(()) } else { Err(elsewhere()) }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Reading inputs. Whatever is wrong is named: the field, the reason, the mend.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
+use cb_core::Error;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+
+/// A JSON body. 415 when it is not said to be JSON, 400 when it is none, 422 when a field is wrong.
+pub struct Json<T>(pub T);
+
+pub fn not_json() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "not_json",
+        "The body must be JSON: send it with Content-Type: application/json",
+    )
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| v.split(';').next())
+            .is_some_and(|v| v.trim().eq_ignore_ascii_case("application/json"));
+        if !is_json {
+            return Err(not_json());
+        }
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "too_large",
+                    "The body may have at most 1 MiB",
+                ),
+                StatusCode::REQUEST_TIMEOUT => {
+                    Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The body did not arrive in time")
+                }
+                _ => Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "unreadable",
+                    "The body could not be read to its end",
+                ),
+            })?;
+        parse(&bytes).map(Self)
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if inner.is_data() { wrong_field(&path, &inner.to_string()) } else { syntax(&inner) }
+    })?;
+    reader.end().map_err(|e| syntax(&e))?;
+    Ok(value)
+}
+
+fn syntax(error: &serde_json::Error) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "malformed", format!("The body is not JSON: {error}"))
+}
+
+/// Serde's words for a field, as a field and a reason.
+fn wrong_field(path: &str, message: &str) -> Problem {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    let quoted = message.split('`').nth(1);
+    let within = |name: &str| if path == "." { name.to_owned() } else { format!("{path}.{name}") };
+    match quoted {
+        // The path of an unknown field already ends with its name.
+        Some(name) if message.starts_with("unknown field") => {
+            let field = if path == name || path.ends_with(&format!(".{name}")) {
+                path.to_owned()
+            } else {
+                within(name)
+            };
+            let known = message.split_once(", ").map_or(String::new(), |(_, rest)| format!("; {rest}"));
+            Problem::invalid(field, format!("is not a field of this input{known}"))
+        }
+        Some(name) if message.starts_with("missing field") => Problem::invalid(within(name), "is needed"),
+        _ => Problem::invalid(if path == "." { "body" } else { path }, message),
+    }
+}
+
+/// An id in the path. What is no id names nothing: 404.
+pub struct Id<T>(pub T);
+
+impl<T: From<Uuid>, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let axum::extract::Path(text) = axum::extract::Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::not_found())?;
+        Uuid::try_parse(&text).map(|id| Self(id.into())).map_err(|_| Problem::not_found())
+    }
+}
+
+/// The query. A parameter that is unknown or wrong is a 422 that names it.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|q| Self(q.0)).map_err(|rejection| {
+            use std::error::Error as _;
+            let said = rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string);
+            let (field, reason) = match said.split_once(": ") {
+                Some((field, reason)) if !field.contains(' ') => (field.to_owned(), reason.to_owned()),
+                _ => (said.split('`').nth(1).unwrap_or("query").to_owned(), said.clone()),
+            };
+            Problem::invalid(field, reason)
+        })
+    }
+}
+
+/// The version that the caller has read, from `If-Match`; none when they do not care.
+pub struct IfMatch(pub Option<i64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        let number = text.trim_start_matches("W/").trim_matches('"').parse();
+        number.map(|n| Self(Some(n))).map_err(|_| Error::Stale.into())
+    }
+}
+
+/// A single thing with its version as `ETag`.
+pub struct Versioned<T>(pub i64, pub T);
+
+impl<T: Serialize> IntoResponse for Versioned<T> {
+    fn into_response(self) -> Response {
+        let mut response = axum::Json(self.1).into_response();
+        if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", self.0)) {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only parsed")]
+    struct Input {
+        name: String,
+        at: Vec<u8>,
+    }
+
+    fn answer(body: &str) -> String {
+        let problem = super::parse::<Input>(body.as_bytes()).expect_err(body);
+        String::from_utf8(problem.body("r")).expect("text")
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (body, status, says) in [
+            ("", 400, "not JSON"),
+            ("{", 400, "not JSON"),
+            (r#"{"name":"a","at":[]} x"#, 400, "not JSON"),
+            (r#"{"name":"a"}"#, 422, r#""field":"at","reason":"is needed""#),
+            (r#"{"name":1,"at":[]}"#, 422, r#""field":"name""#),
+            (r#"{"name":"a","at":[1,999]}"#, 422, r#""field":"at[1]""#),
+            (r#"{"name":"a","at":[],"role":"admin"}"#, 422, r#""field":"role","reason":"is not a field"#),
+            ("[]", 422, r#""field":"#),
+        ] {
+            let answer = answer(body);
+            assert!(
+                answer.contains(&format!("\"status\":{status}")) && answer.contains(says),
+                "{body}: {answer}"
+            );
+        }
+    }
+}

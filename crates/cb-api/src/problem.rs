@@ -1,0 +1,137 @@
+//! The one renderer of errors: RFC 9457 `application/problem+json`.
+
+use axum::response::{IntoResponse, Response};
+use cb_core::Error;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What went wrong, in words a person can act on.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// `/problems/<kind>`: tells kinds apart without reading words.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/invalid")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    /// Names the request in the server's log.
+    request_id: String,
+    /// For input: each field that is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldProblem>,
+    #[serde(skip)]
+    retry_after: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FieldProblem {
+    pub field: String,
+    pub reason: String,
+}
+
+impl Problem {
+    /// `kind` is the last part of the type's path.
+    pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("/problems/{kind}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            request_id: String::new(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// The answer to a request that names no place.
+    pub fn not_found() -> Self {
+        Self::from(Error::NotFound)
+    }
+
+    pub fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::from(Error::invalid(field, reason))
+    }
+
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The body, once the request is known.
+    pub fn body(&self, request_id: &str) -> Vec<u8> {
+        let named = Self { request_id: request_id.to_owned(), ..self.clone() };
+        serde_json::to_vec(&named).unwrap_or_default()
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let plain = |status, kind, detail: String| Self::new(status, kind, detail);
+        match error {
+            Error::NotFound => plain(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "There is nothing here, or you may not know of it".to_owned(),
+            ),
+            Error::Unauthenticated(detail) => plain(StatusCode::UNAUTHORIZED, "unauthenticated", detail),
+            Error::Denied(detail) => plain(StatusCode::FORBIDDEN, "denied", detail),
+            Error::Invalid(fields) => {
+                let said = fields.iter().map(|f| format!("{} {}", f.field, f.reason)).collect::<Vec<_>>();
+                let mut problem = plain(StatusCode::UNPROCESSABLE_ENTITY, "invalid", said.join("; "));
+                problem.errors =
+                    fields.into_iter().map(|f| FieldProblem { field: f.field, reason: f.reason }).collect();
+                problem
+            }
+            Error::Conflict(detail) => plain(StatusCode::CONFLICT, "conflict", detail),
+            Error::Stale => plain(
+                StatusCode::PRECONDITION_FAILED,
+                "stale",
+                "Somebody else has changed this since you read it; read it again".to_owned(),
+            ),
+            Error::RateLimited { retry_after } => {
+                let seconds = retry_after.as_secs().max(1);
+                let mut problem = plain(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "rate_limited",
+                    format!("Too many tries; wait {seconds} seconds"),
+                );
+                problem.retry_after = Some(seconds);
+                problem
+            }
+            Error::SetupRequired => plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "setup_required",
+                "Setup has not been completed; open the address that the server printed".to_owned(),
+            ),
+            Error::Unavailable(detail) => plain(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
+            Error::Internal(detail) => {
+                // The only place that logs it, and the only error that is logged as one.
+                tracing::error!(detail, "internal error");
+                plain(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal",
+                    "Something broke in the server; its log says more under this request id".to_owned(),
+                )
+            }
+        }
+    }
+}
+
+/// The problem travels beside the response; the edge writes the body when it knows the request's id.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == 401 {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,155 @@
+//! The API: one file per resource, one line here for each route.
+//!
+//! A handler parses, calls its use case and maps the answer; it is about ten lines. To add a resource
+//! copy `tags.rs`, the shortest. A route is closed to strangers unless it stands on
+//! [`crate::auth::PUBLIC`].
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use cb_app::App;
+use utoipa::OpenApi;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth;
+use crate::problem::{FieldProblem, Problem};
+
+mod addresses;
+mod assets;
+mod audit;
+mod findings;
+mod health;
+mod interfaces;
+mod links;
+mod map;
+mod networks;
+mod openapi;
+mod scans;
+mod session;
+mod settings;
+mod setup;
+mod tags;
+
+/// A query of a list: what every list takes, and the filters of this one.
+macro_rules! list_query {
+    ($name:ident { $($(#[$meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+        #[into_params(parameter_in = Query)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name {
+            /// 1 to 500; 50 when not given.
+            limit: Option<u64>,
+            /// `next_cursor` of the page before.
+            cursor: Option<String>,
+            /// A field, with `-` in front for descending.
+            sort: Option<String>,
+            /// Words to look for.
+            q: Option<String>,
+            $($(#[$meta])* $field: Option<$type>,)*
+        }
+
+        impl $name {
+            fn list(&self) -> cb_app::List {
+                cb_app::List {
+                    limit: self.limit,
+                    cursor: self.cursor.clone(),
+                    sort: self.sort.clone(),
+                    q: self.q.clone(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use list_query;
+
+list_query!(ListQuery {});
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Circuit Breaker",
+        description = "Discovers, documents, maps and watches a network. Every path but the public ones needs the session cookie (with the header X-CSRF-Token on writes) or a bearer token.",
+    ),
+    components(schemas(Problem, FieldProblem))
+)]
+struct Document;
+
+/// Every route with its documentation.
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(health::get))
+        .routes(routes!(setup::get, setup::post))
+        .routes(routes!(session::login))
+        .routes(routes!(session::logout))
+        .routes(routes!(session::me))
+        .routes(routes!(settings::get, settings::patch))
+        .routes(routes!(assets::list, assets::create))
+        .routes(routes!(assets::get, assets::update, assets::delete))
+        .routes(routes!(interfaces::list, interfaces::create))
+        .routes(routes!(interfaces::get, interfaces::update, interfaces::delete))
+        .routes(routes!(addresses::list, addresses::create))
+        .routes(routes!(addresses::get, addresses::update, addresses::delete))
+        .routes(routes!(networks::list, networks::create))
+        .routes(routes!(networks::get, networks::update, networks::delete))
+        .routes(routes!(links::list, links::create))
+        .routes(routes!(links::get, links::update, links::delete))
+        .routes(routes!(tags::list, tags::create))
+        .routes(routes!(tags::get, tags::update, tags::delete))
+        .routes(routes!(map::get))
+        .routes(routes!(map::place))
+        .routes(routes!(map::release))
+        .routes(routes!(scans::discovery))
+        .routes(routes!(scans::list, scans::start))
+        .routes(routes!(scans::get))
+        .routes(routes!(scans::cancel))
+        .routes(routes!(findings::list))
+        .routes(routes!(findings::accept_many))
+        .routes(routes!(findings::get))
+        .routes(routes!(findings::accept))
+        .routes(routes!(findings::ignore))
+        .routes(routes!(findings::reopen))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .routes(routes!(crate::streams::discovery))
+        .routes(routes!(crate::streams::topology))
+        .routes(routes!(openapi::get))
+}
+
+/// The API behind its guard.
+pub fn router(app: App) -> Router {
+    let (router, _) = OpenApiRouter::new().nest("/api/v1", documented()).split_for_parts();
+    router
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                http::StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This path does not take this method; the Allow header names those it takes",
+            )
+        })
+        .fallback(|| async { Problem::not_found() })
+        .layer(axum::Extension(crate::streams::Sockets::default()))
+        .layer(from_fn_with_state(app.clone(), auth::guard))
+        .with_state(app)
+}
+
+/// The OpenAPI 3.1 document. Every operation may answer with a problem.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = OpenApiRouter::<App>::new().nest("/api/v1", documented()).split_for_parts();
+    let own = Document::openapi();
+    document.info = own.info;
+    let problem = ResponseBuilder::new()
+        .description("What went wrong")
+        .content(
+            "application/problem+json",
+            ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
+        )
+        .build();
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
+        }
+    }
+    document
+}

@@ -1,0 +1,33 @@
+//! `/setup`: the first administrator.
+
+use axum::extract::State;
+use axum::response::Response;
+use cb_app::App;
+use cb_app::auth::SessionOut;
+use cb_app::setup::{self, SetupIn, SetupState};
+use http::StatusCode;
+use http::request::Parts;
+
+use super::session::signed_in;
+use crate::auth::{meta, own_page};
+use crate::extract::Json;
+use crate::problem::Problem;
+
+/// Whether setup is still to be done.
+#[utoipa::path(get, path = "/setup", operation_id = "get_setup", tag = "setup", responses((status = 200, body = SetupState)))]
+pub(crate) async fn get(State(app): State<App>) -> axum::Json<SetupState> {
+    axum::Json(setup::state(&app))
+}
+
+/// Makes the administrator, for whoever holds the one-time code.
+#[utoipa::path(post, path = "/setup", operation_id = "post_setup", tag = "setup", request_body = SetupIn,
+    responses((status = 201, body = SessionOut)))]
+pub(crate) async fn post(
+    State(app): State<App>,
+    parts: Parts,
+    Json(input): Json<SetupIn>,
+) -> Result<Response, Problem> {
+    own_page(&parts)?;
+    let opened = setup::complete(&app, meta(&parts)?, input).await?;
+    signed_in(StatusCode::CREATED, opened)
+}
