@@ -40,6 +40,7 @@ pub const NEVER_WRITTEN: &[(RangeInclusive<u16>, &str)] = &[
     (2404..=2404, "IEC 60870-5-104 substation controller"),
     (3493..=3493, "NUT UPS"),
     (4840..=4840, "OPC UA controller"),
+    (8291..=8291, "MikroTik Winbox"),
     (9100..=9107, "raw printer"),
     (9600..=9600, "OMRON FINS PLC"),
     (20000..=20000, "DNP3 controller"),
@@ -148,6 +149,11 @@ pub async fn talk(
         Door::Talk(stream) => Ok(stream),
         Door::Listen(_) => Err(DialError::NeverWritten(address.port())),
     }
+}
+
+/// Connects to a listener of our own.
+pub async fn local(address: SocketAddr) -> io::Result<TcpStream> {
+    TcpStream::connect(address).await
 }
 
 /// A UDP socket that speaks with one peer only: the kernel drops what others send to it.

@@ -53,6 +53,27 @@ impl Store {
         Ok(Self { reader, writer })
     }
 
+    /// Only to read what `data_dir` holds; nothing is made and nothing migrated.
+    pub async fn read_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
+        let file = data_dir.join("circuit-breaker.db");
+        if !file.exists() {
+            return Err(OpenError {
+                what: format!("There is no database at {}", file.display()),
+                reason: "no server has run with this folder".to_owned(),
+                mend: "Set CB_DATA_DIR to the server's folder".to_owned(),
+            });
+        }
+        let url = format!("sqlite://{}?mode=rw", file.display());
+        let reader = Database::connect(sqlite(&url, READERS, true)).await.map_err(|e| sqlite_error(&file, &e))?;
+        Ok(Self { writer: reader.clone(), reader })
+    }
+
+    /// Only to read what `url` holds.
+    pub async fn read_postgres(url: &Secret) -> Result<Self, OpenError> {
+        let reader = Database::connect(postgres(url, 2, true)).await.map_err(postgres_error)?;
+        Ok(Self { writer: reader.clone(), reader })
+    }
+
     /// For reading. The database refuses a write on it.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.reader

@@ -1,1 +1,61 @@
-fn main() {}
+//! `cb`: the one binary. Wires the crates together; each subcommand is a file.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod audit_log;
+mod check;
+mod output;
+mod scan;
+mod serve;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(name = "cb", version, about = "Discovers, documents, maps and watches your network")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve,
+    /// Look at a network once, without a server
+    Scan(scan::ScanArgs),
+    /// The tamper-evident log of who did what
+    #[command(subcommand, name = "audit-log")]
+    AuditLog(audit_log::Command),
+    /// The server's settings
+    #[command(subcommand)]
+    Config(check::ConfigCommand),
+    /// Ask a running server on this machine whether it is alive
+    Healthcheck,
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    // The first thing: whoever opens a TLS connection later finds its cryptography in place.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return output::fail("the cryptography provider is installed twice");
+    }
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::fail(&format!("the runtime does not start: {error}")),
+    };
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve => output::ended(serve::run().await),
+            Command::Scan(args) => scan::run(args).await,
+            Command::AuditLog(command) => audit_log::run(command).await,
+            Command::Config(command) => check::config(command),
+            Command::Healthcheck => output::ended(check::health().await),
+            Command::Openapi => check::openapi(),
+        }
+    })
+}

@@ -1,0 +1,71 @@
+//! Small questions: is a server alive, are the settings sound, what is the API.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use cb_core::config::Config;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::output;
+
+#[derive(clap::Subcommand)]
+pub enum ConfigCommand {
+    /// Read the settings and say what is wrong with them
+    Check,
+}
+
+pub fn config(command: ConfigCommand) -> ExitCode {
+    let ConfigCommand::Check = command;
+    match Config::load() {
+        Err(error) => output::fail(&error.to_string()),
+        Ok(config) => {
+            for warning in &config.warnings {
+                output::complain(warning);
+            }
+            output::line(&format!(
+                "The settings are sound: data in {}, HTTPS on {}, HTTP on {}, {}",
+                config.data_dir.display(),
+                config.https_addr,
+                config.http_addr,
+                if config.db_url.is_some() { "PostgreSQL" } else { "SQLite" }
+            ));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Asks this machine's plain-HTTP listener, as a container's health check does.
+pub async fn health() -> anyhow::Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let listening = Config::load()?.http_addr;
+    let ip = if listening.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listening.ip() };
+    let address = SocketAddr::new(ip, listening.port());
+    let ask = async {
+        let mut stream = cb_net::dial::local(address).await?;
+        stream.write_all(b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = Vec::new();
+        stream.take(4096).read_to_end(&mut answer).await?;
+        anyhow::Ok(answer)
+    };
+    let answer = tokio::time::timeout(PATIENCE, ask)
+        .await
+        .with_context(|| format!("no answer from {address} within 3 seconds"))?
+        .with_context(|| format!("no server answers on {address}; is it running, with the same CB_HTTP_ADDR?"))?;
+    if !answer.starts_with(b"HTTP/1.1 200") {
+        bail!("what answers on {address} is not a Circuit Breaker");
+    }
+    output::line("ok");
+    Ok(())
+}
+
+pub fn openapi() -> ExitCode {
+    match serde_json::to_string_pretty(&cb_api::routes::document()) {
+        Ok(text) => {
+            output::line(&text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => output::fail(&error.to_string()),
+    }
+}

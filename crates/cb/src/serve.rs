@@ -1,0 +1,139 @@
+//! `cb serve`: opens everything, listens, and closes in order when told to.
+
+use std::io::IsTerminal as _;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cb_api::edge::Place;
+use cb_api::server::{self, Target};
+use cb_app::App;
+use cb_core::config::Config;
+use cb_core::{Clock as _, OsEntropy, SystemClock};
+use cb_net::names::Names;
+use cb_net::tls::{Identity, Refreshed};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::output;
+
+/// Names, addresses and certificates are looked at again so often.
+const REFRESH: Duration = Duration::from_secs(60);
+
+pub async fn run() -> anyhow::Result<()> {
+    let config = Config::load()?;
+    log(&config)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let app = App::open(&config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
+    let served = serve(&config, &app).await;
+    app.close().await.context("the database did not close cleanly")?;
+    served
+}
+
+async fn serve(config: &Config, app: &App) -> anyhow::Result<()> {
+    // Both before anything is printed: an address that is not ours must not be announced.
+    let https = server::bind("CB_HTTPS_ADDR", config.https_addr).await?;
+    let http = server::bind("CB_HTTP_ADDR", config.http_addr).await?;
+    let names = Names::of_this_machine(config.public_url.as_ref());
+    let identity = Arc::new(Identity::open(&config.data_dir, config.tls.as_ref(), &names, app.now())?);
+    let place = Arc::new(Place {
+        names: RwLock::new(names),
+        trusted_proxies: config.trusted_proxies.clone(),
+        hsts: config.hsts,
+        root: identity.root(),
+    });
+    announce(config, app, &https, &place)?;
+
+    let stop = CancellationToken::new();
+    let target = Target { public: config.public_url.clone(), port: https.local_addr()?.port() };
+    let served =
+        server::serve(app.clone(), https, http, identity.clone(), place.clone(), target, stop.clone());
+    tokio::pin!(served);
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut refresh = tokio::time::interval(REFRESH);
+    loop {
+        tokio::select! {
+            done = &mut served => return done.context("TLS cannot be set up"),
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = refresh.tick() => look_again(config, &identity, &place).await,
+        }
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+    served.await.context("TLS cannot be set up")
+}
+
+/// New addresses, a renewed or a mounted certificate: taken up without a restart.
+async fn look_again(config: &Config, identity: &Arc<Identity>, place: &Arc<Place>) {
+    let (public, identity, place) = (config.public_url.clone(), identity.clone(), place.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        let names = Names::of_this_machine(public.as_ref());
+        let refreshed = identity.refresh(&names, SystemClock.now());
+        *place.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+        refreshed
+    });
+    match looked.await {
+        Ok(Ok(Refreshed::Replaced)) => tracing::info!("the certificate was replaced"),
+        Ok(Ok(Refreshed::Unchanged)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the certificate stays what it was"),
+        Err(error) => tracing::warn!(%error, "the certificate was not looked at"),
+    }
+}
+
+fn announce(config: &Config, app: &App, https: &TcpListener, place: &Place) -> anyhow::Result<()> {
+    let origin = match &config.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => {
+            let listening = https.local_addr()?;
+            format!("https://{}:{}", host(listening.ip(), place), listening.port())
+        }
+    };
+    output::line("");
+    match app.setup_code() {
+        Some((code, file)) => {
+            output::line(&format!("  Circuit Breaker is ready to be set up: {origin}/setup#code={}", code.expose()));
+            output::line(&format!("  The code also stands in {}", file.display()));
+        }
+        None => output::line(&format!("  Circuit Breaker is at {origin}")),
+    }
+    if place.root.is_some() {
+        output::line(&format!("  Your browser does not know its certificate yet; the root to trust: {origin}/ca.crt"));
+    }
+    output::line("");
+    Ok(())
+}
+
+/// A name or an address under which another machine finds this one.
+fn host(listening: IpAddr, place: &Place) -> String {
+    let names = place.names.read().unwrap_or_else(PoisonError::into_inner);
+    let ip = if listening.is_unspecified() {
+        let reachable = |ip: &&IpAddr| ip.is_ipv4() && !ip.is_loopback();
+        names.addresses.iter().find(reachable).copied().unwrap_or(IpAddr::from([127, 0, 0, 1]))
+    } else {
+        listening
+    };
+    if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() }
+}
+
+fn log(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|e| {
+        cb_core::config::ConfigError::new(
+            "CB_LOG",
+            format!("'{}' is not a log filter ({e})", config.log),
+            "Set it to info, debug, or a filter such as cb_app=debug,info",
+        )
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.with_target(false).init();
+    } else {
+        builder.json().init();
+    }
+    Ok(())
+}
