@@ -9,6 +9,7 @@ mod bans;
 mod decisions;
 mod dependencies;
 mod repo;
+mod settings;
 mod sources;
 
 use std::io::Write as _;
@@ -25,6 +26,7 @@ const RULES: &[(&str, Rule)] = &[
     ("every clippy ban has its reason", bans::breaches),
     ("dependencies are allowed ones", dependencies::breaches),
     ("source files are short and no test is switched off", sources::breaches),
+    ("every setting is explained with its default", settings::breaches),
     ("decisions are numbered without a gap", decisions::breaches),
 ];
 
