@@ -3,6 +3,10 @@ import { tanstackRouter } from "@tanstack/router-plugin/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
+// `make dev`: the pages from Vite, the API from a running server, which takes writes from its own origin only.
+const target = process.env.CB_DEV_API ?? "https://127.0.0.1:8443";
+const server = { target, secure: false, changeOrigin: true, headers: { origin: target } };
+
 // The server replaces __CSP_NONCE__ in index.html with a fresh nonce for each response
 // (crates/cb-api, the static shell). Nothing else in the build may contain that word.
 export default defineConfig({
@@ -22,10 +26,9 @@ export default defineConfig({
   },
   worker: { format: "es" },
   server: {
-    // `make dev`: the pages from Vite, the API from a running server.
     proxy: {
-      "/api": { target: process.env.CB_DEV_API ?? "https://127.0.0.1:8443", secure: false, ws: true },
-      "/ca.crt": { target: process.env.CB_DEV_API ?? "https://127.0.0.1:8443", secure: false },
+      "/api": { ...server, ws: true },
+      "/ca.crt": server,
     },
   },
   test: {
