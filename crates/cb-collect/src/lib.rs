@@ -9,12 +9,14 @@
 //! `fingerprints/*.toml`.
 
 pub mod clean;
+mod dns;
 mod engine;
+mod fingerprint;
 pub mod fusion;
 pub mod local;
 pub mod plan;
 pub mod ports;
-pub mod probes;
+mod probes;
 pub mod report;
 pub mod target;
 pub mod vendor;
