@@ -1,12 +1,16 @@
 //! The edge: HTTP in front of the use cases.
 //!
-//! A request passes the listener ([`server`]), the middleware (request id, client address, Host
-//! allow-list, security headers), the [guard](auth) and its route. Invariants: every response carries
-//! the security headers once; every error is a [`problem`]; every route but those on
+//! A request passes the listener ([`server`]), the [`edge`] (request id, client address, Host
+//! allow-list, limits), the [guard](auth) and its route. Invariants: every response carries the
+//! security [`headers`] once; every error is a [`problem`]; every route but those on
 //! [`auth::PUBLIC`] needs a session or a token.
 
 pub mod auth;
+pub mod edge;
 mod extract;
+pub mod headers;
 pub mod problem;
 pub mod routes;
+pub mod server;
+mod spa;
 mod streams;

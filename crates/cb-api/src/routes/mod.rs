@@ -127,7 +127,6 @@ pub fn router(app: App) -> Router {
                 "This path does not take this method; the Allow header names those it takes",
             )
         })
-        .fallback(|| async { Problem::not_found() })
         .layer(axum::Extension(crate::streams::Sockets::default()))
         .layer(from_fn_with_state(app.clone(), auth::guard))
         .with_state(app)

@@ -1,0 +1,335 @@
+//! The outermost layer: what is done for every request and every response, whatever the route.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{DefaultBodyLimit, Extension, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use cb_app::{App, RequestMeta};
+use cb_core::config::Hsts;
+use cb_core::ids::RequestId;
+use cb_net::names::Names;
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyExt as _;
+use ipnet::IpNet;
+use tokio::time::Instant;
+
+use crate::headers::{self, Nonce};
+use crate::problem::Problem;
+use crate::{routes, spa};
+
+/// A request that takes longer than this is given up.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// All header lines together, and their number; what is beyond the listener's own bounds never gets here.
+const HEADER_BYTES: usize = 16 * 1024;
+const HEADER_LINES: usize = 100;
+const URI_BYTES: usize = 8 * 1024;
+/// Largest body of a request.
+pub(crate) const BODY_BYTES: usize = 1024 * 1024;
+/// So much of a refused body is read and thrown away, so that the client gets to read the answer.
+const DRAIN_BYTES: usize = 16 * 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// The other end of the connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// Where this server stands: what it is called, who stands in front of it.
+#[derive(Debug)]
+pub struct Place {
+    pub names: RwLock<Names>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub hsts: Hsts,
+    /// The local CA's root, PEM, for download; none with a mounted certificate.
+    pub root: Option<String>,
+}
+
+impl Place {
+    /// Whether this server is called so; the port does not count, for it may be mapped on the way.
+    fn knows(&self, host: &str) -> bool {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        match host.parse::<IpAddr>() {
+            Ok(ip) => ip.to_canonical().is_loopback() || names.contains_address(ip),
+            Err(_) => names.contains_name(host),
+        }
+    }
+
+    fn trusts(&self, ip: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|range| range.contains(&ip))
+    }
+
+    /// The right-most address of `X-Forwarded-For` that is no trusted proxy; the peer, if that is none.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        let lines: Vec<&str> =
+            headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).collect();
+        for text in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+            if !self.trusts(client) {
+                break;
+            }
+            let Ok(ip) = text.trim().parse::<IpAddr>() else { break };
+            client = ip.to_canonical();
+        }
+        client
+    }
+}
+
+/// The bare, lower-case name or address in a `Host` header: no port, no brackets, no trailing dot.
+pub(crate) fn host_name(host: &str) -> Option<String> {
+    let authority = http::uri::Authority::try_from(host).ok().filter(|a| !a.as_str().contains('@'))?;
+    let host = authority.host();
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    Some(bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase()).filter(|h| !h.is_empty())
+}
+
+#[derive(Clone)]
+struct Edge {
+    app: App,
+    place: Arc<Place>,
+}
+
+/// Everything that is served over HTTPS.
+pub fn service(app: App, place: Arc<Place>) -> Router {
+    let edge = Edge { app: app.clone(), place };
+    Router::new()
+        .route("/ca.crt", get(root))
+        .with_state(edge.clone())
+        .merge(routes::router(app))
+        .fallback(page)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(from_fn_with_state(edge, around))
+}
+
+/// The local CA's root, to be trusted by the user's devices.
+async fn root(State(edge): State<Edge>) -> Result<Response, Problem> {
+    let pem = edge.place.root.clone().ok_or_else(Problem::not_found)?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-x509-ca-cert"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"circuit-breaker-ca.crt\""),
+    ];
+    Ok((headers, pem).into_response())
+}
+
+async fn page(Extension(nonce): Extension<Nonce>, request: Request) -> Response {
+    spa::serve(request.method(), request.uri().path(), request.headers(), &nonce)
+}
+
+/// Request id, client address, limits, host, deadline and panics; then the problem's body, the headers and
+/// the line in the log.
+async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip());
+    let id = RequestId(edge.app.new_id());
+    let nonce = Nonce::new(edge.app.entropy());
+    let meta = RequestMeta {
+        request_id: id,
+        ip: edge.place.client(peer, request.headers()),
+        user_agent: request
+            .headers()
+            .get(header::USER_AGENT)
+            .map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(300).collect())
+            .unwrap_or_default(),
+    };
+    let (method, path, client) = (request.method().clone(), request.uri().path().to_owned(), meta.ip);
+    request.extensions_mut().insert(meta);
+    request.extensions_mut().insert(nonce.clone());
+
+    let answer = async {
+        match judge(&edge.place, request).await {
+            Ok(request) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        }
+    };
+    let request_id = id.to_string();
+    let span = tracing::info_span!("request", %request_id);
+    let answer = tracing::Instrument::instrument(tokio::time::timeout(DEADLINE, answer), span);
+    let response = match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timeout",
+            "The server took too long; try again, or ask for less at once",
+        )
+        .into_response(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)");
+            Problem::from(cb_core::Error::Internal(format!("panic in {request_id}: {text}"))).into_response()
+        }
+    };
+    let mut response = finished(response, &request_id);
+    if method == Method::HEAD {
+        response = without_body(response);
+    }
+    headers::put(response.headers_mut(), &nonce, Some(edge.place.hsts));
+    if let Ok(value) = HeaderValue::try_from(request_id.as_str()) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    log(&method, &path, response.status(), began.elapsed(), &request_id, client);
+    response
+}
+
+/// What is refused before the route is looked at.
+async fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
+    let bytes: usize = request.headers().iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
+    if bytes > HEADER_BYTES || request.headers().len() > HEADER_LINES {
+        return Err(Problem::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers_too_large",
+            format!("A request may have {HEADER_LINES} header lines and {HEADER_BYTES} bytes of them"),
+        ));
+    }
+    if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > URI_BYTES) {
+        return Err(Problem::new(
+            StatusCode::URI_TOO_LONG,
+            "uri_too_long",
+            format!("Path and query may have {URI_BYTES} bytes together"),
+        ));
+    }
+    // A host that is not ours is another site's name pointed at this address (DNS rebinding).
+    if !asked(&request).is_some_and(|host| place.knows(&host)) {
+        return Err(Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "misdirected",
+            "This server is not called that; use one of its own names or addresses, or set CB_PUBLIC_URL=https://name:port and start it again",
+        ));
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    if length.is_some_and(|n: u64| n > BODY_BYTES as u64) {
+        // A client that waits for "100 Continue" has sent nothing yet.
+        if !request.headers().contains_key(header::EXPECT) {
+            drain(request.into_body()).await;
+        }
+        return Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            "The body may have at most 1 MiB",
+        ));
+    }
+    Ok(request)
+}
+
+/// The name that the request was sent to; none when there is none, or when two are given that differ.
+fn asked(request: &Request) -> Option<String> {
+    let authority = request.uri().authority().map(|a| host_name(a.as_str()));
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next().map(|v| v.to_str().ok().and_then(host_name));
+    if hosts.next().is_some() {
+        return None;
+    }
+    match (authority, host) {
+        (Some(a), Some(b)) if a != b => None,
+        (Some(name), _) | (None, Some(name)) => name,
+        (None, None) => None,
+    }
+}
+
+/// Reads and forgets, within bounds.
+async fn drain(mut body: Body) {
+    let read = async {
+        let mut seen = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            seen += frame.data_ref().map_or(0, axum::body::Bytes::len);
+            if seen > DRAIN_BYTES {
+                break;
+            }
+        }
+    };
+    // Too slow is the same as too much: the connection is closed with the answer.
+    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
+}
+
+/// The problem that the response carries, written out; every error that carries none becomes one.
+fn finished(mut response: Response, request_id: &str) -> Response {
+    let status = response.status();
+    let carried = response.extensions_mut().remove::<Problem>();
+    let problem = carried.or_else(|| {
+        let wanted = status.is_client_error() || status.is_server_error();
+        wanted.then(|| Problem::new(status, "http", "The request cannot be answered; see the status"))
+    });
+    let Some(problem) = problem else { return response };
+    let (mut parts, _) = response.into_parts();
+    let body = problem.body(request_id);
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// RFC 9110, section 9.3.2: the same headers as for `GET`.
+fn without_body(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
+/// The path without its query, which may hold anything; pages and files at a lower level.
+fn log(method: &Method, path: &str, status: StatusCode, took: Duration, request_id: &str, client: IpAddr) {
+    let (status, ms) = (status.as_u16(), took.as_millis());
+    if path.starts_with("/api/") && path != "/api/v1/health" {
+        tracing::info!(%method, path, status, ms, %client, request_id, "request");
+    } else {
+        tracing::debug!(%method, path, status, ms, %client, request_id, "request");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::RwLock;
+
+    use cb_core::config::Hsts;
+    use cb_net::names::Names;
+    use http::HeaderMap;
+
+    use super::{Place, host_name};
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn place() -> Place {
+        Place {
+            names: RwLock::new(Names { dns: vec!["attic".to_owned()], addresses: vec![ip("192.168.1.5"), ip("fd00::5")] }),
+            trusted_proxies: vec!["10.0.0.0/24".parse().expect("a range")],
+            hsts: Hsts::On,
+            root: None,
+        }
+    }
+
+    #[test]
+    fn only_our_own_names_are_known_in_any_spelling_of_a_host() {
+        let place = place();
+        for ours in ["attic", "ATTIC:8443", "attic.", "127.0.0.1:1", "[::1]:8443", "192.168.1.5", "[fd00::5]"] {
+            assert!(host_name(ours).is_some_and(|h| place.knows(&h)), "{ours}");
+        }
+        for other in ["evil.example", "attic.evil.example", "192.168.1.6", "[fd00::6]", "", "0x7f.1", "evil@attic", ":8443"] {
+            assert!(!host_name(other).is_some_and(|h| place.knows(&h)), "{other}");
+        }
+    }
+
+    #[test]
+    fn x_forwarded_for_is_believed_from_the_right_and_from_proxies_only() {
+        let place = place();
+        let client = |peer: &str, lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", http::HeaderValue::from_static(line));
+            }
+            place.client(ip(peer), &headers)
+        };
+        assert_eq!(client("203.0.113.9", &["198.51.100.1"]), ip("203.0.113.9"));
+        assert_eq!(client("10.0.0.2", &["198.51.100.1"]), ip("198.51.100.1"));
+        assert_eq!(client("10.0.0.2", &["1.1.1.1, 198.51.100.1", "10.0.0.3"]), ip("198.51.100.1"));
+        assert_eq!(client("10.0.0.2", &["nonsense"]), ip("10.0.0.2"));
+        assert_eq!(client("10.0.0.2", &[]), ip("10.0.0.2"));
+    }
+}

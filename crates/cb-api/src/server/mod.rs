@@ -1,0 +1,163 @@
+//! The listeners: HTTPS, which serves everything, and plain HTTP, which sends people there.
+//!
+//! Invariants: everything has a bound (connections in all and per client address, the handshake, the
+//! head of a request, its body, the answer, idle time, streams of one connection); on a stop nobody new
+//! comes in and whoever is inside has [`DRAIN`] to finish.
+
+mod connections;
+mod redirect;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use cb_app::App;
+use cb_core::config::ConfigError;
+use cb_net::tls::Identity;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::edge::{self, Peer, Place};
+use connections::{Connections, Door};
+pub use redirect::Target;
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const HEAD: Duration = Duration::from_secs(15);
+/// A request's head: at most so many bytes and headers (431 beyond).
+const HEAD_BYTES: usize = 32 * 1024;
+const HEADERS: usize = 100;
+const STREAMS: u32 = 128;
+/// A silent connection is asked whether it is alive, and closed when it does not say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Takes a listening address, or says which setting to change.
+pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, ConfigError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let port = address.port();
+        let mend = match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!(
+                "See who has it with: ss -ltnp 'sport = :{port}'; or take another, such as {setting}={}:{}",
+                address.ip(),
+                port.checked_add(1).unwrap_or(8443)
+            ),
+            std::io::ErrorKind::PermissionDenied => format!(
+                "Ports below 1024 need a capability: setcap cap_net_bind_service+ep \"$(command -v cb)\"; or take another, such as {setting}={}:8443",
+                address.ip()
+            ),
+            std::io::ErrorKind::AddrNotAvailable => {
+                format!("This machine does not have that address; take one of its own, or {setting}=0.0.0.0:{port}")
+            }
+            _ => format!("Take another address, such as {setting}=0.0.0.0:{port}"),
+        };
+        ConfigError::new(setting, format!("cannot listen on {address} ({error})"), mend)
+    })
+}
+
+/// Serves until `stop`, then drains.
+pub async fn serve(
+    app: App,
+    https: TcpListener,
+    http: TcpListener,
+    identity: Arc<Identity>,
+    place: Arc<Place>,
+    target: Target,
+    stop: CancellationToken,
+) -> Result<(), rustls::Error> {
+    let acceptor = TlsAcceptor::from(identity.server_config()?);
+    let service = edge::service(app.clone(), place.clone());
+    let doors = Connections::default();
+    let drain = GracefulShutdown::new();
+    let entry = redirect::service(app, place, target);
+    tokio::join!(
+        accept(&https, &doors, &stop, |stream, peer, door| {
+            let (acceptor, service, watcher) = (acceptor.clone(), service.clone(), drain.watcher());
+            tokio::spawn(async move {
+                let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
+                connection(TokioIo::new(stream), peer, service, watcher).await;
+                drop(door);
+            });
+        }),
+        accept(&http, &doors, &stop, |stream, peer, door| {
+            let (entry, watcher) = (entry.clone(), drain.watcher());
+            tokio::spawn(async move {
+                connection(TokioIo::new(stream), peer, entry, watcher).await;
+                drop(door);
+            });
+        }),
+    );
+    if tokio::time::timeout(DRAIN, drain.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end in time and were cut off");
+    }
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    doors: &Connections,
+    stop: &CancellationToken,
+    serve: impl Fn(TcpStream, SocketAddr, Door),
+) {
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = stop.cancelled() => return,
+            taken = listener.accept() => match taken {
+                Ok(taken) => taken,
+                Err(error) => {
+                    // Out of descriptors, most likely; those who are inside will leave some.
+                    tracing::warn!(%error, "a connection could not be taken");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        // Closed at once, without a word: an answer would cost what we do not have.
+        let Some(door) = doors.open(peer.ip()) else { continue };
+        // Small answers should not wait for more; that it fails means the peer is gone already.
+        let _ = stream.set_nodelay(true);
+        serve(stream, peer, door);
+    }
+}
+
+async fn connection<S>(
+    io: TokioIo<S>,
+    peer: SocketAddr,
+    service: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        service.clone().oneshot(request)
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
+        .keep_alive(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(32)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(HANDSHAKE);
+    let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, %peer, "a connection ended early");
+    }
+}
