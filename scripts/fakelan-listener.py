@@ -192,17 +192,23 @@ class Datagrams(asyncio.DatagramProtocol):
             self.transport.sendto(answer, address)
 
 
+async def record(service, reader, counts):
+    key = f"{service['name']}:{service['port']}"
+    counts.add(key, connections=1)
+    total = 0
+    try:
+        while total < MOST_BYTES and (data := await take(reader)):
+            total += len(data)
+            counts.add(key, data=data)
+    finally:
+        counts.write()  # Also when the connection was torn down, as scanners do.
+
+
 def stream(service, counts):
     async def serve(reader, writer):
         try:
             if service["kind"] == "record":
-                key = f"{service['name']}:{service['port']}"
-                counts.add(key, connections=1)
-                total = 0
-                while total < MOST_BYTES and (data := await take(reader)):
-                    total += len(data)
-                    counts.add(key, data=data)
-                counts.write()
+                await record(service, reader, counts)
             else:
                 await DIALOGUES[service["kind"]](service, reader, writer)
         except (TimeoutError, asyncio.TimeoutError, OSError, asyncio.LimitOverrunError, ValueError):
