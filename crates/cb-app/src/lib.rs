@@ -23,7 +23,7 @@ pub mod networks;
 mod order;
 mod page;
 mod proposal;
-mod record;
+pub mod record;
 pub mod scans;
 pub mod settings;
 pub mod setup;
