@@ -12,7 +12,7 @@ use crate::target::Target;
 /// Most targets that one scan takes.
 pub const MAX_TARGETS: usize = 16;
 /// Packets per second to one network, when the request names no rate.
-pub const DEFAULT_RATE: u32 = 4_000;
+pub const DEFAULT_RATE: u32 = 5_000;
 /// The fastest rate a request may ask for, in packets per second to one network.
 pub const MAX_RATE: u32 = 20_000;
 

@@ -4,6 +4,25 @@
 /// a phone.
 const STABLE_LOCAL: &[&str] = &["52:54:00", "02:42:", "0a:00:27", "02:00:4c:4f:4f"];
 
+/// Registered names that nobody uses.
+const SHORT: &[(&str, &str)] = &[
+    ("AVM Audiovisuelles", "AVM"),
+    ("AVM GmbH", "AVM"),
+    ("Routerboard.com", "MikroTik"),
+    ("Mikrotikls", "MikroTik"),
+    ("Hewlett Packard Enterprise", "HPE"),
+    ("Hangzhou Hikvision", "Hikvision"),
+    ("Zhejiang Dahua", "Dahua"),
+    ("Raspberry Pi", "Raspberry Pi"),
+    ("Proxmox", "Proxmox"),
+    ("Super Micro", "Supermicro"),
+    ("LCFC", "Lenovo"),
+    ("Philips Lighting", "Signify"),
+    ("American Power Conversion", "APC"),
+    ("Apple", "Apple"),
+    ("Samsung", "Samsung"),
+];
+
 /// Lower-case with colons.
 pub fn mac_text(mac: [u8; 6]) -> String {
     let [a, b, c, d, e, f] = mac;
@@ -39,7 +58,8 @@ pub fn lookup(mac: &str) -> Option<String> {
     if organization == "Private" {
         return None;
     }
-    crate::clean::some(&shorten(organization), 60)
+    let known = SHORT.iter().find(|(long, _)| organization.starts_with(long));
+    known.map(|(_, short)| (*short).to_owned()).or_else(|| crate::clean::some(&shorten(organization), 60))
 }
 
 /// Company forms and countries say nothing about a device.
@@ -80,7 +100,7 @@ mod tests {
     #[test]
     fn known_cards_have_a_short_vendor() {
         assert_eq!(lookup("00:11:32:00:00:01").as_deref(), Some("Synology"));
-        assert_eq!(lookup("b8:27:eb:00:00:01").as_deref(), Some("Raspberry Pi Foundation"));
+        assert_eq!(lookup("b8:27:eb:00:00:01").as_deref(), Some("Raspberry Pi"));
         assert_eq!(lookup("00:50:56:00:00:01").as_deref(), Some("VMware"));
         assert_eq!(lookup("52:54:00:12:34:56").as_deref(), Some("QEMU virtual"));
         assert_eq!(lookup("da:a1:19:00:00:01"), None);

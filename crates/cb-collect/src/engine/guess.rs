@@ -33,9 +33,8 @@ pub(crate) const ROLES: &[(&str, AssetKind)] = &[
 const VENDOR_ROLES: &[(&str, &str, u8)] = &[
     ("synology", "nas", 60),
     ("qnap", "nas", 60),
-    ("ubiquiti", "access-point", 35),
+    ("ubiquiti", "access-point", 50),
     ("mikrotik", "router", 45),
-    ("routerboard", "router", 45),
     ("tp-link", "access-point", 20),
     ("avm", "router", 45),
     ("netgate", "firewall", 50),
@@ -49,13 +48,12 @@ const VENDOR_ROLES: &[(&str, &str, u8)] = &[
     ("dahua", "camera", 55),
     ("axis comm", "camera", 55),
     ("reolink", "camera", 50),
-    ("american power", "ups", 55),
+    ("apc", "ups", 55),
     ("siemens", "plc", 35),
     ("espressif", "iot", 50),
     ("shelly", "iot", 60),
     ("tuya", "iot", 55),
-    ("signify", "iot", 50),
-    ("philips light", "iot", 55),
+    ("signify", "iot", 55),
     ("sonos", "speaker", 60),
     ("roku", "tv", 55),
     ("lg electronics", "tv", 25),
@@ -63,14 +61,14 @@ const VENDOR_ROLES: &[(&str, &str, u8)] = &[
     ("qemu", "server", 35),
     ("proxmox", "server", 35),
     ("xensource", "server", 35),
-    ("super micro", "server", 40),
+    ("supermicro", "server", 40),
     ("raspberry", "server", 25),
 ];
 
 /// What an open port says about its machine: weak, but better than nothing.
 const PORT_ROLES: &[(u16, &str, u8)] = &[
-    (9100, "printer", 50),
-    (515, "printer", 48),
+    (9100, "printer", 40),
+    (515, "printer", 46),
     (631, "printer", 30),
     (554, "camera", 25),
     (37777, "camera", 50),
@@ -162,6 +160,9 @@ fn role(clues: &Clues<'_>, device: &[&Meaning]) -> Option<&'static str> {
         votes.extend(PORT_ROLES.iter().filter(|(port, ..)| *port == service.port).map(|(_, role, weight)| (*role, *weight)));
         if service.confidence >= 60 && SERVERS.contains(&service.name.as_str()) {
             votes.push(("server", 40));
+        } else if service.product.is_some() && service.confidence >= 85 {
+            // An application that somebody installed; what boxes bring along has a role of its own.
+            votes.push(("server", 38));
         }
     }
     // Two hints in one direction outweigh one that is slightly stronger.

@@ -173,8 +173,8 @@ async fn by_tcp(job: &Job, addresses: &[IpAddr], on_link: bool, alive: &mpsc::Se
     for group in addresses.chunks(256) {
         let mut silent: HashSet<IpAddr> = group.iter().copied().collect();
         {
-            let mut pings = stream::iter(group)
-                .map(|&address| async move { (address, tcp::ping(job, address).await) })
+            let mut pings = stream::iter(group.to_vec())
+                .map(|address| async move { (address, tcp::ping(job, address).await) })
                 .buffer_unordered(PING_AT_ONCE);
             while let Some((address, sign)) = pings.next().await {
                 if let Some(sign) = sign {

@@ -21,7 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cb_core::{Clock, Entropy};
-use futures_util::{StreamExt as _, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use ipnet::IpNet;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -205,12 +206,11 @@ async fn run(job: &Arc<Job>, hosts: &mut JoinSet<Option<HostReport>>, events: &m
     let (alive, mut found) = mpsc::channel::<Alive>(256);
     let sweep = async {
         let alive = alive;
-        stream::iter(&job.request.targets)
-            .for_each_concurrent(TARGETS_AT_ONCE, |target| {
-                let alive = &alive;
-                async move { liveness::find(job, target, alive).await }
-            })
-            .await;
+        // Boxed one by one: the compiler cannot see that a closure over references makes futures that may move
+        // between threads.
+        let sweeps: Vec<BoxFuture<'_, ()>> =
+            job.request.targets.iter().map(|target| liveness::find(job, target, &alive).boxed()).collect();
+        stream::iter(sweeps).buffer_unordered(TARGETS_AT_ONCE).collect::<()>().await;
         job.sweeping.store(0, Ordering::Relaxed);
     };
     let look = async {
@@ -258,5 +258,18 @@ async fn run(job: &Arc<Job>, hosts: &mut JoinSet<Option<HostReport>>, events: &m
     }
     if events.send(job.progress()).await.is_err() {
         tracing::debug!("nobody listens to the end of the scan");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_may_run_on_any_thread() {
+        fn movable<T: Send>(_: &T) {}
+        let env = Env { clock: Arc::new(cb_core::SystemClock), entropy: Arc::new(cb_core::OsEntropy) };
+        let request = ScanRequest { targets: Vec::new(), probes: Vec::new(), ports: Vec::new(), rate: None };
+        movable(&scan(request, &env, mpsc::channel(1).0, CancellationToken::new()));
     }
 }

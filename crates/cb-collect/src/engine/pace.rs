@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
 /// A token bucket as a generic cell rate algorithm: one number, no refill task.
@@ -12,6 +13,8 @@ pub(crate) struct Pacer {
     /// How far the sending may run ahead of the even rate.
     burst: Duration,
     next: Mutex<Instant>,
+    /// Where the many wait, so that they are together one among those that take turns.
+    many: Semaphore,
 }
 
 impl Pacer {
@@ -21,7 +24,16 @@ impl Pacer {
             interval: Duration::from_secs(1) / rate.max(1),
             burst: Duration::from_millis(20),
             next: Mutex::new(Instant::now()),
+            many: Semaphore::new(1),
         }
+    }
+
+    /// The same as [`Pacer::take`] for a crowd: thousands of connections that wait must not keep the sweep, which asks
+    /// one address after the other, from its turn.
+    pub async fn take_in_line(&self) {
+        // Never closed; and if it were, the rate still holds.
+        let _place = self.many.acquire().await;
+        self.take().await;
     }
 
     /// Waits until one more packet may be sent.

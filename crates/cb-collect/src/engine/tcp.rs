@@ -14,7 +14,7 @@ use super::pace::RoundTrip;
 use crate::ports;
 
 /// Connections to one host at a time: a small device must not notice.
-const PER_HOST: usize = 48;
+const PER_HOST: usize = 64;
 /// A host that was silent on every port is asked again on this many of them only.
 const SECOND_LOOK: usize = 24;
 
@@ -37,7 +37,7 @@ pub(crate) struct Sign {
 async fn knock(job: &Job, address: SocketAddr, timeout: Duration) -> (Port, Duration) {
     for attempt in 0..4u32 {
         let Ok(_socket) = job.sockets.acquire().await else { return (Port::Silent, Duration::ZERO) };
-        job.pacer(address.ip()).take().await;
+        job.pacer(address.ip()).take_in_line().await;
         let start = Instant::now();
         let verdict = match dial::tcp(address, timeout).await {
             Ok(_closed_at_once) => Port::Open,
@@ -59,8 +59,8 @@ async fn knock(job: &Job, address: SocketAddr, timeout: Duration) -> (Port, Dura
 /// Connects to the common ports until one answers or refuses.
 pub(crate) async fn ping(job: &Job, address: IpAddr) -> Option<Sign> {
     let timeout = RoundTrip::unknown().timeout();
-    let mut knocks = stream::iter(ports::PING)
-        .map(|&port| async move { (port, knock(job, SocketAddr::new(address, port), timeout).await) })
+    let mut knocks = stream::iter(ports::PING.to_vec())
+        .map(|port| async move { (port, knock(job, SocketAddr::new(address, port), timeout).await) })
         .buffer_unordered(ports::PING.len());
     while let Some((port, (verdict, round_trip))) = knocks.next().await {
         if verdict != Port::Silent {

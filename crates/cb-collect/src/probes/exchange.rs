@@ -33,7 +33,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Line for T {}
 impl Ask<'_> {
     /// Connects; refuses the ports that are never written to.
     pub async fn connect(&self) -> Option<impl Line + use<>> {
-        self.pacer.take().await;
+        self.pacer.take_in_line().await;
         match dial::talk(self.peer, self.timeout).await {
             Ok(line) => Some(line),
             Err(error) => {
@@ -57,7 +57,7 @@ impl Ask<'_> {
         let socket = dial::udp(self.peer).await.ok()?;
         let mut buffer = vec![0u8; 4096];
         for _ in 0..2 {
-            self.pacer.take().await;
+            self.pacer.take_in_line().await;
             socket.send(question).await.ok()?;
             match tokio::time::timeout(self.timeout, socket.receive(&mut buffer)).await {
                 Ok(Ok(length)) => {

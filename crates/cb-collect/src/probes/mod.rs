@@ -67,8 +67,11 @@ pub(crate) const UDP: &[Probe] = &[
 /// Probes that have no line above: they follow from what a port says.
 pub(crate) const FOLLOWING: &[&str] = &["greeting", "http", "tls", "ssdp", "mdns"];
 
-/// How long a server may take to speak first.
+/// How long a server may take to speak first: where that is its protocol's way, it may look up our name before.
 const GREETING: Duration = Duration::from_millis(900);
+const LATE_GREETING: Duration = Duration::from_millis(5_500);
+/// Ports whose protocols let the server speak first.
+const GREETERS: &[u16] = &[21, 23, 25, 110, 119, 143, 587, 873, 2525, 3306, 4222, 5900, 5901];
 
 pub(crate) fn udp_ports() -> Vec<u16> {
     UDP.iter().flat_map(|p| p.ports).copied().chain([1900]).collect()
@@ -97,7 +100,8 @@ pub(crate) async fn identify(ask: &Ask<'_>, usual: Option<&str>) -> Vec<Answer> 
     }
     let web = usual.is_some_and(|name| name == "http") || !extra.is_empty();
     if !web && !secure_first {
-        if let Some(greeting) = greeting::listen(ask, GREETING.min(ask.timeout)).await {
+        let patience = if GREETERS.contains(&port) { LATE_GREETING } else { GREETING };
+        if let Some(greeting) = greeting::listen(ask, patience).await {
             if greeting.service == "ssh"
                 && let Some(answer) = ssh::ask(ask).await
             {
