@@ -1,4 +1,5 @@
-//! The closed vocabularies of the inventory. Each is stored and sent as its snake_case word.
+//! The closed vocabularies of the inventory. Each is stored and sent as its snake_case word, which
+//! stands beside it because the database and the API must agree.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +7,8 @@ macro_rules! vocabulary {
     ($($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? })+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-        pub enum $name { $(#[serde(rename = $text)] $variant),+ }
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($variant),+ }
 
         impl $name {
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
@@ -19,7 +21,20 @@ macro_rules! vocabulary {
                 match text { $($text => Some($name::$variant),)+ _ => None }
             }
         }
-    )+};
+    )+
+
+    #[cfg(test)]
+    mod tests {
+        #[test]
+        fn what_is_sent_is_what_is_stored_and_reads_back() {
+            $(for word in super::$name::ALL {
+                let sent = serde_json::to_string(word).expect("a word is JSON");
+                assert_eq!(sent, format!("\"{}\"", word.as_str()));
+                assert_eq!(super::$name::parse(word.as_str()), Some(*word));
+            })+
+        }
+    }
+    };
 }
 
 vocabulary! {

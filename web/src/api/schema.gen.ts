@@ -4,16 +4,108 @@
  */
 
 export interface paths {
-    "/api/v1/setup": {
+    "/api/v1/addresses": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_setup"];
+        /** A page of addresses. */
+        get: operations["get_addresses"];
         put?: never;
-        post: operations["post_setup"];
+        /** Adds an address. */
+        post: operations["post_addresses"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/addresses/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One address. */
+        get: operations["get_addresses_id"];
+        put?: never;
+        post?: never;
+        /** Removes an address. */
+        delete: operations["delete_addresses_id"];
+        options?: never;
+        head?: never;
+        /** Changes an address: what is absent stays, null is cleared. */
+        patch: operations["patch_addresses_id"];
+        trace?: never;
+    };
+    "/api/v1/assets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of assets. */
+        get: operations["get_assets"];
+        put?: never;
+        /** Adds an asset. */
+        post: operations["post_assets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assets/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One asset with all that belongs to it. */
+        get: operations["get_assets_id"];
+        put?: never;
+        post?: never;
+        /** Removes an asset. */
+        delete: operations["delete_assets_id"];
+        options?: never;
+        head?: never;
+        /** Changes an asset: what is absent stays, null is cleared. */
+        patch: operations["patch_assets_id"];
+        trace?: never;
+    };
+    "/api/v1/audit-log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of the audit log, the newest first. */
+        get: operations["get_audit_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit-log/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Recomputes the chain from the first entry to the last. */
+        get: operations["get_audit_log_verify"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -29,23 +121,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Signs in. A wrong password and an unknown user have the same answer. */
         post: operations["post_auth_login"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/me": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_auth_me"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -61,6 +138,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Ends this session. */
         post: operations["post_auth_logout"];
         delete?: never;
         options?: never;
@@ -68,52 +146,174 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/settings": {
+    "/api/v1/auth/me": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_settings"];
+        /** Who is signed in, and what they may do. */
+        get: operations["get_auth_me"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch: operations["patch_settings"];
-        trace?: never;
-    };
-    "/api/v1/assets": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_assets"];
-        put?: never;
-        post: operations["post_assets"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/assets/{id}": {
+    "/api/v1/discovery": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_assets_id_"];
+        /** This machine's networks, and what the scanner may do on them. */
+        get: operations["get_discovery"];
         put?: never;
         post?: never;
-        delete: operations["delete_assets_id_"];
+        delete?: never;
         options?: never;
         head?: never;
-        patch: operations["patch_assets_id_"];
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/discovery/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Scans and findings as they change. */
+        get: operations["get_discovery_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of findings. */
+        get: operations["get_findings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes many findings into the inventory at once. */
+        post: operations["post_findings_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One finding with its evidence. */
+        get: operations["get_findings_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a finding into the inventory. */
+        post: operations["post_findings_id_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{id}/ignore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets a finding aside; later scans do not bring it back. */
+        post: operations["post_findings_id_ignore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{id}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Brings an ignored finding back. */
+        post: operations["post_findings_id_reopen"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the server is alive. */
+        get: operations["get_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/interfaces": {
@@ -123,8 +323,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** A page of interfaces. */
         get: operations["get_interfaces"];
         put?: never;
+        /** Adds an interface. */
         post: operations["post_interfaces"];
         delete?: never;
         options?: never;
@@ -139,77 +341,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_interfaces_id_"];
+        /** One interface. */
+        get: operations["get_interfaces_id"];
         put?: never;
         post?: never;
-        delete: operations["delete_interfaces_id_"];
+        /** Removes an interface. */
+        delete: operations["delete_interfaces_id"];
         options?: never;
         head?: never;
-        patch: operations["patch_interfaces_id_"];
-        trace?: never;
-    };
-    "/api/v1/addresses": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_addresses"];
-        put?: never;
-        post: operations["post_addresses"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/addresses/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_addresses_id_"];
-        put?: never;
-        post?: never;
-        delete: operations["delete_addresses_id_"];
-        options?: never;
-        head?: never;
-        patch: operations["patch_addresses_id_"];
-        trace?: never;
-    };
-    "/api/v1/networks": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_networks"];
-        put?: never;
-        post: operations["post_networks"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/networks/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_networks_id_"];
-        put?: never;
-        post?: never;
-        delete: operations["delete_networks_id_"];
-        options?: never;
-        head?: never;
-        patch: operations["patch_networks_id_"];
+        /** Changes an interface: what is absent stays, null is cleared. */
+        patch: operations["patch_interfaces_id"];
         trace?: never;
     };
     "/api/v1/links": {
@@ -219,8 +360,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** A page of links. */
         get: operations["get_links"];
         put?: never;
+        /** Adds a link. */
         post: operations["post_links"];
         delete?: never;
         options?: never;
@@ -235,45 +378,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_links_id_"];
+        /** One link. */
+        get: operations["get_links_id"];
         put?: never;
         post?: never;
-        delete: operations["delete_links_id_"];
+        /** Removes a link. */
+        delete: operations["delete_links_id"];
         options?: never;
         head?: never;
-        patch: operations["patch_links_id_"];
-        trace?: never;
-    };
-    "/api/v1/tags": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_tags"];
-        put?: never;
-        post: operations["post_tags"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tags/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_tags_id_"];
-        put?: never;
-        post?: never;
-        delete: operations["delete_tags_id_"];
-        options?: never;
-        head?: never;
-        patch: operations["patch_tags_id_"];
+        /** Changes a link: what is absent stays, null is cleared. */
+        patch: operations["patch_links_id"];
         trace?: never;
     };
     "/api/v1/map": {
@@ -283,6 +397,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The whole map. */
         get: operations["get_map"];
         put?: never;
         post?: never;
@@ -300,6 +415,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
+        /** Keeps where assets were placed. */
         put: operations["put_map_positions"];
         post?: never;
         delete?: never;
@@ -318,20 +434,59 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: operations["delete_map_positions_asset_id_"];
+        /** Gives an asset back to the layout. */
+        delete: operations["delete_map_positions_asset_id"];
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/discovery": {
+    "/api/v1/networks": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_discovery"];
+        /** A page of networks. */
+        get: operations["get_networks"];
+        put?: never;
+        /** Adds a network. */
+        post: operations["post_networks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/networks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One network. */
+        get: operations["get_networks_id"];
+        put?: never;
+        post?: never;
+        /** Removes a network. */
+        delete: operations["delete_networks_id"];
+        options?: never;
+        head?: never;
+        /** Changes a network: what is absent stays, null is cleared. */
+        patch: operations["patch_networks_id"];
+        trace?: never;
+    };
+    "/api/v1/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document. */
+        get: operations["get_openapi"];
         put?: never;
         post?: never;
         delete?: never;
@@ -347,8 +502,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** A page of scans, the newest first. */
         get: operations["get_scans"];
         put?: never;
+        /** Queues a scan; with `dry_run`, only says exactly what would be sent. */
         post: operations["post_scans"];
         delete?: never;
         options?: never;
@@ -363,7 +520,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_scans_id_"];
+        /** One scan. */
+        get: operations["get_scans_id"];
         put?: never;
         post?: never;
         delete?: never;
@@ -381,6 +539,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Stops a scan within a second. */
         post: operations["post_scans_id_cancel"];
         delete?: never;
         options?: never;
@@ -388,126 +547,88 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/findings": {
+    "/api/v1/settings": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_findings"];
+        /** The settings. */
+        get: operations["get_settings"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Changes settings. */
+        patch: operations["patch_settings"];
         trace?: never;
     };
-    "/api/v1/findings/{id}": {
+    "/api/v1/setup": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_findings_id_"];
+        /** Whether setup is still to be done. */
+        get: operations["get_setup"];
+        put?: never;
+        /** Makes the administrator, for whoever holds the one-time code. */
+        post: operations["post_setup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of tags. */
+        get: operations["get_tags"];
+        put?: never;
+        /** Adds a tag. */
+        post: operations["post_tags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tags/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One tag. */
+        get: operations["get_tags_id"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Removes a tag. */
+        delete: operations["delete_tags_id"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Changes a tag: what is absent stays, null is cleared. */
+        patch: operations["patch_tags_id"];
         trace?: never;
     };
-    "/api/v1/findings/{id}/accept": {
+    "/api/v1/topology/stream": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        post: operations["post_findings_id_accept"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/findings/{id}/ignore": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_findings_id_ignore"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/findings/{id}/reopen": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_findings_id_reopen"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/findings/accept": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_findings_accept"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/audit-log": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_audit_log"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/audit-log/verify": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_audit_log_verify"];
+        /** Nodes, links, groups and places as they change. */
+        get: operations["get_topology_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -520,298 +641,894 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Problem: {
-            type: string;
-            title: string;
-            status: number;
-            detail: string;
-            request_id: string;
-            errors?: {
-                field: string;
-                reason: string;
-            }[];
+        AcceptIn: {
+            kind?: components["schemas"]["AssetKind"] | null;
+            /** @description Instead of the proposed name. */
+            name?: string | null;
         };
-        Session: {
-            user: components["schemas"]["User"];
-            csrf_token: string;
+        AcceptManyIn: {
+            /** @description At most 1,000. */
+            ids: components["schemas"]["FindingId"][];
         };
-        User: {
-            id: string;
-            username: string;
-            email: string | null;
-            /** @enum {string} */
-            role: "viewer" | "editor" | "admin";
+        Accepted: {
+            asset_id: components["schemas"]["AssetId"];
+            finding: components["schemas"]["Finding"];
         };
-        Me: {
-            user: components["schemas"]["User"];
-            csrf_token: string;
-            permissions: string[];
+        AcceptedMany: {
+            accepted: components["schemas"]["FindingId"][];
+            skipped: components["schemas"]["Skipped"][];
         };
-        Settings: {
-            instance_name: string;
-            auth_enabled: boolean;
+        /** @enum {string} */
+        ActorKind: "user" | "operator" | "system";
+        ActorOut: {
+            id: string | null;
+            kind: components["schemas"]["ActorKind"];
+            name: string;
+        };
+        Address: {
+            asset_id: components["schemas"]["AssetId"];
+            /** Format: date-time */
+            created_at: string;
+            hostname: string | null;
+            id: components["schemas"]["AddressId"];
+            interface_id: components["schemas"]["InterfaceId"] | null;
+            ip: string;
+            /** Format: date-time */
+            last_seen_at: string | null;
+            network_id: components["schemas"]["NetworkId"] | null;
+            source: components["schemas"]["Source"];
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int64 */
             version: number;
+        };
+        /** Format: uuid */
+        AddressId: string;
+        AddressIn: {
+            asset_id: components["schemas"]["AssetId"];
+            hostname?: string | null;
+            interface_id?: components["schemas"]["InterfaceId"] | null;
+            /** @example 192.168.1.20 */
+            ip: string;
+        };
+        AddressPatch: {
+            asset_id?: components["schemas"]["AssetId"] | null;
+            hostname?: string | null;
+            /** Format: uuid */
+            interface_id?: string | null;
+            ip?: string | null;
+        };
+        Asset: {
+            /** @description Its IP addresses, in order. */
+            addresses: string[];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            first_seen_at: string | null;
+            id: components["schemas"]["AssetId"];
+            kind: components["schemas"]["AssetKind"];
+            /** Format: date-time */
+            last_seen_at: string | null;
+            model: string | null;
+            name: string;
+            /** @description Markdown. */
+            notes: string;
+            os: string | null;
+            role: string | null;
+            source: components["schemas"]["Source"];
+            status: components["schemas"]["AssetStatus"];
+            tags: components["schemas"]["TagRef"][];
+            /** @description Fields that a person typed; a scan leaves them alone. */
+            typed_fields: string[];
+            /** Format: date-time */
+            updated_at: string;
+            vendor: string | null;
+            /** Format: int64 */
+            version: number;
+        };
+        /** @description An asset with all that belongs to it. */
+        AssetDetail: components["schemas"]["Asset"] & {
+            address_list: components["schemas"]["Address"][];
+            interfaces: components["schemas"]["Interface"][];
+            links: components["schemas"]["Link"][];
+            services: components["schemas"]["Service"][];
+        };
+        /** Format: uuid */
+        AssetId: string;
+        AssetIn: {
+            kind: components["schemas"]["AssetKind"];
+            model?: string | null;
+            /** @example nas-1 */
+            name: string;
+            notes?: string | null;
+            os?: string | null;
+            role?: string | null;
+            status?: components["schemas"]["AssetStatus"] | null;
+            /** @description Ids of tags. */
+            tags?: components["schemas"]["TagId"][] | null;
+            vendor?: string | null;
         };
         /** @enum {string} */
         AssetKind: "device" | "compute" | "service" | "storage" | "cluster" | "external" | "other";
+        AssetPatch: {
+            kind?: components["schemas"]["AssetKind"] | null;
+            model?: string | null;
+            name?: string | null;
+            notes?: string | null;
+            os?: string | null;
+            role?: string | null;
+            status?: components["schemas"]["AssetStatus"] | null;
+            /** @description Ids of tags; they replace those that were there. */
+            tags?: components["schemas"]["TagId"][] | null;
+            vendor?: string | null;
+        };
         /** @enum {string} */
         AssetStatus: "up" | "degraded" | "down" | "unknown" | "maintenance";
-        Asset: {
-            id: string;
-            name: string;
-            kind: components["schemas"]["AssetKind"];
-            role: string | null;
-            vendor: string | null;
-            model: string | null;
-            os: string | null;
-            notes: string;
-            status: components["schemas"]["AssetStatus"];
-            /** @enum {string} */
-            source: "manual" | "discovered";
-            typed_fields: string[];
-            tags: components["schemas"]["TagRef"][];
-            addresses: string[];
-            first_seen_at: string | null;
-            last_seen_at: string | null;
-            created_at: string;
-            updated_at: string;
-            version: number;
-        };
-        TagRef: {
-            id: string;
-            name: string;
-            color: string;
-        };
-        AssetDetail: components["schemas"]["Asset"] & {
-            interfaces: components["schemas"]["Interface"][];
-            address_list: components["schemas"]["Address"][];
-            services: components["schemas"]["Service"][];
-            links: components["schemas"]["Link"][];
-        };
-        Interface: {
-            id: string;
-            asset_id: string;
-            name: string;
-            mac: string | null;
-            vendor: string | null;
-            version: number;
-            created_at: string;
-            updated_at: string;
-        };
-        Address: {
-            id: string;
-            asset_id: string;
-            interface_id: string | null;
-            network_id: string | null;
-            ip: string;
-            hostname: string | null;
-            /** @enum {string} */
-            source: "manual" | "discovered";
-            last_seen_at: string | null;
-            version: number;
-            created_at: string;
-            updated_at: string;
-        };
-        Service: {
-            id: string;
-            asset_id: string;
-            address_id: string | null;
-            /** @enum {string} */
-            protocol: "tcp" | "udp";
-            port: number;
-            name: string;
-            product: string | null;
-            version_text: string | null;
-            confidence: number;
-            last_seen_at: string | null;
-        };
-        Network: {
-            id: string;
-            name: string;
-            cidr: string;
-            vlan: number | null;
-            gateway: string | null;
-            notes: string;
-            /** @enum {string} */
-            source: "manual" | "discovered";
-            address_count: number;
-            version: number;
-            created_at: string;
-            updated_at: string;
-        };
-        /** @enum {string} */
-        LinkEvidence: "measured" | "inferred" | "assumed" | "drawn";
-        /** @enum {string} */
-        LinkKind: "ethernet" | "wifi" | "virtual" | "dependency" | "other";
-        Link: {
-            id: string;
-            a_asset_id: string;
-            b_asset_id: string;
-            kind: components["schemas"]["LinkKind"];
-            evidence: components["schemas"]["LinkEvidence"];
-            label: string | null;
-            version: number;
-            created_at: string;
-            updated_at: string;
-        };
-        Tag: {
-            id: string;
-            name: string;
-            color: string;
-            asset_count: number;
-            version: number;
-            created_at: string;
-            updated_at: string;
-        };
-        MapNode: {
-            id: string;
-            name: string;
-            kind: components["schemas"]["AssetKind"];
-            role: string | null;
-            status: components["schemas"]["AssetStatus"];
-            network_id: string | null;
-            addresses: string[];
-            ports: number[];
-            x: number | null;
-            y: number | null;
-        };
-        MapLink: {
-            id: string;
-            a: string;
-            b: string;
-            kind: components["schemas"]["LinkKind"];
-            evidence: components["schemas"]["LinkEvidence"];
-            label: string | null;
-        };
-        MapGroup: {
-            id: string;
-            name: string;
-            cidr: string;
-        };
-        MapOut: {
-            nodes: components["schemas"]["MapNode"][];
-            links: components["schemas"]["MapLink"][];
-            groups: components["schemas"]["MapGroup"][];
-            truncated: boolean;
-        };
-        Discovery: {
-            local_networks: {
-                cidr: string;
-                interface: string;
-                gateway: string | null;
-            }[];
-            capabilities: {
-                /** @enum {string} */
-                name: "arp" | "icmp" | "tcp";
-                available: boolean;
-                reason: string | null;
-            }[];
-            max_targets: number;
-            max_prefix: number;
-        };
-        /** @enum {string} */
-        ScanStatus: "queued" | "running" | "completed" | "partial" | "cancelled" | "failed";
-        Scan: {
-            id: string;
-            targets: string[];
-            probes: string[];
-            status: components["schemas"]["ScanStatus"];
-            phase: string | null;
-            addresses_total: number;
-            addresses_done: number;
-            hosts_found: number;
-            findings_new: number;
-            assets_seen: number;
-            limitations: string[];
-            error: string | null;
-            requested_by: string;
-            created_at: string;
-            started_at: string | null;
-            finished_at: string | null;
-        };
-        ScanPlan: {
-            targets: {
-                target: string;
-                addresses: number;
-            }[];
-            addresses: number;
-            packets_estimate: number;
-            steps: string[];
-            never_written_ports: number[];
-        };
-        Finding: {
-            id: string;
-            scan_id: string | null;
-            /** @enum {string} */
-            kind: "new_asset" | "change";
-            /** @enum {string} */
-            state: "open" | "accepted" | "ignored";
-            title: string;
-            asset_id: string | null;
-            proposal: components["schemas"]["Proposal"];
-            evidence: components["schemas"]["Evidence"][];
-            confidence: number;
-            created_at: string;
-            last_seen_at: string;
-            resolved_at: string | null;
-            resolved_by: string | null;
-            version: number;
-        };
-        Proposal: {
-            name: string;
-            kind: components["schemas"]["AssetKind"];
-            role: string | null;
-            vendor: string | null;
-            model: string | null;
-            os: string | null;
-            interfaces: {
-                mac: string | null;
-                vendor: string | null;
-                random_mac: boolean;
-            }[];
-            addresses: {
-                ip: string;
-                hostname: string | null;
-                network: string | null;
-                mac: string | null;
-            }[];
-            services: {
-                ip: string;
-                /** @enum {string} */
-                protocol: "tcp" | "udp";
-                port: number;
-                name: string;
-                product: string | null;
-                version: string | null;
-                confidence: number;
-            }[];
-        };
-        Evidence: {
-            source: string;
-            at: string;
-            address: string;
-            port: number | null;
-            fact: string;
-            value: string;
-        };
         AuditEntry: {
-            seq: number;
-            at: string;
-            actor: {
-                /** @enum {string} */
-                kind: "user" | "operator" | "system";
-                id: string | null;
-                name: string;
-            };
+            /** @example asset_updated */
             action: string;
-            entity_kind: string | null;
-            entity_id: string | null;
+            actor: components["schemas"]["ActorOut"];
+            /** @description RFC 3339, UTC. */
+            at: string;
             detail: {
                 [key: string]: unknown;
             };
-            request_id: string | null;
+            entity_id: string | null;
+            entity_kind: string | null;
             hash: string;
             prev_hash: string;
+            request_id: string | null;
+            /** Format: int64 */
+            seq: number;
+        };
+        CapabilityOut: {
+            available: boolean;
+            /** @description arp, icmp or tcp */
+            name: string;
+            /** @description Why not, and what to do about it. */
+            reason: string | null;
+        };
+        /** @description What this server can scan, and how. */
+        Discovery: {
+            capabilities: components["schemas"]["CapabilityOut"][];
+            local_networks: components["schemas"]["LocalNetworkOut"][];
+            /**
+             * Format: int32
+             * @description The shortest prefix of an IPv4 target.
+             */
+            max_prefix: number;
+            max_targets: number;
+        };
+        /** @description One fact that one source saw at one time. */
+        Evidence: {
+            address: string;
+            /** Format: date-time */
+            at: string;
+            /** @example banner */
+            fact: string;
+            /** Format: int32 */
+            port: number | null;
+            /** @example ssh */
+            source: string;
+            value: string;
+        };
+        FieldProblem: {
+            field: string;
+            reason: string;
+        };
+        Finding: {
+            asset_id: components["schemas"]["AssetId"] | null;
+            /**
+             * Format: int32
+             * @description 0 to 100.
+             */
+            confidence: number;
+            /** Format: date-time */
+            created_at: string;
+            evidence: components["schemas"]["Evidence"][];
+            id: components["schemas"]["FindingId"];
+            kind: components["schemas"]["FindingKind"];
+            /** Format: date-time */
+            last_seen_at: string;
+            proposal: components["schemas"]["Proposal"];
+            /** Format: date-time */
+            resolved_at: string | null;
+            resolved_by: string | null;
+            scan_id: components["schemas"]["ScanId"] | null;
+            state: components["schemas"]["FindingState"];
+            title: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /** Format: uuid */
+        FindingId: string;
+        /** @enum {string} */
+        FindingKind: "new_asset" | "change";
+        /** @enum {string} */
+        FindingState: "open" | "accepted" | "ignored";
+        Health: {
+            status: string;
+        };
+        Interface: {
+            asset_id: components["schemas"]["AssetId"];
+            /** Format: date-time */
+            created_at: string;
+            id: components["schemas"]["InterfaceId"];
+            /** @description Lower-case with colons. */
+            mac: string | null;
+            name: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Who the MAC's block is registered to. */
+            vendor: string | null;
+            /** Format: int64 */
+            version: number;
+        };
+        /** Format: uuid */
+        InterfaceId: string;
+        InterfaceIn: {
+            asset_id: components["schemas"]["AssetId"];
+            /** @example 00:11:32:aa:bb:cc */
+            mac?: string | null;
+            /** @example eth0 */
+            name: string;
+        };
+        InterfacePatch: {
+            asset_id?: components["schemas"]["AssetId"] | null;
+            mac?: string | null;
+            name?: string | null;
+        };
+        Link: {
+            a_asset_id: components["schemas"]["AssetId"];
+            b_asset_id: components["schemas"]["AssetId"];
+            /** Format: date-time */
+            created_at: string;
+            evidence: components["schemas"]["LinkEvidence"];
+            id: components["schemas"]["LinkId"];
+            kind: components["schemas"]["LinkKind"];
+            label: string | null;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /**
+         * @description How sure we are of a link: seen by a device, concluded from observations, guessed from the
+         *     shape of the network, or drawn by a person.
+         * @enum {string}
+         */
+        LinkEvidence: "measured" | "inferred" | "assumed" | "drawn";
+        /** Format: uuid */
+        LinkId: string;
+        LinkIn: {
+            a_asset_id: components["schemas"]["AssetId"];
+            b_asset_id: components["schemas"]["AssetId"];
+            kind: components["schemas"]["LinkKind"];
+            label?: string | null;
+        };
+        /** @enum {string} */
+        LinkKind: "ethernet" | "wifi" | "virtual" | "dependency" | "other";
+        LinkPatch: {
+            a_asset_id?: components["schemas"]["AssetId"] | null;
+            b_asset_id?: components["schemas"]["AssetId"] | null;
+            kind?: components["schemas"]["LinkKind"] | null;
+            label?: string | null;
+        };
+        LocalNetworkOut: {
+            cidr: string;
+            gateway: string | null;
+            interface: string;
+        };
+        LoginIn: {
+            password: string;
+            /** @example ada */
+            username: string;
+        };
+        MapGroup: {
+            cidr: string;
+            id: components["schemas"]["NetworkId"];
+            name: string;
+        };
+        MapLink: {
+            a: components["schemas"]["AssetId"];
+            b: components["schemas"]["AssetId"];
+            evidence: components["schemas"]["LinkEvidence"];
+            id: components["schemas"]["LinkId"];
+            kind: components["schemas"]["LinkKind"];
+            label: string | null;
+        };
+        MapNode: {
+            addresses: string[];
+            id: components["schemas"]["AssetId"];
+            kind: components["schemas"]["AssetKind"];
+            name: string;
+            network_id: components["schemas"]["NetworkId"] | null;
+            ports: number[];
+            role: string | null;
+            status: components["schemas"]["AssetStatus"];
+            /**
+             * Format: double
+             * @description Where a person placed it; null: where the layout puts it.
+             */
+            x: number | null;
+            /** Format: double */
+            y: number | null;
+        };
+        MapOut: {
+            groups: components["schemas"]["MapGroup"][];
+            links: components["schemas"]["MapLink"][];
+            nodes: components["schemas"]["MapNode"][];
+            /** @description There is more than a map can show. */
+            truncated: boolean;
+        };
+        Me: {
+            csrf_token: string;
+            /** @description What the user's role permits. */
+            permissions: string[];
+            user: components["schemas"]["User"];
+        };
+        Network: {
+            /**
+             * Format: int64
+             * @description Known addresses in it, those in a narrower network left out.
+             */
+            address_count: number;
+            cidr: string;
+            /** Format: date-time */
+            created_at: string;
+            gateway: string | null;
+            id: components["schemas"]["NetworkId"];
+            name: string;
+            notes: string;
+            source: components["schemas"]["Source"];
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int64 */
+            version: number;
+            /** Format: int32 */
+            vlan: number | null;
+        };
+        /** Format: uuid */
+        NetworkId: string;
+        NetworkIn: {
+            /** @example 192.168.1.0/24 */
+            cidr: string;
+            gateway?: string | null;
+            /** @example Attic */
+            name: string;
+            notes?: string | null;
+            /**
+             * Format: int32
+             * @description 1 to 4094.
+             */
+            vlan?: number | null;
+        };
+        NetworkPatch: {
+            cidr?: string | null;
+            gateway?: string | null;
+            name?: string | null;
+            notes?: string | null;
+            /** Format: int32 */
+            vlan?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Address: {
+            items: {
+                asset_id: components["schemas"]["AssetId"];
+                /** Format: date-time */
+                created_at: string;
+                hostname: string | null;
+                id: components["schemas"]["AddressId"];
+                interface_id: components["schemas"]["InterfaceId"] | null;
+                ip: string;
+                /** Format: date-time */
+                last_seen_at: string | null;
+                network_id: components["schemas"]["NetworkId"] | null;
+                source: components["schemas"]["Source"];
+                /** Format: date-time */
+                updated_at: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Asset: {
+            items: {
+                /** @description Its IP addresses, in order. */
+                addresses: string[];
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                first_seen_at: string | null;
+                id: components["schemas"]["AssetId"];
+                kind: components["schemas"]["AssetKind"];
+                /** Format: date-time */
+                last_seen_at: string | null;
+                model: string | null;
+                name: string;
+                /** @description Markdown. */
+                notes: string;
+                os: string | null;
+                role: string | null;
+                source: components["schemas"]["Source"];
+                status: components["schemas"]["AssetStatus"];
+                tags: components["schemas"]["TagRef"][];
+                /** @description Fields that a person typed; a scan leaves them alone. */
+                typed_fields: string[];
+                /** Format: date-time */
+                updated_at: string;
+                vendor: string | null;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_AuditEntry: {
+            items: {
+                /** @example asset_updated */
+                action: string;
+                actor: components["schemas"]["ActorOut"];
+                /** @description RFC 3339, UTC. */
+                at: string;
+                detail: {
+                    [key: string]: unknown;
+                };
+                entity_id: string | null;
+                entity_kind: string | null;
+                hash: string;
+                prev_hash: string;
+                request_id: string | null;
+                /** Format: int64 */
+                seq: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Finding: {
+            items: {
+                asset_id: components["schemas"]["AssetId"] | null;
+                /**
+                 * Format: int32
+                 * @description 0 to 100.
+                 */
+                confidence: number;
+                /** Format: date-time */
+                created_at: string;
+                evidence: components["schemas"]["Evidence"][];
+                id: components["schemas"]["FindingId"];
+                kind: components["schemas"]["FindingKind"];
+                /** Format: date-time */
+                last_seen_at: string;
+                proposal: components["schemas"]["Proposal"];
+                /** Format: date-time */
+                resolved_at: string | null;
+                resolved_by: string | null;
+                scan_id: components["schemas"]["ScanId"] | null;
+                state: components["schemas"]["FindingState"];
+                title: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Interface: {
+            items: {
+                asset_id: components["schemas"]["AssetId"];
+                /** Format: date-time */
+                created_at: string;
+                id: components["schemas"]["InterfaceId"];
+                /** @description Lower-case with colons. */
+                mac: string | null;
+                name: string;
+                /** Format: date-time */
+                updated_at: string;
+                /** @description Who the MAC's block is registered to. */
+                vendor: string | null;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Link: {
+            items: {
+                a_asset_id: components["schemas"]["AssetId"];
+                b_asset_id: components["schemas"]["AssetId"];
+                /** Format: date-time */
+                created_at: string;
+                evidence: components["schemas"]["LinkEvidence"];
+                id: components["schemas"]["LinkId"];
+                kind: components["schemas"]["LinkKind"];
+                label: string | null;
+                /** Format: date-time */
+                updated_at: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Network: {
+            items: {
+                /**
+                 * Format: int64
+                 * @description Known addresses in it, those in a narrower network left out.
+                 */
+                address_count: number;
+                cidr: string;
+                /** Format: date-time */
+                created_at: string;
+                gateway: string | null;
+                id: components["schemas"]["NetworkId"];
+                name: string;
+                notes: string;
+                source: components["schemas"]["Source"];
+                /** Format: date-time */
+                updated_at: string;
+                /** Format: int64 */
+                version: number;
+                /** Format: int32 */
+                vlan: number | null;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Scan: {
+            items: {
+                /** Format: int64 */
+                addresses_done: number;
+                /** Format: int64 */
+                addresses_total: number;
+                /** Format: int64 */
+                assets_seen: number;
+                /** Format: date-time */
+                created_at: string;
+                error: string | null;
+                /** Format: int64 */
+                findings_new: number;
+                /** Format: date-time */
+                finished_at: string | null;
+                /** Format: int64 */
+                hosts_found: number;
+                id: components["schemas"]["ScanId"];
+                /** @description What it could not do, and what would mend that. */
+                limitations: string[];
+                phase: string | null;
+                /** @description Empty: all of them. */
+                probes: string[];
+                requested_by: string;
+                /** Format: date-time */
+                started_at: string | null;
+                status: components["schemas"]["ScanStatus"];
+                targets: string[];
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Tag: {
+            items: {
+                /**
+                 * Format: int64
+                 * @description How many assets carry it.
+                 */
+                asset_count: number;
+                /** @description `#rrggbb` */
+                color: string;
+                /** Format: date-time */
+                created_at: string;
+                id: components["schemas"]["TagId"];
+                name: string;
+                /** Format: date-time */
+                updated_at: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        PlannedTarget: {
+            /** Format: int64 */
+            addresses: number;
+            target: string;
+        };
+        PositionIn: {
+            asset_id: components["schemas"]["AssetId"];
+            /** Format: double */
+            x: number;
+            /** Format: double */
+            y: number;
+        };
+        PositionsIn: {
+            /** @description At most 5,000. */
+            positions: components["schemas"]["PositionIn"][];
+        };
+        /** @description What went wrong, in words a person can act on. */
+        Problem: {
+            detail: string;
+            /** @description For input: each field that is wrong. */
+            errors?: components["schemas"]["FieldProblem"][];
+            /** @description Names the request in the server's log. */
+            request_id: string;
+            /** Format: int32 */
+            status: number;
+            title: string;
+            /**
+             * @description `/problems/<kind>`: tells kinds apart without reading words.
+             * @example /problems/invalid
+             */
+            type: string;
+        };
+        Proposal: {
+            addresses: components["schemas"]["ProposedAddress"][];
+            interfaces: components["schemas"]["ProposedInterface"][];
+            kind: components["schemas"]["AssetKind"];
+            model: string | null;
+            name: string;
+            os: string | null;
+            role: string | null;
+            services: components["schemas"]["ProposedService"][];
+            vendor: string | null;
+        };
+        ProposedAddress: {
+            /** @description Packets to other networks go through it. */
+            gateway: boolean;
+            hostname: string | null;
+            ip: string;
+            mac: string | null;
+            /** @description The network it was seen in, as a CIDR. */
+            network: string | null;
+        };
+        ProposedInterface: {
+            mac: string | null;
+            /** @description The device made its MAC up, so it may change. */
+            random_mac: boolean;
+            vendor: string | null;
+        };
+        ProposedService: {
+            /**
+             * Format: int32
+             * @description 0 to 100.
+             */
+            confidence: number;
+            ip: string;
+            name: string;
+            /** Format: int32 */
+            port: number;
+            product: string | null;
+            protocol: components["schemas"]["Protocol"];
+            version: string | null;
+        };
+        /** @enum {string} */
+        Protocol: "tcp" | "udp";
+        /** @enum {string} */
+        Role: "viewer" | "editor" | "admin";
+        Scan: {
+            /** Format: int64 */
+            addresses_done: number;
+            /** Format: int64 */
+            addresses_total: number;
+            /** Format: int64 */
+            assets_seen: number;
+            /** Format: date-time */
+            created_at: string;
+            error: string | null;
+            /** Format: int64 */
+            findings_new: number;
+            /** Format: date-time */
+            finished_at: string | null;
+            /** Format: int64 */
+            hosts_found: number;
+            id: components["schemas"]["ScanId"];
+            /** @description What it could not do, and what would mend that. */
+            limitations: string[];
+            phase: string | null;
+            /** @description Empty: all of them. */
+            probes: string[];
+            requested_by: string;
+            /** Format: date-time */
+            started_at: string | null;
+            status: components["schemas"]["ScanStatus"];
+            targets: string[];
+        };
+        /** Format: uuid */
+        ScanId: string;
+        ScanIn: {
+            /** @description Only say what would be sent. */
+            dry_run?: boolean;
+            /** @description Of arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp; empty: all. */
+            probes?: string[];
+            /**
+             * @description Addresses and networks; at most 16, each at most a /16.
+             * @example [
+             *       "192.168.1.0/24"
+             *     ]
+             */
+            targets: string[];
+        };
+        /** @description Exactly what a scan would send. */
+        ScanPlan: {
+            /** Format: int64 */
+            addresses: number;
+            /** @description Ports that are never sent a byte. */
+            never_written_ports: number[];
+            /**
+             * Format: int64
+             * @description An upper estimate.
+             */
+            packets_estimate: number;
+            steps: string[];
+            targets: components["schemas"]["PlannedTarget"][];
+        };
+        /** @enum {string} */
+        ScanStatus: "queued" | "running" | "completed" | "partial" | "cancelled" | "failed";
+        Service: {
+            address_id: components["schemas"]["AddressId"] | null;
+            asset_id: components["schemas"]["AssetId"];
+            /**
+             * Format: int32
+             * @description 0 to 100.
+             */
+            confidence: number;
+            id: components["schemas"]["ServiceId"];
+            /** Format: date-time */
+            last_seen_at: string | null;
+            name: string;
+            /** Format: int32 */
+            port: number;
+            product: string | null;
+            protocol: components["schemas"]["Protocol"];
+            version_text: string | null;
+        };
+        /** Format: uuid */
+        ServiceId: string;
+        /** @description What login and setup answer. */
+        Session: {
+            /** @description For the header `X-CSRF-Token` of every write. */
+            csrf_token: string;
+            user: components["schemas"]["User"];
+        };
+        Settings: {
+            auth_enabled: boolean;
+            instance_name: string;
+            /** Format: int64 */
+            version: number;
+        };
+        SettingsPatch: {
+            /** @example Attic lab */
+            instance_name: string;
+        };
+        SetupIn: {
+            /** @description The one-time code that the server printed. */
+            code: string;
+            email?: string | null;
+            /** @description At least 8 characters; 15 or more are advised. */
+            password: string;
+            /** @example ada */
+            username: string;
+        };
+        SetupState: {
+            /** @description Whether the administrator is still to be made. */
+            required: boolean;
+        };
+        Skipped: {
+            id: components["schemas"]["FindingId"];
+            reason: string;
+        };
+        /**
+         * @description Where a row came from: a person or a scan.
+         * @enum {string}
+         */
+        Source: "manual" | "discovered";
+        Tag: {
+            /**
+             * Format: int64
+             * @description How many assets carry it.
+             */
+            asset_count: number;
+            /** @description `#rrggbb` */
+            color: string;
+            /** Format: date-time */
+            created_at: string;
+            id: components["schemas"]["TagId"];
+            name: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /** Format: uuid */
+        TagId: string;
+        TagIn: {
+            /** @example #d97706 */
+            color: string;
+            /** @example critical */
+            name: string;
+        };
+        TagPatch: {
+            color?: string | null;
+            name?: string | null;
+        };
+        TagRef: {
+            color: string;
+            id: components["schemas"]["TagId"];
+            name: string;
+        };
+        User: {
+            email: string | null;
+            id: components["schemas"]["UserId"];
+            role: components["schemas"]["Role"];
+            username: string;
+        };
+        /** Format: uuid */
+        UserId: string;
+        Verification: {
+            /**
+             * Format: int64
+             * @description The first entry that is not as it was written.
+             */
+            broken_at: number | null;
+            /** Format: int64 */
+            entries: number;
+            /** @description The last entry's hash: note it down, and a later rewrite of the whole log shows. */
+            head: string;
+            ok: boolean;
+            reason: string | null;
         };
     };
     responses: never;
@@ -822,452 +1539,21 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    get_setup: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        required: boolean;
-                    };
-                };
-            };
-        };
-    };
-    post_setup: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    code: string;
-                    username: string;
-                    password: string;
-                    email?: string;
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-        };
-    };
-    post_auth_login: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    username: string;
-                    password: string;
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-        };
-    };
-    get_auth_me: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Me"];
-                };
-            };
-        };
-    };
-    post_auth_logout: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    get_settings: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Settings"];
-                };
-            };
-        };
-    };
-    patch_settings: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    instance_name: string;
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Settings"];
-                };
-            };
-        };
-    };
-    get_assets: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-                q?: string;
-                sort?: string;
-                kind?: string;
-                status?: string;
-                tag?: string;
-                network?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Asset"][];
-                        next_cursor: string | null;
-                        total: number | null;
-                    };
-                };
-            };
-        };
-    };
-    post_assets: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    name: string;
-                    kind: components["schemas"]["AssetKind"];
-                    role?: string | null;
-                    vendor?: string | null;
-                    model?: string | null;
-                    os?: string | null;
-                    notes?: string;
-                    status?: components["schemas"]["AssetStatus"];
-                    tags?: string[];
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Asset"];
-                };
-            };
-        };
-    };
-    get_assets_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AssetDetail"];
-                };
-            };
-        };
-    };
-    delete_assets_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    patch_assets_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    name?: string;
-                    kind?: components["schemas"]["AssetKind"];
-                    role?: string | null;
-                    vendor?: string | null;
-                    model?: string | null;
-                    os?: string | null;
-                    notes?: string;
-                    status?: components["schemas"]["AssetStatus"];
-                    tags?: string[];
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Asset"];
-                };
-            };
-        };
-    };
-    get_interfaces: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-                q?: string;
-                sort?: string;
-                asset_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Interface"][];
-                        next_cursor: string | null;
-                        total: number | null;
-                    };
-                };
-            };
-        };
-    };
-    post_interfaces: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    asset_id: string;
-                    name: string;
-                    mac?: string | null;
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Interface"];
-                };
-            };
-        };
-    };
-    get_interfaces_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Interface"];
-                };
-            };
-        };
-    };
-    delete_interfaces_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    patch_interfaces_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    asset_id?: string;
-                    name?: string;
-                    mac?: string | null;
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Interface"];
-                };
-            };
-        };
-    };
     get_addresses: {
         parameters: {
             query?: {
+                /** @description 1 to 500; 50 when not given. */
                 limit?: number;
+                /** @description `next_cursor` of the page before. */
                 cursor?: string;
-                q?: string;
+                /** @description A field, with `-` in front for descending. */
                 sort?: string;
-                asset_id?: string;
-                network_id?: string;
+                /** @description Words to look for. */
+                q?: string;
+                /** @description Addresses of this asset. */
+                asset_id?: components["schemas"]["AssetId"];
+                /** @description Addresses in this network. */
+                network_id?: components["schemas"]["NetworkId"];
             };
             header?: never;
             path?: never;
@@ -1275,17 +1561,21 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        items: components["schemas"]["Address"][];
-                        next_cursor: string | null;
-                        total: number | null;
-                    };
+                    "application/json": components["schemas"]["Page_Address"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1299,16 +1589,10 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": {
-                    asset_id: string;
-                    interface_id?: string | null;
-                    ip: string;
-                    hostname?: string | null;
-                };
+                "application/json": components["schemas"]["AddressIn"];
             };
         };
         responses: {
-            /** @description ok */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -1317,20 +1601,28 @@ export interface operations {
                     "application/json": components["schemas"]["Address"];
                 };
             };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    get_addresses_id_: {
+    get_addresses_id: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["AddressId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1339,49 +1631,60 @@ export interface operations {
                     "application/json": components["schemas"]["Address"];
                 };
             };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    delete_addresses_id_: {
+    delete_addresses_id: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["AddressId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    patch_addresses_id_: {
+    patch_addresses_id: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["AddressId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": {
-                    asset_id?: string;
-                    interface_id?: string | null;
-                    ip?: string;
-                    hostname?: string | null;
-                };
+                "application/json": components["schemas"]["AddressPatch"];
             };
         };
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1390,15 +1693,34 @@ export interface operations {
                     "application/json": components["schemas"]["Address"];
                 };
             };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    get_networks: {
+    get_assets: {
         parameters: {
             query?: {
+                /** @description 1 to 500; 50 when not given. */
                 limit?: number;
+                /** @description `next_cursor` of the page before. */
                 cursor?: string;
-                q?: string;
+                /** @description A field, with `-` in front for descending. */
                 sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                kind?: components["schemas"]["AssetKind"];
+                status?: components["schemas"]["AssetStatus"];
+                /** @description A tag's name or id. */
+                tag?: string;
+                /** @description Assets with an address in this network. */
+                network?: components["schemas"]["NetworkId"];
             };
             header?: never;
             path?: never;
@@ -1406,22 +1728,26 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        items: components["schemas"]["Network"][];
-                        next_cursor: string | null;
-                        total: number | null;
-                    };
+                    "application/json": components["schemas"]["Page_Asset"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    post_networks: {
+    post_assets: {
         parameters: {
             query?: never;
             header?: never;
@@ -1430,715 +1756,117 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": {
-                    name: string;
-                    cidr: string;
-                    vlan?: number | null;
-                    gateway?: string | null;
-                    notes?: string;
-                };
+                "application/json": components["schemas"]["AssetIn"];
             };
         };
         responses: {
-            /** @description ok */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Network"];
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_networks_id_: {
+    get_assets_id: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["AssetId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Network"];
+                    "application/json": components["schemas"]["AssetDetail"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    delete_networks_id_: {
+    delete_assets_id: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["AssetId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    patch_networks_id_: {
+    patch_assets_id: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["AssetId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": {
-                    name?: string;
-                    cidr?: string;
-                    vlan?: number | null;
-                    gateway?: string | null;
-                    notes?: string;
-                };
+                "application/json": components["schemas"]["AssetPatch"];
             };
         };
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Network"];
+                    "application/json": components["schemas"]["Asset"];
                 };
             };
-        };
-    };
-    get_links: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-                q?: string;
-                sort?: string;
-                asset_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
+            /** @description What went wrong */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        items: components["schemas"]["Link"][];
-                        next_cursor: string | null;
-                        total: number | null;
-                    };
-                };
-            };
-        };
-    };
-    post_links: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    a_asset_id: string;
-                    b_asset_id: string;
-                    kind: components["schemas"]["LinkKind"];
-                    label?: string | null;
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Link"];
-                };
-            };
-        };
-    };
-    get_links_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Link"];
-                };
-            };
-        };
-    };
-    delete_links_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    patch_links_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    a_asset_id?: string;
-                    b_asset_id?: string;
-                    kind?: components["schemas"]["LinkKind"];
-                    label?: string | null;
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Link"];
-                };
-            };
-        };
-    };
-    get_tags: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-                q?: string;
-                sort?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Tag"][];
-                        next_cursor: string | null;
-                        total: number | null;
-                    };
-                };
-            };
-        };
-    };
-    post_tags: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    name: string;
-                    color: string;
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Tag"];
-                };
-            };
-        };
-    };
-    get_tags_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Tag"];
-                };
-            };
-        };
-    };
-    delete_tags_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    patch_tags_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    name?: string;
-                    color?: string;
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Tag"];
-                };
-            };
-        };
-    };
-    get_map: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MapOut"];
-                };
-            };
-        };
-    };
-    put_map_positions: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    positions: {
-                        asset_id: string;
-                        x: number;
-                        y: number;
-                    }[];
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    delete_map_positions_asset_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                asset_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    get_discovery: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Discovery"];
-                };
-            };
-        };
-    };
-    get_scans: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-                q?: string;
-                sort?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Scan"][];
-                        next_cursor: string | null;
-                        total: number | null;
-                    };
-                };
-            };
-        };
-    };
-    post_scans: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    targets: string[];
-                    probes?: string[];
-                    dry_run?: boolean;
-                };
-            };
-        };
-        responses: {
-            /** @description plan */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScanPlan"];
-                };
-            };
-            /** @description ok */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Scan"];
-                };
-            };
-        };
-    };
-    get_scans_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Scan"];
-                };
-            };
-        };
-    };
-    post_scans_id_cancel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Scan"];
-                };
-            };
-        };
-    };
-    get_findings: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-                q?: string;
-                sort?: string;
-                state?: string;
-                scan_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Finding"][];
-                        next_cursor: string | null;
-                        total: number | null;
-                    };
-                };
-            };
-        };
-    };
-    get_findings_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Finding"];
-                };
-            };
-        };
-    };
-    post_findings_id_accept: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    name?: string;
-                    kind?: components["schemas"]["AssetKind"];
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        finding: components["schemas"]["Finding"];
-                        asset_id: string;
-                    };
-                };
-            };
-        };
-    };
-    post_findings_id_ignore: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Finding"];
-                };
-            };
-        };
-    };
-    post_findings_id_reopen: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Finding"];
-                };
-            };
-        };
-    };
-    post_findings_accept: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    ids: string[];
-                };
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        accepted: string[];
-                        skipped: {
-                            id: string;
-                            reason: string;
-                        }[];
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2146,11 +1874,16 @@ export interface operations {
     get_audit_log: {
         parameters: {
             query?: {
+                /** @description 1 to 500; 50 when not given. */
                 limit?: number;
+                /** @description `next_cursor` of the page before. */
                 cursor?: string;
-                q?: string;
+                /** @description A field, with `-` in front for descending. */
                 sort?: string;
+                /** @description Words to look for. */
+                q?: string;
                 action?: string;
+                /** @description Entries about this thing. */
                 entity_id?: string;
             };
             header?: never;
@@ -2159,17 +1892,21 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        items: components["schemas"]["AuditEntry"][];
-                        next_cursor: string | null;
-                        total: number | null;
-                    };
+                    "application/json": components["schemas"]["Page_AuditEntry"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2183,19 +1920,1433 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        ok: boolean;
-                        entries: number;
-                        head: string;
-                        broken_at: number | null;
-                        reason: string | null;
-                    };
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_auth_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_discovery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Discovery"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_discovery_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_findings: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                state?: components["schemas"]["FindingState"];
+                /** @description Findings of this scan. */
+                scan_id?: components["schemas"]["ScanId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Finding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_findings_accept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptManyIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedMany"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_findings_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["FindingId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Finding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_findings_id_accept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["FindingId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_findings_id_ignore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["FindingId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Finding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_findings_id_reopen: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["FindingId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Finding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_interfaces: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                /** @description Interfaces of this asset. */
+                asset_id?: components["schemas"]["AssetId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Interface"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_interfaces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InterfaceIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Interface"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_interfaces_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["InterfaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Interface"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_interfaces_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["InterfaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_interfaces_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["InterfaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InterfacePatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Interface"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_links: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                /** @description Links of this asset. */
+                asset_id?: components["schemas"]["AssetId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Link"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_links: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_links_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["LinkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_links_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["LinkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_links_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["LinkId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_map: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MapOut"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_map_positions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PositionsIn"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_map_positions_asset_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset_id: components["schemas"]["AssetId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_networks: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Network"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_networks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NetworkIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Network"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_networks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["NetworkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Network"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_networks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["NetworkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_networks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["NetworkId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NetworkPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Network"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scans: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Scan"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_scans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScanIn"];
+            };
+        };
+        responses: {
+            /** @description the plan of a dry run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScanPlan"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scan"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scans_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ScanId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scan"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_scans_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ScanId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scan"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_setup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupState"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_setup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetupIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tags: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Tag"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_tags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tags_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TagId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_tags_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TagId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_tags_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TagId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_topology_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
