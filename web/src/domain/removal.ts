@@ -82,6 +82,8 @@ export function useRemoval(): (removal: Removal) => void {
           );
           if (errors[0])
             toast(errors[0] instanceof Error ? errors[0].message : t("error.unknown"), { tone: "error" });
+          // What is not on the screen may name what is gone, and would ask for it when it is shown again.
+          for (const queryKey of invalidate) client.removeQueries({ queryKey, type: "inactive" });
           await Promise.all(invalidate.map((queryKey) => client.invalidateQueries({ queryKey })));
           setHidden(ids, false);
         })();
