@@ -92,6 +92,18 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| match load() {
     }
 });
 
+/// Reads the files beside the runtime's threads, once: it takes long enough that a scan could not be cancelled meanwhile.
+pub(crate) async fn ready() {
+    static READY: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+    READY
+        .get_or_init(|| async {
+            if let Err(error) = tokio::task::spawn_blocking(|| LazyLock::force(&ENTRIES).len()).await {
+                tracing::error!(%error, "reading the fingerprints failed");
+            }
+        })
+        .await;
+}
+
 fn load() -> Result<Vec<Entry>, String> {
     let mut entries = Vec::new();
     for (name, text) in FILES {
@@ -118,8 +130,11 @@ fn load() -> Result<Vec<Entry>, String> {
 /// Pages that fingerprints want from a web server on this port.
 pub(crate) fn extra_pages(port: u16) -> Vec<&'static str> {
     let entries: &'static [Entry] = &ENTRIES;
-    let mut pages: Vec<&str> =
-        entries.iter().filter(|e| e.raw.ports.contains(&port)).filter_map(|e| e.raw.page.as_deref()).collect();
+    let mut pages: Vec<&str> = entries
+        .iter()
+        .filter(|e| e.raw.ports.contains(&port))
+        .filter_map(|e| e.raw.page.as_deref())
+        .collect();
     pages.sort_unstable();
     pages.dedup();
     pages
@@ -188,7 +203,8 @@ mod tests {
                 .unwrap_or_else(|| panic!("{}: no probe {}", raw.id, raw.probe));
             let mut answer = Answer::new(probe, probe);
             answer.fields = raw.example.clone();
-            let meaning = entry.matches(&answer).unwrap_or_else(|| panic!("{} does not match its example", raw.id));
+            let meaning =
+                entry.matches(&answer).unwrap_or_else(|| panic!("{} does not match its example", raw.id));
             for (name, expected) in &raw.gives {
                 let given = match name.as_str() {
                     "version" => &meaning.version,

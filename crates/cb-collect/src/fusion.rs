@@ -148,8 +148,9 @@ fn macs_contradict(
     a: &BTreeMap<&str, BTreeSet<Option<IpNet>>>,
     b: &BTreeMap<&str, BTreeSet<Option<IpNet>>>,
 ) -> bool {
-    let known =
-        |m: &BTreeMap<&str, BTreeSet<Option<IpNet>>>| m.values().flatten().flatten().copied().collect::<BTreeSet<_>>();
+    let known = |m: &BTreeMap<&str, BTreeSet<Option<IpNet>>>| {
+        m.values().flatten().flatten().copied().collect::<BTreeSet<_>>()
+    };
     !known(a).is_disjoint(&known(b))
 }
 
@@ -203,9 +204,11 @@ fn cloned_identities(traits: &[Traits]) -> BTreeSet<Identity> {
             // One holder that the link tells from the first is enough: all others are then in doubt.
             let with_mac: Vec<_> = holders.iter().map(|t| t.own_macs()).filter(|m| !m.is_empty()).collect();
             with_mac.iter().enumerate().any(|(i, a)| {
-                with_mac[..i].iter().rev().take(64).any(|b| {
-                    a.keys().all(|mac| !b.contains_key(mac)) && macs_contradict(a, b)
-                })
+                with_mac[..i]
+                    .iter()
+                    .rev()
+                    .take(64)
+                    .any(|b| a.keys().all(|mac| !b.contains_key(mac)) && macs_contradict(a, b))
             })
         })
         .map(|(identity, _)| identity.clone())
@@ -219,12 +222,20 @@ mod tests {
     const N1: &str = "10.0.1.0/24";
     const N2: &str = "10.0.2.0/24";
 
-    fn traits(address: &str, network: &str, mac: Option<&str>, identities: &[(IdentityKind, &str)]) -> Traits {
+    fn traits(
+        address: &str,
+        network: &str,
+        mac: Option<&str>,
+        identities: &[(IdentityKind, &str)],
+    ) -> Traits {
         let network = network.parse().expect("network");
         Traits {
             addresses: BTreeSet::from([address.parse().expect("address")]),
             macs: mac.map(|m| (m.to_owned(), Some(network))).into_iter().collect(),
-            identities: identities.iter().map(|(kind, v)| Identity { kind: *kind, value: (*v).to_owned() }).collect(),
+            identities: identities
+                .iter()
+                .map(|(kind, v)| Identity { kind: *kind, value: (*v).to_owned() })
+                .collect(),
             networks: BTreeSet::from([network]),
         }
     }

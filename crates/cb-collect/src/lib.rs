@@ -26,7 +26,7 @@ pub use fusion::{Reason, Strength, Traits, fuse, same_machine};
 pub use local::{Ability, Capabilities, LocalNetwork, local_networks};
 pub use plan::{Plan, plan};
 pub use report::{
-    Completeness, Evidence, Guess, HostReport, Identity, IdentityKind, Outcome, Phase, ProbeKind, RequestError,
-    ScanEvent, ScanRequest, ServiceReport,
+    Completeness, Evidence, Guess, HostReport, Identity, IdentityKind, Outcome, Phase, ProbeKind,
+    RequestError, ScanEvent, ScanRequest, ServiceReport,
 };
 pub use target::{Target, TargetError};

@@ -30,8 +30,7 @@ pub fn local_networks() -> Vec<LocalNetwork> {
             if networks.iter().any(|n| n.cidr == *network) {
                 continue;
             }
-            let gateway =
-                interface.gateways.iter().copied().find(|gateway| network.contains(gateway));
+            let gateway = interface.gateways.iter().copied().find(|gateway| network.contains(gateway));
             networks.push(LocalNetwork { cidr: *network, interface: interface.name.clone(), gateway });
         }
     }
@@ -92,15 +91,17 @@ pub(crate) fn interfaces() -> Vec<Interface> {
         if let Some(link) = address.as_link_addr() {
             interface.mac = link.addr().filter(|mac| *mac != [0; 6]);
             interface.link = Some(*link);
-        } else if let (Some(v4), Some(mask)) =
-            (address.as_sockaddr_in(), entry.netmask.and_then(|m| m.as_sockaddr_in().map(nix::sys::socket::SockaddrIn::ip)))
-        {
+        } else if let (Some(v4), Some(mask)) = (
+            address.as_sockaddr_in(),
+            entry.netmask.and_then(|m| m.as_sockaddr_in().map(nix::sys::socket::SockaddrIn::ip)),
+        ) {
             if let Ok(network) = Ipv4Net::with_netmask(v4.ip(), mask) {
                 interface.networks.push((v4.ip().into(), network.trunc().into()));
             }
-        } else if let (Some(v6), Some(mask)) =
-            (address.as_sockaddr_in6(), entry.netmask.and_then(|m| m.as_sockaddr_in6().map(nix::sys::socket::SockaddrIn6::ip)))
-            && !v6.ip().is_unicast_link_local()
+        } else if let (Some(v6), Some(mask)) = (
+            address.as_sockaddr_in6(),
+            entry.netmask.and_then(|m| m.as_sockaddr_in6().map(nix::sys::socket::SockaddrIn6::ip)),
+        ) && !v6.ip().is_unicast_link_local()
             && let Ok(network) = Ipv6Net::with_netmask(v6.ip(), mask)
         {
             interface.networks.push((v6.ip().into(), network.trunc().into()));
@@ -184,7 +185,10 @@ pub struct Capabilities {
 impl Capabilities {
     pub fn detect() -> Self {
         let arp = raw_arp_socket().err().map(|error| {
-            format!("raw packets are not permitted ({error}), so machines that answer only ARP stay unseen; {}", grant())
+            format!(
+                "raw packets are not permitted ({error}), so machines that answer only ARP stay unseen; {}",
+                grant()
+            )
         });
         let icmp = icmp_socket(false).err().map(|error| {
             format!(

@@ -56,11 +56,16 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
     if arp {
         step(
             on_link * 2,
-            format!("ARP: ask for each of {on_link} addresses on the local network who has it, up to three times"),
+            format!(
+                "ARP: ask for each of {on_link} addresses on the local network who has it, up to three times"
+            ),
         );
     }
     if request.wants(ProbeKind::Icmp) && abilities.icmp.available && asked_further > 0 {
-        step(asked_further * 2, format!("ICMP: send up to two echo requests to each of {asked_further} addresses"));
+        step(
+            asked_further * 2,
+            format!("ICMP: send up to two echo requests to each of {asked_further} addresses"),
+        );
     }
     if request.pings_by_tcp() && asked_further > 0 {
         step(
@@ -94,7 +99,11 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
         step(alive * 2, "Reverse DNS: ask the system's name servers, and the name servers found, for the name of each address that is there".to_owned());
     }
     if request.wants(ProbeKind::Mdns) && on_link > 0 {
-        step(60, "mDNS: ask the group 224.0.0.251 port 5353 on the local network which services there are".to_owned());
+        step(
+            60,
+            "mDNS: ask the group 224.0.0.251 port 5353 on the local network which services there are"
+                .to_owned(),
+        );
     }
     if request.wants(ProbeKind::Ssdp) && on_link > 0 {
         step(2, "SSDP: ask the group 239.255.255.250 port 1900 on the local network which UPnP devices there are, and fetch their descriptions".to_owned());

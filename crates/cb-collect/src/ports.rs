@@ -77,7 +77,10 @@ mod tests {
         assert!((120..=220).contains(&curated().len()), "{}", curated().len());
         for (port, name) in file.tcp.iter().chain(&file.udp) {
             assert!(port.parse::<u16>().is_ok_and(|p| p > 0), "{port}");
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                "{name}"
+            );
         }
         assert_eq!(usual_name(Protocol::Tcp, 22), Some("ssh"));
         assert_eq!(usual_name(Protocol::Udp, 161), Some("snmp"));

@@ -123,7 +123,9 @@ pub struct ScanRequest {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    #[error("a scan needs at least one target: an address such as 192.168.1.10 or a network such as 192.168.1.0/24")]
+    #[error(
+        "a scan needs at least one target: an address such as 192.168.1.10 or a network such as 192.168.1.0/24"
+    )]
     NoTarget,
     #[error("{0} targets are too many for one scan; at most {MAX_TARGETS}: start several scans")]
     TooManyTargets(usize),

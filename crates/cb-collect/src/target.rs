@@ -187,7 +187,8 @@ fn net(text: &str) -> IpNet {
 
 /// Whether `address` may be sent to at all, whoever asks: the last check before a packet leaves.
 pub fn never(address: IpAddr) -> bool {
-    static RANGES: LazyLock<Vec<IpNet>> = LazyLock::new(|| NEVER.iter().map(|(range, _)| net(range)).collect());
+    static RANGES: LazyLock<Vec<IpNet>> =
+        LazyLock::new(|| NEVER.iter().map(|(range, _)| net(range)).collect());
     RANGES.iter().any(|range| range.contains(&address))
 }
 

@@ -65,10 +65,50 @@ pub fn lookup(mac: &str) -> Option<String> {
 /// Company forms and countries say nothing about a device.
 fn shorten(organization: &str) -> String {
     const FORMS: &[&str] = &[
-        "inc", "inc.", "incorporated", "corp", "corp.", "corporation", "corporate", "co", "co.", "co.,ltd",
-        "co.,ltd.", "co.ltd", "co.,", "company", "ltd", "ltd.", "limited", "llc", "l.l.c.", "gmbh", "ag", "kg",
-        "s.a.", "sa", "s.p.a.", "spa", "b.v.", "bv", "ab", "oy", "a/s", "as", "plc", "pty", "pte", "pte.",
-        "international", "intl", "technologies", "technology", "electronics", "systems", "(hangzhou)", "usa",
+        "inc",
+        "inc.",
+        "incorporated",
+        "corp",
+        "corp.",
+        "corporation",
+        "corporate",
+        "co",
+        "co.",
+        "co.,ltd",
+        "co.,ltd.",
+        "co.ltd",
+        "co.,",
+        "company",
+        "ltd",
+        "ltd.",
+        "limited",
+        "llc",
+        "l.l.c.",
+        "gmbh",
+        "ag",
+        "kg",
+        "s.a.",
+        "sa",
+        "s.p.a.",
+        "spa",
+        "b.v.",
+        "bv",
+        "ab",
+        "oy",
+        "a/s",
+        "as",
+        "plc",
+        "pty",
+        "pte",
+        "pte.",
+        "international",
+        "intl",
+        "technologies",
+        "technology",
+        "electronics",
+        "systems",
+        "(hangzhou)",
+        "usa",
         "&",
     ];
     let text = organization.replace(',', " ");
@@ -119,7 +159,9 @@ mod tests {
     fn macs_are_read_in_their_usual_spellings() {
         assert_eq!(parse_mac("00:11:32:0a:0B:0c").map(mac_text).as_deref(), Some("00:11:32:0a:0b:0c"));
         assert_eq!(parse_mac("0-11-32-a-b-c").map(mac_text).as_deref(), Some("00:11:32:0a:0b:0c"));
-        for bad in ["", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:fb", "00:11:32", "0:1:2:3:4:5:6"] {
+        for bad in
+            ["", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:fb", "00:11:32", "0:1:2:3:4:5:6"]
+        {
             assert_eq!(parse_mac(bad), None, "{bad}");
         }
     }

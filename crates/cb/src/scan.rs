@@ -75,17 +75,24 @@ pub async fn run(args: ScanArgs) -> ExitCode {
 
 fn request(args: &ScanArgs) -> Result<ScanRequest, String> {
     let allow = Config::load().map_err(|e| e.to_string())?.scan_allow;
-    let targets =
-        args.targets.iter().map(|t| Target::parse(t, &allow)).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    let targets = args
+        .targets
+        .iter()
+        .map(|t| Target::parse(t, &allow))
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.to_string())?;
     let probes = args
         .probes
         .iter()
         .map(|word| {
             let known = || ProbeKind::ALL.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ");
-            ProbeKind::parse(word).ok_or_else(|| format!("--probes: \"{word}\" is not a probe; there are {}", known()))
+            ProbeKind::parse(word)
+                .ok_or_else(|| format!("--probes: \"{word}\" is not a probe; there are {}", known()))
         })
         .collect::<Result<_, _>>()?;
-    ScanRequest { targets, probes, ports: args.ports.clone(), rate: args.rate }.checked().map_err(|e| e.to_string())
+    ScanRequest { targets, probes, ports: args.ports.clone(), rate: args.rate }
+        .checked()
+        .map_err(|e| e.to_string())
 }
 
 /// Runs the scan until it is over or Ctrl-C stops it.
@@ -145,14 +152,19 @@ fn show_plan(plan: &Plan, as_json: bool) {
     for (number, step) in plan.steps.iter().enumerate() {
         output::line(&format!("{}. {step}.", number + 1));
     }
-    output::line(&format!("About {} packets for {} addresses. Nothing has been sent.", plan.packets_estimate, plan.addresses));
+    output::line(&format!(
+        "About {} packets for {} addresses. Nothing has been sent.",
+        plan.packets_estimate, plan.addresses
+    ));
     let ports: Vec<String> = plan.never_written_ports.iter().map(u16::to_string).collect();
     output::line(&format!("Never written to: {}.", ports.join(", ")));
 }
 
 fn show_json(hosts: &[HostReport], outcome: &Outcome) {
-    let devices: Vec<Vec<String>> =
-        fuse(hosts.to_vec()).iter().map(|group| group.iter().map(|h| h.address.to_string()).collect()).collect();
+    let devices: Vec<Vec<String>> = fuse(hosts.to_vec())
+        .iter()
+        .map(|group| group.iter().map(|h| h.address.to_string()).collect())
+        .collect();
     output::line(&json!({ "outcome": outcome, "devices": devices, "hosts": hosts }).to_string());
 }
 
@@ -162,11 +174,15 @@ fn show_table(hosts: Vec<HostReport>, outcome: &Outcome) {
     for group in &devices {
         rows.extend(device_rows(group));
     }
-    let widths: Vec<usize> =
-        (0..4).map(|column| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or_default()).collect();
+    let widths: Vec<usize> = (0..4)
+        .map(|column| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or_default())
+        .collect();
     for row in &rows {
-        let cells: Vec<String> =
-            row.iter().enumerate().map(|(i, cell)| format!("{cell:<width$}", width = widths.get(i).copied().unwrap_or(0))).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .enumerate()
+            .map(|(i, cell)| format!("{cell:<width$}", width = widths.get(i).copied().unwrap_or(0)))
+            .collect();
         output::line(cells.join("  ").trim_end());
     }
     output::line("");

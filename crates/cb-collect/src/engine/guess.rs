@@ -86,7 +86,20 @@ const PORT_ROLES: &[(u16, &str, u8)] = &[
 
 /// Services that a server has, and hardly anything else.
 const SERVERS: &[&str] = &[
-    "ssh", "postgresql", "mysql", "redis", "memcached", "mqtt", "nats", "smtp", "imap", "pop3", "ldap", "amqp", "ftp", "dns",
+    "ssh",
+    "postgresql",
+    "mysql",
+    "redis",
+    "memcached",
+    "mqtt",
+    "nats",
+    "smtp",
+    "imap",
+    "pop3",
+    "ldap",
+    "amqp",
+    "ftp",
+    "dns",
 ];
 
 pub(crate) struct Clues<'a> {
@@ -111,7 +124,8 @@ pub(crate) fn guess(clues: &Clues<'_>) -> (Guess, Option<String>) {
     let told = |probe: &str, field: &str| {
         clues.answers.iter().filter(|a| a.probe == probe).find_map(|a| a.get(field)).map(str::to_owned)
     };
-    let model = best(|m| m.model.as_ref()).or_else(|| told("ssdp", "model")).or_else(|| told("mdns", "model"));
+    let model =
+        best(|m| m.model.as_ref()).or_else(|| told("ssdp", "model")).or_else(|| told("mdns", "model"));
     // A virtual card says nothing about the maker of a machine, and a product's maker more than the card's.
     let vendor = device
         .iter()
@@ -121,14 +135,13 @@ pub(crate) fn guess(clues: &Clues<'_>) -> (Guess, Option<String>) {
         .or_else(|| clues.vendor.map(str::to_owned))
         .or_else(|| told("ssdp", "vendor"));
     let hostname = name(clues);
-    let name = hostname
-        .as_deref()
-        .and_then(short)
-        .or_else(|| told("ssdp", "name"))
-        .unwrap_or_else(|| match (&model, &vendor) {
-            (Some(model), _) => format!("{model} ({})", clues.address),
-            (None, Some(vendor)) => format!("{vendor} ({})", clues.address),
-            (None, None) => clues.address.to_string(),
+    let name =
+        hostname.as_deref().and_then(short).or_else(|| told("ssdp", "name")).unwrap_or_else(|| {
+            match (&model, &vendor) {
+                (Some(model), _) => format!("{model} ({})", clues.address),
+                (None, Some(vendor)) => format!("{vendor} ({})", clues.address),
+                (None, None) => clues.address.to_string(),
+            }
         });
     let kind = role
         .and_then(|role| ROLES.iter().find(|(name, _)| *name == role))
@@ -154,10 +167,20 @@ fn role(clues: &Clues<'_>, device: &[&Meaning]) -> Option<&'static str> {
         votes.push(("router", 90));
     }
     if let Some(vendor) = clues.vendor.map(str::to_lowercase) {
-        votes.extend(VENDOR_ROLES.iter().filter(|(word, ..)| vendor.contains(word)).map(|(_, role, weight)| (*role, *weight)));
+        votes.extend(
+            VENDOR_ROLES
+                .iter()
+                .filter(|(word, ..)| vendor.contains(word))
+                .map(|(_, role, weight)| (*role, *weight)),
+        );
     }
     for service in clues.services.iter().filter(|s| s.protocol == Protocol::Tcp) {
-        votes.extend(PORT_ROLES.iter().filter(|(port, ..)| *port == service.port).map(|(_, role, weight)| (*role, *weight)));
+        votes.extend(
+            PORT_ROLES
+                .iter()
+                .filter(|(port, ..)| *port == service.port)
+                .map(|(_, role, weight)| (*role, *weight)),
+        );
         if service.confidence >= 60 && SERVERS.contains(&service.name.as_str()) {
             votes.push(("server", 40));
         } else if service.product.is_some() && service.confidence >= 85 {
@@ -176,14 +199,25 @@ fn role(clues: &Clues<'_>, device: &[&Meaning]) -> Option<&'static str> {
             None => sums.push((role, 0, weight)),
         }
     }
-    sums.iter().max_by_key(|(_, more, strongest)| u16::from(*strongest) + (*more).min(12)).map(|(role, ..)| *role)
+    sums.iter()
+        .max_by_key(|(_, more, strongest)| u16::from(*strongest) + (*more).min(12))
+        .map(|(role, ..)| *role)
 }
 
 /// The best full name: what DNS says, else what it calls itself.
 fn name(clues: &Clues<'_>) -> Option<String> {
-    let says = |probe: &str| clues.answers.iter().filter(|a| a.probe == probe).find_map(|a| a.hostname.clone());
+    let says =
+        |probe: &str| clues.answers.iter().filter(|a| a.probe == probe).find_map(|a| a.hostname.clone());
     let told = clues.meanings.iter().find_map(|m| m.host.clone());
-    let candidates = [clues.hostname.map(str::to_owned), says("snmp"), says("mdns"), says("smb"), says("netbios"), says("ldap"), told];
+    let candidates = [
+        clues.hostname.map(str::to_owned),
+        says("snmp"),
+        says("mdns"),
+        says("smb"),
+        says("netbios"),
+        says("ldap"),
+        told,
+    ];
     candidates.into_iter().flatten().find(|name| {
         let sane = name.chars().any(char::is_alphanumeric) && !name.eq_ignore_ascii_case("localhost");
         sane && !name.eq_ignore_ascii_case("localhost.localdomain") && name.parse::<IpAddr>().is_err()
@@ -200,7 +234,11 @@ fn short(name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn clues<'a>(vendor: Option<&'a str>, services: &'a [ServiceReport], meanings: &'a [Meaning]) -> Clues<'a> {
+    fn clues<'a>(
+        vendor: Option<&'a str>,
+        services: &'a [ServiceReport],
+        meanings: &'a [Meaning],
+    ) -> Clues<'a> {
         Clues {
             address: IpAddr::from([10, 0, 0, 5]),
             vendor,
@@ -213,7 +251,14 @@ mod tests {
     }
 
     fn open(port: u16, name: &str, confidence: u8) -> ServiceReport {
-        ServiceReport { protocol: Protocol::Tcp, port, name: name.to_owned(), product: None, version: None, confidence }
+        ServiceReport {
+            protocol: Protocol::Tcp,
+            port,
+            name: name.to_owned(),
+            product: None,
+            version: None,
+            confidence,
+        }
     }
 
     #[test]
@@ -228,7 +273,10 @@ mod tests {
 
     #[test]
     fn ports_and_vendors_give_a_weak_role() {
-        assert_eq!(guess(&clues(None, &[open(9100, "jetdirect", 30)], &[])).0.role.as_deref(), Some("printer"));
+        assert_eq!(
+            guess(&clues(None, &[open(9100, "jetdirect", 30)], &[])).0.role.as_deref(),
+            Some("printer")
+        );
         assert_eq!(guess(&clues(None, &[open(22, "ssh", 90)], &[])).0.role.as_deref(), Some("server"));
         assert_eq!(guess(&clues(None, &[], &[])).0.role, None);
     }

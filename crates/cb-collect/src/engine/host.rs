@@ -50,6 +50,9 @@ pub(crate) async fn look(job: &Job, alive: Alive, deadline: Duration) -> Option<
 
 async fn learn(job: &Job, alive: &Alive, notes: &Mutex<Notes>) {
     let address = alive.address;
+    if [ProbeKind::Fingerprints, ProbeKind::Mdns, ProbeKind::Ssdp].into_iter().any(|p| job.request.wants(p)) {
+        fingerprint::ready().await;
+    }
     let lock = || notes.lock().unwrap_or_else(PoisonError::into_inner);
     let mut trip = RoundTrip::unknown();
     if let Some(sample) = alive.round_trip {
@@ -190,7 +193,14 @@ fn report(job: &Job, alive: Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> Ho
     let mut evidence: Vec<Evidence> = Vec::new();
     let mut note = |source: &str, port: Option<u16>, fact: &str, value: String| {
         if evidence.len() < MAX_EVIDENCE {
-            evidence.push(Evidence { source: source.to_owned(), at, address, port, fact: fact.to_owned(), value });
+            evidence.push(Evidence {
+                source: source.to_owned(),
+                at,
+                address,
+                port,
+                fact: fact.to_owned(),
+                value,
+            });
         }
     };
     for (source, port, fact, value) in &alive.signs {
@@ -216,8 +226,17 @@ fn report(job: &Job, alive: Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> Ho
         identities.push(Identity { kind: IdentityKind::Mac, value: mac.clone() });
     }
     for &port in &notes.open {
-        note("tcp", Some(port), "open", ports::usual_name(Protocol::Tcp, port).unwrap_or("unknown").to_owned());
-        let answers = notes.answers.iter().find(|(p, n, _)| *p == Protocol::Tcp && *n == port).map(|(.., a)| a.as_slice());
+        note(
+            "tcp",
+            Some(port),
+            "open",
+            ports::usual_name(Protocol::Tcp, port).unwrap_or("unknown").to_owned(),
+        );
+        let answers = notes
+            .answers
+            .iter()
+            .find(|(p, n, _)| *p == Protocol::Tcp && *n == port)
+            .map(|(.., a)| a.as_slice());
         services.push(service(Protocol::Tcp, port, answers.unwrap_or_default()));
     }
     for (protocol, port, answers) in &notes.answers {
@@ -236,7 +255,10 @@ fn report(job: &Job, alive: Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> Ho
             }
             for identity in &answer.identities {
                 // A MAC that only a name service tells may be that of another card.
-                if identity.kind != IdentityKind::Mac && !identities.contains(identity) && identities.len() < 32 {
+                if identity.kind != IdentityKind::Mac
+                    && !identities.contains(identity)
+                    && identities.len() < 32
+                {
                     note(answer.probe, Some(*port), identity.kind.as_str(), identity.value.clone());
                     identities.push(identity.clone());
                 }
@@ -303,7 +325,13 @@ fn service(protocol: Protocol, port: u16, answers: &[Answer]) -> ServiceReport {
     }
 }
 
-fn confidence(alive: &Alive, mac: bool, services: &[ServiceReport], identities: usize, guess: &crate::Guess) -> u8 {
+fn confidence(
+    alive: &Alive,
+    mac: bool,
+    services: &[ServiceReport],
+    identities: usize,
+    guess: &crate::Guess,
+) -> u8 {
     let hearsay = alive.signs.iter().all(|(source, ..)| *source == "neighbor table");
     let mut sum = if hearsay { 40 } else { 55u8 };
     if mac {

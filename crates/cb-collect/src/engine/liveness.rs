@@ -51,13 +51,21 @@ pub(crate) async fn find(job: &Job, target: &Target, alive: &mpsc::Sender<Alive>
         let (_, network) = interface.networks.iter().find(|(_, network)| covers(network, target))?;
         network.addr().is_ipv4().then_some(interface)
     });
-    let (own, others): (Vec<_>, Vec<_>) =
-        addresses.into_iter().partition(|a| job.interfaces.iter().any(|i| i.networks.iter().any(|(own, _)| own == a)));
+    let (own, others): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|a| job.interfaces.iter().any(|i| i.networks.iter().any(|(own, _)| own == a)));
     for address in own {
-        let mac = job.interfaces.iter().find(|i| i.networks.iter().any(|(own, _)| *own == address)).and_then(|i| i.mac);
-        let found = Alive { mac, ..Alive::new(address) }
-            .after(Duration::from_micros(50))
-            .sign("local", None, "answers", "an address of the machine that scans".to_owned());
+        let mac = job
+            .interfaces
+            .iter()
+            .find(|i| i.networks.iter().any(|(own, _)| *own == address))
+            .and_then(|i| i.mac);
+        let found = Alive { mac, ..Alive::new(address) }.after(Duration::from_micros(50)).sign(
+            "local",
+            None,
+            "answers",
+            "an address of the machine that scans".to_owned(),
+        );
         if alive.send(found).await.is_err() {
             return;
         }
@@ -90,7 +98,8 @@ async fn by_arp(
     addresses: &[IpAddr],
     alive: &mpsc::Sender<Alive>,
 ) -> std::io::Result<()> {
-    let v4: Vec<Ipv4Addr> = addresses.iter().filter_map(|a| if let IpAddr::V4(a) = a { Some(*a) } else { None }).collect();
+    let v4: Vec<Ipv4Addr> =
+        addresses.iter().filter_map(|a| if let IpAddr::V4(a) = a { Some(*a) } else { None }).collect();
     let Some(&first) = v4.first() else { return Ok(()) };
     // A queue of our own, because the sweep may not wait; it holds one entry for each address at most.
     let (found, mut queue) = mpsc::channel(v4.len());

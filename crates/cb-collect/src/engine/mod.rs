@@ -81,7 +81,8 @@ impl Job {
         let interfaces = local::interfaces();
         let abilities = Capabilities::detect();
         let rate = request.rate();
-        let mut networks: Vec<IpNet> = interfaces.iter().flat_map(|i| i.networks.iter().map(|(_, n)| *n)).collect();
+        let mut networks: Vec<IpNet> =
+            interfaces.iter().flat_map(|i| i.networks.iter().map(|(_, n)| *n)).collect();
         networks.extend(request.targets.iter().map(crate::Target::network));
         let job = Self {
             ports: request.port_list(),
@@ -101,7 +102,8 @@ impl Job {
             request,
             env,
         };
-        for (probe, ability) in [(ProbeKind::Arp, &job.abilities.arp), (ProbeKind::Icmp, &job.abilities.icmp)] {
+        for (probe, ability) in [(ProbeKind::Arp, &job.abilities.arp), (ProbeKind::Icmp, &job.abilities.icmp)]
+        {
             if let Some(reason) = ability.reason.as_ref().filter(|_| job.request.wants(probe)) {
                 job.limit(reason.clone());
             }
@@ -110,7 +112,10 @@ impl Job {
     }
 
     pub fn pacer(&self, address: IpAddr) -> &Pacer {
-        self.pacers.iter().find(|(network, _)| network.contains(&address)).map_or(&self.other, |(_, pacer)| pacer)
+        self.pacers
+            .iter()
+            .find(|(network, _)| network.contains(&address))
+            .map_or(&self.other, |(_, pacer)| pacer)
     }
 
     /// The own network that contains `address`, else the target, when that is a network.
@@ -186,7 +191,8 @@ pub async fn scan(
     // Aborts what still runs and waits until it has let go of its sockets.
     hosts.shutdown().await;
 
-    let limitations = job.limitations.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+    let limitations =
+        job.limitations.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
     let hosts = job.reported.load(Ordering::Relaxed);
     let lost = job.found.load(Ordering::Relaxed).saturating_sub(hosts);
     let expected = job.request.addresses();

@@ -83,7 +83,10 @@ pub(crate) async fn listen(job: &Job) {
         .iter()
         .flat_map(|i| &i.networks)
         .filter(|(_, network)| {
-            job.request.targets.iter().any(|t| network.contains(&t.network()) || t.network().contains(network))
+            job.request
+                .targets
+                .iter()
+                .any(|t| network.contains(&t.network()) || t.network().contains(network))
         })
         .filter_map(|(address, _)| if let IpAddr::V4(a) = address { Some(*a) } else { None })
         .collect();
@@ -115,7 +118,9 @@ async fn one(job: &Job, group: Group, local: Ipv4Addr) {
     let ask = async |question: &[u8]| {
         job.pacer(local.into()).take().await;
         if let Err(error) = socket.ask(question).await {
-            job.limit(format!("multicast from {local} was not sent ({error}); check the interface's multicast route"));
+            job.limit(format!(
+                "multicast from {local} was not sent ({error}); check the interface's multicast route"
+            ));
         }
     };
     for question in &questions {
@@ -171,7 +176,9 @@ fn mdns(bytes: &[u8]) -> (Option<Answer>, Vec<String>) {
                 answer = answer.maybe("instance", instance);
             }
             Data::Service(target, _) => host = Some(target.clone()),
-            Data::Address(_) if host.is_none() && record.name.ends_with(".local") => host = Some(record.name.clone()),
+            Data::Address(_) if host.is_none() && record.name.ends_with(".local") => {
+                host = Some(record.name.clone())
+            }
             Data::Text(parts) => texts.extend(parts.iter().take(20).cloned()),
             _ => {}
         }

@@ -83,7 +83,9 @@ async fn ask(job: &Job, server: SocketAddr, name: &str) -> Option<String> {
             Ok(Ok(length)) => {
                 let message = dns::parse(&buffer[..length]).filter(|m| m.id == id)?;
                 return message.records.into_iter().find_map(|record| match record.data {
-                    Data::Name(host) if record.name.eq_ignore_ascii_case(name) && !host.is_empty() => Some(host),
+                    Data::Name(host) if record.name.eq_ignore_ascii_case(name) && !host.is_empty() => {
+                        Some(host)
+                    }
                     _ => None,
                 });
             }
@@ -100,7 +102,8 @@ mod tests {
 
     #[test]
     fn name_servers_are_read_from_resolv_conf() {
-        let text = "# local\nsearch lan\nnameserver 10.0.0.1\nnameserver fd00::1\noptions edns0\nnameserver x\n";
+        let text =
+            "# local\nsearch lan\nnameserver 10.0.0.1\nnameserver fd00::1\noptions edns0\nnameserver x\n";
         assert_eq!(
             parse(text),
             ["10.0.0.1:53".parse().expect("address"), "[fd00::1]:53".parse::<SocketAddr>().expect("address")]

@@ -92,7 +92,8 @@ impl RoundTrip {
 
 /// How many sockets one scan may have open: half of what the process may, within reason.
 pub(crate) fn socket_budget() -> usize {
-    let limit = std::fs::read_to_string("/proc/self/limits").ok().and_then(|text| soft_limit(&text)).unwrap_or(256);
+    let limit =
+        std::fs::read_to_string("/proc/self/limits").ok().and_then(|text| soft_limit(&text)).unwrap_or(256);
     (limit / 2).clamp(64, 1024)
 }
 

@@ -72,7 +72,12 @@ pub(crate) async fn ping(job: &Job, address: IpAddr) -> Option<Sign> {
 
 /// The open ones of `wanted`. Lost packets are asked for once more, with the patience that the host's measured round
 /// trip asks for.
-pub(crate) async fn open_ports(job: &Job, address: IpAddr, wanted: &[u16], trip: &Mutex<RoundTrip>) -> Vec<u16> {
+pub(crate) async fn open_ports(
+    job: &Job,
+    address: IpAddr,
+    wanted: &[u16],
+    trip: &Mutex<RoundTrip>,
+) -> Vec<u16> {
     let lock = || trip.lock().unwrap_or_else(PoisonError::into_inner);
     let pass = async |ports: Vec<u16>| {
         let mut open = Vec::new();

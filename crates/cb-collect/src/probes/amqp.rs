@@ -4,7 +4,12 @@ use super::exchange::{Answer, Ask};
 use crate::clean;
 
 pub(crate) async fn ask(ask: &Ask<'_>) -> Option<Answer> {
-    answer(&ask.tcp(b"AMQP\x00\x00\x09\x01", 4_096, |b| b.last() == Some(&0xce) || (b.len() >= 8 && b.starts_with(b"AMQP"))).await?)
+    answer(
+        &ask.tcp(b"AMQP\x00\x00\x09\x01", 4_096, |b| {
+            b.last() == Some(&0xce) || (b.len() >= 8 && b.starts_with(b"AMQP"))
+        })
+        .await?,
+    )
 }
 
 fn answer(bytes: &[u8]) -> Option<Answer> {

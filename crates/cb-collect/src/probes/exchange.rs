@@ -79,7 +79,11 @@ impl Ask<'_> {
     }
 }
 
-pub(crate) async fn say(line: &mut (impl AsyncWrite + Unpin), bytes: &[u8], timeout: Duration) -> io::Result<()> {
+pub(crate) async fn say(
+    line: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+    timeout: Duration,
+) -> io::Result<()> {
     let write = async {
         line.write_all(bytes).await?;
         line.flush().await

@@ -14,7 +14,10 @@ pub(crate) async fn listen(ask: &Ask<'_>, patience: Duration) -> Option<Answer> 
 
 fn is_mysql(bytes: &[u8]) -> bool {
     // Three bytes of length, sequence 0, protocol version 10; or 255 for "host is blocked".
-    bytes.len() > 5 && bytes[3] == 0 && matches!(bytes[4], 10 | 255) && usize::from(bytes[0]) + 4 <= bytes.len()
+    bytes.len() > 5
+        && bytes[3] == 0
+        && matches!(bytes[4], 10 | 255)
+        && usize::from(bytes[0]) + 4 <= bytes.len()
 }
 
 pub(crate) fn classify(bytes: &[u8], port: u16) -> Answer {
@@ -38,7 +41,10 @@ pub(crate) fn classify(bytes: &[u8], port: u16) -> Answer {
         "imap"
     } else if text.starts_with("220") && (lower.contains("smtp") || matches!(port, 25 | 465 | 587 | 2525)) {
         "smtp"
-    } else if text.starts_with("220") || (text.starts_with("421") && port == 21) {
+    } else if text.starts_with("220")
+        || (text.starts_with("421") && port == 21)
+        || lower.starts_with("500 oops: vsftpd")
+    {
         "ftp"
     } else if text.starts_with("HTTP/") {
         "http"

@@ -89,9 +89,11 @@ pub(crate) async fn converse(line: &mut impl Line, ask: &Ask<'_>, path: &str) ->
 
 fn head_end(bytes: &[u8]) -> Option<usize> {
     let window = &bytes[..bytes.len().min(MAX_HEAD)];
-    window.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4).or_else(|| {
-        window.windows(2).position(|w| w == b"\n\n").map(|at| at + 2)
-    })
+    window
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .map(|at| at + 4)
+        .or_else(|| window.windows(2).position(|w| w == b"\n\n").map(|at| at + 2))
 }
 
 /// The whole message is there, as far as its head tells.
@@ -107,7 +109,9 @@ fn is_whole(bytes: &[u8]) -> bool {
     if page.header("transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked")) {
         return bytes.ends_with(b"0\r\n\r\n");
     }
-    page.header("content-length").and_then(|v| v.parse::<usize>().ok()).is_some_and(|length| bytes.len() - end >= length)
+    page.header("content-length")
+        .and_then(|v| v.parse::<usize>().ok())
+        .is_some_and(|length| bytes.len() - end >= length)
 }
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Page, NoPage> {
@@ -133,7 +137,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Page, NoPage> {
     }
     page.body.truncate(MAX_BODY);
     let text = clean::bytes(&page.body, 400).to_lowercase();
-    if page.status == 400 && (text.contains("https port") || text.contains("to an https server") || text.contains("ssl-enabled")) {
+    if page.status == 400
+        && (text.contains("https port")
+            || text.contains("to an https server")
+            || text.contains("ssl-enabled"))
+    {
         return Err(NoPage::SpeaksTls);
     }
     Ok(page)
@@ -185,7 +193,10 @@ fn redirect(ask: &Ask<'_>, secure: bool, page: &Page) -> Option<String> {
 
 /// Nothing in it can break out of the request line.
 fn is_path(path: &str) -> bool {
-    path.len() <= 200 && path.starts_with('/') && !path.starts_with("//") && path.bytes().all(|b| b.is_ascii_graphic())
+    path.len() <= 200
+        && path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(|b| b.is_ascii_graphic())
 }
 
 fn describe(page: &Page) -> Answer {
@@ -198,7 +209,8 @@ fn describe(page: &Page) -> Answer {
         .maybe("powered", page.header("x-powered-by"))
         .maybe("location", page.header("location"))
         .maybe("cookie", page.header("set-cookie").map(|c| c.split('=').next().unwrap_or_default()));
-    let names: Vec<String> = page.headers.iter().map(|(n, v)| format!("{n}: {}", clean::line(v, 60))).collect();
+    let names: Vec<String> =
+        page.headers.iter().map(|(n, v)| format!("{n}: {}", clean::line(v, 60))).collect();
     answer.fields.insert("headers".to_owned(), clean::line(&names.join(" | "), 2_000));
     answer.fields.insert("body".to_owned(), clean::line(&text, SHOWN_BODY));
     answer
@@ -233,7 +245,11 @@ fn icon_path(body: &[u8]) -> Option<String> {
             let from = lower.find("href=")? + 5;
             let value = tag.get(from..)?.trim_start_matches(['"', '\'']);
             let value = value.split(['"', '\'', ' ', '>']).next()?;
-            let path = if value.starts_with('/') { value.to_owned() } else { format!("/{}", value.trim_start_matches("./")) };
+            let path = if value.starts_with('/') {
+                value.to_owned()
+            } else {
+                format!("/{}", value.trim_start_matches("./"))
+            };
             return (is_path(&path) && !path.contains(':')).then_some(path);
         }
     }
@@ -270,7 +286,10 @@ mod tests {
 
     #[test]
     fn icons_are_found_and_stay_on_the_host() {
-        assert_eq!(icon_path(b"<link rel=\"shortcut icon\" href=\"img/f.ico\">").as_deref(), Some("/img/f.ico"));
+        assert_eq!(
+            icon_path(b"<link rel=\"shortcut icon\" href=\"img/f.ico\">").as_deref(),
+            Some("/img/f.ico")
+        );
         assert_eq!(icon_path(b"<link rel=icon href=https://evil.example/x>"), None);
         assert_eq!(icon_path(b"<link rel=icon href='//evil.example/x'>"), None);
         assert_eq!(icon_path(b"<p>"), None);

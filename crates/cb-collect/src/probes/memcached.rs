@@ -9,7 +9,11 @@ pub(crate) async fn ask(ask: &Ask<'_>) -> Option<Answer> {
 
 fn answer(bytes: &[u8]) -> Option<Answer> {
     let version = bytes.strip_prefix(b"VERSION ")?;
-    Some(Answer::new("memcached", "memcached").field("protocol", "memcached").field("version", clean::bytes(version, 40)))
+    Some(
+        Answer::new("memcached", "memcached")
+            .field("protocol", "memcached")
+            .field("version", clean::bytes(version, 40)),
+    )
 }
 
 #[cfg(test)]

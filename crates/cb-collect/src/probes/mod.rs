@@ -90,8 +90,11 @@ pub(crate) async fn identify(ask: &Ask<'_>, usual: Option<&str>) -> Vec<Answer> 
         }
     }
     let extra = fingerprint::extra_pages(port);
-    let secure_first = usual.is_some_and(|name| name == "https" || name.ends_with("-tls") || name.ends_with('s') && matches!(port, 465 | 636 | 990 | 993 | 995 | 8883))
-        || matches!(port, 8006 | 8007 | 6443 | 10250);
+    let secure_first = usual.is_some_and(|name| {
+        name == "https"
+            || name.ends_with("-tls")
+            || name.ends_with('s') && matches!(port, 465 | 636 | 990 | 993 | 995 | 8883)
+    }) || matches!(port, 8006 | 8007 | 6443 | 10250);
     if secure_first {
         let answers = over_tls(ask, &extra).await;
         if !answers.is_empty() {
@@ -114,7 +117,11 @@ pub(crate) async fn identify(ask: &Ask<'_>, usual: Option<&str>) -> Vec<Answer> 
         Ok(answer) => vec![answer],
         Err(reason) if !secure_first && (reason == NoPage::SpeaksTls || usual != Some("http")) => {
             let answers = over_tls(ask, &extra).await;
-            if answers.is_empty() && web { greeting::listen(ask, GREETING).await.into_iter().collect() } else { answers }
+            if answers.is_empty() && web {
+                greeting::listen(ask, GREETING).await.into_iter().collect()
+            } else {
+                answers
+            }
         }
         Err(_) => Vec::new(),
     }

@@ -13,12 +13,19 @@ pub(crate) async fn ask(ask: &Ask<'_>) -> Option<Answer> {
     }
     say(&mut line, b"INFO server\r\n", ask.timeout).await.ok()?;
     let info = hear(&mut line, 8_192, ask.timeout, |b| b.len() > 8 && b.ends_with(b"\r\n\r\n")).await;
-    Some(answer.field("access", "open").maybe("version", value(&info, "redis_version:")).maybe("os", value(&info, "os:")))
+    Some(
+        answer
+            .field("access", "open")
+            .maybe("version", value(&info, "redis_version:"))
+            .maybe("os", value(&info, "os:")),
+    )
 }
 
 fn answer(pong: &[u8]) -> Option<Answer> {
     let known = pong.starts_with(b"+PONG") || pong.starts_with(b"-NOAUTH") || pong.starts_with(b"-DENIED");
-    known.then(|| Answer::new("redis", "redis").field("protocol", "redis").field("banner", clean::bytes(pong, 120)))
+    known.then(|| {
+        Answer::new("redis", "redis").field("protocol", "redis").field("banner", clean::bytes(pong, 120))
+    })
 }
 
 fn value(info: &[u8], key: &str) -> Option<String> {

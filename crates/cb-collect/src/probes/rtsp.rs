@@ -3,7 +3,8 @@
 use super::exchange::{Answer, Ask};
 
 pub(crate) async fn ask(ask: &Ask<'_>) -> Option<Answer> {
-    let request = format!("OPTIONS rtsp://{}/ RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: CircuitBreaker\r\n\r\n", ask.peer);
+    let request =
+        format!("OPTIONS rtsp://{}/ RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: CircuitBreaker\r\n\r\n", ask.peer);
     answer(&ask.tcp(request.as_bytes(), 4_096, |b| b.windows(4).any(|w| w == b"\r\n\r\n")).await?)
 }
 

@@ -17,7 +17,8 @@ async fn exchange(line: &mut impl Line, ask: &Ask<'_>, message: &[u8]) -> Option
     let mut framed = u32::try_from(message.len()).ok()?.to_be_bytes().to_vec();
     framed.extend_from_slice(message);
     say(line, &framed, ask.timeout).await.ok()?;
-    let whole = |b: &[u8]| super::exchange::u32_at(b, 0).is_some_and(|n| b.len() >= 4 + (n & 0xff_ffff) as usize);
+    let whole =
+        |b: &[u8]| super::exchange::u32_at(b, 0).is_some_and(|n| b.len() >= 4 + (n & 0xff_ffff) as usize);
     let reply = hear(line, 16_384, ask.timeout, whole).await;
     reply.get(4..).map(<[u8]>::to_vec)
 }
@@ -74,8 +75,10 @@ fn negotiated(reply: &[u8]) -> Option<Answer> {
         _ => "2",
     };
     let signing = if body.get(2)? & 2 != 0 { "required" } else { "optional" };
-    let mut answer =
-        Answer::new("smb", "smb").field("protocol", "smb").field("dialect", dialect).field("signing", signing);
+    let mut answer = Answer::new("smb", "smb")
+        .field("protocol", "smb")
+        .field("dialect", dialect)
+        .field("signing", signing);
     let guid = body.get(8..24)?;
     if guid.iter().any(|b| *b != 0) {
         answer = answer.identity(IdentityKind::SmbGuid, cb_core::hex(guid));
@@ -95,7 +98,9 @@ fn challenged(answer: Answer, reply: &[u8]) -> Answer {
     .unwrap_or_default();
     let (mut netbios, mut domain, mut dns) = (None, None, None);
     let mut rest = info;
-    while let (Some(kind), Some(length)) = (u16_at(rest, 0).map(u16::swap_bytes), u16_at(rest, 2).map(u16::swap_bytes)) {
+    while let (Some(kind), Some(length)) =
+        (u16_at(rest, 0).map(u16::swap_bytes), u16_at(rest, 2).map(u16::swap_bytes))
+    {
         let Some(value) = rest.get(4..4 + usize::from(length)) else { break };
         match kind {
             1 => netbios = utf16(value),

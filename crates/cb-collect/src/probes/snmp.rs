@@ -69,7 +69,9 @@ fn answer(bytes: &[u8], id: [u8; 4]) -> Option<Answer> {
         bindings = rest;
         let Some((_, oid, value)) = take(binding) else { continue };
         let Some((tag, value, _)) = take(value) else { continue };
-        let Some((_, name)) = SYSTEM.iter().find(|(last, _)| oid == [0x2b, 6, 1, 2, 1, 1, *last, 0]) else { continue };
+        let Some((_, name)) = SYSTEM.iter().find(|(last, _)| oid == [0x2b, 6, 1, 2, 1, 1, *last, 0]) else {
+            continue;
+        };
         match tag {
             0x04 => answer = answer.field(name, clean::bytes(value, 250)),
             0x06 => answer = answer.field(name, oid_text(value)),

@@ -39,10 +39,8 @@ pub(crate) async fn ask(ask: &Ask<'_>) -> Option<Answer> {
         if !missing(&buffered) {
             let have = buffered.len();
             let room = MAX_PACKET.saturating_sub(have);
-            let more = hear(&mut line, room, ask.timeout, |b| {
-                missing(&[buffered.as_slice(), b].concat())
-            })
-            .await;
+            let more =
+                hear(&mut line, room, ask.timeout, |b| missing(&[buffered.as_slice(), b].concat())).await;
             buffered.extend(more);
         }
         let Some(length) = packet_length(&buffered).filter(|length| buffered.len() >= *length) else { break };
@@ -50,7 +48,9 @@ pub(crate) async fn ask(ask: &Ask<'_>) -> Option<Answer> {
         if let Some((kind, key)) = host_key(&buffered) {
             let digest = STANDARD_NO_PAD.encode(Sha256::digest(key));
             return Some(
-                answer.field("key", &kind).identity(IdentityKind::SshHostKey, format!("{kind} SHA256:{digest}")),
+                answer
+                    .field("key", &kind)
+                    .identity(IdentityKind::SshHostKey, format!("{kind} SHA256:{digest}")),
             );
         }
         buffered = rest;
@@ -68,9 +68,18 @@ fn kexinit(cookie: [u8; 16]) -> Vec<u8> {
     out.extend(cookie);
     let ciphers = "chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr,aes128-cbc";
     let macs = "hmac-sha2-256,hmac-sha2-512,hmac-sha1";
-    for names in
-        ["curve25519-sha256,curve25519-sha256@libssh.org", KEYS, ciphers, ciphers, macs, macs, "none", "none", "", ""]
-    {
+    for names in [
+        "curve25519-sha256,curve25519-sha256@libssh.org",
+        KEYS,
+        ciphers,
+        ciphers,
+        macs,
+        macs,
+        "none",
+        "none",
+        "",
+        "",
+    ] {
         put_string(&mut out, names.as_bytes());
     }
     out.extend([0; 5]);

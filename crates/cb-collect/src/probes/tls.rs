@@ -98,8 +98,10 @@ fn describe(answer: Answer, certificate: &[u8]) -> Answer {
     let key = cb_core::hex(&Sha256::digest(certificate.public_key().raw));
     let first = |mut attributes: Box<dyn Iterator<Item = String> + '_>| attributes.next();
     let subject = certificate.subject();
-    let common = first(Box::new(subject.iter_common_name().filter_map(|a| a.as_str().ok().map(str::to_owned))));
-    let organization = first(Box::new(subject.iter_organization().filter_map(|a| a.as_str().ok().map(str::to_owned))));
+    let common =
+        first(Box::new(subject.iter_common_name().filter_map(|a| a.as_str().ok().map(str::to_owned))));
+    let organization =
+        first(Box::new(subject.iter_organization().filter_map(|a| a.as_str().ok().map(str::to_owned))));
     let issuer = first(Box::new(
         certificate
             .issuer()

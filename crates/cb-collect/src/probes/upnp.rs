@@ -47,7 +47,8 @@ pub(crate) fn ssdp(bytes: &[u8]) -> Option<Answer> {
 
 fn uuid(usn: &str) -> Option<String> {
     let id = usn.trim().strip_prefix("uuid:")?.split("::").next()?;
-    let sane = (8..=68).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let sane =
+        (8..=68).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     sane.then(|| id.to_ascii_lowercase())
 }
 
@@ -82,7 +83,10 @@ fn tag(xml: &str, name: &str) -> Option<String> {
     let from = xml.find(&open)? + open.len();
     let text = xml.get(from..)?;
     let text = text.get(..text.find('<')?)?;
-    clean::some(&text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">").replace("&apos;", "'"), 120)
+    clean::some(
+        &text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">").replace("&apos;", "'"),
+        120,
+    )
 }
 
 #[cfg(test)]
@@ -95,7 +99,14 @@ mod tests {
     fn descriptions_elsewhere_are_not_fetched() {
         let from = IpAddr::from([10, 0, 0, 5]);
         assert_eq!(location("http://10.0.0.5:1900/d.xml", from), Some((1900, "/d.xml".to_owned())));
-        for bad in ["http://10.0.0.6/d.xml", "https://10.0.0.5/", "http://10.0.0.5:9100/", "http://10.0.0.5:0/", "http://10.0.0.5/a b", "http://evil.example/"] {
+        for bad in [
+            "http://10.0.0.6/d.xml",
+            "https://10.0.0.5/",
+            "http://10.0.0.5:9100/",
+            "http://10.0.0.5:0/",
+            "http://10.0.0.5/a b",
+            "http://evil.example/",
+        ] {
             assert_eq!(location(bad, from), None, "{bad}");
         }
     }
@@ -104,7 +115,10 @@ mod tests {
     fn an_answer_and_a_description_are_read() {
         let answer = ssdp(b"HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\nUSN: uuid:5D2C0A1E-77a4::upnp:rootdevice\r\nServer: Linux UPnP/1.0\r\n\r\n").expect("an answer");
         assert_eq!(answer.identities[0].value, "5d2c0a1e-77a4");
-        let answer = read(answer, "<root><device><friendlyName>TV &amp; Co</friendlyName><modelName>X1</modelName></device></root>");
+        let answer = read(
+            answer,
+            "<root><device><friendlyName>TV &amp; Co</friendlyName><modelName>X1</modelName></device></root>",
+        );
         assert_eq!(answer.get("name"), Some("TV & Co"));
     }
 
