@@ -7,6 +7,8 @@ fn main() {
     println!("cargo::rerun-if-changed=../../web/dist");
     let release = std::env::var("PROFILE").is_ok_and(|p| p == "release");
     if release && !std::path::Path::new("../../web/dist/index.html").exists() {
-        println!("cargo::error=web/dist/index.html is missing: build the browser client first, with: make web");
+        println!(
+            "cargo::error=web/dist/index.html is missing: build the browser client first, with: make web"
+        );
     }
 }

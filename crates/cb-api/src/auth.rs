@@ -1,6 +1,8 @@
-//! Who may come in. Every route under `/api/` answers 401 to whoever is not signed in, unless it stands
-//! on [`PUBLIC`]. A handler gets its [`Ctx`] only through [`Reader`] or [`Writer`]: one that changes
-//! something and takes a `Reader` cannot authorize, and one that takes neither has no application to act on.
+//! Who may come in. Everything that the server answers over HTTPS stands behind [`guard`]: it is 401 to
+//! whoever is not signed in, unless it stands on [`PUBLIC`]. What would change something must also be no
+//! forgery: from our own pages and with the session's CSRF token, or with a bearer token. A handler gets
+//! its [`Ctx`] only through [`Reader`], [`Writer`] or [`SessionReader`], which only the guard can fill; one that
+//! takes none of them has nobody to act for.
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -12,12 +14,18 @@ use http::{HeaderMap, Method, header};
 
 use crate::problem::Problem;
 
-/// The whole list of what anybody may call. A route that is not on it needs a session or a token.
+/// Stands for every path outside of `/api` that no route has: the static page and its files.
+pub const PAGE: &str = "(page)";
+
+/// The whole list of what anybody may call; `HEAD` goes with `GET`. What is not on it needs a session or a
+/// token, and there is no other way to open a route.
 pub const PUBLIC: &[(Method, &str)] = &[
     (Method::GET, "/api/v1/health"),
     (Method::GET, "/api/v1/setup"),
     (Method::POST, "/api/v1/setup"),
     (Method::POST, "/api/v1/auth/login"),
+    (Method::GET, "/ca.crt"),
+    (Method::GET, PAGE),
 ];
 
 pub const COOKIE: &str = "__Host-cb_session";
@@ -44,22 +52,60 @@ pub fn is_public(method: &Method, path: &str) -> bool {
     PUBLIC.iter().any(|(m, p)| m == method && *p == path)
 }
 
-/// Stands before every route of the API.
-pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    // What no route matches is judged by its path as it is, and is on no list.
-    let path = request.extensions().get::<MatchedPath>().map_or(request.uri().path(), MatchedPath::as_str);
-    if !is_public(request.method(), path) {
-        if app.setup_required() {
-            return Problem::from(Error::SetupRequired).into_response();
-        }
-        match identify(&app, request.headers()).await {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
+/// Stands before everything.
+pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match admit(&app, &parts).await {
+        Ok(caller) => {
+            if let Some(caller) = caller {
+                parts.extensions.insert(caller);
             }
-            Err(error) => return Problem::from(error).into_response(),
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Who calls; nobody, on a public route.
+async fn admit(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
+    let caller = if is_public(&parts.method, route(parts)) {
+        None
+    } else if app.setup_required() {
+        return Err(Error::SetupRequired.into());
+    } else {
+        Some(identify(app, &parts.headers).await?)
+    };
+    if !parts.method.is_safe() {
+        genuine(app, caller.as_ref(), parts)?;
+    }
+    Ok(caller)
+}
+
+/// The matched route's template; [`PAGE`], or an unknown path of the API as it is, which is on no list.
+fn route(parts: &Parts) -> &str {
+    if let Some(matched) = parts.extensions.get::<MatchedPath>() {
+        return matched.as_str();
+    }
+    let path = parts.uri.path();
+    if path == "/api" || path.starts_with("/api/") { path } else { PAGE }
+}
+
+/// Not a request that another site's page made in the user's name. A token is not sent by a browser on
+/// its own, so it proves enough.
+fn genuine(app: &App, caller: Option<&Caller>, parts: &Parts) -> Result<(), Problem> {
+    match caller {
+        Some(Caller::Token(_)) => return Ok(()),
+        None | Some(Caller::Session(_)) => own_page(parts)?,
+    }
+    if let Some(Caller::Session(who)) = caller {
+        let token = parts.headers.get(CSRF_HEADER).map_or(&[][..], |v| v.as_bytes());
+        if !app.csrf_matches(who, token) {
+            return Err(forbidden(
+                "the header X-CSRF-Token is missing or not this session's; read auth/me again",
+            ));
         }
     }
-    next.run(request).await
+    Ok(())
 }
 
 async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, Error> {
@@ -95,7 +141,7 @@ fn session_cookie(headers: &HeaderMap) -> Option<&str> {
 /// A signed-in caller who reads.
 pub struct Reader(pub Ctx);
 
-/// A signed-in caller who writes: from our own pages, or with a token.
+/// A signed-in caller who writes; the [`guard`] has seen that the request is no forgery.
 pub struct Writer(pub Ctx);
 
 /// A signed-in caller with a session, for the routes that are about it.
@@ -139,17 +185,10 @@ impl FromRequestParts<App> for Writer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = caller(parts)?;
-        if let Caller::Session(who) = caller {
-            own_page(parts)?;
-            let token = parts.headers.get(CSRF_HEADER).map_or(&[][..], |v| v.as_bytes());
-            if !app.csrf_matches(who, token) {
-                return Err(forbidden(
-                    "the header X-CSRF-Token is missing or not this session's; read auth/me again",
-                ));
-            }
+        if parts.method.is_safe() {
+            return Err(Error::Internal("a route that only reads takes a Writer".to_owned()).into());
         }
-        Ok(Self(ctx(parts, app, caller)?))
+        Ok(Self(ctx(parts, app, caller(parts)?)?))
     }
 }
 
@@ -159,7 +198,7 @@ fn forbidden(detail: &str) -> Problem {
 
 /// A request that a browser sends with a cookie must come from our own pages, as JSON: a form on
 /// another site can do neither.
-pub fn own_page(parts: &Parts) -> Result<(), Problem> {
+fn own_page(parts: &Parts) -> Result<(), Problem> {
     same_origin(&parts.headers, host(parts))?;
     let is_json = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
         v.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")

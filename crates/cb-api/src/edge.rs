@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::headers::{self, Nonce};
 use crate::problem::Problem;
-use crate::{routes, spa};
+use crate::{auth, routes, spa};
 
 /// A request that takes longer than this is given up.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -101,8 +101,9 @@ pub fn service(app: App, place: Arc<Place>) -> Router {
     Router::new()
         .route("/ca.crt", get(root))
         .with_state(edge.clone())
-        .merge(routes::router(app))
+        .merge(routes::router(app.clone()))
         .fallback(page)
+        .layer(from_fn_with_state(app, auth::guard))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn_with_state(edge, around))
 }
@@ -160,7 +161,8 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
         .into_response(),
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().copied();
-            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)");
+            let text =
+                text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)");
             Problem::from(cb_core::Error::Internal(format!("panic in {request_id}: {text}"))).into_response()
         }
     };
@@ -298,7 +300,10 @@ mod tests {
 
     fn place() -> Place {
         Place {
-            names: RwLock::new(Names { dns: vec!["attic".to_owned()], addresses: vec![ip("192.168.1.5"), ip("fd00::5")] }),
+            names: RwLock::new(Names {
+                dns: vec!["attic".to_owned()],
+                addresses: vec![ip("192.168.1.5"), ip("fd00::5")],
+            }),
             trusted_proxies: vec!["10.0.0.0/24".parse().expect("a range")],
             hsts: Hsts::On,
             root: None,
@@ -308,10 +313,20 @@ mod tests {
     #[test]
     fn only_our_own_names_are_known_in_any_spelling_of_a_host() {
         let place = place();
-        for ours in ["attic", "ATTIC:8443", "attic.", "127.0.0.1:1", "[::1]:8443", "192.168.1.5", "[fd00::5]"] {
+        for ours in ["attic", "ATTIC:8443", "attic.", "127.0.0.1:1", "[::1]:8443", "192.168.1.5", "[fd00::5]"]
+        {
             assert!(host_name(ours).is_some_and(|h| place.knows(&h)), "{ours}");
         }
-        for other in ["evil.example", "attic.evil.example", "192.168.1.6", "[fd00::6]", "", "0x7f.1", "evil@attic", ":8443"] {
+        for other in [
+            "evil.example",
+            "attic.evil.example",
+            "192.168.1.6",
+            "[fd00::6]",
+            "",
+            "0x7f.1",
+            "evil@attic",
+            ":8443",
+        ] {
             assert!(!host_name(other).is_some_and(|h| place.knows(&h)), "{other}");
         }
     }

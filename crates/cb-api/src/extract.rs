@@ -1,5 +1,7 @@
 //! Reading inputs. Whatever is wrong is named: the field, the reason, the mend.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +14,11 @@ use uuid::Uuid;
 
 use crate::problem::Problem;
 
-/// A JSON body. 415 when it is not said to be JSON, 400 when it is none, 422 when a field is wrong.
+/// A body must have arrived by then.
+const BODY_TIME: Duration = Duration::from_secs(15);
+
+/// A JSON body. 415 when it is not said to be JSON, 413 when it is longer than 1 MiB, 408 when it is
+/// too slow, 400 when it is no JSON, 422 when a field is wrong.
 pub struct Json<T>(pub T);
 
 pub fn not_json() -> Problem {
@@ -36,22 +42,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json {
             return Err(not_json());
         }
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "too_large",
-                    "The body may have at most 1 MiB",
-                ),
-                StatusCode::REQUEST_TIMEOUT => {
-                    Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The body did not arrive in time")
-                }
-                _ => Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "unreadable",
-                    "The body could not be read to its end",
-                ),
+        let read =
+            tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await.map_err(|_| {
+                Problem::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "too_slow",
+                    format!("The body must arrive within {} seconds", BODY_TIME.as_secs()),
+                )
             })?;
+        let bytes = read.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body may have at most 1 MiB")
+            }
+            _ => Problem::new(StatusCode::BAD_REQUEST, "unreadable", "The body could not be read to its end"),
+        })?;
         parse(&bytes).map(Self)
     }
 }

@@ -49,8 +49,12 @@ pub fn serve(method: &Method, path: &str, headers: &HeaderMap, nonce: &Nonce) ->
 
 fn page(nonce: &Nonce) -> Response {
     let Some(file) = Dist::get("index.html") else {
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The browser client is not in this build")
-            .into_response();
+        return Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The browser client is not in this build",
+        )
+        .into_response();
     };
     let html = String::from_utf8_lossy(&file.data).replace(PLACEHOLDER, &nonce.0);
     let mut response = Response::new(Body::from(html));

@@ -35,7 +35,9 @@ const CHECK: Duration = Duration::from_millis(500);
 const PING: Duration = Duration::from_secs(20);
 /// A client that has not answered a ping for so long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
-const SEND: Duration = Duration::from_secs(5);
+/// A client that does not take a message for so long is too slow; short, so that the end of its session is
+/// noticed in time all the same.
+const SEND: Duration = Duration::from_millis(700);
 const INCOMING_MOST: usize = 4096;
 
 /// Scans and findings as they change.

@@ -8,7 +8,7 @@ use cb_core::Error;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 
-use crate::auth::{COOKIE, SessionReader, Writer, meta, own_page};
+use crate::auth::{COOKIE, SessionReader, Writer, meta};
 use crate::extract::Json;
 use crate::problem::Problem;
 
@@ -20,7 +20,6 @@ pub(crate) async fn login(
     parts: Parts,
     Json(input): Json<LoginIn>,
 ) -> Result<Response, Problem> {
-    own_page(&parts)?;
     if app.setup_required() {
         return Err(Error::SetupRequired.into());
     }

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::session::signed_in;
-use crate::auth::{meta, own_page};
+use crate::auth::meta;
 use crate::extract::Json;
 use crate::problem::Problem;
 
@@ -27,7 +27,6 @@ pub(crate) async fn post(
     parts: Parts,
     Json(input): Json<SetupIn>,
 ) -> Result<Response, Problem> {
-    own_page(&parts)?;
     let opened = setup::complete(&app, meta(&parts)?, input).await?;
     signed_in(StatusCode::CREATED, opened)
 }

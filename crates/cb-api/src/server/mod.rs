@@ -4,6 +4,7 @@
 //! head of a request, its body, the answer, idle time, streams of one connection); on a stop nobody new
 //! comes in and whoever is inside has [`DRAIN`] to finish.
 
+mod bare;
 mod connections;
 mod redirect;
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use cb_app::App;
-use cb_core::config::ConfigError;
+use cb_core::config::{ConfigError, Hsts};
 use cb_net::tls::Identity;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -75,6 +76,7 @@ pub async fn serve(
 ) -> Result<(), rustls::Error> {
     let acceptor = TlsAcceptor::from(identity.server_config()?);
     let service = edge::service(app.clone(), place.clone());
+    let hsts = place.hsts;
     let doors = Connections::default();
     let drain = GracefulShutdown::new();
     let entry = redirect::service(app, place, target);
@@ -82,15 +84,18 @@ pub async fn serve(
         accept(&https, &doors, &stop, |stream, peer, door| {
             let (acceptor, service, watcher) = (acceptor.clone(), service.clone(), drain.watcher());
             tokio::spawn(async move {
-                let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
-                connection(TokioIo::new(stream), peer, service, watcher).await;
+                let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
+                    return;
+                };
+                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                connection(stream, Kind { h2, hsts: Some(hsts) }, peer, service, watcher).await;
                 drop(door);
             });
         }),
         accept(&http, &doors, &stop, |stream, peer, door| {
             let (entry, watcher) = (entry.clone(), drain.watcher());
             tokio::spawn(async move {
-                connection(TokioIo::new(stream), peer, entry, watcher).await;
+                connection(stream, Kind { h2: false, hsts: None }, peer, entry, watcher).await;
                 drop(door);
             });
         }),
@@ -128,8 +133,17 @@ async fn accept(
     }
 }
 
+/// What was agreed on before the first request.
+#[derive(Clone, Copy)]
+struct Kind {
+    h2: bool,
+    /// None on plain HTTP.
+    hsts: Option<Hsts>,
+}
+
 async fn connection<S>(
-    io: TokioIo<S>,
+    stream: S,
+    kind: Kind,
     peer: SocketAddr,
     service: Router,
     watcher: hyper_util::server::graceful::Watcher,
@@ -140,7 +154,9 @@ async fn connection<S>(
         request.extensions_mut().insert(Peer(peer));
         service.clone().oneshot(request)
     });
-    let mut builder = Builder::new(TokioExecutor::new());
+    // The version is what TLS agreed on, not guessed from the first bytes: a guess waits for them without end.
+    let builder = Builder::new(TokioExecutor::new());
+    let mut builder = if kind.h2 { builder.http2_only() } else { builder.http1_only() };
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -156,6 +172,7 @@ async fn connection<S>(
         .max_pending_accept_reset_streams(32)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(HANDSHAKE);
+    let io = TokioIo::new(bare::Dressed::new(stream, kind.hsts));
     let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, %peer, "a connection ended early");

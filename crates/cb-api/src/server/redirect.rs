@@ -89,8 +89,6 @@ fn own_name(place: &Place, request: &Request) -> String {
         Ok(ip) => names.contains_address(ip),
         Err(_) => names.contains_name(host),
     });
-    let name = asked
-        .or_else(|| names.dns.first().cloned())
-        .unwrap_or_else(|| "localhost".to_owned());
+    let name = asked.or_else(|| names.dns.first().cloned()).unwrap_or_else(|| "localhost".to_owned());
     if name.contains(':') { format!("[{name}]") } else { name }
 }

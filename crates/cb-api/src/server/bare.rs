@@ -1,0 +1,143 @@
+//! The answers that the HTTP library writes by itself, to a head that it cannot read (400, 414, 431), have
+//! no header of ours. They are recognized on their way out and given them: no response may be without.
+//!
+//! In HTTP/2 such a request has its stream reset or, above the library's own bound, a bare 431; the
+//! compressed head cannot be changed here.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use cb_core::OsEntropy;
+use cb_core::config::Hsts;
+use http::HeaderMap;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::headers::{self, Nonce};
+
+/// The library's own heads are shorter than this.
+const LONGEST: usize = 256;
+
+/// A connection whose bare answers are dressed.
+pub(super) struct Dressed<S> {
+    inner: S,
+    /// None on plain HTTP.
+    hsts: Option<Hsts>,
+    /// Accepted and not yet written.
+    pending: Vec<u8>,
+    /// How much of `pending` is written.
+    written: usize,
+}
+
+impl<S> Dressed<S> {
+    pub fn new(inner: S, hsts: Option<Hsts>) -> Self {
+        Self { inner, hsts, pending: Vec::new(), written: 0 }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Dressed<S> {
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.pending.len() {
+            let n = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.pending[self.written..]))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += n;
+        }
+        self.pending.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The whole answer, if `head` is one that the library made: ours always name their request.
+fn dress(head: &[u8], hsts: Option<Hsts>) -> Option<Vec<u8>> {
+    if head.len() > LONGEST || !head.starts_with(b"HTTP/1.1 4") || !head.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    let text = std::str::from_utf8(head).ok()?;
+    let (first, rest) = text.split_once("\r\n")?;
+    let own = |line: &str| {
+        let name = line.split(':').next().unwrap_or_default();
+        ["x-request-id", "content-type"].iter().any(|n| name.eq_ignore_ascii_case(n))
+    };
+    if rest.split("\r\n").any(own) || rest.matches("\r\n\r\n").count() > 1 {
+        return None;
+    }
+    let status = first.get(9..12)?;
+    let title = first.get(13..).unwrap_or_default();
+    let body = format!(
+        r#"{{"type":"/problems/malformed","title":"{title}","status":{status},"detail":"The request's head cannot be read; see RFC 9112","request_id":""}}"#
+    );
+    let mut extra = HeaderMap::new();
+    headers::put(&mut extra, &Nonce::new(&OsEntropy), hsts);
+    let mut out = format!("{first}\r\n");
+    for line in rest.trim_end_matches("\r\n").split("\r\n") {
+        if !line.to_ascii_lowercase().starts_with("content-length:") {
+            out.push_str(line);
+            out.push_str("\r\n");
+        }
+    }
+    for (name, value) in &extra {
+        out.push_str(&format!("{name}: {}\r\n", value.to_str().ok()?));
+    }
+    out.push_str(&format!(
+        "content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    Some(out.into_bytes())
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Dressed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Dressed<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_pending(cx))?;
+        let Some(full) = dress(buf, self.hsts) else { return Pin::new(&mut self.inner).poll_write(cx, buf) };
+        self.pending = full;
+        // Taken whole either way; what is left goes out with the next flush.
+        match self.poll_pending(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(buf.len())),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pending(cx))?;
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pending(cx))?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dress;
+
+    #[test]
+    fn only_the_librarys_own_answers_are_changed() {
+        let bare = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
+        let text = String::from_utf8(dress(bare, None).expect("dressed")).expect("text");
+        assert_eq!(text.matches("content-length:").count(), 1, "{text}");
+        assert!(text.contains("x-frame-options: DENY") && text.contains(r#""status":400"#), "{text}");
+        for ours in [
+            "HTTP/1.1 404 Not Found\r\nx-request-id: 1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\n\r\n{}",
+            "anything at all",
+        ] {
+            assert!(dress(ours.as_bytes(), None).is_none(), "{ours}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The edge, by the front door: real listeners, real TLS, a real database.
+
+mod access;
+mod bodies;
+mod headers;
+mod openapi;
+mod redirect;
+mod setup;
+mod site;
+mod streams;

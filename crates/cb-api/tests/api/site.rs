@@ -1,0 +1,249 @@
+//! A server of the test's own, and a client that sends exactly the bytes it is told to.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, RwLock};
+
+use cb_api::edge::Place;
+use cb_api::server::{self, Target};
+use cb_core::config::Hsts;
+use cb_core::{Clock as _, SystemClock};
+use cb_net::names::Names;
+use cb_net::tls::Identity;
+use cb_testkit::{Database, TestApp};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+pub struct Site {
+    pub test: TestApp,
+    pub https: SocketAddr,
+    pub http: SocketAddr,
+    client: Arc<ClientConfig>,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+/// A session, as a browser holds it.
+#[derive(Clone)]
+pub struct Login {
+    pub cookie: String,
+    pub csrf: String,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Every value of a header.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).collect()
+    }
+
+    pub fn one(&self, name: &str) -> &str {
+        let all = self.all(name);
+        assert_eq!(all.len(), 1, "{name} once in {self:?}");
+        all[0]
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A request to be sent.
+pub struct Ask {
+    head: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Ask {
+    pub fn new(method: &str, path: &str) -> Self {
+        Self { head: format!("{method} {path} HTTP/1.1\r\n").into_bytes(), body: Vec::new() }
+    }
+
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.head.extend_from_slice(name.as_bytes());
+        self.head.extend_from_slice(b": ");
+        self.head.extend_from_slice(value.as_ref());
+        self.head.extend_from_slice(b"\r\n");
+        self
+    }
+
+    pub fn by(self, login: &Login) -> Self {
+        self.header("Cookie", &login.cookie)
+    }
+
+    /// As the browser client writes.
+    pub fn write(self, login: &Login, body: &Value) -> Self {
+        self.by(login).header("X-CSRF-Token", &login.csrf).json(body.to_string())
+    }
+
+    pub fn json(self, body: impl Into<Vec<u8>>) -> Self {
+        self.header("Content-Type", "application/json").body(body)
+    }
+
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        let length = body.len().to_string();
+        Self { body, ..self.header("Content-Length", length) }
+    }
+
+    fn bytes(mut self) -> Vec<u8> {
+        self.head.extend_from_slice(b"\r\n");
+        self.head.extend_from_slice(&self.body);
+        self.head
+    }
+}
+
+impl Site {
+    /// Waits for setup.
+    pub async fn new() -> Self {
+        let test = TestApp::new(Database::Sqlite).await;
+        let names = Names::of_this_machine(None);
+        let identity =
+            Identity::open(test.data_dir(), None, &names, SystemClock.now()).expect("a certificate");
+        let root = identity.root().expect("a local CA");
+        let place = Arc::new(Place {
+            names: RwLock::new(names),
+            trusted_proxies: Vec::new(),
+            hsts: Hsts::On,
+            root: Some(root.clone()),
+        });
+        let bind = async || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let (tls, plain) = (bind().await, bind().await);
+        let (https, http) = (tls.local_addr().expect("bound"), plain.local_addr().expect("bound"));
+        let stop = CancellationToken::new();
+        let target = Target { public: None, port: https.port() };
+        tokio::spawn(server::serve(
+            test.app.clone(),
+            tls,
+            plain,
+            Arc::new(identity),
+            place,
+            target,
+            stop.clone(),
+        ));
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(root.as_bytes()).expect("PEM")).expect("a root");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        client.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self { test, https, http, client: Arc::new(client), _stop: stop.drop_guard() }
+    }
+
+    /// Set up, with the administrator signed in.
+    pub async fn ready() -> (Self, Login) {
+        let site = Self::new().await;
+        let answer = site.ask(site.setup_request()).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let login = Login::from_answer(&answer);
+        (site, login)
+    }
+
+    pub fn setup_request(&self) -> Ask {
+        let (code, _) = self.test.app.setup_code().expect("setup is required");
+        let body = serde_json::json!({
+            "code": code.expose(), "username": TestApp::USERNAME, "password": TestApp::PASSWORD,
+        });
+        Ask::new("POST", "/api/v1/setup").json(body.to_string())
+    }
+
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.https.port())
+    }
+
+    pub fn origin(&self) -> String {
+        format!("https://{}", self.host())
+    }
+
+    pub async fn connect(&self) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(self.https).await.expect("connects");
+        let name = ServerName::try_from("localhost").expect("a name");
+        TlsConnector::from(self.client.clone())
+            .connect(name, stream)
+            .await
+            .expect("the certificate is trusted")
+    }
+
+    /// Over HTTPS, with our own `Host`.
+    pub async fn ask(&self, ask: Ask) -> Answer {
+        let host = self.host();
+        self.raw(&ask.header("Host", host).bytes()).await
+    }
+
+    /// The same without a `Host` of our own.
+    pub async fn ask_as_is(&self, ask: Ask) -> Answer {
+        self.raw(&ask.bytes()).await
+    }
+
+    pub async fn raw(&self, bytes: &[u8]) -> Answer {
+        exchange(self.connect().await, bytes).await
+    }
+
+    /// Over plain HTTP.
+    pub async fn ask_plain(&self, ask: Ask) -> Answer {
+        exchange(TcpStream::connect(self.http).await.expect("connects"), &ask.bytes()).await
+    }
+
+    pub async fn get(&self, login: &Login, path: &str) -> Answer {
+        self.ask(Ask::new("GET", path).by(login)).await
+    }
+}
+
+impl Login {
+    pub fn from_answer(answer: &Answer) -> Self {
+        let cookie = answer.one("set-cookie");
+        let pair = cookie.split(';').next().expect("a pair").to_owned();
+        Self { cookie: pair, csrf: answer.json()["csrf_token"].as_str().expect("a token").to_owned() }
+    }
+}
+
+async fn exchange<S: AsyncRead + tokio::io::AsyncWrite + Unpin>(mut stream: S, bytes: &[u8]) -> Answer {
+    // A server that has seen enough may close while we still write; its answer is there all the same.
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.flush().await;
+    let head_only = bytes.starts_with(b"HEAD ");
+    read_answer(&mut stream, head_only).await.expect("an answer")
+}
+
+/// None when the connection ends before an answer is whole.
+pub async fn read_answer(stream: &mut (impl AsyncRead + Unpin), head_only: bool) -> Option<Answer> {
+    let mut seen = Vec::new();
+    let mut chunk = vec![0; 16 * 1024];
+    loop {
+        if let Some(end) = seen.windows(4).position(|w| w == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&seen[..end]).into_owned();
+            let mut lines = head.split("\r\n");
+            let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+            let headers: Vec<(String, String)> =
+                lines.filter_map(|l| l.split_once(": ")).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+            let length = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("content-length"));
+            let length = length.map_or(0, |(_, v)| v.parse().unwrap_or(0));
+            let length: usize = if head_only { 0 } else { length };
+            if seen.len() >= end + 4 + length {
+                return Some(Answer { status, headers, body: seen[end + 4..end + 4 + length].to_vec() });
+            }
+        }
+        match stream.read(&mut chunk).await {
+            Ok(n) if n > 0 => seen.extend_from_slice(&chunk[..n]),
+            _ => return None,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! WebSockets: who may open one, what it says, when it is closed.
+
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use futures_util::StreamExt as _;
+use http::Request;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use crate::site::{Ask, Login, Site};
+
+type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+async fn open(site: &Site, login: Option<&Login>, origin: Option<&str>, topic: &str) -> Result<Socket, u16> {
+    let mut request = Request::get(format!("wss://{}/api/v1/{topic}/stream", site.host()))
+        .header("Host", site.host())
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", generate_key());
+    if let Some(login) = login {
+        request = request.header("Cookie", &login.cookie);
+    }
+    if let Some(origin) = origin {
+        request = request.header("Origin", origin);
+    }
+    match client_async(request.body(()).expect("a request"), site.connect().await).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn next(socket: &mut Socket) -> Message {
+    let message = tokio::time::timeout(Duration::from_secs(5), async {
+        loop {
+            match socket.next().await.expect("a message").expect("readable") {
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => return other,
+            }
+        }
+    });
+    message.await.expect("in time")
+}
+
+async fn next_json(socket: &mut Socket) -> Value {
+    serde_json::from_str(next(socket).await.to_text().expect("text")).expect("JSON")
+}
+
+async fn closed(socket: &mut Socket) -> u16 {
+    loop {
+        if let Message::Close(frame) = next(socket).await {
+            return frame.expect("a code").code.into();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_needs_a_session_and_our_own_origin() {
+    let (site, login) = Site::ready().await;
+    let own = site.origin();
+    for topic in ["discovery", "topology"] {
+        assert_eq!(open(&site, None, Some(&own), topic).await.err(), Some(401));
+        assert_eq!(open(&site, Some(&login), Some("https://evil.example"), topic).await.err(), Some(403));
+        assert_eq!(open(&site, Some(&login), None, topic).await.err(), Some(403));
+        let mut socket = open(&site, Some(&login), Some(&own), topic).await.expect("opens");
+        assert_eq!(next_json(&mut socket).await, json!({ "type": "hello" }));
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_told_and_the_end_of_the_session_closes_with_4401_within_a_second() {
+    let (site, login) = Site::ready().await;
+    let mut socket = open(&site, Some(&login), Some(&site.origin()), "topology").await.expect("opens");
+    assert_eq!(next_json(&mut socket).await["type"], "hello");
+    let asset = json!({ "name": "attic-nas", "kind": "storage" });
+    assert_eq!(site.ask(Ask::new("POST", "/api/v1/assets").write(&login, &asset)).await.status, 201);
+    let message = next_json(&mut socket).await;
+    assert_eq!(
+        (message["type"].as_str(), message["data"]["name"].as_str()),
+        (Some("node"), Some("attic-nas"))
+    );
+    assert!(message["at"].is_string());
+
+    let out = site.ask(Ask::new("POST", "/api/v1/auth/logout").write(&login, &json!({}))).await;
+    assert_eq!(out.status, 204);
+    let began = Instant::now();
+    assert_eq!(closed(&mut socket).await, 4401);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_session_that_expires_closes_its_stream_within_a_second() {
+    let (site, login) = Site::ready().await;
+    let mut socket = open(&site, Some(&login), Some(&site.origin()), "discovery").await.expect("opens");
+    assert_eq!(next_json(&mut socket).await["type"], "hello");
+    site.test.clock.advance(TimeDelta::days(31));
+    let began = Instant::now();
+    assert_eq!(closed(&mut socket).await, 4401);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn one_session_has_so_many_streams_and_no_more() {
+    let (site, login) = Site::ready().await;
+    let mut sockets = Vec::new();
+    let refused = loop {
+        match open(&site, Some(&login), Some(&site.origin()), "discovery").await {
+            Ok(socket) => sockets.push(socket),
+            Err(status) => break status,
+        }
+        assert!(sockets.len() < 100);
+    };
+    assert_eq!((refused, sockets.len()), (429, 16));
+}
