@@ -25,8 +25,7 @@ const SHORT: &[(&str, &str)] = &[
 
 /// Lower-case with colons.
 pub fn mac_text(mac: [u8; 6]) -> String {
-    let [a, b, c, d, e, f] = mac;
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    mac.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 /// Reads six hexadecimal pairs with colons or dashes; `None` for zero, broadcast and group addresses.

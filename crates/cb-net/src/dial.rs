@@ -81,9 +81,8 @@ pub enum DialError {
 impl DialError {
     fn from_io(error: io::Error) -> Self {
         // EMFILE 24, ENFILE 23, ENOMEM 12, ENOBUFS 105, EADDRNOTAVAIL 99 (no free local port), EAGAIN 11
-        match error.raw_os_error() {
-            Some(11 | 12 | 23 | 24 | 99 | 105) => return Self::Exhausted(error),
-            _ => {}
+        if matches!(error.raw_os_error(), Some(11 | 12 | 23 | 24 | 99 | 105)) {
+            return Self::Exhausted(error);
         }
         match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Self::Refused,

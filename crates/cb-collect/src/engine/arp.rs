@@ -106,7 +106,7 @@ async fn send(socket: &UdpSocket, frame: &[u8]) -> io::Result<()> {
         match socket.send(frame).await {
             // The card's queue is full: the pacer comes too fast for it.
             Err(error) if error.raw_os_error() == Some(105) => {
-                tokio::time::sleep(Duration::from_millis(5)).await
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             result => return result.map(drop),
         }

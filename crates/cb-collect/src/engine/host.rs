@@ -45,7 +45,7 @@ pub(crate) async fn look(job: &Job, alive: Alive, deadline: Duration) -> Option<
         IpAddr::V4(v4) if job.is_on_link(address) => neighbors::read().get(&v4).copied(),
         _ => None,
     });
-    Some(report(job, alive, mac, notes.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    Some(report(job, &alive, mac, notes.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
 async fn learn(job: &Job, alive: &Alive, notes: &Mutex<Notes>) {
@@ -181,7 +181,7 @@ async fn ask_port(job: &Job, address: IpAddr, port: u16) -> Vec<Answer> {
     tokio::time::timeout(PORT_DEADLINE, probes::identify(&ask, usual)).await.unwrap_or_default()
 }
 
-fn report(job: &Job, alive: Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> HostReport {
+fn report(job: &Job, alive: &Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> HostReport {
     let address = alive.address;
     let at = job.env.clock.now();
     notes.answers.sort_by_key(|(protocol, port, _)| (protocol.as_str(), *port));
@@ -219,7 +219,7 @@ fn report(job: &Job, alive: Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> Ho
         note("routing table", None, "role", "packets to other networks go through it".to_owned());
     }
 
-    let mut services: Vec<ServiceReport> = Vec::new();
+    let services = services(&notes);
     let mut meanings: Vec<Meaning> = Vec::new();
     let mut identities: Vec<Identity> = Vec::new();
     if let Some(mac) = &mac {
@@ -232,22 +232,8 @@ fn report(job: &Job, alive: Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> Ho
             "open",
             ports::usual_name(Protocol::Tcp, port).unwrap_or("unknown").to_owned(),
         );
-        let answers = notes
-            .answers
-            .iter()
-            .find(|(p, n, _)| *p == Protocol::Tcp && *n == port)
-            .map(|(.., a)| a.as_slice());
-        services.push(service(Protocol::Tcp, port, answers.unwrap_or_default()));
     }
-    for (protocol, port, answers) in &notes.answers {
-        if *protocol == Protocol::Udp {
-            let found = service(Protocol::Udp, *port, answers);
-            match services.iter_mut().find(|s| s.protocol == Protocol::Udp && s.port == *port) {
-                Some(known) if known.product.is_none() && found.product.is_some() => *known = found,
-                Some(_) => {}
-                None => services.push(found),
-            }
-        }
+    for (_, port, answers) in &notes.answers {
         meanings.extend(fingerprint::all(answers));
         for answer in answers {
             for (name, value) in answer.fields.iter().filter(|(name, _)| is_shown(name)).take(10) {
@@ -275,7 +261,7 @@ fn report(job: &Job, alive: Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> Ho
         meanings: &meanings,
         services: &services,
     });
-    let confidence = confidence(&alive, mac.is_some(), &services, identities.len(), &guess);
+    let confidence = confidence(alive, mac.is_some(), &services, identities.len(), &guess);
     HostReport {
         address,
         mac,
@@ -295,6 +281,28 @@ fn report(job: &Job, alive: Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> Ho
 /// Long texts are for matching, not for people.
 fn is_shown(field: &str) -> bool {
     !matches!(field, "body" | "headers" | "protocol" | "cookie" | "status") && !field.starts_with("page ")
+}
+
+/// Every open TCP port, and every UDP port that answered.
+fn services(notes: &Notes) -> Vec<ServiceReport> {
+    let mut services: Vec<ServiceReport> = Vec::new();
+    for &port in &notes.open {
+        let said = notes.answers.iter().find(|(p, n, _)| *p == Protocol::Tcp && *n == port);
+        services.push(service(
+            Protocol::Tcp,
+            port,
+            said.map(|(.., answers)| answers.as_slice()).unwrap_or_default(),
+        ));
+    }
+    for (_, port, answers) in notes.answers.iter().filter(|(protocol, ..)| *protocol == Protocol::Udp) {
+        let found = service(Protocol::Udp, *port, answers);
+        match services.iter_mut().find(|s| s.protocol == Protocol::Udp && s.port == *port) {
+            Some(known) if known.product.is_none() && found.product.is_some() => *known = found,
+            Some(_) => {}
+            None => services.push(found),
+        }
+    }
+    services
 }
 
 fn service(protocol: Protocol, port: u16, answers: &[Answer]) -> ServiceReport {

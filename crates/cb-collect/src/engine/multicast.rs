@@ -17,6 +17,8 @@ use crate::report::ProbeKind;
 const LISTEN: Duration = Duration::from_millis(2_500);
 const MAX_HOSTS: usize = 4_096;
 const MAX_ANSWERS: usize = 24;
+/// The domain of mDNS names, as the responders write it.
+const LOCAL: &str = ".local";
 
 /// Services that are asked for by name; the first asks which others there are (RFC 6763, 9).
 const SERVICES: &[&str] = &[
@@ -166,7 +168,7 @@ fn mdns(bytes: &[u8]) -> (Option<Answer>, Vec<String>) {
         match &record.data {
             Data::Name(target) if record.name.eq_ignore_ascii_case(SERVICES[0]) => {
                 services.insert(target.trim_end_matches(".local").to_owned());
-                if target.starts_with('_') && target.ends_with(".local") && target.len() < 64 {
+                if target.starts_with('_') && target.ends_with(LOCAL) && target.len() < 64 {
                     more.push(target.clone());
                 }
             }
@@ -176,8 +178,8 @@ fn mdns(bytes: &[u8]) -> (Option<Answer>, Vec<String>) {
                 answer = answer.maybe("instance", instance);
             }
             Data::Service(target, _) => host = Some(target.clone()),
-            Data::Address(_) if host.is_none() && record.name.ends_with(".local") => {
-                host = Some(record.name.clone())
+            Data::Address(_) if host.is_none() && record.name.ends_with(LOCAL) => {
+                host = Some(record.name.clone());
             }
             Data::Text(parts) => texts.extend(parts.iter().take(20).cloned()),
             _ => {}

@@ -131,7 +131,7 @@ mod tests {
             trip.measured(Duration::from_millis(200));
         }
         assert!(trip.timeout() > Duration::from_millis(390) && trip.timeout() < Duration::from_millis(600));
-        trip.measured(Duration::from_secs(60));
+        trip.measured(Duration::from_mins(1));
         assert_eq!(trip.timeout(), RoundTrip::LONGEST);
     }
 

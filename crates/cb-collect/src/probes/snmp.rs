@@ -89,7 +89,8 @@ fn oid_text(bytes: &[u8]) -> String {
     for byte in rest.iter().take(64) {
         number = number.wrapping_shl(7) | u64::from(byte & 0x7f);
         if byte & 0x80 == 0 {
-            text.push_str(&format!(".{number}"));
+            text.push('.');
+            text.push_str(&number.to_string());
             number = 0;
         }
     }
