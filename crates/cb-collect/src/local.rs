@@ -186,7 +186,7 @@ impl Capabilities {
     pub fn detect() -> Self {
         let arp = raw_arp_socket().err().map(|error| {
             format!(
-                "raw packets are not permitted ({error}), so machines that answer only ARP stay unseen; {}",
+                "raw packets are not permitted ({error}), so the own network is swept by connections and the kernel's neighbor table, which is slower and may miss machines that hide behind a firewall; {}",
                 grant()
             )
         });
