@@ -2,7 +2,6 @@
 //! by the first user. A development build reads `web/dist` when it runs, and says so on the page.
 
 #[expect(clippy::disallowed_methods, reason = "cargo tells a build script its profile this way only")]
-#[expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
 fn main() {
     println!("cargo::rerun-if-changed=../../web/dist");
     let release = std::env::var("PROFILE").is_ok_and(|p| p == "release");

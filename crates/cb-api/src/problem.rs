@@ -17,13 +17,14 @@ pub struct Problem {
     status: u16,
     detail: String,
     /// Names the request in the server's log.
-    request_id: String,
+    #[schema(value_type = String)]
+    request_id: Box<str>,
     /// For input: each field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldProblem>,
     #[serde(skip)]
-    retry_after: Option<u64>,
+    retry_after: Option<u32>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -40,7 +41,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
-            request_id: String::new(),
+            request_id: Box::default(),
             errors: Vec::new(),
             retry_after: None,
         }
@@ -61,7 +62,7 @@ impl Problem {
 
     /// The body, once the request is known.
     pub fn body(&self, request_id: &str) -> Vec<u8> {
-        let named = Self { request_id: request_id.to_owned(), ..self.clone() };
+        let named = Self { request_id: request_id.into(), ..self.clone() };
         serde_json::to_vec(&named).unwrap_or_default()
     }
 }
@@ -91,7 +92,7 @@ impl From<Error> for Problem {
                 "Somebody else has changed this since you read it; read it again".to_owned(),
             ),
             Error::RateLimited { retry_after } => {
-                let seconds = retry_after.as_secs().max(1);
+                let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1);
                 let mut problem = plain(
                     StatusCode::TOO_MANY_REQUESTS,
                     "rate_limited",

@@ -34,7 +34,7 @@ const BURST_MOST: usize = 512;
 const CHECK: Duration = Duration::from_millis(500);
 const PING: Duration = Duration::from_secs(20);
 /// A client that has not answered a ping for so long is gone.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// A client that does not take a message for so long is too slow; short, so that the end of its session is
 /// noticed in time all the same.
 const SEND: Duration = Duration::from_millis(700);

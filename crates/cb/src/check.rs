@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::output;
 
-#[derive(clap::Subcommand)]
+#[derive(Clone, Copy, clap::Subcommand)]
 pub enum ConfigCommand {
     /// Read the settings and say what is wrong with them
     Check,
@@ -44,7 +44,9 @@ pub async fn health() -> anyhow::Result<()> {
     let address = SocketAddr::new(ip, listening.port());
     let ask = async {
         let mut stream = cb_net::dial::local(address).await?;
-        stream.write_all(b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+        stream
+            .write_all(b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await?;
         let mut answer = Vec::new();
         stream.take(4096).read_to_end(&mut answer).await?;
         anyhow::Ok(answer)
@@ -52,7 +54,9 @@ pub async fn health() -> anyhow::Result<()> {
     let answer = tokio::time::timeout(PATIENCE, ask)
         .await
         .with_context(|| format!("no answer from {address} within 3 seconds"))?
-        .with_context(|| format!("no server answers on {address}; is it running, with the same CB_HTTP_ADDR?"))?;
+        .with_context(|| {
+            format!("no server answers on {address}; is it running, with the same CB_HTTP_ADDR?")
+        })?;
     if !answer.starts_with(b"HTTP/1.1 200") {
         bail!("what answers on {address} is not a Circuit Breaker");
     }

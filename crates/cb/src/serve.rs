@@ -21,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 use crate::output;
 
 /// Names, addresses and certificates are looked at again so often.
-const REFRESH: Duration = Duration::from_secs(60);
+const REFRESH: Duration = Duration::from_mins(1);
 
 pub async fn run() -> anyhow::Result<()> {
     let config = Config::load()?;
@@ -87,23 +87,27 @@ async fn look_again(config: &Config, identity: &Arc<Identity>, place: &Arc<Place
 }
 
 fn announce(config: &Config, app: &App, https: &TcpListener, place: &Place) -> anyhow::Result<()> {
-    let origin = match &config.public_url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => {
-            let listening = https.local_addr()?;
-            format!("https://{}:{}", host(listening.ip(), place), listening.port())
-        }
+    let origin = if let Some(url) = &config.public_url {
+        url.as_str().trim_end_matches('/').to_owned()
+    } else {
+        let listening = https.local_addr()?;
+        format!("https://{}:{}", host(listening.ip(), place), listening.port())
     };
     output::line("");
     match app.setup_code() {
         Some((code, file)) => {
-            output::line(&format!("  Circuit Breaker is ready to be set up: {origin}/setup#code={}", code.expose()));
+            output::line(&format!(
+                "  Circuit Breaker is ready to be set up: {origin}/setup#code={}",
+                code.expose()
+            ));
             output::line(&format!("  The code also stands in {}", file.display()));
         }
         None => output::line(&format!("  Circuit Breaker is at {origin}")),
     }
     if place.root.is_some() {
-        output::line(&format!("  Your browser does not know its certificate yet; the root to trust: {origin}/ca.crt"));
+        output::line(&format!(
+            "  Your browser does not know its certificate yet; the root to trust: {origin}/ca.crt"
+        ));
     }
     output::line("");
     Ok(())

@@ -79,12 +79,14 @@ fn dress(head: &[u8], hsts: Option<Hsts>) -> Option<Vec<u8>> {
         }
     }
     for (name, value) in &extra {
-        out.push_str(&format!("{name}: {}\r\n", value.to_str().ok()?));
+        for part in [name.as_str(), ": ", value.to_str().ok()?, "\r\n"] {
+            out.push_str(part);
+        }
     }
-    out.push_str(&format!(
-        "content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    ));
+    out.push_str("content-type: application/problem+json\r\ncontent-length: ");
+    out.push_str(&body.len().to_string());
+    out.push_str("\r\n\r\n");
+    out.push_str(&body);
     Some(out.into_bytes())
 }
 

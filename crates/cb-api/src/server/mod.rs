@@ -6,6 +6,7 @@
 
 mod bare;
 mod connections;
+mod idle;
 mod redirect;
 
 use std::net::SocketAddr;
@@ -172,7 +173,7 @@ async fn connection<S>(
         .max_pending_accept_reset_streams(32)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(HANDSHAKE);
-    let io = TokioIo::new(bare::Dressed::new(stream, kind.hsts));
+    let io = TokioIo::new(bare::Dressed::new(idle::Watched::new(stream), kind.hsts));
     let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, %peer, "a connection ended early");

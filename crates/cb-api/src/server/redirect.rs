@@ -65,20 +65,16 @@ fn redirect(entry: &Entry, request: &Request, raw: &str) -> Response {
     };
     // `//host` would read as another host, and a fragment of one's own cannot be sent at all.
     let path = format!("/{}", raw.trim_start_matches('/'));
-    match HeaderValue::try_from(format!("{origin}{path}")) {
-        Ok(location) => {
-            let mut response = StatusCode::MOVED_PERMANENTLY.into_response();
-            response.headers_mut().insert(header::LOCATION, location);
-            response
-        }
-        Err(_) => {
-            let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", "The path cannot be redirected");
-            let body = problem.body("");
-            let mut response = problem.into_response();
-            *response.body_mut() = Body::from(body);
-            response
-        }
-    }
+    let Ok(location) = HeaderValue::try_from(format!("{origin}{path}")) else {
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", "The path cannot be redirected");
+        let body = problem.body("");
+        let mut response = problem.into_response();
+        *response.body_mut() = Body::from(body);
+        return response;
+    };
+    let mut response = StatusCode::MOVED_PERMANENTLY.into_response();
+    response.headers_mut().insert(header::LOCATION, location);
+    response
 }
 
 /// The name that was asked for if it is one of ours, else the first that we have.

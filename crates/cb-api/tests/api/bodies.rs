@@ -114,15 +114,15 @@ async fn a_version_guards_against_lost_updates() {
     let path = format!("/api/v1/tags/{}", made.json()["id"].as_str().expect("an id"));
     let read = site.get(&login, &path).await;
     assert_eq!(read.one("etag"), "\"1\"");
-    let patch = |version: &str| {
+    let change_at = |version: &str| {
         let change = json!({ "name": "shelf" });
         site.ask(Ask::new("PATCH", &path).header("If-Match", version).write(&login, &change))
     };
-    assert_eq!(patch("\"1\"").await.status, 200);
+    assert_eq!(change_at("\"1\"").await.status, 200);
     for stale in ["\"1\"", "\"x\"", "nonsense"] {
-        assert_eq!(patch(stale).await.status, 412, "{stale}");
+        assert_eq!(change_at(stale).await.status, 412, "{stale}");
     }
-    assert_eq!(patch("*").await.status, 200);
+    assert_eq!(change_at("*").await.status, 200);
     let delete = |version: &str| {
         site.ask(Ask::new("DELETE", &path).header("If-Match", version).write(&login, &json!({})))
     };
