@@ -37,7 +37,10 @@ async fn verify() -> anyhow::Result<ExitCode> {
             ExitCode::SUCCESS
         }
         Some((seq, why)) => {
-            output::line(&format!("The chain is broken at entry {seq}: {why}. {} entries before it are whole", verdict.entries));
+            output::line(&format!(
+                "The chain is broken at entry {seq}: {why}. {} entries before it are whole",
+                verdict.entries
+            ));
             ExitCode::FAILURE
         }
     })
