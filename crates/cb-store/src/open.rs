@@ -64,7 +64,8 @@ impl Store {
             });
         }
         let url = format!("sqlite://{}?mode=rw", file.display());
-        let reader = Database::connect(sqlite(&url, READERS, true)).await.map_err(|e| sqlite_error(&file, &e))?;
+        let reader =
+            Database::connect(sqlite(&url, READERS, true)).await.map_err(|e| sqlite_error(&file, &e))?;
         Ok(Self { writer: reader.clone(), reader })
     }
 

@@ -39,9 +39,11 @@ impl TestApp {
         if let Some(postgres) = &postgres {
             vars.push(("CB_DB_URL".to_owned(), postgres.url().to_owned()));
         }
-        let config = Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("a valid configuration");
+        let config =
+            Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("a valid configuration");
         let clock = Arc::new(TestClock::new());
-        let app = App::open(&config, clock.clone(), Arc::new(OsEntropy)).await.expect("the application opens");
+        let app =
+            App::open(&config, clock.clone(), Arc::new(OsEntropy)).await.expect("the application opens");
         Self { app, clock, config, _postgres: postgres, dir }
     }
 
@@ -85,7 +87,9 @@ impl TestApp {
     pub async fn restart(self) -> Self {
         let Self { app, clock, config, _postgres, dir } = self;
         app.close().await.expect("the application closes");
-        let app = App::open(&config, clock.clone(), Arc::new(OsEntropy)).await.expect("the application opens again");
+        let app = App::open(&config, clock.clone(), Arc::new(OsEntropy))
+            .await
+            .expect("the application opens again");
         Self { app, clock, config, _postgres, dir }
     }
 

@@ -22,7 +22,8 @@ impl Postgres {
     pub fn start() -> Self {
         let bin = newest();
         let dir = TempDir::with_prefix("cb-pg-").expect("a temporary folder");
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("open to the postgres user");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))
+            .expect("open to the postgres user");
         let data = dir.path().join("data");
         let password = (&OsEntropy as &dyn Entropy).token();
         let password_file = dir.path().join("password");
@@ -30,16 +31,21 @@ impl Postgres {
         fs::create_dir(&data).expect("made");
         own(&data);
         own(&password_file);
-        run(
-            as_postgres(&bin.join("initdb"))
-                .args(["--username=cb", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
-                .arg(format!("--pwfile={}", password_file.display()))
-                .arg("--pgdata")
-                .arg(&data),
-        );
+        run(as_postgres(&bin.join("initdb"))
+            .args([
+                "--username=cb",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ])
+            .arg(format!("--pwfile={}", password_file.display()))
+            .arg("--pgdata")
+            .arg(&data));
         // The port is free now; should another process take it in between, the next try has a new one.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+            let port =
+                TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
             let mut server = as_postgres(&bin.join("postgres"))
                 .arg("-D")
                 .arg(&data)
