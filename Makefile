@@ -62,7 +62,7 @@ rust-check: web/dist/index.html
 	cargo fmt --all --check
 	cargo run --quiet --locked -p xtask -- check
 	! cargo deny --version >/dev/null 2>&1 || cargo deny check bans licenses sources
-	cargo clippy --workspace --all-targets --locked
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --doc --workspace --locked --quiet
 	$(MAKE) rust-test
 

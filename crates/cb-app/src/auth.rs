@@ -165,7 +165,9 @@ pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Opene
         .await?;
         return Err(Error::Unauthenticated("the username or the password is wrong".to_owned()));
     };
-    keys.iter().for_each(|k| app.throttle().forgive(k));
+    for key in keys {
+        app.throttle().forgive(key);
+    }
 
     let ctx = app.ctx(Principal::SignIn { username: user.username.clone() }, meta);
     ctx.record("login", async |tx| {
@@ -251,7 +253,7 @@ pub(crate) async fn open_session(ctx: &Ctx, tx: &mut WriteTx, user: &user::Model
 
 /// Removes dead sessions, now and then.
 pub(crate) async fn sweep(app: App) {
-    const EVERY: Duration = Duration::from_secs(600);
+    const EVERY: Duration = Duration::from_mins(10);
     loop {
         let now = app.now();
         if let Err(error) = app.store().sweep_sessions(now, now - IDLE).await {

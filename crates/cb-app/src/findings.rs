@@ -232,16 +232,12 @@ async fn take_in(
         return Err(Error::Conflict(format!("this finding is {} already", row.state)));
     }
     let (proposal, identities) = waiting(&row)?;
-    let asset = match row.asset_id {
-        Some(id) => assets::find(tx.conn(), id.into()).await?,
-        None => {
-            let made = new_asset(ctx, &row, &proposal, name, kind);
-            asset::Entity::insert(active(made.clone()))
-                .exec_without_returning(tx.conn())
-                .await
-                .map_err(db)?;
-            made
-        }
+    let asset = if let Some(id) = row.asset_id {
+        assets::find(tx.conn(), id.into()).await?
+    } else {
+        let made = new_asset(ctx, &row, &proposal, name, kind);
+        asset::Entity::insert(active(made.clone())).exec_without_returning(tx.conn()).await.map_err(db)?;
+        made
     };
     let seen = row.last_seen_at;
     add_parts(ctx, tx, &asset, proposal, &identities, seen).await?;

@@ -31,6 +31,7 @@ pub fn optional_line(wrong: &mut Violations, field: &str, text: Option<&str>, mo
 }
 
 /// A patch of an optional line: what it becomes, if it changes.
+#[expect(clippy::option_option, reason = "the outer says whether it changes, the inner what to")]
 pub fn line_patch(
     wrong: &mut Violations,
     field: &str,

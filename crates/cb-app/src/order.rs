@@ -17,7 +17,9 @@ pub fn name_key(name: &str) -> String {
         if !digits.is_empty() {
             let significant = digits.trim_start_matches('0');
             // The length first: a longer number is a larger one. Three digits are enough for 200.
-            key.push_str(&format!("{:03}{significant}", significant.len()));
+            let length = format!("{:03}", significant.len());
+            key.push_str(&length);
+            key.push_str(significant);
             digits.clear();
         }
         key.push(c);

@@ -119,7 +119,7 @@ async fn write(ctx: &Ctx, tx: &mut WriteTx, scan: ScanId, reports: &[&HostReport
             }
             Match::Finding(_) => {}
             Match::Nobody => {
-                let row = new_finding(ctx, scan, FindingKind::NewAsset, None, Proposal::of(report), report);
+                let row = new_finding(ctx, scan, FindingKind::NewAsset, None, &Proposal::of(report), report);
                 new.push(row.title.clone());
                 insert(tx, row, report).await?;
             }
@@ -420,7 +420,7 @@ async fn propose_change(
         }
     }
     let title = change_title(known, &lacking);
-    let mut row = new_finding(ctx, scan, FindingKind::Change, Some(known.row.id), lacking, report);
+    let mut row = new_finding(ctx, scan, FindingKind::Change, Some(known.row.id), &lacking, report);
     row.title.clone_from(&title);
     insert(tx, row, report).await?;
     Ok(Some(title))
@@ -441,15 +441,12 @@ async fn extend(
 ) -> Result<()> {
     let (mut proposal, mut identities) = waiting(&row)?;
     let mut title = row.title.clone();
-    match part {
-        Some((known, lacking)) => {
-            proposal.join(lacking);
-            title = change_title(known, &proposal);
-        }
-        None => {
-            proposal.absorb(report);
-            title.clone_from(&proposal.name);
-        }
+    if let Some((known, lacking)) = part {
+        proposal.join(lacking);
+        title = change_title(known, &proposal);
+    } else {
+        proposal.absorb(report);
+        title.clone_from(&proposal.name);
     }
     for identity in &report.identities {
         if !identities.contains(identity) {
@@ -479,7 +476,7 @@ fn new_finding(
     scan: ScanId,
     kind: FindingKind,
     asset: Option<Uuid>,
-    proposal: Proposal,
+    proposal: &Proposal,
     report: &HostReport,
 ) -> finding::Model {
     let now = ctx.now();

@@ -59,7 +59,9 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
             app.setup_code().map_or_else(|| "setup-code".to_owned(), |(_, file)| file.display().to_string())
         )));
     }
-    keys.iter().for_each(|k| app.throttle().forgive(k));
+    for key in keys {
+        app.throttle().forgive(key);
+    }
 
     let mut wrong = Violations::new();
     let username = auth::username(&mut wrong, &input.username);

@@ -189,7 +189,7 @@ impl Running<'_> {
                     }
                     Some(ScanEvent::Progress { phase, done, total, hosts }) => {
                         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-                        self.progress.phase = phase.as_str().to_owned();
+                        phase.as_str().clone_into(&mut self.progress.phase);
                         self.progress.addresses_done = number(done);
                         self.progress.addresses_total = number(total);
                         self.progress.hosts_found = number(hosts);

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 /// Failures that cost nothing: people mistype.
 const FREE: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+const LONGEST_WAIT: Duration = Duration::from_mins(15);
 /// A key without a failure for so long is forgotten.
 const MEMORY: TimeDelta = TimeDelta::hours(1);
 /// Keys remembered; past it the one whose last failure is oldest goes.

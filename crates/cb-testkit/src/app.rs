@@ -23,7 +23,8 @@ pub struct TestApp {
     pub app: App,
     pub clock: Arc<TestClock>,
     config: Config,
-    _postgres: Option<Postgres>,
+    /// Stopped when the test is over.
+    postgres: Option<Postgres>,
     dir: TempDir,
 }
 
@@ -44,7 +45,7 @@ impl TestApp {
         let clock = Arc::new(TestClock::new());
         let app =
             App::open(&config, clock.clone(), Arc::new(OsEntropy)).await.expect("the application opens");
-        Self { app, clock, config, _postgres: postgres, dir }
+        Self { app, clock, config, postgres, dir }
     }
 
     /// Set up, and the administrator signed in.
@@ -85,12 +86,12 @@ impl TestApp {
 
     /// Closes the application and opens it again over the same data, as a restart does.
     pub async fn restart(self) -> Self {
-        let Self { app, clock, config, _postgres, dir } = self;
+        let Self { app, clock, config, postgres, dir } = self;
         app.close().await.expect("the application closes");
         let app = App::open(&config, clock.clone(), Arc::new(OsEntropy))
             .await
             .expect("the application opens again");
-        Self { app, clock, config, _postgres, dir }
+        Self { app, clock, config, postgres, dir }
     }
 
     /// Where the test may put files of its own.
