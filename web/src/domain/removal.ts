@@ -82,9 +82,19 @@ export function useRemoval(): (removal: Removal) => void {
           );
           if (errors[0])
             toast(errors[0] instanceof Error ? errors[0].message : t("error.unknown"), { tone: "error" });
-          // What is not on the screen may name what is gone, and would ask for it when it is shown again.
-          for (const queryKey of invalidate) client.removeQueries({ queryKey, type: "inactive" });
-          await Promise.all(invalidate.map((queryKey) => client.invalidateQueries({ queryKey })));
+          // Whatever else of this resource is kept may name what is gone (a link's other end) and would ask for it when
+          // shown again: what is off the screen is forgotten, what is on it is read anew, what is gone is not asked for.
+          const gone = new Set<unknown>(ids);
+          const touched = [[resource], ...invalidate];
+          for (const queryKey of touched) client.removeQueries({ queryKey, type: "inactive" });
+          await Promise.all(
+            touched.map((queryKey) =>
+              client.invalidateQueries({
+                queryKey,
+                predicate: (query) => !query.queryKey.some((part) => gone.has(part)),
+              }),
+            ),
+          );
           setHidden(ids, false);
         })();
       },
