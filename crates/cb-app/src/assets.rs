@@ -12,7 +12,7 @@ use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
-    QueryFilter as _, QueryOrder as _, Select,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use cb_store::{WriteTx, db};
 use chrono::{DateTime, Utc};
@@ -484,26 +484,34 @@ async fn outs(conn: &impl ConnectionTrait, rows: Vec<asset::Model>) -> Result<Ve
     let mut tags: HashMap<Uuid, Vec<TagRef>> = HashMap::new();
     let mut addresses: HashMap<Uuid, Vec<String>> = HashMap::new();
     if !ids.is_empty() {
-        let pairs = asset_tag::Entity::find()
+        // Columns by name, not whole rows: reading a row costs more than finding it.
+        let worn: Vec<(Uuid, Uuid, String, String)> = asset_tag::Entity::find()
+            .select_only()
+            .column(asset_tag::Column::AssetId)
+            .column(tag::Column::Id)
+            .column(tag::Column::Name)
+            .column(tag::Column::Color)
+            .inner_join(tag::Entity)
             .filter(asset_tag::Column::AssetId.is_in(ids.clone()))
-            .find_also_related(tag::Entity)
             .order_by_asc(tag::Column::NameKey)
+            .into_tuple()
             .all(conn)
             .await
             .map_err(db)?;
-        for (pair, found) in pairs {
-            let Some(found) = found else { continue };
-            let tag = TagRef { id: found.id.into(), name: found.name, color: found.color };
-            tags.entry(pair.asset_id).or_default().push(tag);
+        for (asset, id, name, color) in worn {
+            tags.entry(asset).or_default().push(TagRef { id: id.into(), name, color });
         }
-        let owned = address::Entity::find()
+        let owned: Vec<(Uuid, String)> = address::Entity::find()
+            .select_only()
+            .columns([address::Column::AssetId, address::Column::Ip])
             .filter(address::Column::AssetId.is_in(ids))
             .order_by_asc(address::Column::IpKey)
+            .into_tuple()
             .all(conn)
             .await
             .map_err(db)?;
-        for one in owned {
-            addresses.entry(one.asset_id).or_default().push(one.ip);
+        for (asset, ip) in owned {
+            addresses.entry(asset).or_default().push(ip);
         }
     }
     rows.into_iter()

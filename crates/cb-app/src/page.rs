@@ -7,8 +7,8 @@ use cb_core::{Error, Result};
 use cb_store::db;
 use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _, NullOrdering, Order, SimpleExpr};
 use cb_store::sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ModelTrait, PaginatorTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Select, Value,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ModelTrait, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select, Value,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -173,7 +173,7 @@ where
     let sort_name = format!("{}{name}", if down { "-" } else { "" });
     let cursor = list.cursor(&sort_name)?;
     let total = match cursor {
-        None => Some(select.clone().count(conn).await.map_err(db)?),
+        None => Some(count(conn, select.clone(), id).await?),
         Some(_) => None,
     };
     let direction = if down { Order::Desc } else { Order::Asc };
@@ -192,6 +192,12 @@ where
     let next_cursor =
         if more { items.last().and_then(|last| cursor_of(last, &sort_name, sort, id)) } else { None };
     Ok(Page { items, next_cursor, total })
+}
+
+/// Counts ids, so that the database need not look at the rows.
+async fn count<E: EntityTrait>(conn: &impl ConnectionTrait, select: Select<E>, id: E::Column) -> Result<u64> {
+    let one = select.select_only().column_as(id.count(), "total").into_tuple::<i64>().one(conn).await;
+    Ok(u64::try_from(one.map_err(db)?.unwrap_or(0)).unwrap_or(0))
 }
 
 /// The rows behind the cursor's.

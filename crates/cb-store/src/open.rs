@@ -14,6 +14,9 @@ use sea_orm_migration::MigratorTrait as _;
 use crate::migrations::Migrator;
 
 const READERS: u32 = 4;
+/// A page of a list, at most.
+const ROWS: usize = 512;
+const STATEMENTS: usize = 200;
 const WAIT: Duration = Duration::from_secs(10);
 
 /// Why the database cannot be used, and what to do about it.
@@ -123,7 +126,10 @@ fn sqlite(url: &str, connections: u32, read_only: bool) -> ConnectOptions {
                 // an audit log must not lose what it has answered for, hence FULL.
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
-                .busy_timeout(WAIT);
+                .busy_timeout(WAIT)
+                // A page of rows crosses from SQLite's thread without waiting for the reader in between.
+                .row_buffer_size(ROWS)
+                .statement_cache_capacity(STATEMENTS);
             if read_only { o.pragma("query_only", "1") } else { o }
         });
     options
