@@ -223,7 +223,7 @@ fn broken(error: Error) -> End {
 
 async fn say(socket: &mut WebSocket, messages: &[live::Message]) -> Option<End> {
     for message in messages {
-        let text = serde_json::to_string(message).unwrap_or_default();
+        let text = serde_json::to_string(message).expect("texts and JSON values are JSON");
         if let Some(end) = send(socket, Message::text(text)).await {
             return Some(end);
         }

@@ -278,7 +278,7 @@ pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         let before = row.clone();
-        let mut typed = typed_fields(&row);
+        let mut typed = typed_fields(&row)?;
         let mut change: asset::ActiveModel = row.into();
         if let Some(name) = name {
             typed.insert("name".to_owned());
@@ -352,8 +352,10 @@ pub(crate) async fn named(conn: &impl ConnectionTrait, field: &str, id: AssetId)
     })
 }
 
-pub(crate) fn typed_fields(row: &asset::Model) -> BTreeSet<String> {
-    serde_json::from_value(row.typed_fields.clone()).unwrap_or_default()
+/// An error when the row is damaged: taking it for "nothing was typed" would let a scan overwrite a person.
+pub(crate) fn typed_fields(row: &asset::Model) -> Result<BTreeSet<String>> {
+    serde_json::from_value(row.typed_fields.clone())
+        .map_err(|e| Error::Internal(format!("the typed fields of asset {}: {e}", row.id)))
 }
 
 /// What a scan knows of an asset, into the fields that no person has typed; says whether any changed.
@@ -361,8 +363,8 @@ pub(crate) fn observe(
     row: &asset::Model,
     change: &mut asset::ActiveModel,
     guess: &cb_collect::report::Guess,
-) -> bool {
-    let typed = typed_fields(row);
+) -> Result<bool> {
+    let typed = typed_fields(row)?;
     let mut changed = false;
     let texts = [
         ("role", &guess.role, &row.role, &mut change.role),
@@ -376,7 +378,7 @@ pub(crate) fn observe(
             changed = true;
         }
     }
-    changed
+    Ok(changed)
 }
 
 /// For the audit log: each field that changed, before and after.
@@ -517,7 +519,7 @@ async fn outs(conn: &impl ConnectionTrait, rows: Vec<asset::Model>) -> Result<Ve
     rows.into_iter()
         .map(|row| {
             Ok(AssetOut {
-                typed_fields: typed_fields(&row).into_iter().collect(),
+                typed_fields: typed_fields(&row)?.into_iter().collect(),
                 tags: tags.remove(&row.id).unwrap_or_default(),
                 addresses: addresses.remove(&row.id).unwrap_or_default(),
                 kind: word(AssetKind::parse(&row.kind), &row.kind)?,

@@ -71,7 +71,7 @@ pub async fn record(ctx: &Ctx, scan: ScanId, reports: &[HostReport]) -> Result<R
                 if matches!(known.row.status.as_str(), "unknown" | "down") {
                     risen.push(Event::AssetChanged { id: known.row.id.into() });
                 }
-                if known.lacks(report).is_some() || known.can_learn(report) {
+                if known.lacks(report).is_some() || known.can_learn(report)? {
                     rest.push(report);
                 }
             }
@@ -303,11 +303,11 @@ impl Known {
     }
 
     /// Whether the report fills a gap that needs no review: a key, a version, an empty field.
-    fn can_learn(&self, report: &HostReport) -> bool {
+    fn can_learn(&self, report: &HostReport) -> Result<bool> {
         let mut unused = self.row.clone().into();
-        report.identities.iter().any(|i| !self.holds(i))
-            || observe(&self.row, &mut unused, &report.guess)
-            || !self.newer_services(report).is_empty()
+        Ok(report.identities.iter().any(|i| !self.holds(i))
+            || observe(&self.row, &mut unused, &report.guess)?
+            || !self.newer_services(report).is_empty())
     }
 
     fn holds(&self, identity: &Identity) -> bool {
@@ -339,7 +339,7 @@ async fn learn(ctx: &Ctx, tx: &mut WriteTx, known: &Known, report: &HostReport) 
     let fresh: Vec<&Identity> = report.identities.iter().filter(|i| !known.holds(i)).collect();
     add_identities(tx, known.row.id, &fresh, ctx.now()).await?;
     let mut change: asset::ActiveModel = known.row.clone().into();
-    let filled = observe(&known.row, &mut change, &report.guess);
+    let filled = observe(&known.row, &mut change, &report.guess)?;
     if filled {
         change.version = Set(known.row.version + 1);
         change.updated_at = Set(ctx.now());
@@ -453,7 +453,8 @@ async fn extend(
             identities.push(identity.clone());
         }
     }
-    let mut evidence: Vec<Evidence> = serde_json::from_value(row.evidence.clone()).unwrap_or_default();
+    let mut evidence: Vec<Evidence> = serde_json::from_value(row.evidence.clone())
+        .map_err(|e| cb_core::Error::Internal(format!("the evidence of finding {}: {e}", row.id)))?;
     proposal::merge_evidence(&mut evidence, report);
     let id = row.id;
     let (confidence, version) = (Ord::max(row.confidence, i32::from(report.confidence)), row.version + 1);

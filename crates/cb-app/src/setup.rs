@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::{self, Opened};
-use crate::ctx::{Ctx, RequestMeta};
+use crate::ctx::RequestMeta;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SetupState {
@@ -44,24 +44,21 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
         return Err(already());
     }
     let now = app.now();
-    let from = format!("setup/{}", auth::place(meta.ip));
-    // One key for everybody: the code is one, wherever the guesses come from.
-    let keys = [from.as_str(), "setup"];
-    if let Some(retry_after) = app.throttle().wait(&keys, now) {
+    // By address only: with one count for everybody, a stranger who guesses would keep the owner out, and
+    // the code is too long to be guessed from many addresses either.
+    let key = format!("setup/{}", auth::place(meta.ip));
+    if let Some(retry_after) = app.throttle().wait(&[&key], now) {
         return Err(Error::RateLimited { retry_after });
     }
-    app.throttle().strike(&keys, now);
-    let right =
-        app.setup_code().is_some_and(|(code, _)| code.matches(normal(input.code.expose()).as_bytes()));
+    app.throttle().strike(&[&key], now);
+    let right = app.setup_code().is_some_and(|(code, _)| code.matches(input.code.expose().trim().as_bytes()));
     if !right {
         return Err(Error::Denied(format!(
             "this is not the setup code; it stands in the server's output and in the file {}",
             app.setup_code().map_or_else(|| "setup-code".to_owned(), |(_, file)| file.display().to_string())
         )));
     }
-    for key in keys {
-        app.throttle().forgive(key);
-    }
+    app.throttle().forgive(&key);
 
     let mut wrong = Violations::new();
     let username = auth::username(&mut wrong, &input.username);
@@ -108,16 +105,6 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
     Ok(opened)
 }
 
-/// The code as it was made: people type it in small letters and with spaces.
-fn normal(code: &str) -> String {
-    code.trim().to_owned()
-}
-
 fn already() -> Error {
     Error::Conflict("setup has been completed; sign in instead".to_owned())
-}
-
-/// For commands on the server's own machine.
-pub fn cli_ctx(app: &App) -> Ctx {
-    app.own_ctx(Principal::Cli)
 }

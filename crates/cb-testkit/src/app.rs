@@ -93,9 +93,4 @@ impl TestApp {
             .expect("the application opens again");
         Self { app, clock, config, postgres, dir }
     }
-
-    /// Where the test may put files of its own.
-    pub fn scratch(&self) -> &Path {
-        self.dir.path()
-    }
 }

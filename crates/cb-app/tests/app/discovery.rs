@@ -186,3 +186,21 @@ on_both! {
         drop(test);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_note_of_what_was_typed_stops_a_scan_from_overwriting() {
+    let (test, ctx) = TestApp::ready(cb_testkit::Database::Sqlite).await;
+    let (scan_ctx, scan) = scanner(&test, &ctx).await;
+    let report = host(&test, "10.0.0.5", NAS, &[22]);
+    seen(&scan_ctx, scan, std::slice::from_ref(&report)).await;
+    accept_all(&ctx).await;
+    let url = format!("sqlite://{}", test.data_dir().join("circuit-breaker.db").display());
+    let db = cb_store::sea_orm::Database::connect(url).await.expect("connects");
+    cb_store::sea_orm::ConnectionTrait::execute_unprepared(
+        &db,
+        "UPDATE assets SET vendor = NULL, typed_fields = '7'",
+    )
+    .await
+    .expect("damaged");
+    assert!(matches!(record(&scan_ctx, scan, &[report]).await, Err(Error::Internal(_))));
+}
