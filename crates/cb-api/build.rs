@@ -1,5 +1,5 @@
 //! A release without the browser client would be a server without pages: refused here, not found out
-//! by the first user. A development build reads `web/dist` when it runs, and says so on the page.
+//! by the first user. A development build without it says so on its page.
 
 #[expect(clippy::disallowed_methods, reason = "cargo tells a build script its profile this way only")]
 fn main() {

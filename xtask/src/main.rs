@@ -14,6 +14,8 @@ mod sources;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+
+use anyhow::Context as _;
 use std::process::ExitCode;
 
 use repo::Repo;
@@ -47,7 +49,10 @@ fn run() -> anyhow::Result<ExitCode> {
         writeln!(out, "usage: cargo xtask check")?;
         return Ok(ExitCode::from(2));
     }
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    // Asked when it runs: two clones that share a target folder share the program, and each wants its own tree.
+    #[expect(clippy::disallowed_methods, reason = "cargo names the package it runs in this way only")]
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as: cargo xtask check")?;
+    let root = PathBuf::from(package).join("..").canonicalize()?;
     let repo = Repo::new(root);
     let mut broken = 0;
     for (name, rule) in RULES {
