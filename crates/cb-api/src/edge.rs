@@ -10,7 +10,6 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, Extension, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use cb_app::{App, RequestMeta};
 use cb_core::config::Hsts;
 use cb_core::ids::RequestId;
@@ -95,27 +94,16 @@ struct Edge {
     place: Arc<Place>,
 }
 
-/// Everything that is served over HTTPS.
+/// Everything that is served over HTTPS. The guard comes after all routes, so that none stands outside of it.
+#[expect(clippy::disallowed_methods, reason = "what no route has is the page")]
 pub fn service(app: App, place: Arc<Place>) -> Router {
-    let edge = Edge { app: app.clone(), place };
-    Router::new()
-        .route("/ca.crt", get(root))
-        .with_state(edge.clone())
-        .merge(routes::router(app.clone()))
+    let edge = Edge { app: app.clone(), place: place.clone() };
+    routes::router(app.clone())
         .fallback(page)
+        .layer(Extension(place))
         .layer(from_fn_with_state(app, auth::guard))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn_with_state(edge, around))
-}
-
-/// The local CA's root, to be trusted by the user's devices.
-async fn root(State(edge): State<Edge>) -> Result<Response, Problem> {
-    let pem = edge.place.root.clone().ok_or_else(Problem::not_found)?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/x-x509-ca-cert"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"circuit-breaker-ca.crt\""),
-    ];
-    Ok((headers, pem).into_response())
 }
 
 async fn page(Extension(nonce): Extension<Nonce>, request: Request) -> Response {

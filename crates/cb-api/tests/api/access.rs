@@ -1,6 +1,8 @@
 //! Who may come in, and what is a forgery.
 
+use cb_testkit::Database::{self, Postgres, Sqlite};
 use http::Method;
+use rstest::rstest;
 use serde_json::json;
 
 use crate::site::{Ask, Login, Site};
@@ -23,9 +25,12 @@ fn the_public_list_is_as_reviewed() {
 }
 
 /// Every operation that the document names, by a stranger.
+#[rstest]
 #[tokio::test]
-async fn a_stranger_gets_401_from_every_route_that_is_not_on_the_list() {
-    let (site, _) = Site::ready().await;
+async fn a_stranger_gets_401_from_every_route_that_is_not_on_the_list(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, _) = Site::ready(database).await;
     let document = serde_json::to_value(cb_api::routes::document()).expect("JSON");
     let paths = document["paths"].as_object().expect("paths");
     let mut walked = 0;
@@ -55,9 +60,10 @@ async fn a_stranger_gets_401_from_every_route_that_is_not_on_the_list() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn before_setup_only_the_public_part_answers() {
-    let site = Site::new().await;
+async fn before_setup_only_the_public_part_answers(#[values(Sqlite, Postgres)] database: Database) {
+    let site = Site::new(database).await;
     let answer = site.ask(Ask::new("GET", "/api/v1/assets")).await;
     assert_eq!((answer.status, answer.json()["type"].as_str()), (503, Some("/problems/setup_required")));
     let login = json!({ "username": "x", "password": "y" }).to_string();
@@ -67,9 +73,10 @@ async fn before_setup_only_the_public_part_answers() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_write_needs_our_own_page_the_csrf_token_and_json() {
-    let (site, login) = Site::ready().await;
+async fn a_write_needs_our_own_page_the_csrf_token_and_json(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
     let (own, csrf, cookie) = (site.origin(), login.csrf.as_str(), login.cookie.as_str());
     let body = |n: u32| json!({ "name": format!("tag {n}"), "color": "#112233" }).to_string();
     let post = || Ask::new("POST", "/api/v1/tags").header("Cookie", cookie);
@@ -100,9 +107,10 @@ async fn a_write_needs_our_own_page_the_csrf_token_and_json() {
     assert_eq!(site.ask(cross).await.status, 403);
 }
 
+#[rstest]
 #[tokio::test]
-async fn credentials_of_any_bytes_are_a_401() {
-    let (site, login) = Site::ready().await;
+async fn credentials_of_any_bytes_are_a_401(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
     let asked = |ask: Ask| site.ask(ask);
     let get = || Ask::new("GET", "/api/v1/assets");
     assert_eq!(site.get(&login, "/api/v1/assets").await.status, 200);
@@ -122,9 +130,10 @@ async fn credentials_of_any_bytes_are_a_401() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_session_lives_from_login_to_logout() {
-    let (site, _) = Site::ready().await;
+async fn a_session_lives_from_login_to_logout(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, _) = Site::ready(database).await;
     let body = json!({ "username": "maria", "password": cb_testkit::TestApp::PASSWORD }).to_string();
     let answer = site.ask(Ask::new("POST", "/api/v1/auth/login").json(body)).await;
     assert_eq!(answer.status, 200);

@@ -1,5 +1,7 @@
 //! What people and programs send: long, slow, broken and wrong.
 
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use rstest::rstest;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -7,9 +9,10 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::site::{Ask, Site, read_answer};
 
+#[rstest]
 #[tokio::test]
-async fn what_is_wrong_with_an_input_is_named() {
-    let (site, login) = Site::ready().await;
+async fn what_is_wrong_with_an_input_is_named(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
     let cases: &[(&str, &str, &[u8], u16, &str)] = &[
         ("POST", "/api/v1/tags", b"nonsense", 400, ""),
         ("POST", "/api/v1/tags", b"\xff\xfe", 400, ""),
@@ -48,9 +51,10 @@ async fn what_is_wrong_with_an_input_is_named() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn ten_megabytes_are_a_413_with_and_without_a_length() {
-    let (site, login) = Site::ready().await;
+async fn ten_megabytes_are_a_413_with_and_without_a_length(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
     let write = || Ask::new("POST", "/api/v1/tags").by(&login).header("X-CSRF-Token", &login.csrf);
     let answer = site.ask(write().json(vec![b'x'; 10_000_000])).await;
     assert_eq!((answer.status, answer.json()["type"].as_str()), (413, Some("/problems/too_large")));
@@ -72,9 +76,10 @@ async fn ten_megabytes_are_a_413_with_and_without_a_length() {
 }
 
 /// One test, so that the waits run side by side.
+#[rstest]
 #[tokio::test]
-async fn a_slow_client_is_not_waited_for_without_end() {
-    let (site, login) = Site::ready().await;
+async fn a_slow_client_is_not_waited_for_without_end(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
     let began = Instant::now();
     let silent = async {
         let mut stream = site.connect().await;
@@ -106,9 +111,10 @@ async fn a_slow_client_is_not_waited_for_without_end() {
     assert!(began.elapsed() >= Duration::from_secs(14));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_version_guards_against_lost_updates() {
-    let (site, login) = Site::ready().await;
+async fn a_version_guards_against_lost_updates(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
     let tag = json!({ "name": "rack", "color": "#112233" });
     let made = site.ask(Ask::new("POST", "/api/v1/tags").write(&login, &tag)).await;
     let path = format!("/api/v1/tags/{}", made.json()["id"].as_str().expect("an id"));

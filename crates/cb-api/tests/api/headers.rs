@@ -1,5 +1,7 @@
 //! The security headers: on everything, once.
 
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use rstest::rstest;
 use std::collections::HashSet;
 
 use serde_json::json;
@@ -36,9 +38,10 @@ fn check(what: &str, answer: &Answer, tls: bool) -> String {
     nonce.to_owned()
 }
 
+#[rstest]
 #[tokio::test]
-async fn every_kind_of_response_carries_them_once() {
-    let (site, login) = Site::ready().await;
+async fn every_kind_of_response_carries_them_once(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
     let long = "x".repeat(20_000);
     let longer = "x".repeat(60_000);
     let get = |path: &str| Ask::new("GET", path);
@@ -102,9 +105,12 @@ async fn every_kind_of_response_carries_them_once() {
     check("health", &health, false);
 }
 
+#[rstest]
 #[tokio::test]
-async fn too_many_tries_are_a_429_with_the_headers_and_a_wait() {
-    let (site, _) = Site::ready().await;
+async fn too_many_tries_are_a_429_with_the_headers_and_a_wait(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, _) = Site::ready(database).await;
     let body = json!({ "username": "maria", "password": "not this one" }).to_string();
     for _ in 0..10 {
         let answer = site.ask(Ask::new("POST", "/api/v1/auth/login").json(body.clone())).await;
@@ -118,9 +124,12 @@ async fn too_many_tries_are_a_429_with_the_headers_and_a_wait() {
     panic!("ten wrong passwords and no 429");
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_page_carries_the_nonce_of_its_response_and_is_not_kept() {
-    let site = Site::new().await;
+async fn the_page_carries_the_nonce_of_its_response_and_is_not_kept(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let site = Site::new(database).await;
     let answer = site.ask(Ask::new("GET", "/map")).await;
     let nonce = check("page", &answer, true);
     assert!(answer.one("content-type").starts_with("text/html"));
@@ -131,9 +140,10 @@ async fn the_page_carries_the_nonce_of_its_response_and_is_not_kept() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_file_comes_compressed_when_the_client_takes_it() {
-    let site = Site::new().await;
+async fn a_file_comes_compressed_when_the_client_takes_it(#[values(Sqlite, Postgres)] database: Database) {
+    let site = Site::new(database).await;
     // Without a built client there are no files; `make test` builds it first.
     let Some(path) = first_asset(&site).await else { return };
     let ask = |accept: &str| site.ask(Ask::new("GET", &path).header("Accept-Encoding", accept));

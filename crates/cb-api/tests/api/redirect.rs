@@ -1,10 +1,15 @@
 //! Plain HTTP: a redirect, and one exemption to the letter.
 
 use crate::site::{Ask, Site};
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use rstest::rstest;
 
+#[rstest]
 #[tokio::test]
-async fn everything_is_redirected_but_exactly_the_health_check() {
-    let site = Site::new().await;
+async fn everything_is_redirected_but_exactly_the_health_check(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let site = Site::new(database).await;
     let base = site.origin();
     let ask =
         |method: &'static str, path: &str| site.ask_plain(Ask::new(method, path).header("Host", "localhost"));
@@ -34,9 +39,12 @@ async fn everything_is_redirected_but_exactly_the_health_check() {
     assert_eq!(double.status, 301);
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_redirect_never_goes_to_a_host_that_the_caller_made_up() {
-    let site = Site::new().await;
+async fn the_redirect_never_goes_to_a_host_that_the_caller_made_up(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let site = Site::new(database).await;
     for host in [
         "evil.example",
         "evil.example:8080",

@@ -110,8 +110,8 @@ impl Ask {
 
 impl Site {
     /// Waits for setup.
-    pub async fn new() -> Self {
-        let test = TestApp::new(Database::Sqlite).await;
+    pub async fn new(database: Database) -> Self {
+        let test = TestApp::new(database).await;
         let names = Names::of_this_machine(None);
         let identity =
             Identity::open(test.data_dir(), None, &names, SystemClock.now()).expect("a certificate");
@@ -149,8 +149,8 @@ impl Site {
     }
 
     /// Set up, with the administrator signed in.
-    pub async fn ready() -> (Self, Login) {
-        let site = Self::new().await;
+    pub async fn ready(database: Database) -> (Self, Login) {
+        let site = Self::new(database).await;
         let answer = site.ask(site.setup_request()).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         let login = Login::from_answer(&answer);

@@ -1,5 +1,7 @@
 //! WebSockets: who may open one, what it says, when it is closed.
 
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use rstest::rstest;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -60,9 +62,10 @@ async fn closed(socket: &mut Socket) -> u16 {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_stream_needs_a_session_and_our_own_origin() {
-    let (site, login) = Site::ready().await;
+async fn a_stream_needs_a_session_and_our_own_origin(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
     let own = site.origin();
     for topic in ["discovery", "topology"] {
         assert_eq!(open(&site, None, Some(&own), topic).await.err(), Some(401));
@@ -73,9 +76,12 @@ async fn a_stream_needs_a_session_and_our_own_origin() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_change_is_told_and_the_end_of_the_session_closes_with_4401_within_a_second() {
-    let (site, login) = Site::ready().await;
+async fn a_change_is_told_and_the_end_of_the_session_closes_with_4401_within_a_second(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, login) = Site::ready(database).await;
     let mut socket = open(&site, Some(&login), Some(&site.origin()), "topology").await.expect("opens");
     assert_eq!(next_json(&mut socket).await["type"], "hello");
     let asset = json!({ "name": "attic-nas", "kind": "storage" });
@@ -94,9 +100,12 @@ async fn a_change_is_told_and_the_end_of_the_session_closes_with_4401_within_a_s
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_session_that_expires_closes_its_stream_within_a_second() {
-    let (site, login) = Site::ready().await;
+async fn a_session_that_expires_closes_its_stream_within_a_second(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, login) = Site::ready(database).await;
     let mut socket = open(&site, Some(&login), Some(&site.origin()), "discovery").await.expect("opens");
     assert_eq!(next_json(&mut socket).await["type"], "hello");
     site.test.clock.advance(TimeDelta::days(31));
@@ -105,9 +114,10 @@ async fn a_session_that_expires_closes_its_stream_within_a_second() {
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
+#[rstest]
 #[tokio::test]
-async fn one_session_has_so_many_streams_and_no_more() {
-    let (site, login) = Site::ready().await;
+async fn one_session_has_so_many_streams_and_no_more(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
     let mut sockets = Vec::new();
     let refused = loop {
         match open(&site, Some(&login), Some(&site.origin()), "discovery").await {

@@ -3,10 +3,10 @@
 use cb_app::auth::{self, IDLE, LoginIn};
 use cb_app::setup::{self, SetupIn};
 use cb_core::{Error, Secret};
-use cb_testkit::{Database, TestApp};
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use cb_testkit::TestApp;
 use chrono::TimeDelta;
-
-use crate::on_both;
+use rstest::rstest;
 
 fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
@@ -20,34 +20,32 @@ fn setup_with(code: Secret, username: &str) -> SetupIn {
     SetupIn { code, username: username.to_owned(), password: secret(TestApp::PASSWORD), email: None }
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_setups_at_once_exactly_one_wins() {
-    for database in [Database::Sqlite, Database::Postgres] {
-        let test = TestApp::new(database).await;
-        let code = test.app.setup_code().expect("required").0;
-        let tries = (0..8).map(|i| {
-            let (app, meta, code) = (test.app.clone(), test.meta(), code.clone());
-            tokio::spawn(
-                async move { setup::complete(&app, meta, setup_with(code, &format!("user{i}"))).await },
-            )
-        });
-        let mut won = 0;
-        for one in tries.collect::<Vec<_>>() {
-            match one.await.expect("no panic") {
-                Ok(_) => won += 1,
-                Err(Error::Conflict(_) | Error::RateLimited { .. }) => {}
-                Err(other) => panic!("{database:?}: {other:?}"),
-            }
+async fn of_many_setups_at_once_exactly_one_wins(#[values(Sqlite, Postgres)] database: Database) {
+    let test = TestApp::new(database).await;
+    let code = test.app.setup_code().expect("required").0;
+    let tries = (0..8).map(|i| {
+        let (app, meta, code) = (test.app.clone(), test.meta(), code.clone());
+        tokio::spawn(async move { setup::complete(&app, meta, setup_with(code, &format!("user{i}"))).await })
+    });
+    let mut won = 0;
+    for one in tries.collect::<Vec<_>>() {
+        match one.await.expect("no panic") {
+            Ok(_) => won += 1,
+            Err(Error::Conflict(_) | Error::RateLimited { .. }) => {}
+            Err(other) => panic!("{database:?}: {other:?}"),
         }
-        assert_eq!(won, 1, "{database:?}");
-        assert!(!test.app.setup_required() && test.app.setup_code().is_none());
-        assert!(!test.data_dir().join("setup-code").exists(), "the code is gone from the disk");
     }
+    assert_eq!(won, 1, "{database:?}");
+    assert!(!test.app.setup_required() && test.app.setup_code().is_none());
+    assert!(!test.data_dir().join("setup-code").exists(), "the code is gone from the disk");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_wrong_code_is_refused_and_guessing_is_slowed() {
-    let test = TestApp::new(Database::Sqlite).await;
+async fn a_wrong_code_is_refused_and_guessing_is_slowed(#[values(Sqlite, Postgres)] database: Database) {
+    let test = TestApp::new(database).await;
     let guess = || setup::complete(&test.app, test.meta(), setup_with(secret("AAAA-BBBB"), "eve"));
     for _ in 0..5 {
         assert!(matches!(guess().await, Err(Error::Denied(_))));
@@ -58,9 +56,10 @@ async fn a_wrong_code_is_refused_and_guessing_is_slowed() {
     setup::complete(&test.app, test.meta(), setup_with(code, "ada")).await.expect("the right code, later");
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_code_and_the_sessions_survive_a_restart() {
-    let test = TestApp::new(Database::Sqlite).await;
+async fn the_code_and_the_sessions_survive_a_restart(#[values(Sqlite, Postgres)] database: Database) {
+    let test = TestApp::new(database).await;
     let before = test.app.setup_code().expect("required").0;
     let test = test.restart().await;
     let after = test.app.setup_code().expect("still required").0;
@@ -71,30 +70,37 @@ async fn the_code_and_the_sessions_survive_a_restart() {
     assert!(test.app.by_session(opened.cookie.expose()).await.expect("readable").is_some());
 }
 
-on_both! {
-    a_login_tells_nothing_and_a_session_ends(test, _ctx) {
-        let wrong = auth::login(&test.app, test.meta(), login_as(TestApp::USERNAME, "nope nope nope")).await;
-        let unknown = auth::login(&test.app, test.meta(), login_as("nobody", "nope nope nope")).await;
-        let said = |r: cb_core::Result<auth::Opened>| r.expect_err("refused").to_string();
-        assert_eq!(said(wrong), said(unknown));
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_tells_nothing_and_a_session_ends(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, _ctx) = TestApp::ready(database).await;
+    let wrong = auth::login(&test.app, test.meta(), login_as(TestApp::USERNAME, "nope nope nope")).await;
+    let unknown = auth::login(&test.app, test.meta(), login_as("nobody", "nope nope nope")).await;
+    let said = |r: cb_core::Result<auth::Opened>| r.expect_err("refused").to_string();
+    assert_eq!(said(wrong), said(unknown));
 
-        let opened = auth::login(&test.app, test.meta(), login_as("MARIA", TestApp::PASSWORD)).await.expect("signed in");
-        let who = test.app.by_session(opened.cookie.expose()).await.expect("readable").expect("alive");
-        assert!(test.app.csrf_matches(&who, opened.out.csrf_token.as_bytes()));
-        let ctx = test.app.ctx(who.principal, test.meta());
-        auth::logout(&ctx).await.expect("signed out");
-        assert!(test.app.by_session(opened.cookie.expose()).await.expect("readable").is_none());
-        assert!(!test.app.still_alive(ctx.principal()).await.expect("readable"));
+    let opened =
+        auth::login(&test.app, test.meta(), login_as("MARIA", TestApp::PASSWORD)).await.expect("signed in");
+    let who = test.app.by_session(opened.cookie.expose()).await.expect("readable").expect("alive");
+    assert!(test.app.csrf_matches(&who, opened.out.csrf_token.as_bytes()));
+    let ctx = test.app.ctx(who.principal, test.meta());
+    auth::logout(&ctx).await.expect("signed out");
+    assert!(test.app.by_session(opened.cookie.expose()).await.expect("readable").is_none());
+    assert!(!test.app.still_alive(ctx.principal()).await.expect("readable"));
 
-        let idle = auth::login(&test.app, test.meta(), login_as(TestApp::USERNAME, TestApp::PASSWORD)).await.expect("in");
-        test.clock.advance(IDLE);
-        assert!(test.app.by_session(idle.cookie.expose()).await.expect("readable").is_none(), "idle too long");
-    }
+    let idle = auth::login(&test.app, test.meta(), login_as(TestApp::USERNAME, TestApp::PASSWORD))
+        .await
+        .expect("in");
+    test.clock.advance(IDLE);
+    assert!(test.app.by_session(idle.cookie.expose()).await.expect("readable").is_none(), "idle too long");
 }
 
+#[rstest]
 #[tokio::test]
-async fn guessing_a_password_is_slowed_and_never_locks_for_ever() {
-    let (test, _) = TestApp::ready(Database::Sqlite).await;
+async fn guessing_a_password_is_slowed_and_never_locks_for_ever(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (test, _) = TestApp::ready(database).await;
     let guess = || auth::login(&test.app, test.meta(), login_as(TestApp::USERNAME, "guess guess guess"));
     for _ in 0..5 {
         assert!(matches!(guess().await, Err(Error::Unauthenticated(_))));

@@ -1,5 +1,7 @@
 //! From what a scan sees to the inventory: new, known, changed, ignored, moved.
 
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use rstest::rstest;
 use std::net::IpAddr;
 
 use cb_app::assets::{self, AssetFilter, AssetPatch};
@@ -12,8 +14,6 @@ use cb_core::ids::ScanId;
 use cb_core::inventory::{AssetKind, FindingKind, FindingState, Protocol};
 use cb_core::{Clock as _, Error, Patch, Principal};
 use cb_testkit::TestApp;
-
-use crate::on_both;
 
 fn host(test: &TestApp, ip: &str, mac: Option<&str>, ports: &[u16]) -> HostReport {
     let address: IpAddr = ip.parse().expect("an address");
@@ -91,100 +91,155 @@ async fn accept_all(ctx: &Ctx) -> usize {
 
 const NAS: Option<&str> = Some("00:11:32:00:00:05");
 
-on_both! {
-    a_second_scan_finds_nothing_new_and_keeps_what_was_typed(test, ctx) {
-        let (scan_ctx, scan) = scanner(&test, &ctx).await;
-        let reports = [host(&test, "10.0.0.1", Some("00:11:32:00:00:01"), &[22, 53]), host(&test, "10.0.0.5", NAS, &[22])];
-        assert_eq!(seen(&scan_ctx, scan, &reports).await.findings_new, 2);
-        assert_eq!(seen(&scan_ctx, scan, &reports).await.findings_new, 0, "they wait for review already");
-        assert_eq!(accept_all(&ctx).await, 2);
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_scan_finds_nothing_new_and_keeps_what_was_typed(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let (scan_ctx, scan) = scanner(&test, &ctx).await;
+    let reports =
+        [host(&test, "10.0.0.1", Some("00:11:32:00:00:01"), &[22, 53]), host(&test, "10.0.0.5", NAS, &[22])];
+    assert_eq!(seen(&scan_ctx, scan, &reports).await.findings_new, 2);
+    assert_eq!(seen(&scan_ctx, scan, &reports).await.findings_new, 0, "they wait for review already");
+    assert_eq!(accept_all(&ctx).await, 2);
 
-        let page = assets::list(&ctx, &List { q: Some("host-5".into()), ..List::default() }, &AssetFilter::default()).await.expect("lists");
-        let nas = page.items.first().expect("the asset").clone();
-        let patch = AssetPatch { name: Some("Renamed by hand".into()), vendor: Patch::Set("Mine".into()), ..AssetPatch::default() };
-        assets::update(&ctx, nas.id, patch, None).await.expect("typed");
+    let page =
+        assets::list(&ctx, &List { q: Some("host-5".into()), ..List::default() }, &AssetFilter::default())
+            .await
+            .expect("lists");
+    let nas = page.items.first().expect("the asset").clone();
+    let patch = AssetPatch {
+        name: Some("Renamed by hand".into()),
+        vendor: Patch::Set("Mine".into()),
+        ..AssetPatch::default()
+    };
+    assets::update(&ctx, nas.id, patch, None).await.expect("typed");
 
-        test.clock.advance(chrono::TimeDelta::hours(1));
-        let again = seen(&scan_ctx, scan, &reports).await;
-        assert_eq!((again.findings_new, again.assets_seen), (0, 2));
-        let detail = assets::get(&ctx, nas.id).await.expect("read");
-        assert_eq!((detail.asset.name.as_str(), detail.asset.vendor.as_deref()), ("Renamed by hand", Some("Mine")));
-        assert_eq!(detail.asset.last_seen_at, Some(test.clock.now()), "seen again");
-        assert_eq!(detail.services[0].last_seen_at, Some(test.clock.now()));
-        assert!(open(&ctx).await.is_empty());
+    test.clock.advance(chrono::TimeDelta::hours(1));
+    let again = seen(&scan_ctx, scan, &reports).await;
+    assert_eq!((again.findings_new, again.assets_seen), (0, 2));
+    let detail = assets::get(&ctx, nas.id).await.expect("read");
+    assert_eq!(
+        (detail.asset.name.as_str(), detail.asset.vendor.as_deref()),
+        ("Renamed by hand", Some("Mine"))
+    );
+    assert_eq!(detail.asset.last_seen_at, Some(test.clock.now()), "seen again");
+    assert_eq!(detail.services[0].last_seen_at, Some(test.clock.now()));
+    assert!(open(&ctx).await.is_empty());
 
-        let networks = networks::list(&ctx, &List::default()).await.expect("lists").items;
-        assert_eq!((networks.len(), networks[0].cidr.as_str(), networks[0].gateway.as_deref()), (1, "10.0.0.0/24", Some("10.0.0.1")));
-        assert_eq!(map::get(&ctx).await.expect("the map").links.len(), 1, "to the gateway, assumed");
-    }
+    let networks = networks::list(&ctx, &List::default()).await.expect("lists").items;
+    assert_eq!(
+        (networks.len(), networks[0].cidr.as_str(), networks[0].gateway.as_deref()),
+        (1, "10.0.0.0/24", Some("10.0.0.1"))
+    );
+    assert_eq!(map::get(&ctx).await.expect("the map").links.len(), 1, "to the gateway, assumed");
+}
 
-    one_machine_with_three_addresses_is_one_asset(test, ctx) {
-        let (scan_ctx, scan) = scanner(&test, &ctx).await;
-        let reports = [
-            with_key(host(&test, "10.0.0.5", NAS, &[22]), "SHA256:k"),
-            with_key(host(&test, "10.0.0.6", NAS, &[22, 80]), "SHA256:k"),
-            HostReport { network: Some("10.0.9.0/24".parse().expect("a network")), ..with_key(host(&test, "10.0.9.5", None, &[22]), "SHA256:k") },
-        ];
-        assert_eq!(seen(&scan_ctx, scan, &reports).await.findings_new, 1);
-        let found = open(&ctx).await;
-        assert_eq!((found.len(), found[0].proposal.addresses.len(), found[0].proposal.services.len()), (1, 3, 4));
-        let accepted = findings::accept(&ctx, found[0].id, AcceptIn { name: Some("Mine".into()), kind: None }).await.expect("accepted");
-        let detail = assets::get(&ctx, accepted.asset_id).await.expect("read");
-        assert_eq!((detail.address_list.len(), detail.interfaces.len(), detail.services.len()), (3, 1, 4));
-        assert_eq!(detail.asset.typed_fields, ["name"]);
-        assert_eq!(seen(&scan_ctx, scan, &reports).await.findings_new, 0);
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn one_machine_with_three_addresses_is_one_asset(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let (scan_ctx, scan) = scanner(&test, &ctx).await;
+    let reports = [
+        with_key(host(&test, "10.0.0.5", NAS, &[22]), "SHA256:k"),
+        with_key(host(&test, "10.0.0.6", NAS, &[22, 80]), "SHA256:k"),
+        HostReport {
+            network: Some("10.0.9.0/24".parse().expect("a network")),
+            ..with_key(host(&test, "10.0.9.5", None, &[22]), "SHA256:k")
+        },
+    ];
+    assert_eq!(seen(&scan_ctx, scan, &reports).await.findings_new, 1);
+    let found = open(&ctx).await;
+    assert_eq!((found.len(), found[0].proposal.addresses.len(), found[0].proposal.services.len()), (1, 3, 4));
+    let accepted = findings::accept(&ctx, found[0].id, AcceptIn { name: Some("Mine".into()), kind: None })
+        .await
+        .expect("accepted");
+    let detail = assets::get(&ctx, accepted.asset_id).await.expect("read");
+    assert_eq!((detail.address_list.len(), detail.interfaces.len(), detail.services.len()), (3, 1, 4));
+    assert_eq!(detail.asset.typed_fields, ["name"]);
+    assert_eq!(seen(&scan_ctx, scan, &reports).await.findings_new, 0);
+}
 
-    a_change_is_proposed_once_and_an_ignored_one_not_again(test, ctx) {
-        let (scan_ctx, scan) = scanner(&test, &ctx).await;
-        seen(&scan_ctx, scan, &[host(&test, "10.0.0.5", NAS, &[22])]).await;
-        accept_all(&ctx).await;
-        let grown = host(&test, "10.0.0.5", NAS, &[22, 80, 443]);
-        assert_eq!(seen(&scan_ctx, scan, std::slice::from_ref(&grown)).await.findings_new, 1);
-        assert_eq!(seen(&scan_ctx, scan, std::slice::from_ref(&grown)).await.findings_new, 0);
-        let change = open(&ctx).await.pop().expect("a change");
-        assert_eq!((change.kind, change.title.as_str()), (FindingKind::Change, "host-5: 2 new services"));
-        findings::ignore(&ctx, change.id).await.expect("ignored");
-        assert_eq!(seen(&scan_ctx, scan, std::slice::from_ref(&grown)).await.findings_new, 0, "ignored stays ignored");
-        findings::reopen(&ctx, change.id).await.expect("reopened");
-        let asset = findings::accept(&ctx, change.id, AcceptIn::default()).await.expect("accepted").asset_id;
-        assert_eq!(assets::get(&ctx, asset).await.expect("read").services.len(), 3);
-        assert!(matches!(findings::accept(&ctx, change.id, AcceptIn::default()).await, Err(Error::Conflict(_))));
-        drop(test);
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_proposed_once_and_an_ignored_one_not_again(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let (scan_ctx, scan) = scanner(&test, &ctx).await;
+    seen(&scan_ctx, scan, &[host(&test, "10.0.0.5", NAS, &[22])]).await;
+    accept_all(&ctx).await;
+    let grown = host(&test, "10.0.0.5", NAS, &[22, 80, 443]);
+    assert_eq!(seen(&scan_ctx, scan, std::slice::from_ref(&grown)).await.findings_new, 1);
+    assert_eq!(seen(&scan_ctx, scan, std::slice::from_ref(&grown)).await.findings_new, 0);
+    let change = open(&ctx).await.pop().expect("a change");
+    assert_eq!((change.kind, change.title.as_str()), (FindingKind::Change, "host-5: 2 new services"));
+    findings::ignore(&ctx, change.id).await.expect("ignored");
+    assert_eq!(
+        seen(&scan_ctx, scan, std::slice::from_ref(&grown)).await.findings_new,
+        0,
+        "ignored stays ignored"
+    );
+    findings::reopen(&ctx, change.id).await.expect("reopened");
+    let asset = findings::accept(&ctx, change.id, AcceptIn::default()).await.expect("accepted").asset_id;
+    assert_eq!(assets::get(&ctx, asset).await.expect("read").services.len(), 3);
+    assert!(matches!(findings::accept(&ctx, change.id, AcceptIn::default()).await, Err(Error::Conflict(_))));
+    drop(test);
+}
 
-    an_address_that_another_machine_has_now_is_a_new_finding(test, ctx) {
-        let (scan_ctx, scan) = scanner(&test, &ctx).await;
-        seen(&scan_ctx, scan, &[host(&test, "10.0.0.5", NAS, &[22])]).await;
-        accept_all(&ctx).await;
-        let other = host(&test, "10.0.0.5", Some("b8:27:eb:00:00:09"), &[22]);
-        assert_eq!(seen(&scan_ctx, scan, &[other]).await.findings_new, 1);
-        assert_eq!(open(&ctx).await[0].kind, FindingKind::NewAsset);
-        // And the one that moved away is known at its new address.
-        let moved = seen(&scan_ctx, scan, &[host(&test, "10.0.0.77", NAS, &[22])]).await;
-        assert_eq!((moved.assets_seen, moved.findings_new), (1, 1));
-        drop(test);
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_another_machine_has_now_is_a_new_finding(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let (scan_ctx, scan) = scanner(&test, &ctx).await;
+    seen(&scan_ctx, scan, &[host(&test, "10.0.0.5", NAS, &[22])]).await;
+    accept_all(&ctx).await;
+    let other = host(&test, "10.0.0.5", Some("b8:27:eb:00:00:09"), &[22]);
+    assert_eq!(seen(&scan_ctx, scan, &[other]).await.findings_new, 1);
+    assert_eq!(open(&ctx).await[0].kind, FindingKind::NewAsset);
+    // And the one that moved away is known at its new address.
+    let moved = seen(&scan_ctx, scan, &[host(&test, "10.0.0.77", NAS, &[22])]).await;
+    assert_eq!((moved.assets_seen, moved.findings_new), (1, 1));
+    drop(test);
+}
 
-    targets_are_judged_in_words(test, ctx) {
-        let start = async |targets: &[&str]| {
-            let targets = targets.iter().map(|t| (*t).to_owned()).collect();
-            scans::start(&ctx, ScanIn { targets, probes: vec![], dry_run: true }).await
-        };
-        for bad in ["", "10.0.0.1/99", "0.0.0.0/0", "10.0.0.0/8", "example.org", "8.8.8.8", "127.0.0.1", "169.254.169.254", "224.0.0.1", "ff02::1"] {
-            match start(&[bad]).await {
-                Err(Error::Invalid(fields)) => assert_eq!(fields[0].field, "targets[0]", "{bad}"),
-                other => panic!("{bad}: {other:?}"),
-            }
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_are_judged_in_words(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let start = async |targets: &[&str]| {
+        let targets = targets.iter().map(|t| (*t).to_owned()).collect();
+        scans::start(&ctx, ScanIn { targets, probes: vec![], dry_run: true }).await
+    };
+    for bad in [
+        "",
+        "10.0.0.1/99",
+        "0.0.0.0/0",
+        "10.0.0.0/8",
+        "example.org",
+        "8.8.8.8",
+        "127.0.0.1",
+        "169.254.169.254",
+        "224.0.0.1",
+        "ff02::1",
+    ] {
+        match start(&[bad]).await {
+            Err(Error::Invalid(fields)) => assert_eq!(fields[0].field, "targets[0]", "{bad}"),
+            other => panic!("{bad}: {other:?}"),
         }
-        assert!(matches!(start(&[]).await, Err(Error::Invalid(_))));
-        assert!(matches!(start(&["10.0.0.1"; 17]).await, Err(Error::Invalid(_))));
-        match start(&["10.0.0.0/24", "10.1.0.5"]).await {
-            Ok(Started::Plan(plan)) => assert!(plan.addresses >= 255 && !plan.steps.is_empty() && plan.never_written_ports.contains(&9100)),
-            other => panic!("{other:?}"),
-        }
-        drop(test);
     }
+    assert!(matches!(start(&[]).await, Err(Error::Invalid(_))));
+    assert!(matches!(start(&["10.0.0.1"; 17]).await, Err(Error::Invalid(_))));
+    match start(&["10.0.0.0/24", "10.1.0.5"]).await {
+        Ok(Started::Plan(plan)) => assert!(
+            plan.addresses >= 255 && !plan.steps.is_empty() && plan.never_written_ports.contains(&9100)
+        ),
+        other => panic!("{other:?}"),
+    }
+    drop(test);
 }
 
 #[tokio::test(flavor = "multi_thread")]

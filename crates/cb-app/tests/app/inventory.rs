@@ -11,8 +11,9 @@ use cb_app::{Ctx, List};
 use cb_core::ids::AssetId;
 use cb_core::inventory::{AssetKind, AssetStatus, LinkKind};
 use cb_core::{Error, Patch};
-
-use crate::on_both;
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use cb_testkit::TestApp;
+use rstest::rstest;
 
 fn asset(name: &str, kind: AssetKind) -> AssetIn {
     AssetIn {
@@ -47,124 +48,226 @@ fn fields(error: Error) -> Vec<String> {
     }
 }
 
-on_both! {
-    an_asset_lives_and_dies(test, ctx) {
-        let tag = tags::create(&ctx, TagIn { name: "Prod".into(), color: "#112233".into() }).await.expect("tag").id;
-        let made = assets::create(&ctx, AssetIn { vendor: Some("  Acme ".into()), tags: Some(vec![tag]), ..asset("nas-1", AssetKind::Storage) }).await.expect("created");
-        assert_eq!((made.vendor.as_deref(), made.tags.len(), made.version), (Some("Acme"), 1, 1));
-        assert_eq!(made.typed_fields, ["kind", "name", "vendor"]);
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_asset_lives_and_dies(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let tag =
+        tags::create(&ctx, TagIn { name: "Prod".into(), color: "#112233".into() }).await.expect("tag").id;
+    let made = assets::create(
+        &ctx,
+        AssetIn {
+            vendor: Some("  Acme ".into()),
+            tags: Some(vec![tag]),
+            ..asset("nas-1", AssetKind::Storage)
+        },
+    )
+    .await
+    .expect("created");
+    assert_eq!((made.vendor.as_deref(), made.tags.len(), made.version), (Some("Acme"), 1, 1));
+    assert_eq!(made.typed_fields, ["kind", "name", "vendor"]);
 
-        let patch = AssetPatch { status: Some(AssetStatus::Maintenance), vendor: Patch::Clear, tags: Some(vec![]), ..AssetPatch::default() };
-        let changed = assets::update(&ctx, made.id, patch, Some(1)).await.expect("changed");
-        assert_eq!((changed.vendor, changed.tags.len(), changed.version, changed.status), (None, 0, 2, AssetStatus::Maintenance));
-        assert!(matches!(assets::update(&ctx, made.id, AssetPatch::default(), Some(1)).await, Err(Error::Stale)));
+    let patch = AssetPatch {
+        status: Some(AssetStatus::Maintenance),
+        vendor: Patch::Clear,
+        tags: Some(vec![]),
+        ..AssetPatch::default()
+    };
+    let changed = assets::update(&ctx, made.id, patch, Some(1)).await.expect("changed");
+    assert_eq!(
+        (changed.vendor, changed.tags.len(), changed.version, changed.status),
+        (None, 0, 2, AssetStatus::Maintenance)
+    );
+    assert!(matches!(assets::update(&ctx, made.id, AssetPatch::default(), Some(1)).await, Err(Error::Stale)));
 
-        let nic = interfaces::create(&ctx, InterfaceIn { asset_id: made.id, name: "eth0".into(), mac: Some("0011.32AA.BBCC".into()) }).await.expect("nic");
-        assert_eq!(nic.mac.as_deref(), Some("00:11:32:aa:bb:cc"));
-        addresses::create(&ctx, AddressIn { asset_id: made.id, interface_id: Some(nic.id), ip: "10.0.0.9".into(), hostname: None }).await.expect("address");
-        let twice = addresses::create(&ctx, AddressIn { asset_id: made.id, interface_id: None, ip: "10.0.0.9".into(), hostname: None }).await;
-        assert!(matches!(twice, Err(Error::Conflict(_))));
-        let detail = assets::get(&ctx, made.id).await.expect("read");
-        assert_eq!((detail.interfaces.len(), detail.address_list.len(), detail.asset.addresses.len()), (1, 1, 1));
+    let nic = interfaces::create(
+        &ctx,
+        InterfaceIn { asset_id: made.id, name: "eth0".into(), mac: Some("0011.32AA.BBCC".into()) },
+    )
+    .await
+    .expect("nic");
+    assert_eq!(nic.mac.as_deref(), Some("00:11:32:aa:bb:cc"));
+    addresses::create(
+        &ctx,
+        AddressIn { asset_id: made.id, interface_id: Some(nic.id), ip: "10.0.0.9".into(), hostname: None },
+    )
+    .await
+    .expect("address");
+    let twice = addresses::create(
+        &ctx,
+        AddressIn { asset_id: made.id, interface_id: None, ip: "10.0.0.9".into(), hostname: None },
+    )
+    .await;
+    assert!(matches!(twice, Err(Error::Conflict(_))));
+    let detail = assets::get(&ctx, made.id).await.expect("read");
+    assert_eq!((detail.interfaces.len(), detail.address_list.len(), detail.asset.addresses.len()), (1, 1, 1));
 
-        assets::delete(&ctx, made.id, Some(2)).await.expect("removed");
-        assert!(matches!(assets::get(&ctx, made.id).await, Err(Error::NotFound)));
-        let left = addresses::list(&ctx, &List::default(), &AddressFilter::default()).await.expect("lists");
-        assert!(left.items.is_empty(), "its addresses went with it");
-        drop(test);
+    assets::delete(&ctx, made.id, Some(2)).await.expect("removed");
+    assert!(matches!(assets::get(&ctx, made.id).await, Err(Error::NotFound)));
+    let left = addresses::list(&ctx, &List::default(), &AddressFilter::default()).await.expect("lists");
+    assert!(left.items.is_empty(), "its addresses went with it");
+    drop(test);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_follow_each_other_in_every_order(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    for i in 0..23 {
+        add(&ctx, &format!("host-{i}")).await;
     }
-
-    pages_follow_each_other_in_every_order(test, ctx) {
-        for i in 0..23 {
-            add(&ctx, &format!("host-{i}")).await;
-        }
-        for sort in ["name", "-name", "created_at", "-last_seen_at", "kind", "-vendor"] {
-            let (mut seen, mut cursor, mut total) = (Vec::new(), None, None);
-            loop {
-                let list = List { limit: Some(5), cursor, sort: Some(sort.into()), q: None };
-                let page = assets::list(&ctx, &list, &AssetFilter::default()).await.expect("lists");
-                total = total.or(page.total);
-                seen.extend(page.items.into_iter().map(|a| a.name));
-                cursor = page.next_cursor;
-                if cursor.is_none() { break }
+    for sort in ["name", "-name", "created_at", "-last_seen_at", "kind", "-vendor"] {
+        let (mut seen, mut cursor, mut total) = (Vec::new(), None, None);
+        loop {
+            let list = List { limit: Some(5), cursor, sort: Some(sort.into()), q: None };
+            let page = assets::list(&ctx, &list, &AssetFilter::default()).await.expect("lists");
+            total = total.or(page.total);
+            seen.extend(page.items.into_iter().map(|a| a.name));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
             }
-            let mut once = seen.clone();
-            once.sort();
-            once.dedup();
-            assert_eq!((seen.len(), once.len(), total), (23, 23, Some(23)), "{sort}");
-            if sort == "name" {
-                assert_eq!(seen[..3], ["host-0", "host-1", "host-2"], "numbers sort by value");
-            }
         }
-        for (list, field) in [
-            (List { limit: Some(0), ..List::default() }, "limit"),
-            (List { limit: Some(501), ..List::default() }, "limit"),
-            (List { sort: Some("shoe_size".into()), ..List::default() }, "sort"),
-            (List { cursor: Some("AAAA".into()), ..List::default() }, "cursor"),
-            (asked(&"x".repeat(201)), "q"),
-        ] {
-            assert_eq!(fields(assets::list(&ctx, &list, &AssetFilter::default()).await.expect_err(field)), [field]);
+        let mut once = seen.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!((seen.len(), once.len(), total), (23, 23, Some(23)), "{sort}");
+        if sort == "name" {
+            assert_eq!(seen[..3], ["host-0", "host-1", "host-2"], "numbers sort by value");
         }
-        drop(test);
     }
+    for (list, field) in [
+        (List { limit: Some(0), ..List::default() }, "limit"),
+        (List { limit: Some(501), ..List::default() }, "limit"),
+        (List { sort: Some("shoe_size".into()), ..List::default() }, "sort"),
+        (List { cursor: Some("AAAA".into()), ..List::default() }, "cursor"),
+        (asked(&"x".repeat(201)), "q"),
+    ] {
+        assert_eq!(
+            fields(assets::list(&ctx, &list, &AssetFilter::default()).await.expect_err(field)),
+            [field]
+        );
+    }
+    drop(test);
+}
 
-    search_finds_by_whatever_one_remembers(test, ctx) {
-        let tag = tags::create(&ctx, TagIn { name: "Critical".into(), color: "#112233".into() }).await.expect("tag").id;
-        let nas = assets::create(&ctx, AssetIn { notes: Some("second shelf, 50%_full".into()), tags: Some(vec![tag]), ..asset("NAS", AssetKind::Storage) }).await.expect("nas").id;
-        let router = add(&ctx, "router").await;
-        interfaces::create(&ctx, InterfaceIn { asset_id: nas, name: "eth0".into(), mac: Some("00:11:32:aa:bb:cc".into()) }).await.expect("nic");
-        addresses::create(&ctx, AddressIn { asset_id: nas, interface_id: None, ip: "10.9.8.7".into(), hostname: Some("Vault.lab".into()) }).await.expect("address");
-        for q in ["nas", "SHELF", "10.9.8", "vault", "aa:bb", "critical", "nas shelf", "50%_"] {
-            assert_eq!(names(&ctx, asked(q), AssetFilter::default()).await, ["NAS"], "{q}");
-        }
-        for q in ["nas router", "5%f", "' OR 1=1 --"] {
-            assert!(names(&ctx, asked(q), AssetFilter::default()).await.is_empty(), "{q}");
-        }
-        let by = |tag: &str| AssetFilter { tag: Some(tag.into()), ..AssetFilter::default() };
-        assert_eq!(names(&ctx, List::default(), by("CRITICAL")).await, ["NAS"]);
-        assert_eq!(names(&ctx, List::default(), by(&tag.to_string())).await, ["NAS"]);
-        let kind = AssetFilter { kind: Some(AssetKind::Device), ..AssetFilter::default() };
-        assert_eq!(names(&ctx, List::default(), kind).await, ["router"]);
-        let _ = router;
-        drop(test);
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn search_finds_by_whatever_one_remembers(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let tag =
+        tags::create(&ctx, TagIn { name: "Critical".into(), color: "#112233".into() }).await.expect("tag").id;
+    let nas = assets::create(
+        &ctx,
+        AssetIn {
+            notes: Some("second shelf, 50%_full".into()),
+            tags: Some(vec![tag]),
+            ..asset("NAS", AssetKind::Storage)
+        },
+    )
+    .await
+    .expect("nas")
+    .id;
+    let router = add(&ctx, "router").await;
+    interfaces::create(
+        &ctx,
+        InterfaceIn { asset_id: nas, name: "eth0".into(), mac: Some("00:11:32:aa:bb:cc".into()) },
+    )
+    .await
+    .expect("nic");
+    addresses::create(
+        &ctx,
+        AddressIn {
+            asset_id: nas,
+            interface_id: None,
+            ip: "10.9.8.7".into(),
+            hostname: Some("Vault.lab".into()),
+        },
+    )
+    .await
+    .expect("address");
+    for q in ["nas", "SHELF", "10.9.8", "vault", "aa:bb", "critical", "nas shelf", "50%_"] {
+        assert_eq!(names(&ctx, asked(q), AssetFilter::default()).await, ["NAS"], "{q}");
     }
+    for q in ["nas router", "5%f", "' OR 1=1 --"] {
+        assert!(names(&ctx, asked(q), AssetFilter::default()).await.is_empty(), "{q}");
+    }
+    let by = |tag: &str| AssetFilter { tag: Some(tag.into()), ..AssetFilter::default() };
+    assert_eq!(names(&ctx, List::default(), by("CRITICAL")).await, ["NAS"]);
+    assert_eq!(names(&ctx, List::default(), by(&tag.to_string())).await, ["NAS"]);
+    let kind = AssetFilter { kind: Some(AssetKind::Device), ..AssetFilter::default() };
+    assert_eq!(names(&ctx, List::default(), kind).await, ["router"]);
+    let _ = router;
+    drop(test);
+}
 
-    an_address_belongs_to_the_narrowest_network(test, ctx) {
-        let host = add(&ctx, "host").await;
-        let at = addresses::create(&ctx, AddressIn { asset_id: host, interface_id: None, ip: "10.1.2.3".into(), hostname: None }).await.expect("address");
-        let network = |name: &str, cidr: &str| NetworkIn { name: name.into(), cidr: cidr.into(), vlan: None, gateway: None, notes: None };
-        let of = async || addresses::get(&ctx, at.id).await.expect("read").network_id;
-        let wide = networks::create(&ctx, network("wide", "10.0.0.0/8")).await.expect("wide");
-        assert_eq!(of().await, Some(wide.id));
-        let narrow = networks::create(&ctx, network("narrow", "10.1.2.77/24")).await.expect("narrow");
-        assert_eq!((narrow.cidr.as_str(), narrow.address_count), ("10.1.2.0/24", 1));
-        assert_eq!(of().await, Some(narrow.id));
-        let v6 = networks::create(&ctx, network("six", "fd00::/64")).await.expect("six");
-        assert_eq!(v6.address_count, 0);
-        networks::update(&ctx, narrow.id, NetworkPatch { cidr: Some("10.2.0.0/16".into()), ..NetworkPatch::default() }, None).await.expect("moved");
-        assert_eq!(of().await, Some(wide.id));
-        networks::delete(&ctx, wide.id, None).await.expect("removed");
-        assert_eq!(of().await, None);
-        assert!(matches!(networks::create(&ctx, network("again", "fd00::/64")).await, Err(Error::Conflict(_))));
-        assert_eq!(fields(networks::create(&ctx, network("bad", "10.0.0.0/33")).await.expect_err("bad")), ["cidr"]);
-        drop(test);
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_belongs_to_the_narrowest_network(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let host = add(&ctx, "host").await;
+    let at = addresses::create(
+        &ctx,
+        AddressIn { asset_id: host, interface_id: None, ip: "10.1.2.3".into(), hostname: None },
+    )
+    .await
+    .expect("address");
+    let network = |name: &str, cidr: &str| NetworkIn {
+        name: name.into(),
+        cidr: cidr.into(),
+        vlan: None,
+        gateway: None,
+        notes: None,
+    };
+    let of = async || addresses::get(&ctx, at.id).await.expect("read").network_id;
+    let wide = networks::create(&ctx, network("wide", "10.0.0.0/8")).await.expect("wide");
+    assert_eq!(of().await, Some(wide.id));
+    let narrow = networks::create(&ctx, network("narrow", "10.1.2.77/24")).await.expect("narrow");
+    assert_eq!((narrow.cidr.as_str(), narrow.address_count), ("10.1.2.0/24", 1));
+    assert_eq!(of().await, Some(narrow.id));
+    let v6 = networks::create(&ctx, network("six", "fd00::/64")).await.expect("six");
+    assert_eq!(v6.address_count, 0);
+    networks::update(
+        &ctx,
+        narrow.id,
+        NetworkPatch { cidr: Some("10.2.0.0/16".into()), ..NetworkPatch::default() },
+        None,
+    )
+    .await
+    .expect("moved");
+    assert_eq!(of().await, Some(wide.id));
+    networks::delete(&ctx, wide.id, None).await.expect("removed");
+    assert_eq!(of().await, None);
+    assert!(matches!(networks::create(&ctx, network("again", "fd00::/64")).await, Err(Error::Conflict(_))));
+    assert_eq!(
+        fields(networks::create(&ctx, network("bad", "10.0.0.0/33")).await.expect_err("bad")),
+        ["cidr"]
+    );
+    drop(test);
+}
 
-    what_was_placed_stays_and_links_have_two_ends(test, ctx) {
-        let (a, b) = (add(&ctx, "a").await, add(&ctx, "b").await);
-        let link = |a, b| LinkIn { a_asset_id: a, b_asset_id: b, kind: LinkKind::Ethernet, label: None };
-        links::create(&ctx, link(b, a)).await.expect("drawn");
-        assert!(matches!(links::create(&ctx, link(a, b)).await, Err(Error::Conflict(_))), "either way round it is the same link");
-        assert_eq!(fields(links::create(&ctx, link(a, a)).await.expect_err("self")), ["b_asset_id"]);
-        let at = |asset_id, x| PositionsIn { positions: vec![PositionIn { asset_id, x, y: 2.0 }] };
-        map::place(&ctx, at(a, 1.5)).await.expect("placed");
-        map::place(&ctx, at(a, -3.25)).await.expect("moved");
-        assert!(map::place(&ctx, at(a, f64::NAN)).await.is_err() && map::place(&ctx, at(a, 1e300)).await.is_err());
-        let drawn = map::get(&ctx).await.expect("the map");
-        let node = drawn.nodes.iter().find(|n| n.id == a).expect("the node");
-        assert_eq!((node.x, node.y, drawn.links.len(), drawn.nodes.len()), (Some(-3.25), Some(2.0), 1, 2));
-        assets::delete(&ctx, a, None).await.expect("removed");
-        assert_eq!(map::get(&ctx).await.expect("the map").links.len(), 0);
-        drop(test);
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_placed_stays_and_links_have_two_ends(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let (a, b) = (add(&ctx, "a").await, add(&ctx, "b").await);
+    let link = |a, b| LinkIn { a_asset_id: a, b_asset_id: b, kind: LinkKind::Ethernet, label: None };
+    links::create(&ctx, link(b, a)).await.expect("drawn");
+    assert!(
+        matches!(links::create(&ctx, link(a, b)).await, Err(Error::Conflict(_))),
+        "either way round it is the same link"
+    );
+    assert_eq!(fields(links::create(&ctx, link(a, a)).await.expect_err("self")), ["b_asset_id"]);
+    let at = |asset_id, x| PositionsIn { positions: vec![PositionIn { asset_id, x, y: 2.0 }] };
+    map::place(&ctx, at(a, 1.5)).await.expect("placed");
+    map::place(&ctx, at(a, -3.25)).await.expect("moved");
+    assert!(
+        map::place(&ctx, at(a, f64::NAN)).await.is_err() && map::place(&ctx, at(a, 1e300)).await.is_err()
+    );
+    let drawn = map::get(&ctx).await.expect("the map");
+    let node = drawn.nodes.iter().find(|n| n.id == a).expect("the node");
+    assert_eq!((node.x, node.y, drawn.links.len(), drawn.nodes.len()), (Some(-3.25), Some(2.0), 1, 2));
+    assets::delete(&ctx, a, None).await.expect("removed");
+    assert_eq!(map::get(&ctx).await.expect("the map").links.len(), 0);
+    drop(test);
 }
