@@ -5,10 +5,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cb_core::{Error, Result};
 use cb_store::db;
-use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _, NullOrdering, Order, SimpleExpr};
+use cb_store::sea_orm::sea_query::{
+    Expr, ExprTrait as _, NullOrdering, Order, SimpleExpr, SubQueryStatement,
+};
 use cb_store::sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ModelTrait, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select, Value,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, ModelTrait,
+    QueryFilter as _, QueryOrder as _, QueryResult, QuerySelect as _, QueryTrait as _, Select, Value,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -172,10 +174,8 @@ where
     let ((name, sort), down) = list.order(sorts, default)?;
     let sort_name = format!("{}{name}", if down { "-" } else { "" });
     let cursor = list.cursor(&sort_name)?;
-    let total = match cursor {
-        None => Some(count(conn, select.clone(), id).await?),
-        Some(_) => None,
-    };
+    let first = cursor.is_none();
+    let all = first.then(|| select.clone());
     let direction = if down { Order::Desc } else { Order::Asc };
     let mut query = select
         .order_by_with_nulls(sort.column, direction.clone(), NullOrdering::Last)
@@ -184,7 +184,13 @@ where
     if let Some(cursor) = cursor {
         query = query.filter(behind(sort, id, down, &cursor)?);
     }
-    let mut items = query.all(conn).await.map_err(db)?;
+    if let Some(all) = all {
+        query = query.expr_as(how_many(all, id), TOTAL);
+    }
+    let rows = query.into_model::<Row<E::Model>>().all(conn).await.map_err(db)?;
+    // No row at all, and so none with a total, is a total of zero.
+    let total = first.then(|| rows.first().and_then(|r| r.total).unwrap_or(0));
+    let mut items: Vec<E::Model> = rows.into_iter().map(|r| r.model).collect();
     let more = items.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     if more {
         items.pop();
@@ -194,10 +200,29 @@ where
     Ok(Page { items, next_cursor, total })
 }
 
+const TOTAL: &str = "cb_total";
+
+/// A row, with the total when that was asked for: one query for both, since going to the database costs more than
+/// what it does there.
+struct Row<M> {
+    model: M,
+    total: Option<u64>,
+}
+
+impl<M: FromQueryResult> FromQueryResult for Row<M> {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> std::result::Result<Self, DbErr> {
+        let total: Option<i64> = row.try_get_nullable(prefix, TOTAL)?;
+        Ok(Self {
+            model: M::from_query_result(row, prefix)?,
+            total: total.and_then(|n| u64::try_from(n).ok()),
+        })
+    }
+}
+
 /// Counts ids, so that the database need not look at the rows.
-async fn count<E: EntityTrait>(conn: &impl ConnectionTrait, select: Select<E>, id: E::Column) -> Result<u64> {
-    let one = select.select_only().column_as(id.count(), "total").into_tuple::<i64>().one(conn).await;
-    Ok(u64::try_from(one.map_err(db)?.unwrap_or(0)).unwrap_or(0))
+fn how_many<E: EntityTrait>(all: Select<E>, id: E::Column) -> SimpleExpr {
+    let count = all.select_only().column_as(id.count(), TOTAL).into_query();
+    SubQueryStatement::from(count).into()
 }
 
 /// The rows behind the cursor's.

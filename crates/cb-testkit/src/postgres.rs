@@ -1,7 +1,7 @@
 //! A PostgreSQL of the test's own, from the system's package: its own folder, a free loopback port, a
 //! password (scram), never root; stopped when dropped.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -21,27 +21,12 @@ impl Postgres {
     /// Starts one and waits until it answers; panics with what is missing.
     pub fn start() -> Self {
         let bin = newest();
+        let (template, password) = template(&bin);
         let dir = TempDir::with_prefix("cb-pg-").expect("a temporary folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))
             .expect("open to the postgres user");
         let data = dir.path().join("data");
-        let password = (&OsEntropy as &dyn Entropy).token();
-        let password_file = dir.path().join("password");
-        fs::write(&password_file, &password).expect("written");
-        fs::create_dir(&data).expect("made");
-        own(&data);
-        own(&password_file);
-        run(as_postgres(&bin.join("initdb"))
-            .args([
-                "--username=cb",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale=C.UTF-8",
-                "--no-sync",
-            ])
-            .arg(format!("--pwfile={}", password_file.display()))
-            .arg("--pgdata")
-            .arg(&data));
+        run(Command::new("cp").arg("-a").arg(&template).arg(&data));
         // The port is free now; should another process take it in between, the next try has a new one.
         for _ in 0..5 {
             let port =
@@ -77,6 +62,42 @@ impl Drop for Postgres {
     }
 }
 
+/// A data folder to copy, and its password: made once for each run of the machine, since making one takes longer than
+/// most tests.
+fn template(bin: &Path) -> (PathBuf, String) {
+    let version = bin.parent().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or("0");
+    let home = std::env::temp_dir().join(format!("cb-pg-template-{version}-{}", user_id()));
+    fs::create_dir_all(&home).expect("a folder for the template");
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o711)).expect("ours");
+    let lock = File::create(home.join("lock")).expect("a lock file");
+    lock.lock().expect("locked");
+    let (data, password_file) = (home.join("data"), home.join("password"));
+    if !data.exists() {
+        // A try that was cut short is begun anew; only the last step makes it the template.
+        let half = home.join("half");
+        let _ = fs::remove_dir_all(&half);
+        fs::create_dir(&half).expect("made");
+        let _ = fs::remove_file(&password_file);
+        fs::write(&password_file, (&OsEntropy as &dyn Entropy).token()).expect("written");
+        fs::set_permissions(&password_file, fs::Permissions::from_mode(0o600)).expect("ours");
+        own(&half);
+        own(&password_file);
+        run(as_postgres(&bin.join("initdb"))
+            .args([
+                "--username=cb",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ])
+            .arg(format!("--pwfile={}", password_file.display()))
+            .arg("--pgdata")
+            .arg(&half));
+        fs::rename(&half, &data).expect("the template stands");
+    }
+    (data, fs::read_to_string(password_file).expect("its password"))
+}
+
 fn newest() -> PathBuf {
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -107,8 +128,12 @@ fn own(path: &Path) {
 }
 
 fn is_root() -> bool {
+    user_id() == "0"
+}
+
+fn user_id() -> String {
     let id = Command::new("id").arg("-u").output().expect("id runs");
-    id.stdout.trim_ascii() == b"0"
+    String::from_utf8_lossy(id.stdout.trim_ascii()).into_owned()
 }
 
 fn run(command: &mut Command) {
