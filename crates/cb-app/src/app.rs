@@ -58,6 +58,7 @@ struct Inner {
     setup_code: Mutex<Option<Secret>>,
     setup_done: AtomicBool,
     code_file: PathBuf,
+    code_given: bool,
     scan_allow: Vec<IpNet>,
     /// This process, among those that take jobs.
     worker: String,
@@ -108,6 +109,7 @@ impl App {
             setup_code: Mutex::new(setup_code),
             setup_done: AtomicBool::new(setup_done),
             code_file,
+            code_given: config.setup_code.is_some(),
             scan_allow: config.scan_allow.clone(),
             worker,
             alone: config.db_url.is_none(),
@@ -137,10 +139,10 @@ impl App {
         !self.0.setup_done.load(Ordering::Acquire)
     }
 
-    /// The code that setup asks for, while it does; and the file that holds it.
-    pub fn setup_code(&self) -> Option<(Secret, &Path)> {
+    /// The code that setup asks for, while it does; and the file that holds it, unless the operator gave the code.
+    pub fn setup_code(&self) -> Option<(Secret, Option<&Path>)> {
         let code = self.0.setup_code.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        code.map(|c| (c, self.0.code_file.as_path()))
+        code.map(|c| (c, (!self.0.code_given).then_some(self.0.code_file.as_path())))
     }
 
     /// Nobody can set up again: the code is gone from memory and disk.

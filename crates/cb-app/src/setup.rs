@@ -51,11 +51,12 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
         return Err(Error::RateLimited { retry_after });
     }
     app.throttle().strike(&[&key], now);
-    let right = app.setup_code().is_some_and(|(code, _)| code.matches(input.code.expose().trim().as_bytes()));
-    if !right {
+    let (code, file) = app.setup_code().ok_or_else(already)?;
+    if !code.matches(input.code.expose().trim().as_bytes()) {
+        let at = file
+            .map_or_else(|| "the setting CB_SETUP_CODE".to_owned(), |f| format!("the file {}", f.display()));
         return Err(Error::Denied(format!(
-            "this is not the setup code; it stands in the server's output and in the file {}",
-            app.setup_code().map_or_else(|| "setup-code".to_owned(), |(_, file)| file.display().to_string())
+            "this is not the setup code; it stands in the server's output and in {at}"
         )));
     }
     app.throttle().forgive(&key);

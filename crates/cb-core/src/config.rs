@@ -166,16 +166,21 @@ impl Config {
                 warnings.push(format!("{name} is not a setting of this version and is ignored"));
             }
         }
-        let raw: Raw =
-            Figment::new().merge(Toml::file(file)).merge(Serialized::globals(values)).extract().map_err(
-                |e| {
-                    ConfigError::new(
-                        &file.display().to_string(),
-                        e.to_string(),
-                        "Correct that line; see docs/operations.md",
-                    )
-                },
-            )?;
+        let wrong = |e: figment::Error| {
+            ConfigError::new(
+                &file.display().to_string(),
+                e.to_string(),
+                "Correct that line; see docs/operations.md",
+            )
+        };
+        // Exactly this file: not one of the same name in a folder above.
+        let from_file = if file.exists() { Figment::from(Toml::file_exact(file)) } else { Figment::new() };
+        let given: BTreeMap<String, figment::value::Value> = from_file.extract().map_err(wrong)?;
+        for key in given.keys().filter(|key| !known(key)) {
+            warnings
+                .push(format!("{key} in {} is not a setting of this version and is ignored", file.display()));
+        }
+        let raw: Raw = from_file.merge(Serialized::globals(values)).extract().map_err(wrong)?;
         Self::judge(raw, warnings)
     }
 
@@ -397,6 +402,19 @@ mod tests {
         let config =
             load(&[("CB_DB_URL", "postgres://cb@db/x"), ("CB_DB_PASSWORD", "a/b@c")]).expect("valid");
         assert_eq!(config.db_url.expect("url").expose(), "postgres://cb:a%2Fb%40c@db/x");
+    }
+
+    #[test]
+    fn a_slip_in_the_file_is_told_and_no_other_file_is_read() {
+        let dir = std::env::temp_dir().join(format!("cb-config-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("below")).expect("made");
+        std::fs::write(dir.join("cb.toml"), "log = \"debug\"\nlgo = \"debug\"\n").expect("written");
+        let read = |file: &str| Config::from_vars([], &dir.join(file)).expect("usable");
+        let above = read("cb.toml");
+        assert_eq!(above.log, "debug");
+        assert!(above.warnings.len() == 1 && above.warnings[0].starts_with("lgo "), "{:?}", above.warnings);
+        assert_eq!(read("below/cb.toml").log, "info");
+        std::fs::remove_dir_all(dir).expect("removed");
     }
 
     #[test]

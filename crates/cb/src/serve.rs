@@ -100,7 +100,9 @@ fn announce(config: &Config, app: &App, https: &TcpListener, place: &Place) -> a
                 "  Circuit Breaker is ready to be set up: {origin}/setup#code={}",
                 code.expose()
             ));
-            output::line(&format!("  The code also stands in {}", file.display()));
+            if let Some(file) = file {
+                output::line(&format!("  The code also stands in {}", file.display()));
+            }
         }
         None => output::line(&format!("  Circuit Breaker is at {origin}")),
     }
