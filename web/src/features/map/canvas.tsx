@@ -52,7 +52,7 @@ export function MapCanvas({
       {
         select: (id) => handlers.current.onSelect(id),
         moved: (id, place) => handlers.current.onMoved(id, place),
-        drawn: () => requestAnimationFrame(() => performance.mark("map-interactive")),
+        drawn: () => performance.mark("map-interactive"),
       },
       {
         title: (group, short) => {
@@ -83,7 +83,7 @@ export function MapCanvas({
     map.setData(placed.model, placed.places, placed.groups);
     if (!fitted.current && placed.places.size > 0) {
       fitted.current = true;
-      map.fit(undefined, false);
+      map.fit(false);
     }
   }, [placed]);
   useEffect(() => renderer.current?.setSelected(selected ?? null), [selected]);

@@ -1,7 +1,11 @@
 /** What stands under a node, by how large it is on screen: name, then address, then ports. */
 import type { MapNode } from "#/api/schema";
-import { FAR_RADIUS } from "./group-layer";
+import type { Measure } from "./cards";
 import type { MapPalette } from "./palette";
+import type { Words } from "./words-program";
+
+/** Nodes smaller than this on screen say nothing by themselves: the group speaks for them. */
+export const FAR_RADIUS = 7;
 
 const SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 const MONO = "'JetBrains Mono', ui-monospace, monospace";
@@ -37,68 +41,65 @@ export function labelLines(node: MapNode, radius: number): { text: string; mono:
   return lines;
 }
 
-/** `own` is this node's radius on screen, `plain` that of an ordinary one: what is said depends on the zoom alone. */
-export function drawLabel(
-  context: CanvasRenderingContext2D,
-  node: MapNode,
-  x: number,
-  y: number,
-  radius: { own: number; plain: number },
-  colors: MapPalette,
-  alpha: number,
-): void {
-  const lines = labelLines(node, radius.plain);
-  if (lines.length === 0) return;
-  context.save();
-  context.globalAlpha = alpha;
-  context.textAlign = "center";
-  context.textBaseline = "top";
-  context.lineJoin = "round";
-  context.lineWidth = 3;
-  context.strokeStyle = colors.canvas;
-  let top = y + radius.own * 1.22 + 3;
-  for (const { text, mono } of lines) {
-    context.font = mono ? `${SMALL_PX}px ${MONO}` : `500 ${NAME_PX}px ${SANS}`;
-    context.fillStyle = mono ? colors.muted : colors.ink;
-    context.strokeText(text, x, top);
-    context.fillText(text, x, top);
-    top += mono ? SMALL_PX + 3 : NAME_PX + 4;
-  }
-  context.restore();
+/** One line of a label; its spot is the middle of its upper edge. */
+export function lineWords(text: string, mono: boolean, width: Measure, colors: MapPalette): Words {
+  const font = lineFont(mono);
+  const wide = width(text, font);
+  return {
+    left: -wide / 2 - 3,
+    top: -3,
+    width: wide + 6,
+    height: (mono ? SMALL_PX : NAME_PX) + 8,
+    draw(context) {
+      context.textAlign = "center";
+      context.textBaseline = "top";
+      context.lineJoin = "round";
+      context.lineWidth = 3;
+      context.strokeStyle = colors.canvas;
+      context.font = font;
+      context.fillStyle = mono ? colors.muted : colors.ink;
+      context.strokeText(text, 0, 0);
+      context.fillText(text, 0, 0);
+    },
+  };
 }
 
-/** Under the pointer the whole name is shown, however long. */
-export function drawHover(
-  context: CanvasRenderingContext2D,
-  node: MapNode,
-  x: number,
-  y: number,
-  radius: number,
-  colors: MapPalette,
-): void {
-  context.save();
-  context.font = `600 ${NAME_PX + 0.5}px ${SANS}`;
-  const address = node.addresses[0] && node.addresses[0] !== node.name ? node.addresses[0] : "";
-  const nameWidth = context.measureText(node.name).width;
-  context.font = `${SMALL_PX}px ${MONO}`;
-  const width = Math.max(nameWidth, address ? context.measureText(address).width : 0) + 16;
+function lineFont(mono: boolean): string {
+  return mono ? `${SMALL_PX}px ${MONO}` : `500 ${NAME_PX}px ${SANS}`;
+}
+
+export function lineHeight(mono: boolean): number {
+  return mono ? SMALL_PX + 3 : NAME_PX + 4;
+}
+
+/** Under the pointer the whole name is shown, however long. Its spot is the middle of its upper edge. */
+export function hoverWords(name: string, address: string, width: Measure, colors: MapPalette): Words {
+  const nameFont = `600 ${NAME_PX + 0.5}px ${SANS}`;
+  const wide = Math.max(width(name, nameFont), address ? width(address, lineFont(true)) : 0) + 16;
   const height = address ? 36 : 22;
-  const top = y + radius * 1.22 + 2;
-  context.beginPath();
-  context.roundRect(x - width / 2, top, width, height, 5);
-  context.fillStyle = colors.raised;
-  context.fill();
-  context.strokeStyle = colors.line;
-  context.lineWidth = 1;
-  context.stroke();
-  context.textAlign = "center";
-  context.textBaseline = "top";
-  if (address) {
-    context.fillStyle = colors.muted;
-    context.fillText(address, x, top + 20);
-  }
-  context.font = `600 ${NAME_PX + 0.5}px ${SANS}`;
-  context.fillStyle = colors.ink;
-  context.fillText(node.name, x, top + 5);
-  context.restore();
+  return {
+    left: -wide / 2 - 1,
+    top: -1,
+    width: wide + 2,
+    height: height + 2,
+    draw(context) {
+      context.beginPath();
+      context.roundRect(-wide / 2, 0, wide, height, 5);
+      context.fillStyle = colors.raised;
+      context.fill();
+      context.strokeStyle = colors.line;
+      context.lineWidth = 1;
+      context.stroke();
+      context.textAlign = "center";
+      context.textBaseline = "top";
+      if (address) {
+        context.font = lineFont(true);
+        context.fillStyle = colors.muted;
+        context.fillText(address, 0, 20);
+      }
+      context.font = nameFont;
+      context.fillStyle = colors.ink;
+      context.fillText(name, 0, 5);
+    },
+  };
 }

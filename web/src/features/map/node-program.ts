@@ -1,247 +1,196 @@
 /**
- * How one node is drawn, in one pass on the GPU: disc, status ring, kind icon, status mark by shape, pin, selection.
+ * How nodes are drawn, in one pass on the GPU: disc, status ring, kind icon, status mark by shape, pin, selection.
  * Far away the whole node becomes its status shape. Colors come as uniforms, so a change of theme uploads nothing.
  */
-import { NodeProgram, type ProgramInfo } from "sigma/rendering";
-import type { NodeDisplayData, RenderParams } from "sigma/types";
-import { floatColor } from "sigma/utils";
 import type { AssetStatus } from "#/api/schema";
+import { type GL, Program, Rows, setView, VIEW, VIEW_UNIFORMS, type View } from "./gl";
 import { ATLAS_COLUMNS, ATLAS_ROWS, iconAtlas } from "./icon-atlas";
 import { type MapPalette, rgb } from "./palette";
 
-const shapeNumber: Record<AssetStatus, number> = { up: 0, degraded: 1, down: 2, unknown: 3, maintenance: 4 };
+const statuses: readonly AssetStatus[] = ["up", "degraded", "down", "unknown", "maintenance"];
+const shapeNumber = Object.fromEntries(statuses.map((status, at) => [status, at])) as Record<
+  AssetStatus,
+  number
+>;
 
-/** What the renderer's reducer adds to sigma's own display data. */
-export interface NodeLook extends NodeDisplayData {
+export interface NodeLook {
+  x: number;
+  y: number;
+  /** Radius, in map units. */
+  size: number;
   icon: number;
   status: AssetStatus;
   pinned: boolean;
-  /** 0 plain, 1 selected or under the keyboard's cursor. */
-  mark: number;
+  /** Selected, or under the keyboard's cursor. */
+  marked: boolean;
   alpha: number;
 }
 
+/** Under this radius, in pixels, an icon is a smudge: the status shape alone is drawn. */
+const SHAPE_ONLY = 6;
+const FLOATS = 8;
+
 const VERTEX = /* glsl */ `
-attribute vec4 a_id;
-attribute vec4 a_color;
-attribute vec2 a_position;
-attribute float a_size;
-attribute float a_icon;
-attribute float a_shape;
-attribute float a_pin;
-attribute float a_mark;
-attribute float a_alpha;
-attribute float a_angle;
-uniform mat3 u_matrix;
-uniform float u_sizeRatio;
-uniform float u_correctionRatio;
-uniform float u_pixelRatio;
-varying vec4 v_color;
-varying vec2 v_at;
-varying float v_pixel;
-varying float v_radius;
-varying float v_icon;
-varying float v_shape;
-varying float v_pin;
-varying float v_mark;
-varying float v_alpha;
-const float bias = 255.0 / 254.0;
-// The corners of a triangle around a circle of 1.5 radii.
-const float reach = 3.0;
+layout(location = 0) in vec3 a_place;
+layout(location = 1) in vec2 a_what;
+layout(location = 2) in vec3 a_state;
+${VIEW}
+out vec2 v_at;
+flat out float v_pixel;
+flat out vec2 v_what;
+flat out vec3 v_state;
 void main() {
   // On screen a node is never smaller than 3 pixels.
-  float radius = max(a_size / u_sizeRatio, 3.0);
-  vec2 direction = reach * vec2(cos(a_angle), sin(a_angle));
-  vec2 position = a_position + direction * radius * 2.0 * u_correctionRatio;
-  gl_Position = vec4((u_matrix * vec3(position, 1)).xy, 0, 1);
-  v_at = direction;
-  v_radius = radius;
-  v_pixel = 1.0 / (radius * u_pixelRatio);
-  v_icon = a_icon;
-  v_shape = a_shape;
-  v_pin = a_pin;
-  v_mark = a_mark;
-  v_alpha = a_alpha;
-  #ifdef PICKING_MODE
-  v_color = a_id;
+  float radius = max(a_place.z * u_pixel.x, 3.0);
+  v_pixel = 1.0 / (radius * u_pixel.y);
+  // What sticks out of the disc: the status mark and the pin, or the ring of a selected one.
+  #ifdef FAR
+  float reach = a_state.y > 0.5 ? 1.45 : 1.0 + v_pixel;
   #else
-  v_color = a_color;
+  float reach = a_state.y > 0.5 ? 1.45 : 1.2;
   #endif
-  v_color.a *= bias;
+  v_at = corner() * reach;
+  v_what = a_what;
+  v_state = a_state;
+  gl_Position = onScreen(a_place.xy + v_at * radius / u_pixel.x);
 }`;
 
 const FRAGMENT = /* glsl */ `
-precision highp float;
-varying vec4 v_color;
-varying vec2 v_at;
-varying float v_pixel;
-varying float v_radius;
-varying float v_icon;
-varying float v_shape;
-varying float v_pin;
-varying float v_mark;
-varying float v_alpha;
+in vec2 v_at;
+flat in float v_pixel;
+flat in vec2 v_what;
+flat in vec3 v_state;
+uniform vec3 u_status[5];
+uniform vec3 u_accent;
+uniform vec3 u_back;
+#ifndef FAR
 uniform sampler2D u_atlas;
 uniform vec2 u_grid;
 uniform vec3 u_fill;
 uniform vec3 u_ink;
-uniform vec3 u_accent;
-uniform vec3 u_back;
+#endif
+out vec4 color_out;
 
 float shape(vec2 p, float r) {
-  if (v_shape < 0.5) return length(p) - r;
-  if (v_shape < 1.5) {
+  if (v_what.y < 0.5) return length(p) - r;
+  if (v_what.y < 1.5) {
     vec2 q = vec2(abs(p.x), p.y + r * 0.25);
     return max(dot(q, vec2(0.8660254, 0.5)) - r * 0.62, -q.y - r * 0.62);
   }
-  if (v_shape < 2.5) return max(abs(p.x), abs(p.y)) - r * 0.84;
-  if (v_shape < 3.5) return abs(length(p) - r * 0.72) - r * 0.2;
+  if (v_what.y < 2.5) return max(abs(p.x), abs(p.y)) - r * 0.84;
+  if (v_what.y < 3.5) return abs(length(p) - r * 0.72) - r * 0.2;
   return abs((abs(p.x) + abs(p.y)) * 0.7071 - r * 0.62) - r * 0.2;
 }
 float cover(float distance) {
   return 1.0 - smoothstep(-v_pixel, v_pixel, distance);
 }
 void main() {
+  vec3 status = u_status[int(v_what.y + 0.5)];
   float d = length(v_at);
-  #ifdef PICKING_MODE
-  if (d > 1.2) discard;
-  gl_FragColor = v_color;
-  #else
   vec3 color = u_back;
   float alpha = 0.0;
-  if (v_mark > 0.5) {
-    float halo = cover(abs(d - 1.3) - 0.09);
+  if (v_state.y > 0.5) {
+    alpha = cover(abs(d - 1.3) - 0.09);
     color = u_accent;
-    alpha = halo;
   }
-  if (v_radius < 6.0) {
-    float body = cover(shape(v_at, 1.0));
-    color = mix(color, v_color.rgb, body);
-    alpha = max(alpha, body);
-  } else {
-    float disc = cover(d - 1.0);
-    color = mix(color, u_fill, disc);
-    alpha = max(alpha, disc);
-    color = mix(color, v_color.rgb, cover(abs(d - 0.925) - 0.075));
-    vec2 cell = v_at / 0.58;
-    if (abs(cell.x) < 1.0 && abs(cell.y) < 1.0) {
-      vec2 inside = vec2(cell.x, -cell.y) * 0.5 + 0.5;
-      vec2 place = vec2(mod(v_icon, u_grid.x), floor(v_icon / u_grid.x));
-      float icon = texture2D(u_atlas, (place + inside) / u_grid).a;
-      color = mix(color, u_ink, icon);
-    }
-    vec2 badge = v_at - vec2(0.72, -0.72);
-    float back = cover(length(badge) - 0.44);
-    color = mix(color, u_back, back);
-    alpha = max(alpha, back);
-    color = mix(color, v_color.rgb, cover(shape(badge, 0.32)));
-    if (v_pin > 0.5) {
-      vec2 pin = v_at - vec2(0.74, 0.74);
-      float pad = cover(length(pin) - 0.34);
-      color = mix(color, u_back, pad);
-      alpha = max(alpha, pad);
-      float head = length(pin - vec2(0.04, 0.06)) - 0.17;
-      float needle = max(abs(pin.x + pin.y * -1.0 + 0.02) - 0.05, max(pin.x, -pin.x - 0.24));
-      color = mix(color, u_accent, max(cover(head), cover(needle) * step(pin.y, 0.05)));
-    }
+  #ifdef FAR
+  float body = cover(shape(v_at, 1.0));
+  color = mix(color, status, body);
+  alpha = max(alpha, body);
+  #else
+  float disc = cover(d - 1.0);
+  color = mix(color, u_fill, disc);
+  alpha = max(alpha, disc);
+  color = mix(color, status, cover(abs(d - 0.925) - 0.075));
+  vec2 cell = v_at / 0.58;
+  if (abs(cell.x) < 1.0 && abs(cell.y) < 1.0) {
+    vec2 inside = vec2(cell.x, -cell.y) * 0.5 + 0.5;
+    vec2 place = vec2(mod(v_what.x, u_grid.x), floor(v_what.x / u_grid.x));
+    float icon = textureLod(u_atlas, (place + inside) / u_grid, 0.0).a;
+    color = mix(color, u_ink, icon);
   }
-  alpha *= v_alpha;
-  gl_FragColor = vec4(color * alpha, alpha);
+  vec2 badge = v_at - vec2(0.72, -0.72);
+  float back = cover(length(badge) - 0.44);
+  color = mix(color, u_back, back);
+  alpha = max(alpha, back);
+  color = mix(color, status, cover(shape(badge, 0.32)));
+  if (v_state.x > 0.5) {
+    vec2 pin = v_at - vec2(0.74, 0.74);
+    float pad = cover(length(pin) - 0.34);
+    color = mix(color, u_back, pad);
+    alpha = max(alpha, pad);
+    float head = length(pin - vec2(0.04, 0.06)) - 0.17;
+    float needle = max(abs(pin.x + pin.y * -1.0 + 0.02) - 0.05, max(pin.x, -pin.x - 0.24));
+    color = mix(color, u_accent, max(cover(head), cover(needle) * step(pin.y, 0.05)));
+  }
   #endif
+  alpha *= v_state.z;
+  color_out = vec4(color * alpha, alpha);
 }`;
 
-const { FLOAT, UNSIGNED_BYTE, TRIANGLES } = WebGLRenderingContext;
-const UNIFORMS = [
-  "u_sizeRatio",
-  "u_correctionRatio",
-  "u_pixelRatio",
-  "u_matrix",
-  "u_atlas",
-  "u_grid",
-  "u_fill",
-  "u_ink",
-  "u_accent",
-  "u_back",
-] as const;
+const FAR_UNIFORMS = [...VIEW_UNIFORMS, "u_status", "u_accent", "u_back"] as const;
+const UNIFORMS = [...FAR_UNIFORMS, "u_atlas", "u_grid", "u_fill", "u_ink"] as const;
 
-/** A program class bound to a source of colors, which may change between two frames. */
-export function nodeProgram(palette: () => MapPalette) {
-  return class AssetNodeProgram extends NodeProgram<(typeof UNIFORMS)[number]> {
-    private texture: WebGLTexture | null = null;
+export class NodeProgram {
+  private readonly rows: Rows;
+  private readonly far: Program<(typeof FAR_UNIFORMS)[number]>;
+  private readonly near: Program<(typeof UNIFORMS)[number]>;
+  private texture: WebGLTexture | null = null;
 
-    getDefinition() {
-      return {
-        VERTICES: 3,
-        VERTEX_SHADER_SOURCE: VERTEX,
-        FRAGMENT_SHADER_SOURCE: FRAGMENT,
-        METHOD: TRIANGLES,
-        UNIFORMS,
-        ATTRIBUTES: [
-          { name: "a_position", size: 2, type: FLOAT },
-          { name: "a_size", size: 1, type: FLOAT },
-          { name: "a_color", size: 4, type: UNSIGNED_BYTE, normalized: true },
-          { name: "a_id", size: 4, type: UNSIGNED_BYTE, normalized: true },
-          { name: "a_icon", size: 1, type: FLOAT },
-          { name: "a_shape", size: 1, type: FLOAT },
-          { name: "a_pin", size: 1, type: FLOAT },
-          { name: "a_mark", size: 1, type: FLOAT },
-          { name: "a_alpha", size: 1, type: FLOAT },
-        ],
-        CONSTANT_ATTRIBUTES: [{ name: "a_angle", size: 1, type: FLOAT }],
-        CONSTANT_DATA: [[0], [(2 * Math.PI) / 3], [(4 * Math.PI) / 3]],
-      };
+  constructor(private readonly gl: GL) {
+    const far = "#define FAR\n";
+    this.far = new Program(gl, far + VERTEX, far + FRAGMENT, FAR_UNIFORMS);
+    this.near = new Program(gl, VERTEX, FRAGMENT, UNIFORMS);
+    this.rows = new Rows(gl, [3, 2, 3], "thing");
+  }
+
+  set(looks: readonly NodeLook[]): void {
+    const values = new Float32Array(looks.length * FLOATS);
+    let at = 0;
+    for (const look of looks) {
+      values[at++] = look.x;
+      values[at++] = look.y;
+      values[at++] = look.size;
+      values[at++] = look.icon;
+      values[at++] = shapeNumber[look.status];
+      values[at++] = Number(look.pinned);
+      values[at++] = Number(look.marked);
+      values[at++] = look.alpha;
     }
+    this.rows.set(values);
+  }
 
-    processVisibleItem(nodeIndex: number, start: number, data: NodeDisplayData): void {
-      const look = data as NodeLook;
-      const { array } = this;
-      let at = start;
-      array[at++] = look.x;
-      array[at++] = look.y;
-      array[at++] = look.size;
-      array[at++] = floatColor(look.color);
-      array[at++] = nodeIndex;
-      array[at++] = look.icon;
-      array[at++] = shapeNumber[look.status];
-      array[at++] = look.pinned ? 1 : 0;
-      array[at++] = look.mark;
-      array[at++] = look.alpha;
-    }
-
-    setUniforms(
-      params: RenderParams,
-      { gl, uniformLocations }: ProgramInfo<(typeof UNIFORMS)[number]>,
-    ): void {
-      const colors = palette();
+  /** `radius`: that of an ordinary node, in map units. */
+  draw(view: View, colors: MapPalette, radius: number): void {
+    if (this.rows.empty) return;
+    const { gl } = this;
+    const isFar = radius * view.camera.scale < SHAPE_ONLY;
+    const at = isFar ? this.far.use() : this.near.use();
+    setView(gl, at, view);
+    gl.uniform3fv(at.u_status, new Float32Array(statuses.flatMap((status) => rgb(colors.status[status]))));
+    gl.uniform3fv(at.u_accent, rgb(colors.accent));
+    gl.uniform3fv(at.u_back, rgb(colors.canvas));
+    if (!isFar) {
+      const near = this.near.use();
       gl.activeTexture(gl.TEXTURE0);
-      gl.bindTexture(gl.TEXTURE_2D, this.atlas(gl));
-      gl.uniform1i(uniformLocations.u_atlas, 0);
-      gl.uniform2f(uniformLocations.u_grid, ATLAS_COLUMNS, ATLAS_ROWS);
-      gl.uniform1f(uniformLocations.u_correctionRatio, params.correctionRatio);
-      gl.uniform1f(uniformLocations.u_sizeRatio, params.sizeRatio);
-      gl.uniform1f(uniformLocations.u_pixelRatio, params.pixelRatio);
-      gl.uniformMatrix3fv(uniformLocations.u_matrix, false, params.matrix);
-      gl.uniform3fv(uniformLocations.u_fill, rgb(colors.node));
-      gl.uniform3fv(uniformLocations.u_ink, rgb(colors.ink));
-      gl.uniform3fv(uniformLocations.u_accent, rgb(colors.accent));
-      gl.uniform3fv(uniformLocations.u_back, rgb(colors.canvas));
+      gl.bindTexture(gl.TEXTURE_2D, this.atlas());
+      gl.uniform1i(near.u_atlas, 0);
+      gl.uniform2f(near.u_grid, ATLAS_COLUMNS, ATLAS_ROWS);
+      gl.uniform3fv(near.u_fill, rgb(colors.node));
+      gl.uniform3fv(near.u_ink, rgb(colors.ink));
     }
+    this.rows.draw();
+  }
 
-    private atlas(gl: WebGLRenderingContext | WebGL2RenderingContext): WebGLTexture | null {
-      if (this.texture) return this.texture;
-      this.texture = gl.createTexture();
-      gl.bindTexture(gl.TEXTURE_2D, this.texture);
-      gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, iconAtlas());
-      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
-      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
-      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
-      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
-      return this.texture;
-    }
-
-    override kill(): void {
-      if (this.texture) this.normalProgram.gl.deleteTexture(this.texture);
-      super.kill();
-    }
-  };
+  private atlas(): WebGLTexture {
+    if (this.texture) return this.texture;
+    const { gl } = this;
+    this.texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, this.texture);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, iconAtlas());
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
+    return this.texture;
+  }
 }

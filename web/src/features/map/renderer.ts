@@ -1,324 +1,468 @@
 /**
- * Stage 4: pixels. Owns sigma and its graph; knows nothing of React. Invariants: the mapping from map units to the
- * camera's never changes (a fixed box), so nothing moves when something is added; only `setData` changes the graph.
+ * Stage 4: what is seen, and what a hand does with it. Owns the camera and the looks; knows nothing of React. Invariants:
+ * only `setData` and a drag change where things stand, so nothing moves when something is added; at most one drawing
+ * per frame, and none when nothing has changed.
  */
-import Graph from "graphology";
-import Sigma from "sigma";
-import type { NodeDisplayData } from "sigma/types";
 import type { MapLink, MapNode } from "#/api/schema";
 import { drawingOf } from "#/domain/icons";
-import { type EdgeLook, EvidenceEdgeProgram } from "./edge-program";
+import { between, type Camera, fitting, type Size, toMap, toScreen, zoomedAt } from "./camera";
+import { cardWidth, cardWords, titleWords } from "./cards";
+import { listen } from "./gestures";
+import type { View } from "./gl";
 import type { Group } from "./group";
-import { GroupLayer, type GroupWords, pixelsPerUnit } from "./group-layer";
-import { drawHover, drawLabel } from "./labels";
+import { hull, type Rim, rimOf } from "./hull";
+import { FAR_RADIUS, hoverWords, labelLines, lineHeight, lineWords } from "./labels";
 import { isHub, type Place, SPACING } from "./layout";
+import type { LinkLook } from "./link-program";
 import { isPinned, type MapModel } from "./model";
-import { type NodeLook, nodeProgram } from "./node-program";
+import type { NodeLook } from "./node-program";
 import { type MapPalette, readPalette } from "./palette";
+import { givePixels, type Pixels, takePixels } from "./pixels";
 
-const HALF = 1000;
 const RADIUS = 14;
 const HUB_RADIUS = 18;
-/** The closest that "fit" goes: a map of three nodes must not fill the screen with three discs. */
-const FIT_SCALE_MAX = 1.15;
+/** From the outermost nodes of a group to its outline, in map units. */
+const PAD = SPACING * 0.62;
 const DIM = 0.16;
+/** A node can be caught a little beside its disc. */
+const CATCH = 1.2;
+const SMALLEST_PX = 3;
 
 export interface RendererEvents {
   select(id: string | null): void;
   moved(id: string, place: Place): void;
+  /** Once: all nodes have been drawn, and the GPU is done with it. */
   drawn(): void;
 }
 
-type NodeAttributes = { x: number; y: number; size: number; node: MapNode; pinned: boolean };
-type EdgeAttributes = { link: MapLink };
+export interface GroupWords {
+  /** With the network's range, or short, for where there is little room. */
+  title(group: Group, short: boolean): string;
+  summary(group: Group): string;
+}
+
+/** A node where it stands; a drag may have moved it from its place in the model. */
+interface Standing {
+  id: string;
+  x: number;
+  y: number;
+  radius: number;
+  node: MapNode;
+  pinned: boolean;
+}
+interface Outline {
+  group: Group;
+  center: Place;
+  top: Place;
+  title: string;
+  short: string;
+  summary: string;
+}
 
 export class MapRenderer {
-  private graph = new Graph<NodeAttributes, EdgeAttributes>({ multi: true, type: "undirected" });
-  private sigma: Sigma<NodeAttributes, EdgeAttributes>;
-  private layer: GroupLayer;
+  private readonly pixels: Pixels = takePixels();
+  private nodes = new Map<string, Standing>();
+  private links: readonly MapLink[] = [];
+  private outlines: Outline[] = [];
+  private rims: Rim[] = [];
+  private camera: Camera = { x: 0, y: 0, scale: 1 };
+  private size: Size;
   private colors: MapPalette = readPalette();
+  private groupsShown = true;
   private hovered: string | null = null;
-  private lit: ReadonlySet<string> | null = null;
   private selected: string | null = null;
   private cursor: string | null = null;
   private matches: ReadonlySet<string> | null = null;
-  private dragging: { id: string; moved: boolean } | null = null;
-  private observer: ResizeObserver;
+  /** What is hovered and its neighbors. */
+  private lit: ReadonlySet<string> | null = null;
+  private dragging: { id: string; dx: number; dy: number; moved: boolean } | null = null;
+  /** The looks in GPU memory are no longer true. */
+  private stale = true;
+  private frame = 0;
+  private way: { from: Camera; to: Camera; began: number; length: number } | null = null;
+  private told = false;
+  private killed = false;
+  private readonly observer: ResizeObserver;
+  private readonly deaf: () => void;
+  private readonly widths = new Map<string, number>();
+  private readonly ruler = document.createElement("canvas").getContext("2d");
 
   constructor(
     private readonly container: HTMLElement,
     private readonly events: RendererEvents,
-    words: GroupWords,
+    private readonly words: GroupWords,
   ) {
-    this.layer = new GroupLayer(container, () => this.colors, words);
-    const stage = document.createElement("div");
-    stage.className = "absolute inset-0";
-    container.append(stage);
-    this.sigma = new Sigma<NodeAttributes, EdgeAttributes>(this.graph, stage, {
-      allowInvalidContainer: true,
-      itemSizesReference: "positions",
-      zoomToSizeRatioFunction: (ratio) => ratio,
-      autoRescale: true,
-      stagePadding: 0,
-      minCameraRatio: 0.02,
-      maxCameraRatio: 60,
-      enableCameraRotation: false,
-      zIndex: false,
-      labelDensity: 50,
-      labelGridCellSize: 60,
-      labelRenderedSizeThreshold: 7,
-      defaultNodeType: "asset",
-      defaultEdgeType: "evidence",
-      nodeProgramClasses: { asset: nodeProgram(() => this.colors) as never },
-      edgeProgramClasses: { evidence: EvidenceEdgeProgram as never },
-      nodeReducer: (id, data) => this.lookOf(id, data),
-      edgeReducer: (id, data) => this.edgeLookOf(id, data),
-      defaultDrawNodeLabel: (context, data) =>
-        this.drawNodeLabel(context, data as unknown as NodeLook & { key: string }),
-      defaultDrawNodeHover: (context, data) =>
-        this.drawNodeHover(context, data as unknown as NodeLook & { key: string }),
+    this.size = { width: container.clientWidth, height: container.clientHeight };
+    container.append(this.pixels.canvas);
+    this.pixels.onRestored = () => {
+      this.giveGround();
+      this.change();
+    };
+    this.pixels.programs.words.forget();
+    this.deaf = listen(container, {
+      grab: (spot) => this.grab(spot),
+      drag: (spot) => this.drag(spot),
+      drop: () => this.drop(),
+      pan: (dx, dy) => this.look({ ...this.camera, ...this.beside(dx, dy) }),
+      fling: (dx, dy) => this.glide({ ...this.camera, ...this.beside(3 * dx, 3 * dy) }, 200),
+      zoom: (spot, factor, smooth) => {
+        const from = smooth && this.way ? this.way.to : this.camera;
+        const to = zoomedAt(from, this.size, spot, factor);
+        if (smooth) this.glide(to, 120);
+        else this.look(to);
+      },
+      click: (spot) => this.events.select(this.at(spot)?.id ?? null),
+      doubleClick: (spot) => {
+        if (!this.at(spot)) this.glide(zoomedAt(this.camera, this.size, spot, 2.2), 150);
+      },
+      hover: (spot) => this.hover(spot ? (this.at(spot)?.id ?? null) : null),
     });
-    this.layer.raise();
-    this.sigma.setCustomBBox({ x: [-HALF, HALF], y: [-HALF, HALF] });
-    this.listen();
     this.observer = new ResizeObserver(() => {
-      this.sigma.resize();
-      this.sigma.refresh({ skipIndexation: true, schedule: true });
+      const size = { width: container.clientWidth, height: container.clientHeight };
+      if (size.width === this.size.width && size.height === this.size.height) return;
+      this.size = size;
+      // A canvas of a new size is empty: it is drawn to before anybody sees it.
+      this.draw();
     });
     this.observer.observe(container);
+    document.fonts.addEventListener("loadingdone", this.refont);
   }
 
-  private listen(): void {
-    const { sigma } = this;
-    sigma.on("beforeRender", () => this.layer.drawUnder(sigma as unknown as Sigma));
-    let first = true;
-    sigma.on("afterRender", () => {
-      this.layer.drawOver(sigma as unknown as Sigma, RADIUS * pixelsPerUnit(sigma as unknown as Sigma));
-      if (first && this.graph.order > 0) {
-        first = false;
-        this.events.drawn();
-      }
-    });
-    sigma.on("enterNode", ({ node }) => this.hover(node));
-    sigma.on("leaveNode", () => this.hover(null));
-    sigma.on("clickNode", ({ node }) => this.events.select(node));
-    sigma.on("clickStage", () => this.events.select(null));
-    sigma.on("doubleClickNode", ({ event }) => event.preventSigmaDefault());
-    sigma.on("downNode", ({ node, event }) => {
-      if (event.original instanceof MouseEvent && event.original.button !== 0) return;
-      this.dragging = { id: node, moved: false };
-    });
-    sigma.on("moveBody", ({ event }) => {
-      if (!this.dragging) return;
-      const place = sigma.viewportToGraph(event);
-      this.dragging.moved = true;
-      this.graph.mergeNodeAttributes(this.dragging.id, place);
-      event.preventSigmaDefault();
-      event.original.preventDefault();
-      event.original.stopPropagation();
-    });
-    const drop = () => {
-      const drag = this.dragging;
-      this.dragging = null;
-      if (!drag?.moved || !this.graph.hasNode(drag.id)) return;
-      const { x, y } = this.graph.getNodeAttributes(drag.id);
-      this.graph.setNodeAttribute(drag.id, "pinned", true);
-      this.events.moved(drag.id, { x, y });
-    };
-    sigma.on("upNode", drop);
-    sigma.on("upStage", drop);
-  }
+  private readonly refont = (): void => {
+    this.widths.clear();
+    this.pixels.programs.words.forget();
+    this.redraw();
+  };
+
+  // ---- what there is ----
 
   setData(model: MapModel, places: ReadonlyMap<string, Place>, groups: readonly Group[]): void {
-    const { graph } = this;
-    for (const id of graph.nodes()) if (!model.nodes.has(id)) graph.dropNode(id);
-    for (const id of graph.edges()) if (!model.links.has(id)) graph.dropEdge(id);
+    const nodes = new Map<string, Standing>();
     for (const node of model.nodes.values()) {
-      const place = places.get(node.id);
+      const place = this.dragging?.id === node.id ? this.nodes.get(node.id) : places.get(node.id);
       if (!place) continue;
-      const size = isHub(node.role) ? HUB_RADIUS : RADIUS;
-      const pinned = isPinned(node);
-      if (!graph.hasNode(node.id)) graph.addNode(node.id, { ...place, size, node, pinned });
-      else if (this.dragging?.id === node.id) graph.mergeNodeAttributes(node.id, { size, node });
-      else {
-        const old = graph.getNodeAttributes(node.id);
-        if (old.node !== node || old.x !== place.x || old.y !== place.y || old.pinned !== pinned) {
-          graph.mergeNodeAttributes(node.id, { ...place, size, node, pinned });
-        }
-      }
+      const radius = isHub(node.role) ? HUB_RADIUS : RADIUS;
+      nodes.set(node.id, { id: node.id, x: place.x, y: place.y, radius, node, pinned: isPinned(node) });
     }
-    for (const link of model.links.values()) {
-      if (graph.hasEdge(link.id)) {
-        if (graph.getEdgeAttribute(link.id, "link") !== link) graph.setEdgeAttribute(link.id, "link", link);
-      } else if (graph.hasNode(link.a) && graph.hasNode(link.b))
-        graph.addEdgeWithKey(link.id, link.a, link.b, { link });
+    this.nodes = nodes;
+    this.links = [...model.links.values()].filter((link) => nodes.has(link.a) && nodes.has(link.b));
+    this.setGroups(groups, places);
+    this.change();
+  }
+
+  private setGroups(groups: readonly Group[], places: ReadonlyMap<string, Place>): void {
+    this.outlines = [];
+    this.rims = [];
+    for (const group of groups) {
+      const members = group.members
+        .map((node) => places.get(node.id))
+        .filter((place): place is Place => !!place);
+      if (members.length === 0) continue;
+      const corners = hull(members);
+      const center = {
+        x: members.reduce((sum, place) => sum + place.x, 0) / members.length,
+        y: members.reduce((sum, place) => sum + place.y, 0) / members.length,
+      };
+      this.outlines.push({
+        group,
+        center,
+        top: { x: center.x, y: Math.max(...corners.map((place) => place.y)) + PAD },
+        title: this.words.title(group, false),
+        short: this.words.title(group, true),
+        summary: this.words.summary(group),
+      });
+      // What belongs to no network has no ground of its own.
+      if (group.id) this.rims.push(rimOf(corners, PAD));
     }
-    this.layer.setGroups(groups, places);
-    this.sigma.scheduleRefresh();
+    this.giveGround();
   }
 
-  private lookOf(id: string, { x, y, size, node, pinned }: NodeAttributes): Partial<NodeDisplayData> {
-    const dimmed = (this.lit && !this.lit.has(id)) || (this.matches && !this.matches.has(id));
-    const look: Omit<NodeLook, "hidden" | "zIndex" | "type"> = {
-      x,
-      y,
-      size,
-      label: node.name,
-      color: this.colors.status[node.status],
-      highlighted: false,
-      forceLabel: id === this.selected || id === this.cursor,
-      icon: drawingOf(node.kind, node.role).index,
-      status: node.status,
-      pinned,
-      mark: id === this.selected || id === this.cursor ? 1 : 0,
-      alpha: dimmed ? DIM : 1,
-    };
-    return look;
+  private giveGround(): void {
+    this.pixels.programs.ground.set(this.rims);
   }
 
-  private edgeLookOf(id: string, { link }: EdgeAttributes): Partial<EdgeLook> {
-    const focus = this.hovered ?? this.selected;
-    const touched = !!focus && (link.a === focus || link.b === focus);
-    const dimmed =
-      (this.lit && !touched) || (this.matches && !(this.matches.has(link.a) && this.matches.has(link.b)));
-    return {
-      label: id,
-      color: touched ? this.colors.linkStrong : this.colors.link,
-      evidence: link.evidence,
-      strong: touched,
-      alpha: dimmed ? DIM * 0.8 : 1,
-    };
-  }
+  // ---- what it looks like ----
 
-  private drawNodeLabel(context: CanvasRenderingContext2D, data: NodeLook & { key: string }): void {
-    const node = this.graph.hasNode(data.key) ? this.graph.getNodeAttribute(data.key, "node") : null;
-    if (node)
-      drawLabel(
-        context,
-        node,
-        data.x,
-        data.y,
-        { own: data.size, plain: (data.size * RADIUS) / (isHub(node.role) ? HUB_RADIUS : RADIUS) },
-        this.colors,
-        data.alpha,
-      );
-  }
-
-  private drawNodeHover(context: CanvasRenderingContext2D, data: NodeLook & { key: string }): void {
-    const node = this.graph.hasNode(data.key) ? this.graph.getNodeAttribute(data.key, "node") : null;
-    if (node) drawHover(context, node, data.x, data.y, data.size, this.colors);
-  }
-
-  private hover(id: string | null): void {
-    if (this.dragging) return;
-    this.hovered = id;
-    this.lit = id && this.graph.hasNode(id) ? new Set([id, ...this.graph.neighbors(id)]) : null;
-    this.container.style.cursor = id ? "pointer" : "";
+  /** The looks of things have changed. */
+  private change(): void {
+    this.stale = true;
     this.redraw();
   }
 
   private redraw(): void {
-    this.sigma.refresh({ skipIndexation: true, schedule: true });
+    this.frame ||= requestAnimationFrame((now) => {
+      this.frame = 0;
+      this.step(now);
+      this.draw();
+    });
+  }
+
+  private draw(): void {
+    if (this.killed || this.size.width === 0 || this.size.height === 0) return;
+    if (this.stale) this.giveLooks();
+    const view: View = { camera: this.camera, size: this.size, ratio: devicePixelRatio || 1 };
+    this.speak(view);
+    this.pixels.draw(view, this.colors, RADIUS, this.groupsShown);
+    if (this.pixels.programs.words.unsaid) this.redraw();
+    if (!this.told && this.nodes.size > 0) {
+      this.told = true;
+      this.pixels.whenDone(() => {
+        if (!this.killed) this.events.drawn();
+      });
+    }
+  }
+
+  private giveLooks(): void {
+    this.stale = false;
+    const { nodes, hovered, selected, cursor, matches } = this;
+    const lit = hovered && nodes.has(hovered) ? new Set([hovered, ...this.neighbors(hovered)]) : null;
+    const looks: NodeLook[] = [];
+    const above: NodeLook[] = [];
+    for (const { id, x, y, radius, node, pinned } of nodes.values()) {
+      const marked = id === selected || id === cursor;
+      const look = {
+        x,
+        y,
+        size: radius,
+        icon: drawingOf(node.kind, node.role).index,
+        status: node.status,
+        pinned,
+        marked,
+        alpha: this.isDim(id, lit) ? DIM : 1,
+      };
+      (marked || id === hovered || id === this.dragging?.id ? above : looks).push(look);
+    }
+    this.pixels.programs.nodes.set([...looks, ...above]);
+
+    const focus = hovered ?? selected;
+    const lines: LinkLook[] = [];
+    for (const link of this.links) {
+      const from = nodes.get(link.a);
+      const to = nodes.get(link.b);
+      if (!from || !to) continue;
+      const strong = !!focus && (link.a === focus || link.b === focus);
+      const dim = (lit && !strong) || (matches && !(matches.has(link.a) && matches.has(link.b)));
+      lines.push({ from, to, evidence: link.evidence, strong, alpha: dim ? DIM * 0.8 : 1 });
+    }
+    this.pixels.programs.links.set(lines);
+    this.lit = lit;
+  }
+
+  private isDim(id: string, lit: ReadonlySet<string> | null): boolean {
+    return (!!lit && !lit.has(id)) || (!!this.matches && !this.matches.has(id));
+  }
+
+  private readonly measure = (text: string, font: string): number => {
+    const key = `${font}|${text}`;
+    let width = this.widths.get(key);
+    if (width === undefined) {
+      if (this.ruler) this.ruler.font = font;
+      width = this.ruler?.measureText(text).width ?? 0;
+      if (this.widths.size > 20_000) this.widths.clear();
+      this.widths.set(key, width);
+    }
+    return width;
+  };
+
+  /** All words of this frame, by how near one looks. */
+  private speak(view: View): void {
+    const { camera, size, colors, measure } = this;
+    const sheet = this.pixels.programs.words;
+    sheet.begin(view.ratio);
+    const plain = RADIUS * camera.scale;
+    if (plain >= FAR_RADIUS) {
+      for (const { id, x, y, radius, node } of this.nodes.values()) {
+        const spot = toScreen(camera, size, { x, y });
+        const top = spot.y + radius * camera.scale * 1.22 + 3;
+        if (spot.x < -160 || spot.x > size.width + 160 || top < -120 || top > size.height) continue;
+        const alpha = this.isDim(id, this.lit) ? DIM : 1;
+        let line = top;
+        for (const { text, mono } of labelLines(node, plain)) {
+          sheet.say(`${mono ? "a" : "n"}|${text}`, spot.x, line, alpha, () =>
+            lineWords(text, mono, measure, colors),
+          );
+          line += lineHeight(mono);
+        }
+      }
+    }
+    if (this.groupsShown) for (const outline of this.outlines) this.speakFor(outline, plain < FAR_RADIUS);
+    const under = this.hovered ? this.nodes.get(this.hovered) : undefined;
+    if (under) {
+      const { node } = under;
+      const address = node.addresses[0] && node.addresses[0] !== node.name ? node.addresses[0] : "";
+      const spot = toScreen(camera, size, under);
+      const radius = Math.max(SMALLEST_PX, under.radius * camera.scale);
+      sheet.say(`h|${node.name}|${address}`, spot.x, spot.y + radius * 1.22 + 2, 1, () =>
+        hoverWords(node.name, address, measure, colors),
+      );
+    }
+  }
+
+  private speakFor({ group, center, top, title, short, summary }: Outline, far: boolean): void {
+    const { camera, size, colors, measure } = this;
+    const sheet = this.pixels.programs.words;
+    if (far) {
+      const spot = toScreen(camera, size, center);
+      if (spot.x > 0 && spot.x < size.width) {
+        // A group whose middle is on screen keeps its words on screen.
+        const room = cardWidth(short, summary, measure) / 2 + 6;
+        spot.x = Math.max(room, Math.min(size.width - room, spot.x));
+      }
+      sheet.say(`c|${short}|${summary}|${group.worst}`, spot.x, spot.y, 1, () =>
+        cardWords(short, summary, group.worst, measure, colors),
+      );
+    } else if (group.id) {
+      const spot = toScreen(camera, size, top);
+      sheet.say(`t|${title}`, spot.x, spot.y - 5, 1, () => titleWords(title, measure, colors));
+    }
   }
 
   setSelected(id: string | null): void {
+    if (this.selected === id) return;
     this.selected = id;
-    this.redraw();
+    this.change();
   }
 
   setCursor(id: string | null): void {
+    if (this.cursor === id) return;
     this.cursor = id;
-    this.redraw();
+    this.change();
   }
 
   /** Nodes that a search found; null when nothing is searched for. */
   setMatches(ids: ReadonlySet<string> | null): void {
+    if (this.matches === ids) return;
     this.matches = ids;
-    this.redraw();
+    this.change();
   }
 
   setGroupsShown(shown: boolean): void {
-    this.layer.shown = shown;
+    if (this.groupsShown === shown) return;
+    this.groupsShown = shown;
     this.redraw();
   }
 
   refreshColors(): void {
-    this.colors = readPalette();
+    const colors = readPalette();
+    if (JSON.stringify(colors) === JSON.stringify(this.colors)) return;
+    this.colors = colors;
+    this.pixels.programs.words.forget();
     this.redraw();
   }
 
   neighbors(id: string): ReadonlySet<string> {
-    return new Set(this.graph.hasNode(id) ? this.graph.neighbors(id) : []);
+    const near = new Set<string>();
+    for (const { a, b } of this.links) {
+      if (a === id) near.add(b);
+      else if (b === id) near.add(a);
+    }
+    return near;
   }
 
-  /** Where a node is on the page, for tests and for assistive hints. */
-  screenOf(id: string): Place | null {
-    if (!this.graph.hasNode(id)) return null;
-    const { x, y } = this.sigma.graphToViewport(this.graph.getNodeAttributes(id));
-    const box = this.container.getBoundingClientRect();
-    return { x: box.left + x, y: box.top + y };
+  // ---- what a hand does ----
+
+  /** The topmost node under a spot of the picture. */
+  private at(spot: Place): Standing | null {
+    const { x, y } = toMap(this.camera, this.size, spot);
+    const smallest = SMALLEST_PX / this.camera.scale;
+    let found: Standing | null = null;
+    for (const one of this.nodes.values()) {
+      if (Math.hypot(one.x - x, one.y - y) <= CATCH * Math.max(one.radius, smallest)) found = one;
+    }
+    return found;
   }
 
-  /** Shows everything, or the given nodes. */
-  fit(ids?: ReadonlySet<string>, animate = true): void {
-    let [left, right, bottom, top] = [
-      Number.POSITIVE_INFINITY,
-      Number.NEGATIVE_INFINITY,
-      Number.POSITIVE_INFINITY,
-      Number.NEGATIVE_INFINITY,
-    ];
-    this.graph.forEachNode((id, { x, y }) => {
-      if (ids && !ids.has(id)) return;
-      left = Math.min(left, x);
-      right = Math.max(right, x);
-      bottom = Math.min(bottom, y);
-      top = Math.max(top, y);
-    });
-    if (left > right) return;
-    const { clientWidth: width, clientHeight: height } = this.container;
-    if (width === 0 || height === 0) return;
-    const scale = Math.min(
-      width / (right - left + SPACING * 2.2),
-      height / (top - bottom + SPACING * 2.6),
-      FIT_SCALE_MAX,
-    );
-    this.moveCamera((left + right) / 2, (bottom + top) / 2, scale, animate);
+  private hover(id: string | null): void {
+    if (this.hovered === id) return;
+    this.hovered = id;
+    this.container.style.cursor = id ? "pointer" : "";
+    this.change();
+  }
+
+  private grab(spot: Place): boolean {
+    this.way = null;
+    const under = this.at(spot);
+    if (!under) return false;
+    const at = toMap(this.camera, this.size, spot);
+    this.dragging = { id: under.id, dx: under.x - at.x, dy: under.y - at.y, moved: false };
+    return true;
+  }
+
+  private drag(spot: Place): void {
+    const drag = this.dragging;
+    const node = drag ? this.nodes.get(drag.id) : undefined;
+    if (!drag || !node) return;
+    const at = toMap(this.camera, this.size, spot);
+    drag.moved = true;
+    node.x = at.x + drag.dx;
+    node.y = at.y + drag.dy;
+    this.change();
+  }
+
+  private drop(): void {
+    const drag = this.dragging;
+    this.dragging = null;
+    const node = drag ? this.nodes.get(drag.id) : undefined;
+    if (!drag?.moved || !node) return;
+    node.pinned = true;
+    this.change();
+    this.events.moved(node.id, { x: node.x, y: node.y });
+  }
+
+  // ---- where one looks from ----
+
+  private beside(dx: number, dy: number): Place {
+    const { x, y, scale } = this.camera;
+    return { x: x - dx / scale, y: y + dy / scale };
+  }
+
+  private look(camera: Camera): void {
+    this.way = null;
+    this.camera = camera;
+    this.redraw();
+  }
+
+  private glide(to: Camera, length: number): void {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      this.look(to);
+      return;
+    }
+    this.way = { from: this.camera, to, began: performance.now(), length };
+    this.redraw();
+  }
+
+  private step(now: number): void {
+    const { way } = this;
+    if (!way) return;
+    const part = Math.min(1, Math.max(0, (now - way.began) / way.length));
+    this.camera = between(way.from, way.to, part * (2 - part));
+    if (part < 1) this.redraw();
+    else this.way = null;
+  }
+
+  /** Shows everything. */
+  fit(animate = true): void {
+    const to = fitting(this.nodes.values(), this.size);
+    if (to && animate) this.glide(to, 150);
+    else if (to) this.look(to);
   }
 
   focusOn(id: string): void {
-    if (!this.graph.hasNode(id)) return;
-    const { x, y } = this.graph.getNodeAttributes(id);
-    this.moveCamera(x, y, Math.max(pixelsPerUnit(this.sigma as unknown as Sigma), 0.9), true);
+    const node = this.nodes.get(id);
+    if (node) this.glide({ x: node.x, y: node.y, scale: Math.max(this.camera.scale, 0.9) }, 150);
   }
 
   zoom(factor: number): void {
-    const camera = this.sigma.getCamera();
-    void camera.animate(
-      { ratio: camera.getBoundedRatio(camera.ratio / factor) },
-      { duration: still() ? 0 : 120 },
-    );
-  }
-
-  private moveCamera(x: number, y: number, pixels: number, animate: boolean): void {
-    const { clientWidth: width, clientHeight: height } = this.container;
-    const state = {
-      x: 0.5 + x / (2 * HALF),
-      y: 0.5 + y / (2 * HALF),
-      ratio: Math.min(width, height) / (2 * HALF) / pixels,
-      angle: 0,
-    };
-    if (animate && !still()) void this.sigma.getCamera().animate(state, { duration: 150 });
-    else this.sigma.getCamera().setState(state);
+    const middle = { x: this.size.width / 2, y: this.size.height / 2 };
+    this.glide(zoomedAt(this.way?.to ?? this.camera, this.size, middle, factor), 120);
   }
 
   kill(): void {
+    this.killed = true;
+    cancelAnimationFrame(this.frame);
     this.observer.disconnect();
-    this.sigma.kill();
-    this.layer.remove();
-    this.container.replaceChildren();
+    this.deaf();
+    document.fonts.removeEventListener("loadingdone", this.refont);
+    givePixels(this.pixels);
   }
-}
-
-function still(): boolean {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
