@@ -1,7 +1,7 @@
 import "./styles.css";
 import "./i18n";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { createRouter, RouterProvider } from "@tanstack/react-router";
+import { type AnyRoute, createRouter, RouterProvider } from "@tanstack/react-router";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -50,6 +50,12 @@ onSessionEnd((reason) => {
   else if (pathname !== "/login" && pathname !== "/setup")
     void router.navigate({ to: "/login", search: { next: href } });
 });
+
+// The code of the page is fetched while the gate asks who is there. What fails here is tried again by the router.
+for (const { routeId } of router.matchRoutes(router.latestLocation))
+  router
+    .loadRouteChunk(router.routesById[routeId as keyof typeof router.routesById] as AnyRoute)
+    ?.catch(() => {});
 
 const root = document.getElementById("root");
 if (root) {

@@ -1,57 +1,25 @@
 /** The model, kept true by the stream; and the places, kept still by the layout. */
-import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { http, take } from "#/api/client";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { http } from "#/api/client";
 import { useLive } from "#/api/hooks";
 import { useHidden } from "#/domain/removal";
 import { type Group, groupNodes } from "./group";
-import { isHub, type Place } from "./layout";
+import { isHub, type LayoutOutput, layout, type Place } from "./layout";
 import { LayoutClient } from "./layout-client";
-import { applyDeltas, isPinned, type MapDelta, type MapModel, toModel } from "./model";
+import { applyDeltas, isPinned, type MapDelta, type MapModel } from "./model";
+import { hear, mapKey, mapQuery, pageListens } from "./source";
 
-const mapKey = ["map"] as const;
-
-/** Deltas that arrived while a fetch was under way: its answer may be older than they are. */
-let duringFetch: MapDelta[] | null = null;
-
-const mapQuery = queryOptions({
-  queryKey: mapKey,
-  queryFn: async () => {
-    duringFetch = [];
-    try {
-      const model = toModel(await take(http.GET("/api/v1/map")));
-      return applyDeltas(model, duringFetch);
-    } finally {
-      duringFetch = null;
-    }
-  },
-  staleTime: 0,
-  structuralSharing: false,
-});
+/** So many are placed in a few milliseconds, sooner than a worker has started. */
+const PLACED_HERE = 2_000;
 
 export function useMapModel() {
   const client = useQueryClient();
   const query = useQuery(mapQuery);
   const hidden = useHidden();
-  const waiting = useRef<MapDelta[]>([]);
-  const frame = useRef(0);
 
-  useLive("topology", (message) => {
-    if (message.type === "resync") {
-      void client.invalidateQueries({ queryKey: mapKey });
-      return;
-    }
-    duringFetch?.push(message);
-    waiting.current.push(message);
-    // A burst is one change of the model, at most once per frame.
-    frame.current ||= requestAnimationFrame(() => {
-      frame.current = 0;
-      const deltas = waiting.current;
-      waiting.current = [];
-      client.setQueryData<MapModel>(mapKey, (old) => (old ? applyDeltas(old, deltas) : old));
-    });
-  });
-  useEffect(() => () => cancelAnimationFrame(frame.current), []);
+  useLive("topology", (message) => hear(client, message));
+  useEffect(pageListens, []);
 
   const model = useMemo(() => {
     if (!query.data || hidden.size === 0) return query.data;
@@ -79,17 +47,21 @@ export function usePlaces(model: MapModel | undefined): Placed | null {
   const latest = useRef<{ model: MapModel; groups: Group[] } | null>(null);
   const client = useRef<LayoutClient | null>(null);
 
-  useEffect(() => {
-    const layout = new LayoutClient((answer) => {
-      for (const [id, place] of Object.entries(answer))
-        if (!places.current.has(id)) places.current.set(id, place);
-      if (latest.current) setPlaced({ ...latest.current, places: new Map(places.current) });
-    });
-    client.current = layout;
-    return () => layout.close();
+  const settle = useCallback((answer: LayoutOutput) => {
+    for (const [id, place] of Object.entries(answer))
+      if (!places.current.has(id)) places.current.set(id, place);
+    if (latest.current) setPlaced({ ...latest.current, places: new Map(places.current) });
   }, []);
+  useEffect(
+    () => () => {
+      client.current?.close();
+      client.current = null;
+    },
+    [],
+  );
 
-  useEffect(() => {
+  // Before the browser paints: the picture may come in the same frame as the page.
+  useLayoutEffect(() => {
     if (!model) return;
     const groups = groupNodes(model);
     latest.current = { model, groups };
@@ -106,15 +78,18 @@ export function usePlaces(model: MapModel | undefined): Placed | null {
       if (!places.current.has(node.id)) lacking = true;
     }
     if (lacking) {
-      client.current?.ask({
+      const input = {
         groups: groups.map((group) => ({
           id: group.id,
           members: group.members.map((node) => ({ id: node.id, hub: isHub(node.role) })),
         })),
         fixed: Object.fromEntries(places.current),
-      });
+      };
+      client.current ??= model.nodes.size > PLACED_HERE ? new LayoutClient(settle) : null;
+      if (client.current) client.current.ask(input);
+      else settle(layout(input));
     } else setPlaced({ model, groups, places: new Map(places.current) });
-  }, [model]);
+  }, [model, settle]);
   return placed;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Stage 3: where things stand. Pure and deterministic; runs in a worker. Invariants: what is fixed (pinned by a person,
+ * Stage 3: where things stand. Pure and deterministic; many are placed in a worker. Invariants: what is fixed (pinned by a person,
  * or placed before in this session) is never moved; the same input gives the same places. Ids are time-ordered, so a
  * new asset takes the next free seat of its group and the seats of the others stay theirs.
  */
@@ -97,9 +97,9 @@ export function groupCenters(radii: readonly number[]): Place[] {
 
 /** Tells quickly whether a place is taken: a grid of cells one spacing wide. */
 class Occupied {
-  private cells = new Map<string, Place[]>();
-  private key(x: number, y: number): string {
-    return `${Math.floor(x / SPACING)} ${Math.floor(y / SPACING)}`;
+  private cells = new Map<number, Place[]>();
+  private key(x: number, y: number): number {
+    return Math.floor(x / SPACING) * 1_000_003 + Math.floor(y / SPACING);
   }
   add(place: Place): void {
     const key = this.key(place.x, place.y);

@@ -1,6 +1,7 @@
 import { createFileRoute, useNavigate } from "@tanstack/react-router";
 import { AssetPanel } from "#/features/inventory/asset-panel";
 import { MapPage, type MapSearch } from "#/features/map/page";
+import { beginMap } from "#/features/map/source";
 
 export const Route = createFileRoute("/_auth/map")({
   validateSearch: (search: Record<string, unknown>): MapSearch => ({
@@ -8,6 +9,10 @@ export const Route = createFileRoute("/_auth/map")({
     view: search.view === "list" ? "list" : undefined,
     q: search.q === undefined ? undefined : String(search.q),
   }),
+  // Not waited for: the page's code, the frame and the map come side by side.
+  loader: ({ context, cause }) => {
+    if (cause === "enter") beginMap(context.queryClient);
+  },
   component: MapRoute,
 });
 
