@@ -118,6 +118,7 @@ export function listen(target: HTMLElement, events: GestureEvents): () => void {
   }
 
   target.style.touchAction = "none";
+  target.style.userSelect = "none";
   target.addEventListener("pointerdown", down);
   target.addEventListener("pointermove", move);
   target.addEventListener("pointerup", up);

@@ -1,7 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { MapNode, MapOut } from "#/api/schema";
+import { between, fitting, toMap, toScreen, zoomedAt } from "./camera";
+import { listen } from "./gestures";
 import { groupNodes, UNGROUPED } from "./group";
-import { hull } from "./hull";
+import { hull, rimOf } from "./hull";
 import { fitText, labelLines } from "./labels";
 import { groupCenters, groupRadius, isHub, type LayoutInput, layout, SPACING, seat } from "./layout";
 import { applyDeltas, type MapDelta, toModel } from "./model";
@@ -156,6 +158,143 @@ describe("hull", () => {
     const square = [0, 10].flatMap((x) => [0, 10].map((y) => ({ x, y })));
     expect(hull([...square, { x: 5, y: 5 }, { x: 4, y: 6 }])).toHaveLength(4);
     expect(hull([{ x: 1, y: 1 }])).toEqual([{ x: 1, y: 1 }]);
+  });
+});
+
+describe("rim", () => {
+  const away = (points: { x: number; y: number }[], from: { x: number; y: number }) =>
+    points.map((point) => Math.hypot(point.x - from.x, point.y - from.y));
+
+  it("goes round one node, and round two", () => {
+    for (const distance of away(rimOf([{ x: 3, y: 4 }], 10), { x: 3, y: 4 }))
+      expect(distance).toBeCloseTo(10);
+    const two = rimOf(
+      [
+        { x: 0, y: 0 },
+        { x: 100, y: 0 },
+      ],
+      10,
+    );
+    expect(Math.min(...two.map((point) => point.x))).toBeCloseTo(-10);
+    expect(Math.max(...two.map((point) => point.x))).toBeCloseTo(110);
+    expect(Math.max(...two.map((point) => point.y))).toBeCloseTo(10);
+  });
+
+  it("keeps its distance from every corner, and two nodes at one place are one", () => {
+    const corners = hull([0, 100].flatMap((x) => [0, 100].map((y) => ({ x, y }))));
+    const rim = rimOf(corners, 10);
+    for (const point of rim)
+      expect(Math.min(...corners.map((c) => Math.hypot(c.x - point.x, c.y - point.y)))).toBeCloseTo(10);
+    expect(Math.max(...rim.map((point) => point.x))).toBeCloseTo(110);
+    const same = { x: 1, y: 1 };
+    for (const distance of away(rimOf([same, same], 5), same)) expect(distance).toBeCloseTo(5);
+  });
+});
+
+describe("camera", () => {
+  const size = { width: 800, height: 600 };
+  const camera = { x: 20, y: -30, scale: 0.5 };
+
+  it("goes to the screen and back", () => {
+    const place = { x: 123, y: 45 };
+    const back = toMap(camera, size, toScreen(camera, size, place));
+    expect(back.x).toBeCloseTo(place.x);
+    expect(back.y).toBeCloseTo(place.y);
+  });
+
+  it("zooms around a spot, which stays still all the way", () => {
+    const spot = { x: 700, y: 80 };
+    const under = toMap(camera, size, spot);
+    const near = zoomedAt(camera, size, spot, 3);
+    for (const part of [0.2, 0.7, 1]) {
+      const at = toMap(between(camera, near, part), size, spot);
+      expect(at.x).toBeCloseTo(under.x);
+      expect(at.y).toBeCloseTo(under.y);
+    }
+    expect(zoomedAt(camera, size, spot, 1e9).scale).toBeLessThan(100);
+  });
+
+  it("fits everything, but not too near", () => {
+    const far = fitting(
+      [
+        { x: -5000, y: 0 },
+        { x: 5000, y: 10 },
+      ],
+      size,
+    );
+    expect(toScreen(far ?? camera, size, { x: 5000, y: 10 }).x).toBeLessThan(800);
+    expect(fitting([{ x: 1, y: 2 }], size)).toMatchObject({ x: 1, y: 2 });
+    expect(fitting([{ x: 1, y: 2 }], size)?.scale).toBeLessThan(1.5);
+    expect(fitting([], size)).toBeNull();
+  });
+});
+
+describe("gestures", () => {
+  function hand(grabs: boolean) {
+    const target = document.createElement("div");
+    target.setPointerCapture = () => {};
+    const events = {
+      grab: vi.fn(() => grabs),
+      drag: vi.fn(),
+      drop: vi.fn(),
+      pan: vi.fn(),
+      fling: vi.fn(),
+      zoom: vi.fn(),
+      click: vi.fn(),
+      doubleClick: vi.fn(),
+      hover: vi.fn(),
+    };
+    listen(target, events);
+    const send = (type: string, x: number, y: number, more: PointerEventInit = {}) =>
+      target.dispatchEvent(
+        new PointerEvent(type, {
+          clientX: x,
+          clientY: y,
+          pointerId: 1,
+          pointerType: "mouse",
+          button: 0,
+          ...more,
+        }),
+      );
+    return { events, send };
+  }
+
+  it("a shake is a click, a second one at once a double click", () => {
+    const { events, send } = hand(true);
+    for (let twice = 0; twice < 2; twice++) {
+      send("pointerdown", 10, 10);
+      send("pointermove", 11, 11);
+      send("pointerup", 11, 11);
+    }
+    expect(events.click).toHaveBeenCalledTimes(1);
+    expect(events.doubleClick).toHaveBeenCalledTimes(1);
+    expect(events.drag).not.toHaveBeenCalled();
+  });
+
+  it("drags what is grabbed, else pans, and neither is a click", () => {
+    for (const grabs of [true, false]) {
+      const { events, send } = hand(grabs);
+      send("pointerdown", 10, 10);
+      send("pointermove", 30, 40);
+      send("pointerup", 30, 40);
+      if (grabs) expect(events.drag).toHaveBeenCalledWith({ x: 30, y: 40 });
+      else expect(events.pan).toHaveBeenCalledWith(20, 30);
+      expect(events.drop).toHaveBeenCalledTimes(grabs ? 1 : 0);
+      expect(events.click).not.toHaveBeenCalled();
+    }
+  });
+
+  it("two fingers pinch, and let go of a node", () => {
+    const { events, send } = hand(true);
+    const touch = { pointerType: "touch" };
+    send("pointerdown", 100, 100, touch);
+    send("pointerdown", 200, 100, { ...touch, pointerId: 2 });
+    expect(events.drop).toHaveBeenCalledTimes(1);
+    send("pointermove", 300, 100, { ...touch, pointerId: 2 });
+    expect(events.zoom).toHaveBeenCalledWith({ x: 200, y: 100 }, 2, false);
+    send("pointerup", 300, 100, { ...touch, pointerId: 2 });
+    send("pointerup", 100, 100, touch);
+    expect(events.click).not.toHaveBeenCalled();
   });
 });
 

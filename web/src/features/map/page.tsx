@@ -14,6 +14,7 @@ import { useMapModel, usePin, usePlaces } from "./data";
 import type { Place } from "./layout";
 import { MapList } from "./list";
 import { isPinned } from "./model";
+import { warmUp } from "./pixels";
 import { findNodes } from "./search";
 
 export interface MapSearch {
@@ -141,7 +142,7 @@ export function MapPage({ search, go, panel }: MapPageProps) {
         {map.error && !map.model ? (
           <ErrorBox error={map.error} retry={() => void map.refetch()} className="m-4" />
         ) : !map.model || (!asList && !placed) ? (
-          <Skeleton className="m-4 flex-1" />
+          <Waiting warm={!asList} />
         ) : map.model.nodes.size === 0 ? (
           <Empty
             icon={<MapIcon aria-hidden />}
@@ -173,6 +174,13 @@ export function MapPage({ search, go, panel }: MapPageProps) {
       </WithPanel>
     </>
   );
+}
+
+function Waiting({ warm }: { warm: boolean }) {
+  useEffect(() => {
+    if (warm) warmUp();
+  }, [warm]);
+  return <Skeleton className="m-4 flex-1" />;
 }
 
 function ViewButton({

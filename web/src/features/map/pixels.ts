@@ -72,6 +72,18 @@ export class Pixels {
     made.words.draw(view);
   }
 
+  /** Off the page, and as small as it can be. */
+  rest(): void {
+    this.onRestored = () => {};
+    this.canvas.remove();
+    this.canvas.width = 1;
+    this.canvas.height = 1;
+  }
+
+  end(): void {
+    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+
   /** Calls back in a frame after the GPU has done everything that was asked of it so far. */
   whenDone(then: () => void): void {
     const { gl } = this;
@@ -107,7 +119,7 @@ export function takePixels(): Pixels {
 }
 
 export function givePixels(pixels: Pixels): void {
-  pixels.onRestored = () => {};
-  pixels.canvas.remove();
-  spare = pixels;
+  pixels.rest();
+  if (spare) pixels.end();
+  else spare = pixels;
 }

@@ -31,7 +31,8 @@ let waiting: MapDelta[] = [];
 /** What the stream says, into the model. A burst is one change of it, at most once per frame. */
 export function hear(client: QueryClient, message: LiveMessage<"topology">): void {
   if (message.type === "resync") {
-    void client.invalidateQueries({ queryKey: mapKey });
+    // All: the page may not be there yet.
+    void client.invalidateQueries({ queryKey: mapKey, refetchType: "all" });
     return;
   }
   duringFetch?.push(message);
