@@ -1,8 +1,10 @@
 //! Who may come in. Everything that the server answers over HTTPS stands behind [`guard`]: it is 401 to
 //! whoever is not signed in, unless it stands on [`PUBLIC`]. What would change something must also be no
 //! forgery: from our own pages and with the session's CSRF token, or with a bearer token. A handler gets
-//! its [`Ctx`] only through [`Reader`], [`Writer`] or [`SessionReader`], which only the guard can fill; one that
+//! its [`Ctx`] only through [`Reader`], [`Writer`], [`SessionReader`] or [`SessionWriter`], which only the guard can fill; one that
 //! takes none of them has nobody to act for.
+
+use std::net::Ipv4Addr;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -12,6 +14,7 @@ use cb_core::{Error, Principal};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
+use crate::access;
 use crate::problem::Problem;
 
 /// Stands for every path outside of `/api` that no route has: the static page and its files.
@@ -24,6 +27,9 @@ pub const PUBLIC: &[(Method, &str)] = &[
     (Method::GET, "/api/v1/setup"),
     (Method::POST, "/api/v1/setup"),
     (Method::POST, "/api/v1/auth/login"),
+    (Method::POST, "/api/v1/auth/mfa"),
+    (Method::POST, "/api/v1/auth/reset"),
+    (Method::POST, "/api/v1/auth/invite"),
     (Method::GET, "/ca.crt"),
     (Method::GET, PAGE),
 ];
@@ -66,19 +72,26 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
     }
 }
 
-/// Who calls; nobody, on a public route.
+/// Who calls, as far as the table of [`access`] lets them; nobody, on a public route.
 async fn admit(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
+    let mut ruled = false;
     let caller = if is_public(&parts.method, route(parts)) {
         None
     } else if app.setup_required() {
         return Err(Error::SetupRequired.into());
     } else {
-        Some(identify(app, &parts.headers).await?)
+        let caller = identify(app, parts).await?;
+        if let Some(needs) = access::needs(&parts.method, route(parts)) {
+            access::check(caller.principal(), needs)?;
+            ruled = true;
+        }
+        Some(caller)
     };
     if !parts.method.is_safe() {
         genuine(app, caller.as_ref(), parts)?;
     }
-    Ok(caller)
+    // A route without a row in the table gets nobody to act for; a path or method without a route is told by the router.
+    Ok(caller.filter(|_| ruled))
 }
 
 /// The matched route's template; [`PAGE`], or an unknown path of the API as it is, which is on no list.
@@ -108,8 +121,9 @@ fn genuine(app: &App, caller: Option<&Caller>, parts: &Parts) -> Result<(), Prob
     Ok(())
 }
 
-async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, Error> {
+async fn identify(app: &App, parts: &Parts) -> Result<Caller, Error> {
     let nobody = || Error::Unauthenticated("Sign in, or send a token in the Authorization header".to_owned());
+    let headers = &parts.headers;
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         // Two credentials are one too many: which of them would count?
         if headers.get_all(header::AUTHORIZATION).iter().count() > 1 {
@@ -117,8 +131,9 @@ async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, Error> {
         }
         let token = value.as_bytes();
         let is_bearer = token.get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
-        let principal = token.get(7..).filter(|_| is_bearer).and_then(|t| app.by_bearer(t));
-        return principal.map(Caller::Token).ok_or_else(nobody);
+        let token = token.get(7..).filter(|_| is_bearer).ok_or_else(nobody)?;
+        let ip = parts.extensions.get::<RequestMeta>().map_or(Ipv4Addr::UNSPECIFIED.into(), |m| m.ip);
+        return app.by_bearer(token, ip).await?.map(Caller::Token).ok_or_else(nobody);
     }
     let cookie = session_cookie(headers).ok_or_else(nobody)?;
     app.by_session(cookie).await?.map(Caller::Session).ok_or_else(nobody)
@@ -144,11 +159,14 @@ pub struct Reader(pub Ctx);
 /// A signed-in caller who writes; the [`guard`] has seen that the request is no forgery.
 pub struct Writer(pub Ctx);
 
-/// A signed-in caller with a session, for the routes that are about it.
+/// A signed-in caller with a session, for the routes that are about it; to an API token they are not there.
 pub struct SessionReader(pub Ctx, pub Authenticated);
 
+/// The same for those that write.
+pub struct SessionWriter(pub Ctx);
+
 fn caller(parts: &Parts) -> Result<&Caller, Problem> {
-    // Only a route on the public list gets here without; it has no business with a caller.
+    // Only a route on the public list, or without a row in the table, gets here without.
     parts.extensions.get::<Caller>().ok_or_else(|| Error::Unauthenticated("Sign in first".to_owned()).into())
 }
 
@@ -178,6 +196,15 @@ impl FromRequestParts<App> for SessionReader {
             Caller::Session(who) => Ok(Self(ctx(parts, app, caller(parts)?)?, who.clone())),
             Caller::Token(_) => Err(Problem::not_found()),
         }
+    }
+}
+
+impl FromRequestParts<App> for SessionWriter {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let SessionReader(..) = SessionReader::from_request_parts(parts, app).await?;
+        Ok(Self(Writer::from_request_parts(parts, app).await?.0))
     }
 }
 

@@ -5,6 +5,7 @@
 //! security [`headers`] once; every error is a [`problem`]; every route but those on
 //! [`auth::PUBLIC`] needs a session or a token.
 
+pub mod access;
 pub mod auth;
 pub mod edge;
 mod extract;

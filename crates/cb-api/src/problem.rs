@@ -78,6 +78,11 @@ impl From<Error> for Problem {
             ),
             Error::Unauthenticated(detail) => plain(StatusCode::UNAUTHORIZED, "unauthenticated", detail),
             Error::Denied(detail) => plain(StatusCode::FORBIDDEN, "denied", detail),
+            Error::ProofRequired => plain(
+                StatusCode::FORBIDDEN,
+                "proof_required",
+                "Show your password or second factor again first: POST /auth/proof".to_owned(),
+            ),
             Error::Invalid(fields) => {
                 let said = fields.iter().map(|f| format!("{} {}", f.field, f.reason)).collect::<Vec<_>>();
                 let mut problem = plain(StatusCode::UNPROCESSABLE_ENTITY, "invalid", said.join("; "));

@@ -108,7 +108,10 @@ fn open(
         return Err(Error::Denied("a stream with a session needs the Origin header".to_owned()).into());
     }
     same_origin(&parts.headers, host(parts))?;
-    let owner = ctx.principal().session().map_or(Uuid::nil(), |s| s.0);
+    let owner = match ctx.principal() {
+        Principal::Token { id, .. } => id.0,
+        principal => principal.session().map_or(Uuid::nil(), |s| s.0),
+    };
     let seat = sockets.take(owner).ok_or_else(|| {
         Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -207,6 +210,7 @@ fn ends(event: &Event, principal: &Principal) -> bool {
     match (event, principal) {
         (Event::SessionEnded { id }, Principal::User { session, .. }) => id == session,
         (Event::UserSessionsEnded { id: ended }, Principal::User { id, .. }) => ended == id,
+        (Event::TokenEnded { id }, Principal::Token { id: own, .. }) => id == own,
         _ => false,
     }
 }

@@ -15,6 +15,8 @@ use cb_fabric::{Bus, Listener, Throttle};
 use cb_store::entities::setting;
 use cb_store::sea_orm::EntityTrait as _;
 use cb_store::{OpenError, Store, db};
+use cb_vault::fernet::Key;
+use cb_vault::seal::Sealer;
 use cb_vault::token::Signer;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +55,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     signer: Signer,
+    sealer: Sealer,
     throttle: Throttle,
     api_token: Option<Secret>,
     setup_code: Mutex<Option<Secret>>,
@@ -83,6 +86,7 @@ impl App {
             Some(given) => given.clone(),
             None => kept_secret(&data.join("jwt-secret"), || entropy.token())?,
         };
+        let sealer = Sealer::new(vault_key(config, data, &*entropy)?);
         let store = match &config.db_url {
             Some(url) => Store::open_postgres(url).await?,
             None => Store::open_sqlite(data).await?,
@@ -104,6 +108,7 @@ impl App {
             store,
             bus: Bus::new(),
             signer: Signer::new(&jwt_secret),
+            sealer,
             throttle: Throttle::new(),
             api_token: config.api_token.clone(),
             setup_code: Mutex::new(setup_code),
@@ -120,7 +125,7 @@ impl App {
             _lock: lock,
         }));
         app.spawn(crate::worker::run(app.clone()));
-        app.spawn(crate::auth::sweep(app.clone()));
+        app.spawn(crate::auth::sessions::sweep(app.clone()));
         Ok(app)
     }
 
@@ -194,6 +199,10 @@ impl App {
         &self.0.signer
     }
 
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
     pub(crate) fn throttle(&self) -> &Throttle {
         &self.0.throttle
     }
@@ -256,6 +265,22 @@ fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
             Err(refuse(format!("{shown} cannot be locked ({e})"), "Put it on a local disk".to_owned()))
         }
     }
+}
+
+/// The key that seals what must be read again: given, or made at the first start.
+fn vault_key(config: &Config, data: &Path, entropy: &dyn Entropy) -> Result<Key, ConfigError> {
+    let file = data.join("vault-key");
+    let (name, text) = match &config.vault_key {
+        Some(given) => ("CB_VAULT_KEY".to_owned(), given.clone()),
+        None => (file.display().to_string(), kept_secret(&file, || Key::generate(entropy))?),
+    };
+    Key::parse(&text).ok_or_else(|| {
+        ConfigError::new(
+            &name,
+            "it is not 32 bytes in URL-safe base64",
+            "Put back the key that this database was used with; for a new one: openssl rand -base64 32 | tr +/ -_",
+        )
+    })
 }
 
 /// The secret in `file`, or a new one written there for the owner's eyes only.

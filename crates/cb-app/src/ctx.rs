@@ -7,6 +7,7 @@ use cb_core::ids::RequestId;
 use cb_core::{Error, Permission, Principal, Result};
 use cb_store::sea_orm::DatabaseConnection;
 use cb_store::{Audit, Store, WriteTx};
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -57,14 +58,21 @@ impl Ctx {
     }
 
     pub fn authorize(&self, permission: Permission) -> Result<()> {
-        if self.principal.permits(permission) {
-            return Ok(());
+        self.principal.authorize(permission)
+    }
+
+    /// What changes who may do what asks for a proof of identity of the last ten minutes. A program has none to give,
+    /// the operator of the machine needs none.
+    pub(crate) fn require_proof(&self) -> Result<()> {
+        const FRESH: TimeDelta = TimeDelta::minutes(10);
+        match &self.principal {
+            Principal::Operator | Principal::Cli => Ok(()),
+            Principal::User { proved_at, .. } if proved_at.is_some_and(|at| self.now() - at <= FRESH) => {
+                Ok(())
+            }
+            Principal::User { .. } => Err(Error::ProofRequired),
+            _ => Err(Error::Denied("this needs a session; an API token cannot do it".to_owned())),
         }
-        Err(Error::Denied(format!(
-            "{} needs the permission {}; ask an administrator",
-            self.principal.name(),
-            permission.as_str()
-        )))
     }
 
     /// A connection to read with, for those who may.

@@ -28,6 +28,8 @@ pub mod scans;
 pub mod settings;
 pub mod setup;
 pub mod tags;
+pub mod tokens;
+pub mod users;
 mod worker;
 
 pub use app::{App, Authenticated, StartError};

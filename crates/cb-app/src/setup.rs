@@ -3,7 +3,7 @@
 use cb_core::error::Violations;
 use cb_core::{Error, Principal, Result, Role, Secret};
 use cb_store::db;
-use cb_store::entities::{setting, user};
+use cb_store::entities::setting;
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{ActiveModelTrait as _, EntityTrait as _};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::{self, Opened};
+use crate::auth::sessions::{self, Proof};
+use crate::auth::{self, Opened, rules};
 use crate::ctx::RequestMeta;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,9 +63,9 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
     app.throttle().forgive(&key);
 
     let mut wrong = Violations::new();
-    let username = auth::username(&mut wrong, &input.username);
-    let email = auth::email(&mut wrong, input.email.as_deref());
-    auth::password(&mut wrong, "password", &input.password, &input.username);
+    let username = rules::username(&mut wrong, &input.username);
+    let email = rules::email(&mut wrong, input.email.as_deref());
+    rules::password(&mut wrong, "password", &input.password, &input.username);
     wrong.into_result()?;
     let hash = cb_vault::password::hash(input.password, app.entropy()).await?;
 
@@ -83,23 +84,10 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
             settings.version = Set(version);
             settings.updated_at = Set(now);
             settings.update(tx.conn()).await.map_err(db)?;
-            let user = user::Model {
-                id: ctx.new_id(),
-                username_key: username.to_lowercase(),
-                username,
-                email,
-                password_hash: hash,
-                role: Role::Admin.as_str().to_owned(),
-                auth_epoch: 1,
-                disabled_at: None,
-                last_login_at: Some(now),
-                created_at: now,
-                updated_at: now,
-            };
-            user::Entity::insert(auth::active(user.clone())).exec(tx.conn()).await.map_err(db)?;
+            let user = crate::users::insert(&ctx, tx, username, email, hash, Role::Admin).await?;
             tx.about("user", user.id);
             tx.detail(json!({ "username": user.username, "role": user.role }));
-            auth::open_session(&ctx, tx, &user).await
+            sessions::admit(&ctx, tx, user.id, user.auth_epoch, Proof::Setup).await?.session()
         })
         .await?;
     app.setup_is_done();

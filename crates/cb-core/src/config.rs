@@ -50,6 +50,7 @@ pub struct Config {
     pub setup_code: Option<Secret>,
     pub api_token: Option<Secret>,
     pub jwt_secret: Option<Secret>,
+    pub vault_key: Option<Secret>,
     /// `None`: SQLite under `data_dir`. Holds a password, hence a secret.
     pub db_url: Option<Secret>,
     pub tls: Option<TlsFiles>,
@@ -78,6 +79,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("setup_code", "", "the one-time setup code, instead of one made at first start"),
     ("api_token", "", "the operator's token for scripts (Authorization: Bearer …)"),
     ("jwt_secret", "", "signs sessions, instead of one made at first start"),
+    ("vault_key", "", "seals stored secrets, instead of one made at first start; 32 bytes, URL-safe base64"),
     ("db_url", "", "postgres://user@host/database, instead of SQLite under data_dir"),
     ("db_password", "", "the password for db_url"),
     ("tls_cert", "", "PEM certificate chain, instead of one from the local CA"),
@@ -98,6 +100,7 @@ struct Raw {
     setup_code: Secret,
     api_token: Secret,
     jwt_secret: Secret,
+    vault_key: Secret,
     db_url: Secret,
     db_password: Secret,
     tls_cert: String,
@@ -121,6 +124,7 @@ impl Default for Raw {
             setup_code: none(),
             api_token: none(),
             jwt_secret: none(),
+            vault_key: none(),
             db_url: none(),
             db_password: none(),
             tls_cert: String::new(),
@@ -189,6 +193,7 @@ impl Config {
             ("CB_SETUP_CODE", &raw.setup_code, 12),
             ("CB_API_TOKEN", &raw.api_token, 32),
             ("CB_JWT_SECRET", &raw.jwt_secret, 32),
+            ("CB_VAULT_KEY", &raw.vault_key, 43),
         ];
         for (i, (name, secret, least)) in secrets.iter().enumerate() {
             judge_secret(name, secret, *least)?;
@@ -225,6 +230,7 @@ impl Config {
             setup_code: given(raw.setup_code),
             api_token: given(raw.api_token),
             jwt_secret: given(raw.jwt_secret),
+            vault_key: given(raw.vault_key),
             db_url: database(raw.db_url, &raw.db_password)?,
             tls,
             hsts: match raw.hsts.as_str() {

@@ -30,6 +30,9 @@ pub enum Error {
     /// The caller is known and may know the thing, but may not do this.
     #[error("not allowed: {0}")]
     Denied(String),
+    /// The caller must show a password or a second factor again before this.
+    #[error("a fresh proof of identity is required")]
+    ProofRequired,
     #[error("invalid input")]
     Invalid(Vec<FieldError>),
     /// The state of the thing does not permit it (a duplicate, already done).

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AssetId, FindingId, LinkId, NetworkId, ScanId, SessionId, UserId};
+use crate::ids::{AssetId, FindingId, LinkId, NetworkId, ScanId, SessionId, TokenId, UserId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -42,6 +42,9 @@ pub enum Event {
     },
     SessionEnded {
         id: SessionId,
+    },
+    TokenEnded {
+        id: TokenId,
     },
     /// Every session of this user ended.
     UserSessionsEnded {

@@ -34,6 +34,10 @@ macro_rules! ids {
 ids! {
     UserId,
     SessionId,
+    TokenId,
+    PasskeyId,
+    ProviderId,
+    InviteId,
     AssetId,
     InterfaceId,
     AddressId,

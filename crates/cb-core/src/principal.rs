@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ids::{ScanId, SessionId, UserId};
+use crate::clock::Time;
+use crate::error::{Error, Result};
+use crate::ids::{ScanId, SessionId, TokenId, UserId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -34,11 +36,12 @@ impl Role {
         match permission {
             P::InventoryRead | P::DiscoveryRead | P::SettingsRead => true,
             P::InventoryWrite | P::DiscoveryWrite => matches!(self, Role::Editor | Role::Admin),
-            P::AuditRead | P::SettingsWrite => matches!(self, Role::Admin),
+            P::AuditRead | P::SettingsWrite | P::UsersRead | P::UsersWrite => matches!(self, Role::Admin),
         }
     }
 }
 
+/// Written `resource:read` or `resource:write`; also the scopes of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
     InventoryRead,
@@ -48,10 +51,12 @@ pub enum Permission {
     AuditRead,
     SettingsRead,
     SettingsWrite,
+    UsersRead,
+    UsersWrite,
 }
 
 impl Permission {
-    pub const ALL: [Permission; 7] = [
+    pub const ALL: [Permission; 9] = [
         Permission::InventoryRead,
         Permission::InventoryWrite,
         Permission::DiscoveryRead,
@@ -59,6 +64,8 @@ impl Permission {
         Permission::AuditRead,
         Permission::SettingsRead,
         Permission::SettingsWrite,
+        Permission::UsersRead,
+        Permission::UsersWrite,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -70,7 +77,13 @@ impl Permission {
             Permission::AuditRead => "audit:read",
             Permission::SettingsRead => "settings:read",
             Permission::SettingsWrite => "settings:write",
+            Permission::UsersRead => "users:read",
+            Permission::UsersWrite => "users:write",
         }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.as_str() == text)
     }
 }
 
@@ -82,21 +95,19 @@ pub enum Principal {
         username: String,
         role: Role,
         session: SessionId,
+        /// When they last showed a password or a second factor.
+        proved_at: Option<Time>,
     },
+    /// A program with a user's API token: `scopes`, cut to what its owner's role permits now.
+    Token { id: TokenId, name: String, owner: UserId, username: String, role: Role, scopes: Vec<Permission> },
     /// The holder of `CB_API_TOKEN`.
     Operator,
     /// The server itself, on behalf of a scan that a person started.
-    Scanner {
-        scan: ScanId,
-    },
+    Scanner { scan: ScanId },
     /// The one-time code's holder, during setup only; `username` is who they become.
-    Setup {
-        username: String,
-    },
+    Setup { username: String },
     /// Whoever tries to sign in under `username`; permits nothing, and only the audit log sees it.
-    SignIn {
-        username: String,
-    },
+    SignIn { username: String },
     /// The command line on the server's own machine.
     Cli,
 }
@@ -105,6 +116,7 @@ impl Principal {
     pub fn permits(&self, permission: Permission) -> bool {
         match self {
             Principal::User { role, .. } => role.permits(permission),
+            Principal::Token { role, scopes, .. } => role.permits(permission) && scopes.contains(&permission),
             Principal::Operator | Principal::Cli => true,
             Principal::Scanner { .. } => {
                 matches!(permission, Permission::DiscoveryWrite | Permission::InventoryWrite)
@@ -113,10 +125,22 @@ impl Principal {
         }
     }
 
+    /// [`Principal::permits`], as a refusal that says what is missing.
+    pub fn authorize(&self, permission: Permission) -> Result<()> {
+        if self.permits(permission) {
+            return Ok(());
+        }
+        Err(Error::Denied(format!(
+            "{} needs the permission {}; ask an administrator",
+            self.name(),
+            permission.as_str()
+        )))
+    }
+
     /// `user`, `operator` or `system`: how the audit log groups actors.
     pub fn kind(&self) -> &'static str {
         match self {
-            Principal::User { .. } => "user",
+            Principal::User { .. } | Principal::Token { .. } => "user",
             Principal::Operator => "operator",
             Principal::Scanner { .. }
             | Principal::Setup { .. }
@@ -127,7 +151,7 @@ impl Principal {
 
     pub fn id(&self) -> Option<Uuid> {
         match self {
-            Principal::User { id, .. } => Some(id.0),
+            Principal::User { id, .. } | Principal::Token { owner: id, .. } => Some(id.0),
             Principal::Operator => Some(Uuid::nil()),
             Principal::Scanner { scan } => Some(scan.0),
             Principal::Setup { .. } | Principal::SignIn { .. } | Principal::Cli => None,
@@ -137,6 +161,7 @@ impl Principal {
     pub fn name(&self) -> String {
         match self {
             Principal::User { username, .. } => username.clone(),
+            Principal::Token { username, name, .. } => format!("{username} (token {name})"),
             Principal::Operator => "operator token".to_owned(),
             Principal::Scanner { .. } => "scanner".to_owned(),
             Principal::Setup { username } => format!("setup ({username})"),
@@ -155,7 +180,7 @@ impl Principal {
 
 #[cfg(test)]
 mod tests {
-    use super::{Permission, Role};
+    use super::{Permission, Principal, Role};
 
     #[test]
     fn the_table_is_as_reviewed() {
@@ -168,5 +193,23 @@ mod tests {
             ["inventory:read", "inventory:write", "discovery:read", "discovery:write", "settings:read"]
         );
         assert_eq!(granted(Role::Admin).len(), Permission::ALL.len());
+    }
+
+    #[test]
+    fn a_token_has_its_scopes_and_never_more_than_its_owner() {
+        let token = |role, scopes: &[Permission]| Principal::Token {
+            id: uuid::Uuid::nil().into(),
+            name: "backup".to_owned(),
+            owner: uuid::Uuid::nil().into(),
+            username: "ada".to_owned(),
+            role,
+            scopes: scopes.to_vec(),
+        };
+        let read_only = token(Role::Admin, &[Permission::InventoryRead]);
+        assert!(
+            read_only.permits(Permission::InventoryRead) && !read_only.permits(Permission::InventoryWrite)
+        );
+        let demoted = token(Role::Viewer, &Permission::ALL);
+        assert!(demoted.permits(Permission::InventoryRead) && !demoted.permits(Permission::UsersWrite));
     }
 }

@@ -64,6 +64,19 @@ impl Throttle {
         }
     }
 
+    /// The attempt was a right one: its own [`Throttle::strike`] is taken back, what others did wrong stays.
+    pub fn spare(&self, key: &str) {
+        let mut known = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(record) = known.get_mut(key) {
+            record.failures = record.failures.saturating_sub(1);
+            if record.failures == 0 {
+                known.remove(key);
+            } else if record.failures < FREE {
+                record.open_again = record.last;
+            }
+        }
+    }
+
     /// The right secret was shown: what stood against the key is forgotten.
     pub fn forgive(&self, key: &str) {
         self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(key);

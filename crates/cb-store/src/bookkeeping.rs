@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 use uuid::Uuid;
 
-use crate::entities::{address, asset, finding, job, scan, service, session};
+use crate::entities::{address, asset, auth_step, finding, job, scan, service, session, token};
 use crate::open::{Store, db};
 
 /// How far a scan has come.
@@ -40,6 +40,27 @@ impl Store {
             .await
             .map_err(db)?;
         Ok(())
+    }
+
+    pub async fn touch_token(&self, id: Uuid, now: Time, ip: &str) -> Result<()> {
+        token::Entity::update_many()
+            .col_expr(token::Column::LastUsedAt, Expr::value(now))
+            .col_expr(token::Column::LastUsedIp, Expr::value(ip))
+            .filter(token::Column::Id.eq(id))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
+    /// Removes half-finished steps that can no longer be finished.
+    pub async fn sweep_steps(&self, now: Time) -> Result<u64> {
+        let gone = auth_step::Entity::delete_many()
+            .filter(auth_step::Column::ExpiresAt.lte(now))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(gone.rows_affected)
     }
 
     /// Removes sessions that can no longer be used; at most a thousand, the next call takes the rest.

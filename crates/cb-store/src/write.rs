@@ -22,12 +22,18 @@ pub struct Audit<'a> {
 /// An open writing transaction. It cannot be committed from outside.
 pub struct WriteTx {
     tx: DatabaseTransaction,
+    action: &'static str,
     entity: Option<(&'static str, Uuid)>,
     detail: Value,
     events: Vec<Event>,
 }
 
 impl WriteTx {
+    /// What it turned out to be, when that is only known within.
+    pub fn action(&mut self, action: &'static str) {
+        self.action = action;
+    }
+
     /// The thing that this write is about.
     pub fn about(&mut self, kind: &'static str, id: impl Into<Uuid>) {
         self.entity = Some((kind, id.into()));
@@ -62,11 +68,17 @@ impl Store {
         };
         let tx = self.writer().begin_with_options(options).await.map_err(db)?;
         let head = crate::audit::lock_head(&tx).await?;
-        let mut write =
-            WriteTx { tx, entity: None, detail: Value::Object(serde_json::Map::new()), events: Vec::new() };
+        let mut write = WriteTx {
+            tx,
+            action: audit.action,
+            entity: None,
+            detail: Value::Object(serde_json::Map::new()),
+            events: Vec::new(),
+        };
         // Dropping the transaction rolls it back, here and when the request is cancelled.
         let out = work(&mut write).await?;
-        let WriteTx { tx, entity, detail, events } = write;
+        let WriteTx { tx, action, entity, detail, events } = write;
+        let audit = Audit { action, ..audit };
         crate::audit::append(&tx, head, &audit, entity, &detail).await?;
         tx.commit().await.map_err(db)?;
         Ok((out, events))

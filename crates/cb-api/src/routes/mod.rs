@@ -30,6 +30,8 @@ mod session;
 mod settings;
 mod setup;
 mod tags;
+mod tokens;
+mod users;
 
 /// A query of a list: what every list takes, and the filters of this one.
 macro_rules! list_query {
@@ -88,6 +90,26 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(session::login))
         .routes(routes!(session::logout))
         .routes(routes!(session::me))
+        .routes(routes!(session::mfa))
+        .routes(routes!(session::prove))
+        .routes(routes!(session::change_password))
+        .routes(routes!(session::reset))
+        .routes(routes!(session::list, session::end_others))
+        .routes(routes!(session::end))
+        .routes(routes!(session::totp, session::begin_totp, session::end_totp))
+        .routes(routes!(session::confirm_totp))
+        .routes(routes!(session::recovery_codes))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::delete))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::get, users::update, users::delete))
+        .routes(routes!(users::open_sessions, users::end_sessions))
+        .routes(routes!(users::clear_second_factor))
+        .routes(routes!(users::reset_link))
+        .routes(routes!(users::roles))
+        .routes(routes!(users::invites, users::invite))
+        .routes(routes!(users::withdraw))
+        .routes(routes!(users::accept))
         .routes(routes!(settings::get, settings::patch))
         .routes(routes!(assets::list, assets::create))
         .routes(routes!(assets::get, assets::update, assets::delete))

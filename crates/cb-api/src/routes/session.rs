@@ -1,20 +1,36 @@
-//! `/auth`: signing in and out, and who one is.
+//! `/auth`: signing in and out, who one is, and the account's own sessions, password and second factor.
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use cb_app::App;
-use cb_app::auth::{self, LoginIn, Me, Opened, SessionOut};
+use cb_app::auth::factors::{self, RecoveryCodes, Totp, TotpConfirm, TotpEnabled, TotpEnrolment};
+use cb_app::auth::login::{self, LoginIn, MfaIn, ProofIn};
+use cb_app::auth::password::{self, PasswordIn, ResetIn};
+use cb_app::auth::sessions::{self, OpenSession};
+use cb_app::auth::{Admission, Me, Opened, SecondFactorRequired, SessionOut};
 use cb_core::Error;
+use cb_core::ids::SessionId;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::auth::{COOKIE, SessionReader, Writer, meta};
-use crate::extract::Json;
+use crate::auth::{COOKIE, SessionReader, SessionWriter, meta};
+use crate::extract::{Id, Json};
 use crate::problem::Problem;
 
-/// Signs in. A wrong password and an unknown user have the same answer.
+/// A session, or what is still asked for.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "for the document: the handler answers with one of the two")]
+pub(crate) enum LoginOut {
+    Session(SessionOut),
+    SecondFactor(SecondFactorRequired),
+}
+
+/// Signs in. A wrong password and an unknown user have the same answer; a second factor may still be asked for.
 #[utoipa::path(post, path = "/auth/login", operation_id = "post_auth_login", tag = "session", request_body = LoginIn,
-    responses((status = 200, body = SessionOut)))]
+    responses((status = 200, body = LoginOut)))]
 pub(crate) async fn login(
     State(app): State<App>,
     parts: Parts,
@@ -23,14 +39,30 @@ pub(crate) async fn login(
     if app.setup_required() {
         return Err(Error::SetupRequired.into());
     }
-    let opened = auth::login(&app, meta(&parts)?, input).await?;
-    signed_in(StatusCode::OK, opened)
+    match login::login(&app, meta(&parts)?, input).await? {
+        Admission::Session(opened) => signed_in(StatusCode::OK, opened),
+        Admission::SecondFactor(asked) => Ok(axum::Json(asked).into_response()),
+    }
+}
+
+/// The second factor, after a password.
+#[utoipa::path(post, path = "/auth/mfa", operation_id = "post_auth_mfa", tag = "session", request_body = MfaIn,
+    responses((status = 200, body = SessionOut)))]
+pub(crate) async fn mfa(
+    State(app): State<App>,
+    parts: Parts,
+    Json(input): Json<MfaIn>,
+) -> Result<Response, Problem> {
+    if app.setup_required() {
+        return Err(Error::SetupRequired.into());
+    }
+    signed_in(StatusCode::OK, login::second_factor(&app, meta(&parts)?, input).await?)
 }
 
 /// Ends this session.
 #[utoipa::path(post, path = "/auth/logout", operation_id = "post_auth_logout", tag = "session", responses((status = 204)))]
-pub(crate) async fn logout(Writer(ctx): Writer) -> Result<Response, Problem> {
-    auth::logout(&ctx).await?;
+pub(crate) async fn logout(SessionWriter(ctx): SessionWriter) -> Result<Response, Problem> {
+    sessions::logout(&ctx).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie("", 0)?);
     Ok(response)
@@ -39,14 +71,134 @@ pub(crate) async fn logout(Writer(ctx): Writer) -> Result<Response, Problem> {
 /// Who is signed in, and what they may do.
 #[utoipa::path(get, path = "/auth/me", operation_id = "get_auth_me", tag = "session", responses((status = 200, body = Me)))]
 pub(crate) async fn me(SessionReader(ctx, who): SessionReader) -> Result<axum::Json<Me>, Problem> {
-    Ok(axum::Json(auth::me(&ctx, &who).await?))
+    Ok(axum::Json(sessions::me(&ctx, &who).await?))
+}
+
+/// Shows again who one is: what changes who may do what asks for a proof of the last ten minutes.
+#[utoipa::path(post, path = "/auth/proof", operation_id = "post_auth_proof", tag = "session", request_body = ProofIn,
+    responses((status = 204)))]
+pub(crate) async fn prove(
+    SessionWriter(ctx): SessionWriter,
+    Json(input): Json<ProofIn>,
+) -> Result<StatusCode, Problem> {
+    login::prove(&ctx, input).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes the own password; every other session ends, this one goes on under a new id.
+#[utoipa::path(post, path = "/auth/password", operation_id = "post_auth_password", tag = "session", request_body = PasswordIn,
+    responses((status = 200, body = SessionOut)))]
+pub(crate) async fn change_password(
+    SessionWriter(ctx): SessionWriter,
+    Json(input): Json<PasswordIn>,
+) -> Result<Response, Problem> {
+    signed_in(StatusCode::OK, password::change(&ctx, input).await?)
+}
+
+/// Sets a new password by a reset link.
+#[utoipa::path(post, path = "/auth/reset", operation_id = "post_auth_reset", tag = "session", request_body = ResetIn,
+    responses((status = 204)))]
+pub(crate) async fn reset(
+    State(app): State<App>,
+    parts: Parts,
+    Json(input): Json<ResetIn>,
+) -> Result<StatusCode, Problem> {
+    if app.setup_required() {
+        return Err(Error::SetupRequired.into());
+    }
+    password::reset(&app, meta(&parts)?, input).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The own sessions, the newest first.
+#[utoipa::path(get, path = "/auth/sessions", operation_id = "get_auth_sessions", tag = "session",
+    responses((status = 200, body = Vec<OpenSession>)))]
+pub(crate) async fn list(
+    SessionReader(ctx, _): SessionReader,
+) -> Result<axum::Json<Vec<OpenSession>>, Problem> {
+    Ok(axum::Json(sessions::list(&ctx).await?))
+}
+
+/// Ends every own session but this one.
+#[utoipa::path(delete, path = "/auth/sessions", operation_id = "delete_auth_sessions", tag = "session",
+    responses((status = 204)))]
+pub(crate) async fn end_others(SessionWriter(ctx): SessionWriter) -> Result<StatusCode, Problem> {
+    sessions::end_others(&ctx).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends one of the own sessions.
+#[utoipa::path(delete, path = "/auth/sessions/{id}", operation_id = "delete_auth_sessions_id", tag = "session",
+    params(("id" = SessionId, Path)), responses((status = 204)))]
+pub(crate) async fn end(
+    SessionWriter(ctx): SessionWriter,
+    Id(id): Id<SessionId>,
+) -> Result<StatusCode, Problem> {
+    sessions::end(&ctx, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether one-time codes are on.
+#[utoipa::path(get, path = "/auth/totp", operation_id = "get_auth_totp", tag = "session", responses((status = 200, body = Totp)))]
+pub(crate) async fn totp(SessionReader(ctx, _): SessionReader) -> Result<axum::Json<Totp>, Problem> {
+    Ok(axum::Json(factors::state(&ctx).await?))
+}
+
+/// A new secret for an authenticator; in force when a code has confirmed it.
+#[utoipa::path(post, path = "/auth/totp", operation_id = "post_auth_totp", tag = "session",
+    responses((status = 200, body = TotpEnrolment)))]
+pub(crate) async fn begin_totp(
+    SessionWriter(ctx): SessionWriter,
+) -> Result<axum::Json<TotpEnrolment>, Problem> {
+    Ok(axum::Json(factors::begin(&ctx).await?))
+}
+
+/// Turns one-time codes on; every other session ends, this one goes on under a new id.
+#[utoipa::path(post, path = "/auth/totp/confirm", operation_id = "post_auth_totp_confirm", tag = "session",
+    request_body = TotpConfirm, responses((status = 200, body = TotpEnabled)))]
+pub(crate) async fn confirm_totp(
+    SessionWriter(ctx): SessionWriter,
+    Json(input): Json<TotpConfirm>,
+) -> Result<Response, Problem> {
+    let (recovery_codes, opened) = factors::confirm(&ctx, input).await?;
+    let Opened { out, cookie, max_age } = opened;
+    with_cookie(
+        StatusCode::OK,
+        TotpEnabled { recovery_codes, session: out },
+        cookie.expose(),
+        max_age.as_secs(),
+    )
+}
+
+/// Turns one-time codes off; every other session ends, this one goes on under a new id.
+#[utoipa::path(delete, path = "/auth/totp", operation_id = "delete_auth_totp", tag = "session",
+    responses((status = 200, body = SessionOut)))]
+pub(crate) async fn end_totp(SessionWriter(ctx): SessionWriter) -> Result<Response, Problem> {
+    signed_in(StatusCode::OK, factors::turn_off(&ctx).await?)
+}
+
+/// New recovery codes; the old ones stop working.
+#[utoipa::path(post, path = "/auth/recovery-codes", operation_id = "post_auth_recovery_codes", tag = "session",
+    responses((status = 200, body = RecoveryCodes)))]
+pub(crate) async fn recovery_codes(
+    SessionWriter(ctx): SessionWriter,
+) -> Result<axum::Json<RecoveryCodes>, Problem> {
+    Ok(axum::Json(factors::new_recovery_codes(&ctx).await?))
 }
 
 /// The answer of login and setup, with the session's cookie.
 pub(super) fn signed_in(status: StatusCode, opened: Opened) -> Result<Response, Problem> {
-    let mut response = (status, axum::Json(opened.out)).into_response();
-    let value = cookie(opened.cookie.expose(), opened.max_age.as_secs())?;
-    response.headers_mut().insert(header::SET_COOKIE, value);
+    with_cookie(status, opened.out, opened.cookie.expose(), opened.max_age.as_secs())
+}
+
+fn with_cookie(
+    status: StatusCode,
+    body: impl Serialize,
+    value: &str,
+    max_age: u64,
+) -> Result<Response, Problem> {
+    let mut response = (status, axum::Json(body)).into_response();
+    response.headers_mut().insert(header::SET_COOKIE, cookie(value, max_age)?);
     Ok(response)
 }
 

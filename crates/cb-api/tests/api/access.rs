@@ -18,10 +18,33 @@ fn the_public_list_is_as_reviewed() {
             "GET /api/v1/setup",
             "POST /api/v1/setup",
             "POST /api/v1/auth/login",
+            "POST /api/v1/auth/mfa",
+            "POST /api/v1/auth/reset",
+            "POST /api/v1/auth/invite",
             "GET /ca.crt",
             "GET (page)",
         ]
     );
+}
+
+/// Every route is on the public list or has its row in the table, and neither names what is not there.
+#[test]
+fn every_route_has_its_row_and_every_row_its_route() {
+    let document = serde_json::to_value(cb_api::routes::document()).expect("JSON");
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for method in item.as_object().expect("operations").keys() {
+            let method: Method = method.to_uppercase().parse().expect("a method");
+            let ruled = cb_api::access::needs(&method, path).is_some();
+            let public = cb_api::auth::is_public(&method, path);
+            assert!(ruled != public, "{method} {path}: one row in cb_api::access, or one in PUBLIC");
+            routes.push(format!("{method} {path}"));
+        }
+    }
+    for (method, path, _) in cb_api::access::TABLE {
+        let row = format!("{method} /api/v1{path}");
+        assert!(routes.contains(&row), "{row} has no route");
+    }
 }
 
 /// Every operation that the document names, by a stranger.

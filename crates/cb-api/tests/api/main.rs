@@ -3,6 +3,7 @@
 mod access;
 mod bodies;
 mod headers;
+mod identity;
 mod openapi;
 mod redirect;
 mod setup;

@@ -16,9 +16,14 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::site::{Ask, Login, Site};
 
-type Socket = WebSocketStream<TlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
-async fn open(site: &Site, login: Option<&Login>, origin: Option<&str>, topic: &str) -> Result<Socket, u16> {
+pub async fn open(
+    site: &Site,
+    login: Option<&Login>,
+    origin: Option<&str>,
+    topic: &str,
+) -> Result<Socket, u16> {
     let mut request = Request::get(format!("wss://{}/api/v1/{topic}/stream", site.host()))
         .header("Host", site.host())
         .header("Connection", "Upgrade")
@@ -54,7 +59,7 @@ async fn next_json(socket: &mut Socket) -> Value {
     serde_json::from_str(next(socket).await.to_text().expect("text")).expect("JSON")
 }
 
-async fn closed(socket: &mut Socket) -> u16 {
+pub async fn closed(socket: &mut Socket) -> u16 {
     loop {
         if let Message::Close(frame) = next(socket).await {
             return frame.expect("a code").code.into();

@@ -1,6 +1,7 @@
 //! Setup, sign-in, sessions.
 
-use cb_app::auth::{self, IDLE, LoginIn};
+use cb_app::auth::login::LoginIn;
+use cb_app::auth::{self, IDLE, sessions};
 use cb_app::setup::{self, SetupIn};
 use cb_core::{Error, Secret};
 use cb_testkit::Database::{self, Postgres, Sqlite};
@@ -76,21 +77,23 @@ async fn a_login_tells_nothing_and_a_session_ends(#[values(Sqlite, Postgres)] da
     let (test, _ctx) = TestApp::ready(database).await;
     let wrong = auth::login(&test.app, test.meta(), login_as(TestApp::USERNAME, "nope nope nope")).await;
     let unknown = auth::login(&test.app, test.meta(), login_as("nobody", "nope nope nope")).await;
-    let said = |r: cb_core::Result<auth::Opened>| r.expect_err("refused").to_string();
+    let said = |r: cb_core::Result<auth::Admission>| r.expect_err("refused").to_string();
     assert_eq!(said(wrong), said(unknown));
 
-    let opened =
-        auth::login(&test.app, test.meta(), login_as("MARIA", TestApp::PASSWORD)).await.expect("signed in");
+    let signed_in = auth::login(&test.app, test.meta(), login_as("MARIA", TestApp::PASSWORD)).await;
+    let opened = signed_in.expect("signed in").session().expect("no second factor");
     let who = test.app.by_session(opened.cookie.expose()).await.expect("readable").expect("alive");
     assert!(test.app.csrf_matches(&who, opened.out.csrf_token.as_bytes()));
     let ctx = test.app.ctx(who.principal, test.meta());
-    auth::logout(&ctx).await.expect("signed out");
+    sessions::logout(&ctx).await.expect("signed out");
     assert!(test.app.by_session(opened.cookie.expose()).await.expect("readable").is_none());
     assert!(!test.app.still_alive(ctx.principal()).await.expect("readable"));
 
     let idle = auth::login(&test.app, test.meta(), login_as(TestApp::USERNAME, TestApp::PASSWORD))
         .await
-        .expect("in");
+        .expect("in")
+        .session()
+        .expect("no second factor");
     test.clock.advance(IDLE);
     assert!(test.app.by_session(idle.cookie.expose()).await.expect("readable").is_none(), "idle too long");
 }

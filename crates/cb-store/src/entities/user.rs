@@ -16,6 +16,12 @@ pub struct Model {
     pub auth_epoch: i64,
     pub disabled_at: Option<DateTimeUtc>,
     pub last_login_at: Option<DateTimeUtc>,
+    pub password_changed_at: Option<DateTimeUtc>,
+    /// Sealed; set as soon as enrolment begins, in force from `totp_enabled_at` on.
+    pub totp_secret: Option<String>,
+    /// The time step of the last code that was taken.
+    pub totp_step: Option<i64>,
+    pub totp_enabled_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }

@@ -7,6 +7,8 @@ use sea_orm_migration::schema::{
     timestamp_with_time_zone_null, uuid, uuid_null,
 };
 
+use super::build::{Build, Columns as _, table};
+
 pub struct Migration;
 
 impl MigrationName for Migration {
@@ -46,7 +48,7 @@ const TABLES: &[&str] = &[
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let build = Build { postgres: manager.get_database_backend() == DbBackend::Postgres };
+        let build = Build::on(manager);
         for table in build.tables() {
             manager.create_table(table).await?;
         }
@@ -73,30 +75,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-struct Build {
-    postgres: bool,
-}
-
 impl Build {
-    /// Text that sorts by code point on both databases, so that a page's cursor means the same on each.
-    fn text(&self, name: &'static str) -> ColumnDef {
-        let mut column = ColumnDef::new(name);
-        column.text().not_null();
-        if self.postgres {
-            column.extra("COLLATE \"C\"");
-        }
-        column
-    }
-
-    fn text_null(&self, name: &'static str) -> ColumnDef {
-        let mut column = ColumnDef::new(name);
-        column.text().null();
-        if self.postgres {
-            column.extra("COLLATE \"C\"");
-        }
-        column
-    }
-
     fn tables(&self) -> Vec<TableCreateStatement> {
         [self.accounts(), self.audit(), self.inventory(), self.labels(), self.discovery()].concat()
     }
@@ -330,36 +309,6 @@ impl Build {
                 .primary_key(Index::create().col("finding_id").col("kind").col("value"))
                 .belongs("finding_id", "findings", ForeignKeyAction::Cascade),
         ]
-    }
-}
-
-fn table(name: &'static str) -> TableCreateStatement {
-    Table::create().table(name).take()
-}
-
-trait Columns {
-    fn stamps(&mut self) -> TableCreateStatement;
-    fn belongs(
-        &mut self,
-        column: &'static str,
-        to: &'static str,
-        gone: ForeignKeyAction,
-    ) -> TableCreateStatement;
-}
-
-impl Columns for TableCreateStatement {
-    fn stamps(&mut self) -> TableCreateStatement {
-        self.col(timestamp_with_time_zone("created_at")).col(timestamp_with_time_zone("updated_at")).take()
-    }
-
-    /// A reference to another table's `id`; `gone` is what happens here when that row goes.
-    fn belongs(
-        &mut self,
-        column: &'static str,
-        to: &'static str,
-        gone: ForeignKeyAction,
-    ) -> TableCreateStatement {
-        self.foreign_key(ForeignKey::create().from_col(column).to(to, "id").on_delete(gone)).take()
     }
 }
 

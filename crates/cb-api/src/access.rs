@@ -1,0 +1,133 @@
+//! What each route asks of its caller: one table. A route that is neither here nor on [`crate::auth::PUBLIC`] is closed to
+//! everybody; the use case behind it looks again.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use cb_core::Permission::{
+    self, AuditRead, DiscoveryRead, DiscoveryWrite, InventoryRead, InventoryWrite, SettingsRead,
+    SettingsWrite, UsersRead, UsersWrite,
+};
+use cb_core::{Error, Principal};
+use http::Method;
+
+/// What a caller must be or have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// To be signed in, or a token; the use case decides the rest.
+    Principal,
+    /// A session; to a token the route is not there.
+    Session,
+    Permission(Permission),
+}
+
+use Needs::{Permission as May, Principal as Known, Session};
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
+/// Paths under `/api/v1`.
+pub const TABLE: &[(Method, &str, Needs)] = &[
+    (GET, "/addresses", May(InventoryRead)),
+    (POST, "/addresses", May(InventoryWrite)),
+    (GET, "/addresses/{id}", May(InventoryRead)),
+    (PATCH, "/addresses/{id}", May(InventoryWrite)),
+    (DELETE, "/addresses/{id}", May(InventoryWrite)),
+    (GET, "/assets", May(InventoryRead)),
+    (POST, "/assets", May(InventoryWrite)),
+    (GET, "/assets/{id}", May(InventoryRead)),
+    (PATCH, "/assets/{id}", May(InventoryWrite)),
+    (DELETE, "/assets/{id}", May(InventoryWrite)),
+    (GET, "/audit-log", May(AuditRead)),
+    (GET, "/audit-log/verify", May(AuditRead)),
+    (POST, "/auth/logout", Session),
+    (GET, "/auth/me", Session),
+    (POST, "/auth/password", Session),
+    (POST, "/auth/proof", Session),
+    (POST, "/auth/recovery-codes", Session),
+    (GET, "/auth/sessions", Session),
+    (DELETE, "/auth/sessions", Session),
+    (DELETE, "/auth/sessions/{id}", Session),
+    (GET, "/auth/totp", Session),
+    (POST, "/auth/totp", Session),
+    (DELETE, "/auth/totp", Session),
+    (POST, "/auth/totp/confirm", Session),
+    (GET, "/discovery", May(DiscoveryRead)),
+    (GET, "/discovery/stream", May(DiscoveryRead)),
+    (GET, "/findings", May(DiscoveryRead)),
+    (POST, "/findings/accept", May(DiscoveryWrite)),
+    (GET, "/findings/{id}", May(DiscoveryRead)),
+    (POST, "/findings/{id}/accept", May(DiscoveryWrite)),
+    (POST, "/findings/{id}/ignore", May(DiscoveryWrite)),
+    (POST, "/findings/{id}/reopen", May(DiscoveryWrite)),
+    (GET, "/interfaces", May(InventoryRead)),
+    (POST, "/interfaces", May(InventoryWrite)),
+    (GET, "/interfaces/{id}", May(InventoryRead)),
+    (PATCH, "/interfaces/{id}", May(InventoryWrite)),
+    (DELETE, "/interfaces/{id}", May(InventoryWrite)),
+    (GET, "/invites", May(UsersRead)),
+    (POST, "/invites", May(UsersWrite)),
+    (DELETE, "/invites/{id}", May(UsersWrite)),
+    (GET, "/links", May(InventoryRead)),
+    (POST, "/links", May(InventoryWrite)),
+    (GET, "/links/{id}", May(InventoryRead)),
+    (PATCH, "/links/{id}", May(InventoryWrite)),
+    (DELETE, "/links/{id}", May(InventoryWrite)),
+    (GET, "/map", May(InventoryRead)),
+    (PUT, "/map/positions", May(InventoryWrite)),
+    (DELETE, "/map/positions/{asset_id}", May(InventoryWrite)),
+    (GET, "/networks", May(InventoryRead)),
+    (POST, "/networks", May(InventoryWrite)),
+    (GET, "/networks/{id}", May(InventoryRead)),
+    (PATCH, "/networks/{id}", May(InventoryWrite)),
+    (DELETE, "/networks/{id}", May(InventoryWrite)),
+    (GET, "/openapi.json", Known),
+    (GET, "/roles", May(SettingsRead)),
+    (GET, "/scans", May(DiscoveryRead)),
+    (POST, "/scans", May(DiscoveryWrite)),
+    (GET, "/scans/{id}", May(DiscoveryRead)),
+    (POST, "/scans/{id}/cancel", May(DiscoveryWrite)),
+    (GET, "/settings", May(SettingsRead)),
+    (PATCH, "/settings", May(SettingsWrite)),
+    (GET, "/tags", May(InventoryRead)),
+    (POST, "/tags", May(InventoryWrite)),
+    (GET, "/tags/{id}", May(InventoryRead)),
+    (PATCH, "/tags/{id}", May(InventoryWrite)),
+    (DELETE, "/tags/{id}", May(InventoryWrite)),
+    (GET, "/tokens", Session),
+    (POST, "/tokens", Session),
+    // One's own, or anyone's with `users:write`.
+    (DELETE, "/tokens/{id}", Known),
+    (GET, "/topology/stream", May(InventoryRead)),
+    (GET, "/users", May(UsersRead)),
+    (POST, "/users", May(UsersWrite)),
+    (GET, "/users/{id}", May(UsersRead)),
+    (PATCH, "/users/{id}", May(UsersWrite)),
+    (DELETE, "/users/{id}", May(UsersWrite)),
+    (POST, "/users/{id}/reset-link", May(UsersWrite)),
+    (DELETE, "/users/{id}/second-factor", May(UsersWrite)),
+    (GET, "/users/{id}/sessions", May(UsersRead)),
+    (DELETE, "/users/{id}/sessions", May(UsersWrite)),
+];
+
+static BY_ROUTE: LazyLock<HashMap<(&str, &str), Needs>> =
+    LazyLock::new(|| TABLE.iter().map(|(method, path, needs)| ((method.as_str(), *path), *needs)).collect());
+
+/// The row of a route, by its template with `/api/v1` in front; `HEAD` goes with `GET`.
+pub fn needs(method: &Method, route: &str) -> Option<Needs> {
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    BY_ROUTE.get(&(method, route.strip_prefix("/api/v1")?)).copied()
+}
+
+/// Whether `principal` may call the route at all.
+pub fn check(principal: &Principal, needs: Needs) -> Result<(), Error> {
+    match needs {
+        Needs::Principal => Ok(()),
+        Needs::Session if principal.session().is_some() => Ok(()),
+        Needs::Session => Err(Error::NotFound),
+        Needs::Permission(permission) => principal.authorize(permission),
+    }
+}

@@ -1,0 +1,407 @@
+//! Users, second factors, API tokens, and the end of everything that must end.
+
+use std::time::{Duration, Instant};
+
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use chrono::TimeDelta;
+use http::Request;
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+
+use crate::site::{Answer, Ask, Login, Site};
+use crate::streams::{self, Socket};
+
+const PASSWORD: &str = "nine blue herons wade";
+const OTHER: &str = "two grey otters dive";
+
+impl Site {
+    pub async fn post(&self, by: &Login, path: &str, body: Value) -> Answer {
+        self.ask(Ask::new("POST", path).write(by, &body)).await
+    }
+
+    pub async fn delete(&self, by: &Login, path: &str) -> Answer {
+        self.ask(Ask::new("DELETE", path).write(by, &json!({}))).await
+    }
+
+    pub async fn patch(&self, by: &Login, path: &str, body: Value) -> Answer {
+        self.ask(Ask::new("PATCH", path).write(by, &body)).await
+    }
+
+    async fn public(&self, path: &str, body: Value) -> Answer {
+        self.ask(Ask::new("POST", path).json(body.to_string())).await
+    }
+
+    /// A user with `role`; answers their id.
+    pub async fn user(&self, admin: &Login, name: &str, role: &str) -> String {
+        let body = json!({ "username": name, "role": role, "password": PASSWORD });
+        let answer = self.post(admin, "/api/v1/users", body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        text(&answer.json()["id"])
+    }
+
+    pub async fn login(&self, name: &str, password: &str) -> Answer {
+        self.public("/api/v1/auth/login", json!({ "username": name, "password": password })).await
+    }
+
+    pub async fn signed_in(&self, name: &str) -> Login {
+        let answer = self.login(name, PASSWORD).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        Login::from_answer(&answer)
+    }
+
+    /// The secret of a token with these scopes.
+    pub async fn token(&self, by: &Login, scopes: &[&str]) -> String {
+        let answer = self.post(by, "/api/v1/tokens", json!({ "name": "script", "scopes": scopes })).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        text(&answer.json()["secret"])
+    }
+
+    pub async fn by_token(&self, method: &str, path: &str, token: &str) -> Answer {
+        let ask = Ask::new(method, path).header("Authorization", format!("Bearer {token}"));
+        self.ask(if method == "GET" { ask } else { ask.json("{}") }).await
+    }
+
+    /// The six digits that an authenticator shows now.
+    fn code(&self, secret: &str) -> String {
+        let shared = totp_rs::Secret::try_from_base32(secret).expect("base32");
+        let totp = totp_rs::Builder::new().with_secret(shared).build().expect("a generator");
+        totp.generate(u64::try_from(self.test.app.now().timestamp()).expect("after 1970")).to_string()
+    }
+
+    /// Turns one-time codes on; answers the secret, the recovery codes and the session's new form.
+    async fn turn_on_totp(&self, by: &Login) -> (String, Vec<String>, Login) {
+        let begun = self.post(by, "/api/v1/auth/totp", json!({})).await;
+        assert_eq!(begun.status, 200, "{begun:?}");
+        let secret = text(&begun.json()["secret"]);
+        let done = self.post(by, "/api/v1/auth/totp/confirm", json!({ "code": self.code(&secret) })).await;
+        assert_eq!(done.status, 200, "{done:?}");
+        let codes = done.json()["recovery_codes"].as_array().expect("codes").iter().map(text).collect();
+        // The next code is another one.
+        self.test.clock.advance(TimeDelta::seconds(60));
+        (secret, codes, Login::from_answer(&done))
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("a text: {value}")).to_owned()
+}
+
+#[expect(clippy::print_stderr, reason = "a figure to be read")]
+fn say(figure: &str) {
+    eprintln!("{figure}");
+}
+
+async fn token_stream(site: &Site, token: &str) -> Socket {
+    let request = Request::get(format!("wss://{}/api/v1/topology/stream", site.host()))
+        .header("Host", site.host())
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", generate_key())
+        .header("Authorization", format!("Bearer {token}"))
+        .body(())
+        .expect("a request");
+    client_async(request, site.connect().await).await.expect("opens").0
+}
+
+/// What is still alive after each event. `own` is the session that acts (or one of the user's, when somebody else acts),
+/// `step` a sign-in that waits for its second factor.
+const TABLE: &[(&str, &[&str])] = &[
+    ("password changed", &["token"]),
+    ("reset by link", &[]),
+    ("disabled", &[]),
+    ("role changed", &["token"]),
+    ("deleted", &[]),
+    ("second factor off", &["token"]),
+    ("second factor cleared by an administrator", &["token"]),
+    ("sessions ended by an administrator", &["token"]),
+    ("other sessions ended", &["own", "token", "step"]),
+    ("one session ended", &["own", "token", "step"]),
+    ("signed out", &["other", "token", "step"]),
+    ("token deleted", &["own", "other", "step"]),
+    ("nothing", &["own", "other", "token", "step"]),
+];
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_end_ends_within_a_second(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let mut closings = Vec::new();
+    for (n, (event, alive)) in TABLE.iter().enumerate() {
+        let name = format!("user{n}");
+        let proof = json!({ "password": cb_testkit::TestApp::PASSWORD });
+        assert_eq!(site.post(&admin, "/api/v1/auth/proof", proof).await.status, 204);
+        let id = site.user(&admin, &name, "editor").await;
+        // The second factor first: turning it on ends the others.
+        let (secret, _, own) = site.turn_on_totp(&site.signed_in(&name).await).await;
+        let asked = site.login(&name, PASSWORD).await.json();
+        let mfa = json!({ "mfa_token": asked["mfa_token"], "code": site.code(&secret) });
+        let other = Login::from_answer(&site.public("/api/v1/auth/mfa", mfa).await);
+        site.test.clock.advance(TimeDelta::seconds(60));
+        let token = site.token(&own, &["inventory:read"]).await;
+        let step = text(&site.login(&name, PASSWORD).await.json()["mfa_token"]);
+        let origin = site.origin();
+        let mut own_socket =
+            streams::open(&site, Some(&own), Some(&origin), "topology").await.expect("opens");
+        let mut other_socket =
+            streams::open(&site, Some(&other), Some(&origin), "topology").await.expect("opens");
+        let mut token_socket = token_stream(&site, &token).await;
+
+        let user = format!("/api/v1/users/{id}");
+        let began = Instant::now();
+        let answer = match *event {
+            "password changed" => {
+                let body = json!({ "current_password": PASSWORD, "new_password": OTHER });
+                site.post(&own, "/api/v1/auth/password", body).await
+            }
+            "reset by link" => {
+                let link = site.post(&admin, &format!("{user}/reset-link"), json!({})).await;
+                let path = text(&link.json()["path"]);
+                let token = path.split_once('#').expect("a fragment").1;
+                site.public("/api/v1/auth/reset", json!({ "token": token, "new_password": OTHER })).await
+            }
+            "disabled" => site.patch(&admin, &user, json!({ "disabled": true })).await,
+            "role changed" => site.patch(&admin, &user, json!({ "role": "viewer" })).await,
+            "deleted" => site.delete(&admin, &user).await,
+            "second factor off" => site.delete(&own, "/api/v1/auth/totp").await,
+            "second factor cleared by an administrator" => {
+                site.delete(&admin, &format!("{user}/second-factor")).await
+            }
+            "sessions ended by an administrator" => site.delete(&admin, &format!("{user}/sessions")).await,
+            "other sessions ended" => site.delete(&own, "/api/v1/auth/sessions").await,
+            "one session ended" => {
+                let list = site.get(&own, "/api/v1/auth/sessions").await.json();
+                let list = list.as_array().expect("sessions");
+                assert_eq!(list.len(), 2, "{list:?}");
+                let that = list.iter().find(|s| s["current"] == false).expect("the other");
+                site.delete(&own, &format!("/api/v1/auth/sessions/{}", text(&that["id"]))).await
+            }
+            "signed out" => site.post(&own, "/api/v1/auth/logout", json!({})).await,
+            "token deleted" => {
+                let list = site.get(&own, "/api/v1/tokens").await.json();
+                site.delete(&own, &format!("/api/v1/tokens/{}", text(&list[0]["id"]))).await
+            }
+            _ => site.get(&own, "/api/v1/auth/me").await,
+        };
+        assert!(answer.status < 300, "{event}: {answer:?}");
+
+        for (what, login, lives) in
+            [("own", &own, alive.contains(&"own")), ("other", &other, alive.contains(&"other"))]
+        {
+            let status = site.get(login, "/api/v1/assets").await.status;
+            assert_eq!(status == 200, lives, "{event}: {what} session answers {status}");
+        }
+        let status = site.by_token("GET", "/api/v1/assets", &token).await.status;
+        assert_eq!(status == 200, alive.contains(&"token"), "{event}: the token answers {status}");
+        let sockets = [
+            ("own", &mut own_socket, alive.contains(&"own")),
+            ("other", &mut other_socket, alive.contains(&"other")),
+            ("token's", &mut token_socket, alive.contains(&"token")),
+        ];
+        for (what, socket, lives) in sockets {
+            if lives {
+                let quiet = tokio::time::timeout(Duration::from_millis(30), streams::closed(socket)).await;
+                assert!(quiet.is_err(), "{event}: the {what} stream was closed");
+            } else {
+                let code = streams::closed(socket).await;
+                let took = began.elapsed();
+                assert_eq!(code, 4401, "{event}: {what}");
+                assert!(took < Duration::from_secs(1), "{event}: the {what} stream took {took:?}");
+                closings.push(took);
+            }
+        }
+        let mfa = json!({ "mfa_token": step, "code": site.code(&secret) });
+        let finished = site.public("/api/v1/auth/mfa", mfa).await.status;
+        assert_eq!(
+            finished == 200,
+            alive.contains(&"step"),
+            "{event}: the half-finished sign-in answers {finished}"
+        );
+    }
+    closings.sort();
+    let at = |q: usize| closings[(closings.len() - 1) * q / 100].as_millis();
+    say(&format!(
+        "{} streams closed: median {} ms, p90 {} ms, worst {} ms",
+        closings.len(),
+        at(50),
+        at(90),
+        at(100)
+    ));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_changed_password_keeps_this_session_under_a_new_id_and_is_in_the_log(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
+    site.user(&admin, "grace", "viewer").await;
+    let before = site.signed_in("grace").await;
+    let wrong = json!({ "current_password": "not this one at all", "new_password": OTHER });
+    let answer = site.post(&before, "/api/v1/auth/password", wrong).await;
+    assert_eq!(
+        (answer.status, answer.json()["errors"][0]["field"].as_str()),
+        (422, Some("current_password"))
+    );
+    let body = json!({ "current_password": PASSWORD, "new_password": OTHER });
+    let answer = site.post(&before, "/api/v1/auth/password", body).await;
+    assert_eq!(answer.status, 200);
+    let after = Login::from_answer(&answer);
+    assert_ne!(after.cookie, before.cookie);
+    assert_eq!(site.get(&after, "/api/v1/auth/me").await.status, 200);
+    assert_eq!(site.login("grace", PASSWORD).await.status, 401);
+    assert_eq!(site.login("grace", OTHER).await.status, 200);
+    let log = site.get(&admin, "/api/v1/audit-log?action=password_changed").await.json();
+    assert_eq!(log["items"][0]["actor"]["name"], "grace");
+    let verdict = site.get(&admin, "/api/v1/audit-log/verify").await.json();
+    assert_eq!(verdict["ok"], true, "{verdict}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_second_factor_is_asked_for_and_each_code_counts_once(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
+    site.user(&admin, "grace", "editor").await;
+    let (secret, recovery, own) = site.turn_on_totp(&site.signed_in("grace").await).await;
+    let step = async || {
+        let asked = site.login("grace", PASSWORD).await;
+        assert!(asked.all("set-cookie").is_empty(), "a password alone opens nothing");
+        let asked = asked.json();
+        assert_eq!(
+            (asked["mfa_required"].as_bool(), &asked["methods"]),
+            (Some(true), &json!(["totp", "recovery_code"]))
+        );
+        text(&asked["mfa_token"])
+    };
+    let finish = async |token: &str, code: &str| {
+        site.public("/api/v1/auth/mfa", json!({ "mfa_token": token, "code": code })).await.status
+    };
+    let code = site.code(&secret);
+    assert_eq!(finish(&step().await, &code).await, 200);
+    assert_eq!(finish(&step().await, &code).await, 401, "the same code again");
+    let spoken = recovery[0].to_lowercase().replace('-', " ");
+    assert_eq!(finish(&step().await, &spoken).await, 200, "a recovery code, as a person types it");
+    assert_eq!(finish(&step().await, &recovery[0]).await, 401, "used up");
+    assert_eq!(site.get(&own, "/api/v1/auth/totp").await.json()["recovery_codes_left"], 9);
+
+    // A step takes five wrong answers and no sixth, not even the right one; and it is for five minutes.
+    let one = step().await;
+    site.test.clock.advance(TimeDelta::minutes(2));
+    for _ in 0..5 {
+        assert_eq!(finish(&one, "000000").await, 401);
+        site.test.clock.advance(TimeDelta::seconds(20));
+    }
+    site.test.clock.advance(TimeDelta::minutes(16));
+    assert_eq!(finish(&one, &site.code(&secret)).await, 401);
+    let late = step().await;
+    site.test.clock.advance(TimeDelta::minutes(6));
+    assert_eq!(finish(&late, &site.code(&secret)).await, 401);
+    // The secret is sealed in the database, and nowhere in the log.
+    let log = site.get(&admin, "/api/v1/audit-log?limit=500").await.text();
+    assert!(!log.contains(&secret) && !log.contains(&recovery[1]));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_token_is_cut_to_its_scopes_and_to_its_owner(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let id = site.user(&admin, "grace", "editor").await;
+    let own = site.signed_in("grace").await;
+    let more = json!({ "name": "x", "scopes": ["users:write"] });
+    assert_eq!(site.post(&own, "/api/v1/tokens", more).await.status, 422, "more than the role permits");
+    let reads = site.token(&own, &["inventory:read"]).await;
+    let writes = site.token(&own, &["inventory:read", "inventory:write"]).await;
+    assert!(writes.starts_with("cb_pat_") && writes.len() > 45);
+    assert_eq!(site.by_token("GET", "/api/v1/assets", &reads).await.status, 200);
+    assert_eq!(site.by_token("POST", "/api/v1/tags", &reads).await.status, 403);
+    assert_eq!(site.by_token("POST", "/api/v1/tags", &writes).await.status, 422, "allowed, and empty");
+    for path in ["/api/v1/auth/me", "/api/v1/auth/sessions", "/api/v1/tokens", "/api/v1/auth/totp"] {
+        assert_eq!(site.by_token("GET", path, &writes).await.status, 404, "{path} is a session's");
+    }
+    assert_eq!(site.by_token("GET", "/api/v1/users", &writes).await.status, 403);
+    // The list never shows it again.
+    let list = site.get(&own, "/api/v1/tokens").await.text();
+    assert!(!list.contains(&writes) && list.contains("last_used_at"));
+    // A demoted owner's token writes no more.
+    assert_eq!(
+        site.patch(&admin, &format!("/api/v1/users/{id}"), json!({ "role": "viewer" })).await.status,
+        200
+    );
+    assert_eq!(site.by_token("GET", "/api/v1/assets", &writes).await.status, 200);
+    assert_eq!(site.by_token("POST", "/api/v1/tags", &writes).await.status, 403);
+    // It ends when it says so.
+    site.test.clock.advance(TimeDelta::days(91));
+    assert_eq!(site.by_token("GET", "/api/v1/assets", &writes).await.status, 401);
+    // Guesses are slowed, and a right token is not held up by them.
+    let keys = site.login("maria", cb_testkit::TestApp::PASSWORD).await;
+    let fresh = site.token(&Login::from_answer(&keys), &["inventory:read"]).await;
+    let mut answers = Vec::new();
+    for n in 0..8 {
+        answers.push(site.by_token("GET", "/api/v1/assets", &format!("cb_pat_{n}")).await.status);
+    }
+    assert_eq!(answers[0], 401);
+    assert_eq!(answers[7], 429);
+    assert_eq!(site.by_token("GET", "/api/v1/assets", &fresh).await.status, 200);
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_last_administrator_stays(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let me = text(&site.get(&admin, "/api/v1/auth/me").await.json()["user"]["id"]);
+    let own = format!("/api/v1/users/{me}");
+    for body in [json!({ "role": "viewer" }), json!({ "disabled": true })] {
+        assert_eq!(site.patch(&admin, &own, body).await.status, 409);
+    }
+    assert_eq!(site.delete(&admin, &own).await.status, 409);
+    site.user(&admin, "grace", "admin").await;
+    assert_eq!(site.patch(&admin, &own, json!({ "role": "viewer" })).await.status, 200);
+    assert_eq!(site.get(&admin, "/api/v1/auth/me").await.status, 401, "a new role ends the session");
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_changes_who_may_do_what_wants_a_fresh_proof(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let id = site.user(&admin, "grace", "viewer").await;
+    site.test.clock.advance(TimeDelta::minutes(11));
+    let promote =
+        async || site.patch(&admin, &format!("/api/v1/users/{id}"), json!({ "role": "admin" })).await;
+    let refused = promote().await;
+    assert_eq!((refused.status, refused.json()["type"].as_str()), (403, Some("/problems/proof_required")));
+    let token = json!({ "name": "x", "scopes": ["inventory:read"] });
+    assert_eq!(site.post(&admin, "/api/v1/tokens", token).await.status, 403);
+    let prove = async |password: &str| {
+        site.post(&admin, "/api/v1/auth/proof", json!({ "password": password })).await.status
+    };
+    assert_eq!(prove("not this one").await, 403);
+    assert_eq!(promote().await.status, 403);
+    assert_eq!(prove(cb_testkit::TestApp::PASSWORD).await, 204);
+    assert_eq!(promote().await.status, 200);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_invite_makes_one_user_once(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let made = site.post(&admin, "/api/v1/invites", json!({ "role": "editor" })).await;
+    let path = text(&made.json()["path"]);
+    let token = path.strip_prefix("/invite#").expect("a fragment");
+    assert_eq!(site.get(&admin, "/api/v1/invites").await.json()[0]["role"], "editor");
+    let accept = async |token: &str, name: &str| {
+        let body = json!({ "token": token, "username": name, "password": PASSWORD });
+        site.public("/api/v1/auth/invite", body).await
+    };
+    assert_eq!(accept("wrong", "eve").await.status, 403);
+    let joined = accept(token, "grace").await;
+    assert_eq!((joined.status, joined.json()["user"]["role"].as_str()), (201, Some("editor")));
+    assert_eq!(accept(token, "eve").await.status, 403, "used");
+    let made = text(&site.post(&admin, "/api/v1/invites", json!({ "role": "viewer" })).await.json()["path"]);
+    let token = made.strip_prefix("/invite#").expect("a fragment");
+    assert_eq!(accept(token, "GRACE").await.status, 409, "the name is taken, in any case");
+    assert_eq!(accept(token, "heidi").await.status, 201, "and the invite is still good");
+}

@@ -1,0 +1,120 @@
+//! Changing a password, by its owner or by whoever holds a reset link.
+
+use cb_core::error::Violations;
+use cb_core::{Error, Principal, Result, Secret};
+use cb_store::entities::user;
+use cb_store::sea_orm::ActiveValue::Set;
+use cb_store::sea_orm::{ActiveModelTrait as _, EntityTrait as _};
+use cb_store::{WriteTx, db};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::sessions::{self, Kept, Opened};
+use super::steps::{self, Purpose};
+use super::{factors, own, place, rules};
+use crate::app::App;
+use crate::ctx::{Ctx, RequestMeta};
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordIn {
+    #[schema(value_type = String)]
+    pub current_password: Secret,
+    /// At least 8 characters; 15 or more are advised.
+    #[schema(value_type = String)]
+    pub new_password: Secret,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetIn {
+    /// Out of the reset link.
+    #[schema(value_type = String)]
+    pub token: Secret,
+    #[schema(value_type = String)]
+    pub new_password: Secret,
+}
+
+/// Every other session ends; this one goes on under a new id. A login with the old password that is under way is refused.
+pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
+    let Principal::User { id, .. } = ctx.principal() else { return Err(Error::NotFound) };
+    let key = format!("password/{id}");
+    let now = ctx.now();
+    if let Some(retry_after) = ctx.app().throttle().wait(&[&key], now) {
+        return Err(Error::RateLimited { retry_after });
+    }
+    ctx.app().throttle().strike(&[&key], now);
+    let user = own(ctx.store().reader(), ctx).await?;
+    let mut wrong = Violations::new();
+    rules::password(&mut wrong, "new_password", &input.new_password, &user.username);
+    wrong.require(
+        input.current_password.expose().len() <= rules::PASSWORD_MOST,
+        "current_password",
+        "is not the current one",
+    );
+    wrong.into_result()?;
+    let stored = Some(user.password_hash.clone()).filter(|h| !h.is_empty());
+    if !cb_vault::password::verify(input.current_password, stored).await? {
+        return Err(Error::invalid("current_password", "is not the current one"));
+    }
+    ctx.app().throttle().forgive(&key);
+    let hash = cb_vault::password::hash(input.new_password, ctx.app().entropy()).await?;
+    ctx.record("password_changed", async |tx| {
+        // Changed by somebody else meanwhile: whoever holds the older password has no say.
+        let current = own(tx.conn(), ctx).await?;
+        if current.auth_epoch != user.auth_epoch {
+            return Err(Error::Unauthenticated("the session has ended; sign in again".to_owned()));
+        }
+        tx.about("user", current.id);
+        let current = set(ctx, tx, current, hash).await?;
+        let opened = sessions::revoke(ctx, tx, current, Kept::Current).await?;
+        opened.ok_or_else(|| Error::Internal("a password change without a session".to_owned()))
+    })
+    .await
+}
+
+/// A new password by a reset link. Everything of the user ends, API tokens too.
+pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
+    let now = app.now();
+    let address = format!("reset/{}", place(meta.ip));
+    if let Some(retry_after) = app.throttle().wait(&[&address], now) {
+        return Err(Error::RateLimited { retry_after });
+    }
+    app.throttle().strike(&[&address], now);
+    let mut wrong = Violations::new();
+    factors::bounded(&mut wrong, "token", &input.token);
+    rules::password(&mut wrong, "new_password", &input.new_password, "");
+    wrong.into_result()?;
+    let plain = input.new_password.clone();
+    let hash = cb_vault::password::hash(input.new_password, app.entropy()).await?;
+    let ctx = app.ctx(Principal::SignIn { username: "reset link".to_owned() }, meta);
+    ctx.record("password_reset", async |tx| {
+        let gone =
+            || Error::Denied("this link has been used, or it is too old; ask for a new one".to_owned());
+        let step = steps::find(&ctx, tx, Purpose::Reset, &input.token).await?.ok_or_else(gone)?;
+        let (id, epoch) = step.user_id.zip(step.auth_epoch).ok_or_else(gone)?;
+        let user = user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?;
+        let user = user.filter(|u| u.auth_epoch == epoch && u.disabled_at.is_none()).ok_or_else(gone)?;
+        let mut wrong = Violations::new();
+        rules::password(&mut wrong, "new_password", &plain, &user.username);
+        wrong.into_result()?;
+        tx.about("user", user.id);
+        tx.detail(json!({ "username": user.username }));
+        steps::finish(tx, step).await?;
+        let user = set(&ctx, tx, user, hash).await?;
+        sessions::revoke(&ctx, tx, user, Kept::Nothing).await?;
+        Ok(())
+    })
+    .await?;
+    app.throttle().spare(&address);
+    Ok(())
+}
+
+/// Puts the hash into the row; whoever calls this revokes in the same transaction.
+pub(crate) async fn set(ctx: &Ctx, tx: &WriteTx, user: user::Model, hash: String) -> Result<user::Model> {
+    let mut change: user::ActiveModel = user.into();
+    change.password_hash = Set(hash);
+    change.password_changed_at = Set(Some(ctx.now()));
+    change.update(tx.conn()).await.map_err(db)
+}

@@ -1,0 +1,419 @@
+//! Sessions: where they come from, whom they stand for, and how they end.
+
+use std::time::Duration;
+
+use cb_core::clock::Time;
+use cb_core::ids::{SessionId, UserId};
+use cb_core::{Error, Event, Permission, Principal, Result, Role, Secret};
+use cb_store::entities::{auth_step, session, token as token_row, user};
+use cb_store::sea_orm::ActiveValue::Set;
+use cb_store::sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, ModelTrait as _, QueryFilter as _,
+    QueryOrder as _,
+};
+use cb_store::{WriteTx, db};
+use cb_vault::token;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::factors::{self, Method};
+use super::steps::{self, Purpose};
+use super::{UserOut, active, own, wrong_login};
+use crate::app::{App, Authenticated};
+use crate::ctx::Ctx;
+
+/// A session ends so long after its last request …
+pub const IDLE: TimeDelta = TimeDelta::hours(24);
+/// … and so long after it began.
+pub const ABSOLUTE: TimeDelta = TimeDelta::days(30);
+/// `last_seen_at` is written at most so often.
+pub(crate) const TOUCH: TimeDelta = TimeDelta::minutes(1);
+/// Sessions that one user can have; the oldest ends when there is one more.
+const SESSIONS_MOST: usize = 100;
+
+/// What login and setup answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
+pub struct SessionOut {
+    pub user: UserOut,
+    /// For the header `X-CSRF-Token` of every write.
+    pub csrf_token: String,
+}
+
+/// A password was right and is not enough.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SecondFactorRequired {
+    /// Always true; tells this answer from a session.
+    pub mfa_required: bool,
+    /// For `POST /auth/mfa`, within five minutes.
+    pub mfa_token: String,
+    pub methods: Vec<Method>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Me {
+    pub user: UserOut,
+    pub csrf_token: String,
+    /// What the user's role permits.
+    pub permissions: Vec<&'static str>,
+}
+
+/// One of the user's own sessions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OpenSession {
+    pub id: SessionId,
+    /// The one that asks.
+    pub current: bool,
+    pub ip: String,
+    pub user_agent: String,
+    pub created_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A session that was just opened: the answer, and what goes into the cookie.
+#[derive(Debug)]
+pub struct Opened {
+    pub out: SessionOut,
+    pub cookie: Secret,
+    pub max_age: Duration,
+}
+
+/// What a proof of identity leads to.
+#[derive(Debug)]
+pub enum Admission {
+    Session(Opened),
+    SecondFactor(SecondFactorRequired),
+}
+
+impl Admission {
+    /// For whom nothing more can be asked.
+    pub fn session(self) -> Result<Opened> {
+        match self {
+            Admission::Session(opened) => Ok(opened),
+            Admission::SecondFactor(_) => {
+                Err(Error::Internal("a second factor is asked for twice".to_owned()))
+            }
+        }
+    }
+}
+
+/// How somebody has just shown who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// A password; not enough for whoever has a second factor.
+    Password,
+    /// A second factor after a password.
+    SecondFactor,
+    /// The setup code, an invite: the user has just been made.
+    Setup,
+}
+
+impl App {
+    /// Who the session cookie stands for, if its session is alive.
+    pub async fn by_session(&self, cookie: &str) -> Result<Option<Authenticated>> {
+        let now = self.now();
+        let Some(sid) = self.signer().read_session(cookie, now) else { return Ok(None) };
+        let found = session::Entity::find()
+            .filter(session::Column::TokenHash.eq(token::hash(&sid)))
+            .find_also_related(user::Entity)
+            .one(self.store().reader())
+            .await
+            .map_err(db)?;
+        let Some((row, Some(owner))) = found else { return Ok(None) };
+        if !alive(&row, &owner, now) {
+            return Ok(None);
+        }
+        if now - row.last_seen_at >= TOUCH {
+            self.store().touch_session(row.id, now).await?;
+        }
+        let principal = Principal::User {
+            id: owner.id.into(),
+            role: role(&owner)?,
+            username: owner.username,
+            session: row.id.into(),
+            proved_at: row.proved_at,
+        };
+        Ok(Some(Authenticated { principal, expires_at: row.expires_at, sid: Secret::new(sid) }))
+    }
+
+    /// Whether the credential behind a principal still stands; what is no credential of a user always does.
+    pub async fn still_alive(&self, principal: &Principal) -> Result<bool> {
+        let now = self.now();
+        let conn = self.store().reader();
+        match principal {
+            Principal::User { session, .. } => {
+                let found = session::Entity::find_by_id(session.0).find_also_related(user::Entity).one(conn);
+                let found = found.await.map_err(db)?;
+                Ok(matches!(found, Some((row, Some(owner))) if alive(&row, &owner, now)))
+            }
+            Principal::Token { id, .. } => {
+                let found = token_row::Entity::find_by_id(id.0).find_also_related(user::Entity).one(conn);
+                let found = found.await.map_err(db)?;
+                Ok(matches!(found, Some((row, Some(owner))) if crate::tokens::alive(&row, &owner, now)))
+            }
+            _ => Ok(true),
+        }
+    }
+
+    pub fn csrf_matches(&self, who: &Authenticated, candidate: &[u8]) -> bool {
+        self.signer().csrf_matches(who.sid.expose(), candidate)
+    }
+}
+
+fn alive(row: &session::Model, owner: &user::Model, now: Time) -> bool {
+    row.expires_at > now
+        && now - row.last_seen_at < IDLE
+        && row.auth_epoch == owner.auth_epoch
+        && owner.disabled_at.is_none()
+}
+
+pub(crate) fn role(owner: &user::Model) -> Result<Role> {
+    Role::parse(&owner.role).ok_or_else(|| Error::Internal(format!("role {}", owner.role)))
+}
+
+/// The one place where a session comes from. Reads the user again under the write's lock: a password that was changed or
+/// a user who was disabled since `epoch` was read ends this attempt.
+pub(crate) async fn admit(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    user: Uuid,
+    epoch: i64,
+    proof: Proof,
+) -> Result<Admission> {
+    let current = user::Entity::find_by_id(user).one(tx.conn()).await.map_err(db)?;
+    let current =
+        current.filter(|u| u.auth_epoch == epoch && u.disabled_at.is_none()).ok_or_else(wrong_login)?;
+    tx.about("user", current.id);
+    let methods = factors::methods(&current);
+    if proof == Proof::Password && !methods.is_empty() {
+        let (_, secret) =
+            steps::begin(ctx, tx, Purpose::Mfa, Some((current.id, epoch)), serde_json::Value::Null).await?;
+        tx.action("second_factor_asked");
+        return Ok(Admission::SecondFactor(SecondFactorRequired {
+            mfa_required: true,
+            mfa_token: secret.expose().to_owned(),
+            methods,
+        }));
+    }
+    let mut seen: user::ActiveModel = current.into();
+    seen.last_login_at = Set(Some(ctx.now()));
+    let current = seen.update(tx.conn()).await.map_err(db)?;
+    open(ctx, tx, &current).await.map(Admission::Session)
+}
+
+/// A new session row under a new id. Only [`admit`] and [`revoke`] may.
+async fn open(ctx: &Ctx, tx: &mut WriteTx, user: &user::Model) -> Result<Opened> {
+    let app = ctx.app();
+    let now = app.now();
+    let sid = Secret::new(app.entropy().token());
+    let (ip, agent) = ctx.meta().map_or_else(
+        || (String::new(), String::new()),
+        |m| (m.ip.to_string(), m.user_agent.chars().filter(|c| !c.is_control()).take(300).collect()),
+    );
+    let row = session::Model {
+        id: app.new_id(),
+        user_id: user.id,
+        token_hash: token::hash(sid.expose()),
+        auth_epoch: user.auth_epoch,
+        ip,
+        user_agent: agent,
+        created_at: now,
+        last_seen_at: now,
+        expires_at: now + ABSOLUTE,
+        proved_at: Some(now),
+    };
+    let older = of(tx, user.id).await?;
+    for surplus in older.into_iter().skip(SESSIONS_MOST - 1) {
+        tx.emit(Event::SessionEnded { id: SessionId(surplus.id) });
+        surplus.delete(tx.conn()).await.map_err(db)?;
+    }
+    let expires = row.expires_at;
+    session::Entity::insert(active(row)).exec(tx.conn()).await.map_err(db)?;
+    Ok(Opened {
+        cookie: Secret::new(app.signer().session(sid.expose(), now, expires)?),
+        max_age: ABSOLUTE.to_std().unwrap_or_default(),
+        out: SessionOut { user: user.clone().into(), csrf_token: app.signer().csrf(sid.expose()) },
+    })
+}
+
+/// The user's sessions, the newest first.
+async fn of(tx: &WriteTx, user: Uuid) -> Result<Vec<session::Model>> {
+    session::Entity::find()
+        .filter(session::Column::UserId.eq(user))
+        .order_by_desc(session::Column::CreatedAt)
+        .all(tx.conn())
+        .await
+        .map_err(db)
+}
+
+/// Whose credentials survive a [`revoke`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// The session that asks, under a new id; API tokens too.
+    Current,
+    /// No session; API tokens stay, cut to the role that their owner now has.
+    Tokens,
+    /// Nothing.
+    Nothing,
+}
+
+/// Ends what `user` has open, in the transaction that gives the reason: sessions, half-finished steps and, unless they
+/// are kept, API tokens. The epoch makes sure of what is under way.
+pub(crate) async fn revoke(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    user: user::Model,
+    kept: Kept,
+) -> Result<Option<Opened>> {
+    let (id, epoch) = (user.id, user.auth_epoch + 1);
+    let mut change: user::ActiveModel = user.into();
+    change.auth_epoch = Set(epoch);
+    change.updated_at = Set(ctx.now());
+    let user = change.update(tx.conn()).await.map_err(db)?;
+    session::Entity::delete_many()
+        .filter(session::Column::UserId.eq(id))
+        .exec(tx.conn())
+        .await
+        .map_err(db)?;
+    auth_step::Entity::delete_many()
+        .filter(auth_step::Column::UserId.eq(id))
+        .exec(tx.conn())
+        .await
+        .map_err(db)?;
+    if kept == Kept::Nothing {
+        end_tokens(tx, id).await?;
+    }
+    tx.emit(Event::UserSessionsEnded { id: UserId(id) });
+    let is_own = matches!(ctx.principal(), Principal::User { id: own, .. } if own.0 == id);
+    if kept == Kept::Current && is_own { open(ctx, tx, &user).await.map(Some) } else { Ok(None) }
+}
+
+/// Ends every API token of `user`.
+pub(crate) async fn end_tokens(tx: &mut WriteTx, user: Uuid) -> Result<()> {
+    let tokens = token_row::Entity::find().filter(token_row::Column::UserId.eq(user)).all(tx.conn());
+    for token in tokens.await.map_err(db)? {
+        tx.emit(Event::TokenEnded { id: token.id.into() });
+        token.delete(tx.conn()).await.map_err(db)?;
+    }
+    Ok(())
+}
+
+/// The caller's own sessions, the newest first.
+pub async fn list(ctx: &Ctx) -> Result<Vec<OpenSession>> {
+    let Principal::User { id, session, .. } = ctx.principal() else { return Err(Error::NotFound) };
+    open_sessions(ctx, *id, Some(*session)).await
+}
+
+pub(crate) async fn open_sessions(
+    ctx: &Ctx,
+    user: UserId,
+    current: Option<SessionId>,
+) -> Result<Vec<OpenSession>> {
+    let owner = user::Entity::find_by_id(user.0).one(ctx.store().reader()).await.map_err(db)?;
+    let owner = owner.ok_or(Error::NotFound)?;
+    let rows = session::Entity::find()
+        .filter(session::Column::UserId.eq(user.0))
+        .order_by_desc(session::Column::CreatedAt)
+        .all(ctx.store().reader())
+        .await
+        .map_err(db)?;
+    let now = ctx.now();
+    Ok(rows
+        .into_iter()
+        .filter(|row| alive(row, &owner, now))
+        .map(|row| OpenSession {
+            id: row.id.into(),
+            current: current.is_some_and(|c| c.0 == row.id),
+            ip: row.ip,
+            user_agent: row.user_agent,
+            created_at: row.created_at,
+            last_seen_at: row.last_seen_at,
+            expires_at: row.expires_at,
+        })
+        .collect())
+}
+
+/// Ends one of the caller's own sessions. Somebody else's is not found.
+pub async fn end(ctx: &Ctx, id: SessionId) -> Result<()> {
+    let Principal::User { id: owner, .. } = ctx.principal() else { return Err(Error::NotFound) };
+    ctx.record("session_ended", async |tx| {
+        let gone = session::Entity::delete_many()
+            .filter(session::Column::Id.eq(id.0))
+            .filter(session::Column::UserId.eq(owner.0))
+            .exec(tx.conn())
+            .await
+            .map_err(db)?;
+        if gone.rows_affected == 0 {
+            return Err(Error::NotFound);
+        }
+        tx.about("session", id);
+        tx.emit(Event::SessionEnded { id });
+        Ok(())
+    })
+    .await
+}
+
+/// Ends every session of the caller but the one that asks.
+pub async fn end_others(ctx: &Ctx) -> Result<()> {
+    let Principal::User { id: owner, session: current, .. } = ctx.principal() else {
+        return Err(Error::NotFound);
+    };
+    ctx.record("sessions_ended", async |tx| {
+        let others: Vec<_> = of(tx, owner.0).await?.into_iter().filter(|s| s.id != current.0).collect();
+        tx.about("user", *owner);
+        tx.detail(json!({ "sessions": others.len() }));
+        for other in others {
+            tx.emit(Event::SessionEnded { id: SessionId(other.id) });
+            other.delete(tx.conn()).await.map_err(db)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Ends the session of this request.
+pub async fn logout(ctx: &Ctx) -> Result<()> {
+    let Some(id) = ctx.principal().session() else {
+        return Err(Error::Conflict("a token has no session to end".to_owned()));
+    };
+    ctx.record("logout", async |tx| {
+        session::Entity::delete_by_id(id.0).exec(tx.conn()).await.map_err(db)?;
+        tx.about("session", id);
+        tx.emit(Event::SessionEnded { id });
+        Ok(())
+    })
+    .await
+}
+
+/// Who is signed in. A token has no user: 404.
+pub async fn me(ctx: &Ctx, who: &Authenticated) -> Result<Me> {
+    let Principal::User { role, .. } = ctx.principal() else { return Err(Error::NotFound) };
+    let user = UserOut::from(own(ctx.store().reader(), ctx).await?);
+    Ok(Me {
+        user,
+        csrf_token: ctx.app().signer().csrf(who.sid.expose()),
+        permissions: Permission::ALL.iter().filter(|p| role.permits(**p)).map(|p| p.as_str()).collect(),
+    })
+}
+
+/// Removes what is dead, now and then.
+pub(crate) async fn sweep(app: App) {
+    const EVERY: Duration = Duration::from_mins(10);
+    loop {
+        let now = app.now();
+        if let Err(error) = app.store().sweep_sessions(now, now - IDLE).await {
+            tracing::warn!(%error, "dead sessions could not be removed; they stay unusable");
+        }
+        if let Err(error) = app.store().sweep_steps(now).await {
+            tracing::warn!(%error, "half-finished steps could not be removed; they stay unusable");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = app.stopping().cancelled() => return,
+        }
+    }
+}

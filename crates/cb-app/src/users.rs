@@ -1,0 +1,402 @@
+//! Users and their roles, by administrators. The database itself keeps the last administrator.
+
+use cb_core::error::Violations;
+use cb_core::ids::{InviteId, UserId};
+use cb_core::{Error, Patch, Permission, Principal, Result, Role, Secret};
+use cb_store::entities::{auth_step, user};
+use cb_store::sea_orm::ActiveValue::Set;
+use cb_store::sea_orm::sea_query::Expr;
+use cb_store::sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, ModelTrait as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+};
+use cb_store::{conflict, db};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::sessions::{self, Kept, OpenSession, Opened, Proof};
+use crate::auth::steps::{self, Purpose};
+use crate::auth::{UserOut, active, factors, place, rules};
+use crate::ctx::{Ctx, RequestMeta};
+use crate::page::{self, List, Page, Sort, contains};
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserIn {
+    #[schema(example = "grace")]
+    pub username: String,
+    pub email: Option<String>,
+    pub role: Role,
+    #[schema(value_type = String)]
+    pub password: Secret,
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserPatch {
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub email: Patch<String>,
+    /// Ends the user's sessions; their API tokens are cut to the new role.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// Ends everything the user has open, API tokens too.
+    #[serde(default)]
+    pub disabled: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InviteIn {
+    pub role: Role,
+    pub email: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Invite)]
+pub struct InviteOut {
+    pub id: InviteId,
+    pub role: Role,
+    #[schema(required)]
+    pub email: Option<String>,
+    pub invited_by: String,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A link's secret part: shown this once, to be handed over by a way that is trusted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkOut {
+    /// Path and fragment; the fragment never leaves the browser.
+    #[schema(example = "/invite#…")]
+    pub path: String,
+    pub expires_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptInviteIn {
+    #[schema(value_type = String)]
+    pub token: Secret,
+    pub username: String,
+    #[schema(value_type = String)]
+    pub password: Secret,
+}
+
+/// A role and what it permits.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RolePermissions)]
+pub struct RoleOut {
+    pub role: Role,
+    pub permissions: Vec<&'static str>,
+}
+
+/// The whole table.
+pub fn roles(ctx: &Ctx) -> Result<Vec<RoleOut>> {
+    ctx.authorize(Permission::SettingsRead)?;
+    let permissions =
+        |role: Role| Permission::ALL.iter().filter(|p| role.permits(**p)).map(|p| p.as_str()).collect();
+    Ok(Role::ALL.into_iter().map(|role| RoleOut { role, permissions: permissions(role) }).collect())
+}
+
+pub async fn list(ctx: &Ctx, list: &List) -> Result<Page<UserOut>> {
+    let conn = ctx.read(Permission::UsersRead)?;
+    let mut select = user::Entity::find();
+    for word in list.patterns()? {
+        select = select.filter(
+            cb_store::sea_orm::Condition::any()
+                .add(contains(Expr::col(user::Column::Username), &word))
+                .add(contains(Expr::col(user::Column::Email), &word)),
+        );
+    }
+    let sorts = [
+        ("username", Sort::text(user::Column::UsernameKey)),
+        ("role", Sort::text(user::Column::Role)),
+        ("created_at", Sort::time(user::Column::CreatedAt)),
+        ("last_login_at", Sort::time(user::Column::LastLoginAt)),
+    ];
+    Ok(page::page(conn, select, list, user::Column::Id, &sorts, "username").await?.map(Into::into))
+}
+
+pub async fn get(ctx: &Ctx, id: UserId) -> Result<UserOut> {
+    Ok(find(ctx.read(Permission::UsersRead)?, id).await?.into())
+}
+
+pub async fn create(ctx: &Ctx, input: UserIn) -> Result<UserOut> {
+    ctx.authorize(Permission::UsersWrite)?;
+    ctx.require_proof()?;
+    let (username, email, hash) =
+        judged(ctx.app(), &input.username, input.email.as_deref(), input.password).await?;
+    ctx.write(Permission::UsersWrite, "user_created", async |tx| {
+        let row = insert(ctx, tx, username, email, hash, input.role).await?;
+        tx.about("user", row.id);
+        tx.detail(json!({ "username": row.username, "role": row.role }));
+        Ok(row.into())
+    })
+    .await
+}
+
+pub async fn update(ctx: &Ctx, id: UserId, patch: UserPatch) -> Result<UserOut> {
+    let mut wrong = Violations::new();
+    let email = patch.email.change().map(|e| rules::email(&mut wrong, e.as_deref()));
+    wrong.into_result()?;
+    ctx.authorize(Permission::UsersWrite)?;
+    if patch.role.is_some() || patch.disabled.is_some() {
+        ctx.require_proof()?;
+    }
+    ctx.write(Permission::UsersWrite, "user_updated", async |tx| {
+        let before = find(tx.conn(), id).await?;
+        tx.about("user", before.id);
+        let mut detail = json!({ "username": before.username });
+        let mut change: user::ActiveModel = before.clone().into();
+        if let Some(email) = email {
+            detail["email"] = json!({ "from": before.email, "to": email });
+            change.email = Set(email);
+        }
+        let mut kept = None;
+        if let Some(role) = patch.role.filter(|r| r.as_str() != before.role) {
+            detail["role"] = json!({ "from": before.role, "to": role });
+            change.role = Set(role.as_str().to_owned());
+            tx.action("role_changed");
+            kept = Some(Kept::Tokens);
+        }
+        if let Some(disabled) = patch.disabled.filter(|d| *d != before.disabled_at.is_some()) {
+            change.disabled_at = Set(disabled.then(|| ctx.now()));
+            tx.action(if disabled { "user_disabled" } else { "user_enabled" });
+            detail["disabled"] = json!({ "from": !disabled, "to": disabled });
+            if disabled {
+                kept = Some(Kept::Nothing);
+            }
+        }
+        change.updated_at = Set(ctx.now());
+        tx.detail(detail);
+        let row = change.update(tx.conn()).await.map_err(|e| last_admin(&e))?;
+        if let Some(kept) = kept {
+            sessions::revoke(ctx, tx, row, kept).await?;
+        }
+        find(tx.conn(), id).await.map(Into::into)
+    })
+    .await
+}
+
+pub async fn delete(ctx: &Ctx, id: UserId) -> Result<()> {
+    ctx.authorize(Permission::UsersWrite)?;
+    ctx.require_proof()?;
+    ctx.write(Permission::UsersWrite, "user_deleted", async |tx| {
+        let row = find(tx.conn(), id).await?;
+        tx.about("user", row.id);
+        tx.detail(json!({ "username": row.username, "role": row.role }));
+        tx.emit(cb_core::Event::UserSessionsEnded { id });
+        sessions::end_tokens(tx, row.id).await?;
+        row.delete(tx.conn()).await.map_err(|e| last_admin(&e))?;
+        Ok(())
+    })
+    .await
+}
+
+/// Takes the second factor from somebody who has lost theirs. Their sessions end.
+pub async fn clear_second_factor(ctx: &Ctx, id: UserId) -> Result<UserOut> {
+    ctx.authorize(Permission::UsersWrite)?;
+    ctx.require_proof()?;
+    ctx.write(Permission::UsersWrite, "second_factor_cleared", async |tx| {
+        let row = find(tx.conn(), id).await?;
+        tx.about("user", row.id);
+        tx.detail(json!({ "username": row.username }));
+        let row = factors::clear(tx, row).await?;
+        sessions::revoke(ctx, tx, row, Kept::Tokens).await?;
+        find(tx.conn(), id).await.map(Into::into)
+    })
+    .await
+}
+
+pub async fn open_sessions(ctx: &Ctx, id: UserId) -> Result<Vec<OpenSession>> {
+    ctx.authorize(Permission::UsersRead)?;
+    sessions::open_sessions(ctx, id, ctx.principal().session()).await
+}
+
+/// Ends every session of a user.
+pub async fn end_sessions(ctx: &Ctx, id: UserId) -> Result<()> {
+    ctx.write(Permission::UsersWrite, "sessions_ended", async |tx| {
+        let row = find(tx.conn(), id).await?;
+        tx.about("user", row.id);
+        tx.detail(json!({ "username": row.username }));
+        sessions::revoke(ctx, tx, row, Kept::Tokens).await.map(|_| ())
+    })
+    .await
+}
+
+/// A link by which the user sets a new password, within a day. The old one works until then.
+pub async fn reset_link(ctx: &Ctx, id: UserId) -> Result<LinkOut> {
+    ctx.authorize(Permission::UsersWrite)?;
+    ctx.require_proof()?;
+    ctx.write(Permission::UsersWrite, "reset_link_made", async |tx| {
+        let row = find(tx.conn(), id).await?;
+        if row.disabled_at.is_some() {
+            return Err(Error::Conflict("this user is disabled; enable them first".to_owned()));
+        }
+        tx.about("user", row.id);
+        tx.detail(json!({ "username": row.username }));
+        let (step, secret) =
+            steps::begin(ctx, tx, Purpose::Reset, Some((row.id, row.auth_epoch)), json!({})).await?;
+        Ok(LinkOut { path: format!("/reset#{}", secret.expose()), expires_at: step.expires_at })
+    })
+    .await
+}
+
+/// [`reset_link`] by name, for the command line.
+pub async fn reset_link_of(ctx: &Ctx, username: &str) -> Result<LinkOut> {
+    let row = user::Entity::find()
+        .filter(user::Column::UsernameKey.eq(username.trim().to_lowercase()))
+        .one(ctx.read(Permission::UsersRead)?)
+        .await
+        .map_err(db)?;
+    reset_link(ctx, row.ok_or(Error::NotFound)?.id.into()).await
+}
+
+pub async fn invites(ctx: &Ctx) -> Result<Vec<InviteOut>> {
+    let conn = ctx.read(Permission::UsersRead)?;
+    let rows = auth_step::Entity::find()
+        .filter(auth_step::Column::Purpose.eq(Purpose::Invite.as_str()))
+        .filter(auth_step::Column::ExpiresAt.gt(ctx.now()))
+        .order_by_desc(auth_step::Column::CreatedAt);
+    Ok(rows.all(conn).await.map_err(db)?.iter().filter_map(invite_of).collect())
+}
+
+fn invite_of(row: &auth_step::Model) -> Option<InviteOut> {
+    let text = |key: &str| row.payload.get(key).and_then(|v| v.as_str()).map(str::to_owned);
+    Some(InviteOut {
+        role: Role::parse(&text("role")?)?,
+        email: text("email"),
+        invited_by: text("invited_by")?,
+        id: row.id.into(),
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+    })
+}
+
+/// A link by which somebody makes themselves a user, within a week.
+pub async fn invite(ctx: &Ctx, input: InviteIn) -> Result<LinkOut> {
+    ctx.authorize(Permission::UsersWrite)?;
+    ctx.require_proof()?;
+    let mut wrong = Violations::new();
+    let email = rules::email(&mut wrong, input.email.as_deref());
+    wrong.into_result()?;
+    ctx.write(Permission::UsersWrite, "invite_made", async |tx| {
+        let payload = json!({ "role": input.role, "email": email, "invited_by": ctx.principal().name() });
+        tx.detail(json!({ "role": input.role, "email": email }));
+        let (step, secret) = steps::begin(ctx, tx, Purpose::Invite, None, payload).await?;
+        tx.about("invite", step.id);
+        Ok(LinkOut { path: format!("/invite#{}", secret.expose()), expires_at: step.expires_at })
+    })
+    .await
+}
+
+pub async fn withdraw_invite(ctx: &Ctx, id: InviteId) -> Result<()> {
+    ctx.write(Permission::UsersWrite, "invite_withdrawn", async |tx| {
+        let row = auth_step::Entity::find_by_id(id.0).one(tx.conn()).await.map_err(db)?;
+        let row = row.filter(|r| r.purpose == Purpose::Invite.as_str()).ok_or(Error::NotFound)?;
+        tx.about("invite", row.id);
+        row.delete(tx.conn()).await.map_err(db)?;
+        Ok(())
+    })
+    .await
+}
+
+/// Makes the invited user and signs them in.
+pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) -> Result<Opened> {
+    let now = app.now();
+    let address = format!("invite/{}", place(meta.ip));
+    if let Some(retry_after) = app.throttle().wait(&[&address], now) {
+        return Err(Error::RateLimited { retry_after });
+    }
+    app.throttle().strike(&[&address], now);
+    let mut wrong = Violations::new();
+    factors::bounded(&mut wrong, "token", &input.token);
+    wrong.into_result()?;
+    let (username, _, hash) = judged(app, &input.username, None, input.password).await?;
+    let ctx = app.ctx(Principal::SignIn { username: username.clone() }, meta);
+    let opened = ctx
+        .record("invite_accepted", async |tx| {
+            let gone =
+                || Error::Denied("this invite has been used, or it is too old; ask for a new one".to_owned());
+            let step = steps::find(&ctx, tx, Purpose::Invite, &input.token).await?.ok_or_else(gone)?;
+            let invite = invite_of(&step).ok_or_else(gone)?;
+            steps::finish(tx, step).await?;
+            let row = insert(&ctx, tx, username, invite.email, hash, invite.role).await?;
+            tx.detail(json!({ "username": row.username, "role": row.role, "invited_by": invite.invited_by }));
+            sessions::admit(&ctx, tx, row.id, row.auth_epoch, Proof::Setup).await?.session()
+        })
+        .await?;
+    app.throttle().spare(&address);
+    Ok(opened)
+}
+
+/// The input of a new user, judged, and the password's hash.
+async fn judged(
+    app: &App,
+    username: &str,
+    email: Option<&str>,
+    given: Secret,
+) -> Result<(String, Option<String>, String)> {
+    let mut wrong = Violations::new();
+    let name = rules::username(&mut wrong, username);
+    let email = rules::email(&mut wrong, email);
+    rules::password(&mut wrong, "password", &given, username);
+    wrong.into_result()?;
+    let hash = cb_vault::password::hash(given, app.entropy()).await?;
+    Ok((name, email, hash))
+}
+
+/// Users that there can be: their lists and the checks on them stay quick.
+const USERS_MOST: u64 = 10_000;
+
+pub(crate) async fn insert(
+    ctx: &Ctx,
+    tx: &cb_store::WriteTx,
+    username: String,
+    email: Option<String>,
+    password_hash: String,
+    role: Role,
+) -> Result<user::Model> {
+    if user::Entity::find().count(tx.conn()).await.map_err(db)? >= USERS_MOST {
+        return Err(Error::Conflict(format!("there are {USERS_MOST} users; delete one first")));
+    }
+    let now = ctx.now();
+    let row = user::Model {
+        id: ctx.new_id(),
+        username_key: username.to_lowercase(),
+        username,
+        email,
+        password_hash,
+        role: role.as_str().to_owned(),
+        auth_epoch: 1,
+        disabled_at: None,
+        last_login_at: None,
+        password_changed_at: Some(now),
+        totp_secret: None,
+        totp_step: None,
+        totp_enabled_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    user::Entity::insert(active(row.clone()))
+        .exec(tx.conn())
+        .await
+        .map_err(|e| conflict(&e, "another user has this name"))?;
+    Ok(row)
+}
+
+async fn find(conn: &impl ConnectionTrait, id: UserId) -> Result<user::Model> {
+    user::Entity::find_by_id(id.0).one(conn).await.map_err(db)?.ok_or(Error::NotFound)
+}
+
+/// The trigger's refusal, in words.
+fn last_admin(error: &DbErr) -> Error {
+    if error.to_string().contains("the last administrator") {
+        return Error::Conflict("this is the last administrator; make another one first".to_owned());
+    }
+    conflict(error, "another user has this name")
+}
