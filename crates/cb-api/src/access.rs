@@ -58,6 +58,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (GET, "/discovery", May(DiscoveryRead)),
     (GET, "/discovery/stream", May(DiscoveryRead)),
     (GET, "/findings", May(DiscoveryRead)),
+    // Accepting also wants `inventory:write`, for it makes assets.
     (POST, "/findings/accept", May(DiscoveryWrite)),
     (GET, "/findings/{id}", May(DiscoveryRead)),
     (POST, "/findings/{id}/accept", May(DiscoveryWrite)),

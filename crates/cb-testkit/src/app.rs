@@ -31,12 +31,14 @@ pub struct TestApp {
 impl TestApp {
     pub const USERNAME: &str = "maria";
     pub const PASSWORD: &str = "seven green kettles sing";
+    pub const API_TOKEN: &str = "an-operator-token-of-the-tests-0123456789";
 
     /// A fresh instance that waits for setup.
     pub async fn new(database: Database) -> Self {
         let dir = TempDir::with_prefix("cb-test-").expect("a temporary folder");
         let postgres = (database == Database::Postgres).then(Postgres::start);
         let mut vars = vec![("CB_DATA_DIR".to_owned(), dir.path().join("data").display().to_string())];
+        vars.push(("CB_API_TOKEN".to_owned(), Self::API_TOKEN.to_owned()));
         if let Some(postgres) = &postgres {
             vars.push(("CB_DB_URL".to_owned(), postgres.url().to_owned()));
         }

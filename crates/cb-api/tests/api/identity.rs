@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use crate::site::{Answer, Ask, Login, Site};
 use crate::streams::{self, Socket};
 
-const PASSWORD: &str = "nine blue herons wade";
+pub const PASSWORD: &str = "nine blue herons wade";
 const OTHER: &str = "two grey otters dive";
 
 impl Site {
@@ -64,14 +64,14 @@ impl Site {
     }
 
     /// The six digits that an authenticator shows now.
-    fn code(&self, secret: &str) -> String {
+    pub fn code(&self, secret: &str) -> String {
         let shared = totp_rs::Secret::try_from_base32(secret).expect("base32");
         let totp = totp_rs::Builder::new().with_secret(shared).build().expect("a generator");
         totp.generate(u64::try_from(self.test.app.now().timestamp()).expect("after 1970")).to_string()
     }
 
     /// Turns one-time codes on; answers the secret, the recovery codes and the session's new form.
-    async fn turn_on_totp(&self, by: &Login) -> (String, Vec<String>, Login) {
+    pub async fn turn_on_totp(&self, by: &Login) -> (String, Vec<String>, Login) {
         let begun = self.post(by, "/api/v1/auth/totp", json!({})).await;
         assert_eq!(begun.status, 200, "{begun:?}");
         let secret = text(&begun.json()["secret"]);

@@ -4,6 +4,7 @@ mod access;
 mod bodies;
 mod headers;
 mod identity;
+mod matrix;
 mod openapi;
 mod redirect;
 mod setup;

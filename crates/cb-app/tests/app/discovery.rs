@@ -67,7 +67,7 @@ fn with_key(mut report: HostReport, key: &str) -> HostReport {
 
 /// A scan's row (queued, for the worker will not find 192.0.2.0/32 worth much), and the scanner's own context.
 async fn scanner(test: &TestApp, ctx: &Ctx) -> (Ctx, ScanId) {
-    let input = ScanIn { targets: vec!["192.0.2.77".into()], probes: vec!["arp".into()], dry_run: false };
+    let input = ScanIn { targets: vec!["172.31.255.77".into()], probes: vec!["arp".into()], dry_run: false };
     let scan = match scans::start(ctx, input).await {
         Ok(Started::Scan(scan)) => scan.id,
         other => panic!("{other:?}"),
