@@ -70,7 +70,7 @@ struct Inner {
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Held as long as the process lives, so that no second server opens the same folder.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl App {
@@ -80,17 +80,43 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
+        let lock = open_data_dir(&config.data_dir)?;
+        let store = match &config.db_url {
+            Some(url) => Store::open_postgres(url).await?,
+            None => Store::open_sqlite(&config.data_dir).await?,
+        };
+        let app = Self::put_together(config, clock, entropy, store, Some(lock)).await?;
+        app.spawn(crate::worker::run(app.clone()));
+        app.spawn(crate::auth::sessions::sweep(app.clone()));
+        Ok(app)
+    }
+
+    /// The application without workers, beside a server that may be running over the same data; for the command line.
+    pub async fn beside(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        let store = match &config.db_url {
+            Some(url) => Store::attach_postgres(url).await?,
+            None => Store::attach_sqlite(&config.data_dir).await?,
+        };
+        Self::put_together(config, clock, entropy, store, None).await
+    }
+
+    async fn put_together(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        store: Store,
+        lock: Option<File>,
+    ) -> Result<Self, StartError> {
         let data = &config.data_dir;
-        let lock = open_data_dir(data)?;
         let jwt_secret = match &config.jwt_secret {
             Some(given) => given.clone(),
             None => kept_secret(&data.join("jwt-secret"), || entropy.token())?,
         };
         let sealer = Sealer::new(vault_key(config, data, &*entropy)?);
-        let store = match &config.db_url {
-            Some(url) => Store::open_postgres(url).await?,
-            None => Store::open_sqlite(data).await?,
-        };
         let settings =
             setting::Entity::find_by_id(1).one(store.reader()).await.map_err(|e| StartError::Read(db(e)))?;
         let setup_done = settings.is_some_and(|s| s.auth_enabled);
@@ -104,7 +130,7 @@ impl App {
             (None, false) => Some(kept_secret(&code_file, || entropy.spoken_code())?),
         };
         let worker = entropy.uuid(clock.now()).to_string();
-        let app = Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             store,
             bus: Bus::new(),
             signer: Signer::new(&jwt_secret),
@@ -123,10 +149,7 @@ impl App {
             clock,
             entropy,
             _lock: lock,
-        }));
-        app.spawn(crate::worker::run(app.clone()));
-        app.spawn(crate::auth::sessions::sweep(app.clone()));
-        Ok(app)
+        })))
     }
 
     /// Stops the workers (a scan that runs goes back to the queue) and closes the database.

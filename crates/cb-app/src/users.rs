@@ -246,14 +246,14 @@ pub async fn reset_link(ctx: &Ctx, id: UserId) -> Result<LinkOut> {
     .await
 }
 
-/// [`reset_link`] by name, for the command line.
-pub async fn reset_link_of(ctx: &Ctx, username: &str) -> Result<LinkOut> {
+/// The user of this name.
+pub async fn by_name(ctx: &Ctx, username: &str) -> Result<UserOut> {
     let row = user::Entity::find()
         .filter(user::Column::UsernameKey.eq(username.trim().to_lowercase()))
         .one(ctx.read(Permission::UsersRead)?)
         .await
         .map_err(db)?;
-    reset_link(ctx, row.ok_or(Error::NotFound)?.id.into()).await
+    row.map(Into::into).ok_or(Error::NotFound)
 }
 
 pub async fn invites(ctx: &Ctx) -> Result<Vec<InviteOut>> {

@@ -56,6 +56,35 @@ impl Store {
         Ok(Self { reader, writer })
     }
 
+    /// What `data_dir` holds, beside the server that may be running on it; nothing is made and nothing migrated.
+    pub async fn attach_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
+        let Self { reader, .. } = Self::read_sqlite(data_dir).await?;
+        let file = data_dir.join("circuit-breaker.db");
+        let url = format!("sqlite://{}?mode=rw", file.display());
+        let writer = Database::connect(sqlite(&url, 1, false)).await.map_err(|e| sqlite_error(&file, &e))?;
+        Self { reader, writer }.of_this_version().await
+    }
+
+    /// The same for what `url` holds.
+    pub async fn attach_postgres(url: &Secret) -> Result<Self, OpenError> {
+        let writer = Database::connect(postgres(url, 1, false)).await.map_err(postgres_error)?;
+        let reader = Database::connect(postgres(url, 2, true)).await.map_err(postgres_error)?;
+        Self { reader, writer }.of_this_version().await
+    }
+
+    async fn of_this_version(self) -> Result<Self, OpenError> {
+        let pending = Migrator::get_pending_migrations(&self.writer).await;
+        if pending.is_ok_and(|pending| pending.is_empty()) {
+            return Ok(self);
+        }
+        Err(OpenError {
+            what: "The database is not of this version".to_owned(),
+            reason: "its tables are older or newer than this program".to_owned(),
+            mend: "Start the server of this version once (cb serve), or use the program that it runs with"
+                .to_owned(),
+        })
+    }
+
     /// Only to read what `data_dir` holds; nothing is made and nothing migrated.
     pub async fn read_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
         let file = data_dir.join("circuit-breaker.db");

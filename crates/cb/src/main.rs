@@ -9,6 +9,7 @@ mod check;
 mod output;
 mod scan;
 mod serve;
+mod user;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,6 +30,9 @@ enum Command {
     /// The tamper-evident log of who did what
     #[command(subcommand, name = "audit-log")]
     AuditLog(audit_log::Command),
+    /// Who may sign in; works beside a running server, for whoever is locked out
+    #[command(subcommand)]
+    User(user::Command),
     /// The server's settings
     #[command(subcommand)]
     Config(check::ConfigCommand),
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
             Command::Serve => output::ended(serve::run().await),
             Command::Scan(args) => scan::run(args).await,
             Command::AuditLog(command) => audit_log::run(command).await,
+            Command::User(command) => output::ended(user::run(command).await),
             Command::Config(command) => check::config(command),
             Command::Healthcheck => output::ended(check::health().await),
             Command::Openapi => check::openapi(),

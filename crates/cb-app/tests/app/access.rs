@@ -1,9 +1,14 @@
 //! Setup, sign-in, sessions.
 
+use std::sync::Arc;
+
+use cb_app::App;
 use cb_app::auth::login::LoginIn;
+use cb_app::auth::password::{self, ResetIn};
 use cb_app::auth::{self, IDLE, sessions};
 use cb_app::setup::{self, SetupIn};
-use cb_core::{Error, Secret};
+use cb_app::users::{self, UserPatch};
+use cb_core::{Error, OsEntropy, Principal, Secret};
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
 use chrono::TimeDelta;
@@ -113,4 +118,29 @@ async fn guessing_a_password_is_slowed_and_never_locks_for_ever(
     auth::login(&test.app, test.meta(), login_as(TestApp::USERNAME, TestApp::PASSWORD))
         .await
         .expect("later, right");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_acts_beside_a_running_server(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let beside = App::beside(test.config(), test.clock.clone(), Arc::new(OsEntropy)).await.expect("attaches");
+    let cli = beside.own_ctx(Principal::Cli);
+    let user = users::by_name(&cli, "MARIA").await.expect("known");
+    let link = users::reset_link(&cli, user.id).await.expect("a link");
+    let token = link.path.strip_prefix("/reset#").expect("a fragment");
+    let new = || secret("eleven red foxes nap");
+    let input = ResetIn { token: secret(token), new_password: new() };
+    password::reset(&test.app, test.meta(), input).await.expect("reset by the server");
+    assert!(!test.app.still_alive(ctx.principal()).await.expect("readable"), "what was open has ended");
+    let login = LoginIn { username: "maria".to_owned(), password: new() };
+    auth::login(&test.app, test.meta(), login).await.expect("the new password");
+    let disabled = UserPatch { disabled: Some(true), ..UserPatch::default() };
+    assert!(
+        matches!(users::update(&cli, user.id, disabled).await, Err(Error::Conflict(_))),
+        "the last one stays"
+    );
+    beside.close().await.expect("closes");
+    let verdict = cb_app::audit::verify(&test.app.own_ctx(Principal::Cli)).await.expect("readable");
+    assert!(verdict.ok, "{verdict:?}");
 }

@@ -1,0 +1,130 @@
+//! `cb user`: for whoever is locked out. Works on the database itself, beside a running server and without one; what it does
+//! is in the audit log as done by the command line.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use cb_app::users::{self, LinkOut, UserIn, UserPatch};
+use cb_app::{App, Ctx, List};
+use cb_core::clock::SystemClock;
+use cb_core::config::Config;
+use cb_core::{Error, OsEntropy, Principal, Role, Secret};
+
+use crate::output;
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Every user with role and state
+    List,
+    /// Make a user; prints the link by which they choose a password
+    Create {
+        username: String,
+        /// viewer, editor or admin
+        #[arg(long, default_value = "viewer")]
+        role: String,
+    },
+    /// Print a link by which the user chooses a new password
+    ResetPassword {
+        username: String,
+        /// Take the second factor too, from somebody who has lost theirs
+        #[arg(long)]
+        clear_second_factor: bool,
+    },
+    /// Bar a user and end everything they have open
+    Disable { username: String },
+    /// Let a user in again
+    Enable { username: String },
+}
+
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    let config = Config::load()?;
+    let app = App::beside(&config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
+    if app.setup_required() {
+        bail!(
+            "setup has not been completed, so there are no users yet; open the address that `cb serve` prints"
+        );
+    }
+    let ctx = app.own_ctx(Principal::Cli);
+    let done = act(&ctx, &config, command).await;
+    drop(ctx);
+    app.close().await?;
+    done
+}
+
+async fn act(ctx: &Ctx, config: &Config, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List => list(ctx).await,
+        Command::Create { username, role } => {
+            let role =
+                Role::parse(&role).with_context(|| format!("{role:?} is none of viewer, editor, admin"))?;
+            // Nobody knows this password; the link sets the first one that somebody does.
+            let password = Secret::new(ctx.app().entropy().token());
+            let user =
+                users::create(ctx, UserIn { username, email: None, role, password }).await.map_err(said)?;
+            show(config, &users::reset_link(ctx, user.id).await.map_err(said)?);
+            Ok(())
+        }
+        Command::ResetPassword { username, clear_second_factor } => {
+            let user = users::by_name(ctx, &username).await.map_err(said)?;
+            if clear_second_factor {
+                users::clear_second_factor(ctx, user.id).await.map_err(said)?;
+                output::line("The second factor is gone and the sessions have ended.");
+            }
+            show(config, &users::reset_link(ctx, user.id).await.map_err(said)?);
+            Ok(())
+        }
+        Command::Disable { username } => set_disabled(ctx, &username, true).await,
+        Command::Enable { username } => set_disabled(ctx, &username, false).await,
+    }
+}
+
+async fn list(ctx: &Ctx) -> anyhow::Result<()> {
+    let mut list = List { limit: Some(500), ..List::default() };
+    loop {
+        let page = users::list(ctx, &list).await.map_err(said)?;
+        for user in page.items {
+            let seen = user.last_login_at.map_or_else(|| "never signed in".to_owned(), |t| t.to_rfc3339());
+            let state = if user.disabled { "disabled" } else { "active" };
+            let factor = if user.second_factor { "two factors" } else { "password" };
+            output::line(&format!(
+                "{:<24} {:<7} {state:<9} {factor:<12} {seen}",
+                user.username,
+                user.role.as_str()
+            ));
+        }
+        list.cursor = page.next_cursor;
+        if list.cursor.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn set_disabled(ctx: &Ctx, username: &str, disabled: bool) -> anyhow::Result<()> {
+    let user = users::by_name(ctx, username).await.map_err(said)?;
+    let patch = UserPatch { disabled: Some(disabled), ..UserPatch::default() };
+    users::update(ctx, user.id, patch).await.map_err(said)?;
+    output::line(&format!(
+        "{username} is {}.",
+        if disabled { "disabled; everything they had open has ended" } else { "enabled" }
+    ));
+    Ok(())
+}
+
+fn show(config: &Config, link: &LinkOut) {
+    let origin = config.public_url.as_ref().map_or_else(
+        || format!("https://localhost:{}", config.https_addr.port()),
+        |url| url.as_str().trim_end_matches('/').to_owned(),
+    );
+    output::line(&format!("Once, until {}: {origin}{}", link.expires_at.to_rfc3339(), link.path));
+}
+
+fn said(error: Error) -> anyhow::Error {
+    match error {
+        Error::NotFound => anyhow::anyhow!("there is no such user; see: cb user list"),
+        Error::Invalid(fields) => {
+            let said: Vec<String> = fields.iter().map(|f| format!("{} {}", f.field, f.reason)).collect();
+            anyhow::anyhow!(said.join("; "))
+        }
+        other => anyhow::anyhow!(other),
+    }
+}
