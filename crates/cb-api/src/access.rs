@@ -42,6 +42,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (PATCH, "/assets/{id}", May(InventoryWrite)),
     (DELETE, "/assets/{id}", May(InventoryWrite)),
     (GET, "/audit-log", May(AuditRead)),
+    (GET, "/audit-log/checkpoints", May(AuditRead)),
     (GET, "/audit-log/verify", May(AuditRead)),
     (POST, "/auth/logout", Session),
     (GET, "/auth/me", Session),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cb_core::audit::Checkpoint;
 use cb_core::clock::Time;
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
@@ -15,6 +16,7 @@ use cb_fabric::{Bus, Listener, Throttle};
 use cb_store::entities::setting;
 use cb_store::sea_orm::EntityTrait as _;
 use cb_store::{OpenError, Store, db};
+use cb_vault::checkpoint::CheckpointKey;
 use cb_vault::fernet::Key;
 use cb_vault::seal::Sealer;
 use cb_vault::token::Signer;
@@ -56,6 +58,8 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     signer: Signer,
     sealer: Sealer,
+    checkpoint_key: CheckpointKey,
+    checkpoint_file: PathBuf,
     throttle: Throttle,
     api_token: Option<Secret>,
     setup_code: Mutex<Option<Secret>>,
@@ -88,6 +92,7 @@ impl App {
         let app = Self::put_together(config, clock, entropy, store, Some(lock)).await?;
         app.spawn(crate::worker::run(app.clone()));
         app.spawn(crate::auth::sessions::sweep(app.clone()));
+        app.spawn(crate::audit::keep_checkpoints(app.clone()));
         Ok(app)
     }
 
@@ -117,6 +122,15 @@ impl App {
             None => kept_secret(&data.join("jwt-secret"), || entropy.token())?,
         };
         let sealer = Sealer::new(vault_key(config, data, &*entropy)?);
+        let checkpoint_file = data.join("audit-key");
+        let checkpoint_key = kept_secret(&checkpoint_file, || CheckpointKey::generate(&*entropy))?;
+        let checkpoint_key = CheckpointKey::parse(&checkpoint_key).ok_or_else(|| {
+            ConfigError::new(
+                &checkpoint_file.display().to_string(),
+                "it is not a signing key",
+                "Put back the one that was there, or remove it to have a new one made",
+            )
+        })?;
         let settings =
             setting::Entity::find_by_id(1).one(store.reader()).await.map_err(|e| StartError::Read(db(e)))?;
         let setup_done = settings.is_some_and(|s| s.auth_enabled);
@@ -135,6 +149,8 @@ impl App {
             bus: Bus::new(),
             signer: Signer::new(&jwt_secret),
             sealer,
+            checkpoint_key,
+            checkpoint_file: data.join("audit-checkpoint.json"),
             throttle: Throttle::new(),
             api_token: config.api_token.clone(),
             setup_code: Mutex::new(setup_code),
@@ -224,6 +240,33 @@ impl App {
 
     pub(crate) fn sealer(&self) -> &Sealer {
         &self.0.sealer
+    }
+
+    pub(crate) fn checkpoint_key(&self) -> &CheckpointKey {
+        &self.0.checkpoint_key
+    }
+
+    /// The newest checkpoint that was kept outside of the database.
+    pub(crate) fn read_checkpoint(&self) -> Option<Checkpoint> {
+        serde_json::from_slice(&std::fs::read(&self.0.checkpoint_file).ok()?).ok()
+    }
+
+    /// A checkpoint that cannot be written beside the database stands in it all the same.
+    pub(crate) fn write_checkpoint(&self, checkpoint: &Checkpoint) {
+        let file = &self.0.checkpoint_file;
+        let fresh = file.with_extension("new");
+        let text = serde_json::to_vec(checkpoint).unwrap_or_default();
+        let written = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&fresh)
+            .and_then(|mut open| open.write_all(&text).and_then(|()| open.sync_all()))
+            .and_then(|()| std::fs::rename(&fresh, file));
+        if let Err(error) = written {
+            tracing::warn!(file = %file.display(), %error, "the audit log's checkpoint cannot be kept beside the database");
+        }
     }
 
     pub(crate) fn throttle(&self) -> &Throttle {

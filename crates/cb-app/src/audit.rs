@@ -1,5 +1,10 @@
 //! Reading and verifying the audit log. Nothing here can change it.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cb_core::audit::Checkpoint;
+use cb_core::clock::fixed_width;
 use cb_core::{Error, Permission, Result};
 use cb_store::db;
 use cb_store::entities::audit_entry;
@@ -8,10 +13,12 @@ use cb_store::sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
 };
-use serde::Serialize;
+pub use cb_vault::checkpoint::{CheckpointKey, PublicKey};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::app::App;
 use crate::ctx::Ctx;
 use crate::page::{List, Page, contains};
 
@@ -56,6 +63,8 @@ pub enum ActorKind {
 pub struct Verification {
     pub ok: bool,
     pub entries: i64,
+    /// Signed checkpoints that were held against it.
+    pub checkpoints: usize,
     /// The last entry's hash: note it down, and a later rewrite of the whole log shows.
     pub head: String,
     /// The first entry that is not as it was written.
@@ -118,13 +127,86 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &EntryFilter) -> Result<Page<E
     Ok(Page { items: rows.into_iter().map(Into::into).collect(), next_cursor, total })
 }
 
+/// The public key and every checkpoint, to be kept elsewhere.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Checkpoints {
+    /// Ed25519, URL-safe base64.
+    pub public_key: String,
+    pub items: Vec<Checkpoint>,
+}
+
+/// Makes a checkpoint of this moment and gives all of them.
+pub async fn checkpoints(ctx: &Ctx) -> Result<Checkpoints> {
+    ctx.authorize(Permission::AuditRead)?;
+    ctx.app().checkpoint().await?;
+    Ok(Checkpoints {
+        public_key: ctx.app().checkpoint_key().public().to_string(),
+        items: ctx.store().checkpoints().await?,
+    })
+}
+
+impl App {
+    /// Signs the head as it is now, into the database and, where whoever holds the database alone cannot reach it, into the data
+    /// folder.
+    pub(crate) async fn checkpoint(&self) -> Result<()> {
+        let Some((seq, hash)) = self.store().audit_head().await? else { return Ok(()) };
+        if self.store().checkpoints().await?.last().is_some_and(|last| last.seq == seq) {
+            return Ok(());
+        }
+        let checkpoint = self.checkpoint_key().sign(seq, &hash, &fixed_width(self.now()));
+        self.store().keep_checkpoint(&checkpoint).await?;
+        self.write_checkpoint(&checkpoint);
+        Ok(())
+    }
+}
+
+/// A checkpoint every hour in which something was written, and one when the server stops.
+pub(crate) async fn keep_checkpoints(app: App) {
+    const EVERY: Duration = Duration::from_hours(1);
+    loop {
+        let stopping = tokio::select! {
+            () = tokio::time::sleep(EVERY) => false,
+            () = app.stopping().cancelled() => true,
+        };
+        if let Err(error) = app.checkpoint().await {
+            tracing::warn!(%error, "the audit log has no new checkpoint; the next try is in an hour");
+        }
+        if stopping {
+            return;
+        }
+    }
+}
+
+/// Whose word counts when the log is verified: checkpoints that `key` has signed. A bad signature under its name is an answer of
+/// its own.
+pub fn witnesses(
+    key: &PublicKey,
+    checkpoints: &[Checkpoint],
+) -> (BTreeMap<i64, String>, Option<(i64, String)>) {
+    let mut good = BTreeMap::new();
+    let mut bad = None;
+    for checkpoint in checkpoints.iter().filter(|c| c.key_id == key.id()) {
+        if !key.verifies(checkpoint) {
+            bad = bad.or(Some((checkpoint.seq, "the checkpoint of this entry was altered".to_owned())));
+        } else if good.insert(checkpoint.seq, checkpoint.hash.clone()).is_some_and(|h| h != checkpoint.hash) {
+            bad = bad.or(Some((checkpoint.seq, "two signed checkpoints of this entry differ".to_owned())));
+        }
+    }
+    (good, bad)
+}
+
 pub async fn verify(ctx: &Ctx) -> Result<Verification> {
     ctx.authorize(Permission::AuditRead)?;
-    let verdict = ctx.store().verify_audit().await?;
+    let mut known = ctx.store().checkpoints().await?;
+    known.extend(ctx.app().read_checkpoint());
+    let (witnesses, bad) = witnesses(&ctx.app().checkpoint_key().public(), &known);
+    let mut verdict = ctx.store().verify_audit(&witnesses).await?;
+    verdict.broken = verdict.broken.or(bad);
     let (broken_at, reason) = verdict.broken.unzip();
     Ok(Verification {
         ok: broken_at.is_none(),
         entries: verdict.entries,
+        checkpoints: witnesses.len(),
         head: verdict.head,
         broken_at,
         reason,

@@ -5,7 +5,7 @@
 //! removes or inserts an entry must recompute every later hash, the head included; whoever noted a
 //! head earlier sees that. The first entry follows 64 zeros.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// The hash that the first entry follows.
@@ -35,6 +35,28 @@ impl Entry<'_> {
         digest.update(previous.as_bytes());
         digest.update(serde_json::to_vec(self).expect("an entry of texts and numbers is JSON"));
         crate::hex(&digest.finalize())
+    }
+}
+
+/// A signed statement of the log's head at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Checkpoint {
+    /// The entry that was the last.
+    pub seq: i64,
+    /// Its hash.
+    pub hash: String,
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// Names the key that signed it.
+    pub key_id: String,
+    /// Ed25519 over the statement, URL-safe base64.
+    pub signature: String,
+}
+
+impl Checkpoint {
+    /// What is signed.
+    pub fn statement(&self) -> String {
+        format!("circuit-breaker audit checkpoint 1\n{}\n{}\n{}\n", self.seq, self.hash, self.at)
     }
 }
 

@@ -1,9 +1,11 @@
 //! The audit log's rows: appended within a write, listed, verified. Never changed: triggers refuse it.
 
-use cb_core::audit::{Entry, GENESIS, canonical};
+use std::collections::BTreeMap;
+
+use cb_core::audit::{Checkpoint, Entry, GENESIS, canonical};
 use cb_core::clock::fixed_width;
 use cb_core::{Error, Result};
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -11,7 +13,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::entities::{audit_entry, audit_head};
+use crate::entities::{audit_checkpoint, audit_entry, audit_head};
 use crate::open::{Store, db};
 use crate::write::Audit;
 
@@ -93,8 +95,9 @@ const PAGE: u64 = 1000;
 
 impl Store {
     /// Recomputes the chain from its first entry to the head.
-    /// One snapshot is read, so that writers may go on meanwhile.
-    pub async fn verify_audit(&self) -> Result<Verdict> {
+    /// One snapshot is read, so that writers may go on meanwhile. `witnesses` are hashes that entries are known to have had, out of
+    /// checkpoints whose signatures were found good.
+    pub async fn verify_audit(&self, witnesses: &BTreeMap<i64, String>) -> Result<Verdict> {
         let snapshot = self.snapshot().await?;
         let head = audit_head::Entity::find_by_id(1).one(&snapshot).await.map_err(db)?;
         let Some(head) = head else {
@@ -133,6 +136,9 @@ impl Store {
                 if entry(&row).hash(&previous) != row.hash {
                     return Ok(broken(seen, row.seq, "its content is not what was written"));
                 }
+                if witnesses.get(&row.seq).is_some_and(|hash| *hash != row.hash) {
+                    return Ok(broken(seen, row.seq, "it is not what a signed checkpoint says it was"));
+                }
                 previous = row.hash;
                 seen = row.seq;
             }
@@ -144,6 +150,50 @@ impl Store {
         if beyond.await.map_err(db)? > 0 {
             return Ok(broken(seen, seen + 1, "entries stand behind the head"));
         }
+        if witnesses.last_key_value().is_some_and(|(seq, _)| *seq > seen) {
+            return Ok(broken(
+                seen,
+                seen + 1,
+                "it is gone, with all behind it: a signed checkpoint knows of later ones",
+            ));
+        }
         Ok(Verdict { entries: seen, head: head.hash, broken: None })
+    }
+
+    /// The last entry's number and hash; none before the first.
+    pub async fn audit_head(&self) -> Result<Option<(i64, String)>> {
+        let head = audit_head::Entity::find_by_id(1).one(self.reader()).await.map_err(db)?;
+        Ok(head.filter(|h| h.seq > 0).map(|h| (h.seq, h.hash)))
+    }
+
+    /// Every stored checkpoint, in order.
+    pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
+        let rows =
+            audit_checkpoint::Entity::find().order_by_asc(audit_checkpoint::Column::Seq).all(self.reader());
+        Ok(rows.await.map_err(db)?.into_iter().map(Into::into).collect())
+    }
+
+    /// Keeps a checkpoint, unless there is one of that entry.
+    pub async fn keep_checkpoint(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let row = audit_checkpoint::ActiveModel {
+            seq: Set(checkpoint.seq),
+            at: Set(checkpoint.at.clone()),
+            hash: Set(checkpoint.hash.clone()),
+            key_id: Set(checkpoint.key_id.clone()),
+            signature: Set(checkpoint.signature.clone()),
+        };
+        let once = OnConflict::column(audit_checkpoint::Column::Seq).do_nothing().to_owned();
+        audit_checkpoint::Entity::insert(row)
+            .on_conflict(once)
+            .exec_without_returning(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+}
+
+impl From<audit_checkpoint::Model> for Checkpoint {
+    fn from(row: audit_checkpoint::Model) -> Self {
+        Self { seq: row.seq, hash: row.hash, at: row.at, key_id: row.key_id, signature: row.signature }
     }
 }

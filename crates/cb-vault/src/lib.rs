@@ -5,6 +5,7 @@
 //! a SHA-256 hash; a session token has one fixed algorithm and one purpose; every comparison of a
 //! secret goes through [`cb_core::Secret`] or a MAC's own verification; a sealed text opens only where it belongs.
 
+pub mod checkpoint;
 pub mod fernet;
 pub mod password;
 pub mod seal;

@@ -95,6 +95,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit-log/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Signed statements of the log's head, one of this moment among them: kept elsewhere, they tell a log that was rewritten. */
+        get: operations["get_audit_log_checkpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit-log/verify": {
         parameters: {
             query?: never;
@@ -1159,6 +1176,28 @@ export interface components {
             /** @description Why not, and what to do about it. */
             reason: string | null;
         };
+        /** @description A signed statement of the log's head at one time. */
+        Checkpoint: {
+            /** @description RFC 3339, UTC. */
+            at: string;
+            /** @description Its hash. */
+            hash: string;
+            /** @description Names the key that signed it. */
+            key_id: string;
+            /**
+             * Format: int64
+             * @description The entry that was the last.
+             */
+            seq: number;
+            /** @description Ed25519 over the statement, URL-safe base64. */
+            signature: string;
+        };
+        /** @description The public key and every checkpoint, to be kept elsewhere. */
+        Checkpoints: {
+            items: components["schemas"]["Checkpoint"][];
+            /** @description Ed25519, URL-safe base64. */
+            public_key: string;
+        };
         /** @description What this server can scan, and how. */
         Discovery: {
             capabilities: components["schemas"]["CapabilityOut"][];
@@ -2079,6 +2118,8 @@ export interface components {
              * @description The first entry that is not as it was written.
              */
             broken_at: number | null;
+            /** @description Signed checkpoints that were held against it. */
+            checkpoints: number;
             /** Format: int64 */
             entries: number;
             /** @description The last entry's hash: note it down, and a later rewrite of the whole log shows. */
@@ -2454,6 +2495,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_AuditEntry"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_audit_log_checkpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checkpoints"];
                 };
             };
             /** @description What went wrong */

@@ -1,7 +1,7 @@
 //! `/audit-log`: who did what, and whether the log is whole.
 
 use cb_app::Page;
-use cb_app::audit::{self, EntryFilter, EntryOut, Verification};
+use cb_app::audit::{self, Checkpoints, EntryFilter, EntryOut, Verification};
 use uuid::Uuid;
 
 use super::list_query;
@@ -24,6 +24,13 @@ pub(crate) async fn list(
 ) -> Result<axum::Json<Page<EntryOut>>, Problem> {
     let filter = EntryFilter { action: query.action.clone(), entity_id: query.entity_id };
     Ok(axum::Json(audit::list(&ctx, &query.list(), &filter).await?))
+}
+
+/// Signed statements of the log's head, one of this moment among them: kept elsewhere, they tell a log that was rewritten.
+#[utoipa::path(get, path = "/audit-log/checkpoints", operation_id = "get_audit_log_checkpoints", tag = "audit",
+    responses((status = 200, body = Checkpoints)))]
+pub(crate) async fn checkpoints(Reader(ctx): Reader) -> Result<axum::Json<Checkpoints>, Problem> {
+    Ok(axum::Json(audit::checkpoints(&ctx).await?))
 }
 
 /// Recomputes the chain from the first entry to the last.

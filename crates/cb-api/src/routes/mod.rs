@@ -138,6 +138,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(findings::reopen))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
+        .routes(routes!(audit::checkpoints))
         .routes(routes!(crate::streams::discovery))
         .routes(routes!(crate::streams::topology))
         .routes(routes!(openapi::get))

@@ -405,3 +405,22 @@ async fn an_invite_makes_one_user_once(#[values(Sqlite, Postgres)] database: Dat
     assert_eq!(accept(token, "GRACE").await.status, 409, "the name is taken, in any case");
     assert_eq!(accept(token, "heidi").await.status, 201, "and the invite is still good");
 }
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_with_the_old_password_that_is_under_way_does_not_survive(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
+    site.user(&admin, "grace", "editor").await;
+    let own = site.signed_in("grace").await;
+    let body = json!({ "current_password": PASSWORD, "new_password": OTHER });
+    // Four: a fifth at once would be slowed. Each waits for its turn to be hashed, some until after the change.
+    let logins = || site.login("grace", PASSWORD);
+    let change = site.post(&own, "/api/v1/auth/password", body);
+    let (changed, ..) = tokio::join!(change, logins(), logins(), logins(), logins());
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let now = Login::from_answer(&changed);
+    let sessions = site.get(&now, "/api/v1/auth/sessions").await.json();
+    assert_eq!(sessions.as_array().expect("a list").len(), 1, "{sessions}");
+}

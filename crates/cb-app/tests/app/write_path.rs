@@ -131,3 +131,54 @@ async fn what_is_tampered_with_is_found(#[values(Sqlite, Postgres)] database: Da
     assert_eq!(verdict().await.broken_at, Some(2));
     db.close().await.expect("closes");
 }
+
+/// Whoever may write to the database can make a chain that is whole in itself; a checkpoint remembers the one that was.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewritten_log_is_found_by_a_checkpoint(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    for i in 0..5 {
+        tags::create(&ctx, named(&format!("tag {i}"))).await.expect("created");
+    }
+    let kept = audit::checkpoints(&ctx).await.expect("signed");
+    assert_eq!(kept.items.len(), 1);
+    assert!(audit::verify(&ctx).await.expect("verifies").ok);
+    let db = raw(&test).await;
+    let postgres = test.config().db_url.is_some();
+    let disarm: &[&str] = if postgres {
+        &[
+            "DROP TRIGGER audit_log_no_change ON audit_log",
+            "DROP TRIGGER audit_checkpoints_no_change ON audit_checkpoints",
+        ]
+    } else {
+        &[
+            "DROP TRIGGER audit_log_no_update",
+            "DROP TRIGGER audit_log_no_delete",
+            "DROP TRIGGER audit_checkpoints_no_delete",
+        ]
+    };
+    for sql in disarm {
+        db.execute_unprepared(sql).await.expect("disarmed");
+    }
+    // Cut the end off and move the head: a whole chain, only shorter. The stored checkpoint goes too.
+    for sql in [
+        "DELETE FROM audit_log WHERE seq > 3",
+        "UPDATE audit_head SET seq = 3, hash = (SELECT hash FROM audit_log WHERE seq = 3)",
+        "DELETE FROM audit_checkpoints",
+    ] {
+        db.execute_unprepared(sql).await.expect("rewritten");
+    }
+    let verdict = audit::verify(&ctx).await.expect("verifies");
+    assert_eq!(verdict.broken_at, Some(4), "the copy in the data folder knows: {verdict:?}");
+    // And grown again over other entries, with both of the server's copies gone: the one kept elsewhere knows.
+    std::fs::remove_file(test.data_dir().join("audit-checkpoint.json")).expect("removed");
+    for i in 0..5 {
+        tags::create(&ctx, named(&format!("other {i}"))).await.expect("created");
+    }
+    assert!(audit::verify(&ctx).await.expect("verifies").ok, "nothing here knows any more");
+    let key = cb_vault::checkpoint::PublicKey::parse(&kept.public_key).expect("a key");
+    let (witnesses, bad) = audit::witnesses(&key, &kept.items);
+    assert!(bad.is_none());
+    let verdict = reading(&test).await.verify_audit(&witnesses).await.expect("verifies");
+    assert_eq!(verdict.broken.map(|b| b.0), Some(kept.items[0].seq));
+}
