@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 const ISSUER: &str = "circuit-breaker";
+/// How far a clock that was set back may make our own token come from the future, in seconds.
+const SKEW: i64 = 300;
 const AUDIENCE: &str = "circuit-breaker:session";
 
 /// SHA-256 of a high-entropy token, in hex: what the database keeps of it.
@@ -65,7 +67,8 @@ impl Signer {
         // The library reads the system's clock; ours is a parameter.
         rules.validate_exp = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &rules).ok()?.claims;
-        (claims.exp > now.timestamp()).then_some(claims.sid)
+        let of_this_time = claims.exp > now.timestamp() && claims.iat <= now.timestamp() + SKEW;
+        of_this_time.then_some(claims.sid)
     }
 
     pub fn csrf(&self, sid: &str) -> String {
@@ -88,7 +91,11 @@ mod tests {
     use cb_core::Secret;
     use chrono::{Duration, TimeZone as _, Utc};
 
-    use super::Signer;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+
+    use super::{AUDIENCE, ISSUER, Signer};
 
     fn signer(secret: &str) -> Signer {
         Signer::new(&Secret::new(secret.to_owned()))
@@ -112,6 +119,67 @@ mod tests {
         let none = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJjaXJjdWl0LWJyZWFrZXIiLCJhdWQiOiJjaXJjdWl0LWJyZWFrZXI6c2Vzc2lvbiIsImV4cCI6OTk5OTk5OTk5OSwiaWF0IjowLCJzaWQiOiJ4In0.";
         assert_eq!(ours.read_session(none, now), None);
         assert_eq!(ours.read_session("", now), None);
+    }
+
+    /// What is known to have fooled others (RFC 8725).
+    #[test]
+    fn a_token_that_is_not_exactly_ours_is_refused() {
+        let secret = "one secret of thirty-two letters..";
+        let now = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).single().expect("a date");
+        let ours = signer(secret);
+        let good = serde_json::json!({
+            "iss": ISSUER, "aud": AUDIENCE, "exp": now.timestamp() + 60, "iat": now.timestamp(), "sid": "x",
+        });
+        let made = |header: &Header, claims: &serde_json::Value| {
+            jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(secret.as_bytes()))
+                .expect("encodes")
+        };
+        let hs256 = Header::new(Algorithm::HS256);
+        let token = made(&hs256, &good);
+        assert_eq!(ours.read_session(&token, now).as_deref(), Some("x"), "the control");
+        let with = |key: &str, value: serde_json::Value| {
+            let mut claims = good.clone();
+            claims[key] = value;
+            made(&hs256, &claims)
+        };
+        let without = |key: &str| {
+            let mut claims = good.clone();
+            claims.as_object_mut().expect("an object").remove(key);
+            made(&hs256, &claims)
+        };
+        let parts: Vec<&str> = token.split('.').collect();
+        let raw = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let signed = |head: &str, claims: &str| {
+            let message = format!("{}.{}", raw(head), raw(claims));
+            format!("{message}.{}", super::mac(secret.as_bytes(), message.as_bytes()))
+        };
+        let twice = format!(
+            r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","exp":{},"iat":0,"sid":"y","sid":"x"}}"#,
+            now.timestamp() + 60
+        );
+        for (what, forged) in [
+            ("another algorithm", made(&Header::new(Algorithm::HS512), &good)),
+            ("none", format!("{}.{}.", raw(r#"{"alg":"none","typ":"JWT"}"#), parts[1])),
+            ("None with our signature", format!("{}.{}.{}", raw(r#"{"alg":"None"}"#), parts[1], parts[2])),
+            ("no signature", format!("{}.{}.", parts[0], parts[1])),
+            ("a trimmed signature", token[..token.len() - 2].to_owned()),
+            ("a fourth part", format!("{token}.x")),
+            ("another purpose", with("aud", "circuit-breaker:mfa".into())),
+            ("another issuer", with("iss", "elsewhere".into())),
+            ("expired", with("exp", now.timestamp().into())),
+            ("from the future", with("iat", (now.timestamp() + 3600).into())),
+            ("no end", without("exp")),
+            ("no audience", without("aud")),
+            ("no session", without("sid")),
+            ("a claim twice", signed(r#"{"alg":"HS256","typ":"JWT"}"#, &twice)),
+            ("padded", format!("{token}=")),
+        ] {
+            assert_eq!(ours.read_session(&forged, now), None, "{what}");
+        }
+        // A key that the token itself brings or names is not looked at.
+        let mut header = hs256.clone();
+        header.kid = Some("../../dev/null".to_owned());
+        assert_eq!(ours.read_session(&made(&header, &good), now).as_deref(), Some("x"));
     }
 
     #[test]
