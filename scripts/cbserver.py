@@ -44,6 +44,14 @@ class Server:
         self.log = self.folder / "server.log"
         self.process = None
         self.connection = None
+        self.last_headers = []
+
+    @classmethod
+    def beside(cls, other):
+        """Another connection to the same server."""
+        twin = cls(other.binary, other.folder, other.https, other.plain, other.address)
+        twin.process = other.process
+        return twin
 
     def start(self):
         """Answers the seconds until the first answer of /health."""
@@ -122,6 +130,7 @@ class Server:
             self.connection.request(method, path, None if body is None else json.dumps(body), sent)
             response = self.connection.getresponse()
             data = response.read()
+            self.last_headers = response.getheaders()
         except (OSError, http.client.HTTPException):
             self.close()
             raise

@@ -91,7 +91,37 @@ pub struct Verdict {
 }
 
 /// Rows read at a time.
-const PAGE: u64 = 1000;
+const PAGE: u64 = 2000;
+
+/// How far a verification has come.
+struct Walk {
+    previous: String,
+    seen: i64,
+    witnesses: BTreeMap<i64, String>,
+}
+
+impl Walk {
+    /// The first of `rows` that is not as it was written, and why.
+    fn over(&mut self, rows: &[audit_entry::Model]) -> Option<(i64, &'static str)> {
+        for row in rows {
+            if row.seq != self.seen + 1 {
+                return Some((self.seen + 1, "this entry is missing"));
+            }
+            if row.prev_hash != self.previous {
+                return Some((row.seq, "it does not follow the entry before it"));
+            }
+            if entry(row).hash(&self.previous) != row.hash {
+                return Some((row.seq, "its content is not what was written"));
+            }
+            if self.witnesses.get(&row.seq).is_some_and(|hash| *hash != row.hash) {
+                return Some((row.seq, "it is not what a signed checkpoint says it was"));
+            }
+            self.previous.clone_from(&row.hash);
+            self.seen = row.seq;
+        }
+        None
+    }
+}
 
 impl Store {
     /// Recomputes the chain from its first entry to the head.
@@ -107,57 +137,50 @@ impl Store {
                 broken: Some((0, "the head row is missing".to_owned())),
             });
         };
-        let broken = |seen: i64, at: i64, why: &str| Verdict {
-            entries: seen,
-            head: head.hash.clone(),
-            broken: Some((at, why.to_owned())),
-        };
-        let mut previous = GENESIS.to_owned();
-        let mut seen = 0;
-        while seen < head.seq {
-            let rows = audit_entry::Entity::find()
-                .filter(audit_entry::Column::Seq.gt(seen))
-                .filter(audit_entry::Column::Seq.lte(head.seq))
+        let last = head.seq;
+        let page = async |after: i64| {
+            audit_entry::Entity::find()
+                .filter(audit_entry::Column::Seq.gt(after))
+                .filter(audit_entry::Column::Seq.lte(last))
                 .order_by_asc(audit_entry::Column::Seq)
                 .limit(PAGE)
                 .all(&snapshot)
                 .await
-                .map_err(db)?;
-            if rows.is_empty() {
-                return Ok(broken(seen, seen + 1, "entries are missing before the head"));
+                .map_err(db)
+        };
+        let mut walk = Walk { previous: GENESIS.to_owned(), seen: 0, witnesses: witnesses.clone() };
+        let mut rows = page(0).await?;
+        let mut broken = None;
+        while let Some(after) = rows.last().map(|row| row.seq) {
+            // The next page is read while this one is hashed.
+            let work = tokio::task::spawn_blocking(move || {
+                let broken = walk.over(&rows);
+                (walk, broken)
+            });
+            let (done, next) = tokio::join!(work, page(after));
+            (walk, broken) = done.map_err(Error::internal)?;
+            if broken.is_some() {
+                break;
             }
-            for row in rows {
-                if row.seq != seen + 1 {
-                    return Ok(broken(seen, seen + 1, "this entry is missing"));
-                }
-                if row.prev_hash != previous {
-                    return Ok(broken(seen, row.seq, "it does not follow the entry before it"));
-                }
-                if entry(&row).hash(&previous) != row.hash {
-                    return Ok(broken(seen, row.seq, "its content is not what was written"));
-                }
-                if witnesses.get(&row.seq).is_some_and(|hash| *hash != row.hash) {
-                    return Ok(broken(seen, row.seq, "it is not what a signed checkpoint says it was"));
-                }
-                previous = row.hash;
-                seen = row.seq;
+            rows = next?;
+        }
+        let beyond = audit_entry::Entity::find().filter(audit_entry::Column::Seq.gt(last)).count(&snapshot);
+        let beyond = beyond.await.map_err(db)? > 0;
+        let Walk { previous, seen, .. } = walk;
+        let broken = broken.or_else(|| {
+            if seen < last {
+                Some((seen + 1, "entries are missing before the head"))
+            } else if previous != head.hash {
+                Some((seen, "the head is not the last entry"))
+            } else if beyond {
+                Some((seen + 1, "entries stand behind the head"))
+            } else if witnesses.last_key_value().is_some_and(|(seq, _)| *seq > seen) {
+                Some((seen + 1, "it is gone, with all behind it: a signed checkpoint knows of later ones"))
+            } else {
+                None
             }
-        }
-        if previous != head.hash {
-            return Ok(broken(seen, seen, "the head is not the last entry"));
-        }
-        let beyond = audit_entry::Entity::find().filter(audit_entry::Column::Seq.gt(seen)).count(&snapshot);
-        if beyond.await.map_err(db)? > 0 {
-            return Ok(broken(seen, seen + 1, "entries stand behind the head"));
-        }
-        if witnesses.last_key_value().is_some_and(|(seq, _)| *seq > seen) {
-            return Ok(broken(
-                seen,
-                seen + 1,
-                "it is gone, with all behind it: a signed checkpoint knows of later ones",
-            ));
-        }
-        Ok(Verdict { entries: seen, head: head.hash, broken: None })
+        });
+        Ok(Verdict { entries: seen, head: head.hash, broken: broken.map(|(seq, why)| (seq, why.to_owned())) })
     }
 
     /// The last entry's number and hash; none before the first.
