@@ -5,7 +5,8 @@ import { type AnyRoute, createRouter, RouterProvider } from "@tanstack/react-rou
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { ApiError, onSessionEnd, setCsrfToken } from "./api/client";
+import { ApiError, onSessionAlive, onSessionEnd, setCsrfToken } from "./api/client";
+import { meQuery } from "./api/session";
 import { routeTree } from "./routeTree.gen";
 import { ErrorBox } from "./ui/feedback";
 
@@ -44,11 +45,22 @@ declare module "@tanstack/react-router" {
 
 onSessionEnd((reason) => {
   setCsrfToken("");
-  queryClient.removeQueries({ queryKey: ["me"] });
-  const { pathname, href } = router.state.location;
+  queryClient.removeQueries({ queryKey: meQuery.queryKey });
+  const { location, matches } = router.state;
   if (reason === "setup_required") void router.navigate({ to: "/setup" });
-  else if (pathname !== "/login" && pathname !== "/setup")
-    void router.navigate({ to: "/login", search: { next: href } });
+  // The public pages need no session and keep what is being typed.
+  else if (matches.some((match) => match.routeId.startsWith("/_auth")))
+    void router.navigate({ to: "/login", search: { next: location.href } });
+});
+
+onSessionAlive((me) => {
+  const before = queryClient.getQueryData(meQuery.queryKey);
+  queryClient.setQueryData(meQuery.queryKey, me);
+  // Another tab has signed in as somebody else: nothing of the one before may stay.
+  if (before && before.user.id !== me.user.id)
+    void queryClient.resetQueries({ predicate: (query) => query.queryKey[0] !== meQuery.queryKey[0] });
+  // What was asked for under the old id got no answer.
+  else void queryClient.refetchQueries({ predicate: (query) => query.state.status === "error" });
 });
 
 // The code of the page is fetched while the gate asks who is there. What fails here is tried again by the router.

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { ApiError, http, onSessionEnd, setCsrfToken, take } from "./client";
+import { ApiError, doubtSession, http, onSessionAlive, onSessionEnd, setCsrfToken, take } from "./client";
+import { answerProof, isProofAsked, watchProof } from "./proof";
 
 function answer(status: number, body: unknown, headers: Record<string, string> = {}) {
   const send = vi.fn(
@@ -16,6 +17,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
   setCsrfToken("");
   onSessionEnd(() => {});
+  onSessionAlive(() => {});
 });
 
 describe("client", () => {
@@ -61,14 +63,17 @@ describe("client", () => {
     });
   });
 
-  it("tells the router when the session is gone, but leaves the login form's 401 to the form", async () => {
+  it("tells the router when the session is gone, but leaves the 401 of the forms that sign in to them", async () => {
     const ended = vi.fn();
     onSessionEnd(ended);
     answer(401, { detail: "no" });
     await http.POST("/api/v1/auth/login", { body: { username: "a", password: "b" } }).catch(() => {});
+    await http.POST("/api/v1/auth/mfa", { body: { mfa_token: "t", code: "1" } }).catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 500));
     expect(ended).not.toHaveBeenCalled();
     await http.GET("/api/v1/settings").catch(() => {});
-    expect(ended).toHaveBeenCalledWith("unauthenticated");
+    await vi.waitFor(() => expect(ended).toHaveBeenCalledWith("unauthenticated"));
+    expect(ended).toHaveBeenCalledOnce();
   });
 
   it("says in words that the server cannot be reached", async () => {
@@ -80,5 +85,143 @@ describe("client", () => {
       status: 0,
       message: expect.stringContaining("cannot be reached"),
     });
+  });
+});
+
+type Reply = { status: number; body?: unknown };
+/** A server of which each path has a row of answers; the last one stays. */
+function server(replies: Record<string, (Reply | Promise<Reply>)[]>) {
+  const seen: { line: string; csrf: string | null; body: string }[] = [];
+  vi.stubGlobal("fetch", async (request: Request) => {
+    const line = `${request.method} ${new URL(request.url).pathname.replace("/api/v1", "")}`;
+    seen.push({ line, csrf: request.headers.get("X-CSRF-Token"), body: await request.text() });
+    const row = replies[line] ?? [];
+    const reply = await (row.length > 1 ? row.shift() : row[0]);
+    if (!reply) throw new Error(`no answer for ${line}`);
+    return new Response(reply.status === 204 ? null : JSON.stringify(reply.body ?? {}), {
+      status: reply.status,
+      headers: { "Content-Type": "application/json" },
+    });
+  });
+  return seen;
+}
+const me = { user: { id: "u" }, csrf_token: "new", permissions: [] };
+const proofRequired = { status: 403, body: { type: "/problems/proof_required", detail: "POST /auth/proof" } };
+const invite = () => http.POST("/api/v1/invites", { body: { role: "viewer" } });
+
+describe("a session in doubt", () => {
+  it("goes on when the server still knows it, with the new CSRF token", async () => {
+    const [ended, alive] = [vi.fn(), vi.fn()];
+    onSessionEnd(ended);
+    onSessionAlive(alive);
+    const seen = server({ "GET /auth/me": [{ status: 200, body: me }], "POST /invites": [{ status: 201 }] });
+    expect(await doubtSession()).toBe("alive");
+    expect(alive).toHaveBeenCalledWith(me);
+    expect(ended).not.toHaveBeenCalled();
+    await invite();
+    expect(seen.at(-1)?.csrf).toBe("new");
+  });
+
+  it("is judged only when the answer that brings the new id is here", async () => {
+    let arrive: (reply: Reply) => void = () => {};
+    const late = new Promise<Reply>((resolve) => {
+      arrive = resolve;
+    });
+    const seen = server({ "POST /auth/password": [late], "GET /auth/me": [{ status: 200, body: me }] });
+    const change = http.POST("/api/v1/auth/password", {
+      body: { current_password: "a", new_password: "b" },
+    });
+    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    const verdict = doubtSession();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(seen.map((one) => one.line)).toEqual(["POST /auth/password"]);
+    arrive({ status: 200, body: me });
+    await change;
+    expect(await verdict).toBe("alive");
+  });
+
+  it("is looked at twice: another tab's new cookie may be on its way", async () => {
+    const ended = vi.fn();
+    onSessionEnd(ended);
+    server({ "GET /auth/me": [{ status: 401 }, { status: 200, body: me }] });
+    expect(await doubtSession()).toBe("alive");
+    expect(ended).not.toHaveBeenCalled();
+  });
+
+  it("has ended when the server says so, and everybody who doubts asks once", async () => {
+    const ended = vi.fn();
+    onSessionEnd(ended);
+    const seen = server({ "GET /auth/me": [{ status: 401 }] });
+    expect(await Promise.all([doubtSession(), doubtSession()])).toEqual(["ended", "ended"]);
+    expect(ended).toHaveBeenCalledOnce();
+    expect(seen).toHaveLength(2);
+  });
+
+  it("stays in doubt when the server cannot be reached", async () => {
+    const ended = vi.fn();
+    onSessionEnd(ended);
+    server({});
+    expect(await doubtSession()).toBe("unknown");
+    expect(ended).not.toHaveBeenCalled();
+  });
+});
+
+describe("a write that wants a proof", () => {
+  it("waits for the proof and is sent again as it was", async () => {
+    setCsrfToken("csrf");
+    const seen = server({ "POST /invites": [proofRequired, { status: 201, body: { path: "/invite#x" } }] });
+    const stop = watchProof(() => {});
+    const made = take(invite());
+    await vi.waitFor(() => expect(isProofAsked()).toBe(true));
+    answerProof(true);
+    expect(await made).toMatchObject({ path: "/invite#x" });
+    expect(seen.map((one) => one.body)).toEqual(['{"role":"viewer"}', '{"role":"viewer"}']);
+    expect(seen.map((one) => one.csrf)).toEqual(["csrf", "csrf"]);
+    expect(isProofAsked()).toBe(false);
+    stop();
+  });
+
+  it("is refused, and nothing is sent again, when no proof is given", async () => {
+    const seen = server({ "POST /invites": [proofRequired] });
+    const stop = watchProof(() => {});
+    const made = invite().catch((error) => error);
+    await vi.waitFor(() => expect(isProofAsked()).toBe(true));
+    answerProof(false);
+    expect(await made).toMatchObject({ status: 403, unproved: true });
+    expect(seen).toHaveLength(1);
+    stop();
+  });
+
+  it("shares one question among all that wait", async () => {
+    server({ "POST /invites": [proofRequired, proofRequired, { status: 201 }] });
+    let asked = 0;
+    const stop = watchProof(() => {
+      if (isProofAsked()) asked += 1;
+    });
+    const both = Promise.all([take(invite()), take(invite())]);
+    await vi.waitFor(() => expect(isProofAsked()).toBe(true));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    answerProof(true);
+    await both;
+    expect(asked).toBe(1);
+    stop();
+  });
+
+  it("does not wait for ever: where nobody can answer, and when whoever could is gone", async () => {
+    server({ "POST /invites": [proofRequired] });
+    await expect(invite()).rejects.toMatchObject({ unproved: true });
+    const stop = watchProof(() => {});
+    const made = invite().catch((error) => error);
+    await vi.waitFor(() => expect(isProofAsked()).toBe(true));
+    stop();
+    expect(await made).toMatchObject({ unproved: true });
+  });
+
+  it("leaves every other refusal alone", async () => {
+    const seen = server({ "POST /invites": [{ status: 403, body: { type: "/problems/denied" } }] });
+    const stop = watchProof(() => {});
+    await expect(invite()).rejects.toMatchObject({ status: 403, unproved: false });
+    expect(seen).toHaveLength(1);
+    stop();
   });
 });

@@ -1,12 +1,18 @@
 /**
- * The one way to the server's HTTP API. Owns: the CSRF token, the deadline of each request, and the translation of
- * problem+json into `ApiError`. Invariant: no other module calls `fetch`. A call either returns data or throws.
+ * The one way to the server's HTTP API. Owns: the CSRF token, the deadline of each request, the judgement whether the
+ * session has ended, and the translation of problem+json into `ApiError`. Invariant: no other module calls `fetch`. A call
+ * either returns data or throws. A write that the server wants a fresh proof for waits for it and is sent again.
  */
 import createClient, { type Middleware } from "openapi-fetch";
-import type { Problem } from "./schema";
+import { askForProof } from "./proof";
+import type { Me, Problem } from "./schema";
 import type { paths } from "./schema.gen";
 
 const REQUEST_DEADLINE_MS = 30_000;
+/** Another tab may have renewed the session that we share, and its cookie may be on its way. */
+const SECOND_LOOK_MS = 300;
+
+const PROOF_REQUIRED = "/problems/proof_required";
 
 export class ApiError extends Error {
   override name = "ApiError";
@@ -30,6 +36,11 @@ export class ApiError extends Error {
   get setupRequired(): boolean {
     return this.status === 503 && (this.problem.type ?? "").endsWith("setup_required");
   }
+
+  /** The server wanted a proof, and the person did not give one. */
+  get unproved(): boolean {
+    return this.status === 403 && this.problem.type === PROOF_REQUIRED;
+  }
 }
 
 let csrfToken = "";
@@ -39,12 +50,44 @@ export function setCsrfToken(token: string): void {
 
 type EndReason = "unauthenticated" | "setup_required";
 let onEnd: (reason: EndReason) => void = () => {};
+let onAlive: (me: Me) => void = () => {};
 /** What to do when the server no longer knows this session. Set once, by the router. */
 export function onSessionEnd(handler: (reason: EndReason) => void): void {
   onEnd = handler;
 }
-export function sessionEnded(): void {
+/** What to do when a session that seemed to have ended goes on under a new id. Set once, by the router. */
+export function onSessionAlive(handler: (me: Me) => void): void {
+  onAlive = handler;
+}
+
+let doubt: Promise<"alive" | "ended" | "unknown"> | null = null;
+/**
+ * Something says that the session has ended (a 401, a stream closed with 4401). That is also what a session looks like
+ * from behind when it has just got a new id, so the server is asked before anybody is sent away.
+ */
+export function doubtSession(): Promise<"alive" | "ended" | "unknown"> {
+  doubt ??= judgeSession().finally(() => {
+    doubt = null;
+  });
+  return doubt;
+}
+
+async function judgeSession(): Promise<"alive" | "ended" | "unknown"> {
+  for (const last of [false, true]) {
+    // The answer that brings the new id may not be here yet.
+    await Promise.allSettled(authWrites);
+    try {
+      const me = await take(http.GET("/api/v1/auth/me"));
+      setCsrfToken(me.csrf_token);
+      onAlive(me);
+      return "alive";
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 401)) return "unknown";
+      if (!last) await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
+    }
+  }
   onEnd("unauthenticated");
+  return "ended";
 }
 
 async function toError(response: Response): Promise<ApiError> {
@@ -65,10 +108,10 @@ const guard: Middleware = {
   async onResponse({ response, schemaPath }) {
     if (response.ok) return undefined;
     const error = await toError(response);
-    // The gate of the pages (routes/_auth.tsx) and the login form judge their own answers.
-    const judged = schemaPath.endsWith("/auth/me") || schemaPath.endsWith("/auth/login");
+    // The gate of the pages (routes/_auth.tsx) and the forms that sign in judge their own answers.
+    const judged = /\/auth\/(me|login|mfa|invite|reset)$/.test(schemaPath);
     if (!judged && error.setupRequired) onEnd("setup_required");
-    else if (!judged && error.status === 401) onEnd("unauthenticated");
+    else if (!judged && error.status === 401) void doubtSession();
     throw error;
   },
   onError({ error }) {
@@ -81,11 +124,33 @@ const guard: Middleware = {
   },
 };
 
-export const http = createClient<paths>({
-  credentials: "same-origin",
-  fetch: (request) =>
-    fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_DEADLINE_MS)]) }),
-});
+/** Writes under /auth that are under way: each may bring this session a new id. */
+const authWrites = new Set<Promise<Response>>();
+
+async function send(request: Request): Promise<Response> {
+  const answer = fetch(request, {
+    signal: AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_DEADLINE_MS)]),
+  });
+  if (request.method === "GET" || !new URL(request.url).pathname.startsWith("/api/v1/auth/")) return answer;
+  authWrites.add(answer);
+  try {
+    return await answer;
+  } finally {
+    authWrites.delete(answer);
+  }
+}
+
+async function sendProved(request: Request): Promise<Response> {
+  if (request.method === "GET") return send(request);
+  const again = request.clone();
+  const response = await send(request);
+  if (response.status !== 403 || !(await toError(response.clone())).unproved) return response;
+  if (!(await askForProof())) return response;
+  if (csrfToken) again.headers.set("X-CSRF-Token", csrfToken);
+  return send(again);
+}
+
+export const http = createClient<paths>({ credentials: "same-origin", fetch: sendProved });
 http.use(guard);
 
 /** Unwraps an answer that has a body. The guard has already thrown for every answer that is not 2xx. */

@@ -25,12 +25,25 @@ class FakeSocket {
 const topic = () => new LiveTopic("topology", (url) => new FakeSocket(url) as unknown as WebSocket);
 const last = () => FakeSocket.made.at(-1) as FakeSocket;
 
+const server = (status: number) => {
+  const asked = vi.fn(
+    async () =>
+      new Response('{"user":{"id":"u"},"csrf_token":"t","permissions":[]}', {
+        status,
+        headers: { "Content-Type": "application/json" },
+      }),
+  );
+  vi.stubGlobal("fetch", asked);
+  return asked;
+};
+
 beforeEach(() => {
   vi.useFakeTimers();
   FakeSocket.made = [];
 });
 afterEach(() => {
   vi.useRealTimers();
+  vi.unstubAllGlobals();
   onSessionEnd(() => {});
 });
 
@@ -63,15 +76,44 @@ describe("live", () => {
     expect(live.getState()).toBe("open");
   });
 
-  it("does not come back when the session ended", () => {
+  it("does not come back when the session ended", async () => {
     const ended = vi.fn();
     onSessionEnd(ended);
+    server(401);
     const live = topic();
     live.subscribe(() => {});
     last().end(4401);
+    await vi.advanceTimersByTimeAsync(1_000);
     expect(ended).toHaveBeenCalledOnce();
-    vi.advanceTimersByTime(120_000);
+    await vi.advanceTimersByTimeAsync(120_000);
     expect(FakeSocket.made).toHaveLength(1);
+    expect(live.getState()).toBe("idle");
+  });
+
+  it("comes back with a resync when the session goes on under a new id", async () => {
+    const ended = vi.fn();
+    onSessionEnd(ended);
+    server(200);
+    const live = topic();
+    const seen: string[] = [];
+    live.subscribe((message) => seen.push(message.type));
+    last().say({ type: "hello" });
+    last().end(4401);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(ended).not.toHaveBeenCalled();
+    expect(FakeSocket.made).toHaveLength(2);
+    last().say({ type: "hello" });
+    expect(seen).toEqual(["resync"]);
+  });
+
+  it("asks nobody when nobody listens any more", async () => {
+    const asked = server(401);
+    const live = topic();
+    live.subscribe(() => {})();
+    last().end(4401);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked).not.toHaveBeenCalled();
+    expect(live.getState()).toBe("idle");
   });
 
   it("comes back at once when it was too slow", () => {

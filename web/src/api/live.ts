@@ -1,10 +1,10 @@
 /**
  * Live updates. Owns one WebSocket per topic, shared by all listeners, opened with the first and closed a little after
  * the last. Invariants: it never polls; a gap (reconnect, sleep, 4429) is always announced as `{type: "resync"}` so
- * that listeners fetch again; a session that ended (4401) is told to the client once and not retried.
+ * that listeners fetch again; on 4401 the client judges whether the session has ended or only has a new id.
  * To add a topic: one line in `Topics`.
  */
-import { sessionEnded } from "./client";
+import { doubtSession } from "./client";
 import type { Finding, MapGroup, MapLink, MapNode, Scan } from "./schema";
 
 type Gap = { type: "resync"; data?: unknown };
@@ -127,13 +127,25 @@ export class LiveTopic<T extends Topic> {
 
   private closed(code: number): void {
     this.socket = null;
+    this.setState("waiting");
     if (code === 4401) {
-      this.stop();
-      sessionEnded();
+      if (this.listeners.size === 0) this.stop();
+      else void this.doubt();
       return;
     }
-    this.setState("waiting");
-    const wait = code === 4429 ? BACKOFF_FIRST_MS : backoff(this.attempt++);
+    this.retryAfter(code === 4429 ? BACKOFF_FIRST_MS : backoff(this.attempt++));
+  }
+
+  private async doubt(): Promise<void> {
+    const verdict = await doubtSession();
+    // Meanwhile stopped, or woken and open again.
+    if (this.state !== "waiting") return;
+    if (verdict === "ended") this.stop();
+    else this.retryAfter(verdict === "alive" ? 0 : backoff(this.attempt++));
+  }
+
+  private retryAfter(wait: number): void {
+    clearTimeout(this.retry);
     this.retry = setTimeout(() => this.connect(), wait);
   }
 

@@ -18,19 +18,25 @@ export type Interface = S["Interface"];
 export type Link = S["Link"];
 export type LinkEvidence = S["LinkEvidence"];
 export type LinkKind = S["LinkKind"];
+export type LinkOut = S["LinkOut"];
 export type MapGroup = S["MapGroup"];
 export type MapLink = S["MapLink"];
 export type MapNode = S["MapNode"];
 export type MapOut = S["MapOut"];
 export type Me = S["Me"];
 export type Network = S["Network"];
+export type OpenSession = S["OpenSession"];
 export type Problem = S["Problem"];
+export type Role = S["Role"];
 export type Scan = S["Scan"];
 export type ScanPlan = S["ScanPlan"];
 export type Session = S["Session"];
 export type Settings = S["Settings"];
 export type Tag = S["Tag"];
 export type TagRef = S["TagRef"];
+export type Token = S["Token"];
+export type TotpEnrolment = S["TotpEnrolment"];
+export type User = S["User"];
 
 /** Every list answers one page; `total` stands on the first page only. */
 export interface Page<T> {

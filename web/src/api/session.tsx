@@ -1,6 +1,6 @@
 /**
- * Who is signed in. There is no switch for authentication here: a session exists or every route but /login and /setup
- * redirects. Owns the `me` query and keeps the CSRF token beside it.
+ * Who is signed in. There is no switch for authentication here: a session exists or every route but the
+ * public ones (/login, /setup, /invite, /reset) redirects. Owns the `me` query and keeps the CSRF token beside it.
  */
 import { type QueryClient, queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, use, useMemo } from "react";
@@ -14,7 +14,9 @@ export type Permission =
   | "discovery:write"
   | "audit:read"
   | "settings:read"
-  | "settings:write";
+  | "settings:write"
+  | "users:read"
+  | "users:write";
 
 export const meQuery = queryOptions({
   queryKey: ["me"],
@@ -40,6 +42,12 @@ export async function beginSession(client: QueryClient, session: Session): Promi
   client.clear();
   setCsrfToken(session.csrf_token);
   await client.fetchQuery(meQuery);
+}
+
+/** After an answer that carries on the session under a new id. */
+export function continueSession(client: QueryClient, { user, csrf_token }: Session): void {
+  setCsrfToken(csrf_token);
+  client.setQueryData(meQuery.queryKey, (me) => me && { ...me, user, csrf_token });
 }
 
 interface Auth {
