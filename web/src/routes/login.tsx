@@ -1,13 +1,7 @@
 import { createFileRoute, redirect, useRouter } from "@tanstack/react-router";
 import { setupQuery } from "#/api/session";
+import { ownPath } from "#/domain/own-path";
 import { LoginPage } from "#/features/auth/login";
-
-/** Only a path of our own: the value comes from the address bar. */
-function ownPath(value: unknown): string | undefined {
-  return typeof value === "string" && /^\/(?![/\\])/.test(value) && !value.startsWith("/login")
-    ? value
-    : undefined;
-}
 
 export const Route = createFileRoute("/login")({
   validateSearch: (search: Record<string, unknown>): { next?: string } => ({ next: ownPath(search.next) }),

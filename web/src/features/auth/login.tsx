@@ -3,10 +3,11 @@ import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
+import { PasswordField } from "#/domain/password-field";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
-import { PasswordField } from "./password-field";
+import { SecondFactor } from "./second-factor";
 import { AuthShell } from "./shell";
 
 /** Two fields: no form library, so that the very first page stays small. */
@@ -16,6 +17,8 @@ export function LoginPage({ onDone }: { onDone: () => void }) {
   const [error, setError] = useState<unknown>(null);
   const [missing, setMissing] = useState<{ username?: string; password?: string }>({});
   const [busy, setBusy] = useState(false);
+  const [username, setUsername] = useState("");
+  const [token, setToken] = useState<string | null>(null);
 
   async function submit(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
@@ -31,10 +34,20 @@ export function LoginPage({ onDone }: { onDone: () => void }) {
     };
     setMissing(lacking);
     setError(null);
-    if (lacking.username || lacking.password) return;
+    if (lacking.username || lacking.password) {
+      const first = form.elements.namedItem(lacking.username ? "username" : "password");
+      if (first instanceof HTMLInputElement) first.focus();
+      return;
+    }
     setBusy(true);
     try {
-      await beginSession(client, await take(http.POST("/api/v1/auth/login", { body })));
+      const answer = await take(http.POST("/api/v1/auth/login", { body }));
+      if ("mfa_token" in answer) {
+        setUsername(body.username);
+        setToken(answer.mfa_token);
+        return;
+      }
+      await beginSession(client, answer);
       onDone();
     } catch (problem) {
       setError(problem instanceof ApiError && problem.status === 401 ? new Error(t("auth.wrong")) : problem);
@@ -48,6 +61,18 @@ export function LoginPage({ onDone }: { onDone: () => void }) {
     }
   }
 
+  if (token)
+    return (
+      <SecondFactor
+        token={token}
+        onDone={onDone}
+        onBack={(expired) => {
+          setToken(null);
+          setError(expired ? new Error(t("auth.expired")) : null);
+        }}
+      />
+    );
+
   return (
     <AuthShell title={t("auth.signIn")}>
       <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
@@ -56,13 +81,15 @@ export function LoginPage({ onDone }: { onDone: () => void }) {
           label={t("auth.username")}
           autoComplete="username"
           autoCapitalize="off"
-          autoFocus
+          autoFocus={!username}
+          defaultValue={username}
           name="username"
           error={missing.username}
         />
         <PasswordField
           label={t("auth.password")}
           autoComplete="current-password"
+          autoFocus={!!username}
           name="password"
           error={missing.password}
         />

@@ -4,12 +4,11 @@ import { useForm } from "react-hook-form";
 import { useTranslation } from "react-i18next";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
+import { NewPasswordField } from "#/domain/new-password";
+import { PASSWORD_MIN } from "#/domain/password";
 import { Button } from "#/ui/button";
-import { cx } from "#/ui/cx";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
-import { meterSteps, PASSWORD_MIN, passwordAdvice } from "./password";
-import { PasswordField } from "./password-field";
 import { AuthShell } from "./shell";
 
 /** The one-time code comes in the fragment, which no server and no log ever sees; then it leaves the address bar. */
@@ -26,8 +25,6 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
   const form = useForm({ defaultValues: { code: given, username: "admin", password: "", email: "" } });
   const { errors, isSubmitting } = form.formState;
   const [username, password] = form.watch(["username", "password"]);
-  const advice = passwordAdvice(password, username);
-  const steps = meterSteps(advice, [...password].length);
 
   useEffect(() => {
     if (given) history.replaceState(history.state, "", location.pathname + location.search);
@@ -86,33 +83,12 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
           error={errors.username?.message}
           {...form.register("username", { required: t("auth.usernameNeeded") })}
         />
-        <PasswordField
+        <NewPasswordField
           label={t("auth.password")}
-          autoComplete="new-password"
           autoFocus={!!given}
+          typed={password}
+          username={username}
           error={errors.password?.message}
-          help={
-            <>
-              <span aria-hidden className="my-1 grid grid-cols-4 gap-1">
-                {[1, 2, 3, 4].map((step) => (
-                  <span
-                    key={step}
-                    className={cx(
-                      "h-1 rounded-full",
-                      step > steps
-                        ? "bg-line-strong"
-                        : steps === 1
-                          ? "bg-down"
-                          : steps < 4
-                            ? "bg-degraded"
-                            : "bg-up",
-                    )}
-                  />
-                ))}
-              </span>
-              <span aria-live="polite">{t(`setup.advice.${advice}`)}</span>
-            </>
-          }
           {...form.register("password", {
             validate: (value) =>
               [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),

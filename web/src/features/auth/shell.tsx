@@ -10,7 +10,7 @@ export function AuthShell({
 }: {
   title: string;
   lead?: ReactNode;
-  children: ReactNode;
+  children?: ReactNode;
   wide?: boolean;
 }) {
   return (

@@ -1,0 +1,70 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useForm } from "react-hook-form";
+import { useTranslation } from "react-i18next";
+import { http, take } from "#/api/client";
+import { beginSession } from "#/api/session";
+import { placeErrors } from "#/domain/form-errors";
+import { NewPasswordField } from "#/domain/new-password";
+import { PASSWORD_MIN } from "#/domain/password";
+import { Button } from "#/ui/button";
+import { ErrorBox } from "#/ui/feedback";
+import { TextField } from "#/ui/field";
+import { useFragmentSecret } from "./fragment";
+import { AuthShell } from "./shell";
+
+/** Somebody was invited: they choose a name and a password, and are in. */
+export function InvitePage({ onDone }: { onDone: () => void }) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const token = useFragmentSecret();
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({ defaultValues: { username: "", password: "" } });
+  const { errors, isSubmitting } = form.formState;
+  const [username, password] = form.watch(["username", "password"]);
+
+  const submit = form.handleSubmit(async (values) => {
+    setError(null);
+    try {
+      const body = { ...values, username: values.username.trim(), token };
+      await beginSession(client, await take(http.POST("/api/v1/auth/invite", { body })));
+      onDone();
+    } catch (problem) {
+      setError(placeErrors(problem, ["username", "password"], form.setError));
+    }
+  });
+
+  if (!token) return <AuthShell title={t("invite.title")} lead={t("invite.noToken")} />;
+  return (
+    <AuthShell title={t("invite.title")} lead={t("invite.lead")}>
+      <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
+        {error ? <ErrorBox error={error} /> : null}
+        <TextField
+          label={t("auth.username")}
+          help={t("invite.usernameHelp")}
+          autoComplete="username"
+          autoCapitalize="off"
+          spellCheck={false}
+          autoFocus
+          error={errors.username?.message}
+          {...form.register("username", {
+            validate: (value) => value.trim() !== "" || t("auth.usernameNeeded"),
+          })}
+        />
+        <NewPasswordField
+          label={t("auth.password")}
+          typed={password}
+          username={username}
+          error={errors.password?.message}
+          {...form.register("password", {
+            validate: (value) =>
+              [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+          })}
+        />
+        <Button type="submit" look="primary" className="h-9" busy={isSubmitting}>
+          {t("invite.accept")}
+        </Button>
+      </form>
+    </AuthShell>
+  );
+}
