@@ -16,7 +16,15 @@ export function toCsv<T>(columns: Column<T>[], rows: readonly T[]): string {
 }
 
 export function downloadCsv(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob(["\uFEFF", text], { type: "text/csv;charset=utf-8" }));
+  download(name, new Blob(["\uFEFF", text], { type: "text/csv;charset=utf-8" }));
+}
+
+export function downloadText(name: string, text: string): void {
+  download(name, new Blob([text], { type: "text/plain;charset=utf-8" }));
+}
+
+function download(name: string, content: Blob): void {
+  const url = URL.createObjectURL(content);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

@@ -6,6 +6,15 @@ import { ApiError } from "#/api/client";
 import { Button } from "./button";
 import { cx } from "./cx";
 
+/** What went wrong, in words. */
+function useReason(): (error: unknown) => string {
+  const { t } = useTranslation();
+  return (error) => {
+    if (error instanceof ApiError && error.unproved) return t("proof.cancelled");
+    return error instanceof Error ? error.message : t("error.unknown");
+  };
+}
+
 export function ErrorBox({
   error,
   retry,
@@ -16,6 +25,7 @@ export function ErrorBox({
   className?: string;
 }) {
   const { t } = useTranslation();
+  const reason = useReason();
   const api = error instanceof ApiError ? error : null;
   return (
     <div
@@ -24,12 +34,12 @@ export function ErrorBox({
     >
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
       <div className="min-w-0 flex-1">
-        {api?.problem.title ? <p className="font-medium">{api.problem.title}</p> : null}
-        <p className="break-words">{error instanceof Error ? error.message : t("error.unknown")}</p>
+        {api?.problem.title && !api.unproved ? <p className="font-medium">{api.problem.title}</p> : null}
+        <p className="break-words">{reason(error)}</p>
         {api?.retryAfter ? (
           <p className="text-muted">{t("error.retryAfter", { seconds: api.retryAfter })}</p>
         ) : null}
-        {api?.requestId ? (
+        {api?.requestId && !api.unproved ? (
           <p className="mt-1 text-xs text-muted">
             {t("error.requestId")} <span className="mono select-all">{api.requestId}</span>
           </p>

@@ -28,3 +28,27 @@ export function WithPanel({ children, panel }: { children: ReactNode; panel?: Re
     </div>
   );
 }
+
+/** A page of blocks one under another, for settings and the like. */
+export function Blocks({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <section
+      className="min-h-0 flex-1 overflow-y-auto"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+      tabIndex={0}
+      aria-label={label}
+    >
+      <div className="max-w-2xl divide-y divide-line px-4">{children}</div>
+    </section>
+  );
+}
+
+export function Block({ title, text, children }: { title: string; text: string; children: ReactNode }) {
+  return (
+    <section className="py-6">
+      <h2 className="font-semibold">{title}</h2>
+      <p className="mt-0.5 mb-3 text-muted">{text}</p>
+      {children}
+    </section>
+  );
+}

@@ -51,3 +51,13 @@ export function Time({ at }: { at: string | null | undefined }) {
     </time>
   );
 }
+
+/** A day, for what is to come: an expiry is a date, not a distance. */
+export function Day({ at }: { at: string }) {
+  const date = new Date(at);
+  return (
+    <time dateTime={at} title={date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}>
+      {date.toLocaleDateString(undefined, { dateStyle: "medium" })}
+    </time>
+  );
+}

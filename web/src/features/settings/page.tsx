@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Download, Pencil, Plus, Trash2 } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { useTranslation } from "react-i18next";
 import { http, ifMatch, take } from "#/api/client";
@@ -14,7 +14,7 @@ import { nextTagColor } from "#/domain/tag-colors";
 import { Button, buttonClass, IconButton } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
-import { PageHead } from "#/ui/page";
+import { Block, Blocks, PageHead } from "#/ui/page";
 import { toast } from "#/ui/toast";
 
 export function SettingsPage() {
@@ -23,44 +23,27 @@ export function SettingsPage() {
   return (
     <>
       <PageHead title={t("pages.settings")} />
-      <section
-        className="min-h-0 flex-1 overflow-y-auto"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-        tabIndex={0}
-        aria-label={t("pages.settings")}
-      >
-        <div className="max-w-2xl divide-y divide-line px-4">
-          <Block title={t("settings.instance")} text={t("settings.instanceText")}>
-            {settings.error ? (
-              <ErrorBox error={settings.error} retry={() => void settings.refetch()} />
-            ) : settings.data ? (
-              <InstanceName key={settings.data.version} settings={settings.data} />
-            ) : (
-              <SkeletonLines lines={2} />
-            )}
-          </Block>
-          <Block title={t("settings.tags")} text={t("settings.tagsText")}>
-            <Tags />
-          </Block>
-          <Block title={t("settings.ca")} text={t("settings.caText")}>
-            <a href="/ca.crt" download="circuit-breaker-ca.crt" className={buttonClass()}>
-              <Download aria-hidden className="size-4" />
-              {t("settings.caDownload")}
-            </a>
-          </Block>
-        </div>
-      </section>
+      <Blocks label={t("pages.settings")}>
+        <Block title={t("settings.instance")} text={t("settings.instanceText")}>
+          {settings.error ? (
+            <ErrorBox error={settings.error} retry={() => void settings.refetch()} />
+          ) : settings.data ? (
+            <InstanceName key={settings.data.version} settings={settings.data} />
+          ) : (
+            <SkeletonLines lines={2} />
+          )}
+        </Block>
+        <Block title={t("settings.tags")} text={t("settings.tagsText")}>
+          <Tags />
+        </Block>
+        <Block title={t("settings.ca")} text={t("settings.caText")}>
+          <a href="/ca.crt" download="circuit-breaker-ca.crt" className={buttonClass()}>
+            <Download aria-hidden className="size-4" />
+            {t("settings.caDownload")}
+          </a>
+        </Block>
+      </Blocks>
     </>
-  );
-}
-
-function Block({ title, text, children }: { title: string; text: string; children: ReactNode }) {
-  return (
-    <section className="py-6">
-      <h2 className="font-semibold">{title}</h2>
-      <p className="mt-0.5 mb-3 text-muted">{text}</p>
-      {children}
-    </section>
   );
 }
 

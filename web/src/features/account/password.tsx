@@ -1,0 +1,75 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useForm } from "react-hook-form";
+import { useTranslation } from "react-i18next";
+import { http, take } from "#/api/client";
+import { continueSession, useAuth } from "#/api/session";
+import { placeErrors } from "#/domain/form-errors";
+import { NewPasswordField } from "#/domain/new-password";
+import { PASSWORD_MIN } from "#/domain/password";
+import { PasswordField } from "#/domain/password-field";
+import { Button } from "#/ui/button";
+import { ErrorBox } from "#/ui/feedback";
+import { toast } from "#/ui/toast";
+import { sessionsQuery } from "./queries";
+
+const empty = { current_password: "", new_password: "" };
+
+export function Password() {
+  const { t } = useTranslation();
+  const { me } = useAuth();
+  const client = useQueryClient();
+  const [open, setOpen] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({ defaultValues: empty });
+  const { errors, isSubmitting } = form.formState;
+  const typed = form.watch("new_password");
+
+  function close() {
+    form.reset(empty);
+    setError(null);
+    setOpen(false);
+  }
+  const submit = form.handleSubmit(async (body) => {
+    setError(null);
+    try {
+      continueSession(client, await take(http.POST("/api/v1/auth/password", { body })));
+      void client.invalidateQueries({ queryKey: sessionsQuery.queryKey });
+      toast(t("account.passwordChanged"));
+      close();
+    } catch (problem) {
+      setError(placeErrors(problem, ["current_password", "new_password"], form.setError));
+    }
+  });
+
+  if (!open) return <Button onClick={() => setOpen(true)}>{t("account.changePassword")}</Button>;
+  return (
+    <form onSubmit={submit} noValidate className="flex max-w-sm flex-col gap-4">
+      {error ? <ErrorBox error={error} /> : null}
+      <input type="text" autoComplete="username" value={me.user.username} readOnly hidden />
+      <PasswordField
+        label={t("account.currentPassword")}
+        autoComplete="current-password"
+        autoFocus
+        error={errors.current_password?.message}
+        {...form.register("current_password", { required: t("auth.passwordNeeded") })}
+      />
+      <NewPasswordField
+        label={t("account.newPassword")}
+        typed={typed}
+        username={me.user.username}
+        error={errors.new_password?.message}
+        {...form.register("new_password", {
+          validate: (value) =>
+            [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+        })}
+      />
+      <div className="flex gap-2">
+        <Button type="submit" look="primary" busy={isSubmitting}>
+          {t("account.changePassword")}
+        </Button>
+        <Button onClick={close}>{t("common.cancel")}</Button>
+      </div>
+    </form>
+  );
+}
