@@ -10,23 +10,37 @@
 
 import { Route as rootRouteImport } from "./routes/__root"
 import { Route as AuthRouteImport } from "./routes/_auth"
+import { Route as InviteRouteImport } from "./routes/invite"
 import { Route as LoginRouteImport } from "./routes/login"
+import { Route as ResetRouteImport } from "./routes/reset"
 import { Route as SetupRouteImport } from "./routes/setup"
 import { Route as AuthIndexRouteImport } from "./routes/_auth/index"
+import { Route as AuthAccountRouteImport } from "./routes/_auth/account"
 import { Route as AuthAuditRouteImport } from "./routes/_auth/audit"
 import { Route as AuthDiscoveryRouteImport } from "./routes/_auth/discovery"
 import { Route as AuthInventoryRouteImport } from "./routes/_auth/inventory"
 import { Route as AuthMapRouteImport } from "./routes/_auth/map"
 import { Route as AuthNetworksRouteImport } from "./routes/_auth/networks"
 import { Route as AuthSettingsRouteImport } from "./routes/_auth/settings"
+import { Route as AuthUsersRouteImport } from "./routes/_auth/users"
 
 const AuthRoute = AuthRouteImport.update({
   id: "/_auth",
   getParentRoute: () => rootRouteImport,
 } as any)
+const InviteRoute = InviteRouteImport.update({
+  id: "/invite",
+  path: "/invite",
+  getParentRoute: () => rootRouteImport,
+} as any)
 const LoginRoute = LoginRouteImport.update({
   id: "/login",
   path: "/login",
+  getParentRoute: () => rootRouteImport,
+} as any)
+const ResetRoute = ResetRouteImport.update({
+  id: "/reset",
+  path: "/reset",
   getParentRoute: () => rootRouteImport,
 } as any)
 const SetupRoute = SetupRouteImport.update({
@@ -37,6 +51,11 @@ const SetupRoute = SetupRouteImport.update({
 const AuthIndexRoute = AuthIndexRouteImport.update({
   id: "/",
   path: "/",
+  getParentRoute: () => AuthRoute,
+} as any)
+const AuthAccountRoute = AuthAccountRouteImport.update({
+  id: "/account",
+  path: "/account",
   getParentRoute: () => AuthRoute,
 } as any)
 const AuthAuditRoute = AuthAuditRouteImport.update({
@@ -69,82 +88,113 @@ const AuthSettingsRoute = AuthSettingsRouteImport.update({
   path: "/settings",
   getParentRoute: () => AuthRoute,
 } as any)
+const AuthUsersRoute = AuthUsersRouteImport.update({
+  id: "/users",
+  path: "/users",
+  getParentRoute: () => AuthRoute,
+} as any)
 
 export interface FileRoutesByFullPath {
   "/": typeof AuthIndexRoute
+  "/invite": typeof InviteRoute
   "/login": typeof LoginRoute
+  "/reset": typeof ResetRoute
   "/setup": typeof SetupRoute
+  "/account": typeof AuthAccountRoute
   "/audit": typeof AuthAuditRoute
   "/discovery": typeof AuthDiscoveryRoute
   "/inventory": typeof AuthInventoryRoute
   "/map": typeof AuthMapRoute
   "/networks": typeof AuthNetworksRoute
   "/settings": typeof AuthSettingsRoute
+  "/users": typeof AuthUsersRoute
 }
 export interface FileRoutesByTo {
+  "/invite": typeof InviteRoute
   "/login": typeof LoginRoute
+  "/reset": typeof ResetRoute
   "/setup": typeof SetupRoute
+  "/account": typeof AuthAccountRoute
   "/audit": typeof AuthAuditRoute
   "/discovery": typeof AuthDiscoveryRoute
   "/inventory": typeof AuthInventoryRoute
   "/map": typeof AuthMapRoute
   "/networks": typeof AuthNetworksRoute
   "/settings": typeof AuthSettingsRoute
+  "/users": typeof AuthUsersRoute
   "/": typeof AuthIndexRoute
 }
 export interface FileRoutesById {
   __root__: typeof rootRouteImport
   "/_auth": typeof AuthRouteWithChildren
+  "/invite": typeof InviteRoute
   "/login": typeof LoginRoute
+  "/reset": typeof ResetRoute
   "/setup": typeof SetupRoute
+  "/_auth/account": typeof AuthAccountRoute
   "/_auth/audit": typeof AuthAuditRoute
   "/_auth/discovery": typeof AuthDiscoveryRoute
   "/_auth/inventory": typeof AuthInventoryRoute
   "/_auth/map": typeof AuthMapRoute
   "/_auth/networks": typeof AuthNetworksRoute
   "/_auth/settings": typeof AuthSettingsRoute
+  "/_auth/users": typeof AuthUsersRoute
   "/_auth/": typeof AuthIndexRoute
 }
 export interface FileRouteTypes {
   fileRoutesByFullPath: FileRoutesByFullPath
   fullPaths:
     | "/"
+    | "/invite"
     | "/login"
+    | "/reset"
     | "/setup"
+    | "/account"
     | "/audit"
     | "/discovery"
     | "/inventory"
     | "/map"
     | "/networks"
     | "/settings"
+    | "/users"
   fileRoutesByTo: FileRoutesByTo
   to:
+    | "/invite"
     | "/login"
+    | "/reset"
     | "/setup"
+    | "/account"
     | "/audit"
     | "/discovery"
     | "/inventory"
     | "/map"
     | "/networks"
     | "/settings"
+    | "/users"
     | "/"
   id:
     | "__root__"
     | "/_auth"
+    | "/invite"
     | "/login"
+    | "/reset"
     | "/setup"
+    | "/_auth/account"
     | "/_auth/audit"
     | "/_auth/discovery"
     | "/_auth/inventory"
     | "/_auth/map"
     | "/_auth/networks"
     | "/_auth/settings"
+    | "/_auth/users"
     | "/_auth/"
   fileRoutesById: FileRoutesById
 }
 export interface RootRouteChildren {
   AuthRoute: typeof AuthRouteWithChildren
+  InviteRoute: typeof InviteRoute
   LoginRoute: typeof LoginRoute
+  ResetRoute: typeof ResetRoute
   SetupRoute: typeof SetupRoute
 }
 
@@ -157,11 +207,25 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthRouteImport
       parentRoute: typeof rootRouteImport
     }
+    "/invite": {
+      id: "/invite"
+      path: "/invite"
+      fullPath: "/invite"
+      preLoaderRoute: typeof InviteRouteImport
+      parentRoute: typeof rootRouteImport
+    }
     "/login": {
       id: "/login"
       path: "/login"
       fullPath: "/login"
       preLoaderRoute: typeof LoginRouteImport
+      parentRoute: typeof rootRouteImport
+    }
+    "/reset": {
+      id: "/reset"
+      path: "/reset"
+      fullPath: "/reset"
+      preLoaderRoute: typeof ResetRouteImport
       parentRoute: typeof rootRouteImport
     }
     "/setup": {
@@ -176,6 +240,13 @@ declare module "@tanstack/react-router" {
       path: "/"
       fullPath: "/"
       preLoaderRoute: typeof AuthIndexRouteImport
+      parentRoute: typeof AuthRoute
+    }
+    "/_auth/account": {
+      id: "/_auth/account"
+      path: "/account"
+      fullPath: "/account"
+      preLoaderRoute: typeof AuthAccountRouteImport
       parentRoute: typeof AuthRoute
     }
     "/_auth/audit": {
@@ -220,26 +291,37 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthSettingsRouteImport
       parentRoute: typeof AuthRoute
     }
+    "/_auth/users": {
+      id: "/_auth/users"
+      path: "/users"
+      fullPath: "/users"
+      preLoaderRoute: typeof AuthUsersRouteImport
+      parentRoute: typeof AuthRoute
+    }
   }
 }
 
 interface AuthRouteChildren {
+  AuthAccountRoute: typeof AuthAccountRoute
   AuthAuditRoute: typeof AuthAuditRoute
   AuthDiscoveryRoute: typeof AuthDiscoveryRoute
   AuthInventoryRoute: typeof AuthInventoryRoute
   AuthMapRoute: typeof AuthMapRoute
   AuthNetworksRoute: typeof AuthNetworksRoute
   AuthSettingsRoute: typeof AuthSettingsRoute
+  AuthUsersRoute: typeof AuthUsersRoute
   AuthIndexRoute: typeof AuthIndexRoute
 }
 
 const AuthRouteChildren: AuthRouteChildren = {
+  AuthAccountRoute: AuthAccountRoute,
   AuthAuditRoute: AuthAuditRoute,
   AuthDiscoveryRoute: AuthDiscoveryRoute,
   AuthInventoryRoute: AuthInventoryRoute,
   AuthMapRoute: AuthMapRoute,
   AuthNetworksRoute: AuthNetworksRoute,
   AuthSettingsRoute: AuthSettingsRoute,
+  AuthUsersRoute: AuthUsersRoute,
   AuthIndexRoute: AuthIndexRoute,
 }
 
@@ -247,7 +329,9 @@ const AuthRouteWithChildren = AuthRoute._addFileChildren(AuthRouteChildren)
 
 const rootRouteChildren: RootRouteChildren = {
   AuthRoute: AuthRouteWithChildren,
+  InviteRoute: InviteRoute,
   LoginRoute: LoginRoute,
+  ResetRoute: ResetRoute,
   SetupRoute: SetupRoute,
 }
 export const routeTree = rootRouteImport

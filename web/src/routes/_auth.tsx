@@ -2,6 +2,7 @@ import { createFileRoute, Outlet, redirect, useNavigate } from "@tanstack/react-
 import { useCallback } from "react";
 import { ApiError } from "#/api/client";
 import { AuthProvider, meQuery } from "#/api/session";
+import { ProofDialog } from "#/features/auth/proof";
 import { Frame } from "#/features/frame/frame";
 
 /** The gate: everything below needs a session. */
@@ -27,6 +28,7 @@ function Gate() {
       <Frame>
         <Outlet />
       </Frame>
+      <ProofDialog />
     </AuthProvider>
   );
 }

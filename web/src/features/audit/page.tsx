@@ -9,6 +9,7 @@ import { Button } from "#/ui/button";
 import { downloadCsv, toCsv } from "#/ui/csv";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, ErrorBox } from "#/ui/feedback";
+import { SelectField } from "#/ui/field";
 import { PageHead, WithPanel } from "#/ui/page";
 import { Panel, Section } from "#/ui/panel";
 import { SearchBox } from "#/ui/search-box";
@@ -16,22 +17,58 @@ import { Time } from "#/ui/time";
 
 export interface AuditSearch {
   q?: string;
+  action?: string;
   entry?: number;
 }
 
-const auditQuery = (q: string) =>
-  pagedQuery(["audit", q], (cursor) =>
+const auditQuery = (q: string, action: string | undefined) =>
+  pagedQuery(["audit", q, action], (cursor) =>
     take(
-      http.GET("/api/v1/audit-log", { params: { query: { limit: PAGE_SIZE, cursor, ...(q ? { q } : {}) } } }),
+      http.GET("/api/v1/audit-log", {
+        params: { query: { limit: PAGE_SIZE, cursor, action, ...(q ? { q } : {}) } },
+      }),
     ),
   );
+
+/** What is most often looked for, offered before it has been seen; the rest is offered once it stands in the log. */
+const proposed = [
+  "asset_created",
+  "asset_deleted",
+  "asset_updated",
+  "findings_accepted",
+  "invite_accepted",
+  "invite_made",
+  "login",
+  "login_failed",
+  "logout",
+  "password_changed",
+  "password_reset",
+  "reset_link_made",
+  "role_changed",
+  "scan_requested",
+  "second_factor_cleared",
+  "sessions_ended",
+  "settings_updated",
+  "token_created",
+  "token_deleted",
+  "totp_disabled",
+  "totp_enabled",
+  "user_created",
+  "user_deleted",
+  "user_disabled",
+  "user_enabled",
+];
 
 export function AuditPage({ search, go }: { search: AuditSearch; go: (next: AuditSearch) => void }) {
   const { t } = useTranslation();
   const q = search.q ?? "";
-  const setQ = useCallback((text: string) => go({ q: text || undefined }), [go]);
-  const log = useInfiniteQuery(auditQuery(q));
+  const { action } = search;
+  const setQ = useCallback((text: string) => go({ action, q: text || undefined }), [go, action]);
+  const log = useInfiniteQuery(auditQuery(q, action));
   const rows = log.data?.items ?? [];
+  const actions = [
+    ...new Set([...proposed, ...rows.map((row) => row.action), ...(action ? [action] : [])]),
+  ].sort();
   const columns = useColumns();
   const verify = useMutation({ mutationFn: () => take(http.GET("/api/v1/audit-log/verify")) });
   const entry = rows.find((row) => row.seq === search.entry);
@@ -44,6 +81,20 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           value={q}
           onChange={setQ}
         />
+        <SelectField
+          label={t("audit.byAction")}
+          hideLabel
+          className="w-48 max-md:w-40"
+          value={action ?? ""}
+          onChange={(event) => go({ q: search.q, action: event.target.value || undefined })}
+        >
+          <option value="">{t("audit.anyAction")}</option>
+          {actions.map((one) => (
+            <option key={one} value={one}>
+              {one}
+            </option>
+          ))}
+        </SelectField>
         <Button
           onClick={() => downloadCsv("audit-log.csv", toCsv(columns, rows))}
           disabled={rows.length === 0}
@@ -100,7 +151,10 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           loadMore={log.fetchNextPage}
           total={log.data?.total}
           empty={
-            <Empty icon={<ScrollText aria-hidden />} title={t(search.q ? "audit.noMatch" : "audit.none")}>
+            <Empty
+              icon={<ScrollText aria-hidden />}
+              title={t(search.q || action ? "audit.noMatch" : "audit.none")}
+            >
               {t("audit.noneText")}
             </Empty>
           }

@@ -1,4 +1,5 @@
-import { CircleUser, Download, LogOut, Monitor, Moon, Sun } from "lucide-react";
+import { useNavigate } from "@tanstack/react-router";
+import { CircleUser, Download, LogOut, Monitor, Moon, Sun, UserCog } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { useAuth } from "#/api/session";
 import { IconButton } from "#/ui/button";
@@ -10,6 +11,7 @@ export function AccountMenu() {
   const { t } = useTranslation();
   const { me, signOut } = useAuth();
   const theme = useTheme();
+  const navigate = useNavigate();
   return (
     <Menu
       label={t("frame.account")}
@@ -35,6 +37,10 @@ export function AccountMenu() {
         ]}
       />
       <MenuSeparator />
+      <MenuItem onSelect={() => void navigate({ to: "/account" })}>
+        <UserCog aria-hidden className="size-4 text-muted" />
+        {t("frame.ownAccount")}
+      </MenuItem>
       <MenuLink href="/ca.crt" download="circuit-breaker-ca.crt">
         <Download aria-hidden className="size-4 text-muted" />
         {t("frame.caRoot")}

@@ -1,6 +1,15 @@
 /** What stands around every page: the rail (a bar at the foot on phones), the top bar, the palette. */
 import { Link } from "@tanstack/react-router";
-import { Boxes, EthernetPort, Map as MapIcon, Radar, ScrollText, Search, Settings } from "lucide-react";
+import {
+  Boxes,
+  EthernetPort,
+  Map as MapIcon,
+  Radar,
+  ScrollText,
+  Search,
+  Settings,
+  Users,
+} from "lucide-react";
 import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type Permission, useAuth } from "#/api/session";
@@ -17,6 +26,7 @@ const pages = [
   { to: "/networks", key: "networks", icon: EthernetPort, needs: "inventory:read" },
   { to: "/discovery", key: "discovery", icon: Radar, needs: "discovery:read" },
   { to: "/audit", key: "audit", icon: ScrollText, needs: "audit:read" },
+  { to: "/users", key: "users", icon: Users, needs: "users:read" },
   { to: "/settings", key: "settings", icon: Settings, needs: "settings:read" },
 ] as const satisfies { to: string; key: string; icon: unknown; needs: Permission }[];
 

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
-import { LogOut, Plus, Radar } from "lucide-react";
+import { LogOut, Plus, Radar, UserCog } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
 import { type ComponentType, type ReactNode, useDeferredValue, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -67,6 +67,7 @@ function PaletteBody({ onClose, pages }: Omit<PaletteProps, "open">) {
       shown: can("discovery:write"),
       run: () => void navigate({ to: "/discovery", search: { scan: "new" } }),
     },
+    { key: "account", icon: UserCog, shown: true, run: () => void navigate({ to: "/account" }) },
     { key: "signOut", icon: LogOut, shown: true, run: () => void signOut() },
   ].filter((action) => action.shown && matches(t(`palette.actions.${action.key}`)));
   const shownPages = pages.filter((page) => matches(t(`pages.${page.key}`)));

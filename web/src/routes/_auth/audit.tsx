@@ -5,6 +5,7 @@ import { AuditPage, type AuditSearch } from "#/features/audit/page";
 export const Route = createFileRoute("/_auth/audit")({
   validateSearch: (search: Record<string, unknown>): AuditSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
+    action: typeof search.action === "string" && search.action !== "" ? search.action : undefined,
     entry: Number.isSafeInteger(search.entry) ? (search.entry as number) : undefined,
   }),
   component: Audit,

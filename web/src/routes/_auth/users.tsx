@@ -1,0 +1,22 @@
+import { createFileRoute, useNavigate } from "@tanstack/react-router";
+import { useCallback } from "react";
+import { UsersPage, type UsersSearch } from "#/features/users/page";
+
+const sorts = ["username", "-username", "role", "-role", "last_login_at", "-last_login_at"];
+
+export const Route = createFileRoute("/_auth/users")({
+  validateSearch: (search: Record<string, unknown>): UsersSearch => ({
+    q: search.q === undefined ? undefined : String(search.q),
+    sort: sorts.find((sort) => sort === search.sort),
+    tab: search.tab === "invites" ? "invites" : undefined,
+    selected: typeof search.selected === "string" ? search.selected : undefined,
+    panel: search.panel === "new" || search.panel === "invite" ? search.panel : undefined,
+  }),
+  component: Users,
+});
+
+function Users() {
+  const navigate = useNavigate();
+  const go = useCallback((next: UsersSearch) => void navigate({ to: "/users", search: next }), [navigate]);
+  return <UsersPage search={Route.useSearch()} go={go} />;
+}
