@@ -1,5 +1,6 @@
 import "./styles.css";
 import "./i18n";
+import "./ui/theme";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { type AnyRoute, createRouter, RouterProvider } from "@tanstack/react-router";
 import { setNonce } from "get-nonce";

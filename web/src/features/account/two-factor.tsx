@@ -178,13 +178,14 @@ function Codes({ codes, onClose }: { codes: readonly string[]; onClose: () => vo
   const { t } = useTranslation();
   const { me } = useAuth();
   const [kept, setKept] = useState(false);
+  const [hurried, setHurried] = useState(false);
   const text = codes.join("\n");
   return (
     <Dialog
       title={t("account.codes")}
       description={t("account.codesText")}
       open
-      onClose={() => kept && onClose()}
+      onClose={() => (kept ? onClose() : setHurried(true))}
     >
       <ul
         aria-label={t("account.codes")}
@@ -216,6 +217,11 @@ function Codes({ codes, onClose }: { codes: readonly string[]; onClose: () => vo
         checked={kept}
         onChange={(event) => setKept(event.target.checked)}
       />
+      {hurried && !kept ? (
+        <p role="alert" className="mt-2 text-down-text">
+          {t("account.codesHurried")}
+        </p>
+      ) : null}
       <Button look="primary" className="mt-3" disabled={!kept} onClick={onClose}>
         {t("secret.done")}
       </Button>

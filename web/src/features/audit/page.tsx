@@ -75,16 +75,11 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
   return (
     <>
       <PageHead title={t("pages.audit")} count={log.data?.total?.toLocaleString()}>
-        <SearchBox
-          label={t("audit.filter")}
-          className="w-64 max-md:w-auto max-md:flex-1"
-          value={q}
-          onChange={setQ}
-        />
+        <SearchBox label={t("audit.filter")} className="w-64 max-md:w-full" value={q} onChange={setQ} />
         <SelectField
           label={t("audit.byAction")}
           hideLabel
-          className="w-48 max-md:w-40"
+          className="w-48 max-md:w-auto max-md:flex-1"
           value={action ?? ""}
           onChange={(event) => go({ q: search.q, action: event.target.value || undefined })}
         >

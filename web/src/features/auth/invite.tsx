@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { useTranslation } from "react-i18next";
-import { http, take } from "#/api/client";
+import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
@@ -30,7 +30,10 @@ export function InvitePage({ onDone }: { onDone: () => void }) {
       await beginSession(client, await take(http.POST("/api/v1/auth/invite", { body })));
       onDone();
     } catch (problem) {
-      setError(placeErrors(problem, ["username", "password"], form.setError));
+      const used = problem instanceof ApiError && problem.status === 403;
+      setError(
+        used ? new Error(t("invite.used")) : placeErrors(problem, ["username", "password"], form.setError),
+      );
     }
   });
 

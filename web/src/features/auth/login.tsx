@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, lazy, Suspense, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
@@ -7,8 +7,9 @@ import { PasswordField } from "#/domain/password-field";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
-import { SecondFactor } from "./second-factor";
 import { AuthShell } from "./shell";
+
+const SecondFactor = lazy(() => import("./second-factor"));
 
 /** Two fields: no form library, so that the very first page stays small. */
 export function LoginPage({ onDone }: { onDone: () => void }) {
@@ -63,14 +64,16 @@ export function LoginPage({ onDone }: { onDone: () => void }) {
 
   if (token)
     return (
-      <SecondFactor
-        token={token}
-        onDone={onDone}
-        onBack={(expired) => {
-          setToken(null);
-          setError(expired ? new Error(t("auth.expired")) : null);
-        }}
-      />
+      <Suspense fallback={<AuthShell title={t("auth.secondFactor")} />}>
+        <SecondFactor
+          token={token}
+          onDone={onDone}
+          onBack={(expired) => {
+            setToken(null);
+            setError(expired ? new Error(t("auth.expired")) : null);
+          }}
+        />
+      </Suspense>
     );
 
   return (

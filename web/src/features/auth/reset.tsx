@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { useTranslation } from "react-i18next";
-import { http } from "#/api/client";
+import { ApiError, http } from "#/api/client";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
@@ -27,7 +27,8 @@ export function ResetPage({ onDone }: { onDone: () => void }) {
       toast(t("reset.done"), { ms: 10_000 });
       onDone();
     } catch (problem) {
-      setError(placeErrors(problem, ["new_password"], form.setError));
+      const used = problem instanceof ApiError && problem.status === 403;
+      setError(used ? new Error(t("reset.used")) : placeErrors(problem, ["new_password"], form.setError));
     }
   });
 

@@ -13,7 +13,7 @@ const STEP_MS = 5 * 60_000;
 const STEP_TRIES = 5;
 
 /** The second step of signing in, after the password. */
-export function SecondFactor({
+export default function SecondFactor({
   token,
   onDone,
   onBack,

@@ -98,7 +98,7 @@ export function Frame({ children }: { children: ReactNode }) {
               title={t(`pages.${page.key}`)}
               className={cx(
                 "flex h-9 items-center gap-3 rounded-md px-2.5 text-muted hover:bg-hover hover:text-ink",
-                "max-md:h-14 max-md:min-w-0 max-md:flex-1 max-md:flex-col max-md:justify-center max-md:gap-1 max-md:px-0 max-md:text-[11px] md:max-lg:justify-center md:max-lg:px-0",
+                "max-md:h-14 max-md:min-w-0 max-md:flex-1 max-md:flex-col max-md:justify-center max-md:gap-1 max-md:px-0 max-md:text-[10px] md:max-lg:justify-center md:max-lg:px-0",
               )}
               activeProps={{
                 className: "bg-accent-soft text-accent-text! font-medium max-md:bg-transparent",

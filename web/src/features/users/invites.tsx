@@ -43,9 +43,8 @@ export function Invites() {
                   <Badge>{t(`roles.${invite.role}`)}</Badge>
                 </p>
                 <p className="flex flex-wrap gap-x-3 text-xs text-muted">
-                  <span>
-                    {t("users.invitedBy", { name: invite.invited_by })} <Time at={invite.created_at} />
-                  </span>
+                  <span>{t("users.invitedBy", { name: invite.invited_by })}</span>
+                  <Time at={invite.created_at} />
                   <span>
                     {t("users.linkUntil")} <Day at={invite.expires_at} />
                   </span>
