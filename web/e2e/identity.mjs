@@ -394,7 +394,7 @@ await steps.step("recovery codes are made anew, two-factor sign-in is turned off
   await said(page, "10 recovery codes left.");
   await button(page, "Turn off").click();
   await shot(page, "turn-off");
-  await button(dialog(page, "Turn off"), "Turn off").click();
+  await button(dialog(page, "Turn off two-factor sign-in"), "Turn off").click();
   await button(page, "Turn on").click();
   secret = await page.getByLabel("Or type this key into the app").inputValue();
   await page.getByLabel("Code from the app").fill(totp(secret));

@@ -100,7 +100,7 @@ export function TwoFactor() {
       ) : null}
       {turningOff ? (
         <Confirm
-          title={t("account.turnOff")}
+          title={t("account.turnOffTitle")}
           text={t("account.turnOffText")}
           action={t("account.turnOff")}
           work={async () => {

@@ -63,7 +63,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
   const { t } = useTranslation();
   const q = search.q ?? "";
   const { action } = search;
-  const setQ = useCallback((text: string) => go({ action, q: text || undefined }), [go, action]);
+  const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
   const log = useInfiniteQuery(auditQuery(q, action));
   const rows = log.data?.items ?? [];
   const actions = [

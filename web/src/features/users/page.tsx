@@ -104,10 +104,7 @@ function UserTable({ search, go }: { search: UsersSearch; go: (next: UsersSearch
   const users = useInfiniteQuery(usersQuery(q, sort));
   const rows = users.data?.items ?? [];
   const columns = useColumns();
-  const setQ = useCallback(
-    (text: string) => go({ sort: search.sort, q: text || undefined }),
-    [go, search.sort],
-  );
+  const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
   return (
     <>
       <div className="border-b border-line px-4 py-2">
