@@ -79,6 +79,23 @@ async function password1(page, name, word) {
   await page.keyboard.press("Enter");
 }
 
+/** A session that is minutes old is not asked for a proof yet: the next answer is the one that the server gives later. */
+async function staleProof(page, resource) {
+  const problem = {
+    type: "/problems/proof_required",
+    title: "Forbidden",
+    status: 403,
+    detail: "Show your password or second factor again first: POST /auth/proof",
+    request_id: "e2e",
+  };
+  await page.route(
+    `**/api/v1/${resource}`,
+    (route) =>
+      route.fulfill({ status: 403, contentType: "application/problem+json", body: JSON.stringify(problem) }),
+    { times: 1 },
+  );
+}
+
 let inviteLink = "";
 await steps.step("an administrator makes an invite, and shows again who they are first", async () => {
   const { page } = admin;
@@ -87,24 +104,8 @@ await steps.step("an administrator makes an invite, and shows again who they are
   await button(page, "Invite").click();
   await field(panel(page), "Role").selectOption("editor");
   await panel(page).getByLabel("E-mail (optional)").fill("grace@example.org");
-  // The session is minutes old, so the server would not ask yet: its first answer is the one it gives later.
   admin.allow(403, /\/(invites|auth\/proof)$/);
-  await page.route(
-    "**/api/v1/invites",
-    (route) =>
-      route.fulfill({
-        status: 403,
-        contentType: "application/problem+json",
-        body: JSON.stringify({
-          type: "/problems/proof_required",
-          title: "Forbidden",
-          status: 403,
-          detail: "Show your password or second factor again first: POST /auth/proof",
-          request_id: "e2e",
-        }),
-      }),
-    { times: 1 },
-  );
+  await staleProof(page, "invites");
   await button(panel(page), "Make link").click();
   const proof = dialog(page, "Is it you?");
   await proof.waitFor();
@@ -130,16 +131,7 @@ await steps.step("an administrator makes an invite, and shows again who they are
 await steps.step("a proof that is not given does nothing, and says so", async () => {
   const { page } = admin;
   await button(page, "Invite").click();
-  await page.route(
-    "**/api/v1/invites",
-    (route) =>
-      route.fulfill({
-        status: 403,
-        contentType: "application/problem+json",
-        body: JSON.stringify({ type: "/problems/proof_required", title: "Forbidden", status: 403 }),
-      }),
-    { times: 1 },
-  );
+  await staleProof(page, "invites");
   await button(panel(page), "Make link").click();
   await button(dialog(page, "Is it you?"), "Cancel").click();
   await said(panel(page), "Nothing was done");
@@ -220,6 +212,10 @@ await steps.step("a password changed in one window ends the other within two sec
   await shot(page, "password");
   await field(page, "Current password").fill(first);
   await page.getByTitle("Live: changes appear at once").waitFor();
+  // A second tab of the same browser shares the session, and so its new id.
+  const tab = await page.context().newPage();
+  await tab.goto(`${url}/networks`);
+  await tab.getByTitle("Live: changes appear at once").waitFor();
   const changed = page.waitForResponse((r) => r.url().endsWith("/auth/password") && r.status() === 200);
   await button(page, "Change password").click();
   await changed;
@@ -229,6 +225,9 @@ await steps.step("a password changed in one window ends the other within two sec
   await page.getByTitle("Live: changes appear at once").waitFor();
   await page.waitForTimeout(ENDED_MS);
   expect(page.url() === `${url}/account`, `to stay on the account page, not ${page.url()}`);
+  await tab.getByTitle("Live: changes appear at once").waitFor();
+  expect(tab.url() === `${url}/networks`, `the other tab to stay where it was, not ${tab.url()}`);
+  await tab.close();
   await said(page, "This one");
 });
 
