@@ -123,7 +123,8 @@ class Server:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
             self.connection = http.client.HTTPSConnection(self.address, self.https, timeout=30, context=context)
-        sent = {"Authorization": f"Bearer {TOKEN}", **(headers or {})}
+        # An empty one says: not that header.
+        sent = {k: v for k, v in {"Authorization": f"Bearer {TOKEN}", **(headers or {})}.items() if v}
         if body is not None:
             sent["Content-Type"] = "application/json"
         try:
