@@ -45,8 +45,7 @@ async function window(scheme = "dark") {
   context.setDefaultTimeout(15_000);
   const watch = await watchedPage(context, url);
   // What an ended session answers, and what every form that judges its own answers may get.
-  // A session is ended under pages that are open: what they ask for at that moment is refused, and that is right.
-  watch.allow(401, /^\/api\/v1\//);
+  watch.allow(401, /\/auth\/(me|login|mfa)$/);
   watches.push(watch);
   return watch;
 }

@@ -142,10 +142,13 @@ async function send(request: Request): Promise<Response> {
 
 async function sendProved(request: Request): Promise<Response> {
   if (request.method === "GET") return send(request);
-  const again = request.clone();
-  const response = await send(request);
+  // Bytes, not a stream that is split for a second reader: what is sent twice is the same twice.
+  const body = await request.clone().arrayBuffer();
+  const once = () => (body.byteLength > 0 ? new Request(request, { body }) : request.clone());
+  const response = await send(once());
   if (response.status !== 403 || !(await toError(response.clone())).unproved) return response;
   if (!(await askForProof())) return response;
+  const again = once();
   if (csrfToken) again.headers.set("X-CSRF-Token", csrfToken);
   return send(again);
 }

@@ -1192,7 +1192,7 @@ export interface components {
             /** @description Ed25519 over the statement, URL-safe base64. */
             signature: string;
         };
-        /** @description The public key and every checkpoint, to be kept elsewhere. */
+        /** @description The public key and the newest checkpoints, at most 10,000, to be kept elsewhere. */
         Checkpoints: {
             items: components["schemas"]["Checkpoint"][];
             /** @description Ed25519, URL-safe base64. */
