@@ -65,7 +65,7 @@ pub struct TokenOut {
 }
 
 /// A token just made.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct NewToken {
     /// Shown this once.
     pub secret: String,

@@ -68,7 +68,7 @@ pub struct InviteOut {
 }
 
 /// A link's secret part: shown this once, to be handed over by a way that is trusted.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct LinkOut {
     /// Path and fragment; the fragment never leaves the browser.
     #[schema(example = "/invite#…")]

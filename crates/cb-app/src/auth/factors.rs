@@ -39,7 +39,7 @@ pub struct Totp {
 }
 
 /// What an authenticator needs; shown once, in force only when a code has confirmed it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct TotpEnrolment {
     /// Base32.
     pub secret: String,
@@ -56,13 +56,13 @@ pub struct TotpConfirm {
 }
 
 /// Shown once.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct RecoveryCodes {
     pub recovery_codes: Vec<String>,
 }
 
 /// Recovery codes, and the session under its new id.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct TotpEnabled {
     pub recovery_codes: Vec<String>,
     #[serde(flatten)]

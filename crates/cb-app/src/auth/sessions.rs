@@ -35,7 +35,7 @@ pub(crate) const TOUCH: TimeDelta = TimeDelta::minutes(1);
 const SESSIONS_MOST: usize = 100;
 
 /// What login and setup answer.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
 pub struct SessionOut {
     pub user: UserOut,
@@ -44,7 +44,7 @@ pub struct SessionOut {
 }
 
 /// A password was right and is not enough.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct SecondFactorRequired {
     /// Always true; tells this answer from a session.
     pub mfa_required: bool,
@@ -53,7 +53,7 @@ pub struct SecondFactorRequired {
     pub methods: Vec<Method>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct Me {
     pub user: UserOut,
     pub csrf_token: String,
@@ -75,7 +75,6 @@ pub struct OpenSession {
 }
 
 /// A session that was just opened: the answer, and what goes into the cookie.
-#[derive(Debug)]
 pub struct Opened {
     pub out: SessionOut,
     pub cookie: Secret,
@@ -83,10 +82,19 @@ pub struct Opened {
 }
 
 /// What a proof of identity leads to.
-#[derive(Debug)]
 pub enum Admission {
     Session(Opened),
     SecondFactor(SecondFactorRequired),
+}
+
+/// Says which of the two it is; what it holds is secret.
+impl std::fmt::Debug for Admission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Admission::Session(_) => "Session(…)",
+            Admission::SecondFactor(_) => "SecondFactor(…)",
+        })
+    }
 }
 
 impl Admission {
