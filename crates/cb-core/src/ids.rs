@@ -35,8 +35,6 @@ ids! {
     UserId,
     SessionId,
     TokenId,
-    PasskeyId,
-    ProviderId,
     InviteId,
     AssetId,
     InterfaceId,

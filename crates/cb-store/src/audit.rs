@@ -90,6 +90,9 @@ pub struct Verdict {
     pub broken: Option<(i64, String)>,
 }
 
+/// Checkpoints that are read at most; the older ones stay.
+const CHECKPOINTS_MOST: u64 = 10_000;
+
 /// Rows read at a time.
 const PAGE: u64 = 2000;
 
@@ -189,11 +192,24 @@ impl Store {
         Ok(head.filter(|h| h.seq > 0).map(|h| (h.seq, h.hash)))
     }
 
-    /// Every stored checkpoint, in order.
+    /// The newest stored checkpoints, in order: a year of them at one an hour.
     pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
-        let rows =
-            audit_checkpoint::Entity::find().order_by_asc(audit_checkpoint::Column::Seq).all(self.reader());
-        Ok(rows.await.map_err(db)?.into_iter().map(Into::into).collect())
+        let newest = self.newest_checkpoints(CHECKPOINTS_MOST).await?;
+        Ok(newest.into_iter().rev().collect())
+    }
+
+    pub async fn last_checkpoint(&self) -> Result<Option<Checkpoint>> {
+        Ok(self.newest_checkpoints(1).await?.pop())
+    }
+
+    async fn newest_checkpoints(&self, most: u64) -> Result<Vec<Checkpoint>> {
+        let rows = audit_checkpoint::Entity::find()
+            .order_by_desc(audit_checkpoint::Column::Seq)
+            .limit(most)
+            .all(self.reader())
+            .await
+            .map_err(db)?;
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     /// Keeps a checkpoint, unless there is one of that entry.

@@ -1,4 +1,4 @@
-//! Things begun that a secret will finish: a second factor after a password, an invite, a reset, a passkey's ceremony.
+//! Things begun that a secret will finish: a second factor after a password, an invite, a reset.
 //! One table, one way: the secret is stored hashed, it belongs to one purpose and, if it has a user, to that user's
 //! epoch, so that whatever ends their sessions ends what is half done too.
 

@@ -1,4 +1,4 @@
-//! `auth_steps`: something begun that a secret will finish: a second factor, a passkey, a reset, an invite.
+//! `auth_steps`: something begun that a secret will finish: a second factor, a reset, an invite.
 
 use sea_orm::entity::prelude::*;
 

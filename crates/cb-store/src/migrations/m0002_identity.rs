@@ -1,9 +1,8 @@
-//! Identity: API tokens, second factors, passkeys, sign-in by OpenID Connect, half-finished steps, and the
-//! audit log's signed checkpoints.
+//! Identity: API tokens, second factors, half-finished steps, and the audit log's signed checkpoints.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
-    big_integer, big_integer_null, boolean, integer, json, pk_uuid, timestamp_with_time_zone,
+    big_integer, big_integer_null, integer, json, pk_uuid, timestamp_with_time_zone,
     timestamp_with_time_zone_null, uuid, uuid_null,
 };
 
@@ -19,15 +18,7 @@ impl MigrationName for Migration {
 }
 
 /// In the order in which they can be created; dropped in reverse.
-const TABLES: &[&str] = &[
-    "tokens",
-    "auth_steps",
-    "recovery_codes",
-    "passkeys",
-    "oidc_providers",
-    "oidc_identities",
-    "audit_checkpoints",
-];
+const TABLES: &[&str] = &["tokens", "auth_steps", "recovery_codes", "audit_checkpoints"];
 
 #[expect(
     elided_lifetimes_in_paths,
@@ -96,9 +87,7 @@ impl Build {
                 .belongs("user_id", "users", ForeignKeyAction::Cascade),
             table("auth_steps")
                 .col(pk_uuid("id"))
-                .col(self.text("purpose").check(Expr::cust(
-                    "purpose IN ('mfa', 'passkey_sign_in', 'passkey_add', 'oidc', 'reset', 'invite')",
-                )))
+                .col(self.text("purpose").check(Expr::cust("purpose IN ('mfa', 'reset', 'invite')")))
                 .col(self.text("token_hash").unique_key())
                 .col(uuid_null("user_id"))
                 .col(big_integer_null("auth_epoch"))
@@ -112,38 +101,6 @@ impl Build {
                 .col(uuid("user_id"))
                 .col(self.text("code_hash"))
                 .col(timestamp_with_time_zone_null("used_at"))
-                .belongs("user_id", "users", ForeignKeyAction::Cascade),
-            table("passkeys")
-                .col(pk_uuid("id"))
-                .col(uuid("user_id"))
-                .col(self.text("name"))
-                .col(self.text("credential_id").unique_key())
-                .col(json("passkey"))
-                .col(timestamp_with_time_zone("created_at"))
-                .col(timestamp_with_time_zone_null("last_used_at"))
-                .belongs("user_id", "users", ForeignKeyAction::Cascade),
-            table("oidc_providers")
-                .col(pk_uuid("id"))
-                .col(self.text("slug").unique_key())
-                .col(self.text("name"))
-                .col(self.text("issuer"))
-                .col(self.text("client_id"))
-                .col(self.text_null("client_secret"))
-                .col(self.text("groups_claim"))
-                .col(json("role_map"))
-                .col(self.text_null("default_role"))
-                .col(boolean("enabled"))
-                .col(big_integer("version"))
-                .stamps(),
-            table("oidc_identities")
-                .col(pk_uuid("id"))
-                .col(uuid("provider_id"))
-                .col(self.text("subject"))
-                .col(uuid("user_id"))
-                .col(self.text_null("email"))
-                .col(timestamp_with_time_zone("created_at"))
-                .col(timestamp_with_time_zone_null("last_used_at"))
-                .belongs("provider_id", "oidc_providers", ForeignKeyAction::Cascade)
                 .belongs("user_id", "users", ForeignKeyAction::Cascade),
             table("audit_checkpoints")
                 .col(big_integer("seq").primary_key())
@@ -161,9 +118,6 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX auth_steps_user ON auth_steps (user_id)",
     "CREATE INDEX auth_steps_expiry ON auth_steps (expires_at)",
     "CREATE UNIQUE INDEX recovery_codes_once ON recovery_codes (user_id, code_hash)",
-    "CREATE INDEX passkeys_user ON passkeys (user_id)",
-    "CREATE UNIQUE INDEX oidc_identities_subject ON oidc_identities (provider_id, subject)",
-    "CREATE INDEX oidc_identities_user ON oidc_identities (user_id)",
 ];
 
 /// What no statement may do, whoever sends it.
