@@ -33,6 +33,8 @@ pub const PUBLIC: &[(Method, &str)] = &[
     (Method::GET, "/api/v1/auth/methods"),
     (Method::POST, "/api/v1/auth/passkeys/challenge"),
     (Method::POST, "/api/v1/auth/passkeys/login"),
+    (Method::GET, "/api/v1/auth/oidc/{slug}/start"),
+    (Method::GET, "/api/v1/auth/oidc/{slug}/callback"),
     (Method::POST, "/api/v1/auth/reset"),
     (Method::POST, "/api/v1/auth/invite"),
     (Method::GET, "/ca.crt"),
@@ -144,15 +146,20 @@ async fn identify(app: &App, parts: &Parts) -> Result<Caller, Error> {
     app.by_session(cookie).await?.map(Caller::Session).ok_or_else(nobody)
 }
 
-/// The session cookie; none when there are two, for then somebody has slipped one in.
+/// The session cookie.
 fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE)
+}
+
+/// A cookie of ours; none when there are two of the name, for then somebody has slipped one in.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut found = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|v| v.to_str().ok())
         .flat_map(|v| v.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == COOKIE)
+        .filter(|(n, _)| *n == name)
         .map(|(_, value)| value);
     let first = found.next()?;
     found.next().is_none().then_some(first)
@@ -179,6 +186,12 @@ fn caller(parts: &Parts) -> Result<&Caller, Problem> {
 pub fn meta(parts: &Parts) -> Result<RequestMeta, Problem> {
     let meta = parts.extensions.get::<RequestMeta>().cloned();
     meta.ok_or_else(|| Error::Internal("a request without its meta data".to_owned()).into())
+}
+
+/// Whose session the request carries, on a public route that looks.
+pub async fn visitor(app: &App, parts: &Parts) -> Result<Option<Principal>, Problem> {
+    let Some(cookie) = session_cookie(&parts.headers) else { return Ok(None) };
+    Ok(app.by_session(cookie).await?.map(|who| who.principal))
 }
 
 /// Under which of our names the request was sent; the edge has seen that it is one of ours.

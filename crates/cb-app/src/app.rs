@@ -13,6 +13,7 @@ use cb_core::clock::Time;
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
 use cb_fabric::{Bus, Listener, Throttle};
+use cb_net::http::Outbound;
 use cb_store::entities::setting;
 use cb_store::sea_orm::EntityTrait as _;
 use cb_store::{OpenError, Store, db};
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::ctx::{Ctx, RequestMeta};
+use crate::oidc::Known;
 
 /// Why the application cannot start, and what to do about it; one line.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,8 @@ struct Inner {
     checkpoint_key: CheckpointKey,
     checkpoint_file: PathBuf,
     throttle: Throttle,
+    outbound: Outbound,
+    known_providers: Known,
     api_token: Option<Secret>,
     setup_code: Mutex<Option<Secret>>,
     setup_done: AtomicBool,
@@ -152,6 +156,8 @@ impl App {
             checkpoint_key,
             checkpoint_file: data.join("audit-checkpoint.json"),
             throttle: Throttle::new(),
+            outbound: Outbound::from_config(config),
+            known_providers: Known::default(),
             api_token: config.api_token.clone(),
             setup_code: Mutex::new(setup_code),
             setup_done: AtomicBool::new(setup_done),
@@ -271,6 +277,15 @@ impl App {
 
     pub(crate) fn throttle(&self) -> &Throttle {
         &self.0.throttle
+    }
+
+    /// The only way to speak to a server that a person has named.
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.0.outbound
+    }
+
+    pub(crate) fn known_providers(&self) -> &Known {
+        &self.0.known_providers
     }
 
     pub(crate) fn api_token(&self) -> Option<&Secret> {

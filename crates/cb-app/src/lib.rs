@@ -20,6 +20,7 @@ pub mod links;
 pub mod live;
 pub mod map;
 pub mod networks;
+pub mod oidc;
 mod order;
 mod page;
 mod proposal;

@@ -37,6 +37,9 @@ ids! {
     TokenId,
     InviteId,
     PasskeyId,
+    ProviderId,
+    /// Who a user is at a provider of OpenID Connect.
+    IdentityId,
     AssetId,
     InterfaceId,
     AddressId,

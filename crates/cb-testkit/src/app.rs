@@ -39,6 +39,8 @@ impl TestApp {
         let postgres = (database == Database::Postgres).then(Postgres::start);
         let mut vars = vec![("CB_DATA_DIR".to_owned(), dir.path().join("data").display().to_string())];
         vars.push(("CB_API_TOKEN".to_owned(), Self::API_TOKEN.to_owned()));
+        // The servers that tests start stand there.
+        vars.push(("CB_OUTBOUND_ALLOW".to_owned(), "127.0.0.1".to_owned()));
         if let Some(postgres) = &postgres {
             vars.push(("CB_DB_URL".to_owned(), postgres.url().to_owned()));
         }

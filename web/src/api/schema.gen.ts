@@ -129,6 +129,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The own linked accounts, the oldest first. */
+        get: operations["get_auth_identities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/identities/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Cuts the link to one of the own accounts; every other session ends, this one goes on under a new id. */
+        delete: operations["delete_auth_identities_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/invite": {
         parameters: {
             query?: never;
@@ -242,6 +276,57 @@ export interface paths {
         put?: never;
         /** Asks for a passkey as the second factor, after a password. */
         post: operations["post_auth_mfa_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/{slug}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the provider sends the browser back to. */
+        get: operations["get_auth_oidc_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/{slug}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to link an account there to the own user; the page then goes to `url`. */
+        post: operations["post_auth_oidc_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/{slug}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the browser to the provider. */
+        get: operations["get_auth_oidc_start"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -841,6 +926,60 @@ export interface paths {
         patch: operations["patch_networks_id"];
         trace?: never;
     };
+    "/api/v1/oidc-providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every provider; there are at most twenty. */
+        get: operations["get_oidc_providers"];
+        put?: never;
+        /** Adds a provider. */
+        post: operations["post_oidc_providers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oidc-providers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One provider. */
+        get: operations["get_oidc_providers_id"];
+        put?: never;
+        post?: never;
+        /** Removes a provider and every link to it; the sessions of those who had one end. */
+        delete: operations["delete_oidc_providers_id"];
+        options?: never;
+        head?: never;
+        /** Changes a provider: what is absent stays, null is cleared. */
+        patch: operations["patch_oidc_providers_id"];
+        trace?: never;
+    };
+    "/api/v1/oidc-providers/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks the provider what it says about itself. */
+        post: operations["post_oidc_providers_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -1397,6 +1536,11 @@ export interface components {
         Health: {
             status: string;
         };
+        /**
+         * Format: uuid
+         * @description Who a user is at a provider of OpenID Connect.
+         */
+        IdentityId: string;
         Interface: {
             asset_id: components["schemas"]["AssetId"];
             /** Format: date-time */
@@ -1455,6 +1599,10 @@ export interface components {
             updated_at: string;
             /** Format: int64 */
             version: number;
+        };
+        /** @description Where linking goes to. */
+        LinkAway: {
+            url: string;
         };
         /**
          * @description How sure we are of a link: seen by a device, concluded from observations, guessed from the
@@ -1559,6 +1707,8 @@ export interface components {
         Methods: {
             /** @description False when this page was opened by an address: passkeys need a name. */
             passkeys: boolean;
+            /** @description Where else one can sign in. */
+            providers: components["schemas"]["OidcProviderName"][];
         };
         MfaIn: {
             /** @description Six digits, or a recovery code; or else a passkey. */
@@ -1622,6 +1772,81 @@ export interface components {
         NewToken: components["schemas"]["Token"] & {
             /** @description Shown this once. */
             secret: string;
+        };
+        OidcProvider: {
+            certificate_sha256: string | null;
+            client_id: string;
+            create_users: boolean;
+            /** Format: date-time */
+            created_at: string;
+            default_role: components["schemas"]["Role"] | null;
+            enabled: boolean;
+            groups_claim: string;
+            has_client_secret: boolean;
+            id: components["schemas"]["ProviderId"];
+            issuer: string;
+            name: string;
+            /** @description To be registered at the provider; for the name by which this was asked. */
+            redirect_uri: string;
+            role_groups: components["schemas"]["RoleGroup"][];
+            scopes: string[];
+            slug: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int64 */
+            version: number;
+        };
+        OidcProviderIn: {
+            /** @description The fingerprint of its certificate, if nobody has signed it that this server trusts. */
+            certificate_sha256?: string | null;
+            client_id: string;
+            /** @description Written only. None for a public client. */
+            client_secret?: string | null;
+            /** @description Whether somebody who is new here becomes a user; else only linked accounts can sign in. */
+            create_users?: boolean;
+            default_role?: components["schemas"]["Role"] | null;
+            enabled?: boolean | null;
+            /** @description `groups` when not given. */
+            groups_claim?: string | null;
+            /** @example https://id.example.lan/application/o/circuit-breaker/ */
+            issuer: string;
+            /** @example Authentik */
+            name: string;
+            role_groups?: components["schemas"]["RoleGroup"][];
+            /** @description `openid`, `profile` and `email` when not given. */
+            scopes?: string[] | null;
+            /**
+             * @description In the redirect URI: cannot be changed later.
+             * @example authentik
+             */
+            slug: string;
+        };
+        /** @description A way to sign in, as the sign-in page shows it. */
+        OidcProviderName: {
+            name: string;
+            slug: string;
+        };
+        OidcProviderPatch: {
+            certificate_sha256?: string | null;
+            client_id?: string | null;
+            client_secret?: string | null;
+            create_users?: boolean | null;
+            default_role?: components["schemas"]["Role"] | null;
+            enabled?: boolean | null;
+            groups_claim?: string | null;
+            /** @description A changed one needs the client's secret again. */
+            issuer?: string | null;
+            name?: string | null;
+            role_groups?: components["schemas"]["RoleGroup"][] | null;
+            scopes?: string[] | null;
+        };
+        /** @description What a provider says about itself. */
+        OidcProviderTest: {
+            authorization_endpoint: string | null;
+            issuer: string | null;
+            ok: boolean;
+            /** @description Why it cannot be used. */
+            reason: string | null;
         };
         /** @description One of the user's own sessions. */
         OpenSession: {
@@ -2086,6 +2311,8 @@ export interface components {
         };
         /** @enum {string} */
         Protocol: "tcp" | "udp";
+        /** Format: uuid */
+        ProviderId: string;
         /** @description Shown once. */
         RecoveryCodes: {
             recovery_codes: string[];
@@ -2097,6 +2324,12 @@ export interface components {
         };
         /** @enum {string} */
         Role: "viewer" | "editor" | "admin";
+        /** @description Members of this group get this role; of several the highest counts. */
+        RoleGroup: {
+            /** @example homelab-admins */
+            group: string;
+            role: components["schemas"]["Role"];
+        };
         /** @description A role and what it permits. */
         RolePermissions: {
             permissions: string[];
@@ -2332,6 +2565,17 @@ export interface components {
         };
         /** Format: uuid */
         UserId: string;
+        UserIdentity: {
+            email: string | null;
+            id: components["schemas"]["IdentityId"];
+            /** Format: date-time */
+            last_used_at: string | null;
+            /** Format: date-time */
+            linked_at: string;
+            provider: components["schemas"]["OidcProviderName"];
+            /** @description The provider's own word for the user. */
+            subject: string;
+        };
         UserIn: {
             email?: string | null;
             password: string;
@@ -2797,6 +3041,64 @@ export interface operations {
             };
         };
     };
+    get_auth_identities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserIdentity"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_auth_identities_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["IdentityId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_auth_invite: {
         parameters: {
             query?: never;
@@ -2995,6 +3297,100 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PasskeyChallenge"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_auth_oidc_callback: {
+        parameters: {
+            query?: {
+                code?: string;
+                state?: string;
+                error?: string;
+                iss?: string;
+            };
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_oidc_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkAway"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_auth_oidc_start: {
+        parameters: {
+            query?: {
+                /** @description A path of this server, to go to afterwards. */
+                next?: string;
+            };
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {
@@ -4492,6 +4888,188 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Network"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_oidc_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcProvider"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_oidc_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OidcProviderIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcProvider"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_oidc_providers_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ProviderId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcProvider"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_oidc_providers_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ProviderId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_oidc_providers_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ProviderId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OidcProviderPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcProvider"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_oidc_providers_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ProviderId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcProviderTest"];
                 };
             };
             /** @description What went wrong */

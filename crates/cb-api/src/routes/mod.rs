@@ -24,8 +24,10 @@ mod interfaces;
 mod links;
 mod map;
 mod networks;
+mod oidc;
 mod openapi;
 mod passkeys;
+mod providers;
 mod scans;
 mod session;
 mod settings;
@@ -108,6 +110,14 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(passkeys::list, passkeys::register))
         .routes(routes!(passkeys::begin))
         .routes(routes!(passkeys::rename, passkeys::remove))
+        .routes(routes!(oidc::start))
+        .routes(routes!(oidc::callback))
+        .routes(routes!(oidc::link))
+        .routes(routes!(oidc::identities))
+        .routes(routes!(oidc::unlink))
+        .routes(routes!(providers::list, providers::create))
+        .routes(routes!(providers::get, providers::update, providers::delete))
+        .routes(routes!(providers::test))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
         .routes(routes!(users::list, users::create))

@@ -8,6 +8,7 @@ use cb_app::auth::passkeys::{
     PasskeyRegistrationOut,
 };
 use cb_app::auth::{Opened, SessionOut};
+use cb_app::oidc::providers::{self, ProviderName};
 use cb_core::Error;
 use cb_core::ids::PasskeyId;
 use http::StatusCode;
@@ -25,10 +26,12 @@ use crate::problem::Problem;
 pub(crate) struct Methods {
     /// False when this page was opened by an address: passkeys need a name.
     passkeys: bool,
+    /// Where else one can sign in.
+    providers: Vec<ProviderName>,
 }
 
 /// Before setup nobody can sign in.
-fn after_setup(app: &App) -> Result<(), Problem> {
+pub(super) fn after_setup(app: &App) -> Result<(), Problem> {
     if app.setup_required() { Err(Error::SetupRequired.into()) } else { Ok(()) }
 }
 
@@ -37,7 +40,8 @@ fn after_setup(app: &App) -> Result<(), Problem> {
     responses((status = 200, body = Methods)))]
 pub(crate) async fn methods(State(app): State<App>, parts: Parts) -> Result<axum::Json<Methods>, Problem> {
     after_setup(&app)?;
-    Ok(axum::Json(Methods { passkeys: site(&parts)?.has_passkeys() }))
+    let providers = providers::offered(&app).await?;
+    Ok(axum::Json(Methods { passkeys: site(&parts)?.has_passkeys(), providers }))
 }
 
 /// Asks for any passkey, to sign in without a password.

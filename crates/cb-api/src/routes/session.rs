@@ -203,8 +203,12 @@ pub(super) fn with_cookie(
     Ok(response)
 }
 
-fn cookie(value: &str, max_age: u64) -> Result<HeaderValue, Problem> {
-    let text = format!("{COOKIE}={value}; Max-Age={max_age}; Path=/; Secure; HttpOnly; SameSite=Lax");
+pub(super) fn cookie(value: &str, max_age: u64) -> Result<HeaderValue, Problem> {
+    named_cookie(COOKIE, value, max_age)
+}
+
+pub(super) fn named_cookie(name: &str, value: &str, max_age: u64) -> Result<HeaderValue, Problem> {
+    let text = format!("{name}={value}; Max-Age={max_age}; Path=/; Secure; HttpOnly; SameSite=Lax");
     let mut value = HeaderValue::try_from(text).map_err(Error::internal)?;
     value.set_sensitive(true);
     Ok(value)

@@ -23,6 +23,8 @@ fn the_public_list_is_as_reviewed() {
             "GET /api/v1/auth/methods",
             "POST /api/v1/auth/passkeys/challenge",
             "POST /api/v1/auth/passkeys/login",
+            "GET /api/v1/auth/oidc/{slug}/start",
+            "GET /api/v1/auth/oidc/{slug}/callback",
             "POST /api/v1/auth/reset",
             "POST /api/v1/auth/invite",
             "GET /ca.crt",

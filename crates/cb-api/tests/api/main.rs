@@ -6,6 +6,7 @@ mod bodies;
 mod headers;
 mod identity;
 mod matrix;
+mod oidc;
 mod openapi;
 mod passkeys;
 mod redirect;

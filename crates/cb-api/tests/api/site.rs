@@ -215,7 +215,7 @@ impl Login {
     }
 }
 
-async fn exchange<S: AsyncRead + tokio::io::AsyncWrite + Unpin>(mut stream: S, bytes: &[u8]) -> Answer {
+pub async fn exchange<S: AsyncRead + tokio::io::AsyncWrite + Unpin>(mut stream: S, bytes: &[u8]) -> Answer {
     // A server that has seen enough may close while we still write; its answer is there all the same.
     let _ = stream.write_all(bytes).await;
     let _ = stream.flush().await;

@@ -8,8 +8,11 @@ use std::net::IpAddr;
 use cb_core::ids::UserId;
 use cb_core::{Error, Principal, Result, Role};
 use cb_store::db;
-use cb_store::entities::user;
-use cb_store::sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait as _, IntoActiveModel};
+use cb_store::entities::{user, user_identity};
+use cb_store::sea_orm::{
+    ActiveModelTrait, ColumnTrait as _, ConnectionTrait, EntityTrait as _, IntoActiveModel,
+    PaginatorTrait as _, QueryFilter as _,
+};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,6 +32,7 @@ pub(crate) mod tickets;
 pub use login::login;
 pub use sessions::{Admission, IDLE, Me, Opened, SecondFactorRequired, SessionOut};
 pub use site::Site;
+pub use tickets::TICKET_LIVES;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = User)]
@@ -76,6 +80,32 @@ pub(crate) fn wrong_login() -> Error {
 pub(crate) async fn own(conn: &impl ConnectionTrait, ctx: &Ctx) -> Result<user::Model> {
     let Principal::User { id, .. } = ctx.principal() else { return Err(Error::NotFound) };
     user::Entity::find_by_id(id.0).one(conn).await.map_err(db)?.ok_or(Error::NotFound)
+}
+
+/// A way to sign in that is about to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Without {
+    Passkey,
+    Identity,
+}
+
+/// Refuses to take the last way in from a user.
+pub(crate) async fn stays_reachable(
+    conn: &impl ConnectionTrait,
+    user: &user::Model,
+    without: Without,
+) -> Result<()> {
+    let identities =
+        user_identity::Entity::find().filter(user_identity::Column::UserId.eq(user.id)).count(conn);
+    let identities = identities.await.map_err(db)?;
+    let (passkeys, identities) = match without {
+        Without::Passkey => (user.passkeys - 1, identities),
+        Without::Identity => (user.passkeys, identities.saturating_sub(1)),
+    };
+    if !user.password_hash.is_empty() || passkeys > 0 || identities > 0 {
+        return Ok(());
+    }
+    Err(Error::Conflict("this is the only way to sign in; set a password first".to_owned()))
 }
 
 /// A whole row for an insert.

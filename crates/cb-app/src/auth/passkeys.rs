@@ -27,7 +27,7 @@ use super::sessions::{self, Kept, Opened, Proof, SessionOut};
 use super::site::Site;
 use super::steps::{self, Purpose};
 use super::tickets::{self, Kind, Ticket};
-use super::{active, factors, own, place};
+use super::{Without, active, factors, own, place, stays_reachable};
 use crate::app::App;
 use crate::ctx::{Ctx, RequestMeta};
 use crate::input;
@@ -240,6 +240,7 @@ pub async fn remove(ctx: &Ctx, id: PasskeyId) -> Result<Opened> {
     ctx.record("passkey_removed", async |tx| {
         let row = find(tx.conn(), ctx, id).await?;
         let user = own(tx.conn(), ctx).await?;
+        stays_reachable(tx.conn(), &user, Without::Passkey).await?;
         tx.about("user", user.id);
         tx.detail(json!({ "passkey": row.name }));
         row.delete(tx.conn()).await.map_err(db)?;

@@ -127,7 +127,9 @@ impl Admission {
 pub(crate) enum Proof {
     /// A password; not enough for whoever has a second factor.
     Password,
-    /// A second factor after a password.
+    /// A provider's word; like a password, not enough for whoever has a second factor here.
+    Provider,
+    /// A second factor after one of these.
     SecondFactor,
     /// A passkey, which verifies its holder itself: two factors in one.
     Passkey,
@@ -212,7 +214,7 @@ pub(crate) async fn admit(
         current.filter(|u| u.auth_epoch == epoch && u.disabled_at.is_none()).ok_or_else(wrong_login)?;
     tx.about("user", current.id);
     let methods = factors::methods(&current);
-    if proof == Proof::Password && !methods.is_empty() {
+    if matches!(proof, Proof::Password | Proof::Provider) && !methods.is_empty() {
         let (_, secret) =
             steps::begin(ctx, tx, Purpose::Mfa, Some((current.id, epoch)), serde_json::Value::Null).await?;
         tx.action("second_factor_asked");

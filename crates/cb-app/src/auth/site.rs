@@ -33,4 +33,9 @@ impl Site {
             .and_then(|b| b.rp_name("Circuit Breaker").build())
             .map_err(Error::internal)
     }
+
+    /// The whole address of one of our paths.
+    pub(crate) fn address(&self, path: &str) -> Result<Url> {
+        self.0.join(path).map_err(Error::internal)
+    }
 }

@@ -1,6 +1,8 @@
 //! What a browser takes along and brings back within minutes: a challenge, a sign-in elsewhere. It is sealed, so that whoever
 //! only begins leaves nothing in the database, and it is taken once.
 
+use std::time::Duration;
+
 use cb_core::clock::Time;
 use cb_core::{Error, Result, Secret};
 use cb_store::entities::spent_ticket;
@@ -9,7 +11,6 @@ use cb_store::sea_orm::sea_query::OnConflict;
 use cb_store::{WriteTx, db};
 use cb_vault::seal::Place;
 use cb_vault::token;
-use chrono::TimeDelta;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use super::active;
 use crate::app::App;
 
 /// For as long a ticket is taken; a person may have to look for their key.
-pub const LIVES: TimeDelta = TimeDelta::minutes(10);
+pub const TICKET_LIVES: Duration = Duration::from_mins(10);
 /// In bytes: one of the server's own is far below.
 const MOST: usize = 8 * 1024;
 const NO_ROW: Uuid = Uuid::nil();
@@ -31,6 +32,8 @@ pub(crate) enum Kind {
     /// A second factor after a password.
     PasskeyStep,
     PasskeyProof,
+    /// A sign-in at a provider.
+    Provider,
 }
 
 impl Kind {
@@ -40,6 +43,7 @@ impl Kind {
             Kind::PasskeyLogin => "tickets.passkey_login",
             Kind::PasskeyStep => "tickets.passkey_step",
             Kind::PasskeyProof => "tickets.passkey_proof",
+            Kind::Provider => "tickets.provider",
         };
         Place { field, row: &NO_ROW }
     }
@@ -72,7 +76,7 @@ pub(crate) fn open<T: DeserializeOwned>(app: &App, kind: Kind, ticket: &Secret) 
     }
     let text = app.sealer().open(kind.place(), ticket.expose()).ok()?;
     let Written { issued_at, payload } = serde_json::from_str(text.expose()).ok()?;
-    let expires_at = issued_at + LIVES;
+    let expires_at = issued_at + TICKET_LIVES;
     (expires_at > app.now()).then(|| Ticket { payload, hash: token::hash(ticket.expose()), expires_at })
 }
 

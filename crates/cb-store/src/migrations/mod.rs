@@ -6,6 +6,7 @@ mod build;
 mod m0001_first_evening;
 mod m0002_identity;
 mod m0003_passkeys;
+mod m0005_providers;
 
 pub struct Migrator;
 
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_first_evening::Migration),
             Box::new(m0002_identity::Migration),
             Box::new(m0003_passkeys::Migration),
+            Box::new(m0005_providers::Migration),
         ]
     }
 }

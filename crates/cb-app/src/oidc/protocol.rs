@@ -1,0 +1,312 @@
+//! What is said to a provider and what it says: discovery, the code flow with PKCE (RFC 7636) and a nonce, and the claims
+//! of a verified ID token. Every request goes through the guarded client.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cb_core::Secret;
+use cb_core::clock::Time;
+use cb_net::http::{Limits, Outbound, OutboundError, Tls};
+use cb_net::judge::Policy;
+use cb_store::entities::oidc_provider;
+use chrono::TimeDelta;
+use openidconnect::core::{
+    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreGenderClaim,
+    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreProviderMetadata,
+    CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+};
+use openidconnect::{
+    AccessTokenHash, AdditionalClaims, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken,
+    EmptyExtraTokenFields, EndUserEmail, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, IdTokenClaims, IdTokenFields, IssuerUrl, Nonce, OAuth2TokenResponse as _,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse, StandardTokenResponse,
+    TokenResponse as _, UserInfoClaims,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+use uuid::Uuid;
+
+use crate::app::App;
+
+/// So long a provider's description and keys are taken to be the same.
+const KNOWN_FOR: TimeDelta = TimeDelta::minutes(10);
+/// A provider that does not answer is not asked again at once, however many people come.
+const FAILED_FOR: TimeDelta = TimeDelta::seconds(10);
+/// How far the provider's clock may be ahead.
+const SKEW: TimeDelta = TimeDelta::minutes(5);
+/// Groups of one person that are looked at.
+const GROUPS_MOST: usize = 1000;
+
+/// Every claim that is not a standard one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Others {
+    #[serde(flatten)]
+    claims: HashMap<String, Value>,
+}
+
+impl AdditionalClaims for Others {}
+
+type Tokens = StandardTokenResponse<
+    IdTokenFields<
+        Others,
+        EmptyExtraTokenFields,
+        CoreGenderClaim,
+        CoreJweContentEncryptionAlgorithm,
+        CoreJwsSigningAlgorithm,
+    >,
+    CoreTokenType,
+>;
+
+type Relying = Client<
+    Others,
+    CoreAuthDisplay,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJsonWebKey,
+    CoreAuthPrompt,
+    StandardErrorResponse<CoreErrorResponseType>,
+    Tokens,
+    CoreTokenIntrospectionResponse,
+    CoreRevocableToken,
+    CoreRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
+
+/// What providers have said about themselves, each under its row's id and version.
+#[derive(Default)]
+pub(crate) struct Known(Mutex<HashMap<Uuid, Remembered>>);
+
+struct Remembered {
+    version: i64,
+    until: Time,
+    answer: Result<Arc<CoreProviderMetadata>, String>,
+}
+
+/// Where the browser goes, and what must come back with it.
+pub(super) struct Departure {
+    pub url: Url,
+    pub state: String,
+    pub nonce: String,
+    pub verifier: Secret,
+}
+
+/// What must be known of a sign-in to finish it.
+pub(super) struct Arrival<'a> {
+    pub redirect: &'a Url,
+    pub code: &'a Secret,
+    pub nonce: &'a str,
+    pub verifier: &'a Secret,
+}
+
+/// Somebody, in the words of a provider whose signature was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Person {
+    pub subject: String,
+    pub username: Option<String>,
+    /// Only one that the provider has verified.
+    pub email: Option<String>,
+    /// None when it speaks of none.
+    pub groups: Option<Vec<String>>,
+}
+
+/// A provider's row with its secret opened.
+pub(super) struct Provider<'a> {
+    pub row: &'a oidc_provider::Model,
+    pub secret: Option<Secret>,
+}
+
+impl Provider<'_> {
+    /// Its description and keys; the reason in words when there are none.
+    pub async fn describe(&self, app: &App, fresh: bool) -> Result<Arc<CoreProviderMetadata>, String> {
+        let now = app.now();
+        if !fresh && let Some(answer) = app.known_providers().recall(self.row, now) {
+            return answer;
+        }
+        let answer = self.discover(app).await.map(Arc::new);
+        app.known_providers().remember(self.row, now, answer.clone());
+        answer
+    }
+
+    async fn discover(&self, app: &App) -> Result<CoreProviderMetadata, String> {
+        let issuer = IssuerUrl::new(self.row.issuer.clone()).map_err(|e| e.to_string())?;
+        let http = self.http(app)?;
+        let send = |request| send(http.clone(), request);
+        CoreProviderMetadata::discover_async(issuer, &send).await.map_err(|e| reason(&e))
+    }
+
+    /// Begins a sign-in.
+    pub async fn depart(&self, app: &App, redirect: &Url) -> Result<Departure, String> {
+        let client = self.relying(&*self.describe(app, false).await?, redirect);
+        let verifier = PkceCodeVerifier::new(app.entropy().token());
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
+        let (state, nonce) = (app.entropy().token(), app.entropy().token());
+        let (sent_state, sent_nonce) = (CsrfToken::new(state.clone()), Nonce::new(nonce.clone()));
+        let request = client.authorize_url(
+            CoreAuthenticationFlow::AuthorizationCode,
+            move || sent_state,
+            move || sent_nonce,
+        );
+        let scopes = self.scopes().into_iter().filter(|s| s != "openid").map(Scope::new);
+        let (url, _, _) = request.add_scopes(scopes).set_pkce_challenge(challenge).url();
+        Ok(Departure { url, state, nonce, verifier: Secret::new(verifier.into_secret()) })
+    }
+
+    /// Finishes it: who came.
+    pub async fn arrive(&self, app: &App, arrival: Arrival<'_>) -> Result<Person, String> {
+        let mut known = self.describe(app, false).await?;
+        let http = self.http(app)?;
+        let send = |request| send(http.clone(), request);
+        let client = self.relying(&known, arrival.redirect);
+        let code = AuthorizationCode::new(arrival.code.expose().to_owned());
+        let tokens = client
+            .exchange_code(code)
+            .map_err(|e| e.to_string())?
+            .set_pkce_verifier(PkceCodeVerifier::new(arrival.verifier.expose().to_owned()))
+            .request_async(&send)
+            .await
+            .map_err(|e| reason(&e))?;
+        let mut claims = self.verified(app, &known, arrival.redirect, &tokens, arrival.nonce);
+        if claims.is_err() {
+            // The provider may have new keys since it was last asked.
+            known = self.describe(app, true).await?;
+            claims = self.verified(app, &known, arrival.redirect, &tokens, arrival.nonce);
+        }
+        let claims = claims?;
+        let mut person = Person {
+            subject: claims.subject().as_str().to_owned(),
+            username: claims.preferred_username().map(|n| n.as_str().to_owned()),
+            email: verified_email(claims.email(), claims.email_verified()),
+            groups: self.groups(&claims.additional_claims().claims),
+        };
+        if (person.groups.is_none() || person.username.is_none()) && known.userinfo_endpoint().is_some() {
+            // Many providers say there only what the scopes ask for (OpenID Connect Core 1.0, 5.4).
+            let client = self.relying(&known, arrival.redirect);
+            let more: UserInfoClaims<Others, CoreGenderClaim> = client
+                .user_info(tokens.access_token().clone(), Some(claims.subject().clone()))
+                .map_err(|e| e.to_string())?
+                .request_async(&send)
+                .await
+                .map_err(|e| reason(&e))?;
+            let username = more.preferred_username().map(|n| n.as_str().to_owned());
+            person.username = person.username.or(username);
+            person.email = person.email.or_else(|| verified_email(more.email(), more.email_verified()));
+            person.groups = person.groups.or_else(|| self.groups(&more.additional_claims().claims));
+        }
+        Ok(person)
+    }
+
+    /// The claims of the ID token (OpenID Connect Core 1.0, 3.1.3.7): signature, issuer, audience, times, nonce, and that the
+    /// access token belongs to it.
+    fn verified(
+        &self,
+        app: &App,
+        known: &CoreProviderMetadata,
+        redirect: &Url,
+        tokens: &Tokens,
+        nonce: &str,
+    ) -> Result<IdTokenClaims<Others, CoreGenderClaim>, String> {
+        let now = app.now();
+        let client = self.relying(known, redirect);
+        let token = tokens.id_token().ok_or("it gave no ID token; is 'openid' among the scopes?")?;
+        let verifier =
+            client.id_token_verifier().set_time_fn(move || now).set_issue_time_verifier_fn(move |issued| {
+                if issued <= now + SKEW { Ok(()) } else { Err("it comes from the future".to_owned()) }
+            });
+        let claims = token.claims(&verifier, &Nonce::new(nonce.to_owned())).map_err(|e| reason(&e))?;
+        if let Some(expected) = claims.access_token_hash() {
+            let algorithm = token.signing_alg().map_err(|e| e.to_string())?;
+            let key = token.signing_key(&verifier).map_err(|e| e.to_string())?;
+            let actual = AccessTokenHash::from_token(tokens.access_token(), algorithm, key);
+            // Public hashes of a token that the caller holds, not a guess at a secret.
+            if actual.map_err(|e| e.to_string())? != *expected {
+                return Err("its access token belongs to another ID token".to_owned());
+            }
+        }
+        Ok(claims.clone())
+    }
+
+    /// The groups in a set of claims, if they speak of any.
+    fn groups(&self, claims: &HashMap<String, Value>) -> Option<Vec<String>> {
+        match claims.get(&self.row.groups_claim)? {
+            Value::String(one) => Some(vec![one.clone()]),
+            Value::Array(many) => {
+                let texts = many.iter().filter_map(Value::as_str).map(str::to_owned);
+                Some(texts.take(GROUPS_MOST).collect())
+            }
+            _ => None,
+        }
+    }
+
+    fn scopes(&self) -> Vec<String> {
+        serde_json::from_value(self.row.scopes.clone()).unwrap_or_default()
+    }
+
+    fn relying(&self, known: &CoreProviderMetadata, redirect: &Url) -> Relying {
+        Client::from_provider_metadata(
+            known.clone(),
+            ClientId::new(self.row.client_id.clone()),
+            self.secret.as_ref().map(|s| ClientSecret::new(s.expose().to_owned())),
+        )
+        .set_redirect_uri(RedirectUrl::from_url(redirect.clone()))
+    }
+
+    fn http(&self, app: &App) -> Result<Outbound, String> {
+        match &self.row.certificate_sha256 {
+            None => Ok(app.outbound().clone()),
+            Some(pin) => Ok(app.outbound().trusting(Tls::Pinned(pin.parse().map_err(str::to_owned)?))),
+        }
+    }
+}
+
+fn verified_email(email: Option<&EndUserEmail>, verified: Option<bool>) -> Option<String> {
+    email.filter(|_| verified == Some(true)).map(|e| e.as_str().to_owned())
+}
+
+/// A provider may stand in the user's own network.
+async fn send(http: Outbound, request: HttpRequest) -> Result<HttpResponse, OutboundError> {
+    http.send(Policy::Lan, request, Limits::default()).await
+}
+
+impl Known {
+    fn recall(
+        &self,
+        row: &oidc_provider::Model,
+        now: Time,
+    ) -> Option<Result<Arc<CoreProviderMetadata>, String>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&row.id).filter(|k| k.version == row.version && k.until > now).map(|k| k.answer.clone())
+    }
+
+    /// There are as many as there are providers, and of these there are few.
+    fn remember(
+        &self,
+        row: &oidc_provider::Model,
+        now: Time,
+        answer: Result<Arc<CoreProviderMetadata>, String>,
+    ) {
+        let until = now + if answer.is_ok() { KNOWN_FOR } else { FAILED_FOR };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, k| k.until > now);
+        known.insert(row.id, Remembered { version: row.version, until, answer });
+    }
+}
+
+/// An error with what lies beneath it: the outermost words alone say little.
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(inner) = next {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = inner.source();
+    }
+    text.chars().filter(|c| !c.is_control()).take(500).collect()
+}

@@ -1,0 +1,430 @@
+//! The way to a provider and back. What must be remembered meanwhile goes with the browser as a sealed cookie; the `state`
+//! ties the answer to it, PKCE and the nonce tie the tokens to both.
+
+use cb_core::{Error, Principal, Result, Role, Secret};
+use cb_store::entities::{oidc_provider, user, user_identity};
+use cb_store::sea_orm::ActiveValue::Set;
+use cb_store::sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, ExprTrait as _, PaginatorTrait as _,
+    QueryFilter as _,
+};
+use cb_store::{WriteTx, conflict, db};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::protocol::{Arrival, Departure, Person};
+use super::providers::{self, opened, redirect, role_of};
+use crate::app::App;
+use crate::auth::sessions::{self, Admission, Kept, Proof};
+use crate::auth::tickets::{self, Kind, Ticket};
+use crate::auth::{Site, active, own, place, rules};
+use crate::ctx::{Ctx, RequestMeta};
+
+/// Why a sign-in elsewhere did not end in a session; the sign-in page has the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// The user, or the provider, said no.
+    Denied,
+    /// It took too long, was begun in another browser, or was done already.
+    Expired,
+    /// Nobody here is linked to this account, and it makes no users.
+    UnknownUser,
+    /// A user would be made and another one has the name.
+    NameTaken,
+    /// None of the groups gives a role.
+    NoRole,
+    /// The user is disabled.
+    Disabled,
+    /// The provider does not answer, or not as it should.
+    ProviderFailed,
+    /// The account is linked to another user, or the user to another account of this provider.
+    LinkedElsewhere,
+}
+
+impl Problem {
+    pub fn code(self) -> &'static str {
+        match self {
+            Problem::Denied => "denied",
+            Problem::Expired => "expired",
+            Problem::UnknownUser => "unknown_user",
+            Problem::NameTaken => "name_taken",
+            Problem::NoRole => "no_role",
+            Problem::Disabled => "disabled",
+            Problem::ProviderFailed => "provider_failed",
+            Problem::LinkedElsewhere => "linked_elsewhere",
+        }
+    }
+}
+
+/// The browser goes there, with this cookie.
+pub struct Away {
+    pub url: String,
+    pub cookie: Secret,
+}
+
+/// Where linking goes to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkAway {
+    pub url: String,
+}
+
+/// How a sign-in elsewhere came out.
+pub enum Return {
+    /// To this path of ours.
+    Admitted(Admission, String),
+    Linked,
+    Problem(Problem, Option<String>),
+}
+
+/// What the provider has sent back by the browser (RFC 6749, 4.1.2; RFC 9207).
+#[derive(Default, Deserialize)]
+pub struct Brought {
+    pub code: Option<Secret>,
+    pub state: Option<Secret>,
+    pub error: Option<String>,
+    pub iss: Option<String>,
+}
+
+/// What the cookie holds.
+#[derive(Serialize, Deserialize)]
+struct Going {
+    provider: Uuid,
+    redirect: url::Url,
+    state: String,
+    nonce: String,
+    verifier: String,
+    next: String,
+    linking: Option<Linking>,
+}
+
+/// The session that asked for a link: nobody else's browser can finish it.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Linking {
+    user: Uuid,
+    session: Uuid,
+}
+
+/// Begins to sign in. An unknown or unreachable provider is told in the problem.
+pub async fn start(
+    app: &App,
+    meta: &RequestMeta,
+    site: &Site,
+    slug: &str,
+    next: &str,
+) -> Result<std::result::Result<Away, (Problem, Option<String>)>> {
+    let Some(row) = providers::by_slug(app.store().reader(), slug).await? else {
+        return Ok(Err((Problem::ProviderFailed, None)));
+    };
+    let now = app.now();
+    let address = format!("oidc/{}", place(meta.ip));
+    if let Some(retry_after) = app.throttle().wait(&[&address], now) {
+        return Err(Error::RateLimited { retry_after });
+    }
+    // Every start asks the provider; the way back takes this back.
+    app.throttle().strike(&[&address], now);
+    Ok(match depart(app, site, &row, own_path(next), None).await? {
+        Some(away) => Ok(away),
+        None => Err((Problem::ProviderFailed, Some(row.name))),
+    })
+}
+
+/// Begins to link an account to the session's user.
+pub async fn link(ctx: &Ctx, site: &Site, slug: &str) -> Result<Away> {
+    ctx.require_proof()?;
+    let Principal::User { id, session, .. } = ctx.principal() else { return Err(Error::NotFound) };
+    let linking = Linking { user: id.0, session: session.0 };
+    let row = providers::by_slug(ctx.store().reader(), slug).await?.ok_or(Error::NotFound)?;
+    let away = depart(ctx.app(), site, &row, "/account", Some(linking)).await?;
+    away.ok_or_else(|| Error::Unavailable(format!("{} does not answer as it should", row.name)))
+}
+
+async fn depart(
+    app: &App,
+    site: &Site,
+    row: &oidc_provider::Model,
+    next: &str,
+    linking: Option<Linking>,
+) -> Result<Option<Away>> {
+    let redirect = redirect(site, &row.slug)?;
+    let departure = opened(app, row)?.depart(app, &redirect).await;
+    let Departure { url, state, nonce, verifier } = match departure {
+        Ok(departure) => departure,
+        Err(reason) => {
+            tracing::warn!(provider = %row.slug, %reason, "a provider cannot be used to sign in");
+            return Ok(None);
+        }
+    };
+    let verifier = verifier.expose().to_owned();
+    let next = next.to_owned();
+    let going = Going { provider: row.id, redirect, state, nonce, verifier, next, linking };
+    Ok(Some(Away { url: url.into(), cookie: tickets::issue(app, Kind::Provider, going)? }))
+}
+
+/// Ends it: whatever the browser brings, nothing here fails but the database.
+pub async fn finish(
+    app: &App,
+    meta: RequestMeta,
+    slug: &str,
+    cookie: Option<&Secret>,
+    session: Option<&Principal>,
+    brought: Brought,
+) -> Result<Return> {
+    let row = providers::by_slug(app.store().reader(), slug).await?;
+    let Some(row) = row else { return Ok(Return::Problem(Problem::ProviderFailed, None)) };
+    let ticket: Option<Ticket<Going>> = cookie.and_then(|c| tickets::open(app, Kind::Provider, c));
+    let problem = |problem| Ok(Return::Problem(problem, Some(row.name.clone())));
+    let ticket = ticket.filter(|t| {
+        let state = Secret::new(t.payload.state.clone());
+        t.payload.provider == row.id
+            && brought.state.as_ref().is_some_and(|s| state.matches(s.expose().as_bytes()))
+    });
+    let Some(ticket) = ticket else { return problem(Problem::Expired) };
+    if let Some(error) = &brought.error {
+        return problem(if error == "access_denied" { Problem::Denied } else { Problem::ProviderFailed });
+    }
+    // A code that another issuer gave is not taken to this one (RFC 9207).
+    if brought.iss.as_ref().is_some_and(|iss| *iss != row.issuer) {
+        return problem(Problem::ProviderFailed);
+    }
+    let Some(code) = &brought.code else { return problem(Problem::ProviderFailed) };
+    let asked = ticket.payload.linking;
+    if let Some(linking) = asked {
+        let same = matches!(session, Some(Principal::User { id, session, .. })
+            if id.0 == linking.user && session.0 == linking.session);
+        if !same {
+            return problem(Problem::Expired);
+        }
+    }
+    let Going { redirect, nonce, verifier, next, .. } = &ticket.payload;
+    let verifier = Secret::new(verifier.clone());
+    let arrival = Arrival { redirect, code, nonce, verifier: &verifier };
+    let person = match opened(app, &row)?.arrive(app, arrival).await {
+        Ok(person) => person,
+        Err(reason) => {
+            tracing::warn!(provider = %row.slug, %reason, "a sign-in elsewhere has failed");
+            return problem(Problem::ProviderFailed);
+        }
+    };
+    let address = format!("oidc/{}", place(meta.ip));
+    let outcome = match (asked, session) {
+        (Some(_), Some(principal)) => {
+            let ctx = app.ctx(principal.clone(), meta);
+            keep_link(&ctx, &row, &ticket, person).await?.map(|()| Return::Linked)
+        }
+        _ => admit(app, meta, &row, &ticket, person).await?.map(|a| Return::Admitted(a, next.clone())),
+    };
+    match outcome {
+        Ok(done) => {
+            app.throttle().spare(&address);
+            Ok(done)
+        }
+        Err(why) => problem(why),
+    }
+}
+
+/// Links the account to the user who asked for it.
+async fn keep_link(
+    ctx: &Ctx,
+    provider: &oidc_provider::Model,
+    ticket: &Ticket<Going>,
+    person: Person,
+) -> Result<std::result::Result<(), Problem>> {
+    ctx.record("identity_linked", async |tx| {
+        let user = own(tx.conn(), ctx).await?;
+        tx.about("user", user.id);
+        tx.detail(json!({ "provider": provider.slug, "subject": person.subject }));
+        let refused = |tx: &mut WriteTx, why| {
+            tx.action("identity_link_failed");
+            Ok(Err(why))
+        };
+        if !tickets::spend(tx, ticket).await? {
+            return refused(tx, Problem::Expired);
+        }
+        let taken = user_identity::Entity::find()
+            .filter(user_identity::Column::ProviderId.eq(provider.id))
+            .filter(
+                user_identity::Column::Subject
+                    .eq(person.subject.as_str())
+                    .or(user_identity::Column::UserId.eq(user.id)),
+            )
+            .all(tx.conn())
+            .await
+            .map_err(db)?;
+        match taken.as_slice() {
+            [] => insert(ctx, tx, user.id, provider.id, &person, false).await.map(Ok),
+            [one] if one.user_id == user.id && one.subject == person.subject => Ok(Ok(())),
+            _ => refused(tx, Problem::LinkedElsewhere),
+        }
+    })
+    .await
+}
+
+/// A session for whoever this is here, or what is still asked for.
+async fn admit(
+    app: &App,
+    meta: RequestMeta,
+    provider: &oidc_provider::Model,
+    ticket: &Ticket<Going>,
+    person: Person,
+) -> Result<std::result::Result<Admission, Problem>> {
+    let ctx = app.ctx(Principal::SignIn { username: format!("{} account", provider.slug) }, meta.clone());
+    ctx.record("login_failed", async |tx| {
+        tx.detail(json!({ "provider": provider.slug, "subject": person.subject, "address": meta.ip }));
+        if !tickets::spend(tx, ticket).await? {
+            return Ok(Err(Problem::Expired));
+        }
+        let user = match whoever(&ctx, tx, provider, &person).await? {
+            Ok(user) => user,
+            Err(why) => return Ok(Err(why)),
+        };
+        if user.disabled_at.is_some() {
+            tx.about("user", user.id);
+            return Ok(Err(Problem::Disabled));
+        }
+        tx.action("login");
+        tx.detail(json!({ "username": user.username, "provider": provider.slug, "role": user.role }));
+        sessions::admit(&ctx, tx, user.id, user.auth_epoch, Proof::Provider).await.map(Ok)
+    })
+    .await
+}
+
+/// The user who is linked to this account; a new one, if the provider makes them.
+async fn whoever(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    provider: &oidc_provider::Model,
+    person: &Person,
+) -> Result<std::result::Result<user::Model, Problem>> {
+    let linked = user_identity::Entity::find()
+        .filter(user_identity::Column::ProviderId.eq(provider.id))
+        .filter(user_identity::Column::Subject.eq(person.subject.as_str()))
+        .one(tx.conn())
+        .await
+        .map_err(db)?;
+    let role = role_of(provider, person.groups.as_deref().unwrap_or_default());
+    let Some(identity) = linked else {
+        if !provider.create_users {
+            return Ok(Err(Problem::UnknownUser));
+        }
+        let Some(role) = role else { return Ok(Err(Problem::NoRole)) };
+        let username = username(provider, person);
+        let taken = user::Entity::find().filter(user::Column::UsernameKey.eq(username.to_lowercase()));
+        if taken.count(tx.conn()).await.map_err(db)? > 0 {
+            return Ok(Err(Problem::NameTaken));
+        }
+        let email = person.email.clone().filter(|e| e.len() <= 254);
+        let user = crate::users::insert(ctx, tx, username, email, String::new(), role).await?;
+        insert(ctx, tx, user.id, provider.id, person, true).await?;
+        return Ok(Ok(user));
+    };
+    let found = user::Entity::find_by_id(identity.user_id).one(tx.conn()).await.map_err(db)?;
+    let mut user = found.ok_or(Error::NotFound)?;
+    if identity.grants_role {
+        let Some(role) = role else { return Ok(Err(Problem::NoRole)) };
+        user = with_role(ctx, tx, user, role).await?;
+    }
+    let mut change: user_identity::ActiveModel = identity.into();
+    change.last_used_at = Set(Some(ctx.now()));
+    change.email = Set(person.email.clone());
+    change.update(tx.conn()).await.map_err(db)?;
+    Ok(Ok(user))
+}
+
+/// The provider's groups have changed what the user may do: what they have open ends. The last administrator stays one.
+async fn with_role(ctx: &Ctx, tx: &mut WriteTx, user: user::Model, role: Role) -> Result<user::Model> {
+    if user.role == role.as_str() {
+        return Ok(user);
+    }
+    let admins = user::Entity::find()
+        .filter(user::Column::Role.eq(Role::Admin.as_str()))
+        .filter(user::Column::DisabledAt.is_null())
+        .count(tx.conn())
+        .await
+        .map_err(db)?;
+    if user.role == Role::Admin.as_str() && user.disabled_at.is_none() && admins <= 1 {
+        return Ok(user);
+    }
+    let id = user.id;
+    let mut change: user::ActiveModel = user.into();
+    change.role = Set(role.as_str().to_owned());
+    let user = change.update(tx.conn()).await.map_err(db)?;
+    sessions::revoke(ctx, tx, user, Kept::Tokens).await?;
+    user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?.ok_or(Error::NotFound)
+}
+
+async fn insert(
+    ctx: &Ctx,
+    tx: &WriteTx,
+    user: Uuid,
+    provider: Uuid,
+    person: &Person,
+    grants_role: bool,
+) -> Result<()> {
+    let row = user_identity::Model {
+        id: ctx.new_id(),
+        user_id: user,
+        provider_id: provider,
+        subject: person.subject.clone(),
+        email: person.email.clone(),
+        grants_role,
+        linked_at: ctx.now(),
+        last_used_at: grants_role.then(|| ctx.now()),
+    };
+    user_identity::Entity::insert(active(row))
+        .exec(tx.conn())
+        .await
+        .map_err(|e| conflict(&e, "this account is linked already"))?;
+    Ok(())
+}
+
+/// A name for a new user out of what the provider says, in the letters that names have here.
+fn username(provider: &oidc_provider::Model, person: &Person) -> String {
+    let spelled = |text: &str| -> String {
+        let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@');
+        text.chars().filter(fits).take(rules::USERNAME_MOST).collect()
+    };
+    let named = person.username.as_deref().or(person.email.as_deref()).map(spelled);
+    named
+        .filter(|n| !n.is_empty())
+        .unwrap_or_else(|| spelled(&format!("{}-{}", provider.slug, person.subject)))
+}
+
+/// A path on this server and nothing else: what a link can put into `next` must not lead away.
+fn own_path(text: &str) -> &str {
+    let ours = text.starts_with('/')
+        && !text.starts_with("//")
+        && text.len() <= 1024
+        && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+        && !text.starts_with("/login");
+    if ours { text } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_path;
+
+    #[test]
+    fn the_way_back_stays_here() {
+        for ours in ["/", "/map", "/inventory?q=a%20b#x", "/a//b"] {
+            assert_eq!(own_path(ours), ours);
+        }
+        for other in [
+            "",
+            "map",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "\\\\evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "javascript:alert(1)",
+            " /map",
+            "/é",
+            "/login?next=/login",
+        ] {
+            assert_eq!(own_path(other), "/", "{other:?}");
+        }
+    }
+}
