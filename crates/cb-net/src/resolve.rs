@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
 use hickory_resolver::config::{
@@ -45,7 +46,39 @@ pub enum ResolveError {
     Failed(String, String),
 }
 
+/// One of the fixed answers: `NAME=IP[,IP]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    name: String,
+    addresses: Vec<IpAddr>,
+}
+
+impl FromStr for Answer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, addresses) = text.split_once('=').ok_or("it is not of the form NAME=IP[,IP]")?;
+        let name =
+            url::Host::parse(name.trim_end_matches('.')).map_err(|e| format!("'{name}' is no name: {e}"))?;
+        let address = |a: &str| {
+            let bare = a.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(a);
+            bare.parse().map_err(|_| format!("'{a}' is no address"))
+        };
+        let addresses = addresses.split(',').map(address).collect::<Result<_, _>>()?;
+        Ok(Self { name: name.to_string(), addresses })
+    }
+}
+
 impl Resolver {
+    /// Knows these answers and nothing else.
+    pub fn fixed(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let mut known: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+        for answer in answers {
+            known.entry(answer.name).or_default().extend(answer.addresses);
+        }
+        Self::Fixed(known)
+    }
+
     /// Every address of a name (lower case, ASCII), at least one. A name of several parts is taken as it
     /// is; only a single word is looked for in the search domains.
     pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {

@@ -94,15 +94,10 @@ const USER_AGENT: &str = concat!("circuit-breaker/", env!("CARGO_PKG_VERSION"));
 /// The client. A clone is cheap and shares everything.
 #[derive(Debug, Clone)]
 pub struct Outbound {
-    shared: Arc<Shared>,
+    judge: Arc<Judge>,
+    resolver: Arc<Resolver>,
+    verifiers: Arc<trust::Verifiers>,
     tls: Tls,
-}
-
-#[derive(Debug)]
-struct Shared {
-    judge: Judge,
-    resolver: Resolver,
-    verifiers: trust::Verifiers,
 }
 
 /// A URL that was judged, with the addresses that it may be sent to.
@@ -121,9 +116,11 @@ impl Approved {
 impl Outbound {
     /// `own` are our own listeners and backends, which no request reaches.
     pub fn new(allow: Vec<Allow>, own: Vec<Own>, resolver: Resolver) -> Self {
-        let judge = Judge::new(allow, own);
+        let verifiers = Arc::new(trust::Verifiers::default());
         Self {
-            shared: Arc::new(Shared { judge, resolver, verifiers: trust::Verifiers::default() }),
+            judge: Arc::new(Judge::new(allow, own)),
+            resolver: Arc::new(resolver),
+            verifiers,
             tls: Tls::System,
         }
     }
@@ -136,12 +133,18 @@ impl Outbound {
     /// The same client that trusts in another way.
     #[must_use]
     pub fn trusting(&self, tls: Tls) -> Self {
-        Self { shared: self.shared.clone(), tls }
+        Self { tls, ..self.clone() }
+    }
+
+    /// The same client that takes its answers elsewhere.
+    #[must_use]
+    pub fn resolving(&self, resolver: Resolver) -> Self {
+        Self { resolver: Arc::new(resolver), ..self.clone() }
     }
 
     /// Judges a URL as [`Outbound::send`] would, and sends nothing.
     pub async fn check(&self, policy: Policy, url: &str) -> Result<Approved, OutboundError> {
-        let Shared { judge, resolver, .. } = &*self.shared;
+        let Self { judge, resolver, .. } = self;
         let destination = Destination::read(url)?;
         judge.name(&destination)?;
         let mut backends = Vec::new();
@@ -256,7 +259,7 @@ impl Outbound {
 
     #[expect(clippy::disallowed_methods, reason = "the one place that builds an HTTP client")]
     fn client(&self, approved: &Approved, limits: Limits) -> Result<reqwest::Client, OutboundError> {
-        let tls = self.shared.verifiers.config(self.tls).map_err(OutboundError::Tls)?;
+        let tls = self.verifiers.config(self.tls).map_err(OutboundError::Tls)?;
         reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

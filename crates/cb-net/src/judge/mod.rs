@@ -25,7 +25,7 @@ pub(crate) use reading::{Target, characters};
 pub use table::Kind;
 
 /// What a request is for decides where it may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Policy {
     /// Services on the Internet: global unicast addresses only.
     Public,

@@ -81,6 +81,11 @@ async fn bind_udp() -> UdpSocket {
     UdpSocket::bind(("127.0.0.1", 0)).await.expect("a free port")
 }
 
+/// A name server that hears and says nothing.
+pub async fn mute_name_server() -> UdpSocket {
+    bind_udp().await
+}
+
 /// Name, type and the bytes of the only question (RFC 1035, 4.1.2).
 fn question(message: &[u8]) -> Option<(String, u16, &[u8])> {
     let mut at = 12;
