@@ -127,7 +127,7 @@ impl Outbound {
 
     /// As the settings say: `CB_OUTBOUND_ALLOW`, our own listeners and database, the system's resolver.
     pub fn from_config(config: &Config) -> Self {
-        Self::new(config.outbound_allow.clone(), own_services(config), Resolver::System)
+        Self::new(config.outbound_allow.clone(), Own::services(config), Resolver::System)
     }
 
     /// The same client that trusts in another way.
@@ -150,16 +150,12 @@ impl Outbound {
         let mut backends = Vec::new();
         for name in judge.backends(destination.port) {
             // A backend that cannot be told from others is protected by its port.
-            let found = resolver.addresses(&name.to_ascii_lowercase()).await;
+            let found = addresses_of(resolver, name).await;
             backends.extend(found.map_err(|_| Refused::Own(format!("port {}", destination.port)))?);
         }
         let found = match &destination.host {
             Target::Address(ip) => vec![*ip],
-            // RFC 6761, 6.3: no name server is asked. The judge has let it pass, so it is allowed.
-            Target::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
-                vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]
-            }
-            Target::Name(name) => resolver.addresses(name).await?,
+            Target::Name(name) => addresses_of(resolver, name).await?,
         };
         let addresses = judge.addresses(policy, &destination, &found, &backends)?;
         Ok(Approved { destination, addresses })
@@ -276,6 +272,14 @@ impl Outbound {
     }
 }
 
+/// No name server is asked for this machine (RFC 6761, 6.3); the judge lets its name pass when it is allowed.
+async fn addresses_of(resolver: &Resolver, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+    if name == "localhost" || name.ends_with(".localhost") {
+        return Ok(vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]);
+    }
+    resolver.addresses(name).await
+}
+
 /// "Resolves" every name to the judged addresses; there is only one name in the client that asks.
 struct Known(Vec<SocketAddr>);
 
@@ -355,23 +359,6 @@ fn target(base: &Url, location: &str) -> Result<String, OutboundError> {
 
 fn too_large(part: &str, most: usize) -> OutboundError {
     OutboundError::TooLarge(format!("its {part} has more than {most} bytes"))
-}
-
-/// What this server listens on and what it stores in.
-fn own_services(config: &Config) -> Vec<Own> {
-    let mut own = vec![Own::Address(config.http_addr), Own::Address(config.https_addr)];
-    let database = config.db_url.as_ref().and_then(|url| Url::parse(url.expose()).ok());
-    if let Some(url) = database
-        && let Some(host) = url.host_str()
-    {
-        let port = url.port().unwrap_or(5432);
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        own.push(match bare.parse() {
-            Ok(ip) => Own::Address(SocketAddr::new(ip, port)),
-            Err(_) => Own::Name(host.to_owned(), port),
-        });
-    }
-    own
 }
 
 impl From<ResolveError> for OutboundError {

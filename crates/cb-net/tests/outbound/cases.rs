@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use cb_net::http::{Outbound, OutboundError};
-use cb_net::judge::{Own, Policy};
+use cb_net::judge::{Kind, Own, Policy};
 use cb_net::resolve::Resolver;
+use proptest::prelude::*;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -73,5 +74,83 @@ async fn too_long_is_refused_before_it_is_read() {
         let error =
             outbound.check(Policy::Public, &name(length)).await.expect_err("no such name").to_string();
         assert!(error.contains(says), "{error}");
+    }
+}
+
+/// What URLs are made of, honest and not.
+const PIECES: &[&str] = &[
+    "http",
+    "https",
+    "HTTP",
+    "ftp",
+    ":",
+    "://",
+    "//",
+    "/",
+    "\\",
+    "@",
+    "?",
+    "#",
+    ".",
+    "-",
+    "%",
+    "[",
+    "]",
+    "0",
+    "1",
+    "127.0.0.1",
+    "10.0.0.1",
+    "93.184.216.34",
+    "0x7f.1",
+    "2130706433",
+    "0177",
+    "[::1]",
+    "[fd12::1]",
+    "[::ffff:7f00:1]",
+    "localhost",
+    "nas",
+    "example.com",
+    "EXAMPLE.com",
+    "80",
+    "65536",
+    "%31",
+    "%2e",
+    "\t",
+    "\n",
+    " ",
+    "\u{ad}",
+    "。",
+    "１",
+    "ⓛ",
+    "é",
+    "xn--",
+    "_",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is accepted leads to an address that can be read in it, or to the answer for a name in it, and another
+    /// parser finds the same host.
+    #[test]
+    fn what_is_accepted_has_one_meaning(
+        pieces in prop::collection::vec(prop::sample::select(PIECES), 1..7),
+        whole in any::<bool>(),
+    ) {
+        let text = format!("{}{}", if whole { "http://" } else { "" }, pieces.concat());
+        let names = [("nas", "10.0.0.9"), ("example.com", "93.184.216.35")];
+        let answers = names.map(|(name, ip)| format!("{name}={ip}").parse().expect("an answer"));
+        let outbound = Outbound::new(Vec::new(), Vec::new(), Resolver::fixed(answers));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        if let Ok(approved) = runtime.block_on(outbound.check(Policy::Lan, &text)) {
+            let ip = approved.addresses()[0].ip();
+            prop_assert!(matches!(Kind::of(ip), Kind::Global | Kind::Private), "{text:?} {ip}");
+            let host = names.iter().find(|(_, answer)| *answer == ip.to_string()).map_or(ip.to_string(), |n| n.0.to_owned());
+            prop_assert!(text.to_ascii_lowercase().contains(&host), "{text:?} {ip}");
+            if let Ok(uri) = text.parse::<http::Uri>() {
+                let other = uri.host().unwrap_or_default().trim_matches(['[', ']', '.']).to_ascii_lowercase();
+                prop_assert_eq!(other, host, "{:?}", text);
+            }
+        }
     }
 }

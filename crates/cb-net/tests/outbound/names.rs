@@ -134,7 +134,7 @@ async fn an_exception_opens_what_it_says_and_no_more() {
         ("other.test", &["127.0.0.5"]),
     ])
     .await;
-    let outbound = outbound("nas.test:9000,trap.test,127.0.0.6,169.254.1.1:80", &dns);
+    let outbound = outbound("nas.test:9000,trap.test,127.0.0.6,169.254.1.1:80,::ffff:0:0/96", &dns);
     for url in ["http://nas.test:9000/", "http://NAS.test.:9000/", "http://127.0.0.6/", "http://169.254.1.1/"]
     {
         outbound.check(Policy::Public, url).await.expect(url);
@@ -155,5 +155,16 @@ async fn an_exception_opens_what_it_says_and_no_more() {
     ] {
         let error = outbound.check(Policy::Lan, url).await.expect_err(url);
         assert!(matches!(error, OutboundError::Refused(_)), "{url}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_unknown_and_a_server_that_fails_are_two_things() {
+    let dns = NameServer::start(&[("v6only.test", &["fd12::1"])]).await;
+    let outbound = outbound("", &dns);
+    outbound.check(Policy::Lan, "http://v6only.test/").await.expect("one family is enough");
+    for (name, says) in [("nobody.test", "is not known"), ("broken.test", "cannot be looked up")] {
+        let error = outbound.check(Policy::Lan, &format!("http://{name}/")).await.expect_err(name);
+        assert!(matches!(error, OutboundError::Resolve(_)) && error.to_string().contains(says), "{error}");
     }
 }
