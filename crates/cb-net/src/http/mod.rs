@@ -195,7 +195,8 @@ impl Outbound {
         let mut url = parts.uri.to_string();
         for left in (0..=limits.redirects).rev() {
             let approved = self.check(policy, &url).await?;
-            let response = self.one_hop(&approved, hop.clone(), limits).await?;
+            let client = self.client(&approved, limits)?;
+            let response = one_hop(&client, &approved, hop.clone(), limits).await?;
             let Some(location) = location(&response)? else { return Ok(response) };
             if limits.redirects == 0 {
                 return Ok(response);
@@ -208,49 +209,6 @@ impl Outbound {
             url = next;
         }
         Err(OutboundError::TooManyRedirects(limits.redirects))
-    }
-
-    /// One request to exactly the approved addresses.
-    async fn one_hop(
-        &self,
-        approved: &Approved,
-        hop: Hop,
-        limits: Limits,
-    ) -> Result<Response<Vec<u8>>, OutboundError> {
-        let client = self.client(approved, limits)?;
-        let mut request = reqwest::Request::new(hop.method, approved.destination.url.clone());
-        *request.headers_mut() = hop.headers;
-        if !hop.body.is_empty() {
-            *request.body_mut() = Some(hop.body.into());
-        }
-        let mut response = client.execute(request).await.map_err(error::classify)?;
-        // The client knows no other address; should it ever learn one, its answer is not used.
-        let peer = response.remote_addr();
-        if !peer.is_some_and(|peer| approved.addresses.contains(&peer)) {
-            return Err(OutboundError::WrongPeer(peer));
-        }
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(OutboundError::BadResponse("it changes the protocol".to_owned()));
-        }
-        let size =
-            |headers: &HeaderMap| headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum::<usize>();
-        if size(response.headers()) > limits.headers {
-            return Err(too_large("header", limits.headers));
-        }
-        if response.content_length().is_some_and(|length| length > limits.body as u64) {
-            return Err(too_large("body", limits.body));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(error::classify)? {
-            if chunk.len() > limits.body - body.len() {
-                return Err(too_large("body", limits.body));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let mut answer = Response::new(body);
-        *answer.status_mut() = response.status();
-        *answer.headers_mut() = std::mem::take(response.headers_mut());
-        Ok(answer)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that builds an HTTP client")]
@@ -270,6 +228,47 @@ impl Outbound {
             .build()
             .map_err(error::classify)
     }
+}
+
+/// One request to exactly the approved addresses.
+async fn one_hop(
+    client: &reqwest::Client,
+    approved: &Approved,
+    hop: Hop,
+    limits: Limits,
+) -> Result<Response<Vec<u8>>, OutboundError> {
+    let mut request = reqwest::Request::new(hop.method, approved.destination.url.clone());
+    *request.headers_mut() = hop.headers;
+    if !hop.body.is_empty() {
+        *request.body_mut() = Some(hop.body.into());
+    }
+    let mut response = client.execute(request).await.map_err(error::classify)?;
+    // The client knows no other address; should it ever learn one, its answer is not used.
+    let peer = response.remote_addr();
+    if !peer.is_some_and(|peer| approved.addresses.contains(&peer)) {
+        return Err(OutboundError::WrongPeer(peer));
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(OutboundError::BadResponse("it changes the protocol".to_owned()));
+    }
+    let size = |headers: &HeaderMap| headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum::<usize>();
+    if size(response.headers()) > limits.headers {
+        return Err(too_large("header", limits.headers));
+    }
+    if response.content_length().is_some_and(|length| length > limits.body as u64) {
+        return Err(too_large("body", limits.body));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(error::classify)? {
+        if chunk.len() > limits.body - body.len() {
+            return Err(too_large("body", limits.body));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut answer = Response::new(body);
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = std::mem::take(response.headers_mut());
+    Ok(answer)
 }
 
 /// No name server is asked for this machine (RFC 6761, 6.3); the judge lets its name pass when it is allowed.
@@ -364,5 +363,42 @@ fn too_large(part: &str, most: usize) -> OutboundError {
 impl From<ResolveError> for OutboundError {
     fn from(error: ResolveError) -> Self {
         Self::Resolve(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use http::{HeaderMap, Method};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::{Approved, Hop, Limits, Outbound, OutboundError, one_hop};
+    use crate::judge::Destination;
+    use crate::resolve::Resolver;
+
+    /// The client of one approval is used with another, as a mistake of ours would do.
+    #[tokio::test]
+    async fn an_answer_from_an_address_that_was_not_judged_is_not_used() {
+        let listener = TcpListener::bind(("127.0.0.3", 0)).await.expect("a free port");
+        let there = listener.local_addr().expect("bound");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            }
+        });
+        let approved = |address: SocketAddr| Approved {
+            destination: Destination::read(&format!("http://app.test:{}/", there.port())).expect("a URL"),
+            addresses: vec![address],
+        };
+        let outbound = Outbound::new(Vec::new(), Vec::new(), Resolver::fixed([]));
+        let client = outbound.client(&approved(there), Limits::default()).expect("a client");
+        let hop = Hop { method: Method::GET, headers: HeaderMap::new(), body: Vec::new() };
+        one_hop(&client, &approved(there), hop.clone(), Limits::default()).await.expect("the judged one");
+        let other = approved(SocketAddr::from(([127, 0, 0, 2], there.port())));
+        let error = one_hop(&client, &other, hop, Limits::default()).await.expect_err("another one");
+        assert!(matches!(error, OutboundError::WrongPeer(Some(peer)) if peer == there), "{error}");
     }
 }
