@@ -164,7 +164,7 @@ impl Outbound {
     /// Sends a request and reads the whole answer, within `limits`.
     ///
     /// Redirects follow RFC 9110, 15.4: 303 becomes GET, 301 and 302 do so for POST, 307 and 308 change
-    /// nothing. One without `Location`, or past `limits.redirects` when that is 0, is the answer.
+    /// nothing. One without `Location` is the answer, and so is every one when `limits.redirects` is 0.
     pub async fn send(
         &self,
         policy: Policy,
@@ -197,10 +197,10 @@ impl Outbound {
             let approved = self.check(policy, &url).await?;
             let client = self.client(&approved, limits)?;
             let response = one_hop(&client, &approved, hop.clone(), limits).await?;
-            let Some(location) = location(&response)? else { return Ok(response) };
             if limits.redirects == 0 {
                 return Ok(response);
             }
+            let Some(location) = location(&response)? else { return Ok(response) };
             if left == 0 {
                 break;
             }
