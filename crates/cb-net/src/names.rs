@@ -38,7 +38,7 @@ impl Names {
         for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
             names.add_address(ip);
         }
-        for ip in interface_addresses() {
+        for ip in interface_addresses().unwrap_or_default() {
             names.add_address(ip);
         }
         names
@@ -73,23 +73,21 @@ impl Names {
     }
 }
 
-pub(crate) fn interface_addresses() -> Vec<IpAddr> {
-    let mut found: Vec<IpAddr> = match nix::ifaddrs::getifaddrs() {
-        Ok(interfaces) => interfaces
-            .filter_map(|i| {
-                let address = i.address?;
-                let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
-                v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
-            })
-            .collect(),
-        Err(error) => {
-            tracing::warn!(%error, "the addresses of this machine cannot be listed");
-            Vec::new()
-        }
-    };
+/// `None` where the kernel does not tell.
+pub(crate) fn interface_addresses() -> Option<Vec<IpAddr>> {
+    let interfaces = nix::ifaddrs::getifaddrs()
+        .inspect_err(|error| tracing::warn!(%error, "the addresses of this machine cannot be listed"))
+        .ok()?;
+    let mut found: Vec<IpAddr> = interfaces
+        .filter_map(|i| {
+            let address = i.address?;
+            let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
+        })
+        .collect();
     // The kernel's order changes with every cable; the certificate should not.
     found.sort_unstable();
-    found
+    Some(found)
 }
 
 #[cfg(test)]

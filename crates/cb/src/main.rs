@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod audit_log;
 mod check;
+mod net;
 mod output;
 mod scan;
 mod serve;
@@ -36,6 +37,9 @@ enum Command {
     /// The server's settings
     #[command(subcommand)]
     Config(check::ConfigCommand),
+    /// Where the server's own requests may go
+    #[command(subcommand)]
+    Net(net::Command),
     /// Ask a running server on this machine whether it is alive
     Healthcheck,
     /// Print the OpenAPI document
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
             Command::AuditLog(command) => audit_log::run(command).await,
             Command::User(command) => output::ended(user::run(command).await),
             Command::Config(command) => check::config(command),
+            Command::Net(command) => net::run(command).await,
             Command::Healthcheck => output::ended(check::health().await),
             Command::Openapi => check::openapi(),
         }

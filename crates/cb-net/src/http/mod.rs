@@ -94,15 +94,10 @@ const USER_AGENT: &str = concat!("circuit-breaker/", env!("CARGO_PKG_VERSION"));
 /// The client. A clone is cheap and shares everything.
 #[derive(Debug, Clone)]
 pub struct Outbound {
-    shared: Arc<Shared>,
+    judge: Arc<Judge>,
+    resolver: Arc<Resolver>,
+    verifiers: Arc<trust::Verifiers>,
     tls: Tls,
-}
-
-#[derive(Debug)]
-struct Shared {
-    judge: Judge,
-    resolver: Resolver,
-    verifiers: trust::Verifiers,
 }
 
 /// A URL that was judged, with the addresses that it may be sent to.
@@ -121,42 +116,46 @@ impl Approved {
 impl Outbound {
     /// `own` are our own listeners and backends, which no request reaches.
     pub fn new(allow: Vec<Allow>, own: Vec<Own>, resolver: Resolver) -> Self {
-        let judge = Judge::new(allow, own);
+        let verifiers = Arc::new(trust::Verifiers::default());
         Self {
-            shared: Arc::new(Shared { judge, resolver, verifiers: trust::Verifiers::default() }),
+            judge: Arc::new(Judge::new(allow, own)),
+            resolver: Arc::new(resolver),
+            verifiers,
             tls: Tls::System,
         }
     }
 
     /// As the settings say: `CB_OUTBOUND_ALLOW`, our own listeners and database, the system's resolver.
     pub fn from_config(config: &Config) -> Self {
-        Self::new(config.outbound_allow.clone(), own_services(config), Resolver::System)
+        Self::new(config.outbound_allow.clone(), Own::services(config), Resolver::System)
     }
 
     /// The same client that trusts in another way.
     #[must_use]
     pub fn trusting(&self, tls: Tls) -> Self {
-        Self { shared: self.shared.clone(), tls }
+        Self { tls, ..self.clone() }
+    }
+
+    /// The same client that takes its answers elsewhere.
+    #[must_use]
+    pub fn resolving(&self, resolver: Resolver) -> Self {
+        Self { resolver: Arc::new(resolver), ..self.clone() }
     }
 
     /// Judges a URL as [`Outbound::send`] would, and sends nothing.
     pub async fn check(&self, policy: Policy, url: &str) -> Result<Approved, OutboundError> {
-        let Shared { judge, resolver, .. } = &*self.shared;
+        let Self { judge, resolver, .. } = self;
         let destination = Destination::read(url)?;
         judge.name(&destination)?;
         let mut backends = Vec::new();
         for name in judge.backends(destination.port) {
             // A backend that cannot be told from others is protected by its port.
-            let found = resolver.addresses(&name.to_ascii_lowercase()).await;
+            let found = addresses_of(resolver, name).await;
             backends.extend(found.map_err(|_| Refused::Own(format!("port {}", destination.port)))?);
         }
         let found = match &destination.host {
             Target::Address(ip) => vec![*ip],
-            // RFC 6761, 6.3: no name server is asked. The judge has let it pass, so it is allowed.
-            Target::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
-                vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]
-            }
-            Target::Name(name) => resolver.addresses(name).await?,
+            Target::Name(name) => addresses_of(resolver, name).await?,
         };
         let addresses = judge.addresses(policy, &destination, &found, &backends)?;
         Ok(Approved { destination, addresses })
@@ -165,7 +164,7 @@ impl Outbound {
     /// Sends a request and reads the whole answer, within `limits`.
     ///
     /// Redirects follow RFC 9110, 15.4: 303 becomes GET, 301 and 302 do so for POST, 307 and 308 change
-    /// nothing. One without `Location`, or past `limits.redirects` when that is 0, is the answer.
+    /// nothing. One without `Location` is the answer, and so is every one when `limits.redirects` is 0.
     pub async fn send(
         &self,
         policy: Policy,
@@ -196,11 +195,12 @@ impl Outbound {
         let mut url = parts.uri.to_string();
         for left in (0..=limits.redirects).rev() {
             let approved = self.check(policy, &url).await?;
-            let response = self.one_hop(&approved, hop.clone(), limits).await?;
-            let Some(location) = location(&response)? else { return Ok(response) };
+            let client = self.client(&approved, limits)?;
+            let response = one_hop(&client, &approved, hop.clone(), limits).await?;
             if limits.redirects == 0 {
                 return Ok(response);
             }
+            let Some(location) = location(&response)? else { return Ok(response) };
             if left == 0 {
                 break;
             }
@@ -211,52 +211,9 @@ impl Outbound {
         Err(OutboundError::TooManyRedirects(limits.redirects))
     }
 
-    /// One request to exactly the approved addresses.
-    async fn one_hop(
-        &self,
-        approved: &Approved,
-        hop: Hop,
-        limits: Limits,
-    ) -> Result<Response<Vec<u8>>, OutboundError> {
-        let client = self.client(approved, limits)?;
-        let mut request = reqwest::Request::new(hop.method, approved.destination.url.clone());
-        *request.headers_mut() = hop.headers;
-        if !hop.body.is_empty() {
-            *request.body_mut() = Some(hop.body.into());
-        }
-        let mut response = client.execute(request).await.map_err(error::classify)?;
-        // The client knows no other address; should it ever learn one, its answer is not used.
-        let peer = response.remote_addr();
-        if !peer.is_some_and(|peer| approved.addresses.contains(&peer)) {
-            return Err(OutboundError::WrongPeer(peer));
-        }
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(OutboundError::BadResponse("it changes the protocol".to_owned()));
-        }
-        let size =
-            |headers: &HeaderMap| headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum::<usize>();
-        if size(response.headers()) > limits.headers {
-            return Err(too_large("header", limits.headers));
-        }
-        if response.content_length().is_some_and(|length| length > limits.body as u64) {
-            return Err(too_large("body", limits.body));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(error::classify)? {
-            if chunk.len() > limits.body - body.len() {
-                return Err(too_large("body", limits.body));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let mut answer = Response::new(body);
-        *answer.status_mut() = response.status();
-        *answer.headers_mut() = std::mem::take(response.headers_mut());
-        Ok(answer)
-    }
-
     #[expect(clippy::disallowed_methods, reason = "the one place that builds an HTTP client")]
     fn client(&self, approved: &Approved, limits: Limits) -> Result<reqwest::Client, OutboundError> {
-        let tls = self.shared.verifiers.config(self.tls).map_err(OutboundError::Tls)?;
+        let tls = self.verifiers.config(self.tls).map_err(OutboundError::Tls)?;
         reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -271,6 +228,55 @@ impl Outbound {
             .build()
             .map_err(error::classify)
     }
+}
+
+/// One request to exactly the approved addresses.
+async fn one_hop(
+    client: &reqwest::Client,
+    approved: &Approved,
+    hop: Hop,
+    limits: Limits,
+) -> Result<Response<Vec<u8>>, OutboundError> {
+    let mut request = reqwest::Request::new(hop.method, approved.destination.url.clone());
+    *request.headers_mut() = hop.headers;
+    if !hop.body.is_empty() {
+        *request.body_mut() = Some(hop.body.into());
+    }
+    let mut response = client.execute(request).await.map_err(error::classify)?;
+    // The client knows no other address; should it ever learn one, its answer is not used.
+    let peer = response.remote_addr();
+    if !peer.is_some_and(|peer| approved.addresses.contains(&peer)) {
+        return Err(OutboundError::WrongPeer(peer));
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(OutboundError::BadResponse("it changes the protocol".to_owned()));
+    }
+    let size = |headers: &HeaderMap| headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum::<usize>();
+    if size(response.headers()) > limits.headers {
+        return Err(too_large("header", limits.headers));
+    }
+    if response.content_length().is_some_and(|length| length > limits.body as u64) {
+        return Err(too_large("body", limits.body));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(error::classify)? {
+        if chunk.len() > limits.body - body.len() {
+            return Err(too_large("body", limits.body));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut answer = Response::new(body);
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = std::mem::take(response.headers_mut());
+    Ok(answer)
+}
+
+/// No name server is asked for this machine (RFC 6761, 6.3); the judge lets its name pass when it is allowed.
+async fn addresses_of(resolver: &Resolver, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+    if name == "localhost" || name.ends_with(".localhost") {
+        return Ok(vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]);
+    }
+    resolver.addresses(name).await
 }
 
 /// "Resolves" every name to the judged addresses; there is only one name in the client that asks.
@@ -354,25 +360,45 @@ fn too_large(part: &str, most: usize) -> OutboundError {
     OutboundError::TooLarge(format!("its {part} has more than {most} bytes"))
 }
 
-/// What this server listens on and what it stores in.
-fn own_services(config: &Config) -> Vec<Own> {
-    let mut own = vec![Own::Address(config.http_addr), Own::Address(config.https_addr)];
-    let database = config.db_url.as_ref().and_then(|url| Url::parse(url.expose()).ok());
-    if let Some(url) = database
-        && let Some(host) = url.host_str()
-    {
-        let port = url.port().unwrap_or(5432);
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        own.push(match bare.parse() {
-            Ok(ip) => Own::Address(SocketAddr::new(ip, port)),
-            Err(_) => Own::Name(host.to_owned(), port),
-        });
-    }
-    own
-}
-
 impl From<ResolveError> for OutboundError {
     fn from(error: ResolveError) -> Self {
         Self::Resolve(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use http::{HeaderMap, Method};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::{Approved, Hop, Limits, Outbound, OutboundError, one_hop};
+    use crate::judge::Destination;
+    use crate::resolve::Resolver;
+
+    /// The client of one approval is used with another, as a mistake of ours would do.
+    #[tokio::test]
+    async fn an_answer_from_an_address_that_was_not_judged_is_not_used() {
+        let listener = TcpListener::bind(("127.0.0.3", 0)).await.expect("a free port");
+        let there = listener.local_addr().expect("bound");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            }
+        });
+        let approved = |address: SocketAddr| Approved {
+            destination: Destination::read(&format!("http://app.test:{}/", there.port())).expect("a URL"),
+            addresses: vec![address],
+        };
+        let outbound = Outbound::new(Vec::new(), Vec::new(), Resolver::fixed([]));
+        let client = outbound.client(&approved(there), Limits::default()).expect("a client");
+        let hop = Hop { method: Method::GET, headers: HeaderMap::new(), body: Vec::new() };
+        one_hop(&client, &approved(there), hop.clone(), Limits::default()).await.expect("the judged one");
+        let other = approved(SocketAddr::from(([127, 0, 0, 2], there.port())));
+        let error = one_hop(&client, &other, hop, Limits::default()).await.expect_err("another one");
+        assert!(matches!(error, OutboundError::WrongPeer(Some(peer)) if peer == there), "{error}");
     }
 }

@@ -11,6 +11,7 @@
 //! translated. An IPv4 address inside an IPv6 one is refused whatever it is and whatever is allowed.
 //! Nothing of ours is reached, unless its port is allowed by number.
 
+mod own;
 mod reading;
 mod table;
 
@@ -20,12 +21,13 @@ use std::str::FromStr;
 
 use cb_core::allow::{Allow, AllowedHost};
 
+pub use own::Own;
 pub use reading::Destination;
 pub(crate) use reading::{Target, characters};
 pub use table::Kind;
 
 /// What a request is for decides where it may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Policy {
     /// Services on the Internet: global unicast addresses only.
     Public,
@@ -101,15 +103,6 @@ fn elsewhere(kind: Kind, policy: Policy) -> &'static str {
     }
 }
 
-/// A service of our own, which no request may reach: a listener, or a backend such as the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Own {
-    /// With an unspecified address it is every address of this machine.
-    Address(SocketAddr),
-    /// A backend by the name that the settings have for it.
-    Name(String, u16),
-}
-
 #[derive(Debug, Clone, Default)]
 pub struct Judge {
     allow: Vec<Allow>,
@@ -124,9 +117,10 @@ impl Judge {
     /// Judges what can be judged before a name is resolved.
     pub(crate) fn name(&self, destination: &Destination) -> Result<(), Refused> {
         let Some(name) = destination.name() else { return Ok(()) };
-        let ours = self.own.iter().any(|own| {
-            matches!(own, Own::Name(own, port) if *port == destination.port && own.eq_ignore_ascii_case(name))
-        });
+        let ours = self
+            .own
+            .iter()
+            .any(|own| matches!(own, Own::Name(own, port) if *port == destination.port && own == name));
         if ours && !self.allows_port(Some(name), None, destination.port) {
             return Err(Refused::Own(format!("{name}:{}", destination.port)));
         }
@@ -175,7 +169,9 @@ impl Judge {
         if kind == Kind::Transition {
             return Err(Refused::Address { address: ip, kind, policy });
         }
-        if (backends.contains(&ip) || self.is_own(address)) && !self.allows_port(name, Some(ip), port) {
+        if (backends.contains(&ip) || self.own.iter().any(|own| own.is(address)))
+            && !self.allows_port(name, Some(ip), port)
+        {
             return Err(Refused::Own(address.to_string()));
         }
         // Whoever owns an allowed name may point it anywhere; to hand out this machine's credentials
@@ -188,15 +184,6 @@ impl Judge {
             (Kind::Global, _) | (Kind::Private, Policy::Lan) => Ok(()),
             _ => Err(Refused::Address { address: ip, kind, policy }),
         }
-    }
-
-    fn is_own(&self, address: SocketAddr) -> bool {
-        self.own.iter().any(|own| match own {
-            Own::Address(own) if own.port() != address.port() => false,
-            Own::Address(own) if own.ip().is_unspecified() => this_machine(address.ip()),
-            Own::Address(own) => own.ip() == address.ip(),
-            Own::Name(..) => false,
-        })
     }
 
     fn allows(&self, name: Option<&str>, ip: Option<IpAddr>, port: u16) -> bool {
@@ -214,9 +201,4 @@ fn covers(to: &AllowedHost, name: Option<&str>, ip: Option<IpAddr>) -> bool {
         AllowedHost::Name(allowed) => name.is_some_and(|name| name == allowed),
         AllowedHost::Range(range) => ip.is_some_and(|ip| range.contains(&ip)),
     }
-}
-
-/// Whether a packet to this address comes back to us. Asked each time: addresses come and go.
-fn this_machine(ip: IpAddr) -> bool {
-    ip.is_loopback() || ip.is_unspecified() || crate::names::interface_addresses().contains(&ip)
 }

@@ -59,7 +59,9 @@ impl Destination {
         let default_port = match scheme.to_ascii_lowercase().as_str() {
             "http" => 80,
             "https" => 443,
-            other => return Err(Refused::Scheme(other.chars().take(40).collect())),
+            other => {
+                return Err(Refused::Scheme(other.chars().take(40).flat_map(char::escape_debug).collect()));
+            }
         };
         if text.len() > LONGEST_URL {
             return Err(Refused::NoUrl("it is longer than 8000 bytes"));

@@ -1,6 +1,8 @@
 //! Outbound requests against servers of our own on loopback, which the allow list opens, and a name server
 //! that answers what each test wants.
 
+mod bounds;
+mod cases;
 mod names;
 mod redirects;
 mod stub;

@@ -120,6 +120,12 @@ async fn our_own_services_are_reached_by_no_spelling_and_no_wide_exception() {
     {
         wide.check(Policy::Lan, url).await.expect(url);
     }
+    // A backend on this machine is known without a name server; one that nobody can find closes its port.
+    let local = outbound_with("", vec![Own::Name("localhost".to_owned(), 5432)], &dns);
+    local.check(Policy::Lan, "http://10.0.0.9:5432/").await.expect("another machine");
+    let lost = outbound_with("", vec![Own::Name("gone.test".to_owned(), 5432)], &dns);
+    lost.check(Policy::Lan, "http://10.0.0.9:5432/").await.expect_err("it may be ours");
+    lost.check(Policy::Lan, "http://10.0.0.9:5433/").await.expect("not that port");
     let exact = outbound_with("127.0.0.1:8443,db.test:5432", own(), &dns);
     exact.check(Policy::Lan, "https://127.0.0.1:8443/").await.expect("allowed by number");
     exact.check(Policy::Lan, "http://db.test:5432/").await.expect("allowed by number");
@@ -134,7 +140,8 @@ async fn an_exception_opens_what_it_says_and_no_more() {
         ("other.test", &["127.0.0.5"]),
     ])
     .await;
-    let outbound = outbound("nas.test:9000,trap.test,127.0.0.6,169.254.1.1:80", &dns);
+    let outbound =
+        outbound("nas.test:9000,trap.test,127.0.0.6,169.254.1.1:80,::ffff:0:0/96,localhost:7000", &dns);
     for url in ["http://nas.test:9000/", "http://NAS.test.:9000/", "http://127.0.0.6/", "http://169.254.1.1/"]
     {
         outbound.check(Policy::Public, url).await.expect(url);
@@ -152,8 +159,25 @@ async fn an_exception_opens_what_it_says_and_no_more() {
         "http://me@127.0.0.6/",
         "http://127.0.0.6:9100/",
         "http://0177.0.0.6/",
+        "http://localhost:7001/",
+        "http://a.localhost:7000/",
     ] {
         let error = outbound.check(Policy::Lan, url).await.expect_err(url);
         assert!(matches!(error, OutboundError::Refused(_)), "{url}: {error}");
+    }
+    // No name server is asked what this machine is.
+    let approved = outbound.check(Policy::Public, "http://localhost:7000/").await.expect("allowed");
+    assert!(approved.addresses().iter().all(|a| a.ip().is_loopback()));
+    assert!(dns.asked().iter().all(|q| !q.contains("localhost")), "{:?}", dns.asked());
+}
+
+#[tokio::test]
+async fn a_name_that_is_unknown_and_a_server_that_fails_are_two_things() {
+    let dns = NameServer::start(&[("v6only.test", &["fd12::1"])]).await;
+    let outbound = outbound("", &dns);
+    outbound.check(Policy::Lan, "http://v6only.test/").await.expect("one family is enough");
+    for (name, says) in [("nobody.test", "is not known"), ("broken.test", "cannot be looked up")] {
+        let error = outbound.check(Policy::Lan, &format!("http://{name}/")).await.expect_err(name);
+        assert!(matches!(error, OutboundError::Resolve(_)) && error.to_string().contains(says), "{error}");
     }
 }

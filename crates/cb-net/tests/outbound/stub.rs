@@ -29,7 +29,7 @@ pub fn limits() -> Limits {
     Limits { total: Duration::from_secs(10), ..Limits::default() }
 }
 
-/// Answers A and AAAA questions; the n-th question of a kind gets the n-th answer, later ones the last.
+/// Answers A and AAAA questions, and fails for names below `broken.`; the n-th question of a kind gets the n-th answer, later ones the last.
 pub struct NameServer {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
@@ -37,6 +37,8 @@ pub struct NameServer {
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
+const SERVER_FAILURE: u8 = 2;
+const UNKNOWN_NAME: u8 = 3;
 
 impl NameServer {
     pub async fn start(answers: &[(&str, &[&str])]) -> Self {
@@ -63,7 +65,8 @@ impl NameServer {
                     turn
                 };
                 let found = answers.get(&name).map(|turns| &turns[turn.min(turns.len() - 1)]);
-                let reply = reply(&buffer[..2], question, kind, found.map(Vec::as_slice));
+                let failure = if name.starts_with("broken.") { SERVER_FAILURE } else { UNKNOWN_NAME };
+                let reply = reply(&buffer[..2], question, kind, found.map(Vec::as_slice).ok_or(failure));
                 let _ = socket.send_to(&reply, from).await;
             }
         });
@@ -79,6 +82,11 @@ impl NameServer {
 #[expect(clippy::disallowed_methods, reason = "a server's socket")]
 async fn bind_udp() -> UdpSocket {
     UdpSocket::bind(("127.0.0.1", 0)).await.expect("a free port")
+}
+
+/// A name server that hears and says nothing.
+pub async fn mute_name_server() -> UdpSocket {
+    bind_udp().await
 }
 
 /// Name, type and the bytes of the only question (RFC 1035, 4.1.2).
@@ -98,10 +106,10 @@ fn question(message: &[u8]) -> Option<(String, u16, &[u8])> {
     Some((labels.join("."), kind, message.get(12..at + 4)?))
 }
 
-fn reply(id: &[u8], question: &[u8], kind: u16, found: Option<&[IpAddr]>) -> Vec<u8> {
+fn reply(id: &[u8], question: &[u8], kind: u16, found: Result<&[IpAddr], u8>) -> Vec<u8> {
     let of_kind: Vec<Vec<u8>> = found
-        .into_iter()
-        .flatten()
+        .unwrap_or_default()
+        .iter()
         .filter_map(|ip| match (ip, kind) {
             (IpAddr::V4(ip), A) => Some(ip.octets().to_vec()),
             (IpAddr::V6(ip), AAAA) => Some(ip.octets().to_vec()),
@@ -109,8 +117,8 @@ fn reply(id: &[u8], question: &[u8], kind: u16, found: Option<&[IpAddr]>) -> Vec
         })
         .collect();
     let mut out = id.to_vec();
-    // Response, recursion desired and available; NXDOMAIN for a name nobody knows.
-    out.extend([0x81, if found.is_some() { 0x80 } else { 0x83 }, 0, 1]);
+    // Response, recursion desired and available, the code.
+    out.extend([0x81, 0x80 | found.err().unwrap_or(0), 0, 1]);
     out.extend(u16::try_from(of_kind.len()).expect("few").to_be_bytes());
     out.extend([0; 4]);
     out.extend(question);

@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use cb_net::http::{Outbound, OutboundError, Pin, Tls};
-use cb_net::judge::Policy;
+use cb_net::http::{Limits, Outbound, OutboundError, Pin, Tls};
+use cb_net::judge::{Policy, Refused};
 use rcgen::{CertifiedKey, KeyPair};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::stub::{self, NameServer, get, limits, ok};
+use crate::stub::{self, NameServer, get, limits, ok, redirect};
 
 #[derive(Debug)]
 struct Shows(Arc<rustls::sign::CertifiedKey>);
@@ -44,7 +44,14 @@ async fn server(
         let heard = Mutex::new(Vec::new());
         while let Ok((stream, _)) = listener.accept().await {
             if let Ok(stream) = acceptor.accept(stream).await {
-                stub::serve(stream, &heard, &|_| ok("sealed")).await;
+                let answer = |request: &str| {
+                    if request.starts_with("GET /open ") {
+                        redirect(302, "http://127.0.0.1/")
+                    } else {
+                        ok("sealed")
+                    }
+                };
+                stub::serve(stream, &heard, &answer).await;
             }
         }
     });
@@ -86,6 +93,18 @@ async fn only_the_pinned_certificate_is_trusted_and_only_with_its_key() {
         let error = ask(&pinned, copied).await.expect_err("a copied certificate without its key");
         assert!(matches!(error, OutboundError::Tls(_)), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_redirect_out_of_https_is_refused() {
+    let ours = self_signed();
+    let address = server(&ours, &ours.signing_key, &rustls::version::TLS13).await;
+    let dns = NameServer::start(&[]).await;
+    let pinned = stub::outbound("127.0.0.1", &dns).trusting(Tls::Pinned(Pin::of(ours.cert.der())));
+    let request = get(&format!("https://{address}/open"));
+    let following = Limits { redirects: 1, ..limits() };
+    let error = pinned.send(Policy::Lan, request, following).await.expect_err("refused");
+    assert!(matches!(error, OutboundError::Refused(Refused::Downgrade)), "{error}");
 }
 
 #[test]

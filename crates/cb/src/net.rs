@@ -1,0 +1,55 @@
+//! `cb net`: what the server would send, asked without sending it.
+
+use std::process::ExitCode;
+
+use cb_core::config::Config;
+use cb_net::http::{Outbound, OutboundError};
+use cb_net::judge::Policy;
+use cb_net::resolve::{Answer, Resolver};
+
+use crate::output;
+
+/// Neither yes nor no: the question cannot be asked.
+const UNUSABLE: u8 = 2;
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Say whether a request may go to a URL, by the rules and by CB_OUTBOUND_ALLOW; nothing is sent
+    Check {
+        url: String,
+        /// public: the Internet only; lan: private addresses too
+        #[arg(long)]
+        policy: Policy,
+        /// Take these answers and ask no name server
+        #[arg(long = "resolve", value_name = "NAME=IP[,IP]")]
+        answers: Vec<Answer>,
+    },
+}
+
+/// Exits 0 with `accept`, 1 with `reject: ` and the reason.
+pub async fn run(command: Command) -> ExitCode {
+    let Command::Check { url, policy, answers } = command;
+    let config = match Config::load() {
+        Ok(config) => config,
+        Err(error) => {
+            output::complain(&error.to_string());
+            return ExitCode::from(UNUSABLE);
+        }
+    };
+    let resolver = if answers.is_empty() { Resolver::System } else { Resolver::fixed(answers) };
+    let outbound = Outbound::from_config(&config).resolving(resolver);
+    match outbound.check(policy, &url).await {
+        Ok(_) => {
+            output::line("accept");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let why = match error {
+                OutboundError::Refused(why) => why.to_string(),
+                error => error.to_string(),
+            };
+            output::line(&format!("reject: {why}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The binary as somebody at a terminal meets it.
+
+mod net;
