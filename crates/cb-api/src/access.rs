@@ -43,6 +43,8 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (DELETE, "/assets/{id}", May(InventoryWrite)),
     (GET, "/audit-log", May(AuditRead)),
     (GET, "/audit-log/checkpoints", May(AuditRead)),
+    (GET, "/audit-log/export", May(AuditRead)),
+    (GET, "/audit-log/stream", May(AuditRead)),
     (GET, "/audit-log/verify", May(AuditRead)),
     (GET, "/auth/identities", Session),
     (DELETE, "/auth/identities/{id}", Session),

@@ -112,6 +112,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit-log/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The audit log as CSV (RFC 4180), the oldest first, for a spreadsheet: a text that it would run as a formula has an
+         *     apostrophe in front. A file that ends within a transfer is not whole: the session has ended, or the server has failed.
+         */
+        get: operations["get_audit_log_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit-log/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The audit log's newest entry (`{"type":"entry","data":{"seq":…}}`), as entries are written. One message may stand for several. */
+        get: operations["get_audit_log_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit-log/verify": {
         parameters: {
             query?: never;
@@ -1453,7 +1490,7 @@ export interface components {
             /** @description Why not, and what to do about it. */
             reason: string | null;
         };
-        /** @description A signed statement of the log's head at one time. */
+        /** @description A signed statement of one entry at one time: of the log's head, or of what the log begins behind. */
         Checkpoint: {
             /** @description RFC 3339, UTC. */
             at: string;
@@ -1463,7 +1500,7 @@ export interface components {
             key_id: string;
             /**
              * Format: int64
-             * @description The entry that was the last.
+             * @description The entry's number.
              */
             seq: number;
             /** @description Ed25519 over the statement, URL-safe base64. */
@@ -2431,14 +2468,25 @@ export interface components {
         /** Format: uuid */
         SessionId: string;
         Settings: {
+            /**
+             * Format: int32
+             * @description How long an entry of the audit log is kept; null: for ever.
+             */
+            audit_retention_days: number | null;
             auth_enabled: boolean;
             instance_name: string;
             /** Format: int64 */
             version: number;
         };
         SettingsPatch: {
+            /**
+             * Format: int32
+             * @description 30 to 3650, or null: for ever. Asks for a fresh proof of identity, for it makes the log forget. The newest 1,000 entries
+             *     stay whatever their age.
+             */
+            audit_retention_days?: number | null;
             /** @example Attic lab */
-            instance_name: string;
+            instance_name?: string | null;
         };
         SetupIn: {
             /** @description The one-time code that the server printed. */
@@ -2592,16 +2640,26 @@ export interface components {
         Verification: {
             /**
              * Format: int64
-             * @description The first entry that is not as it was written.
+             * @description The first entry that is not as it was written; null when all are, or when it is no entry that is broken.
              */
             broken_at: number | null;
             /** @description Signed checkpoints that were held against it. */
             checkpoints: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many entries were recomputed.
+             */
             entries: number;
             /** @description The last entry's hash: note it down, and a later rewrite of the whole log shows. */
             head: string;
             ok: boolean;
+            /**
+             * Format: int64
+             * @description The log begins behind this entry: it and those before it were removed for their age, as the settings say; null when all
+             *     are there.
+             */
+            pruned_through: number | null;
+            /** @description What is wrong; null when all is well. */
             reason: string | null;
         };
     };
@@ -3001,6 +3059,68 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Checkpoints"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_audit_log_export: {
+        parameters: {
+            query?: {
+                /** @description Words to look for. */
+                q?: string;
+                action?: string;
+                /** @description Entries about this thing. */
+                entity_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Columns: seq, at, actor_kind, actor_id, actor_name, action, entity_kind, entity_id, detail, request_id, prev_hash, hash */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv; charset=utf-8": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_audit_log_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {

@@ -1,7 +1,9 @@
 //! The edge, by the front door: real listeners, real TLS, a real database.
 
 mod access;
+mod audit;
 mod authenticator;
+mod bad_input;
 mod bodies;
 mod headers;
 mod identity;

@@ -1,4 +1,4 @@
-//! Numbered migrations, the same for both databases. To add one: `m0004_<what>.rs` and a line here.
+//! Numbered migrations, the same for both databases. To add one: `m0006_<what>.rs` and a line here.
 
 use sea_orm_migration::prelude::*;
 
@@ -6,7 +6,10 @@ mod build;
 mod m0001_first_evening;
 mod m0002_identity;
 mod m0003_passkeys;
+mod m0004_audit_retention;
 mod m0005_providers;
+#[cfg(test)]
+mod upgrade;
 
 pub struct Migrator;
 
@@ -17,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_first_evening::Migration),
             Box::new(m0002_identity::Migration),
             Box::new(m0003_passkeys::Migration),
+            Box::new(m0004_audit_retention::Migration),
             Box::new(m0005_providers::Migration),
         ]
     }

@@ -1,26 +1,35 @@
-//! Reading and verifying the audit log. Nothing here can change it.
+//! Reading and verifying the audit log; and forgetting, in order and signed, what has outlived its retention.
+
+mod export;
+mod retention;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
 use std::time::Duration;
 
-use cb_core::audit::Checkpoint;
+use cb_core::audit::{Checkpoint, Claim};
 use cb_core::clock::fixed_width;
 use cb_core::{Error, Permission, Result};
-use cb_store::db;
 use cb_store::entities::audit_entry;
 use cb_store::sea_orm::sea_query::Expr;
 use cb_store::sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    QuerySelect as _, Select,
 };
+use cb_store::{Store, db};
 pub use cb_vault::checkpoint::{CheckpointKey, PublicKey};
+pub use export::{Export, export};
+pub(crate) use retention::keep_to_retention;
+pub use retention::prune;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::ctx::Ctx;
-use crate::page::{List, Page, contains};
+use crate::page::{self, List, Page, contains};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
@@ -62,14 +71,20 @@ pub enum ActorKind {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Verification {
     pub ok: bool,
+    /// How many entries were recomputed.
     pub entries: i64,
+    /// The log begins behind this entry: it and those before it were removed for their age, as the settings say; null when all
+    /// are there.
+    #[schema(required)]
+    pub pruned_through: Option<i64>,
     /// Signed checkpoints that were held against it.
     pub checkpoints: usize,
     /// The last entry's hash: note it down, and a later rewrite of the whole log shows.
     pub head: String,
-    /// The first entry that is not as it was written.
+    /// The first entry that is not as it was written; null when all are, or when it is no entry that is broken.
     #[schema(required)]
     pub broken_at: Option<i64>,
+    /// What is wrong; null when all is well.
     #[schema(required)]
     pub reason: Option<String>,
 }
@@ -92,19 +107,7 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &EntryFilter) -> Result<Page<E
     if list.sort.as_deref().is_some_and(|s| !s.is_empty() && s != "-seq") {
         return Err(Error::invalid("sort", "must be -seq: the log has one order"));
     }
-    let mut select = audit_entry::Entity::find();
-    if let Some(action) = &filter.action {
-        select = select.filter(C::Action.eq(action.as_str()));
-    }
-    if let Some(id) = filter.entity_id {
-        select = select.filter(C::EntityId.eq(id.to_string()));
-    }
-    for word in list.patterns()? {
-        let any = [C::Action, C::ActorName, C::EntityKind, C::EntityId, C::Detail]
-            .into_iter()
-            .fold(Condition::any(), |any, column| any.add(contains(Expr::col(column), &word)));
-        select = select.filter(any);
-    }
+    let mut select = narrowed(list.q.as_deref(), filter)?;
     let before = match list.cursor.as_deref().filter(|c| !c.is_empty()) {
         None => None,
         Some(text) => {
@@ -125,6 +128,25 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &EntryFilter) -> Result<Page<E
     }
     let next_cursor = rows.last().filter(|_| more).map(|r| r.seq.to_string());
     Ok(Page { items: rows.into_iter().map(Into::into).collect(), next_cursor, total })
+}
+
+/// The entries that `q` and `filter` leave.
+fn narrowed(q: Option<&str>, filter: &EntryFilter) -> Result<Select<audit_entry::Entity>> {
+    use audit_entry::Column as C;
+    let mut select = audit_entry::Entity::find();
+    if let Some(action) = &filter.action {
+        select = select.filter(C::Action.eq(action.as_str()));
+    }
+    if let Some(id) = filter.entity_id {
+        select = select.filter(C::EntityId.eq(id.to_string()));
+    }
+    for word in page::patterns(q)? {
+        let any = [C::Action, C::ActorName, C::EntityKind, C::EntityId, C::Detail]
+            .into_iter()
+            .fold(Condition::any(), |any, column| any.add(contains(Expr::col(column), &word)));
+        select = select.filter(any);
+    }
+    Ok(select)
 }
 
 /// The public key and the newest checkpoints, at most 10,000, to be kept elsewhere.
@@ -153,7 +175,7 @@ impl App {
         if self.store().last_checkpoint().await?.is_some_and(|last| last.seq == seq) {
             return Ok(());
         }
-        let checkpoint = self.checkpoint_key().sign(seq, &hash, &fixed_width(self.now()));
+        let checkpoint = self.checkpoint_key().sign(Claim::Checkpoint, seq, &hash, &fixed_width(self.now()));
         self.store().keep_checkpoint(&checkpoint).await?;
         self.write_checkpoint(&checkpoint);
         Ok(())
@@ -179,14 +201,11 @@ pub(crate) async fn keep_checkpoints(app: App) {
 
 /// Whose word counts when the log is verified: checkpoints that `key` has signed. A bad signature under its name is an answer of
 /// its own.
-pub fn witnesses(
-    key: &PublicKey,
-    checkpoints: &[Checkpoint],
-) -> (BTreeMap<i64, String>, Option<(i64, String)>) {
+fn witnesses(key: &PublicKey, checkpoints: &[Checkpoint]) -> (Witnesses, Option<(i64, String)>) {
     let mut good = BTreeMap::new();
     let mut bad = None;
     for checkpoint in checkpoints.iter().filter(|c| c.key_id == key.id()) {
-        if !key.verifies(checkpoint) {
+        if !key.verifies(Claim::Checkpoint, checkpoint) {
             bad = bad.or(Some((checkpoint.seq, "the checkpoint of this entry was altered".to_owned())));
         } else if good.insert(checkpoint.seq, checkpoint.hash.clone()).is_some_and(|h| h != checkpoint.hash) {
             bad = bad.or(Some((checkpoint.seq, "two signed checkpoints of this entry differ".to_owned())));
@@ -197,20 +216,79 @@ pub fn witnesses(
 
 pub async fn verify(ctx: &Ctx) -> Result<Verification> {
     ctx.authorize(Permission::AuditRead)?;
-    let mut known = ctx.store().checkpoints().await?;
-    known.extend(ctx.app().read_checkpoint());
-    let (witnesses, bad) = witnesses(&ctx.app().checkpoint_key().public(), &known);
-    let mut verdict = ctx.store().verify_audit(&witnesses).await?;
-    verdict.broken = verdict.broken.or(bad);
-    let (broken_at, reason) = verdict.broken.unzip();
+    let key = ctx.app().checkpoint_key().public();
+    examine(ctx.store(), Some(&key), &[], Some(ctx.app().checkpoint_file())).await
+}
+
+/// Recomputes the chain and holds it against the checkpoints that `key` has signed: those in the database, those `kept`
+/// elsewhere, and the one in the file `beside` the database.
+pub async fn examine(
+    store: &Store,
+    key: Option<&PublicKey>,
+    kept: &[Checkpoint],
+    beside: Option<&Path>,
+) -> Result<Verification> {
+    let (witnesses, bad, damage) = testimony(store, key, kept, beside).await?;
+    let verdict = store.verify_audit(key, &witnesses).await?;
+    let (broken_at, reason) = verdict.broken.or(bad).unzip();
+    let reason = reason.or(damage);
+    let first = verdict.pruned_through.unwrap_or(0);
     Ok(Verification {
-        ok: broken_at.is_none(),
+        ok: reason.is_none(),
         entries: verdict.entries,
-        checkpoints: witnesses.len(),
+        pruned_through: verdict.pruned_through,
+        checkpoints: witnesses.range(first..).count(),
         head: verdict.head,
         broken_at,
         reason,
     })
+}
+
+type Witnesses = BTreeMap<i64, String>;
+
+/// What the checkpoints say that can be had; the first whose signature is bad; and what is wrong with the file.
+async fn testimony(
+    store: &Store,
+    key: Option<&PublicKey>,
+    kept: &[Checkpoint],
+    beside: Option<&Path>,
+) -> Result<(Witnesses, Option<(i64, String)>, Option<String>)> {
+    let mut known = store.checkpoints().await?;
+    known.extend_from_slice(kept);
+    let mut damage = None;
+    match beside.map_or(Ok(None), read_checkpoint) {
+        Ok(None) => {}
+        Ok(Some(one)) if key.is_some_and(|key| key.id() != one.key_id) => {
+            damage = Some(damaged("it was signed with another key than this server's"));
+        }
+        Ok(Some(one)) => known.push(one),
+        Err(why) => damage = Some(why),
+    }
+    let (witnesses, bad) = key.map(|key| witnesses(key, &known)).unwrap_or_default();
+    Ok((witnesses, bad, damage))
+}
+
+/// The file in the data folder that holds the newest checkpoint.
+pub const CHECKPOINT_FILE: &str = "audit-checkpoint.json";
+
+/// What is there and is no checkpoint is told: taken for a missing one, it would hide that somebody made it so.
+pub(crate) fn read_checkpoint(file: &Path) -> Result<Option<Checkpoint>, String> {
+    const MOST: u64 = 64 * 1024;
+    let open = match File::open(file) {
+        Ok(open) => open,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(damaged(&e.to_string())),
+    };
+    let mut text = Vec::new();
+    open.take(MOST).read_to_end(&mut text).map_err(|e| damaged(&e.to_string()))?;
+    serde_json::from_slice(&text).map(Some).map_err(|e| damaged(&e.to_string()))
+}
+
+fn damaged(why: &str) -> String {
+    format!(
+        "{CHECKPOINT_FILE} in the data folder cannot be used ({why}): find out who changed it, then move it away; the next \
+         checkpoint makes a new one"
+    )
 }
 
 impl From<audit_entry::Model> for EntryOut {
