@@ -1,12 +1,19 @@
-/** The words. Keys live in <lang>.json; a test fails for a key that is used and missing, or there and unused. */
+/**
+ * The words. `en/first.json` is what the first page needs; every other area brings its own file when its code is loaded:
+ * the part that speaks says `addWords(words)`. A test reads the sources and fails for a word that would not be there yet.
+ */
 import i18next from "i18next";
 import { initReactI18next } from "react-i18next";
-import en from "./en.json";
+import first from "./en/first.json";
 
 void i18next.use(initReactI18next).init({
   lng: "en",
   fallbackLng: "en",
-  resources: { en: { translation: en } },
+  resources: { en: { translation: first } },
   interpolation: { escapeValue: false },
   initAsync: false,
 });
+
+export function addWords(words: object): void {
+  i18next.addResourceBundle("en", "translation", words, true);
+}

@@ -10,7 +10,7 @@ import { cx } from "./cx";
 function useReason(): (error: unknown) => string {
   const { t } = useTranslation();
   return (error) => {
-    if (error instanceof ApiError && error.unproved) return t("proof.cancelled");
+    if (error instanceof ApiError && error.unproved) return t("error.unproved");
     return error instanceof Error ? error.message : t("error.unknown");
   };
 }

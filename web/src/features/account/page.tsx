@@ -1,11 +1,16 @@
 /** One's own account: password, second factor, sessions, API tokens. */
+
 import { useTranslation } from "react-i18next";
 import { useAuth } from "#/api/session";
+import { addWords } from "#/i18n";
+import words from "#/i18n/en/account.json";
 import { Block, Blocks, PageHead } from "#/ui/page";
 import { Password } from "./password";
 import { Sessions } from "./sessions";
 import { Tokens } from "./tokens";
 import { TwoFactor } from "./two-factor";
+
+addWords(words);
 
 export function AccountPage() {
   const { t } = useTranslation();
@@ -20,7 +25,7 @@ export function AccountPage() {
         <Block title={t("account.twoFactor")} text={t("account.twoFactorText")}>
           <TwoFactor />
         </Block>
-        <Block title={t("account.sessions")} text={t("account.sessionsText")}>
+        <Block title={t("session.title")} text={t("account.sessionsText")}>
           <Sessions />
         </Block>
         <Block title={t("account.tokens")} text={t("account.tokensText")}>

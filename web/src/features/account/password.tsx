@@ -55,13 +55,13 @@ export function Password() {
         {...form.register("current_password", { required: t("auth.passwordNeeded") })}
       />
       <NewPasswordField
-        label={t("account.newPassword")}
+        label={t("password.new")}
         typed={typed}
         username={me.user.username}
         error={errors.new_password?.message}
         {...form.register("new_password", {
           validate: (value) =>
-            [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+            [...value].length >= PASSWORD_MIN || t("password.tooShort", { min: PASSWORD_MIN }),
         })}
       />
       <div className="flex gap-2">

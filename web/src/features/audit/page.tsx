@@ -5,6 +5,8 @@ import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery } from "#/api/pages";
 import type { AuditEntry } from "#/api/schema";
+import { addWords } from "#/i18n";
+import words from "#/i18n/en/audit.json";
 import { Button } from "#/ui/button";
 import { downloadCsv, toCsv } from "#/ui/csv";
 import { type Column, DataTable } from "#/ui/data-table";
@@ -14,6 +16,8 @@ import { PageHead, WithPanel } from "#/ui/page";
 import { Panel, Section } from "#/ui/panel";
 import { SearchBox } from "#/ui/search-box";
 import { Time } from "#/ui/time";
+
+addWords(words);
 
 export interface AuditSearch {
   q?: string;

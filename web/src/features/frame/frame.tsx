@@ -1,4 +1,5 @@
 /** What stands around every page: the rail (a bar at the foot on phones), the top bar, the palette. */
+
 import { Link } from "@tanstack/react-router";
 import {
   Boxes,
@@ -13,10 +14,14 @@ import {
 import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type Permission, useAuth } from "#/api/session";
+import { addWords } from "#/i18n";
+import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg";
 import { cx } from "#/ui/cx";
 import { AccountMenu } from "./account-menu";
 import { LiveDot, ScanStatus } from "./status";
+
+addWords(words);
 
 const Palette = lazy(() => import("./palette"));
 

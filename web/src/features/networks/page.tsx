@@ -13,12 +13,16 @@ import { addressOrder, isCidr, isIp } from "#/domain/address";
 import { placeErrors } from "#/domain/form-errors";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { z } from "#/domain/zod";
+import { addWords } from "#/i18n";
+import words from "#/i18n/en/inventory.json";
 import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, ErrorBox } from "#/ui/feedback";
 import { TextArea, TextField } from "#/ui/field";
 import { PageHead, WithPanel } from "#/ui/page";
 import { Panel } from "#/ui/panel";
+
+addWords(words);
 
 export interface NetworksSearch {
   selected?: string;

@@ -11,11 +11,15 @@ import { TagChip } from "#/domain/asset";
 import { placeErrors } from "#/domain/form-errors";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { nextTagColor } from "#/domain/tag-colors";
+import { addWords } from "#/i18n";
+import words from "#/i18n/en/settings.json";
 import { Button, buttonClass, IconButton } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { Block, Blocks, PageHead } from "#/ui/page";
 import { toast } from "#/ui/toast";
+
+addWords(words);
 
 export function SettingsPage() {
   const { t } = useTranslation();

@@ -69,7 +69,7 @@ export function InvitePanel({ onClose }: { onClose: () => void }) {
           ))}
         </SelectField>
         <TextField
-          label={t("setup.email")}
+          label={t("common.email")}
           help={t("users.inviteEmailHelp")}
           type="email"
           autoComplete="off"

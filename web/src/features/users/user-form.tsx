@@ -67,7 +67,7 @@ export function NewUserPanel({ onClose, onMade }: { onClose: () => void; onMade:
           error={errors.password?.message}
           {...form.register("password", {
             validate: (value) =>
-              [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+              [...value].length >= PASSWORD_MIN || t("password.tooShort", { min: PASSWORD_MIN }),
           })}
         />
         <SelectField
@@ -83,7 +83,7 @@ export function NewUserPanel({ onClose, onMade }: { onClose: () => void; onMade:
           ))}
         </SelectField>
         <TextField
-          label={t("setup.email")}
+          label={t("common.email")}
           type="email"
           autoComplete="off"
           error={errors.email?.message}

@@ -215,7 +215,7 @@ function UserSessions({ id, name, writes }: { id: string; name: string; writes: 
   });
   return (
     <Section
-      title={t("account.sessions")}
+      title={t("session.title")}
       action={
         writes && sessions.data && sessions.data.length > 0 ? (
           <Button className="h-7" busy={end.isPending} onClick={() => end.mutate()}>
