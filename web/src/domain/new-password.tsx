@@ -1,6 +1,5 @@
 import type { ComponentProps } from "react";
-import { useTranslation } from "react-i18next";
-import { addWords } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/password.json";
 import { cx } from "#/ui/cx";
 import { meterSteps, passwordAdvice } from "./password";

@@ -2,9 +2,8 @@
 
 import { Laptop, Smartphone, Terminal } from "lucide-react";
 import type { ReactNode } from "react";
-import { useTranslation } from "react-i18next";
 import type { OpenSession } from "#/api/schema";
-import { addWords } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/session.json";
 import { Badge } from "#/ui/feedback";
 import { Time } from "#/ui/time";

@@ -1,8 +1,8 @@
 /** What a page shows instead of its content: nothing yet, still loading, or an error with a way on. */
 import { CircleAlert } from "lucide-react";
 import type { ReactNode } from "react";
-import { useTranslation } from "react-i18next";
 import { ApiError } from "#/api/client";
+import { useTranslation } from "#/i18n";
 import { Button } from "./button";
 import { cx } from "./cx";
 

@@ -5,7 +5,7 @@
  */
 import { X } from "lucide-react";
 import { useSyncExternalStore } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "#/i18n";
 import { IconButton } from "./button";
 import { cx } from "./cx";
 

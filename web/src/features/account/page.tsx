@@ -1,8 +1,7 @@
 /** One's own account: password, second factor, sessions, API tokens. */
 
-import { useTranslation } from "react-i18next";
 import { useAuth } from "#/api/session";
-import { addWords } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/account.json";
 import { Block, Blocks, PageHead } from "#/ui/page";
 import { Password } from "./password";

@@ -1,13 +1,13 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import { continueSession, useAuth } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
 import { PasswordField } from "#/domain/password-field";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { toast } from "#/ui/toast";

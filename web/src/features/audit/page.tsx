@@ -1,11 +1,10 @@
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { Download, ScrollText, ShieldAlert, ShieldCheck } from "lucide-react";
 import { useCallback, useMemo } from "react";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery } from "#/api/pages";
 import type { AuditEntry } from "#/api/schema";
-import { addWords } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/audit.json";
 import { Button } from "#/ui/button";
 import { downloadCsv, toCsv } from "#/ui/csv";

@@ -1,10 +1,10 @@
 /** Asks again who one is, when the server wants to know (api/proof.ts). Mounted once, in the frame. */
 import { type FormEvent, useState, useSyncExternalStore } from "react";
-import { useTranslation } from "react-i18next";
 import { ApiError, http } from "#/api/client";
 import { answerProof, isProofAsked, watchProof } from "#/api/proof";
 import { useAuth } from "#/api/session";
 import { PasswordField } from "#/domain/password-field";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox } from "#/ui/feedback";

@@ -1,8 +1,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";

@@ -1,12 +1,11 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
-import { addWords } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";

@@ -1,5 +1,4 @@
-import { useTranslation } from "react-i18next";
-import { addWords } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/discovery.json";
 import logo from "#/icon.svg";
 import { Button } from "#/ui/button";

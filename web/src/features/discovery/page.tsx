@@ -1,9 +1,8 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
-import { useTranslation } from "react-i18next";
 import { discoveryQuery, isActive, scansQuery } from "#/api/queries";
 import { useAuth } from "#/api/session";
-import { addWords } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/discovery.json";
 import { Button } from "#/ui/button";
 import { cx } from "#/ui/cx";

@@ -12,9 +12,8 @@ import {
   Users,
 } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { type Permission, useAuth } from "#/api/session";
-import { addWords } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg";
 import { cx } from "#/ui/cx";

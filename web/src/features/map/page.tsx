@@ -1,9 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { List, Map as MapIcon, PinOff } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { useAuth } from "#/api/session";
-import { addWords } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/map.json";
 import { Button, buttonClass } from "#/ui/button";
 import { cx } from "#/ui/cx";

@@ -1,10 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import type { LinkOut, Role } from "#/api/schema";
 import { placeErrors } from "#/domain/form-errors";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";

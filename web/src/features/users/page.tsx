@@ -1,10 +1,9 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Plus, Users } from "lucide-react";
 import { useCallback, useMemo } from "react";
-import { useTranslation } from "react-i18next";
 import type { User } from "#/api/schema";
 import { useAuth } from "#/api/session";
-import { addWords } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/users.json";
 import { Button } from "#/ui/button";
 import { cx } from "#/ui/cx";

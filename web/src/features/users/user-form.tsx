@@ -1,12 +1,12 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import type { Role } from "#/api/schema";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";

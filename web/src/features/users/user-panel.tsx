@@ -1,10 +1,10 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import type { LinkOut, Role, User } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { SessionList } from "#/domain/session-list";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { Dialog } from "#/ui/dialog";
