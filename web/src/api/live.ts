@@ -9,6 +9,7 @@ import type { Finding, MapGroup, MapLink, MapNode, Scan } from "./schema";
 
 type Gap = { type: "resync"; data?: unknown };
 type Topics = {
+  "audit-log": Gap | { type: "entry"; data: { seq: number } };
   discovery: Gap | { type: "scan"; data: Scan } | { type: "finding"; data: Finding };
   topology:
     | Gap
@@ -180,4 +181,8 @@ export class LiveTopic<T extends Topic> {
   }
 }
 
-export const live = { discovery: new LiveTopic("discovery"), topology: new LiveTopic("topology") };
+export const live = {
+  "audit-log": new LiveTopic("audit-log"),
+  discovery: new LiveTopic("discovery"),
+  topology: new LiveTopic("topology"),
+};

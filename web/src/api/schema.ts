@@ -2,6 +2,7 @@
  * Short names for the generated API types. `schema.gen.ts` is made by `npm run gen` from docs/openapi.json and is
  * never edited; a name used here that disappears from the server fails `tsc`.
  */
+import type * as C from "./contract";
 import type { components } from "./schema.gen";
 
 type S = components["schemas"];
@@ -31,12 +32,13 @@ export type Role = S["Role"];
 export type Scan = S["Scan"];
 export type ScanPlan = S["ScanPlan"];
 export type Session = S["Session"];
-export type Settings = S["Settings"];
+export type Settings = C.Settings;
 export type Tag = S["Tag"];
 export type TagRef = S["TagRef"];
 export type Token = S["Token"];
 export type TotpEnrolment = S["TotpEnrolment"];
 export type User = S["User"];
+export type Verification = S["Verification"];
 
 /** Every list answers one page; `total` stands on the first page only. */
 export interface Page<T> {

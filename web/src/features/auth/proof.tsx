@@ -44,7 +44,9 @@ function ProofForm() {
     if (!field.value) return field.focus();
     setBusy(true);
     try {
-      await http.POST("/api/v1/auth/proof", { body: { [by]: field.value } });
+      await http.POST("/api/v1/auth/proof", {
+        body: by === "code" ? { code: field.value } : { password: field.value },
+      });
       answerProof(true);
     } catch (problem) {
       if (problem instanceof ApiError && problem.status === 403)

@@ -17,6 +17,7 @@ import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { Block, Blocks, PageHead } from "#/ui/page";
 import { toast } from "#/ui/toast";
+import { Retention } from "./retention";
 
 addWords(words);
 
@@ -33,6 +34,13 @@ export function SettingsPage() {
           ) : settings.data ? (
             <InstanceName key={settings.data.version} settings={settings.data} />
           ) : (
+            <SkeletonLines lines={2} />
+          )}
+        </Block>
+        <Block title={t("settings.retention")} text={t("settings.retentionText")}>
+          {settings.data ? (
+            <Retention key={settings.data.version} settings={settings.data} />
+          ) : settings.error ? null : (
             <SkeletonLines lines={2} />
           )}
         </Block>
