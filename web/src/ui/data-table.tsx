@@ -122,7 +122,8 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   return (
     <section
       ref={scroller}
-      className="@container relative min-h-0 flex-1 overflow-auto"
+      // The rows out of sight are spacers that grow and shrink: what the browser anchors to would jump with them.
+      className="@container relative min-h-0 flex-1 overflow-auto [overflow-anchor:none]"
       onScroll={({ currentTarget }) => {
         const inView = currentTarget.scrollTop < ROW;
         if (inView !== atTop.current) props.onTop?.(inView);

@@ -75,7 +75,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
         <SelectField
           label={t("audit.byAction")}
           hideLabel
-          className="w-44 max-md:w-auto max-md:flex-1"
+          className="w-44 max-md:w-auto max-md:min-w-40 max-md:flex-1"
           value={action ?? ""}
           onChange={(event) => go({ ...filter, action: event.target.value || undefined })}
         >
@@ -97,13 +97,20 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           <Download aria-hidden className="size-4" />
           {t("common.csv")}
         </a>
-        <Button look="primary" busy={verify.isPending} onClick={() => verify.mutate()}>
+        <Button
+          look="primary"
+          className="max-md:flex-1"
+          busy={verify.isPending}
+          onClick={() => verify.mutate()}
+        >
           <ShieldCheck aria-hidden className="size-4" />
           {t("audit.verify")}
         </Button>
       </PageHead>
       {verify.error ? <ErrorBox error={verify.error} className="m-4" /> : null}
-      {verify.data ? <Verification verdict={verify.data} at={verify.submittedAt} /> : null}
+      {verify.data ? (
+        <Verification verdict={verify.data} at={verify.submittedAt} onClose={verify.reset} />
+      ) : null}
       {entity ? (
         <div className="flex items-center gap-2 border-b border-line px-4 py-1.5 text-muted">
           <span className="min-w-0 truncate">

@@ -1,13 +1,21 @@
 /** What the server found when it recomputed the chain, and what one can keep so that a later rewrite shows. */
-import { Download, ShieldAlert, ShieldCheck } from "lucide-react";
+import { Download, ShieldAlert, ShieldCheck, X } from "lucide-react";
 import type { Verification as Verdict } from "#/api/schema";
 import { useTranslation } from "#/i18n";
-import { buttonClass } from "#/ui/button";
+import { buttonClass, IconButton } from "#/ui/button";
 import { cx } from "#/ui/cx";
 import { Time } from "#/ui/time";
 import { CHECKPOINTS_HREF } from "./queries";
 
-export function Verification({ verdict, at }: { verdict: Verdict; at: number }) {
+export function Verification({
+  verdict,
+  at,
+  onClose,
+}: {
+  verdict: Verdict;
+  at: number;
+  onClose: () => void;
+}) {
   const { t } = useTranslation();
   const Icon = verdict.ok ? ShieldCheck : ShieldAlert;
   return (
@@ -46,6 +54,9 @@ export function Verification({ verdict, at }: { verdict: Verdict; at: number }) 
           </a>
         </div>
       </div>
+      <IconButton label={t("common.close")} className="-mt-1 -mr-2" onClick={onClose}>
+        <X aria-hidden className="size-4" />
+      </IconButton>
     </div>
   );
 }
