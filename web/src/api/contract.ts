@@ -27,7 +27,10 @@ type Write<Out, In = Record<string, never>, Path = never> = Loose<Call<Out, In, 
 
 export type Settings = S["Settings"] & { audit_retention_days: number | null };
 
+export type Me = S["Me"] & { session_expires_at: string };
+
 interface Coming {
+  "/api/v1/auth/me": { get: Read<Me> };
   "/api/v1/settings": {
     get: Read<Settings>;
     patch: Write<Settings, Partial<S["SettingsPatch"]> & { audit_retention_days?: number | null }>;

@@ -54,7 +54,7 @@ export function Verification({
           </a>
         </div>
       </div>
-      <IconButton label={t("common.close")} className="-mt-1 -mr-2" onClick={onClose}>
+      <IconButton label={t("audit.hide")} className="-mt-1 -mr-2" onClick={onClose}>
         <X aria-hidden className="size-4" />
       </IconButton>
     </div>

@@ -18,6 +18,7 @@ import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg";
 import { cx } from "#/ui/cx";
 import { AccountMenu } from "./account-menu";
+import { SessionEnd } from "./session-end";
 import { LiveDot, ScanStatus } from "./status";
 
 addWords(words);
@@ -90,6 +91,7 @@ export function Frame({ children }: { children: ReactNode }) {
           <AccountMenu />
         </div>
       </header>
+      <SessionEnd />
       <div className="flex min-h-0 flex-1 max-md:flex-col-reverse">
         <nav
           aria-label={t("frame.pages")}
