@@ -109,7 +109,10 @@ const guard: Middleware = {
     if (response.ok) return undefined;
     const error = await toError(response);
     // The gate of the pages (routes/_auth.tsx) and the forms that sign in judge their own answers.
-    const judged = /\/auth\/(me|login|mfa|invite|reset)$/.test(schemaPath);
+    const judged =
+      /\/auth\/(me|login|mfa|mfa\/passkey|methods|passkeys\/challenge|passkeys\/login|invite|reset)$/.test(
+        schemaPath,
+      );
     if (!judged && error.setupRequired) onEnd("setup_required");
     else if (!judged && error.status === 401) void doubtSession();
     throw error;

@@ -25,16 +25,133 @@ type Loose<C> = C extends { parameters: infer P; requestBody: infer B; responses
 type Read<Out, Path = never> = Loose<Call<Out, never, Path>>;
 type Write<Out, In = Record<string, never>, Path = never> = Loose<Call<Out, In, Path>>;
 
-export type Settings = S["Settings"] & { audit_retention_days: number | null };
+interface Id {
+  id: string;
+}
+interface Slug {
+  slug: string;
+}
 
-export type Me = S["Me"] & { session_expires_at: string };
+/** What `navigator.credentials` gives and takes, as JSON (WebAuthn Level 3). */
+export type CredentialJson = Record<string, unknown>;
+
+export type Settings = S["Settings"] & { audit_retention_days: number | null };
+export type ProofKind = "password" | "code" | "passkey";
+export type Me = S["Me"] & { proofs: ProofKind[]; has_password: boolean; session_expires_at: string };
+/** A list of users may tell more of each than the contract promises. */
+export type User = S["User"] & { has_password?: boolean; passkeys?: number };
+export type Method = "totp" | "passkey" | "recovery_code";
+
+interface ProviderRef {
+  slug: string;
+  name: string;
+}
+interface AuthMethods {
+  /** False where the server is reached by an address: passkeys belong to a name. */
+  passkeys: boolean;
+  providers: ProviderRef[];
+}
+export interface PasskeyChallenge {
+  /** Goes back with the credential, under the name that it came with. */
+  passkey_token?: string;
+  proof_token?: string;
+  options: { publicKey: PublicKeyCredentialRequestOptionsJSON };
+}
+export interface PasskeyRegistration {
+  registration_token: string;
+  options: { publicKey: PublicKeyCredentialCreationOptionsJSON };
+}
+type Shown = { passkey_token?: string; proof_token?: string; credential: CredentialJson };
+export interface Passkey {
+  id: string;
+  name: string;
+  /** The name of this server that it was made under, and works under. */
+  rp_id?: string;
+  created_at: string;
+  last_used_at: string | null;
+}
+export interface Identity {
+  id: string;
+  provider: ProviderRef;
+  subject: string;
+  email: string | null;
+  linked_at: string;
+  last_used_at: string | null;
+}
+interface RoleGroup {
+  group: string;
+  role: S["Role"];
+}
+interface ProviderFields {
+  slug: string;
+  name: string;
+  issuer: string;
+  client_id: string;
+  scopes: string[];
+  groups_claim: string;
+  role_groups: RoleGroup[];
+  default_role: S["Role"] | null;
+  create_users: boolean;
+  enabled: boolean;
+  certificate_sha256: string | null;
+}
+export interface OidcProvider extends ProviderFields {
+  id: string;
+  has_client_secret: boolean;
+  redirect_uri: string;
+  version?: number;
+  created_at: string;
+  updated_at: string;
+}
+export type OidcProviderIn = ProviderFields & { client_secret?: string };
+export interface ProviderTest {
+  ok: boolean;
+  issuer: string | null;
+  authorization_endpoint: string | null;
+  reason: string | null;
+}
 
 interface Coming {
-  "/api/v1/auth/me": { get: Read<Me> };
   "/api/v1/settings": {
     get: Read<Settings>;
     patch: Write<Settings, Partial<S["SettingsPatch"]> & { audit_retention_days?: number | null }>;
   };
+  "/api/v1/auth/me": { get: Read<Me> };
+  "/api/v1/auth/methods": { get: Read<AuthMethods> };
+  "/api/v1/auth/passkeys/challenge": { post: Write<PasskeyChallenge> };
+  "/api/v1/auth/passkeys/login": { post: Write<S["Session"], Shown> };
+  "/api/v1/auth/login": {
+    post: Write<S["Session"] | { mfa_required: boolean; mfa_token: string; methods: Method[] }, S["LoginIn"]>;
+  };
+  "/api/v1/auth/mfa/passkey": { post: Write<PasskeyChallenge, { mfa_token: string }> };
+  "/api/v1/auth/mfa": { post: Write<S["Session"], { mfa_token: string } & ({ code: string } | Shown)> };
+  "/api/v1/auth/passkeys": {
+    get: Read<Passkey[]>;
+    post: Write<
+      S["Session"] & { passkey: Passkey; recovery_codes: string[] },
+      { registration_token: string; name: string; credential: CredentialJson }
+    >;
+  };
+  "/api/v1/auth/passkeys/registration": { post: Write<PasskeyRegistration> };
+  "/api/v1/auth/passkeys/{id}": {
+    patch: Write<Passkey, { name: string }, Id>;
+    delete: Read<S["Session"], Id>;
+  };
+  "/api/v1/auth/proof/passkey": { post: Write<PasskeyChallenge> };
+  "/api/v1/auth/proof": { post: Write<never, { password: string } | { code: string } | Shown> };
+  "/api/v1/auth/password": {
+    post: Write<S["Session"], { current_password?: string; new_password: string }>;
+  };
+  "/api/v1/auth/identities": { get: Read<Identity[]> };
+  "/api/v1/auth/identities/{id}": { delete: Read<S["Session"], Id> };
+  "/api/v1/auth/oidc/{slug}/link": { post: Write<{ url: string }, Record<string, never>, Slug> };
+  "/api/v1/oidc-providers": { get: Read<OidcProvider[]>; post: Write<OidcProvider, OidcProviderIn> };
+  "/api/v1/oidc-providers/{id}": {
+    get: Read<OidcProvider, Id>;
+    patch: Write<OidcProvider, Partial<OidcProviderIn>, Id>;
+    delete: Read<never, Id>;
+  };
+  "/api/v1/oidc-providers/{id}/test": { post: Write<ProviderTest, Record<string, never>, Id> };
 }
 
 export type Paths = Omit<paths, keyof Coming> & Coming;

@@ -30,32 +30,37 @@ export function Password() {
     setError(null);
     setOpen(false);
   }
-  const submit = form.handleSubmit(async (body) => {
+  const submit = form.handleSubmit(async ({ current_password, new_password }) => {
     setError(null);
+    const body = me.has_password ? { current_password, new_password } : { new_password };
     try {
       continueSession(client, await take(http.POST("/api/v1/auth/password", { body })));
       void client.invalidateQueries({ queryKey: sessionsQuery.queryKey });
-      toast(t("account.passwordChanged"));
+      toast(t(me.has_password ? "account.passwordChanged" : "account.passwordSet"));
       close();
     } catch (problem) {
       setError(placeErrors(problem, ["current_password", "new_password"], form.setError));
     }
   });
 
-  if (!open) return <Button onClick={() => setOpen(true)}>{t("account.changePassword")}</Button>;
+  const action = t(me.has_password ? "account.changePassword" : "account.setPassword");
+  if (!open) return <Button onClick={() => setOpen(true)}>{action}</Button>;
   return (
     <form onSubmit={submit} noValidate className="flex max-w-sm flex-col gap-4">
       {error ? <ErrorBox error={error} /> : null}
       <input type="text" autoComplete="username" value={me.user.username} readOnly hidden />
-      <PasswordField
-        label={t("account.currentPassword")}
-        autoComplete="current-password"
-        autoFocus
-        error={errors.current_password?.message}
-        {...form.register("current_password", { required: t("auth.passwordNeeded") })}
-      />
+      {me.has_password ? (
+        <PasswordField
+          label={t("account.currentPassword")}
+          autoComplete="current-password"
+          autoFocus
+          error={errors.current_password?.message}
+          {...form.register("current_password", { required: t("auth.passwordNeeded") })}
+        />
+      ) : null}
       <NewPasswordField
         label={t("password.new")}
+        autoFocus={!me.has_password}
         typed={typed}
         username={me.user.username}
         error={errors.new_password?.message}
@@ -66,7 +71,7 @@ export function Password() {
       />
       <div className="flex gap-2">
         <Button type="submit" look="primary" busy={isSubmitting}>
-          {t("account.changePassword")}
+          {action}
         </Button>
         <Button onClick={close}>{t("common.cancel")}</Button>
       </div>

@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Download, Pencil, Plus, Trash2 } from "lucide-react";
+import { Link } from "@tanstack/react-router";
+import { Download, LogIn, Pencil, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { http, ifMatch, take } from "#/api/client";
@@ -43,6 +44,12 @@ export function SettingsPage() {
           ) : settings.error ? null : (
             <SkeletonLines lines={2} />
           )}
+        </Block>
+        <Block title={t("settings.providers")} text={t("settings.providersText")}>
+          <Link to="/settings/providers" className={buttonClass()}>
+            <LogIn aria-hidden className="size-4" />
+            {t("settings.providersOpen")}
+          </Link>
         </Block>
         <Block title={t("settings.tags")} text={t("settings.tagsText")}>
           <Tags />

@@ -4,13 +4,14 @@ import { useForm } from "react-hook-form";
 import { http, take } from "#/api/client";
 import type { LinkOut, Role } from "#/api/schema";
 import { placeErrors } from "#/domain/form-errors";
+import { roles } from "#/domain/roles";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
 import { Panel } from "#/ui/panel";
 import { OneTimeLink } from "./one-time-link";
-import { invitesQuery, roles } from "./queries";
+import { invitesQuery } from "./queries";
 
 export function InvitePanel({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();

@@ -6,12 +6,13 @@ import type { Role } from "#/api/schema";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
+import { roles } from "#/domain/roles";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
 import { Panel } from "#/ui/panel";
-import { roles, usersKey } from "./queries";
+import { usersKey } from "./queries";
 
 export function NewUserPanel({ onClose, onMade }: { onClose: () => void; onMade: (id: string) => void }) {
   const { t } = useTranslation();
