@@ -118,7 +118,7 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
           <div className="flex items-center justify-between gap-3">
             <span>
               <span className="block text-xs font-medium text-muted">{t("provider.clientSecret")}</span>
-              {t("provider.secretKept")}
+              <span className="block">{t("provider.secretKept")}</span>
             </span>
             <Button onClick={() => setReplacing(true)}>{t("provider.replace")}</Button>
           </div>

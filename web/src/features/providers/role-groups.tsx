@@ -6,7 +6,7 @@ import { Button, IconButton } from "#/ui/button";
 import { SelectField, TextField } from "#/ui/field";
 import type { ProviderForm } from "./fields";
 
-/** Which group of the provider gives which role; who is in several has the highest. */
+/** Which group of the provider gives which role. */
 export function RoleGroups({ form, disabled }: { form: UseFormReturn<ProviderForm>; disabled: boolean }) {
   const { t } = useTranslation();
   const { fields, append, remove } = useFieldArray({ control: form.control, name: "role_groups" });
