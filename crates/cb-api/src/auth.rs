@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use cb_app::auth::Site;
 use cb_app::{App, Authenticated, Ctx, RequestMeta};
 use cb_core::{Error, Principal};
 use http::request::Parts;
@@ -28,6 +29,10 @@ pub const PUBLIC: &[(Method, &str)] = &[
     (Method::POST, "/api/v1/setup"),
     (Method::POST, "/api/v1/auth/login"),
     (Method::POST, "/api/v1/auth/mfa"),
+    (Method::POST, "/api/v1/auth/mfa/passkey"),
+    (Method::GET, "/api/v1/auth/methods"),
+    (Method::POST, "/api/v1/auth/passkeys/challenge"),
+    (Method::POST, "/api/v1/auth/passkeys/login"),
     (Method::POST, "/api/v1/auth/reset"),
     (Method::POST, "/api/v1/auth/invite"),
     (Method::GET, "/ca.crt"),
@@ -174,6 +179,12 @@ fn caller(parts: &Parts) -> Result<&Caller, Problem> {
 pub fn meta(parts: &Parts) -> Result<RequestMeta, Problem> {
     let meta = parts.extensions.get::<RequestMeta>().cloned();
     meta.ok_or_else(|| Error::Internal("a request without its meta data".to_owned()).into())
+}
+
+/// Under which of our names the request was sent; the edge has seen that it is one of ours.
+pub fn site(parts: &Parts) -> Result<Site, Problem> {
+    let host = host(parts).ok_or_else(|| Error::Internal("a request without a host".to_owned()))?;
+    Ok(Site::at(host)?)
 }
 
 fn ctx(parts: &Parts, app: &App, caller: &Caller) -> Result<Ctx, Problem> {

@@ -322,7 +322,7 @@ pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) 
         .record("invite_accepted", async |tx| {
             let gone =
                 || Error::Denied("this invite has been used, or it is too old; ask for a new one".to_owned());
-            let step = steps::find(&ctx, tx, Purpose::Invite, &input.token).await?.ok_or_else(gone)?;
+            let step = steps::find(now, tx.conn(), Purpose::Invite, &input.token).await?.ok_or_else(gone)?;
             let invite = invite_of(&step).ok_or_else(gone)?;
             steps::finish(tx, step).await?;
             let row = insert(&ctx, tx, username, invite.email, hash, invite.role).await?;
@@ -379,6 +379,7 @@ pub(crate) async fn insert(
         totp_secret: None,
         totp_step: None,
         totp_enabled_at: None,
+        passkeys: 0,
         created_at: now,
         updated_at: now,
     };

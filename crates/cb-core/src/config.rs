@@ -14,6 +14,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::Secret;
+use crate::allow::Allow;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {reason}. {mend}")]
@@ -57,6 +58,8 @@ pub struct Config {
     pub hsts: Hsts,
     /// Public ranges that the server may scan; private ones it may always.
     pub scan_allow: Vec<IpNet>,
+    /// Where outbound requests may go although the rules would refuse it.
+    pub outbound_allow: Vec<Allow>,
     pub log: String,
     /// Settings that were given and are not known, each as a sentence.
     pub warnings: Vec<String>,
@@ -86,6 +89,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("tls_key", "", "PEM private key of tls_cert"),
     ("hsts", "on", "on, off or reset (max-age=0)"),
     ("scan_allow", "", "public ranges that the server may scan, comma separated"),
+    ("outbound_allow", "", "hosts or ranges, each with an optional :port, that requests may always reach"),
     ("log", "info", "log filter, such as info or cb_app=debug,info"),
 ];
 
@@ -107,6 +111,7 @@ struct Raw {
     tls_key: String,
     hsts: String,
     scan_allow: String,
+    outbound_allow: String,
     log: String,
 }
 
@@ -131,6 +136,7 @@ impl Default for Raw {
             tls_key: String::new(),
             hsts: default("hsts"),
             scan_allow: String::new(),
+            outbound_allow: String::new(),
             log: default("log"),
         }
     }
@@ -246,6 +252,7 @@ impl Config {
                 }
             },
             scan_allow: ranges("CB_SCAN_ALLOW", &raw.scan_allow)?,
+            outbound_allow: outbound_allow(&raw.outbound_allow)?,
             log: raw.log,
             warnings,
         })
@@ -304,6 +311,22 @@ fn ranges(name: &str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
                     name,
                     format!("'{t}' is neither an address nor a range"),
                     "Give addresses such as 10.0.0.2 or 10.0.0.0/24, comma separated",
+                )
+            })
+        })
+        .collect()
+}
+
+fn outbound_allow(text: &str) -> Result<Vec<Allow>, ConfigError> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|t| !t.is_empty())
+        .map(|t| {
+            t.parse().map_err(|why: String| {
+                ConfigError::new(
+                    "CB_OUTBOUND_ALLOW",
+                    format!("'{t}' cannot be used: {why}"),
+                    "Give entries such as nas.lan, 127.0.0.1:9000, 10.8.0.0/16 or [fd00::/8]:443, comma separated",
                 )
             })
         })
@@ -389,6 +412,7 @@ mod tests {
             ("CB_HSTS", "maybe", "none of on, off, reset"),
             ("CB_TLS_KEY", "/k", "certificate is not"),
             ("CB_SCAN_ALLOW", "8.8.8", "neither an address nor a range"),
+            ("CB_OUTBOUND_ALLOW", "nas, 10.0.0:80", "'10.0.0:80' cannot be used"),
             ("CB_JWT_SECRET_FILE", "/nonexistent/x", "cannot be read"),
         ] {
             let error = load(&[(name, value)]).expect_err(name);

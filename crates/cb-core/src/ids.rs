@@ -36,6 +36,7 @@ ids! {
     SessionId,
     TokenId,
     InviteId,
+    PasskeyId,
     AssetId,
     InterfaceId,
     AddressId,

@@ -4,6 +4,7 @@
 //! secrets, roles, principals, events, the audit chain's arithmetic and the configuration.
 //! Invariants: nothing here opens a socket, a file (but the configuration's own) or a database.
 
+pub mod allow;
 pub mod audit;
 pub mod clock;
 pub mod config;

@@ -116,6 +116,7 @@ impl AsyncRead for ListenOnly {
 
 /// Connects, within `timeout`. The connection is reset when dropped, so that a scan leaves neither
 /// half-open sessions there nor thousands of `TIME_WAIT` sockets here.
+#[expect(clippy::disallowed_methods, reason = "the one place that connects to devices")]
 pub async fn tcp(address: SocketAddr, timeout: Duration) -> Result<Door, DialError> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -151,6 +152,7 @@ pub async fn talk(
 }
 
 /// Connects to a listener of our own.
+#[expect(clippy::disallowed_methods, reason = "no device and nothing that a user named")]
 pub async fn local(address: SocketAddr) -> io::Result<TcpStream> {
     TcpStream::connect(address).await
 }
@@ -184,9 +186,8 @@ pub async fn udp(peer: SocketAddr) -> Result<UdpPeer, DialError> {
     Ok(UdpPeer(socket))
 }
 
-#[expect(clippy::allow_attributes, reason = "the ban is configured by the workspace and may be absent")]
+#[expect(clippy::disallowed_methods, reason = "the one place that opens UDP sockets to devices")]
 async fn bind(address: SocketAddr) -> Result<tokio::net::UdpSocket, DialError> {
-    #[allow(clippy::disallowed_methods, reason = "the one place that opens UDP sockets to devices")]
     tokio::net::UdpSocket::bind(address).await.map_err(DialError::from_io)
 }
 

@@ -73,7 +73,7 @@ impl Names {
     }
 }
 
-fn interface_addresses() -> Vec<IpAddr> {
+pub(crate) fn interface_addresses() -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = match nix::ifaddrs::getifaddrs() {
         Ok(interfaces) => interfaces
             .filter_map(|i| {

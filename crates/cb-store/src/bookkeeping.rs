@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 use uuid::Uuid;
 
-use crate::entities::{address, asset, auth_step, finding, job, scan, service, session, token};
+use crate::entities::{address, asset, auth_step, finding, job, scan, service, session, spent_ticket, token};
 use crate::open::{Store, db};
 
 /// How far a scan has come.
@@ -57,6 +57,16 @@ impl Store {
     pub async fn sweep_steps(&self, now: Time) -> Result<u64> {
         let gone = auth_step::Entity::delete_many()
             .filter(auth_step::Column::ExpiresAt.lte(now))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(gone.rows_affected)
+    }
+
+    /// Forgets the spent tickets that are too old to be taken anyway.
+    pub async fn sweep_tickets(&self, now: Time) -> Result<u64> {
+        let gone = spent_ticket::Entity::delete_many()
+            .filter(spent_ticket::Column::ExpiresAt.lte(now))
             .exec(self.writer())
             .await
             .map_err(db)?;

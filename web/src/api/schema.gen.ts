@@ -197,6 +197,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What one can sign in with here. */
+        get: operations["get_auth_methods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/mfa": {
         parameters: {
             query?: never;
@@ -212,6 +229,110 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/mfa/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a passkey as the second factor, after a password. */
+        post: operations["post_auth_mfa_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The own passkeys, the oldest first. */
+        get: operations["get_auth_passkeys"];
+        put?: never;
+        /** Keeps a new passkey; every other session ends, this one goes on under a new id. */
+        post: operations["post_auth_passkeys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/passkeys/challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for any passkey, to sign in without a password. */
+        post: operations["post_auth_passkeys_challenge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/passkeys/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs in by a passkey alone. */
+        post: operations["post_auth_passkeys_login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/passkeys/registration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the browser asks an authenticator for a new passkey with. */
+        post: operations["post_auth_passkeys_registration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes one of the own passkeys; every other session ends, this one goes on under a new id. */
+        delete: operations["delete_auth_passkeys_id"];
+        options?: never;
+        head?: never;
+        /** Gives one of the own passkeys another name. */
+        patch: operations["patch_auth_passkeys_id"];
         trace?: never;
     };
     "/api/v1/auth/password": {
@@ -242,6 +363,23 @@ export interface paths {
         put?: never;
         /** Shows again who one is: what changes who may do what asks for a proof of the last ten minutes. */
         post: operations["post_auth_proof"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/proof/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a passkey as a fresh proof, for `POST /auth/proof`. */
+        post: operations["post_auth_proof_passkey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1403,17 +1541,37 @@ export interface components {
             csrf_token: string;
             /** @description What the user's role permits. */
             permissions: string[];
+            /** @description How they can show again who they are; with none of these they sign in again. */
+            proofs: components["schemas"]["ProofKind"][];
+            /**
+             * Format: date-time
+             * @description When the session ends at the latest.
+             */
+            session_expires_at: string;
             user: components["schemas"]["User"];
         };
         /**
          * @description A way to show a second factor.
          * @enum {string}
          */
-        Method: "totp" | "recovery_code";
+        Method: "passkey" | "totp" | "recovery_code";
+        /** @description What the sign-in page can offer besides username and password. */
+        Methods: {
+            /** @description False when this page was opened by an address: passkeys need a name. */
+            passkeys: boolean;
+        };
         MfaIn: {
-            /** @description Six digits, or a recovery code. */
-            code: string;
+            /** @description Six digits, or a recovery code; or else a passkey. */
+            code?: string | null;
+            credential?: {
+                [key: string]: unknown;
+            } | null;
             /** @description What the password's answer gave. */
+            mfa_token: string;
+            /** @description What `POST /auth/mfa/passkey` gave. */
+            passkey_token?: string | null;
+        };
+        MfaPasskeyIn: {
             mfa_token: string;
         };
         Network: {
@@ -1757,9 +1915,13 @@ export interface components {
                 created_at: string;
                 disabled: boolean;
                 email: string | null;
+                /** @description Whether there is a password at all; who signs in elsewhere needs none. */
+                has_password: boolean;
                 id: components["schemas"]["UserId"];
                 /** Format: date-time */
                 last_login_at: string | null;
+                /** Format: int32 */
+                passkeys: number;
                 role: components["schemas"]["Role"];
                 /** @description Whether a password is not enough to sign in. */
                 second_factor: boolean;
@@ -1773,8 +1935,65 @@ export interface components {
              */
             total: number | null;
         };
+        Passkey: {
+            /** Format: date-time */
+            created_at: string;
+            id: components["schemas"]["PasskeyId"];
+            /** Format: date-time */
+            last_used_at: string | null;
+            /** @example Laptop */
+            name: string;
+            /** @description The name of this server that it was made under, and works under. */
+            rp_id: string;
+        };
+        /** @description The passkey, recovery codes if there were none, and the session under its new id. */
+        PasskeyAdded: components["schemas"]["Session"] & {
+            passkey: components["schemas"]["Passkey"];
+            /** @description Shown once; empty when the user has some already. */
+            recovery_codes: string[];
+        };
+        /** @description What the browser asks for a passkey with. */
+        PasskeyChallenge: {
+            /** @description WebAuthn's `CredentialRequestOptions`, as JSON. */
+            options: {
+                [key: string]: unknown;
+            };
+            /** @description Goes back with the credential, within ten minutes. */
+            passkey_token: string;
+        };
+        /** Format: uuid */
+        PasskeyId: string;
+        PasskeyIn: {
+            /** @description WebAuthn's `RegistrationResponseJSON`. */
+            credential: {
+                [key: string]: unknown;
+            };
+            name: string;
+            registration_token: string;
+        };
+        /** @description A passkey that was shown. */
+        PasskeyLoginIn: {
+            /** @description WebAuthn's `AuthenticationResponseJSON`. */
+            credential: {
+                [key: string]: unknown;
+            };
+            passkey_token: string;
+        };
+        PasskeyPatch: {
+            name: string;
+        };
+        /** @description What the browser asks an authenticator for a new passkey with. */
+        PasskeyRegistrationOut: {
+            /** @description WebAuthn's `CredentialCreationOptions`, as JSON. */
+            options: {
+                [key: string]: unknown;
+            };
+            /** @description Goes back with the credential, within ten minutes. */
+            registration_token: string;
+        };
         PasswordIn: {
-            current_password: string;
+            /** @description Left out by whoever has none yet, who shows a fresh proof instead. */
+            current_password?: string | null;
             /** @description At least 8 characters; 15 or more are advised. */
             new_password: string;
         };
@@ -1813,8 +2032,18 @@ export interface components {
         ProofIn: {
             /** @description Six digits, or a recovery code. */
             code?: string | null;
+            credential?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What `POST /auth/proof/passkey` gave. */
+            passkey_token?: string | null;
             password?: string | null;
         };
+        /**
+         * @description What `POST /auth/proof` takes.
+         * @enum {string}
+         */
+        ProofKind: "password" | "code" | "passkey";
         Proposal: {
             addresses: components["schemas"]["ProposedAddress"][];
             interfaces: components["schemas"]["ProposedInterface"][];
@@ -2089,9 +2318,13 @@ export interface components {
             created_at: string;
             disabled: boolean;
             email: string | null;
+            /** @description Whether there is a password at all; who signs in elsewhere needs none. */
+            has_password: boolean;
             id: components["schemas"]["UserId"];
             /** Format: date-time */
             last_login_at: string | null;
+            /** Format: int32 */
+            passkeys: number;
             role: components["schemas"]["Role"];
             /** @description Whether a password is not enough to sign in. */
             second_factor: boolean;
@@ -2682,6 +2915,34 @@ export interface operations {
             };
         };
     };
+    get_auth_methods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Methods"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_auth_mfa: {
         parameters: {
             query?: never;
@@ -2701,6 +2962,250 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_mfa_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MfaPasskeyIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyChallenge"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_auth_passkeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Passkey"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_passkeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyAdded"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_passkeys_challenge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyChallenge"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_passkeys_login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyLoginIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_passkeys_registration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyRegistrationOut"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_auth_passkeys_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["PasskeyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_auth_passkeys_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["PasskeyId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Passkey"];
                 };
             };
             /** @description What went wrong */
@@ -2764,6 +3269,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_proof_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyChallenge"];
+                };
             };
             /** @description What went wrong */
             default: {

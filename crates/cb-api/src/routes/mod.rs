@@ -25,6 +25,7 @@ mod links;
 mod map;
 mod networks;
 mod openapi;
+mod passkeys;
 mod scans;
 mod session;
 mod settings;
@@ -99,6 +100,14 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(session::totp, session::begin_totp, session::end_totp))
         .routes(routes!(session::confirm_totp))
         .routes(routes!(session::recovery_codes))
+        .routes(routes!(passkeys::methods))
+        .routes(routes!(passkeys::challenge))
+        .routes(routes!(passkeys::login))
+        .routes(routes!(passkeys::mfa))
+        .routes(routes!(passkeys::proof))
+        .routes(routes!(passkeys::list, passkeys::register))
+        .routes(routes!(passkeys::begin))
+        .routes(routes!(passkeys::rename, passkeys::remove))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
         .routes(routes!(users::list, users::create))

@@ -15,7 +15,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::{COOKIE, SessionReader, SessionWriter, meta};
+use crate::auth::{COOKIE, SessionReader, SessionWriter, meta, site};
 use crate::extract::{Id, Json};
 use crate::problem::Problem;
 
@@ -56,7 +56,7 @@ pub(crate) async fn mfa(
     if app.setup_required() {
         return Err(Error::SetupRequired.into());
     }
-    signed_in(StatusCode::OK, login::second_factor(&app, meta(&parts)?, input).await?)
+    signed_in(StatusCode::OK, login::second_factor(&app, meta(&parts)?, &site(&parts)?, input).await?)
 }
 
 /// Ends this session.
@@ -79,9 +79,10 @@ pub(crate) async fn me(SessionReader(ctx, who): SessionReader) -> Result<axum::J
     responses((status = 204)))]
 pub(crate) async fn prove(
     SessionWriter(ctx): SessionWriter,
+    parts: Parts,
     Json(input): Json<ProofIn>,
 ) -> Result<StatusCode, Problem> {
-    login::prove(&ctx, input).await?;
+    login::prove(&ctx, &site(&parts)?, input).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -191,7 +192,7 @@ pub(super) fn signed_in(status: StatusCode, opened: Opened) -> Result<Response, 
     with_cookie(status, opened.out, opened.cookie.expose(), opened.max_age.as_secs())
 }
 
-fn with_cookie(
+pub(super) fn with_cookie(
     status: StatusCode,
     body: impl Serialize,
     value: &str,

@@ -302,6 +302,12 @@ impl Story {
         let own = Login::from_answer(&self.call(&own, "POST", "/auth/totp/confirm", "", code).await);
         self.call(&own, "POST", "/auth/recovery-codes", "", json!({})).await;
         let own = Login::from_answer(&self.call(&own, "DELETE", "/auth/totp", "", json!({})).await);
+        let (_, added, own) = self.site.add_passkey(&own, 3).await;
+        self.called.push("POST /api/v1/auth/passkeys".to_owned());
+        let passkey = id_of(&added["passkey"]);
+        self.call(&own, "PATCH", "/auth/passkeys/{id}", &passkey, json!({ "name": "Old" })).await;
+        let gone = self.call(&own, "DELETE", "/auth/passkeys/{id}", &passkey, json!({})).await;
+        let own = Login::from_answer(&gone);
         let change = json!({ "current_password": PASSWORD, "new_password": "two grey otters dive" });
         let own = Login::from_answer(&self.call(&own, "POST", "/auth/password", "", change).await);
         self.call(&own, "POST", "/auth/logout", "", json!({})).await;
@@ -328,6 +334,12 @@ async fn every_writing_route_leaves_an_entry_in_the_log() {
         "POST /api/v1/auth/mfa",
         "POST /api/v1/auth/reset",
         "POST /api/v1/auth/invite",
+        "POST /api/v1/auth/passkeys/login",
+        // These only ask: what they give out is sealed, and nothing is kept.
+        "POST /api/v1/auth/mfa/passkey",
+        "POST /api/v1/auth/passkeys/challenge",
+        "POST /api/v1/auth/passkeys/registration",
+        "POST /api/v1/auth/proof/passkey",
         "POST /api/v1/scans/{id}/cancel",
     ];
     for (method, path) in operations() {

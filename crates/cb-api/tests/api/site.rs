@@ -174,7 +174,7 @@ impl Site {
     }
 
     pub async fn connect(&self) -> TlsStream<TcpStream> {
-        let stream = TcpStream::connect(self.https).await.expect("connects");
+        let stream = cb_net::dial::local(self.https).await.expect("connects");
         let name = ServerName::try_from("localhost").expect("a name");
         TlsConnector::from(self.client.clone())
             .connect(name, stream)
@@ -199,7 +199,7 @@ impl Site {
 
     /// Over plain HTTP.
     pub async fn ask_plain(&self, ask: Ask) -> Answer {
-        exchange(TcpStream::connect(self.http).await.expect("connects"), &ask.bytes()).await
+        exchange(cb_net::dial::local(self.http).await.expect("connects"), &ask.bytes()).await
     }
 
     pub async fn get(&self, login: &Login, path: &str) -> Answer {

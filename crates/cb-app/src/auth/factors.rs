@@ -1,4 +1,4 @@
-//! Second factors: one-time codes by time, and recovery codes for when the device is lost.
+//! Second factors: one-time codes by time, and recovery codes for when the device is lost; [`super::passkeys`] are the third.
 
 use cb_core::error::Violations;
 use cb_core::{Error, Result, Secret};
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::sessions::{self, Kept, Opened, SessionOut};
-use super::{active, own};
+use super::{active, own, passkeys};
 use crate::ctx::Ctx;
 
 const RECOVERY_CODES: usize = 10;
@@ -26,6 +26,7 @@ const RECOVERY_CODES: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
+    Passkey,
     Totp,
     RecoveryCode,
 }
@@ -71,20 +72,27 @@ pub struct TotpEnabled {
 
 /// What `user` has; empty when a password is enough.
 pub(crate) fn methods(user: &user::Model) -> Vec<Method> {
-    if user.totp_enabled_at.is_some() { vec![Method::Totp, Method::RecoveryCode] } else { Vec::new() }
+    let has = [
+        (Method::Passkey, user.passkeys > 0),
+        (Method::Totp, user.totp_enabled_at.is_some()),
+        (Method::RecoveryCode, user.passkeys > 0 || user.totp_enabled_at.is_some()),
+    ];
+    has.into_iter().filter(|(_, has)| *has).map(|(method, _)| method).collect()
 }
 
 /// Whether `code` is a right one now: a one-time code, or a recovery code that is used up by this.
 pub(crate) async fn check(ctx: &Ctx, tx: &WriteTx, user: &user::Model, code: &Secret) -> Result<bool> {
-    let Some(sealed) = user.totp_secret.as_deref().filter(|_| user.totp_enabled_at.is_some()) else {
+    if methods(user).is_empty() {
         return Ok(false);
-    };
-    let secret = ctx.app().sealer().open(place(&user.id), sealed)?;
-    if let Some(step) = totp::check(&secret, code.expose(), ctx.now(), user.totp_step)? {
-        let mut change: user::ActiveModel = user.clone().into();
-        change.totp_step = Set(Some(step));
-        change.update(tx.conn()).await.map_err(db)?;
-        return Ok(true);
+    }
+    if let Some(sealed) = user.totp_secret.as_deref().filter(|_| user.totp_enabled_at.is_some()) {
+        let secret = ctx.app().sealer().open(place(&user.id), sealed)?;
+        if let Some(step) = totp::check(&secret, code.expose(), ctx.now(), user.totp_step)? {
+            let mut change: user::ActiveModel = user.clone().into();
+            change.totp_step = Set(Some(step));
+            change.update(tx.conn()).await.map_err(db)?;
+            return Ok(true);
+        }
     }
     let redeemed = recovery_code::Entity::update_many()
         .col_expr(recovery_code::Column::UsedAt, cb_store::sea_orm::sea_query::Expr::value(ctx.now()))
@@ -157,7 +165,8 @@ pub async fn turn_off(ctx: &Ctx) -> Result<Opened> {
     ctx.record("totp_disabled", async |tx| {
         let user = own(tx.conn(), ctx).await?;
         tx.about("user", user.id);
-        let user = clear(tx, user).await?;
+        let user = forget_totp(tx, user).await?;
+        forget_idle_codes(tx, &user).await?;
         sessions::revoke(ctx, tx, user, Kept::Current).await?.ok_or_else(no_session)
     })
     .await
@@ -168,7 +177,7 @@ pub async fn new_recovery_codes(ctx: &Ctx) -> Result<RecoveryCodes> {
     ctx.require_proof()?;
     ctx.record("recovery_codes_renewed", async |tx| {
         let user = own(tx.conn(), ctx).await?;
-        if user.totp_enabled_at.is_none() {
+        if methods(&user).is_empty() {
             return Err(Error::Conflict(
                 "there is no second factor to recover; turn one on first".to_owned(),
             ));
@@ -181,11 +190,29 @@ pub async fn new_recovery_codes(ctx: &Ctx) -> Result<RecoveryCodes> {
 
 /// Takes every second factor from `user`, as an administrator does for somebody who has lost theirs.
 pub(crate) async fn clear(tx: &WriteTx, user: user::Model) -> Result<user::Model> {
-    recovery_code::Entity::delete_many()
-        .filter(recovery_code::Column::UserId.eq(user.id))
-        .exec(tx.conn())
-        .await
-        .map_err(db)?;
+    passkeys::clear(tx, user.id).await?;
+    let user = forget_totp(tx, user).await?;
+    let mut change: user::ActiveModel = user.into();
+    change.passkeys = Set(0);
+    let user = change.update(tx.conn()).await.map_err(db)?;
+    forget_idle_codes(tx, &user).await?;
+    Ok(user)
+}
+
+/// Recovery codes go with the last factor that they stood in for.
+pub(crate) async fn forget_idle_codes(tx: &WriteTx, user: &user::Model) -> Result<()> {
+    if methods(user).is_empty() {
+        forget_codes(tx, user.id).await?;
+    }
+    Ok(())
+}
+
+/// New recovery codes for whoever has none left; else none.
+pub(crate) async fn ensure_recovery_codes(ctx: &Ctx, tx: &WriteTx, user: Uuid) -> Result<Vec<String>> {
+    if left(tx.conn(), user).await? > 0 { Ok(Vec::new()) } else { renew(ctx, tx, user).await }
+}
+
+async fn forget_totp(tx: &WriteTx, user: user::Model) -> Result<user::Model> {
     let mut change: user::ActiveModel = user.into();
     change.totp_secret = Set(None);
     change.totp_step = Set(None);
@@ -193,12 +220,17 @@ pub(crate) async fn clear(tx: &WriteTx, user: user::Model) -> Result<user::Model
     change.update(tx.conn()).await.map_err(db)
 }
 
-async fn renew(ctx: &Ctx, tx: &WriteTx, user: Uuid) -> Result<Vec<String>> {
+async fn forget_codes(tx: &WriteTx, user: Uuid) -> Result<()> {
     recovery_code::Entity::delete_many()
         .filter(recovery_code::Column::UserId.eq(user))
         .exec(tx.conn())
         .await
         .map_err(db)?;
+    Ok(())
+}
+
+async fn renew(ctx: &Ctx, tx: &WriteTx, user: Uuid) -> Result<Vec<String>> {
+    forget_codes(tx, user).await?;
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| ctx.app().entropy().spoken_code()).collect();
     let rows = codes.iter().map(|code| {
         active(recovery_code::Model {
@@ -234,7 +266,7 @@ fn place(user: &Uuid) -> Place<'_> {
     Place { field: "users.totp_secret", row: user }
 }
 
-fn no_session() -> Error {
+pub(crate) fn no_session() -> Error {
     Error::Denied("this needs a session of your own".to_owned())
 }
 

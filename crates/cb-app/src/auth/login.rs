@@ -7,12 +7,15 @@ use cb_store::entities::{session, user};
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::passkeys::{self, PasskeyLoginIn};
 use super::rules::{PASSWORD_MOST, USERNAME_MOST};
 use super::sessions::{self, Admission, Opened, Proof};
+use super::site::Site;
 use super::steps::{self, Purpose};
+use super::tickets::Kind;
 use super::{factors, own, place, wrong_login};
 use crate::app::App;
 use crate::ctx::{Ctx, RequestMeta};
@@ -32,9 +35,14 @@ pub struct MfaIn {
     /// What the password's answer gave.
     #[schema(value_type = String)]
     pub mfa_token: Secret,
-    /// Six digits, or a recovery code.
-    #[schema(value_type = String)]
-    pub code: Secret,
+    /// Six digits, or a recovery code; or else a passkey.
+    #[schema(value_type = Option<String>)]
+    pub code: Option<Secret>,
+    /// What `POST /auth/mfa/passkey` gave.
+    #[schema(value_type = Option<String>)]
+    pub passkey_token: Option<Secret>,
+    #[schema(value_type = Option<std::collections::HashMap<String, Value>>)]
+    pub credential: Option<Value>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -45,6 +53,51 @@ pub struct ProofIn {
     /// Six digits, or a recovery code.
     #[schema(value_type = Option<String>)]
     pub code: Option<Secret>,
+    /// What `POST /auth/proof/passkey` gave.
+    #[schema(value_type = Option<String>)]
+    pub passkey_token: Option<Secret>,
+    #[schema(value_type = Option<std::collections::HashMap<String, Value>>)]
+    pub credential: Option<Value>,
+}
+
+/// What somebody shows to prove who they are: one thing, not two.
+enum Shown {
+    Password(Secret),
+    Code(Secret),
+    Passkey(PasskeyLoginIn),
+}
+
+impl Shown {
+    fn one_of(
+        password: Option<Secret>,
+        code: Option<Secret>,
+        passkey_token: Option<Secret>,
+        credential: Option<Value>,
+    ) -> Result<Self> {
+        let mut wrong = Violations::new();
+        wrong.require(
+            passkey_token.is_some() == credential.is_some(),
+            "credential",
+            "and passkey_token go together",
+        );
+        wrong.require(
+            password.as_ref().is_none_or(|p| p.expose().len() <= PASSWORD_MOST),
+            "password",
+            "is too long",
+        );
+        if let Some(code) = &code {
+            factors::bounded(&mut wrong, "code", code);
+        }
+        wrong.into_result()?;
+        match (password, code, passkey_token.zip(credential)) {
+            (Some(password), None, None) => Ok(Shown::Password(password)),
+            (None, Some(code), None) => Ok(Shown::Code(code)),
+            (None, None, Some((passkey_token, credential))) => {
+                Ok(Shown::Passkey(PasskeyLoginIn { passkey_token, credential }))
+            }
+            _ => Err(Error::invalid("code", "or another proof must be given, exactly one")),
+        }
+    }
 }
 
 /// 401 with the same words and at the same cost, whatever was wrong; 429 when there were too many tries.
@@ -96,12 +149,12 @@ pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admis
 }
 
 /// The second factor after a password. A step takes five wrong answers, then the password is asked for again.
-pub async fn second_factor(app: &App, meta: RequestMeta, input: MfaIn) -> Result<Opened> {
+pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: MfaIn) -> Result<Opened> {
     let now = app.now();
     let mut wrong = Violations::new();
-    factors::bounded(&mut wrong, "code", &input.code);
     factors::bounded(&mut wrong, "mfa_token", &input.mfa_token);
     wrong.into_result()?;
+    let shown = Shown::one_of(None, input.code, input.passkey_token, input.credential)?;
     let address = format!("mfa/{}", place(meta.ip));
     if let Some(retry_after) = app.throttle().wait(&[&address], now) {
         return Err(Error::RateLimited { retry_after });
@@ -115,7 +168,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, input: MfaIn) -> Result
             let refused = || Ok(None);
             tx.action("login_failed");
             tx.detail(json!({ "second_factor": true, "address": meta.ip }));
-            let Some(step) = steps::find(&ctx, tx, Purpose::Mfa, &input.mfa_token).await? else {
+            let Some(step) = steps::find(now, tx.conn(), Purpose::Mfa, &input.mfa_token).await? else {
                 return refused();
             };
             let Some((id, epoch)) = step.user_id.zip(step.auth_epoch) else { return refused() };
@@ -129,7 +182,15 @@ pub async fn second_factor(app: &App, meta: RequestMeta, input: MfaIn) -> Result
                 return Err(Error::RateLimited { retry_after });
             }
             app.throttle().strike(&[&per_user], now);
-            if !factors::check(&ctx, tx, &user, &input.code).await? {
+            let right = match &shown {
+                Shown::Password(_) => false,
+                Shown::Code(code) => factors::check(&ctx, tx, &user, code).await?,
+                Shown::Passkey(given) => {
+                    let kind = Kind::PasskeyStep;
+                    passkeys::check(&ctx, tx, site, kind, given, Some(user.id)).await?.is_some()
+                }
+            };
+            if !right {
                 steps::fail(tx, step).await?;
                 return refused();
             }
@@ -146,45 +207,36 @@ pub async fn second_factor(app: &App, meta: RequestMeta, input: MfaIn) -> Result
 }
 
 /// Shows again who the session's holder is, for what needs a proof of the last ten minutes.
-pub async fn prove(ctx: &Ctx, input: ProofIn) -> Result<()> {
+pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<()> {
     let Principal::User { id, session, .. } = ctx.principal() else { return Err(Error::NotFound) };
     let (id, session) = (*id, *session);
     let now = ctx.now();
-    let mut wrong = Violations::new();
-    let given = [("password", &input.password, PASSWORD_MOST), ("code", &input.code, 128)];
-    for (field, value, most) in &given {
-        if let Some(value) = value {
-            wrong.require(value.expose().len() <= *most, field, "is too long");
-        }
-    }
-    wrong.require(
-        input.password.is_some() != input.code.is_some(),
-        "password",
-        "or code must be given, one of the two",
-    );
-    wrong.into_result()?;
+    let shown = Shown::one_of(input.password, input.code, input.passkey_token, input.credential)?;
     let key = format!("proof/{id}");
     if let Some(retry_after) = ctx.app().throttle().wait(&[&key], now) {
         return Err(Error::RateLimited { retry_after });
     }
     ctx.app().throttle().strike(&[&key], now);
     let user = own(ctx.store().reader(), ctx).await?;
-    let known = match input.password {
-        Some(password) => {
+    let known = match &shown {
+        Shown::Password(password) => {
             let hash = Some(user.password_hash.clone()).filter(|h| !h.is_empty());
-            cb_vault::password::verify(password, hash).await?
+            cb_vault::password::verify(password.clone(), hash).await?
         }
-        None => false,
+        Shown::Code(_) | Shown::Passkey(_) => false,
     };
     let proved = ctx
         .record("identity_proved", async |tx| {
             tx.about("user", id);
-            let right = match &input.code {
-                Some(code) => {
+            let right = match &shown {
+                Shown::Password(_) => known,
+                Shown::Code(code) => {
                     let user = own(tx.conn(), ctx).await?;
                     factors::check(ctx, tx, &user, code).await?
                 }
-                None => known,
+                Shown::Passkey(given) => {
+                    passkeys::check(ctx, tx, site, Kind::PasskeyProof, given, Some(id.0)).await?.is_some()
+                }
             };
             if !right {
                 tx.action("identity_proof_failed");

@@ -18,13 +18,17 @@ use crate::ctx::Ctx;
 
 pub mod factors;
 pub mod login;
+pub mod passkeys;
 pub mod password;
 pub(crate) mod rules;
 pub mod sessions;
+pub mod site;
 pub(crate) mod steps;
+pub(crate) mod tickets;
 
 pub use login::login;
 pub use sessions::{Admission, IDLE, Me, Opened, SecondFactorRequired, SessionOut};
+pub use site::Site;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = User)]
@@ -37,6 +41,9 @@ pub struct UserOut {
     pub disabled: bool,
     /// Whether a password is not enough to sign in.
     pub second_factor: bool,
+    pub passkeys: i32,
+    /// Whether there is a password at all; who signs in elsewhere needs none.
+    pub has_password: bool,
     #[schema(required)]
     pub last_login_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -46,6 +53,8 @@ impl From<user::Model> for UserOut {
     fn from(row: user::Model) -> Self {
         Self {
             second_factor: !factors::methods(&row).is_empty(),
+            passkeys: row.passkeys,
+            has_password: !row.password_hash.is_empty(),
             id: row.id.into(),
             username: row.username,
             email: row.email,

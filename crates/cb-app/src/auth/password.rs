@@ -19,8 +19,9 @@ use crate::ctx::{Ctx, RequestMeta};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordIn {
-    #[schema(value_type = String)]
-    pub current_password: Secret,
+    /// Left out by whoever has none yet, who shows a fresh proof instead.
+    #[schema(value_type = Option<String>)]
+    pub current_password: Option<Secret>,
     /// At least 8 characters; 15 or more are advised.
     #[schema(value_type = String)]
     pub new_password: Secret,
@@ -48,15 +49,19 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
     let user = own(ctx.store().reader(), ctx).await?;
     let mut wrong = Violations::new();
     rules::password(&mut wrong, "new_password", &input.new_password, &user.username);
-    wrong.require(
-        input.current_password.expose().len() <= rules::PASSWORD_MOST,
-        "current_password",
-        "is not the current one",
-    );
+    let has_one = !user.password_hash.is_empty();
+    let given = input.current_password.filter(|_| has_one);
+    let fits = given.as_ref().is_none_or(|p| p.expose().len() <= rules::PASSWORD_MOST);
+    wrong.require(fits, "current_password", "is not the current one");
+    wrong.require(given.is_some() || !has_one, "current_password", "must be given");
     wrong.into_result()?;
-    let stored = Some(user.password_hash.clone()).filter(|h| !h.is_empty());
-    if !cb_vault::password::verify(input.current_password, stored).await? {
-        return Err(Error::invalid("current_password", "is not the current one"));
+    match given {
+        Some(current) => {
+            if !cb_vault::password::verify(current, Some(user.password_hash.clone())).await? {
+                return Err(Error::invalid("current_password", "is not the current one"));
+            }
+        }
+        None => ctx.require_proof()?,
     }
     ctx.app().throttle().forgive(&key);
     let hash = cb_vault::password::hash(input.new_password, ctx.app().entropy()).await?;
@@ -92,7 +97,7 @@ pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
     ctx.record("password_reset", async |tx| {
         let gone =
             || Error::Denied("this link has been used, or it is too old; ask for a new one".to_owned());
-        let step = steps::find(&ctx, tx, Purpose::Reset, &input.token).await?.ok_or_else(gone)?;
+        let step = steps::find(now, tx.conn(), Purpose::Reset, &input.token).await?.ok_or_else(gone)?;
         let (id, epoch) = step.user_id.zip(step.auth_epoch).ok_or_else(gone)?;
         let user = user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?;
         let user = user.filter(|u| u.auth_epoch == epoch && u.disabled_at.is_none()).ok_or_else(gone)?;

@@ -59,6 +59,19 @@ pub struct Me {
     pub csrf_token: String,
     /// What the user's role permits.
     pub permissions: Vec<&'static str>,
+    /// How they can show again who they are; with none of these they sign in again.
+    pub proofs: Vec<ProofKind>,
+    /// When the session ends at the latest.
+    pub session_expires_at: DateTime<Utc>,
+}
+
+/// What `POST /auth/proof` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofKind {
+    Password,
+    Code,
+    Passkey,
 }
 
 /// One of the user's own sessions.
@@ -116,6 +129,8 @@ pub(crate) enum Proof {
     Password,
     /// A second factor after a password.
     SecondFactor,
+    /// A passkey, which verifies its holder itself: two factors in one.
+    Passkey,
     /// The setup code, an invite: the user has just been made.
     Setup,
 }
@@ -400,9 +415,16 @@ pub async fn logout(ctx: &Ctx) -> Result<()> {
 /// Who is signed in. A token has no user: 404.
 pub async fn me(ctx: &Ctx, who: &Authenticated) -> Result<Me> {
     let Principal::User { role, .. } = ctx.principal() else { return Err(Error::NotFound) };
-    let user = UserOut::from(own(ctx.store().reader(), ctx).await?);
+    let user = own(ctx.store().reader(), ctx).await?;
+    let proofs = [
+        (ProofKind::Password, !user.password_hash.is_empty()),
+        (ProofKind::Code, !factors::methods(&user).is_empty()),
+        (ProofKind::Passkey, user.passkeys > 0),
+    ];
     Ok(Me {
-        user,
+        user: user.into(),
+        proofs: proofs.into_iter().filter(|(_, has)| *has).map(|(kind, _)| kind).collect(),
+        session_expires_at: who.expires_at,
         csrf_token: ctx.app().signer().csrf(who.sid.expose()),
         permissions: Permission::ALL.iter().filter(|p| role.permits(**p)).map(|p| p.as_str()).collect(),
     })
@@ -418,6 +440,9 @@ pub(crate) async fn sweep(app: App) {
         }
         if let Err(error) = app.store().sweep_steps(now).await {
             tracing::warn!(%error, "half-finished steps could not be removed; they stay unusable");
+        }
+        if let Err(error) = app.store().sweep_tickets(now).await {
+            tracing::warn!(%error, "spent tickets could not be removed; the next sweep takes them");
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}

@@ -2,10 +2,11 @@
 //! One table, one way: the secret is stored hashed, it belongs to one purpose and, if it has a user, to that user's
 //! epoch, so that whatever ends their sessions ends what is half done too.
 
+use cb_core::clock::Time;
 use cb_core::{Error, Result, Secret};
 use cb_store::entities::auth_step;
 use cb_store::sea_orm::{
-    ColumnTrait as _, EntityTrait as _, ModelTrait as _, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _, QueryFilter as _, QueryOrder as _,
 };
 use cb_store::{WriteTx, db};
 use cb_vault::token;
@@ -87,18 +88,18 @@ pub(crate) async fn begin(
 
 /// The step that this secret can finish now.
 pub(crate) async fn find(
-    ctx: &Ctx,
-    tx: &WriteTx,
+    now: Time,
+    conn: &impl ConnectionTrait,
     purpose: Purpose,
     secret: &Secret,
 ) -> Result<Option<auth_step::Model>> {
     let found = auth_step::Entity::find()
         .filter(auth_step::Column::TokenHash.eq(token::hash(secret.expose())))
         .filter(auth_step::Column::Purpose.eq(purpose.as_str()))
-        .one(tx.conn())
+        .one(conn)
         .await
         .map_err(db)?;
-    Ok(found.filter(|step| step.expires_at > ctx.now()))
+    Ok(found.filter(|step| step.expires_at > now))
 }
 
 /// It has been used: it cannot be again.

@@ -22,6 +22,8 @@ pub struct Model {
     /// The time step of the last code that was taken.
     pub totp_step: Option<i64>,
     pub totp_enabled_at: Option<DateTimeUtc>,
+    /// How many passkeys there are; whoever adds or removes one counts.
+    pub passkeys: i32,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }

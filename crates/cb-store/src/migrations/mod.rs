@@ -1,16 +1,21 @@
-//! Numbered migrations, the same for both databases. To add one: `m0003_<what>.rs` and a line here.
+//! Numbered migrations, the same for both databases. To add one: `m0004_<what>.rs` and a line here.
 
 use sea_orm_migration::prelude::*;
 
 mod build;
 mod m0001_first_evening;
 mod m0002_identity;
+mod m0003_passkeys;
 
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first_evening::Migration), Box::new(m0002_identity::Migration)]
+        vec![
+            Box::new(m0001_first_evening::Migration),
+            Box::new(m0002_identity::Migration),
+            Box::new(m0003_passkeys::Migration),
+        ]
     }
 }

@@ -1,0 +1,140 @@
+//! `/auth/passkeys`: the own passkeys, and signing in with one; and what else one can sign in with.
+
+use axum::extract::State;
+use axum::response::Response;
+use cb_app::App;
+use cb_app::auth::passkeys::{
+    self, MfaPasskeyIn, PasskeyAdded, PasskeyChallenge, PasskeyIn, PasskeyLoginIn, PasskeyOut, PasskeyPatch,
+    PasskeyRegistrationOut,
+};
+use cb_app::auth::{Opened, SessionOut};
+use cb_core::Error;
+use cb_core::ids::PasskeyId;
+use http::StatusCode;
+use http::request::Parts;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::session::{signed_in, with_cookie};
+use crate::auth::{SessionReader, SessionWriter, meta, site};
+use crate::extract::{Id, Json};
+use crate::problem::Problem;
+
+/// What the sign-in page can offer besides username and password.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Methods {
+    /// False when this page was opened by an address: passkeys need a name.
+    passkeys: bool,
+}
+
+/// Before setup nobody can sign in.
+fn after_setup(app: &App) -> Result<(), Problem> {
+    if app.setup_required() { Err(Error::SetupRequired.into()) } else { Ok(()) }
+}
+
+/// What one can sign in with here.
+#[utoipa::path(get, path = "/auth/methods", operation_id = "get_auth_methods", tag = "session",
+    responses((status = 200, body = Methods)))]
+pub(crate) async fn methods(State(app): State<App>, parts: Parts) -> Result<axum::Json<Methods>, Problem> {
+    after_setup(&app)?;
+    Ok(axum::Json(Methods { passkeys: site(&parts)?.has_passkeys() }))
+}
+
+/// Asks for any passkey, to sign in without a password.
+#[utoipa::path(post, path = "/auth/passkeys/challenge", operation_id = "post_auth_passkeys_challenge", tag = "session",
+    responses((status = 200, body = PasskeyChallenge)))]
+pub(crate) async fn challenge(
+    State(app): State<App>,
+    parts: Parts,
+) -> Result<axum::Json<PasskeyChallenge>, Problem> {
+    after_setup(&app)?;
+    Ok(axum::Json(passkeys::challenge(&app, &site(&parts)?)?))
+}
+
+/// Signs in by a passkey alone.
+#[utoipa::path(post, path = "/auth/passkeys/login", operation_id = "post_auth_passkeys_login", tag = "session",
+    request_body = PasskeyLoginIn, responses((status = 200, body = SessionOut)))]
+pub(crate) async fn login(
+    State(app): State<App>,
+    parts: Parts,
+    Json(input): Json<PasskeyLoginIn>,
+) -> Result<Response, Problem> {
+    after_setup(&app)?;
+    signed_in(StatusCode::OK, passkeys::login(&app, meta(&parts)?, &site(&parts)?, input).await?)
+}
+
+/// Asks for a passkey as the second factor, after a password.
+#[utoipa::path(post, path = "/auth/mfa/passkey", operation_id = "post_auth_mfa_passkey", tag = "session",
+    request_body = MfaPasskeyIn, responses((status = 200, body = PasskeyChallenge)))]
+pub(crate) async fn mfa(
+    State(app): State<App>,
+    parts: Parts,
+    Json(input): Json<MfaPasskeyIn>,
+) -> Result<axum::Json<PasskeyChallenge>, Problem> {
+    after_setup(&app)?;
+    Ok(axum::Json(passkeys::mfa_challenge(&app, &site(&parts)?, input).await?))
+}
+
+/// Asks for a passkey as a fresh proof, for `POST /auth/proof`.
+#[utoipa::path(post, path = "/auth/proof/passkey", operation_id = "post_auth_proof_passkey", tag = "session",
+    responses((status = 200, body = PasskeyChallenge)))]
+pub(crate) async fn proof(
+    SessionWriter(ctx): SessionWriter,
+    parts: Parts,
+) -> Result<axum::Json<PasskeyChallenge>, Problem> {
+    Ok(axum::Json(passkeys::proof_challenge(&ctx, &site(&parts)?).await?))
+}
+
+/// The own passkeys, the oldest first.
+#[utoipa::path(get, path = "/auth/passkeys", operation_id = "get_auth_passkeys", tag = "session",
+    responses((status = 200, body = Vec<PasskeyOut>)))]
+pub(crate) async fn list(
+    SessionReader(ctx, _): SessionReader,
+) -> Result<axum::Json<Vec<PasskeyOut>>, Problem> {
+    Ok(axum::Json(passkeys::list(&ctx).await?))
+}
+
+/// What the browser asks an authenticator for a new passkey with.
+#[utoipa::path(post, path = "/auth/passkeys/registration", operation_id = "post_auth_passkeys_registration", tag = "session",
+    responses((status = 200, body = PasskeyRegistrationOut)))]
+pub(crate) async fn begin(
+    SessionWriter(ctx): SessionWriter,
+    parts: Parts,
+) -> Result<axum::Json<PasskeyRegistrationOut>, Problem> {
+    Ok(axum::Json(passkeys::begin(&ctx, &site(&parts)?).await?))
+}
+
+/// Keeps a new passkey; every other session ends, this one goes on under a new id.
+#[utoipa::path(post, path = "/auth/passkeys", operation_id = "post_auth_passkeys", tag = "session", request_body = PasskeyIn,
+    responses((status = 201, body = PasskeyAdded)))]
+pub(crate) async fn register(
+    SessionWriter(ctx): SessionWriter,
+    parts: Parts,
+    Json(input): Json<PasskeyIn>,
+) -> Result<Response, Problem> {
+    let (passkey, recovery_codes, opened) = passkeys::register(&ctx, &site(&parts)?, input).await?;
+    let Opened { out, cookie, max_age } = opened;
+    let body = PasskeyAdded { passkey, recovery_codes, session: out };
+    with_cookie(StatusCode::CREATED, body, cookie.expose(), max_age.as_secs())
+}
+
+/// Gives one of the own passkeys another name.
+#[utoipa::path(patch, path = "/auth/passkeys/{id}", operation_id = "patch_auth_passkeys_id", tag = "session",
+    params(("id" = PasskeyId, Path)), request_body = PasskeyPatch, responses((status = 200, body = PasskeyOut)))]
+pub(crate) async fn rename(
+    SessionWriter(ctx): SessionWriter,
+    Id(id): Id<PasskeyId>,
+    Json(input): Json<PasskeyPatch>,
+) -> Result<axum::Json<PasskeyOut>, Problem> {
+    Ok(axum::Json(passkeys::rename(&ctx, id, input).await?))
+}
+
+/// Removes one of the own passkeys; every other session ends, this one goes on under a new id.
+#[utoipa::path(delete, path = "/auth/passkeys/{id}", operation_id = "delete_auth_passkeys_id", tag = "session",
+    params(("id" = PasskeyId, Path)), responses((status = 200, body = SessionOut)))]
+pub(crate) async fn remove(
+    SessionWriter(ctx): SessionWriter,
+    Id(id): Id<PasskeyId>,
+) -> Result<Response, Problem> {
+    signed_in(StatusCode::OK, passkeys::remove(&ctx, id).await?)
+}

@@ -1,0 +1,222 @@
+//! Where an outbound request may go. One judge for URLs that people type, for redirects and for what
+//! the name service answers.
+//!
+//! Order, each step only after the one before it: the scheme (nothing is resolved for another one than
+//! `http` and `https`), the characters, userinfo, host and port ([`Destination::read`]); then, by
+//! [`Outbound::check`](crate::http::Outbound::check), resolution; then **every** address of the answer ([`Judge::addresses`]).
+//! One bad address refuses the whole answer: a name server that answers good and bad ones is either
+//! broken or hopes for a retry. Only the addresses that were judged are connected to.
+//!
+//! Invariants: there is one spelling of every address and name; other ones are refused, not
+//! translated. An IPv4 address inside an IPv6 one is refused whatever it is and whatever is allowed.
+//! Nothing of ours is reached, unless its port is allowed by number.
+
+mod reading;
+mod table;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use cb_core::allow::{Allow, AllowedHost};
+
+pub use reading::Destination;
+pub(crate) use reading::{Target, characters};
+pub use table::Kind;
+
+/// What a request is for decides where it may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Services on the Internet: global unicast addresses only.
+    Public,
+    /// The user's own network too: private addresses and global ones.
+    Lan,
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public => "public",
+            Self::Lan => "lan",
+        })
+    }
+}
+
+impl FromStr for Policy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "public" => Ok(Self::Public),
+            "lan" => Ok(Self::Lan),
+            other => Err(format!("'{other}' is neither public nor lan")),
+        }
+    }
+}
+
+/// Why a request is not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("only http and https are spoken, not '{0}'")]
+    Scheme(String),
+    #[error("it is not a URL of the form http://host:port/path: {0}")]
+    NoUrl(&'static str),
+    #[error("it contains {}, which no URL does", show(*.0))]
+    Character(char),
+    #[error("it contains a user name or password; give credentials in their own field")]
+    Userinfo,
+    #[error("'{0}' is not a port from 1 to 65535")]
+    Port(String),
+    #[error("port {0} belongs to a printer, a controller or a power supply and is never written to")]
+    NeverWritten(u16),
+    #[error("'{0}' is not a host: {1}")]
+    Host(String, String),
+    #[error("'{written}' is an unusual spelling of {means}")]
+    Spelling { written: String, means: String },
+    #[error("'{0}' is this machine itself")]
+    OwnName(String),
+    #[error("{0} is one of this server's own services")]
+    Own(String),
+    #[error("{address} is {kind}{}", elsewhere(*.kind, *.policy))]
+    Address { address: IpAddr, kind: Kind, policy: Policy },
+    #[error("the redirect leads from https to http")]
+    Downgrade,
+    #[error("the redirect would carry the request's body to another server, {0}")]
+    BodyElsewhere(String),
+}
+
+fn show(c: char) -> String {
+    match c {
+        '\\' => "a backslash".to_owned(),
+        ' ' => "a space".to_owned(),
+        c => format!("the character U+{:04X}", u32::from(c)),
+    }
+}
+
+fn elsewhere(kind: Kind, policy: Policy) -> &'static str {
+    match (kind, policy) {
+        (Kind::Private, Policy::Public) => "; this request may go to the Internet only",
+        (Kind::Transition, _) => "; write the IPv4 address itself",
+        _ => "",
+    }
+}
+
+/// A service of our own, which no request may reach: a listener, or a backend such as the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Own {
+    /// With an unspecified address it is every address of this machine.
+    Address(SocketAddr),
+    /// A backend by the name that the settings have for it.
+    Name(String, u16),
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Judge {
+    allow: Vec<Allow>,
+    own: Vec<Own>,
+}
+
+impl Judge {
+    pub fn new(allow: Vec<Allow>, own: Vec<Own>) -> Self {
+        Self { allow, own }
+    }
+
+    /// Judges what can be judged before a name is resolved.
+    pub(crate) fn name(&self, destination: &Destination) -> Result<(), Refused> {
+        let Some(name) = destination.name() else { return Ok(()) };
+        let ours = self.own.iter().any(|own| {
+            matches!(own, Own::Name(own, port) if *port == destination.port && own.eq_ignore_ascii_case(name))
+        });
+        if ours && !self.allows_port(Some(name), None, destination.port) {
+            return Err(Refused::Own(format!("{name}:{}", destination.port)));
+        }
+        if reading::own_name(name) && !self.allows(Some(name), None, destination.port) {
+            return Err(Refused::OwnName(name.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The names of backends of our own that use this port: their addresses must be told to
+    /// [`Judge::addresses`].
+    pub(crate) fn backends(&self, port: u16) -> impl Iterator<Item = &str> {
+        self.own.iter().filter_map(move |own| match own {
+            Own::Name(name, p) if *p == port => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Judges every address that the host was resolved to; `backends` are those of [`Judge::backends`].
+    pub(crate) fn addresses(
+        &self,
+        policy: Policy,
+        destination: &Destination,
+        found: &[IpAddr],
+        backends: &[IpAddr],
+    ) -> Result<Vec<SocketAddr>, Refused> {
+        found
+            .iter()
+            .map(|&ip| {
+                let address = SocketAddr::new(ip, destination.port);
+                self.address(policy, destination.name(), address, backends)?;
+                Ok(address)
+            })
+            .collect()
+    }
+
+    fn address(
+        &self,
+        policy: Policy,
+        name: Option<&str>,
+        address: SocketAddr,
+        backends: &[IpAddr],
+    ) -> Result<(), Refused> {
+        let (ip, port) = (address.ip(), address.port());
+        let kind = Kind::of(ip);
+        if kind == Kind::Transition {
+            return Err(Refused::Address { address: ip, kind, policy });
+        }
+        if (backends.contains(&ip) || self.is_own(address)) && !self.allows_port(name, Some(ip), port) {
+            return Err(Refused::Own(address.to_string()));
+        }
+        // Whoever owns an allowed name may point it anywhere; to hand out this machine's credentials
+        // the operator has to allow the address itself.
+        let trusted_name = if kind == Kind::Metadata { None } else { name };
+        if self.allows(trusted_name, Some(ip), port) {
+            return Ok(());
+        }
+        match (kind, policy) {
+            (Kind::Global, _) | (Kind::Private, Policy::Lan) => Ok(()),
+            _ => Err(Refused::Address { address: ip, kind, policy }),
+        }
+    }
+
+    fn is_own(&self, address: SocketAddr) -> bool {
+        self.own.iter().any(|own| match own {
+            Own::Address(own) if own.port() != address.port() => false,
+            Own::Address(own) if own.ip().is_unspecified() => this_machine(address.ip()),
+            Own::Address(own) => own.ip() == address.ip(),
+            Own::Name(..) => false,
+        })
+    }
+
+    fn allows(&self, name: Option<&str>, ip: Option<IpAddr>, port: u16) -> bool {
+        self.allow.iter().any(|allow| allow.port.is_none_or(|p| p == port) && covers(&allow.to, name, ip))
+    }
+
+    /// The same by an entry that names the port, as our own services need.
+    fn allows_port(&self, name: Option<&str>, ip: Option<IpAddr>, port: u16) -> bool {
+        self.allow.iter().any(|allow| allow.port == Some(port) && covers(&allow.to, name, ip))
+    }
+}
+
+fn covers(to: &AllowedHost, name: Option<&str>, ip: Option<IpAddr>) -> bool {
+    match to {
+        AllowedHost::Name(allowed) => name.is_some_and(|name| name == allowed),
+        AllowedHost::Range(range) => ip.is_some_and(|ip| range.contains(&ip)),
+    }
+}
+
+/// Whether a packet to this address comes back to us. Asked each time: addresses come and go.
+fn this_machine(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified() || crate::names::interface_addresses().contains(&ip)
+}
