@@ -32,44 +32,12 @@ interface Slug {
   slug: string;
 }
 
-/** What `navigator.credentials` gives and takes, as JSON (WebAuthn Level 3). */
-export type CredentialJson = Record<string, unknown>;
-
 export type Settings = S["Settings"] & { audit_retention_days: number | null };
-export type ProofKind = "password" | "code" | "passkey";
-export type Me = S["Me"] & { proofs: ProofKind[]; has_password: boolean; session_expires_at: string };
-/** A list of users may tell more of each than the contract promises. */
-export type User = S["User"] & { has_password?: boolean; passkeys?: number };
-export type Method = "totp" | "passkey" | "recovery_code";
-
 interface ProviderRef {
   slug: string;
   name: string;
 }
-interface AuthMethods {
-  /** False where the server is reached by an address: passkeys belong to a name. */
-  passkeys: boolean;
-  providers: ProviderRef[];
-}
-export interface PasskeyChallenge {
-  /** Goes back with the credential, under the name that it came with. */
-  passkey_token?: string;
-  proof_token?: string;
-  options: { publicKey: PublicKeyCredentialRequestOptionsJSON };
-}
-export interface PasskeyRegistration {
-  registration_token: string;
-  options: { publicKey: PublicKeyCredentialCreationOptionsJSON };
-}
-type Shown = { passkey_token?: string; proof_token?: string; credential: CredentialJson };
-export interface Passkey {
-  id: string;
-  name: string;
-  /** The name of this server that it was made under, and works under. */
-  rp_id?: string;
-  created_at: string;
-  last_used_at: string | null;
-}
+type AuthMethods = S["Methods"] & { providers: ProviderRef[] };
 export interface Identity {
   id: string;
   provider: ProviderRef;
@@ -116,32 +84,7 @@ interface Coming {
     get: Read<Settings>;
     patch: Write<Settings, Partial<S["SettingsPatch"]> & { audit_retention_days?: number | null }>;
   };
-  "/api/v1/auth/me": { get: Read<Me> };
   "/api/v1/auth/methods": { get: Read<AuthMethods> };
-  "/api/v1/auth/passkeys/challenge": { post: Write<PasskeyChallenge> };
-  "/api/v1/auth/passkeys/login": { post: Write<S["Session"], Shown> };
-  "/api/v1/auth/login": {
-    post: Write<S["Session"] | { mfa_required: boolean; mfa_token: string; methods: Method[] }, S["LoginIn"]>;
-  };
-  "/api/v1/auth/mfa/passkey": { post: Write<PasskeyChallenge, { mfa_token: string }> };
-  "/api/v1/auth/mfa": { post: Write<S["Session"], { mfa_token: string } & ({ code: string } | Shown)> };
-  "/api/v1/auth/passkeys": {
-    get: Read<Passkey[]>;
-    post: Write<
-      S["Session"] & { passkey: Passkey; recovery_codes: string[] },
-      { registration_token: string; name: string; credential: CredentialJson }
-    >;
-  };
-  "/api/v1/auth/passkeys/registration": { post: Write<PasskeyRegistration> };
-  "/api/v1/auth/passkeys/{id}": {
-    patch: Write<Passkey, { name: string }, Id>;
-    delete: Read<S["Session"], Id>;
-  };
-  "/api/v1/auth/proof/passkey": { post: Write<PasskeyChallenge> };
-  "/api/v1/auth/proof": { post: Write<never, { password: string } | { code: string } | Shown> };
-  "/api/v1/auth/password": {
-    post: Write<S["Session"], { current_password?: string; new_password: string }>;
-  };
   "/api/v1/auth/identities": { get: Read<Identity[]> };
   "/api/v1/auth/identities/{id}": { delete: Read<S["Session"], Id> };
   "/api/v1/auth/oidc/{slug}/link": { post: Write<{ url: string }, Record<string, never>, Slug> };

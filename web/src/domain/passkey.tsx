@@ -24,12 +24,16 @@ export async function showPasskey(
   { options, ...tokens }: PasskeyChallenge,
   how: Pick<CredentialRequestOptions, "mediation" | "signal"> = {},
 ): Promise<ShownPasskey> {
-  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options.publicKey);
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(
+    options.publicKey as PublicKeyCredentialRequestOptionsJSON,
+  );
   return { ...tokens, credential: toJson(await navigator.credentials.get({ publicKey, ...how })) };
 }
 
 export async function makePasskey({ options }: PasskeyRegistration): Promise<CredentialJson> {
-  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options.publicKey);
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(
+    options.publicKey as PublicKeyCredentialCreationOptionsJSON,
+  );
   return toJson(await navigator.credentials.create({ publicKey }));
 }
 

@@ -38,7 +38,7 @@ export function AccountPage({ search, go }: { search: AccountSearch; go: (next: 
       <Blocks label={t("pages.account")}>
         <Block
           title={t("account.password")}
-          text={t(me.has_password ? "account.passwordText" : "account.noPasswordText")}
+          text={t(me.user.has_password ? "account.passwordText" : "account.noPasswordText")}
         >
           <Password />
         </Block>

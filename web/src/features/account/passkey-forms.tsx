@@ -35,7 +35,7 @@ export function NewPasskey({
   const submit = form.handleSubmit(async ({ name }) => {
     setError(null);
     try {
-      const begun = await take(http.POST("/api/v1/auth/passkeys/registration", { body: {} }));
+      const begun = await take(http.POST("/api/v1/auth/passkeys/registration", {}));
       const body = {
         registration_token: begun.registration_token,
         name: name.trim(),

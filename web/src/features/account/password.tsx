@@ -32,24 +32,24 @@ export function Password() {
   }
   const submit = form.handleSubmit(async ({ current_password, new_password }) => {
     setError(null);
-    const body = me.has_password ? { current_password, new_password } : { new_password };
+    const body = me.user.has_password ? { current_password, new_password } : { new_password };
     try {
       continueSession(client, await take(http.POST("/api/v1/auth/password", { body })));
       void client.invalidateQueries({ queryKey: sessionsQuery.queryKey });
-      toast(t(me.has_password ? "account.passwordChanged" : "account.passwordSet"));
+      toast(t(me.user.has_password ? "account.passwordChanged" : "account.passwordSet"));
       close();
     } catch (problem) {
       setError(placeErrors(problem, ["current_password", "new_password"], form.setError));
     }
   });
 
-  const action = t(me.has_password ? "account.changePassword" : "account.setPassword");
+  const action = t(me.user.has_password ? "account.changePassword" : "account.setPassword");
   if (!open) return <Button onClick={() => setOpen(true)}>{action}</Button>;
   return (
     <form onSubmit={submit} noValidate className="flex max-w-sm flex-col gap-4">
       {error ? <ErrorBox error={error} /> : null}
       <input type="text" autoComplete="username" value={me.user.username} readOnly hidden />
-      {me.has_password ? (
+      {me.user.has_password ? (
         <PasswordField
           label={t("account.currentPassword")}
           autoComplete="current-password"
@@ -60,7 +60,7 @@ export function Password() {
       ) : null}
       <NewPasswordField
         label={t("password.new")}
-        autoFocus={!me.has_password}
+        autoFocus={!me.user.has_password}
         typed={typed}
         username={me.user.username}
         error={errors.new_password?.message}

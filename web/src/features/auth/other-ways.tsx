@@ -29,7 +29,7 @@ export function OtherWays({ next, onDone, onError }: OtherWaysProps) {
         <PasskeyButton
           label={t("auth.passkey")}
           className="h-9"
-          ask={() => take(http.POST("/api/v1/auth/passkeys/challenge", { body: {} }))}
+          ask={() => take(http.POST("/api/v1/auth/passkeys/challenge", {}))}
           send={async (body) => {
             try {
               await beginSession(client, await take(http.POST("/api/v1/auth/passkeys/login", { body })));

@@ -47,7 +47,7 @@ function ProofForm() {
             label={t("auth.usePasskey")}
             look="primary"
             autoFocus
-            ask={() => take(http.POST("/api/v1/auth/proof/passkey", { body: {} }))}
+            ask={() => take(http.POST("/api/v1/auth/proof/passkey", {}))}
             send={async (body) => {
               await http.POST("/api/v1/auth/proof", { body });
               answerProof(true);
