@@ -32,6 +32,8 @@ interface Slug {
   slug: string;
 }
 
+/** `pruned_through`: the log begins behind this entry, those before it were removed for their age. */
+export type Verification = S["Verification"] & { pruned_through: number | null };
 export type Settings = S["Settings"] & { audit_retention_days: number | null };
 interface ProviderRef {
   slug: string;
@@ -67,7 +69,7 @@ export interface OidcProvider extends ProviderFields {
   id: string;
   has_client_secret: boolean;
   redirect_uri: string;
-  version?: number;
+  version: number;
   created_at: string;
   updated_at: string;
 }
@@ -80,6 +82,7 @@ export interface ProviderTest {
 }
 
 interface Coming {
+  "/api/v1/audit-log/verify": { get: Read<Verification> };
   "/api/v1/settings": {
     get: Read<Settings>;
     patch: Write<Settings, Partial<S["SettingsPatch"]> & { audit_retention_days?: number | null }>;

@@ -48,7 +48,7 @@ export type TagRef = S["TagRef"];
 export type Token = S["Token"];
 export type TotpEnrolment = S["TotpEnrolment"];
 export type User = S["User"];
-export type Verification = S["Verification"];
+export type Verification = C.Verification;
 
 /** Every list answers one page; `total` stands on the first page only. */
 export interface Page<T> {

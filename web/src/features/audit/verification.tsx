@@ -29,8 +29,13 @@ export function Verification({
           <p className="font-medium">
             {verdict.ok
               ? t("audit.ok", { count: verdict.entries })
-              : t("audit.broken", { seq: verdict.broken_at ?? "?", reason: verdict.reason ?? "" })}
+              : verdict.broken_at === null
+                ? t("audit.brokenAll", { reason: verdict.reason })
+                : t("audit.broken", { seq: verdict.broken_at, reason: verdict.reason })}
           </p>
+          {verdict.pruned_through ? (
+            <p className="text-muted">{t("audit.pruned", { seq: verdict.pruned_through })}</p>
+          ) : null}
           <dl className="mt-1 grid grid-cols-[auto_1fr] gap-x-3 gap-y-0.5 [&>dt]:text-muted">
             <dt>{t("audit.checkpoints")}</dt>
             <dd>{t("audit.heldAgainst", { count: verdict.checkpoints })}</dd>

@@ -17,13 +17,14 @@ const provider: OidcProvider = {
   enabled: true,
   certificate_sha256: null,
   redirect_uri: "https://cb.example.org/callback",
+  version: 1,
   created_at: "",
   updated_at: "",
 };
 
 describe("a provider's form", () => {
   it("gives back what it was given, and no secret", () => {
-    const { id, has_client_secret, redirect_uri, created_at, updated_at, ...written } = provider;
+    const { id, has_client_secret, redirect_uri, version, created_at, updated_at, ...written } = provider;
     expect(toBody(toForm(provider))).toEqual(written);
     expect("client_secret" in toBody(toForm(provider))).toBe(false);
   });

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { http, take } from "#/api/client";
+import { ApiError, http, ifMatch, take } from "#/api/client";
 import type { OidcProvider } from "#/api/schema";
 import { methodsQuery } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
@@ -46,7 +46,11 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
       const { slug, ...body } = toBody(values);
       const saved = provider
         ? await take(
-            http.PATCH("/api/v1/oidc-providers/{id}", { params: { path: { id: provider.id } }, body }),
+            http.PATCH("/api/v1/oidc-providers/{id}", {
+              params: { path: { id: provider.id } },
+              headers: ifMatch(provider.version),
+              body,
+            }),
           )
         : await take(http.POST("/api/v1/oidc-providers", { body: { slug, ...body } }));
       toast(t("provider.saved", { name: saved.name }));
@@ -54,7 +58,9 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
       void client.invalidateQueries({ queryKey: methodsQuery.queryKey });
       onSaved(saved);
     } catch (problem) {
-      setError(placeErrors(problem, fields, form.setError));
+      if (problem instanceof ApiError && problem.status === 412)
+        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
+      else setError(placeErrors(problem, fields, form.setError));
     } finally {
       onBusy(false);
     }

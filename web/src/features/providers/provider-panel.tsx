@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { CircleCheck, CircleX } from "lucide-react";
 import { useState } from "react";
-import { http, take } from "#/api/client";
+import { http, ifMatch, take } from "#/api/client";
 import type { OidcProvider, ProviderTest } from "#/api/schema";
 import { methodsQuery } from "#/api/session";
 import { useTranslation } from "#/i18n";
@@ -60,7 +60,7 @@ export function ProviderPanel({ provider, writes, onClose, onSaved }: Props) {
       <Section title={t("provider.one")}>
         <ProviderFields
           // What was saved is the new beginning.
-          key={provider?.updated_at}
+          key={provider?.version}
           id="provider-form"
           provider={provider}
           writes={writes}
@@ -112,7 +112,7 @@ function Result({ result }: { result: ProviderTest }) {
 }
 
 function Delete({
-  provider: { id, name },
+  provider: { id, name, version },
   onClose,
   onDeleted,
 }: {
@@ -129,7 +129,10 @@ function Delete({
       action={t("common.delete")}
       word={name}
       work={async () => {
-        await http.DELETE("/api/v1/oidc-providers/{id}", { params: { path: { id } } });
+        await http.DELETE("/api/v1/oidc-providers/{id}", {
+          params: { path: { id } },
+          headers: ifMatch(version),
+        });
         toast(t("common.deleted", { name }));
         onDeleted();
         await client.invalidateQueries({ queryKey: providersQuery.queryKey });
