@@ -29,15 +29,14 @@ export function useTail(filter: AuditFilter): Tail {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another filter is another list, read anew
   useEffect(() => setFresh(false), [shown]);
 
-  const reading = useRef<Promise<void> | null>(null);
-  function read(): Promise<void> {
-    reading.current ??= readFirst().finally(() => {
-      reading.current = null;
-    });
-    return reading.current;
-  }
-  async function readFirst(): Promise<void> {
+  const asked = useRef(0);
+  async function read(): Promise<void> {
+    const mine = ++asked.current;
     const first = await auditPage(filter);
+    // What was asked for later knows more.
+    if (mine !== asked.current) return;
+    // A next page under way would bring back what was there when it was asked for.
+    if (client.getQueryData(queryKey)) await client.cancelQueries({ queryKey });
     // The first page takes the place of all: what was loaded further down is loaded again when it is scrolled to.
     client.setQueryData<InfiniteData<Page<AuditEntry>, string | undefined>>(queryKey, (old) =>
       old ? { pages: [first], pageParams: [undefined] } : old,
