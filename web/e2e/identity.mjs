@@ -521,6 +521,74 @@ await steps.step("the audit log tells it, by action", async () => {
   await judged(page);
 });
 
+await steps.step("the audit log follows itself, shows before and after, and is exported whole", async () => {
+  const { page } = admin;
+  await page.goto(`${url}/audit`);
+  await page.locator("tbody [data-row-open]").first().waitFor();
+  await live(page);
+  const tab = await page.context().newPage();
+  await tab.goto(`${url}/settings`);
+  const name = field(tab, "Name");
+  const before = await name.inputValue();
+  await name.fill(`${before} 2`);
+  await button(tab, "Save").first().click();
+  await said(tab, "Saved");
+  await page.locator("tbody [data-row-open]").first().filter({ hasText: "settings_updated" }).click();
+  const changes = panel(page).getByRole("table");
+  const cells = await changes.locator("tbody tr").first().locator("th, td").allTextContents();
+  expect(
+    JSON.stringify(cells) === JSON.stringify(["Instance name", before, `${before} 2`]),
+    `the field, before and after, not ${cells.join(", ")}`,
+  );
+  await shot(page, "audit-entry");
+  await judged(page);
+  await button(page, "Live").click();
+  await name.fill(before);
+  await button(tab, "Save").first().click();
+  await button(page, "Show new entries").click();
+  await button(page, "Live").click();
+  await page.getByLabel("Only this action").selectOption("settings_updated");
+  await page.waitForURL(/action=settings_updated/);
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download everything that matches as CSV" }).click();
+  const lines = readFileSync(await (await download).path(), "utf8")
+    .trim()
+    .split("\r\n");
+  expect(
+    lines.length >= 3 && lines.slice(1).every((line) => line.includes("settings_updated")),
+    `only what matches, and all of it, not ${lines.length} lines`,
+  );
+  await button(page, "Verify the chain").click();
+  await said(page, "signed checkpoint");
+  const checkpoints = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download checkpoints" }).click();
+  const kept = JSON.parse(readFileSync(await (await checkpoints).path(), "utf8"));
+  expect(kept.public_key && kept.items.length > 0, "a key and checkpoints");
+  await shot(page, "audit-verified");
+  await judged(page);
+  await tab.close();
+});
+
+await steps.step("how long the audit log is kept is a setting, and shortening it asks", async () => {
+  const { page } = admin;
+  await page.goto(`${url}/settings`);
+  await page.getByLabel("Keep every entry for ever").uncheck();
+  await field(page, "Days to keep").fill("7");
+  await button(page, "Save").last().click();
+  await said(page, "A number from 30 to 3650");
+  await field(page, "Days to keep").fill("3650");
+  await button(page, "Save").last().click();
+  await shot(page, "retention");
+  await judged(page);
+  await button(dialog(page, "Keep 3650 days only"), "Keep 3650 days only").click();
+  await dialog(page, "Keep 3650 days only").waitFor({ state: "detached" });
+  await page.reload();
+  expect((await field(page, "Days to keep").inputValue()) === "3650", "the days to be kept");
+  await page.getByLabel("Keep every entry for ever").check();
+  await button(page, "Save").last().click();
+  await said(page, "Saved");
+});
+
 const places = [
   "/account",
   "/users",

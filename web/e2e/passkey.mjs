@@ -216,6 +216,23 @@ await steps.step("it is removed, and the password alone is enough again", async 
   await signIn(page, url, username, password);
 });
 
+await steps.step("the end of a session is said before, and signing in again keeps the place", async () => {
+  await page.route("**/api/v1/auth/me", async (route) => {
+    const response = await route.fetch();
+    const session_expires_at = new Date(Date.now() + 4 * 60_000).toISOString();
+    await route.fulfill({ response, json: { ...(await response.json()), session_expires_at } });
+  });
+  await page.goto(`${url}/networks`);
+  await said(page, "You will be signed out at");
+  await shot("session-ends");
+  await judged(page);
+  await page.getByRole("link", { name: "Sign in again" }).click();
+  await page.waitForURL(/\/login\?next=/);
+  await page.unroute("**/api/v1/auth/me");
+  await signInHere(page, username, password);
+  await page.waitForURL((at) => at.pathname === "/networks");
+});
+
 for (const scheme of ["dark", "light"]) {
   for (const [size, viewport] of [
     ["desk", { width: 1360, height: 860 }],
