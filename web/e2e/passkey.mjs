@@ -283,7 +283,7 @@ if (provider) {
     await signOut();
     await page.getByRole("link", { name: `Continue with ${providerName}` }).click();
     await page.waitForURL(/\/login\?problem=/);
-    await said(page, `There is no account here for you at ${providerName}.`);
+    await said(page, `No account here is connected to yours at ${providerName}.`);
     await shot("unknown-user");
     await judged(page);
   });
