@@ -34,8 +34,12 @@ export async function launch() {
   });
 }
 
-/** A page that remembers everything that went wrong on it. `allow` takes the answers that a step wants to be refused. */
-export async function watchedPage(context, origin) {
+/**
+ * A page that remembers everything that went wrong on it. `allow` takes the answers that a step wants to be refused,
+ * `visits` the other origins that it is sent to.
+ */
+export async function watchedPage(context, origin, visits = []) {
+  const hosts = [origin, ...visits].map((one) => new URL(one).host);
   const page = await context.newPage();
   const troubles = [];
   const allowed = [];
@@ -67,7 +71,7 @@ export async function watchedPage(context, origin) {
   });
   page.on("request", (request) => {
     const url = new URL(request.url());
-    if (["http:", "https:", "ws:", "wss:"].includes(url.protocol) && url.host !== new URL(origin).host)
+    if (["http:", "https:", "ws:", "wss:"].includes(url.protocol) && !hosts.includes(url.host))
       troubles.push(`foreign origin: ${request.url()}`);
   });
   await page.exposeFunction("cbReport", (text) => troubles.push(text));
@@ -105,6 +109,46 @@ export async function signIn(page, url, username, password) {
   await page.getByLabel("Password", { exact: true }).fill(password);
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/map/);
+}
+
+export const panel = (page) => page.locator("aside");
+export const dialog = (page, name) => page.getByRole("dialog", { name });
+export const button = (scope, name) => scope.getByRole("button", { name, exact: true });
+export const field = (scope, label) => scope.getByLabel(label, { exact: true });
+export const said = (scope, words) => scope.getByText(words).first().waitFor();
+
+/** The page as it stands has loaded, does not scroll sideways, and axe finds nothing. */
+export async function judged(page) {
+  await page.waitForFunction(() => !document.querySelector(".skeleton"));
+  await page.waitForTimeout(200);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect(wide <= 0, `no sideways scrolling, not ${wide} px`);
+  const violations = await axe(page);
+  if (violations.length > 0) throw new Error(violations.join("\n      "));
+}
+
+/** On the login page, wherever it leads back to. */
+export async function signInHere(page, username, password) {
+  await field(page, "Username").fill(username);
+  await field(page, "Password").fill(password);
+  await page.keyboard.press("Enter");
+}
+
+/** A session that is minutes old is not asked for a proof yet: the next answer is the one that the server gives later. */
+export async function staleProof(page, resource) {
+  const problem = {
+    type: "/problems/proof_required",
+    title: "Forbidden",
+    status: 403,
+    detail: "Show your password or second factor again first: POST /auth/proof",
+    request_id: "e2e",
+  };
+  await page.route(
+    `**/api/v1/${resource}`,
+    (route) =>
+      route.fulfill({ status: 403, contentType: "application/problem+json", body: JSON.stringify(problem) }),
+    { times: 1 },
+  );
 }
 
 /** A plain row of steps; after a step that failed the rest that needs it is not tried. */

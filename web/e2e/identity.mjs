@@ -7,7 +7,23 @@
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { request } from "playwright-core";
-import { axe, env, expect, launch, SHOTS, Steps, signIn, watchedPage } from "./browser.mjs";
+import {
+  button,
+  dialog,
+  env,
+  expect,
+  field,
+  judged,
+  launch,
+  panel,
+  SHOTS,
+  Steps,
+  said,
+  signIn,
+  signInHere,
+  staleProof,
+  watchedPage,
+} from "./browser.mjs";
 
 const url = env("CB_E2E_URL").replace(/\/$/, "");
 const username = env("CB_E2E_USER");
@@ -59,48 +75,12 @@ async function shot(page, name) {
   await page.waitForTimeout(200);
   await page.screenshot({ path: `${SHOTS}identity-${name}.png` });
 }
-const panel = (page) => page.locator("aside");
-const dialog = (page, name) => page.getByRole("dialog", { name });
-const button = (scope, name) => scope.getByRole("button", { name, exact: true });
-const field = (scope, label) => scope.getByLabel(label, { exact: true });
-const said = (scope, words) => scope.getByText(words).first().waitFor();
 /** Live, and with no read under way: one whose session ends meanwhile is rightly answered 401. */
 async function live(page) {
   await page.getByTitle("Live: changes appear at once").waitFor();
   await page.waitForLoadState("networkidle");
 }
 const atLogin = (page) => page.waitForURL(/\/login/, { timeout: ENDED_MS });
-async function judged(page) {
-  await page.waitForFunction(() => !document.querySelector(".skeleton"));
-  await page.waitForTimeout(200);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  expect(wide <= 0, `no sideways scrolling, not ${wide} px`);
-  const violations = await axe(page);
-  if (violations.length > 0) throw new Error(violations.join("\n      "));
-}
-async function password1(page, name, word) {
-  await field(page, "Username").fill(name);
-  await field(page, "Password").fill(word);
-  await page.keyboard.press("Enter");
-}
-
-/** A session that is minutes old is not asked for a proof yet: the next answer is the one that the server gives later. */
-async function staleProof(page, resource) {
-  const problem = {
-    type: "/problems/proof_required",
-    title: "Forbidden",
-    status: 403,
-    detail: "Show your password or second factor again first: POST /auth/proof",
-    request_id: "e2e",
-  };
-  await page.route(
-    `**/api/v1/${resource}`,
-    (route) =>
-      route.fulfill({ status: 403, contentType: "application/problem+json", body: JSON.stringify(problem) }),
-    { times: 1 },
-  );
-}
-
 let inviteLink = "";
 await steps.step("an administrator makes an invite, and shows again who they are first", async () => {
   const { page } = admin;
@@ -238,13 +218,13 @@ await steps.step("a password changed in one window ends the other within two sec
 
 await steps.step("the window that was sent away comes back to where it was, and nowhere else", async () => {
   const { page } = phone;
-  await password1(page, other, first);
+  await signInHere(page, other, first);
   await said(page, "Username or password is wrong.");
-  await password1(page, other, second);
+  await signInHere(page, other, second);
   await page.waitForURL(/\/inventory/);
   for (const evil of ["//evil.example", "/\\evil.example", "https:evil.example", "/%2Fevil.example"]) {
     await page.goto(`${url}/login?next=${encodeURIComponent(evil)}`);
-    await password1(page, other, second);
+    await signInHere(page, other, second);
     await page.waitForURL((at) => at.pathname === "/map");
     expect(page.url() === `${url}/map`, `the map, not ${page.url()}`);
   }
@@ -294,7 +274,7 @@ await steps.step("signing in asks for the code after the password", async () => 
   const { page } = phone;
   await page.goto(`${url}/networks`);
   await page.waitForURL(/\/login\?next=/);
-  await password1(page, other, second);
+  await signInHere(page, other, second);
   await page.getByRole("heading", { name: "Second step" }).waitFor();
   expect(
     (await field(page, "Code").getAttribute("autocomplete")) === "one-time-code",
@@ -321,7 +301,7 @@ await steps.step(
     await page.getByRole("button", { name: /^Account of/ }).click();
     await page.getByRole("menuitem", { name: "Sign out" }).click();
     await page.waitForURL(/\/login/);
-    await password1(page, other, second);
+    await signInHere(page, other, second);
     await field(page, "Code").waitFor();
     await page.evaluate(() => {
       const real = Date.now;
@@ -329,11 +309,11 @@ await steps.step(
     });
     await field(page, "Code").fill("000000");
     await page.keyboard.press("Enter");
-    await said(page, "Type your password again.");
+    await said(page, "Begin again.");
     await shot(page, "second-factor-expired");
     expect((await field(page, "Username").inputValue()) === other, "the name to be kept");
     await page.reload();
-    await password1(page, other, second);
+    await signInHere(page, other, second);
     await field(page, "Code").fill(recovery[0].toLowerCase().replaceAll("-", " "));
     await page.keyboard.press("Enter");
     await page.waitForURL(/\/map/);
@@ -455,7 +435,7 @@ await steps.step("a reset link sets a new password", async () => {
   await button(grace.page, "Set new password").click();
   await grace.page.waitForURL(/\/login/);
   await said(grace.page, "Your new password is set.");
-  await password1(grace.page, other, third);
+  await signInHere(grace.page, other, third);
   await grace.page.waitForURL(/\/map/);
   await live(grace.page);
 });
@@ -466,7 +446,7 @@ await steps.step("a role is changed, sessions are ended, a user is disabled and 
   await button(dialog(page, `Make ${other} Viewer`), "Change role").click();
   await atLogin(grace.page);
   await said(page, `${other}: Viewer`);
-  await password1(grace.page, other, third);
+  await signInHere(grace.page, other, third);
   await grace.page.waitForURL(/\/map/);
   await grace.page.goto(`${url}/inventory`);
   await live(grace.page);
@@ -479,7 +459,7 @@ await steps.step("a role is changed, sessions are ended, a user is disabled and 
   await button(panel(page), "Enable").waitFor();
   await shot(page, "user-disabled");
   await judged(page);
-  await password1(grace.page, other, third);
+  await signInHere(grace.page, other, third);
   await said(grace.page, "Username or password is wrong.");
   await button(panel(page), "Enable").click();
   await button(panel(page), "Disable").waitFor();
@@ -539,6 +519,74 @@ await steps.step("the audit log tells it, by action", async () => {
   );
   await shot(page, "audit");
   await judged(page);
+});
+
+await steps.step("the audit log follows itself, shows before and after, and is exported whole", async () => {
+  const { page } = admin;
+  await page.goto(`${url}/audit`);
+  await page.locator("tbody [data-row-open]").first().waitFor();
+  await live(page);
+  const tab = await page.context().newPage();
+  await tab.goto(`${url}/settings`);
+  const name = field(tab, "Name");
+  const before = await name.inputValue();
+  await name.fill(`${before} 2`);
+  await button(tab, "Save").first().click();
+  await said(tab, "Saved");
+  await page.locator("tbody [data-row-open]").first().filter({ hasText: "settings_updated" }).click();
+  const changes = panel(page).getByRole("table");
+  const cells = await changes.locator("tbody tr").first().locator("th, td").allTextContents();
+  expect(
+    JSON.stringify(cells) === JSON.stringify(["Instance name", before, `${before} 2`]),
+    `the field, before and after, not ${cells.join(", ")}`,
+  );
+  await shot(page, "audit-entry");
+  await judged(page);
+  await button(page, "Live").click();
+  await name.fill(before);
+  await button(tab, "Save").first().click();
+  await button(page, "Show new entries").click();
+  await button(page, "Live").click();
+  await page.getByLabel("Only this action").selectOption("settings_updated");
+  await page.waitForURL(/action=settings_updated/);
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download everything that matches as CSV" }).click();
+  const lines = readFileSync(await (await download).path(), "utf8")
+    .trim()
+    .split("\r\n");
+  expect(
+    lines.length >= 3 && lines.slice(1).every((line) => line.includes("settings_updated")),
+    `only what matches, and all of it, not ${lines.length} lines`,
+  );
+  await button(page, "Verify the chain").click();
+  await said(page, "signed checkpoint");
+  const checkpoints = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download checkpoints" }).click();
+  const kept = JSON.parse(readFileSync(await (await checkpoints).path(), "utf8"));
+  expect(kept.public_key && kept.items.length > 0, "a key and checkpoints");
+  await shot(page, "audit-verified");
+  await judged(page);
+  await tab.close();
+});
+
+await steps.step("how long the audit log is kept is a setting, and shortening it asks", async () => {
+  const { page } = admin;
+  await page.goto(`${url}/settings`);
+  await page.getByLabel("Keep every entry for ever").uncheck();
+  await field(page, "Days to keep").fill("7");
+  await button(page, "Save").last().click();
+  await said(page, "A number from 30 to 3650");
+  await field(page, "Days to keep").fill("3650");
+  await button(page, "Save").last().click();
+  await shot(page, "retention");
+  await judged(page);
+  await button(dialog(page, "Keep 3650 days only"), "Keep 3650 days only").click();
+  await dialog(page, "Keep 3650 days only").waitFor({ state: "detached" });
+  await page.reload();
+  expect((await field(page, "Days to keep").inputValue()) === "3650", "the days to be kept");
+  await page.getByLabel("Keep every entry for ever").check();
+  await button(page, "Save").last().click();
+  await said(page, "Saved");
 });
 
 const places = [

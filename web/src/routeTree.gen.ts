@@ -23,6 +23,7 @@ import { Route as AuthMapRouteImport } from "./routes/_auth/map"
 import { Route as AuthNetworksRouteImport } from "./routes/_auth/networks"
 import { Route as AuthSettingsRouteImport } from "./routes/_auth/settings"
 import { Route as AuthUsersRouteImport } from "./routes/_auth/users"
+import { Route as AuthSettingsProvidersRouteImport } from "./routes/_auth/settings_.providers"
 
 const AuthRoute = AuthRouteImport.update({
   id: "/_auth",
@@ -93,6 +94,11 @@ const AuthUsersRoute = AuthUsersRouteImport.update({
   path: "/users",
   getParentRoute: () => AuthRoute,
 } as any)
+const AuthSettingsProvidersRoute = AuthSettingsProvidersRouteImport.update({
+  id: "/settings_/providers",
+  path: "/settings/providers",
+  getParentRoute: () => AuthRoute,
+} as any)
 
 export interface FileRoutesByFullPath {
   "/": typeof AuthIndexRoute
@@ -108,6 +114,7 @@ export interface FileRoutesByFullPath {
   "/networks": typeof AuthNetworksRoute
   "/settings": typeof AuthSettingsRoute
   "/users": typeof AuthUsersRoute
+  "/settings/providers": typeof AuthSettingsProvidersRoute
 }
 export interface FileRoutesByTo {
   "/invite": typeof InviteRoute
@@ -123,6 +130,7 @@ export interface FileRoutesByTo {
   "/settings": typeof AuthSettingsRoute
   "/users": typeof AuthUsersRoute
   "/": typeof AuthIndexRoute
+  "/settings/providers": typeof AuthSettingsProvidersRoute
 }
 export interface FileRoutesById {
   __root__: typeof rootRouteImport
@@ -140,6 +148,7 @@ export interface FileRoutesById {
   "/_auth/settings": typeof AuthSettingsRoute
   "/_auth/users": typeof AuthUsersRoute
   "/_auth/": typeof AuthIndexRoute
+  "/_auth/settings_/providers": typeof AuthSettingsProvidersRoute
 }
 export interface FileRouteTypes {
   fileRoutesByFullPath: FileRoutesByFullPath
@@ -157,6 +166,7 @@ export interface FileRouteTypes {
     | "/networks"
     | "/settings"
     | "/users"
+    | "/settings/providers"
   fileRoutesByTo: FileRoutesByTo
   to:
     | "/invite"
@@ -172,6 +182,7 @@ export interface FileRouteTypes {
     | "/settings"
     | "/users"
     | "/"
+    | "/settings/providers"
   id:
     | "__root__"
     | "/_auth"
@@ -188,6 +199,7 @@ export interface FileRouteTypes {
     | "/_auth/settings"
     | "/_auth/users"
     | "/_auth/"
+    | "/_auth/settings_/providers"
   fileRoutesById: FileRoutesById
 }
 export interface RootRouteChildren {
@@ -298,6 +310,13 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthUsersRouteImport
       parentRoute: typeof AuthRoute
     }
+    "/_auth/settings_/providers": {
+      id: "/_auth/settings_/providers"
+      path: "/settings/providers"
+      fullPath: "/settings/providers"
+      preLoaderRoute: typeof AuthSettingsProvidersRouteImport
+      parentRoute: typeof AuthRoute
+    }
   }
 }
 
@@ -311,6 +330,7 @@ interface AuthRouteChildren {
   AuthSettingsRoute: typeof AuthSettingsRoute
   AuthUsersRoute: typeof AuthUsersRoute
   AuthIndexRoute: typeof AuthIndexRoute
+  AuthSettingsProvidersRoute: typeof AuthSettingsProvidersRoute
 }
 
 const AuthRouteChildren: AuthRouteChildren = {
@@ -323,6 +343,7 @@ const AuthRouteChildren: AuthRouteChildren = {
   AuthSettingsRoute: AuthSettingsRoute,
   AuthUsersRoute: AuthUsersRoute,
   AuthIndexRoute: AuthIndexRoute,
+  AuthSettingsProvidersRoute: AuthSettingsProvidersRoute,
 }
 
 const AuthRouteWithChildren = AuthRoute._addFileChildren(AuthRouteChildren)

@@ -4,9 +4,9 @@
  * either returns data or throws. A write that the server wants a fresh proof for waits for it and is sent again.
  */
 import createClient, { type Middleware } from "openapi-fetch";
+import type { Paths } from "./contract";
 import { askForProof } from "./proof";
 import type { Me, Problem } from "./schema";
-import type { paths } from "./schema.gen";
 
 const REQUEST_DEADLINE_MS = 30_000;
 /** Another tab may have renewed the session that we share, and its cookie may be on its way. */
@@ -109,7 +109,10 @@ const guard: Middleware = {
     if (response.ok) return undefined;
     const error = await toError(response);
     // The gate of the pages (routes/_auth.tsx) and the forms that sign in judge their own answers.
-    const judged = /\/auth\/(me|login|mfa|invite|reset)$/.test(schemaPath);
+    const judged =
+      /\/auth\/(me|login|mfa|mfa\/passkey|methods|passkeys\/challenge|passkeys\/login|invite|reset)$/.test(
+        schemaPath,
+      );
     if (!judged && error.setupRequired) onEnd("setup_required");
     else if (!judged && error.status === 401) void doubtSession();
     throw error;
@@ -153,7 +156,7 @@ async function sendProved(request: Request): Promise<Response> {
   return send(again);
 }
 
-export const http = createClient<paths>({ credentials: "same-origin", fetch: sendProved });
+export const http = createClient<Paths>({ credentials: "same-origin", fetch: sendProved });
 http.use(guard);
 
 /** Unwraps an answer that has a body. The guard has already thrown for every answer that is not 2xx. */

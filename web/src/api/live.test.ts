@@ -106,6 +106,35 @@ describe("live", () => {
     expect(seen).toEqual(["resync"]);
   });
 
+  it("judges the session when it is not let in: a tab that slept longer than its session", async () => {
+    const ended = vi.fn();
+    onSessionEnd(ended);
+    server(401);
+    const live = topic();
+    live.subscribe(() => {});
+    last().say({ type: "hello" });
+    last().end(1006);
+    await vi.advanceTimersByTimeAsync(600);
+    expect(FakeSocket.made).toHaveLength(2);
+    expect(ended).not.toHaveBeenCalled();
+    last().end(1006);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(ended).toHaveBeenCalledOnce();
+    expect(live.getState()).toBe("idle");
+  });
+
+  it("tries again, and later each time, when the server is not there at all", async () => {
+    vi.stubGlobal("fetch", () => Promise.reject(new TypeError("no network")));
+    const live = topic();
+    live.subscribe(() => {});
+    for (let tries = 1; tries < 5; tries++) {
+      expect(FakeSocket.made).toHaveLength(tries);
+      last().end(1006);
+      await vi.advanceTimersByTimeAsync(backoff(tries - 1, () => 1) + 10);
+    }
+    expect(live.getState()).toBe("connecting");
+  });
+
   it("asks nobody when nobody listens any more", async () => {
     const asked = server(401);
     const live = topic();

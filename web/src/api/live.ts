@@ -1,7 +1,8 @@
 /**
  * Live updates. Owns one WebSocket per topic, shared by all listeners, opened with the first and closed a little after
  * the last. Invariants: it never polls; a gap (reconnect, sleep, 4429) is always announced as `{type: "resync"}` so
- * that listeners fetch again; on 4401 the client judges whether the session has ended or only has a new id.
+ * that listeners fetch again; on 4401 the client judges whether the session has ended or only has a new id, and so it does
+ * when a socket does not come to open: a browser does not tell a refusal (the tab slept longer than the session) from silence.
  * To add a topic: one line in `Topics`.
  */
 import { doubtSession } from "./client";
@@ -9,6 +10,7 @@ import type { Finding, MapGroup, MapLink, MapNode, Scan } from "./schema";
 
 type Gap = { type: "resync"; data?: unknown };
 type Topics = {
+  "audit-log": Gap | { type: "entry"; data: { seq: number } };
   discovery: Gap | { type: "scan"; data: Scan } | { type: "finding"; data: Finding };
   topology:
     | Gap
@@ -42,6 +44,7 @@ export class LiveTopic<T extends Topic> {
   private watchers = new Set<() => void>();
   private attempt = 0;
   private opened = false;
+  private greeted = false;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private linger: ReturnType<typeof setTimeout> | undefined;
   private tick: ReturnType<typeof setInterval> | undefined;
@@ -97,6 +100,7 @@ export class LiveTopic<T extends Topic> {
   private connect(): void {
     clearTimeout(this.retry);
     this.drop();
+    this.greeted = false;
     this.setState("connecting");
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = this.open(`${scheme}://${location.host}/api/v1/${this.topic}/stream`);
@@ -117,6 +121,7 @@ export class LiveTopic<T extends Topic> {
     }
     if (message.type === "hello") {
       this.attempt = 0;
+      this.greeted = true;
       this.setState("open");
       if (this.opened) this.emit({ type: "resync" } as Topics[T]);
       this.opened = true;
@@ -128,20 +133,20 @@ export class LiveTopic<T extends Topic> {
   private closed(code: number): void {
     this.socket = null;
     this.setState("waiting");
-    if (code === 4401) {
+    if (code === 4401 || (code === 1006 && !this.greeted)) {
       if (this.listeners.size === 0) this.stop();
-      else void this.doubt();
+      else void this.doubt(code);
       return;
     }
     this.retryAfter(code === 4429 ? BACKOFF_FIRST_MS : backoff(this.attempt++));
   }
 
-  private async doubt(): Promise<void> {
+  private async doubt(code: number): Promise<void> {
     const verdict = await doubtSession();
     // Meanwhile stopped, or woken and open again.
     if (this.state !== "waiting") return;
     if (verdict === "ended") this.stop();
-    else this.retryAfter(verdict === "alive" ? 0 : backoff(this.attempt++));
+    else this.retryAfter(verdict === "alive" && code === 4401 ? 0 : backoff(this.attempt++));
   }
 
   private retryAfter(wait: number): void {
@@ -180,4 +185,8 @@ export class LiveTopic<T extends Topic> {
   }
 }
 
-export const live = { discovery: new LiveTopic("discovery"), topology: new LiveTopic("topology") };
+export const live = {
+  "audit-log": new LiveTopic("audit-log"),
+  discovery: new LiveTopic("discovery"),
+  topology: new LiveTopic("topology"),
+};

@@ -37,6 +37,12 @@ export const setupQuery = queryOptions({
   retry: false,
 });
 
+/** The ways to sign in here, beside a password. */
+export const methodsQuery = queryOptions({
+  queryKey: ["methods"],
+  queryFn: () => take(http.GET("/api/v1/auth/methods")),
+});
+
 /** After login or setup: forget what another user may have left, then learn who this is. */
 export async function beginSession(client: QueryClient, session: Session): Promise<void> {
   client.clear();
@@ -48,6 +54,8 @@ export async function beginSession(client: QueryClient, session: Session): Promi
 export function continueSession(client: QueryClient, { user, csrf_token }: Session): void {
   setCsrfToken(csrf_token);
   client.setQueryData(meQuery.queryKey, (me) => me && { ...me, user, csrf_token });
+  // What can be shown as a proof may have changed, and the session's end.
+  void client.refetchQueries({ queryKey: meQuery.queryKey });
 }
 
 interface Auth {

@@ -1,8 +1,12 @@
 /** The words and marks that every feature shares about assets: kind, role, status by colour and shape, tags. */
-import { useTranslation } from "react-i18next";
+
 import type { AssetKind, AssetStatus, TagRef } from "#/api/schema";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/inventory.json";
 import { cx } from "#/ui/cx";
 import { drawingOf } from "./icons";
+
+addWords(words);
 
 export const assetKinds: readonly AssetKind[] = [
   "device",

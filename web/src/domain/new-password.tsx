@@ -1,8 +1,11 @@
 import type { ComponentProps } from "react";
-import { useTranslation } from "react-i18next";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/password.json";
 import { cx } from "#/ui/cx";
 import { meterSteps, passwordAdvice } from "./password";
 import { PasswordField } from "./password-field";
+
+addWords(words);
 
 type Props = Omit<ComponentProps<typeof PasswordField>, "help" | "autoComplete"> & {
   /** What is typed so far, and whose password it becomes. */
@@ -38,7 +41,7 @@ export function NewPasswordField({ typed, username, ...rest }: Props) {
               />
             ))}
           </span>
-          <span aria-live="polite">{t(`setup.advice.${advice}`)}</span>
+          <span aria-live="polite">{t(`password.advice.${advice}`)}</span>
         </>
       }
     />

@@ -4,8 +4,8 @@
  */
 import { type QueryKey, useQueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
-import { useTranslation } from "react-i18next";
 import { ApiError, deleteOnLeave } from "#/api/client";
+import { useTranslation } from "#/i18n";
 import { deferred, toast } from "#/ui/toast";
 
 let hidden: ReadonlySet<string> = new Set();

@@ -1,11 +1,15 @@
 /** Sessions as a person recognises them: the device, from where, when. */
+
 import { Laptop, Smartphone, Terminal } from "lucide-react";
 import type { ReactNode } from "react";
-import { useTranslation } from "react-i18next";
 import type { OpenSession } from "#/api/schema";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/session.json";
 import { Badge } from "#/ui/feedback";
 import { Time } from "#/ui/time";
 import { deviceOf } from "./user-agent";
+
+addWords(words);
 
 const icons = { phone: Smartphone, desk: Laptop, program: Terminal };
 

@@ -1,12 +1,45 @@
-/** The words. Keys live in <lang>.json; a test fails for a key that is used and missing, or there and unused. */
-import i18next from "i18next";
-import { initReactI18next } from "react-i18next";
-import en from "./en.json";
+/**
+ * The words. `en/first.json` is what the first page needs; every other area brings its own file when its code is loaded:
+ * the part that speaks says `addWords(words)`. A test reads the sources and fails for a word that would not be there yet.
+ */
+import first from "./en/first.json";
 
-void i18next.use(initReactI18next).init({
-  lng: "en",
-  fallbackLng: "en",
-  resources: { en: { translation: en } },
-  interpolation: { escapeValue: false },
-  initAsync: false,
-});
+const LANGUAGE = "en";
+
+type Tree = { [key: string]: string | Tree };
+type Values = Record<string, string | number | null | undefined>;
+
+const words: Tree = { ...first };
+
+/** Each group stands in one file, so that adding it twice changes nothing. */
+export function addWords(more: Tree): void {
+  Object.assign(words, more);
+}
+
+const plural = new Intl.PluralRules(LANGUAGE);
+
+function find(key: string): string | undefined {
+  let at: string | Tree | undefined = words;
+  for (const part of key.split(".")) at = typeof at === "object" ? at[part] : undefined;
+  return typeof at === "string" ? at : undefined;
+}
+
+/** The text of a key, with `{{name}}` filled in; `count` chooses between `key_one` and `key_other`. */
+function t(key: string, values: Values & { count?: number; defaultValue?: string } = {}): string {
+  const { count, defaultValue } = values;
+  const text =
+    (count === undefined ? undefined : (find(`${key}_${plural.select(count)}`) ?? find(`${key}_other`))) ??
+    find(key) ??
+    defaultValue ??
+    key;
+  return text.replace(/\{\{(\w+)\}\}/g, (whole, name: string) =>
+    values[name] === undefined ? whole : String(values[name] ?? ""),
+  );
+}
+
+const said = { t };
+
+/** A hook, so that a change of the language can draw a page anew once there is a second one. */
+export function useTranslation(): typeof said {
+  return said;
+}

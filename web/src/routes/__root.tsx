@@ -1,6 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, Link, Outlet } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "#/i18n";
 import { buttonClass } from "#/ui/button";
 import { Toaster } from "#/ui/toast";
 

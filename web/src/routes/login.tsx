@@ -2,9 +2,20 @@ import { createFileRoute, redirect, useRouter } from "@tanstack/react-router";
 import { setupQuery } from "#/api/session";
 import { ownPath } from "#/domain/own-path";
 import { LoginPage } from "#/features/auth/login";
+import { problemIn, type SignInProblem } from "#/features/auth/problems";
+
+interface LoginSearch {
+  next?: string;
+  problem?: SignInProblem;
+  provider?: string;
+}
 
 export const Route = createFileRoute("/login")({
-  validateSearch: (search: Record<string, unknown>): { next?: string } => ({ next: ownPath(search.next) }),
+  validateSearch: (search: Record<string, unknown>): LoginSearch => ({
+    next: ownPath(search.next),
+    problem: problemIn(search.problem),
+    provider: typeof search.provider === "string" ? search.provider : undefined,
+  }),
   beforeLoad: async ({ context }) => {
     const setup = await context.queryClient.fetchQuery(setupQuery);
     if (setup.required) throw redirect({ to: "/setup" });
@@ -13,7 +24,14 @@ export const Route = createFileRoute("/login")({
 });
 
 function Login() {
-  const { next } = Route.useSearch();
+  const { next, problem, provider } = Route.useSearch();
   const router = useRouter();
-  return <LoginPage onDone={() => router.history.push(next ?? "/map")} />;
+  return (
+    <LoginPage
+      next={next}
+      problem={problem}
+      provider={provider}
+      onDone={() => router.history.push(next ?? "/map")}
+    />
+  );
 }

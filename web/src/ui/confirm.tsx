@@ -1,5 +1,5 @@
 import { type FormEvent, type ReactNode, useState } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "#/i18n";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { ErrorBox } from "./feedback";

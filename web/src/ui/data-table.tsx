@@ -11,8 +11,8 @@ import {
 } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useRef } from "react";
-import { useTranslation } from "react-i18next";
+import { type KeyboardEvent, type ReactNode, type RefObject, useEffect, useMemo, useRef } from "react";
+import { useTranslation } from "#/i18n";
 import { cx } from "./cx";
 import { ErrorBox, Skeleton } from "./feedback";
 
@@ -45,6 +45,10 @@ interface DataTableProps<T> {
   hasMore?: boolean;
   loadMore?: () => void;
   total?: number | null;
+  /** Told when the top of the list comes into view or leaves it. */
+  onTop?: (inView: boolean) => void;
+  /** For whoever scrolls the list. */
+  scrollerRef?: RefObject<HTMLDivElement | null>;
 }
 
 const features = tableFeatures({ rowSortingFeature, rowSelectionFeature });
@@ -54,7 +58,9 @@ const AHEAD = 25;
 export function DataTable<T extends object>(props: DataTableProps<T>) {
   const { columns, rows, rowId, selection, onSelection, sort, onSort, hasMore, loadMore } = props;
   const { t } = useTranslation();
-  const scroller = useRef<HTMLDivElement>(null);
+  const ownScroller = useRef<HTMLDivElement>(null);
+  const scroller = props.scrollerRef ?? ownScroller;
+  const atTop = useRef(true);
 
   const defs = useMemo(
     () =>
@@ -116,7 +122,13 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   return (
     <section
       ref={scroller}
-      className="@container relative min-h-0 flex-1 overflow-auto"
+      // The rows out of sight are spacers that grow and shrink: what the browser anchors to would jump with them.
+      className="@container relative min-h-0 flex-1 overflow-auto [overflow-anchor:none]"
+      onScroll={({ currentTarget }) => {
+        const inView = currentTarget.scrollTop < ROW;
+        if (inView !== atTop.current) props.onTop?.(inView);
+        atTop.current = inView;
+      }}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
       tabIndex={0}
       aria-label={props.label}

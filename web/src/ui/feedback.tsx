@@ -1,8 +1,8 @@
 /** What a page shows instead of its content: nothing yet, still loading, or an error with a way on. */
 import { CircleAlert } from "lucide-react";
 import type { ReactNode } from "react";
-import { useTranslation } from "react-i18next";
 import { ApiError } from "#/api/client";
+import { useTranslation } from "#/i18n";
 import { Button } from "./button";
 import { cx } from "./cx";
 
@@ -10,7 +10,7 @@ import { cx } from "./cx";
 function useReason(): (error: unknown) => string {
   const { t } = useTranslation();
   return (error) => {
-    if (error instanceof ApiError && error.unproved) return t("proof.cancelled");
+    if (error instanceof ApiError && error.unproved) return t("error.unproved");
     return error instanceof Error ? error.message : t("error.unknown");
   };
 }

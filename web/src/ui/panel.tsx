@@ -1,7 +1,7 @@
 /** The side panel: the same place for every selected thing and every form. Beside the list on a desk, over it on a phone. */
 import { X } from "lucide-react";
 import { type ReactNode, useEffect, useId, useRef } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "#/i18n";
 import { IconButton } from "./button";
 
 interface PanelProps {

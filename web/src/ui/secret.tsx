@@ -1,7 +1,7 @@
 /** What is shown this once: as text that can be selected, with a button that copies it. */
 import { Check, Copy } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "#/i18n";
 import { Button } from "./button";
 
 export function CopyButton({ text, label }: { text: string; label: string }) {

@@ -41,8 +41,13 @@ export function relativeTime(at: number, reference: number, locale?: string): st
   return format.format(0, "second");
 }
 
+/** The time, told anew twice a minute. */
+export function useNow(): number {
+  return useSyncExternalStore(subscribe, () => now);
+}
+
 export function Time({ at }: { at: string | null | undefined }) {
-  const current = useSyncExternalStore(subscribe, () => now);
+  const current = useNow();
   if (!at) return <span className="text-faint">–</span>;
   const date = new Date(at);
   return (

@@ -5,7 +5,7 @@
  */
 import { X } from "lucide-react";
 import { useSyncExternalStore } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "#/i18n";
 import { IconButton } from "./button";
 import { cx } from "./cx";
 
@@ -105,7 +105,7 @@ export function Toaster() {
   );
   return (
     <section
-      aria-label={t("frame.notifications")}
+      aria-label={t("common.notifications")}
       aria-live="polite"
       className="pointer-events-none fixed bottom-4 left-1/2 z-50 flex w-96 -translate-x-1/2 max-w-[calc(100vw-2rem)] flex-col gap-2 max-md:bottom-34"
     >

@@ -1,13 +1,13 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import { continueSession, useAuth } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
 import { PasswordField } from "#/domain/password-field";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { toast } from "#/ui/toast";
@@ -30,43 +30,48 @@ export function Password() {
     setError(null);
     setOpen(false);
   }
-  const submit = form.handleSubmit(async (body) => {
+  const submit = form.handleSubmit(async ({ current_password, new_password }) => {
     setError(null);
+    const body = me.user.has_password ? { current_password, new_password } : { new_password };
     try {
       continueSession(client, await take(http.POST("/api/v1/auth/password", { body })));
       void client.invalidateQueries({ queryKey: sessionsQuery.queryKey });
-      toast(t("account.passwordChanged"));
+      toast(t(me.user.has_password ? "account.passwordChanged" : "account.passwordSet"));
       close();
     } catch (problem) {
       setError(placeErrors(problem, ["current_password", "new_password"], form.setError));
     }
   });
 
-  if (!open) return <Button onClick={() => setOpen(true)}>{t("account.changePassword")}</Button>;
+  const action = t(me.user.has_password ? "account.changePassword" : "account.setPassword");
+  if (!open) return <Button onClick={() => setOpen(true)}>{action}</Button>;
   return (
     <form onSubmit={submit} noValidate className="flex max-w-sm flex-col gap-4">
       {error ? <ErrorBox error={error} /> : null}
       <input type="text" autoComplete="username" value={me.user.username} readOnly hidden />
-      <PasswordField
-        label={t("account.currentPassword")}
-        autoComplete="current-password"
-        autoFocus
-        error={errors.current_password?.message}
-        {...form.register("current_password", { required: t("auth.passwordNeeded") })}
-      />
+      {me.user.has_password ? (
+        <PasswordField
+          label={t("account.currentPassword")}
+          autoComplete="current-password"
+          autoFocus
+          error={errors.current_password?.message}
+          {...form.register("current_password", { required: t("auth.passwordNeeded") })}
+        />
+      ) : null}
       <NewPasswordField
-        label={t("account.newPassword")}
+        label={t("password.new")}
+        autoFocus={!me.user.has_password}
         typed={typed}
         username={me.user.username}
         error={errors.new_password?.message}
         {...form.register("new_password", {
           validate: (value) =>
-            [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+            [...value].length >= PASSWORD_MIN || t("password.tooShort", { min: PASSWORD_MIN }),
         })}
       />
       <div className="flex gap-2">
         <Button type="submit" look="primary" busy={isSubmitting}>
-          {t("account.changePassword")}
+          {action}
         </Button>
         <Button onClick={close}>{t("common.cancel")}</Button>
       </div>

@@ -15,3 +15,13 @@ export const tokensQuery = queryOptions({
   queryKey: ["account", "tokens"],
   queryFn: () => take(http.GET("/api/v1/tokens")),
 });
+
+export const passkeysQuery = queryOptions({
+  queryKey: ["account", "passkeys"],
+  queryFn: () => take(http.GET("/api/v1/auth/passkeys")),
+});
+
+export const identitiesQuery = queryOptions({
+  queryKey: ["account", "identities"],
+  queryFn: () => take(http.GET("/api/v1/auth/identities")),
+});

@@ -1,8 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { http } from "#/api/client";
 import type { OpenSession } from "#/api/schema";
 import { SessionList } from "#/domain/session-list";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { toast } from "#/ui/toast";

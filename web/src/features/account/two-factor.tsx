@@ -1,35 +1,32 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Download, ShieldCheck, ShieldOff } from "lucide-react";
+import { ShieldCheck, ShieldOff } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import type { TotpEnrolment } from "#/api/schema";
-import { continueSession, useAuth } from "#/api/session";
+import { continueSession } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
-import { downloadText } from "#/ui/csv";
-import { Dialog } from "#/ui/dialog";
 import { ErrorBox, Skeleton, SkeletonLines } from "#/ui/feedback";
-import { Checkbox, TextField } from "#/ui/field";
-import { CopyButton, SecretText } from "#/ui/secret";
+import { TextField } from "#/ui/field";
+import { SecretText } from "#/ui/secret";
 import { Day } from "#/ui/time";
 import { toast } from "#/ui/toast";
-import { sessionsQuery, totpQuery } from "./queries";
+import { Codes } from "./codes";
+import { passkeysQuery, sessionsQuery, totpQuery } from "./queries";
 
 const Qr = lazy(() => import("./qr"));
-/** From here on down one should make new ones. */
-const FEW_CODES = 3;
 
 export function TwoFactor() {
   const { t } = useTranslation();
   const client = useQueryClient();
   const state = useQuery(totpQuery);
+  const passkeys = useQuery(passkeysQuery);
   const [enrolment, setEnrolment] = useState<TotpEnrolment | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const [turningOff, setTurningOff] = useState(false);
-  const [renewing, setRenewing] = useState(false);
   const begin = useMutation({
     mutationFn: () => take(http.POST("/api/v1/auth/totp", {})),
     onSuccess: setEnrolment,
@@ -42,7 +39,7 @@ export function TwoFactor() {
 
   if (state.error) return <ErrorBox error={state.error} retry={() => void state.refetch()} />;
   if (!state.data) return <SkeletonLines lines={2} />;
-  const { enabled, enabled_at, recovery_codes_left: left } = state.data;
+  const { enabled, enabled_at } = state.data;
   return (
     <>
       {enabled ? (
@@ -53,11 +50,7 @@ export function TwoFactor() {
               {t("account.on")} {enabled_at ? <Day at={enabled_at} /> : null}
             </span>
           </p>
-          <p className={left <= FEW_CODES ? "text-degraded-text" : "text-muted"}>
-            {t("account.codesLeft", { count: left })} {left <= FEW_CODES ? t("account.codesFew") : null}
-          </p>
           <div className="flex flex-wrap gap-2">
-            <Button onClick={() => setRenewing(true)}>{t("account.renewCodes")}</Button>
             <Button look="danger" onClick={() => setTurningOff(true)}>
               {t("account.turnOff")}
             </Button>
@@ -86,22 +79,10 @@ export function TwoFactor() {
         </div>
       )}
       {codes ? <Codes codes={codes} onClose={() => setCodes(null)} /> : null}
-      {renewing ? (
-        <Confirm
-          title={t("account.renewCodes")}
-          text={t("account.renewText")}
-          action={t("account.renewCodes")}
-          work={async () => {
-            setCodes((await take(http.POST("/api/v1/auth/recovery-codes", {}))).recovery_codes);
-            refresh();
-          }}
-          onClose={() => setRenewing(false)}
-        />
-      ) : null}
       {turningOff ? (
         <Confirm
           title={t("account.turnOffTitle")}
-          text={t("account.turnOffText")}
+          text={t(passkeys.data?.length ? "account.turnOffOneText" : "account.turnOffText")}
           action={t("account.turnOff")}
           work={async () => {
             continueSession(client, await take(http.DELETE("/api/v1/auth/totp", {})));
@@ -170,61 +151,5 @@ function Enrol({
         <Button onClick={onCancel}>{t("common.cancel")}</Button>
       </div>
     </form>
-  );
-}
-
-/** They are shown this once, so that leaving asks for a word that they are kept. */
-function Codes({ codes, onClose }: { codes: readonly string[]; onClose: () => void }) {
-  const { t } = useTranslation();
-  const { me } = useAuth();
-  const [kept, setKept] = useState(false);
-  const [hurried, setHurried] = useState(false);
-  const text = codes.join("\n");
-  return (
-    <Dialog
-      title={t("account.codes")}
-      description={t("account.codesText")}
-      open
-      onClose={() => (kept ? onClose() : setHurried(true))}
-    >
-      <ul
-        aria-label={t("account.codes")}
-        className="mono grid grid-cols-2 gap-x-4 gap-y-1.5 rounded-md bg-sunken p-3 select-text max-sm:grid-cols-1"
-      >
-        {codes.map((code) => (
-          <li key={code} className="text-center">
-            {code}
-          </li>
-        ))}
-      </ul>
-      <div className="mt-3 flex flex-wrap items-center gap-2">
-        <CopyButton text={text} label={t("secret.copy")} />
-        <Button
-          onClick={() =>
-            downloadText(
-              "circuit-breaker-recovery-codes.txt",
-              `${t("account.codesFile", { name: me.user.username, host: location.host })}\n\n${text}\n`,
-            )
-          }
-        >
-          <Download aria-hidden className="size-4" />
-          {t("secret.download")}
-        </Button>
-      </div>
-      <Checkbox
-        className="mt-4"
-        label={t("account.codesKept")}
-        checked={kept}
-        onChange={(event) => setKept(event.target.checked)}
-      />
-      {hurried && !kept ? (
-        <p role="alert" className="mt-2 text-down-text">
-          {t("account.codesHurried")}
-        </p>
-      ) : null}
-      <Button look="primary" className="mt-3" disabled={!kept} onClick={onClose}>
-        {t("secret.done")}
-      </Button>
-    </Dialog>
   );
 }

@@ -1,34 +1,28 @@
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
-import { Download, ScrollText, ShieldAlert, ShieldCheck } from "lucide-react";
-import { useCallback, useMemo } from "react";
-import { useTranslation } from "react-i18next";
+import { ArrowUp, Download, ScrollText, ShieldCheck } from "lucide-react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import { http, take } from "#/api/client";
-import { PAGE_SIZE, pagedQuery } from "#/api/pages";
 import type { AuditEntry } from "#/api/schema";
-import { Button } from "#/ui/button";
-import { downloadCsv, toCsv } from "#/ui/csv";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/audit.json";
+import { Button, buttonClass } from "#/ui/button";
+import { cx } from "#/ui/cx";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, ErrorBox } from "#/ui/feedback";
 import { SelectField } from "#/ui/field";
 import { PageHead, WithPanel } from "#/ui/page";
-import { Panel, Section } from "#/ui/panel";
 import { SearchBox } from "#/ui/search-box";
 import { Time } from "#/ui/time";
+import { EntryPanel } from "./entry-panel";
+import { type AuditFilter, auditQuery, exportHref } from "./queries";
+import { useTail } from "./tail";
+import { Verification } from "./verification";
 
-export interface AuditSearch {
-  q?: string;
-  action?: string;
+addWords(words);
+
+export interface AuditSearch extends AuditFilter {
   entry?: number;
 }
-
-const auditQuery = (q: string, action: string | undefined) =>
-  pagedQuery(["audit", q, action], (cursor) =>
-    take(
-      http.GET("/api/v1/audit-log", {
-        params: { query: { limit: PAGE_SIZE, cursor, action, ...(q ? { q } : {}) } },
-      }),
-    ),
-  );
 
 /** What is most often looked for, offered before it has been seen; the rest is offered once it stands in the log. */
 const proposed = [
@@ -61,17 +55,19 @@ const proposed = [
 
 export function AuditPage({ search, go }: { search: AuditSearch; go: (next: AuditSearch) => void }) {
   const { t } = useTranslation();
-  const q = search.q ?? "";
-  const { action } = search;
+  const { entry: chosen, ...filter } = search;
+  const { q = "", action, entity } = filter;
   const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
-  const log = useInfiniteQuery(auditQuery(q, action));
+  const log = useInfiniteQuery(auditQuery(filter));
+  const tail = useTail(filter);
+  const list = useRef<HTMLDivElement>(null);
   const rows = log.data?.items ?? [];
   const actions = [
     ...new Set([...proposed, ...rows.map((row) => row.action), ...(action ? [action] : [])]),
   ].sort();
   const columns = useColumns();
   const verify = useMutation({ mutationFn: () => take(http.GET("/api/v1/audit-log/verify")) });
-  const entry = rows.find((row) => row.seq === search.entry);
+  const entry = useChosen(rows, chosen);
   return (
     <>
       <PageHead title={t("pages.audit")} count={log.data?.total?.toLocaleString()}>
@@ -79,9 +75,9 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
         <SelectField
           label={t("audit.byAction")}
           hideLabel
-          className="w-48 max-md:w-auto max-md:flex-1"
+          className="w-44 max-md:w-auto max-md:min-w-40 max-md:flex-1"
           value={action ?? ""}
-          onChange={(event) => go({ q: search.q, action: event.target.value || undefined })}
+          onChange={(event) => go({ ...filter, action: event.target.value || undefined })}
         >
           <option value="">{t("audit.anyAction")}</option>
           {actions.map((one) => (
@@ -90,45 +86,65 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
             </option>
           ))}
         </SelectField>
-        <Button
-          onClick={() => downloadCsv("audit-log.csv", toCsv(columns, rows))}
-          disabled={rows.length === 0}
-          aria-label={t("common.csvOf")}
+        <LiveSwitch on={tail.live} onChange={tail.setLive} />
+        <a
+          href={exportHref(filter)}
+          download="audit-log.csv"
+          className={buttonClass()}
+          aria-label={t("audit.export")}
+          title={t("audit.export")}
         >
           <Download aria-hidden className="size-4" />
           {t("common.csv")}
-        </Button>
-        <Button look="primary" busy={verify.isPending} onClick={() => verify.mutate()}>
+        </a>
+        <Button
+          look="primary"
+          className="max-md:flex-1"
+          busy={verify.isPending}
+          onClick={() => verify.mutate()}
+        >
           <ShieldCheck aria-hidden className="size-4" />
           {t("audit.verify")}
         </Button>
       </PageHead>
       {verify.error ? <ErrorBox error={verify.error} className="m-4" /> : null}
       {verify.data ? (
-        <div
-          role="status"
-          className={`flex gap-3 border-b border-line px-4 py-3 ${verify.data.ok ? "bg-surface" : "bg-down-soft"}`}
-        >
-          {verify.data.ok ? (
-            <ShieldCheck aria-hidden className="size-5 shrink-0 text-up-text" />
-          ) : (
-            <ShieldAlert aria-hidden className="size-5 shrink-0 text-down-text" />
-          )}
-          <div className="min-w-0">
-            <p className="font-medium">
-              {verify.data.ok
-                ? t("audit.ok", { count: verify.data.entries })
-                : t("audit.broken", { seq: verify.data.broken_at ?? "?", reason: verify.data.reason ?? "" })}
-            </p>
-            <p className="text-muted">
-              {t("audit.head")} <span className="mono break-all select-all">{verify.data.head}</span>
-            </p>
-          </div>
+        <Verification verdict={verify.data} at={verify.submittedAt} onClose={verify.reset} />
+      ) : null}
+      {entity ? (
+        <div className="flex items-center gap-2 border-b border-line px-4 py-1.5 text-muted">
+          <span className="min-w-0 truncate">
+            {t("audit.about")} <span className="mono">{entity}</span>
+          </span>
+          <Button look="ghost" className="h-7" onClick={() => go({ ...search, entity: undefined })}>
+            {t("audit.everything")}
+          </Button>
         </div>
+      ) : null}
+      {tail.fresh ? (
+        <button
+          type="button"
+          className="flex h-8 shrink-0 items-center justify-center gap-1.5 border-b border-line bg-accent-soft font-medium text-accent-text"
+          onClick={() => {
+            list.current?.scrollTo({ top: 0 });
+            tail.catchUp();
+          }}
+        >
+          <ArrowUp aria-hidden className="size-4" />
+          {t("audit.fresh")}
+        </button>
       ) : null}
       <WithPanel
         panel={
-          entry ? <EntryPanel entry={entry} onClose={() => go({ ...search, entry: undefined })} /> : undefined
+          entry ? (
+            <EntryPanel
+              key={entry.seq}
+              entry={entry}
+              onActor={(name) => go({ ...search, q: name })}
+              onEntity={(id) => go({ ...search, entity: id })}
+              onClose={() => go({ ...search, entry: undefined })}
+            />
+          ) : undefined
         }
       >
         <DataTable
@@ -140,15 +156,17 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           loading={log.isPending}
           error={log.error}
           retry={() => void log.refetch()}
-          activeId={search.entry === undefined ? undefined : String(search.entry)}
+          activeId={chosen === undefined ? undefined : String(chosen)}
           onOpen={(row) => go({ ...search, entry: row.seq })}
           hasMore={log.hasNextPage && !log.isFetchingNextPage}
           loadMore={log.fetchNextPage}
           total={log.data?.total}
+          onTop={tail.setAtTop}
+          scrollerRef={list}
           empty={
             <Empty
               icon={<ScrollText aria-hidden />}
-              title={t(search.q || action ? "audit.noMatch" : "audit.none")}
+              title={t(q || action || entity ? "audit.noMatch" : "audit.none")}
             >
               {t("audit.noneText")}
             </Empty>
@@ -159,33 +177,21 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
   );
 }
 
-function EntryPanel({ entry, onClose }: { entry: AuditEntry; onClose: () => void }) {
+/** The chosen entry stays open when the list is read anew without it. */
+function useChosen(rows: readonly AuditEntry[], seq: number | undefined): AuditEntry | undefined {
+  const [kept, setKept] = useState<AuditEntry>();
+  const found = rows.find((row) => row.seq === seq);
+  if (found && found.seq !== kept?.seq) setKept(found);
+  return found ?? (kept?.seq === seq ? kept : undefined);
+}
+
+function LiveSwitch({ on, onChange }: { on: boolean; onChange: (on: boolean) => void }) {
   const { t } = useTranslation();
-  const rows: [string, string | null][] = [
-    [t("audit.actor"), `${entry.actor.name} (${t(`actor.${entry.actor.kind}`)})`],
-    [t("audit.entity"), [entry.entity_kind, entry.entity_id].filter(Boolean).join(" ") || null],
-    [t("error.requestId"), entry.request_id ?? null],
-    [t("audit.hash"), entry.hash],
-    [t("audit.prevHash"), entry.prev_hash],
-  ];
   return (
-    <Panel title={entry.action} subtitle={<Time at={entry.at} />} onClose={onClose}>
-      <dl className="flex flex-col gap-2.5">
-        {rows.map(([label, value]) =>
-          value ? (
-            <div key={label}>
-              <dt className="text-xs text-muted">{label}</dt>
-              <dd className="mono break-all">{value}</dd>
-            </div>
-          ) : null,
-        )}
-      </dl>
-      <Section title={t("audit.detail")}>
-        <pre className="mono overflow-x-auto rounded-md bg-sunken p-3 break-words whitespace-pre-wrap">
-          {JSON.stringify(entry.detail, null, 2)}
-        </pre>
-      </Section>
-    </Panel>
+    <Button aria-pressed={on} title={t(on ? "audit.liveOn" : "audit.liveOff")} onClick={() => onChange(!on)}>
+      <span aria-hidden className={cx("size-2 rounded-full", on ? "bg-up" : "border border-unknown")} />
+      {t("audit.live")}
+    </Button>
   );
 }
 
@@ -198,14 +204,12 @@ function useColumns(): Column<AuditEntry>[] {
         header: t("audit.action"),
         className: "w-[30%] @max-xl:w-auto",
         cell: (row) => <span className="mono truncate">{row.action}</span>,
-        csv: (row) => row.action,
       },
       {
         id: "actor",
         header: t("audit.actor"),
         className: "w-[18%] @max-xl:w-24",
         cell: (row) => row.actor.name,
-        csv: (row) => row.actor.name,
       },
       {
         id: "entity",
@@ -216,21 +220,18 @@ function useColumns(): Column<AuditEntry>[] {
             {row.entity_kind} <span className="mono">{row.entity_id}</span>
           </span>
         ),
-        csv: (row) => [row.entity_kind, row.entity_id].filter(Boolean).join(" "),
       },
       {
         id: "at",
         header: t("audit.at"),
         className: "w-28 text-muted",
         cell: (row) => <Time at={row.at} />,
-        csv: (row) => row.at,
       },
       {
         id: "hash",
         header: t("audit.hash"),
         className: "w-32 @max-5xl:hidden",
         cell: (row) => <span className="mono text-muted">{row.hash.slice(0, 12)}</span>,
-        csv: (row) => row.hash,
       },
     ],
     [t],

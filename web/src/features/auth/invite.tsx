@@ -1,17 +1,20 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { useFragmentSecret } from "./fragment";
 import { AuthShell } from "./shell";
+
+addWords(words);
 
 /** Somebody was invited: they choose a name and a password, and are in. */
 export function InvitePage({ onDone }: { onDone: () => void }) {
@@ -61,7 +64,7 @@ export function InvitePage({ onDone }: { onDone: () => void }) {
           error={errors.password?.message}
           {...form.register("password", {
             validate: (value) =>
-              [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+              [...value].length >= PASSWORD_MIN || t("password.tooShort", { min: PASSWORD_MIN }),
           })}
         />
         <Button type="submit" look="primary" className="h-9" busy={isSubmitting}>

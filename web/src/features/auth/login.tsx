@@ -1,25 +1,42 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, lazy, Suspense, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
 import { PasswordField } from "#/domain/password-field";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { type Step, useFragmentStep } from "./fragment";
+import { OtherWays } from "./other-ways";
+import { ProblemBox } from "./problem";
+import type { SignInProblem } from "./problems";
 import { AuthShell } from "./shell";
 
 const SecondFactor = lazy(() => import("./second-factor"));
 
 /** Two fields: no form library, so that the very first page stays small. */
-export function LoginPage({ onDone }: { onDone: () => void }) {
+export function LoginPage({
+  next,
+  problem,
+  provider,
+  onDone,
+}: {
+  next: string | undefined;
+  problem: SignInProblem | undefined;
+  provider: string | undefined;
+  onDone: () => void;
+}) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const [error, setError] = useState<unknown>(null);
   const [missing, setMissing] = useState<{ username?: string; password?: string }>({});
   const [busy, setBusy] = useState(false);
   const [username, setUsername] = useState("");
-  const [token, setToken] = useState<string | null>(null);
+  const carried = useFragmentStep();
+  const [begun, setBegun] = useState<Step | null>(null);
+  const [left, setLeft] = useState<Step | null>(null);
+  const step = begun ?? (carried === left ? null : carried);
 
   async function submit(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
@@ -45,7 +62,7 @@ export function LoginPage({ onDone }: { onDone: () => void }) {
       const answer = await take(http.POST("/api/v1/auth/login", { body }));
       if ("mfa_token" in answer) {
         setUsername(body.username);
-        setToken(answer.mfa_token);
+        setBegun({ token: answer.mfa_token, methods: answer.methods });
         return;
       }
       await beginSession(client, answer);
@@ -62,14 +79,15 @@ export function LoginPage({ onDone }: { onDone: () => void }) {
     }
   }
 
-  if (token)
+  if (step)
     return (
       <Suspense fallback={<AuthShell title={t("auth.secondFactor")} />}>
         <SecondFactor
-          token={token}
+          step={step}
           onDone={onDone}
           onBack={(expired) => {
-            setToken(null);
+            setBegun(null);
+            setLeft(carried);
             setError(expired ? new Error(t("auth.expired")) : null);
           }}
         />
@@ -78,6 +96,7 @@ export function LoginPage({ onDone }: { onDone: () => void }) {
 
   return (
     <AuthShell title={t("auth.signIn")}>
+      {problem && !error ? <ProblemBox problem={problem} provider={provider} /> : null}
       <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
         {error ? <ErrorBox error={error} /> : null}
         <TextField
@@ -100,6 +119,7 @@ export function LoginPage({ onDone }: { onDone: () => void }) {
           {busy ? t("auth.signingIn") : t("auth.signIn")}
         </Button>
       </form>
+      <OtherWays next={next} onDone={onDone} onError={setError} />
       <p className="mt-8 text-xs text-muted">
         {t("auth.caHint")}{" "}
         <a

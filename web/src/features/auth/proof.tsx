@@ -1,11 +1,14 @@
 /** Asks again who one is, when the server wants to know (api/proof.ts). Mounted once, in the frame. */
+import { Link, useLocation } from "@tanstack/react-router";
 import { type FormEvent, useState, useSyncExternalStore } from "react";
-import { useTranslation } from "react-i18next";
-import { ApiError, http } from "#/api/client";
+import { ApiError, http, take } from "#/api/client";
 import { answerProof, isProofAsked, watchProof } from "#/api/proof";
+import type { ProofKind } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { PasskeyButton, passkeysWork } from "#/domain/passkey";
 import { PasswordField } from "#/domain/password-field";
-import { Button } from "#/ui/button";
+import { useTranslation } from "#/i18n";
+import { Button, buttonClass } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
@@ -25,11 +28,68 @@ export function ProofDialog() {
   );
 }
 
+const order: readonly ProofKind[] = ["passkey", "password", "code"];
+
 function ProofForm() {
   const { t } = useTranslation();
   const { me } = useAuth();
-  const [by, setBy] = useState<"password" | "code">("password");
+  const offered = order.filter((kind) => me.proofs.includes(kind) && (kind !== "passkey" || passkeysWork()));
+  const [chosen, setChosen] = useState<ProofKind>();
   const [error, setError] = useState<unknown>(null);
+  const by = chosen ?? offered[0];
+  if (!by) return <SignInAgain />;
+  return (
+    <div className="flex flex-col gap-4">
+      {error ? <ErrorBox error={error} /> : null}
+      {by === "passkey" ? (
+        <div className="flex flex-wrap gap-2">
+          <PasskeyButton
+            label={t("auth.usePasskey")}
+            look="primary"
+            autoFocus
+            ask={() => take(http.POST("/api/v1/auth/proof/passkey", {}))}
+            send={async (body) => {
+              await http.POST("/api/v1/auth/proof", { body });
+              answerProof(true);
+            }}
+            onError={(problem) =>
+              setError(
+                problem instanceof ApiError && problem.status === 403
+                  ? new Error(t("proof.passkeyWrong"))
+                  : problem,
+              )
+            }
+          />
+          <Button onClick={() => answerProof(false)}>{t("common.cancel")}</Button>
+        </div>
+      ) : (
+        <TypedProof key={by} by={by} onError={setError} />
+      )}
+      {offered.length > 1 ? (
+        <div className="flex flex-wrap gap-2 border-t border-line pt-3">
+          {offered.map((kind) =>
+            kind === by ? null : (
+              <Button
+                key={kind}
+                look="ghost"
+                onClick={() => {
+                  setChosen(kind);
+                  setError(null);
+                }}
+              >
+                {t(`proof.by.${kind}`)}
+              </Button>
+            ),
+          )}
+        </div>
+      ) : null}
+    </div>
+  );
+}
+
+function TypedProof({ by, onError }: { by: "password" | "code"; onError: (error: unknown) => void }) {
+  const { t } = useTranslation();
+  const { me } = useAuth();
   const [wrong, setWrong] = useState<string>();
   const [busy, setBusy] = useState(false);
 
@@ -39,17 +99,18 @@ function ProofForm() {
     event.stopPropagation();
     const field = event.currentTarget.elements.namedItem(by);
     if (!(field instanceof HTMLInputElement)) return;
-    setError(null);
+    onError(null);
     setWrong(field.value ? undefined : t(by === "code" ? "auth.codeNeeded" : "auth.passwordNeeded"));
     if (!field.value) return field.focus();
     setBusy(true);
     try {
-      await http.POST("/api/v1/auth/proof", { body: { [by]: field.value } });
+      const body = by === "code" ? { code: field.value } : { password: field.value };
+      await http.POST("/api/v1/auth/proof", { body });
       answerProof(true);
     } catch (problem) {
       if (problem instanceof ApiError && problem.status === 403)
         setWrong(t(by === "code" ? "auth.codeWrong" : "proof.passwordWrong"));
-      else setError(problem);
+      else onError(problem);
       field.value = "";
       field.focus();
     } finally {
@@ -59,12 +120,10 @@ function ProofForm() {
 
   return (
     <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
-      {error ? <ErrorBox error={error} /> : null}
       {/* For password managers: whose password is asked for. */}
       <input type="text" autoComplete="username" value={me.user.username} readOnly hidden />
       {by === "password" ? (
         <PasswordField
-          key="password"
           label={t("proof.password", { name: me.user.username })}
           name="password"
           autoComplete="current-password"
@@ -73,7 +132,6 @@ function ProofForm() {
         />
       ) : (
         <TextField
-          key="code"
           label={t("auth.code")}
           help={t("auth.codeHelp")}
           name="code"
@@ -85,25 +143,34 @@ function ProofForm() {
           error={wrong}
         />
       )}
-      <div className="flex flex-wrap items-center gap-2">
+      <div className="flex flex-wrap gap-2">
         <Button type="submit" look="primary" busy={busy}>
           {t("proof.confirm")}
         </Button>
         <Button onClick={() => answerProof(false)}>{t("common.cancel")}</Button>
-        {me.user.second_factor ? (
-          <Button
-            look="ghost"
-            className="ml-auto"
-            onClick={() => {
-              setBy(by === "code" ? "password" : "code");
-              setWrong(undefined);
-              setError(null);
-            }}
-          >
-            {t(by === "code" ? "proof.byPassword" : "proof.byCode")}
-          </Button>
-        ) : null}
       </div>
     </form>
+  );
+}
+
+/** Who came by a provider, and has nothing else to show, comes that way once more. */
+function SignInAgain() {
+  const { t } = useTranslation();
+  const { href } = useLocation();
+  return (
+    <div className="flex flex-col gap-4">
+      <p>{t("proof.none")}</p>
+      <div className="flex flex-wrap gap-2">
+        <Link
+          to="/login"
+          search={{ next: href }}
+          className={buttonClass("primary")}
+          onClick={() => answerProof(false)}
+        >
+          {t("frame.signInAgain")}
+        </Link>
+        <Button onClick={() => answerProof(false)}>{t("common.cancel")}</Button>
+      </div>
+    </div>
   );
 }

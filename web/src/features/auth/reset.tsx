@@ -1,15 +1,18 @@
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { ApiError, http } from "#/api/client";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { toast } from "#/ui/toast";
 import { useFragmentSecret } from "./fragment";
 import { AuthShell } from "./shell";
+
+addWords(words);
 
 /** A new password by a reset link. It ends every session, so signing in comes next. */
 export function ResetPage({ onDone }: { onDone: () => void }) {
@@ -38,14 +41,14 @@ export function ResetPage({ onDone }: { onDone: () => void }) {
       <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
         {error ? <ErrorBox error={error} /> : null}
         <NewPasswordField
-          label={t("account.newPassword")}
+          label={t("password.new")}
           autoFocus
           typed={password}
           username=""
           error={errors.new_password?.message}
           {...form.register("new_password", {
             validate: (value) =>
-              [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+              [...value].length >= PASSWORD_MIN || t("password.tooShort", { min: PASSWORD_MIN }),
           })}
         />
         <Button type="submit" look="primary" className="h-9" busy={isSubmitting}>

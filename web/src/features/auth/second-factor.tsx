@@ -1,34 +1,45 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
+import { PasskeyButton, passkeysWork } from "#/domain/passkey";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import type { Step } from "./fragment";
 import { AuthShell } from "./shell";
 
-/** The server gives a step so long and so many wrong codes; its refusals do not say which of the two it was. */
+/** The server gives a step so long and so many wrong answers; its refusals do not say which of the two it was. */
 const STEP_MS = 5 * 60_000;
 const STEP_TRIES = 5;
 
-/** The second step of signing in, after the password. */
+/** The second step of signing in, after the password or after a provider. */
 export default function SecondFactor({
-  token,
+  step: { token, methods },
   onDone,
   onBack,
 }: {
-  token: string;
+  step: Step;
   onDone: () => void;
   onBack: (expired: boolean) => void;
 }) {
   const { t } = useTranslation();
   const client = useQueryClient();
+  const passkey = methods.includes("passkey") && passkeysWork();
+  const codes = methods.includes("totp") || methods.includes("recovery_code");
+  const [by, setBy] = useState<"passkey" | "code">(passkey ? "passkey" : "code");
   const [error, setError] = useState<unknown>(null);
   const [wrong, setWrong] = useState<string>();
   const [busy, setBusy] = useState(false);
   const [began] = useState(() => Date.now());
   const tries = useRef(0);
+
+  /** Whether the step is over; else the answer was wrong, and another may be given. */
+  function isOver(): boolean {
+    tries.current += 1;
+    return tries.current >= STEP_TRIES || Date.now() - began >= STEP_MS;
+  }
 
   async function submit(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
@@ -47,8 +58,7 @@ export default function SecondFactor({
       onDone();
     } catch (problem) {
       if (problem instanceof ApiError && problem.status === 401) {
-        tries.current += 1;
-        if (tries.current >= STEP_TRIES || Date.now() - began >= STEP_MS) return onBack(true);
+        if (isOver()) return onBack(true);
         setWrong(t("auth.codeWrong"));
       } else setError(problem);
       field.value = "";
@@ -58,13 +68,58 @@ export default function SecondFactor({
     }
   }
 
+  function change(next: typeof by): void {
+    setBy(next);
+    setError(null);
+    setWrong(undefined);
+  }
+  const back = (
+    <Button look="ghost" onClick={() => onBack(false)}>
+      {t("auth.back")}
+    </Button>
+  );
+  if (by === "passkey")
+    return (
+      <AuthShell title={t("auth.secondFactor")} lead={t("auth.secondFactorLead")}>
+        <div className="flex flex-col gap-4">
+          {error ? <ErrorBox error={error} /> : null}
+          <PasskeyButton
+            label={t("auth.usePasskey")}
+            look="primary"
+            className="h-9"
+            autoFocus
+            ask={async () => {
+              try {
+                return await take(http.POST("/api/v1/auth/mfa/passkey", { body: { mfa_token: token } }));
+              } catch (problem) {
+                // Before anything was shown: the step is gone.
+                if (problem instanceof ApiError && problem.status === 401) onBack(true);
+                throw problem;
+              }
+            }}
+            send={async (shown) => {
+              const body = { mfa_token: token, ...shown };
+              await beginSession(client, await take(http.POST("/api/v1/auth/mfa", { body })));
+              onDone();
+            }}
+            onError={(problem) => {
+              if (!(problem instanceof ApiError && problem.status === 401)) return setError(problem);
+              if (isOver()) onBack(true);
+              else setError(new Error(t("auth.passkeyWrong")));
+            }}
+          />
+          {codes ? <Button onClick={() => change("code")}>{t("auth.useCode")}</Button> : null}
+          {back}
+        </div>
+      </AuthShell>
+    );
   return (
-    <AuthShell title={t("auth.secondFactor")} lead={t("auth.secondFactorLead")}>
+    <AuthShell title={t("auth.secondFactor")} lead={t("auth.secondFactorCode")}>
       <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
         {error ? <ErrorBox error={error} /> : null}
         <TextField
           label={t("auth.code")}
-          help={t("auth.codeHelp")}
+          help={t(methods.includes("totp") ? "auth.codeHelp" : "auth.recoveryHelp")}
           name="code"
           mono
           autoFocus
@@ -78,9 +133,8 @@ export default function SecondFactor({
         <Button type="submit" look="primary" className="h-9" busy={busy}>
           {busy ? t("auth.signingIn") : t("auth.signIn")}
         </Button>
-        <Button look="ghost" onClick={() => onBack(false)}>
-          {t("auth.back")}
-        </Button>
+        {passkey ? <Button onClick={() => change("passkey")}>{t("auth.usePasskey")}</Button> : null}
+        {back}
       </form>
     </AuthShell>
   );

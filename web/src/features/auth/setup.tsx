@@ -1,15 +1,18 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { AuthShell } from "./shell";
+
+addWords(words);
 
 /** The one-time code comes in the fragment, which no server and no log ever sees; then it leaves the address bar. */
 function takeCode(): string {
@@ -91,11 +94,11 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
           error={errors.password?.message}
           {...form.register("password", {
             validate: (value) =>
-              [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+              [...value].length >= PASSWORD_MIN || t("password.tooShort", { min: PASSWORD_MIN }),
           })}
         />
         <TextField
-          label={t("setup.email")}
+          label={t("common.email")}
           type="email"
           autoComplete="email"
           help={t("setup.emailHelp")}

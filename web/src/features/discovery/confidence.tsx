@@ -1,4 +1,4 @@
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "#/i18n";
 import { cx } from "#/ui/cx";
 
 /** How sure a finding is, in words and in bars: a number alone would pretend to be exact. */

@@ -1,9 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import type { AssetKind, Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { assetKinds, KindIcon, roleName } from "#/domain/asset";
+import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
 import { Badge, ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";

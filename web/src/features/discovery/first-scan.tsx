@@ -1,7 +1,10 @@
-import { useTranslation } from "react-i18next";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/discovery.json";
 import logo from "#/icon.svg";
 import { Button } from "#/ui/button";
 import { ScanForm } from "./scan-form";
+
+addWords(words);
 
 /** The second step of setup: the own subnet, what the scanner can do here, and go. */
 export function FirstScan({ onStarted, onLater }: { onStarted: () => void; onLater: () => void }) {

@@ -1,8 +1,9 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
-import { useTranslation } from "react-i18next";
 import { discoveryQuery, isActive, scansQuery } from "#/api/queries";
 import { useAuth } from "#/api/session";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/discovery.json";
 import { Button } from "#/ui/button";
 import { cx } from "#/ui/cx";
 import { PageHead, WithPanel } from "#/ui/page";
@@ -12,6 +13,8 @@ import { Findings } from "./findings";
 import { type FindingState, findingQuery } from "./queries";
 import { Capabilities, ScanForm } from "./scan-form";
 import { ScanCard, ScanList } from "./scans";
+
+addWords(words);
 
 export interface DiscoverySearch {
   state?: FindingState;

@@ -2,11 +2,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { Check, Info } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { ApiError } from "#/api/client";
 import { discoveryQuery } from "#/api/queries";
 import type { Discovery, Scan, ScanPlan } from "#/api/schema";
 import { checkTargets } from "#/domain/address";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";

@@ -1,8 +1,8 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Square, TriangleAlert } from "lucide-react";
-import { useTranslation } from "react-i18next";
 import { isActive, scansQuery } from "#/api/queries";
 import type { Scan } from "#/api/schema";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Badge, Empty, ErrorBox, Progress, SkeletonLines } from "#/ui/feedback";
 import { Time } from "#/ui/time";

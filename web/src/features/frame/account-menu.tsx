@@ -1,7 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { CircleUser, Download, LogOut, Monitor, Moon, Sun, UserCog } from "lucide-react";
-import { useTranslation } from "react-i18next";
 import { useAuth } from "#/api/session";
+import { useTranslation } from "#/i18n";
 import { IconButton } from "#/ui/button";
 import { Menu, MenuChoice, MenuItem, MenuLabel, MenuLink, MenuSeparator } from "#/ui/menu";
 import { setTheme, type Theme, useTheme } from "#/ui/theme";

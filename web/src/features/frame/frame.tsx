@@ -1,4 +1,5 @@
 /** What stands around every page: the rail (a bar at the foot on phones), the top bar, the palette. */
+
 import { Link } from "@tanstack/react-router";
 import {
   Boxes,
@@ -11,12 +12,16 @@ import {
   Users,
 } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { type Permission, useAuth } from "#/api/session";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg";
 import { cx } from "#/ui/cx";
 import { AccountMenu } from "./account-menu";
+import { SessionEnd } from "./session-end";
 import { LiveDot, ScanStatus } from "./status";
+
+addWords(words);
 
 const Palette = lazy(() => import("./palette"));
 
@@ -86,6 +91,7 @@ export function Frame({ children }: { children: ReactNode }) {
           <AccountMenu />
         </div>
       </header>
+      <SessionEnd />
       <div className="flex min-h-0 flex-1 max-md:flex-col-reverse">
         <nav
           aria-label={t("frame.pages")}

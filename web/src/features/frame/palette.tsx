@@ -5,10 +5,10 @@ import { Command } from "cmdk";
 import { LogOut, Plus, Radar, UserCog } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
 import { type ComponentType, type ReactNode, useDeferredValue, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import { useAuth } from "#/api/session";
 import { KindIcon } from "#/domain/asset";
+import { useTranslation } from "#/i18n";
 
 interface PaletteProps {
   open: boolean;

@@ -1,11 +1,11 @@
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Radar } from "lucide-react";
-import { useTranslation } from "react-i18next";
 import { useLive, useLiveState } from "#/api/hooks";
 import { replaceInPages } from "#/api/pages";
 import { isActive, scansKey, scansQuery } from "#/api/queries";
 import type { Page, Scan } from "#/api/schema";
+import { useTranslation } from "#/i18n";
 import { cx } from "#/ui/cx";
 
 /** Keeps the list of scans true while any page is open, and shows the one that runs. */

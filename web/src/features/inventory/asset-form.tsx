@@ -1,13 +1,13 @@
 import { zodResolver } from "@hookform/resolvers/zod";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { ApiError } from "#/api/client";
 import type { Asset, AssetKind } from "#/api/schema";
 import { assetKinds } from "#/domain/asset";
 import { placeErrors } from "#/domain/form-errors";
 import { knownRoles } from "#/domain/icons";
 import { z } from "#/domain/zod";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextArea, TextField } from "#/ui/field";

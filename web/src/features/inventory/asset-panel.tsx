@@ -2,13 +2,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Pencil, PenLine, Trash2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { http } from "#/api/client";
 import { assetQuery } from "#/api/queries";
 import type { AssetDetail } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { KindIcon, roleName, StatusMark, TagChip } from "#/domain/asset";
 import { useRemoval } from "#/domain/removal";
+import { useTranslation } from "#/i18n";
 import { IconButton } from "#/ui/button";
 import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Panel, Section } from "#/ui/panel";

@@ -2,12 +2,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Plus, Trash2 } from "lucide-react";
 import { useDeferredValue, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import { assetQuery } from "#/api/queries";
 import type { Asset, AssetDetail, Link, LinkKind } from "#/api/schema";
 import { KindIcon } from "#/domain/asset";
 import { useHidden, useRemoval } from "#/domain/removal";
+import { useTranslation } from "#/i18n";
 import { IconButton } from "#/ui/button";
 import { Badge } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";

@@ -2,7 +2,6 @@ import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-quer
 import { Link } from "@tanstack/react-router";
 import { Boxes, Download, Plus, Tag as TagIcon, Trash2, X } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { http } from "#/api/client";
 import { useLive, useThrottled } from "#/api/hooks";
 import { networksQuery } from "#/api/queries";
@@ -10,6 +9,7 @@ import type { Asset } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { KindIcon, roleName, StatusMark, TagChip } from "#/domain/asset";
 import { useHidden, useRemoval } from "#/domain/removal";
+import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
 import { downloadCsv, toCsv } from "#/ui/csv";
 import { type Column, DataTable } from "#/ui/data-table";

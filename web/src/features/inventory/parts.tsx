@@ -2,12 +2,12 @@
 import { Pencil, Plus, Trash2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { http } from "#/api/client";
 import type { Address, AssetDetail, Interface } from "#/api/schema";
 import { addressOrder, isIp, isMac } from "#/domain/address";
 import { placeErrors } from "#/domain/form-errors";
 import { useHidden, useRemoval } from "#/domain/removal";
+import { useTranslation } from "#/i18n";
 import { Button, IconButton } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";

@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { tagsQuery } from "#/api/queries";
 import { TagChip } from "#/domain/asset";
 import { nextTagColor } from "#/domain/tag-colors";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { Checkbox, TextField } from "#/ui/field";

@@ -1,7 +1,7 @@
 /** The picture, its keys and its few buttons. React around the renderer; all drawing is the renderer's. */
 import { Group as GroupIcon, Maximize, Minus, Plus } from "lucide-react";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "#/i18n";
 import { IconButton } from "#/ui/button";
 import { useShownTheme } from "#/ui/theme";
 import type { Placed } from "./data";

@@ -1,7 +1,7 @@
 import { ChevronDown } from "lucide-react";
-import { useTranslation } from "react-i18next";
 import type { LinkEvidence } from "#/api/schema";
 import { assetStatuses, StatusMark } from "#/domain/asset";
+import { useTranslation } from "#/i18n";
 
 const dashes: Record<LinkEvidence, string | undefined> = {
   measured: undefined,

@@ -1,9 +1,9 @@
 /** The same map as a table: for screen readers, for phones, and for whoever reads better than they look. */
 import { useMemo, useState } from "react";
-import { useTranslation } from "react-i18next";
 import type { MapNode } from "#/api/schema";
 import { addressOrder } from "#/domain/address";
 import { KindIcon, StatusMark } from "#/domain/asset";
+import { useTranslation } from "#/i18n";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
 import { isPinned, type MapModel } from "./model";

@@ -1,8 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import { List, Map as MapIcon, PinOff } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { useAuth } from "#/api/session";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/map.json";
 import { Button, buttonClass } from "#/ui/button";
 import { cx } from "#/ui/cx";
 import { Empty, ErrorBox, Skeleton } from "#/ui/feedback";
@@ -16,6 +17,8 @@ import { MapList } from "./list";
 import { isPinned } from "./model";
 import { warmUp } from "./pixels";
 import { findNodes } from "./search";
+
+addWords(words);
 
 export interface MapSearch {
   selected?: string;

@@ -4,7 +4,6 @@ import { Link } from "@tanstack/react-router";
 import { EthernetPort, Plus, Trash2 } from "lucide-react";
 import { useMemo, useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { http, ifMatch, take } from "#/api/client";
 import { networksQuery } from "#/api/queries";
 import type { Network } from "#/api/schema";
@@ -13,12 +12,16 @@ import { addressOrder, isCidr, isIp } from "#/domain/address";
 import { placeErrors } from "#/domain/form-errors";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { z } from "#/domain/zod";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/inventory.json";
 import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, ErrorBox } from "#/ui/feedback";
 import { TextArea, TextField } from "#/ui/field";
 import { PageHead, WithPanel } from "#/ui/page";
 import { Panel } from "#/ui/panel";
+
+addWords(words);
 
 export interface NetworksSearch {
   selected?: string;

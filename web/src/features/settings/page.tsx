@@ -1,8 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Download, Pencil, Plus, Trash2 } from "lucide-react";
+import { Link } from "@tanstack/react-router";
+import { Download, LogIn, Pencil, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { http, ifMatch, take } from "#/api/client";
 import { settingsQuery, tagsQuery } from "#/api/queries";
 import type { Settings, Tag } from "#/api/schema";
@@ -11,11 +11,16 @@ import { TagChip } from "#/domain/asset";
 import { placeErrors } from "#/domain/form-errors";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { nextTagColor } from "#/domain/tag-colors";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/settings.json";
 import { Button, buttonClass, IconButton } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { Block, Blocks, PageHead } from "#/ui/page";
 import { toast } from "#/ui/toast";
+import { Retention } from "./retention";
+
+addWords(words);
 
 export function SettingsPage() {
   const { t } = useTranslation();
@@ -32,6 +37,19 @@ export function SettingsPage() {
           ) : (
             <SkeletonLines lines={2} />
           )}
+        </Block>
+        <Block title={t("settings.retention")} text={t("settings.retentionText")}>
+          {settings.data ? (
+            <Retention key={settings.data.version} settings={settings.data} />
+          ) : settings.error ? null : (
+            <SkeletonLines lines={2} />
+          )}
+        </Block>
+        <Block title={t("settings.providers")} text={t("settings.providersText")}>
+          <Link to="/settings/providers" className={buttonClass()}>
+            <LogIn aria-hidden className="size-4" />
+            {t("settings.providersOpen")}
+          </Link>
         </Block>
         <Block title={t("settings.tags")} text={t("settings.tagsText")}>
           <Tags />

@@ -1,16 +1,17 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import type { LinkOut, Role } from "#/api/schema";
 import { placeErrors } from "#/domain/form-errors";
+import { roles } from "#/domain/roles";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
 import { Panel } from "#/ui/panel";
 import { OneTimeLink } from "./one-time-link";
-import { invitesQuery, roles } from "./queries";
+import { invitesQuery } from "./queries";
 
 export function InvitePanel({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();
@@ -69,7 +70,7 @@ export function InvitePanel({ onClose }: { onClose: () => void }) {
           ))}
         </SelectField>
         <TextField
-          label={t("setup.email")}
+          label={t("common.email")}
           help={t("users.inviteEmailHelp")}
           type="email"
           autoComplete="off"

@@ -1,8 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { MailOpen } from "lucide-react";
-import { useTranslation } from "react-i18next";
 import { http } from "#/api/client";
 import { useAuth } from "#/api/session";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Badge, Empty, ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Day, Time } from "#/ui/time";

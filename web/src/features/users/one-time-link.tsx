@@ -1,5 +1,5 @@
-import { useTranslation } from "react-i18next";
 import type { LinkOut } from "#/api/schema";
+import { useTranslation } from "#/i18n";
 import { SecretText } from "#/ui/secret";
 import { Day } from "#/ui/time";
 

@@ -1,9 +1,10 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Plus, Users } from "lucide-react";
 import { useCallback, useMemo } from "react";
-import { useTranslation } from "react-i18next";
 import type { User } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/users.json";
 import { Button } from "#/ui/button";
 import { cx } from "#/ui/cx";
 import { type Column, DataTable } from "#/ui/data-table";
@@ -16,6 +17,8 @@ import { Invites } from "./invites";
 import { invitesQuery, usersQuery } from "./queries";
 import { NewUserPanel } from "./user-form";
 import { UserPanel } from "./user-panel";
+
+addWords(words);
 
 export interface UsersSearch {
   q?: string;

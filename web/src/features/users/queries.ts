@@ -1,7 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery } from "#/api/pages";
-import type { Role } from "#/api/schema";
 
 export const usersKey = ["users"] as const;
 
@@ -30,5 +29,3 @@ export const invitesQuery = queryOptions({
   queryKey: ["invites"],
   queryFn: () => take(http.GET("/api/v1/invites")),
 });
-
-export const roles: readonly Role[] = ["viewer", "editor", "admin"];

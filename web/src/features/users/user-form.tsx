@@ -1,17 +1,18 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import type { Role } from "#/api/schema";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
+import { roles } from "#/domain/roles";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
 import { Panel } from "#/ui/panel";
-import { roles, usersKey } from "./queries";
+import { usersKey } from "./queries";
 
 export function NewUserPanel({ onClose, onMade }: { onClose: () => void; onMade: (id: string) => void }) {
   const { t } = useTranslation();
@@ -67,7 +68,7 @@ export function NewUserPanel({ onClose, onMade }: { onClose: () => void; onMade:
           error={errors.password?.message}
           {...form.register("password", {
             validate: (value) =>
-              [...value].length >= PASSWORD_MIN || t("setup.tooShort", { min: PASSWORD_MIN }),
+              [...value].length >= PASSWORD_MIN || t("password.tooShort", { min: PASSWORD_MIN }),
           })}
         />
         <SelectField
@@ -83,7 +84,7 @@ export function NewUserPanel({ onClose, onMade }: { onClose: () => void; onMade:
           ))}
         </SelectField>
         <TextField
-          label={t("setup.email")}
+          label={t("common.email")}
           type="email"
           autoComplete="off"
           error={errors.email?.message}

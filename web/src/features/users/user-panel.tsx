@@ -1,10 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { http, take } from "#/api/client";
 import type { LinkOut, Role, User } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { roles } from "#/domain/roles";
 import { SessionList } from "#/domain/session-list";
+import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { Dialog } from "#/ui/dialog";
@@ -14,7 +15,7 @@ import { Panel, Section } from "#/ui/panel";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { OneTimeLink } from "./one-time-link";
-import { roles, userQuery, userSessionsQuery, usersKey } from "./queries";
+import { userQuery, userSessionsQuery, usersKey } from "./queries";
 
 export function UserPanel({ id, onClose }: { id: string; onClose: () => void }) {
   const { t } = useTranslation();
@@ -54,6 +55,18 @@ function Facts({ user, own }: { user: User; own: boolean }) {
         <dd>{user.disabled ? <Badge tone="down">{t("users.disabled")}</Badge> : t("users.active")}</dd>
         <dt>{t("users.secondFactor")}</dt>
         <dd>{user.second_factor ? <Badge tone="up">{t("users.on")}</Badge> : t("users.off")}</dd>
+        {user.passkeys ? (
+          <>
+            <dt>{t("users.passkeys")}</dt>
+            <dd>{user.passkeys}</dd>
+          </>
+        ) : null}
+        {user.has_password === false ? (
+          <>
+            <dt>{t("auth.password")}</dt>
+            <dd>{t("users.noPassword")}</dd>
+          </>
+        ) : null}
         <dt>{t("users.lastLogin")}</dt>
         <dd>
           <Time at={user.last_login_at} />
@@ -215,7 +228,7 @@ function UserSessions({ id, name, writes }: { id: string; name: string; writes: 
   });
   return (
     <Section
-      title={t("account.sessions")}
+      title={t("session.title")}
       action={
         writes && sessions.data && sessions.data.length > 0 ? (
           <Button className="h-7" busy={end.isPending} onClick={() => end.mutate()}>

@@ -6,6 +6,7 @@ export const Route = createFileRoute("/_auth/audit")({
   validateSearch: (search: Record<string, unknown>): AuditSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     action: typeof search.action === "string" && search.action !== "" ? search.action : undefined,
+    entity: typeof search.entity === "string" && search.entity !== "" ? search.entity : undefined,
     entry: Number.isSafeInteger(search.entry) ? (search.entry as number) : undefined,
   }),
   component: Audit,

@@ -1,0 +1,129 @@
+import type { ReactNode } from "react";
+import type { AuditEntry } from "#/api/schema";
+import { useTranslation } from "#/i18n";
+import { Button } from "#/ui/button";
+import { Panel, Section } from "#/ui/panel";
+import { Time } from "#/ui/time";
+import { type Change, fieldName, readDetail, valueText } from "./diff";
+
+interface EntryPanelProps {
+  entry: AuditEntry;
+  onActor: (name: string) => void;
+  onEntity: (id: string) => void;
+  onClose: () => void;
+}
+
+export function EntryPanel({ entry, onActor, onEntity, onClose }: EntryPanelProps) {
+  const { t } = useTranslation();
+  const { actor, entity_id } = entry;
+  const { changes, facts } = readDetail(entry.detail);
+  const rows: [string, string | null][] = [
+    [t("audit.actor"), `${actor.name} (${t(`actor.${actor.kind}`)})`],
+    [t("audit.entity"), [entry.entity_kind, entity_id].filter(Boolean).join(" ") || null],
+    [t("error.requestId"), entry.request_id],
+    [t("audit.hash"), entry.hash],
+    [t("audit.prevHash"), entry.prev_hash],
+  ];
+  return (
+    <Panel
+      title={entry.action}
+      subtitle={
+        <>
+          {t("audit.number", { seq: entry.seq })}, <Time at={entry.at} />
+        </>
+      }
+      onClose={onClose}
+      footer={
+        <>
+          {entity_id ? <Button onClick={() => onEntity(entity_id)}>{t("audit.sameEntity")}</Button> : null}
+          <Button onClick={() => onActor(actor.name)}>{t("audit.sameActor", { name: actor.name })}</Button>
+        </>
+      }
+    >
+      {changes.length > 0 ? (
+        <Section title={t("audit.changes")}>
+          <Changes changes={changes} />
+        </Section>
+      ) : null}
+      {facts.length > 0 ? (
+        <Section title={t("audit.detail")}>
+          <dl className="grid grid-cols-[8rem_1fr] gap-x-3 gap-y-1.5">
+            {facts.map(({ field, value }) => (
+              <Pair key={field} name={fieldName(field)}>
+                <Value value={value} />
+              </Pair>
+            ))}
+          </dl>
+        </Section>
+      ) : null}
+      <Section title={t("audit.record")}>
+        <dl className="flex flex-col gap-2.5">
+          {rows.map(([label, value]) =>
+            value ? (
+              <div key={label}>
+                <dt className="text-xs text-muted">{label}</dt>
+                <dd className="mono break-all">{value}</dd>
+              </div>
+            ) : null,
+          )}
+        </dl>
+        <details className="mt-3">
+          <summary className="cursor-pointer py-1 text-muted hover:text-ink">{t("audit.raw")}</summary>
+          <pre className="mono mt-1.5 overflow-x-auto rounded-md bg-sunken p-3 break-words whitespace-pre-wrap">
+            {JSON.stringify(entry.detail, null, 2)}
+          </pre>
+        </details>
+      </Section>
+    </Panel>
+  );
+}
+
+function Pair({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <>
+      <dt className="text-muted">{name}</dt>
+      <dd className="min-w-0">{children}</dd>
+    </>
+  );
+}
+
+function Value({ value }: { value: unknown }) {
+  const { t } = useTranslation();
+  const text = valueText(value);
+  if (text === undefined) return <span className="text-faint">{t("audit.nothing")}</span>;
+  return <span className="break-words whitespace-pre-wrap">{text}</span>;
+}
+
+const cell = "border-b border-line py-1.5 pr-3 align-top";
+
+function Changes({ changes }: { changes: readonly Change[] }) {
+  const { t } = useTranslation();
+  return (
+    <table className="w-full table-fixed border-collapse text-left">
+      <thead className="text-xs text-muted">
+        <tr>
+          {(["field", "before", "after"] as const).map((column) => (
+            <th key={column} scope="col" className="border-b border-line-strong py-1 pr-3 font-medium">
+              {t(`audit.${column}`)}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {changes.map(({ field, before, after }) => (
+          <tr key={field}>
+            <th scope="row" className={`${cell} font-normal break-words text-muted`}>
+              {fieldName(field) || t("audit.value")}
+            </th>
+            <td className={`${cell} text-muted`}>
+              <Value value={before} />
+            </td>
+            <td className={`${cell} font-medium`}>
+              <Value value={after} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

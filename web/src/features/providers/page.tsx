@@ -1,0 +1,111 @@
+/** Where users may sign in elsewhere: OpenID Connect providers. */
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { ArrowLeft, LogIn, Plus } from "lucide-react";
+import { useMemo } from "react";
+import type { OidcProvider } from "#/api/schema";
+import { useAuth } from "#/api/session";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/providers.json";
+import { Button, buttonClass } from "#/ui/button";
+import { type Column, DataTable } from "#/ui/data-table";
+import { Badge, Empty } from "#/ui/feedback";
+import { PageHead, WithPanel } from "#/ui/page";
+import { ProviderPanel } from "./provider-panel";
+import { providersQuery } from "./queries";
+
+addWords(words);
+
+export interface ProvidersSearch {
+  selected?: string;
+  panel?: "new";
+}
+
+export function ProvidersPage({
+  search,
+  go,
+}: {
+  search: ProvidersSearch;
+  go: (next: ProvidersSearch) => void;
+}) {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  const providers = useQuery(providersQuery);
+  const columns = useColumns();
+  const rows = providers.data ?? [];
+  const writes = can("settings:write");
+  const chosen = rows.find(({ id }) => id === search.selected);
+  const adding = writes && search.panel === "new";
+  const add = writes ? (
+    <Button look="primary" onClick={() => go({ panel: "new" })}>
+      <Plus aria-hidden className="size-4" />
+      {t("provider.add")}
+    </Button>
+  ) : null;
+  return (
+    <>
+      <PageHead title={t("provider.title")} count={providers.data?.length}>
+        <Link to="/settings" className={buttonClass("ghost")}>
+          <ArrowLeft aria-hidden className="size-4" />
+          {t("pages.settings")}
+        </Link>
+        {rows.length > 0 ? add : null}
+      </PageHead>
+      <WithPanel
+        panel={
+          adding || chosen ? (
+            <ProviderPanel
+              key={adding ? "new" : chosen?.id}
+              provider={adding ? undefined : chosen}
+              writes={writes}
+              onClose={() => go({})}
+              onSaved={({ id }) => go({ selected: id })}
+            />
+          ) : undefined
+        }
+      >
+        <DataTable
+          label={t("provider.title")}
+          columns={columns}
+          rows={rows}
+          rowId={(row) => row.id}
+          rowLabel={(row) => row.name}
+          loading={providers.isPending}
+          error={providers.error}
+          retry={() => void providers.refetch()}
+          activeId={search.selected}
+          onOpen={(row) => go({ selected: row.id })}
+          total={rows.length}
+          empty={
+            <Empty icon={<LogIn aria-hidden />} title={t("provider.none")} action={add}>
+              {t("provider.noneText")}
+            </Empty>
+          }
+        />
+      </WithPanel>
+    </>
+  );
+}
+
+function useColumns(): Column<OidcProvider>[] {
+  const { t } = useTranslation();
+  return useMemo(
+    () => [
+      { id: "name", header: t("provider.name"), cell: (row) => <span className="truncate">{row.name}</span> },
+      {
+        id: "issuer",
+        header: t("provider.issuer"),
+        className: "@max-xl:hidden",
+        cell: (row) => <span className="mono text-muted">{row.issuer}</span>,
+      },
+      {
+        id: "enabled",
+        header: t("provider.status"),
+        className: "w-28",
+        cell: (row) =>
+          row.enabled ? <Badge tone="up">{t("provider.on")}</Badge> : <Badge>{t("provider.off")}</Badge>,
+      },
+    ],
+    [t],
+  );
+}

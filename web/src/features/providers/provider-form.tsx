@@ -1,0 +1,182 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useForm } from "react-hook-form";
+import { ApiError, http, ifMatch, take } from "#/api/client";
+import type { OidcProvider } from "#/api/schema";
+import { methodsQuery } from "#/api/session";
+import { placeErrors } from "#/domain/form-errors";
+import { PasswordField } from "#/domain/password-field";
+import { roles } from "#/domain/roles";
+import { useTranslation } from "#/i18n";
+import { Button } from "#/ui/button";
+import { ErrorBox } from "#/ui/feedback";
+import { Checkbox, SelectField, TextField } from "#/ui/field";
+import { Section } from "#/ui/panel";
+import { toast } from "#/ui/toast";
+import { type ProviderForm, slugOf, toBody, toForm } from "./fields";
+import { providersQuery } from "./queries";
+import { RoleGroups } from "./role-groups";
+
+const fields = Object.keys(toForm()) as (keyof ProviderForm)[];
+
+interface Props {
+  id: string;
+  provider?: OidcProvider;
+  writes: boolean;
+  onBusy: (busy: boolean) => void;
+  onSaved: (provider: OidcProvider) => void;
+}
+
+export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const [error, setError] = useState<unknown>(null);
+  const [replacing, setReplacing] = useState(!provider?.has_client_secret);
+  const form = useForm<ProviderForm>({ defaultValues: toForm(provider) });
+  const { errors, dirtyFields } = form.formState;
+  const needed = (text: string) => text.trim() !== "" || t("form.required");
+  const name = form.register("name", { validate: needed });
+  // What the server misses must be seen.
+  const secretShown = replacing || !!errors.client_secret;
+
+  const submit = form.handleSubmit(async (values) => {
+    setError(null);
+    onBusy(true);
+    try {
+      const { slug, ...body } = toBody(values);
+      const saved = provider
+        ? await take(
+            http.PATCH("/api/v1/oidc-providers/{id}", {
+              params: { path: { id: provider.id } },
+              headers: ifMatch(provider.version),
+              body,
+            }),
+          )
+        : await take(http.POST("/api/v1/oidc-providers", { body: { slug, ...body } }));
+      toast(t("provider.saved", { name: saved.name }));
+      await client.invalidateQueries({ queryKey: providersQuery.queryKey });
+      void client.invalidateQueries({ queryKey: methodsQuery.queryKey });
+      onSaved(saved);
+    } catch (problem) {
+      if (problem instanceof ApiError && problem.status === 412)
+        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
+      else setError(placeErrors(problem, fields, form.setError));
+    } finally {
+      onBusy(false);
+    }
+  });
+
+  return (
+    <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
+      {error ? <ErrorBox error={error} /> : null}
+      <fieldset disabled={!writes} className="flex flex-col gap-4">
+        <TextField
+          label={t("provider.name")}
+          help={t("provider.nameHelp")}
+          autoFocus={!provider}
+          error={errors.name?.message}
+          {...name}
+          onChange={(event) => {
+            void name.onChange(event);
+            if (!provider && !dirtyFields.slug) form.setValue("slug", slugOf(event.target.value));
+          }}
+        />
+        {provider ? null : (
+          <TextField
+            label={t("provider.slug")}
+            help={t("provider.slugHelp")}
+            mono
+            autoCapitalize="off"
+            spellCheck={false}
+            error={errors.slug?.message}
+            {...form.register("slug", { validate: needed })}
+          />
+        )}
+        <TextField
+          label={t("provider.issuer")}
+          help={t("provider.issuerHelp")}
+          mono
+          inputMode="url"
+          autoCapitalize="off"
+          spellCheck={false}
+          placeholder="https://"
+          error={errors.issuer?.message}
+          {...form.register("issuer", { validate: needed })}
+        />
+        <TextField
+          label={t("provider.clientId")}
+          mono
+          autoComplete="off"
+          autoCapitalize="off"
+          spellCheck={false}
+          error={errors.client_id?.message}
+          {...form.register("client_id", { validate: needed })}
+        />
+        {secretShown ? (
+          <PasswordField
+            label={t("provider.clientSecret")}
+            help={t("provider.clientSecretHelp")}
+            autoComplete="off"
+            error={errors.client_secret?.message}
+            {...form.register("client_secret")}
+          />
+        ) : (
+          <div className="flex items-center justify-between gap-3">
+            <span>
+              <span className="block text-xs font-medium text-muted">{t("provider.clientSecret")}</span>
+              <span className="block">{t("provider.secretKept")}</span>
+            </span>
+            <Button onClick={() => setReplacing(true)}>{t("provider.replace")}</Button>
+          </div>
+        )}
+      </fieldset>
+      <Section title={t("provider.who")}>
+        <fieldset disabled={!writes} className="flex flex-col gap-4">
+          <RoleGroups form={form} disabled={!writes} />
+          <SelectField
+            label={t("provider.defaultRole")}
+            help={t("provider.defaultRoleHelp")}
+            error={errors.default_role?.message}
+            {...form.register("default_role")}
+          >
+            <option value="">{t("provider.noRole")}</option>
+            {roles.map((role) => (
+              <option key={role} value={role}>
+                {t(`roles.${role}`)}
+              </option>
+            ))}
+          </SelectField>
+          <Checkbox label={t("provider.createUsers")} {...form.register("create_users")} />
+          <Checkbox label={t("provider.enabled")} {...form.register("enabled")} />
+        </fieldset>
+      </Section>
+      <details open={errors.scopes || errors.groups_claim || errors.certificate_sha256 ? true : undefined}>
+        <summary className="cursor-pointer py-1 text-muted hover:text-ink">{t("provider.more")}</summary>
+        <fieldset disabled={!writes} className="mt-3 flex flex-col gap-4">
+          <TextField
+            label={t("provider.scopes")}
+            help={t("provider.scopesHelp")}
+            mono
+            error={errors.scopes?.message}
+            {...form.register("scopes")}
+          />
+          <TextField
+            label={t("provider.groupsClaim")}
+            help={t("provider.groupsClaimHelp")}
+            mono
+            error={errors.groups_claim?.message}
+            {...form.register("groups_claim")}
+          />
+          <TextField
+            label={t("provider.certificate")}
+            help={t("provider.certificateHelp")}
+            mono
+            spellCheck={false}
+            error={errors.certificate_sha256?.message}
+            {...form.register("certificate_sha256")}
+          />
+        </fieldset>
+      </details>
+    </form>
+  );
+}

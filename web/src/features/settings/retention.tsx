@@ -1,0 +1,86 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useForm } from "react-hook-form";
+import { http, take } from "#/api/client";
+import { settingsQuery } from "#/api/queries";
+import type { Settings } from "#/api/schema";
+import { useAuth } from "#/api/session";
+import { placeErrors } from "#/domain/form-errors";
+import { useTranslation } from "#/i18n";
+import { Button } from "#/ui/button";
+import { Confirm } from "#/ui/confirm";
+import { ErrorBox } from "#/ui/feedback";
+import { Checkbox, TextField } from "#/ui/field";
+import { toast } from "#/ui/toast";
+
+const LEAST = 30;
+const MOST = 3650;
+const PROPOSED = "365";
+
+/** How long the audit log is kept. What makes it shorter removes entries for good, so that it asks first. */
+export function Retention({ settings }: { settings: Settings }) {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  const client = useQueryClient();
+  const [error, setError] = useState<unknown>(null);
+  const [asked, setAsked] = useState<number | null>(null);
+  const now = settings.audit_retention_days;
+  const form = useForm({
+    defaultValues: { forEver: now === null, days: now === null ? PROPOSED : String(now) },
+  });
+  const { errors, isSubmitting, isDirty } = form.formState;
+  const forEver = form.watch("forEver");
+  const writes = can("settings:write");
+
+  async function save(days: number | null): Promise<void> {
+    const body = { audit_retention_days: days };
+    client.setQueryData(settingsQuery.queryKey, await take(http.PATCH("/api/v1/settings", { body })));
+    toast(t("settings.saved"));
+  }
+  const submit = form.handleSubmit(async (values) => {
+    setError(null);
+    const days = values.forEver ? null : Number(values.days);
+    if (days !== null && (now === null || days < now)) return setAsked(days);
+    try {
+      await save(days);
+    } catch (problem) {
+      setError(placeErrors(problem, [], form.setError));
+    }
+  });
+  return (
+    <form onSubmit={submit} noValidate className="flex flex-col items-start gap-3">
+      <Checkbox label={t("settings.forEver")} disabled={!writes} {...form.register("forEver")} />
+      {forEver ? null : (
+        <TextField
+          label={t("settings.days")}
+          help={t("settings.daysHelp", { least: LEAST, most: MOST })}
+          className="w-40"
+          inputMode="numeric"
+          maxLength={4}
+          disabled={!writes}
+          error={errors.days?.message}
+          {...form.register("days", {
+            validate: (text) =>
+              (/^\d+$/.test(text) && Number(text) >= LEAST && Number(text) <= MOST) ||
+              t("settings.daysWrong", { least: LEAST, most: MOST }),
+          })}
+        />
+      )}
+      {error ? <ErrorBox error={error} className="w-full" /> : null}
+      {writes ? (
+        <Button type="submit" busy={isSubmitting} disabled={!isDirty}>
+          {t("common.save")}
+        </Button>
+      ) : null}
+      {asked === null ? null : (
+        <Confirm
+          title={t("settings.shorten", { days: asked })}
+          text={t("settings.shortenText")}
+          action={t("settings.shorten", { days: asked })}
+          work={() => save(asked)}
+          onClose={() => setAsked(null)}
+        />
+      )}
+    </form>
+  );
+}
