@@ -150,7 +150,7 @@ impl App {
             signer: Signer::new(&jwt_secret),
             sealer,
             checkpoint_key,
-            checkpoint_file: data.join("audit-checkpoint.json"),
+            checkpoint_file: data.join(crate::audit::CHECKPOINT_FILE),
             throttle: Throttle::new(),
             api_token: config.api_token.clone(),
             setup_code: Mutex::new(setup_code),
@@ -246,14 +246,19 @@ impl App {
         &self.0.checkpoint_key
     }
 
-    /// The newest checkpoint that was kept outside of the database.
-    pub(crate) fn read_checkpoint(&self) -> Option<Checkpoint> {
-        serde_json::from_slice(&std::fs::read(&self.0.checkpoint_file).ok()?).ok()
+    /// Where the newest checkpoint is kept outside of the database.
+    pub(crate) fn checkpoint_file(&self) -> &Path {
+        &self.0.checkpoint_file
     }
 
     /// A checkpoint that cannot be written beside the database stands in it all the same.
     pub(crate) fn write_checkpoint(&self, checkpoint: &Checkpoint) {
         let file = &self.0.checkpoint_file;
+        // Somebody has made it what it is: that is evidence, and not written over.
+        if let Err(why) = crate::audit::read_checkpoint(file) {
+            let aside = std::fs::rename(file, file.with_extension("damaged"));
+            tracing::error!(%why, set_aside = aside.is_ok(), "the audit log's checkpoint was damaged");
+        }
         let fresh = file.with_extension("new");
         let text = serde_json::to_vec(checkpoint).unwrap_or_default();
         let written = OpenOptions::new()

@@ -1,18 +1,21 @@
 //! Reading and verifying the audit log. Nothing here can change it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
 use std::time::Duration;
 
 use cb_core::audit::Checkpoint;
 use cb_core::clock::fixed_width;
 use cb_core::{Error, Permission, Result};
-use cb_store::db;
 use cb_store::entities::audit_entry;
 use cb_store::sea_orm::sea_query::Expr;
 use cb_store::sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
 };
+use cb_store::{Store, db};
 pub use cb_vault::checkpoint::{CheckpointKey, PublicKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -67,9 +70,10 @@ pub struct Verification {
     pub checkpoints: usize,
     /// The last entry's hash: note it down, and a later rewrite of the whole log shows.
     pub head: String,
-    /// The first entry that is not as it was written.
+    /// The first entry that is not as it was written; null when all are, or when it is no entry that is broken.
     #[schema(required)]
     pub broken_at: Option<i64>,
+    /// What is wrong; null when all is well.
     #[schema(required)]
     pub reason: Option<String>,
 }
@@ -179,10 +183,7 @@ pub(crate) async fn keep_checkpoints(app: App) {
 
 /// Whose word counts when the log is verified: checkpoints that `key` has signed. A bad signature under its name is an answer of
 /// its own.
-pub fn witnesses(
-    key: &PublicKey,
-    checkpoints: &[Checkpoint],
-) -> (BTreeMap<i64, String>, Option<(i64, String)>) {
+fn witnesses(key: &PublicKey, checkpoints: &[Checkpoint]) -> (BTreeMap<i64, String>, Option<(i64, String)>) {
     let mut good = BTreeMap::new();
     let mut bad = None;
     for checkpoint in checkpoints.iter().filter(|c| c.key_id == key.id()) {
@@ -197,20 +198,64 @@ pub fn witnesses(
 
 pub async fn verify(ctx: &Ctx) -> Result<Verification> {
     ctx.authorize(Permission::AuditRead)?;
-    let mut known = ctx.store().checkpoints().await?;
-    known.extend(ctx.app().read_checkpoint());
-    let (witnesses, bad) = witnesses(&ctx.app().checkpoint_key().public(), &known);
-    let mut verdict = ctx.store().verify_audit(&witnesses).await?;
-    verdict.broken = verdict.broken.or(bad);
-    let (broken_at, reason) = verdict.broken.unzip();
+    let key = ctx.app().checkpoint_key().public();
+    examine(ctx.store(), Some(&key), &[], Some(ctx.app().checkpoint_file())).await
+}
+
+/// Recomputes the chain and holds it against the checkpoints that `key` has signed: those in the database, those `kept`
+/// elsewhere, and the one in the file `beside` the database.
+pub async fn examine(
+    store: &Store,
+    key: Option<&PublicKey>,
+    kept: &[Checkpoint],
+    beside: Option<&Path>,
+) -> Result<Verification> {
+    let mut known = store.checkpoints().await?;
+    known.extend_from_slice(kept);
+    let mut damage = None;
+    match beside.map_or(Ok(None), read_checkpoint) {
+        Ok(None) => {}
+        Ok(Some(one)) if key.is_some_and(|key| key.id() != one.key_id) => {
+            damage = Some(damaged("it was signed with another key than this server's"));
+        }
+        Ok(Some(one)) => known.push(one),
+        Err(why) => damage = Some(why),
+    }
+    let (witnesses, bad) = key.map(|key| witnesses(key, &known)).unwrap_or_default();
+    let verdict = store.verify_audit(&witnesses).await?;
+    let (broken_at, reason) = verdict.broken.or(bad).unzip();
+    let reason = reason.or(damage);
     Ok(Verification {
-        ok: broken_at.is_none(),
+        ok: reason.is_none(),
         entries: verdict.entries,
         checkpoints: witnesses.len(),
         head: verdict.head,
         broken_at,
         reason,
     })
+}
+
+/// The file in the data folder that holds the newest checkpoint.
+pub const CHECKPOINT_FILE: &str = "audit-checkpoint.json";
+
+/// What is there and is no checkpoint is told: taken for a missing one, it would hide that somebody made it so.
+pub(crate) fn read_checkpoint(file: &Path) -> Result<Option<Checkpoint>, String> {
+    const MOST: u64 = 64 * 1024;
+    let open = match File::open(file) {
+        Ok(open) => open,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(damaged(&e.to_string())),
+    };
+    let mut text = Vec::new();
+    open.take(MOST).read_to_end(&mut text).map_err(|e| damaged(&e.to_string()))?;
+    serde_json::from_slice(&text).map(Some).map_err(|e| damaged(&e.to_string()))
+}
+
+fn damaged(why: &str) -> String {
+    format!(
+        "{CHECKPOINT_FILE} in the data folder cannot be used ({why}): find out who changed it, then move it away; the next \
+         checkpoint makes a new one"
+    )
 }
 
 impl From<audit_entry::Model> for EntryOut {

@@ -8,7 +8,7 @@ use cb_core::{Error, Result};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -167,16 +167,21 @@ impl Store {
             }
             rows = next?;
         }
-        let beyond = audit_entry::Entity::find().filter(audit_entry::Column::Seq.gt(last)).count(&snapshot);
-        let beyond = beyond.await.map_err(db)? > 0;
+        let outside = async |where_: sea_orm::sea_query::SimpleExpr| {
+            let found = audit_entry::Entity::find().filter(where_).order_by_asc(audit_entry::Column::Seq);
+            let found = found.one(&snapshot).await.map_err(db)?;
+            Ok::<_, Error>(found.map(|row| row.seq))
+        };
+        let before = outside(audit_entry::Column::Seq.lte(0)).await?;
+        let beyond = outside(audit_entry::Column::Seq.gt(last)).await?;
         let Walk { previous, seen, .. } = walk;
-        let broken = broken.or_else(|| {
+        let broken = before.map(|seq| (seq, "it stands before the first entry")).or(broken).or_else(|| {
             if seen < last {
                 Some((seen + 1, "entries are missing before the head"))
             } else if previous != head.hash {
                 Some((seen, "the head is not the last entry"))
-            } else if beyond {
-                Some((seen + 1, "entries stand behind the head"))
+            } else if let Some(seq) = beyond {
+                Some((seq, "it stands behind the head"))
             } else if witnesses.last_key_value().is_some_and(|(seq, _)| *seq > seen) {
                 Some((seen + 1, "it is gone, with all behind it: a signed checkpoint knows of later ones"))
             } else {

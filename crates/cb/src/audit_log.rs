@@ -1,6 +1,7 @@
 //! `cb audit-log`: reads the database itself, so it works beside a running server and without one.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -38,38 +39,51 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         Some(url) => Store::read_postgres(url).await?,
         None => Store::read_sqlite(&config.data_dir).await?,
     };
-    let mut known = store.checkpoints().await?;
-    let key = if let Some(file) = file {
-        let text = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-        let kept: Checkpoints = serde_json::from_slice(&text)
-            .with_context(|| format!("{} is not the answer of GET /audit-log/checkpoints", file.display()))?;
-        known.extend(kept.items);
-        Some(PublicKey::parse(&kept.public_key).context("its public key is not one")?)
-    } else {
-        let text = std::fs::read_to_string(config.data_dir.join("audit-key")).ok();
-        let beside = std::fs::read(config.data_dir.join("audit-checkpoint.json")).ok();
-        known.extend(beside.and_then(|text| serde_json::from_slice(&text).ok()));
-        text.and_then(|t| CheckpointKey::parse(&Secret::new(t))).map(|key| key.public())
+    let folder = &config.data_dir;
+    let (key, kept, beside) = match file {
+        Some(file) => {
+            let text = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let kept: Checkpoints = serde_json::from_slice(&text).with_context(|| {
+                format!("{} is not the answer of GET /audit-log/checkpoints", file.display())
+            })?;
+            let key = PublicKey::parse(&kept.public_key).context("its public key is not one")?;
+            (Some(key), kept.items, None)
+        }
+        None => (own_key(&folder.join("audit-key"))?, Vec::new(), Some(folder.join(audit::CHECKPOINT_FILE))),
     };
-    let (witnesses, bad) = key.map(|key| audit::witnesses(&key, &known)).unwrap_or_default();
-    let mut verdict = store.verify_audit(&witnesses).await?;
-    verdict.broken = verdict.broken.or(bad);
-    Ok(match verdict.broken {
-        None => {
+    let found = audit::examine(&store, key.as_ref(), &kept, beside.as_deref()).await?;
+    let Some(why) = found.reason else {
+        output::line(&format!(
+            "The chain is whole: {} entries, {} signed checkpoints hold, head {}",
+            found.entries, found.checkpoints, found.head
+        ));
+        if key.is_none() {
             output::line(&format!(
-                "The chain is whole: {} entries, {} signed checkpoints hold, head {}",
-                verdict.entries,
-                witnesses.len(),
-                verdict.head
+                "No checkpoint could be held against it: there is no audit-key in {}; give --checkpoints",
+                folder.display()
             ));
-            ExitCode::SUCCESS
         }
-        Some((seq, why)) => {
-            output::line(&format!(
-                "The chain is broken at entry {seq}: {why}. {} entries before it are whole",
-                verdict.entries
-            ));
-            ExitCode::FAILURE
-        }
-    })
+        return Ok(ExitCode::SUCCESS);
+    };
+    output::line(&match found.broken_at {
+        Some(seq) => format!(
+            "The chain is broken at entry {seq}: {why}. {} entries before it are whole",
+            found.entries
+        ),
+        None => format!("The {} entries follow each other, but {why}", found.entries),
+    });
+    Ok(ExitCode::FAILURE)
+}
+
+/// The server's own key; none where there is no file.
+fn own_key(file: &Path) -> anyhow::Result<Option<PublicKey>> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e).with_context(|| format!("{} cannot be read", file.display())),
+    };
+    let key = CheckpointKey::parse(&Secret::new(text)).with_context(|| {
+        format!("{} is not a signing key; put back the one that was there", file.display())
+    })?;
+    Ok(Some(key.public()))
 }
