@@ -43,6 +43,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (DELETE, "/assets/{id}", May(InventoryWrite)),
     (GET, "/audit-log", May(AuditRead)),
     (GET, "/audit-log/checkpoints", May(AuditRead)),
+    (GET, "/audit-log/export", May(AuditRead)),
     (GET, "/audit-log/verify", May(AuditRead)),
     (POST, "/auth/logout", Session),
     (GET, "/auth/me", Session),

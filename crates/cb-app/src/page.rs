@@ -65,13 +65,9 @@ struct Cursor {
 }
 
 impl List {
-    /// The words of `q`, each as a pattern for `LIKE … ESCAPE '\'`, lower-case.
+    /// [`patterns`] of this list's `q`.
     pub(crate) fn patterns(&self) -> Result<Vec<String>> {
-        let q = self.q.as_deref().unwrap_or_default();
-        if q.chars().count() > Q_MAX {
-            return Err(Error::invalid("q", format!("may have at most {Q_MAX} characters")));
-        }
-        Ok(q.to_lowercase().split_whitespace().take(8).map(like).collect())
+        patterns(self.q.as_deref())
     }
 
     fn limit(&self) -> Result<u64> {
@@ -111,6 +107,15 @@ impl List {
             })?;
         Ok(Some(cursor))
     }
+}
+
+/// The words of `q`, each as a pattern for `LIKE … ESCAPE '\'`, lower-case.
+pub(crate) fn patterns(q: Option<&str>) -> Result<Vec<String>> {
+    let q = q.unwrap_or_default();
+    if q.chars().count() > Q_MAX {
+        return Err(Error::invalid("q", format!("may have at most {Q_MAX} characters")));
+    }
+    Ok(q.to_lowercase().split_whitespace().take(8).map(like).collect())
 }
 
 /// A `LIKE` pattern that finds `word` anywhere.

@@ -185,6 +185,19 @@ pub(crate) fn alive(row: &token::Model, owner: &user::Model, now: Time) -> bool 
 }
 
 impl App {
+    /// Whether `principal` may still do what it was let in for, for what goes on after the answer has begun. A session does not
+    /// survive another role of its user; a token does, and is cut to it.
+    pub async fn still_may(&self, principal: &Principal, permission: Permission) -> Result<bool> {
+        let Principal::Token { id, .. } = principal else { return self.still_alive(principal).await };
+        let found = token::Entity::find_by_id(id.0).find_also_related(user::Entity);
+        match found.one(self.store().reader()).await.map_err(db)? {
+            Some((row, Some(owner))) => Ok(alive(&row, &owner, self.now())
+                && principal.permits(permission)
+                && role(&owner)?.permits(permission)),
+            _ => Ok(false),
+        }
+    }
+
     /// Who a bearer token stands for: the operator, a user's program, or nobody. Wrong ones are slowed by address; a right
     /// one never is.
     pub async fn by_bearer(&self, given: &[u8], ip: IpAddr) -> Result<Option<Principal>> {

@@ -139,6 +139,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(audit::checkpoints))
+        .routes(routes!(audit::export))
         .routes(routes!(crate::streams::discovery))
         .routes(routes!(crate::streams::topology))
         .routes(routes!(openapi::get))

@@ -1,6 +1,7 @@
 //! The edge, by the front door: real listeners, real TLS, a real database.
 
 mod access;
+mod audit;
 mod bodies;
 mod headers;
 mod identity;

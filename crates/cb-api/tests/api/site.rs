@@ -101,7 +101,7 @@ impl Ask {
         Self { body, ..self.header("Content-Length", length) }
     }
 
-    fn bytes(mut self) -> Vec<u8> {
+    pub fn bytes(mut self) -> Vec<u8> {
         self.head.extend_from_slice(b"\r\n");
         self.head.extend_from_slice(&self.body);
         self.head
@@ -174,7 +174,10 @@ impl Site {
     }
 
     pub async fn connect(&self) -> TlsStream<TcpStream> {
-        let stream = TcpStream::connect(self.https).await.expect("connects");
+        self.connect_over(TcpStream::connect(self.https).await.expect("connects")).await
+    }
+
+    pub async fn connect_over(&self, stream: TcpStream) -> TlsStream<TcpStream> {
         let name = ServerName::try_from("localhost").expect("a name");
         TlsConnector::from(self.client.clone())
             .connect(name, stream)

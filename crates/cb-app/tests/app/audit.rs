@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use cb_app::audit::{self, Verification};
-use cb_app::{Ctx, tags};
+use cb_app::{Ctx, tags, users};
 use cb_core::audit::{Entry, GENESIS};
+use cb_core::{Error, Permission, Principal, Role, Secret};
 use cb_store::entities::{audit_checkpoint, audit_entry, audit_head};
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ConnectionTrait as _, DatabaseConnection, DbBackend, EntityTrait as _,
@@ -13,6 +14,7 @@ use cb_store::sea_orm::{
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
 use rstest::rstest;
+use serde_json::json;
 
 use crate::write_path::{named, raw, reading};
 
@@ -308,4 +310,62 @@ async fn a_damaged_checkpoint_beside_the_database_is_not_taken_for_a_missing_one
     assert_eq!(aside, b"x");
     std::fs::remove_file(&file).expect("removed");
     assert!(verify(&ctx).await.ok, "a missing one is no damage: a restored backup has none");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_has_an_end_is_no_formula_and_stops_when_its_reader_may_not(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (test, ctx) = TestApp::ready(database).await;
+    grow(&ctx, 150).await;
+    let begin =
+        async |ctx: &Ctx| audit::export(ctx, None, &audit::EntryFilter::default()).await.expect("begins");
+    // What is written while it runs is not in it: it would never end.
+    let mut export = begin(&ctx).await;
+    let mut text = String::new();
+    while let Some(part) = export.next().await.expect("reads") {
+        text.push_str(&part);
+        grow(&ctx, verify(&ctx).await.entries + 1).await;
+    }
+    assert_eq!(text.lines().count(), 151);
+    // A name that a spreadsheet would run.
+    let intruder = Intruder::at(&test).await;
+    intruder.run("UPDATE audit_log SET actor_name = '=1+1' WHERE seq = 2").await;
+    let first = begin(&ctx).await.next().await.expect("reads").expect("a part");
+    assert!(first.contains(",'=1+1,") && !first.contains(",=1+1,"), "{first}");
+
+    // A token of an administrator who becomes an editor stays alive, and reads no further.
+    let admin = users::UserIn {
+        username: "grace".to_owned(),
+        email: None,
+        role: Role::Admin,
+        password: Secret::new("nine blue herons wade".to_owned()),
+    };
+    let grace = users::create(&ctx, admin).await.expect("made").id;
+    let Principal::User { session, .. } = ctx.principal().clone() else { panic!("a user") };
+    let as_grace = Principal::User {
+        id: grace,
+        username: "grace".to_owned(),
+        role: Role::Admin,
+        session,
+        proved_at: Some(test.app.now()),
+    };
+    let token =
+        serde_json::from_value(json!({ "name": "script", "scopes": ["audit:read", "inventory:read"] }));
+    let token = cb_app::tokens::create(&test.app.ctx(as_grace, test.meta()), token.expect("a token")).await;
+    let secret = token.expect("made").secret;
+    let caller = test.app.by_bearer(secret.as_bytes(), test.meta().ip).await.expect("read").expect("known");
+    let by_token = test.app.ctx(caller, test.meta());
+    let mut export = begin(&by_token).await;
+    assert!(export.next().await.expect("reads").is_some());
+    let demote = serde_json::from_value(json!({ "role": "editor" })).expect("a patch");
+    users::update(&ctx, grace, demote).await.expect("demoted");
+    assert!(matches!(export.next().await, Err(Error::Unauthenticated(_))));
+    assert!(test.app.still_may(by_token.principal(), Permission::InventoryRead).await.expect("read"));
+    // And a session that ends.
+    let mut export = begin(&ctx).await;
+    assert!(export.next().await.expect("reads").is_some());
+    cb_app::auth::sessions::logout(&ctx).await.expect("signed out");
+    assert!(matches!(export.next().await, Err(Error::Unauthenticated(_))));
 }

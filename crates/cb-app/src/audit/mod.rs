@@ -1,5 +1,7 @@
 //! Reading and verifying the audit log. Nothing here can change it.
 
+mod export;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -13,17 +15,18 @@ use cb_store::entities::audit_entry;
 use cb_store::sea_orm::sea_query::Expr;
 use cb_store::sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    QuerySelect as _, Select,
 };
 use cb_store::{Store, db};
 pub use cb_vault::checkpoint::{CheckpointKey, PublicKey};
+pub use export::{Export, export};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::ctx::Ctx;
-use crate::page::{List, Page, contains};
+use crate::page::{self, List, Page, contains};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
@@ -96,19 +99,7 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &EntryFilter) -> Result<Page<E
     if list.sort.as_deref().is_some_and(|s| !s.is_empty() && s != "-seq") {
         return Err(Error::invalid("sort", "must be -seq: the log has one order"));
     }
-    let mut select = audit_entry::Entity::find();
-    if let Some(action) = &filter.action {
-        select = select.filter(C::Action.eq(action.as_str()));
-    }
-    if let Some(id) = filter.entity_id {
-        select = select.filter(C::EntityId.eq(id.to_string()));
-    }
-    for word in list.patterns()? {
-        let any = [C::Action, C::ActorName, C::EntityKind, C::EntityId, C::Detail]
-            .into_iter()
-            .fold(Condition::any(), |any, column| any.add(contains(Expr::col(column), &word)));
-        select = select.filter(any);
-    }
+    let mut select = narrowed(list.q.as_deref(), filter)?;
     let before = match list.cursor.as_deref().filter(|c| !c.is_empty()) {
         None => None,
         Some(text) => {
@@ -129,6 +120,25 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &EntryFilter) -> Result<Page<E
     }
     let next_cursor = rows.last().filter(|_| more).map(|r| r.seq.to_string());
     Ok(Page { items: rows.into_iter().map(Into::into).collect(), next_cursor, total })
+}
+
+/// The entries that `q` and `filter` leave.
+fn narrowed(q: Option<&str>, filter: &EntryFilter) -> Result<Select<audit_entry::Entity>> {
+    use audit_entry::Column as C;
+    let mut select = audit_entry::Entity::find();
+    if let Some(action) = &filter.action {
+        select = select.filter(C::Action.eq(action.as_str()));
+    }
+    if let Some(id) = filter.entity_id {
+        select = select.filter(C::EntityId.eq(id.to_string()));
+    }
+    for word in page::patterns(q)? {
+        let any = [C::Action, C::ActorName, C::EntityKind, C::EntityId, C::Detail]
+            .into_iter()
+            .fold(Condition::any(), |any, column| any.add(contains(Expr::col(column), &word)));
+        select = select.filter(any);
+    }
+    Ok(select)
 }
 
 /// The public key and the newest checkpoints, at most 10,000, to be kept elsewhere.

@@ -1,0 +1,156 @@
+//! The audit log as a file: whole, in order, and cut off when its reader may no longer read.
+
+use cb_app::assets::{self, AssetIn, AssetPatch};
+use cb_app::{Ctx, tags};
+use cb_core::Principal;
+use cb_core::audit::{Entry, GENESIS};
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use rstest::rstest;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
+
+use crate::site::{Ask, Login, Site};
+
+const EXPORT: &str = "/api/v1/audit-log/export";
+
+fn by_the_machine(site: &Site) -> Ctx {
+    site.test.app.own_ctx(Principal::Cli)
+}
+
+/// The body of a chunked answer (RFC 9112, 7.1), as far as it came, and whether it came to its end.
+fn unchunked(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    while let Some(line) = bytes.windows(2).position(|w| w == b"\r\n") {
+        let length = std::str::from_utf8(&bytes[..line]).ok().and_then(|n| usize::from_str_radix(n, 16).ok());
+        let Some(length) = length else { break };
+        if length == 0 {
+            return (body, true);
+        }
+        let Some(chunk) = bytes.get(line + 2..line + 2 + length) else { break };
+        body.extend_from_slice(chunk);
+        bytes = bytes.get(line + 2 + length + 2..).unwrap_or_default();
+    }
+    (body, false)
+}
+
+async fn export(site: &Site, by: &Login, query: &str) -> (String, String, bool) {
+    let mut stream = site.connect().await;
+    let ask = Ask::new("GET", &format!("{EXPORT}{query}")).by(by).header("Host", site.host());
+    stream.write_all(&ask.header("Connection", "close").bytes()).await.expect("sent");
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all).await;
+    let end = all.windows(4).position(|w| w == b"\r\n\r\n").expect("a head");
+    let (body, whole) = unchunked(&all[end + 4..]);
+    let head = String::from_utf8_lossy(&all[..end]).to_ascii_lowercase();
+    (head, String::from_utf8(body).expect("UTF-8"), whole)
+}
+
+/// RFC 4180.
+fn parse(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut cell) = (Vec::new(), Vec::new(), String::new());
+    let mut quoted = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => cell.extend(chars.next()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => row.push(std::mem::take(&mut cell)),
+            '\r' if !quoted => {
+                assert_eq!(chars.next(), Some('\n'), "lines end with CRLF");
+                row.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut row));
+            }
+            c => cell.push(c),
+        }
+    }
+    assert!(row.is_empty() && cell.is_empty() && !quoted, "the file ends with a line");
+    rows
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_export_is_the_whole_log_in_order_and_its_chain_can_be_recomputed(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
+    let ctx = by_the_machine(&site);
+    for n in 2..=250 {
+        let name = if n % 2 == 0 { format!("=cmd|' /C calc'!A{n}, \"x\"") } else { format!("tag {n}") };
+        tags::create(&ctx, tags::TagIn { name, color: "#112233".to_owned() }).await.expect("created");
+    }
+    let (head, text, whole) = export(&site, &admin, "").await;
+    assert!(whole && head.starts_with("http/1.1 200"), "{head}");
+    assert!(head.contains("content-type: text/csv; charset=utf-8\r\n"), "{head}");
+    let name = "content-disposition: attachment; filename=\"audit-log-20260101t120000z.csv\"";
+    assert!(head.contains(name), "{head}");
+    let rows = parse(&text);
+    assert_eq!(
+        rows[0].join(" "),
+        "seq at actor_kind actor_id actor_name action entity_kind entity_id detail request_id prev_hash hash"
+    );
+    assert_eq!(rows.len(), 251);
+    let mut previous = GENESIS.to_owned();
+    for (seq, row) in (1..).zip(&rows[1..]) {
+        let given = |place: usize| Some(row[place].as_str()).filter(|t| !t.is_empty());
+        let entry = Entry {
+            seq,
+            at: &row[1],
+            actor_kind: &row[2],
+            actor_id: given(3),
+            actor_name: &row[4],
+            action: &row[5],
+            entity_kind: given(6),
+            entity_id: given(7),
+            detail: &row[8],
+            request_id: given(9),
+        };
+        assert_eq!((row[0].parse(), &row[10]), (Ok(seq), &previous));
+        previous = entry.hash(&previous);
+        assert_eq!(row[11], previous, "{row:?}");
+    }
+
+    let (_, text, _) = export(&site, &admin, "?action=setup_completed").await;
+    assert_eq!(parse(&text).len(), 2);
+    let (_, text, _) = export(&site, &admin, &format!("?entity_id={}", rows[5][7])).await;
+    assert_eq!(parse(&text)[1], rows[5]);
+    let (_, text, _) = export(&site, &admin, "?q=CALC%20cmd").await;
+    assert_eq!(parse(&text).len(), 126, "the header, and every second tag");
+    let (_, text, whole) = export(&site, &admin, "?action=nothing").await;
+    assert_eq!((parse(&text).len(), whole), (1, true));
+    for (query, field) in [("?limit=5", "limit"), ("?entity_id=x", "entity_id"), ("?cursor=5", "cursor")] {
+        let answer = site.get(&admin, &format!("{EXPORT}{query}")).await;
+        assert_eq!((answer.status, answer.json()["errors"][0]["field"].as_str()), (422, Some(field)));
+    }
+    let long = format!("{EXPORT}?q={}", "x".repeat(201));
+    assert_eq!(site.get(&admin, &long).await.status, 422);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_whose_session_ends_is_cut_off(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let ctx = by_the_machine(&site);
+    let asset = serde_json::from_value::<AssetIn>(json!({ "name": "nas", "kind": "storage" }));
+    let asset = assets::create(&ctx, asset.expect("an asset")).await.expect("created");
+    // More than the buffers between here and there can hold.
+    for n in 0..600 {
+        let notes = format!("{n}").repeat(20_000 / format!("{n}").len());
+        let patch = serde_json::from_value::<AssetPatch>(json!({ "notes": notes })).expect("a patch");
+        assets::update(&ctx, asset.id, patch, None).await.expect("updated");
+    }
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(64 * 1024).expect("a small window");
+    let mut stream = site.connect_over(socket.connect(site.https).await.expect("connects")).await;
+    let ask = Ask::new("GET", EXPORT).by(&admin).header("Host", site.host());
+    stream.write_all(&ask.header("Connection", "close").bytes()).await.expect("sent");
+    let mut all = vec![0; 4096];
+    stream.read_exact(&mut all).await.expect("begun");
+    assert!(all.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(site.post(&admin, "/api/v1/auth/logout", json!({})).await.status, 204);
+    let _ = stream.read_to_end(&mut all).await;
+    let end = all.windows(4).position(|w| w == b"\r\n\r\n").expect("a head");
+    let (body, whole) = unchunked(&all[end + 4..]);
+    let lines = String::from_utf8_lossy(&body).matches("\r\n").count();
+    assert!(!whole && lines < 602, "{lines} lines came after the session had ended");
+}
