@@ -30,7 +30,7 @@ const STREAMS_MOST: usize = 16;
 /// Events of one burst are answered together.
 const BURST: Duration = Duration::from_millis(40);
 const BURST_MOST: usize = 512;
-/// A session that ended without an event (expiry, another replica) is noticed so soon.
+/// A session that ended without an event (expiry, another replica), or a token cut to less, is noticed so soon.
 const CHECK: Duration = Duration::from_millis(500);
 const PING: Duration = Duration::from_secs(20);
 /// A client that has not answered a ping for so long is gone.
@@ -39,6 +39,18 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// noticed in time all the same.
 const SEND: Duration = Duration::from_millis(700);
 const INCOMING_MOST: usize = 4096;
+
+/// The audit log's newest entry (`{"type":"entry","data":{"seq":…}}`), as entries are written. One message may stand for several.
+#[utoipa::path(get, path = "/audit-log/stream", operation_id = "get_audit_log_stream", tag = "streams",
+    responses((status = 101, description = "WebSocket")))]
+pub(crate) async fn audit(
+    reader: Reader,
+    parts: Parts,
+    sockets: Extension<Sockets>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    open(Topic::Audit, reader.0, &parts, &sockets, upgrade)
+}
 
 /// Scans and findings as they change.
 #[utoipa::path(get, path = "/discovery/stream", operation_id = "get_discovery_stream", tag = "streams",
@@ -170,7 +182,7 @@ async fn serve(socket: &mut WebSocket, topic: Topic, ctx: &Ctx, mut listener: Li
                     },
                 },
             },
-            _ = check.tick() => match ctx.app().still_alive(ctx.principal()).await {
+            _ = check.tick() => match ctx.app().still_may(ctx.principal(), topic.permission()).await {
                 Ok(true) => None,
                 Ok(false) => Some(ended()),
                 Err(error) => Some(broken(error)),

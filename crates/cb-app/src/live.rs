@@ -23,6 +23,7 @@ pub struct Message {
 /// Which stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
+    Audit,
     Discovery,
     Topology,
 }
@@ -31,6 +32,7 @@ impl Topic {
     /// What a listener must be permitted.
     pub fn permission(self) -> Permission {
         match self {
+            Topic::Audit => Permission::AuditRead,
             Topic::Discovery => Permission::DiscoveryRead,
             Topic::Topology => Permission::InventoryRead,
         }
@@ -46,9 +48,19 @@ pub fn resync(ctx: &Ctx) -> Message {
 pub async fn messages(ctx: &Ctx, topic: Topic, events: &[Event]) -> Result<Vec<Message>> {
     ctx.authorize(topic.permission())?;
     match topic {
+        Topic::Audit => Ok(audit(ctx, events)),
         Topic::Discovery => discovery(ctx, events).await,
         Topic::Topology => topology(ctx, events).await,
     }
+}
+
+/// The newest entry stands for those of the same burst: they are read as one list.
+fn audit(ctx: &Ctx, events: &[Event]) -> Vec<Message> {
+    let newest = events
+        .iter()
+        .filter_map(|e| if let Event::EntryAppended { seq } = e { Some(*seq) } else { None })
+        .max();
+    newest.map(|seq| message(ctx, "entry", json!({ "seq": seq }))).into_iter().collect()
 }
 
 async fn discovery(ctx: &Ctx, events: &[Event]) -> Result<Vec<Message>> {

@@ -46,6 +46,10 @@ pub enum Event {
     TokenEnded {
         id: TokenId,
     },
+    /// The audit log has a new entry, which every write brings about.
+    EntryAppended {
+        seq: i64,
+    },
     /// Every session of this user ended.
     UserSessionsEnded {
         id: UserId,

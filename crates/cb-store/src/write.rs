@@ -77,8 +77,9 @@ impl Store {
         };
         // Dropping the transaction rolls it back, here and when the request is cancelled.
         let out = work(&mut write).await?;
-        let WriteTx { tx, action, entity, detail, events } = write;
+        let WriteTx { tx, action, entity, detail, mut events } = write;
         let audit = Audit { action, ..audit };
+        events.push(Event::EntryAppended { seq: head.seq });
         crate::audit::append(&tx, head, &audit, entity, &detail).await?;
         tx.commit().await.map_err(db)?;
         Ok((out, events))

@@ -140,6 +140,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(audit::verify))
         .routes(routes!(audit::checkpoints))
         .routes(routes!(audit::export))
+        .routes(routes!(crate::streams::audit))
         .routes(routes!(crate::streams::discovery))
         .routes(routes!(crate::streams::topology))
         .routes(routes!(openapi::get))

@@ -93,8 +93,8 @@ fn say(figure: &str) {
     eprintln!("{figure}");
 }
 
-async fn token_stream(site: &Site, token: &str) -> Socket {
-    let request = Request::get(format!("wss://{}/api/v1/topology/stream", site.host()))
+pub async fn token_stream(site: &Site, token: &str, topic: &str) -> Socket {
+    let request = Request::get(format!("wss://{}/api/v1/{topic}/stream", site.host()))
         .header("Host", site.host())
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
@@ -147,7 +147,7 @@ async fn what_must_end_ends_within_a_second(#[values(Sqlite, Postgres)] database
             streams::open(&site, Some(&own), Some(&origin), "topology").await.expect("opens");
         let mut other_socket =
             streams::open(&site, Some(&other), Some(&origin), "topology").await.expect("opens");
-        let mut token_socket = token_stream(&site, &token).await;
+        let mut token_socket = token_stream(&site, &token, "topology").await;
 
         let user = format!("/api/v1/users/{id}");
         let began = Instant::now();

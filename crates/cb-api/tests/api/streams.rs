@@ -72,7 +72,7 @@ pub async fn closed(socket: &mut Socket) -> u16 {
 async fn a_stream_needs_a_session_and_our_own_origin(#[values(Sqlite, Postgres)] database: Database) {
     let (site, login) = Site::ready(database).await;
     let own = site.origin();
-    for topic in ["discovery", "topology"] {
+    for topic in ["audit-log", "discovery", "topology"] {
         assert_eq!(open(&site, None, Some(&own), topic).await.err(), Some(401));
         assert_eq!(open(&site, Some(&login), Some("https://evil.example"), topic).await.err(), Some(403));
         assert_eq!(open(&site, Some(&login), None, topic).await.err(), Some(403));
@@ -132,4 +132,75 @@ async fn one_session_has_so_many_streams_and_no_more(#[values(Sqlite, Postgres)]
         assert!(sockets.len() < 100);
     };
     assert_eq!((refused, sockets.len()), (429, 16));
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_entry_of_the_audit_log_is_told_to_those_who_may_read_it(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
+    site.user(&admin, "grace", "editor").await;
+    let editor = site.signed_in("grace").await;
+    assert_eq!(open(&site, Some(&editor), Some(&site.origin()), "audit-log").await.err(), Some(403));
+    let mut socket = open(&site, Some(&admin), Some(&site.origin()), "audit-log").await.expect("opens");
+    assert_eq!(next_json(&mut socket).await, json!({ "type": "hello" }));
+    let newest =
+        async || site.get(&admin, "/api/v1/audit-log?limit=1").await.json()["items"][0]["seq"].clone();
+    for n in 0..3 {
+        let tag = json!({ "name": format!("tag {n}"), "color": "#112233" });
+        assert_eq!(site.post(&editor, "/api/v1/tags", tag).await.status, 201);
+        let message = next_json(&mut socket).await;
+        assert_eq!(
+            (message["type"].as_str(), &message["data"]),
+            (Some("entry"), &json!({ "seq": newest().await }))
+        );
+        assert!(message["at"].is_string());
+    }
+    // What failed was not written and is not told.
+    let taken = json!({ "name": "tag 0", "color": "#112233" });
+    assert_eq!(site.post(&editor, "/api/v1/tags", taken).await.status, 409);
+    assert_eq!(site.login("grace", "not this one").await.status, 401);
+    let message = next_json(&mut socket).await;
+    assert_eq!(message["data"], json!({ "seq": newest().await }));
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_audit_log_is_told_no_longer_than_its_reader_may_read_it(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
+    for (n, end) in ["logout", "disabled", "role", "sessions", "expiry"].into_iter().enumerate() {
+        let name = format!("user{n}");
+        let id = site.user(&admin, &name, "admin").await;
+        let own = site.signed_in(&name).await;
+        let token = site.token(&own, &["audit:read"]).await;
+        let mut socket = open(&site, Some(&own), Some(&site.origin()), "audit-log").await.expect("opens");
+        let mut by_token = crate::identity::token_stream(&site, &token, "audit-log").await;
+        assert_eq!(next_json(&mut socket).await["type"], "hello");
+        let user = format!("/api/v1/users/{id}");
+        let began = Instant::now();
+        let answer = match end {
+            "logout" => site.post(&own, "/api/v1/auth/logout", json!({})).await,
+            "disabled" => site.patch(&admin, &user, json!({ "disabled": true })).await,
+            "role" => site.patch(&admin, &user, json!({ "role": "editor" })).await,
+            "sessions" => site.delete(&admin, &format!("{user}/sessions")).await,
+            _ => {
+                site.test.clock.advance(TimeDelta::days(91));
+                site.get(&own, "/api/v1/health").await
+            }
+        };
+        assert!(answer.status < 300, "{end}: {answer:?}");
+        assert_eq!(closed(&mut socket).await, 4401, "{end}");
+        assert!(began.elapsed() < Duration::from_secs(1), "{end}: {:?}", began.elapsed());
+        // The token lives on when only sessions end; with the role, or its owner, its right to read this goes.
+        if matches!(end, "disabled" | "role" | "expiry") {
+            assert_eq!(closed(&mut by_token).await, 4401, "{end}: the token's");
+            assert!(began.elapsed() < Duration::from_secs(1), "{end}: the token's {:?}", began.elapsed());
+        } else {
+            let quiet = tokio::time::timeout(Duration::from_millis(700), closed(&mut by_token)).await;
+            assert!(quiet.is_err(), "{end}: the token's stream was closed");
+        }
+    }
 }
