@@ -93,6 +93,7 @@ impl App {
         app.spawn(crate::worker::run(app.clone()));
         app.spawn(crate::auth::sessions::sweep(app.clone()));
         app.spawn(crate::audit::keep_checkpoints(app.clone()));
+        app.spawn(crate::audit::keep_to_retention(app.clone()));
         Ok(app)
     }
 

@@ -1,7 +1,7 @@
 //! The instance's settings. `auth_enabled` is shown and cannot be set: it says that setup is complete.
 
 use cb_core::error::Violations;
-use cb_core::{Error, Permission, Result};
+use cb_core::{Error, Patch, Permission, Result};
 use cb_store::db;
 use cb_store::entities::setting;
 use cb_store::sea_orm::ActiveValue::Set;
@@ -13,24 +13,40 @@ use utoipa::ToSchema;
 use crate::ctx::Ctx;
 use crate::input;
 
+/// Days that the audit log can be kept.
+const RETENTION: std::ops::RangeInclusive<i32> = 30..=3650;
+
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Settings)]
 pub struct SettingsOut {
     pub instance_name: String,
+    /// How long an entry of the audit log is kept; null: for ever.
+    #[schema(required)]
+    pub audit_retention_days: Option<i32>,
     pub auth_enabled: bool,
     pub version: i64,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsPatch {
     #[schema(example = "Attic lab")]
-    pub instance_name: String,
+    pub instance_name: Option<String>,
+    /// 30 to 3650, or null: for ever. Asks for a fresh proof of identity, for it makes the log forget. The newest 1,000 entries
+    /// stay whatever their age.
+    #[serde(default)]
+    #[schema(value_type = Option<i32>, minimum = 30, maximum = 3650)]
+    pub audit_retention_days: Patch<i32>,
 }
 
 impl From<setting::Model> for SettingsOut {
     fn from(row: setting::Model) -> Self {
-        Self { instance_name: row.instance_name, auth_enabled: row.auth_enabled, version: row.version }
+        Self {
+            instance_name: row.instance_name,
+            audit_retention_days: row.audit_retention_days,
+            auth_enabled: row.auth_enabled,
+            version: row.version,
+        }
     }
 }
 
@@ -42,16 +58,35 @@ pub async fn get(ctx: &Ctx) -> Result<SettingsOut> {
 
 pub async fn update(ctx: &Ctx, patch: SettingsPatch, version: Option<i64>) -> Result<SettingsOut> {
     let mut wrong = Violations::new();
-    let name = input::line(&mut wrong, "instance_name", &patch.instance_name, 64);
+    let nothing = patch.instance_name.is_none() && patch.audit_retention_days.is_keep();
+    wrong.require(!nothing, "body", "must have at least one of instance_name, audit_retention_days");
+    let name = patch.instance_name.and_then(|name| input::line(&mut wrong, "instance_name", &name, 64));
+    let days = patch.audit_retention_days.change();
+    wrong.require(
+        days.flatten().is_none_or(|days| RETENTION.contains(&days)),
+        "audit_retention_days",
+        "must be between 30 and 3650, or null to keep everything",
+    );
     wrong.into_result()?;
-    let name = name.ok_or(Error::NotFound)?;
+    if days.is_some() {
+        ctx.require_proof()?;
+    }
     ctx.write(Permission::SettingsWrite, "settings_updated", async |tx| {
         let row = setting::Entity::find_by_id(1).one(tx.conn()).await.map_err(db)?.ok_or(Error::NotFound)?;
         input::expect_version(row.version, version)?;
-        tx.detail(json!({ "instance_name": { "from": row.instance_name, "to": name } }));
+        let mut changes = serde_json::Map::new();
         let next = row.version + 1;
-        let mut change: setting::ActiveModel = row.into();
-        change.instance_name = Set(name);
+        let mut change: setting::ActiveModel = row.clone().into();
+        if let Some(name) = name {
+            changes.insert("instance_name".to_owned(), json!({ "from": row.instance_name, "to": name }));
+            change.instance_name = Set(name);
+        }
+        if let Some(days) = days {
+            let told = json!({ "from": row.audit_retention_days, "to": days });
+            changes.insert("audit_retention_days".to_owned(), told);
+            change.audit_retention_days = Set(days);
+        }
+        tx.detail(changes.into());
         change.version = Set(next);
         change.updated_at = Set(ctx.now());
         Ok(change.update(tx.conn()).await.map_err(db)?.into())

@@ -38,10 +38,19 @@ impl Entry<'_> {
     }
 }
 
-/// A signed statement of the log's head at one time.
+/// What a signature is about. The words differ, so that no checkpoint passes for leave to forget what is before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The entry was the last and had this hash.
+    Checkpoint,
+    /// The log begins behind this entry: what was before, and the entry itself, was removed for its age.
+    Anchor,
+}
+
+/// A signed statement of one entry at one time: of the log's head, or of what the log begins behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Checkpoint {
-    /// The entry that was the last.
+    /// The entry's number.
     pub seq: i64,
     /// Its hash.
     pub hash: String,
@@ -55,8 +64,12 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// What is signed.
-    pub fn statement(&self) -> String {
-        format!("circuit-breaker audit checkpoint 1\n{}\n{}\n{}\n", self.seq, self.hash, self.at)
+    pub fn statement(&self, claim: Claim) -> String {
+        let what = match claim {
+            Claim::Checkpoint => "checkpoint",
+            Claim::Anchor => "anchor",
+        };
+        format!("circuit-breaker audit {what} 1\n{}\n{}\n{}\n", self.seq, self.hash, self.at)
     }
 }
 

@@ -110,6 +110,8 @@ pub enum Principal {
     SignIn { username: String },
     /// The command line on the server's own machine.
     Cli,
+    /// The server itself, for what the calendar asks for; permits nothing, and only the audit log sees it.
+    Server,
 }
 
 impl Principal {
@@ -121,7 +123,7 @@ impl Principal {
             Principal::Scanner { .. } => {
                 matches!(permission, Permission::DiscoveryWrite | Permission::InventoryWrite)
             }
-            Principal::Setup { .. } | Principal::SignIn { .. } => false,
+            Principal::Setup { .. } | Principal::SignIn { .. } | Principal::Server => false,
         }
     }
 
@@ -145,7 +147,8 @@ impl Principal {
             Principal::Scanner { .. }
             | Principal::Setup { .. }
             | Principal::SignIn { .. }
-            | Principal::Cli => "system",
+            | Principal::Cli
+            | Principal::Server => "system",
         }
     }
 
@@ -154,7 +157,7 @@ impl Principal {
             Principal::User { id, .. } | Principal::Token { owner: id, .. } => Some(id.0),
             Principal::Operator => Some(Uuid::nil()),
             Principal::Scanner { scan } => Some(scan.0),
-            Principal::Setup { .. } | Principal::SignIn { .. } | Principal::Cli => None,
+            Principal::Setup { .. } | Principal::SignIn { .. } | Principal::Cli | Principal::Server => None,
         }
     }
 
@@ -167,6 +170,7 @@ impl Principal {
             Principal::Setup { username } => format!("setup ({username})"),
             Principal::SignIn { username } => format!("sign-in ({username})"),
             Principal::Cli => "command line".to_owned(),
+            Principal::Server => "server".to_owned(),
         }
     }
 

@@ -1,21 +1,23 @@
-//! The audit log's rows: appended within a write, listed, verified. Never changed: triggers refuse it.
+//! The audit log's rows: appended within a write, listed, verified, and removed in order when they have outlived the
+//! retention. Never changed: triggers refuse it.
 
 use std::collections::BTreeMap;
 
-use cb_core::audit::{Checkpoint, Entry, GENESIS, canonical};
-use cb_core::clock::fixed_width;
+use cb_core::audit::{Checkpoint, Claim, Entry, GENESIS, canonical};
+use cb_core::clock::{Time, fixed_width};
 use cb_core::{Error, Result};
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use cb_vault::checkpoint::PublicKey;
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction,
+    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::entities::{audit_checkpoint, audit_entry, audit_head};
+use crate::entities::{audit_anchor, audit_checkpoint, audit_entry, audit_head};
 use crate::open::{Store, db};
-use crate::write::Audit;
+use crate::write::{Audit, WriteTx};
 
 /// Takes the head row's lock, first thing in a write: one writer at a time, on PostgreSQL as on SQLite,
 /// so the chain never forks and a write never decides on what another is about to change.
@@ -83,6 +85,9 @@ fn entry(row: &audit_entry::Model) -> Entry<'_> {
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
+    /// The entry that the log begins behind, when older ones were removed.
+    pub pruned_through: Option<i64>,
+    /// How many entries, from the first, are as they were written.
     pub entries: i64,
     /// The head's hash: note it, and a later rewrite of the whole chain shows.
     pub head: String,
@@ -90,10 +95,28 @@ pub struct Verdict {
     pub broken: Option<(i64, String)>,
 }
 
+/// What is to be removed in one transaction: the entries behind `after` up to `through`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    after: i64,
+    pub through: i64,
+    /// Of the entry `through`.
+    pub hash: String,
+}
+
+impl Batch {
+    pub fn entries(&self) -> i64 {
+        self.through - self.after
+    }
+}
+
+/// The newest entries are kept whatever their age: a clock that is wrong must not empty the log.
+const KEPT: i64 = 1000;
+
 /// Checkpoints that are read at most; the older ones stay.
 const CHECKPOINTS_MOST: u64 = 10_000;
 
-/// Rows read at a time.
+/// Rows read at a time, and removed in one transaction.
 const PAGE: u64 = 2000;
 
 /// How far a verification has come.
@@ -104,6 +127,12 @@ struct Walk {
 }
 
 impl Walk {
+    /// From the first entry, or from behind the anchor.
+    fn behind(anchor: Option<&Checkpoint>, witnesses: &BTreeMap<i64, String>) -> Self {
+        let (previous, seen) = anchor.map_or((GENESIS.to_owned(), 0), |a| (a.hash.clone(), a.seq));
+        Self { previous, seen, witnesses: witnesses.clone() }
+    }
+
     /// The first of `rows` that is not as it was written, and why.
     fn over(&mut self, rows: &[audit_entry::Model]) -> Option<(i64, &'static str)> {
         for row in rows {
@@ -126,19 +155,54 @@ impl Walk {
     }
 }
 
+/// What is wrong with the anchor: whoever can put one where they like can make the log forget.
+fn misplaced(
+    anchor: &Checkpoint,
+    key: Option<&PublicKey>,
+    witnesses: &BTreeMap<i64, String>,
+) -> Option<&'static str> {
+    let Some(key) = key else {
+        return Some(
+            "the log begins behind it, and without a key nobody can tell whether the server removed the rest",
+        );
+    };
+    if key.id() != anchor.key_id || !key.verifies(Claim::Anchor, anchor) {
+        Some("the log begins behind it, and it was not the server that signed so")
+    } else if witnesses.get(&anchor.seq).is_some_and(|hash| *hash != anchor.hash) {
+        Some("the log begins behind it, and it is not what a signed checkpoint says it was")
+    } else {
+        None
+    }
+}
+
+async fn anchor(conn: &impl ConnectionTrait) -> Result<Option<Checkpoint>> {
+    let row = audit_anchor::Entity::find_by_id(1).one(conn).await.map_err(db)?;
+    Ok(row.map(|a| Checkpoint {
+        seq: a.seq,
+        hash: a.hash,
+        at: a.at,
+        key_id: a.key_id,
+        signature: a.signature,
+    }))
+}
+
 impl Store {
-    /// Recomputes the chain from its first entry to the head.
-    /// One snapshot is read, so that writers may go on meanwhile. `witnesses` are hashes that entries are known to have had, out of
-    /// checkpoints whose signatures were found good.
-    pub async fn verify_audit(&self, witnesses: &BTreeMap<i64, String>) -> Result<Verdict> {
+    /// Recomputes the chain from its first entry, or from the anchor, to the head. One snapshot is read, so that writers may
+    /// go on meanwhile. `key` is the server's; `witnesses` are hashes that entries are known to have had, out of checkpoints
+    /// whose signatures were found good.
+    pub async fn verify_audit(
+        &self,
+        key: Option<&PublicKey>,
+        witnesses: &BTreeMap<i64, String>,
+    ) -> Result<Verdict> {
         let snapshot = self.snapshot().await?;
+        let anchor = anchor(&snapshot).await?;
+        let start = anchor.as_ref().map_or(0, |a| a.seq);
+        let pruned_through = anchor.as_ref().map(|a| a.seq);
         let head = audit_head::Entity::find_by_id(1).one(&snapshot).await.map_err(db)?;
         let Some(head) = head else {
-            return Ok(Verdict {
-                entries: 0,
-                head: String::new(),
-                broken: Some((0, "the head row is missing".to_owned())),
-            });
+            let broken = Some((0, "the head row is missing".to_owned()));
+            return Ok(Verdict { pruned_through, entries: 0, head: String::new(), broken });
         };
         let last = head.seq;
         let page = async |after: i64| {
@@ -151,8 +215,8 @@ impl Store {
                 .await
                 .map_err(db)
         };
-        let mut walk = Walk { previous: GENESIS.to_owned(), seen: 0, witnesses: witnesses.clone() };
-        let mut rows = page(0).await?;
+        let mut walk = Walk::behind(anchor.as_ref(), witnesses);
+        let mut rows = page(start).await?;
         let mut broken = None;
         while let Some(after) = rows.last().map(|row| row.seq) {
             // The next page is read while this one is hashed.
@@ -167,28 +231,81 @@ impl Store {
             }
             rows = next?;
         }
-        let outside = async |where_: sea_orm::sea_query::SimpleExpr| {
+        let outside = async |where_: SimpleExpr| {
             let found = audit_entry::Entity::find().filter(where_).order_by_asc(audit_entry::Column::Seq);
             let found = found.one(&snapshot).await.map_err(db)?;
             Ok::<_, Error>(found.map(|row| row.seq))
         };
-        let before = outside(audit_entry::Column::Seq.lte(0)).await?;
+        let before = outside(audit_entry::Column::Seq.lte(start)).await?;
         let beyond = outside(audit_entry::Column::Seq.gt(last)).await?;
+        let misplaced = anchor.as_ref().and_then(|a| Some((a.seq, misplaced(a, key, witnesses)?)));
         let Walk { previous, seen, .. } = walk;
-        let broken = before.map(|seq| (seq, "it stands before the first entry")).or(broken).or_else(|| {
-            if seen < last {
-                Some((seen + 1, "entries are missing before the head"))
-            } else if previous != head.hash {
-                Some((seen, "the head is not the last entry"))
-            } else if let Some(seq) = beyond {
-                Some((seq, "it stands behind the head"))
-            } else if witnesses.last_key_value().is_some_and(|(seq, _)| *seq > seen) {
-                Some((seen + 1, "it is gone, with all behind it: a signed checkpoint knows of later ones"))
-            } else {
-                None
-            }
-        });
-        Ok(Verdict { entries: seen, head: head.hash, broken: broken.map(|(seq, why)| (seq, why.to_owned())) })
+        let broken = misplaced
+            .or(before.map(|seq| (seq, "it stands before the first entry")))
+            .or(broken)
+            .or_else(|| {
+                if seen < last {
+                    Some((seen + 1, "entries are missing before the head"))
+                } else if previous != head.hash {
+                    Some((seen, "the head is not the last entry"))
+                } else if let Some(seq) = beyond {
+                    Some((seq, "it stands behind the head"))
+                } else if witnesses.last_key_value().is_some_and(|(seq, _)| *seq > seen) {
+                    Some((
+                        seen + 1,
+                        "it is gone, with all behind it: a signed checkpoint knows of later ones",
+                    ))
+                } else {
+                    None
+                }
+            });
+        Ok(Verdict {
+            pruned_through,
+            entries: seen - start,
+            head: head.hash,
+            broken: broken.map(|(seq, why)| (seq, why.to_owned())),
+        })
+    }
+
+    /// The next entries that are older than `oldest` and may go: as many as one transaction takes, in order, and none of
+    /// the newest. They are verified first, for what was tampered with is evidence and stays.
+    pub async fn outlived(
+        &self,
+        key: &PublicKey,
+        witnesses: &BTreeMap<i64, String>,
+        oldest: Time,
+    ) -> Result<Option<Batch>> {
+        let snapshot = self.snapshot().await?;
+        let anchor = anchor(&snapshot).await?;
+        let after = anchor.as_ref().map_or(0, |a| a.seq);
+        let stays = |(seq, why): (i64, &str)| {
+            Error::Conflict(format!(
+                "nothing is removed from the audit log, for entry {seq} is evidence: {why}"
+            ))
+        };
+        if let Some(why) = anchor.as_ref().and_then(|a| misplaced(a, Some(key), witnesses)) {
+            return Err(stays((after, why)));
+        }
+        let head = audit_head::Entity::find_by_id(1).one(&snapshot).await.map_err(db)?;
+        let rows = audit_entry::Entity::find()
+            .filter(audit_entry::Column::Seq.gt(after))
+            .filter(audit_entry::Column::Seq.lte(head.map_or(0, |h| h.seq) - KEPT))
+            .order_by_asc(audit_entry::Column::Seq)
+            .limit(PAGE)
+            .all(&snapshot)
+            .await
+            .map_err(db)?;
+        drop(snapshot);
+        // The times are of one width, and so in the order of their texts.
+        let oldest = fixed_width(oldest);
+        let rows: Vec<_> = rows.into_iter().take_while(|row| row.at < oldest).collect();
+        let mut walk = Walk::behind(anchor.as_ref(), witnesses);
+        let work = tokio::task::spawn_blocking(move || (walk.over(&rows), walk));
+        let (broken, walk) = work.await.map_err(Error::internal)?;
+        if let Some(broken) = broken {
+            return Err(stays(broken));
+        }
+        Ok((walk.seen > after).then_some(Batch { after, through: walk.seen, hash: walk.previous }))
     }
 
     /// The last entry's number and hash; none before the first.
@@ -233,6 +350,43 @@ impl Store {
             .await
             .map_err(db)?;
         Ok(())
+    }
+}
+
+impl WriteTx {
+    /// Removes `batch` and moves the anchor onto its last entry: both, or neither. The database refuses to remove what the
+    /// anchor does not cover.
+    pub async fn prune(&mut self, batch: &Batch, signed: &Checkpoint) -> Result<()> {
+        let standing = anchor(self.conn()).await?.map(|a| a.seq);
+        if standing.unwrap_or(0) != batch.after {
+            return Err(Error::Conflict("another server has pruned the audit log meanwhile".to_owned()));
+        }
+        let row = audit_anchor::ActiveModel {
+            id: Set(1),
+            seq: Set(signed.seq),
+            hash: Set(signed.hash.clone()),
+            at: Set(signed.at.clone()),
+            key_id: Set(signed.key_id.clone()),
+            signature: Set(signed.signature.clone()),
+        };
+        match standing {
+            Some(_) => row.update(self.conn()).await.map(drop),
+            None => audit_anchor::Entity::insert(row).exec(self.conn()).await.map(drop),
+        }
+        .map_err(db)?;
+        let gone = audit_entry::Entity::delete_many()
+            .filter(audit_entry::Column::Seq.lte(batch.through))
+            .exec(self.conn())
+            .await
+            .map_err(db)?;
+        if i64::try_from(gone.rows_affected) == Ok(batch.entries()) {
+            return Ok(());
+        }
+        Err(Error::Internal(format!(
+            "{} rows of the audit log in place of {}",
+            gone.rows_affected,
+            batch.entries()
+        )))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cb_core::audit::Checkpoint;
+use cb_core::audit::{Checkpoint, Claim};
 use cb_core::{Entropy, Secret, hex};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
@@ -28,7 +28,7 @@ impl CheckpointKey {
     }
 
     /// A statement that the entry `seq` had `hash` at the time `at` (RFC 3339).
-    pub fn sign(&self, seq: i64, hash: &str, at: &str) -> Checkpoint {
+    pub fn sign(&self, claim: Claim, seq: i64, hash: &str, at: &str) -> Checkpoint {
         let mut checkpoint = Checkpoint {
             seq,
             hash: hash.to_owned(),
@@ -37,7 +37,7 @@ impl CheckpointKey {
             signature: String::new(),
         };
         checkpoint.signature =
-            URL_SAFE_NO_PAD.encode(self.0.sign(checkpoint.statement().as_bytes()).to_bytes());
+            URL_SAFE_NO_PAD.encode(self.0.sign(checkpoint.statement(claim).as_bytes()).to_bytes());
         checkpoint
     }
 }
@@ -64,10 +64,10 @@ impl PublicKey {
         hex(&Sha256::digest(self.0.as_bytes())[..8])
     }
 
-    pub fn verifies(&self, checkpoint: &Checkpoint) -> bool {
+    pub fn verifies(&self, claim: Claim, checkpoint: &Checkpoint) -> bool {
         let signature = URL_SAFE_NO_PAD.decode(&checkpoint.signature).ok();
         let signature = signature.and_then(|b| Signature::from_slice(&b).ok());
-        signature.is_some_and(|s| self.0.verify_strict(checkpoint.statement().as_bytes(), &s).is_ok())
+        signature.is_some_and(|s| self.0.verify_strict(checkpoint.statement(claim).as_bytes(), &s).is_ok())
     }
 }
 
@@ -79,7 +79,7 @@ impl std::fmt::Display for PublicKey {
 
 #[cfg(test)]
 mod tests {
-    use cb_core::audit::Checkpoint;
+    use cb_core::audit::{Checkpoint, Claim};
     use cb_core::{OsEntropy, Secret};
 
     use super::{CheckpointKey, PublicKey};
@@ -88,17 +88,18 @@ mod tests {
     fn a_checkpoint_verifies_as_it_was_signed_and_with_its_own_key_only() {
         let key = || CheckpointKey::parse(&Secret::new(CheckpointKey::generate(&OsEntropy))).expect("a key");
         let ours = key();
-        let signed = ours.sign(7, "ab12", "2026-01-01T00:00:00.000000Z");
+        let signed = ours.sign(Claim::Checkpoint, 7, "ab12", "2026-01-01T00:00:00.000000Z");
         let public = PublicKey::parse(&ours.public().to_string()).expect("round trips");
-        assert!(public.verifies(&signed));
-        assert!(!key().public().verifies(&signed));
+        assert!(public.verifies(Claim::Checkpoint, &signed));
+        assert!(!public.verifies(Claim::Anchor, &signed), "a checkpoint is no anchor");
+        assert!(!key().public().verifies(Claim::Checkpoint, &signed));
         for altered in [
             Checkpoint { seq: 8, ..signed.clone() },
             Checkpoint { hash: "ab13".to_owned(), ..signed.clone() },
             Checkpoint { at: "2026-01-02T00:00:00.000000Z".to_owned(), ..signed.clone() },
             Checkpoint { signature: String::new(), ..signed.clone() },
         ] {
-            assert!(!public.verifies(&altered), "{altered:?}");
+            assert!(!public.verifies(Claim::Checkpoint, &altered), "{altered:?}");
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::output;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Recompute the chain from the first entry to the last; exit 1 when it is broken
+    /// Recompute the chain from the first entry that is kept to the last; exit 1 when it is broken
     Verify {
         /// Checkpoints that were kept elsewhere (the answer of GET /audit-log/checkpoints)
         #[arg(long, value_name = "FILE")]
@@ -53,6 +53,11 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     };
     let found = audit::examine(&store, key.as_ref(), &kept, beside.as_deref()).await?;
     let Some(why) = found.reason else {
+        if let Some(through) = found.pruned_through {
+            output::line(&format!(
+                "Entries up to {through} were removed for their age; the server has signed that"
+            ));
+        }
         output::line(&format!(
             "The chain is whole: {} entries, {} signed checkpoints hold, head {}",
             found.entries, found.checkpoints, found.head

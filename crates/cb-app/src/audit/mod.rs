@@ -1,6 +1,7 @@
-//! Reading and verifying the audit log. Nothing here can change it.
+//! Reading and verifying the audit log; and forgetting, in order and signed, what has outlived its retention.
 
 mod export;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,7 +9,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
-use cb_core::audit::Checkpoint;
+use cb_core::audit::{Checkpoint, Claim};
 use cb_core::clock::fixed_width;
 use cb_core::{Error, Permission, Result};
 use cb_store::entities::audit_entry;
@@ -20,6 +21,8 @@ use cb_store::sea_orm::{
 use cb_store::{Store, db};
 pub use cb_vault::checkpoint::{CheckpointKey, PublicKey};
 pub use export::{Export, export};
+pub(crate) use retention::keep_to_retention;
+pub use retention::prune;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -68,7 +71,12 @@ pub enum ActorKind {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Verification {
     pub ok: bool,
+    /// How many entries were recomputed.
     pub entries: i64,
+    /// The log begins behind this entry: it and those before it were removed for their age, as the settings say; null when all
+    /// are there.
+    #[schema(required)]
+    pub pruned_through: Option<i64>,
     /// Signed checkpoints that were held against it.
     pub checkpoints: usize,
     /// The last entry's hash: note it down, and a later rewrite of the whole log shows.
@@ -167,7 +175,7 @@ impl App {
         if self.store().last_checkpoint().await?.is_some_and(|last| last.seq == seq) {
             return Ok(());
         }
-        let checkpoint = self.checkpoint_key().sign(seq, &hash, &fixed_width(self.now()));
+        let checkpoint = self.checkpoint_key().sign(Claim::Checkpoint, seq, &hash, &fixed_width(self.now()));
         self.store().keep_checkpoint(&checkpoint).await?;
         self.write_checkpoint(&checkpoint);
         Ok(())
@@ -193,11 +201,11 @@ pub(crate) async fn keep_checkpoints(app: App) {
 
 /// Whose word counts when the log is verified: checkpoints that `key` has signed. A bad signature under its name is an answer of
 /// its own.
-fn witnesses(key: &PublicKey, checkpoints: &[Checkpoint]) -> (BTreeMap<i64, String>, Option<(i64, String)>) {
+fn witnesses(key: &PublicKey, checkpoints: &[Checkpoint]) -> (Witnesses, Option<(i64, String)>) {
     let mut good = BTreeMap::new();
     let mut bad = None;
     for checkpoint in checkpoints.iter().filter(|c| c.key_id == key.id()) {
-        if !key.verifies(checkpoint) {
+        if !key.verifies(Claim::Checkpoint, checkpoint) {
             bad = bad.or(Some((checkpoint.seq, "the checkpoint of this entry was altered".to_owned())));
         } else if good.insert(checkpoint.seq, checkpoint.hash.clone()).is_some_and(|h| h != checkpoint.hash) {
             bad = bad.or(Some((checkpoint.seq, "two signed checkpoints of this entry differ".to_owned())));
@@ -220,6 +228,31 @@ pub async fn examine(
     kept: &[Checkpoint],
     beside: Option<&Path>,
 ) -> Result<Verification> {
+    let (witnesses, bad, damage) = testimony(store, key, kept, beside).await?;
+    let verdict = store.verify_audit(key, &witnesses).await?;
+    let (broken_at, reason) = verdict.broken.or(bad).unzip();
+    let reason = reason.or(damage);
+    let first = verdict.pruned_through.unwrap_or(0);
+    Ok(Verification {
+        ok: reason.is_none(),
+        entries: verdict.entries,
+        pruned_through: verdict.pruned_through,
+        checkpoints: witnesses.range(first..).count(),
+        head: verdict.head,
+        broken_at,
+        reason,
+    })
+}
+
+type Witnesses = BTreeMap<i64, String>;
+
+/// What the checkpoints say that can be had; the first whose signature is bad; and what is wrong with the file.
+async fn testimony(
+    store: &Store,
+    key: Option<&PublicKey>,
+    kept: &[Checkpoint],
+    beside: Option<&Path>,
+) -> Result<(Witnesses, Option<(i64, String)>, Option<String>)> {
     let mut known = store.checkpoints().await?;
     known.extend_from_slice(kept);
     let mut damage = None;
@@ -232,17 +265,7 @@ pub async fn examine(
         Err(why) => damage = Some(why),
     }
     let (witnesses, bad) = key.map(|key| witnesses(key, &known)).unwrap_or_default();
-    let verdict = store.verify_audit(&witnesses).await?;
-    let (broken_at, reason) = verdict.broken.or(bad).unzip();
-    let reason = reason.or(damage);
-    Ok(Verification {
-        ok: reason.is_none(),
-        entries: verdict.entries,
-        checkpoints: witnesses.len(),
-        head: verdict.head,
-        broken_at,
-        reason,
-    })
+    Ok((witnesses, bad, damage))
 }
 
 /// The file in the data folder that holds the newest checkpoint.

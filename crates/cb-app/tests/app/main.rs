@@ -4,4 +4,5 @@ mod access;
 mod audit;
 mod discovery;
 mod inventory;
+mod retention;
 mod write_path;

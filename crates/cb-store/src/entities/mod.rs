@@ -3,6 +3,7 @@
 pub mod address;
 pub mod asset;
 pub mod asset_tag;
+pub mod audit_anchor;
 pub mod audit_checkpoint;
 pub mod audit_entry;
 pub mod audit_head;

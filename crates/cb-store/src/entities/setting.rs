@@ -9,6 +9,8 @@ pub struct Model {
     pub id: i32,
     pub auth_enabled: bool,
     pub instance_name: String,
+    /// None: for ever.
+    pub audit_retention_days: Option<i32>,
     pub version: i64,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

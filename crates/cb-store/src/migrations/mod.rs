@@ -5,12 +5,17 @@ use sea_orm_migration::prelude::*;
 mod build;
 mod m0001_first_evening;
 mod m0002_identity;
+mod m0004_audit_retention;
 
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first_evening::Migration), Box::new(m0002_identity::Migration)]
+        vec![
+            Box::new(m0001_first_evening::Migration),
+            Box::new(m0002_identity::Migration),
+            Box::new(m0004_audit_retention::Migration),
+        ]
     }
 }

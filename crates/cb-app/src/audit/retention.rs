@@ -1,0 +1,56 @@
+//! Removing what has outlived the retention, so that the rest can still be verified: the log then begins behind an entry
+//! whose number and hash the server has signed. See docs/adr/0008-audit-retention.md.
+
+use std::time::Duration;
+
+use cb_core::audit::Claim;
+use cb_core::clock::fixed_width;
+use cb_core::{Principal, Result};
+use cb_store::db;
+use cb_store::entities::setting;
+use cb_store::sea_orm::EntityTrait as _;
+use chrono::TimeDelta;
+use serde_json::json;
+
+use super::testimony;
+use crate::app::App;
+
+/// Removes what is older than the retention, a batch at a time, each in a transaction of its own with the anchor and its
+/// entry in the log; answers how many entries went. Nothing goes while something old is not as it was written.
+pub async fn prune(app: &App) -> Result<i64> {
+    let settings = setting::Entity::find_by_id(1).one(app.store().reader()).await.map_err(db)?;
+    let Some(days) = settings.and_then(|s| s.audit_retention_days) else { return Ok(0) };
+    let oldest = app.now() - TimeDelta::days(days.into());
+    let key = app.checkpoint_key();
+    let public = key.public();
+    let (witnesses, ..) = testimony(app.store(), Some(&public), &[], Some(app.checkpoint_file())).await?;
+    let ctx = app.own_ctx(Principal::Server);
+    let mut gone = 0;
+    while !app.stopping().is_cancelled() {
+        let Some(batch) = app.store().outlived(&public, &witnesses, oldest).await? else { break };
+        let anchor = key.sign(Claim::Anchor, batch.through, &batch.hash, &fixed_width(app.now()));
+        ctx.record("audit_log_pruned", async |tx| {
+            tx.detail(json!({ "through": batch.through, "entries": batch.entries() }));
+            tx.prune(&batch, &anchor).await
+        })
+        .await?;
+        gone += batch.entries();
+    }
+    Ok(gone)
+}
+
+/// When the server starts, and once a day.
+pub(crate) async fn keep_to_retention(app: App) {
+    const EVERY: Duration = Duration::from_hours(24);
+    loop {
+        match prune(&app).await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, "entries of the audit log were removed for their age"),
+            Err(error) => tracing::warn!(%error, "the audit log was not pruned; the next try is in a day"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = app.stopping().cancelled() => return,
+        }
+    }
+}
