@@ -125,10 +125,6 @@ async fn identify(app: &App, parts: &Parts) -> Result<Caller, Error> {
     let nobody = || Error::Unauthenticated("Sign in, or send a token in the Authorization header".to_owned());
     let headers = &parts.headers;
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        // Two credentials are one too many: which of them would count?
-        if headers.get_all(header::AUTHORIZATION).iter().count() > 1 {
-            return Err(nobody());
-        }
         let token = value.as_bytes();
         let is_bearer = token.get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
         let token = token.get(7..).filter(|_| is_bearer).ok_or_else(nobody)?;

@@ -30,6 +30,46 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const HEADER_BYTES: usize = 16 * 1024;
 const HEADER_LINES: usize = 100;
 const URI_BYTES: usize = 8 * 1024;
+/// What decides who calls, from where and to whom. Two of one are one too many: which of them would count? The session
+/// cookie is looked at by the guard, for HTTP/2 may send cookies in several lines.
+const ONCE: [header::HeaderName; 6] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::HOST,
+    header::ORIGIN,
+    header::HeaderName::from_static("sec-fetch-site"),
+    header::HeaderName::from_static(auth::CSRF_HEADER),
+];
+/// Names under which people put a secret into an address, without case and punctuation.
+const SECRETS: [&str; 27] = [
+    "accesstoken",
+    "apikey",
+    "apitoken",
+    "auth",
+    "authorization",
+    "authtoken",
+    "bearer",
+    "bearertoken",
+    "cbpat",
+    "cbsession",
+    "cookie",
+    "csrf",
+    "csrftoken",
+    "hostcbsession",
+    "idtoken",
+    "jwt",
+    "mfatoken",
+    "passwd",
+    "password",
+    "pat",
+    "refreshtoken",
+    "secret",
+    "session",
+    "sessionid",
+    "sid",
+    "token",
+    "xcsrftoken",
+];
 /// Largest body of a request.
 pub(crate) const BODY_BYTES: usize = 1024 * 1024;
 /// So much of a refused body is read and thrown away, so that the client gets to read the answer.
@@ -183,6 +223,23 @@ async fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
             format!("Path and query may have {URI_BYTES} bytes together"),
         ));
     }
+    if let Some(twice) = ONCE.iter().find(|name| request.headers().get_all(*name).iter().nth(1).is_some()) {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "repeated_header",
+            format!("The header {twice} came more than once; send it once"),
+        ));
+    }
+    if let Some(name) = secret_in(request.uri().query().unwrap_or_default()) {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "secret_in_address",
+            format!(
+                "An address is logged and remembered on its way, so no secret belongs into it, and the parameter {name} is for \
+                 one. Send a token in the header Authorization: Bearer …; if this one was real, remove it and make another"
+            ),
+        ));
+    }
     // A host that is not ours is another site's name pointed at this address (DNS rebinding).
     if !asked(&request).is_some_and(|host| place.knows(&host)) {
         return Err(Problem::new(
@@ -206,14 +263,19 @@ async fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
     Ok(request)
 }
 
+/// The name of a parameter that is there to carry a secret, as our own list has it: nothing of the address is repeated.
+fn secret_in(query: &str) -> Option<&'static str> {
+    url::form_urlencoded::parse(query.as_bytes()).find_map(|(name, _)| {
+        let bare: String =
+            name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+        SECRETS.into_iter().find(|secret| *secret == bare || bare.strip_prefix('x') == Some(secret))
+    })
+}
+
 /// The name that the request was sent to; none when there is none, or when two are given that differ.
 fn asked(request: &Request) -> Option<String> {
     let authority = request.uri().authority().map(|a| host_name(a.as_str()));
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let host = hosts.next().map(|v| v.to_str().ok().and_then(host_name));
-    if hosts.next().is_some() {
-        return None;
-    }
+    let host = request.headers().get(header::HOST).map(|v| v.to_str().ok().and_then(host_name));
     match (authority, host) {
         (Some(a), Some(b)) if a != b => None,
         (Some(name), _) | (None, Some(name)) => name,
@@ -280,7 +342,7 @@ mod tests {
     use cb_net::names::Names;
     use http::HeaderMap;
 
-    use super::{Place, host_name};
+    use super::{Place, host_name, secret_in};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -316,6 +378,33 @@ mod tests {
             ":8443",
         ] {
             assert!(!host_name(other).is_some_and(|h| place.knows(&h)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_for_a_secret_is_known_in_any_spelling() {
+        for query in [
+            "access_token=x",
+            "a=b&Api-Key=x",
+            "%74oken=x",
+            "ACCESS%5FTOKEN",
+            "token[]=x",
+            "x-api-key=x",
+            "__Host-cb_session=x",
+            "tok%65n",
+        ] {
+            assert!(secret_in(query).is_some(), "{query}");
+        }
+        for query in [
+            "",
+            "q=token",
+            "q=password%3Dx",
+            "limit=5&cursor=abc",
+            "code=1&state=2",
+            "tokens=1",
+            "entity_id=5",
+        ] {
+            assert_eq!(secret_in(query), None, "{query}");
         }
     }
 

@@ -12,6 +12,8 @@ mod app;
 pub mod assets;
 pub mod audit;
 pub mod auth;
+#[cfg(test)]
+mod bounds;
 mod ctx;
 pub mod findings;
 mod input;

@@ -173,6 +173,37 @@ mod tests {
             ("no session", without("sid")),
             ("a claim twice", signed(r#"{"alg":"HS256","typ":"JWT"}"#, &twice)),
             ("padded", format!("{token}=")),
+            ("with space around it", format!(" {token}")),
+            ("from far in the future", with("iat", i64::MAX.into())),
+            ("no issuer", without("iss")),
+            ("no beginning", without("iat")),
+            ("for two audiences", with("aud", serde_json::json!([AUDIENCE, "circuit-breaker:mfa"]))),
+            ("an audience that only begins so", with("aud", format!("{AUDIENCE}:x").into())),
+            ("an end that is a text", with("exp", "9999999999".into())),
+            ("an end before the beginning of time", with("exp", (-1).into())),
+            (
+                "an end that is no number",
+                signed(r#"{"alg":"HS256","typ":"JWT"}"#, &twice.replace("\"sid\":\"y\"", "\"exp\":1e999")),
+            ),
+            (
+                "the audience twice",
+                signed(
+                    r#"{"alg":"HS256","typ":"JWT"}"#,
+                    &format!(
+                        r#"{{"iss":"{ISSUER}","aud":"circuit-breaker:mfa","aud":"{AUDIENCE}","exp":{},"iat":0,"sid":"x"}}"#,
+                        now.timestamp() + 60
+                    ),
+                ),
+            ),
+            (
+                "the algorithm twice",
+                signed(r#"{"alg":"none","alg":"HS256"}"#, &serde_json::to_string(&good).expect("JSON")),
+            ),
+            ("signed with nothing", {
+                let message = format!("{}.{}", parts[0], parts[1]);
+                format!("{message}.{}", super::mac(b"", message.as_bytes()))
+            }),
+            ("the CSRF token in a session's place", ours.csrf("x")),
         ] {
             assert_eq!(ours.read_session(&forged, now), None, "{what}");
         }

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod bad_input;
 mod bodies;
 mod headers;
 mod identity;

@@ -374,6 +374,7 @@ async fn the_database_itself_lets_only_what_is_behind_the_anchor_go(
     assert!(found.ok && found.pruned_through == Some(3_900), "{found:?}");
     // Forward, onto an old entry, is what they let through; without the server's signature it is found.
     db.execute_unprepared(&onward).await.expect("forward");
+    refuse(&[format!("UPDATE audit_anchor SET seq = 3940, hash = {}", hash_of(3_940))]).await;
     db.execute_unprepared("DELETE FROM audit_log WHERE seq <= 3950").await.expect("behind the anchor");
     assert_eq!(verify(&ctx).await.broken_at, Some(3_950));
 }
@@ -386,6 +387,7 @@ async fn a_checkpoint_is_not_replaced() {
     let db = raw(&test).await;
     let sql = "INSERT OR REPLACE INTO audit_checkpoints (seq, at, hash, key_id, signature) VALUES (1, '', '', '', '')";
     db.execute_unprepared(sql).await.expect("ignored");
+    std::fs::remove_file(test.data_dir().join("audit-checkpoint.json")).expect("the only other one");
     let found = verify(&ctx).await;
     assert!(found.ok && found.checkpoints == 1, "{found:?}");
 }
