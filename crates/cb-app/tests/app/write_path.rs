@@ -8,6 +8,7 @@ use cb_store::sea_orm::{self, ConnectionTrait as _, EntityTrait as _};
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
 use rstest::rstest;
+use serde_json::json;
 
 pub fn named(name: &str) -> TagIn {
     TagIn { name: name.to_owned(), color: "#d97706".to_owned() }
@@ -92,4 +93,68 @@ async fn a_reader_cannot_write(#[values(Sqlite, Postgres)] database: Database) {
     let refused = tag::Entity::delete_by_id(tag.id.0).exec(store.reader()).await;
     assert!(refused.is_err(), "the reading pool is read-only by the database's own rule");
     assert_eq!(tag::Entity::find().all(store.reader()).await.expect("reads").len(), 1);
+}
+
+/// That setup is complete cannot be taken back, in whatever words it is asked.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn authentication_once_on_stays_on(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let db = raw(&test).await;
+    let row = "(id, auth_enabled, instance_name, version, created_at, updated_at) VALUES (1, FALSE, 'x', 1, '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:00+00:00')";
+    let second = row.replace("(1, FALSE", "(2, FALSE");
+    let mut refused = vec![
+        "UPDATE settings SET auth_enabled = FALSE".to_owned(),
+        "UPDATE settings SET auth_enabled = FALSE WHERE id = 1".to_owned(),
+        "UPDATE settings SET auth_enabled = NOT auth_enabled, version = version + 1".to_owned(),
+        "UPDATE settings SET auth_enabled = NULL".to_owned(),
+        "UPDATE settings SET id = 2".to_owned(),
+        "DELETE FROM settings".to_owned(),
+        "DELETE FROM settings WHERE id = 1".to_owned(),
+        format!("INSERT INTO settings {row}"),
+        format!("INSERT INTO settings {second}"),
+        format!(
+            "INSERT INTO settings {row} ON CONFLICT (id) DO UPDATE SET auth_enabled = excluded.auth_enabled"
+        ),
+        format!("DELETE FROM settings; INSERT INTO settings {row}"),
+        format!("BEGIN; DELETE FROM settings; INSERT INTO settings {row}; COMMIT"),
+    ];
+    if database == Sqlite {
+        refused.extend([
+            format!("INSERT OR REPLACE INTO settings {row}"),
+            format!("REPLACE INTO settings {row}"),
+            format!("INSERT INTO settings {row} ON CONFLICT DO UPDATE SET auth_enabled = 0"),
+            "UPDATE OR REPLACE settings SET auth_enabled = 0".to_owned(),
+            "UPDATE settings SET auth_enabled = 0.0".to_owned(),
+            "UPDATE settings SET auth_enabled = 'no'".to_owned(),
+        ]);
+    } else {
+        refused.extend([
+            "TRUNCATE settings".to_owned(),
+            "TRUNCATE settings CASCADE".to_owned(),
+            "MERGE INTO settings USING (SELECT 1 AS one) s ON id = s.one WHEN MATCHED THEN UPDATE SET auth_enabled = FALSE".to_owned(),
+            "MERGE INTO settings USING (SELECT 1 AS one) s ON id = s.one WHEN MATCHED THEN DELETE".to_owned(),
+            format!("WITH gone AS (DELETE FROM settings RETURNING 1) INSERT INTO settings {row}"),
+        ]);
+    }
+    for sql in refused {
+        assert!(db.execute_unprepared(&sql).await.is_err(), "{sql}");
+        // What a failed transaction left open.
+        let _ = db.execute_unprepared("ROLLBACK").await;
+        let settings = cb_app::settings::get(&ctx).await.expect("the row is there");
+        assert!(settings.auth_enabled && settings.instance_name == "Circuit Breaker", "{sql}: {settings:?}");
+    }
+    for body in [
+        json!({ "auth_enabled": false }),
+        json!({ "auth_enabled": true }),
+        json!({ "instance_name": "x", "auth_enabled": null }),
+    ] {
+        let patch = serde_json::from_value::<cb_app::settings::SettingsPatch>(body.clone());
+        assert!(patch.is_err_and(|e| e.to_string().contains("unknown field `auth_enabled`")), "{body}");
+    }
+    // And so it is at the next start.
+    db.close().await.expect("closes");
+    drop(ctx);
+    let test = test.restart().await;
+    assert!(!test.app.setup_required() && test.app.setup_code().is_none());
 }
