@@ -19,7 +19,7 @@ impl MigrationName for Migration {
 }
 
 /// In the order in which they can be created; dropped in reverse.
-const TABLES: &[&str] = &[
+pub(super) const TABLES: &[&str] = &[
     "settings",
     "users",
     "sessions",

@@ -6,6 +6,8 @@ mod build;
 mod m0001_first_evening;
 mod m0002_identity;
 mod m0004_audit_retention;
+#[cfg(test)]
+mod upgrade;
 
 pub struct Migrator;
 
