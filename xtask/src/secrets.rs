@@ -367,6 +367,14 @@ impl<'ast> Visit<'ast> for Walk<'_> {
         visit::visit_expr_binary(self, binary);
     }
 
+    /// The same in other words; of the receiver only, for a column of the database has an `eq` too.
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        if ["eq", "ne", "eq_ignore_ascii_case"].iter().any(|name| call.method == name) {
+            self.compared(&call.method.to_string(), [&call.receiver, &call.receiver]);
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+
     /// What stands within a macro is tokens to the parser. Those that take expressions are read as such.
     fn visit_macro(&mut self, called: &'ast syn::Macro) {
         let name = called.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
@@ -467,6 +475,8 @@ mod tests {
             ("(&user.password)[..] == *given", "password"),
             ("token_hash(given) == x", "token_hash"),
             ("given.iter().any(|one| *one == API_TOKEN)", "API_TOKEN"),
+            ("token.as_bytes().eq_ignore_ascii_case(given)", "token"),
+            ("password.eq(given)", "password"),
             ("matches!(given, Some(x) if x == signature)", "signature"),
             ("matches!(given, Some(x) if self.token.as_bytes() != x && true)", "token"),
         ] {
@@ -493,6 +503,7 @@ mod tests {
             "password.is_some() != code.is_some()",
             "proof == Proof::Password",
             "token_id == given",
+            "token::Column::TokenHash.eq(token::hash(given))",
             "tokens.iter().count() == 3",
             "matches!(given, Some(x) if x == token.len())",
         ] {
