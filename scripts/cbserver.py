@@ -38,6 +38,8 @@ class Server:
             "CB_DATA_DIR": str(self.folder / "data"),
             "CB_HTTPS_ADDR": f"{address}:{https}",
             "CB_HTTP_ADDR": f"{address}:{plain}",
+            # The provider of OpenID Connect that the walk signs in at.
+            "CB_OUTBOUND_ALLOW": "127.0.0.1",
             **({"CB_API_TOKEN": TOKEN} if token else {}),
             **(settings or {}),
         }

@@ -90,7 +90,7 @@ server.on("request", async (request, response) => {
     return provider.interactionFinished(request, response, result);
   }
   response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
-  response.end(`<!doctype html><html lang="en"><title>Test provider</title><h1>Test provider</h1>
+  response.end(`<!doctype html><html lang="en"><title>Test provider</title><link rel="icon" href="data:,"><h1>Test provider</h1>
     <form method="post"><label>Name <input name="login" autofocus></label> <button>Sign in</button></form></html>`);
 });
 

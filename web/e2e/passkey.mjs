@@ -6,8 +6,7 @@
 //   CB_E2E_URL                    the server by a name, such as https://localhost:8443: passkeys belong to names
 //   CB_E2E_USER, CB_E2E_PASSWORD  an administrator without a second factor
 //   CB_E2E_ADDRESS_URL            the same server by an address, to see what is said there (optional)
-//   CB_E2E_OIDC                   JSON of the provider that is running: {"issuer", "client_id", "client_secret"} and what
-//                                 else its form takes by label; it signs in whoever comes, at once (optional)
+//   CB_E2E_OIDC                   what e2e/oidc-provider.mjs prints: JSON of the provider that is running
 import {
   button,
   dialog,
@@ -30,7 +29,7 @@ const url = env("CB_E2E_URL").replace(/\/$/, "");
 const addressUrl = process.env.CB_E2E_ADDRESS_URL?.replace(/\/$/, "");
 const username = env("CB_E2E_USER");
 const password = env("CB_E2E_PASSWORD");
-const provider = process.env.CB_E2E_OIDC ? JSON.parse(process.env.CB_E2E_OIDC) : null;
+const provider = JSON.parse(env("CB_E2E_OIDC"));
 const providerName = "Test provider";
 
 const browser = await launch();
@@ -40,7 +39,7 @@ const context = await browser.newContext({
   colorScheme: "dark",
 });
 context.setDefaultTimeout(15_000);
-const watch = await watchedPage(context, url, provider ? [provider.issuer] : []);
+const watch = await watchedPage(context, url, [provider.issuer]);
 // What an ended session answers, and what every form that judges its own answers may get.
 watch.allow(401, /\/auth\/(me|login|mfa)$/);
 const { page } = watch;
@@ -253,78 +252,79 @@ for (const scheme of ["dark", "light"]) {
 }
 await page.setViewportSize({ width: 1360, height: 860 });
 
-if (provider) {
-  await steps.step("a provider is added, and tested", async () => {
-    await page.goto(`${url}/settings`);
-    await page.getByRole("link", { name: "Providers" }).click();
-    await button(page, "Add provider").first().click();
-    const form = panel(page);
-    await field(form, "Name").fill(providerName);
-    expect((await field(form, "Short name").inputValue()) === "test-provider", "a short name from the name");
-    await field(form, "Issuer").fill(provider.issuer);
-    await field(form, "Client id").fill(provider.client_id);
-    if (provider.client_secret) await field(form, "Client secret").fill(provider.client_secret);
-    if (provider.certificate_sha256) {
-      await form.getByText("More", { exact: true }).click();
-      await field(form, "Certificate (SHA-256)").fill(provider.certificate_sha256);
-    }
-    await field(form, "Role of everybody else").selectOption("viewer");
-    await button(form, "Save").click();
-    await field(form, "Redirect URI").waitFor();
-    const redirect = await field(form, "Redirect URI").inputValue();
-    expect(redirect.startsWith(`${url}/`), `a redirect URI of this server, not ${redirect}`);
-    await button(form, "Test").click();
-    await said(form, "The provider answers, and its answer can be used.");
-    await shot("provider");
-    await judged(page);
-  });
+await steps.step("a provider is added, and tested", async () => {
+  await page.goto(`${url}/settings`);
+  await page.getByRole("link", { name: "Providers" }).click();
+  await button(page, "Add provider").first().click();
+  const form = panel(page);
+  await field(form, "Name").fill(providerName);
+  expect((await field(form, "Short name").inputValue()) === "test-provider", "a short name from the name");
+  await field(form, "Issuer").fill(provider.issuer);
+  await field(form, "Client id").fill(provider.client_id);
+  if (provider.client_secret) await field(form, "Client secret").fill(provider.client_secret);
+  if (provider.certificate_sha256) {
+    await form.getByText("More", { exact: true }).click();
+    await field(form, "Certificate (SHA-256)").fill(provider.certificate_sha256);
+  }
+  await field(form, "Role of everybody else").selectOption("viewer");
+  await button(form, "Save").click();
+  await field(form, "Redirect URI").waitFor();
+  const redirect = await field(form, "Redirect URI").inputValue();
+  expect(redirect.startsWith(`${url}/`), `a redirect URI of this server, not ${redirect}`);
+  await button(form, "Test").click();
+  await said(form, "The provider answers, and its answer can be used.");
+  await shot("provider");
+  await judged(page);
+});
 
-  await steps.step("an account there is not enough: it must be connected first", async () => {
-    await signOut();
-    await page.getByRole("link", { name: `Continue with ${providerName}` }).click();
-    await page.waitForURL(/\/login\?problem=/);
-    await said(page, `No account here is connected to yours at ${providerName}.`);
-    await shot("unknown-user");
-    await judged(page);
-  });
+await steps.step("an account there is not enough: it must be connected first", async () => {
+  await signOut();
+  await page.getByRole("link", { name: `Continue with ${providerName}` }).click();
+  // From here on the provider knows who sits there.
+  await page.getByLabel("Name").fill("somebody");
+  await button(page, "Sign in").click();
+  await page.waitForURL(/\/login\?problem=/);
+  await said(page, `No account here is connected to yours at ${providerName}.`);
+  await shot("unknown-user");
+  await judged(page);
+});
 
-  await steps.step("it is connected on the account page", async () => {
-    await signIn(page, url, username, password);
-    await toAccount();
-    await button(page, `Connect ${providerName}`).click();
-    await said(page, `Connected ${providerName}.`);
-    await page.waitForURL(`${url}/account`);
-    await button(page, `Disconnect ${providerName}`).waitFor();
-    await shot("connected");
-    await judged(page);
-  });
+await steps.step("it is connected on the account page", async () => {
+  await signIn(page, url, username, password);
+  await toAccount();
+  await button(page, `Connect ${providerName}`).click();
+  await said(page, `Connected ${providerName}.`);
+  await page.waitForURL(`${url}/account`);
+  await button(page, `Disconnect ${providerName}`).waitFor();
+  await shot("connected");
+  await judged(page);
+});
 
-  await steps.step("it signs in, and back to where one was", async () => {
-    await signOut();
-    await page.goto(`${url}/networks`);
-    await page.waitForURL(/\/login\?next=/);
-    await page.getByRole("link", { name: `Continue with ${providerName}` }).click();
-    await page.waitForURL((at) => at.pathname === "/networks");
-    await page.getByRole("heading", { name: "Networks", exact: true }).waitFor();
-  });
+await steps.step("it signs in, and back to where one was", async () => {
+  await signOut();
+  await page.goto(`${url}/networks`);
+  await page.waitForURL(/\/login\?next=/);
+  await page.getByRole("link", { name: `Continue with ${providerName}` }).click();
+  await page.waitForURL((at) => at.pathname === "/networks");
+  await page.getByRole("heading", { name: "Networks", exact: true }).waitFor();
+});
 
-  await steps.step("it is disconnected, and the provider is deleted by typing its name", async () => {
-    // A fresh session by the password, which can be shown as a proof.
-    await signOut();
-    await signIn(page, url, username, password);
-    await toAccount();
-    await button(page, `Disconnect ${providerName}`).click();
-    await button(dialog(page, `Disconnect ${providerName}`), "Disconnect").click();
-    await button(page, `Connect ${providerName}`).waitFor();
-    await page.goto(`${url}/settings/providers`);
-    await page.locator("tbody [data-row-open]", { hasText: providerName }).click();
-    await button(panel(page), "Delete").click();
-    const question = dialog(page, `Delete ${providerName}`);
-    await question.getByLabel(`Type ${providerName} to confirm`).fill(providerName);
-    await button(question, "Delete").click();
-    await said(page, "No provider yet");
-  });
-} else console.log("  --    OpenID Connect: not tried, CB_E2E_OIDC names no provider");
+await steps.step("it is disconnected, and the provider is deleted by typing its name", async () => {
+  // A fresh session by the password, which can be shown as a proof.
+  await signOut();
+  await signIn(page, url, username, password);
+  await toAccount();
+  await button(page, `Disconnect ${providerName}`).click();
+  await button(dialog(page, `Disconnect ${providerName}`), "Disconnect").click();
+  await button(page, `Connect ${providerName}`).waitFor();
+  await page.goto(`${url}/settings/providers`);
+  await page.locator("tbody [data-row-open]", { hasText: providerName }).click();
+  await button(panel(page), "Delete").click();
+  const question = dialog(page, `Delete ${providerName}`);
+  await question.getByLabel(`Type ${providerName} to confirm`).fill(providerName);
+  await button(question, "Delete").click();
+  await said(page, "No provider yet");
+});
 
 await browser.close();
 process.exit(steps.end());

@@ -9,6 +9,7 @@ mod bans;
 mod decisions;
 mod dependencies;
 mod repo;
+mod secrets;
 mod settings;
 mod sources;
 
@@ -29,6 +30,7 @@ const RULES: &[(&str, Rule)] = &[
     ("dependencies are allowed ones", dependencies::breaches),
     ("source files are short and no test is switched off", sources::breaches),
     ("every setting is explained with its default", settings::breaches),
+    ("secrets are neither compared with == nor shown", secrets::breaches),
     ("decisions are numbered without a gap", decisions::breaches),
 ];
 

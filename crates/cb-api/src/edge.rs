@@ -268,7 +268,7 @@ fn secret_in(query: &str) -> Option<&'static str> {
     url::form_urlencoded::parse(query.as_bytes()).find_map(|(name, _)| {
         let bare: String =
             name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-        SECRETS.into_iter().find(|secret| *secret == bare || bare.strip_prefix('x') == Some(secret))
+        SECRETS.into_iter().find(|known| *known == bare || bare.strip_prefix('x') == Some(known))
     })
 }
 

@@ -20,7 +20,7 @@ pub fn hash(token: &str) -> String {
 }
 
 /// What a session cookie says (RFC 7519). `sid` must still name a live session row.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Serialize, Deserialize)]
 struct Claims {
     iss: String,
     aud: String,

@@ -51,7 +51,9 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         }
         None => (own_key(&folder.join("audit-key"))?, Vec::new(), Some(folder.join(audit::CHECKPOINT_FILE))),
     };
-    let found = audit::examine(&store, key.as_ref(), &kept, beside.as_deref()).await?;
+    let found = audit::examine(&store, key.as_ref(), &kept, beside.as_deref()).await.context(
+        "the log cannot be read; if the database is of an older version, start the server of this one once",
+    )?;
     let Some(why) = found.reason else {
         if let Some(through) = found.pruned_through {
             output::line(&format!(
@@ -72,7 +74,7 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     };
     output::line(&match found.broken_at {
         Some(seq) => format!(
-            "The chain is broken at entry {seq}: {why}. {} entries before it are whole",
+            "The chain is broken at entry {seq}: {why}. {} entries from its beginning are whole",
             found.entries
         ),
         None => format!("The {} entries follow each other, but {why}", found.entries),

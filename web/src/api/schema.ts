@@ -2,7 +2,6 @@
  * Short names for the generated API types. `schema.gen.ts` is made by `npm run gen` from docs/openapi.json and is
  * never edited; a name used here that disappears from the server fails `tsc`.
  */
-import type * as C from "./contract";
 import type { components } from "./schema.gen";
 
 type S = components["schemas"];
@@ -26,29 +25,29 @@ export type MapNode = S["MapNode"];
 export type MapOut = S["MapOut"];
 export type Me = S["Me"];
 export type CredentialJson = S["PasskeyIn"]["credential"];
-export type Identity = C.Identity;
+export type Identity = S["UserIdentity"];
 export type Method = S["Method"];
 export type Network = S["Network"];
 export type OpenSession = S["OpenSession"];
-export type OidcProvider = C.OidcProvider;
-export type OidcProviderIn = C.OidcProviderIn;
+export type OidcProvider = S["OidcProvider"];
+export type OidcProviderIn = S["OidcProviderIn"];
 export type Passkey = S["Passkey"];
 export type PasskeyChallenge = S["PasskeyChallenge"];
 export type PasskeyRegistration = S["PasskeyRegistrationOut"];
 export type Problem = S["Problem"];
 export type ProofKind = S["ProofKind"];
-export type ProviderTest = C.ProviderTest;
+export type ProviderTest = S["OidcProviderTest"];
 export type Role = S["Role"];
 export type Scan = S["Scan"];
 export type ScanPlan = S["ScanPlan"];
 export type Session = S["Session"];
-export type Settings = C.Settings;
+export type Settings = S["Settings"];
 export type Tag = S["Tag"];
 export type TagRef = S["TagRef"];
 export type Token = S["Token"];
 export type TotpEnrolment = S["TotpEnrolment"];
 export type User = S["User"];
-export type Verification = C.Verification;
+export type Verification = S["Verification"];
 
 /** Every list answers one page; `total` stands on the first page only. */
 export interface Page<T> {

@@ -164,3 +164,33 @@ async fn an_export_whose_session_ends_is_cut_off(#[values(Sqlite, Postgres)] dat
     let lines = String::from_utf8_lossy(&body).matches("\r\n").count();
     assert!(!whole && lines < 602, "{lines} lines came after the session had ended");
 }
+
+#[rstest]
+#[tokio::test]
+async fn how_long_the_log_is_kept_is_set_by_a_person_who_has_just_proved_who_they_are(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
+    let kept = async || site.get(&admin, "/api/v1/settings").await.json()["audit_retention_days"].clone();
+    let keep = async |by: &Login, days: serde_json::Value| {
+        site.patch(by, "/api/v1/settings", json!({ "audit_retention_days": days })).await
+    };
+    assert_eq!(kept().await, json!(null), "for ever, unless somebody says otherwise");
+    for days in [json!(30), json!(3650), json!(null), json!(90)] {
+        assert_eq!(keep(&admin, days.clone()).await.status, 200);
+        assert_eq!(kept().await, days);
+    }
+    let log = site.get(&admin, "/api/v1/audit-log?action=settings_updated&limit=1").await.json();
+    assert_eq!(log["items"][0]["detail"], json!({ "audit_retention_days": { "from": null, "to": 90 } }));
+    // A token cannot prove who holds it, and a session that has not for a while is asked to.
+    let token = site.token(&admin, &["settings:write"]).await;
+    let ask = Ask::new("PATCH", "/api/v1/settings").header("Authorization", format!("Bearer {token}"));
+    assert_eq!(site.ask(ask.json(r#"{"audit_retention_days":30}"#)).await.status, 403);
+    site.user(&admin, "grace", "editor").await;
+    assert_eq!(keep(&site.signed_in("grace").await, json!(30)).await.status, 403);
+    site.test.clock.advance(chrono::TimeDelta::minutes(11));
+    let refused = keep(&admin, json!(30)).await;
+    assert_eq!((refused.status, refused.json()["type"].as_str()), (403, Some("/problems/proof_required")));
+    assert_eq!(kept().await, json!(90));
+    assert_eq!(site.get(&admin, "/api/v1/audit-log/verify").await.json()["pruned_through"], json!(null));
+}

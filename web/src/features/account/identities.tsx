@@ -21,7 +21,7 @@ export function Identities() {
   const [removing, setRemoving] = useState<Identity | null>(null);
   const link = useMutation({
     mutationFn: (slug: string) =>
-      take(http.POST("/api/v1/auth/oidc/{slug}/link", { params: { path: { slug } }, body: {} })),
+      take(http.POST("/api/v1/auth/oidc/{slug}/link", { params: { path: { slug } } })),
     onSuccess: ({ url }) => location.assign(url),
   });
   const error = identities.error ?? methods.error;

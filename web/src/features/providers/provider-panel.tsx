@@ -78,8 +78,7 @@ export function ProviderPanel({ provider, writes, onClose, onSaved }: Props) {
 function Test({ id }: { id: string }) {
   const { t } = useTranslation();
   const test = useMutation({
-    mutationFn: () =>
-      take(http.POST("/api/v1/oidc-providers/{id}/test", { params: { path: { id } }, body: {} })),
+    mutationFn: () => take(http.POST("/api/v1/oidc-providers/{id}/test", { params: { path: { id } } })),
   });
   return (
     <div className="flex flex-col items-start gap-2">
