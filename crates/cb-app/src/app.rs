@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::auth::recent::Recent;
 use crate::ctx::{Ctx, RequestMeta};
 use crate::oidc::Known;
 
@@ -65,6 +66,7 @@ struct Inner {
     throttle: Throttle,
     outbound: Outbound,
     known_providers: Known,
+    recent_sessions: Recent,
     api_token: Option<Secret>,
     setup_code: Mutex<Option<Secret>>,
     setup_done: AtomicBool,
@@ -159,6 +161,7 @@ impl App {
             throttle: Throttle::new(),
             outbound: Outbound::from_config(config),
             known_providers: Known::default(),
+            recent_sessions: Recent::default(),
             api_token: config.api_token.clone(),
             setup_code: Mutex::new(setup_code),
             setup_done: AtomicBool::new(setup_done),
@@ -288,6 +291,10 @@ impl App {
     /// The only way to speak to a server that a person has named.
     pub(crate) fn outbound(&self) -> &Outbound {
         &self.0.outbound
+    }
+
+    pub(crate) fn recent_sessions(&self) -> &Recent {
+        &self.0.recent_sessions
     }
 
     pub(crate) fn known_providers(&self) -> &Known {

@@ -1,6 +1,8 @@
 //! Opening the database: two pools over it, one that reads and one that writes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cb_core::{Error, Secret};
@@ -33,6 +35,16 @@ pub struct OpenError {
 pub struct Store {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    writes: Arc<AtomicU64>,
+}
+
+/// Counts a write when it is dropped.
+pub(crate) struct CountedWrite<'a>(&'a AtomicU64);
+
+impl Drop for CountedWrite<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
 }
 
 impl Store {
@@ -45,7 +57,7 @@ impl Store {
         check(&writer, &file).await?;
         Migrator::up(&writer, None).await.map_err(fail)?;
         let reader = Database::connect(sqlite(&url, READERS, true)).await.map_err(fail)?;
-        Ok(Self { reader, writer })
+        Ok(Self::over(reader, writer))
     }
 
     /// PostgreSQL 15 or later at `url`, migrated.
@@ -53,7 +65,7 @@ impl Store {
         let writer = Database::connect(postgres(url, 8, false)).await.map_err(postgres_error)?;
         Migrator::up(&writer, None).await.map_err(postgres_error)?;
         let reader = Database::connect(postgres(url, 8, true)).await.map_err(postgres_error)?;
-        Ok(Self { reader, writer })
+        Ok(Self::over(reader, writer))
     }
 
     /// What `data_dir` holds, beside the server that may be running on it; nothing is made and nothing migrated.
@@ -62,14 +74,14 @@ impl Store {
         let file = data_dir.join("circuit-breaker.db");
         let url = format!("sqlite://{}?mode=rw", file.display());
         let writer = Database::connect(sqlite(&url, 1, false)).await.map_err(|e| sqlite_error(&file, &e))?;
-        Self { reader, writer }.of_this_version().await
+        Self::over(reader, writer).of_this_version().await
     }
 
     /// The same for what `url` holds.
     pub async fn attach_postgres(url: &Secret) -> Result<Self, OpenError> {
         let writer = Database::connect(postgres(url, 1, false)).await.map_err(postgres_error)?;
         let reader = Database::connect(postgres(url, 2, true)).await.map_err(postgres_error)?;
-        Self { reader, writer }.of_this_version().await
+        Self::over(reader, writer).of_this_version().await
     }
 
     async fn of_this_version(self) -> Result<Self, OpenError> {
@@ -98,13 +110,27 @@ impl Store {
         let url = format!("sqlite://{}?mode=rw", file.display());
         let reader =
             Database::connect(sqlite(&url, READERS, true)).await.map_err(|e| sqlite_error(&file, &e))?;
-        Ok(Self { writer: reader.clone(), reader })
+        Ok(Self::over(reader.clone(), reader))
     }
 
     /// Only to read what `url` holds.
     pub async fn read_postgres(url: &Secret) -> Result<Self, OpenError> {
         let reader = Database::connect(postgres(url, 2, true)).await.map_err(postgres_error)?;
-        Ok(Self { writer: reader.clone(), reader })
+        Ok(Self::over(reader.clone(), reader))
+    }
+
+    fn over(reader: DatabaseConnection, writer: DatabaseConnection) -> Self {
+        Self { reader, writer, writes: Arc::default() }
+    }
+
+    /// How many audited writes this process has tried to commit: while it stays the same, what was read of sessions and users
+    /// stands, as far as this process goes.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn count_write(&self) -> CountedWrite<'_> {
+        CountedWrite(&self.writes)
     }
 
     /// For reading. The database refuses a write on it.

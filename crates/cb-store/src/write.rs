@@ -81,7 +81,10 @@ impl Store {
         let audit = Audit { action, ..audit };
         events.push(Event::EntryAppended { seq: head.seq });
         crate::audit::append(&tx, head, &audit, entity, &detail).await?;
+        // Counted however the commit ends: one that nobody has waited for may have happened.
+        let counted = self.count_write();
         tx.commit().await.map_err(db)?;
+        drop(counted);
         Ok((out, events))
     }
 }

@@ -23,6 +23,7 @@ pub mod factors;
 pub mod login;
 pub mod passkeys;
 pub mod password;
+pub(crate) mod recent;
 pub(crate) mod rules;
 pub mod sessions;
 pub mod site;

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::factors::{self, Method};
+use super::recent::Moment;
 use super::steps::{self, Purpose};
 use super::{UserOut, active, own, wrong_login};
 use crate::app::{App, Authenticated};
@@ -142,17 +143,12 @@ impl App {
     pub async fn by_session(&self, cookie: &str) -> Result<Option<Authenticated>> {
         let now = self.now();
         let Some(sid) = self.signer().read_session(cookie, now) else { return Ok(None) };
-        let found = session::Entity::find()
-            .filter(session::Column::TokenHash.eq(token::hash(&sid)))
-            .find_also_related(user::Entity)
-            .one(self.store().reader())
-            .await
-            .map_err(db)?;
-        let Some((row, Some(owner))) = found else { return Ok(None) };
+        let Some((row, owner)) = self.session_row(token::hash(&sid)).await? else { return Ok(None) };
         if !alive(&row, &owner, now) {
             return Ok(None);
         }
         if now - row.last_seen_at >= TOUCH {
+            self.recent_sessions().forget(&row.token_hash);
             self.store().touch_session(row.id, now).await?;
         }
         let principal = Principal::User {
@@ -163,6 +159,22 @@ impl App {
             proved_at: row.proved_at,
         };
         Ok(Some(Authenticated { principal, expires_at: row.expires_at, sid: Secret::new(sid) }))
+    }
+
+    async fn session_row(&self, hash: String) -> Result<Option<(session::Model, user::Model)>> {
+        if let Some(known) = self.recent_sessions().find(self.store(), &hash) {
+            return Ok(Some(known));
+        }
+        let moment = Moment::now(self.store());
+        let found = session::Entity::find()
+            .filter(session::Column::TokenHash.eq(hash.as_str()))
+            .find_also_related(user::Entity)
+            .one(self.store().reader())
+            .await
+            .map_err(db)?;
+        let Some((row, Some(owner))) = found else { return Ok(None) };
+        self.recent_sessions().keep(moment, hash, &row, &owner);
+        Ok(Some((row, owner)))
     }
 
     /// Whether the credential behind a principal still stands; what is no credential of a user always does.

@@ -7,8 +7,8 @@ use cb_app::auth::login::LoginIn;
 use cb_app::auth::password::{self, ResetIn};
 use cb_app::auth::{self, IDLE, sessions};
 use cb_app::setup::{self, SetupIn};
-use cb_app::users::{self, UserPatch};
-use cb_core::{Error, OsEntropy, Principal, Secret};
+use cb_app::users::{self, UserIn, UserPatch};
+use cb_core::{Error, OsEntropy, Principal, Role, Secret};
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
 use chrono::TimeDelta;
@@ -143,4 +143,40 @@ async fn the_command_line_acts_beside_a_running_server(#[values(Sqlite, Postgres
     beside.close().await.expect("closes");
     let verdict = cb_app::audit::verify(&test.app.own_ctx(Principal::Cli)).await.expect("readable");
     assert!(verdict.ok, "{verdict:?}");
+}
+
+/// The server may remember for a moment what it has read of a session; what another process ends must end all the same.
+#[rstest]
+#[tokio::test]
+async fn what_another_process_ends_is_over_within_a_second(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, admin) = TestApp::ready(database).await;
+    let grace = UserIn {
+        username: "grace".to_owned(),
+        email: None,
+        role: Role::Viewer,
+        password: secret(TestApp::PASSWORD),
+    };
+    users::create(&admin, grace).await.expect("made");
+    let opened = auth::login(&test.app, test.meta(), login_as("grace", TestApp::PASSWORD)).await;
+    let cookie = opened.and_then(auth::Admission::session).expect("signed in").cookie;
+    let alive = async || test.app.by_session(cookie.expose()).await.expect("readable").is_some();
+    let beside = App::beside(test.config(), test.clock.clone(), Arc::new(OsEntropy)).await.expect("attaches");
+    let cli = beside.own_ctx(Principal::Cli);
+    let grace = users::by_name(&cli, "grace").await.expect("there");
+    // Asked all the time, as a busy page does.
+    for _ in 0..3 {
+        assert!(alive().await);
+    }
+    let disabled = UserPatch { disabled: Some(true), ..UserPatch::default() };
+    users::update(&cli, grace.id, disabled).await.expect("disabled");
+    let began = std::time::Instant::now();
+    while alive().await {
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(1),
+            "still there after {:?}",
+            began.elapsed()
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    beside.close().await.expect("closes");
 }
