@@ -356,8 +356,9 @@ await steps.step("the audit log verifies", async () => {
 
 await steps.step("settings are kept", async () => {
   await page.getByRole("link", { name: "Settings" }).click();
-  await page.getByRole("textbox", { name: "Name" }).fill("Attic lab");
-  await page.getByRole("button", { name: "Save" }).click();
+  const name = page.getByRole("textbox", { name: "Name" });
+  await name.fill("Attic lab");
+  await page.locator("form").filter({ has: name }).getByRole("button", { name: "Save" }).click();
   await page.getByText("Saved", { exact: true }).waitFor();
   await page.reload();
   await page.getByRole("textbox", { name: "Name" }).waitFor();

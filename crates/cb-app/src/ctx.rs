@@ -6,7 +6,7 @@ use cb_core::clock::Time;
 use cb_core::ids::RequestId;
 use cb_core::{Error, Permission, Principal, Result};
 use cb_store::sea_orm::DatabaseConnection;
-use cb_store::{Audit, Store, WriteTx};
+use cb_store::{Audit, Origin, Store, WriteTx};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
@@ -103,7 +103,11 @@ impl Ctx {
             action,
             actor: &self.principal,
             at: self.now(),
-            request_id: self.meta.as_ref().map(|m| m.request_id),
+            origin: self.meta.as_ref().map(|m| Origin {
+                request_id: m.request_id,
+                address: m.ip,
+                agent: m.user_agent.clone(),
+            }),
         };
         let (out, events) = self.store().write(audit, work).await?;
         self.app.bus().publish(events);

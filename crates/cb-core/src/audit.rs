@@ -18,6 +18,12 @@ pub struct Entry<'a> {
     pub actor_id: Option<&'a str>,
     pub actor_kind: &'a str,
     pub actor_name: &'a str,
+    /// Where the request came from. Entries from before the log knew have no such field, and their hash none either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<&'a str>,
+    /// What the client called itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<&'a str>,
     /// RFC 3339, UTC, six digits.
     pub at: &'a str,
     /// Canonical JSON text, stored and hashed as it is.
@@ -88,6 +94,8 @@ mod tests {
             actor_id: None,
             actor_kind: "user",
             actor_name: "ada",
+            address: None,
+            agent: None,
             at: "2026-01-01T00:00:00.000000Z",
             detail: "{}",
             entity_id: None,
@@ -113,6 +121,8 @@ mod tests {
     fn any_change_changes_the_hash() {
         let original = entry().hash(GENESIS);
         assert_ne!(Entry { actor_name: "eve", ..entry() }.hash(GENESIS), original);
+        assert_ne!(Entry { address: Some("192.0.2.1"), ..entry() }.hash(GENESIS), original);
+        assert_ne!(Entry { agent: Some(""), ..entry() }.hash(GENESIS), original);
         assert_ne!(Entry { seq: 2, ..entry() }.hash(GENESIS), original);
         assert_ne!(entry().hash(&original), original);
     }

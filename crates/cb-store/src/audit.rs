@@ -50,7 +50,9 @@ pub(crate) async fn append(
         entity_kind: entity.map(|e| e.0.to_owned()),
         entity_id: entity.map(|e| e.1.to_string()),
         detail: canonical(detail),
-        request_id: audit.request_id.map(|r| r.to_string()),
+        request_id: audit.origin.as_ref().map(|o| o.request_id.to_string()),
+        address: audit.origin.as_ref().map(|o| o.address.to_string()),
+        agent: audit.origin.as_ref().map(|o| printable(&o.agent)).filter(|a| !a.is_empty()),
         prev_hash: head.hash,
         hash: String::new(),
     };
@@ -67,12 +69,19 @@ pub(crate) async fn append(
     Ok(())
 }
 
+/// What a client says of itself may be anything, and long.
+fn printable(agent: &str) -> String {
+    agent.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
 fn entry(row: &audit_entry::Model) -> Entry<'_> {
     Entry {
         action: &row.action,
         actor_id: row.actor_id.as_deref(),
         actor_kind: &row.actor_kind,
         actor_name: &row.actor_name,
+        address: row.address.as_deref(),
+        agent: row.agent.as_deref(),
         at: &row.at,
         detail: &row.detail,
         entity_id: row.entity_id.as_deref(),

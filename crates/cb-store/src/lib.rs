@@ -19,4 +19,4 @@ mod write;
 
 pub use open::{OpenError, Store, db};
 pub use sea_orm;
-pub use write::{Audit, WriteTx, conflict};
+pub use write::{Audit, Origin, WriteTx, conflict};

@@ -1,5 +1,7 @@
 //! The only way to a writing transaction, and the audit entry that it cannot do without.
 
+use std::net::IpAddr;
+
 use cb_core::clock::Time;
 use cb_core::ids::RequestId;
 use cb_core::{Error, Event, Principal, Result};
@@ -16,7 +18,16 @@ pub struct Audit<'a> {
     pub action: &'static str,
     pub actor: &'a Principal,
     pub at: Time,
-    pub request_id: Option<RequestId>,
+    /// None when no request asked for it.
+    pub origin: Option<Origin>,
+}
+
+/// The request behind a write, and where it came from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub request_id: RequestId,
+    pub address: IpAddr,
+    pub agent: String,
 }
 
 /// An open writing transaction. It cannot be committed from outside.

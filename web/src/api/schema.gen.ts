@@ -1470,6 +1470,10 @@ export interface components {
             /** @example asset_updated */
             action: string;
             actor: components["schemas"]["ActorOut"];
+            /** @description Where the request came from. */
+            address: string | null;
+            /** @description What the client called itself. */
+            agent: string | null;
             /** @description RFC 3339, UTC. */
             at: string;
             detail: {
@@ -1970,6 +1974,10 @@ export interface components {
                 /** @example asset_updated */
                 action: string;
                 actor: components["schemas"]["ActorOut"];
+                /** @description Where the request came from. */
+                address: string | null;
+                /** @description What the client called itself. */
+                agent: string | null;
                 /** @description RFC 3339, UTC. */
                 at: string;
                 detail: {
@@ -3086,7 +3094,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Columns: seq, at, actor_kind, actor_id, actor_name, action, entity_kind, entity_id, detail, request_id, prev_hash, hash */
+            /** @description Columns: seq, at, actor_kind, actor_id, actor_name, action, entity_kind, entity_id, detail, request_id, address, agent, prev_hash, hash */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -48,7 +48,7 @@ pub(crate) struct ExportQuery {
 /// apostrophe in front. A file that ends within a transfer is not whole: the session has ended, or the server has failed.
 #[utoipa::path(get, path = "/audit-log/export", operation_id = "get_audit_log_export", tag = "audit", params(ExportQuery),
     responses((status = 200, body = String, content_type = "text/csv; charset=utf-8",
-        description = "Columns: seq, at, actor_kind, actor_id, actor_name, action, entity_kind, entity_id, detail, request_id, prev_hash, hash")))]
+        description = "Columns: seq, at, actor_kind, actor_id, actor_name, action, entity_kind, entity_id, detail, request_id, address, agent, prev_hash, hash")))]
 pub(crate) async fn export(
     Reader(ctx): Reader,
     Query(query): Query<ExportQuery>,

@@ -89,7 +89,7 @@ async fn the_export_is_the_whole_log_in_order_and_its_chain_can_be_recomputed(
     let rows = parse(&text);
     assert_eq!(
         rows[0].join(" "),
-        "seq at actor_kind actor_id actor_name action entity_kind entity_id detail request_id prev_hash hash"
+        "seq at actor_kind actor_id actor_name action entity_kind entity_id detail request_id address agent prev_hash hash"
     );
     assert_eq!(rows.len(), 251);
     let mut previous = GENESIS.to_owned();
@@ -106,10 +106,12 @@ async fn the_export_is_the_whole_log_in_order_and_its_chain_can_be_recomputed(
             entity_id: given(7),
             detail: &row[8],
             request_id: given(9),
+            address: given(10),
+            agent: given(11),
         };
-        assert_eq!((row[0].parse(), &row[10]), (Ok(seq), &previous));
+        assert_eq!((row[0].parse(), &row[12]), (Ok(seq), &previous));
         previous = entry.hash(&previous);
-        assert_eq!(row[11], previous, "{row:?}");
+        assert_eq!(row[13], previous, "{row:?}");
     }
 
     let (_, text, _) = export(&site, &admin, "?action=setup_completed").await;
@@ -126,6 +128,24 @@ async fn the_export_is_the_whole_log_in_order_and_its_chain_can_be_recomputed(
     }
     let long = format!("{EXPORT}?q={}", "x".repeat(201));
     assert_eq!(site.get(&admin, &long).await.status, 422);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_entry_says_where_its_request_came_from_and_by_what(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
+    let agent = format!("Mozilla/5.0 (attic)\t{}", "x".repeat(500));
+    let ask = Ask::new("POST", "/api/v1/tags").header("User-Agent", agent);
+    let made = site.ask(ask.write(&admin, &json!({ "name": "rack", "color": "#112233" }))).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let log = site.get(&admin, "/api/v1/audit-log?q=attic").await.json();
+    let entry = &log["items"][0];
+    assert_eq!((&entry["action"], &entry["address"]), (&json!("tag_created"), &json!("127.0.0.1")));
+    let said = entry["agent"].as_str().expect("an agent");
+    assert!(said.starts_with("Mozilla/5.0 (attic)x") && said.len() == 200, "{said}");
+    assert_eq!(site.get(&admin, "/api/v1/audit-log/verify").await.json()["ok"], true);
 }
 
 #[expect(

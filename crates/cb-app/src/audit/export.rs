@@ -11,8 +11,7 @@ use crate::ctx::Ctx;
 /// Entries in memory at one time. One can hold two notes of 20,000 characters, what was and what is.
 const PAGE: u64 = 100;
 
-const HEADER: &str =
-    "seq,at,actor_kind,actor_id,actor_name,action,entity_kind,entity_id,detail,request_id,prev_hash,hash\r\n";
+const HEADER: &str = "seq,at,actor_kind,actor_id,actor_name,action,entity_kind,entity_id,detail,request_id,address,agent,prev_hash,hash\r\n";
 
 /// An export that is under way.
 pub struct Export {
@@ -69,6 +68,8 @@ fn line(out: &mut String, row: &audit_entry::Model) {
         or_none(&row.entity_id),
         row.detail.clone(),
         or_none(&row.request_id),
+        or_none(&row.address),
+        or_none(&row.agent),
         row.prev_hash.clone(),
         row.hash.clone(),
     ];

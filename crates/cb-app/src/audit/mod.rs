@@ -48,6 +48,12 @@ pub struct EntryOut {
     pub detail: serde_json::Value,
     #[schema(required)]
     pub request_id: Option<String>,
+    /// Where the request came from.
+    #[schema(required)]
+    pub address: Option<String>,
+    /// What the client called itself.
+    #[schema(required)]
+    pub agent: Option<String>,
     pub hash: String,
     pub prev_hash: String,
 }
@@ -141,7 +147,7 @@ fn narrowed(q: Option<&str>, filter: &EntryFilter) -> Result<Select<audit_entry:
         select = select.filter(C::EntityId.eq(id.to_string()));
     }
     for word in page::patterns(q)? {
-        let any = [C::Action, C::ActorName, C::EntityKind, C::EntityId, C::Detail]
+        let any = [C::Action, C::ActorName, C::EntityKind, C::EntityId, C::Detail, C::Address, C::Agent]
             .into_iter()
             .fold(Condition::any(), |any, column| any.add(contains(Expr::col(column), &word)));
         select = select.filter(any);
@@ -312,6 +318,8 @@ impl From<audit_entry::Model> for EntryOut {
             entity_kind: row.entity_kind,
             entity_id: row.entity_id,
             request_id: row.request_id,
+            address: row.address,
+            agent: row.agent,
             hash: row.hash,
             prev_hash: row.prev_hash,
         }

@@ -75,6 +75,8 @@ pub fn hash(row: &Row, previous: &str) -> String {
         actor_id: row.actor_id.as_deref(),
         actor_kind: &row.actor_kind,
         actor_name: &row.actor_name,
+        address: row.address.as_deref(),
+        agent: row.agent.as_deref(),
         at: &row.at,
         detail: &row.detail,
         entity_id: row.entity_id.as_deref(),
@@ -157,6 +159,8 @@ const FOUND_BY_THE_CHAIN: &[Deed] = &[
     ("thing", 5, |rows| rows[4].entity_id = None),
     ("detail", 5, |rows| "{}".clone_into(&mut rows[4].detail)),
     ("request", 5, |rows| rows[4].request_id = None),
+    ("address", 5, |rows| rows[4].address = Some("192.0.2.99".to_owned())),
+    ("agent", 5, |rows| rows[4].agent = Some("curl".to_owned())),
     ("previous hash", 5, |rows| GENESIS.clone_into(&mut rows[4].prev_hash)),
     ("hash", 5, |rows| GENESIS.clone_into(&mut rows[4].hash)),
 ];

@@ -16,6 +16,8 @@ pub struct Model {
     pub entity_id: Option<String>,
     pub detail: String,
     pub request_id: Option<String>,
+    pub address: Option<String>,
+    pub agent: Option<String>,
     pub prev_hash: String,
     pub hash: String,
 }

@@ -1,4 +1,4 @@
-//! Numbered migrations, the same for both databases. To add one: `m0006_<what>.rs` and a line here.
+//! Numbered migrations, the same for both databases. To add one: `m0007_<what>.rs` and a line here.
 
 use sea_orm_migration::prelude::*;
 
@@ -8,6 +8,7 @@ mod m0002_identity;
 mod m0003_passkeys;
 mod m0004_audit_retention;
 mod m0005_providers;
+mod m0006_audit_origin;
 #[cfg(test)]
 mod upgrade;
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_passkeys::Migration),
             Box::new(m0004_audit_retention::Migration),
             Box::new(m0005_providers::Migration),
+            Box::new(m0006_audit_origin::Migration),
         ]
     }
 }

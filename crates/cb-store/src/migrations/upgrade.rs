@@ -102,6 +102,8 @@ impl Old {
                 actor_id: Some("00000000-0000-0000-0000-000000000001"),
                 actor_kind: "user",
                 actor_name: "Maria",
+                address: None,
+                agent: None,
                 at: "2026-01-01T12:00:00.000000Z",
                 detail: r#"{"name":"Küche"}"#,
                 entity_id: None,
@@ -218,7 +220,7 @@ async fn everything_is_still_there_and_the_chain_verifies(
     let verdict = verify().await;
     assert_eq!((verdict.entries, verdict.broken, verdict.pruned_through), (ENTRIES, None, None));
     // The chain goes on behind what was there, and the guards stand.
-    let audit = Audit { action: "settings_updated", actor: &Principal::Cli, at: now(), request_id: None };
+    let audit = Audit { action: "settings_updated", actor: &Principal::Cli, at: now(), origin: None };
     store.write(audit, async |_| Ok(())).await.expect("written");
     let verdict = verify().await;
     assert_eq!((verdict.entries, verdict.broken), (ENTRIES + 1, None));

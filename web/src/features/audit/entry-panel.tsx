@@ -20,6 +20,8 @@ export function EntryPanel({ entry, onActor, onEntity, onClose }: EntryPanelProp
   const rows: [string, string | null][] = [
     [t("audit.actor"), `${actor.name} (${t(`actor.${actor.kind}`)})`],
     [t("audit.entity"), [entry.entity_kind, entity_id].filter(Boolean).join(" ") || null],
+    [t("audit.address"), entry.address],
+    [t("audit.agent"), entry.agent],
     [t("error.requestId"), entry.request_id],
     [t("audit.hash"), entry.hash],
     [t("audit.prevHash"), entry.prev_hash],
