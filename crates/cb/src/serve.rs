@@ -128,7 +128,9 @@ fn host(listening: IpAddr, place: &Place) -> String {
 }
 
 fn log(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|e| {
+    // What a stranger answers to a passkey's challenge is no error of ours; the audit log has the refusal.
+    let wanted = format!("webauthn_rs=off,webauthn_rs_core=off,{}", config.log);
+    let filter = EnvFilter::try_new(wanted).map_err(|e| {
         cb_core::config::ConfigError::new(
             "CB_LOG",
             format!("'{}' is not a log filter ({e})", config.log),

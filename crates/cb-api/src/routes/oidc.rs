@@ -88,12 +88,13 @@ pub(crate) async fn callback(
             response.headers_mut().append(header::SET_COOKIE, value);
             response
         }
-        Return::Admitted(Admission::SecondFactor(asked), _) => {
+        Return::Admitted(Admission::SecondFactor(asked), next) => {
             let methods = serde_json::to_value(&asked.methods).map_err(Error::internal)?;
             let methods: Vec<&str> =
                 methods.as_array().into_iter().flatten().filter_map(|m| m.as_str()).collect();
             // In the fragment: it is not sent to any server, and the page takes it out at once.
-            see_other(&format!("/login#mfa_token={}&methods={}", asked.mfa_token, methods.join(",")))?
+            let (next, methods) = (query_of(&[("next", &next)]), methods.join(","));
+            see_other(&format!("/login?{next}#mfa_token={}&methods={methods}", asked.mfa_token))?
         }
         Return::Linked => see_other(&format!("/account?{}", query_of(&[("linked", &slug)])))?,
         Return::Problem(problem, provider) => told(problem, provider.as_deref())?,
