@@ -321,7 +321,8 @@ async fn an_account_is_linked_by_its_user_and_nobody_else(#[values(Sqlite, Postg
     // A second factor of ours is asked for here too.
     let (secret, _, _) = lab.site.turn_on_totp(&lab.admin).await;
     let (answer, ..) = lab.round("m-1").await;
-    let fragment = location(&answer).strip_prefix("/login?next=%2Fmap#mfa_token=").expect("a step").to_owned();
+    let fragment =
+        location(&answer).strip_prefix("/login?next=%2Fmap#mfa_token=").expect("a step").to_owned();
     assert_eq!(pair(&answer, "__Host-cb_session"), None);
     let (token, methods) = fragment.split_once("&methods=").expect("methods");
     assert_eq!(methods, "totp,recovery_code");

@@ -167,6 +167,11 @@ async fn what_is_no_answer_to_our_challenge_opens_nothing(#[values(Sqlite, Postg
         "mfa_token": step["mfa_token"], "passkey_token": asked["passkey_token"], "credential": key.get(&asked["options"]),
     });
     assert_eq!(site.public("/api/v1/auth/mfa", body).await.status, 401, "a sign-in's challenge");
+    let asked = site.post(&own, "/api/v1/auth/proof/passkey", json!({})).await.json();
+    let body = json!({
+        "mfa_token": step["mfa_token"], "passkey_token": asked["passkey_token"], "credential": key.get(&asked["options"]),
+    });
+    assert_eq!(site.public("/api/v1/auth/mfa", body).await.status, 401, "a proof's challenge");
     let step = site.login("grace", PASSWORD).await.json();
     let asked =
         site.public("/api/v1/auth/mfa/passkey", json!({ "mfa_token": step["mfa_token"] })).await.json();
