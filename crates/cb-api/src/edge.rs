@@ -223,6 +223,14 @@ async fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
             format!("Path and query may have {URI_BYTES} bytes together"),
         ));
     }
+    // PostgreSQL's text has no room for it, and nothing here is called so.
+    if request.uri().path_and_query().is_some_and(|p| p.as_str().contains("%00")) {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "nul",
+            "The address has the character U+0000 in it; leave it out",
+        ));
+    }
     if let Some(twice) = ONCE.iter().find(|name| request.headers().get_all(*name).iter().nth(1).is_some()) {
         return Err(Problem::new(
             StatusCode::BAD_REQUEST,

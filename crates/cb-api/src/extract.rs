@@ -60,7 +60,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// Whether a JSON text has the character U+0000 in it, which PostgreSQL cannot keep and no name has. JSON writes it as an escape only
+/// (RFC 8259, section 7), and an escape begins with a backslash that is not itself escaped.
+fn has_nul(json: &[u8]) -> bool {
+    json.windows(6).enumerate().any(|(at, six)| {
+        six == b"\\u0000" && json[..at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0
+    })
+}
+
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if has_nul(bytes) {
+        return Err(Problem::invalid("body", "has the character U+0000 in it; leave it out"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -177,6 +188,12 @@ mod tests {
     }
 
     #[test]
+    fn a_nul_is_told_from_the_text_that_looks_like_one() {
+        assert!(!super::has_nul(br#"{"name":"a\\u0000"}"#) && !super::has_nul(b"u0000"));
+        assert!(super::has_nul(br#""\u0000""#));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (body, status, says) in [
             ("", 400, "not JSON"),
@@ -187,6 +204,8 @@ mod tests {
             (r#"{"name":"a","at":[1,999]}"#, 422, r#""field":"at[1]""#),
             (r#"{"name":"a","at":[],"role":"admin"}"#, 422, r#""field":"role","reason":"is not a field"#),
             ("[]", 422, r#""field":"#),
+            (r#"{"name":"a\u0000","at":[]}"#, 422, "U+0000"),
+            (r#"{"name":"a\\\u0000","at":[]}"#, 422, "U+0000"),
         ] {
             let answer = answer(body);
             assert!(

@@ -336,3 +336,53 @@ async fn no_two_user_names_look_alike(#[values(Sqlite, Postgres)] database: Data
     }
     assert_eq!(site.get(&admin, "/api/v1/users").await.json()["total"], 1);
 }
+
+/// PostgreSQL's text has no room for a NUL: it is refused at the door, in a body as in an address.
+#[rstest]
+#[tokio::test]
+async fn a_nul_is_no_fault_of_the_servers(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    assert_eq!(site.login("a\0b", "x").await.status, 422);
+    assert_eq!(site.ask(Ask::new("GET", "/api/v1/auth/oidc/%00/start")).await.status, 400);
+    assert_eq!(
+        site.ask(Ask::new("GET", "/api/v1/auth/oidc/a%00b/callback?code=x&state=y")).await.status,
+        400
+    );
+    let step = json!({ "mfa_token": "a\0b", "code": "1\u{0}2" });
+    assert_eq!(site.public("/api/v1/auth/mfa", step).await.status, 422);
+    for path in [
+        "audit-log?action=%00",
+        "audit-log/export?action=a%00b",
+        "assets?q=%00",
+        "users?q=a%00b",
+        "assets?kind=%00",
+        "findings?state=%00",
+        "audit-log?cursor=%00",
+        "assets?cursor=%00",
+        "assets?sort=%00",
+        "networks?q=%00",
+        "tags?q=%00",
+    ] {
+        let answer = site.get(&admin, &format!("/api/v1/{path}")).await;
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+    }
+    for (path, body) in [
+        ("assets", json!({ "name": "a\0b", "kind": "device", "notes": "a\0b" })),
+        ("assets", json!({ "name": "a", "kind": "device", "vendor": "a\0b" })),
+        ("tags", json!({ "name": "a\0b", "color": "#112233" })),
+        ("tokens", json!({ "name": "a\0b", "scopes": ["inventory:read"] })),
+        ("invites", json!({ "role": "viewer", "email": "a\0b@c" })),
+        (
+            "oidc-providers",
+            json!({ "slug": "x", "name": "x", "issuer": "https://x", "client_id": "x", "role_groups": [{ "group": "a\0b", "role": "viewer" }] }),
+        ),
+        (
+            "oidc-providers",
+            json!({ "slug": "x", "name": "x", "issuer": "https://x", "client_id": "x", "scopes": ["openid", "\0"] }),
+        ),
+        ("scans", json!({ "targets": ["a\0b"] })),
+    ] {
+        let answer = site.post(&admin, &format!("/api/v1/{path}"), body).await;
+        assert_eq!(answer.status, 422, "{path}: {answer:?}");
+    }
+}

@@ -198,6 +198,13 @@ impl Provider<'_> {
             person.email = person.email.or_else(|| verified_email(more.email(), more.email_verified()));
             person.groups = person.groups.or_else(|| self.groups(&more.additional_claims().claims));
         }
+        // OpenID Connect Core 1.0, section 2: at most 255 ASCII characters.
+        if person.subject.is_empty() || person.subject.len() > 255 || !person.subject.is_ascii() {
+            return Err("it calls the user by no subject that the standard allows".to_owned());
+        }
+        if person.subject.chars().any(|c| c.is_ascii_control()) {
+            return Err("the subject that it calls the user by has control characters".to_owned());
+        }
         Ok(person)
     }
 
@@ -265,7 +272,8 @@ impl Provider<'_> {
 }
 
 fn verified_email(email: Option<&EndUserEmail>, verified: Option<bool>) -> Option<String> {
-    email.filter(|_| verified == Some(true)).map(|e| e.as_str().to_owned())
+    let printable = |e: &&EndUserEmail| !e.as_str().chars().any(char::is_control);
+    email.filter(|_| verified == Some(true)).filter(printable).map(|e| e.as_str().to_owned())
 }
 
 /// A provider may stand in the user's own network.
