@@ -123,6 +123,10 @@ impl Place {
 /// The bare, lower-case name or address in a `Host` header: no port, no brackets, no trailing dot.
 pub(crate) fn host_name(host: &str) -> Option<String> {
     let authority = http::uri::Authority::try_from(host).ok().filter(|a| !a.as_str().contains('@'))?;
+    // A port that is none, which the parser lets pass.
+    if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+        return None;
+    }
     let host = authority.host();
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     Some(bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase()).filter(|h| !h.is_empty())
@@ -384,6 +388,8 @@ mod tests {
             "0x7f.1",
             "evil@attic",
             ":8443",
+            "attic:99999",
+            "attic:abc",
         ] {
             assert!(!host_name(other).is_some_and(|h| place.knows(&h)), "{other}");
         }

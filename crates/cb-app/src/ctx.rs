@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::auth::sessions::stands;
 
 /// Where a request came from, as far as the edge can tell.
 #[derive(Debug, Clone)]
@@ -108,6 +109,14 @@ impl Ctx {
                 address: m.ip,
                 agent: m.user_agent.clone(),
             }),
+        };
+        // A body may have been long on its way, and a write waits for others: whoever has lost their session, token or role
+        // meanwhile writes nothing.
+        let work = async |tx: &mut WriteTx| {
+            if !stands(tx.conn(), &self.principal, self.now()).await? {
+                return Err(Error::Unauthenticated("the session has ended; sign in again".to_owned()));
+            }
+            work(tx).await
         };
         let (out, events) = self.store().write(audit, work).await?;
         self.app.bus().publish(events);

@@ -7,10 +7,11 @@ use chrono::TimeDelta;
 use http::Request;
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
-use crate::site::{Answer, Ask, Login, Site};
+use crate::site::{Answer, Ask, Login, Site, read_answer};
 use crate::streams::{self, Socket};
 
 pub const PASSWORD: &str = "nine blue herons wade";
@@ -427,4 +428,66 @@ async fn a_login_with_the_old_password_that_is_under_way_does_not_survive(
     let now = Login::from_answer(&changed);
     let sessions = site.get(&now, "/api/v1/auth/sessions").await.json();
     assert_eq!(sessions.as_array().expect("a list").len(), 1, "{sessions}");
+}
+
+/// A request that was let in before a revocation, whose body comes after it, writes nothing and opens nothing.
+#[rstest]
+#[tokio::test]
+async fn a_write_that_was_under_way_does_not_survive(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    for (n, event) in ["password", "disabled", "role", "sessions", "deleted"].into_iter().enumerate() {
+        let name = format!("user{n}");
+        site.test.clock.advance(TimeDelta::minutes(61));
+        let proof = json!({ "password": cb_testkit::TestApp::PASSWORD });
+        assert_eq!(site.post(&admin, "/api/v1/auth/proof", proof).await.status, 204);
+        let id = site.user(&admin, &name, "editor").await;
+        let (thief, owner) = (site.signed_in(&name).await, site.signed_in(&name).await);
+        let secret = text(&site.post(&thief, "/api/v1/auth/totp", json!({})).await.json()["secret"]);
+        let token = site.token(&thief, &["inventory:read", "inventory:write"]).await;
+        let (csrf, host) = (&thief.csrf, site.host());
+        let code = json!({ "code": site.code(&secret) }).to_string();
+        let name_and_color = json!({ "name": format!("tag {n}"), "color": "#112233" }).to_string();
+        let by_session = format!("Cookie: {}\r\nX-CSRF-Token: {csrf}", thief.cookie);
+        let by_token = format!("Authorization: Bearer {token}");
+        let scopes = json!({ "name": "kept", "scopes": ["inventory:read"] }).to_string();
+        let mut held = Vec::new();
+        for (path, who, body) in [
+            ("auth/totp/confirm", &by_session, &code),
+            ("tokens", &by_session, &scopes),
+            ("tags", &by_session, &name_and_color),
+            ("tags", &by_token, &name_and_color),
+        ] {
+            let mut stream = site.connect().await;
+            let head = format!(
+                "POST /api/v1/{path} HTTP/1.1\r\nHost: {host}\r\n{who}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).await.expect("sent");
+            stream.flush().await.expect("sent");
+            held.push((path, who == &by_token, body.clone(), stream));
+        }
+        // The guard has let them in by then.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let user = format!("/api/v1/users/{id}");
+        let done = match event {
+            "password" => {
+                let body = json!({ "current_password": PASSWORD, "new_password": OTHER });
+                site.post(&owner, "/api/v1/auth/password", body).await
+            }
+            "disabled" => site.patch(&admin, &user, json!({ "disabled": true })).await,
+            "role" => site.patch(&admin, &user, json!({ "role": "viewer" })).await,
+            "sessions" => site.delete(&admin, &format!("{user}/sessions")).await,
+            _ => site.delete(&admin, &user).await,
+        };
+        assert!(done.status < 300, "{event}: {done:?}");
+        for (path, is_token, body, mut stream) in held {
+            stream.write_all(body.as_bytes()).await.expect("sent");
+            stream.flush().await.expect("sent");
+            let answer = read_answer(&mut stream, false).await.expect("an answer");
+            // A token outlives a new password and an end of sessions; not a role that it was not made for.
+            let lives = is_token && matches!(event, "password" | "sessions");
+            assert_eq!(answer.status, if lives { 201 } else { 401 }, "{event}: {path}: {answer:?}");
+            assert!(answer.all("set-cookie").is_empty(), "{event}: {path}");
+        }
+    }
 }

@@ -245,6 +245,8 @@ async fn a_provider_vouches_for_users_and_says_what_they_may(#[values(Sqlite, Po
     assert_eq!(lab.site.get(&second, "/api/v1/auth/me").await.status, 401);
     lab.idp.account("g-1", json!({ "preferred_username": "grace", "groups": [] })).await;
     assert_problem("no group", &lab.round("g-1").await.0, "no_role");
+    let open = lab.site.get(&admin, "/api/v1/auth/me").await.status;
+    assert_eq!(open, 401, "whom the provider lets in no more has nothing open");
     assert_eq!(lab.change(json!({ "default_role": "viewer" })).await.status, 200);
     let (answer, ..) = lab.round("g-1").await;
     let grace = lab.session(&answer).await;

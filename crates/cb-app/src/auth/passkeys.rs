@@ -187,6 +187,10 @@ pub async fn register(ctx: &Ctx, site: &Site, given: PasskeyIn) -> Result<(Passk
         .webauthn()?
         .finish_passkey_registration(&credential, &ticket.payload.state)
         .map_err(|e| Error::invalid("credential", format!("is not accepted: {e}")))?;
+    // WebAuthn Level 3, 4: a credential's id has at most 1023 bytes.
+    if key.cred_id().len() > 1023 {
+        return Err(Error::invalid("credential", "has an id of more than 1023 bytes"));
+    }
     ctx.record("passkey_added", async |tx| {
         let user = own(tx.conn(), ctx).await?;
         let Begun { user: asked, epoch, .. } = ticket.payload;

@@ -8,8 +8,8 @@ use cb_core::{Error, Event, Permission, Principal, Result, Role, Secret};
 use cb_store::entities::{auth_step, session, token as token_row, user};
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, ModelTrait as _, QueryFilter as _,
-    QueryOrder as _,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _,
+    QueryFilter as _, QueryOrder as _,
 };
 use cb_store::{WriteTx, db};
 use cb_vault::token;
@@ -128,8 +128,9 @@ impl Admission {
 pub(crate) enum Proof {
     /// A password; not enough for whoever has a second factor.
     Password,
-    /// A provider's word; like a password, not enough for whoever has a second factor here.
-    Provider,
+    /// A provider's word; like a password, not enough for whoever has a second factor here. It proves as much as the provider
+    /// says that was shown to it, and when.
+    Provider { authenticated_at: Option<Time> },
     /// A second factor after one of these.
     SecondFactor,
     /// A passkey, which verifies its holder itself: two factors in one.
@@ -179,25 +180,29 @@ impl App {
 
     /// Whether the credential behind a principal still stands; what is no credential of a user always does.
     pub async fn still_alive(&self, principal: &Principal) -> Result<bool> {
-        let now = self.now();
-        let conn = self.store().reader();
-        match principal {
-            Principal::User { session, .. } => {
-                let found = session::Entity::find_by_id(session.0).find_also_related(user::Entity).one(conn);
-                let found = found.await.map_err(db)?;
-                Ok(matches!(found, Some((row, Some(owner))) if alive(&row, &owner, now)))
-            }
-            Principal::Token { id, .. } => {
-                let found = token_row::Entity::find_by_id(id.0).find_also_related(user::Entity).one(conn);
-                let found = found.await.map_err(db)?;
-                Ok(matches!(found, Some((row, Some(owner))) if crate::tokens::alive(&row, &owner, now)))
-            }
-            _ => Ok(true),
-        }
+        stands(self.store().reader(), principal, self.now()).await
     }
 
     pub fn csrf_matches(&self, who: &Authenticated, candidate: &[u8]) -> bool {
         self.signer().csrf_matches(who.sid.expose(), candidate)
+    }
+}
+
+/// The same as `conn` sees it: within a write, under its lock, where nothing can end it any more.
+pub(crate) async fn stands(conn: &impl ConnectionTrait, principal: &Principal, now: Time) -> Result<bool> {
+    match principal {
+        Principal::User { session, role: had, .. } => {
+            let found = session::Entity::find_by_id(session.0).find_also_related(user::Entity).one(conn);
+            let found = found.await.map_err(db)?;
+            Ok(matches!(found, Some((row, Some(owner))) if alive(&row, &owner, now) && role(&owner)? == *had))
+        }
+        Principal::Token { id, role: had, .. } => {
+            let found = token_row::Entity::find_by_id(id.0).find_also_related(user::Entity).one(conn);
+            let found = found.await.map_err(db)?;
+            let alive = |row, owner| crate::tokens::alive(row, owner, now);
+            Ok(matches!(found, Some((row, Some(owner))) if alive(&row, &owner) && role(&owner)? == *had))
+        }
+        _ => Ok(true),
     }
 }
 
@@ -226,7 +231,7 @@ pub(crate) async fn admit(
         current.filter(|u| u.auth_epoch == epoch && u.disabled_at.is_none()).ok_or_else(wrong_login)?;
     tx.about("user", current.id);
     let methods = factors::methods(&current);
-    if matches!(proof, Proof::Password | Proof::Provider) && !methods.is_empty() {
+    if matches!(proof, Proof::Password | Proof::Provider { .. }) && !methods.is_empty() {
         let (_, secret) =
             steps::begin(ctx, tx, Purpose::Mfa, Some((current.id, epoch)), serde_json::Value::Null).await?;
         tx.action("second_factor_asked");
@@ -239,11 +244,15 @@ pub(crate) async fn admit(
     let mut seen: user::ActiveModel = current.into();
     seen.last_login_at = Set(Some(ctx.now()));
     let current = seen.update(tx.conn()).await.map_err(db)?;
-    open(ctx, tx, &current).await.map(Admission::Session)
+    let proved_at = match proof {
+        Proof::Provider { authenticated_at } => authenticated_at.map(|at| at.min(ctx.now())),
+        _ => Some(ctx.now()),
+    };
+    open(ctx, tx, &current, proved_at).await.map(Admission::Session)
 }
 
 /// A new session row under a new id. Only [`admit`] and [`revoke`] may.
-async fn open(ctx: &Ctx, tx: &mut WriteTx, user: &user::Model) -> Result<Opened> {
+async fn open(ctx: &Ctx, tx: &mut WriteTx, user: &user::Model, proved_at: Option<Time>) -> Result<Opened> {
     let app = ctx.app();
     let now = app.now();
     let sid = Secret::new(app.entropy().token());
@@ -261,7 +270,7 @@ async fn open(ctx: &Ctx, tx: &mut WriteTx, user: &user::Model) -> Result<Opened>
         created_at: now,
         last_seen_at: now,
         expires_at: now + ABSOLUTE,
-        proved_at: Some(now),
+        proved_at,
     };
     let older = of(tx, user.id).await?;
     for surplus in older.into_iter().skip(SESSIONS_MOST - 1) {
@@ -326,7 +335,11 @@ pub(crate) async fn revoke(
     }
     tx.emit(Event::UserSessionsEnded { id: UserId(id) });
     let is_own = matches!(ctx.principal(), Principal::User { id: own, .. } if own.0 == id);
-    if kept == Kept::Current && is_own { open(ctx, tx, &user).await.map(Some) } else { Ok(None) }
+    if kept == Kept::Current && is_own {
+        open(ctx, tx, &user, Some(ctx.now())).await.map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 /// Ends every API token of `user`.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use cb_core::Secret;
 use cb_core::clock::Time;
@@ -20,7 +21,7 @@ use openidconnect::{
     EmptyExtraTokenFields, EndUserEmail, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
     HttpResponse, IdTokenClaims, IdTokenFields, IssuerUrl, Nonce, OAuth2TokenResponse as _,
     PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse, StandardTokenResponse,
-    TokenResponse as _, UserInfoClaims,
+    TokenResponse as _, TokenUrl, UserInfoClaims, UserInfoUrl,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,6 +36,9 @@ const KNOWN_FOR: TimeDelta = TimeDelta::minutes(10);
 const FAILED_FOR: TimeDelta = TimeDelta::seconds(10);
 /// How far the provider's clock may be ahead.
 const SKEW: TimeDelta = TimeDelta::minutes(5);
+/// Who has shown the provider something within so long is not asked again there; their session here counts as proved from then
+/// on. Asking for it makes the provider say when it was (OpenID Connect Core 1.0, 3.1.2.1).
+const ASKED_WITHIN: Duration = Duration::from_mins(10);
 /// Groups of one person that are looked at.
 const GROUPS_MOST: usize = 1000;
 
@@ -113,6 +117,8 @@ pub(super) struct Person {
     pub email: Option<String>,
     /// None when it speaks of none.
     pub groups: Option<Vec<String>>,
+    /// When they last showed the provider who they are.
+    pub authenticated_at: Option<Time>,
 }
 
 /// A provider's row with its secret opened.
@@ -137,7 +143,17 @@ impl Provider<'_> {
         let issuer = IssuerUrl::new(self.row.issuer.clone()).map_err(|e| e.to_string())?;
         let http = self.http(app)?;
         let send = |request| send(http.clone(), request);
-        CoreProviderMetadata::discover_async(issuer, &send).await.map_err(|e| reason(&e))
+        let known = CoreProviderMetadata::discover_async(issuer, &send).await.map_err(|e| reason(&e))?;
+        // The client's secret and the user go there.
+        let endpoints = [
+            Some(known.authorization_endpoint().url()),
+            known.token_endpoint().map(TokenUrl::url),
+            known.userinfo_endpoint().map(UserInfoUrl::url),
+        ];
+        if let Some(plain) = endpoints.into_iter().flatten().find(|url| url.scheme() != "https") {
+            return Err(format!("its endpoint {plain} is not https"));
+        }
+        Ok(known)
     }
 
     /// Begins a sign-in.
@@ -153,7 +169,8 @@ impl Provider<'_> {
             move || sent_nonce,
         );
         let scopes = self.scopes().into_iter().filter(|s| s != "openid").map(Scope::new);
-        let (url, _, _) = request.add_scopes(scopes).set_pkce_challenge(challenge).url();
+        let (url, _, _) =
+            request.add_scopes(scopes).set_pkce_challenge(challenge).set_max_age(ASKED_WITHIN).url();
         Ok(Departure { url, state, nonce, verifier: Secret::new(verifier.into_secret()) })
     }
 
@@ -183,6 +200,7 @@ impl Provider<'_> {
             username: claims.preferred_username().map(|n| n.as_str().to_owned()),
             email: verified_email(claims.email(), claims.email_verified()),
             groups: self.groups(&claims.additional_claims().claims),
+            authenticated_at: claims.auth_time(),
         };
         if (person.groups.is_none() || person.username.is_none()) && known.userinfo_endpoint().is_some() {
             // Many providers say there only what the scopes ask for (OpenID Connect Core 1.0, 5.4).
@@ -273,7 +291,10 @@ impl Provider<'_> {
 
 fn verified_email(email: Option<&EndUserEmail>, verified: Option<bool>) -> Option<String> {
     let printable = |e: &&EndUserEmail| !e.as_str().chars().any(char::is_control);
-    email.filter(|_| verified == Some(true)).filter(printable).map(|e| e.as_str().to_owned())
+    email
+        .filter(|e| verified == Some(true) && e.as_str().len() <= 254)
+        .filter(printable)
+        .map(|e| e.as_str().to_owned())
 }
 
 /// A provider may stand in the user's own network.

@@ -198,6 +198,12 @@ pub async fn finish(
         }
     }
     let Going { redirect, nonce, verifier, next, .. } = &ticket.payload;
+    let address = format!("oidc/{}", place(meta.ip));
+    if let Some(retry_after) = app.throttle().wait(&[&address], app.now()) {
+        return Err(Error::RateLimited { retry_after });
+    }
+    // Each try asks the provider with our client's credentials.
+    app.throttle().strike(&[&address], app.now());
     let verifier = Secret::new(verifier.clone());
     let arrival = Arrival { redirect, code, nonce, verifier: &verifier };
     let person = match opened(app, &row)?.arrive(app, arrival).await {
@@ -207,7 +213,9 @@ pub async fn finish(
             return problem(Problem::ProviderFailed);
         }
     };
-    let address = format!("oidc/{}", place(meta.ip));
+    // The provider has vouched for them, whoever they are here: the start's strike and this one are taken back.
+    app.throttle().spare(&address);
+    app.throttle().spare(&address);
     let outcome = match (asked, session) {
         (Some(_), Some(principal)) => {
             let ctx = app.ctx(principal.clone(), meta);
@@ -216,10 +224,7 @@ pub async fn finish(
         _ => admit(app, meta, &row, &ticket, person).await?.map(|a| Return::Admitted(a, next.clone())),
     };
     match outcome {
-        Ok(done) => {
-            app.throttle().spare(&address);
-            Ok(done)
-        }
+        Ok(done) => Ok(done),
         Err(why) => problem(why),
     }
 }
@@ -285,7 +290,8 @@ async fn admit(
         }
         tx.action("login");
         tx.detail(json!({ "username": user.username, "provider": provider.slug, "role": user.role }));
-        sessions::admit(&ctx, tx, user.id, user.auth_epoch, Proof::Provider).await.map(Ok)
+        let proof = Proof::Provider { authenticated_at: person.authenticated_at };
+        sessions::admit(&ctx, tx, user.id, user.auth_epoch, proof).await.map(Ok)
     })
     .await
 }
@@ -322,7 +328,15 @@ async fn whoever(
     let found = user::Entity::find_by_id(identity.user_id).one(tx.conn()).await.map_err(db)?;
     let mut user = found.ok_or(Error::NotFound)?;
     if identity.grants_role {
-        let Some(role) = role else { return Ok(Err(Problem::NoRole)) };
+        let Some(role) = role else {
+            // Whom the provider gives no access to any more has none: what they have open ends too.
+            if !is_last_admin(tx, &user).await? {
+                tx.about("user", user.id);
+                tx.action("access_withdrawn");
+                sessions::revoke(ctx, tx, user, Kept::Nothing).await?;
+            }
+            return Ok(Err(Problem::NoRole));
+        };
         user = with_role(ctx, tx, user, role).await?;
     }
     let mut change: user_identity::ActiveModel = identity.into();
@@ -337,21 +351,30 @@ async fn with_role(ctx: &Ctx, tx: &mut WriteTx, user: user::Model, role: Role) -
     if user.role == role.as_str() {
         return Ok(user);
     }
+    if is_last_admin(tx, &user).await? {
+        return Ok(user);
+    }
+    let (id, before) = (user.id, user.role.clone());
+    let mut change: user::ActiveModel = user.into();
+    change.role = Set(role.as_str().to_owned());
+    let user = change.update(tx.conn()).await.map_err(db)?;
+    tracing::info!(user = %user.username, from = %before, to = %user.role, "a provider's groups have changed a role");
+    sessions::revoke(ctx, tx, user, Kept::Tokens).await?;
+    user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?.ok_or(Error::NotFound)
+}
+
+async fn is_last_admin(tx: &WriteTx, user: &user::Model) -> Result<bool> {
+    let admin = Role::Admin.as_str();
+    if user.role != admin || user.disabled_at.is_some() {
+        return Ok(false);
+    }
     let admins = user::Entity::find()
-        .filter(user::Column::Role.eq(Role::Admin.as_str()))
+        .filter(user::Column::Role.eq(admin))
         .filter(user::Column::DisabledAt.is_null())
         .count(tx.conn())
         .await
         .map_err(db)?;
-    if user.role == Role::Admin.as_str() && user.disabled_at.is_none() && admins <= 1 {
-        return Ok(user);
-    }
-    let id = user.id;
-    let mut change: user::ActiveModel = user.into();
-    change.role = Set(role.as_str().to_owned());
-    let user = change.update(tx.conn()).await.map_err(db)?;
-    sessions::revoke(ctx, tx, user, Kept::Tokens).await?;
-    user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?.ok_or(Error::NotFound)
+    Ok(admins <= 1)
 }
 
 async fn insert(
