@@ -99,6 +99,7 @@ impl App {
         app.spawn(crate::auth::sessions::sweep(app.clone()));
         app.spawn(crate::audit::keep_checkpoints(app.clone()));
         app.spawn(crate::audit::keep_to_retention(app.clone()));
+        app.spawn(crate::vault::keep_to_schedule(app.clone()));
         Ok(app)
     }
 

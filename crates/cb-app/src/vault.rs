@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use cb_core::clock::Time;
 use cb_core::config::{Config, ConfigError};
@@ -205,6 +206,24 @@ pub async fn rotate_if_due(app: &App) -> Result<bool> {
         return Ok(false);
     }
     turn(&app.own_ctx(Principal::Server), true).await
+}
+
+/// When the server starts, for what it has missed, and once a day.
+pub(crate) async fn keep_to_schedule(app: App) {
+    const EVERY: Duration = Duration::from_hours(24);
+    loop {
+        match rotate_if_due(&app).await {
+            Ok(true) => tracing::info!("the vault's key was rotated, as its age asks for"),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the vault's key was not rotated; the next try is in a day");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = app.stopping().cancelled() => return,
+        }
+    }
 }
 
 /// Answers false when it is only to be done if due, and another process has done it.

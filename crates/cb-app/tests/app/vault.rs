@@ -76,13 +76,15 @@ async fn texts(db: &DatabaseConnection) -> Vec<(Uuid, String)> {
     }
 }
 
-/// So many users with a sealed secret each, which is their number.
+/// So many users with a sealed secret each, all of them different and such as an authenticator takes.
 async fn crowd(test: &TestApp, db: &DatabaseConnection, ring: &Ring, count: u32) {
     let now = test.app.now();
     let mut rows = Vec::new();
     for n in 0..count {
         let id = test.app.new_id();
-        let sealed = ring.seal(TOTP_SECRET.place(&id), &Secret::new(n.to_string()), now, &OsEntropy);
+        let letters: String = format!("{n:04}").bytes().map(|d| char::from(d - b'0' + b'A')).collect();
+        let secret = Secret::new(format!("GEZDGNBVGY3TQOJQGEZDGNBVGY3T{letters}"));
+        let sealed = ring.seal(TOTP_SECRET.place(&id), &secret, now, &OsEntropy);
         let row = user::Model {
             id,
             username: format!("crowd{n}"),
@@ -354,6 +356,26 @@ async fn what_the_root_key_had_sealed_itself_is_sealed_anew(#[values(Sqlite, Pos
     assert!(opens(&proven(&test, &test.app, &test.app.ctx(who, test.meta()))).await);
     let test = test.restart().await;
     assert_eq!((keys().await.len(), entries(&test, "vault_key_created").await.len()), (1, 1), "once");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_old_enough_is_rotated_once(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, _ctx) = TestApp::ready(database).await;
+    let due = async || vault::rotate_if_due(&test.app).await.expect("looked at");
+    test.clock.advance(TimeDelta::days(89));
+    assert!(!due().await);
+    test.clock.advance(TimeDelta::days(1));
+    assert!(due().await && !due().await);
+    // A clock that is set back does not make it due again.
+    test.clock.advance(TimeDelta::days(-60));
+    assert!(!due().await);
+    let told = vault::status(&test.app.own_ctx(Principal::Cli)).await.expect("told");
+    assert_eq!(told.keys.len(), 2);
+    let never = "UPDATE settings SET vault_key_rotation_days = NULL";
+    raw(&test).await.execute_unprepared(never).await.expect("set");
+    test.clock.advance(TimeDelta::days(1_000));
+    assert!(!due().await);
 }
 
 /// Columns that are called like secrets and hold none that could be read again.
