@@ -46,7 +46,6 @@ const TYPES: &[(&str, &[&str], &str)] = &[
     ("checkpoint::CheckpointKey", &["Debug"], "shows the id of its public half"),
     ("token::Claims", &["Serialize"], "is signed into the cookie"),
     ("token::Signer", &[], ""),
-    ("seal::Sealer", &["Debug"], "what is secret in it is a Key"),
     ("fernet::Key", &["Debug"], "shows its name only"),
 ];
 

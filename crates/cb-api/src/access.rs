@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use cb_core::Permission::{
     self, AuditRead, DiscoveryRead, DiscoveryWrite, InventoryRead, InventoryWrite, SettingsRead,
-    SettingsWrite, UsersRead, UsersWrite,
+    SettingsWrite, UsersRead, UsersWrite, VaultRead, VaultWrite,
 };
 use cb_core::{Error, Principal};
 use http::Method;
@@ -130,6 +130,8 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (DELETE, "/users/{id}/second-factor", May(UsersWrite)),
     (GET, "/users/{id}/sessions", May(UsersRead)),
     (DELETE, "/users/{id}/sessions", May(UsersWrite)),
+    (GET, "/vault", May(VaultRead)),
+    (POST, "/vault/rotate", May(VaultWrite)),
 ];
 
 static BY_ROUTE: LazyLock<HashMap<(&str, &str), Needs>> =

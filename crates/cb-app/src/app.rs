@@ -18,8 +18,6 @@ use cb_store::entities::setting;
 use cb_store::sea_orm::EntityTrait as _;
 use cb_store::{OpenError, Store, db};
 use cb_vault::checkpoint::CheckpointKey;
-use cb_vault::fernet::Key;
-use cb_vault::seal::Sealer;
 use cb_vault::token::Signer;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +27,7 @@ use uuid::Uuid;
 use crate::auth::recent::Recent;
 use crate::ctx::{Ctx, RequestMeta};
 use crate::oidc::Known;
+use crate::vault::Vault;
 
 /// Why the application cannot start, and what to do about it; one line.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +59,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     signer: Signer,
-    sealer: Sealer,
+    vault: Vault,
     checkpoint_key: CheckpointKey,
     checkpoint_file: PathBuf,
     throttle: Throttle,
@@ -100,6 +99,7 @@ impl App {
         app.spawn(crate::auth::sessions::sweep(app.clone()));
         app.spawn(crate::audit::keep_checkpoints(app.clone()));
         app.spawn(crate::audit::keep_to_retention(app.clone()));
+        app.spawn(crate::vault::keep_to_schedule(app.clone()));
         Ok(app)
     }
 
@@ -128,7 +128,7 @@ impl App {
             Some(given) => given.clone(),
             None => kept_secret(&data.join("jwt-secret"), || entropy.token())?,
         };
-        let sealer = Sealer::new(vault_key(config, data, &*entropy)?);
+        let vault = Vault::open(config, &store, clock.now(), &*entropy).await?;
         let checkpoint_file = data.join("audit-key");
         let checkpoint_key = kept_secret(&checkpoint_file, || CheckpointKey::generate(&*entropy))?;
         let checkpoint_key = CheckpointKey::parse(&checkpoint_key).ok_or_else(|| {
@@ -155,7 +155,7 @@ impl App {
             store,
             bus: Bus::new(),
             signer: Signer::new(&jwt_secret),
-            sealer,
+            vault,
             checkpoint_key,
             checkpoint_file: data.join(crate::audit::CHECKPOINT_FILE),
             throttle: Throttle::new(),
@@ -248,8 +248,8 @@ impl App {
         &self.0.signer
     }
 
-    pub(crate) fn sealer(&self) -> &Sealer {
-        &self.0.sealer
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
     }
 
     pub(crate) fn checkpoint_key(&self) -> &CheckpointKey {
@@ -361,24 +361,8 @@ fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
     }
 }
 
-/// The key that seals what must be read again: given, or made at the first start.
-fn vault_key(config: &Config, data: &Path, entropy: &dyn Entropy) -> Result<Key, ConfigError> {
-    let file = data.join("vault-key");
-    let (name, text) = match &config.vault_key {
-        Some(given) => ("CB_VAULT_KEY".to_owned(), given.clone()),
-        None => (file.display().to_string(), kept_secret(&file, || Key::generate(entropy))?),
-    };
-    Key::parse(&text).ok_or_else(|| {
-        ConfigError::new(
-            &name,
-            "it is not 32 bytes in URL-safe base64",
-            "Put back the key that this database was used with; for a new one: openssl rand -base64 32 | tr +/ -_",
-        )
-    })
-}
-
 /// The secret in `file`, or a new one written there for the owner's eyes only.
-fn kept_secret(file: &Path, make: impl FnOnce() -> String) -> Result<Secret, ConfigError> {
+pub(crate) fn kept_secret(file: &Path, make: impl FnOnce() -> String) -> Result<Secret, ConfigError> {
     let refuse = |reason: String| {
         ConfigError::new(
             &file.display().to_string(),

@@ -33,6 +33,7 @@ pub mod setup;
 pub mod tags;
 pub mod tokens;
 pub mod users;
+pub mod vault;
 mod worker;
 
 pub use app::{App, Authenticated, StartError};

@@ -36,7 +36,9 @@ impl Role {
         match permission {
             P::InventoryRead | P::DiscoveryRead | P::SettingsRead => true,
             P::InventoryWrite | P::DiscoveryWrite => matches!(self, Role::Editor | Role::Admin),
-            P::AuditRead | P::SettingsWrite | P::UsersRead | P::UsersWrite => matches!(self, Role::Admin),
+            P::AuditRead | P::SettingsWrite | P::UsersRead | P::UsersWrite | P::VaultRead | P::VaultWrite => {
+                matches!(self, Role::Admin)
+            }
         }
     }
 }
@@ -53,10 +55,12 @@ pub enum Permission {
     SettingsWrite,
     UsersRead,
     UsersWrite,
+    VaultRead,
+    VaultWrite,
 }
 
 impl Permission {
-    pub const ALL: [Permission; 9] = [
+    pub const ALL: [Permission; 11] = [
         Permission::InventoryRead,
         Permission::InventoryWrite,
         Permission::DiscoveryRead,
@@ -66,6 +70,8 @@ impl Permission {
         Permission::SettingsWrite,
         Permission::UsersRead,
         Permission::UsersWrite,
+        Permission::VaultRead,
+        Permission::VaultWrite,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -79,6 +85,8 @@ impl Permission {
             Permission::SettingsWrite => "settings:write",
             Permission::UsersRead => "users:read",
             Permission::UsersWrite => "users:write",
+            Permission::VaultRead => "vault:read",
+            Permission::VaultWrite => "vault:write",
         }
     }
 

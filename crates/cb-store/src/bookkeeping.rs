@@ -4,11 +4,16 @@
 
 use cb_core::Result;
 use cb_core::clock::Time;
-use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+};
 use uuid::Uuid;
 
-use crate::entities::{address, asset, auth_step, finding, job, scan, service, session, spent_ticket, token};
+use crate::entities::{
+    address, asset, auth_step, finding, job, scan, service, session, spent_ticket, token, vault_key,
+};
 use crate::open::{Store, db};
 
 /// How far a scan has come.
@@ -32,6 +37,17 @@ pub enum Seen {
 }
 
 impl Store {
+    /// The first data key of a vault that holds nothing yet. Of two processes that bring one, the later does nothing.
+    pub async fn first_vault_key(&self, key: vault_key::Model) -> Result<()> {
+        let row = vault_key::ActiveModel::from(key).reset_all();
+        vault_key::Entity::insert(row)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
     pub async fn touch_session(&self, id: Uuid, now: Time) -> Result<()> {
         session::Entity::update_many()
             .col_expr(session::Column::LastSeenAt, Expr::value(now))

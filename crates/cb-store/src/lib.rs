@@ -15,6 +15,7 @@ pub mod bookkeeping;
 pub mod entities;
 mod migrations;
 mod open;
+pub mod sealed;
 mod write;
 
 pub use open::{OpenError, Store, db};

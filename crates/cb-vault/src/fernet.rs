@@ -10,7 +10,7 @@ use cb_core::clock::Time;
 use cb_core::{Entropy, Secret};
 use chrono::TimeDelta;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
 
 const VERSION: u8 = 0x80;
@@ -39,6 +39,14 @@ impl Key {
         let mut bytes = Zeroizing::new([0u8; 32]);
         entropy.fill(&mut *bytes);
         URL_SAFE.encode(*bytes)
+    }
+
+    /// A hash of the key under `purpose`: tells keys apart without showing any.
+    pub(crate) fn digest(&self, purpose: &[u8]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(purpose);
+        hash.update(*self.0);
+        hash.finalize().into()
     }
 
     fn signing(&self) -> Hmac<Sha256> {

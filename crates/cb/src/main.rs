@@ -11,6 +11,7 @@ mod output;
 mod scan;
 mod serve;
 mod user;
+mod vault;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,6 +35,9 @@ enum Command {
     /// Who may sign in; works beside a running server, for whoever is locked out
     #[command(subcommand)]
     User(user::Command),
+    /// The keys that seal stored secrets
+    #[command(subcommand)]
+    Vault(vault::Command),
     /// The server's settings
     #[command(subcommand)]
     Config(check::ConfigCommand),
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
             Command::Scan(args) => scan::run(args).await,
             Command::AuditLog(command) => audit_log::run(command).await,
             Command::User(command) => output::ended(user::run(command).await),
+            Command::Vault(command) => output::ended(vault::run(command).await),
             Command::Config(command) => check::config(command),
             Command::Net(command) => net::run(command).await,
             Command::Healthcheck => output::ended(check::health().await),

@@ -1317,6 +1317,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/vault": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which key seals, since when, and when the next one does. */
+        get: operations["get_vault"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vault/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Seals every stored secret with a new key, all of them or none. Asks for a fresh proof of identity. One that does not open
+         *     stops it and is named.
+         */
+        post: operations["rotate_vault"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ca.crt": {
         parameters: {
             query?: never;
@@ -2644,6 +2681,44 @@ export interface components {
             disabled?: boolean | null;
             email?: string | null;
             role?: components["schemas"]["Role"] | null;
+        };
+        Vault: {
+            /**
+             * Format: date-time
+             * @description Of the current key.
+             */
+            created_at: string;
+            /** Format: uuid */
+            current_key_id: string;
+            /** @description The newest first. */
+            keys: components["schemas"]["VaultKey"][];
+            /** Format: date-time */
+            next_rotation_at: string | null;
+            /** @description Tells root keys apart, and nothing about them. */
+            root_fingerprint: string;
+            /** Format: date-time */
+            rotated_at: string | null;
+            /**
+             * Format: int32
+             * @description Null: never by itself.
+             */
+            rotation_days: number | null;
+            /**
+             * Format: int64
+             * @description How many secrets are stored.
+             */
+            sealed: number;
+        };
+        VaultKey: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Null: it seals.
+             */
+            retired_at: string | null;
         };
         Verification: {
             /**
@@ -6068,6 +6143,62 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_vault: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_vault: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
             };
             /** @description What went wrong */
             default: {

@@ -35,6 +35,7 @@ mod setup;
 mod tags;
 mod tokens;
 mod users;
+mod vault;
 
 /// A query of a list: what every list takes, and the filters of this one.
 macro_rules! list_query {
@@ -130,6 +131,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(users::withdraw))
         .routes(routes!(users::accept))
         .routes(routes!(settings::get, settings::patch))
+        .routes(routes!(vault::get))
+        .routes(routes!(vault::rotate))
         .routes(routes!(assets::list, assets::create))
         .routes(routes!(assets::get, assets::update, assets::delete))
         .routes(routes!(interfaces::list, interfaces::create))

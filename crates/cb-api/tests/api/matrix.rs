@@ -288,6 +288,7 @@ impl Story {
         self.admin("PATCH", "/oidc-providers/{id}", &provider, json!({ "name": "Den" })).await;
         self.admin("POST", "/oidc-providers/{id}/test", &provider, json!({})).await;
         self.admin("DELETE", "/oidc-providers/{id}", &provider, json!({})).await;
+        self.admin("POST", "/vault/rotate", "", json!({})).await;
         grace
     }
 

@@ -8,8 +8,8 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
     QueryFilter as _,
 };
+use cb_store::sealed::TOTP_SECRET;
 use cb_store::{WriteTx, db};
-use cb_vault::seal::Place;
 use cb_vault::{token, totp};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ pub(crate) async fn check(ctx: &Ctx, tx: &WriteTx, user: &user::Model, code: &Se
         return Ok(false);
     }
     if let Some(sealed) = user.totp_secret.as_deref().filter(|_| user.totp_enabled_at.is_some()) {
-        let secret = ctx.app().sealer().open(place(&user.id), sealed)?;
+        let secret = ctx.app().unseal(TOTP_SECRET.place(&user.id), sealed).await?;
         if let Some(step) = totp::check(&secret, code.expose(), ctx.now(), user.totp_step)? {
             let mut change: user::ActiveModel = user.clone().into();
             change.totp_step = Set(Some(step));
@@ -126,7 +126,7 @@ pub async fn begin(ctx: &Ctx) -> Result<TotpEnrolment> {
         tx.about("user", user.id);
         let secret = totp::new_secret(ctx.app().entropy());
         let uri = totp::uri(&secret, &user.username)?;
-        let sealed = ctx.app().sealer().seal(place(&user.id), &secret, ctx.now(), ctx.app().entropy());
+        let sealed = ctx.app().seal(tx, TOTP_SECRET.place(&user.id), &secret).await?;
         let mut change: user::ActiveModel = user.into();
         change.totp_secret = Set(Some(sealed));
         change.totp_step = Set(None);
@@ -143,7 +143,7 @@ pub async fn confirm(ctx: &Ctx, input: TotpConfirm) -> Result<(Vec<String>, Open
         let user = own(tx.conn(), ctx).await?;
         let sealed = user.totp_secret.clone().filter(|_| user.totp_enabled_at.is_none());
         let sealed = sealed.ok_or_else(|| Error::Conflict("begin with a new secret first".to_owned()))?;
-        let secret = ctx.app().sealer().open(place(&user.id), &sealed)?;
+        let secret = ctx.app().unseal(TOTP_SECRET.place(&user.id), &sealed).await?;
         let Some(step) = totp::check(&secret, input.code.expose(), ctx.now(), None)? else {
             return Err(Error::invalid("code", "is not right; see that the device's clock is"));
         };
@@ -260,10 +260,6 @@ async fn left(conn: &impl ConnectionTrait, user: Uuid) -> Result<u64> {
 fn hash(code: &Secret) -> String {
     let bare: String = code.expose().chars().filter(char::is_ascii_alphanumeric).collect();
     token::hash(&bare.to_ascii_uppercase())
-}
-
-fn place(user: &Uuid) -> Place<'_> {
-    Place { field: "users.totp_secret", row: user }
 }
 
 pub(crate) fn no_session() -> Error {

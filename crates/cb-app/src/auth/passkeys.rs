@@ -182,7 +182,7 @@ pub async fn register(ctx: &Ctx, site: &Site, given: PasskeyIn) -> Result<(Passk
     let (Some(name), Some(credential)) = (name, credential) else { return Err(Error::NotFound) };
     let too_late = || Error::Conflict("this took too long, or was done already; begin again".to_owned());
     let ticket: Ticket<Begun> =
-        tickets::open(ctx.app(), Kind::NewPasskey, &given.registration_token).ok_or_else(too_late)?;
+        tickets::open(ctx.app(), Kind::NewPasskey, &given.registration_token).await.ok_or_else(too_late)?;
     let key = site
         .webauthn()?
         .finish_passkey_registration(&credential, &ticket.payload.state)
@@ -350,7 +350,9 @@ pub(crate) async fn check(
     given: &PasskeyLoginIn,
     expected: Option<Uuid>,
 ) -> Result<Option<user::Model>> {
-    let Some(ticket) = tickets::open::<Asked>(ctx.app(), kind, &given.passkey_token) else { return Ok(None) };
+    let Some(ticket) = tickets::open::<Asked>(ctx.app(), kind, &given.passkey_token).await else {
+        return Ok(None);
+    };
     let Ok(answer) = serde_json::from_value::<PublicKeyCredential>(given.credential.clone()) else {
         return Ok(None);
     };

@@ -66,15 +66,15 @@ pub(crate) struct Ticket<T> {
 pub(crate) fn issue(app: &App, kind: Kind, payload: impl Serialize) -> Result<Secret> {
     let now = app.now();
     let text = serde_json::to_string(&Written { issued_at: now, payload }).map_err(Error::internal)?;
-    Ok(Secret::new(app.sealer().seal(kind.place(), &Secret::new(text), now, app.entropy())))
+    Ok(Secret::new(app.seal_for_minutes(kind.place(), &Secret::new(text))?))
 }
 
 /// What it says; none when it is not ours, for something else, or too old.
-pub(crate) fn open<T: DeserializeOwned>(app: &App, kind: Kind, ticket: &Secret) -> Option<Ticket<T>> {
+pub(crate) async fn open<T: DeserializeOwned>(app: &App, kind: Kind, ticket: &Secret) -> Option<Ticket<T>> {
     if ticket.expose().len() > MOST {
         return None;
     }
-    let text = app.sealer().open(kind.place(), ticket.expose()).ok()?;
+    let text = app.unseal(kind.place(), ticket.expose()).await.ok()?;
     let Written { issued_at, payload } = serde_json::from_str(text.expose()).ok()?;
     let expires_at = issued_at + TICKET_LIVES;
     (expires_at > app.now()).then(|| Ticket { payload, hash: token::hash(ticket.expose()), expires_at })

@@ -9,8 +9,8 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
 };
-use cb_store::{conflict, db};
-use cb_vault::seal::Place;
+use cb_store::sealed::CLIENT_SECRET;
+use cb_store::{WriteTx, conflict, db};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -190,15 +190,16 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
         created_at: now,
         updated_at: now,
     };
-    row.client_secret = sealed(ctx, &mut wrong, row.id, given.client_secret.as_ref());
+    judge_secret(&mut wrong, given.client_secret.as_ref());
     row.name = given.name;
     row.issuer = given.issuer;
     row.client_id = given.client_id;
-    let row = judged(wrong, row)?;
+    let mut row = judged(wrong, row)?;
     ctx.write(Permission::UsersWrite, "oidc_provider_created", async |tx| {
         if oidc_provider::Entity::find().count(tx.conn()).await.map_err(db)? >= PROVIDERS_MOST {
             return Err(Error::Conflict(format!("there are {PROVIDERS_MOST} providers; delete one first")));
         }
+        row.client_secret = sealed(ctx, tx, row.id, given.client_secret.as_ref()).await?;
         oidc_provider::Entity::insert(active(row.clone()))
             .exec(tx.conn())
             .await
@@ -233,7 +234,8 @@ pub async fn update(
             "must be given again, for the issuer changes",
         );
         if let Some(secret) = &secret_given {
-            row.client_secret = sealed(ctx, &mut wrong, row.id, secret.as_ref());
+            judge_secret(&mut wrong, secret.as_ref());
+            row.client_secret = sealed(ctx, tx, row.id, secret.as_ref()).await?;
         }
         row.name = patch.name.unwrap_or(row.name);
         row.issuer = patch.issuer.unwrap_or(row.issuer);
@@ -302,7 +304,7 @@ pub async fn delete(ctx: &Ctx, id: ProviderId, version: Option<i64>) -> Result<(
 pub async fn test(ctx: &Ctx, id: ProviderId) -> Result<ProviderTest> {
     ctx.authorize(Permission::UsersWrite)?;
     let row = find(ctx.store().reader(), id).await?;
-    let answer = opened(ctx.app(), &row)?.describe(ctx.app(), true).await;
+    let answer = opened(ctx.app(), &row).await?.describe(ctx.app(), true).await;
     ctx.write(Permission::UsersWrite, "oidc_provider_tested", async |tx| {
         tx.about("oidc_provider", row.id);
         tx.detail(json!({ "slug": row.slug, "ok": answer.is_ok() }));
@@ -330,8 +332,11 @@ pub(super) async fn by_slug(conn: &impl ConnectionTrait, slug: &str) -> Result<O
     Ok(row.await.map_err(db)?.filter(|row| row.enabled))
 }
 
-pub(super) fn opened<'a>(app: &App, row: &'a oidc_provider::Model) -> Result<Provider<'a>> {
-    let secret = row.client_secret.as_deref().map(|s| app.sealer().open(place(&row.id), s)).transpose()?;
+pub(super) async fn opened<'a>(app: &App, row: &'a oidc_provider::Model) -> Result<Provider<'a>> {
+    let secret = match &row.client_secret {
+        Some(sealed) => Some(app.unseal(CLIENT_SECRET.place(&row.id), sealed).await?),
+        None => None,
+    };
     Ok(Provider { row, secret })
 }
 
@@ -348,16 +353,19 @@ pub(super) fn redirect(site: &Site, slug: &str) -> Result<Url> {
     site.address(&format!("/api/v1/auth/oidc/{slug}/callback"))
 }
 
-fn place(id: &Uuid) -> Place<'_> {
-    Place { field: "oidc_providers.client_secret", row: id }
+/// Within the transaction that writes the row, so that no rotation comes between.
+async fn sealed(ctx: &Ctx, tx: &WriteTx, id: Uuid, secret: Option<&Secret>) -> Result<Option<String>> {
+    match secret {
+        Some(secret) => Ok(Some(ctx.app().seal(tx, CLIENT_SECRET.place(&id), secret).await?)),
+        None => Ok(None),
+    }
 }
 
-fn sealed(ctx: &Ctx, wrong: &mut Violations, id: Uuid, secret: Option<&Secret>) -> Option<String> {
-    let secret = secret?;
+fn judge_secret(wrong: &mut Violations, secret: Option<&Secret>) {
+    let Some(secret) = secret else { return };
     let fits =
         !secret.is_empty() && secret.expose().len() <= 1024 && !secret.expose().chars().any(char::is_control);
     wrong.require(fits, "client_secret", "must have 1 to 1024 characters, no line breaks");
-    Some(ctx.app().sealer().seal(place(&id), secret, ctx.now(), ctx.app().entropy()))
 }
 
 /// The row with its texts trimmed, or everything that is wrong with it.

@@ -148,7 +148,7 @@ async fn depart(
     linking: Option<Linking>,
 ) -> Result<Option<Away>> {
     let redirect = redirect(site, &row.slug)?;
-    let departure = opened(app, row)?.depart(app, &redirect).await;
+    let departure = opened(app, row).await?.depart(app, &redirect).await;
     let Departure { url, state, nonce, verifier } = match departure {
         Ok(departure) => departure,
         Err(reason) => {
@@ -173,7 +173,10 @@ pub async fn finish(
 ) -> Result<Return> {
     let row = providers::by_slug(app.store().reader(), slug).await?;
     let Some(row) = row else { return Ok(Return::Problem(Problem::ProviderFailed, None)) };
-    let ticket: Option<Ticket<Going>> = cookie.and_then(|c| tickets::open(app, Kind::Provider, c));
+    let ticket: Option<Ticket<Going>> = match cookie {
+        Some(cookie) => tickets::open(app, Kind::Provider, cookie).await,
+        None => None,
+    };
     let problem = |problem| Ok(Return::Problem(problem, Some(row.name.clone())));
     let ticket = ticket.filter(|t| {
         let state = Secret::new(t.payload.state.clone());
@@ -206,7 +209,7 @@ pub async fn finish(
     app.throttle().strike(&[&address], app.now());
     let verifier = Secret::new(verifier.clone());
     let arrival = Arrival { redirect, code, nonce, verifier: &verifier };
-    let person = match opened(app, &row)?.arrive(app, arrival).await {
+    let person = match opened(app, &row).await?.arrive(app, arrival).await {
         Ok(person) => person,
         Err(reason) => {
             tracing::warn!(provider = %row.slug, %reason, "a sign-in elsewhere has failed");

@@ -5,4 +5,5 @@ mod audit;
 mod discovery;
 mod inventory;
 mod retention;
+mod vault;
 mod write_path;

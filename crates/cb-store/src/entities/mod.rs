@@ -28,3 +28,4 @@ pub mod tag;
 pub mod token;
 pub mod user;
 pub mod user_identity;
+pub mod vault_key;

@@ -11,6 +11,9 @@ pub struct Model {
     pub instance_name: String,
     /// None: for ever.
     pub audit_retention_days: Option<i32>,
+    /// None: never.
+    pub vault_key_rotation_days: Option<i32>,
+    pub vault_key_rotated_at: Option<DateTimeUtc>,
     pub version: i64,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

@@ -1,4 +1,4 @@
-//! Numbered migrations, the same for both databases. To add one: `m0007_<what>.rs` and a line here.
+//! Numbered migrations, the same for both databases. To add one: `m0008_<what>.rs` and a line here.
 
 use sea_orm_migration::prelude::*;
 
@@ -9,6 +9,7 @@ mod m0003_passkeys;
 mod m0004_audit_retention;
 mod m0005_providers;
 mod m0006_audit_origin;
+mod m0007_vault_keys;
 #[cfg(test)]
 mod upgrade;
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_audit_retention::Migration),
             Box::new(m0005_providers::Migration),
             Box::new(m0006_audit_origin::Migration),
+            Box::new(m0007_vault_keys::Migration),
         ]
     }
 }

@@ -1,3 +1,4 @@
 //! The binary as somebody at a terminal meets it.
 
 mod net;
+mod vault;
