@@ -68,9 +68,20 @@ fn has_nul(json: &[u8]) -> bool {
     })
 }
 
+/// The first field of an input with such a text in it.
+fn nul_in(value: &serde_json::Value) -> Option<String> {
+    let has = |value: &serde_json::Value| has_nul(value.to_string().as_bytes());
+    value.as_object()?.iter().find(|(name, value)| name.contains('\0') || has(value)).map(|(name, _)| {
+        // What is no name of a field is not repeated.
+        if name.contains('\0') { "body".to_owned() } else { name.clone() }
+    })
+}
+
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if has_nul(bytes) {
-        return Err(Problem::invalid("body", "has the character U+0000 in it; leave it out"));
+        let field = serde_json::from_slice(bytes).ok().and_then(|value| nul_in(&value));
+        let field = field.unwrap_or_else(|| "body".to_owned());
+        return Err(Problem::invalid(field, "has the character U+0000 in it; leave it out"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -204,7 +215,7 @@ mod tests {
             (r#"{"name":"a","at":[1,999]}"#, 422, r#""field":"at[1]""#),
             (r#"{"name":"a","at":[],"role":"admin"}"#, 422, r#""field":"role","reason":"is not a field"#),
             ("[]", 422, r#""field":"#),
-            (r#"{"name":"a\u0000","at":[]}"#, 422, "U+0000"),
+            (r#"{"name":"a\u0000","at":[]}"#, 422, r#""field":"name","reason":"has the character U+0000"#),
             (r#"{"name":"a\\\u0000","at":[]}"#, 422, "U+0000"),
         ] {
             let answer = answer(body);

@@ -7,7 +7,8 @@ use cb_app::{Ctx, List, tags};
 use cb_core::audit::{Checkpoint, Claim, GENESIS};
 use cb_core::clock::fixed_width;
 use cb_core::{Error, Principal, Secret};
-use cb_store::entities::{audit_anchor, audit_entry};
+use cb_store::entities::{audit_anchor, audit_entry, session};
+use cb_store::sea_orm::sea_query::Expr;
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ConnectionTrait as _, DatabaseConnection, EntityTrait as _, QueryOrder as _,
 };
@@ -73,6 +74,14 @@ async fn grown_old(database: Database) -> (TestApp, Ctx, DatabaseConnection) {
     let db = raw(&test).await;
     write_entries(&test, &db, 3_899).await;
     test.clock.advance(TimeDelta::days(100));
+    // Somebody who has been here all the time.
+    let now = test.app.now();
+    session::Entity::update_many()
+        .col_expr(session::Column::LastSeenAt, Expr::value(now))
+        .col_expr(session::Column::ExpiresAt, Expr::value(now + TimeDelta::days(30)))
+        .exec(&db)
+        .await
+        .expect("moved");
     write_entries(&test, &db, 1_099).await;
     keep(&test, &ctx, 30).await;
     assert_eq!(verify(&ctx).await.entries, 5_000);
