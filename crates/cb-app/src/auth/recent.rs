@@ -1,6 +1,6 @@
 //! Sessions as they were read a moment ago: the ten requests of a page do not ask the database ten times for the same row.
 //!
-//! What was read is good until this process writes anything, and never longer than [`GOOD_FOR`]: another process (a replica,
+//! What was read is good until this process writes anything that the audit log tells of, and never longer than [`GOOD_FOR`]: another process (a replica,
 //! the command line) may have ended the session. So there is no list of events that somebody could forget to add to.
 
 use std::collections::HashMap;

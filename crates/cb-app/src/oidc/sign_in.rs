@@ -162,7 +162,7 @@ async fn depart(
     Ok(Some(Away { url: url.into(), cookie: tickets::issue(app, Kind::Provider, going)? }))
 }
 
-/// Ends it: whatever the browser brings, nothing here fails but the database.
+/// Ends it: whatever the browser brings is an outcome. Errors are left for too many tries, a full house (users) and faults of ours.
 pub async fn finish(
     app: &App,
     meta: RequestMeta,
