@@ -35,10 +35,17 @@ impl Role {
         use Permission as P;
         match permission {
             P::InventoryRead | P::DiscoveryRead | P::SettingsRead => true,
-            P::InventoryWrite | P::DiscoveryWrite => matches!(self, Role::Editor | Role::Admin),
-            P::AuditRead | P::SettingsWrite | P::UsersRead | P::UsersWrite | P::VaultRead | P::VaultWrite => {
-                matches!(self, Role::Admin)
+            P::InventoryWrite | P::DiscoveryWrite | P::CredentialsRead | P::NotificationsRead => {
+                matches!(self, Role::Editor | Role::Admin)
             }
+            P::AuditRead
+            | P::SettingsWrite
+            | P::UsersRead
+            | P::UsersWrite
+            | P::VaultRead
+            | P::VaultWrite
+            | P::CredentialsWrite
+            | P::NotificationsWrite => matches!(self, Role::Admin),
         }
     }
 }
@@ -57,10 +64,15 @@ pub enum Permission {
     UsersWrite,
     VaultRead,
     VaultWrite,
+    /// To see which credentials there are, never their secrets, and to use them where they may be used.
+    CredentialsRead,
+    CredentialsWrite,
+    NotificationsRead,
+    NotificationsWrite,
 }
 
 impl Permission {
-    pub const ALL: [Permission; 11] = [
+    pub const ALL: [Permission; 15] = [
         Permission::InventoryRead,
         Permission::InventoryWrite,
         Permission::DiscoveryRead,
@@ -72,6 +84,10 @@ impl Permission {
         Permission::UsersWrite,
         Permission::VaultRead,
         Permission::VaultWrite,
+        Permission::CredentialsRead,
+        Permission::CredentialsWrite,
+        Permission::NotificationsRead,
+        Permission::NotificationsWrite,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -87,6 +103,10 @@ impl Permission {
             Permission::UsersWrite => "users:write",
             Permission::VaultRead => "vault:read",
             Permission::VaultWrite => "vault:write",
+            Permission::CredentialsRead => "credentials:read",
+            Permission::CredentialsWrite => "credentials:write",
+            Permission::NotificationsRead => "notifications:read",
+            Permission::NotificationsWrite => "notifications:write",
         }
     }
 

@@ -16,7 +16,13 @@ export type Permission =
   | "settings:read"
   | "settings:write"
   | "users:read"
-  | "users:write";
+  | "users:write"
+  | "vault:read"
+  | "vault:write"
+  | "credentials:read"
+  | "credentials:write"
+  | "notifications:read"
+  | "notifications:write";
 
 export const meQuery = queryOptions({
   queryKey: ["me"],
