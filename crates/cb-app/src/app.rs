@@ -13,7 +13,7 @@ use cb_core::clock::Time;
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
 use cb_fabric::{Bus, Listener, Throttle};
-use cb_net::http::Outbound;
+use cb_net::outbound::Outbound;
 use cb_store::entities::setting;
 use cb_store::sea_orm::EntityTrait as _;
 use cb_store::{OpenError, Store, db};

@@ -163,7 +163,8 @@ impl Running<'_> {
     async fn drive(&mut self, request: cb_collect::ScanRequest, events: &mut Listener) -> Result<End> {
         let app = self.ctx.app();
         let (sender, mut reports) = mpsc::channel(QUEUE);
-        let env = Env { clock: app.clock(), entropy: std::sync::Arc::new(OsEntropy) };
+        let scope = app.outbound().scope().await;
+        let env = Env { clock: app.clock(), entropy: std::sync::Arc::new(OsEntropy), scope };
         let cancel = self.cancel.clone();
         // However this function is left, the engine stops.
         let _stop = self.cancel.clone().drop_guard();

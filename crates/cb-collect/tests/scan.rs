@@ -11,14 +11,17 @@ use cb_collect::{
     Completeness, Env, HostReport, IdentityKind, Outcome, ProbeKind, ScanEvent, ScanRequest, Target, fuse,
     plan, scan,
 };
+use cb_net::outbound::Outbound;
+use cb_net::resolve::Resolver;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Set for the copy of this program that runs inside the scanner's namespace.
 const INSIDE: &str = "CB_TEST_INSIDE_FAKELAN";
 
-fn env() -> Env {
-    Env { clock: Arc::new(cb_core::SystemClock), entropy: Arc::new(cb_core::OsEntropy) }
+async fn env() -> Env {
+    let scope = Outbound::new(Vec::new(), Vec::new(), Resolver::System).scope().await;
+    Env { clock: Arc::new(cb_core::SystemClock), entropy: Arc::new(cb_core::OsEntropy), scope }
 }
 
 fn request(targets: &[&str], probes: &[ProbeKind]) -> ScanRequest {
@@ -28,7 +31,7 @@ fn request(targets: &[&str], probes: &[ProbeKind]) -> ScanRequest {
 
 async fn collect(request: ScanRequest, cancel: CancellationToken) -> (Vec<HostReport>, Outcome) {
     let (sender, mut events) = mpsc::channel(16);
-    let env = env();
+    let env = env().await;
     let listen = async {
         let mut hosts = Vec::new();
         while let Some(event) = events.recv().await {
@@ -68,7 +71,7 @@ async fn a_listener_that_went_away_stops_the_scan() {
     let (sender, events) = mpsc::channel(1);
     drop(events);
     let start = Instant::now();
-    let outcome = scan(request(&["10.77.1.0/24"], &[]), &env(), sender, CancellationToken::new()).await;
+    let outcome = scan(request(&["10.77.1.0/24"], &[]), &env().await, sender, CancellationToken::new()).await;
     assert_eq!(outcome.status, Completeness::Cancelled);
     assert!(start.elapsed() < Duration::from_secs(1));
 }

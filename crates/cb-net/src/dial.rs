@@ -1,5 +1,8 @@
 //! The only opener of TCP and UDP sockets to a device on the user's network.
 //!
+//! A scan's [`Scope`] is asked before each connection: nothing of ours is looked at, and no address that is no device's.
+//! What a person has named is judged by [`crate::outbound`], which then connects with this module too.
+//!
 //! Owns one promise: **some ports are never written to**. A byte sent to a raw printer port is
 //! printed on paper, a byte sent to a PLC or a UPS may switch something. So the kind of connection
 //! is decided here, by port, and the promise is in the types:
@@ -29,6 +32,9 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
+
+use crate::judge::Refused;
+use crate::outbound::Scope;
 
 /// Ports that are connected to and closed without a byte.
 pub const NEVER_WRITTEN: &[(RangeInclusive<u16>, &str)] = &[
@@ -74,6 +80,9 @@ pub enum DialError {
     Exhausted(io::Error),
     #[error("port {0} is never written to")]
     NeverWritten(u16),
+    /// No device of a scan is there; nothing was sent.
+    #[error("refused: {0}")]
+    Denied(#[from] Refused),
     #[error("{0}")]
     Other(io::Error),
 }
@@ -116,8 +125,16 @@ impl AsyncRead for ListenOnly {
 
 /// Connects, within `timeout`. The connection is reset when dropped, so that a scan leaves neither
 /// half-open sessions there nor thousands of `TIME_WAIT` sockets here.
-#[expect(clippy::disallowed_methods, reason = "the one place that connects to devices")]
-pub async fn tcp(address: SocketAddr, timeout: Duration) -> Result<Door, DialError> {
+pub async fn tcp(scope: &Scope, address: SocketAddr, timeout: Duration) -> Result<Door, DialError> {
+    scope.permits(address)?;
+    let stream = stream(address, timeout).await?;
+    stream.set_zero_linger().map_err(DialError::from_io)?;
+    Ok(if never_written(address.port()) { Door::Listen(ListenOnly(stream)) } else { Door::Talk(stream) })
+}
+
+/// Connects to an address that was judged, within `timeout`.
+#[expect(clippy::disallowed_methods, reason = "the one place that connects")]
+pub(crate) async fn stream(address: SocketAddr, timeout: Duration) -> Result<TcpStream, DialError> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
@@ -128,24 +145,24 @@ pub async fn tcp(address: SocketAddr, timeout: Duration) -> Result<Door, DialErr
         Ok(Err(error)) => return Err(DialError::from_io(error)),
         Ok(Ok(stream)) => stream,
     };
-    stream.set_zero_linger().map_err(DialError::from_io)?;
     stream.set_nodelay(true).map_err(DialError::from_io)?;
     // A connection to one of our own ephemeral ports can meet itself; that is nobody.
     if stream.local_addr().ok() == Some(address) {
         return Err(DialError::Refused);
     }
-    Ok(if never_written(address.port()) { Door::Listen(ListenOnly(stream)) } else { Door::Talk(stream) })
+    Ok(stream)
 }
 
 /// Connects to talk, or refuses when the port is never written to.
 pub async fn talk(
+    scope: &Scope,
     address: SocketAddr,
     timeout: Duration,
-) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug + 'static, DialError> {
+) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug + 'static + use<>, DialError> {
     if never_written(address.port()) {
         return Err(DialError::NeverWritten(address.port()));
     }
-    match tcp(address, timeout).await? {
+    match tcp(scope, address, timeout).await? {
         Door::Talk(stream) => Ok(stream),
         Door::Listen(_) => Err(DialError::NeverWritten(address.port())),
     }
@@ -173,7 +190,18 @@ impl UdpPeer {
 }
 
 /// A socket to one UDP peer.
-pub async fn udp(peer: SocketAddr) -> Result<UdpPeer, DialError> {
+pub async fn udp(scope: &Scope, peer: SocketAddr) -> Result<UdpPeer, DialError> {
+    scope.permits(peer)?;
+    datagrams(peer).await
+}
+
+/// A socket to a name server of this machine's or its network's, which may be this machine.
+pub async fn name_server(server: IpAddr) -> Result<UdpPeer, DialError> {
+    datagrams(SocketAddr::new(server, 53)).await
+}
+
+/// A socket to a UDP peer that was judged.
+pub(crate) async fn datagrams(peer: SocketAddr) -> Result<UdpPeer, DialError> {
     if never_written(peer.port()) {
         return Err(DialError::NeverWritten(peer.port()));
     }
@@ -248,6 +276,8 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::outbound::Outbound;
+    use crate::resolve::Resolver;
 
     #[test]
     fn the_ports_of_printers_and_controllers_are_protected() {
@@ -267,6 +297,7 @@ mod tests {
             return;
         };
         let address = listener.local_addr().expect("bound");
+        let here = here().await;
         let heard = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             let mut bytes = Vec::new();
@@ -274,13 +305,22 @@ mod tests {
             let _ = stream.read_to_end(&mut bytes).await;
             bytes
         });
-        let door = tcp(address, Duration::from_secs(1)).await.expect("open");
+        let door = tcp(&here, address, Duration::from_secs(1)).await.expect("open");
         assert!(matches!(door, Door::Listen(_)));
         drop(door);
         assert_eq!(heard.await.expect("joined"), Vec::<u8>::new());
 
-        assert!(matches!(talk(address, Duration::from_secs(1)).await, Err(DialError::NeverWritten(9100))));
-        assert!(matches!(udp(address).await, Err(DialError::NeverWritten(9100))));
+        assert!(matches!(
+            talk(&here, address, Duration::from_secs(1)).await,
+            Err(DialError::NeverWritten(9100))
+        ));
+        assert!(matches!(udp(&here, address).await, Err(DialError::NeverWritten(9100))));
+    }
+
+    /// A scope that knows the devices of this machine's loopback.
+    async fn here() -> Scope {
+        let allow = vec!["127.0.0.1".parse().expect("an entry")];
+        Outbound::new(allow, Vec::new(), Resolver::System).scope().await
     }
 
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
@@ -292,8 +332,9 @@ mod tests {
     async fn a_closed_port_is_refused_and_an_open_one_talks() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("bind");
         let address = listener.local_addr().expect("bound");
-        assert!(matches!(tcp(address, Duration::from_secs(1)).await, Ok(Door::Talk(_))));
+        let here = here().await;
+        assert!(matches!(tcp(&here, address, Duration::from_secs(1)).await, Ok(Door::Talk(_))));
         drop(listener);
-        assert!(matches!(tcp(address, Duration::from_secs(1)).await, Err(DialError::Refused)));
+        assert!(matches!(tcp(&here, address, Duration::from_secs(1)).await, Err(DialError::Refused)));
     }
 }

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use cb_core::config::Config;
-use cb_net::http::{Outbound, OutboundError};
+use cb_net::http::OutboundError;
 use cb_net::judge::Policy;
+use cb_net::outbound::Outbound;
 use cb_net::resolve::{Answer, Resolver};
 
 use crate::output;

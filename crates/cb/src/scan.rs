@@ -9,6 +9,7 @@ use cb_collect::{
 };
 use cb_core::config::Config;
 use cb_core::{OsEntropy, SystemClock};
+use cb_net::outbound::Outbound;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -50,8 +51,8 @@ pub async fn run(args: ScanArgs) -> ExitCode {
         output::line(&ports.join(","));
         return ExitCode::SUCCESS;
     }
-    let request = match request(&args) {
-        Ok(request) => request,
+    let (request, outbound) = match request(&args) {
+        Ok(asked) => asked,
         Err(reason) => {
             output::complain(&reason);
             return ExitCode::from(BAD_INPUT);
@@ -61,7 +62,7 @@ pub async fn run(args: ScanArgs) -> ExitCode {
         show_plan(&plan(&request), args.json);
         return ExitCode::SUCCESS;
     }
-    let (hosts, outcome) = collect(request).await;
+    let (hosts, outcome) = collect(request, &outbound).await;
     if args.json {
         show_json(&hosts, &outcome);
     } else {
@@ -73,12 +74,12 @@ pub async fn run(args: ScanArgs) -> ExitCode {
     }
 }
 
-fn request(args: &ScanArgs) -> Result<ScanRequest, String> {
-    let allow = Config::load().map_err(|e| e.to_string())?.scan_allow;
+fn request(args: &ScanArgs) -> Result<(ScanRequest, Outbound), String> {
+    let config = Config::load().map_err(|e| e.to_string())?;
     let targets = args
         .targets
         .iter()
-        .map(|t| Target::parse(t, &allow))
+        .map(|t| Target::parse(t, &config.scan_allow))
         .collect::<Result<_, _>>()
         .map_err(|e| e.to_string())?;
     let probes = args
@@ -90,14 +91,14 @@ fn request(args: &ScanArgs) -> Result<ScanRequest, String> {
                 .ok_or_else(|| format!("--probes: \"{word}\" is not a probe; there are {}", known()))
         })
         .collect::<Result<_, _>>()?;
-    ScanRequest { targets, probes, ports: args.ports.clone(), rate: args.rate }
-        .checked()
-        .map_err(|e| e.to_string())
+    let request = ScanRequest { targets, probes, ports: args.ports.clone(), rate: args.rate };
+    Ok((request.checked().map_err(|e| e.to_string())?, Outbound::from_config(&config)))
 }
 
 /// Runs the scan until it is over or Ctrl-C stops it.
-async fn collect(request: ScanRequest) -> (Vec<HostReport>, Outcome) {
-    let env = Env { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
+async fn collect(request: ScanRequest, outbound: &Outbound) -> (Vec<HostReport>, Outcome) {
+    let scope = outbound.scope().await;
+    let env = Env { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy), scope };
     let (sender, mut events) = mpsc::channel(64);
     let cancel = CancellationToken::new();
     let progress = std::io::stderr().is_terminal();

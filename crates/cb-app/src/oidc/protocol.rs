@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use cb_core::Secret;
 use cb_core::clock::Time;
-use cb_net::http::{Limits, Outbound, OutboundError, Tls};
+use cb_net::http::{Limits, OutboundError, Tls};
 use cb_net::judge::Policy;
+use cb_net::outbound::Outbound;
 use cb_store::entities::oidc_provider;
 use chrono::TimeDelta;
 use openidconnect::core::{

@@ -171,6 +171,7 @@ fn ask(job: &Job, address: IpAddr, port: u16) -> Ask<'_> {
         timeout: Duration::from_millis(1_500),
         pacer: job.pacer(address),
         entropy: &*job.env.entropy,
+        scope: &job.env.scope,
     }
 }
 

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cb_core::{Clock, Entropy};
+use cb_net::outbound::Scope;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use ipnet::IpNet;
@@ -49,6 +50,8 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// Packet ids and DNS query ids, so that answers cannot be forged blindly.
     pub entropy: Arc<dyn Entropy>,
+    /// What may be connected to at all.
+    pub scope: Scope,
 }
 
 /// One running scan, shared by its parts.
@@ -271,10 +274,13 @@ async fn run(job: &Arc<Job>, hosts: &mut JoinSet<Option<HostReport>>, events: &m
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_scan_may_run_on_any_thread() {
+    #[tokio::test]
+    async fn a_scan_may_run_on_any_thread() {
         fn movable<T: Send>(_: &T) {}
-        let env = Env { clock: Arc::new(cb_core::SystemClock), entropy: Arc::new(cb_core::OsEntropy) };
+        let outbound =
+            cb_net::outbound::Outbound::new(Vec::new(), Vec::new(), cb_net::resolve::Resolver::System);
+        let (clock, entropy) = (Arc::new(cb_core::SystemClock), Arc::new(cb_core::OsEntropy));
+        let env = Env { clock, entropy, scope: outbound.scope().await };
         let request = ScanRequest { targets: Vec::new(), probes: Vec::new(), ports: Vec::new(), rate: None };
         movable(&scan(request, &env, mpsc::channel(1).0, CancellationToken::new()));
     }

@@ -1,6 +1,6 @@
 //! Reverse DNS: the name of an address, from whoever may know it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,16 +15,14 @@ const MAX_SYSTEM: usize = 3;
 const MAX_SERVERS: usize = 6;
 
 /// The name servers that are asked: the system's, the gateways, and those that the scan finds.
-pub(crate) struct Servers(Mutex<Vec<SocketAddr>>);
+pub(crate) struct Servers(Mutex<Vec<IpAddr>>);
 
 impl Servers {
     pub fn new(interfaces: &[Interface]) -> Self {
         let system = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        let mut servers: Vec<SocketAddr> = parse(&system);
-        for gateway in interfaces.iter().flat_map(|i| &i.gateways) {
-            servers.push(SocketAddr::new(*gateway, 53));
-        }
-        let mut unique: Vec<SocketAddr> = Vec::new();
+        let mut servers: Vec<IpAddr> = parse(&system);
+        servers.extend(interfaces.iter().flat_map(|i| &i.gateways));
+        let mut unique: Vec<IpAddr> = Vec::new();
         for server in servers {
             if !unique.contains(&server) && unique.len() < MAX_SERVERS {
                 unique.push(server);
@@ -36,23 +34,21 @@ impl Servers {
     /// A machine of the network that answers DNS; it may know its neighbors.
     pub fn learn(&self, server: IpAddr) {
         let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let server = SocketAddr::new(server, 53);
         if servers.len() < MAX_SERVERS && !servers.contains(&server) {
             servers.push(server);
         }
     }
 
-    fn list(&self) -> Vec<SocketAddr> {
+    fn list(&self) -> Vec<IpAddr> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// `nameserver` lines of resolv.conf(5).
-fn parse(text: &str) -> Vec<SocketAddr> {
+fn parse(text: &str) -> Vec<IpAddr> {
     text.lines()
         .filter_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse::<IpAddr>().ok())
         .take(MAX_SYSTEM)
-        .map(|address| SocketAddr::new(address, 53))
         .collect()
 }
 
@@ -70,14 +66,14 @@ pub(crate) async fn reverse(job: &Job, address: IpAddr) -> Option<String> {
     futures_util::future::select_ok(asked).await.ok().map(|(name, _)| name)
 }
 
-async fn ask(job: &Job, server: SocketAddr, name: &str) -> Option<String> {
-    let socket = dial::udp(server).await.ok()?;
+async fn ask(job: &Job, server: IpAddr, name: &str) -> Option<String> {
+    let socket = dial::name_server(server).await.ok()?;
     let token = job.token();
     let id = u16::from_be_bytes([token[0], token[1]]);
     let question = dns::question(id, name, dns::PTR, 1);
     let mut buffer = [0u8; 1_232];
     for _ in 0..2 {
-        job.pacer(server.ip()).take().await;
+        job.pacer(server).take().await;
         socket.send(&question).await.ok()?;
         match tokio::time::timeout(PATIENCE, socket.receive(&mut buffer)).await {
             Ok(Ok(length)) => {
@@ -106,7 +102,7 @@ mod tests {
             "# local\nsearch lan\nnameserver 10.0.0.1\nnameserver fd00::1\noptions edns0\nnameserver x\n";
         assert_eq!(
             parse(text),
-            ["10.0.0.1:53".parse().expect("address"), "[fd00::1]:53".parse::<SocketAddr>().expect("address")]
+            ["10.0.0.1".parse().expect("address"), "fd00::1".parse::<IpAddr>().expect("address")]
         );
     }
 }

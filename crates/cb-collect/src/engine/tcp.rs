@@ -39,7 +39,7 @@ async fn knock(job: &Job, address: SocketAddr, timeout: Duration) -> (Port, Dura
         let Ok(_socket) = job.sockets.acquire().await else { return (Port::Silent, Duration::ZERO) };
         job.pacer(address.ip()).take_in_line().await;
         let start = Instant::now();
-        let verdict = match dial::tcp(address, timeout).await {
+        let verdict = match dial::tcp(&job.env.scope, address, timeout).await {
             Ok(_closed_at_once) => Port::Open,
             Err(DialError::Refused) => Port::Closed,
             Err(DialError::Exhausted(error)) => {

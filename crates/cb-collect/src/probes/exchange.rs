@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cb_core::Entropy;
 use cb_net::dial;
+use cb_net::outbound::Scope;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
@@ -24,6 +25,7 @@ pub(crate) struct Ask<'a> {
     pub timeout: Duration,
     pub pacer: &'a Pacer,
     pub entropy: &'a dyn Entropy,
+    pub scope: &'a Scope,
 }
 
 /// A connection of any kind.
@@ -34,7 +36,7 @@ impl Ask<'_> {
     /// Connects; refuses the ports that are never written to.
     pub async fn connect(&self) -> Option<impl Line + use<>> {
         self.pacer.take_in_line().await;
-        match dial::talk(self.peer, self.timeout).await {
+        match dial::talk(self.scope, self.peer, self.timeout).await {
             Ok(line) => Some(line),
             Err(error) => {
                 tracing::trace!(peer = %self.peer, %error, "no connection");
@@ -54,7 +56,7 @@ impl Ask<'_> {
 
     /// One question and its first answer over UDP, asked twice at most.
     pub async fn udp(&self, question: &[u8]) -> Option<Vec<u8>> {
-        let socket = dial::udp(self.peer).await.ok()?;
+        let socket = dial::udp(self.scope, self.peer).await.ok()?;
         let mut buffer = vec![0u8; 4096];
         for _ in 0..2 {
             self.pacer.take_in_line().await;

@@ -79,6 +79,14 @@ pub(super) fn classify(error: reqwest::Error) -> OutboundError {
     }
 }
 
+/// Of a TLS handshake that failed.
+pub(crate) fn handshake_error(error: &io::Error) -> OutboundError {
+    match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+        Some(tls) => tls_error(tls),
+        None => OutboundError::Tls(error.to_string()),
+    }
+}
+
 fn tls_error(error: &rustls::Error) -> OutboundError {
     if let rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) = error
         && let Some(wrong) = other.0.downcast_ref::<WrongCertificate>()

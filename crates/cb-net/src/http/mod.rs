@@ -1,10 +1,8 @@
-//! The only HTTP client of the house: every request to an address that a person typed, that a redirect
-//! named or that came out of a document goes through [`Outbound::send`].
+//! The only HTTP client of the house: [`Outbound::send`].
 //!
-//! For each hop, the first one and each redirect: the [judge](crate::judge) reads the URL, the name is
-//! resolved **once**, every address is judged, and a client is built that knows these addresses and no
-//! resolver; the address that answered is compared once more. Nothing is kept between requests: no
-//! pool, whose connections were judged for somebody else, no TLS sessions, no cookies.
+//! For each hop, the first one and each redirect, the URL is judged as [`crate::outbound`] says, and a client is built that
+//! knows the judged addresses and no resolver; the address that answered is compared once more. Nothing is kept between
+//! requests: no pool, whose connections were judged for somebody else, no TLS sessions, no cookies.
 //!
 //! Invariants: the environment's proxies are ignored; HTTP/1.1 only; everything has a bound
 //! ([`Limits`]), the size of the body after it is unpacked; a redirect to another origin (RFC 6454) loses
@@ -12,7 +10,8 @@
 //!
 //! ```no_run
 //! # async fn example(config: &cb_core::config::Config) -> Result<(), Box<dyn std::error::Error>> {
-//! use cb_net::http::{Limits, Outbound, Tls};
+//! use cb_net::http::{Limits, Tls};
+//! use cb_net::outbound::Outbound;
 //! use cb_net::judge::Policy;
 //!
 //! let outbound = Outbound::from_config(config);
@@ -26,21 +25,21 @@
 mod error;
 mod trust;
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use cb_core::allow::Allow;
-use cb_core::config::Config;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use url::Url;
 
 pub use error::OutboundError;
+pub(crate) use error::handshake_error;
+pub(crate) use trust::Verifiers;
 pub use trust::{Pin, Tls, WrongCertificate};
 
-use crate::judge::{Destination, Judge, Own, Policy, Refused, Target};
-use crate::resolve::{ResolveError, Resolver};
+use crate::judge::{Destination, Policy, Refused};
+use crate::outbound::{Approved, Outbound};
+use crate::resolve::ResolveError;
 
 /// What one request may cost. Never unbounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,76 +90,7 @@ const OURS: &[HeaderName] = &[
 
 const USER_AGENT: &str = concat!("circuit-breaker/", env!("CARGO_PKG_VERSION"));
 
-/// The client. A clone is cheap and shares everything.
-#[derive(Debug, Clone)]
-pub struct Outbound {
-    judge: Arc<Judge>,
-    resolver: Arc<Resolver>,
-    verifiers: Arc<trust::Verifiers>,
-    tls: Tls,
-}
-
-/// A URL that was judged, with the addresses that it may be sent to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Approved {
-    destination: Destination,
-    addresses: Vec<SocketAddr>,
-}
-
-impl Approved {
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-}
-
 impl Outbound {
-    /// `own` are our own listeners and backends, which no request reaches.
-    pub fn new(allow: Vec<Allow>, own: Vec<Own>, resolver: Resolver) -> Self {
-        let verifiers = Arc::new(trust::Verifiers::default());
-        Self {
-            judge: Arc::new(Judge::new(allow, own)),
-            resolver: Arc::new(resolver),
-            verifiers,
-            tls: Tls::System,
-        }
-    }
-
-    /// As the settings say: `CB_OUTBOUND_ALLOW`, our own listeners and database, the system's resolver.
-    pub fn from_config(config: &Config) -> Self {
-        Self::new(config.outbound_allow.clone(), Own::services(config), Resolver::System)
-    }
-
-    /// The same client that trusts in another way.
-    #[must_use]
-    pub fn trusting(&self, tls: Tls) -> Self {
-        Self { tls, ..self.clone() }
-    }
-
-    /// The same client that takes its answers elsewhere.
-    #[must_use]
-    pub fn resolving(&self, resolver: Resolver) -> Self {
-        Self { resolver: Arc::new(resolver), ..self.clone() }
-    }
-
-    /// Judges a URL as [`Outbound::send`] would, and sends nothing.
-    pub async fn check(&self, policy: Policy, url: &str) -> Result<Approved, OutboundError> {
-        let Self { judge, resolver, .. } = self;
-        let destination = Destination::read(url)?;
-        judge.name(&destination)?;
-        let mut backends = Vec::new();
-        for name in judge.backends(destination.port) {
-            // A backend that cannot be told from others is protected by its port.
-            let found = addresses_of(resolver, name).await;
-            backends.extend(found.map_err(|_| Refused::Own(format!("port {}", destination.port)))?);
-        }
-        let found = match &destination.host {
-            Target::Address(ip) => vec![*ip],
-            Target::Name(name) => addresses_of(resolver, name).await?,
-        };
-        let addresses = judge.addresses(policy, &destination, &found, &backends)?;
-        Ok(Approved { destination, addresses })
-    }
-
     /// Sends a request and reads the whole answer, within `limits`.
     ///
     /// Redirects follow RFC 9110, 15.4: 303 becomes GET, 301 and 302 do so for POST, 307 and 308 change
@@ -269,14 +199,6 @@ async fn one_hop(
     *answer.status_mut() = response.status();
     *answer.headers_mut() = std::mem::take(response.headers_mut());
     Ok(answer)
-}
-
-/// No name server is asked for this machine (RFC 6761, 6.3); the judge lets its name pass when it is allowed.
-async fn addresses_of(resolver: &Resolver, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
-    if name == "localhost" || name.ends_with(".localhost") {
-        return Ok(vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]);
-    }
-    resolver.addresses(name).await
 }
 
 /// "Resolves" every name to the judged addresses; there is only one name in the client that asks.

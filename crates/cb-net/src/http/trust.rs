@@ -88,11 +88,11 @@ pub struct WrongCertificate {
 
 /// Verifiers are made once; reading the system's roots takes some milliseconds.
 #[derive(Debug, Default)]
-pub(super) struct Verifiers(OnceLock<Result<Arc<WebPkiServerVerifier>, String>>);
+pub(crate) struct Verifiers(OnceLock<Result<Arc<WebPkiServerVerifier>, String>>);
 
 impl Verifiers {
     /// A configuration for one connection: without resumption, so that every connection is verified.
-    pub(super) fn config(&self, tls: Tls) -> Result<ClientConfig, String> {
+    pub(crate) fn config(&self, tls: Tls) -> Result<ClientConfig, String> {
         let provider = Arc::new(ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match tls {
             Tls::System => self.0.get_or_init(|| system(&provider)).clone()?,

@@ -3,7 +3,7 @@
 //!
 //! Order, each step only after the one before it: the scheme (nothing is resolved for another one than
 //! `http` and `https`), the characters, userinfo, host and port ([`Destination::read`]); then, by
-//! [`Outbound::check`](crate::http::Outbound::check), resolution; then **every** address of the answer ([`Judge::addresses`]).
+//! [`Outbound::check`](crate::outbound::Outbound::check), resolution; then **every** address of the answer ([`Judge::addresses`]).
 //! One bad address refuses the whole answer: a name server that answers good and bad ones is either
 //! broken or hopes for a retry. Only the addresses that were judged are connected to.
 //!
@@ -137,6 +137,30 @@ impl Judge {
             Own::Name(name, p) if *p == port => Some(name.as_str()),
             _ => None,
         })
+    }
+
+    /// Every backend that has a name, with its port.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.own.iter().filter_map(|own| match own {
+            Own::Name(name, port) => Some((name.as_str(), *port)),
+            Own::Address(_) => None,
+        })
+    }
+
+    /// Judges an address that a scan wants to look at. More than a request reaches: a lab may use the addresses of
+    /// documentation, and a network of other people's is the scan's own decision.
+    pub(crate) fn device(&self, address: SocketAddr, backends: &[SocketAddr]) -> Result<(), Refused> {
+        let (ip, port, kind) = (address.ip(), address.port(), Kind::of(address.ip()));
+        if (backends.contains(&address) || self.own.iter().any(|own| own.is(address)))
+            && !self.allows_port(None, Some(ip), port)
+        {
+            return Err(Refused::Own(address.to_string()));
+        }
+        match kind {
+            Kind::Global | Kind::Private | Kind::Documentation | Kind::Reserved => Ok(()),
+            _ if kind != Kind::Transition && self.allows(None, Some(ip), port) => Ok(()),
+            _ => Err(Refused::Address { address: ip, kind, policy: Policy::Lan }),
+        }
     }
 
     /// Judges every address that the host was resolved to; `backends` are those of [`Judge::backends`].

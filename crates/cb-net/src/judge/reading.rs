@@ -53,6 +53,26 @@ impl Destination {
         }
     }
 
+    /// Reads a host that stands alone: a name, or an address without brackets.
+    pub fn of(host: &str, port: u16) -> Result<Self, Refused> {
+        characters(host)?;
+        if let Some(c) = host.chars().find(|c| "/?#@[]%".contains(*c)) {
+            return Err(Refused::Character(c));
+        }
+        let bracketed = host.parse::<Ipv6Addr>().is_ok();
+        if host.contains(':') && !bracketed {
+            return Err(Refused::Host(
+                host.chars().take(80).collect(),
+                "give the port in its own field".to_owned(),
+            ));
+        }
+        Self::read(&if bracketed {
+            format!("http://[{host}]:{port}/")
+        } else {
+            format!("http://{host}:{port}/")
+        })
+    }
+
     /// Reads `text` in this order: scheme, characters, userinfo, host, port.
     pub fn read(text: &str) -> Result<Self, Refused> {
         let (scheme, rest) = text.split_once(':').ok_or(Refused::NoUrl("it has no scheme"))?;

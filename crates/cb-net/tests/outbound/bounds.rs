@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cb_net::http::{Limits, Outbound, OutboundError};
+use cb_net::http::{Limits, OutboundError};
 use cb_net::judge::Policy;
+use cb_net::outbound::Outbound;
 use cb_net::resolve::Resolver;
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use cb_net::http::{Outbound, OutboundError};
+use cb_net::http::OutboundError;
 use cb_net::judge::{Kind, Own, Policy};
+use cb_net::outbound::Outbound;
 use cb_net::resolve::Resolver;
 use proptest::prelude::*;
 use serde::Deserialize;

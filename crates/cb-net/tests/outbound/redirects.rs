@@ -1,7 +1,8 @@
 //! Redirects: off by default, judged like the first URL, and without what was meant for the first server.
 
-use cb_net::http::{Limits, Outbound, OutboundError};
+use cb_net::http::{Limits, OutboundError};
 use cb_net::judge::{Kind, Policy, Refused};
+use cb_net::outbound::Outbound;
 use http::{Method, Request, Response, StatusCode};
 
 use crate::stub::{NameServer, WebServer, get, limits, ok, outbound, redirect};

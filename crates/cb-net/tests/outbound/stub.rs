@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cb_net::http::{Limits, Outbound};
+use cb_net::http::Limits;
 use cb_net::judge::Own;
+use cb_net::outbound::Outbound;
 use cb_net::resolve::Resolver;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};

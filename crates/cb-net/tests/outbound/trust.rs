@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use cb_net::http::{Limits, Outbound, OutboundError, Pin, Tls};
+use cb_net::http::{Limits, OutboundError, Pin, Tls};
 use cb_net::judge::{Policy, Refused};
+use cb_net::outbound::Outbound;
 use rcgen::{CertifiedKey, KeyPair};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -22,12 +23,12 @@ impl ResolvesServerCert for Shows {
     }
 }
 
-/// A server that shows `certificate` and signs with `key`.
-async fn server(
+/// Shows `certificate` and signs with `key`.
+pub fn acceptor(
     certificate: &CertifiedKey<KeyPair>,
     key: &KeyPair,
     version: &'static rustls::SupportedProtocolVersion,
-) -> SocketAddr {
+) -> TlsAcceptor {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let key = rustls::crypto::ring::sign::any_supported_type(&key).expect("a key");
     let shown = rustls::sign::CertifiedKey::new(vec![certificate.cert.der().clone()], key);
@@ -37,7 +38,16 @@ async fn server(
             .expect("a version")
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Shows(Arc::new(shown))));
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A web server of such an acceptor.
+pub async fn server(
+    certificate: &CertifiedKey<KeyPair>,
+    key: &KeyPair,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> SocketAddr {
+    let acceptor = acceptor(certificate, key, version);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
@@ -58,7 +68,7 @@ async fn server(
     address
 }
 
-fn self_signed() -> CertifiedKey<KeyPair> {
+pub fn self_signed() -> CertifiedKey<KeyPair> {
     rcgen::generate_simple_self_signed(vec!["printer.test".to_owned()]).expect("a certificate")
 }
 
