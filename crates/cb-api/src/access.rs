@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use cb_core::Permission::{
-    self, AuditRead, DiscoveryRead, DiscoveryWrite, InventoryRead, InventoryWrite, SettingsRead,
-    SettingsWrite, UsersRead, UsersWrite, VaultRead, VaultWrite,
+    self, AuditRead, CredentialsRead, CredentialsWrite, DiscoveryRead, DiscoveryWrite, InventoryRead,
+    InventoryWrite, SettingsRead, SettingsWrite, UsersRead, UsersWrite, VaultRead, VaultWrite,
 };
 use cb_core::{Error, Principal};
 use http::Method;
@@ -67,6 +67,13 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (POST, "/auth/totp", Session),
     (DELETE, "/auth/totp", Session),
     (POST, "/auth/totp/confirm", Session),
+    (GET, "/credential-kinds", May(CredentialsRead)),
+    (GET, "/credentials", May(CredentialsRead)),
+    (POST, "/credentials", May(CredentialsWrite)),
+    (GET, "/credentials/{id}", May(CredentialsRead)),
+    (PATCH, "/credentials/{id}", May(CredentialsWrite)),
+    (DELETE, "/credentials/{id}", May(CredentialsWrite)),
+    (GET, "/credentials/{id}/uses", May(CredentialsRead)),
     (GET, "/discovery", May(DiscoveryRead)),
     (GET, "/discovery/stream", May(DiscoveryRead)),
     (GET, "/findings", May(DiscoveryRead)),

@@ -14,6 +14,7 @@ pub mod audit;
 pub mod auth;
 #[cfg(test)]
 mod bounds;
+pub mod credentials;
 mod ctx;
 pub mod findings;
 mod input;

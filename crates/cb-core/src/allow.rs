@@ -49,6 +49,37 @@ impl FromStr for Allow {
     }
 }
 
+impl FromStr for AllowedHost {
+    type Err = String;
+
+    /// Reads a host name, an address or a range. The error is the reason.
+    fn from_str(text: &str) -> Result<Self, String> {
+        host_of(text)
+    }
+}
+
+impl AllowedHost {
+    /// Whether everything that `other` means is meant by this too. A name is only itself, whatever it resolves to.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Name(mine), Self::Name(theirs)) => mine == theirs,
+            (Self::Range(mine), Self::Range(theirs)) => mine.contains(theirs),
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Display for AllowedHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            // One address is written as such.
+            Self::Range(range) if range.prefix_len() == range.max_prefix_len() => range.addr().fmt(f),
+            Self::Range(range) => range.fmt(f),
+        }
+    }
+}
+
 fn host_of(text: &str) -> Result<AllowedHost, String> {
     let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     if let Ok(range) = range {
@@ -95,6 +126,28 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Allow>().as_ref(), Ok(&allow), "{text}");
         }
+    }
+
+    #[test]
+    fn a_host_covers_what_is_within_it() {
+        let host = |text: &str| text.parse::<AllowedHost>().expect(text);
+        for (wide, narrow, covers) in [
+            ("10.0.0.0/8", "10.9.0.0/16", true),
+            ("10.0.0.0/8", "10.9.8.7", true),
+            ("10.9.0.0/16", "10.0.0.0/8", false),
+            ("10.9.8.7", "10.9.8.8", false),
+            ("NAS.lan.", "nas.lan", true),
+            ("lan", "nas.lan", false),
+            ("nas.lan", "lan", false),
+            ("10.0.0.0/8", "nas.lan", false),
+            ("fd00::/8", "fd00::1", true),
+            ("10.0.0.0/8", "::ffff:10.0.0.1", false),
+        ] {
+            assert_eq!(host(wide).covers(&host(narrow)), covers, "{wide} {narrow}");
+        }
+        assert_eq!(host("10.1.2.3/8").to_string(), "10.0.0.0/8");
+        assert_eq!(host("10.1.2.3").to_string(), "10.1.2.3");
+        assert_eq!(host("NAS.").to_string(), "nas");
     }
 
     #[test]

@@ -40,6 +40,9 @@ ids! {
     ProviderId,
     /// Who a user is at a provider of OpenID Connect.
     IdentityId,
+    CredentialId,
+    /// One time that a credential was used.
+    CredentialUseId,
     AssetId,
     InterfaceId,
     AddressId,

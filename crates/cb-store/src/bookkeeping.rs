@@ -12,7 +12,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entities::{
-    address, asset, auth_step, finding, job, scan, service, session, spent_ticket, token, vault_key,
+    address, asset, auth_step, credential, credential_use, finding, job, scan, service, session,
+    spent_ticket, token, vault_key,
 };
 use crate::open::{Store, db};
 
@@ -43,6 +44,50 @@ impl Store {
         vault_key::Entity::insert(row)
             .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
+    /// Notes a use of a credential before its secret is given out, and forgets the oldest behind `keep`.
+    pub async fn credential_used(&self, used: credential_use::Model, keep: u64) -> Result<()> {
+        let (id, at) = (used.credential_id, used.at);
+        let row = credential_use::ActiveModel::from(used).reset_all();
+        credential_use::Entity::insert(row).exec_without_returning(self.writer()).await.map_err(db)?;
+        credential::Entity::update_many()
+            .col_expr(credential::Column::LastUsedAt, Expr::value(at))
+            .filter(credential::Column::Id.eq(id))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        let oldest: Option<Uuid> = credential_use::Entity::find()
+            .select_only()
+            .column(credential_use::Column::Id)
+            .filter(credential_use::Column::CredentialId.eq(id))
+            .order_by_desc(credential_use::Column::Id)
+            .offset(keep)
+            .limit(1)
+            .into_tuple()
+            .one(self.reader())
+            .await
+            .map_err(db)?;
+        if let Some(oldest) = oldest {
+            credential_use::Entity::delete_many()
+                .filter(credential_use::Column::CredentialId.eq(id))
+                .filter(credential_use::Column::Id.lte(oldest))
+                .exec(self.writer())
+                .await
+                .map_err(db)?;
+        }
+        Ok(())
+    }
+
+    /// What became of it.
+    pub async fn credential_use_ended(&self, id: Uuid, ok: bool) -> Result<()> {
+        credential_use::Entity::update_many()
+            .col_expr(credential_use::Column::Ok, Expr::value(ok))
+            .filter(credential_use::Column::Id.eq(id))
+            .exec(self.writer())
             .await
             .map_err(db)?;
         Ok(())

@@ -29,7 +29,10 @@ pub const CLIENT_SECRET: SealedColumn = SealedColumn {
     field: "oidc_providers.client_secret",
 };
 
-pub const SEALED: &[SealedColumn] = &[TOTP_SECRET, CLIENT_SECRET];
+pub const CREDENTIAL: SealedColumn =
+    SealedColumn { table: "credentials", column: "secret", row: "id", field: "credentials.secret" };
+
+pub const SEALED: &[SealedColumn] = &[TOTP_SECRET, CLIENT_SECRET, CREDENTIAL];
 
 /// Rows read at a time.
 const PAGE: u64 = 500;

@@ -18,6 +18,7 @@ mod addresses;
 mod assets;
 mod audit;
 mod ca;
+mod credentials;
 mod findings;
 mod health;
 mod interfaces;
@@ -133,6 +134,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(settings::get, settings::patch))
         .routes(routes!(vault::get))
         .routes(routes!(vault::rotate))
+        .routes(routes!(credentials::kinds))
+        .routes(routes!(credentials::list, credentials::create))
+        .routes(routes!(credentials::get, credentials::update, credentials::delete))
+        .routes(routes!(credentials::uses))
         .routes(routes!(assets::list, assets::create))
         .routes(routes!(assets::get, assets::update, assets::delete))
         .routes(routes!(interfaces::list, interfaces::create))

@@ -288,6 +288,12 @@ impl Story {
         self.admin("PATCH", "/oidc-providers/{id}", &provider, json!({ "name": "Den" })).await;
         self.admin("POST", "/oidc-providers/{id}/test", &provider, json!({})).await;
         self.admin("DELETE", "/oidc-providers/{id}", &provider, json!({})).await;
+        let credential = json!({
+            "name": "Switches", "kind": "snmp_v2c", "secret": { "community": "lab" }, "hosts": ["127.0.0.1"],
+        });
+        let credential = self.admin("POST", "/credentials", "", credential).await;
+        self.admin("PATCH", "/credentials/{id}", &credential, json!({ "name": "Core" })).await;
+        self.admin("DELETE", "/credentials/{id}", &credential, json!({})).await;
         self.admin("POST", "/vault/rotate", "", json!({})).await;
         grace
     }

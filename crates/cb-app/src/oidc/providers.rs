@@ -179,6 +179,7 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
         issuer: String::new(),
         client_id: String::new(),
         client_secret: None,
+        credential_id: None,
         scopes: json!(scopes),
         groups_claim: given.groups_claim.unwrap_or_else(|| "groups".to_owned()),
         role_groups: json!(given.role_groups),

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod credentials;
 mod discovery;
 mod inventory;
 mod retention;

@@ -393,6 +393,11 @@ const NOT_SEALED: &[(&str, &str, &str)] = &[
     ("audit_anchor", "key_id", "names a public key"),
     ("audit_checkpoints", "key_id", "names a public key"),
     ("passkeys", "credential", "the public half"),
+    ("credentials", "name_key", "a name, folded"),
+    ("credentials", "host_key_sha256", "the fingerprint of a public key"),
+    ("credentials", "secret_changed_at", "a time"),
+    ("credential_uses", "credential_id", "names a row"),
+    ("oidc_providers", "credential_id", "names a row"),
     ("passkeys", "credential_id", "the public half"),
 ];
 

@@ -8,6 +8,8 @@ pub mod audit_checkpoint;
 pub mod audit_entry;
 pub mod audit_head;
 pub mod auth_step;
+pub mod credential;
+pub mod credential_use;
 pub mod finding;
 pub mod finding_key;
 pub mod identity;

@@ -12,6 +12,8 @@ pub struct Model {
     pub issuer: String,
     pub client_id: String,
     pub client_secret: Option<String>,
+    /// Instead of a secret of its own.
+    pub credential_id: Option<Uuid>,
     pub scopes: Json,
     pub groups_claim: String,
     pub role_groups: Json,

@@ -1,0 +1,485 @@
+//! The kinds of credentials: one table. A kind is its fields, what it may be tested with, and the rules between its fields.
+//!
+//! To add one: a variant, its line in [`Kind::ALL`] and its [`Facts`]; how it proves itself to a device stands in
+//! `cb_collect::clients`.
+
+use std::collections::BTreeMap;
+
+use cb_core::Secret;
+use cb_core::error::Violations;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// Fields that anybody may see who sees the credential.
+pub type Public = BTreeMap<String, String>;
+/// Fields that nobody sees again.
+pub type Secrets = BTreeMap<String, Secret>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = CredentialKind)]
+pub enum Kind {
+    #[serde(rename = "snmp_v2c")]
+    SnmpV2c,
+    #[serde(rename = "snmp_v3")]
+    SnmpV3,
+    SshKey,
+    SshPassword,
+    Basic,
+    Bearer,
+    ProxmoxToken,
+    Redfish,
+    Smtp,
+    WebhookSecret,
+    OidcClient,
+}
+
+/// How a field is typed.
+#[derive(Debug, Clone, Copy)]
+enum Typed {
+    Line,
+    /// With line breaks.
+    Lines,
+    /// One of these; the first when none is given.
+    Choice(&'static [&'static str]),
+}
+
+struct Field {
+    name: &'static str,
+    title: &'static str,
+    help: &'static str,
+    typed: Typed,
+    required: bool,
+    most: usize,
+    /// How the secret travels depends on it: whoever changes it must know the secret.
+    binds: bool,
+}
+
+impl Field {
+    const fn line(name: &'static str, title: &'static str) -> Self {
+        Self { name, title, help: "", typed: Typed::Line, required: true, most: 256, binds: false }
+    }
+
+    const fn choice(name: &'static str, title: &'static str, of: &'static [&'static str]) -> Self {
+        let mut field = Self::line(name, title);
+        field.typed = Typed::Choice(of);
+        field.required = false;
+        field.binds = true;
+        field
+    }
+
+    const fn most(mut self, most: usize) -> Self {
+        self.most = most;
+        self
+    }
+
+    const fn optional(mut self) -> Self {
+        self.required = false;
+        self
+    }
+
+    const fn lines(mut self) -> Self {
+        self.typed = Typed::Lines;
+        self
+    }
+
+    const fn help(mut self, help: &'static str) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// What is wrong with a text, if anything.
+    fn judge(&self, text: &str) -> Result<(), String> {
+        if text.is_empty() {
+            return Err("may not be empty".to_owned());
+        }
+        if text.len() > self.most {
+            return Err(format!("may have at most {} characters", self.most));
+        }
+        match self.typed {
+            Typed::Line if text.chars().any(char::is_control) => {
+                Err("may not contain line breaks or control characters".to_owned())
+            }
+            Typed::Lines if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) => {
+                Err("may not contain control characters".to_owned())
+            }
+            Typed::Choice(of) if !of.contains(&text) => Err(format!("must be one of {}", of.join(", "))),
+            _ => Ok(()),
+        }
+    }
+
+    fn schema(&self, secret: bool) -> Value {
+        let mut schema = json!({ "type": "string", "title": self.title, "maxLength": self.most });
+        match self.typed {
+            Typed::Line => {}
+            Typed::Lines => schema["x-lines"] = json!(true),
+            Typed::Choice(of) => {
+                schema["enum"] = json!(of);
+                schema["default"] = json!(of.first());
+            }
+        }
+        if self.required {
+            schema["minLength"] = json!(1);
+        }
+        if !self.help.is_empty() {
+            schema["description"] = json!(self.help);
+        }
+        if secret {
+            schema["writeOnly"] = json!(true);
+        }
+        if self.binds {
+            schema["x-binds-secret"] = json!(true);
+        }
+        schema
+    }
+}
+
+/// What a device shows to be told from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = CredentialPin)]
+pub enum Pinned {
+    Certificate,
+    HostKey,
+}
+
+struct Facts {
+    title: &'static str,
+    public: Vec<Field>,
+    secret: Vec<Field>,
+    pin: Option<Pinned>,
+    /// Where it is tested unless somebody says otherwise; none: it cannot be tested by itself.
+    port: Option<u16>,
+    /// Whether a test may name a path.
+    path: bool,
+}
+
+const USER: Field = Field::line("user", "User name");
+const PASSWORD: Field = Field::line("password", "Password").most(1024);
+const TRANSPORT: Field = Field::choice("transport", "Sent over", &["https", "http"])
+    .help("http shows the secret to everybody on the way");
+pub const AUTH: &[&str] = &["none", "md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
+pub const PRIVACY: &[&str] = &["none", "des", "aes128", "aes192", "aes256"];
+
+impl Kind {
+    pub const ALL: [Kind; 11] = [
+        Kind::SnmpV2c,
+        Kind::SnmpV3,
+        Kind::SshKey,
+        Kind::SshPassword,
+        Kind::Basic,
+        Kind::Bearer,
+        Kind::ProxmoxToken,
+        Kind::Redfish,
+        Kind::Smtp,
+        Kind::WebhookSecret,
+        Kind::OidcClient,
+    ];
+
+    fn facts(self) -> Facts {
+        match self {
+            Kind::SnmpV2c => {
+                Facts::new("SNMP v2c", vec![], vec![Field::line("community", "Community")]).at(161)
+            }
+            Kind::SnmpV3 => Facts::new(
+                "SNMP v3",
+                vec![
+                    USER.most(32),
+                    Field::choice("auth", "Authentication", AUTH),
+                    Field::choice("privacy", "Encryption", PRIVACY),
+                    Field::line("context", "Context").most(32).optional(),
+                ],
+                vec![
+                    Field::line("auth_password", "Authentication password")
+                        .optional()
+                        .help("8 characters or more; with an authentication"),
+                    Field::line("privacy_password", "Encryption password")
+                        .optional()
+                        .help("8 characters or more; with an encryption"),
+                ],
+            )
+            .at(161),
+            Kind::SshKey => Facts::new(
+                "SSH key",
+                vec![USER],
+                vec![
+                    Field::line("private_key", "Private key")
+                        .lines()
+                        .most(16 << 10)
+                        .help("As ssh-keygen writes it, from BEGIN to END"),
+                    Field::line("passphrase", "Passphrase").most(1024).optional(),
+                ],
+            )
+            .at(22)
+            .pinned(Pinned::HostKey),
+            Kind::SshPassword => {
+                Facts::new("SSH password", vec![USER], vec![PASSWORD]).at(22).pinned(Pinned::HostKey)
+            }
+            Kind::Basic => Facts::new("User and password (HTTP)", vec![USER, TRANSPORT], vec![PASSWORD])
+                .at(443)
+                .pinned(Pinned::Certificate)
+                .with_path(),
+            Kind::Bearer => Facts::new(
+                "Bearer token (HTTP)",
+                vec![TRANSPORT],
+                vec![Field::line("token", "Token").most(8 << 10)],
+            )
+            .at(443)
+            .pinned(Pinned::Certificate)
+            .with_path(),
+            Kind::ProxmoxToken => Facts::new(
+                "Proxmox API token",
+                vec![Field::line("token_id", "Token ID").help("user@realm!name, as Proxmox shows it")],
+                vec![Field::line("token_secret", "Secret")],
+            )
+            .at(8006)
+            .pinned(Pinned::Certificate),
+            Kind::Redfish => {
+                Facts::new("Redfish (BMC)", vec![USER], vec![PASSWORD]).at(443).pinned(Pinned::Certificate)
+            }
+            Kind::Smtp => Facts::new("Mail server (SMTP)", vec![USER], vec![PASSWORD])
+                .at(587)
+                .pinned(Pinned::Certificate),
+            Kind::WebhookSecret => Facts::new(
+                "Webhook signing secret",
+                vec![],
+                vec![Field::line("key", "Secret").help("16 characters or more; it signs and is never sent")],
+            ),
+            Kind::OidcClient => Facts::new(
+                "OpenID Connect client",
+                vec![Field::line("client_id", "Client ID")],
+                vec![Field::line("client_secret", "Client secret").most(1024)],
+            ),
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::SnmpV2c => "snmp_v2c",
+            Kind::SnmpV3 => "snmp_v3",
+            Kind::SshKey => "ssh_key",
+            Kind::SshPassword => "ssh_password",
+            Kind::Basic => "basic",
+            Kind::Bearer => "bearer",
+            Kind::ProxmoxToken => "proxmox_token",
+            Kind::Redfish => "redfish",
+            Kind::Smtp => "smtp",
+            Kind::WebhookSecret => "webhook_secret",
+            Kind::OidcClient => "oidc_client",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    pub fn pin(self) -> Option<Pinned> {
+        self.facts().pin
+    }
+
+    /// None when it cannot be tested by itself.
+    pub fn port(self) -> Option<u16> {
+        self.facts().port
+    }
+
+    pub fn takes_path(self) -> bool {
+        self.facts().path
+    }
+
+    /// Public fields as given, with the first choice where none was made; what is wrong is noted under `public.…`.
+    pub fn public(self, wrong: &mut Violations, given: &Public) -> Public {
+        let mut out = Public::new();
+        for field in &self.facts().public {
+            let text = given.get(field.name).map(|text| text.trim()).filter(|text| !text.is_empty());
+            let text = match (text, field.typed) {
+                (Some(text), _) => text,
+                (None, Typed::Choice([first, ..])) => first,
+                (None, _) => {
+                    if field.required {
+                        wrong.add(format!("public.{}", field.name), "is needed");
+                    }
+                    continue;
+                }
+            };
+            match field.judge(text) {
+                Ok(()) => drop(out.insert(field.name.to_owned(), text.to_owned())),
+                Err(reason) => wrong.add(format!("public.{}", field.name), reason),
+            }
+        }
+        self.no_others(wrong, "public", given.keys(), &self.facts().public);
+        if self == Kind::ProxmoxToken
+            && let Some(id) = out.get("token_id")
+        {
+            let parts = id.split_once('!').and_then(|(user, name)| Some((user.split_once('@')?, name)));
+            let whole = parts.is_some_and(|((user, realm), name)| {
+                !user.is_empty() && !realm.is_empty() && !name.is_empty()
+            });
+            let plain = id.bytes().all(|b| b.is_ascii_graphic() && b != b'=');
+            wrong.require(whole && plain, "public.token_id", "must look like root@pam!monitoring");
+        }
+        if self == Kind::Basic {
+            // RFC 7617, 2: the first colon ends the user name.
+            wrong.require(
+                out.get("user").is_none_or(|user| !user.contains(':')),
+                "public.user",
+                "may not contain a colon",
+            );
+        }
+        if self == Kind::SnmpV3 {
+            wrong.require(
+                chosen(&out, "auth") != "none" || chosen(&out, "privacy") == "none",
+                "public.auth",
+                "must be chosen for an encryption; SNMP has none without it",
+            );
+        }
+        out
+    }
+
+    /// Judges the secret fields for these public ones; what is wrong is noted under `secret.…`.
+    pub fn judge_secret(self, wrong: &mut Violations, public: &Public, given: &Secrets) {
+        for field in &self.facts().secret {
+            let name = format!("secret.{}", field.name);
+            match given.get(field.name).map(Secret::expose) {
+                Some(text) => {
+                    if let Err(reason) = field.judge(text) {
+                        wrong.add(name, reason);
+                    }
+                }
+                None if field.required => wrong.add(name, "is needed"),
+                None => {}
+            }
+        }
+        self.no_others(wrong, "secret", given.keys(), &self.facts().secret);
+        let mut long_enough = |name: &'static str, least: usize, wanted: bool| {
+            let length = given.get(name).map(|text| text.expose().len());
+            let field = format!("secret.{name}");
+            match length {
+                None if wanted => wrong.add(field, "is needed"),
+                Some(_) if !wanted => wrong.add(field, "is not used here; leave it out"),
+                Some(length) if length < least => {
+                    wrong.add(field, format!("must have at least {least} characters"));
+                }
+                _ => {}
+            }
+        };
+        match self {
+            // RFC 3414, 11.2.
+            Kind::SnmpV3 => {
+                long_enough("auth_password", 8, chosen(public, "auth") != "none");
+                long_enough("privacy_password", 8, chosen(public, "privacy") != "none");
+            }
+            Kind::WebhookSecret => long_enough("key", 16, true),
+            Kind::Bearer | Kind::ProxmoxToken => {
+                let name = if self == Kind::Bearer { "token" } else { "token_secret" };
+                let sendable = given
+                    .get(name)
+                    .is_none_or(|text| text.expose().bytes().all(|byte| byte.is_ascii_graphic()));
+                wrong.require(
+                    sendable,
+                    &format!("secret.{name}"),
+                    "may have only letters, digits and signs of ASCII, no spaces",
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether there is anything secret at all.
+    pub fn has_secret(self, public: &Public) -> bool {
+        self != Kind::SnmpV3 || chosen(public, "auth") != "none"
+    }
+
+    /// The first field that says how the secret travels and is not as it was.
+    pub fn rebound(self, before: &Public, after: &Public) -> Option<&'static str> {
+        let fields = self.facts().public.into_iter().filter(|field| field.binds);
+        fields.map(|field| field.name).find(|name| before.get(*name) != after.get(*name))
+    }
+
+    fn no_others<'a>(
+        self,
+        wrong: &mut Violations,
+        part: &str,
+        given: impl Iterator<Item = &'a String>,
+        known: &[Field],
+    ) {
+        // Not the name itself: somebody may have put a secret in its place.
+        if given.into_iter().any(|name| !known.iter().any(|field| field.name == name)) {
+            let names: Vec<&str> = known.iter().map(|field| field.name).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            wrong.add(part, format!("has a field that {} does not have; its fields: {names}", self.as_str()));
+        }
+    }
+
+    pub fn described(self) -> KindOut {
+        let facts = self.facts();
+        KindOut {
+            kind: self,
+            title: facts.title,
+            public: schema(&facts.public, false),
+            secret: schema(&facts.secret, true),
+            pin: facts.pin,
+            default_port: facts.port,
+            testable: facts.port.is_some(),
+            takes_path: facts.path,
+        }
+    }
+}
+
+/// The choice that was made; every stored row has one.
+pub fn chosen<'a>(public: &'a Public, name: &str) -> &'a str {
+    public.get(name).map_or("none", String::as_str)
+}
+
+fn schema(fields: &[Field], secret: bool) -> Value {
+    let properties: serde_json::Map<String, Value> =
+        fields.iter().map(|field| (field.name.to_owned(), field.schema(secret))).collect();
+    let order: Vec<&str> = fields.iter().map(|field| field.name).collect();
+    let required: Vec<&str> = fields.iter().filter(|f| f.required).map(|field| field.name).collect();
+    json!({
+        "type": "object", "properties": properties, "required": required, "additionalProperties": false,
+        "x-order": order,
+    })
+}
+
+impl Facts {
+    fn new(title: &'static str, public: Vec<Field>, secret: Vec<Field>) -> Self {
+        Self { title, public, secret, pin: None, port: None, path: false }
+    }
+
+    fn at(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    fn pinned(mut self, pin: Pinned) -> Self {
+        self.pin = Some(pin);
+        self
+    }
+
+    fn with_path(mut self) -> Self {
+        self.path = true;
+        self
+    }
+}
+
+/// A kind, for whoever builds a form.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CredentialKindDescription)]
+pub struct KindOut {
+    pub kind: Kind,
+    #[schema(value_type = String)]
+    pub title: &'static str,
+    /// A JSON schema. `x-order` is the order of the fields, `x-lines` a text of several lines; a change of a field with
+    /// `x-binds-secret` needs the secret again.
+    #[schema(value_type = Object)]
+    pub public: Value,
+    #[schema(value_type = Object)]
+    pub secret: Value,
+    #[schema(required)]
+    pub pin: Option<Pinned>,
+    #[schema(required)]
+    pub default_port: Option<u16>,
+    pub testable: bool,
+    pub takes_path: bool,
+}

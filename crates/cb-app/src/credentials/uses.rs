@@ -1,0 +1,203 @@
+//! Using a credential: the only way to its secret. The host is looked at first, the use is noted, then the secret is opened.
+
+use std::collections::BTreeMap;
+
+use cb_core::ids::{CredentialId, CredentialUseId};
+use cb_core::{Error, Permission, Principal, Result, Secret};
+use cb_net::http::{Pin, Tls};
+use cb_store::db;
+use cb_store::entities::{credential, credential_use, oidc_provider};
+use cb_store::sea_orm::{
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+};
+use cb_store::sealed::CREDENTIAL;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::hosts::Hosts;
+use super::kinds::{Kind, Public, Secrets};
+use super::{find, kind_of};
+use crate::app::App;
+use crate::ctx::Ctx;
+use crate::page::{self, List, Page, Sort};
+
+/// Uses of one credential that are remembered, the newest.
+const KEPT: u64 = 1_000;
+
+/// By whom or what, and what for.
+#[derive(Debug, Clone)]
+pub(crate) struct UsedBy {
+    /// `user`, `operator`, `system`, or what names the credential: `oidc_provider`, `channel`.
+    pub kind: &'static str,
+    pub id: Option<Uuid>,
+    pub name: String,
+    pub purpose: &'static str,
+}
+
+impl UsedBy {
+    pub(crate) fn principal(who: &Principal, purpose: &'static str) -> Self {
+        Self { kind: who.kind(), id: who.id(), name: who.name(), purpose }
+    }
+}
+
+/// A credential that may be sent to `host`, and to no other place.
+pub(crate) struct Opened {
+    pub kind: Kind,
+    /// As it is to be connected to.
+    pub host: String,
+    pub public: Public,
+    secrets: Secrets,
+    certificate: Option<Pin>,
+    pub host_key_sha256: Option<String>,
+    used: Uuid,
+}
+
+impl Opened {
+    /// A field of its kind; none: it was not given.
+    pub fn secret(&self, field: &str) -> Option<&Secret> {
+        self.secrets.get(field)
+    }
+
+    /// Whom to trust there.
+    pub fn tls(&self) -> Tls {
+        self.certificate.map_or(Tls::System, Tls::Pinned)
+    }
+
+    /// Notes what became of the use.
+    pub async fn ended(&self, app: &App, ok: bool) -> Result<()> {
+        app.store().credential_use_ended(self.used, ok).await
+    }
+}
+
+/// Opens a credential for one use at `host`: refused when it is of another kind or was not typed for that host. What became of
+/// the use is told with [`Opened::ended`].
+pub(crate) async fn open(
+    app: &App,
+    id: CredentialId,
+    kind: Kind,
+    host: &str,
+    port: Option<u16>,
+    user: UsedBy,
+) -> Result<Opened> {
+    let row = find(app.store().reader(), id).await?;
+    let its = kind_of(&row)?;
+    if its != kind {
+        let (name, is, wanted) = (&row.name, its.as_str(), kind.as_str());
+        return Err(Error::Conflict(format!("the credential {name} is of the kind {is}, not {wanted}")));
+    }
+    let host = covered(&row, host)?;
+    let used = credential_use::Model {
+        id: app.new_id(),
+        credential_id: row.id,
+        at: app.now(),
+        user_kind: user.kind.to_owned(),
+        user_id: user.id,
+        user_name: user.name,
+        host: host.clone(),
+        port: port.map(i32::from),
+        purpose: user.purpose.to_owned(),
+        ok: None,
+    };
+    let used_id = used.id;
+    app.store().credential_used(used, KEPT).await?;
+    Ok(Opened {
+        kind,
+        host,
+        public: serde_json::from_value(row.public.clone()).map_err(Error::internal)?,
+        secrets: secrets(app, &row).await?,
+        certificate: row
+            .certificate_sha256
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|reason: &str| Error::Internal(format!("the pin of credential {}: {reason}", row.id)))?,
+        host_key_sha256: row.host_key_sha256,
+        used: used_id,
+    })
+}
+
+/// The host as it is to be connected to, or why the secret does not go there.
+pub(super) fn covered(row: &credential::Model, host: &str) -> Result<String> {
+    Hosts::stored(&row.hosts).covering(host).ok_or_else(|| {
+        let typed = Hosts::stored(&row.hosts).texts().join(", ");
+        Error::invalid("host", format!("is not one that this secret may be sent to: {typed}"))
+    })
+}
+
+pub(super) async fn secrets(app: &App, row: &credential::Model) -> Result<Secrets> {
+    let text = app.unseal(CREDENTIAL.place(&row.id), &row.secret).await?;
+    // The error would quote the text.
+    serde_json::from_str(text.expose())
+        .map_err(|_| Error::Internal(format!("the secret of credential {} is not readable", row.id)))
+}
+
+/// What names a credential.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = CredentialUser)]
+pub struct UserOut {
+    /// `oidc_provider`.
+    #[schema(value_type = String)]
+    pub kind: &'static str,
+    pub id: Uuid,
+    pub name: String,
+}
+
+/// What names each of these credentials. A table that refers to credentials adds its query here.
+pub(super) async fn users(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Result<BTreeMap<Uuid, Vec<UserOut>>> {
+    let mut all: BTreeMap<Uuid, Vec<UserOut>> = BTreeMap::new();
+    let providers = oidc_provider::Entity::find()
+        .filter(oidc_provider::Column::CredentialId.is_in(ids.iter().copied()))
+        .order_by_asc(oidc_provider::Column::Name)
+        .all(conn)
+        .await
+        .map_err(db)?;
+    for row in providers {
+        let Some(id) = row.credential_id else { continue };
+        all.entry(id).or_default().push(UserOut { kind: "oidc_provider", id: row.id, name: row.name });
+    }
+    Ok(all)
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CredentialUse)]
+pub struct UseOut {
+    pub id: CredentialUseId,
+    pub at: DateTime<Utc>,
+    /// `user`, `operator`, `system`, or what names the credential, such as `oidc_provider`.
+    pub user_kind: String,
+    #[schema(required)]
+    pub user_id: Option<Uuid>,
+    pub user_name: String,
+    pub host: String,
+    #[schema(required)]
+    pub port: Option<i32>,
+    pub purpose: String,
+    /// Whether it was accepted; null when nobody knows.
+    #[schema(required)]
+    pub ok: Option<bool>,
+}
+
+/// The newest first.
+pub async fn list(ctx: &Ctx, id: CredentialId, list: &List) -> Result<Page<UseOut>> {
+    let conn = ctx.read(Permission::CredentialsRead)?;
+    let row = find(conn, id).await?;
+    if list.q.as_deref().is_some_and(|q| !q.is_empty()) {
+        return Err(Error::invalid("q", "is not taken here"));
+    }
+    let select = credential_use::Entity::find().filter(credential_use::Column::CredentialId.eq(row.id));
+    let sorts = [("at", Sort::time(credential_use::Column::At))];
+    let page = page::page(conn, select, list, credential_use::Column::Id, &sorts, "-at").await?;
+    Ok(page.map(|row| UseOut {
+        id: row.id.into(),
+        at: row.at,
+        user_kind: row.user_kind,
+        user_id: row.user_id,
+        user_name: row.user_name,
+        host: row.host,
+        port: row.port,
+        purpose: row.purpose,
+        ok: row.ok,
+    }))
+}
