@@ -73,6 +73,8 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (GET, "/credentials/{id}", May(CredentialsRead)),
     (PATCH, "/credentials/{id}", May(CredentialsWrite)),
     (DELETE, "/credentials/{id}", May(CredentialsWrite)),
+    // What its answer says depends on `credentials:write`.
+    (POST, "/credentials/{id}/test", May(CredentialsRead)),
     (GET, "/credentials/{id}/uses", May(CredentialsRead)),
     (GET, "/discovery", May(DiscoveryRead)),
     (GET, "/discovery/stream", May(DiscoveryRead)),

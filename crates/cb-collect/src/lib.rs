@@ -5,10 +5,12 @@
 //!                                  ↘ scan()            ScanEvent… → Outcome
 //! HostReport → Traits → same_machine(), fuse()         which addresses are one machine
 //! ```
+//! [`clients`] are how a credential proves itself to a device.
 //! A new probe: one file in `probes/` and its line in `probes/mod.rs`. A new service: an entry in
 //! `fingerprints/*.toml`.
 
 pub mod clean;
+pub mod clients;
 mod dns;
 mod engine;
 mod fingerprint;

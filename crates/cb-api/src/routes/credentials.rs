@@ -2,7 +2,9 @@
 
 use cb_app::Page;
 use cb_app::credentials::{
-    self, CredentialIn, CredentialOut, CredentialPatch, Kind, KindOut, UseOut, uses as log,
+    self, CredentialIn, CredentialOut, CredentialPatch, Kind, KindOut, UseOut,
+    test::{self as trial, TestIn, TestOut},
+    uses as log,
 };
 use cb_core::ids::CredentialId;
 use http::StatusCode;
@@ -76,6 +78,17 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Problem> {
     credentials::delete(&ctx, id, version).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tries it at a device. Without `credentials:write` the answer says only whether it works.
+#[utoipa::path(post, path = "/credentials/{id}/test", operation_id = "post_credentials_id_test", tag = "credentials",
+    params(("id" = CredentialId, Path)), request_body = TestIn, responses((status = 200, body = TestOut)))]
+pub(crate) async fn test(
+    Writer(ctx): Writer,
+    Id(id): Id<CredentialId>,
+    Json(input): Json<TestIn>,
+) -> Result<axum::Json<TestOut>, Problem> {
+    Ok(axum::Json(trial::run(&ctx, id, input).await?))
 }
 
 /// When it was used, by whom or what, and where; the newest first, and the newest thousand.

@@ -137,6 +137,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(credentials::kinds))
         .routes(routes!(credentials::list, credentials::create))
         .routes(routes!(credentials::get, credentials::update, credentials::delete))
+        .routes(routes!(credentials::test))
         .routes(routes!(credentials::uses))
         .routes(routes!(assets::list, assets::create))
         .routes(routes!(assets::get, assets::update, assets::delete))

@@ -293,6 +293,9 @@ impl Story {
         });
         let credential = self.admin("POST", "/credentials", "", credential).await;
         self.admin("PATCH", "/credentials/{id}", &credential, json!({ "name": "Core" })).await;
+        // Nothing listens there, and that is an answer.
+        let there = json!({ "host": "127.0.0.1", "port": 1 });
+        self.admin("POST", "/credentials/{id}/test", &credential, there).await;
         self.admin("DELETE", "/credentials/{id}", &credential, json!({})).await;
         self.admin("POST", "/vault/rotate", "", json!({})).await;
         grace

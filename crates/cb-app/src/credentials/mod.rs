@@ -34,13 +34,12 @@ use crate::page::{self, List, Page, Sort, contains};
 
 mod hosts;
 pub mod kinds;
+pub mod test;
 pub mod uses;
 
 use hosts::Hosts;
 pub use kinds::{Kind, KindOut};
 use kinds::{Pinned, Public, Secrets};
-#[expect(unused_imports, reason = "for what names a credential, which comes next")]
-pub(crate) use uses::{Opened, UsedBy, open};
 pub use uses::{UseOut, UserOut};
 
 /// Credentials that there can be.
@@ -165,6 +164,7 @@ pub async fn create(ctx: &Ctx, given: CredentialIn) -> Result<CredentialOut> {
     let certificate_sha256 = certificate(&mut wrong, kind, given.certificate_sha256);
     let host_key_sha256 = host_key(&mut wrong, kind, given.host_key_sha256);
     wrong.into_result()?;
+    usable(kind, &given.secret).await?;
     let now = ctx.now();
     let mut row = credential::Model {
         id: ctx.new_id(),
@@ -207,6 +207,9 @@ pub async fn update(
 ) -> Result<CredentialOut> {
     ctx.authorize(Permission::CredentialsWrite)?;
     ctx.require_proof()?;
+    if let Some(secret) = &patch.secret {
+        usable(kind_of(&find(ctx.store().reader(), id).await?)?, secret).await?;
+    }
     ctx.write(Permission::CredentialsWrite, "credential_updated", async |tx| {
         let before = find(tx.conn(), id).await?;
         input::expect_version(before.version, version)?;
@@ -306,6 +309,17 @@ async fn sealed(ctx: &Ctx, tx: &WriteTx, id: Uuid, secret: &Secrets) -> Result<S
         secret.iter().map(|(name, text)| (name.as_str(), text.expose())).collect();
     let text = Secret::new(serde_json::to_string(&texts).map_err(Error::internal)?);
     ctx.app().seal(tx, CREDENTIAL.place(&id), &text).await
+}
+
+/// A key that cannot be read would fail at its first use only.
+async fn usable(kind: Kind, secret: &Secrets) -> Result<()> {
+    if kind == Kind::SshKey
+        && let Some(private) = secret.get("private_key")
+        && let Err(reason) = cb_collect::clients::ssh::read_key(private, secret.get("passphrase")).await
+    {
+        return Err(Error::invalid("secret.private_key", reason));
+    }
+    Ok(())
 }
 
 fn certificate(wrong: &mut Violations, kind: Kind, given: Option<String>) -> Option<String> {

@@ -1,0 +1,145 @@
+//! SSH: signs in with a key or a password, and out again. Nothing is sent before the host key is the trusted one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cb_core::Secret;
+use cb_net::judge::Policy;
+use russh::client::{self, AuthResult};
+use russh::keys::PublicKeyOrCertificate;
+use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, decode_secret_key};
+
+use super::{Device, Failure, Outcome, PATIENCE, Proof};
+
+/// How the user proves who they are.
+pub enum Login<'a> {
+    Password(&'a Secret),
+    Key { private: &'a Secret, passphrase: Option<&'a Secret> },
+}
+
+/// Signs in as `user`. Without a trusted host key, or with another, it ends before a secret is sent and says which was shown.
+pub async fn prove(device: Device<'_>, user: &str, login: Login<'_>, trusted: Option<&str>) -> Outcome {
+    let key = match &login {
+        Login::Password(_) => None,
+        Login::Key { private, passphrase } => {
+            Some(read_key(private, *passphrase).await.map_err(Failure::new)?)
+        }
+    };
+    let stream = match device.outbound.connect(Policy::Lan, device.host, device.port, PATIENCE).await {
+        Ok(stream) => stream,
+        Err(error) => return Err(device.failed(error).await),
+    };
+    let seen = Seen::default();
+    let check = Check { trusted: trusted.map(str::to_owned), seen: seen.clone() };
+    let config = Arc::new(client::Config { inactivity_timeout: Some(PATIENCE), ..client::Config::default() });
+    let mut session = match client::connect_stream(config, stream, check).await {
+        Ok(session) => session,
+        Err(error) => return Err(refused(device, trusted, &seen, &error)),
+    };
+    let answer = match (key, login) {
+        (Some(key), _) => {
+            // Never SHA-1: a server that says nothing of its hashes knows the newer ones (RFC 8332).
+            let hash = session.best_supported_rsa_hash().await.ok().flatten().flatten();
+            let key = PrivateKeyWithHashAlg::new(Arc::new(key), Some(hash.unwrap_or(HashAlg::Sha512)));
+            session.authenticate_publickey(user, key).await
+        }
+        (None, Login::Password(password)) => session.authenticate_password(user, password.expose()).await,
+        (None, Login::Key { .. }) => return Err(Failure::new("The key cannot be read.")),
+    };
+    let outcome = match answer {
+        Ok(AuthResult::Success) => Ok(Proof::default().with("Server", &seen.version())),
+        Ok(AuthResult::Failure { partial_success: true, .. }) => {
+            Err(Failure::new(format!("{} accepts it for {user} and asks for a second factor.", device.host)))
+        }
+        Ok(AuthResult::Failure { remaining_methods, .. }) => {
+            let ways: Vec<String> =
+                remaining_methods.iter().map(|way| format!("{way:?}").to_lowercase()).collect();
+            Err(Failure::new(format!(
+                "{} refuses {user} with it. It takes: {}.",
+                device.host,
+                if ways.is_empty() { "nothing".to_owned() } else { ways.join(", ") }
+            )))
+        }
+        Err(error) => Err(Failure::new(format!("{} has ended the session: {error}.", device.host))),
+    };
+    // Whether it hears our good-bye changes nothing.
+    let _ = session.disconnect(russh::Disconnect::ByApplication, "", "en").await;
+    outcome
+}
+
+/// A private key, or in words why it is none. Deriving the key of a locked one takes long on purpose, so not on this thread.
+pub async fn read_key(private: &Secret, passphrase: Option<&Secret>) -> Result<PrivateKey, String> {
+    let (private, passphrase) = (private.clone(), passphrase.cloned());
+    let read = tokio::task::spawn_blocking(move || {
+        decode_secret_key(private.expose(), passphrase.as_ref().map(Secret::expose)).map_err(|error| {
+            match error {
+                russh::keys::Error::KeyIsEncrypted => "is locked; its passphrase is needed".to_owned(),
+                _ if passphrase.is_some() => {
+                    "cannot be read: no private key, or another passphrase".to_owned()
+                }
+                _ => "is no private key that can be read; paste the whole file, from BEGIN to END".to_owned(),
+            }
+        })
+    });
+    read.await.unwrap_or_else(|_| Err("cannot be read".to_owned()))
+}
+
+fn refused(device: Device<'_>, trusted: Option<&str>, seen: &Seen, error: &russh::Error) -> Failure {
+    let host = device.host;
+    match (seen.fingerprint(), trusted) {
+        (Some(presented), None) => Failure {
+            presented: Some(presented),
+            ..Failure::new(format!(
+                "Nothing was sent: no host key is trusted yet. Compare the fingerprint with the one of {host} (ssh-keygen -lf on it) and trust it."
+            ))
+        },
+        (Some(presented), Some(trusted)) if presented != trusted => Failure {
+            presented: Some(presented),
+            ..Failure::new(format!(
+                "Nothing was sent: {host} shows another host key than the trusted one. It was set up anew, or somebody stands in between."
+            ))
+        },
+        _ => Failure::new(format!("{host} on port {} does not speak SSH as we do: {error}.", device.port)),
+    }
+}
+
+/// What the server showed.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<(Option<String>, String)>>);
+
+impl Seen {
+    fn fingerprint(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    fn version(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+}
+
+struct Check {
+    trusted: Option<String>,
+    seen: Seen,
+}
+
+impl client::Handler for Check {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else { return Ok(false) };
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        let same = self.trusted.as_ref() == Some(&fingerprint);
+        self.seen.0.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(fingerprint);
+        Ok(same)
+    }
+
+    async fn kex_done(
+        &mut self,
+        _: Option<&[u8]>,
+        _: &russh::Names,
+        session: &mut client::Session,
+    ) -> Result<(), russh::Error> {
+        let version = String::from_utf8_lossy(session.remote_sshid()).into_owned();
+        self.seen.0.lock().unwrap_or_else(PoisonError::into_inner).1 = version;
+        Ok(())
+    }
+}
