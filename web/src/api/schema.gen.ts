@@ -613,6 +613,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/credential-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every kind of credential, with the fields that it has. */
+        get: operations["get_credential_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of credentials. */
+        get: operations["get_credentials"];
+        put?: never;
+        /** Adds a credential. */
+        post: operations["post_credentials"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One credential, and what uses it. */
+        get: operations["get_credentials_id"];
+        put?: never;
+        post?: never;
+        /** Removes a credential with the log of its uses; 409 while something uses it. */
+        delete: operations["delete_credentials_id"];
+        options?: never;
+        head?: never;
+        /** Changes a credential: what is absent stays, null is cleared. What would send the secret elsewhere needs it again. */
+        patch: operations["patch_credentials_id"];
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries it at a device. Without `credentials:write` the answer says only whether it works. */
+        post: operations["post_credentials_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}/uses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When it was used, by whom or what, and where; the newest first, and the newest thousand. */
+        get: operations["get_credentials_id_uses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/discovery": {
         parameters: {
             query?: never;
@@ -1553,6 +1641,155 @@ export interface components {
             /** @description Ed25519, URL-safe base64. */
             public_key: string;
         };
+        Credential: {
+            certificate_sha256: string | null;
+            /** Format: date-time */
+            created_at: string;
+            has_secret: boolean;
+            /** @description As OpenSSH writes it. */
+            host_key_sha256: string | null;
+            /** @description Where the secret may be sent. */
+            hosts: string[];
+            id: components["schemas"]["CredentialId"];
+            kind: components["schemas"]["CredentialKind"];
+            /** Format: date-time */
+            last_used_at: string | null;
+            name: string;
+            public: {
+                [key: string]: string;
+            };
+            /** Format: date-time */
+            secret_changed_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            used_by: components["schemas"]["CredentialUser"][];
+            /** Format: int64 */
+            version: number;
+        };
+        /** Format: uuid */
+        CredentialId: string;
+        CredentialIn: {
+            /** @description The fingerprint of the certificate there, if nobody has signed it that this server trusts. */
+            certificate_sha256?: string | null;
+            /** @description The fingerprint of the host key there, `SHA256:…`. SSH sends nothing without it. */
+            host_key_sha256?: string | null;
+            /**
+             * @description Names, addresses and ranges that the secret may be sent to.
+             * @example [
+             *       "10.0.0.0/24",
+             *       "nas.lan"
+             *     ]
+             */
+            hosts: string[];
+            kind: components["schemas"]["CredentialKind"];
+            /** @example Switches, read only */
+            name: string;
+            /** @description The fields of its kind; see `/credential-kinds`. */
+            public?: {
+                [key: string]: string;
+            };
+            /** @description Written only. */
+            secret?: {
+                [key: string]: string;
+            };
+        };
+        /** @enum {string} */
+        CredentialKind: "snmp_v2c" | "snmp_v3" | "ssh_key" | "ssh_password" | "basic" | "bearer" | "proxmox_token" | "redfish" | "smtp" | "webhook_secret" | "oidc_client";
+        /** @description A kind, for whoever builds a form. */
+        CredentialKindDescription: {
+            /** Format: int32 */
+            default_port: number | null;
+            kind: components["schemas"]["CredentialKind"];
+            pin: components["schemas"]["CredentialPin"] | null;
+            /**
+             * @description A JSON schema. `x-order` is the order of the fields, `x-lines` a text of several lines; a change of a field with
+             *     `x-binds-secret` needs the secret again.
+             */
+            public: Record<string, never>;
+            secret: Record<string, never>;
+            takes_path: boolean;
+            testable: boolean;
+            title: string;
+        };
+        CredentialPatch: {
+            /** @description Another one, or none, needs the secret again. */
+            certificate_sha256?: string | null;
+            /** @description Another one, or none, needs the secret again; the first one does not, for nothing was sent before it. */
+            host_key_sha256?: string | null;
+            /** @description More or wider ones need the secret again. */
+            hosts?: string[] | null;
+            name?: string | null;
+            /** @description All public fields, when given. */
+            public?: {
+                [key: string]: string;
+            } | null;
+            /** @description All secret fields, when given. */
+            secret?: {
+                [key: string]: string;
+            } | null;
+        };
+        /**
+         * @description What a device shows to be told from another.
+         * @enum {string}
+         */
+        CredentialPin: "certificate" | "host_key";
+        CredentialTest: {
+            /** @description What the device said; empty without `credentials:write`. */
+            detail: components["schemas"]["CredentialTestFact"][];
+            ok: boolean;
+            /** @description The fingerprint that the device showed and that nothing vouches for; null without `credentials:write`. */
+            presented: string | null;
+            /** @description Why not; without `credentials:write` always the same. */
+            reason: string | null;
+        };
+        /** @description One thing that the device said about itself. */
+        CredentialTestFact: {
+            name: string;
+            value: string;
+        };
+        CredentialTestIn: {
+            /**
+             * @description One that the credential may be sent to.
+             * @example 10.0.0.5
+             */
+            host: string;
+            /** @description What to ask for, where that is HTTP; `/` when not given. */
+            path?: string | null;
+            /**
+             * Format: int32
+             * @description The usual one of its kind when not given.
+             */
+            port?: number | null;
+        };
+        CredentialUse: {
+            /** Format: date-time */
+            at: string;
+            host: string;
+            id: components["schemas"]["CredentialUseId"];
+            /** @description Whether it was accepted; null when nobody knows. */
+            ok: boolean | null;
+            /** Format: int32 */
+            port: number | null;
+            purpose: string;
+            /** Format: uuid */
+            user_id: string | null;
+            /** @description `user`, `operator`, `system`, or what names the credential, such as `oidc_provider`. */
+            user_kind: string;
+            user_name: string;
+        };
+        /**
+         * Format: uuid
+         * @description One time that a credential was used.
+         */
+        CredentialUseId: string;
+        /** @description What names a credential. */
+        CredentialUser: {
+            /** Format: uuid */
+            id: string;
+            /** @description `oidc_provider`. */
+            kind: string;
+            name: string;
+        };
         /** @description What this server can scan, and how. */
         Discovery: {
             capabilities: components["schemas"]["CapabilityOut"][];
@@ -2027,6 +2264,67 @@ export interface components {
                 request_id: string | null;
                 /** Format: int64 */
                 seq: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Credential: {
+            items: {
+                certificate_sha256: string | null;
+                /** Format: date-time */
+                created_at: string;
+                has_secret: boolean;
+                /** @description As OpenSSH writes it. */
+                host_key_sha256: string | null;
+                /** @description Where the secret may be sent. */
+                hosts: string[];
+                id: components["schemas"]["CredentialId"];
+                kind: components["schemas"]["CredentialKind"];
+                /** Format: date-time */
+                last_used_at: string | null;
+                name: string;
+                public: {
+                    [key: string]: string;
+                };
+                /** Format: date-time */
+                secret_changed_at: string;
+                /** Format: date-time */
+                updated_at: string;
+                used_by: components["schemas"]["CredentialUser"][];
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_CredentialUse: {
+            items: {
+                /** Format: date-time */
+                at: string;
+                host: string;
+                id: components["schemas"]["CredentialUseId"];
+                /** @description Whether it was accepted; null when nobody knows. */
+                ok: boolean | null;
+                /** Format: int32 */
+                port: number | null;
+                purpose: string;
+                /** Format: uuid */
+                user_id: string | null;
+                /** @description `user`, `operator`, `system`, or what names the credential, such as `oidc_provider`. */
+                user_kind: string;
+                user_name: string;
             }[];
             /** @description For the next page; null on the last one. */
             next_cursor: string | null;
@@ -4151,6 +4449,269 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TotpEnabled"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_credential_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialKindDescription"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_credentials: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                kind?: components["schemas"]["CredentialKind"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Credential"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_credentials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_credentials_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["CredentialId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_credentials_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["CredentialId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_credentials_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["CredentialId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_credentials_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["CredentialId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialTestIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialTest"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_credentials_id_uses: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["CredentialId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CredentialUse"];
                 };
             };
             /** @description What went wrong */

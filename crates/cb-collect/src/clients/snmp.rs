@@ -51,6 +51,16 @@ pub struct User<'a> {
     pub privacy: Option<(Privacy, &'a Secret)>,
 }
 
+impl User<'_> {
+    fn level(&self) -> &'static str {
+        match (self.auth, self.privacy) {
+            (None, _) => "without authentication",
+            (Some(_), None) => "without encryption",
+            (Some(_), Some(_)) => "with encryption",
+        }
+    }
+}
+
 /// Asks with a community.
 pub async fn prove_v2c(device: Device<'_>, id: [u8; 4], community: &Secret) -> Outcome {
     let peer = open(device).await?;
@@ -96,19 +106,35 @@ pub async fn prove_v3(device: Device<'_>, id: [u8; 4], user: &User<'_>) -> Outco
             }
             match Pdu::from_bytes_with_security(&mut bytes.to_vec(), Some(&mut security)) {
                 Ok(pdu) if pdu.req_id == id && pdu.message_type == MessageType::Response => {
-                    Some(Heard::Answer(told(&pdu)))
+                    // RFC 3416, 3: authorizationError.
+                    Some(if pdu.error_status == 16 { Heard::Denied } else { Heard::Answer(told(&pdu)) })
                 }
                 _ => None,
             }
         });
-        let nobody = "It answered before, and not to this user: the password or the encryption may be wrong.";
-        match heard.await.map_err(|why| unanswered(device, &why, nobody))? {
+        let heard = match heard.await {
+            // Whoever has lengthened the key in the other way only sees noise, and most say nothing then.
+            Err(DialError::TimedOut) | Ok(Heard::Report(Report::Decryption, _)) if short_key(user) => {
+                match ways.next() {
+                    Some(other) => {
+                        way = other;
+                        continue;
+                    }
+                    None => return Err(Failure::new(Report::Decryption.reason(user))),
+                }
+            }
+            heard => heard.map_err(|why| unanswered(device, &why, silence_after_hello(user)))?,
+        };
+        match heard {
             Heard::Answer(proof) => return Ok(proof),
+            Heard::Denied => {
+                return Err(Failure::new(format!(
+                    "The device knows {} and lets it read nothing {}. Choose the level that is set there, or give it the system group.",
+                    user.name,
+                    user.level()
+                )));
+            }
             Heard::Report(Report::Time, now) => engine = now,
-            Heard::Report(Report::Decryption, _) if short_key(user) => match ways.next() {
-                Some(other) => way = other,
-                None => return Err(Failure::new(Report::Decryption.reason(user))),
-            },
             Heard::Report(report, _) => return Err(Failure::new(report.reason(user))),
         }
     }
@@ -117,6 +143,7 @@ pub async fn prove_v3(device: Device<'_>, id: [u8; 4], user: &User<'_>) -> Outco
 
 enum Heard {
     Answer(Proof),
+    Denied,
     Report(Report, Engine),
 }
 
@@ -146,14 +173,9 @@ impl Report {
                     "The device cannot decrypt what {name} sends: the encryption password is wrong, or another encryption is set there."
                 )
             }
-            Report::Level => format!(
-                "The device does not take {name} {}; choose what is set there.",
-                match (user.auth, user.privacy) {
-                    (None, _) => "without authentication",
-                    (Some(_), None) => "without encryption, or not with this authentication",
-                    (Some(_), Some(_)) => "with this authentication and encryption",
-                }
-            ),
+            Report::Level => {
+                format!("The device does not take {name} {}; choose what is set there.", user.level())
+            }
             Report::Time => "The device does not accept our clock; restart its SNMP agent.".to_owned(),
             Report::Engine | Report::Other => {
                 "The device reports an error of SNMP v3 that says nothing of the user.".to_owned()
@@ -397,6 +419,15 @@ fn unanswered(device: Device<'_>, why: &DialError, silence: &str) -> Failure {
         }
         DialError::TimedOut => device.silent(silence),
         other => Failure::new(format!("No way to {host} on port {port}: {other}.")),
+    }
+}
+
+/// The engine has answered, so it is there.
+fn silence_after_hello(user: &User<'_>) -> &'static str {
+    if user.privacy.is_some() {
+        "It answered our greeting and not this user: the encryption password is wrong, or another encryption is set there."
+    } else {
+        "It answered our greeting and not this user."
     }
 }
 
