@@ -5,6 +5,7 @@ mod audit;
 mod authenticator;
 mod bad_input;
 mod bodies;
+mod credentials;
 mod headers;
 mod identity;
 mod matrix;

@@ -90,7 +90,7 @@ impl Device<'_> {
                     ))
                 }
             }
-            other => Failure::new(format!("The answer of {host} on port {port} cannot be used: {other}.")),
+            other => Failure::new(format!("{host} on port {port}: {other}.")),
         }
     }
 

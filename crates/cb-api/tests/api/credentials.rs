@@ -1,0 +1,266 @@
+//! Credentials through the front door: what an administrator learns of a test, what everybody else does, and that a secret does
+//! not leave before both host and certificate are the right ones.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use cb_net::http::Pin;
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use rstest::rstest;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::site::{Answer, Login, Site};
+
+/// A web server with a certificate that nobody signed; `/private` wants `root` and `calvin`.
+struct Device {
+    address: SocketAddr,
+    pin: String,
+    /// Every request that it has read.
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Device {
+    async fn start() -> Self {
+        let made = rcgen::generate_simple_self_signed(vec!["bmc.test".to_owned()]).expect("a certificate");
+        let pin = Pin::of(made.cert.der()).to_string();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let config =
+            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("versions")
+                .with_no_client_auth()
+                .with_single_cert(vec![made.cert.der().clone()], key)
+                .expect("a certificate");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let log = heard.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, log) = (acceptor.clone(), log.clone());
+                tokio::spawn(async move {
+                    let mut stream = acceptor.accept(stream).await.ok()?;
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        head.push(stream.read_u8().await.ok()?);
+                    }
+                    let head = String::from_utf8(head).ok()?;
+                    let known = head.to_lowercase().contains("authorization: basic cm9vddpjywx2aw4=")
+                        || head.contains("cm9vdDpjYWx2aW4=");
+                    let status = if head.starts_with("GET /open ") || known { "200 OK" } else { "401 No" };
+                    log.lock().expect("not poisoned").push(head);
+                    let answer = format!(
+                        "HTTP/1.1 {status}\r\nServer: bmc/1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+                    );
+                    stream.write_all(answer.as_bytes()).await.ok()?;
+                    stream.shutdown().await.ok()
+                });
+            }
+        });
+        Self { address, pin, heard }
+    }
+
+    fn heard(&self) -> usize {
+        self.heard.lock().expect("not poisoned").len()
+    }
+
+    fn there(&self, path: &str) -> Value {
+        json!({ "host": "127.0.0.1", "port": self.address.port(), "path": path })
+    }
+}
+
+async fn made(site: &Site, admin: &Login, body: Value) -> String {
+    let answer = site.post(admin, "/api/v1/credentials", body).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()["id"].as_str().expect("an id").to_owned()
+}
+
+fn basic(name: &str, password: &str) -> Value {
+    json!({
+        "name": name, "kind": "basic", "public": { "user": "root" }, "secret": { "password": password },
+        "hosts": ["127.0.0.1"],
+    })
+}
+
+async fn test(site: &Site, by: &Login, id: &str, there: Value) -> Answer {
+    // Uses are sorted by time.
+    site.test.clock.advance(chrono::TimeDelta::seconds(1));
+    site.post(by, &format!("/api/v1/credentials/{id}/test"), there).await
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_shown_then_pinned_and_only_then_the_secret_leaves(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
+    let device = Device::start().await;
+    let id = made(&site, &admin, basic("BMC", "calvin")).await;
+    let path = format!("/api/v1/credentials/{id}");
+
+    let untrusted = test(&site, &admin, &id, device.there("/private")).await.json();
+    assert_eq!((&untrusted["ok"], &untrusted["presented"]), (&json!(false), &json!(device.pin)));
+    assert!(untrusted["reason"].as_str().is_some_and(|r| r.starts_with("Nothing was sent")), "{untrusted}");
+    assert_eq!(device.heard(), 0);
+
+    // Trusting it is sending the secret to somebody else: it is wanted again.
+    let pinned = json!({ "certificate_sha256": device.pin });
+    let refused = site.patch(&admin, &path, pinned.clone()).await;
+    assert_eq!((refused.status, &refused.json()["errors"][0]["field"]), (422, &json!("secret")));
+    let with = |pin: &str| json!({ "certificate_sha256": pin, "secret": { "password": "calvin" } });
+    assert_eq!(site.patch(&admin, &path, with(&"ab".repeat(32))).await.status, 200);
+    let wrong = test(&site, &admin, &id, device.there("/private")).await.json();
+    assert_eq!((&wrong["ok"], &wrong["presented"]), (&json!(false), &json!(device.pin)));
+    assert_eq!(device.heard(), 0);
+
+    assert_eq!(site.patch(&admin, &path, with(&device.pin)).await.status, 200);
+    let works = test(&site, &admin, &id, device.there("/private")).await.json();
+    assert_eq!(works["ok"], true, "{works}");
+    assert_eq!(works["detail"][0], json!({ "name": "Status", "value": "200" }));
+    // With it, and once without, to see whether that makes a difference.
+    assert_eq!(device.heard(), 2);
+    let open = test(&site, &admin, &id, device.there("/open")).await.json();
+    assert!(open["reason"].as_str().is_some_and(|r| r.contains("proves nothing")), "{open}");
+
+    // Elsewhere: not even a connection.
+    let before = device.heard();
+    for host in ["localhost", "127.0.0.2", "127.0.0.1.evil.example", "[::1]", "0x7f000001"] {
+        let there = json!({ "host": host, "port": device.address.port() });
+        let refused = test(&site, &admin, &id, there).await;
+        assert_eq!((refused.status, &refused.json()["errors"][0]["field"]), (422, &json!("host")), "{host}");
+    }
+    assert_eq!(device.heard(), before);
+
+    let uses = site.get(&admin, &format!("{path}/uses?limit=3")).await.json();
+    let seen: Vec<&Value> = uses["items"].as_array().expect("a list").iter().map(|u| &u["ok"]).collect();
+    assert_eq!((seen, &uses["total"]), (vec![&json!(false), &json!(true), &json!(false)], &json!(4)));
+    assert_eq!(uses["items"][0]["user_name"], cb_testkit::TestApp::USERNAME);
+    assert_eq!(uses["items"][0]["purpose"], "test");
+    let cursor = uses["next_cursor"].as_str().expect("one more");
+    let rest = site.get(&admin, &format!("{path}/uses?limit=3&cursor={cursor}")).await.json();
+    assert_eq!(rest["items"].as_array().map(Vec::len), Some(1));
+    let log = site.get(&admin, "/api/v1/audit-log?action=credential_tested").await;
+    assert_eq!(log.json()["total"], 4);
+    assert!(!log.text().contains("calvin") && !log.text().contains("certificate of"), "{}", log.text());
+    let shown = site.get(&admin, &path).await;
+    assert!(!shown.text().contains("calvin") && !shown.json()["last_used_at"].is_null());
+}
+
+/// Whatever stands there, an editor sees the same failure at the same time: not in the answer, and not in the log of uses.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_editor_learns_from_a_failure_only_that_it_is_one() {
+    let (site, admin) = Site::ready(Database::Sqlite).await;
+    site.user(&admin, "eddie", "editor").await;
+    let editor = site.signed_in("eddie").await;
+    let device = Device::start().await;
+    // Takes connections and never answers.
+    let silent = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let mut right = basic("right", "calvin");
+    right["certificate_sha256"] = json!(device.pin);
+    let mut wrong = basic("wrong", "hobbes");
+    wrong["certificate_sha256"] = json!(device.pin);
+    let (right, wrong) = (made(&site, &admin, right).await, made(&site, &admin, wrong).await);
+    let unpinned = made(&site, &admin, basic("unpinned", "calvin")).await;
+
+    let begun = Instant::now();
+    let works = test(&site, &editor, &right, device.there("/private")).await.json();
+    assert_eq!(works, json!({ "ok": true, "reason": null, "detail": [], "presented": null }));
+    assert!(begun.elapsed() < Duration::from_secs(4));
+
+    let closed = json!({ "host": "127.0.0.1", "port": 1, "path": "/private" });
+    let printer = json!({ "host": "127.0.0.1", "port": 9100, "path": "/private" });
+    let mute = json!({ "host": "127.0.0.1", "port": silent.local_addr().expect("bound").port() });
+    let timed = async |id: &str, there: Value| {
+        let begun = Instant::now();
+        let answer = test(&site, &editor, id, there).await;
+        (answer.status, answer.json(), begun.elapsed())
+    };
+    let peek = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let uses = site.get(&editor, &format!("/api/v1/credentials/{wrong}/uses")).await.json();
+        uses["items"].as_array().expect("a list").iter().all(|used| used["ok"].is_null())
+    };
+    let (a, b, c, d, unknown) = tokio::join!(
+        timed(&wrong, device.there("/private")),
+        timed(&wrong, closed),
+        timed(&wrong, mute),
+        timed(&unpinned, device.there("/private")),
+        peek,
+    );
+    assert!(unknown, "the log of uses tells before the answer does");
+    let failures = [a, b, c, d];
+    for (status, answer, took) in &failures {
+        assert_eq!((*status, answer), (200, &failures[0].1), "{failures:?}");
+        let took = took.as_millis();
+        assert!((9_000..10_500).contains(&took), "{took} ms");
+    }
+    assert_eq!(failures[0].1["ok"], false);
+    assert_eq!((&failures[0].1["detail"], &failures[0].1["presented"]), (&json!([]), &json!(null)));
+    // The fifth failure in a row makes the sixth wait.
+    let (status, answer, _) = timed(&wrong, printer).await;
+    assert_eq!((status, &answer), (200, &failures[0].1));
+    let sixth = test(&site, &editor, &wrong, device.there("/private")).await;
+    assert_eq!(sixth.status, 429, "{sixth:?}");
+    assert!(sixth.one("retry-after").parse::<u64>().expect("seconds") >= 1);
+    // And an editor cannot write them, nor a viewer see them.
+    let denied = site.patch(&editor, &format!("/api/v1/credentials/{right}"), json!({ "name": "x" })).await;
+    assert_eq!(denied.status, 403);
+}
+
+/// Whoever hangs up has tried it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_nobody_waits_for_stands_in_the_log() {
+    let (site, admin) = Site::ready(Database::Sqlite).await;
+    let silent = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let id = made(&site, &admin, basic("BMC", "calvin")).await;
+    let there = json!({ "host": "127.0.0.1", "port": silent.local_addr().expect("bound").port() });
+    let gone = tokio::time::timeout(Duration::from_secs(1), test(&site, &admin, &id, there)).await;
+    assert!(gone.is_err(), "it waits for an answer");
+    for _ in 0..100 {
+        let log = site.get(&admin, "/api/v1/audit-log?action=credential_tested").await.json();
+        if log["total"] == 1 {
+            assert_eq!(log["items"][0]["detail"]["ok"], false);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("no entry");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changing_credentials_wants_a_fresh_proof_and_no_token() {
+    let (site, admin) = Site::ready(Database::Sqlite).await;
+    let id = made(&site, &admin, basic("BMC", "calvin")).await;
+    let token = site.token(&admin, &["credentials:read", "credentials:write"]).await;
+    let path = format!("/api/v1/credentials/{id}");
+    assert_eq!(site.by_token("GET", &path, &token).await.status, 200);
+    assert_eq!(site.by_token("DELETE", &path, &token).await.status, 403);
+    site.test.clock.advance(chrono::TimeDelta::minutes(11));
+    let old = site.patch(&admin, &path, json!({ "name": "x" })).await;
+    assert_eq!(old.status, 403, "{old:?}");
+    assert!(old.json()["type"].as_str().is_some_and(|t| t.contains("proof")), "{old:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kinds_are_described_by_schemas() {
+    let (site, admin) = Site::ready(Database::Sqlite).await;
+    let kinds = site.get(&admin, "/api/v1/credential-kinds").await.json();
+    let kinds = kinds.as_array().expect("a list");
+    assert_eq!(kinds.len(), 11);
+    let v3 = kinds.iter().find(|k| k["kind"] == "snmp_v3").expect("there");
+    assert_eq!(v3["public"]["properties"]["auth"]["enum"][6], "sha512");
+    assert_eq!(v3["secret"]["properties"]["auth_password"]["writeOnly"], true);
+    assert_eq!((&v3["default_port"], &v3["testable"]), (&json!(161), &json!(true)));
+    for kind in kinds {
+        // As the enumeration says it, and as the row has it.
+        let body = json!({ "name": "x", "kind": kind["kind"], "hosts": ["a.lan"], "secret": { "?": "x" } });
+        let refused = site.post(&admin, "/api/v1/credentials", body).await;
+        assert!(refused.status == 422 && refused.text().contains("secret"), "{refused:?}");
+    }
+}
