@@ -23,6 +23,7 @@ import { Route as AuthMapRouteImport } from "./routes/_auth/map"
 import { Route as AuthNetworksRouteImport } from "./routes/_auth/networks"
 import { Route as AuthSettingsRouteImport } from "./routes/_auth/settings"
 import { Route as AuthUsersRouteImport } from "./routes/_auth/users"
+import { Route as AuthVaultRouteImport } from "./routes/_auth/vault"
 import { Route as AuthSettingsProvidersRouteImport } from "./routes/_auth/settings_.providers"
 
 const AuthRoute = AuthRouteImport.update({
@@ -94,6 +95,11 @@ const AuthUsersRoute = AuthUsersRouteImport.update({
   path: "/users",
   getParentRoute: () => AuthRoute,
 } as any)
+const AuthVaultRoute = AuthVaultRouteImport.update({
+  id: "/vault",
+  path: "/vault",
+  getParentRoute: () => AuthRoute,
+} as any)
 const AuthSettingsProvidersRoute = AuthSettingsProvidersRouteImport.update({
   id: "/settings_/providers",
   path: "/settings/providers",
@@ -114,6 +120,7 @@ export interface FileRoutesByFullPath {
   "/networks": typeof AuthNetworksRoute
   "/settings": typeof AuthSettingsRoute
   "/users": typeof AuthUsersRoute
+  "/vault": typeof AuthVaultRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
 }
 export interface FileRoutesByTo {
@@ -129,6 +136,7 @@ export interface FileRoutesByTo {
   "/networks": typeof AuthNetworksRoute
   "/settings": typeof AuthSettingsRoute
   "/users": typeof AuthUsersRoute
+  "/vault": typeof AuthVaultRoute
   "/": typeof AuthIndexRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
 }
@@ -147,6 +155,7 @@ export interface FileRoutesById {
   "/_auth/networks": typeof AuthNetworksRoute
   "/_auth/settings": typeof AuthSettingsRoute
   "/_auth/users": typeof AuthUsersRoute
+  "/_auth/vault": typeof AuthVaultRoute
   "/_auth/": typeof AuthIndexRoute
   "/_auth/settings_/providers": typeof AuthSettingsProvidersRoute
 }
@@ -166,6 +175,7 @@ export interface FileRouteTypes {
     | "/networks"
     | "/settings"
     | "/users"
+    | "/vault"
     | "/settings/providers"
   fileRoutesByTo: FileRoutesByTo
   to:
@@ -181,6 +191,7 @@ export interface FileRouteTypes {
     | "/networks"
     | "/settings"
     | "/users"
+    | "/vault"
     | "/"
     | "/settings/providers"
   id:
@@ -198,6 +209,7 @@ export interface FileRouteTypes {
     | "/_auth/networks"
     | "/_auth/settings"
     | "/_auth/users"
+    | "/_auth/vault"
     | "/_auth/"
     | "/_auth/settings_/providers"
   fileRoutesById: FileRoutesById
@@ -310,6 +322,13 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthUsersRouteImport
       parentRoute: typeof AuthRoute
     }
+    "/_auth/vault": {
+      id: "/_auth/vault"
+      path: "/vault"
+      fullPath: "/vault"
+      preLoaderRoute: typeof AuthVaultRouteImport
+      parentRoute: typeof AuthRoute
+    }
     "/_auth/settings_/providers": {
       id: "/_auth/settings_/providers"
       path: "/settings/providers"
@@ -329,6 +348,7 @@ interface AuthRouteChildren {
   AuthNetworksRoute: typeof AuthNetworksRoute
   AuthSettingsRoute: typeof AuthSettingsRoute
   AuthUsersRoute: typeof AuthUsersRoute
+  AuthVaultRoute: typeof AuthVaultRoute
   AuthIndexRoute: typeof AuthIndexRoute
   AuthSettingsProvidersRoute: typeof AuthSettingsProvidersRoute
 }
@@ -342,6 +362,7 @@ const AuthRouteChildren: AuthRouteChildren = {
   AuthNetworksRoute: AuthNetworksRoute,
   AuthSettingsRoute: AuthSettingsRoute,
   AuthUsersRoute: AuthUsersRoute,
+  AuthVaultRoute: AuthVaultRoute,
   AuthIndexRoute: AuthIndexRoute,
   AuthSettingsProvidersRoute: AuthSettingsProvidersRoute,
 }

@@ -1,0 +1,198 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { type UseFormReturn, useForm, useWatch } from "react-hook-form";
+import { ApiError, http, ifMatch, take } from "#/api/client";
+import type { Credential, CredentialKindDescription } from "#/api/schema";
+import { placeErrors } from "#/domain/form-errors";
+import { PasswordField } from "#/domain/password-field";
+import { useTranslation } from "#/i18n";
+import { Button } from "#/ui/button";
+import { ErrorBox } from "#/ui/feedback";
+import { SelectField, TextArea, TextField } from "#/ui/field";
+import { Time } from "#/ui/time";
+import { toast } from "#/ui/toast";
+import {
+  type CredentialForm,
+  fieldsOf,
+  formFields,
+  hostsOf,
+  isAsked,
+  type KindField,
+  toBody,
+  toForm,
+} from "./fields";
+import { credentialQuery, credentialsKey } from "./queries";
+
+interface Props {
+  id: string;
+  kind: CredentialKindDescription;
+  credential?: Credential;
+  /** A fingerprint to be trusted from now on. */
+  trusted?: string;
+  writes: boolean;
+  onBusy: (busy: boolean) => void;
+  onSaved: (credential: Credential) => void;
+}
+
+export function CredentialFields({ id, kind, credential, trusted, writes, onBusy, onSaved }: Props) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const [error, setError] = useState<unknown>(null);
+  const [replacing, setReplacing] = useState(!credential || trusted !== undefined);
+  const begin = toForm(kind, credential);
+  if (trusted && kind.pin) begin[pinField(kind.pin)] = trusted;
+  const form = useForm<CredentialForm>({ defaultValues: begin });
+  const { errors } = form.formState;
+  const needed = (text: string) => text.trim() !== "" || t("form.required");
+  const values = useWatch({ control: form.control, name: "public" });
+  const secrets = fieldsOf(kind.secret).filter((field) => isAsked(field, values));
+  // What the server misses must be seen.
+  const secretShown = replacing || !!errors.secret;
+
+  const submit = form.handleSubmit(async (typed) => {
+    setError(null);
+    onBusy(true);
+    try {
+      const body = toBody(kind, typed, secretShown);
+      const saved = credential
+        ? await take(
+            http.PATCH("/api/v1/credentials/{id}", {
+              params: { path: { id: credential.id } },
+              headers: ifMatch(credential.version),
+              body,
+            }),
+          )
+        : await take(http.POST("/api/v1/credentials", { body: { kind: kind.kind, ...body } }));
+      toast(t("credential.saved", { name: saved.name }));
+      client.setQueryData(credentialQuery(saved.id).queryKey, saved);
+      void client.invalidateQueries({ queryKey: credentialsKey });
+      onSaved(saved);
+    } catch (problem) {
+      if (problem instanceof ApiError && problem.status === 412)
+        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
+      else setError(placeErrors(problem, formFields(kind), form.setError));
+    } finally {
+      onBusy(false);
+    }
+  });
+
+  return (
+    <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
+      {error ? <ErrorBox error={error} /> : null}
+      <fieldset disabled={!writes} className="flex flex-col gap-4">
+        <TextField
+          label={t("credential.name")}
+          autoFocus={!credential}
+          error={errors.name?.message}
+          {...form.register("name", { validate: needed })}
+        />
+        {fieldsOf(kind.public).map((field) => (
+          <PublicField key={field.name} field={field} form={form} />
+        ))}
+        {secrets.length === 0 ? null : secretShown ? (
+          <div className="flex flex-col gap-4">
+            {errors.secret?.message || trusted ? (
+              <p role="alert" className="text-xs text-down-text">
+                {typeof errors.secret?.message === "string"
+                  ? t("credential.secretAgain", { reason: errors.secret.message })
+                  : t("credential.trustHelp")}
+              </p>
+            ) : null}
+            {secrets.map((field, at) => (
+              <SecretField key={field.name} field={field} form={form} autoFocus={!!trusted && at === 0} />
+            ))}
+          </div>
+        ) : (
+          <div className="flex items-center justify-between gap-3">
+            <span>
+              <span className="block text-xs font-medium text-muted">{t("credential.secret")}</span>
+              <span className="block">
+                {t("credential.secretKept")} <Time at={credential?.secret_changed_at} />
+              </span>
+            </span>
+            {writes ? <Button onClick={() => setReplacing(true)}>{t("credential.replace")}</Button> : null}
+          </div>
+        )}
+        <TextArea
+          label={t("credential.hosts")}
+          help={t("credential.hostsHelp")}
+          mono
+          rows={3}
+          autoCapitalize="off"
+          spellCheck={false}
+          placeholder={"10.0.0.5\nnas.lan\n10.0.10.0/24"}
+          error={errors.hosts?.message}
+          {...form.register("hosts", { validate: (text) => hostsOf(text).length > 0 || t("form.required") })}
+        />
+        {kind.pin ? (
+          <TextField
+            label={t(`credential.pin.${kind.pin}`)}
+            help={t(`credential.pinHelp.${kind.pin}`)}
+            mono
+            autoCapitalize="off"
+            spellCheck={false}
+            error={errors[pinField(kind.pin)]?.message}
+            {...form.register(pinField(kind.pin))}
+          />
+        ) : null}
+      </fieldset>
+    </form>
+  );
+}
+
+function pinField(pin: NonNullable<CredentialKindDescription["pin"]>) {
+  return pin === "certificate" ? "certificate_sha256" : "host_key_sha256";
+}
+
+interface FieldProps {
+  field: KindField;
+  form: UseFormReturn<CredentialForm>;
+}
+
+function useNeeded({ required, most }: KindField) {
+  const { t } = useTranslation();
+  return {
+    validate: (text: string | undefined) => !required || (text ?? "").trim() !== "" || t("form.required"),
+    maxLength: { value: most, message: t("form.tooLong", { max: most }) },
+  };
+}
+
+function PublicField({ field, form }: FieldProps) {
+  const needed = useNeeded(field);
+  const error = form.formState.errors.public?.[field.name]?.message;
+  const name = `public.${field.name}` as const;
+  if (field.choices)
+    return (
+      <SelectField label={field.title} help={field.help} error={error} {...form.register(name)}>
+        {field.choices.map((choice) => (
+          <option key={choice} value={choice}>
+            {choice}
+          </option>
+        ))}
+      </SelectField>
+    );
+  return (
+    <TextField
+      label={field.title}
+      help={field.help}
+      mono
+      autoComplete="off"
+      autoCapitalize="off"
+      spellCheck={false}
+      error={error}
+      {...form.register(name, needed)}
+    />
+  );
+}
+
+function SecretField({ field, form, autoFocus }: FieldProps & { autoFocus: boolean }) {
+  const needed = useNeeded(field);
+  const error = form.formState.errors.secret?.[field.name]?.message;
+  const name = `secret.${field.name}` as const;
+  const props = { label: field.title, help: field.help, error, autoFocus, ...form.register(name, needed) };
+  return field.lines ? (
+    <TextArea {...props} mono rows={6} autoComplete="off" autoCapitalize="off" spellCheck={false} />
+  ) : (
+    <PasswordField {...props} autoComplete="new-password" />
+  );
+}

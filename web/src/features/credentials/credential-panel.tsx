@@ -1,0 +1,207 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { type ReactNode, useState } from "react";
+import { http, ifMatch, take } from "#/api/client";
+import type { Credential, CredentialKind, CredentialKindDescription } from "#/api/schema";
+import { useAuth } from "#/api/session";
+import { useTranslation } from "#/i18n";
+import { Button } from "#/ui/button";
+import { Confirm } from "#/ui/confirm";
+import { ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { SelectField } from "#/ui/field";
+import { Panel, Section } from "#/ui/panel";
+import { toast } from "#/ui/toast";
+import { CredentialFields } from "./credential-form";
+import { kindOf } from "./fields";
+import { credentialQuery, credentialsKey, kindsQuery } from "./queries";
+import { TestBox } from "./test-box";
+import { Uses } from "./uses";
+
+const FORM = "credential-form";
+
+export function NewCredentialPanel({
+  onClose,
+  onSaved,
+}: {
+  onClose: () => void;
+  onSaved: (credential: Credential) => void;
+}) {
+  const { t } = useTranslation();
+  const kinds = useQuery(kindsQuery);
+  const [busy, setBusy] = useState(false);
+  const [chosen, setChosen] = useState<CredentialKind>("snmp_v2c");
+  const kind = kinds.data && kindOf(kinds.data, chosen);
+  return (
+    <Panel title={t("credential.add")} onClose={onClose} footer={<Footer busy={busy} onClose={onClose} />}>
+      {kinds.error ? <ErrorBox error={kinds.error} retry={() => void kinds.refetch()} /> : null}
+      {kind ? (
+        <div className="flex flex-col gap-4">
+          <SelectField
+            label={t("credential.kind")}
+            value={chosen}
+            onChange={(event) => setChosen(event.target.value as CredentialKind)}
+          >
+            {kinds.data?.map((one) => (
+              <option key={one.kind} value={one.kind}>
+                {one.title}
+              </option>
+            ))}
+          </SelectField>
+          <CredentialFields key={chosen} id={FORM} kind={kind} writes onBusy={setBusy} onSaved={onSaved} />
+        </div>
+      ) : kinds.error ? null : (
+        <SkeletonLines lines={6} />
+      )}
+    </Panel>
+  );
+}
+
+export function CredentialPanel({ id, onClose }: { id: string; onClose: () => void }) {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  const kinds = useQuery(kindsQuery);
+  const credential = useQuery(credentialQuery(id));
+  const [busy, setBusy] = useState(false);
+  const [deleting, setDeleting] = useState(false);
+  const writes = can("credentials:write");
+  const { data } = credential;
+  const kind = data && kinds.data && kindOf(kinds.data, data.kind);
+  const error = credential.error ?? kinds.error;
+  return (
+    <Panel
+      title={data?.name ?? t("credential.one")}
+      subtitle={kind?.title}
+      onClose={onClose}
+      footer={
+        writes && kind ? (
+          <Footer busy={busy} onClose={onClose}>
+            <Button look="danger" className="ml-auto" onClick={() => setDeleting(true)}>
+              {t("common.delete")}
+            </Button>
+          </Footer>
+        ) : undefined
+      }
+    >
+      {error ? (
+        <ErrorBox
+          error={error}
+          retry={() => {
+            void credential.refetch();
+            void kinds.refetch();
+          }}
+        />
+      ) : kind ? (
+        <Content kind={kind} credential={data} writes={writes} onBusy={setBusy} />
+      ) : (
+        <SkeletonLines lines={8} />
+      )}
+      {deleting && data ? (
+        <Delete credential={data} onClose={() => setDeleting(false)} onDeleted={onClose} />
+      ) : null}
+    </Panel>
+  );
+}
+
+function Content({
+  kind,
+  credential,
+  writes,
+  onBusy,
+}: {
+  kind: CredentialKindDescription;
+  credential: Credential;
+  writes: boolean;
+  onBusy: (busy: boolean) => void;
+}) {
+  const { t } = useTranslation();
+  // A fingerprint that a test has shown, and that somebody wants to trust.
+  const [trusted, setTrusted] = useState<string>();
+  return (
+    <>
+      {kind.testable ? (
+        <Section title={t("credential.test")}>
+          <TestBox kind={kind} credential={credential} writes={writes} onTrust={setTrusted} />
+        </Section>
+      ) : null}
+      <Section title={t("credential.one")}>
+        <CredentialFields
+          // What was saved is the new beginning.
+          key={`${credential.version} ${trusted ?? ""}`}
+          id={FORM}
+          kind={kind}
+          credential={credential}
+          trusted={trusted}
+          writes={writes}
+          onBusy={onBusy}
+          onSaved={() => setTrusted(undefined)}
+        />
+      </Section>
+      <Section title={t("credential.usedBy")}>
+        {credential.used_by.length === 0 ? <p className="text-muted">{t("credential.unused")}</p> : null}
+        <ul className="flex flex-col gap-1">
+          {credential.used_by.map((user) => (
+            <li key={user.id}>
+              {user.kind === "oidc_provider" ? (
+                <Link to="/settings/providers" search={{ selected: user.id }} className="hover:underline">
+                  {user.name}
+                </Link>
+              ) : (
+                user.name
+              )}{" "}
+              <span className="text-faint">
+                {t(`credential.user.${user.kind}`, { defaultValue: user.kind })}
+              </span>
+            </li>
+          ))}
+        </ul>
+      </Section>
+      <Section title={t("credential.uses")}>
+        <Uses id={credential.id} />
+      </Section>
+    </>
+  );
+}
+
+function Footer({ busy, onClose, children }: { busy: boolean; onClose: () => void; children?: ReactNode }) {
+  const { t } = useTranslation();
+  return (
+    <>
+      <Button look="primary" type="submit" form={FORM} busy={busy}>
+        {t("common.save")}
+      </Button>
+      <Button onClick={onClose}>{t("common.cancel")}</Button>
+      {children}
+    </>
+  );
+}
+
+function Delete({
+  credential: { id, name, version },
+  onClose,
+  onDeleted,
+}: {
+  credential: Credential;
+  onClose: () => void;
+  onDeleted: () => void;
+}) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  return (
+    <Confirm
+      title={t("common.deleteOf", { name })}
+      text={t("credential.deleteText")}
+      action={t("common.delete")}
+      word={name}
+      work={async () => {
+        await take(
+          http.DELETE("/api/v1/credentials/{id}", { params: { path: { id } }, headers: ifMatch(version) }),
+        );
+        toast(t("common.deleted", { name }));
+        onDeleted();
+        client.removeQueries({ queryKey: credentialQuery(id).queryKey });
+        await client.invalidateQueries({ queryKey: credentialsKey });
+      }}
+      onClose={onClose}
+    />
+  );
+}

@@ -1,0 +1,25 @@
+import { createFileRoute, useNavigate } from "@tanstack/react-router";
+import { useCallback } from "react";
+import { CredentialsPage, type CredentialsSearch } from "#/features/credentials/page";
+
+const columns = ["name", "kind", "last_used_at", "secret_changed_at"];
+const sorts = columns.flatMap((column) => [column, `-${column}`]);
+
+export const Route = createFileRoute("/_auth/vault")({
+  validateSearch: (search: Record<string, unknown>): CredentialsSearch => ({
+    q: search.q === undefined ? undefined : String(search.q),
+    sort: sorts.find((sort) => sort === search.sort),
+    selected: typeof search.selected === "string" ? search.selected : undefined,
+    panel: search.panel === "new" ? "new" : undefined,
+  }),
+  component: Vault,
+});
+
+function Vault() {
+  const navigate = useNavigate();
+  const go = useCallback(
+    (next: CredentialsSearch) => void navigate({ to: "/vault", search: next }),
+    [navigate],
+  );
+  return <CredentialsPage search={Route.useSearch()} go={go} />;
+}
