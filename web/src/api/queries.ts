@@ -2,6 +2,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, take } from "./client";
 import { pagedQuery } from "./pages";
+import type { CredentialKind } from "./schema";
 
 export const assetQuery = (id: string) =>
   queryOptions({
@@ -20,6 +21,14 @@ export const networksQuery = queryOptions({
   queryFn: async () =>
     (await take(http.GET("/api/v1/networks", { params: { query: { limit: 500 } } }))).items,
 });
+
+/** For a form that names one. */
+export const credentialsOfKindQuery = (kind: CredentialKind) =>
+  queryOptions({
+    queryKey: ["credentials", "kind", kind],
+    queryFn: async () =>
+      (await take(http.GET("/api/v1/credentials", { params: { query: { limit: 500, kind } } }))).items,
+  });
 
 export const settingsQuery = queryOptions({
   queryKey: ["settings"],

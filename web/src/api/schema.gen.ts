@@ -2090,13 +2090,16 @@ export interface components {
         };
         OidcProvider: {
             certificate_sha256: string | null;
+            /** @description The credential's, if it names one. */
             client_id: string;
             create_users: boolean;
             /** Format: date-time */
             created_at: string;
+            credential_id: components["schemas"]["CredentialId"] | null;
             default_role: components["schemas"]["Role"] | null;
             enabled: boolean;
             groups_claim: string;
+            /** @description Of its own. */
             has_client_secret: boolean;
             id: components["schemas"]["ProviderId"];
             issuer: string;
@@ -2114,11 +2117,13 @@ export interface components {
         OidcProviderIn: {
             /** @description The fingerprint of its certificate, if nobody has signed it that this server trusts. */
             certificate_sha256?: string | null;
-            client_id: string;
+            /** @description Needed unless a credential has it. */
+            client_id?: string | null;
             /** @description Written only. None for a public client. */
             client_secret?: string | null;
             /** @description Whether somebody who is new here becomes a user; else only linked accounts can sign in. */
             create_users?: boolean;
+            credential_id?: components["schemas"]["CredentialId"] | null;
             default_role?: components["schemas"]["Role"] | null;
             enabled?: boolean | null;
             /** @description `groups` when not given. */
@@ -2146,6 +2151,7 @@ export interface components {
             client_id?: string | null;
             client_secret?: string | null;
             create_users?: boolean | null;
+            credential_id?: components["schemas"]["CredentialId"] | null;
             default_role?: components["schemas"]["Role"] | null;
             enabled?: boolean | null;
             groups_claim?: string | null;

@@ -434,3 +434,80 @@ async fn what_a_provider_or_a_stranger_makes_up_is_refused() {
     let again = lab.site.post(&lab.admin, "/api/v1/oidc-providers", lab.input()).await;
     assert_eq!(again.status, 409, "{again:?}");
 }
+
+/// The client's secret may be a credential's: it goes to the token endpoint if the credential says so, and each time is a use.
+#[rstest]
+#[tokio::test]
+async fn a_provider_signs_in_with_a_credential(#[values(Sqlite, Postgres)] database: Database) {
+    let lab = Lab::new(database, false).await;
+    lab.idp.account("g-1", json!({ "preferred_username": "grace", "groups": ["lab-editors"] })).await;
+    let credential = |name: &str, hosts: Value, secret: &Value| {
+        json!({
+            "name": name, "kind": "oidc_client", "public": { "client_id": lab.idp.said["client_id"] },
+            "secret": { "client_secret": secret }, "hosts": hosts,
+        })
+    };
+    let add = async |body: Value| {
+        let made = lab.site.post(&lab.admin, "/api/v1/credentials", body).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        text(&made.json()["id"]).to_owned()
+    };
+    let elsewhere = add(credential("elsewhere", json!(["id.example"]), &lab.idp.said["client_secret"])).await;
+    let wrong = add(credential("wrong", json!(["127.0.0.1"]), &json!("x".repeat(32)))).await;
+    let right = add(credential("right", json!(["127.0.0.0/8"]), &lab.idp.said["client_secret"])).await;
+    let refused = async |patch: Value| {
+        let answer = lab.change(patch).await;
+        assert_eq!(answer.status, 422, "{answer:?}");
+        assert_eq!(answer.json()["errors"][0]["field"], "credential_id", "{answer:?}");
+    };
+    refused(json!({ "credential_id": elsewhere })).await;
+    refused(json!({ "credential_id": uuid::Uuid::nil() })).await;
+    refused(json!({ "credential_id": right, "client_secret": "both" })).await;
+    refused(json!({ "credential_id": right, "client_id": "both" })).await;
+
+    assert_eq!(lab.change(json!({ "credential_id": wrong })).await.status, 200);
+    assert_problem("a wrong secret", &lab.round("g-1").await.0, "provider_failed");
+    let changed = lab.change(json!({ "credential_id": right })).await.json();
+    assert_eq!((&changed["has_client_secret"], &changed["credential_id"]), (&json!(false), &json!(right)));
+    let (answer, ..) = lab.round("g-1").await;
+    assert_eq!(location(&answer), "/map");
+    let uses = async |id: &str| {
+        let log = lab.site.get(&lab.admin, &format!("/api/v1/credentials/{id}/uses")).await.json();
+        let log = log["items"].as_array().expect("a list").clone();
+        log.iter()
+            .map(|u| (u["user_name"].clone(), u["purpose"].clone(), u["ok"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(uses(&right).await, [(json!("Lab ID"), json!("sign_in"), json!(true))]);
+    assert_eq!(uses(&wrong).await, [(json!("Lab ID"), json!("sign_in"), json!(false))]);
+
+    // What is used stays, and says by what.
+    let path = format!("/api/v1/credentials/{right}");
+    let shown = lab.site.get(&lab.admin, &path).await.json();
+    assert_eq!(shown["used_by"][0]["name"], "Lab ID");
+    assert_eq!(shown["used_by"][0]["id"], lab.provider["id"]);
+    let kept = lab.site.delete(&lab.admin, &path).await;
+    assert!(kept.status == 409 && kept.text().contains("Lab ID"), "{kept:?}");
+    // The client's id follows the credential, and what it may no longer be sent to says so before it is.
+    assert_eq!(lab.site.patch(&lab.admin, &path, json!({ "hosts": ["127.0.0.9"] })).await.status, 200);
+    let test = format!("/api/v1/oidc-providers/{}/test", text(&lab.provider["id"]));
+    let tested = lab.site.post(&lab.admin, &test, json!({})).await.json();
+    assert!(
+        tested["ok"] == false && text(&tested["reason"]).contains("may not be sent to 127.0.0.1"),
+        "{tested}"
+    );
+    assert_problem("another place", &lab.round("g-1").await.0, "provider_failed");
+    assert_eq!(uses(&right).await.len(), 1, "nothing was opened");
+    let other = json!({ "public": { "client_id": "another" } });
+    assert_eq!(lab.site.patch(&lab.admin, &path, other).await.status, 200);
+    let providers = lab.site.get(&lab.admin, "/api/v1/oidc-providers").await.json();
+    assert_eq!(providers[0]["client_id"], "another");
+    // Its own again.
+    refused(json!({ "client_id": lab.idp.said["client_id"] })).await;
+    let own = json!({
+        "credential_id": null, "client_id": lab.idp.said["client_id"], "client_secret": lab.idp.said["client_secret"],
+    });
+    let changed = lab.change(own).await.json();
+    assert_eq!((&changed["has_client_secret"], &changed["credential_id"]), (&json!(true), &json!(null)));
+    assert_eq!(lab.site.delete(&lab.admin, &path).await.status, 204);
+}

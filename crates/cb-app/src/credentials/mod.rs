@@ -40,6 +40,7 @@ pub mod uses;
 use hosts::Hosts;
 pub use kinds::{Kind, KindOut};
 use kinds::{Pinned, Public, Secrets};
+pub(crate) use uses::{Opened, UsedBy, named, open};
 pub use uses::{UseOut, UserOut};
 
 /// Credentials that there can be.
@@ -269,6 +270,9 @@ pub async fn update(
         let mut detail = json!({ "from": told(&before), "to": told(&row) });
         detail["secret_changed"] = json!(patch.secret.is_some());
         active(row.clone()).update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        if let Some(client_id) = public.get("client_id") {
+            crate::oidc::providers::follow(tx, row.id, client_id).await?;
+        }
         tx.about("credential", row.id);
         tx.detail(detail);
         shown(tx.conn(), row).await

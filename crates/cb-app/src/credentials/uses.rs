@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::hosts::Hosts;
 use super::kinds::{Kind, Public, Secrets};
-use super::{find, kind_of};
+use super::{find, kind_of, public_of};
 use crate::app::App;
 use crate::ctx::Ctx;
 use crate::page::{self, List, Page, Sort};
@@ -105,7 +105,7 @@ pub(crate) async fn open(
     Ok(Opened {
         kind,
         host,
-        public: serde_json::from_value(row.public.clone()).map_err(Error::internal)?,
+        public: public_of(&row)?,
         secrets: secrets(app, &row).await?,
         certificate: row
             .certificate_sha256
@@ -116,6 +116,29 @@ pub(crate) async fn open(
         host_key_sha256: row.host_key_sha256,
         used: used_id,
     })
+}
+
+/// What names a credential asks this when it is written: whether it is of that kind and may be sent to `host`. Answers its
+/// public fields; what is wrong is noted under `field`.
+pub(crate) async fn named(
+    conn: &impl ConnectionTrait,
+    id: CredentialId,
+    kind: Kind,
+    host: &str,
+    field: &str,
+) -> Result<Public> {
+    let row = match find(conn, id).await {
+        Err(Error::NotFound) => return Err(Error::invalid(field, "is no credential that there is")),
+        other => other?,
+    };
+    if kind_of(&row)? != kind {
+        return Err(Error::invalid(field, format!("must be of the kind {}", kind.as_str())));
+    }
+    if covered(&row, host).is_err() {
+        let reason = format!("may not be sent to {host}; add that to its hosts");
+        return Err(Error::invalid(field, reason.chars().take(300).collect::<String>()));
+    }
+    public_of(&row)
 }
 
 /// The host as it is to be connected to, or why the secret does not go there.

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cb_core::Secret;
 use cb_core::clock::Time;
+use cb_core::ids::CredentialId;
+use cb_core::{Error, Secret};
 use cb_net::http::{Limits, OutboundError, Tls};
 use cb_net::judge::Policy;
 use cb_net::outbound::Outbound;
@@ -30,6 +31,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::credentials::{self, Kind, Opened, UsedBy};
 
 /// So long a provider's description and keys are taken to be the same.
 const KNOWN_FOR: TimeDelta = TimeDelta::minutes(10);
@@ -122,10 +124,19 @@ pub(super) struct Person {
     pub authenticated_at: Option<Time>,
 }
 
-/// A provider's row with its secret opened.
+/// With what our client proves itself.
+pub(super) enum Key {
+    /// A public client.
+    None,
+    Own(Secret),
+    /// Opened for each exchange only, and only if it may be sent there.
+    Credential(CredentialId),
+}
+
+/// A provider's row with what opens it.
 pub(super) struct Provider<'a> {
     pub row: &'a oidc_provider::Model,
-    pub secret: Option<Secret>,
+    pub key: Key,
 }
 
 impl Provider<'_> {
@@ -157,9 +168,31 @@ impl Provider<'_> {
         Ok(known)
     }
 
+    /// Whether the credential may be sent to where its secret would go.
+    pub async fn reaches(&self, app: &App, known: &CoreProviderMetadata) -> Result<(), String> {
+        let Key::Credential(id) = self.key else { return Ok(()) };
+        let (host, _) = exchange_at(known)?;
+        let named = credentials::named(app.store().reader(), id, Kind::OidcClient, &host, "credential_id");
+        named.await.map(drop).map_err(|e| words(&e))
+    }
+
+    /// The credential, opened for one exchange. The provider says itself where that is, and it need not be the issuer's host.
+    async fn credential(&self, app: &App, known: &CoreProviderMetadata) -> Result<Option<Opened>, String> {
+        let Key::Credential(id) = self.key else { return Ok(None) };
+        let (host, port) = exchange_at(known)?;
+        let by = UsedBy {
+            kind: "oidc_provider",
+            id: Some(self.row.id),
+            name: self.row.name.clone(),
+            purpose: "sign_in",
+        };
+        let opened = credentials::open(app, id, Kind::OidcClient, &host, port, by);
+        opened.await.map(Some).map_err(|e| words(&e))
+    }
+
     /// Begins a sign-in.
     pub async fn depart(&self, app: &App, redirect: &Url) -> Result<Departure, String> {
-        let client = self.relying(&*self.describe(app, false).await?, redirect);
+        let client = self.relying(&*self.describe(app, false).await?, redirect, None);
         let verifier = PkceCodeVerifier::new(app.entropy().token());
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
         let (state, nonce) = (app.entropy().token(), app.entropy().token());
@@ -180,20 +213,29 @@ impl Provider<'_> {
         let mut known = self.describe(app, false).await?;
         let http = self.http(app)?;
         let send = |request| send(http.clone(), request);
-        let client = self.relying(&known, arrival.redirect);
+        let opened = self.credential(app, &known).await?;
+        let secret = match (&self.key, &opened) {
+            (Key::Own(secret), _) => Some(secret),
+            (_, Some(opened)) => opened.secret("client_secret"),
+            _ => None,
+        };
+        let client = self.relying(&known, arrival.redirect, secret);
         let code = AuthorizationCode::new(arrival.code.expose().to_owned());
         let tokens = client
             .exchange_code(code)
             .map_err(|e| e.to_string())?
             .set_pkce_verifier(PkceCodeVerifier::new(arrival.verifier.expose().to_owned()))
             .request_async(&send)
-            .await
-            .map_err(|e| reason(&e))?;
-        let mut claims = self.verified(app, &known, arrival.redirect, &tokens, arrival.nonce);
+            .await;
+        if let Some(opened) = &opened {
+            opened.ended(app, tokens.is_ok()).await.map_err(|e| e.to_string())?;
+        }
+        let tokens = tokens.map_err(|e| reason(&e))?;
+        let mut claims = self.verified(app, &known, arrival.redirect, &tokens, arrival.nonce, secret);
         if claims.is_err() {
             // The provider may have new keys since it was last asked.
             known = self.describe(app, true).await?;
-            claims = self.verified(app, &known, arrival.redirect, &tokens, arrival.nonce);
+            claims = self.verified(app, &known, arrival.redirect, &tokens, arrival.nonce, secret);
         }
         let claims = claims?;
         let mut person = Person {
@@ -205,7 +247,7 @@ impl Provider<'_> {
         };
         if (person.groups.is_none() || person.username.is_none()) && known.userinfo_endpoint().is_some() {
             // Many providers say there only what the scopes ask for (OpenID Connect Core 1.0, 5.4).
-            let client = self.relying(&known, arrival.redirect);
+            let client = self.relying(&known, arrival.redirect, secret);
             let more: UserInfoClaims<Others, CoreGenderClaim> = client
                 .user_info(tokens.access_token().clone(), Some(claims.subject().clone()))
                 .map_err(|e| e.to_string())?
@@ -236,9 +278,10 @@ impl Provider<'_> {
         redirect: &Url,
         tokens: &Tokens,
         nonce: &str,
+        secret: Option<&Secret>,
     ) -> Result<IdTokenClaims<Others, CoreGenderClaim>, String> {
         let now = app.now();
-        let client = self.relying(known, redirect);
+        let client = self.relying(known, redirect, secret);
         let token = tokens.id_token().ok_or("it gave no ID token; is 'openid' among the scopes?")?;
         let verifier =
             client.id_token_verifier().set_time_fn(move || now).set_issue_time_verifier_fn(move |issued| {
@@ -273,11 +316,11 @@ impl Provider<'_> {
         serde_json::from_value(self.row.scopes.clone()).unwrap_or_default()
     }
 
-    fn relying(&self, known: &CoreProviderMetadata, redirect: &Url) -> Relying {
+    fn relying(&self, known: &CoreProviderMetadata, redirect: &Url, secret: Option<&Secret>) -> Relying {
         Client::from_provider_metadata(
             known.clone(),
             ClientId::new(self.row.client_id.clone()),
-            self.secret.as_ref().map(|s| ClientSecret::new(s.expose().to_owned())),
+            secret.map(|s| ClientSecret::new(s.expose().to_owned())),
         )
         .set_redirect_uri(RedirectUrl::from_url(redirect.clone()))
     }
@@ -324,6 +367,24 @@ impl Known {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, k| k.until > now);
         known.insert(row.id, Remembered { version: row.version, until, answer });
+    }
+}
+
+/// Where a code is exchanged.
+fn exchange_at(known: &CoreProviderMetadata) -> Result<(String, Option<u16>), String> {
+    let url = known.token_endpoint().ok_or("it has no token endpoint")?.url();
+    let host = url.host_str().ok_or("its token endpoint has no host")?;
+    Ok((host.to_owned(), url.port_or_known_default()))
+}
+
+/// What is wrong with a credential.
+fn words(error: &Error) -> String {
+    match error {
+        Error::Invalid(wrong) => {
+            wrong.iter().map(|w| format!("the credential {}", w.reason)).collect::<Vec<_>>().join("; ")
+        }
+        Error::Conflict(reason) => reason.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The providers, by administrators.
 
 use cb_core::error::Violations;
-use cb_core::ids::ProviderId;
+use cb_core::ids::{CredentialId, ProviderId};
 use cb_core::{Error, Patch, Permission, Result, Role, Secret};
 use cb_net::http::Pin;
 use cb_store::entities::{oidc_provider, user, user_identity};
+use cb_store::sea_orm::sea_query::Expr;
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
@@ -18,10 +19,11 @@ use url::Url;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::protocol::Provider;
+use super::protocol::{Key, Provider};
 use crate::app::App;
 use crate::auth::sessions::{self, Kept};
 use crate::auth::{Site, Without, active, own, stays_reachable};
+use crate::credentials::{self, Kind as CredentialKind};
 use crate::ctx::Ctx;
 use crate::input;
 
@@ -47,8 +49,13 @@ pub struct ProviderOut {
     pub slug: String,
     pub name: String,
     pub issuer: String,
+    /// The credential's, if it names one.
     pub client_id: String,
+    /// Of its own.
     pub has_client_secret: bool,
+    /// Has the client's id and secret, instead of those here.
+    #[schema(required)]
+    pub credential_id: Option<CredentialId>,
     pub scopes: Vec<String>,
     pub groups_claim: String,
     pub role_groups: Vec<RoleGroup>,
@@ -76,10 +83,13 @@ pub struct ProviderIn {
     pub name: String,
     #[schema(example = "https://id.example.lan/application/o/circuit-breaker/")]
     pub issuer: String,
-    pub client_id: String,
+    /// Needed unless a credential has it.
+    pub client_id: Option<String>,
     /// Written only. None for a public client.
     #[schema(value_type = Option<String>)]
     pub client_secret: Option<Secret>,
+    /// Of the kind `oidc_client`: instead of `client_id` and `client_secret`. Its hosts must have the issuer's.
+    pub credential_id: Option<CredentialId>,
     /// `openid`, `profile` and `email` when not given.
     pub scopes: Option<Vec<String>>,
     /// `groups` when not given.
@@ -107,6 +117,10 @@ pub struct ProviderPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub client_secret: Patch<Secret>,
+    /// Takes the place of `client_id` and `client_secret`.
+    #[serde(default)]
+    #[schema(value_type = Option<CredentialId>)]
+    pub credential_id: Patch<CredentialId>,
     pub scopes: Option<Vec<String>>,
     pub groups_claim: Option<String>,
     pub role_groups: Option<Vec<RoleGroup>>,
@@ -179,7 +193,7 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
         issuer: String::new(),
         client_id: String::new(),
         client_secret: None,
-        credential_id: None,
+        credential_id: given.credential_id.map(|id| id.0),
         scopes: json!(scopes),
         groups_claim: given.groups_claim.unwrap_or_else(|| "groups".to_owned()),
         role_groups: json!(given.role_groups),
@@ -192,15 +206,21 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
         updated_at: now,
     };
     judge_secret(&mut wrong, given.client_secret.as_ref());
+    wrong.require(
+        given.credential_id.is_none() || (given.client_secret.is_none() && given.client_id.is_none()),
+        "credential_id",
+        "has the client's id and secret; leave those out, or it",
+    );
     row.name = given.name;
     row.issuer = given.issuer;
-    row.client_id = given.client_id;
+    row.client_id = given.client_id.unwrap_or_default();
     let mut row = judged(wrong, row)?;
     ctx.write(Permission::UsersWrite, "oidc_provider_created", async |tx| {
         if oidc_provider::Entity::find().count(tx.conn()).await.map_err(db)? >= PROVIDERS_MOST {
             return Err(Error::Conflict(format!("there are {PROVIDERS_MOST} providers; delete one first")));
         }
         row.client_secret = sealed(ctx, tx, row.id, given.client_secret.as_ref()).await?;
+        with_credential(tx, &mut row).await?;
         oidc_provider::Entity::insert(active(row.clone()))
             .exec(tx.conn())
             .await
@@ -230,7 +250,10 @@ pub async fn update(
         let moved = patch.issuer.as_ref().is_some_and(|i| i.trim() != before.issuer);
         let secret_given = patch.client_secret.clone().change();
         wrong.require(
-            !moved || secret_given.is_some() || before.client_secret.is_none(),
+            !moved
+                || secret_given.is_some()
+                || before.client_secret.is_none()
+                || matches!(patch.credential_id, Patch::Set(_)),
             "client_secret",
             "must be given again, for the issuer changes",
         );
@@ -238,6 +261,18 @@ pub async fn update(
             judge_secret(&mut wrong, secret.as_ref());
             row.client_secret = sealed(ctx, tx, row.id, secret.as_ref()).await?;
         }
+        if let Some(credential) = patch.credential_id.change() {
+            row.credential_id = credential.map(|id| id.0);
+            if credential.is_some() {
+                row.client_secret = None;
+            }
+        }
+        wrong.require(
+            row.credential_id.is_none()
+                || (patch.client_id.is_none() && !matches!(secret_given, Some(Some(_)))),
+            "credential_id",
+            "has the client's id and secret; clear it to give others",
+        );
         row.name = patch.name.unwrap_or(row.name);
         row.issuer = patch.issuer.unwrap_or(row.issuer);
         row.client_id = patch.client_id.unwrap_or(row.client_id);
@@ -254,7 +289,8 @@ pub async fn update(
         }
         row.version += 1;
         row.updated_at = ctx.now();
-        let row = judged(wrong, row)?;
+        let mut row = judged(wrong, row)?;
+        with_credential(tx, &mut row).await?;
         if row.issuer != before.issuer {
             // Whoever somebody was at the old one says nothing of the new one.
             let linked = user_identity::Entity::find().filter(user_identity::Column::ProviderId.eq(row.id));
@@ -305,7 +341,11 @@ pub async fn delete(ctx: &Ctx, id: ProviderId, version: Option<i64>) -> Result<(
 pub async fn test(ctx: &Ctx, id: ProviderId) -> Result<ProviderTest> {
     ctx.authorize(Permission::UsersWrite)?;
     let row = find(ctx.store().reader(), id).await?;
-    let answer = opened(ctx.app(), &row).await?.describe(ctx.app(), true).await;
+    let provider = opened(ctx.app(), &row).await?;
+    let answer = match provider.describe(ctx.app(), true).await {
+        Ok(known) => provider.reaches(ctx.app(), &known).await.map(|()| known),
+        Err(reason) => Err(reason),
+    };
     ctx.write(Permission::UsersWrite, "oidc_provider_tested", async |tx| {
         tx.about("oidc_provider", row.id);
         tx.detail(json!({ "slug": row.slug, "ok": answer.is_ok() }));
@@ -334,11 +374,33 @@ pub(super) async fn by_slug(conn: &impl ConnectionTrait, slug: &str) -> Result<O
 }
 
 pub(super) async fn opened<'a>(app: &App, row: &'a oidc_provider::Model) -> Result<Provider<'a>> {
-    let secret = match &row.client_secret {
-        Some(sealed) => Some(app.unseal(CLIENT_SECRET.place(&row.id), sealed).await?),
-        None => None,
+    let key = match (row.credential_id, &row.client_secret) {
+        (Some(id), _) => Key::Credential(id.into()),
+        (None, Some(sealed)) => Key::Own(app.unseal(CLIENT_SECRET.place(&row.id), sealed).await?),
+        (None, None) => Key::None,
     };
-    Ok(Provider { row, secret })
+    Ok(Provider { row, key })
+}
+
+/// The id of the client is the credential's, wherever it is changed.
+pub(crate) async fn follow(tx: &WriteTx, credential: Uuid, client_id: &str) -> Result<()> {
+    oidc_provider::Entity::update_many()
+        .col_expr(oidc_provider::Column::ClientId, Expr::value(client_id))
+        .filter(oidc_provider::Column::CredentialId.eq(credential))
+        .exec(tx.conn())
+        .await
+        .map_err(db)?;
+    Ok(())
+}
+
+/// Takes the client's id from the credential, if it names one that may be sent to the issuer.
+async fn with_credential(tx: &WriteTx, row: &mut oidc_provider::Model) -> Result<()> {
+    let Some(id) = row.credential_id else { return Ok(()) };
+    let host = Url::parse(&row.issuer).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let host = host.unwrap_or_default();
+    let public = credentials::named(tx.conn(), id.into(), CredentialKind::OidcClient, &host, "credential_id");
+    row.client_id = public.await?.remove("client_id").unwrap_or_default();
+    Ok(())
 }
 
 /// The role that a member of these groups has; none when the provider gives them no access.
@@ -372,7 +434,9 @@ fn judge_secret(wrong: &mut Violations, secret: Option<&Secret>) {
 /// The row with its texts trimmed, or everything that is wrong with it.
 fn judged(mut wrong: Violations, mut row: oidc_provider::Model) -> Result<oidc_provider::Model> {
     row.name = input::line(&mut wrong, "name", &row.name, 64).unwrap_or_default();
-    row.client_id = input::line(&mut wrong, "client_id", &row.client_id, 256).unwrap_or_default();
+    if row.credential_id.is_none() {
+        row.client_id = input::line(&mut wrong, "client_id", &row.client_id, 256).unwrap_or_default();
+    }
     row.groups_claim = input::line(&mut wrong, "groups_claim", &row.groups_claim, 128).unwrap_or_default();
     row.issuer = input::line(&mut wrong, "issuer", &row.issuer, 512).unwrap_or_default();
     // OpenID Connect Discovery 1.0, section 3: https, no query, no fragment.
@@ -430,7 +494,7 @@ fn shown(row: &oidc_provider::Model) -> Value {
         "slug": row.slug, "name": row.name, "issuer": row.issuer, "client_id": row.client_id,
         "scopes": row.scopes, "groups_claim": row.groups_claim, "role_groups": row.role_groups,
         "default_role": row.default_role, "create_users": row.create_users, "enabled": row.enabled,
-        "certificate_sha256": row.certificate_sha256,
+        "certificate_sha256": row.certificate_sha256, "credential_id": row.credential_id,
     })
 }
 
@@ -447,6 +511,7 @@ fn out(row: oidc_provider::Model, site: &Site) -> Result<ProviderOut> {
         issuer: row.issuer,
         client_id: row.client_id,
         has_client_secret: row.client_secret.is_some(),
+        credential_id: row.credential_id.map(Into::into),
         scopes: serde_json::from_value(row.scopes).map_err(Error::internal)?,
         groups_claim: row.groups_claim,
         role_groups: serde_json::from_value(row.role_groups).map_err(Error::internal)?,

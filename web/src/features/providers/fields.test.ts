@@ -9,6 +9,7 @@ const provider: OidcProvider = {
   issuer: "https://auth.example.org/",
   client_id: "cb",
   has_client_secret: true,
+  credential_id: null,
   scopes: ["openid", "groups"],
   groups_claim: "groups",
   role_groups: [{ group: "admins", role: "admin" }],
@@ -48,6 +49,11 @@ describe("a provider's form", () => {
       default_role: null,
       certificate_sha256: null,
     });
+  });
+  it("has a credential or an id and a secret of its own, not both", () => {
+    const named = toBody({ ...toForm(provider), credential_id: "7", client_secret: "typed before" });
+    expect(named.credential_id).toBe("7");
+    expect("client_id" in named || "client_secret" in named).toBe(false);
   });
   it("proposes a slug", () => {
     expect(slugOf("My Authentik!")).toBe("my-authentik");

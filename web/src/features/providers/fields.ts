@@ -7,6 +7,8 @@ export interface ProviderForm {
   issuer: string;
   client_id: string;
   client_secret: string;
+  /** Empty: an id and a secret of its own. */
+  credential_id: string;
   scopes: string;
   groups_claim: string;
   role_groups: { group: string; role: Role }[];
@@ -24,6 +26,7 @@ export function toForm(provider?: OidcProvider): ProviderForm {
     client_id: provider?.client_id ?? "",
     // Write-only: what is kept is never shown.
     client_secret: "",
+    credential_id: provider?.credential_id ?? "",
     scopes: (provider?.scopes ?? ["openid", "profile", "email"]).join(" "),
     groups_claim: provider?.groups_claim ?? "groups",
     role_groups: provider?.role_groups.map(({ group, role }) => ({ group, role })) ?? [],
@@ -36,14 +39,19 @@ export function toForm(provider?: OidcProvider): ProviderForm {
 
 /** Rows without a group say nothing and are left out; an empty secret leaves the kept one as it is. */
 export function toBody(form: ProviderForm): OidcProviderIn {
-  const { client_secret, ...rest } = form;
+  const { client_id, client_secret, credential_id, ...rest } = form;
   return {
     ...rest,
+    ...(credential_id
+      ? { credential_id }
+      : {
+          credential_id: null,
+          client_id: client_id.trim(),
+          ...(client_secret ? { client_secret } : {}),
+        }),
     slug: form.slug.trim(),
     name: form.name.trim(),
     issuer: form.issuer.trim(),
-    client_id: form.client_id.trim(),
-    ...(client_secret ? { client_secret } : {}),
     scopes: form.scopes.split(/[\s,]+/).filter(Boolean),
     groups_claim: form.groups_claim.trim(),
     role_groups: form.role_groups

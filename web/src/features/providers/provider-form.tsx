@@ -1,7 +1,8 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useForm } from "react-hook-form";
+import { useForm, useWatch } from "react-hook-form";
 import { ApiError, http, ifMatch, take } from "#/api/client";
+import { credentialsOfKindQuery } from "#/api/queries";
 import type { OidcProvider } from "#/api/schema";
 import { methodsQuery } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
@@ -36,6 +37,8 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
   const { errors, dirtyFields } = form.formState;
   const needed = (text: string) => text.trim() !== "" || t("form.required");
   const name = form.register("name", { validate: needed });
+  const credentials = useQuery(credentialsOfKindQuery("oidc_client"));
+  const named = useWatch({ control: form.control, name: "credential_id" });
   // What the server misses must be seen.
   const secretShown = replacing || !!errors.client_secret;
 
@@ -103,31 +106,50 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
           error={errors.issuer?.message}
           {...form.register("issuer", { validate: needed })}
         />
-        <TextField
-          label={t("provider.clientId")}
-          mono
-          autoComplete="off"
-          autoCapitalize="off"
-          spellCheck={false}
-          error={errors.client_id?.message}
-          {...form.register("client_id", { validate: needed })}
-        />
-        {secretShown ? (
-          <PasswordField
-            label={t("provider.clientSecret")}
-            help={t("provider.clientSecretHelp")}
-            autoComplete="off"
-            error={errors.client_secret?.message}
-            {...form.register("client_secret")}
-          />
-        ) : (
-          <div className="flex items-center justify-between gap-3">
-            <span>
-              <span className="block text-xs font-medium text-muted">{t("provider.clientSecret")}</span>
-              <span className="block">{t("provider.secretKept")}</span>
-            </span>
-            <Button onClick={() => setReplacing(true)}>{t("provider.replace")}</Button>
-          </div>
+        {credentials.data?.length || provider?.credential_id ? (
+          <SelectField
+            label={t("provider.credential")}
+            help={t("provider.credentialHelp")}
+            error={errors.credential_id?.message}
+            {...form.register("credential_id")}
+          >
+            <option value="">{t("provider.ownClient")}</option>
+            {credentials.data?.map(({ id: value, name }) => (
+              <option key={value} value={value}>
+                {name}
+              </option>
+            ))}
+          </SelectField>
+        ) : null}
+        {named ? null : (
+          <>
+            <TextField
+              label={t("provider.clientId")}
+              mono
+              autoComplete="off"
+              autoCapitalize="off"
+              spellCheck={false}
+              error={errors.client_id?.message}
+              {...form.register("client_id", { validate: needed })}
+            />
+            {secretShown ? (
+              <PasswordField
+                label={t("provider.clientSecret")}
+                help={t("provider.clientSecretHelp")}
+                autoComplete="off"
+                error={errors.client_secret?.message}
+                {...form.register("client_secret")}
+              />
+            ) : (
+              <div className="flex items-center justify-between gap-3">
+                <span>
+                  <span className="block text-xs font-medium text-muted">{t("provider.clientSecret")}</span>
+                  <span className="block">{t("provider.secretKept")}</span>
+                </span>
+                <Button onClick={() => setReplacing(true)}>{t("provider.replace")}</Button>
+              </div>
+            )}
+          </>
         )}
       </fieldset>
       <Section title={t("provider.who")}>
