@@ -57,6 +57,11 @@ fn name(auth: &str, privacy: &str) -> String {
     format!("u-{auth}-{privacy}").to_lowercase()
 }
 
+#[expect(clippy::disallowed_methods, reason = "asks the kernel for a port, and sends nothing")]
+fn free_udp_port() -> u16 {
+    UdpSocket::bind(("127.0.0.1", 0)).expect("free").local_addr().expect("bound").port()
+}
+
 /// A user for every pair of algorithms, and one without any.
 fn snmpd() -> Server {
     use std::fmt::Write as _;
@@ -79,7 +84,7 @@ fn snmpd() -> Server {
     }
     let conf = dir.path().join("snmpd.conf");
     std::fs::write(&conf, text).expect("written");
-    let port = UdpSocket::bind(("127.0.0.1", 0)).expect("free").local_addr().expect("bound").port();
+    let port = free_udp_port();
     let process = Command::new("/usr/sbin/snmpd")
         .args(["-f", "-Lf", "/dev/null", "-C", "-c"])
         .arg(&conf)

@@ -46,15 +46,15 @@ impl Device {
                 let (acceptor, log) = (acceptor.clone(), log.clone());
                 tokio::spawn(async move {
                     let mut stream = acceptor.accept(stream).await.ok()?;
-                    let mut head = Vec::new();
-                    while !head.ends_with(b"\r\n\r\n") {
-                        head.push(stream.read_u8().await.ok()?);
+                    let mut request = Vec::new();
+                    while !request.ends_with(b"\r\n\r\n") {
+                        request.push(stream.read_u8().await.ok()?);
                     }
-                    let head = String::from_utf8(head).ok()?;
-                    let known = head.to_lowercase().contains("authorization: basic cm9vddpjywx2aw4=")
-                        || head.contains("cm9vdDpjYWx2aW4=");
-                    let status = if head.starts_with("GET /open ") || known { "200 OK" } else { "401 No" };
-                    log.lock().expect("not poisoned").push(head);
+                    let request = String::from_utf8(request).ok()?;
+                    let known = request.to_lowercase().contains("authorization: basic cm9vddpjywx2aw4=")
+                        || request.contains("cm9vdDpjYWx2aW4=");
+                    let status = if request.starts_with("GET /open ") || known { "200 OK" } else { "401 No" };
+                    log.lock().expect("not poisoned").push(request);
                     let answer = format!(
                         "HTTP/1.1 {status}\r\nServer: bmc/1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
                     );

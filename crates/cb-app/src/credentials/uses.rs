@@ -51,7 +51,7 @@ pub(crate) struct Opened {
     secrets: Secrets,
     certificate: Option<Pin>,
     pub host_key_sha256: Option<String>,
-    used: Uuid,
+    entry: Uuid,
 }
 
 impl Opened {
@@ -67,7 +67,7 @@ impl Opened {
 
     /// Notes what became of the use.
     pub async fn ended(&self, app: &App, ok: bool) -> Result<()> {
-        app.store().credential_use_ended(self.used, ok).await
+        app.store().credential_use_ended(self.entry, ok).await
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) async fn open(
         return Err(Error::Conflict(format!("the credential {name} is of the kind {is}, not {wanted}")));
     }
     let host = covered(&row, host)?;
-    let used = credential_use::Model {
+    let entry = credential_use::Model {
         id: app.new_id(),
         credential_id: row.id,
         at: app.now(),
@@ -100,8 +100,8 @@ pub(crate) async fn open(
         purpose: user.purpose.to_owned(),
         ok: None,
     };
-    let used_id = used.id;
-    app.store().credential_used(used, KEPT).await?;
+    let entry_id = entry.id;
+    app.store().credential_used(entry, KEPT).await?;
     Ok(Opened {
         kind,
         host,
@@ -114,7 +114,7 @@ pub(crate) async fn open(
             .transpose()
             .map_err(|reason: &str| Error::Internal(format!("the pin of credential {}: {reason}", row.id)))?,
         host_key_sha256: row.host_key_sha256,
-        used: used_id,
+        entry: entry_id,
     })
 }
 

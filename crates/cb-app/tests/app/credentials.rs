@@ -36,8 +36,8 @@ fn operator(test: &TestApp) -> Ctx {
     test.app.ctx(Principal::Operator, test.meta())
 }
 
-fn hosts(of: &[&str]) -> Option<Vec<String>> {
-    Some(of.iter().map(|h| (*h).to_owned()).collect())
+fn hosts(of: &[&str]) -> Vec<String> {
+    of.iter().map(|h| (*h).to_owned()).collect()
 }
 
 fn fields(error: Error) -> Vec<String> {
@@ -65,8 +65,8 @@ async fn wider_hosts_and_another_pin_want_the_secret_again(#[values(Sqlite, Post
         let refused = change(patch).await.expect_err("wants the secret");
         assert_eq!(fields(refused), ["secret"]);
     };
-    wanted(CredentialPatch { hosts: hosts(&["10.0.0.0/24", "nas.lan", "evil.example"]), ..patch() }).await;
-    wanted(CredentialPatch { hosts: hosts(&["10.0.0.0/16"]), ..patch() }).await;
+    wanted(CredentialPatch { hosts: Some(hosts(&["10.0.0.0/24", "nas.lan", "evil.example"])), ..patch() }).await;
+    wanted(CredentialPatch { hosts: Some(hosts(&["10.0.0.0/16"])), ..patch() }).await;
     wanted(CredentialPatch { certificate_sha256: Patch::Clear, ..patch() }).await;
     wanted(CredentialPatch { certificate_sha256: Patch::Set("cd".repeat(32)), ..patch() }).await;
     let plain = texts(&[("user", "root"), ("transport", "http")]);
@@ -80,17 +80,17 @@ async fn wider_hosts_and_another_pin_want_the_secret_again(#[values(Sqlite, Post
     let narrower = CredentialPatch {
         name: Some("BMCs".to_owned()),
         public: Some(user),
-        hosts: hosts(&["10.0.0.128/25"]),
+        hosts: Some(hosts(&["10.0.0.128/25"])),
         certificate_sha256: Patch::Set(pin.to_uppercase()),
         ..patch()
     };
     let changed = change(narrower).await.expect("changed");
     assert_eq!((changed.name.as_str(), changed.secret_changed_at), ("BMCs", made.secret_changed_at));
     // Back again is wider.
-    wanted(CredentialPatch { hosts: hosts(&["10.0.0.0/24"]), ..patch() }).await;
+    wanted(CredentialPatch { hosts: Some(hosts(&["10.0.0.0/24"])), ..patch() }).await;
     test.clock.advance(chrono::TimeDelta::minutes(1));
     let wider = CredentialPatch {
-        hosts: hosts(&["10.0.0.0/8"]),
+        hosts: Some(hosts(&["10.0.0.0/8"])),
         certificate_sha256: Patch::Clear,
         secret: Some(secrets(&[("password", "hobbes")])),
         ..patch()

@@ -72,9 +72,8 @@ pub async fn prove_v2c(device: Device<'_>, id: [u8; 4], community: &Secret) -> O
     ]);
     let answer = exchange(&peer, &message, |bytes| {
         let pdu = Pdu::from_bytes(bytes).ok()?;
-        let ours = pdu.message_type == MessageType::Response
-            && pdu.req_id == id
-            && pdu.community == community.expose().as_bytes();
+        let ours =
+            pdu.message_type == MessageType::Response && pdu.req_id == id && community.matches(pdu.community);
         ours.then(|| told(&pdu))
     });
     answer.await.map_err(|why| unanswered(device, &why, "SNMP may be off, or the community wrong."))
@@ -104,7 +103,7 @@ pub async fn prove_v3(device: Device<'_>, id: [u8; 4], user: &User<'_>) -> Outco
             if let Some(report) = answer.report {
                 return Some(Heard::Report(report, answer.engine));
             }
-            match Pdu::from_bytes_with_security(&mut bytes.to_vec(), Some(&mut security)) {
+            match Pdu::from_bytes_with_security(bytes, Some(&mut security)) {
                 Ok(pdu) if pdu.req_id == id && pdu.message_type == MessageType::Response => {
                     // RFC 3416, 3: authorizationError.
                     Some(if pdu.error_status == 16 { Heard::Denied } else { Heard::Answer(told(&pdu)) })

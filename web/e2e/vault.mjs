@@ -1,0 +1,214 @@
+// The vault, in a real browser on a real server that is already set up: credentials are made from the forms of their kinds and
+// tried at a real snmpd and at a real HTTPS server with a certificate that nobody signed. Any console error, content-policy
+// report, failed request or axe violation fails the step.
+//
+//   CB_E2E_URL, CB_E2E_USER, CB_E2E_PASSWORD   the server, and an administrator without a second factor
+//   CB_E2E_SNMP                                the port of an snmpd on 127.0.0.1 whose community is `hush-lab`
+import { execFileSync } from "node:child_process";
+import { createHash, X509Certificate } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  button,
+  dialog,
+  env,
+  expect,
+  field,
+  judged,
+  launch,
+  panel,
+  SHOTS,
+  Steps,
+  said,
+  signIn,
+  watchedPage,
+} from "./browser.mjs";
+
+const url = env("CB_E2E_URL").replace(/\/$/, "");
+const username = env("CB_E2E_USER");
+const password = env("CB_E2E_PASSWORD");
+const snmpPort = env("CB_E2E_SNMP");
+
+/** A device's web server. `/private` wants `root` and `calvin`; it counts the secrets that it was shown. */
+async function device() {
+  const folder = mkdtempSync(join(tmpdir(), "cb-e2e-device-"));
+  const at = (name) => join(folder, name);
+  const made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=bmc.lab"];
+  execFileSync("openssl", [...made, "-keyout", at("key"), "-out", at("cert")], { stdio: "ignore" });
+  const [key, cert] = [readFileSync(at("key")), readFileSync(at("cert"))];
+  rmSync(folder, { recursive: true });
+  const seen = { secrets: 0 };
+  const right = `Basic ${Buffer.from("root:calvin").toString("base64")}`;
+  const server = createServer({ key, cert }, (request, response) => {
+    if (request.headers.authorization) seen.secrets += 1;
+    response.writeHead(request.headers.authorization === right ? 200 : 401, { Server: "bmc/1" }).end("{}");
+  });
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const pin = createHash("sha256").update(new X509Certificate(cert).raw).digest("hex").toUpperCase();
+  const fingerprint = pin.match(/../g).join(":");
+  return { server, seen, fingerprint, port: String(server.address().port) };
+}
+const bmc = await device();
+
+const browser = await launch();
+const context = await browser.newContext({
+  ignoreHTTPSErrors: true,
+  viewport: { width: 1360, height: 860 },
+  colorScheme: "dark",
+});
+context.setDefaultTimeout(15_000);
+const watch = await watchedPage(context, url);
+watch.allow(401, /\/auth\/(me|login|mfa)$/);
+const { page } = watch;
+const steps = new Steps(watch);
+async function shot(name) {
+  await page.waitForTimeout(200);
+  await page.screenshot({ path: `${SHOTS}vault-${name}.png` });
+}
+const inPanel = () => panel(page);
+const testArea = () => inPanel().locator("form").first();
+async function save() {
+  await button(inPanel(), "Save").click();
+}
+
+await steps.step("an empty vault says what it is for", async () => {
+  await signIn(page, url, username, password);
+  await page.getByRole("link", { name: "Vault" }).click();
+  await page.getByRole("heading", { name: "No credential yet" }).waitFor();
+  await judged(page);
+  await shot("empty");
+});
+
+await steps.step("an SNMP community is kept, and the form names what is missing", async () => {
+  await button(page, "Add credential").click();
+  await field(inPanel(), "Kind").selectOption("snmp_v3");
+  await field(inPanel(), "Authentication").selectOption("sha256");
+  await field(inPanel(), "Authentication password").waitFor();
+  await field(inPanel(), "Authentication").selectOption("none");
+  await field(inPanel(), "Authentication password").waitFor({ state: "detached" });
+  await field(inPanel(), "Kind").selectOption("snmp_v2c");
+  await save();
+  await said(inPanel(), "Fill this in");
+  await field(inPanel(), "Name").fill("Switches");
+  await field(inPanel(), "Community").fill("public");
+  await field(inPanel(), "Hosts").fill("127.0.0.1\n10.0.10.0/24");
+  await judged(page);
+  await shot("new");
+  await save();
+  await said(page, "Saved Switches");
+  await said(inPanel(), "It has not been used yet.");
+});
+
+await steps.step("a wrong community is told in plain words, and the right one shows the device", async () => {
+  expect((await field(testArea(), "Host").inputValue()) === "127.0.0.1", "the host to be there already");
+  expect((await field(testArea(), "Port").inputValue()) === "161", "the usual port");
+  await field(testArea(), "Port").fill(snmpPort);
+  await button(testArea(), "Test").click();
+  await said(
+    testArea(),
+    `No answer from 127.0.0.1 on port ${snmpPort}. SNMP may be off, or the community wrong.`,
+  );
+  await judged(page);
+  await shot("wrong");
+  await button(inPanel(), "Replace").click();
+  await field(inPanel(), "Community").fill("hush-lab");
+  await save();
+  await button(inPanel(), "Replace").waitFor();
+  await button(testArea(), "Test").click();
+  await said(testArea(), "It works.");
+  await said(testArea(), "attic-switch");
+  await said(inPanel(), "Worked");
+  await said(inPanel(), "Failed");
+  await shot("works");
+});
+
+await steps.step("more hosts want the secret again, fewer do not, and others get nothing", async () => {
+  watch.allow(422, /\/credentials\//);
+  await field(inPanel(), "Hosts").fill("127.0.0.1\n10.0.0.0/8");
+  await save();
+  await said(inPanel(), "The secret must be given again, for it could be sent to more hosts than before.");
+  await judged(page);
+  await field(inPanel(), "Community").fill("");
+  await page.reload();
+  await field(inPanel(), "Hosts").fill("127.0.0.1");
+  await save();
+  await said(page, "Saved Switches");
+  await field(testArea(), "Host").fill("10.0.10.5");
+  await button(testArea(), "Test").click();
+  await said(testArea(), "is not one that this secret may be sent to: 127.0.0.1");
+  await button(inPanel(), "Close").click();
+});
+
+await steps.step(
+  "a certificate that nobody signed: shown, refused, compared, trusted; only then the secret goes",
+  async () => {
+    await button(page, "Add credential").click();
+    await field(inPanel(), "Kind").selectOption("basic");
+    await field(inPanel(), "Name").fill("BMC");
+    await field(inPanel(), "User name").fill("root");
+    await field(inPanel(), "Password").fill("calvin");
+    await field(inPanel(), "Hosts").fill("127.0.0.1");
+    await field(inPanel(), "Certificate (SHA-256)").fill("ab".repeat(32));
+    await save();
+    await said(page, "Saved BMC");
+    await field(testArea(), "Port").fill(bmc.port);
+    await field(testArea(), "Path").fill("/private");
+    await button(testArea(), "Test").click();
+    await said(testArea(), "Nothing was sent: 127.0.0.1 shows another certificate than the trusted one.");
+    await said(testArea(), bmc.fingerprint);
+    await judged(page);
+    await shot("certificate");
+    await button(testArea(), "Trust this certificate").click();
+    await said(inPanel(), "Type it again and save.");
+    expect(
+      (await field(inPanel(), "Certificate (SHA-256)").inputValue()) === bmc.fingerprint,
+      "the shown fingerprint in the form",
+    );
+    expect(bmc.seen.secrets === 0, `no secret to have left, not ${bmc.seen.secrets}`);
+    await page.keyboard.type("calvin");
+    await page.keyboard.press("Enter");
+    await button(inPanel(), "Replace").waitFor();
+    await button(testArea(), "Test").click();
+    await said(testArea(), "It works.");
+    expect(bmc.seen.secrets === 1, `the secret to have left once, not ${bmc.seen.secrets} times`);
+    await said(inPanel(), `127.0.0.1 : ${bmc.port}`);
+    await shot("trusted");
+  },
+);
+
+await steps.step("the list shows what there is, by keyboard, in light and on a phone", async () => {
+  await page.keyboard.press("Escape");
+  await panel(page).waitFor({ state: "detached" });
+  const list = page.getByRole("table", { name: "Vault" });
+  await list.getByText("Switches").waitFor();
+  await list.getByText("BMC").waitFor();
+  await page.emulateMedia({ colorScheme: "light" });
+  await judged(page);
+  await shot("list");
+  await page.setViewportSize({ width: 390, height: 844 });
+  await judged(page);
+  await list.getByText("BMC").click();
+  await said(inPanel(), "Uses");
+  await judged(page);
+  await shot("phone");
+  await page.setViewportSize({ width: 1360, height: 860 });
+});
+
+await steps.step("a credential is removed for good", async () => {
+  await button(inPanel(), "Delete").click();
+  const question = dialog(page, "Delete BMC");
+  await question.getByRole("textbox").fill("BMC");
+  await judged(page);
+  await button(question, "Delete").click();
+  await said(page, "Deleted BMC");
+  await page.getByRole("table", { name: "Vault" }).getByText("BMC").waitFor({ state: "detached" });
+  const page2 = await page.content();
+  expect(!page2.includes("hush-lab") && !page2.includes("calvin"), "no secret in the page");
+});
+
+const status = steps.end();
+await browser.close();
+bmc.server.close();
+process.exit(status);
