@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
-import { http, ifMatch, take } from "#/api/client";
+import { http, ifMatch } from "#/api/client";
 import type { Credential, CredentialKind, CredentialKindDescription } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { useTranslation } from "#/i18n";
@@ -193,9 +193,10 @@ function Delete({
       action={t("common.delete")}
       word={name}
       work={async () => {
-        await take(
-          http.DELETE("/api/v1/credentials/{id}", { params: { path: { id } }, headers: ifMatch(version) }),
-        );
+        await http.DELETE("/api/v1/credentials/{id}", {
+          params: { path: { id } },
+          headers: ifMatch(version),
+        });
         toast(t("common.deleted", { name }));
         onDeleted();
         client.removeQueries({ queryKey: credentialQuery(id).queryKey });
