@@ -20,6 +20,7 @@ use crate::site::{Answer, Login, Site};
 struct Device {
     address: SocketAddr,
     pin: String,
+    acceptor: TlsAcceptor,
     /// Every request that it has read.
     heard: Arc<Mutex<Vec<String>>>,
 }
@@ -41,6 +42,7 @@ impl Device {
         let address = listener.local_addr().expect("bound");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let log = heard.clone();
+        let shown = acceptor.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, log) = (acceptor.clone(), log.clone());
@@ -51,19 +53,18 @@ impl Device {
                         request.push(stream.read_u8().await.ok()?);
                     }
                     let request = String::from_utf8(request).ok()?;
-                    let known = request.to_lowercase().contains("authorization: basic cm9vddpjywx2aw4=")
-                        || request.contains("cm9vdDpjYWx2aW4=");
-                    let status = if request.starts_with("GET /open ") || known { "200 OK" } else { "401 No" };
+                    let (status, body) = answer(&request);
                     log.lock().expect("not poisoned").push(request);
                     let answer = format!(
-                        "HTTP/1.1 {status}\r\nServer: bmc/1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+                        "HTTP/1.1 {status}\r\nServer: bmc/1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                        body.len()
                     );
                     stream.write_all(answer.as_bytes()).await.ok()?;
                     stream.shutdown().await.ok()
                 });
             }
         });
-        Self { address, pin, heard }
+        Self { address, pin, acceptor: shown, heard }
     }
 
     fn heard(&self) -> usize {
@@ -73,6 +74,71 @@ impl Device {
     fn there(&self, path: &str) -> Value {
         json!({ "host": "127.0.0.1", "port": self.address.port(), "path": path })
     }
+}
+
+/// `root` and `calvin`, in base64.
+const ROOT: &str = "basic cm9vddpjywx2aw4=";
+
+fn answer(request: &str) -> (&'static str, &'static str) {
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    let by = request
+        .lines()
+        .find_map(|line| line.to_lowercase().strip_prefix("authorization: ").map(str::to_owned));
+    let by = by.unwrap_or_default();
+    match (path, by.as_str()) {
+        ("/open", _) => ("200 OK", "{}"),
+        ("/private", ROOT) => ("200 OK", "{}"),
+        ("/forbidden", ROOT) => ("403 Forbidden", ""),
+        ("/moved", _) => ("302 Found", ""),
+        ("/token", "bearer t0k3n") => ("200 OK", "{}"),
+        ("/api2/json/version", "pveapitoken=root@pam!cb=5ec2e7") => {
+            ("200 OK", r#"{"data":{"version":"8.4.1\u001b[31m","release":"8.4"}}"#)
+        }
+        ("/redfish/v1/Systems", ROOT) => ("200 OK", r#"{"Members":[{},{}]}"#),
+        ("/redfish/v1/", _) => ("200 OK", r#"{"RedfishVersion":"1.17.0","Vendor":"Dell","Product":"iDRAC"}"#),
+        _ => ("401 No", ""),
+    }
+}
+
+/// A mail server that offers STARTTLS, and AUTH behind it; `root` and `calvin`.
+async fn mail_server(acceptor: TlsAcceptor) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                stream.write_all(b"220 mail.test\r\n").await.ok()?;
+                while !line(&mut stream).await?.starts_with("STARTTLS") {
+                    stream.write_all(b"250-mail.test\r\n250 STARTTLS\r\n").await.ok()?;
+                }
+                stream.write_all(b"220 go on\r\n").await.ok()?;
+                let mut stream = acceptor.accept(stream).await.ok()?;
+                loop {
+                    let said = line(&mut stream).await?;
+                    // RFC 4616: \0root\0calvin.
+                    let reply: &[u8] = match said.as_str() {
+                        "AUTH PLAIN AHJvb3QAY2Fsdmlu" => b"235 welcome\r\n",
+                        said if said.starts_with("AUTH") => b"535 no\r\n",
+                        "QUIT" => b"221 bye\r\n",
+                        _ => b"250-mail.test\r\n250 AUTH PLAIN LOGIN\r\n",
+                    };
+                    stream.write_all(reply).await.ok()?;
+                }
+                #[expect(unreachable_code, reason = "says what the task answers")]
+                Some(())
+            });
+        }
+    });
+    address
+}
+
+async fn line(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Option<String> {
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') {
+        line.push(stream.read_u8().await.ok()?);
+    }
+    Some(String::from_utf8(line).ok()?.trim_end().to_owned())
 }
 
 async fn made(site: &Site, admin: &Login, body: Value) -> String {
@@ -245,6 +311,86 @@ async fn changing_credentials_wants_a_fresh_proof_and_no_token() {
     let old = site.patch(&admin, &path, json!({ "name": "x" })).await;
     assert_eq!(old.status, 403, "{old:?}");
     assert!(old.json()["type"].as_str().is_some_and(|t| t.contains("proof")), "{old:?}");
+}
+
+/// Every kind that is sent, in the form that its device wants; and what a refusal is called.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_proves_itself_as_its_device_wants() {
+    let (site, admin) = Site::ready(Database::Sqlite).await;
+    let device = Device::start().await;
+    let mail = mail_server(device.acceptor.clone()).await;
+    let here = |port: u16| json!({ "host": "127.0.0.1", "port": port });
+    let web = |path: &str| device.there(path);
+    let port = device.address.port();
+    let root = json!({ "user": "root" });
+    let proxmox = json!({ "token_id": "root@pam!cb" });
+    for (name, kind, public, secret, there, says) in [
+        ("basic", "basic", &root, json!({ "password": "calvin" }), web("/private"), "200"),
+        (
+            "basic, wrong",
+            "basic",
+            &root,
+            json!({ "password": "hobbes" }),
+            web("/private"),
+            "refuses it (401)",
+        ),
+        (
+            "basic, forbidden",
+            "basic",
+            &root,
+            json!({ "password": "calvin" }),
+            web("/forbidden"),
+            "not permitted this",
+        ),
+        ("basic, moved", "basic", &root, json!({ "password": "calvin" }), web("/moved"), "does not go along"),
+        ("bearer", "bearer", &json!({}), json!({ "token": "t0k3n" }), web("/token"), "200"),
+        ("proxmox", "proxmox_token", &proxmox, json!({ "token_secret": "5ec2e7" }), here(port), "8.4.1 [31m"),
+        (
+            "proxmox, wrong",
+            "proxmox_token",
+            &proxmox,
+            json!({ "token_secret": "x" }),
+            here(port),
+            "refuses it (401)",
+        ),
+        ("redfish", "redfish", &root, json!({ "password": "calvin" }), here(port), "iDRAC"),
+        ("smtp", "smtp", &root, json!({ "password": "calvin" }), here(mail.port()), "STARTTLS"),
+        (
+            "smtp, wrong",
+            "smtp",
+            &root,
+            json!({ "password": "x" }),
+            here(mail.port()),
+            "refuses the user name or password",
+        ),
+        (
+            "http at https",
+            "basic",
+            &json!({ "user": "root", "transport": "http" }),
+            json!({ "password": "x" }),
+            web("/"),
+            "",
+        ),
+    ] {
+        // Five failures in a row make the next one wait.
+        site.test.clock.advance(chrono::TimeDelta::seconds(20));
+        let body = json!({
+            "name": name, "kind": kind, "public": public, "secret": secret, "hosts": ["127.0.0.1"],
+            "certificate_sha256": device.pin,
+        });
+        let id = made(&site, &admin, body).await;
+        let told = test(&site, &admin, &id, there).await;
+        assert_eq!(told.status, 200, "{name}: {told:?}");
+        let told = told.json();
+        assert_eq!(told["ok"], json!(!name.contains(',') && !name.contains("at")), "{name}: {told}");
+        assert!(told.to_string().contains(says), "{name}: {told}");
+    }
+    // What signs and is never sent, and what is proved where somebody signs in.
+    let key = json!({
+        "name": "hook", "kind": "webhook_secret", "secret": { "key": "sixteen letters." }, "hosts": ["127.0.0.1"],
+    });
+    let id = made(&site, &admin, key).await;
+    assert_eq!(test(&site, &admin, &id, here(443)).await.status, 409);
 }
 
 #[tokio::test(flavor = "multi_thread")]

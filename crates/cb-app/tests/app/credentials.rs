@@ -65,7 +65,8 @@ async fn wider_hosts_and_another_pin_want_the_secret_again(#[values(Sqlite, Post
         let refused = change(patch).await.expect_err("wants the secret");
         assert_eq!(fields(refused), ["secret"]);
     };
-    wanted(CredentialPatch { hosts: Some(hosts(&["10.0.0.0/24", "nas.lan", "evil.example"])), ..patch() }).await;
+    wanted(CredentialPatch { hosts: Some(hosts(&["10.0.0.0/24", "nas.lan", "evil.example"])), ..patch() })
+        .await;
     wanted(CredentialPatch { hosts: Some(hosts(&["10.0.0.0/16"])), ..patch() }).await;
     wanted(CredentialPatch { certificate_sha256: Patch::Clear, ..patch() }).await;
     wanted(CredentialPatch { certificate_sha256: Patch::Set("cd".repeat(32)), ..patch() }).await;
@@ -231,4 +232,54 @@ async fn a_secret_is_sealed_survives_a_rotation_and_is_in_no_answer(
     credentials::update(&ctx, made.id, named, None).await.expect("changed");
     credentials::delete(&ctx, made.id, None).await.expect("deleted");
     assert!(matches!(credentials::get(&ctx, made.id).await, Err(Error::NotFound)));
+}
+
+/// The newest thousand uses are kept.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_uses_forgets_the_oldest(#[values(Sqlite, Postgres)] database: Database) {
+    use cb_app::credentials::test::{self, TestIn};
+    use cb_app::credentials::uses;
+    use cb_store::entities::credential_use;
+    use cb_store::sea_orm::{ActiveModelTrait as _, EntityTrait as _};
+
+    let (test, _) = TestApp::ready(database).await;
+    let (ctx, db) = (operator(&test), raw(&test).await);
+    let kept = |name: &str| CredentialIn {
+        name: name.to_owned(),
+        ..given(Kind::Basic, &[("user", "root")], &[("password", "x")], &["127.0.0.1"])
+    };
+    let one = credentials::create(&ctx, kept("one")).await.expect("created").id;
+    let other = credentials::create(&ctx, kept("other")).await.expect("created").id;
+    let mut rows = Vec::new();
+    for n in 0..1_004 {
+        test.clock.advance(chrono::TimeDelta::seconds(1));
+        let row = credential_use::Model {
+            id: test.app.new_id(),
+            credential_id: if n < 2 { other.0 } else { one.0 },
+            at: test.app.now(),
+            user_kind: "channel".to_owned(),
+            user_id: None,
+            user_name: format!("n{n}"),
+            host: "127.0.0.1".to_owned(),
+            port: None,
+            purpose: "mail".to_owned(),
+            ok: None,
+        };
+        rows.push(credential_use::ActiveModel::from(row).reset_all());
+    }
+    credential_use::Entity::insert_many(rows).exec(&db).await.expect("inserted");
+    test.clock.advance(chrono::TimeDelta::seconds(1));
+    let there = TestIn { host: "127.0.0.1".to_owned(), port: Some(1), path: None };
+    assert!(!test::run(&ctx, one, there).await.expect("an answer").ok);
+    let list = async |id, sort: Option<&str>| {
+        let list = List { limit: Some(1), sort: sort.map(str::to_owned), ..List::default() };
+        let page = uses::list(&ctx, id, &list).await.expect("listed");
+        (page.total, page.items.into_iter().next().map(|used| (used.user_name, used.ok)))
+    };
+    let (total, newest) = list(one, None).await;
+    assert_eq!((total, newest), (Some(1_000), Some(("operator token".to_owned(), Some(false)))));
+    // Of 1,002 and the new one the first three are gone.
+    assert_eq!(list(one, Some("at")).await.1, Some(("n5".to_owned(), None)));
+    assert_eq!(list(other, None).await.0, Some(2), "another's stay");
 }
