@@ -292,7 +292,20 @@ async fn ssh_signs_in_with_keys_and_sends_nothing_to_a_strange_host_key() {
     assert!(refused.contains("refuses") && refused.contains("publickey"), "{refused}");
     assert!(reason(ask("locked", None, Some(&sshd.host_key)).await).contains("is locked"));
     let wrong = secret("open barley");
-    assert!(reason(ask("locked", Some(&wrong), Some(&sshd.host_key)).await).contains("another passphrase"));
+    assert!(reason(ask("locked", Some(&wrong), Some(&sshd.host_key)).await).contains("does not open"));
+    let strange = secret("no key at all");
+    let told = ssh::read_key(&strange, None).await.expect_err("no key");
+    assert!(told.contains("is no private key"), "{told}");
+    let (plain, _) = key_of("ed25519");
+    assert!(ssh::read_key(&plain, Some(&wrong)).await.expect_err("unlocked").contains("is not locked"));
+    // Unlocking is bounded before it begins.
+    let dir = tempfile::tempdir().expect("a folder");
+    let (slow, _) = keygen(dir.path(), "slow", &["-t", "ed25519", "-a", "1200", "-N", "open sesame"]);
+    let told = ssh::read_key(&secret(&slow), Some(&secret("open sesame"))).await.expect_err("too slow");
+    assert!(told.contains("1200 rounds"), "{told}");
+    let (old, _) = keygen(dir.path(), "old", &["-t", "rsa", "-m", "PEM", "-N", "open sesame"]);
+    let told = ssh::read_key(&secret(&old), Some(&secret("open sesame"))).await.expect_err("old");
+    assert!(told.contains("locked in an old form"), "{told}");
 
     // Not trusted yet, and another one: shown, and nothing was sent.
     let unknown = ask("ed25519", None, None).await.expect_err("refused");
@@ -308,4 +321,58 @@ async fn ssh_signs_in_with_keys_and_sends_nothing_to_a_strange_host_key() {
     let login = ssh::Login::Password(&password);
     let refused = reason(ssh::prove(device, &me, login, Some(&sshd.host_key)).await);
     assert!(refused.contains("refuses") && refused.contains("password"), "{refused}");
+}
+
+/// A server that knows one password; nobody on a build machine has one to sign in with at its `sshd`.
+#[derive(Clone)]
+struct PasswordServer;
+
+impl russh::server::Handler for PasswordServer {
+    type Error = russh::Error;
+
+    async fn auth_password(
+        &mut self,
+        user: &str,
+        password: &str,
+    ) -> Result<russh::server::Auth, russh::Error> {
+        if (user, password) == ("admin", "two grey otters") {
+            return Ok(russh::server::Auth::Accept);
+        }
+        Ok(russh::server::Auth::reject())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ssh_signs_in_with_a_password() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (host, _) = keygen(dir.path(), "host", &["-t", "ed25519", "-N", ""]);
+    let host_key = fingerprint(dir.path(), "host.pub");
+    let config = russh::server::Config {
+        keys: vec![ssh::read_key(&secret(&host), None).await.expect("a key")],
+        auth_rejection_time: Duration::from_millis(10),
+        ..russh::server::Config::default()
+    };
+    let config = std::sync::Arc::new(config);
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("free");
+    let port = listener.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let config = config.clone();
+            tokio::spawn(async move {
+                if let Ok(session) = russh::server::run_stream(config, stream, PasswordServer).await {
+                    let _ = session.await;
+                }
+            });
+        }
+    });
+    let outbound = outbound();
+    let device = Device { outbound: &outbound, host: "127.0.0.1", port };
+    let ask = async |user: &str, password: &str| {
+        let password = secret(password);
+        ssh::prove(device, user, ssh::Login::Password(&password), Some(&host_key)).await
+    };
+    let proof = ask("admin", "two grey otters").await.expect("works");
+    assert!(proof.facts[0].1.starts_with("SSH-2.0-"), "{:?}", proof.facts);
+    let why = reason(ask("admin", "two gray otters").await);
+    assert!(why.contains("refuses admin"), "{why}");
 }

@@ -16,6 +16,7 @@ use crate::entities::{
     spent_ticket, token, vault_key,
 };
 use crate::open::{Store, db};
+use crate::write::conflict;
 
 /// How far a scan has come.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +54,11 @@ impl Store {
     pub async fn credential_used(&self, used: credential_use::Model, keep: u64) -> Result<()> {
         let (id, at) = (used.credential_id, used.at);
         let row = credential_use::ActiveModel::from(used).reset_all();
-        credential_use::Entity::insert(row).exec_without_returning(self.writer()).await.map_err(db)?;
+        // Somebody may have removed the credential a moment ago.
+        credential_use::Entity::insert(row)
+            .exec_without_returning(self.writer())
+            .await
+            .map_err(|e| conflict(&e, "this use is noted already"))?;
         credential::Entity::update_many()
             .col_expr(credential::Column::LastUsedAt, Expr::value(at))
             .filter(credential::Column::Id.eq(id))

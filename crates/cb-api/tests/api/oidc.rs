@@ -462,6 +462,10 @@ async fn a_provider_signs_in_with_a_credential(#[values(Sqlite, Postgres)] datab
     };
     refused(json!({ "credential_id": elsewhere })).await;
     refused(json!({ "credential_id": uuid::Uuid::nil() })).await;
+    let basic = json!({
+        "name": "basic", "kind": "basic", "public": { "user": "x" }, "secret": { "password": "x" }, "hosts": ["127.0.0.1"],
+    });
+    refused(json!({ "credential_id": add(basic).await })).await;
     refused(json!({ "credential_id": right, "client_secret": "both" })).await;
     refused(json!({ "credential_id": right, "client_id": "both" })).await;
 

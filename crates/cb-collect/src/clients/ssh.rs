@@ -6,6 +6,7 @@ use cb_core::Secret;
 use cb_net::judge::Policy;
 use russh::client::{self, AuthResult};
 use russh::keys::PublicKeyOrCertificate;
+use russh::keys::ssh_key::Kdf;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, decode_secret_key};
 
 use super::{Device, Failure, Outcome, PATIENCE, Proof};
@@ -20,9 +21,11 @@ pub enum Login<'a> {
 pub async fn prove(device: Device<'_>, user: &str, login: Login<'_>, trusted: Option<&str>) -> Outcome {
     let key = match &login {
         Login::Password(_) => None,
-        Login::Key { private, passphrase } => {
-            Some(read_key(private, *passphrase).await.map_err(Failure::new)?)
-        }
+        Login::Key { private, passphrase } => Some(
+            read_key(private, *passphrase)
+                .await
+                .map_err(|why| Failure::new(format!("Nothing was sent: the key {why}.")))?,
+        ),
     };
     let stream = match device.outbound.connect(Policy::Lan, device.host, device.port, PATIENCE).await {
         Ok(stream) => stream,
@@ -69,18 +72,44 @@ pub async fn prove(device: Device<'_>, user: &str, login: Login<'_>, trusted: Op
 /// A private key, or in words why it is none. Deriving the key of a locked one takes long on purpose, so not on this thread.
 pub async fn read_key(private: &Secret, passphrase: Option<&Secret>) -> Result<PrivateKey, String> {
     let (private, passphrase) = (private.clone(), passphrase.cloned());
-    let read = tokio::task::spawn_blocking(move || {
-        decode_secret_key(private.expose(), passphrase.as_ref().map(Secret::expose)).map_err(|error| {
-            match error {
-                russh::keys::Error::KeyIsEncrypted => "is locked; its passphrase is needed".to_owned(),
-                _ if passphrase.is_some() => {
-                    "cannot be read: no private key, or another passphrase".to_owned()
-                }
-                _ => "is no private key that can be read; paste the whole file, from BEGIN to END".to_owned(),
-            }
-        })
-    });
+    let read = tokio::task::spawn_blocking(move || decode(private.expose().trim(), passphrase.as_ref()));
     read.await.unwrap_or_else(|_| Err("cannot be read".to_owned()))
+}
+
+/// What unlocking may cost; ssh-keygen writes 24.
+const ROUNDS_MOST: u32 = 1_000;
+
+/// Only OpenSSH's own form may be locked: of the others anybody could write one that takes days or all memory to unlock.
+fn decode(text: &str, passphrase: Option<&Secret>) -> Result<PrivateKey, String> {
+    let strange = || "is no private key that can be read; paste the whole file, from BEGIN to END".to_owned();
+    if !text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") {
+        let anew = "ssh-keygen -p -f FILE writes it anew";
+        if text.starts_with("PuTTY-") {
+            return Err(
+                "is in PuTTY's form; puttygen FILE -O private-openssh writes it in the usual one".to_owned()
+            );
+        }
+        if text.contains("ENCRYPTED") {
+            return Err(format!("is locked in an old form; {anew}"));
+        }
+        return match (decode_secret_key(text, None), passphrase) {
+            (Ok(_), Some(_)) => Err("is not locked; leave the passphrase out".to_owned()),
+            (Ok(key), None) => Ok(key),
+            (Err(_), _) => Err(strange()),
+        };
+    }
+    let key = PrivateKey::from_openssh(text).map_err(|_| strange())?;
+    match (key.kdf(), passphrase) {
+        (Kdf::None, None) => Ok(key),
+        (Kdf::None, Some(_)) => Err("is not locked; leave the passphrase out".to_owned()),
+        (_, None) => Err("is locked; its passphrase is needed".to_owned()),
+        (Kdf::Bcrypt { rounds, .. }, Some(_)) if *rounds > ROUNDS_MOST => {
+            Err(format!("takes {rounds} rounds to unlock; ssh-keygen -p -a 24 -f FILE writes it with fewer"))
+        }
+        (_, Some(passphrase)) => {
+            key.decrypt(passphrase.expose()).map_err(|_| "does not open with this passphrase".to_owned())
+        }
+    }
 }
 
 fn refused(device: Device<'_>, trusted: Option<&str>, seen: &Seen, error: &russh::Error) -> Failure {
