@@ -15,6 +15,7 @@ pub mod auth;
 #[cfg(test)]
 mod bounds;
 mod ctx;
+mod exceptions;
 pub mod findings;
 mod input;
 pub mod interfaces;
