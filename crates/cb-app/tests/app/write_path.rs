@@ -179,7 +179,7 @@ async fn what_the_operator_lets_out_is_in_the_log_each_time_it_changes(
         entries.into_iter().map(|e| serde_json::from_str(&e.detail).expect("JSON")).collect::<Vec<Value>>()
     };
     let tests = json!({ "outbound_allow": ["127.0.0.1"], "scan_allow": [] });
-    assert_eq!(told(&test).await, [tests.clone()]);
+    assert_eq!(told(&test).await.as_slice(), std::slice::from_ref(&tests));
     let test = test.restart().await;
     assert_eq!(told(&test).await.len(), 1, "nothing new");
     let test = test
