@@ -95,6 +95,7 @@ impl App {
             None => Store::open_sqlite(&config.data_dir).await?,
         };
         let app = Self::put_together(config, clock, entropy, store, Some(lock)).await?;
+        crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
         app.spawn(crate::worker::run(app.clone()));
         app.spawn(crate::auth::sessions::sweep(app.clone()));
         app.spawn(crate::audit::keep_checkpoints(app.clone()));

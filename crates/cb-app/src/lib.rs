@@ -16,6 +16,7 @@ pub mod auth;
 mod bounds;
 pub mod credentials;
 mod ctx;
+mod exceptions;
 pub mod findings;
 mod input;
 pub mod interfaces;

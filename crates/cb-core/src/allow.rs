@@ -1,5 +1,6 @@
 //! An exception that the operator makes to where outbound requests may go (`CB_OUTBOUND_ALLOW`).
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -18,6 +19,23 @@ pub enum AllowedHost {
     /// Lower case, without a trailing dot.
     Name(String),
     Range(IpNet),
+}
+
+/// As it is written in the setting.
+impl fmt::Display for Allow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let range = |net: &IpNet| match net {
+            net if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
+            net => net.to_string(),
+        };
+        match (&self.to, self.port) {
+            (AllowedHost::Name(name), None) => f.write_str(name),
+            (AllowedHost::Name(name), Some(port)) => write!(f, "{name}:{port}"),
+            (AllowedHost::Range(net), None) => f.write_str(&range(net)),
+            (AllowedHost::Range(net @ IpNet::V4(_)), Some(port)) => write!(f, "{}:{port}", range(net)),
+            (AllowedHost::Range(net @ IpNet::V6(_)), Some(port)) => write!(f, "[{}]:{port}", range(net)),
+        }
+    }
 }
 
 impl FromStr for Allow {
@@ -125,6 +143,7 @@ mod tests {
             ("[fd00::/8]:443", range("fd00::/8", Some(443))),
         ] {
             assert_eq!(text.parse::<Allow>().as_ref(), Ok(&allow), "{text}");
+            assert_eq!(allow.to_string().parse::<Allow>().as_ref(), Ok(&allow), "{allow}");
         }
     }
 

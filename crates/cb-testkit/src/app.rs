@@ -33,14 +33,24 @@ impl TestApp {
     pub const PASSWORD: &str = "seven green kettles sing";
     pub const API_TOKEN: &str = "an-operator-token-of-the-tests-0123456789";
 
-    /// A fresh instance that waits for setup.
+    /// A fresh instance that waits for setup. It may reach the servers that tests start on 127.0.0.1.
     pub async fn new(database: Database) -> Self {
+        Self::with(database, "127.0.0.1").await
+    }
+
+    /// One that may reach nothing but what everybody may.
+    pub async fn closed(database: Database) -> (Self, Ctx) {
+        let test = Self::with(database, "").await;
+        let ctx = test.set_up().await;
+        (test, ctx)
+    }
+
+    async fn with(database: Database, outbound_allow: &str) -> Self {
         let dir = TempDir::with_prefix("cb-test-").expect("a temporary folder");
         let postgres = (database == Database::Postgres).then(Postgres::start);
         let mut vars = vec![("CB_DATA_DIR".to_owned(), dir.path().join("data").display().to_string())];
         vars.push(("CB_API_TOKEN".to_owned(), Self::API_TOKEN.to_owned()));
-        // The servers that tests start stand there.
-        vars.push(("CB_OUTBOUND_ALLOW".to_owned(), "127.0.0.1".to_owned()));
+        vars.push(("CB_OUTBOUND_ALLOW".to_owned(), outbound_allow.to_owned()));
         if let Some(postgres) = &postgres {
             vars.push(("CB_DB_URL".to_owned(), postgres.url().to_owned()));
         }
@@ -90,7 +100,13 @@ impl TestApp {
 
     /// Closes the application and opens it again over the same data, as a restart does.
     pub async fn restart(self) -> Self {
-        let Self { app, clock, config, postgres, dir } = self;
+        self.restart_with(|_| ()).await
+    }
+
+    /// The same with other settings.
+    pub async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        let Self { app, clock, mut config, postgres, dir } = self;
+        change(&mut config);
         app.close().await.expect("the application closes");
         let app = App::open(&config, clock.clone(), Arc::new(OsEntropy))
             .await

@@ -70,7 +70,7 @@ fn proven(test: &TestApp, ctx: &Ctx) -> Ctx {
 
 /// 5,000 entries of which the first 3,900 are a hundred days old, and a retention of thirty.
 async fn grown_old(database: Database) -> (TestApp, Ctx, DatabaseConnection) {
-    let (test, ctx) = TestApp::ready(database).await;
+    let (test, ctx) = TestApp::closed(database).await;
     let db = raw(&test).await;
     write_entries(&test, &db, 3_899).await;
     test.clock.advance(TimeDelta::days(100));
@@ -391,7 +391,7 @@ async fn the_database_itself_lets_only_what_is_behind_the_anchor_go(
 /// Checkpoints of an entry that is there already change nothing, whichever way they come.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_is_not_replaced() {
-    let (test, ctx) = TestApp::ready(Sqlite).await;
+    let (test, ctx) = TestApp::closed(Sqlite).await;
     audit::checkpoints(&ctx).await.expect("signed");
     let db = raw(&test).await;
     let sql = "INSERT OR REPLACE INTO audit_checkpoints (seq, at, hash, key_id, signature) VALUES (1, '', '', '', '')";

@@ -3,12 +3,14 @@
 use cb_app::tags::{self, TagIn};
 use cb_app::{List, audit};
 use cb_store::Store;
-use cb_store::entities::tag;
-use cb_store::sea_orm::{self, ConnectionTrait as _, EntityTrait as _};
+use cb_store::entities::{audit_entry, tag};
+use cb_store::sea_orm::{
+    self, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+};
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub fn named(name: &str) -> TagIn {
     TagIn { name: name.to_owned(), color: "#d97706".to_owned() }
@@ -33,7 +35,7 @@ pub async fn reading(test: &TestApp) -> Store {
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn every_write_is_in_the_log_in_order_under_load(#[values(Sqlite, Postgres)] database: Database) {
-    let (test, ctx) = TestApp::ready(database).await;
+    let (test, ctx) = TestApp::closed(database).await;
     let writes = (0..40).map(|i| {
         let ctx = ctx.clone();
         tokio::spawn(async move { tags::create(&ctx, named(&format!("tag {i}"))).await })
@@ -55,7 +57,7 @@ async fn every_write_is_in_the_log_in_order_under_load(#[values(Sqlite, Postgres
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_write_leaves_nothing(#[values(Sqlite, Postgres)] database: Database) {
-    let (test, ctx) = TestApp::ready(database).await;
+    let (test, ctx) = TestApp::closed(database).await;
     tags::create(&ctx, named("prod")).await.expect("created");
     let entries = audit::verify(&ctx).await.expect("verifies").entries;
     // Case-folded, so this is the same name.
@@ -68,7 +70,7 @@ async fn a_failed_write_leaves_nothing(#[values(Sqlite, Postgres)] database: Dat
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_itself_refuses_to_forget(#[values(Sqlite, Postgres)] database: Database) {
-    let (test, ctx) = TestApp::ready(database).await;
+    let (test, ctx) = TestApp::closed(database).await;
     let db = raw(&test).await;
     tags::create(&ctx, named("prod")).await.expect("created");
     for refused in [
@@ -87,7 +89,7 @@ async fn the_database_itself_refuses_to_forget(#[values(Sqlite, Postgres)] datab
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_cannot_write(#[values(Sqlite, Postgres)] database: Database) {
-    let (test, ctx) = TestApp::ready(database).await;
+    let (test, ctx) = TestApp::closed(database).await;
     let tag = tags::create(&ctx, named("prod")).await.expect("created");
     let store = reading(&test).await;
     let refused = tag::Entity::delete_by_id(tag.id.0).exec(store.reader()).await;
@@ -99,7 +101,7 @@ async fn a_reader_cannot_write(#[values(Sqlite, Postgres)] database: Database) {
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn authentication_once_on_stays_on(#[values(Sqlite, Postgres)] database: Database) {
-    let (test, ctx) = TestApp::ready(database).await;
+    let (test, ctx) = TestApp::closed(database).await;
     let db = raw(&test).await;
     let row = "(id, auth_enabled, instance_name, version, created_at, updated_at) VALUES (1, FALSE, 'x', 1, '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:00+00:00')";
     let second = row.replace("(1, FALSE", "(2, FALSE");
@@ -157,4 +159,43 @@ async fn authentication_once_on_stays_on(#[values(Sqlite, Postgres)] database: D
     drop(ctx);
     let test = test.restart().await;
     assert!(!test.app.setup_required() && test.app.setup_code().is_none());
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_lets_out_is_in_the_log_each_time_it_changes(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let test = TestApp::new(database).await;
+    let told = async |test: &TestApp| {
+        let db = raw(test).await;
+        let entries = audit_entry::Entity::find()
+            .filter(audit_entry::Column::Action.eq("outbound_exceptions_set"))
+            .order_by_asc(audit_entry::Column::Seq)
+            .all(&db)
+            .await
+            .expect("reads");
+        assert!(entries.iter().all(|e| e.actor_name == "server"), "nobody else sets it");
+        entries.into_iter().map(|e| serde_json::from_str(&e.detail).expect("JSON")).collect::<Vec<Value>>()
+    };
+    let tests = json!({ "outbound_allow": ["127.0.0.1"], "scan_allow": [] });
+    assert_eq!(told(&test).await.as_slice(), std::slice::from_ref(&tests));
+    let test = test.restart().await;
+    assert_eq!(told(&test).await.len(), 1, "nothing new");
+    let test = test
+        .restart_with(|config| {
+            config.outbound_allow =
+                vec!["[fd00::/8]:443".parse().expect("an entry"), "nas.lan".parse().expect("one")];
+            config.scan_allow = vec!["203.0.113.0/24".parse().expect("a network")];
+        })
+        .await;
+    let wider = json!({ "outbound_allow": ["[fd00::/8]:443", "nas.lan"], "scan_allow": ["203.0.113.0/24"] });
+    assert_eq!(told(&test).await, [tests.clone(), wider.clone()]);
+    let test = test
+        .restart_with(|config| {
+            config.outbound_allow.clear();
+            config.scan_allow.clear();
+        })
+        .await;
+    assert_eq!(told(&test).await, [tests, wider, json!({ "outbound_allow": [], "scan_allow": [] })]);
 }
