@@ -54,6 +54,10 @@ impl Device {
                     }
                     let request = String::from_utf8(request).ok()?;
                     let (status, body) = answer(&request);
+                    // A document of OpenID Connect names its own server.
+                    let host =
+                        request.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+                    let body = body.replace("HOST", host);
                     log.lock().expect("not poisoned").push(request);
                     let answer = format!(
                         "HTTP/1.1 {status}\r\nServer: bmc/1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -94,9 +98,16 @@ fn answer(request: &str) -> (&'static str, &'static str) {
         }
         ("/redfish/v1/Systems", ROOT) => ("200 OK", r#"{"Members":[{},{}]}"#),
         ("/redfish/v1/", _) => ("200 OK", r#"{"RedfishVersion":"1.17.0","Vendor":"Dell","Product":"iDRAC"}"#),
+        ("/.well-known/openid-configuration", _) => ("200 OK", ELSEWHERE),
+        ("/jwks", _) => ("200 OK", r#"{"keys":[]}"#),
         _ => ("401 No", ""),
     }
 }
+
+/// A provider that exchanges codes at another host than its own.
+const ELSEWHERE: &str = r#"{"issuer":"https://HOST","authorization_endpoint":"https://HOST/a",
+    "token_endpoint":"https://127.0.0.2:9/t","jwks_uri":"https://HOST/jwks","response_types_supported":["code"],
+    "subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256"]}"#;
 
 /// A mail server that offers STARTTLS, and AUTH behind it; `root` and `calvin`.
 async fn mail_server(acceptor: TlsAcceptor) -> SocketAddr {
@@ -389,6 +400,34 @@ async fn each_kind_proves_itself_as_its_device_wants() {
     });
     let id = made(&site, &admin, key).await;
     assert_eq!(test(&site, &admin, &id, here(443)).await.status, 409);
+}
+
+/// Where a provider says that codes are exchanged is where the secret would go, whatever its issuer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_secret_does_not_follow_a_provider_elsewhere() {
+    let (site, admin) = Site::ready(Database::Sqlite).await;
+    let device = Device::start().await;
+    let client = |hosts: &[&str]| {
+        json!({
+            "name": hosts.join(" "), "kind": "oidc_client", "public": { "client_id": "cb" },
+            "secret": { "client_secret": "hush" }, "hosts": hosts,
+        })
+    };
+    let narrow = made(&site, &admin, client(&["127.0.0.1"])).await;
+    let wide = made(&site, &admin, client(&["127.0.0.1", "127.0.0.2"])).await;
+    let provider = json!({
+        "slug": "lab", "name": "Lab", "issuer": format!("https://{}", device.address), "credential_id": narrow,
+        "certificate_sha256": device.pin,
+    });
+    let provider = site.post(&admin, "/api/v1/oidc-providers", provider).await;
+    assert_eq!(provider.status, 201, "{provider:?}");
+    let path = format!("/api/v1/oidc-providers/{}", provider.json()["id"].as_str().expect("an id"));
+    let tried = async || site.post(&admin, &format!("{path}/test"), json!({})).await.json();
+    let told = tried().await;
+    let reason = told["reason"].as_str().unwrap_or_default();
+    assert!(told["ok"] == false && reason.contains("may not be sent to 127.0.0.2"), "{told}");
+    assert_eq!(site.patch(&admin, &path, json!({ "credential_id": wide })).await.status, 200);
+    assert_eq!(tried().await["ok"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]
