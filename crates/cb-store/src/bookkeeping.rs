@@ -4,9 +4,9 @@
 
 use cb_core::Result;
 use cb_core::clock::Time;
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
 };
 use uuid::Uuid;
@@ -37,15 +37,15 @@ pub enum Seen {
 }
 
 impl Store {
-    /// The first data key of a vault that holds nothing yet. Of two processes that bring one, the later does nothing.
-    pub async fn first_vault_key(&self, key: vault_key::Model) -> Result<()> {
-        let row = vault_key::ActiveModel::from(key).reset_all();
-        vault_key::Entity::insert(row)
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(self.writer())
-            .await
-            .map_err(db)?;
-        Ok(())
+    /// The fingerprint of the root key that the vault's current key is wrapped by, behind every commit that is under way,
+    /// also of a process that has died: a database may still be at it.
+    pub async fn vault_root_settled(&self) -> Result<Option<String>> {
+        let tx = self.begin_write().await?;
+        crate::audit::lock_head(&tx).await?;
+        let current = vault_key::Entity::find().filter(vault_key::Column::RetiredAt.is_null());
+        let current = current.one(&tx).await.map_err(db)?;
+        tx.rollback().await.map_err(db)?;
+        Ok(current.map(|row| row.root_fingerprint))
     }
 
     pub async fn touch_session(&self, id: Uuid, now: Time) -> Result<()> {
