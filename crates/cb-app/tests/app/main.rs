@@ -6,4 +6,5 @@ mod discovery;
 mod inventory;
 mod retention;
 mod vault;
+mod vault_root;
 mod write_path;
