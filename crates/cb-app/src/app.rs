@@ -370,12 +370,13 @@ pub(crate) fn kept_secret(file: &Path, make: impl FnOnce() -> String) -> Result<
     // Written beside and moved, so that a crash never leaves half a secret.
     let fresh = file.with_extension("new");
     remove(&fresh);
-    let written = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).and_then(|mut f| {
-        f.write_all(secret.expose().as_bytes())?;
-        f.write_all(b"\n")?;
-        f.sync_all()?;
-        std::fs::rename(&fresh, file)
-    });
+    let written =
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).and_then(|mut f| {
+            f.write_all(secret.expose().as_bytes())?;
+            f.write_all(b"\n")?;
+            f.sync_all()?;
+            std::fs::rename(&fresh, file)
+        });
     written.map_err(|e| unusable(file, format!("it cannot be written ({e})")))?;
     Ok(secret)
 }
@@ -402,9 +403,7 @@ fn unusable(file: &Path, reason: String) -> ConfigError {
     ConfigError::new(
         &shown.to_string(),
         reason,
-        format!(
-            "Make it readable for the server's user, or remove it to have a new one made: rm {shown}"
-        ),
+        format!("Make it readable for the server's user, or remove it to have a new one made: rm {shown}"),
     )
 }
 

@@ -103,7 +103,10 @@ impl Vault {
                 }
             ))
         })?;
-        tracing::info!(fingerprint = found.root().fingerprint(), "the vault's root key was changed; the new one is in use");
+        tracing::info!(
+            fingerprint = found.root().fingerprint(),
+            "the vault's root key was changed; the new one is in use"
+        );
         Ok(found)
     }
 }

@@ -107,7 +107,8 @@ impl Source {
         match open.try_lock() {
             Ok(()) => Ok(open),
             Err(TryLockError::WouldBlock) => Err(Error::Conflict(
-                "the vault's root key is being changed by another process; wait until it has ended".to_owned(),
+                "the vault's root key is being changed by another process; wait until it has ended"
+                    .to_owned(),
             )),
             Err(TryLockError::Error(e)) => Err(Error::Internal(format!("{}: {e}", file.display()))),
         }

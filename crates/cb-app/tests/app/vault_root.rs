@@ -83,9 +83,7 @@ async fn a_new_root_key_takes_the_old_ones_place(#[values(Sqlite, Postgres)] dat
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn who_slept_through_a_new_root_and_a_rotation_opens(
-    #[values(Sqlite, Postgres)] database: Database,
-) {
+async fn who_slept_through_a_new_root_and_a_rotation_opens(#[values(Sqlite, Postgres)] database: Database) {
     let (test, ctx) = TestApp::ready(database).await;
     let slept = proven(&test, &test.app, &ctx);
     rewrap(&test, test.config()).await.expect("rewraps");
@@ -140,9 +138,7 @@ async fn where_the_operator_keeps_the_key_the_new_one_is_given_too(
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_finishes_or_takes_back_what_was_cut_short(
-    #[values(Sqlite, Postgres)] database: Database,
-) {
+async fn a_start_finishes_or_takes_back_what_was_cut_short(#[values(Sqlite, Postgres)] database: Database) {
     let (test, ctx) = TestApp::ready(database).await;
     begin(&proven(&test, &test.app, &ctx)).await;
     let old = kept(&test);
