@@ -21,13 +21,15 @@ mod first;
 mod rewrap;
 mod root;
 mod rotation;
+mod schedule;
 mod status;
 
 pub use rewrap::{Rewrapped, rewrap};
 use root::Source;
-pub(crate) use rotation::keep_to_schedule;
 pub use rotation::{rotate, rotate_if_due};
-pub use status::{KeyOut, VaultOut, status};
+pub(crate) use schedule::keep_to_schedule;
+pub use schedule::look;
+pub use status::{KeyOut, VaultLookResult, VaultOut, status};
 
 /// The keys of this process, as the database last had them.
 pub(crate) struct Vault {
@@ -80,6 +82,10 @@ impl Vault {
 
     fn swap(&self, ring: Ring) -> Arc<Ring> {
         let ring = Arc::new(ring);
+        let (had, has) = (self.ring().root().fingerprint(), ring.root().fingerprint());
+        if had != has {
+            tracing::info!(fingerprint = has, "the vault's root key was changed; the new one is in use");
+        }
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring.clone();
         ring
     }
@@ -103,11 +109,17 @@ impl Vault {
                 }
             ))
         })?;
-        tracing::info!(
-            fingerprint = found.root().fingerprint(),
-            "the vault's root key was changed; the new one is in use"
-        );
         Ok(found)
+    }
+
+    /// Takes up a root key that another process has changed to, before it is needed.
+    async fn notice_new_root(&self, conn: &impl ConnectionTrait) -> Result<()> {
+        let rows = keys(conn).await?;
+        let wrapped_by = current(&rows).map(|row| row.root_fingerprint.as_str());
+        if wrapped_by != Some(self.ring().root().fingerprint().as_str()) {
+            self.swap(self.load(conn).await?);
+        }
+        Ok(())
     }
 }
 

@@ -4,12 +4,13 @@
 
 use cb_core::Result;
 use cb_core::clock::Time;
+use chrono::TimeDelta;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 use uuid::Uuid;
 
 use crate::entities::{
-    address, asset, auth_step, finding, job, scan, service, session, spent_ticket, token, vault_key,
+    address, asset, auth_step, finding, job, scan, service, session, setting, spent_ticket, token, vault_key,
 };
 use crate::open::{Store, db};
 
@@ -33,7 +34,37 @@ pub enum Seen {
     Finding(Uuid),
 }
 
+/// A look at the vault's schedule.
+pub struct VaultLook {
+    pub at: Time,
+    /// The moment that it was due for.
+    pub slot: Time,
+    /// What the clocks of two servers may differ by.
+    pub skew: TimeDelta,
+    pub result: &'static str,
+    pub error: Option<String>,
+    /// Since when the last rotation lies in the future.
+    pub future_since: Option<Time>,
+}
+
 impl Store {
+    /// Notes a look at the vault's schedule. Of two servers that have looked, the one that has rotated is right.
+    pub async fn vault_looked(&self, look: VaultLook) -> Result<()> {
+        let mut update = setting::Entity::update_many()
+            .col_expr(setting::Column::VaultLookedAt, Expr::value(look.at))
+            .col_expr(setting::Column::VaultLookResult, Expr::value(look.result))
+            .col_expr(setting::Column::VaultLookError, Expr::value(look.error))
+            .col_expr(setting::Column::VaultFutureSince, Expr::value(look.future_since))
+            .filter(setting::Column::Id.eq(1));
+        if look.result != "rotated" {
+            let at = setting::Column::VaultLookedAt;
+            let first = at.is_null().or(at.lt(look.slot)).or(at.gt(look.at + look.skew));
+            update = update.filter(first);
+        }
+        update.exec(self.writer()).await.map_err(db)?;
+        Ok(())
+    }
+
     /// The fingerprint of the root key that the vault's current key is wrapped by, behind every commit that is under way,
     /// also of a process that has died: a database may still be at it.
     pub async fn vault_root_settled(&self) -> Result<Option<String>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cb_app::vault::{self, Rewrapped, VaultOut};
+use cb_app::vault::{self, Rewrapped, VaultLookResult, VaultOut};
 use cb_app::{App, Ctx};
 use cb_core::clock::SystemClock;
 use cb_core::config::Config;
@@ -91,5 +91,13 @@ fn show(vault: &VaultOut) {
     output::line(&format!("  since            {}", vault.created_at.to_rfc3339()));
     output::line(&format!("Next rotation      {next}"));
     output::line(&format!("Retired keys       {}", vault.keys.len().saturating_sub(1)));
+    if let Some(at) = vault.looked_at {
+        let result = match (vault.look_result, &vault.look_error) {
+            (Some(VaultLookResult::Rotated), _) => "rotated".to_owned(),
+            (Some(VaultLookResult::NotDue), _) => "not due yet".to_owned(),
+            (_, error) => format!("failed: {}", error.as_deref().unwrap_or("no reason is known")),
+        };
+        output::line(&format!("Last daily look    {}, {result}", at.to_rfc3339()));
+    }
     output::line(&format!("Root key           fingerprint {}", vault.root_fingerprint));
 }

@@ -1,7 +1,5 @@
 //! The rotation: a new data key, and everything sealed with it in one transaction.
 
-use std::time::Duration;
-
 use cb_core::{Error, Permission, Principal, Result};
 use cb_store::db;
 use cb_store::entities::{setting, vault_key};
@@ -9,6 +7,7 @@ use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{ActiveModelTrait as _, EntityTrait as _};
 use serde_json::json;
 
+use super::schedule::due;
 use super::status::{VaultOut, due_at, status};
 use super::{current, keys, new_key, no_current_key, probe, reseal, ring, settings};
 use crate::app::App;
@@ -25,31 +24,10 @@ pub async fn rotate(ctx: &Ctx) -> Result<VaultOut> {
 
 /// Rotates if the calendar says so; answers whether it did. Looked at again under the lock: of two processes one rotates.
 pub async fn rotate_if_due(app: &App) -> Result<bool> {
-    let rows = keys(app.store().reader()).await?;
-    let settings = settings(app.store().reader()).await?;
-    let due = current(&rows).and_then(|current| due_at(&settings, current));
-    if due.is_none_or(|at| at > app.now()) {
+    if !due(app).await? {
         return Ok(false);
     }
     turn(&app.own_ctx(Principal::Server), true).await
-}
-
-/// When the server starts, for what it has missed, and once a day.
-pub(crate) async fn keep_to_schedule(app: App) {
-    const EVERY: Duration = Duration::from_hours(24);
-    loop {
-        match rotate_if_due(&app).await {
-            Ok(true) => tracing::info!("the vault's key was rotated, as its age asks for"),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(%error, "the vault's key was not rotated; the next try is in a day");
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = app.stopping().cancelled() => return,
-        }
-    }
 }
 
 /// Answers false when it is only to be done if due, and another process has done it.
@@ -61,7 +39,7 @@ async fn turn(ctx: &Ctx, if_due: bool) -> Result<bool> {
             let rows = keys(tx.conn()).await?;
             let settings = settings(tx.conn()).await?;
             let before = current(&rows).ok_or_else(no_current_key)?;
-            if if_due && due_at(&settings, before).is_none_or(|at| at > now) {
+            if if_due && due_at(&settings, before, now).is_none_or(|at| at > now) {
                 return Err(Error::Stale);
             }
             // As the database has it now, not as this process remembers it.
@@ -76,6 +54,7 @@ async fn turn(ctx: &Ctx, if_due: bool) -> Result<bool> {
             let resealed = reseal(tx, &old, &new, |_| true, now, app.entropy()).await?;
             let mut change: setting::ActiveModel = settings.into();
             change.vault_key_rotated_at = Set(Some(now));
+            change.vault_future_since = Set(None);
             change.update(tx.conn()).await.map_err(db)?;
             tx.about("vault_key", fresh.id);
             tx.detail(json!({ "from": before.id, "to": fresh.id, "resealed": resealed }));

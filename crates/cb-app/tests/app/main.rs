@@ -7,4 +7,5 @@ mod inventory;
 mod retention;
 mod vault;
 mod vault_root;
+mod vault_schedule;
 mod write_path;

@@ -1,4 +1,4 @@
-//! Numbered migrations, the same for both databases. To add one: `m0008_<what>.rs` and a line here.
+//! Numbered migrations, the same for both databases. To add one: `m00NN_<what>.rs` and a line here.
 
 use sea_orm_migration::prelude::*;
 
@@ -10,6 +10,7 @@ mod m0004_audit_retention;
 mod m0005_providers;
 mod m0006_audit_origin;
 mod m0007_vault_keys;
+mod m0008_vault_schedule;
 #[cfg(test)]
 mod upgrade;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_providers::Migration),
             Box::new(m0006_audit_origin::Migration),
             Box::new(m0007_vault_keys::Migration),
+            Box::new(m0008_vault_schedule::Migration),
         ]
     }
 }
