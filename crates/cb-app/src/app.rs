@@ -364,48 +364,51 @@ fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
 
 /// The secret in `file`, or a new one written there for the owner's eyes only.
 pub(crate) fn kept_secret(file: &Path, make: impl FnOnce() -> String) -> Result<Secret, ConfigError> {
-    let refuse = |reason: String| {
-        ConfigError::new(
-            &file.display().to_string(),
-            reason,
-            format!(
-                "Make it readable for the server's user, or remove it to have a new one made: rm {}",
-                file.display()
-            ),
-        )
+    if let Some(kept) = read_secret(file)? {
+        return Ok(kept);
+    }
+    let secret = Secret::new(make());
+    // Written beside and moved, so that a crash never leaves half a secret.
+    let fresh = file.with_extension("new");
+    remove(&fresh);
+    let written =
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).and_then(|mut f| {
+            f.write_all(secret.expose().as_bytes())?;
+            f.write_all(b"\n")?;
+            f.sync_all()?;
+            std::fs::rename(&fresh, file)
+        });
+    written.map_err(|e| unusable(file, format!("it cannot be written ({e})")))?;
+    Ok(secret)
+}
+
+/// The secret in `file`; none where there is no such file.
+pub(crate) fn read_secret(file: &Path) -> Result<Option<Secret>, ConfigError> {
+    let mut open = match File::open(file) {
+        Ok(open) => open,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(unusable(file, format!("it cannot be opened ({e})"))),
     };
-    match File::open(file) {
-        Ok(mut open) => {
-            let mut text = String::new();
-            std::io::Read::take(&mut open, 4096)
-                .read_to_string(&mut text)
-                .map_err(|e| refuse(format!("it cannot be read ({e})")))?;
-            let text = text.trim();
-            if text.is_empty() {
-                return Err(refuse("it is empty".to_owned()));
-            }
-            Ok(Secret::new(text.to_owned()))
-        }
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            let secret = Secret::new(make());
-            // Written beside and moved, so that a crash never leaves half a secret.
-            let fresh = file.with_extension("new");
-            remove(&fresh);
-            let written =
-                OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh).and_then(|mut f| {
-                    f.write_all(secret.expose().as_bytes())?;
-                    f.write_all(b"\n")?;
-                    f.sync_all()?;
-                    std::fs::rename(&fresh, file)
-                });
-            written.map_err(|e| refuse(format!("it cannot be written ({e})")))?;
-            Ok(secret)
-        }
-        Err(e) => Err(refuse(format!("it cannot be opened ({e})"))),
+    let mut text = String::new();
+    std::io::Read::take(&mut open, 4096)
+        .read_to_string(&mut text)
+        .map_err(|e| unusable(file, format!("it cannot be read ({e})")))?;
+    match Secret::new(text).expose().trim() {
+        "" => Err(unusable(file, "it is empty".to_owned())),
+        kept => Ok(Some(Secret::new(kept.to_owned()))),
     }
 }
 
-fn remove(file: &Path) {
+fn unusable(file: &Path, reason: String) -> ConfigError {
+    let shown = file.display();
+    ConfigError::new(
+        &shown.to_string(),
+        reason,
+        format!("Make it readable for the server's user, or remove it to have a new one made: rm {shown}"),
+    )
+}
+
+pub(crate) fn remove(file: &Path) {
     if let Err(e) = std::fs::remove_file(file)
         && e.kind() != ErrorKind::NotFound
     {

@@ -6,12 +6,16 @@ use cb_store::db;
 use cb_store::entities::setting;
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{ActiveModelTrait as _, EntityTrait as _};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::ctx::Ctx;
 use crate::input;
+
+/// Days after which the vault's key can be rotated.
+const ROTATION: std::ops::RangeInclusive<i32> = 1..=3650;
 
 /// Days that the audit log can be kept.
 const RETENTION: std::ops::RangeInclusive<i32> = 30..=3650;
@@ -23,6 +27,12 @@ pub struct SettingsOut {
     /// How long an entry of the audit log is kept; null: for ever.
     #[schema(required)]
     pub audit_retention_days: Option<i32>,
+    /// How old the key that seals stored secrets becomes before it is rotated; null: never by itself.
+    #[schema(required)]
+    pub vault_key_rotation_days: Option<i32>,
+    /// When it was rotated last; null: never.
+    #[schema(required)]
+    pub vault_key_rotated_at: Option<DateTime<Utc>>,
     pub auth_enabled: bool,
     pub version: i64,
 }
@@ -37,6 +47,10 @@ pub struct SettingsPatch {
     #[serde(default)]
     #[schema(value_type = Option<i32>, minimum = 30, maximum = 3650)]
     pub audit_retention_days: Patch<i32>,
+    /// 1 to 3650, or null: never by itself. Asks for a fresh proof of identity.
+    #[serde(default)]
+    #[schema(value_type = Option<i32>, minimum = 1, maximum = 3650)]
+    pub vault_key_rotation_days: Patch<i32>,
 }
 
 impl From<setting::Model> for SettingsOut {
@@ -44,6 +58,8 @@ impl From<setting::Model> for SettingsOut {
         Self {
             instance_name: row.instance_name,
             audit_retention_days: row.audit_retention_days,
+            vault_key_rotation_days: row.vault_key_rotation_days,
+            vault_key_rotated_at: row.vault_key_rotated_at,
             auth_enabled: row.auth_enabled,
             version: row.version,
         }
@@ -58,8 +74,14 @@ pub async fn get(ctx: &Ctx) -> Result<SettingsOut> {
 
 pub async fn update(ctx: &Ctx, patch: SettingsPatch, version: Option<i64>) -> Result<SettingsOut> {
     let mut wrong = Violations::new();
-    let nothing = patch.instance_name.is_none() && patch.audit_retention_days.is_keep();
-    wrong.require(!nothing, "body", "must have at least one of instance_name, audit_retention_days");
+    let nothing = patch.instance_name.is_none()
+        && patch.audit_retention_days.is_keep()
+        && patch.vault_key_rotation_days.is_keep();
+    wrong.require(
+        !nothing,
+        "body",
+        "must have at least one of instance_name, audit_retention_days, vault_key_rotation_days",
+    );
     let name = patch.instance_name.and_then(|name| input::line(&mut wrong, "instance_name", &name, 64));
     let days = patch.audit_retention_days.change();
     wrong.require(
@@ -67,8 +89,14 @@ pub async fn update(ctx: &Ctx, patch: SettingsPatch, version: Option<i64>) -> Re
         "audit_retention_days",
         "must be between 30 and 3650, or null to keep everything",
     );
+    let rotation = patch.vault_key_rotation_days.change();
+    wrong.require(
+        rotation.flatten().is_none_or(|days| ROTATION.contains(&days)),
+        "vault_key_rotation_days",
+        "must be between 1 and 3650, or null never to rotate by itself",
+    );
     wrong.into_result()?;
-    if days.is_some() {
+    if days.is_some() || rotation.is_some() {
         ctx.require_proof()?;
     }
     ctx.write(Permission::SettingsWrite, "settings_updated", async |tx| {
@@ -85,6 +113,11 @@ pub async fn update(ctx: &Ctx, patch: SettingsPatch, version: Option<i64>) -> Re
             let told = json!({ "from": row.audit_retention_days, "to": days });
             changes.insert("audit_retention_days".to_owned(), told);
             change.audit_retention_days = Set(days);
+        }
+        if let Some(days) = rotation {
+            let told = json!({ "from": row.vault_key_rotation_days, "to": days });
+            changes.insert("vault_key_rotation_days".to_owned(), told);
+            change.vault_key_rotation_days = Set(days);
         }
         tx.detail(changes.into());
         change.version = Set(next);

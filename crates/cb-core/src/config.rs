@@ -52,6 +52,8 @@ pub struct Config {
     pub api_token: Option<Secret>,
     pub jwt_secret: Option<Secret>,
     pub vault_key: Option<Secret>,
+    /// What `cb vault rewrap` goes to.
+    pub vault_key_new: Option<Secret>,
     /// `None`: SQLite under `data_dir`. Holds a password, hence a secret.
     pub db_url: Option<Secret>,
     pub tls: Option<TlsFiles>,
@@ -83,6 +85,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("api_token", "", "the operator's token for scripts (Authorization: Bearer …)"),
     ("jwt_secret", "", "signs sessions, instead of one made at first start"),
     ("vault_key", "", "seals stored secrets, instead of one made at first start; 32 bytes, URL-safe base64"),
+    (
+        "vault_key_new",
+        "",
+        "what cb vault rewrap changes the root key to; beside vault_key until that is changed",
+    ),
     ("db_url", "", "postgres://user@host/database, instead of SQLite under data_dir"),
     ("db_password", "", "the password for db_url"),
     ("tls_cert", "", "PEM certificate chain, instead of one from the local CA"),
@@ -105,6 +112,7 @@ struct Raw {
     api_token: Secret,
     jwt_secret: Secret,
     vault_key: Secret,
+    vault_key_new: Secret,
     db_url: Secret,
     db_password: Secret,
     tls_cert: String,
@@ -130,6 +138,7 @@ impl Default for Raw {
             api_token: none(),
             jwt_secret: none(),
             vault_key: none(),
+            vault_key_new: none(),
             db_url: none(),
             db_password: none(),
             tls_cert: String::new(),
@@ -194,12 +203,17 @@ impl Config {
         Self::judge(raw, warnings)
     }
 
-    fn judge(raw: Raw, warnings: Vec<String>) -> Result<Self, ConfigError> {
+    fn judge(mut raw: Raw, mut warnings: Vec<String>) -> Result<Self, ConfigError> {
+        if !raw.vault_key.is_empty() && raw.vault_key.matches(raw.vault_key_new.expose().as_bytes()) {
+            warnings.push("CB_VAULT_KEY_NEW is the same as CB_VAULT_KEY and can be removed".to_owned());
+            raw.vault_key_new = Secret::new(String::new());
+        }
         let secrets = [
             ("CB_SETUP_CODE", &raw.setup_code, 12),
             ("CB_API_TOKEN", &raw.api_token, 32),
             ("CB_JWT_SECRET", &raw.jwt_secret, 32),
             ("CB_VAULT_KEY", &raw.vault_key, 43),
+            ("CB_VAULT_KEY_NEW", &raw.vault_key_new, 43),
         ];
         for (i, (name, secret, least)) in secrets.iter().enumerate() {
             judge_secret(name, secret, *least)?;
@@ -237,6 +251,7 @@ impl Config {
             api_token: given(raw.api_token),
             jwt_secret: given(raw.jwt_secret),
             vault_key: given(raw.vault_key),
+            vault_key_new: given(raw.vault_key_new),
             db_url: database(raw.db_url, &raw.db_password)?,
             tls,
             hsts: match raw.hsts.as_str() {

@@ -4,7 +4,8 @@
 
 use cb_core::Result;
 use cb_core::clock::Time;
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use chrono::TimeDelta;
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
@@ -12,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entities::{
-    address, asset, auth_step, credential, credential_use, finding, job, scan, service, session,
+    address, asset, auth_step, credential, credential_use, finding, job, scan, service, session, setting,
     spent_ticket, token, vault_key,
 };
 use crate::open::{Store, db};
@@ -38,15 +39,34 @@ pub enum Seen {
     Finding(Uuid),
 }
 
+/// A look at the vault's schedule.
+pub struct VaultLook {
+    pub at: Time,
+    /// The moment that it was due for.
+    pub slot: Time,
+    /// What the clocks of two servers may differ by.
+    pub skew: TimeDelta,
+    pub result: &'static str,
+    pub error: Option<String>,
+    /// Since when the last rotation lies in the future.
+    pub future_since: Option<Time>,
+}
+
 impl Store {
-    /// The first data key of a vault that holds nothing yet. Of two processes that bring one, the later does nothing.
-    pub async fn first_vault_key(&self, key: vault_key::Model) -> Result<()> {
-        let row = vault_key::ActiveModel::from(key).reset_all();
-        vault_key::Entity::insert(row)
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(self.writer())
-            .await
-            .map_err(db)?;
+    /// Notes a look at the vault's schedule. Of two servers that have looked, the one that has rotated is right.
+    pub async fn vault_looked(&self, look: VaultLook) -> Result<()> {
+        let mut update = setting::Entity::update_many()
+            .col_expr(setting::Column::VaultLookedAt, Expr::value(look.at))
+            .col_expr(setting::Column::VaultLookResult, Expr::value(look.result))
+            .col_expr(setting::Column::VaultLookError, Expr::value(look.error))
+            .col_expr(setting::Column::VaultFutureSince, Expr::value(look.future_since))
+            .filter(setting::Column::Id.eq(1));
+        if look.result != "rotated" {
+            let at = setting::Column::VaultLookedAt;
+            let first = at.is_null().or(at.lt(look.slot)).or(at.gt(look.at + look.skew));
+            update = update.filter(first);
+        }
+        update.exec(self.writer()).await.map_err(db)?;
         Ok(())
     }
 
@@ -96,6 +116,17 @@ impl Store {
             .await
             .map_err(db)?;
         Ok(())
+    }
+
+    /// The fingerprint of the root key that the vault's current key is wrapped by, behind every commit that is under way,
+    /// also of a process that has died: a database may still be at it.
+    pub async fn vault_root_settled(&self) -> Result<Option<String>> {
+        let tx = self.begin_write().await?;
+        crate::audit::lock_head(&tx).await?;
+        let current = vault_key::Entity::find().filter(vault_key::Column::RetiredAt.is_null());
+        let current = current.one(&tx).await.map_err(db)?;
+        tx.rollback().await.map_err(db)?;
+        Ok(current.map(|row| row.root_fingerprint))
     }
 
     pub async fn touch_session(&self, id: Uuid, now: Time) -> Result<()> {

@@ -1,10 +1,12 @@
 //! The one list of columns that hold sealed texts, and how a rotation walks them. A column that is not on it would be left
 //! under keys that nobody renews.
 
+use std::collections::BTreeMap;
+
 use cb_core::Result;
 use cb_vault::seal::Place;
-use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Func, IntoIden as _, Query, TableRef, ValueTuple};
+use sea_orm::{ConnectionTrait, Order};
 use uuid::Uuid;
 
 use crate::open::db;
@@ -54,7 +56,7 @@ impl SealedColumn {
         if let Some(after) = after {
             select.and_where(Expr::col(self.row).gt(after));
         }
-        select.order_by(self.row, sea_orm::Order::Asc).limit(PAGE);
+        select.order_by(self.row, Order::Asc).limit(PAGE);
         let rows = conn.query_all(&select).await.map_err(db)?;
         rows.iter()
             .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
@@ -62,18 +64,35 @@ impl SealedColumn {
             .map_err(db)
     }
 
-    /// Puts `new` in the place of exactly `old`; says whether it stood there.
-    pub async fn replace(
-        &self,
-        conn: &impl ConnectionTrait,
-        row: Uuid,
-        old: &str,
-        new: &str,
-    ) -> Result<bool> {
+    /// Puts each new text in the place of exactly the old one, in one statement; says whether every old one stood there.
+    pub async fn replace(&self, conn: &impl ConnectionTrait, changes: Vec<Change>) -> Result<bool> {
+        let wanted = changes.len() as u64;
+        if wanted == 0 {
+            return Ok(true);
+        }
+        let rows = changes.into_iter().map(|c| ValueTuple::Three(c.row.into(), c.old.into(), c.new.into()));
+        // Both databases call the columns of a bare list so.
+        let given = |name: &'static str| Expr::col(("given", name));
         let mut update = Query::update();
-        update.table(self.table).value(self.column, new);
-        update.and_where(Expr::col(self.row).eq(row)).and_where(Expr::col(self.column).eq(old));
-        Ok(conn.execute(&update).await.map_err(db)?.rows_affected() == 1)
+        update.table(self.table).from(TableRef::ValuesList(rows.collect(), Alias::new("given").into_iden()));
+        update.value(self.column, given("column3"));
+        update.and_where(Expr::col((self.table, self.row)).eq(given("column1")));
+        update.and_where(Expr::col((self.table, self.column)).eq(given("column2")));
+        Ok(conn.execute(&update).await.map_err(db)?.rows_affected() == wanted)
+    }
+
+    /// How many texts each key has sealed, by what the texts begin with.
+    async fn uses(&self, conn: &impl ConnectionTrait) -> Result<Vec<(String, i64)>> {
+        const HEAD: i32 = 39;
+        let head = || Func::cust("substr").arg(Expr::col(self.column)).arg(1).arg(HEAD);
+        let mut select = Query::select();
+        select.expr_as(head(), "head").expr(Expr::col(self.column).count()).from(self.table);
+        select.and_where(Expr::col(self.column).is_not_null()).group_by_col("head");
+        let rows = conn.query_all(&select).await.map_err(db)?;
+        rows.iter()
+            .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
+            .collect::<Result<_, sea_orm::DbErr>>()
+            .map_err(db)
     }
 
     pub async fn count(&self, conn: &impl ConnectionTrait) -> Result<i64> {
@@ -82,4 +101,58 @@ impl SealedColumn {
         let row = conn.query_one(&select).await.map_err(db)?;
         row.map_or(Ok(0), |row| row.try_get_by_index(0)).map_err(db)
     }
+}
+
+/// A text to be put in the place of another.
+pub struct Change {
+    pub row: Uuid,
+    pub old: String,
+    pub new: String,
+}
+
+/// Every sealed text there is, a page at a time.
+#[derive(Default)]
+pub struct Texts {
+    column: usize,
+    after: Option<Uuid>,
+}
+
+impl Texts {
+    /// The next page; none behind the last.
+    pub async fn next(
+        &mut self,
+        conn: &impl ConnectionTrait,
+    ) -> Result<Option<(&'static SealedColumn, Vec<(Uuid, String)>)>> {
+        while let Some(column) = SEALED.get(self.column) {
+            let page = column.page(conn, self.after).await?;
+            match page.last() {
+                Some((last, _)) => {
+                    self.after = Some(*last);
+                    return Ok(Some((column, page)));
+                }
+                None => *self = Self { column: self.column + 1, after: None },
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// How many secrets are stored.
+pub async fn count(conn: &impl ConnectionTrait) -> Result<i64> {
+    let mut sum = 0;
+    for column in SEALED {
+        sum += column.count(conn).await?;
+    }
+    Ok(sum)
+}
+
+/// How many texts each data key has sealed; none: the root key itself, before there were data keys.
+pub async fn uses(conn: &impl ConnectionTrait) -> Result<BTreeMap<Option<Uuid>, i64>> {
+    let mut all = BTreeMap::new();
+    for column in SEALED {
+        for (head, count) in column.uses(conn).await? {
+            *all.entry(cb_vault::seal::key_of(&format!("{head}:"))).or_default() += count;
+        }
+    }
+    Ok(all)
 }

@@ -66,6 +66,14 @@ impl WriteTx {
 }
 
 impl Store {
+    pub(crate) async fn begin_write(&self) -> Result<DatabaseTransaction> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.writer().begin_with_options(options).await.map_err(db)
+    }
+
     /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and the
     /// events to tell. Nothing is kept if either fails.
     pub async fn write<T>(
@@ -73,11 +81,7 @@ impl Store {
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let tx = self.writer().begin_with_options(options).await.map_err(db)?;
+        let tx = self.begin_write().await?;
         let head = crate::audit::lock_head(&tx).await?;
         let mut write = WriteTx {
             tx,

@@ -76,6 +76,20 @@ impl RootKey {
         lock(&self.0, wrapped(id), &key, now, entropy)
     }
 
+    /// The data key `text`, which this root key has wrapped, as `new` wraps it; none when it does not open.
+    pub fn rewrap(
+        &self,
+        new: &Self,
+        id: &Uuid,
+        text: &str,
+        now: Time,
+        entropy: &dyn Entropy,
+    ) -> Option<String> {
+        let key = unlock(&self.0, wrapped(id), text).ok()?;
+        Key::parse(&key)?;
+        Some(lock(&new.0, wrapped(id), &key, now, entropy))
+    }
+
     fn unwrap(&self, id: &Uuid, text: &str) -> Option<Key> {
         Key::parse(&unlock(&self.0, wrapped(id), text).ok()?)
     }
@@ -104,6 +118,10 @@ impl Ring {
         let open = |(id, text): (&'a Uuid, &'a str)| Some((*id, root.unwrap(id, text)?));
         let keys: BTreeMap<Uuid, Key> = kept.into_iter().filter_map(open).collect();
         keys.contains_key(&current).then(|| Self { root: root.clone(), current, keys })
+    }
+
+    pub fn root(&self) -> &RootKey {
+        &self.root
     }
 
     pub fn current(&self) -> Uuid {
@@ -211,6 +229,16 @@ mod tests {
         assert!(Ring::unwrap(&ours, id, [(&id, text.as_str())]).is_some());
         assert!(Ring::unwrap(&other, id, [(&id, text.as_str())]).is_none());
         assert!(Ring::unwrap(&ours, another, [(&another, text.as_str())]).is_none());
+        // Another root key wraps the same key.
+        let moved = ours.rewrap(&other, &id, &text, now(), &OsEntropy).expect("rewraps");
+        assert!(Ring::unwrap(&ours, id, [(&id, moved.as_str())]).is_none());
+        let place = Place { field: "users.totp_secret", row: &another };
+        let before = Ring::unwrap(&ours, id, [(&id, text.as_str())]).expect("opens");
+        let sealed = before.seal(place, &secret(), now(), &OsEntropy).expect("seals");
+        let after = Ring::unwrap(&other, id, [(&id, moved.as_str())]).expect("opens");
+        assert_eq!(after.open(place, &sealed).expect("opens").expose(), "s3cret");
+        assert!(ours.rewrap(&other, &another, &text, now(), &OsEntropy).is_none(), "under its own id only");
+        assert!(other.rewrap(&ours, &id, &text, now(), &OsEntropy).is_none(), "by its own root only");
         // A wrapped key does not pass for a value, though the root key has sealed both.
         let ring = Ring::unwrap(&ours, id, [(&id, text.as_str())]).expect("opens");
         assert!(ring.open(Place { field: "users.totp_secret", row: &id }, &text).is_err());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cb_app::vault::{self, VaultOut};
+use cb_app::vault::{self, Rewrapped, VaultLookResult, VaultOut};
 use cb_app::{App, Ctx};
 use cb_core::clock::SystemClock;
 use cb_core::config::Config;
@@ -16,6 +16,17 @@ pub enum Command {
     Status,
     /// Seal every stored secret with a new key, now; all of them or none
     Rotate,
+    /// Change the root key; nothing that is sealed changes
+    ///
+    /// Where DATA/vault-key holds the root key, a new one is made and takes its place; running servers take it up by themselves.
+    /// Where CB_VAULT_KEY gives it, the new one is read from CB_VAULT_KEY_NEW (or the file that CB_VAULT_KEY_NEW_FILE names).
+    #[command(verbatim_doc_comment)]
+    Rewrap,
+}
+
+enum Done {
+    Told(VaultOut),
+    Rewrapped(Rewrapped),
 }
 
 pub async fn run(command: Command) -> anyhow::Result<()> {
@@ -25,15 +36,52 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
     let done = act(&ctx, command).await;
     drop(ctx);
     app.close().await?;
-    show(&done?);
+    match done? {
+        Done::Told(vault) => show(&vault),
+        Done::Rewrapped(done) => say(&config, &done),
+    }
     Ok(())
 }
 
-async fn act(ctx: &Ctx, command: Command) -> anyhow::Result<VaultOut> {
+async fn act(ctx: &Ctx, command: Command) -> anyhow::Result<Done> {
     Ok(match command {
-        Command::Status => vault::status(ctx).await?,
-        Command::Rotate => vault::rotate(ctx).await?,
+        Command::Status => Done::Told(vault::status(ctx).await?),
+        Command::Rotate => Done::Told(vault::rotate(ctx).await?),
+        Command::Rewrap => Done::Rewrapped(vault::rewrap(ctx).await?),
     })
+}
+
+/// What was done, and what is left to do.
+fn say(config: &Config, done: &Rewrapped) {
+    output::line(&format!("Root key           fingerprint {} (it was {})", done.to, done.from));
+    output::line(&format!("Keys wrapped anew  {}", done.keys));
+    output::line("");
+    match &done.file {
+        Some(file) => {
+            output::line(&format!(
+                "The new root key is in {}; copy it to where you keep the old one.",
+                file.display()
+            ));
+            if config.db_url.is_some() {
+                output::line(
+                    "Every other server of this database needs the same file before it starts again.",
+                );
+            }
+            output::line("The server that runs on this folder takes it up by itself.");
+        }
+        None => {
+            output::line(
+                "Now set CB_VAULT_KEY to the value of CB_VAULT_KEY_NEW wherever it is set (the compose file, the unit, or the",
+            );
+            output::line(
+                "file that CB_VAULT_KEY_FILE names), remove CB_VAULT_KEY_NEW, and start every server again. One that has both",
+            );
+            output::line("settings starts with either key.");
+        }
+    }
+    output::line(
+        "A backup from before needs the root key of its time. If others may know the old one: cb vault rotate.",
+    );
 }
 
 fn show(vault: &VaultOut) {
@@ -43,5 +91,13 @@ fn show(vault: &VaultOut) {
     output::line(&format!("  since            {}", vault.created_at.to_rfc3339()));
     output::line(&format!("Next rotation      {next}"));
     output::line(&format!("Retired keys       {}", vault.keys.len().saturating_sub(1)));
+    if let Some(at) = vault.looked_at {
+        let result = match (vault.look_result, &vault.look_error) {
+            (Some(VaultLookResult::Rotated), _) => "rotated".to_owned(),
+            (Some(VaultLookResult::NotDue), _) => "not due yet".to_owned(),
+            (_, error) => format!("failed: {}", error.as_deref().unwrap_or("no reason is known")),
+        };
+        output::line(&format!("Last daily look    {}, {result}", at.to_rfc3339()));
+    }
     output::line(&format!("Root key           fingerprint {}", vault.root_fingerprint));
 }

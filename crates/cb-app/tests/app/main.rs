@@ -7,4 +7,6 @@ mod discovery;
 mod inventory;
 mod retention;
 mod vault;
+mod vault_root;
+mod vault_schedule;
 mod write_path;

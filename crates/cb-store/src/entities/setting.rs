@@ -14,6 +14,12 @@ pub struct Model {
     /// None: never.
     pub vault_key_rotation_days: Option<i32>,
     pub vault_key_rotated_at: Option<DateTimeUtc>,
+    /// When the schedule was looked at last; what came of it: `rotated`, `not_due` or `failed`; and why.
+    pub vault_looked_at: Option<DateTimeUtc>,
+    pub vault_look_result: Option<String>,
+    pub vault_look_error: Option<String>,
+    /// Since when the last rotation is known to lie in the future, as after a clock that was set back.
+    pub vault_future_since: Option<DateTimeUtc>,
     pub version: i64,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

@@ -10,6 +10,7 @@ mod m0004_audit_retention;
 mod m0005_providers;
 mod m0006_audit_origin;
 mod m0007_vault_keys;
+mod m0008_vault_schedule;
 mod m0009_credentials;
 #[cfg(test)]
 mod upgrade;
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_providers::Migration),
             Box::new(m0006_audit_origin::Migration),
             Box::new(m0007_vault_keys::Migration),
+            Box::new(m0008_vault_schedule::Migration),
             Box::new(m0009_credentials::Migration),
         ]
     }

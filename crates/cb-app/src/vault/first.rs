@@ -1,0 +1,63 @@
+//! The first data key: of a new vault, or of one whose values the root key has sealed itself.
+
+use cb_core::clock::Time;
+use cb_core::{Entropy, Error, Principal, Result};
+use cb_store::entities::vault_key;
+use cb_store::sea_orm::EntityTrait as _;
+use cb_store::{Audit, Store, db, sealed};
+use cb_vault::seal::RootKey;
+use serde_json::json;
+
+use super::{keys, new_key, ring};
+use crate::auth::active;
+
+/// Damaged texts that an entry of the audit log names, at most.
+const NAMED_MOST: usize = 20;
+
+/// Makes it, and seals anew what the root key had sealed itself, in one transaction.
+pub(super) async fn make(store: &Store, root: &RootKey, now: Time, entropy: &dyn Entropy) -> Result<()> {
+    let key = new_key(root, entropy.uuid(now), now, entropy);
+    let audit = Audit { action: "vault_key_created", actor: &Principal::Server, at: now, origin: None };
+    let written = store.write(audit, async |tx| {
+        // Another process may have been first.
+        if !keys(tx.conn()).await?.is_empty() {
+            return Err(Error::Stale);
+        }
+        let ring = ring(root, std::slice::from_ref(&key))
+            .ok_or_else(|| Error::Internal("a new key does not open".to_owned()))?;
+        vault_key::Entity::insert(active(key.clone())).exec(tx.conn()).await.map_err(db)?;
+        let (mut resealed, mut damaged, mut named) = (0u64, 0u64, Vec::new());
+        let mut texts = sealed::Texts::default();
+        while let Some((column, page)) = texts.next(tx.conn()).await? {
+            let mut changes = Vec::new();
+            for (row, old) in page {
+                let place = column.place(&row);
+                // One that did not open before does not now; it stays, and stops the first rotation.
+                let Ok(secret) = ring.open(place, &old) else {
+                    damaged += 1;
+                    if named.len() < NAMED_MOST {
+                        named.push(format!("{} {row}", column.field));
+                    }
+                    continue;
+                };
+                let new = ring.seal(place, &secret, now, entropy)?;
+                changes.push(sealed::Change { row, old, new });
+            }
+            resealed += changes.len() as u64;
+            column.replace(tx.conn(), changes).await?;
+        }
+        if resealed == 0 && damaged > 0 {
+            return Err(Error::Conflict(format!(
+                "it opens none of the {damaged} secrets that are stored; its fingerprint is {}, theirs is not known, for they are older than fingerprints",
+                root.fingerprint()
+            )));
+        }
+        tx.about("vault_key", key.id);
+        tx.detail(json!({ "to": key.id, "resealed": resealed, "damaged": damaged, "damaged_rows": named }));
+        Ok(())
+    });
+    match written.await {
+        Ok(_) | Err(Error::Stale) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
