@@ -24,6 +24,7 @@ import { Route as AuthNetworksRouteImport } from "./routes/_auth/networks"
 import { Route as AuthSettingsRouteImport } from "./routes/_auth/settings"
 import { Route as AuthUsersRouteImport } from "./routes/_auth/users"
 import { Route as AuthSettingsProvidersRouteImport } from "./routes/_auth/settings_.providers"
+import { Route as AuthVaultKeysRouteImport } from "./routes/_auth/vault_.keys"
 
 const AuthRoute = AuthRouteImport.update({
   id: "/_auth",
@@ -99,6 +100,11 @@ const AuthSettingsProvidersRoute = AuthSettingsProvidersRouteImport.update({
   path: "/settings/providers",
   getParentRoute: () => AuthRoute,
 } as any)
+const AuthVaultKeysRoute = AuthVaultKeysRouteImport.update({
+  id: "/vault_/keys",
+  path: "/vault/keys",
+  getParentRoute: () => AuthRoute,
+} as any)
 
 export interface FileRoutesByFullPath {
   "/": typeof AuthIndexRoute
@@ -115,6 +121,7 @@ export interface FileRoutesByFullPath {
   "/settings": typeof AuthSettingsRoute
   "/users": typeof AuthUsersRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
+  "/vault/keys": typeof AuthVaultKeysRoute
 }
 export interface FileRoutesByTo {
   "/invite": typeof InviteRoute
@@ -131,6 +138,7 @@ export interface FileRoutesByTo {
   "/users": typeof AuthUsersRoute
   "/": typeof AuthIndexRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
+  "/vault/keys": typeof AuthVaultKeysRoute
 }
 export interface FileRoutesById {
   __root__: typeof rootRouteImport
@@ -149,6 +157,7 @@ export interface FileRoutesById {
   "/_auth/users": typeof AuthUsersRoute
   "/_auth/": typeof AuthIndexRoute
   "/_auth/settings_/providers": typeof AuthSettingsProvidersRoute
+  "/_auth/vault_/keys": typeof AuthVaultKeysRoute
 }
 export interface FileRouteTypes {
   fileRoutesByFullPath: FileRoutesByFullPath
@@ -167,6 +176,7 @@ export interface FileRouteTypes {
     | "/settings"
     | "/users"
     | "/settings/providers"
+    | "/vault/keys"
   fileRoutesByTo: FileRoutesByTo
   to:
     | "/invite"
@@ -183,6 +193,7 @@ export interface FileRouteTypes {
     | "/users"
     | "/"
     | "/settings/providers"
+    | "/vault/keys"
   id:
     | "__root__"
     | "/_auth"
@@ -200,6 +211,7 @@ export interface FileRouteTypes {
     | "/_auth/users"
     | "/_auth/"
     | "/_auth/settings_/providers"
+    | "/_auth/vault_/keys"
   fileRoutesById: FileRoutesById
 }
 export interface RootRouteChildren {
@@ -317,6 +329,13 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthSettingsProvidersRouteImport
       parentRoute: typeof AuthRoute
     }
+    "/_auth/vault_/keys": {
+      id: "/_auth/vault_/keys"
+      path: "/vault/keys"
+      fullPath: "/vault/keys"
+      preLoaderRoute: typeof AuthVaultKeysRouteImport
+      parentRoute: typeof AuthRoute
+    }
   }
 }
 
@@ -331,6 +350,7 @@ interface AuthRouteChildren {
   AuthUsersRoute: typeof AuthUsersRoute
   AuthIndexRoute: typeof AuthIndexRoute
   AuthSettingsProvidersRoute: typeof AuthSettingsProvidersRoute
+  AuthVaultKeysRoute: typeof AuthVaultKeysRoute
 }
 
 const AuthRouteChildren: AuthRouteChildren = {
@@ -344,6 +364,7 @@ const AuthRouteChildren: AuthRouteChildren = {
   AuthUsersRoute: AuthUsersRoute,
   AuthIndexRoute: AuthIndexRoute,
   AuthSettingsProvidersRoute: AuthSettingsProvidersRoute,
+  AuthVaultKeysRoute: AuthVaultKeysRoute,
 }
 
 const AuthRouteWithChildren = AuthRoute._addFileChildren(AuthRouteChildren)

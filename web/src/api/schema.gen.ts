@@ -2520,6 +2520,16 @@ export interface components {
             audit_retention_days: number | null;
             auth_enabled: boolean;
             instance_name: string;
+            /**
+             * Format: date-time
+             * @description When it was rotated last; null: never.
+             */
+            vault_key_rotated_at: string | null;
+            /**
+             * Format: int32
+             * @description How old the key that seals stored secrets becomes before it is rotated; null: never by itself.
+             */
+            vault_key_rotation_days: number | null;
             /** Format: int64 */
             version: number;
         };
@@ -2532,6 +2542,11 @@ export interface components {
             audit_retention_days?: number | null;
             /** @example Attic lab */
             instance_name?: string | null;
+            /**
+             * Format: int32
+             * @description 1 to 3650, or null: never by itself. Asks for a fresh proof of identity.
+             */
+            vault_key_rotation_days?: number | null;
         };
         SetupIn: {
             /** @description The one-time code that the server printed. */
@@ -2692,10 +2707,30 @@ export interface components {
             current_key_id: string;
             /** @description The newest first. */
             keys: components["schemas"]["VaultKey"][];
-            /** Format: date-time */
+            /** @description Why the last look has failed. */
+            look_error: string | null;
+            look_result: components["schemas"]["VaultLookResult"] | null;
+            /**
+             * Format: date-time
+             * @description The last look, of any server; null: there was none yet.
+             */
+            looked_at: string | null;
+            /**
+             * Format: date-time
+             * @description The next daily look: 04:30 of the server's own time.
+             */
+            next_look_at: string;
+            /**
+             * Format: date-time
+             * @description From then on, the next daily look rotates.
+             */
             next_rotation_at: string | null;
             /** @description Tells root keys apart, and nothing about them. */
             root_fingerprint: string;
+            /** @description This server has an older root key: it opens and seals, but cannot rotate until it is started with the new one. */
+            root_is_stale: boolean;
+            /** @description Where the root key stands: `CB_VAULT_KEY`, or a file. */
+            root_source: string;
             /** Format: date-time */
             rotated_at: string | null;
             /**
@@ -2716,10 +2751,22 @@ export interface components {
             id: string;
             /**
              * Format: date-time
+             * @description A retired key that seals nothing is removed on the first look behind this; null: it is in use.
+             */
+            kept_until: string | null;
+            /**
+             * Format: date-time
              * @description Null: it seals.
              */
             retired_at: string | null;
+            /**
+             * Format: int64
+             * @description How many stored secrets it has sealed.
+             */
+            secrets: number;
         };
+        /** @enum {string} */
+        VaultLookResult: "rotated" | "not_due" | "failed";
         Verification: {
             /**
              * Format: int64

@@ -4,6 +4,7 @@ import { Link } from "@tanstack/react-router";
 import {
   Boxes,
   EthernetPort,
+  KeyRound,
   Map as MapIcon,
   Radar,
   ScrollText,
@@ -30,6 +31,7 @@ const pages = [
   { to: "/inventory", key: "inventory", icon: Boxes, needs: "inventory:read" },
   { to: "/networks", key: "networks", icon: EthernetPort, needs: "inventory:read" },
   { to: "/discovery", key: "discovery", icon: Radar, needs: "discovery:read" },
+  { to: "/vault/keys", key: "vault", icon: KeyRound, needs: "vault:read" },
   { to: "/audit", key: "audit", icon: ScrollText, needs: "audit:read" },
   { to: "/users", key: "users", icon: Users, needs: "users:read" },
   { to: "/settings", key: "settings", icon: Settings, needs: "settings:read" },
