@@ -222,7 +222,15 @@ mod tests {
         assert_eq!(granted(Role::Viewer), ["inventory:read", "discovery:read", "settings:read"]);
         assert_eq!(
             granted(Role::Editor),
-            ["inventory:read", "inventory:write", "discovery:read", "discovery:write", "settings:read"]
+            [
+                "inventory:read",
+                "inventory:write",
+                "discovery:read",
+                "discovery:write",
+                "settings:read",
+                "credentials:read",
+                "notifications:read"
+            ]
         );
         assert_eq!(granted(Role::Admin).len(), Permission::ALL.len());
     }
