@@ -382,6 +382,7 @@ const places = [
   "/discovery?state=accepted",
   "/discovery?tab=scans",
   "/discovery?scan=new",
+  "/vault/keys",
   "/audit",
   "/settings",
   "/nowhere",

@@ -25,6 +25,7 @@ import { Route as AuthSettingsRouteImport } from "./routes/_auth/settings"
 import { Route as AuthUsersRouteImport } from "./routes/_auth/users"
 import { Route as AuthVaultRouteImport } from "./routes/_auth/vault"
 import { Route as AuthSettingsProvidersRouteImport } from "./routes/_auth/settings_.providers"
+import { Route as AuthVaultKeysRouteImport } from "./routes/_auth/vault_.keys"
 
 const AuthRoute = AuthRouteImport.update({
   id: "/_auth",
@@ -105,6 +106,11 @@ const AuthSettingsProvidersRoute = AuthSettingsProvidersRouteImport.update({
   path: "/settings/providers",
   getParentRoute: () => AuthRoute,
 } as any)
+const AuthVaultKeysRoute = AuthVaultKeysRouteImport.update({
+  id: "/vault_/keys",
+  path: "/vault/keys",
+  getParentRoute: () => AuthRoute,
+} as any)
 
 export interface FileRoutesByFullPath {
   "/": typeof AuthIndexRoute
@@ -122,6 +128,7 @@ export interface FileRoutesByFullPath {
   "/users": typeof AuthUsersRoute
   "/vault": typeof AuthVaultRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
+  "/vault/keys": typeof AuthVaultKeysRoute
 }
 export interface FileRoutesByTo {
   "/invite": typeof InviteRoute
@@ -139,6 +146,7 @@ export interface FileRoutesByTo {
   "/vault": typeof AuthVaultRoute
   "/": typeof AuthIndexRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
+  "/vault/keys": typeof AuthVaultKeysRoute
 }
 export interface FileRoutesById {
   __root__: typeof rootRouteImport
@@ -158,6 +166,7 @@ export interface FileRoutesById {
   "/_auth/vault": typeof AuthVaultRoute
   "/_auth/": typeof AuthIndexRoute
   "/_auth/settings_/providers": typeof AuthSettingsProvidersRoute
+  "/_auth/vault_/keys": typeof AuthVaultKeysRoute
 }
 export interface FileRouteTypes {
   fileRoutesByFullPath: FileRoutesByFullPath
@@ -177,6 +186,7 @@ export interface FileRouteTypes {
     | "/users"
     | "/vault"
     | "/settings/providers"
+    | "/vault/keys"
   fileRoutesByTo: FileRoutesByTo
   to:
     | "/invite"
@@ -194,6 +204,7 @@ export interface FileRouteTypes {
     | "/vault"
     | "/"
     | "/settings/providers"
+    | "/vault/keys"
   id:
     | "__root__"
     | "/_auth"
@@ -212,6 +223,7 @@ export interface FileRouteTypes {
     | "/_auth/vault"
     | "/_auth/"
     | "/_auth/settings_/providers"
+    | "/_auth/vault_/keys"
   fileRoutesById: FileRoutesById
 }
 export interface RootRouteChildren {
@@ -336,6 +348,13 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthSettingsProvidersRouteImport
       parentRoute: typeof AuthRoute
     }
+    "/_auth/vault_/keys": {
+      id: "/_auth/vault_/keys"
+      path: "/vault/keys"
+      fullPath: "/vault/keys"
+      preLoaderRoute: typeof AuthVaultKeysRouteImport
+      parentRoute: typeof AuthRoute
+    }
   }
 }
 
@@ -351,6 +370,7 @@ interface AuthRouteChildren {
   AuthVaultRoute: typeof AuthVaultRoute
   AuthIndexRoute: typeof AuthIndexRoute
   AuthSettingsProvidersRoute: typeof AuthSettingsProvidersRoute
+  AuthVaultKeysRoute: typeof AuthVaultKeysRoute
 }
 
 const AuthRouteChildren: AuthRouteChildren = {
@@ -365,6 +385,7 @@ const AuthRouteChildren: AuthRouteChildren = {
   AuthVaultRoute: AuthVaultRoute,
   AuthIndexRoute: AuthIndexRoute,
   AuthSettingsProvidersRoute: AuthSettingsProvidersRoute,
+  AuthVaultKeysRoute: AuthVaultKeysRoute,
 }
 
 const AuthRouteWithChildren = AuthRoute._addFileChildren(AuthRouteChildren)

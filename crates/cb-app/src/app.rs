@@ -233,6 +233,10 @@ impl App {
         &*self.0.entropy
     }
 
+    pub(crate) fn shared_entropy(&self) -> Arc<dyn Entropy> {
+        self.0.entropy.clone()
+    }
+
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         self.0.clock.clone()
     }

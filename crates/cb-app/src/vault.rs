@@ -13,6 +13,7 @@ use cb_store::sea_orm::{
 use cb_store::{Store, WriteTx, db, sealed};
 use cb_vault::seal::{Place, Ring, RootKey};
 use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use crate::app::{App, StartError};
@@ -80,8 +81,8 @@ impl Vault {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn swap(&self, ring: Ring) -> Arc<Ring> {
-        let ring = Arc::new(ring);
+    fn swap(&self, ring: impl Into<Arc<Ring>>) -> Arc<Ring> {
+        let ring = ring.into();
         let (had, has) = (self.ring().root().fingerprint(), ring.root().fingerprint());
         if had != has {
             tracing::info!(fingerprint = has, "the vault's root key was changed; the new one is in use");
@@ -161,45 +162,70 @@ impl App {
     }
 }
 
-/// Opens every sealed text, and names the first that does not.
-async fn probe(tx: &WriteTx, ring: &Ring) -> Result<()> {
-    let mut texts = sealed::Texts::default();
-    while let Some((column, page)) = texts.next(tx.conn()).await? {
-        for (row, text) in &page {
-            if ring.open(column.place(row), text).is_err() {
-                return Err(Error::Conflict(format!(
-                    "{}.{} of the row {row} does not open with the vault's keys, so nothing was changed; type that secret again, or remove it",
-                    column.table, column.column
-                )));
-            }
+/// Opens every sealed text, and names the first that does not. On a thread of its own, while the database reads on.
+async fn probe(tx: &WriteTx, ring: &Arc<Ring>) -> Result<()> {
+    let (mut texts, mut opening) = (sealed::Texts::default(), None);
+    loop {
+        let page = texts.next(tx.conn()).await?;
+        let ring = ring.clone();
+        let next = page.map(|(column, page)| {
+            spawn_blocking(move || {
+                let shut = page.iter().find(|(row, text)| ring.open(column.place(row), text).is_err());
+                shut.map(|(row, _)| (column, *row))
+            })
+        });
+        if let Some(opening) = std::mem::replace(&mut opening, next)
+            && let Some((column, row)) = opening.await.map_err(Error::internal)?
+        {
+            return Err(Error::Conflict(format!(
+                "{}.{} of the row {row} does not open with the vault's keys, so nothing was changed; type that secret again, or remove it",
+                column.table, column.column
+            )));
+        }
+        if opening.is_none() {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
-/// Seals the texts that `wanted` chooses anew, all that `old` opens; answers how many.
+/// Seals the texts that `wanted` chooses anew, a page at a time and on a thread of its own, while the database writes the page
+/// before; answers how many.
 async fn reseal(
     tx: &WriteTx,
-    old: &Ring,
-    new: &Ring,
-    wanted: impl Fn(&str) -> bool,
+    old: &Arc<Ring>,
+    new: &Arc<Ring>,
+    wanted: fn(&str) -> bool,
     now: Time,
-    entropy: &dyn Entropy,
+    entropy: Arc<dyn Entropy>,
 ) -> Result<u64> {
-    let (mut count, mut texts) = (0, sealed::Texts::default());
-    while let Some((column, page)) = texts.next(tx.conn()).await? {
-        let mut changes = Vec::new();
-        for (row, text) in page.into_iter().filter(|(_, text)| wanted(text)) {
-            let place = column.place(&row);
-            let fresh = new.seal(place, &old.open(place, &text)?, now, entropy)?;
-            changes.push(sealed::Change { row, old: text, new: fresh });
+    let (mut count, mut texts, mut sealed) = (0, sealed::Texts::default(), None);
+    loop {
+        let page = texts.next(tx.conn()).await?;
+        let (old, new, entropy) = (old.clone(), new.clone(), entropy.clone());
+        let sealing = page.map(|(column, page)| {
+            spawn_blocking(move || {
+                let anew = |(row, text): (Uuid, String)| {
+                    let place = column.place(&row);
+                    let fresh = new.seal(place, &old.open(place, &text)?, now, &*entropy)?;
+                    Ok(sealed::Change { row, old: text, new: fresh })
+                };
+                let changes = page.into_iter().filter(|(_, text)| wanted(text)).map(anew);
+                changes.collect::<Result<Vec<_>>>().map(|changes| (column, changes))
+            })
+        });
+        if let Some((column, changes)) = sealed.take() {
+            let changes: Vec<sealed::Change> = changes;
+            count += changes.len() as u64;
+            let column: &sealed::SealedColumn = column;
+            if !column.replace(tx.conn(), changes).await? {
+                return Err(Error::Internal(format!("{} changed under the lock", column.table)));
+            }
         }
-        count += changes.len() as u64;
-        if !column.replace(tx.conn(), changes).await? {
-            return Err(Error::Internal(format!("{} changed under the lock", column.table)));
+        match sealing {
+            Some(sealing) => sealed = Some(sealing.await.map_err(Error::internal)??),
+            None => return Ok(count),
         }
     }
-    Ok(count)
 }
 
 fn new_key(root: &RootKey, id: Uuid, now: Time, entropy: &dyn Entropy) -> vault_key::Model {

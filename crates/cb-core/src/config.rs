@@ -85,11 +85,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("api_token", "", "the operator's token for scripts (Authorization: Bearer …)"),
     ("jwt_secret", "", "signs sessions, instead of one made at first start"),
     ("vault_key", "", "seals stored secrets, instead of one made at first start; 32 bytes, URL-safe base64"),
-    (
-        "vault_key_new",
-        "",
-        "what cb vault rewrap changes the root key to; beside vault_key until that is changed",
-    ),
+    ("vault_key_new", "", "what cb vault rewrap changes the root key to, beside vault_key"),
     ("db_url", "", "postgres://user@host/database, instead of SQLite under data_dir"),
     ("db_password", "", "the password for db_url"),
     ("tls_cert", "", "PEM certificate chain, instead of one from the local CA"),

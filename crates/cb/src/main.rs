@@ -8,6 +8,7 @@ mod audit_log;
 mod check;
 mod net;
 mod output;
+mod own_memory;
 mod scan;
 mod serve;
 mod user;
@@ -54,6 +55,9 @@ fn main() -> ExitCode {
     // The first thing: whoever opens a TLS connection later finds its cryptography in place.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return output::fail("the cryptography provider is installed twice");
+    }
+    if let Err(error) = own_memory::keep() {
+        return output::fail(&format!("this process cannot shield its memory, which holds keys: {error}"));
     }
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

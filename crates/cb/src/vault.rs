@@ -56,32 +56,24 @@ fn say(config: &Config, done: &Rewrapped) {
     output::line(&format!("Root key           fingerprint {} (it was {})", done.to, done.from));
     output::line(&format!("Keys wrapped anew  {}", done.keys));
     output::line("");
-    match &done.file {
-        Some(file) => {
-            output::line(&format!(
-                "The new root key is in {}; copy it to where you keep the old one.",
-                file.display()
-            ));
-            if config.db_url.is_some() {
-                output::line(
-                    "Every other server of this database needs the same file before it starts again.",
-                );
-            }
-            output::line("The server that runs on this folder takes it up by itself.");
+    if let Some(file) = &done.file {
+        let file = file.display();
+        output::line(&format!("The new root key is in {file}; copy it to where you keep the old one."));
+        if config.db_url.is_some() {
+            output::line("Every other server of this database needs the same file before it starts again.");
         }
-        None => {
-            output::line(
-                "Now set CB_VAULT_KEY to the value of CB_VAULT_KEY_NEW wherever it is set (the compose file, the unit, or the",
-            );
-            output::line(
-                "file that CB_VAULT_KEY_FILE names), remove CB_VAULT_KEY_NEW, and start every server again. One that has both",
-            );
-            output::line("settings starts with either key.");
-        }
+        output::line("The server that runs on this folder takes it up by itself.");
+    } else {
+        output::line(
+            "Now set CB_VAULT_KEY to the value of CB_VAULT_KEY_NEW wherever it is set (the compose file,",
+        );
+        output::line(
+            "the unit, or the file that CB_VAULT_KEY_FILE names), remove CB_VAULT_KEY_NEW, and start every",
+        );
+        output::line("server again. One that is started with both takes the one that fits.");
     }
-    output::line(
-        "A backup from before needs the root key of its time. If others may know the old one: cb vault rotate.",
-    );
+    output::line("A backup from before needs the root key of its time. If others may know the old one:");
+    output::line("cb vault rotate");
 }
 
 fn show(vault: &VaultOut) {

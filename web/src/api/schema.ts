@@ -52,6 +52,8 @@ export type TagRef = S["TagRef"];
 export type Token = S["Token"];
 export type TotpEnrolment = S["TotpEnrolment"];
 export type User = S["User"];
+export type Vault = S["Vault"];
+export type VaultKey = S["VaultKey"];
 export type Verification = S["Verification"];
 
 /** Every list answers one page; `total` stands on the first page only. */

@@ -1,6 +1,7 @@
 //! Changing the root key: every data key is wrapped anew in one transaction; nothing that is sealed changes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cb_core::{Error, Permission, Result};
 use cb_store::db;
@@ -46,7 +47,7 @@ async fn change(ctx: &Ctx, next: &Next) -> Result<Rewrapped> {
     let (app, now) = (ctx.app(), ctx.now());
     let vault = app.vault();
     ctx.record("vault_root_changed", async |tx| {
-        let old = vault.load(tx.conn()).await?;
+        let old = Arc::new(vault.load(tx.conn()).await?);
         let (from, to) = (old.root().fingerprint(), next.key.fingerprint());
         if from == to {
             return Err(Error::Conflict(format!(
@@ -68,10 +69,10 @@ async fn change(ctx: &Ctx, next: &Next) -> Result<Rewrapped> {
             change.root_fingerprint = Set(to.clone());
             rewrapped.push(change.update(tx.conn()).await.map_err(db)?);
         }
-        let new = ring(&next.key, &rewrapped).ok_or_else(no_current_key)?;
+        let new = Arc::new(ring(&next.key, &rewrapped).ok_or_else(no_current_key)?);
         // The old root key may have sealed it itself, before there were data keys.
         let direct = |text: &str| cb_vault::seal::key_of(text).is_none();
-        let resealed = reseal(tx, &old, &new, direct, now, app.entropy()).await?;
+        let resealed = reseal(tx, &old, &new, direct, now, app.shared_entropy()).await?;
         let key = current(&rewrapped).ok_or_else(no_current_key)?.id;
         tx.about("vault_key", key);
         tx.detail(json!({ "from": from, "to": to, "keys": rewrapped.len(), "resealed": resealed, "unreadable_keys": unreadable }));

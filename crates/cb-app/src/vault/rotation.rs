@@ -1,5 +1,7 @@
 //! The rotation: a new data key, and everything sealed with it in one transaction.
 
+use std::sync::Arc;
+
 use cb_core::{Error, Permission, Principal, Result};
 use cb_store::db;
 use cb_store::entities::{setting, vault_key};
@@ -43,15 +45,15 @@ async fn turn(ctx: &Ctx, if_due: bool) -> Result<bool> {
                 return Err(Error::Stale);
             }
             // As the database has it now, not as this process remembers it.
-            let old = vault.load(tx.conn()).await?;
+            let old = Arc::new(vault.load(tx.conn()).await?);
             probe(tx, &old).await?;
             let mut retired: vault_key::ActiveModel = before.clone().into();
             retired.retired_at = Set(Some(now));
             retired.update(tx.conn()).await.map_err(db)?;
             let fresh = new_key(old.root(), ctx.new_id(), now, app.entropy());
             vault_key::Entity::insert(active(fresh.clone())).exec(tx.conn()).await.map_err(db)?;
-            let new = ring(old.root(), &keys(tx.conn()).await?).ok_or_else(no_current_key)?;
-            let resealed = reseal(tx, &old, &new, |_| true, now, app.entropy()).await?;
+            let new = Arc::new(ring(old.root(), &keys(tx.conn()).await?).ok_or_else(no_current_key)?);
+            let resealed = reseal(tx, &old, &new, |_| true, now, app.shared_entropy()).await?;
             let mut change: setting::ActiveModel = settings.into();
             change.vault_key_rotated_at = Set(Some(now));
             change.vault_future_since = Set(None);

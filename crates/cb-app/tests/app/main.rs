@@ -7,6 +7,7 @@ mod discovery;
 mod inventory;
 mod retention;
 mod vault;
+mod vault_columns;
 mod vault_root;
 mod vault_schedule;
 mod write_path;

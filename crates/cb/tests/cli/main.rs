@@ -1,4 +1,5 @@
 //! The binary as somebody at a terminal meets it.
 
 mod net;
+mod own_memory;
 mod vault;

@@ -164,10 +164,11 @@ async fn killed_anywhere_it_loses_nothing(#[case] command: &'static str, #[case]
     }
     stop.store(true, Ordering::Relaxed);
     let written = writer.await.expect("every write went through");
-    let mut told = format!("cb vault {command} ({whole:?} undisturbed, {written} writes meanwhile)\n");
+    let mut told = vec![format!("cb vault {command} ({whole:?} undisturbed, {written} writes meanwhile)")];
     for (step, (kills, after)) in &found {
-        told += &format!("  killed {step}: {kills} times; a fresh process found {after}\n");
+        told.push(format!("  killed {step}: {kills} times; a fresh process found {after}"));
     }
+    let told = told.join("\n") + "\n";
     std::io::stderr().write_all(told.as_bytes()).expect("told");
     assert!(written > 0 && found.contains_key(UNTOUCHED), "{told}");
 }

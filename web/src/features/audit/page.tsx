@@ -55,6 +55,10 @@ const proposed = [
   "user_deleted",
   "user_disabled",
   "user_enabled",
+  "vault_key_created",
+  "vault_key_rotated",
+  "vault_keys_removed",
+  "vault_root_changed",
 ];
 
 export function AuditPage({ search, go }: { search: AuditSearch; go: (next: AuditSearch) => void }) {

@@ -4,6 +4,7 @@ import { KeyRound, Plus } from "lucide-react";
 import { useCallback, useMemo } from "react";
 import type { Credential, CredentialKindDescription } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { VaultTabs } from "#/domain/vault-tabs";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/credentials.json";
 import { Button } from "#/ui/button";
@@ -54,6 +55,7 @@ export function CredentialsPage({ search, go }: Props) {
       <PageHead title={t("credential.title")} count={credentials.data?.total?.toLocaleString()}>
         {any ? add : null}
       </PageHead>
+      <VaultTabs />
       <WithPanel
         panel={
           writes && search.panel === "new" ? (

@@ -1,0 +1,4 @@
+import { createFileRoute } from "@tanstack/react-router";
+import { VaultKeysPage } from "#/features/vault/page";
+
+export const Route = createFileRoute("/_auth/vault_/keys")({ component: VaultKeysPage });
