@@ -208,6 +208,50 @@ await steps.step("a credential is removed for good", async () => {
   expect(!page2.includes("hush-lab") && !page2.includes("calvin"), "no secret in the page");
 });
 
+await steps.step("the key is rotated: the history shows both, and the secrets still work", async () => {
+  await page.getByRole("link", { name: "Keys" }).click();
+  const area = (name) => page.getByRole("region", { name, exact: true });
+  await said(area("Current key"), "Due for rotation");
+  await said(area("Schedule"), "None yet");
+  const keys = () => area("Keys").getByRole("listitem");
+  expect((await keys().count()) === 1, "one key before");
+  await judged(page);
+  await shot("keys");
+  await button(area("Current key"), "Rotate now").click();
+  await said(page, "Everything is sealed with a new key");
+  await keys().nth(1).waitFor();
+  await said(keys().nth(0), "Seals");
+  await said(keys().nth(1), "Kept until");
+  await said(keys().nth(1), "0 secrets");
+  await judged(page);
+  await shot("rotated");
+  await page.setViewportSize({ width: 390, height: 844 });
+  await judged(page);
+  await shot("keys-phone");
+  await page.setViewportSize({ width: 1360, height: 860 });
+  await page.getByRole("link", { name: "Credentials" }).click();
+  await page.getByRole("table", { name: "Vault" }).getByText("Switches").click();
+  await field(testArea(), "Port").fill(snmpPort);
+  await button(testArea(), "Test").click();
+  await said(testArea(), "It works.");
+});
+
+await steps.step("how often it rotates is a setting, with its bounds said beside it", async () => {
+  await page.goto(`${url}/vault/keys`);
+  const schedule = page.getByRole("region", { name: "Schedule", exact: true });
+  await field(schedule, "After days").fill("0");
+  await button(schedule, "Save").click();
+  await said(schedule, "A number from 1 to 3650.");
+  await judged(page);
+  await field(schedule, "After days").fill("30");
+  await button(schedule, "Save").click();
+  await said(page, "Saved");
+  await schedule.getByLabel("Rotate by itself").click();
+  await button(schedule, "Save").click();
+  await said(page.getByRole("region", { name: "Current key", exact: true }), "Never by itself");
+  await shot("schedule");
+});
+
 const status = steps.end();
 await browser.close();
 bmc.server.close();

@@ -48,10 +48,7 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
     // By address only: with one count for everybody, a stranger who guesses would keep the owner out, and
     // the code is too long to be guessed from many addresses either.
     let key = format!("setup/{}", auth::place(meta.ip));
-    if let Some(retry_after) = app.throttle().wait(&[&key], now) {
-        return Err(Error::RateLimited { retry_after });
-    }
-    app.throttle().strike(&[&key], now);
+    app.throttle().enter(&[&key], now)?;
     let (code, file) = app.setup_code().ok_or_else(already)?;
     if !code.matches(input.code.expose().trim().as_bytes()) {
         let at = file

@@ -230,10 +230,7 @@ impl App {
             }
         }
         let key = format!("bearer/{}", place(ip));
-        if let Some(retry_after) = self.throttle().wait(&[&key], now) {
-            return Err(Error::RateLimited { retry_after });
-        }
-        self.throttle().strike(&[&key], now);
+        self.throttle().enter(&[&key], now)?;
         Ok(None)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use cb_core::clock::Time;
+use cb_core::{Error, Result};
 use chrono::TimeDelta;
 
 /// Failures that cost nothing: people mistype.
@@ -32,20 +33,20 @@ impl Throttle {
         Self::default()
     }
 
-    /// How long the caller must wait, if any of its keys says so.
-    pub fn wait(&self, keys: &[&str], now: Time) -> Option<Duration> {
-        let known = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        keys.iter()
+    /// Lets an attempt in and counts it against each key before its outcome is known, so that of a hundred at once not all
+    /// slip through; or says how long to wait, if any of its keys has to. [`Throttle::spare`] and [`Throttle::forgive`] take
+    /// the count back.
+    pub fn enter(&self, keys: &[&str], now: Time) -> Result<()> {
+        let mut known = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let wait = keys
+            .iter()
             .filter_map(|k| known.get(*k))
             .filter_map(|r| (r.open_again - now).to_std().ok())
             .filter(|wait| !wait.is_zero())
-            .max()
-    }
-
-    /// Counts an attempt against each key before its outcome is known, so that a hundred at once
-    /// do not all slip through. [`Throttle::forgive`] takes it back.
-    pub fn strike(&self, keys: &[&str], now: Time) {
-        let mut known = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            .max();
+        if let Some(retry_after) = wait {
+            return Err(Error::RateLimited { retry_after });
+        }
         for key in keys {
             if known.len() >= CAPACITY && !known.contains_key(*key) {
                 make_room(&mut known, now);
@@ -62,9 +63,10 @@ impl Throttle {
                 record.open_again = now + (FIRST_WAIT * 2u32.pow(doublings)).min(LONGEST_WAIT);
             }
         }
+        Ok(())
     }
 
-    /// The attempt was a right one: its own [`Throttle::strike`] is taken back, what others did wrong stays.
+    /// The attempt was a right one: its own count is taken back, what others did wrong stays.
     pub fn spare(&self, key: &str) {
         let mut known = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(record) = known.get_mut(key) {
@@ -94,8 +96,7 @@ fn make_room(known: &mut HashMap<String, Record>, now: Time) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
+    use cb_core::Error;
     use chrono::{TimeDelta, TimeZone as _, Utc};
 
     use super::{CAPACITY, FREE, LONGEST_WAIT, Throttle};
@@ -104,37 +105,54 @@ mod tests {
         Utc.timestamp_opt(1_800_000_000 + seconds, 0).single().expect("a time")
     }
 
+    /// Enters, and answers the wait in seconds when it is not let in.
+    fn enter(throttle: &Throttle, keys: &[&str], seconds: i64) -> Option<u64> {
+        match throttle.enter(keys, at(seconds)) {
+            Ok(()) => None,
+            Err(Error::RateLimited { retry_after }) => Some(retry_after.as_secs()),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
     #[test]
     fn the_wait_doubles_has_an_end_and_is_forgiven() {
         let throttle = Throttle::new();
-        for _ in 1..FREE {
-            throttle.strike(&["a"], at(0));
-            assert_eq!(throttle.wait(&["a"], at(0)), None);
+        for _ in 0..FREE {
+            assert_eq!(enter(&throttle, &["a"], 0), None);
         }
-        throttle.strike(&["a"], at(0));
-        assert_eq!(throttle.wait(&["a", "b"], at(0)), Some(Duration::from_secs(2)));
-        throttle.strike(&["a"], at(0));
-        assert_eq!(throttle.wait(&["a"], at(0)), Some(Duration::from_secs(4)));
-        assert_eq!(throttle.wait(&["a"], at(4)), None);
-        for _ in 0..100 {
-            throttle.strike(&["a"], at(5));
+        assert_eq!(enter(&throttle, &["a", "b"], 0), Some(2));
+        assert_eq!(enter(&throttle, &["b"], 0), None, "who is not let in is not counted");
+        let mut now = 0;
+        for wait in [2, 4, 8, 16, 32, 64, 128, 256, 512, LONGEST_WAIT.as_secs(), LONGEST_WAIT.as_secs()] {
+            assert_eq!(enter(&throttle, &["a"], now), Some(wait));
+            now += i64::try_from(wait).expect("short");
+            assert_eq!(enter(&throttle, &["a"], now), None);
         }
-        assert_eq!(throttle.wait(&["a"], at(5)), Some(LONGEST_WAIT));
-        assert_eq!(throttle.wait(&["b"], at(5)), None);
         throttle.forgive("a");
-        assert_eq!(throttle.wait(&["a"], at(5)), None);
+        assert_eq!(enter(&throttle, &["a"], now), None);
+    }
+
+    #[test]
+    fn of_many_at_once_no_more_are_let_in_than_one_after_another() {
+        let throttle = Throttle::new();
+        let let_in = std::thread::scope(|scope| {
+            let tries: Vec<_> =
+                (0..64).map(|_| scope.spawn(|| throttle.enter(&["a"], at(0)).is_ok())).collect();
+            tries.into_iter().map(|t| t.join().expect("no panic")).filter(|ok| *ok).count()
+        });
+        assert_eq!(let_in, FREE as usize);
     }
 
     #[test]
     fn an_hour_of_quiet_is_enough_and_memory_is_bounded() {
         let throttle = Throttle::new();
         for _ in 0..FREE {
-            throttle.strike(&["a"], at(0));
+            throttle.enter(&["a"], at(0)).expect("let in");
         }
-        throttle.strike(&["a"], at(0) + TimeDelta::hours(2));
-        assert_eq!(throttle.wait(&["a"], at(0) + TimeDelta::hours(2)), None);
+        throttle.enter(&["a"], at(0) + TimeDelta::hours(2)).expect("let in");
+        throttle.enter(&["a"], at(0) + TimeDelta::hours(2)).expect("let in: it is the second");
         for i in 0..CAPACITY + 10 {
-            throttle.strike(&[&format!("k{i}")], at(8000));
+            throttle.enter(&[&format!("k{i}")], at(8000)).expect("let in");
         }
         assert!(throttle.keys.lock().expect("lock").len() <= CAPACITY);
     }

@@ -45,7 +45,7 @@ export function Blocks({ label, children }: { label: string; children: ReactNode
 
 export function Block({ title, text, children }: { title: string; text: string; children: ReactNode }) {
   return (
-    <section className="py-6">
+    <section aria-label={title} className="py-6">
       <h2 className="font-semibold">{title}</h2>
       <p className="mt-0.5 mb-3 text-muted">{text}</p>
       {children}

@@ -107,10 +107,7 @@ pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admis
     let place = place(meta.ip);
     let (account, address) = (format!("login/{place}/{key}"), format!("login/{place}"));
     let keys = [account.as_str(), address.as_str()];
-    if let Some(retry_after) = app.throttle().wait(&keys, now) {
-        return Err(Error::RateLimited { retry_after });
-    }
-    app.throttle().strike(&keys, now);
+    app.throttle().enter(&keys, now)?;
 
     let named = key.chars().count() <= USERNAME_MOST && input.password.expose().len() <= PASSWORD_MOST;
     let found = if named {
@@ -156,10 +153,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
     wrong.into_result()?;
     let shown = Shown::one_of(None, input.code, input.passkey_token, input.credential)?;
     let address = format!("mfa/{}", place(meta.ip));
-    if let Some(retry_after) = app.throttle().wait(&[&address], now) {
-        return Err(Error::RateLimited { retry_after });
-    }
-    app.throttle().strike(&[&address], now);
+    app.throttle().enter(&[&address], now)?;
     let gone = || Error::Unauthenticated("the code is wrong, or it took too long; sign in again".to_owned());
 
     let ctx = app.ctx(Principal::SignIn { username: "second factor".to_owned() }, meta.clone());
@@ -178,10 +172,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
             };
             tx.about("user", user.id);
             let per_user = format!("mfa-user/{}", user.id);
-            if let Some(retry_after) = app.throttle().wait(&[&per_user], now) {
-                return Err(Error::RateLimited { retry_after });
-            }
-            app.throttle().strike(&[&per_user], now);
+            app.throttle().enter(&[&per_user], now)?;
             let right = match &shown {
                 Shown::Password(_) => false,
                 Shown::Code(code) => factors::check(&ctx, tx, &user, code).await?,
@@ -213,10 +204,7 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<()> {
     let now = ctx.now();
     let shown = Shown::one_of(input.password, input.code, input.passkey_token, input.credential)?;
     let key = format!("proof/{id}");
-    if let Some(retry_after) = ctx.app().throttle().wait(&[&key], now) {
-        return Err(Error::RateLimited { retry_after });
-    }
-    ctx.app().throttle().strike(&[&key], now);
+    ctx.app().throttle().enter(&[&key], now)?;
     let user = own(ctx.store().reader(), ctx).await?;
     let known = match &shown {
         Shown::Password(password) => {

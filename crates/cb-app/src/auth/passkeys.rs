@@ -264,10 +264,7 @@ pub fn challenge(app: &App, site: &Site) -> Result<PasskeyChallenge> {
 pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLoginIn) -> Result<Opened> {
     let now = app.now();
     let address = format!("passkey/{}", place(meta.ip));
-    if let Some(retry_after) = app.throttle().wait(&[&address], now) {
-        return Err(Error::RateLimited { retry_after });
-    }
-    app.throttle().strike(&[&address], now);
+    app.throttle().enter(&[&address], now)?;
     let ctx = app.ctx(Principal::SignIn { username: "passkey".to_owned() }, meta.clone());
     let opened = ctx
         .record("login_failed", async |tx| {

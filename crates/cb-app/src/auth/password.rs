@@ -42,10 +42,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
     let Principal::User { id, .. } = ctx.principal() else { return Err(Error::NotFound) };
     let key = format!("password/{id}");
     let now = ctx.now();
-    if let Some(retry_after) = ctx.app().throttle().wait(&[&key], now) {
-        return Err(Error::RateLimited { retry_after });
-    }
-    ctx.app().throttle().strike(&[&key], now);
+    ctx.app().throttle().enter(&[&key], now)?;
     let user = own(ctx.store().reader(), ctx).await?;
     let mut wrong = Violations::new();
     rules::password(&mut wrong, "new_password", &input.new_password, &user.username);
@@ -83,10 +80,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
 pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
     let now = app.now();
     let address = format!("reset/{}", place(meta.ip));
-    if let Some(retry_after) = app.throttle().wait(&[&address], now) {
-        return Err(Error::RateLimited { retry_after });
-    }
-    app.throttle().strike(&[&address], now);
+    app.throttle().enter(&[&address], now)?;
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &input.token);
     rules::password(&mut wrong, "new_password", &input.new_password, "");

@@ -119,11 +119,8 @@ pub async fn start(
     };
     let now = app.now();
     let address = format!("oidc/{}", place(meta.ip));
-    if let Some(retry_after) = app.throttle().wait(&[&address], now) {
-        return Err(Error::RateLimited { retry_after });
-    }
     // Every start asks the provider; the way back takes this back.
-    app.throttle().strike(&[&address], now);
+    app.throttle().enter(&[&address], now)?;
     Ok(match depart(app, site, &row, own_path(next), None).await? {
         Some(away) => Ok(away),
         None => Err((Problem::ProviderFailed, Some(row.name))),
@@ -202,11 +199,8 @@ pub async fn finish(
     }
     let Going { redirect, nonce, verifier, next, .. } = &ticket.payload;
     let address = format!("oidc/{}", place(meta.ip));
-    if let Some(retry_after) = app.throttle().wait(&[&address], app.now()) {
-        return Err(Error::RateLimited { retry_after });
-    }
     // Each try asks the provider with our client's credentials.
-    app.throttle().strike(&[&address], app.now());
+    app.throttle().enter(&[&address], app.now())?;
     let verifier = Secret::new(verifier.clone());
     let arrival = Arrival { redirect, code, nonce, verifier: &verifier };
     let person = match opened(app, &row).await?.arrive(app, arrival).await {

@@ -1,6 +1,6 @@
-import { createFileRoute, useNavigate } from "@tanstack/react-router";
-import { useCallback } from "react";
+import { createFileRoute } from "@tanstack/react-router";
 import { AccountPage, type AccountSearch } from "#/features/account/page";
+import { useGo } from "../-go";
 
 export const Route = createFileRoute("/_auth/account")({
   validateSearch: (search: Record<string, unknown>): AccountSearch => ({
@@ -10,10 +10,6 @@ export const Route = createFileRoute("/_auth/account")({
 });
 
 function Account() {
-  const navigate = useNavigate();
-  const go = useCallback(
-    (next: AccountSearch) => void navigate({ to: "/account", search: next, replace: true }),
-    [navigate],
-  );
+  const go = useGo<AccountSearch>("/account", true);
   return <AccountPage search={Route.useSearch()} go={go} />;
 }

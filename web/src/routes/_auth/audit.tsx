@@ -1,6 +1,6 @@
-import { createFileRoute, useNavigate } from "@tanstack/react-router";
-import { useCallback } from "react";
+import { createFileRoute } from "@tanstack/react-router";
 import { AuditPage, type AuditSearch } from "#/features/audit/page";
+import { useGo } from "../-go";
 
 export const Route = createFileRoute("/_auth/audit")({
   validateSearch: (search: Record<string, unknown>): AuditSearch => ({
@@ -13,10 +13,6 @@ export const Route = createFileRoute("/_auth/audit")({
 });
 
 function Audit() {
-  const navigate = useNavigate();
-  const go = useCallback(
-    (next: AuditSearch) => void navigate({ to: "/audit", search: next, replace: true }),
-    [navigate],
-  );
+  const go = useGo<AuditSearch>("/audit", true);
   return <AuditPage search={Route.useSearch()} go={go} />;
 }

@@ -1,5 +1,6 @@
-import { createFileRoute, useNavigate } from "@tanstack/react-router";
+import { createFileRoute } from "@tanstack/react-router";
 import { DiscoveryPage, type DiscoverySearch } from "#/features/discovery/page";
+import { useGo } from "../-go";
 
 export const Route = createFileRoute("/_auth/discovery")({
   validateSearch: (search: Record<string, unknown>): DiscoverySearch => ({
@@ -15,11 +16,6 @@ export const Route = createFileRoute("/_auth/discovery")({
 });
 
 function Discovery() {
-  const navigate = useNavigate();
-  return (
-    <DiscoveryPage
-      search={Route.useSearch()}
-      go={(next) => void navigate({ to: "/discovery", search: next })}
-    />
-  );
+  const go = useGo<DiscoverySearch>("/discovery");
+  return <DiscoveryPage search={Route.useSearch()} go={go} />;
 }

@@ -1,6 +1,6 @@
-import { createFileRoute, useNavigate } from "@tanstack/react-router";
-import { useCallback } from "react";
+import { createFileRoute } from "@tanstack/react-router";
 import { InventoryPage, type InventorySearch } from "#/features/inventory/page";
+import { useGo } from "../-go";
 
 const sorts = [
   "name",
@@ -26,10 +26,6 @@ export const Route = createFileRoute("/_auth/inventory")({
 });
 
 function Inventory() {
-  const navigate = useNavigate();
-  const go = useCallback(
-    (next: InventorySearch) => void navigate({ to: "/inventory", search: next }),
-    [navigate],
-  );
+  const go = useGo<InventorySearch>("/inventory");
   return <InventoryPage search={Route.useSearch()} go={go} />;
 }

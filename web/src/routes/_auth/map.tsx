@@ -1,7 +1,8 @@
-import { createFileRoute, useNavigate } from "@tanstack/react-router";
+import { createFileRoute } from "@tanstack/react-router";
 import { AssetPanel } from "#/features/inventory/asset-panel";
 import { MapPage, type MapSearch } from "#/features/map/page";
 import { beginMap } from "#/features/map/source";
+import { useGo } from "../-go";
 
 export const Route = createFileRoute("/_auth/map")({
   validateSearch: (search: Record<string, unknown>): MapSearch => ({
@@ -17,11 +18,11 @@ export const Route = createFileRoute("/_auth/map")({
 });
 
 function MapRoute() {
-  const navigate = useNavigate();
+  const go = useGo<MapSearch>("/map");
   return (
     <MapPage
       search={Route.useSearch()}
-      go={(next) => void navigate({ to: "/map", search: next })}
+      go={go}
       panel={(id, actions, onClose, onOpen) => (
         <AssetPanel key={id} id={id} actions={actions} onClose={onClose} onOpen={onOpen} />
       )}

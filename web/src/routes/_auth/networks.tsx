@@ -1,5 +1,6 @@
-import { createFileRoute, useNavigate } from "@tanstack/react-router";
+import { createFileRoute } from "@tanstack/react-router";
 import { NetworksPage, type NetworksSearch } from "#/features/networks/page";
+import { useGo } from "../-go";
 
 export const Route = createFileRoute("/_auth/networks")({
   validateSearch: (search: Record<string, unknown>): NetworksSearch => ({
@@ -9,11 +10,6 @@ export const Route = createFileRoute("/_auth/networks")({
 });
 
 function Networks() {
-  const navigate = useNavigate();
-  return (
-    <NetworksPage
-      search={Route.useSearch()}
-      go={(next) => void navigate({ to: "/networks", search: next })}
-    />
-  );
+  const go = useGo<NetworksSearch>("/networks");
+  return <NetworksPage search={Route.useSearch()} go={go} />;
 }

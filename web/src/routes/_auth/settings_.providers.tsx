@@ -1,6 +1,6 @@
-import { createFileRoute, useNavigate } from "@tanstack/react-router";
-import { useCallback } from "react";
+import { createFileRoute } from "@tanstack/react-router";
 import { ProvidersPage, type ProvidersSearch } from "#/features/providers/page";
+import { useGo } from "../-go";
 
 export const Route = createFileRoute("/_auth/settings_/providers")({
   validateSearch: (search: Record<string, unknown>): ProvidersSearch => ({
@@ -11,10 +11,6 @@ export const Route = createFileRoute("/_auth/settings_/providers")({
 });
 
 function Providers() {
-  const navigate = useNavigate();
-  const go = useCallback(
-    (next: ProvidersSearch) => void navigate({ to: "/settings/providers", search: next }),
-    [navigate],
-  );
+  const go = useGo<ProvidersSearch>("/settings/providers");
   return <ProvidersPage search={Route.useSearch()} go={go} />;
 }

@@ -1,6 +1,6 @@
-import { createFileRoute, useNavigate } from "@tanstack/react-router";
-import { useCallback } from "react";
+import { createFileRoute } from "@tanstack/react-router";
 import { UsersPage, type UsersSearch } from "#/features/users/page";
+import { useGo } from "../-go";
 
 const sorts = ["username", "-username", "role", "-role", "last_login_at", "-last_login_at"];
 
@@ -16,7 +16,6 @@ export const Route = createFileRoute("/_auth/users")({
 });
 
 function Users() {
-  const navigate = useNavigate();
-  const go = useCallback((next: UsersSearch) => void navigate({ to: "/users", search: next }), [navigate]);
+  const go = useGo<UsersSearch>("/users");
   return <UsersPage search={Route.useSearch()} go={go} />;
 }

@@ -1,6 +1,6 @@
-import { createFileRoute, useNavigate } from "@tanstack/react-router";
-import { useCallback } from "react";
+import { createFileRoute } from "@tanstack/react-router";
 import { CredentialsPage, type CredentialsSearch } from "#/features/credentials/page";
+import { useGo } from "../-go";
 
 const columns = ["name", "kind", "last_used_at", "secret_changed_at"];
 const sorts = columns.flatMap((column) => [column, `-${column}`]);
@@ -16,10 +16,6 @@ export const Route = createFileRoute("/_auth/vault")({
 });
 
 function Vault() {
-  const navigate = useNavigate();
-  const go = useCallback(
-    (next: CredentialsSearch) => void navigate({ to: "/vault", search: next }),
-    [navigate],
-  );
+  const go = useGo<CredentialsSearch>("/vault");
   return <CredentialsPage search={Route.useSearch()} go={go} />;
 }
