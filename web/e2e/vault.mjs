@@ -212,8 +212,8 @@ await steps.step("the key is rotated: the history shows both, and the secrets st
   await page.getByRole("link", { name: "Keys" }).click();
   const area = (name) => page.getByRole("region", { name, exact: true });
   await said(area("Current key"), "Due for rotation");
-  await said(area("Schedule"), "None yet");
-  const keys = () => area("Keys").getByRole("listitem");
+  await said(area("Schedule"), "Next look");
+  const keys = () => area("History").getByRole("listitem");
   expect((await keys().count()) === 1, "one key before");
   await judged(page);
   await shot("keys");
