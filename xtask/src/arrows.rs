@@ -10,9 +10,10 @@ use crate::repo::Repo;
 const ARROWS: &[(&str, &[&str])] = &[
     ("cb", &["cb-api", "cb-app", "cb-collect", "cb-store", "cb-net"]),
     ("cb-api", &["cb-app", "cb-net"]),
-    ("cb-app", &["cb-store", "cb-collect", "cb-fabric", "cb-net", "cb-vault"]),
+    ("cb-app", &["cb-store", "cb-collect", "cb-notify", "cb-fabric", "cb-net", "cb-vault"]),
     ("cb-store", &["cb-vault"]),
     ("cb-collect", &["cb-net"]),
+    ("cb-notify", &["cb-net", "cb-vault"]),
     ("cb-fabric", &[]),
     ("cb-net", &[]),
     ("cb-vault", &[]),
