@@ -6,5 +6,6 @@
 
 pub mod answer;
 pub mod incoming;
+pub mod webhook;
 
 pub use answer::{Answer, End};
