@@ -21,6 +21,7 @@ mod ca;
 mod credentials;
 mod findings;
 mod health;
+mod hooks;
 mod interfaces;
 mod links;
 mod map;
@@ -147,6 +148,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::redeliver))
+        .routes(routes!(hooks::list, hooks::create))
+        .routes(routes!(hooks::get, hooks::update, hooks::delete, hooks::receive))
+        .routes(routes!(hooks::rotate))
+        .routes(routes!(hooks::events))
         .routes(routes!(assets::list, assets::create))
         .routes(routes!(assets::get, assets::update, assets::delete))
         .routes(routes!(interfaces::list, interfaces::create))

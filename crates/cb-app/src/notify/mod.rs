@@ -7,6 +7,8 @@
 //! its lease; one subscriber that is slow holds up itself only; every queue and every log has a bound.
 
 pub mod deliveries;
+pub mod hooks;
 pub mod kinds;
+pub mod receive;
 mod subscriber;
 pub mod webhooks;
