@@ -9,6 +9,9 @@
 pub mod deliveries;
 pub mod hooks;
 pub mod kinds;
+pub(crate) mod news;
 pub mod receive;
+mod schedule;
 mod subscriber;
 pub mod webhooks;
+pub(crate) mod worker;
