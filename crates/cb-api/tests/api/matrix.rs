@@ -350,6 +350,7 @@ async fn every_writing_route_leaves_an_entry_in_the_log() {
         "POST /api/v1/auth/mfa",
         "POST /api/v1/auth/reset",
         "POST /api/v1/auth/invite",
+        "POST /api/v1/hooks/{id}",
         "POST /api/v1/auth/passkeys/login",
         "DELETE /api/v1/auth/identities/{id}",
         // These only ask: what they give out is sealed, and nothing is kept.

@@ -100,7 +100,10 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        FieldError::new(if path == "." { "body" } else { &path }, error.into_inner().to_string())
+        let error = error.into_inner();
+        // Of what is no JSON at all the path says nothing.
+        let field = if error.is_data() && path != "." { path } else { "body".to_owned() };
+        FieldError::new(field, error.to_string())
     })?;
     reader.end().map_err(|e| FieldError::new("body", e.to_string()))?;
     Ok(read)
