@@ -21,7 +21,7 @@ use super::{Service, Way, leads};
 use crate::{Answer, End};
 
 const TO_MOST: usize = 10;
-const SUBJECT_MOST: usize = 200;
+const TITLE_MOST: usize = 200;
 const TEXT_MOST: usize = 20_000;
 /// For each step, and for all of them.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -143,13 +143,13 @@ fn end(error: &SmtpError) -> End {
 }
 
 fn message(from: &str, to: &[String], notice: &Notice, link: Option<&str>) -> Option<Vec<u8>> {
-    let title = line(&notice.title);
+    let title = fitted(&line(&notice.title), TITLE_MOST, characters, plain);
     let severity = match notice.severity {
         Severity::Info => "",
         Severity::Warning => "Warning: ",
         Severity::Critical => "Critical: ",
     };
-    let subject = fitted(&format!("[Circuit Breaker] {severity}{title}"), SUBJECT_MOST, characters, plain);
+    let subject = format!("[Circuit Breaker] {severity}{title}");
     let mut text = format!("{title}\n");
     let more = fitted(&lines(&notice.text), TEXT_MOST, bytes, plain);
     for part in [more.as_str(), link.unwrap_or_default()] {
