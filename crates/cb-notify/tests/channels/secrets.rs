@@ -5,7 +5,7 @@ use cb_notify::channels::Kind;
 use serde_json::json;
 
 use crate::server::{Heard, Server, reply};
-use crate::{http, notice, set_up, tell};
+use crate::{http, notice, public, secret, set_up, tell, tell_with};
 
 type Echo = (&'static str, fn(&Heard) -> String);
 
@@ -49,6 +49,19 @@ async fn no_secret_is_in_what_is_remembered_of_an_answer() {
             }
         }
     }
+}
+
+/// A user name and a password are sent as one, which looks like neither.
+#[tokio::test]
+async fn a_password_that_was_encoded_is_known_again() {
+    let server =
+        Server::start(|heard| reply(401, format!("unknown: {}", heard.header("authorization")))).await;
+    let fields = public(&[("server", &server.base()), ("topic", "attic"), ("user", "maria")]);
+    let password = secret(&[("password", "geheim4711")]);
+    let notice = notice(Severity::Info, "Scan finished", "");
+    let answer = tell_with(Kind::Ntfy, &server, &fields, &password, None, &notice).await;
+    assert_eq!(server.only().header("authorization"), "Basic bWFyaWE6Z2VoZWltNDcxMQ==");
+    assert!(!format!("{answer:?}").contains("bWFyaWE6"), "{answer:?}");
 }
 
 /// Nothing is left out for no reason.
