@@ -6,5 +6,6 @@
 
 pub mod answer;
 pub mod channels;
+pub mod webhook;
 
 pub use answer::{Answer, End};
