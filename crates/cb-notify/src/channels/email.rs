@@ -25,7 +25,7 @@ const TITLE_MOST: usize = 200;
 const TEXT_MOST: usize = 20_000;
 /// For each step, and for all of them.
 const PATIENCE: Duration = Duration::from_secs(10);
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(25);
 
 pub(super) const SERVICE: Service =
     Service { title: "Email", policy: Policy::Lan, form, judge, way: Way::Mail };

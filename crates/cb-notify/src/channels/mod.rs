@@ -228,6 +228,8 @@ struct Telling<'a> {
     public: &'a Public,
     secrets: &'a Secrets,
     notice: &'a Notice,
+    /// Where people find us.
+    home: Option<&'a Url>,
     /// The page of ours that shows more.
     link: Option<&'a str>,
 }
@@ -289,9 +291,11 @@ impl Sender {
         judged.map(drop).map_err(|error| (field, leads(&error)))
     }
 
-    /// Tells one notice. It ends within a minute, whatever the other side does.
-    pub async fn send(&self, channel: &Channel<'_>, notice: &Notice, link: Option<&str>) -> Answer {
+    /// One try, which ends within half a minute whatever the other side does. `home` is where people find us.
+    pub async fn send(&self, channel: &Channel<'_>, notice: &Notice, home: Option<&Url>) -> Answer {
         let service = channel.kind.service();
+        let link = crate::webhook::link(notice, home);
+        let link = link.as_deref();
         let outbound = match channel.pin {
             Some(pin) => self.outbound.trusting(Tls::Pinned(pin)),
             None => self.outbound.clone(),
@@ -308,7 +312,7 @@ impl Sender {
         let Some(url) = hosted.or_else(|| Url::parse(typed?).ok()) else {
             return Answer::failed(End::Refused, "the address of the channel cannot be read; enter it again");
         };
-        let telling = Telling { url, public: channel.public, secrets: channel.secrets, notice, link };
+        let telling = Telling { url, public: channel.public, secrets: channel.secrets, notice, home, link };
         let outgoing = (http.request)(&telling);
         hidden.also(outgoing.proofs());
         let Some(request) = outgoing.into_request() else {

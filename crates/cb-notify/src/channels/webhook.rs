@@ -5,7 +5,6 @@ use cb_core::error::Violations;
 use cb_core::form::{Field, Form, Public, Secrets};
 use cb_net::judge::Policy;
 use http::Method;
-use serde_json::{Value, json};
 
 use super::request::{Outgoing, Said};
 use super::{Http, Service, Stands, Telling, Way, require_token};
@@ -35,17 +34,7 @@ fn judge(wrong: &mut Violations, _: &Public, secrets: &Secrets) {
 }
 
 fn request(telling: &Telling<'_>) -> Outgoing {
-    let notice = telling.notice;
-    let mut data = match &notice.data {
-        Value::Object(fields) => fields.clone(),
-        _ => serde_json::Map::new(),
-    };
-    data.insert("title".to_owned(), json!(notice.title));
-    data.insert("text".to_owned(), json!(notice.text));
-    data.insert("severity".to_owned(), json!(notice.severity));
-    data.insert("url".to_owned(), json!(telling.link));
-    let body =
-        json!({ "type": notice.kind, "timestamp": cb_core::clock::fixed_width(notice.at), "data": data });
+    let body = crate::webhook::payload(telling.notice, telling.home);
     let outgoing = Outgoing::json(Method::POST, telling.url.clone(), &body);
     match telling.secret("token") {
         Some(token) => outgoing.bearer(token),

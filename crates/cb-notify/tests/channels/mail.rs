@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::server::acceptor;
-use crate::{LINK, notice, outbound, public, secret};
+use crate::{home, notice, outbound, public, secret};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
@@ -141,7 +141,7 @@ async fn session(
 
 async fn mail(public: &Public, secrets: &Secrets, pin: Option<Pin>, title: &str, text: &str) -> Answer {
     let channel = Channel { kind: Kind::Email, public, secrets, pin };
-    Sender::new(outbound()).send(&channel, &notice(Severity::Critical, title, text), Some(LINK)).await
+    Sender::new(outbound()).send(&channel, &notice(Severity::Critical, title, text), Some(&home())).await
 }
 
 #[tokio::test]
@@ -169,6 +169,8 @@ async fn a_mail_goes_to_all_over_tls_and_starttls() {
             "Importance: high",
             "Content-Type: text/plain; charset=utf-8",
             "3 new devices",
+            // Quoted-printable, for the title is not ASCII.
+            "https://cb.lan/discovery?scan=3D1&x=3D%222%22",
             "..a dot",
         ] {
             assert!(heard.lines().any(|said| said.contains(line)), "{line}: {heard}");

@@ -16,8 +16,13 @@ use cb_notify::channels::{Channel, Kind, Sender};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use server::Server;
+use url::Url;
 
-const LINK: &str = "https://cb.lan/discovery?scan=1&x=\"2\"";
+const LINK: &str = "https://cb.lan/discovery?scan=1&x=%222%22";
+
+fn home() -> Url {
+    "https://cb.lan/".parse().expect("a URL")
+}
 
 fn at() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_636_800, 0).expect("a time")
@@ -31,7 +36,7 @@ fn notice(severity: Severity, title: &str, text: &str) -> Notice {
         severity,
         title: title.to_owned(),
         text: text.to_owned(),
-        path: Some("/discovery".to_owned()),
+        path: Some("/discovery?scan=1&x=\"2\"".to_owned()),
         data: json!({ "scan_id": "1" }),
     }
 }
@@ -103,5 +108,5 @@ async fn tell_with(
     notice: &Notice,
 ) -> Answer {
     let sender = Sender::with_hosted(outbound(), server.base().parse().expect("a URL"));
-    sender.send(&Channel { kind, public, secrets, pin }, notice, Some(LINK)).await
+    sender.send(&Channel { kind, public, secrets, pin }, notice, Some(&home())).await
 }

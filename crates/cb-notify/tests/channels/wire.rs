@@ -102,7 +102,7 @@ async fn slack() {
     let heard = asked(Kind::Slack, Severity::Info).await;
     assert_eq!(heard.path, "/services/T0/B0/geheim4711Ab");
     let text = |text: &str| json!({ "type": "plain_text", "text": text, "emoji": false });
-    let link = json!({ "type": "mrkdwn", "text": "<https://cb.lan/discovery?scan=1&amp;x=\"2\"|Open>" });
+    let link = json!({ "type": "mrkdwn", "text": "<https://cb.lan/discovery?scan=1&amp;x=%222%22|Open>" });
     assert_eq!(
         heard.json(),
         json!({
@@ -141,7 +141,7 @@ async fn teams() {
 async fn telegram() {
     let heard = asked(Kind::Telegram, Severity::Info).await;
     assert_eq!(heard.path, "/bot123456:geheim-4711_Ab/sendMessage");
-    let link = "<a href=\"https://cb.lan/discovery?scan=1&amp;x=&quot;2&quot;\">Open</a>";
+    let link = "<a href=\"https://cb.lan/discovery?scan=1&amp;x=%222%22\">Open</a>";
     assert_eq!(
         heard.json(),
         json!({
@@ -159,7 +159,7 @@ async fn matrix() {
         "/_matrix/client/v3/rooms/!ab%2Fc:matrix.lan/send/m.room.message/0190b3a0-0000-7000-8000-000000000001"
     );
     assert_eq!(heard.header("authorization"), "Bearer syt_geheim_4711");
-    let link = "<a href=\"https://cb.lan/discovery?scan=1&amp;x=&quot;2&quot;\">Open</a>";
+    let link = "<a href=\"https://cb.lan/discovery?scan=1&amp;x=%222%22\">Open</a>";
     assert_eq!(
         heard.json(),
         json!({
@@ -202,7 +202,7 @@ async fn webhook() {
     assert_eq!(
         heard.json(),
         json!({
-            "type": "scan.finished", "timestamp": "2026-11-25T20:00:00.000000Z",
+            "type": "scan.finished", "timestamp": "2026-11-25T20:00:00Z",
             "data": {
                 "scan_id": "1", "title": "Scan finished", "text": "3 new devices\n1 gone",
                 "severity": "info", "url": LINK,
