@@ -75,6 +75,6 @@ mod tests {
             |seconds| wait(1, Some(Duration::from_secs(seconds)), &Loaded(0x80)).map(|w| w.num_seconds());
         assert_eq!(asked(60), Some(60));
         assert_eq!(asked(1), Some(5));
-        assert!(wait(10, Some(Duration::from_secs(60)), &Loaded(0)).is_none());
+        assert!(wait(10, Some(Duration::from_mins(1)), &Loaded(0)).is_none());
     }
 }
