@@ -613,6 +613,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/channel-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every kind of channel, with the fields that it has. */
+        get: operations["get_channel_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of channels. */
+        get: operations["get_channels"];
+        put?: never;
+        /** Adds a channel. */
+        post: operations["post_channels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One channel, and how it has gone. */
+        get: operations["get_channels_id"];
+        put?: never;
+        post?: never;
+        /** Removes a channel with its log; what waits for it is never sent. */
+        delete: operations["delete_channels_id"];
+        options?: never;
+        head?: never;
+        /** Changes a channel: what is absent stays. What would send its secret elsewhere needs it again. */
+        patch: operations["patch_channels_id"];
+        trace?: never;
+    };
+    "/api/v1/channels/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was sent, and what was answered; the newest first. */
+        get: operations["get_channels_id_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{id}/deliveries/{delivery}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends one again, with the id that it had. */
+        post: operations["post_channels_id_deliveries_delivery_redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a notice of kind `test` now, and says what became of it. */
+        post: operations["post_channels_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credential-kinds": {
         parameters: {
             query?: never;
@@ -848,6 +953,82 @@ export interface paths {
         get: operations["get_health"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of hooks. */
+        get: operations["get_hooks"];
+        put?: never;
+        /** Adds a hook. The answer shows its secret, once. */
+        post: operations["post_hooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One hook. */
+        get: operations["get_hooks_id"];
+        put?: never;
+        /**
+         * Tells something from outside, as JSON in the format of the hook. It proves where it comes from by a signature of Standard
+         *     Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`), or, in the formats of those that cannot sign, by
+         *     `Authorization: Bearer`. 403 when it does not, or there is no such hook; 409 when it was sent before; at most 60 a minute.
+         */
+        post: operations["post_hooks_id"];
+        /** Removes it, with the log of its messages. */
+        delete: operations["delete_hooks_id"];
+        options?: never;
+        head?: never;
+        /** Renames it, or switches it off or on. */
+        patch: operations["patch_hooks_id"];
+        trace?: never;
+    };
+    "/api/v1/hooks/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What it has taken; the newest first, and the newest thousand. */
+        get: operations["get_hooks_id_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hooks/{id}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a new secret, which the answer shows, once. The one before it is taken for another day. */
+        post: operations["post_hooks_id_secret"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1741,6 +1922,93 @@ export interface components {
             /** @description Why not, and what to do about it. */
             reason: string | null;
         };
+        Channel: {
+            certificate_sha256: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the server has given it up.
+             */
+            disabled_at: string | null;
+            disabled_reason: string | null;
+            enabled: boolean;
+            /** @description Empty: all. */
+            events: components["schemas"]["NoticeKind"][];
+            /**
+             * Format: date-time
+             * @description Since when every try has failed.
+             */
+            failing_since: string | null;
+            has_secret: boolean;
+            id: components["schemas"]["ChannelId"];
+            kind: components["schemas"]["ChannelKind"];
+            /** Format: date-time */
+            last_delivered_at: string | null;
+            /** @description What is less severe is not told. */
+            min_severity: components["schemas"]["Severity"];
+            name: string;
+            public: {
+                [key: string]: string;
+            };
+            /** @description Scheme, host and port that it is sent to. */
+            to: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /** Format: uuid */
+        ChannelId: string;
+        ChannelIn: {
+            /** @description The fingerprint of the certificate there, if nobody has signed it that this server trusts. */
+            certificate_sha256?: string | null;
+            /** @description True when absent. */
+            enabled?: boolean | null;
+            /** @description Empty or absent: all. */
+            events?: components["schemas"]["NoticeKind"][];
+            kind: components["schemas"]["ChannelKind"];
+            min_severity?: components["schemas"]["Severity"] | null;
+            /** @example Phone */
+            name: string;
+            /** @description The fields of its kind; see `/channel-kinds`. */
+            public?: {
+                [key: string]: string;
+            };
+            /** @description Written only. */
+            secret?: {
+                [key: string]: string;
+            };
+        };
+        /** @enum {string} */
+        ChannelKind: "email" | "ntfy" | "gotify" | "discord" | "slack" | "teams" | "telegram" | "matrix" | "pushover" | "webhook";
+        /** @description A kind, for whoever builds a form. */
+        ChannelKindDescription: {
+            kind: components["schemas"]["ChannelKind"];
+            pin: components["schemas"]["CredentialPin"] | null;
+            /** @description A JSON schema. `x-order` is the order of the fields; a change of a field with `x-binds-secret` needs the secret again. */
+            public: Record<string, never>;
+            secret: Record<string, never>;
+            title: string;
+        };
+        ChannelPatch: {
+            /** @description Another one, or none, needs the secret again. */
+            certificate_sha256?: string | null;
+            /** @description True also forgets that it has failed. False drops what waits for it. */
+            enabled?: boolean | null;
+            /** @description All of them, when given; empty: every kind. */
+            events?: components["schemas"]["NoticeKind"][] | null;
+            min_severity?: components["schemas"]["Severity"] | null;
+            name?: string | null;
+            /** @description All public fields, when given. Some need the secret again. */
+            public?: {
+                [key: string]: string;
+            } | null;
+            /** @description All secret fields, when given. */
+            secret?: {
+                [key: string]: string;
+            } | null;
+        };
         /** @description A signed statement of one entry at one time: of the log's head, or of what the log begins behind. */
         Checkpoint: {
             /** @description RFC 3339, UTC. */
@@ -2023,6 +2291,94 @@ export interface components {
         Health: {
             status: string;
         };
+        Hook: {
+            /** Format: date-time */
+            created_at: string;
+            enabled: boolean;
+            format: components["schemas"]["HookFormat"];
+            id: components["schemas"]["HookId"];
+            /** Format: date-time */
+            last_received_at: string | null;
+            /** Format: date-time */
+            last_refused_at: string | null;
+            /** @description Why the last one was not; only for who may change hooks. */
+            last_refused_reason: string | null;
+            name: string;
+            /**
+             * @description Where to send to, on this server.
+             * @example /api/v1/hooks/0198c0de-0000-7000-8000-000000000001
+             */
+            path: string;
+            /**
+             * Format: date-time
+             * @description Until when the secret before this one is taken too.
+             */
+            previous_secret_until: string | null;
+            /** Format: int64 */
+            received: number;
+            /**
+             * Format: int64
+             * @description Messages that were not taken: not proved, too old, sent twice, or not in its format.
+             */
+            refused: number;
+            /** @description `whsec_…` to sign with, or `cb_hook_…` to show; only in the answer to what has made it. */
+            secret: string | null;
+            /** Format: date-time */
+            secret_changed_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description What a message must show. */
+            verification: components["schemas"]["HookVerification"];
+            /** Format: int64 */
+            version: number;
+        };
+        HookAnswer: {
+            id: components["schemas"]["HookEventId"];
+            /** @description It had been taken before; nothing was told again. */
+            repeated: boolean;
+        };
+        /** @description A message that was taken. */
+        HookEvent: {
+            /** @description Who sent it. */
+            address: string;
+            /** Format: date-time */
+            at: string;
+            id: components["schemas"]["HookEventId"];
+            link: string | null;
+            /** @description What was wrong is over. */
+            resolved: boolean;
+            severity: components["schemas"]["Severity"];
+            text: string;
+            title: string;
+        };
+        /**
+         * Format: uuid
+         * @description A message that a hook has taken.
+         */
+        HookEventId: string;
+        /**
+         * @description Whose words a message is in.
+         * @enum {string}
+         */
+        HookFormat: "generic" | "alertmanager" | "uptime_kuma" | "proxmox";
+        /** Format: uuid */
+        HookId: string;
+        HookIn: {
+            /** @description True when absent. */
+            enabled?: boolean | null;
+            format: components["schemas"]["HookFormat"];
+            /** @example Alertmanager */
+            name: string;
+        };
+        HookPatch: {
+            enabled?: boolean | null;
+            name?: string | null;
+        };
+        /**
+         * @description How a message proves where it comes from. The format decides: only who cannot sign may do with less.
+         * @enum {string}
+         */
+        HookVerification: "signature" | "bearer";
         /**
          * Format: uuid
          * @description Who a user is at a provider of OpenID Connect.
@@ -2474,6 +2830,52 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Channel: {
+            items: {
+                certificate_sha256: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When the server has given it up.
+                 */
+                disabled_at: string | null;
+                disabled_reason: string | null;
+                enabled: boolean;
+                /** @description Empty: all. */
+                events: components["schemas"]["NoticeKind"][];
+                /**
+                 * Format: date-time
+                 * @description Since when every try has failed.
+                 */
+                failing_since: string | null;
+                has_secret: boolean;
+                id: components["schemas"]["ChannelId"];
+                kind: components["schemas"]["ChannelKind"];
+                /** Format: date-time */
+                last_delivered_at: string | null;
+                /** @description What is less severe is not told. */
+                min_severity: components["schemas"]["Severity"];
+                name: string;
+                public: {
+                    [key: string]: string;
+                };
+                /** @description Scheme, host and port that it is sent to. */
+                to: string;
+                /** Format: date-time */
+                updated_at: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Credential: {
             items: {
                 certificate_sha256: string | null;
@@ -2593,6 +2995,80 @@ export interface components {
                 title: string;
                 /** Format: int64 */
                 version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Hook: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                enabled: boolean;
+                format: components["schemas"]["HookFormat"];
+                id: components["schemas"]["HookId"];
+                /** Format: date-time */
+                last_received_at: string | null;
+                /** Format: date-time */
+                last_refused_at: string | null;
+                /** @description Why the last one was not; only for who may change hooks. */
+                last_refused_reason: string | null;
+                name: string;
+                /**
+                 * @description Where to send to, on this server.
+                 * @example /api/v1/hooks/0198c0de-0000-7000-8000-000000000001
+                 */
+                path: string;
+                /**
+                 * Format: date-time
+                 * @description Until when the secret before this one is taken too.
+                 */
+                previous_secret_until: string | null;
+                /** Format: int64 */
+                received: number;
+                /**
+                 * Format: int64
+                 * @description Messages that were not taken: not proved, too old, sent twice, or not in its format.
+                 */
+                refused: number;
+                /** @description `whsec_…` to sign with, or `cb_hook_…` to show; only in the answer to what has made it. */
+                secret: string | null;
+                /** Format: date-time */
+                secret_changed_at: string;
+                /** Format: date-time */
+                updated_at: string;
+                /** @description What a message must show. */
+                verification: components["schemas"]["HookVerification"];
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_HookEvent: {
+            items: {
+                /** @description Who sent it. */
+                address: string;
+                /** Format: date-time */
+                at: string;
+                id: components["schemas"]["HookEventId"];
+                link: string | null;
+                /** @description What was wrong is over. */
+                resolved: boolean;
+                severity: components["schemas"]["Severity"];
+                text: string;
+                title: string;
             }[];
             /** @description For the next page; null on the last one. */
             next_cursor: string | null;
@@ -3140,6 +3616,8 @@ export interface components {
             /** @description Whether the administrator is still to be made. */
             required: boolean;
         };
+        /** @enum {string} */
+        Severity: "info" | "warning" | "critical";
         Skipped: {
             id: components["schemas"]["FindingId"];
             reason: string;
@@ -4851,6 +5329,297 @@ export interface operations {
             };
         };
     };
+    get_channel_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelKindDescription"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_channels: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                kind?: components["schemas"]["ChannelKind"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Channel"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_channels_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_channels_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_channels_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_channels_id_deliveries: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                state?: components["schemas"]["DeliveryState"];
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Delivery"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_channels_id_deliveries_delivery_redeliver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+                delivery: components["schemas"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_channels_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationTest"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_credential_kinds: {
         parameters: {
             query?: never;
@@ -5380,6 +6149,271 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_hooks: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Hook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_hooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HookIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_hooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_hooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        /** @description In the words of whoever sends it */
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookAnswer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_hooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_hooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HookPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_hooks_id_events: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_HookEvent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_hooks_id_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hook"];
                 };
             };
             /** @description What went wrong */

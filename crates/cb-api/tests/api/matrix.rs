@@ -272,6 +272,13 @@ impl Story {
         self.admin("POST", "/scans", "", scan).await;
     }
 
+    async fn hooks(&mut self) {
+        let hook = self.admin("POST", "/hooks", "", json!({ "name": "Alerts", "format": "generic" })).await;
+        self.admin("PATCH", "/hooks/{id}", &hook, json!({ "name": "Alarms" })).await;
+        self.admin("POST", "/hooks/{id}/secret", &hook, json!({})).await;
+        self.admin("DELETE", "/hooks/{id}", &hook, json!({})).await;
+    }
+
     async fn administration(&mut self) -> String {
         let grace = json!({ "username": "grace", "role": "viewer", "password": PASSWORD });
         let grace = self.admin("POST", "/users", "", grace).await;
@@ -340,6 +347,7 @@ async fn every_writing_route_leaves_an_entry_in_the_log() {
     let mut story = Story { site, admin, seq: 0, called: Vec::new() };
     story.inventory().await;
     story.discovery().await;
+    story.hooks().await;
     let grace = story.administration().await;
     story.account().await;
     story.admin("DELETE", "/users/{id}", &grace, json!({})).await;
