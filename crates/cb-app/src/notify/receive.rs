@@ -58,7 +58,7 @@ impl Default for Rates {
 }
 
 /// What a request shows of where it comes from; empty where it shows nothing.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Shown<'a> {
     /// `webhook-id`
     pub id: &'a [u8],
