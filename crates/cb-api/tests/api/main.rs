@@ -17,3 +17,4 @@ mod redirect;
 mod setup;
 mod site;
 mod streams;
+mod webhooks;
