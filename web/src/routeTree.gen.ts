@@ -21,6 +21,7 @@ import { Route as AuthDiscoveryRouteImport } from "./routes/_auth/discovery"
 import { Route as AuthInventoryRouteImport } from "./routes/_auth/inventory"
 import { Route as AuthMapRouteImport } from "./routes/_auth/map"
 import { Route as AuthNetworksRouteImport } from "./routes/_auth/networks"
+import { Route as AuthNotificationsRouteImport } from "./routes/_auth/notifications"
 import { Route as AuthSettingsRouteImport } from "./routes/_auth/settings"
 import { Route as AuthUsersRouteImport } from "./routes/_auth/users"
 import { Route as AuthVaultRouteImport } from "./routes/_auth/vault"
@@ -86,6 +87,11 @@ const AuthNetworksRoute = AuthNetworksRouteImport.update({
   path: "/networks",
   getParentRoute: () => AuthRoute,
 } as any)
+const AuthNotificationsRoute = AuthNotificationsRouteImport.update({
+  id: "/notifications",
+  path: "/notifications",
+  getParentRoute: () => AuthRoute,
+} as any)
 const AuthSettingsRoute = AuthSettingsRouteImport.update({
   id: "/settings",
   path: "/settings",
@@ -124,6 +130,7 @@ export interface FileRoutesByFullPath {
   "/inventory": typeof AuthInventoryRoute
   "/map": typeof AuthMapRoute
   "/networks": typeof AuthNetworksRoute
+  "/notifications": typeof AuthNotificationsRoute
   "/settings": typeof AuthSettingsRoute
   "/users": typeof AuthUsersRoute
   "/vault": typeof AuthVaultRoute
@@ -141,6 +148,7 @@ export interface FileRoutesByTo {
   "/inventory": typeof AuthInventoryRoute
   "/map": typeof AuthMapRoute
   "/networks": typeof AuthNetworksRoute
+  "/notifications": typeof AuthNotificationsRoute
   "/settings": typeof AuthSettingsRoute
   "/users": typeof AuthUsersRoute
   "/vault": typeof AuthVaultRoute
@@ -161,6 +169,7 @@ export interface FileRoutesById {
   "/_auth/inventory": typeof AuthInventoryRoute
   "/_auth/map": typeof AuthMapRoute
   "/_auth/networks": typeof AuthNetworksRoute
+  "/_auth/notifications": typeof AuthNotificationsRoute
   "/_auth/settings": typeof AuthSettingsRoute
   "/_auth/users": typeof AuthUsersRoute
   "/_auth/vault": typeof AuthVaultRoute
@@ -182,6 +191,7 @@ export interface FileRouteTypes {
     | "/inventory"
     | "/map"
     | "/networks"
+    | "/notifications"
     | "/settings"
     | "/users"
     | "/vault"
@@ -199,6 +209,7 @@ export interface FileRouteTypes {
     | "/inventory"
     | "/map"
     | "/networks"
+    | "/notifications"
     | "/settings"
     | "/users"
     | "/vault"
@@ -218,6 +229,7 @@ export interface FileRouteTypes {
     | "/_auth/inventory"
     | "/_auth/map"
     | "/_auth/networks"
+    | "/_auth/notifications"
     | "/_auth/settings"
     | "/_auth/users"
     | "/_auth/vault"
@@ -320,6 +332,13 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthNetworksRouteImport
       parentRoute: typeof AuthRoute
     }
+    "/_auth/notifications": {
+      id: "/_auth/notifications"
+      path: "/notifications"
+      fullPath: "/notifications"
+      preLoaderRoute: typeof AuthNotificationsRouteImport
+      parentRoute: typeof AuthRoute
+    }
     "/_auth/settings": {
       id: "/_auth/settings"
       path: "/settings"
@@ -365,6 +384,7 @@ interface AuthRouteChildren {
   AuthInventoryRoute: typeof AuthInventoryRoute
   AuthMapRoute: typeof AuthMapRoute
   AuthNetworksRoute: typeof AuthNetworksRoute
+  AuthNotificationsRoute: typeof AuthNotificationsRoute
   AuthSettingsRoute: typeof AuthSettingsRoute
   AuthUsersRoute: typeof AuthUsersRoute
   AuthVaultRoute: typeof AuthVaultRoute
@@ -380,6 +400,7 @@ const AuthRouteChildren: AuthRouteChildren = {
   AuthInventoryRoute: AuthInventoryRoute,
   AuthMapRoute: AuthMapRoute,
   AuthNetworksRoute: AuthNetworksRoute,
+  AuthNotificationsRoute: AuthNotificationsRoute,
   AuthSettingsRoute: AuthSettingsRoute,
   AuthUsersRoute: AuthUsersRoute,
   AuthVaultRoute: AuthVaultRoute,

@@ -56,6 +56,15 @@ export type Vault = S["Vault"];
 export type VaultKey = S["VaultKey"];
 export type Verification = S["Verification"];
 
+export type {
+  Delivery,
+  DeliveryAttempt,
+  DeliveryState,
+  NotificationTest,
+  Webhook,
+  WebhookIn,
+} from "./notification-draft";
+
 /** Every list answers one page; `total` stands on the first page only. */
 export interface Page<T> {
   items: T[];

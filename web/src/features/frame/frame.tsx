@@ -2,6 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import {
+  Bell,
   Boxes,
   EthernetPort,
   KeyRound,
@@ -31,6 +32,7 @@ const pages = [
   { to: "/inventory", key: "inventory", icon: Boxes, needs: "inventory:read" },
   { to: "/networks", key: "networks", icon: EthernetPort, needs: "inventory:read" },
   { to: "/discovery", key: "discovery", icon: Radar, needs: "discovery:read" },
+  { to: "/notifications", key: "notifications", icon: Bell, needs: "notifications:read" },
   { to: "/vault", key: "vault", icon: KeyRound, needs: "credentials:read" },
   { to: "/audit", key: "audit", icon: ScrollText, needs: "audit:read" },
   { to: "/users", key: "users", icon: Users, needs: "users:read" },
