@@ -28,7 +28,7 @@ export function EventsField({ everything, all, some, error }: Props) {
             <li key={kind.kind}>
               <Checkbox
                 value={kind.kind}
-                className="items-start! [&>input]:mt-0.5"
+                className="items-start! [&>input]:mt-0.5 [&>input]:shrink-0"
                 label={
                   <span className="min-w-0">
                     <span className="block">{kind.title}</span>

@@ -1,7 +1,7 @@
 import type { Webhook } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { Badge } from "#/ui/feedback";
-import { Time } from "#/ui/time";
+import { Moment, Time } from "#/ui/time";
 import { type Health, healthOf } from "./health";
 
 const looks = {
@@ -36,10 +36,10 @@ export function HealthText({ subscriber }: { subscriber: Webhook }) {
       <HealthBadge subscriber={subscriber} />
       <p className="break-words text-muted">
         {t(`notification.healthText.${health}`)}
-        {health === "failing" ? (
+        {health === "failing" && subscriber.failing_since ? (
           <>
             {" "}
-            <Time at={subscriber.failing_since} />
+            <Moment at={subscriber.failing_since} />
           </>
         ) : null}
         {health === "delivering" ? (
