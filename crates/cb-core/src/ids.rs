@@ -43,6 +43,10 @@ ids! {
     CredentialId,
     /// One time that a credential was used.
     CredentialUseId,
+    WebhookId,
+    ChannelId,
+    /// A notice on its way to one subscriber.
+    DeliveryId,
     AssetId,
     InterfaceId,
     AddressId,

@@ -34,7 +34,19 @@ pub const CLIENT_SECRET: SealedColumn = SealedColumn {
 pub const CREDENTIAL: SealedColumn =
     SealedColumn { table: "credentials", column: "secret", row: "id", field: "credentials.secret" };
 
-pub const SEALED: &[SealedColumn] = &[TOTP_SECRET, CLIENT_SECRET, CREDENTIAL];
+pub const WEBHOOK_SECRET: SealedColumn =
+    SealedColumn { table: "webhooks", column: "secret", row: "id", field: "webhooks.secret" };
+pub const WEBHOOK_PREVIOUS_SECRET: SealedColumn = SealedColumn {
+    table: "webhooks",
+    column: "previous_secret",
+    row: "id",
+    field: "webhooks.previous_secret",
+};
+pub const CHANNEL_SECRET: SealedColumn =
+    SealedColumn { table: "channels", column: "secret", row: "id", field: "channels.secret" };
+
+pub const SEALED: &[SealedColumn] =
+    &[TOTP_SECRET, CLIENT_SECRET, CREDENTIAL, WEBHOOK_SECRET, WEBHOOK_PREVIOUS_SECRET, CHANNEL_SECRET];
 
 /// Rows read at a time.
 const PAGE: u64 = 500;

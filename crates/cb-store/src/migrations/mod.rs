@@ -12,6 +12,7 @@ mod m0006_audit_origin;
 mod m0007_vault_keys;
 mod m0008_vault_schedule;
 mod m0009_credentials;
+mod m0010_notifications;
 #[cfg(test)]
 mod upgrade;
 
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_vault_keys::Migration),
             Box::new(m0008_vault_schedule::Migration),
             Box::new(m0009_credentials::Migration),
+            Box::new(m0010_notifications::Migration),
         ]
     }
 }
