@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use cb_core::Permission::{
     self, AuditRead, CredentialsRead, CredentialsWrite, DiscoveryRead, DiscoveryWrite, InventoryRead,
-    InventoryWrite, SettingsRead, SettingsWrite, UsersRead, UsersWrite, VaultRead, VaultWrite,
+    InventoryWrite, NotificationsRead, NotificationsWrite, SettingsRead, SettingsWrite, UsersRead,
+    UsersWrite, VaultRead, VaultWrite,
 };
 use cb_core::{Error, Principal};
 use http::Method;
@@ -106,6 +107,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (GET, "/networks/{id}", May(InventoryRead)),
     (PATCH, "/networks/{id}", May(InventoryWrite)),
     (DELETE, "/networks/{id}", May(InventoryWrite)),
+    (GET, "/notice-kinds", May(NotificationsRead)),
     (GET, "/oidc-providers", May(UsersRead)),
     (POST, "/oidc-providers", May(UsersWrite)),
     (GET, "/oidc-providers/{id}", May(UsersRead)),
@@ -141,6 +143,15 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (DELETE, "/users/{id}/sessions", May(UsersWrite)),
     (GET, "/vault", May(VaultRead)),
     (POST, "/vault/rotate", May(VaultWrite)),
+    (GET, "/webhooks", May(NotificationsRead)),
+    (POST, "/webhooks", May(NotificationsWrite)),
+    (GET, "/webhooks/{id}", May(NotificationsRead)),
+    (PATCH, "/webhooks/{id}", May(NotificationsWrite)),
+    (DELETE, "/webhooks/{id}", May(NotificationsWrite)),
+    (GET, "/webhooks/{id}/deliveries", May(NotificationsRead)),
+    (POST, "/webhooks/{id}/deliveries/{delivery}/redeliver", May(NotificationsWrite)),
+    (POST, "/webhooks/{id}/secret", May(NotificationsWrite)),
+    (POST, "/webhooks/{id}/test", May(NotificationsWrite)),
 ];
 
 static BY_ROUTE: LazyLock<HashMap<(&str, &str), Needs>> =

@@ -132,6 +132,21 @@ impl<T: From<Uuid>, S: Send + Sync> FromRequestParts<S> for Id<T> {
     }
 }
 
+/// Two ids in the path, of a thing and of one of its parts.
+pub struct Part<T, U>(pub T, pub U);
+
+impl<T: From<Uuid>, U: From<Uuid>, S: Send + Sync> FromRequestParts<S> for Part<T, U> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let axum::extract::Path((whole, part)) =
+            axum::extract::Path::<(Uuid, Uuid)>::from_request_parts(parts, state)
+                .await
+                .map_err(|_| Problem::not_found())?;
+        Ok(Self(whole.into(), part.into()))
+    }
+}
+
 /// The query. A parameter that is unknown or wrong is a 422 that names it.
 pub struct Query<T>(pub T);
 

@@ -22,6 +22,7 @@ use cb_vault::token::Signer;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 use uuid::Uuid;
 
 use crate::auth::recent::Recent;
@@ -72,6 +73,7 @@ struct Inner {
     code_file: PathBuf,
     code_given: bool,
     scan_allow: Vec<IpNet>,
+    public_url: Option<Url>,
     /// This process, among those that take jobs.
     worker: String,
     /// No other process works on this database.
@@ -169,6 +171,7 @@ impl App {
             code_file,
             code_given: config.setup_code.is_some(),
             scan_allow: config.scan_allow.clone(),
+            public_url: config.public_url.clone(),
             worker,
             alone: config.db_url.is_none(),
             tasks: TaskTracker::new(),
@@ -312,6 +315,11 @@ impl App {
 
     pub(crate) fn scan_allow(&self) -> &[IpNet] {
         &self.0.scan_allow
+    }
+
+    /// Where people find this server, as far as the operator has said.
+    pub(crate) fn public_url(&self) -> Option<&Url> {
+        self.0.public_url.as_ref()
     }
 
     pub(crate) fn worker_name(&self) -> &str {

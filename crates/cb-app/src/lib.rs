@@ -24,6 +24,7 @@ pub mod links;
 pub mod live;
 pub mod map;
 pub mod networks;
+pub mod notify;
 pub mod oidc;
 mod order;
 mod page;

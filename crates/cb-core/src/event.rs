@@ -50,6 +50,8 @@ pub enum Event {
     EntryAppended {
         seq: i64,
     },
+    /// Somebody is to be told something.
+    DeliveriesWaiting,
     /// Every session of this user ended.
     UserSessionsEnded {
         id: UserId,

@@ -5,5 +5,6 @@
 //! so that every sender retries alike.
 
 pub mod answer;
+pub mod webhook;
 
 pub use answer::{Answer, End};

@@ -15,9 +15,11 @@ pub mod bookkeeping;
 pub mod entities;
 mod migrations;
 mod open;
+mod outbox;
 pub mod sealed;
 mod write;
 
 pub use open::{OpenError, Store, db};
+pub use outbox::{Subscriber, WAITING_MOST};
 pub use sea_orm;
 pub use write::{Audit, Origin, WriteTx, conflict};

@@ -12,6 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::open::{Store, db};
+use crate::outbox::Audience;
 
 /// What the entry says besides what the closure adds.
 pub struct Audit<'a> {
@@ -37,6 +38,7 @@ pub struct WriteTx {
     entity: Option<(&'static str, Uuid)>,
     detail: Value,
     events: Vec<Event>,
+    pub(crate) audience: Option<Audience>,
 }
 
 impl WriteTx {
@@ -89,10 +91,11 @@ impl Store {
             entity: None,
             detail: Value::Object(serde_json::Map::new()),
             events: Vec::new(),
+            audience: None,
         };
         // Dropping the transaction rolls it back, here and when the request is cancelled.
         let out = work(&mut write).await?;
-        let WriteTx { tx, action, entity, detail, mut events } = write;
+        let WriteTx { tx, action, entity, detail, mut events, audience: _ } = write;
         let audit = Audit { action, ..audit };
         events.push(Event::EntryAppended { seq: head.seq });
         crate::audit::append(&tx, head, &audit, entity, &detail).await?;

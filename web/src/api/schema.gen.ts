@@ -1051,6 +1051,23 @@ export interface paths {
         patch: operations["patch_networks_id"];
         trace?: never;
     };
+    "/api/v1/notice-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every kind of notice that can be subscribed to. */
+        get: operations["get_notice_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/oidc-providers": {
         parameters: {
             query?: never;
@@ -1442,6 +1459,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of webhooks. */
+        get: operations["get_webhooks"];
+        put?: never;
+        /** Adds a webhook. The answer shows its secret, once. */
+        post: operations["post_webhooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One webhook, and how it has gone. */
+        get: operations["get_webhooks_id"];
+        put?: never;
+        post?: never;
+        /** Removes a webhook with its log; what waits for it is never sent. */
+        delete: operations["delete_webhooks_id"];
+        options?: never;
+        head?: never;
+        /** Changes a webhook: what is absent stays. Another origin makes another secret, which the answer shows. */
+        patch: operations["patch_webhooks_id"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was sent, and what was answered; the newest first. */
+        get: operations["get_webhooks_id_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends one again, with the id that it had. */
+        post: operations["post_webhooks_id_deliveries_delivery_redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a new secret, which the answer shows; the old one signs along for a day. */
+        post: operations["post_webhooks_id_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a notice of kind `test` now, and says what became of it. */
+        post: operations["post_webhooks_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ca.crt": {
         parameters: {
             query?: never;
@@ -1790,6 +1912,56 @@ export interface components {
             kind: string;
             name: string;
         };
+        Delivery: {
+            /** @description The newest last, at most 20. */
+            attempts: components["schemas"]["DeliveryAttempt"][];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            finished_at: string | null;
+            id: components["schemas"]["DeliveryId"];
+            kind: components["schemas"]["NoticeKind"];
+            /**
+             * Format: date-time
+             * @description Of the next try.
+             */
+            next_at: string | null;
+            /**
+             * Format: uuid
+             * @description The same in every try: the header `webhook-id`.
+             */
+            notice_id: string;
+            /** @description What is sent. */
+            payload: Record<string, never>;
+            state: components["schemas"]["DeliveryState"];
+            title: string;
+        };
+        /** @description One try. */
+        DeliveryAttempt: {
+            /** Format: date-time */
+            at: string;
+            /** @description Why not; without `notifications:write` always the same. */
+            error: string | null;
+            /** @description The beginning of the answer; null without `notifications:write`. */
+            excerpt: string | null;
+            /**
+             * Format: int32
+             * @description Of HTTP, or a mail server's; null without an answer.
+             */
+            status: number | null;
+            /**
+             * Format: int64
+             * @description 0 for a failure, without `notifications:write`.
+             */
+            took_ms: number;
+        };
+        /**
+         * Format: uuid
+         * @description A notice on its way to one subscriber.
+         */
+        DeliveryId: string;
+        /** @enum {string} */
+        DeliveryState: "waiting" | "delivered" | "dead" | "dropped";
         /** @description What this server can scan, and how. */
         Discovery: {
             capabilities: components["schemas"]["CapabilityOut"][];
@@ -2088,6 +2260,28 @@ export interface components {
             /** @description Shown this once. */
             secret: string;
         };
+        /**
+         * @description What a notice is about. A subscriber names the kinds it wants to hear.
+         * @enum {string}
+         */
+        NoticeKind: "scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "hook.received" | "subscriber.disabled" | "test";
+        NoticeKindDescription: {
+            description: string;
+            kind: components["schemas"]["NoticeKind"];
+            title: string;
+        };
+        /** @description What became of a test. */
+        NotificationTest: {
+            delivered: boolean;
+            /** @description Why not. */
+            error: string | null;
+            /** @description The beginning of the answer. */
+            excerpt: string | null;
+            /** Format: int32 */
+            status: number | null;
+            /** Format: int64 */
+            took_ms: number;
+        };
         OidcProvider: {
             certificate_sha256: string | null;
             /** @description The credential's, if it names one. */
@@ -2341,6 +2535,40 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Delivery: {
+            items: {
+                /** @description The newest last, at most 20. */
+                attempts: components["schemas"]["DeliveryAttempt"][];
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                finished_at: string | null;
+                id: components["schemas"]["DeliveryId"];
+                kind: components["schemas"]["NoticeKind"];
+                /**
+                 * Format: date-time
+                 * @description Of the next try.
+                 */
+                next_at: string | null;
+                /**
+                 * Format: uuid
+                 * @description The same in every try: the header `webhook-id`.
+                 */
+                notice_id: string;
+                /** @description What is sent. */
+                payload: Record<string, never>;
+                state: components["schemas"]["DeliveryState"];
+                title: string;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Finding: {
             items: {
                 asset_id: components["schemas"]["AssetId"] | null;
@@ -2537,6 +2765,53 @@ export interface components {
                 /** @description Whether a password is not enough to sign in. */
                 second_factor: boolean;
                 username: string;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Webhook: {
+            items: {
+                certificate_sha256: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When the server has given it up.
+                 */
+                disabled_at: string | null;
+                disabled_reason: string | null;
+                enabled: boolean;
+                /** @description Empty: all. */
+                events: components["schemas"]["NoticeKind"][];
+                /**
+                 * Format: date-time
+                 * @description Since when every try has failed.
+                 */
+                failing_since: string | null;
+                /** @description Whether the secret before this one signs along. */
+                has_previous_secret: boolean;
+                id: components["schemas"]["WebhookId"];
+                /** Format: date-time */
+                last_delivered_at: string | null;
+                name: string;
+                /** Format: date-time */
+                previous_secret_until: string | null;
+                /** @description What signs, `whsec_…`; only in the answer to what has made it. */
+                secret: string | null;
+                /** Format: date-time */
+                secret_changed_at: string;
+                /** Format: date-time */
+                updated_at: string;
+                /** @description Without `notifications:write` its origin only, for its path may be a secret. */
+                url: string;
+                /** Format: int64 */
+                version: number;
             }[];
             /** @description For the next page; null on the last one. */
             next_cursor: string | null;
@@ -3095,6 +3370,67 @@ export interface components {
             pruned_through: number | null;
             /** @description What is wrong; null when all is well. */
             reason: string | null;
+        };
+        Webhook: {
+            certificate_sha256: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the server has given it up.
+             */
+            disabled_at: string | null;
+            disabled_reason: string | null;
+            enabled: boolean;
+            /** @description Empty: all. */
+            events: components["schemas"]["NoticeKind"][];
+            /**
+             * Format: date-time
+             * @description Since when every try has failed.
+             */
+            failing_since: string | null;
+            /** @description Whether the secret before this one signs along. */
+            has_previous_secret: boolean;
+            id: components["schemas"]["WebhookId"];
+            /** Format: date-time */
+            last_delivered_at: string | null;
+            name: string;
+            /** Format: date-time */
+            previous_secret_until: string | null;
+            /** @description What signs, `whsec_…`; only in the answer to what has made it. */
+            secret: string | null;
+            /** Format: date-time */
+            secret_changed_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Without `notifications:write` its origin only, for its path may be a secret. */
+            url: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /** Format: uuid */
+        WebhookId: string;
+        WebhookIn: {
+            /** @description The fingerprint of the certificate there, if nobody has signed it that this server trusts. */
+            certificate_sha256?: string | null;
+            /** @description True when absent. */
+            enabled?: boolean | null;
+            /** @description Empty or absent: all. */
+            events?: components["schemas"]["NoticeKind"][];
+            /** @example Home automation */
+            name: string;
+            /** @example https://hooks.lan/circuit-breaker */
+            url: string;
+        };
+        WebhookPatch: {
+            certificate_sha256?: string | null;
+            /** @description True also forgets that it has failed. False drops what waits for it. */
+            enabled?: boolean | null;
+            /** @description All of them, when given; empty: every kind. */
+            events?: components["schemas"]["NoticeKind"][] | null;
+            name?: string | null;
+            /** @description Another origin gets another secret at once. */
+            url?: string | null;
         };
     };
     responses: never;
@@ -5718,6 +6054,34 @@ export interface operations {
             };
         };
     };
+    get_notice_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeKindDescription"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_oidc_providers: {
         parameters: {
             query?: never;
@@ -6812,6 +7176,298 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Vault"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhooks: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Webhook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_webhooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_webhooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhooks_id_deliveries: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                state?: components["schemas"]["DeliveryState"];
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Delivery"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhooks_id_deliveries_delivery_redeliver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookId"];
+                delivery: components["schemas"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhooks_id_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhooks_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationTest"];
                 };
             };
             /** @description What went wrong */

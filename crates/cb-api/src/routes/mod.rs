@@ -37,6 +37,7 @@ mod tags;
 mod tokens;
 mod users;
 mod vault;
+mod webhooks;
 
 /// A query of a list: what every list takes, and the filters of this one.
 macro_rules! list_query {
@@ -139,6 +140,13 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(credentials::get, credentials::update, credentials::delete))
         .routes(routes!(credentials::test))
         .routes(routes!(credentials::uses))
+        .routes(routes!(webhooks::kinds))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::get, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(assets::list, assets::create))
         .routes(routes!(assets::get, assets::update, assets::delete))
         .routes(routes!(interfaces::list, interfaces::create))

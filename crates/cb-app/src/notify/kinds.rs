@@ -1,0 +1,69 @@
+//! What there is to hear of, in words for whoever chooses.
+
+use cb_core::error::Violations;
+use cb_core::{NoticeKind, Permission, Result};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::ctx::Ctx;
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NoticeKindDescription)]
+pub struct NoticeKindOut {
+    pub kind: NoticeKind,
+    #[schema(value_type = String)]
+    pub title: &'static str,
+    #[schema(value_type = String)]
+    pub description: &'static str,
+}
+
+/// Every kind that can be subscribed to.
+pub fn list(ctx: &Ctx) -> Result<Vec<NoticeKindOut>> {
+    ctx.authorize(Permission::NotificationsRead)?;
+    Ok(NoticeKind::ALL.into_iter().map(described).collect())
+}
+
+fn described(kind: NoticeKind) -> NoticeKindOut {
+    let (title, description) = match kind {
+        NoticeKind::ScanFinished => {
+            ("Scan finished", "A scan is over: completed, partial, failed or cancelled.")
+        }
+        NoticeKind::FindingCreated => {
+            ("New findings", "A scan has seen something that is not in the inventory, or that has changed.")
+        }
+        NoticeKind::AssetCreated => ("Asset added", "An asset was added, by hand or by accepting a finding."),
+        NoticeKind::AssetRemoved => ("Asset removed", "An asset was removed from the inventory."),
+        NoticeKind::VaultRotated => {
+            ("Vault key rotated", "The vault has a new key, and every secret is sealed by it.")
+        }
+        NoticeKind::VaultRotationFailed => {
+            ("Vault key not rotated", "The vault's key was due, and could not be rotated.")
+        }
+        NoticeKind::HookReceived => ("Hook received", "Another system has told something through a hook."),
+        NoticeKind::SubscriberDisabled => (
+            "Subscriber disabled",
+            "A webhook or channel failed for days, or wants no more, and is told nothing now.",
+        ),
+        NoticeKind::Test => ("Test", "Asked for by a person; nobody subscribes to it."),
+    };
+    NoticeKindOut { kind, title, description }
+}
+
+/// The kinds that a subscriber names, each once; none: all.
+pub(super) fn read(wrong: &mut Violations, field: &str, given: &[NoticeKind]) -> Vec<NoticeKind> {
+    if given.contains(&NoticeKind::Test) {
+        wrong.add(field, "may not have test: it comes only when somebody asks for it");
+    }
+    NoticeKind::ALL.into_iter().filter(|kind| given.contains(kind)).collect()
+}
+
+pub(super) fn to_json(kinds: &[NoticeKind]) -> Value {
+    json!(kinds)
+}
+
+/// As they are stored. A word that this version does not know is of another one, and nobody's wish here.
+pub(super) fn stored(events: &Value) -> Vec<NoticeKind> {
+    let words = events.as_array().into_iter().flatten().filter_map(Value::as_str);
+    words.filter_map(NoticeKind::parse).collect()
+}
