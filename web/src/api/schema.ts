@@ -17,6 +17,9 @@ export type CredentialIn = S["CredentialIn"];
 export type CredentialKind = S["CredentialKind"];
 export type CredentialKindDescription = S["CredentialKindDescription"];
 export type CredentialTest = S["CredentialTest"];
+export type Delivery = S["Delivery"];
+export type DeliveryAttempt = S["DeliveryAttempt"];
+export type DeliveryState = S["DeliveryState"];
 export type Discovery = S["Discovery"];
 export type Finding = S["Finding"];
 export type Interface = S["Interface"];
@@ -33,6 +36,8 @@ export type CredentialJson = S["PasskeyIn"]["credential"];
 export type Identity = S["UserIdentity"];
 export type Method = S["Method"];
 export type Network = S["Network"];
+export type NoticeKind = S["NoticeKind"];
+export type NotificationTest = S["NotificationTest"];
 export type OpenSession = S["OpenSession"];
 export type OidcProvider = S["OidcProvider"];
 export type OidcProviderIn = S["OidcProviderIn"];
@@ -55,15 +60,8 @@ export type User = S["User"];
 export type Vault = S["Vault"];
 export type VaultKey = S["VaultKey"];
 export type Verification = S["Verification"];
-
-export type {
-  Delivery,
-  DeliveryAttempt,
-  DeliveryState,
-  NotificationTest,
-  Webhook,
-  WebhookIn,
-} from "./notification-draft";
+export type Webhook = S["Webhook"];
+export type WebhookIn = S["WebhookIn"];
 
 /** Every list answers one page; `total` stands on the first page only. */
 export interface Page<T> {

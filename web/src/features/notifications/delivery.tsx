@@ -136,7 +136,10 @@ function Attempt({ attempt: { at, took_ms, status, error, excerpt } }: { attempt
             {t("delivery.status", { status })}
           </span>
         )}
-        <span className="text-muted">{t("delivery.took", { ms: took_ms.toLocaleString() })}</span>
+        {/* Of a failure, whoever may not write learns neither status nor time. */}
+        {status === null && took_ms === 0 ? null : (
+          <span className="text-muted">{t("delivery.took", { ms: took_ms.toLocaleString() })}</span>
+        )}
       </p>
       {error ? <p className="break-words text-muted">{error}</p> : null}
       {excerpt ? <Excerpt text={excerpt} /> : null}

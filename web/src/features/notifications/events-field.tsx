@@ -1,6 +1,7 @@
 /** What a subscriber hears of: everything, or the kinds that are chosen. */
 import { useQuery } from "@tanstack/react-query";
 import type { UseFormRegisterReturn } from "react-hook-form";
+import type { NoticeKind } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Checkbox } from "#/ui/field";
@@ -53,7 +54,7 @@ export function EventsField({ everything, all, some, error }: Props) {
 }
 
 /** The chosen kinds in words. */
-export function EventsText({ events }: { events: readonly string[] }) {
+export function EventsText({ events }: { events: readonly NoticeKind[] }) {
   const { t } = useTranslation();
   const kinds = useQuery(noticeKindsQuery);
   if (events.length === 0) return t("notification.everythingShort");

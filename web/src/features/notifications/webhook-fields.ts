@@ -1,11 +1,11 @@
 /** A webhook as its form holds it, and as the server takes it. */
-import type { Webhook, WebhookIn } from "#/api/schema";
+import type { NoticeKind, Webhook, WebhookIn } from "#/api/schema";
 
 export interface WebhookForm {
   name: string;
   url: string;
   everything: boolean;
-  events: string[];
+  events: NoticeKind[];
   certificate_sha256: string;
 }
 
