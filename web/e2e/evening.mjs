@@ -382,6 +382,8 @@ const places = [
   "/discovery?state=accepted",
   "/discovery?tab=scans",
   "/discovery?scan=new",
+  "/notifications",
+  "/notifications?panel=new",
   "/vault/keys",
   "/audit",
   "/settings",

@@ -58,6 +58,12 @@ const proposed = [
   "vault_key_created",
   "vault_key_rotated",
   "vault_keys_removed",
+  "webhook_created",
+  "webhook_deleted",
+  "webhook_redelivered",
+  "webhook_secret_rotated",
+  "webhook_tested",
+  "webhook_updated",
   "vault_root_changed",
 ];
 
