@@ -25,6 +25,7 @@ import { Route as AuthNotificationsRouteImport } from "./routes/_auth/notificati
 import { Route as AuthSettingsRouteImport } from "./routes/_auth/settings"
 import { Route as AuthUsersRouteImport } from "./routes/_auth/users"
 import { Route as AuthVaultRouteImport } from "./routes/_auth/vault"
+import { Route as AuthNotificationsChannelsRouteImport } from "./routes/_auth/notifications_.channels"
 import { Route as AuthSettingsProvidersRouteImport } from "./routes/_auth/settings_.providers"
 import { Route as AuthVaultKeysRouteImport } from "./routes/_auth/vault_.keys"
 
@@ -107,6 +108,12 @@ const AuthVaultRoute = AuthVaultRouteImport.update({
   path: "/vault",
   getParentRoute: () => AuthRoute,
 } as any)
+const AuthNotificationsChannelsRoute =
+  AuthNotificationsChannelsRouteImport.update({
+    id: "/notifications_/channels",
+    path: "/notifications/channels",
+    getParentRoute: () => AuthRoute,
+  } as any)
 const AuthSettingsProvidersRoute = AuthSettingsProvidersRouteImport.update({
   id: "/settings_/providers",
   path: "/settings/providers",
@@ -134,6 +141,7 @@ export interface FileRoutesByFullPath {
   "/settings": typeof AuthSettingsRoute
   "/users": typeof AuthUsersRoute
   "/vault": typeof AuthVaultRoute
+  "/notifications/channels": typeof AuthNotificationsChannelsRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
   "/vault/keys": typeof AuthVaultKeysRoute
 }
@@ -153,6 +161,7 @@ export interface FileRoutesByTo {
   "/users": typeof AuthUsersRoute
   "/vault": typeof AuthVaultRoute
   "/": typeof AuthIndexRoute
+  "/notifications/channels": typeof AuthNotificationsChannelsRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
   "/vault/keys": typeof AuthVaultKeysRoute
 }
@@ -174,6 +183,7 @@ export interface FileRoutesById {
   "/_auth/users": typeof AuthUsersRoute
   "/_auth/vault": typeof AuthVaultRoute
   "/_auth/": typeof AuthIndexRoute
+  "/_auth/notifications_/channels": typeof AuthNotificationsChannelsRoute
   "/_auth/settings_/providers": typeof AuthSettingsProvidersRoute
   "/_auth/vault_/keys": typeof AuthVaultKeysRoute
 }
@@ -195,6 +205,7 @@ export interface FileRouteTypes {
     | "/settings"
     | "/users"
     | "/vault"
+    | "/notifications/channels"
     | "/settings/providers"
     | "/vault/keys"
   fileRoutesByTo: FileRoutesByTo
@@ -214,6 +225,7 @@ export interface FileRouteTypes {
     | "/users"
     | "/vault"
     | "/"
+    | "/notifications/channels"
     | "/settings/providers"
     | "/vault/keys"
   id:
@@ -234,6 +246,7 @@ export interface FileRouteTypes {
     | "/_auth/users"
     | "/_auth/vault"
     | "/_auth/"
+    | "/_auth/notifications_/channels"
     | "/_auth/settings_/providers"
     | "/_auth/vault_/keys"
   fileRoutesById: FileRoutesById
@@ -360,6 +373,13 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthVaultRouteImport
       parentRoute: typeof AuthRoute
     }
+    "/_auth/notifications_/channels": {
+      id: "/_auth/notifications_/channels"
+      path: "/notifications/channels"
+      fullPath: "/notifications/channels"
+      preLoaderRoute: typeof AuthNotificationsChannelsRouteImport
+      parentRoute: typeof AuthRoute
+    }
     "/_auth/settings_/providers": {
       id: "/_auth/settings_/providers"
       path: "/settings/providers"
@@ -389,6 +409,7 @@ interface AuthRouteChildren {
   AuthUsersRoute: typeof AuthUsersRoute
   AuthVaultRoute: typeof AuthVaultRoute
   AuthIndexRoute: typeof AuthIndexRoute
+  AuthNotificationsChannelsRoute: typeof AuthNotificationsChannelsRoute
   AuthSettingsProvidersRoute: typeof AuthSettingsProvidersRoute
   AuthVaultKeysRoute: typeof AuthVaultKeysRoute
 }
@@ -405,6 +426,7 @@ const AuthRouteChildren: AuthRouteChildren = {
   AuthUsersRoute: AuthUsersRoute,
   AuthVaultRoute: AuthVaultRoute,
   AuthIndexRoute: AuthIndexRoute,
+  AuthNotificationsChannelsRoute: AuthNotificationsChannelsRoute,
   AuthSettingsProvidersRoute: AuthSettingsProvidersRoute,
   AuthVaultKeysRoute: AuthVaultKeysRoute,
 }

@@ -63,6 +63,14 @@ export type Verification = S["Verification"];
 export type Webhook = S["Webhook"];
 export type WebhookIn = S["WebhookIn"];
 
+export type {
+  Channel,
+  ChannelIn,
+  ChannelKind,
+  ChannelKindDescription,
+  Severity,
+} from "./channels-draft";
+
 /** Every list answers one page; `total` stands on the first page only. */
 export interface Page<T> {
   items: T[];

@@ -1,8 +1,7 @@
-import type { Webhook } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { Badge } from "#/ui/feedback";
 import { Moment, Time } from "#/ui/time";
-import { type Health, healthOf } from "./health";
+import { type Health, healthOf, type Remembered } from "./health";
 
 const looks = {
   off: ["plain", "○"],
@@ -13,7 +12,7 @@ const looks = {
 } as const satisfies Record<Health, readonly [string, string]>;
 
 /** In one word, by colour and by shape. */
-export function HealthBadge({ subscriber }: { subscriber: Webhook }) {
+export function HealthBadge({ subscriber }: { subscriber: Remembered }) {
   const { t } = useTranslation();
   const health = healthOf(subscriber);
   const [tone, shape] = looks[health];
@@ -28,7 +27,7 @@ export function HealthBadge({ subscriber }: { subscriber: Webhook }) {
 }
 
 /** In a sentence: since when, and why. */
-export function HealthText({ subscriber }: { subscriber: Webhook }) {
+export function HealthText({ subscriber }: { subscriber: Remembered }) {
   const { t } = useTranslation();
   const health = healthOf(subscriber);
   return (

@@ -3,9 +3,18 @@ import type { Webhook } from "#/api/schema";
 
 export type Health = "off" | "disabled" | "failing" | "delivering" | "unused";
 
-type Remembered = Pick<Webhook, "enabled" | "disabled_at" | "failing_since" | "last_delivered_at">;
+/** Of a webhook and of a channel alike. */
+export type Remembered = Pick<
+  Webhook,
+  "enabled" | "disabled_at" | "disabled_reason" | "failing_since" | "last_delivered_at"
+>;
 
-export function healthOf({ enabled, disabled_at, failing_since, last_delivered_at }: Remembered): Health {
+export function healthOf({
+  enabled,
+  disabled_at,
+  failing_since,
+  last_delivered_at,
+}: Omit<Remembered, "disabled_reason">): Health {
   // The server switches off what has failed for days; that is something else than a person's wish.
   if (disabled_at) return "disabled";
   if (!enabled) return "off";

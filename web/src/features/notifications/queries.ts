@@ -33,34 +33,56 @@ export const webhookQuery = (id: string) =>
     queryFn: () => take(http.GET("/api/v1/webhooks/{id}", { params: { path: { id } } })),
   });
 
+export const channelsKey = ["channels"] as const;
+
+export const channelKindsQuery = queryOptions({
+  queryKey: ["channel-kinds"],
+  queryFn: () => take(http.GET("/api/v1/channel-kinds")),
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+export const channelsQuery = (q: string, sort: string) =>
+  pagedQuery([...channelsKey, "list", q, sort], (cursor) =>
+    take(
+      http.GET("/api/v1/channels", {
+        params: { query: { limit: PAGE_SIZE, cursor, sort, ...(q ? { q } : {}) } },
+      }),
+    ),
+  );
+
+export const channelQuery = (id: string) =>
+  queryOptions({
+    queryKey: [...channelsKey, "one", id],
+    queryFn: () => take(http.GET("/api/v1/channels/{id}", { params: { path: { id } } })),
+  });
+
 /** Whose deliveries they are. */
 export interface Subscriber {
-  resource: "webhooks";
+  resource: "webhooks" | "channels";
   id: string;
 }
 
 export const deliveriesKey = ({ resource, id }: Subscriber) => [resource, "one", id, "deliveries"] as const;
 
 export const deliveriesQuery = (subscriber: Subscriber, state: DeliveryState | undefined) =>
-  pagedQuery([...deliveriesKey(subscriber), state ?? "all"], (cursor) =>
-    take(
-      http.GET("/api/v1/webhooks/{id}/deliveries", {
-        params: {
-          path: { id: subscriber.id },
-          query: {
-            limit: cursor ? MORE_DELIVERIES : FIRST_DELIVERIES,
-            cursor,
-            ...(state ? { state } : {}),
-          },
-        },
-      }),
-    ),
-  );
+  pagedQuery([...deliveriesKey(subscriber), state ?? "all"], (cursor) => {
+    const limit = cursor ? MORE_DELIVERIES : FIRST_DELIVERIES;
+    const params = {
+      path: { id: subscriber.id },
+      query: { limit, cursor, ...(state ? { state } : {}) },
+    };
+    return take(
+      subscriber.resource === "webhooks"
+        ? http.GET("/api/v1/webhooks/{id}/deliveries", { params })
+        : http.GET("/api/v1/channels/{id}/deliveries", { params }),
+    );
+  });
 
-export function redeliver({ id }: Subscriber, delivery: string): Promise<Delivery> {
+export function redeliver({ resource, id }: Subscriber, delivery: string): Promise<Delivery> {
+  const params = { path: { id, delivery } };
   return take(
-    http.POST("/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver", {
-      params: { path: { id, delivery } },
-    }),
+    resource === "webhooks"
+      ? http.POST("/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver", { params })
+      : http.POST("/api/v1/channels/{id}/deliveries/{delivery}/redeliver", { params }),
   );
 }

@@ -1,7 +1,10 @@
 import { useTranslation } from "#/i18n";
 import { PageTabs } from "#/ui/page-tabs";
 
-const tabs = [{ to: "/notifications", key: "webhooks" }];
+const tabs = [
+  { to: "/notifications", key: "webhooks" },
+  { to: "/notifications/channels", key: "channels" },
+];
 
 export function Tabs() {
   const { t } = useTranslation();

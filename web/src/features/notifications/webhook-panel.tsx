@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { useState } from "react";
 import { http, ifMatch, take } from "#/api/client";
 import type { Webhook } from "#/api/schema";
 import { useAuth } from "#/api/session";
@@ -12,6 +12,7 @@ import { Moment, Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { Controls } from "./controls";
 import { Deliveries } from "./deliveries";
+import { Footer } from "./footer";
 import { HealthText } from "./health-badge";
 import { LATER_MS, webhookQuery, webhooksKey } from "./queries";
 import { WebhookFields } from "./webhook-form";
@@ -38,7 +39,11 @@ export function NewWebhookPanel({
   const keep = useKeep();
   const [busy, setBusy] = useState(false);
   return (
-    <Panel title={t("webhook.add")} onClose={onClose} footer={<Footer busy={busy} onClose={onClose} />}>
+    <Panel
+      title={t("webhook.add")}
+      onClose={onClose}
+      footer={<Footer form={FORM} busy={busy} onClose={onClose} />}
+    >
       <WebhookFields
         id={FORM}
         writes
@@ -81,7 +86,7 @@ export function WebhookPanel({ id, onClose, onSecret }: Props) {
       onClose={onClose}
       footer={
         writes && data ? (
-          <Footer busy={busy} onClose={onClose}>
+          <Footer form={FORM} busy={busy} onClose={onClose}>
             <Button look="danger" className="ml-auto" onClick={() => setAsked("delete")}>
               {t("common.delete")}
             </Button>
@@ -169,19 +174,6 @@ function SecretAge({ webhook }: { webhook: Webhook }) {
       ) : null}
       <p className="text-xs text-faint">{t("webhook.verify")}</p>
     </div>
-  );
-}
-
-function Footer({ busy, onClose, children }: { busy: boolean; onClose: () => void; children?: ReactNode }) {
-  const { t } = useTranslation();
-  return (
-    <>
-      <Button look="primary" type="submit" form={FORM} busy={busy}>
-        {t("common.save")}
-      </Button>
-      <Button onClick={onClose}>{t("common.cancel")}</Button>
-      {children}
-    </>
   );
 }
 

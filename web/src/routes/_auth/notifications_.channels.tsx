@@ -1,0 +1,20 @@
+import { createFileRoute } from "@tanstack/react-router";
+import { ChannelsPage, type ChannelsSearch } from "#/features/notifications/channels-page";
+import { useGo } from "../-go";
+
+const sorts = ["name", "-name", "created_at", "-created_at"];
+
+export const Route = createFileRoute("/_auth/notifications_/channels")({
+  validateSearch: (search: Record<string, unknown>): ChannelsSearch => ({
+    q: search.q === undefined ? undefined : String(search.q),
+    sort: sorts.find((sort) => sort === search.sort),
+    selected: typeof search.selected === "string" ? search.selected : undefined,
+    panel: search.panel === "new" ? "new" : undefined,
+  }),
+  component: Channels,
+});
+
+function Channels() {
+  const go = useGo<ChannelsSearch>("/notifications/channels");
+  return <ChannelsPage search={Route.useSearch()} go={go} />;
+}
