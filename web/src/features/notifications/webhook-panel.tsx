@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { http, ifMatch, take } from "#/api/client";
 import type { Webhook } from "#/api/schema";
 import { useAuth } from "#/api/session";
@@ -12,8 +12,9 @@ import { Moment, Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { Controls } from "./controls";
 import { Deliveries } from "./deliveries";
+import { healthOf } from "./health";
 import { HealthText } from "./health-badge";
-import { LATER_MS, webhookQuery, webhooksKey } from "./queries";
+import { SOON_MS, webhookQuery, webhooksKey } from "./queries";
 import { WebhookFields } from "./webhook-form";
 
 const FORM = "webhook-form";
@@ -63,11 +64,18 @@ export function WebhookPanel({ id, onClose, onSecret }: Props) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const keep = useKeep();
-  const webhook = useQuery({ ...webhookQuery(id), refetchInterval: LATER_MS });
+  const client = useQueryClient();
+  const webhook = useQuery({ ...webhookQuery(id), refetchInterval: SOON_MS });
   const [busy, setBusy] = useState(false);
   const [asked, setAsked] = useState<"rotate" | "delete" | null>(null);
   const writes = can("notifications:write");
   const { data } = webhook;
+  const health = data && healthOf(data);
+
+  useEffect(() => {
+    // The list beside it must not say something else.
+    if (health) void client.invalidateQueries({ queryKey: [...webhooksKey, "list"] });
+  }, [client, health]);
 
   function keepAndShow(answer: Webhook): void {
     keep(answer);
