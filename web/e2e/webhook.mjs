@@ -180,7 +180,7 @@ await steps.step("an outage shows as it happens, and what was missed is sent aga
   await page.keyboard.press("Enter");
   await said(inPanel(), "Status 503");
   await said(inPanel(), "out of order");
-  await said(inPanel(), "Next try");
+  await said(inPanel(), "Next try:");
   await said(inPanel(), "Failing since");
   await judged(page);
   await shot("outage");
@@ -211,7 +211,7 @@ await steps.step("a receiver that is gone is tried again by itself until it is b
   await addAsset("Drill press");
   await said(delivery("Drill press"), "Trying again");
   await delivery("Drill press").click();
-  await said(inPanel(), "Next try");
+  await said(inPanel(), "Next try:");
   await shot("gone");
   inbox = await receiver({ port });
   inbox.secrets.push(...known);

@@ -103,6 +103,8 @@ impl App {
         app.spawn(crate::audit::keep_checkpoints(app.clone()));
         app.spawn(crate::audit::keep_to_retention(app.clone()));
         app.spawn(crate::vault::keep_to_schedule(app.clone()));
+        app.spawn(crate::notify::worker::run(app.clone()));
+        app.spawn(crate::notify::worker::sweep(app.clone()));
         Ok(app)
     }
 

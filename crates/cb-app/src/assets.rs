@@ -27,6 +27,7 @@ use crate::ctx::Ctx;
 use crate::input::{self, NAME_MAX};
 use crate::interfaces::InterfaceOut;
 use crate::links::LinkOut;
+use crate::notify::news;
 use crate::order::name_key;
 use crate::page::{self, List, Page, Sort, contains};
 
@@ -259,6 +260,7 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
         tx.about("asset", row.id);
         tx.detail(json!({ "name": row.name, "kind": row.kind }));
         tx.emit(Event::AssetChanged { id: row.id.into() });
+        news::asset_created(ctx, tx, &row).await?;
         out(tx.conn(), row).await
     })
     .await
@@ -334,6 +336,7 @@ pub async fn delete(ctx: &Ctx, id: AssetId, version: Option<i64>) -> Result<()> 
         tx.about("asset", row.id);
         tx.detail(json!({ "name": row.name, "kind": row.kind }));
         tx.emit(Event::AssetRemoved { id });
+        news::asset_removed(ctx, tx, &row).await?;
         row.delete(tx.conn()).await.map_err(db)?;
         Ok(())
     })

@@ -27,6 +27,7 @@ use crate::assets::{self, word};
 use crate::auth::active;
 use crate::ctx::Ctx;
 use crate::input::{self, NAME_MAX};
+use crate::notify::news;
 use crate::order::name_key;
 use crate::page::{self, List, Page, Sort, contains};
 use crate::proposal::{Evidence, Proposal, ProposedAddress, ProposedService};
@@ -237,6 +238,7 @@ async fn take_in(
     } else {
         let made = new_asset(ctx, &row, &proposal, name, kind);
         asset::Entity::insert(active(made.clone())).exec_without_returning(tx.conn()).await.map_err(db)?;
+        news::asset_created(ctx, tx, &made).await?;
         made
     };
     let seen = row.last_seen_at;

@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::assets::observe;
 use crate::auth::active;
 use crate::ctx::Ctx;
+use crate::notify::news;
 use crate::proposal::{self, Evidence, Proposal};
 
 /// What a batch of reports came to.
@@ -127,6 +128,7 @@ async fn write(ctx: &Ctx, tx: &mut WriteTx, scan: ScanId, reports: &[&HostReport
     }
     tx.about("scan", scan);
     tx.detail(json!({ "new": new, "updated": updated, "learned": learned }));
+    news::findings(ctx, tx, scan.0, &new).await?;
     i64::try_from(new.len()).map_err(cb_core::Error::internal)
 }
 

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::ctx::Ctx;
+use crate::notify::news;
 use crate::record::record;
 use crate::scans::{self, JOB};
 
@@ -307,7 +308,7 @@ async fn finish(
             "findings_new": scan.findings_new, "assets_seen": scan.assets_seen, "error": scan.error,
         }));
         tx.emit(Event::ScanChanged { id: scan.id.into() });
-        Ok(())
+        news::scan_finished(ctx, tx, &scan, status).await
     })
     .await
 }

@@ -19,6 +19,10 @@ use crate::entities::{
 use crate::open::{Store, db};
 use crate::write::conflict;
 
+mod deliveries;
+
+pub use deliveries::{Health, Held, Outcome};
+
 /// How far a scan has come.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {

@@ -20,6 +20,6 @@ pub mod sealed;
 mod write;
 
 pub use open::{OpenError, Store, db};
-pub use outbox::{Subscriber, WAITING_MOST};
+pub use outbox::{Standing, Subscriber, WAITING_MOST};
 pub use sea_orm;
 pub use write::{Audit, Origin, WriteTx, conflict};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cb_core::clock::Time;
 use cb_core::notice::{Notice, NoticeKind, Severity};
 use cb_core::{Event, Result};
-use sea_orm::sea_query::{Expr, ExprTrait as _, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, IntoActiveModel as _,
     PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
@@ -45,6 +45,29 @@ impl Subscriber {
             Self::Webhook(id) => delivery::Column::WebhookId.eq(id),
             Self::Channel(id) => delivery::Column::ChannelId.eq(id),
         }
+    }
+}
+
+/// What is known of a subscriber of any kind.
+pub struct Standing {
+    pub name: String,
+    pub enabled: bool,
+    pub failing_since: Option<Time>,
+    pub failures: i32,
+}
+
+impl Subscriber {
+    pub async fn standing(self, conn: &impl ConnectionTrait) -> Result<Option<Standing>> {
+        let mut select = Query::select();
+        select.columns(["name", "enabled", "failing_since", "failures"]).from(self.table());
+        select.and_where(Expr::col("id").eq(self.id()));
+        let Some(row) = conn.query_one(&select).await.map_err(db)? else { return Ok(None) };
+        Ok(Some(Standing {
+            name: row.try_get_by_index(0).map_err(db)?,
+            enabled: row.try_get_by_index(1).map_err(db)?,
+            failing_since: row.try_get_by_index(2).map_err(db)?,
+            failures: row.try_get_by_index(3).map_err(db)?,
+        }))
     }
 }
 
@@ -131,6 +154,21 @@ fn kinds(events: &Value) -> Vec<NoticeKind> {
 }
 
 impl WriteTx {
+    /// Tells `subscriber` nothing more.
+    pub async fn disable(&mut self, subscriber: Subscriber, now: Time, reason: &str) -> Result<()> {
+        let mut update = Query::update();
+        update
+            .table(subscriber.table())
+            .value("enabled", false)
+            .value("disabled_at", now)
+            .value("disabled_reason", reason)
+            .value("version", Expr::col("version").add(1))
+            .value("updated_at", now)
+            .and_where(Expr::col("id").eq(subscriber.id()));
+        self.conn().execute(&update).await.map_err(db)?;
+        self.drop_waiting(subscriber, now).await
+    }
+
     /// What waits for `subscriber` is never sent.
     pub async fn drop_waiting(&mut self, subscriber: Subscriber, now: Time) -> Result<()> {
         delivery::Entity::update_many()

@@ -85,7 +85,7 @@ fn operations() -> Vec<(Method, String)> {
 /// The route with ids that name nothing.
 fn somewhere(path: &str) -> String {
     let nil = uuid::Uuid::nil().to_string();
-    path.replace("{id}", &nil).replace("{asset_id}", &nil)
+    path.replace("{id}", &nil).replace("{asset_id}", &nil).replace("{delivery}", &nil)
 }
 
 async fn status(site: &Site, caller: &Caller, method: &Method, path: &str) -> u16 {

@@ -154,7 +154,7 @@ pub(super) async fn list(
     let notices = notice::Entity::find().filter(notice::Column::Id.is_in(ids)).all(conn).await.map_err(db)?;
     let notices: HashMap<Uuid, notice::Model> = notices.into_iter().map(|n| (n.id, n)).collect();
     // A notice that the sweep has taken between the two readings took its deliveries along.
-    let shown = |row: delivery::Model| Some(out(ctx, notices.get(&row.notice_id)?.clone(), row));
+    let shown = |row: delivery::Model| Some(out(ctx, notices.get(&row.notice_id)?.clone(), &row));
     let items = page.items.into_iter().filter_map(shown).collect::<Result<_>>()?;
     Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
 }
@@ -174,7 +174,7 @@ pub(super) async fn redeliver(
         tx.detail(json!({ "kind": told.kind, "title": told.title, "state": row.state }));
         let again = again(row, ctx.now()).update(tx.conn()).await.map_err(db)?;
         tx.emit(Event::DeliveriesWaiting);
-        out(ctx, told, again)
+        out(ctx, told, &again)
     })
     .await
 }
@@ -203,9 +203,9 @@ fn of(subscriber: Subscriber) -> cb_store::sea_orm::sea_query::SimpleExpr {
     }
 }
 
-fn out(ctx: &Ctx, told: notice::Model, row: delivery::Model) -> Result<DeliveryOut> {
+fn out(ctx: &Ctx, told: notice::Model, row: &delivery::Model) -> Result<DeliveryOut> {
     let told = notice_of(told)?;
-    let mut attempts = attempts(&row)?;
+    let mut attempts = attempts(row)?;
     if !ctx.principal().permits(Permission::NotificationsWrite) {
         attempts = attempts.into_iter().map(Attempt::uniform).collect();
     }

@@ -8,5 +8,8 @@
 
 pub mod deliveries;
 pub mod kinds;
+pub(crate) mod news;
+mod schedule;
 mod subscriber;
 pub mod webhooks;
+pub(crate) mod worker;

@@ -1,25 +1,38 @@
 //! One who is told, of whatever kind: opening what it takes, one try, and an end when it has failed for too long.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cb_core::clock::Time;
 use cb_core::notice::Notice;
-use cb_core::{Error, Result};
+use cb_core::{Error, Principal, Result};
 use cb_net::http::Pin;
 use cb_notify::webhook::Webhook;
 use cb_notify::{Answer, End};
-use cb_store::Subscriber;
 use cb_store::db;
 use cb_store::entities::webhook;
 use cb_store::sea_orm::EntityTrait as _;
 use cb_store::sealed::{WEBHOOK_PREVIOUS_SECRET, WEBHOOK_SECRET};
+use cb_store::{Standing, Subscriber};
 use cb_vault::webhook::Key;
+use chrono::TimeDelta;
+use serde_json::json;
 
 use super::deliveries::Attempt;
+use super::news;
 use crate::app::App;
 
+/// How long every try may fail, and how many at least, before it is given up.
+const PATIENCE: TimeDelta = TimeDelta::days(5);
+const FAILURES_LEAST: i32 = 10;
+
 /// A subscriber with its secrets open.
-pub(super) enum Receiver {
+pub(super) struct Receiver {
+    /// The last try has failed.
+    pub failing: bool,
+    way: Way,
+}
+
+enum Way {
     Webhook(Webhook),
 }
 
@@ -33,6 +46,24 @@ impl Tried {
     pub fn delivered(&self) -> bool {
         self.answer.end == End::Delivered
     }
+
+    fn of(answer: Answer, at: Time, took: Duration) -> Self {
+        let attempt = Attempt {
+            at,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            status: answer.status,
+            error: answer.error.clone(),
+            excerpt: answer.excerpt.clone(),
+        };
+        Self { attempt, answer }
+    }
+
+    /// What is stored is of no version that this one knows: nothing was sent.
+    pub fn unreadable(app: &App, error: &Error) -> Self {
+        tracing::error!(%error, "a notice cannot be read");
+        let answer = Answer::failed(End::Retry, "what was to be told cannot be read");
+        Self::of(answer, app.now(), Duration::ZERO)
+    }
 }
 
 impl Receiver {
@@ -42,7 +73,7 @@ impl Receiver {
             Subscriber::Webhook(id) => {
                 let row = webhook::Entity::find_by_id(id).one(app.store().reader()).await.map_err(db)?;
                 match row {
-                    Some(row) if row.enabled => Ok(Some(Self::Webhook(opened(app, &row).await?))),
+                    Some(row) if row.enabled => Self::webhook(app, &row).await.map(Some),
                     _ => Ok(None),
                 }
             }
@@ -50,26 +81,73 @@ impl Receiver {
         }
     }
 
+    pub async fn webhook(app: &App, row: &webhook::Model) -> Result<Self> {
+        let way = Way::Webhook(opened(app, row).await?);
+        Ok(Self { failing: row.failing_since.is_some(), way })
+    }
+
     /// One try.
     pub async fn tell(&self, app: &App, notice: &Notice) -> Tried {
         let (at, began) = (app.now(), Instant::now());
-        let answer = match self {
-            Self::Webhook(webhook) => webhook.tell(app.outbound(), notice, app.public_url(), at).await,
+        let answer = match &self.way {
+            Way::Webhook(webhook) => webhook.tell(app.outbound(), notice, app.public_url(), at).await,
         };
-        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let attempt = Attempt {
-            at,
-            took_ms,
-            status: answer.status,
-            error: answer.error.clone(),
-            excerpt: answer.excerpt.clone(),
-        };
-        Tried { attempt, answer }
+        Tried::of(answer, at, began.elapsed())
+    }
+}
+
+/// Ends a subscriber that has said that it wants no more.
+pub(super) async fn is_gone(app: &App, subscriber: Subscriber) -> Result<()> {
+    disable(app, subscriber, "the receiver says that it wants no more (410)", |_| true).await
+}
+
+/// Ends a subscriber that has failed for too long.
+pub(super) async fn give_up(app: &App, subscriber: Subscriber) -> Result<()> {
+    let since = app.now() - PATIENCE;
+    let too_long = move |standing: &Standing| {
+        standing.failures >= FAILURES_LEAST && standing.failing_since.is_some_and(|at| at <= since)
+    };
+    let standing = subscriber.standing(app.store().reader()).await?;
+    if !standing.is_some_and(|standing| too_long(&standing)) {
+        return Ok(());
+    }
+    let reason = format!("every try of the last {} days has failed", PATIENCE.num_days());
+    disable(app, subscriber, &reason, too_long).await
+}
+
+/// Looked at again under the lock: of two servers one does so, and none when a person was faster.
+async fn disable(
+    app: &App,
+    subscriber: Subscriber,
+    reason: &str,
+    still: impl Fn(&Standing) -> bool,
+) -> Result<()> {
+    let ctx = app.own_ctx(Principal::Server);
+    let (kind, action) = match subscriber {
+        Subscriber::Webhook(_) => ("webhook", "webhook_disabled"),
+        Subscriber::Channel(_) => ("channel", "channel_disabled"),
+    };
+    let done = ctx
+        .record(action, async |tx| {
+            let standing = subscriber.standing(tx.conn()).await?;
+            let standing = standing.filter(|s| s.enabled && still(s)).ok_or(Error::Stale)?;
+            tx.disable(subscriber, ctx.now(), reason).await?;
+            tx.about(kind, subscriber.id());
+            tx.detail(json!({
+                "name": standing.name, "reason": reason, "failing_since": standing.failing_since,
+                "failures": standing.failures,
+            }));
+            news::subscriber_disabled(&ctx, tx, kind, subscriber.id(), &standing.name, reason).await
+        })
+        .await;
+    match done {
+        Err(Error::Stale) => Ok(()),
+        done => done,
     }
 }
 
 /// With the keys that sign now.
-pub(super) async fn opened(app: &App, row: &webhook::Model) -> Result<Webhook> {
+async fn opened(app: &App, row: &webhook::Model) -> Result<Webhook> {
     let damaged = |what: &str| Error::Internal(format!("webhook {}: {what}", row.id));
     let key = |text| Key::parse(&text).map_err(|reason| damaged(&format!("its secret {reason}")));
     let mut keys = vec![key(app.unseal(WEBHOOK_SECRET.place(&row.id), &row.secret).await?)?];

@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 
 use super::deliveries::{self, DeliveryOut, DeliveryState};
 use super::kinds;
-use super::subscriber::{Receiver, opened, signs_along};
+use super::subscriber::{Receiver, signs_along};
 use crate::app::App;
 use crate::auth::active;
 use crate::ctx::Ctx;
@@ -343,7 +343,7 @@ async fn carry_out(ctx: &Ctx, id: WebhookId) -> Result<TestOut> {
         path: None,
         data: json!({ "webhook": row.name }),
     };
-    let tried = Receiver::Webhook(opened(app, &row).await?).tell(app, &notice).await;
+    let tried = Receiver::webhook(app, &row).await?.tell(app, &notice).await;
     let delivered = tried.delivered();
     ctx.write(Permission::NotificationsWrite, "webhook_tested", async |tx| {
         tx.about("webhook", row.id);

@@ -15,6 +15,7 @@ use super::{current, keys, new_key, no_current_key, probe, reseal, ring, setting
 use crate::app::App;
 use crate::auth::active;
 use crate::ctx::Ctx;
+use crate::notify::news;
 
 /// A new data key, and everything sealed with it, in one transaction; or nothing, when a single text does not open.
 pub async fn rotate(ctx: &Ctx) -> Result<VaultOut> {
@@ -60,6 +61,7 @@ async fn turn(ctx: &Ctx, if_due: bool) -> Result<bool> {
             change.update(tx.conn()).await.map_err(db)?;
             tx.about("vault_key", fresh.id);
             tx.detail(json!({ "from": before.id, "to": fresh.id, "resealed": resealed }));
+            news::vault_rotated(ctx, tx, before.id, fresh.id, resealed).await?;
             Ok(new)
         })
         .await;

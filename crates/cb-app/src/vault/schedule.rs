@@ -16,6 +16,7 @@ use super::rotation::rotate_if_due;
 use super::status::due_at;
 use super::{current, keys, settings};
 use crate::app::App;
+use crate::notify::news;
 
 /// In the server's own time: when nobody waits for a write.
 const HOUR: NaiveTime = NaiveTime::from_hms_opt(4, 30, 0).expect("a time of day");
@@ -81,6 +82,7 @@ pub async fn look<Z: TimeZone>(app: &App, zone: &Z) -> Result<bool> {
         Ok(false) => ("not_due", None),
         Err(error) => {
             tracing::warn!(%error, "the vault's key was not rotated; the next try is tomorrow");
+            tell_failure(app).await;
             ("failed", Some(error.to_string().chars().take(ERROR_MOST).collect()))
         }
     };
@@ -94,6 +96,16 @@ pub async fn look<Z: TimeZone>(app: &App, zone: &Z) -> Result<bool> {
         tracing::info!("the vault's key was rotated, as its age asks for");
     }
     Ok(true)
+}
+
+/// A database that cannot be written to has failed the rotation as well; then the log above is all there is.
+async fn tell_failure(app: &App) {
+    let ctx = app.own_ctx(Principal::Server);
+    let told =
+        ctx.record("vault_rotation_failed", async |tx| news::vault_rotation_failed(&ctx, tx).await).await;
+    if let Err(error) = told {
+        tracing::warn!(%error, "nobody was told that the vault's key was not rotated");
+    }
 }
 
 /// Removes the retired keys that are old enough and that no stored text names; answers how many.

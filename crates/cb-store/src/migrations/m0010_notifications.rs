@@ -43,9 +43,11 @@ impl MigrationTrait for Migration {
 }
 
 const INDEXES: &[&str] = &[
-    // A notice goes to a subscriber once.
-    "CREATE UNIQUE INDEX deliveries_to_webhook ON deliveries (notice_id, webhook_id) WHERE webhook_id IS NOT NULL",
-    "CREATE UNIQUE INDEX deliveries_to_channel ON deliveries (notice_id, channel_id) WHERE channel_id IS NOT NULL",
+    // What is forgotten, by its age.
+    "CREATE INDEX notices_at ON notices (at)",
+    // A notice goes to a subscriber once. Not partial: a notice that is removed finds its deliveries by it.
+    "CREATE UNIQUE INDEX deliveries_to_webhook ON deliveries (notice_id, webhook_id)",
+    "CREATE UNIQUE INDEX deliveries_to_channel ON deliveries (notice_id, channel_id)",
     // What one subscriber waits for, in the order in which it is due.
     "CREATE INDEX deliveries_due_webhook ON deliveries (webhook_id, next_at) WHERE state = 'waiting' AND webhook_id IS NOT NULL",
     "CREATE INDEX deliveries_due_channel ON deliveries (channel_id, next_at) WHERE state = 'waiting' AND channel_id IS NOT NULL",

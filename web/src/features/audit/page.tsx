@@ -58,13 +58,15 @@ const proposed = [
   "vault_key_created",
   "vault_key_rotated",
   "vault_keys_removed",
+  "vault_root_changed",
+  "vault_rotation_failed",
   "webhook_created",
   "webhook_deleted",
+  "webhook_disabled",
   "webhook_redelivered",
   "webhook_secret_rotated",
   "webhook_tested",
   "webhook_updated",
-  "vault_root_changed",
 ];
 
 export function AuditPage({ search, go }: { search: AuditSearch; go: (next: AuditSearch) => void }) {

@@ -13,9 +13,10 @@ import { toast } from "#/ui/toast";
 import { ChannelFields } from "./channel-form";
 import { Controls } from "./controls";
 import { Deliveries } from "./deliveries";
+import { useListFollows } from "./follow";
 import { Footer } from "./footer";
 import { HealthText } from "./health-badge";
-import { channelKindsQuery, channelQuery, channelsKey, LATER_MS } from "./queries";
+import { channelKindsQuery, channelQuery, channelsKey, SOON_MS } from "./queries";
 
 const FORM = "channel-form";
 
@@ -86,13 +87,14 @@ export function ChannelPanel({ id, onClose }: { id: string; onClose: () => void 
   const { can } = useAuth();
   const keep = useKeep();
   const kinds = useQuery(channelKindsQuery);
-  const channel = useQuery({ ...channelQuery(id), refetchInterval: LATER_MS });
+  const channel = useQuery({ ...channelQuery(id), refetchInterval: SOON_MS });
   const [busy, setBusy] = useState(false);
   const [deleting, setDeleting] = useState(false);
   const writes = can("notifications:write");
   const { data } = channel;
   const kind = kinds.data?.find((one) => one.kind === data?.kind);
   const error = channel.error ?? kinds.error;
+  useListFollows(channelsKey, data);
 
   return (
     <Panel

@@ -18,7 +18,7 @@ export function Controls({ on, test, turn }: Props) {
   const turned = useMutation({ mutationFn: turn });
   const error = tried.error ?? turned.error;
   return (
-    <div className="mt-3 flex flex-col gap-3">
+    <div className="mt-3 flex flex-col">
       <div className="flex flex-wrap gap-2">
         <Button busy={tried.isPending} onClick={() => tried.mutate()}>
           {t(tried.isPending ? "notification.testing" : "notification.test")}
@@ -27,7 +27,7 @@ export function Controls({ on, test, turn }: Props) {
           {t(on ? "notification.switchOff" : "notification.switchOn")}
         </Button>
       </div>
-      {error ? <ErrorBox error={error} /> : null}
+      {error ? <ErrorBox error={error} className="mt-3" /> : null}
       <div role="status">{tried.data && !tried.isPending ? <Result result={tried.data} /> : null}</div>
     </div>
   );
@@ -37,13 +37,13 @@ function Result({ result: { delivered, status, took_ms, error, excerpt } }: { re
   const { t } = useTranslation();
   const Icon = delivered ? CircleCheck : CircleX;
   return (
-    <div className="flex gap-2">
+    <div className="mt-3 flex gap-2">
       <Icon
         aria-hidden
         className={`mt-0.5 size-4 shrink-0 ${delivered ? "text-up-text" : "text-down-text"}`}
       />
       <div className="flex min-w-0 flex-1 flex-col gap-1">
-        <p className="break-words">{delivered ? t("notification.testOk") : error}</p>
+        <p className="break-words first-letter:uppercase">{delivered ? t("notification.testOk") : error}</p>
         <p className="text-muted">
           {status === null ? "" : `${t("delivery.status", { status })}, `}
           {t("delivery.took", { ms: took_ms.toLocaleString() })}

@@ -141,7 +141,7 @@ function Attempt({ attempt: { at, took_ms, status, error, excerpt } }: { attempt
           <span className="text-muted">{t("delivery.took", { ms: took_ms.toLocaleString() })}</span>
         )}
       </p>
-      {error ? <p className="break-words text-muted">{error}</p> : null}
+      {error ? <p className="break-words text-muted first-letter:uppercase">{error}</p> : null}
       {excerpt ? <Excerpt text={excerpt} /> : null}
     </li>
   );

@@ -12,9 +12,10 @@ import { Moment, Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { Controls } from "./controls";
 import { Deliveries } from "./deliveries";
+import { useListFollows } from "./follow";
 import { Footer } from "./footer";
 import { HealthText } from "./health-badge";
-import { LATER_MS, webhookQuery, webhooksKey } from "./queries";
+import { SOON_MS, webhookQuery, webhooksKey } from "./queries";
 import { WebhookFields } from "./webhook-form";
 
 const FORM = "webhook-form";
@@ -68,11 +69,12 @@ export function WebhookPanel({ id, onClose, onSecret }: Props) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const keep = useKeep();
-  const webhook = useQuery({ ...webhookQuery(id), refetchInterval: LATER_MS });
+  const webhook = useQuery({ ...webhookQuery(id), refetchInterval: SOON_MS });
   const [busy, setBusy] = useState(false);
   const [asked, setAsked] = useState<"rotate" | "delete" | null>(null);
   const writes = can("notifications:write");
   const { data } = webhook;
+  useListFollows(webhooksKey, data);
 
   function keepAndShow(answer: Webhook): void {
     keep(answer);

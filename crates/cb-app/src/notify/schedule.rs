@@ -1,0 +1,80 @@
+//! When a delivery that failed is tried again.
+
+use std::time::Duration;
+
+use cb_core::Entropy;
+use chrono::TimeDelta;
+
+/// Behind each try that failed, as Standard Webhooks proposes: ten tries in some three days.
+const WAITS: [TimeDelta; 9] = [
+    TimeDelta::seconds(5),
+    TimeDelta::minutes(5),
+    TimeDelta::minutes(30),
+    TimeDelta::hours(2),
+    TimeDelta::hours(5),
+    TimeDelta::hours(10),
+    TimeDelta::hours(14),
+    TimeDelta::hours(20),
+    TimeDelta::hours(24),
+];
+
+/// How long to wait behind the try of that number, counted from 1; none behind the last. A fifth more or less, so that what
+/// failed together does not come together again, and never sooner than the receiver asks for.
+pub(super) fn wait(tries: i32, asked: Option<Duration>, entropy: &dyn Entropy) -> Option<TimeDelta> {
+    let index = usize::try_from(tries).ok()?.checked_sub(1)?;
+    let millis = WAITS.get(index)?.num_milliseconds();
+    let mut random = [0u8; 2];
+    entropy.fill(&mut random);
+    let fifth = millis / 5;
+    let jitter = fifth * 2 * i64::from(u16::from_be_bytes(random)) / i64::from(u16::MAX) - fifth;
+    let asked = asked.and_then(|asked| TimeDelta::from_std(asked).ok()).unwrap_or_default();
+    Some(TimeDelta::milliseconds(millis + jitter).max(asked))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use cb_core::{Entropy, OsEntropy};
+    use chrono::TimeDelta;
+
+    use super::wait;
+
+    /// Always the same byte.
+    struct Loaded(u8);
+
+    impl Entropy for Loaded {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0);
+        }
+    }
+
+    #[test]
+    fn the_waits_grow_from_seconds_to_a_day_and_then_there_is_an_end() {
+        let middle = |tries| wait(tries, None, &Loaded(0x80)).map(|w| w.num_seconds());
+        let waits: Vec<i64> = (1..=9).filter_map(middle).collect();
+        assert_eq!(waits, [5, 300, 1800, 7200, 18_000, 36_001, 50_401, 72_002, 86_402]);
+        assert_eq!(middle(10), None);
+        assert_eq!(middle(0), None);
+        assert_eq!(middle(-1), None);
+    }
+
+    #[test]
+    fn it_is_a_fifth_more_or_less() {
+        assert_eq!(wait(2, None, &Loaded(0)), Some(TimeDelta::seconds(240)));
+        assert_eq!(wait(2, None, &Loaded(0xff)), Some(TimeDelta::seconds(360)));
+        for _ in 0..1000 {
+            let wait = wait(9, None, &OsEntropy).expect("one more try");
+            assert!(wait >= TimeDelta::hours(19) && wait <= TimeDelta::hours(29), "{wait}");
+        }
+    }
+
+    #[test]
+    fn never_sooner_than_asked_for_and_not_later_for_its_sake() {
+        let asked =
+            |seconds| wait(1, Some(Duration::from_secs(seconds)), &Loaded(0x80)).map(|w| w.num_seconds());
+        assert_eq!(asked(60), Some(60));
+        assert_eq!(asked(1), Some(5));
+        assert!(wait(10, Some(Duration::from_secs(60)), &Loaded(0)).is_none());
+    }
+}

@@ -1,0 +1,275 @@
+//! Sends what waits. Each subscriber that something is due for has a lane of its own: it takes a few deliveries by lease, sends
+//! them beside each other, writes down together what became of them, and goes on until nothing is due.
+//!
+//! A lane sends nothing that its lease might not cover to the end, so that no two servers send the same at a time. What was sent and
+//! could not be written down is sent again, with the same id.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cb_core::clock::Time;
+use cb_core::{Error, Event, Result};
+use cb_fabric::{Heard, Listener};
+use cb_notify::End;
+use cb_store::Subscriber;
+use cb_store::bookkeeping::{Health, Held, Outcome};
+use cb_store::entities::delivery;
+use chrono::TimeDelta;
+use tokio::sync::Semaphore;
+use tokio::task::{Id, JoinSet};
+
+use super::deliveries::{DeliveryState, notice_of, with_attempt};
+use super::schedule;
+use super::subscriber::{self, Receiver, Tried};
+use crate::app::App;
+
+/// Requests that are under way at a time, to everybody …
+const AT_ONCE: usize = 64;
+/// … and to one subscriber; one that fails gets one at a time, so that those who are away leave room for the others.
+const AT_ONCE_EACH: usize = 8;
+/// Deliveries that a lane takes at a time.
+const BATCH: u64 = 64;
+/// The same of a subscriber that fails.
+const BATCH_FAILING: u64 = 8;
+const LEASE: TimeDelta = TimeDelta::minutes(4);
+/// What one try may take at most, with room.
+const TRY: TimeDelta = TimeDelta::seconds(30);
+/// So often is looked what is due, also for what another server has written down.
+const POLL: Duration = Duration::from_secs(1);
+/// After a fault of ours.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Notices are remembered so long …
+const KEPT: TimeDelta = TimeDelta::days(30);
+/// … and no more than these, the newest.
+const KEPT_MOST: u64 = 200_000;
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+pub(crate) async fn run(app: App) {
+    if app.is_alone()
+        && let Err(error) = app.store().release_all_deliveries().await
+    {
+        tracing::warn!(%error, "deliveries of the last run could not be released; they are sent when their lease ends");
+    }
+    let mut events = app.listen();
+    let mut lanes = Lanes {
+        app: app.clone(),
+        set: JoinSet::new(),
+        of: HashMap::new(),
+        room: Arc::new(Semaphore::new(AT_ONCE)),
+    };
+    while !app.stopping().is_cancelled() {
+        if let Err(error) = lanes.open().await {
+            tracing::error!(%error, "what is to be told cannot be read; the next look is in a moment");
+        }
+        lanes.wait(&mut events).await;
+    }
+    // Each sees that the server stops, and gives back what it has not sent.
+    while lanes.set.join_next().await.is_some() {}
+}
+
+/// Forgets notices that are old.
+pub(crate) async fn sweep(app: App) {
+    loop {
+        let now = app.now();
+        while !app.stopping().is_cancelled() {
+            match app.store().sweep_notices(now - KEPT, KEPT_MOST).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "old notices could not be removed; the next sweep takes them");
+                    break;
+                }
+            }
+        }
+        if let Err(error) = app.store().sweep_previous_secrets(now).await {
+            tracing::warn!(%error, "secrets that sign no more could not be removed; the next sweep takes them");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = app.stopping().cancelled() => return,
+        }
+    }
+}
+
+struct Lanes {
+    app: App,
+    set: JoinSet<()>,
+    of: HashMap<Id, Subscriber>,
+    room: Arc<Semaphore>,
+}
+
+impl Lanes {
+    /// One for each subscriber that something is due for and that has none.
+    async fn open(&mut self) -> Result<()> {
+        let busy: HashSet<Subscriber> = self.of.values().copied().collect();
+        for subscriber in self.app.store().due_subscribers(self.app.now()).await? {
+            if busy.contains(&subscriber) {
+                continue;
+            }
+            let lane = Lane { app: self.app.clone(), subscriber, room: self.room.clone() };
+            let task = self.set.spawn(lane.run());
+            self.of.insert(task.id(), subscriber);
+        }
+        Ok(())
+    }
+
+    /// Until there may be something to do.
+    async fn wait(&mut self, events: &mut Listener) {
+        let deadline = tokio::time::sleep(POLL);
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                () = &mut deadline => return,
+                () = self.app.stopping().cancelled() => return,
+                Some(ended) = self.set.join_next_with_id() => {
+                    let id = match ended {
+                        Ok((id, ())) => id,
+                        Err(error) => {
+                            tracing::error!(%error, "a lane broke down; what it held is sent when its lease ends");
+                            error.id()
+                        }
+                    };
+                    self.of.remove(&id);
+                    // What came while it ended is somebody else's now.
+                    return;
+                }
+                heard = events.hear() => match heard {
+                    Heard::Event(Event::DeliveriesWaiting) | Heard::Missed(_) => return,
+                    Heard::Event(_) => {}
+                    // The deadline still comes.
+                    Heard::Closed => return deadline.await,
+                },
+            }
+        }
+    }
+}
+
+struct Lane {
+    app: App,
+    subscriber: Subscriber,
+    room: Arc<Semaphore>,
+}
+
+impl Lane {
+    async fn run(self) {
+        let (app, subscriber) = (self.app.clone(), self.subscriber);
+        let worked = tokio::select! {
+            worked = self.work() => worked,
+            () = app.stopping().cancelled() => Ok(()),
+        };
+        let released = match worked {
+            Ok(()) if !app.stopping().is_cancelled() => Ok(()),
+            _ => app.store().release_deliveries(subscriber, app.worker_name()).await,
+        };
+        for error in [worked.err(), released.err()].into_iter().flatten() {
+            tracing::error!(subscriber = %subscriber.id(), %error, "a subscriber could not be told; the next try is in a moment");
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = app.stopping().cancelled() => {}
+            }
+        }
+    }
+
+    async fn work(&self) -> Result<()> {
+        let (app, owner) = (&self.app, self.app.worker_name());
+        loop {
+            // Afresh for each batch: its address, secrets or wishes may have changed.
+            let Some(receiver) = Receiver::open(app, self.subscriber).await? else { return Ok(()) };
+            let now = app.now();
+            let until = now + LEASE;
+            let most = if receiver.failing { BATCH_FAILING } else { BATCH };
+            let held = app.store().claim_deliveries(self.subscriber, owner, now, until, most).await?;
+            if held.is_empty() {
+                return Ok(());
+            }
+            let Batch { outcomes, health, gone, left } = self.send(Arc::new(receiver), held, until).await?;
+            if !outcomes.is_empty() {
+                app.store().deliveries_tried(self.subscriber, owner, outcomes, health).await?;
+            }
+            if left {
+                app.store().release_deliveries(self.subscriber, owner).await?;
+            }
+            if gone {
+                subscriber::is_gone(app, self.subscriber).await?;
+            } else if health.failures > 0 {
+                subscriber::give_up(app, self.subscriber).await?;
+            }
+        }
+    }
+
+    async fn send(&self, receiver: Arc<Receiver>, held: Vec<Held>, until: Time) -> Result<Batch> {
+        let width = if receiver.failing { 1 } else { AT_ONCE_EACH };
+        let (mut queue, mut under_way, mut batch) = (held.into_iter(), JoinSet::new(), Batch::default());
+        loop {
+            while under_way.len() < width && !batch.left {
+                let Some(one) = queue.next() else { break };
+                let permit = self.room.clone().acquire_owned().await.map_err(Error::internal)?;
+                if batch.gone || self.app.now() + TRY > until {
+                    batch.left = true;
+                    break;
+                }
+                let (app, receiver) = (self.app.clone(), receiver.clone());
+                under_way.spawn(async move {
+                    let tried = match notice_of(one.notice) {
+                        Ok(notice) => receiver.tell(&app, &notice).await,
+                        Err(error) => Tried::unreadable(&app, &error),
+                    };
+                    drop(permit);
+                    (one.delivery, tried)
+                });
+            }
+            match under_way.join_next().await {
+                None => return Ok(batch),
+                Some(Ok((delivery, tried))) => batch.note(&self.app, &delivery, tried)?,
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a try broke down; it is made again when its lease ends");
+                }
+            }
+        }
+    }
+}
+
+/// What became of deliveries that were held together.
+#[derive(Default)]
+struct Batch {
+    outcomes: Vec<Outcome>,
+    health: Health,
+    /// The receiver wants no more.
+    gone: bool,
+    /// Some were not tried, and are given back.
+    left: bool,
+}
+
+impl Batch {
+    fn note(&mut self, app: &App, row: &delivery::Model, outcome: Tried) -> Result<()> {
+        let (now, tries) = (app.now(), row.tries.saturating_add(1));
+        if outcome.delivered() {
+            self.health = Health { last_delivered_at: Some(now), ..Health::default() };
+        } else {
+            self.health.first_failed_at.get_or_insert(outcome.attempt.at);
+            self.health.failures += 1;
+        }
+        self.gone |= outcome.answer.end == End::Gone;
+        let (state, next_at) = match outcome.answer.end {
+            End::Delivered => (DeliveryState::Delivered, None),
+            End::Gone => (DeliveryState::Dead, None),
+            End::Retry | End::Refused => {
+                match schedule::wait(tries, outcome.answer.retry_after, app.entropy()) {
+                    Some(wait) => (DeliveryState::Waiting, Some(now + wait)),
+                    None => (DeliveryState::Dead, None),
+                }
+            }
+        };
+        self.outcomes.push(Outcome {
+            id: row.id,
+            state: state.as_str(),
+            tries,
+            next_at,
+            finished_at: next_at.is_none().then_some(now),
+            attempts: with_attempt(row, outcome.attempt)?,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,265 @@
+//! Deliveries on their way: taken by lease, tried, and forgotten when they are old.
+
+use std::collections::HashMap;
+
+use cb_core::Result;
+use cb_core::clock::Time;
+use sea_orm::sea_query::{
+    Alias, Expr, ExprTrait as _, IntoIden as _, LockBehavior, LockType, Query, SimpleExpr, TableRef,
+    ValueTuple,
+};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
+use uuid::Uuid;
+
+use crate::entities::{delivery, notice, webhook};
+use crate::open::{Store, db};
+use crate::outbox::{Subscriber, waiting};
+
+/// A delivery that somebody holds, and what it tells.
+pub struct Held {
+    pub delivery: delivery::Model,
+    pub notice: notice::Model,
+}
+
+/// What a try has made of a delivery.
+pub struct Outcome {
+    pub id: Uuid,
+    pub state: &'static str,
+    pub tries: i32,
+    /// While it waits.
+    pub next_at: Option<Time>,
+    pub finished_at: Option<Time>,
+    pub attempts: String,
+}
+
+/// How some tries have gone, in their order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Health {
+    pub last_delivered_at: Option<Time>,
+    /// Of the failures behind the last that succeeded.
+    pub first_failed_at: Option<Time>,
+    pub failures: i32,
+}
+
+/// Notices removed at a time.
+const SWEPT: u64 = 500;
+
+impl Store {
+    /// Those for whom something is due that nobody holds.
+    pub async fn due_subscribers(&self, now: Time) -> Result<Vec<Subscriber>> {
+        let mut due = Vec::new();
+        for (table, column, of) in [
+            ("webhooks", delivery::Column::WebhookId, Subscriber::Webhook as fn(Uuid) -> Subscriber),
+            ("channels", delivery::Column::ChannelId, Subscriber::Channel),
+        ] {
+            let mut first = Query::select();
+            first.expr(Expr::val(1)).from(delivery::Entity);
+            first.and_where(Expr::col((delivery::Entity, column)).equals((table, "id")));
+            first.and_where(claimable(now));
+            let mut select = Query::select();
+            select.column((table, "id")).from(table);
+            select.and_where(Expr::col((table, "enabled")).eq(true)).and_where(Expr::exists(first));
+            for row in self.reader().query_all(&select).await.map_err(db)? {
+                due.push(of(row.try_get_by_index(0).map_err(db)?));
+            }
+        }
+        Ok(due)
+    }
+
+    /// Takes up to `most` of one subscriber's due deliveries until `until`, the longest due first.
+    pub async fn claim_deliveries(
+        &self,
+        subscriber: Subscriber,
+        owner: &str,
+        now: Time,
+        until: Time,
+        most: u64,
+    ) -> Result<Vec<Held>> {
+        let tx = self.begin_write().await?;
+        let mut select = delivery::Entity::find()
+            .filter(subscriber.deliveries())
+            .filter(claimable(now))
+            .order_by_asc(delivery::Column::NextAt)
+            .limit(most);
+        // PostgreSQL has several writers: what another one is taking is passed over. SQLite has one.
+        select = select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        let found = select.all(&tx).await.map_err(db)?;
+        if found.is_empty() {
+            tx.rollback().await.map_err(db)?;
+            return Ok(Vec::new());
+        }
+        delivery::Entity::update_many()
+            .col_expr(delivery::Column::LeaseOwner, Expr::value(owner))
+            .col_expr(delivery::Column::LeaseUntil, Expr::value(until))
+            .filter(delivery::Column::Id.is_in(found.iter().map(|row| row.id)))
+            .exec(&tx)
+            .await
+            .map_err(db)?;
+        let told = notice::Entity::find()
+            .filter(notice::Column::Id.is_in(found.iter().map(|row| row.notice_id)))
+            .all(&tx)
+            .await
+            .map_err(db)?;
+        tx.commit().await.map_err(db)?;
+        let told: HashMap<Uuid, notice::Model> = told.into_iter().map(|row| (row.id, row)).collect();
+        let held = found.into_iter().filter_map(|row| {
+            let notice = told.get(&row.notice_id)?.clone();
+            let delivery =
+                delivery::Model { lease_owner: Some(owner.to_owned()), lease_until: Some(until), ..row };
+            Some(Held { delivery, notice })
+        });
+        Ok(held.collect())
+    }
+
+    /// Notes what became of deliveries that `owner` holds, and how their subscriber does. One that is not `owner`'s any more is
+    /// left to whom it belongs.
+    pub async fn deliveries_tried(
+        &self,
+        subscriber: Subscriber,
+        owner: &str,
+        outcomes: Vec<Outcome>,
+        health: Health,
+    ) -> Result<()> {
+        let tx = self.begin_write().await?;
+        // The subscriber before its deliveries, as one that is removed is locked.
+        note_health(&tx, subscriber, health).await?;
+        let rows = outcomes.into_iter().map(|o| {
+            ValueTuple::Many(vec![
+                o.id.into(),
+                o.state.into(),
+                o.tries.into(),
+                o.next_at.into(),
+                o.finished_at.into(),
+                o.attempts.into(),
+            ])
+        });
+        // Both databases call the columns of a bare list so.
+        let given = |name: &'static str| Expr::col(("given", name));
+        let mut update = Query::update();
+        update.table("deliveries");
+        update.from(TableRef::ValuesList(rows.collect(), Alias::new("given").into_iden()));
+        update
+            .value("state", given("column2"))
+            .value("tries", given("column3"))
+            .value("next_at", given("column4"))
+            .value("finished_at", given("column5"))
+            .value("attempts", given("column6"))
+            .value("lease_owner", Expr::value(None::<String>))
+            .value("lease_until", Expr::value(None::<Time>))
+            .and_where(Expr::col(("deliveries", "id")).eq(given("column1")))
+            .and_where(Expr::col(("deliveries", "lease_owner")).eq(owner));
+        tx.execute(&update).await.map_err(db)?;
+        tx.commit().await.map_err(db)
+    }
+
+    /// Gives back what `owner` holds of one subscriber, untried.
+    pub async fn release_deliveries(&self, subscriber: Subscriber, owner: &str) -> Result<()> {
+        self.release(delivery::Column::LeaseOwner.eq(owner).and(subscriber.deliveries())).await
+    }
+
+    /// At the start of a server that has the database to itself: nobody holds anything.
+    pub async fn release_all_deliveries(&self) -> Result<()> {
+        self.release(delivery::Column::LeaseOwner.is_not_null()).await
+    }
+
+    async fn release(&self, which: SimpleExpr) -> Result<()> {
+        delivery::Entity::update_many()
+            .col_expr(delivery::Column::LeaseOwner, Expr::value(None::<String>))
+            .col_expr(delivery::Column::LeaseUntil, Expr::value(None::<Time>))
+            .filter(waiting())
+            .filter(which)
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
+    /// Removes notices from before `before`, and those behind the newest `keep`, with their deliveries; at most some hundreds,
+    /// the next call takes the rest. What still waits is kept.
+    pub async fn sweep_notices(&self, before: Time, keep: u64) -> Result<u64> {
+        let surplus: Option<Time> = notice::Entity::find()
+            .select_only()
+            .column(notice::Column::At)
+            .order_by_desc(notice::Column::At)
+            .offset(keep)
+            .limit(1)
+            .into_tuple()
+            .one(self.reader())
+            .await
+            .map_err(db)?;
+        let before = surplus.map_or(before, |at| Ord::max(at, before));
+        let mut waits = Query::select();
+        waits.expr(Expr::val(1)).from(delivery::Entity).and_where(waiting()).and_where(
+            Expr::col((delivery::Entity, delivery::Column::NoticeId))
+                .equals((notice::Entity, notice::Column::Id)),
+        );
+        let old: Vec<Uuid> = notice::Entity::find()
+            .select_only()
+            .column(notice::Column::Id)
+            .filter(notice::Column::At.lte(before))
+            .filter(Expr::exists(waits).not())
+            .order_by_asc(notice::Column::At)
+            .limit(SWEPT)
+            .into_tuple()
+            .all(self.reader())
+            .await
+            .map_err(db)?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let gone = notice::Entity::delete_many()
+            .filter(notice::Column::Id.is_in(old))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(gone.rows_affected)
+    }
+
+    /// Forgets secrets that signed along and do so no more.
+    pub async fn sweep_previous_secrets(&self, now: Time) -> Result<()> {
+        let over = webhook::Column::PreviousSecretUntil.lte(now);
+        let some = webhook::Entity::find().filter(over.clone()).one(self.reader()).await.map_err(db)?;
+        if some.is_none() {
+            return Ok(());
+        }
+        let tx = self.begin_write().await?;
+        // A rotation of the vault wants every text to stand where it has read it.
+        crate::audit::lock_head(&tx).await?;
+        webhook::Entity::update_many()
+            .col_expr(webhook::Column::PreviousSecret, Expr::value(None::<String>))
+            .col_expr(webhook::Column::PreviousSecretUntil, Expr::value(None::<Time>))
+            .filter(over)
+            .exec(&tx)
+            .await
+            .map_err(db)?;
+        tx.commit().await.map_err(db)
+    }
+}
+
+async fn note_health(tx: &DatabaseTransaction, subscriber: Subscriber, health: Health) -> Result<()> {
+    let mut update = Query::update();
+    update.table(subscriber.table()).and_where(Expr::col("id").eq(subscriber.id()));
+    if let Some(at) = health.last_delivered_at {
+        update
+            .value("last_delivered_at", at)
+            .value("failing_since", health.first_failed_at)
+            .value("failures", health.failures);
+    } else {
+        update
+            .value("failing_since", Expr::col("failing_since").if_null(Expr::value(health.first_failed_at)))
+            .value("failures", Expr::col("failures").add(health.failures));
+    }
+    tx.execute(&update).await.map_err(db)?;
+    Ok(())
+}
+
+/// Due, and nobody's.
+fn claimable(now: Time) -> SimpleExpr {
+    let col = |column: delivery::Column| Expr::col((delivery::Entity, column));
+    waiting()
+        .and(col(delivery::Column::NextAt).lte(now))
+        .and(col(delivery::Column::LeaseUntil).is_null().or(col(delivery::Column::LeaseUntil).lt(now)))
+}
