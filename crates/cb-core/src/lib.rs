@@ -11,6 +11,7 @@ pub mod config;
 pub mod entropy;
 pub mod error;
 pub mod event;
+pub mod form;
 pub mod ids;
 pub mod inventory;
 pub mod notice;

@@ -118,7 +118,7 @@ impl Session {
                 Box::new(Greeted { greeting: b"220 secured\r\n", stream: outbound.tls(stream, host).await? })
             }
         };
-        let stream = Box::new(Stream { inner: boxed, peer });
+        let stream = Box::new(Stream { inner: boxed, peer, answered: 0 });
         let connection = AsyncSmtpConnection::connect_with_transport(stream, &hello()).await;
         Ok(Self { connection: connection.map_err(|e| classify(&e))?, patience })
     }
@@ -165,8 +165,9 @@ fn hello() -> ClientId {
     ClientId::Ipv4(std::net::Ipv4Addr::LOCALHOST)
 }
 
-/// Most bytes of one answer before TLS.
+/// Most bytes of one answer.
 const LONGEST_ANSWER: usize = 16 << 10;
+const TOO_MUCH: &str = "it says too much";
 
 /// Greets, asks for TLS, and leaves the stream where the handshake begins.
 async fn start_tls(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<(), SmtpError> {
@@ -196,7 +197,7 @@ async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> Result<String, SmtpErr
             line = text.len();
         }
         if text.len() > LONGEST_ANSWER {
-            return Err(SmtpError::Protocol("it says too much".to_owned()));
+            return Err(SmtpError::Protocol(TOO_MUCH.to_owned()));
         }
     }
 }
@@ -230,11 +231,16 @@ fn classify(error: &lettre::transport::smtp::Error) -> SmtpError {
         SmtpError::Refused(said(error))
     } else if error.is_timeout() {
         SmtpError::TimedOut
-    } else if error.is_response() || error.is_client() {
+    } else if error.is_response() || error.is_client() || endless(error) {
         SmtpError::Protocol(said(error))
     } else {
         SmtpError::Connection(OutboundError::Connect(said(error)))
     }
+}
+
+fn endless(error: &lettre::transport::smtp::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| source.kind() == io::ErrorKind::FileTooLarge)
 }
 
 trait Wire: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug {}
@@ -282,6 +288,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
 struct Stream {
     inner: Box<dyn Wire>,
     peer: SocketAddr,
+    /// Bytes since we last said something: nobody else counts them.
+    answered: usize,
 }
 
 impl AsyncTokioStream for Stream {
@@ -296,12 +304,19 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        self.answered += buf.filled().len() - before;
+        if self.answered > LONGEST_ANSWER {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::FileTooLarge, TOO_MUCH)));
+        }
+        read
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.answered = 0;
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 

@@ -27,7 +27,7 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub end: End,
-    /// Of HTTP; a mail server's code otherwise.
+    /// Of HTTP.
     pub status: Option<u16>,
     /// Why not, in words for an administrator, with what would mend it; no secret and no URL is in it.
     pub error: Option<String>,
@@ -40,6 +40,12 @@ pub struct Answer {
 impl Answer {
     pub fn failed(end: End, error: impl Into<String>) -> Self {
         Self { end, status: None, error: Some(error.into()), excerpt: None, retry_after: None }
+    }
+
+    /// The service asks in its body to be left alone for so long.
+    pub(crate) fn wait(&mut self, seconds: f64) {
+        let asked = Duration::try_from_secs_f64(seconds.ceil()).unwrap_or_default().min(WAIT_MOST);
+        self.retry_after = self.retry_after.max(Some(asked));
     }
 
     /// Of a request. Any 2xx delivers; a redirect is not followed, for the address was judged and the next was not asked for.

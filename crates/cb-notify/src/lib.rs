@@ -5,6 +5,7 @@
 //! so that every sender retries alike.
 
 pub mod answer;
+pub mod channels;
 pub mod webhook;
 
 pub use answer::{Answer, End};

@@ -613,6 +613,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/channel-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every kind of channel, with the fields that it has. */
+        get: operations["get_channel_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of channels. */
+        get: operations["get_channels"];
+        put?: never;
+        /** Adds a channel. */
+        post: operations["post_channels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One channel, and how it has gone. */
+        get: operations["get_channels_id"];
+        put?: never;
+        post?: never;
+        /** Removes a channel with its log; what waits for it is never sent. */
+        delete: operations["delete_channels_id"];
+        options?: never;
+        head?: never;
+        /** Changes a channel: what is absent stays. What would send its secret elsewhere needs it again. */
+        patch: operations["patch_channels_id"];
+        trace?: never;
+    };
+    "/api/v1/channels/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was sent, and what was answered; the newest first. */
+        get: operations["get_channels_id_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{id}/deliveries/{delivery}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends one again, with the id that it had. */
+        post: operations["post_channels_id_deliveries_delivery_redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a notice of kind `test` now, and says what became of it. */
+        post: operations["post_channels_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credential-kinds": {
         parameters: {
             query?: never;
@@ -1741,6 +1846,93 @@ export interface components {
             /** @description Why not, and what to do about it. */
             reason: string | null;
         };
+        Channel: {
+            certificate_sha256: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the server has given it up.
+             */
+            disabled_at: string | null;
+            disabled_reason: string | null;
+            enabled: boolean;
+            /** @description Empty: all. */
+            events: components["schemas"]["NoticeKind"][];
+            /**
+             * Format: date-time
+             * @description Since when every try has failed.
+             */
+            failing_since: string | null;
+            has_secret: boolean;
+            id: components["schemas"]["ChannelId"];
+            kind: components["schemas"]["ChannelKind"];
+            /** Format: date-time */
+            last_delivered_at: string | null;
+            /** @description What is less severe is not told. */
+            min_severity: components["schemas"]["Severity"];
+            name: string;
+            public: {
+                [key: string]: string;
+            };
+            /** @description Scheme, host and port that it is sent to. */
+            to: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /** Format: uuid */
+        ChannelId: string;
+        ChannelIn: {
+            /** @description The fingerprint of the certificate there, if nobody has signed it that this server trusts. */
+            certificate_sha256?: string | null;
+            /** @description True when absent. */
+            enabled?: boolean | null;
+            /** @description Empty or absent: all. */
+            events?: components["schemas"]["NoticeKind"][];
+            kind: components["schemas"]["ChannelKind"];
+            min_severity?: components["schemas"]["Severity"] | null;
+            /** @example Phone */
+            name: string;
+            /** @description The fields of its kind; see `/channel-kinds`. */
+            public?: {
+                [key: string]: string;
+            };
+            /** @description Written only. */
+            secret?: {
+                [key: string]: string;
+            };
+        };
+        /** @enum {string} */
+        ChannelKind: "email" | "ntfy" | "gotify" | "discord" | "slack" | "teams" | "telegram" | "matrix" | "pushover" | "webhook";
+        /** @description A kind, for whoever builds a form. */
+        ChannelKindDescription: {
+            kind: components["schemas"]["ChannelKind"];
+            pin: components["schemas"]["CredentialPin"] | null;
+            /** @description A JSON schema. `x-order` is the order of the fields; a change of a field with `x-binds-secret` needs the secret again. */
+            public: Record<string, never>;
+            secret: Record<string, never>;
+            title: string;
+        };
+        ChannelPatch: {
+            /** @description Another one, or none, needs the secret again. */
+            certificate_sha256?: string | null;
+            /** @description True also forgets that it has failed. False drops what waits for it. */
+            enabled?: boolean | null;
+            /** @description All of them, when given; empty: every kind. */
+            events?: components["schemas"]["NoticeKind"][] | null;
+            min_severity?: components["schemas"]["Severity"] | null;
+            name?: string | null;
+            /** @description All public fields, when given. Some need the secret again. */
+            public?: {
+                [key: string]: string;
+            } | null;
+            /** @description All secret fields, when given. */
+            secret?: {
+                [key: string]: string;
+            } | null;
+        };
         /** @description A signed statement of one entry at one time: of the log's head, or of what the log begins behind. */
         Checkpoint: {
             /** @description RFC 3339, UTC. */
@@ -2474,6 +2666,52 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Channel: {
+            items: {
+                certificate_sha256: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When the server has given it up.
+                 */
+                disabled_at: string | null;
+                disabled_reason: string | null;
+                enabled: boolean;
+                /** @description Empty: all. */
+                events: components["schemas"]["NoticeKind"][];
+                /**
+                 * Format: date-time
+                 * @description Since when every try has failed.
+                 */
+                failing_since: string | null;
+                has_secret: boolean;
+                id: components["schemas"]["ChannelId"];
+                kind: components["schemas"]["ChannelKind"];
+                /** Format: date-time */
+                last_delivered_at: string | null;
+                /** @description What is less severe is not told. */
+                min_severity: components["schemas"]["Severity"];
+                name: string;
+                public: {
+                    [key: string]: string;
+                };
+                /** @description Scheme, host and port that it is sent to. */
+                to: string;
+                /** Format: date-time */
+                updated_at: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Credential: {
             items: {
                 certificate_sha256: string | null;
@@ -3140,6 +3378,8 @@ export interface components {
             /** @description Whether the administrator is still to be made. */
             required: boolean;
         };
+        /** @enum {string} */
+        Severity: "info" | "warning" | "critical";
         Skipped: {
             id: components["schemas"]["FindingId"];
             reason: string;
@@ -4838,6 +5078,297 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TotpEnabled"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_channel_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelKindDescription"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_channels: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                kind?: components["schemas"]["ChannelKind"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Channel"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_channels_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_channels_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_channels_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_channels_id_deliveries: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                state?: components["schemas"]["DeliveryState"];
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Delivery"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_channels_id_deliveries_delivery_redeliver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+                delivery: components["schemas"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_channels_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ChannelId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationTest"];
                 };
             };
             /** @description What went wrong */

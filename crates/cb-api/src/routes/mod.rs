@@ -18,6 +18,7 @@ mod addresses;
 mod assets;
 mod audit;
 mod ca;
+mod channels;
 mod credentials;
 mod findings;
 mod health;
@@ -147,6 +148,12 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::redeliver))
+        .routes(routes!(channels::kinds))
+        .routes(routes!(channels::list, channels::create))
+        .routes(routes!(channels::get, channels::update, channels::delete))
+        .routes(routes!(channels::test))
+        .routes(routes!(channels::deliveries))
+        .routes(routes!(channels::redeliver))
         .routes(routes!(assets::list, assets::create))
         .routes(routes!(assets::get, assets::update, assets::delete))
         .routes(routes!(interfaces::list, interfaces::create))

@@ -3,7 +3,8 @@
 use cb_app::Page;
 use cb_app::notify::deliveries::{DeliveryOut, DeliveryState};
 use cb_app::notify::kinds::{self as notices, NoticeKindOut};
-use cb_app::notify::webhooks::{self, TestOut, WebhookIn, WebhookOut, WebhookPatch};
+use cb_app::notify::trial::TestOut;
+use cb_app::notify::webhooks::{self, WebhookIn, WebhookOut, WebhookPatch};
 use cb_core::ids::{DeliveryId, WebhookId};
 use http::StatusCode;
 

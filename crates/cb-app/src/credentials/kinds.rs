@@ -3,18 +3,11 @@
 //! To add one: a variant, its line in [`Kind::ALL`] and its [`Facts`]; how it proves itself to a device stands in
 //! `cb_collect::clients`.
 
-use std::collections::BTreeMap;
-
-use cb_core::Secret;
 use cb_core::error::Violations;
+use cb_core::form::{Field, Form, Public, Secrets};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
-
-/// Fields that anybody may see who sees the credential.
-pub type Public = BTreeMap<String, String>;
-/// Fields that nobody sees again.
-pub type Secrets = BTreeMap<String, Secret>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -35,106 +28,6 @@ pub enum Kind {
     OidcClient,
 }
 
-/// How a field is typed.
-#[derive(Debug, Clone, Copy)]
-enum Typed {
-    Line,
-    /// With line breaks.
-    Lines,
-    /// One of these; the first when none is given.
-    Choice(&'static [&'static str]),
-}
-
-struct Field {
-    name: &'static str,
-    title: &'static str,
-    help: &'static str,
-    typed: Typed,
-    required: bool,
-    most: usize,
-    /// How the secret travels depends on it: whoever changes it must know the secret.
-    binds: bool,
-}
-
-impl Field {
-    const fn line(name: &'static str, title: &'static str) -> Self {
-        Self { name, title, help: "", typed: Typed::Line, required: true, most: 256, binds: false }
-    }
-
-    const fn choice(name: &'static str, title: &'static str, of: &'static [&'static str]) -> Self {
-        let mut field = Self::line(name, title);
-        field.typed = Typed::Choice(of);
-        field.required = false;
-        field.binds = true;
-        field
-    }
-
-    const fn most(mut self, most: usize) -> Self {
-        self.most = most;
-        self
-    }
-
-    const fn optional(mut self) -> Self {
-        self.required = false;
-        self
-    }
-
-    const fn lines(mut self) -> Self {
-        self.typed = Typed::Lines;
-        self
-    }
-
-    const fn help(mut self, help: &'static str) -> Self {
-        self.help = help;
-        self
-    }
-
-    /// What is wrong with a text, if anything.
-    fn judge(&self, text: &str) -> Result<(), String> {
-        if text.is_empty() {
-            return Err("may not be empty".to_owned());
-        }
-        if text.len() > self.most {
-            return Err(format!("may have at most {} characters", self.most));
-        }
-        match self.typed {
-            Typed::Line if text.chars().any(char::is_control) => {
-                Err("may not contain line breaks or control characters".to_owned())
-            }
-            Typed::Lines if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) => {
-                Err("may not contain control characters".to_owned())
-            }
-            Typed::Choice(of) if !of.contains(&text) => Err(format!("must be one of {}", of.join(", "))),
-            _ => Ok(()),
-        }
-    }
-
-    fn schema(&self, secret: bool) -> Value {
-        let mut schema = json!({ "type": "string", "title": self.title, "maxLength": self.most });
-        match self.typed {
-            Typed::Line => {}
-            Typed::Lines => schema["x-lines"] = json!(true),
-            Typed::Choice(of) => {
-                schema["enum"] = json!(of);
-                schema["default"] = json!(of.first());
-            }
-        }
-        if self.required {
-            schema["minLength"] = json!(1);
-        }
-        if !self.help.is_empty() {
-            schema["description"] = json!(self.help);
-        }
-        if secret {
-            schema["writeOnly"] = json!(true);
-        }
-        if self.binds {
-            schema["x-binds-secret"] = json!(true);
-        }
-        schema
-    }
-}
-
 /// What a device shows to be told from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -146,8 +39,7 @@ pub enum Pinned {
 
 struct Facts {
     title: &'static str,
-    public: Vec<Field>,
-    secret: Vec<Field>,
+    form: Form,
     pin: Option<Pinned>,
     /// Where it is tested unless somebody says otherwise; none: it cannot be tested by itself.
     port: Option<u16>,
@@ -289,25 +181,7 @@ impl Kind {
 
     /// Public fields as given, with the first choice where none was made; what is wrong is noted under `public.…`.
     pub fn public(self, wrong: &mut Violations, given: &Public) -> Public {
-        let mut out = Public::new();
-        for field in &self.facts().public {
-            let text = given.get(field.name).map(|text| text.trim()).filter(|text| !text.is_empty());
-            let text = match (text, field.typed) {
-                (Some(text), _) => text,
-                (None, Typed::Choice([first, ..])) => first,
-                (None, _) => {
-                    if field.required {
-                        wrong.add(format!("public.{}", field.name), "is needed");
-                    }
-                    continue;
-                }
-            };
-            match field.judge(text) {
-                Ok(()) => drop(out.insert(field.name.to_owned(), text.to_owned())),
-                Err(reason) => wrong.add(format!("public.{}", field.name), reason),
-            }
-        }
-        self.no_others(wrong, "public", given.keys(), &self.facts().public);
+        let out = self.facts().form.read(self.as_str(), wrong, given);
         if self == Kind::ProxmoxToken
             && let Some(id) = out.get("token_id")
         {
@@ -338,19 +212,7 @@ impl Kind {
 
     /// Judges the secret fields for these public ones; what is wrong is noted under `secret.…`.
     pub fn judge_secret(self, wrong: &mut Violations, public: &Public, given: &Secrets) {
-        for field in &self.facts().secret {
-            let name = format!("secret.{}", field.name);
-            match given.get(field.name).map(Secret::expose) {
-                Some(text) => {
-                    if let Err(reason) = field.judge(text) {
-                        wrong.add(name, reason);
-                    }
-                }
-                None if field.required => wrong.add(name, "is needed"),
-                None => {}
-            }
-        }
-        self.no_others(wrong, "secret", given.keys(), &self.facts().secret);
+        self.facts().form.judge_secret(self.as_str(), wrong, given);
         let mut long_enough = |name: &'static str, least: usize, wanted: bool| {
             let length = given.get(name).map(|text| text.expose().len());
             let field = format!("secret.{name}");
@@ -392,23 +254,7 @@ impl Kind {
 
     /// The first field that says how the secret travels and is not as it was.
     pub fn rebound(self, before: &Public, after: &Public) -> Option<&'static str> {
-        let fields = self.facts().public.into_iter().filter(|field| field.binds);
-        fields.map(|field| field.name).find(|name| before.get(*name) != after.get(*name))
-    }
-
-    fn no_others<'a>(
-        self,
-        wrong: &mut Violations,
-        part: &str,
-        given: impl Iterator<Item = &'a String>,
-        known: &[Field],
-    ) {
-        // Not the name itself: somebody may have put a secret in its place.
-        if given.into_iter().any(|name| !known.iter().any(|field| field.name == name)) {
-            let names: Vec<&str> = known.iter().map(|field| field.name).collect();
-            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            wrong.add(part, format!("has a field that {} does not have; its fields: {names}", self.as_str()));
-        }
+        self.facts().form.rebound(before, after)
     }
 
     pub fn described(self) -> KindOut {
@@ -416,8 +262,8 @@ impl Kind {
         KindOut {
             kind: self,
             title: facts.title,
-            public: schema(&facts.public, false),
-            secret: schema(&facts.secret, true),
+            public: facts.form.public_schema(),
+            secret: facts.form.secret_schema(),
             pin: facts.pin,
             default_port: facts.port,
             testable: facts.port.is_some(),
@@ -431,20 +277,9 @@ pub fn chosen<'a>(public: &'a Public, name: &str) -> &'a str {
     public.get(name).map_or("none", String::as_str)
 }
 
-fn schema(fields: &[Field], secret: bool) -> Value {
-    let properties: serde_json::Map<String, Value> =
-        fields.iter().map(|field| (field.name.to_owned(), field.schema(secret))).collect();
-    let order: Vec<&str> = fields.iter().map(|field| field.name).collect();
-    let required: Vec<&str> = fields.iter().filter(|f| f.required).map(|field| field.name).collect();
-    json!({
-        "type": "object", "properties": properties, "required": required, "additionalProperties": false,
-        "x-order": order,
-    })
-}
-
 impl Facts {
     fn new(title: &'static str, public: Vec<Field>, secret: Vec<Field>) -> Self {
-        Self { title, public, secret, pin: None, port: None, path: false }
+        Self { title, form: Form::new(public, secret), pin: None, port: None, path: false }
     }
 
     fn at(mut self, port: u16) -> Self {

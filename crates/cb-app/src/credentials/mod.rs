@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use cb_core::error::Violations;
+use cb_core::form::{Public, Secrets};
 use cb_core::ids::CredentialId;
 use cb_core::{Error, Patch, Permission, Result, Secret};
 use cb_net::http::Pin;
@@ -38,8 +39,8 @@ pub mod test;
 pub mod uses;
 
 use hosts::Hosts;
+use kinds::Pinned;
 pub use kinds::{Kind, KindOut};
-use kinds::{Pinned, Public, Secrets};
 pub(crate) use uses::{Opened, UsedBy, named, open};
 pub use uses::{UseOut, UserOut};
 

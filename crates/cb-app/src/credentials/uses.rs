@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cb_core::form::{Public, Secrets};
 use cb_core::ids::{CredentialId, CredentialUseId};
 use cb_core::{Error, Permission, Principal, Result, Secret};
 use cb_net::http::{Pin, Tls};
@@ -17,7 +18,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::hosts::Hosts;
-use super::kinds::{Kind, Public, Secrets};
+use super::kinds::Kind;
 use super::{find, kind_of, public_of};
 use crate::app::App;
 use crate::ctx::Ctx;

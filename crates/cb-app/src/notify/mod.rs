@@ -6,10 +6,12 @@
 //! Invariants: a secret that signs goes to no other origin than the one that it was made for; a delivery is sent by whoever holds
 //! its lease; one subscriber that is slow holds up itself only; every queue and every log has a bound.
 
+pub mod channels;
 pub mod deliveries;
 pub mod kinds;
 pub(crate) mod news;
 mod schedule;
 mod subscriber;
+pub mod trial;
 pub mod webhooks;
 pub(crate) mod worker;

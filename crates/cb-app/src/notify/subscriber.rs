@@ -9,14 +9,16 @@ use cb_net::http::Pin;
 use cb_notify::webhook::Webhook;
 use cb_notify::{Answer, End};
 use cb_store::db;
-use cb_store::entities::webhook;
+use cb_store::entities::{channel, webhook};
 use cb_store::sea_orm::EntityTrait as _;
 use cb_store::sealed::{WEBHOOK_PREVIOUS_SECRET, WEBHOOK_SECRET};
 use cb_store::{Standing, Subscriber};
 use cb_vault::webhook::Key;
 use chrono::TimeDelta;
 use serde_json::json;
+use url::Url;
 
+use super::channels::Opened;
 use super::deliveries::Attempt;
 use super::news;
 use crate::app::App;
@@ -27,13 +29,24 @@ const FAILURES_LEAST: i32 = 10;
 
 /// A subscriber with its secrets open.
 pub(super) struct Receiver {
+    pub name: String,
     /// The last try has failed.
     pub failing: bool,
+    enabled: bool,
     way: Way,
 }
 
 enum Way {
     Webhook(Webhook),
+    Channel(Opened),
+}
+
+/// As the log and the database call it.
+pub(super) fn word(subscriber: Subscriber) -> &'static str {
+    match subscriber {
+        Subscriber::Webhook(_) => "webhook",
+        Subscriber::Channel(_) => "channel",
+    }
 }
 
 /// What became of one try.
@@ -69,21 +82,36 @@ impl Tried {
 impl Receiver {
     /// As the database has it now; none: it is gone or told nothing.
     pub async fn open(app: &App, subscriber: Subscriber) -> Result<Option<Self>> {
+        Ok(Self::find(app, subscriber).await?.filter(|receiver| receiver.enabled))
+    }
+
+    /// Also one that is told nothing.
+    pub async fn find(app: &App, subscriber: Subscriber) -> Result<Option<Self>> {
+        let conn = app.store().reader();
         match subscriber {
             Subscriber::Webhook(id) => {
-                let row = webhook::Entity::find_by_id(id).one(app.store().reader()).await.map_err(db)?;
-                match row {
-                    Some(row) if row.enabled => Self::webhook(app, &row).await.map(Some),
-                    _ => Ok(None),
-                }
+                let row = webhook::Entity::find_by_id(id).one(conn).await.map_err(db)?;
+                let Some(row) = row else { return Ok(None) };
+                let way = Way::Webhook(opened(app, &row).await?);
+                let failing = row.failing_since.is_some();
+                Ok(Some(Self { name: row.name, failing, enabled: row.enabled, way }))
             }
-            Subscriber::Channel(_) => Ok(None),
+            Subscriber::Channel(id) => {
+                let row = channel::Entity::find_by_id(id).one(conn).await.map_err(db)?;
+                let Some(row) = row else { return Ok(None) };
+                let way = Way::Channel(Opened::of(app, &row).await?);
+                let failing = row.failing_since.is_some();
+                Ok(Some(Self { name: row.name, failing, enabled: row.enabled, way }))
+            }
         }
     }
 
-    pub async fn webhook(app: &App, row: &webhook::Model) -> Result<Self> {
-        let way = Way::Webhook(opened(app, row).await?);
-        Ok(Self { failing: row.failing_since.is_some(), way })
+    /// Whom it is sent to: without a path, which may be a secret.
+    pub fn where_to(&self) -> String {
+        match &self.way {
+            Way::Webhook(webhook) => origin(&webhook.url),
+            Way::Channel(channel) => channel.where_to().unwrap_or_default(),
+        }
     }
 
     /// One try.
@@ -91,6 +119,7 @@ impl Receiver {
         let (at, began) = (app.now(), Instant::now());
         let answer = match &self.way {
             Way::Webhook(webhook) => webhook.tell(app.outbound(), notice, app.public_url(), at).await,
+            Way::Channel(channel) => channel.tell(app, notice).await,
         };
         Tried::of(answer, at, began.elapsed())
     }
@@ -98,7 +127,11 @@ impl Receiver {
 
 /// Ends a subscriber that has said that it wants no more.
 pub(super) async fn is_gone(app: &App, subscriber: Subscriber) -> Result<()> {
-    disable(app, subscriber, "the receiver says that it wants no more (410)", |_| true).await
+    let reason = match subscriber {
+        Subscriber::Webhook(_) => "the receiver says that it wants no more (410)",
+        Subscriber::Channel(_) => "the service says that nobody is told there any more",
+    };
+    disable(app, subscriber, reason, |_| true).await
 }
 
 /// Ends a subscriber that has failed for too long.
@@ -123,9 +156,10 @@ async fn disable(
     still: impl Fn(&Standing) -> bool,
 ) -> Result<()> {
     let ctx = app.own_ctx(Principal::Server);
-    let (kind, action) = match subscriber {
-        Subscriber::Webhook(_) => ("webhook", "webhook_disabled"),
-        Subscriber::Channel(_) => ("channel", "channel_disabled"),
+    let kind = word(subscriber);
+    let action = match subscriber {
+        Subscriber::Webhook(_) => "webhook_disabled",
+        Subscriber::Channel(_) => "channel_disabled",
     };
     let done = ctx
         .record(action, async |tx| {
@@ -157,6 +191,11 @@ async fn opened(app: &App, row: &webhook::Model) -> Result<Webhook> {
     let pin = row.certificate_sha256.as_deref().map(str::parse::<Pin>).transpose();
     let pin = pin.map_err(|reason| damaged(&format!("its pin {reason}")))?;
     Ok(Webhook { url: row.url.clone(), pin, keys })
+}
+
+/// Scheme, host and port.
+pub(super) fn origin(url: &str) -> String {
+    Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
 /// Whether the previous secret still does.

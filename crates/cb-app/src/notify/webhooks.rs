@@ -5,7 +5,7 @@
 
 use cb_core::error::Violations;
 use cb_core::ids::{DeliveryId, WebhookId};
-use cb_core::notice::{Notice, NoticeKind, Severity};
+use cb_core::notice::NoticeKind;
 use cb_core::{Error, Patch, Permission, Result, Secret};
 use cb_net::http::{OutboundError, Pin};
 use cb_net::judge::Policy;
@@ -21,13 +21,12 @@ use cb_vault::webhook::Key;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
-use url::Url;
 use utoipa::ToSchema;
 
 use super::deliveries::{self, DeliveryOut, DeliveryState};
 use super::kinds;
-use super::subscriber::{Receiver, signs_along};
+use super::subscriber::{origin, signs_along};
+use super::trial::{self, TestOut};
 use crate::app::App;
 use crate::auth::active;
 use crate::ctx::Ctx;
@@ -108,22 +107,6 @@ pub struct WebhookPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub certificate_sha256: Patch<String>,
-}
-
-/// What became of a test.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = NotificationTest)]
-pub struct TestOut {
-    pub delivered: bool,
-    #[schema(required)]
-    pub status: Option<u16>,
-    pub took_ms: u64,
-    /// Why not.
-    #[schema(required)]
-    pub error: Option<String>,
-    /// The beginning of the answer.
-    #[schema(required)]
-    pub excerpt: Option<String>,
 }
 
 pub async fn list(ctx: &Ctx, list: &List) -> Result<Page<WebhookOut>> {
@@ -310,56 +293,9 @@ pub async fn rotate_secret(ctx: &Ctx, id: WebhookId) -> Result<WebhookOut> {
     .await
 }
 
-/// Sends a notice of kind `test` now, also to one that is disabled; it leaves no delivery.
+/// Sends a notice of kind `test` now.
 pub async fn test(ctx: &Ctx, id: WebhookId) -> Result<TestOut> {
-    ctx.authorize(Permission::NotificationsWrite)?;
-    find(ctx.store().reader(), id).await?;
-    let key = format!("webhook-test:{}", ctx.principal().id().unwrap_or_default());
-    ctx.app().throttle().enter(&[&key], ctx.now())?;
-    // In a task of its own: whoever hangs up has sent it all the same, and the log says so.
-    let (tell, heard) = oneshot::channel();
-    let task = ctx.clone();
-    ctx.app().spawn(async move {
-        let out = carry_out(&task, id).await;
-        if matches!(&out, Ok(out) if out.delivered) {
-            task.app().throttle().spare(&key);
-        }
-        // Nobody listens any more.
-        let _ = tell.send(out);
-    });
-    heard.await.map_err(|_| Error::Unavailable("the server is stopping".to_owned()))?
-}
-
-async fn carry_out(ctx: &Ctx, id: WebhookId) -> Result<TestOut> {
-    let app = ctx.app();
-    let row = find(ctx.store().reader(), id).await?;
-    let notice = Notice {
-        id: ctx.new_id(),
-        kind: NoticeKind::Test,
-        at: ctx.now(),
-        severity: Severity::Info,
-        title: "A test by Circuit Breaker".to_owned(),
-        text: format!("{} asked whether this arrives.", ctx.principal().name()),
-        path: None,
-        data: json!({ "webhook": row.name }),
-    };
-    let tried = Receiver::webhook(app, &row).await?.tell(app, &notice).await;
-    let delivered = tried.delivered();
-    ctx.write(Permission::NotificationsWrite, "webhook_tested", async |tx| {
-        tx.about("webhook", row.id);
-        // Not the reason: it has what the receiver says.
-        tx.detail(json!({ "name": row.name, "origin": origin(&row.url), "delivered": delivered }));
-        Ok(())
-    })
-    .await?;
-    let attempt = tried.attempt;
-    Ok(TestOut {
-        delivered,
-        status: attempt.status,
-        took_ms: attempt.took_ms,
-        error: attempt.error,
-        excerpt: attempt.excerpt,
-    })
+    trial::run(ctx, Subscriber::Webhook(id.0)).await
 }
 
 /// Its log, the newest first.
@@ -397,7 +333,7 @@ async fn address(app: &App, wrong: &mut Violations, given: &str) -> String {
     url.to_owned()
 }
 
-fn certificate(wrong: &mut Violations, given: Option<String>) -> Option<String> {
+pub(super) fn certificate(wrong: &mut Violations, given: Option<String>) -> Option<String> {
     let given = given.filter(|text| !text.trim().is_empty())?;
     match given.trim().parse::<Pin>() {
         Ok(pin) => Some(pin.to_string()),
@@ -406,11 +342,6 @@ fn certificate(wrong: &mut Violations, given: Option<String>) -> Option<String> 
             None
         }
     }
-}
-
-/// Scheme, host and port.
-fn origin(url: &str) -> String {
-    Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
 /// What the log shows of it: not the path, which may be a secret.

@@ -1,0 +1,210 @@
+//! Mail: one message to everybody who is named, as plain text, handed in at a server that the user names.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cb_core::error::Violations;
+use cb_core::form::{Field, Form, Public, Secrets};
+use cb_core::{Notice, Secret, Severity};
+use cb_net::http::OutboundError;
+use cb_net::judge::{Destination, Policy};
+use cb_net::outbound::Outbound;
+use cb_net::smtp::{Login, Security, Server, Session, SmtpError};
+use lettre::Address;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message};
+use tokio::time::timeout;
+
+use super::text::{bytes, characters, fitted, line, lines, plain};
+use super::{Service, Way, leads};
+use crate::{Answer, End};
+
+const TO_MOST: usize = 10;
+const TITLE_MOST: usize = 200;
+const TEXT_MOST: usize = 20_000;
+/// For each step, and for all of them.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(25);
+
+pub(super) const SERVICE: Service =
+    Service { title: "Email", policy: Policy::Lan, form, judge, way: Way::Mail };
+
+fn form() -> Form {
+    Form::new(
+        vec![
+            Field::line("host", "Mail server").binding(),
+            Field::choice("security", "Secured by", &["starttls", "tls", "none"])
+                .help("tls from the first byte (port 465), starttls after a greeting (port 587); none only without a password"),
+            Field::line("port", "Port").most(5).optional().binding().help("The usual one without it"),
+            Field::line("from", "From").help("An address that the server lets you send from"),
+            Field::line("to", "To").most(2048).help("Up to 10 addresses, with commas between them"),
+            Field::line("user", "User name").optional().binding(),
+        ],
+        vec![Field::line("password", "Password").most(1024).optional()],
+    )
+}
+
+fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
+    let port = port(public);
+    wrong.require(port.is_some(), "public.port", "must be a number from 1 to 65535");
+    if let Some(host) = public.get("host")
+        && let Err(refused) = Destination::of(host, port.unwrap_or(587))
+    {
+        wrong.add("public.host", refused.to_string());
+    }
+    let address = |text: &str| text.parse::<Address>().is_ok();
+    let from = public.get("from").is_none_or(|from| address(from));
+    wrong.require(from, "public.from", "must be a mail address such as breaker@example.org");
+    if public.contains_key("to") {
+        let to = recipients(public);
+        wrong.require(
+            !to.is_empty() && to.iter().all(|to| address(to)),
+            "public.to",
+            "must have mail addresses, with commas between them",
+        );
+        wrong.require(to.len() <= TO_MOST, "public.to", "may have at most 10 addresses");
+    }
+    let (user, password) = (public.contains_key("user"), secrets.contains_key("password"));
+    wrong.require(!user || password, "secret.password", "is needed for the user name");
+    wrong.require(user || !password, "public.user", "is needed for the password");
+    wrong.require(
+        !(user && password) || security(public) != Security::None,
+        "public.security",
+        "must be starttls or tls to sign in; a password is not sent in clear",
+    );
+}
+
+pub(super) fn where_to(public: &Public) -> Option<String> {
+    let scheme = match security(public) {
+        Security::Tls => "smtps",
+        Security::StartTls => "smtp+starttls",
+        Security::None => "smtp",
+    };
+    Some(format!("{scheme}://{}:{}", public.get("host")?, port(public)?))
+}
+
+pub(super) async fn check(outbound: &Outbound, public: &Public) -> Result<(), (String, String)> {
+    let field = || "public.host".to_owned();
+    let Some(server) = server(public) else { return Err((field(), "is needed".to_owned())) };
+    let judged = outbound.check_host(Policy::Lan, &server.host, server.port).await;
+    judged.map(drop).map_err(|error| (field(), leads(&error)))
+}
+
+/// What AUTH PLAIN sends; a server could show it in its refusal.
+pub(super) fn signs_in_with(public: &Public, secrets: &Secrets) -> Vec<String> {
+    let password = secrets.get("password").map(Secret::expose);
+    let user = public.get("user");
+    user.zip(password)
+        .map(|(user, password)| STANDARD.encode(format!("\0{user}\0{password}")))
+        .into_iter()
+        .collect()
+}
+
+pub(super) async fn send(
+    outbound: &Outbound,
+    public: &Public,
+    secrets: &Secrets,
+    notice: &Notice,
+    link: Option<&str>,
+) -> Answer {
+    let from = public.get("from").map(String::as_str).unwrap_or_default();
+    let to = recipients(public);
+    let (Some(server), Some(message)) = (server(public), message(from, &to, notice, link)) else {
+        return Answer::failed(End::Refused, "a field of the channel cannot be read; enter it again");
+    };
+    let login = public.get("user").zip(secrets.get("password"));
+    let login = login.map(|(user, password)| Login { user: user.clone(), password: password.clone() });
+    let handed_in = timeout(LONGEST, async {
+        let mut session = Session::open(outbound, Policy::Lan, &server, login.as_ref(), PATIENCE).await?;
+        session.send(from, &to, &message).await?;
+        session.close().await;
+        Ok(())
+    });
+    match handed_in.await.unwrap_or(Err(SmtpError::TimedOut)) {
+        Ok(()) => Answer { end: End::Delivered, status: None, error: None, excerpt: None, retry_after: None },
+        Err(error) => Answer::failed(end(&error), error.to_string()),
+    }
+}
+
+fn end(error: &SmtpError) -> End {
+    match error {
+        SmtpError::Connection(OutboundError::Refused(_) | OutboundError::BadRequest(_))
+        | SmtpError::NoStartTls
+        | SmtpError::PlainPassword
+        | SmtpError::NoLogin
+        | SmtpError::Login(_)
+        | SmtpError::Refused(_)
+        | SmtpError::Address(_) => End::Refused,
+        SmtpError::Connection(_) | SmtpError::Temporary(_) | SmtpError::Protocol(_) | SmtpError::TimedOut => {
+            End::Retry
+        }
+    }
+}
+
+fn message(from: &str, to: &[String], notice: &Notice, link: Option<&str>) -> Option<Vec<u8>> {
+    let title = fitted(&line(&notice.title), TITLE_MOST, characters, plain);
+    let severity = match notice.severity {
+        Severity::Info => "",
+        Severity::Warning => "Warning: ",
+        Severity::Critical => "Critical: ",
+    };
+    let subject = format!("[Circuit Breaker] {severity}{title}");
+    let mut text = format!("{title}\n");
+    let more = fitted(&lines(&notice.text), TEXT_MOST, bytes, plain);
+    for part in [more.as_str(), link.unwrap_or_default()] {
+        if !part.is_empty() {
+            text = format!("{text}\n{part}\n");
+        }
+    }
+    let from: Address = from.parse().ok()?;
+    // The same in every try: who gets it twice sees it once.
+    let id = format!("<{}@{}>", notice.id, from.domain());
+    let mut builder = Message::builder()
+        .from(Mailbox::new(Some("Circuit Breaker".to_owned()), from))
+        .date(SystemTime::from(notice.at))
+        .message_id(Some(id))
+        .subject(subject)
+        .header(ContentType::TEXT_PLAIN)
+        // RFC 3834: no answer from somebody's holiday.
+        .raw_header(header("Auto-Submitted", "auto-generated")?);
+    if notice.severity == Severity::Critical {
+        builder = builder.raw_header(header("Importance", "high")?);
+    }
+    for to in to {
+        builder = builder.to(Mailbox::new(None, to.parse().ok()?));
+    }
+    Some(builder.body(text).ok()?.formatted())
+}
+
+fn header(name: &str, value: &str) -> Option<HeaderValue> {
+    let name = HeaderName::new_from_ascii(name.to_owned()).ok()?;
+    Some(HeaderValue::new(name, value.to_owned()))
+}
+
+fn recipients(public: &Public) -> Vec<String> {
+    let all = public.get("to").map(String::as_str).unwrap_or_default();
+    all.split(',').map(str::trim).filter(|to| !to.is_empty()).map(ToOwned::to_owned).collect()
+}
+
+fn security(public: &Public) -> Security {
+    match public.get("security").map(String::as_str) {
+        Some("tls") => Security::Tls,
+        Some("none") => Security::None,
+        _ => Security::StartTls,
+    }
+}
+
+/// None: what is given is no port.
+fn port(public: &Public) -> Option<u16> {
+    match (public.get("port"), security(public)) {
+        (Some(port), _) => port.parse().ok().filter(|port| *port != 0),
+        (None, Security::Tls) => Some(465),
+        (None, Security::StartTls) => Some(587),
+        (None, Security::None) => Some(25),
+    }
+}
+
+fn server(public: &Public) -> Option<Server> {
+    Some(Server { host: public.get("host")?.clone(), port: port(public)?, security: security(public) })
+}
