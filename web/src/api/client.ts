@@ -4,7 +4,6 @@
  * either returns data or throws. A write that the server wants a fresh proof for waits for it and is sent again.
  */
 import createClient, { type Middleware } from "openapi-fetch";
-import type { DraftPaths } from "./channels-draft";
 import { askForProof } from "./proof";
 import type { Me, Problem } from "./schema";
 import type { paths } from "./schema.gen";
@@ -157,7 +156,7 @@ async function sendProved(request: Request): Promise<Response> {
   return send(again);
 }
 
-export const http = createClient<paths & DraftPaths>({ credentials: "same-origin", fetch: sendProved });
+export const http = createClient<paths>({ credentials: "same-origin", fetch: sendProved });
 http.use(guard);
 
 /** Unwraps an answer that has a body. The guard has already thrown for every answer that is not 2xx. */

@@ -12,6 +12,10 @@ export type AssetDetail = S["AssetDetail"];
 export type AssetKind = S["AssetKind"];
 export type AssetStatus = S["AssetStatus"];
 export type AuditEntry = S["AuditEntry"];
+export type Channel = S["Channel"];
+export type ChannelIn = S["ChannelIn"];
+export type ChannelKind = S["ChannelKind"];
+export type ChannelKindDescription = S["ChannelKindDescription"];
 export type Credential = S["Credential"];
 export type CredentialIn = S["CredentialIn"];
 export type CredentialKind = S["CredentialKind"];
@@ -52,6 +56,7 @@ export type Scan = S["Scan"];
 export type ScanPlan = S["ScanPlan"];
 export type Session = S["Session"];
 export type Settings = S["Settings"];
+export type Severity = S["Severity"];
 export type Tag = S["Tag"];
 export type TagRef = S["TagRef"];
 export type Token = S["Token"];
@@ -62,14 +67,6 @@ export type VaultKey = S["VaultKey"];
 export type Verification = S["Verification"];
 export type Webhook = S["Webhook"];
 export type WebhookIn = S["WebhookIn"];
-
-export type {
-  Channel,
-  ChannelIn,
-  ChannelKind,
-  ChannelKindDescription,
-  Severity,
-} from "./channels-draft";
 
 /** Every list answers one page; `total` stands on the first page only. */
 export interface Page<T> {

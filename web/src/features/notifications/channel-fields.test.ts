@@ -6,7 +6,7 @@ const text = (title: string) => ({ type: "string", title, maxLength: 256 });
 const ntfy = {
   kind: "ntfy",
   title: "ntfy",
-  takes_pin: true,
+  pin: "certificate",
   public: {
     properties: { server: text("Server"), topic: text("Topic"), user: text("User name") },
     required: ["server", "topic"],
@@ -40,7 +40,7 @@ describe("a channel's form", () => {
     expect(toBody(ntfy, form, true).secret).toEqual({});
   });
   it("says nothing of a certificate where none can be pinned", () => {
-    expect("certificate_sha256" in toBody({ ...ntfy, takes_pin: false }, toForm(ntfy), true)).toBe(false);
+    expect("certificate_sha256" in toBody({ ...ntfy, pin: null }, toForm(ntfy), true)).toBe(false);
   });
   it("has a place for each reason of the server", () => {
     expect(formFields(ntfy)).toEqual([

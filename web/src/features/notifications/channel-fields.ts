@@ -40,7 +40,7 @@ export function toBody(
     events: form.everything ? [] : form.events,
     min_severity: form.min_severity,
     ...(withSecret ? { secret: filled(secrets, form.secret) } : {}),
-    ...(kind.takes_pin ? { certificate_sha256: form.certificate_sha256.trim() || null } : {}),
+    ...(kind.pin ? { certificate_sha256: form.certificate_sha256.trim() || null } : {}),
   };
 }
 

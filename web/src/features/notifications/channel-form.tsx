@@ -124,7 +124,7 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
             </option>
           ))}
         </SelectField>
-        {kind.takes_pin ? (
+        {kind.pin ? (
           <TextField
             label={t("notification.pin")}
             help={t("notification.pinHelp")}

@@ -130,6 +130,12 @@ function useColumns(kinds: ChannelKindDescription[] = []): Column<Channel>[] {
         cell: (row) => kinds.find(({ kind }) => kind === row.kind)?.title ?? row.kind,
       },
       {
+        id: "to",
+        header: t("channel.where"),
+        className: "@max-4xl:hidden",
+        cell: (row) => <span className="mono truncate text-muted">{row.to}</span>,
+      },
+      {
         id: "events",
         header: t("notification.events"),
         className: "text-muted @max-3xl:hidden",
