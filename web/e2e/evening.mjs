@@ -384,6 +384,7 @@ const places = [
   "/discovery?scan=new",
   "/notifications",
   "/notifications?panel=new",
+  "/notifications/channels",
   "/vault/keys",
   "/audit",
   "/settings",

@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useForm, useWatch } from "react-hook-form";
 import { ApiError, http, ifMatch, take } from "#/api/client";
 import type { Credential, CredentialKindDescription } from "#/api/schema";
@@ -8,8 +8,8 @@ import { fieldsOf, isAsked } from "#/domain/kind-fields";
 import { PublicInput, SecretInput, useRules } from "#/domain/kind-inputs";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
-import { ErrorBox } from "#/ui/feedback";
 import { TextArea, TextField } from "#/ui/field";
+import { FormError } from "#/ui/form-error";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { type CredentialForm, formFields, hostsOf, toBody, toForm } from "./fields";
@@ -42,6 +42,12 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
   // What the server misses must be seen.
   const secretShown = replacing || !!errors.secret;
 
+  const missed = errors.secret?.message !== undefined;
+  const first = secrets[0]?.name;
+  useEffect(() => {
+    if (missed && first) form.setFocus(`secret.${first}`);
+  }, [form, missed, first]);
+
   const submit = form.handleSubmit(async (typed) => {
     setError(null);
     onBusy(true);
@@ -71,7 +77,7 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
 
   return (
     <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
-      {error ? <ErrorBox error={error} /> : null}
+      <FormError error={error} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
           label={t("credential.name")}

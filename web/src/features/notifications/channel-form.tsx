@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useForm, useWatch } from "react-hook-form";
 import { ApiError, http, ifMatch, take } from "#/api/client";
 import type { Channel, ChannelKindDescription } from "#/api/schema";
@@ -7,8 +7,8 @@ import { fieldsOf, isAsked } from "#/domain/kind-fields";
 import { PublicInput, SecretInput, useRules } from "#/domain/kind-inputs";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
-import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
+import { FormError } from "#/ui/form-error";
 import { toast } from "#/ui/toast";
 import { type ChannelForm, formFields, severities, toBody, toForm } from "./channel-fields";
 import { EventsField } from "./events-field";
@@ -33,6 +33,12 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
   const secrets = fieldsOf(kind.secret).filter((field) => isAsked(field, values));
   // What the server misses must be seen.
   const secretShown = replacing || !channel?.has_secret || !!errors.secret;
+
+  const missed = errors.secret?.message !== undefined;
+  const first = secrets[0]?.name;
+  useEffect(() => {
+    if (missed && first) form.setFocus(`secret.${first}`);
+  }, [form, missed, first]);
 
   const submit = form.handleSubmit(async (typed) => {
     setError(null);
@@ -62,7 +68,7 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
 
   return (
     <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
-      {error ? <ErrorBox error={error} /> : null}
+      <FormError error={error} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
           label={t("notification.name")}

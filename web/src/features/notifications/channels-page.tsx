@@ -126,6 +126,7 @@ function useColumns(kinds: ChannelKindDescription[] = []): Column<Channel>[] {
       {
         id: "kind",
         header: t("channel.kind"),
+        sortable: true,
         className: "w-40 text-muted @max-xl:hidden",
         cell: (row) => kinds.find(({ kind }) => kind === row.kind)?.title ?? row.kind,
       },
@@ -157,7 +158,7 @@ function useColumns(kinds: ChannelKindDescription[] = []): Column<Channel>[] {
         id: "created_at",
         header: t("notification.created"),
         sortable: true,
-        className: "w-28 text-muted @max-5xl:hidden",
+        className: "w-28 text-muted @max-7xl:hidden",
         cell: (row) => <Time at={row.created_at} />,
       },
     ],

@@ -100,11 +100,11 @@ function Details({ delivery, subscriber, writes }: Props) {
       <dl className="grid grid-cols-[auto_1fr] gap-x-3 gap-y-0.5">
         <dt className="text-muted">{t("delivery.kind")}</dt>
         <dd className="mono break-all">{delivery.kind}</dd>
-        <dt className="text-muted">webhook-id</dt>
+        <dt className="text-muted">{t(`delivery.id.${subscriber.resource}`)}</dt>
         <dd className="mono break-all select-all">{delivery.notice_id}</dd>
       </dl>
       <div>
-        <p className="mb-1 text-xs font-medium text-muted">{t("delivery.payload")}</p>
+        <p className="mb-1 text-xs font-medium text-muted">{t(`delivery.payload.${subscriber.resource}`)}</p>
         <pre
           className="mono max-h-64 overflow-auto rounded border border-line bg-sunken px-2 py-1.5 text-xs"
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard

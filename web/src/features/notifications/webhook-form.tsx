@@ -4,8 +4,8 @@ import { ApiError, http, ifMatch, take } from "#/api/client";
 import type { Webhook } from "#/api/schema";
 import { placeErrors } from "#/domain/form-errors";
 import { useTranslation } from "#/i18n";
-import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { FormError } from "#/ui/form-error";
 import { toast } from "#/ui/toast";
 import { EventsField } from "./events-field";
 import { isElsewhere, toBody, toForm, type WebhookForm, webhookFields } from "./webhook-fields";
@@ -53,7 +53,7 @@ export function WebhookFields({ id, webhook, writes, onBusy, onSaved }: Props) {
 
   return (
     <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
-      {error ? <ErrorBox error={error} /> : null}
+      <FormError error={error} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
           label={t("notification.name")}

@@ -2,7 +2,8 @@ import { createFileRoute } from "@tanstack/react-router";
 import { ChannelsPage, type ChannelsSearch } from "#/features/notifications/channels-page";
 import { useGo } from "../-go";
 
-const sorts = ["name", "-name", "created_at", "-created_at"];
+const columns = ["name", "kind", "created_at"];
+const sorts = columns.flatMap((column) => [column, `-${column}`]);
 
 export const Route = createFileRoute("/_auth/notifications_/channels")({
   validateSearch: (search: Record<string, unknown>): ChannelsSearch => ({
