@@ -85,7 +85,7 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
             error={errors.public?.[field.name]?.message}
           />
         ))}
-        {secrets.length === 0 ? null : secretShown ? (
+        {secrets.length === 0 || !(writes || channel?.has_secret) ? null : secretShown ? (
           <div className="flex flex-col gap-4">
             {typeof errors.secret?.message === "string" ? (
               <p role="alert" className="text-xs text-down-text">
