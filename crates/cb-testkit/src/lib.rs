@@ -1,10 +1,12 @@
-//! What tests share: a clock that stands still until told, an application over either database, and
-//! a real PostgreSQL of the test's own.
+//! What tests share: a clock that stands still until told, an application over either database, a real PostgreSQL of the
+//! test's own, and a receiver that answers as it is told.
 
 mod app;
 mod clock;
 mod postgres;
+mod receiver;
 
 pub use app::{Database, TestApp};
 pub use clock::TestClock;
 pub use postgres::Postgres;
+pub use receiver::{Received, Receiver, Reply};

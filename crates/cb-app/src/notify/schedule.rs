@@ -51,12 +51,12 @@ mod tests {
 
     #[test]
     fn the_waits_grow_from_seconds_to_a_day_and_then_there_is_an_end() {
-        let middle = |tries| wait(tries, None, &Loaded(0x80)).map(|w| w.num_seconds());
-        let waits: Vec<i64> = (1..=9).filter_map(middle).collect();
-        assert_eq!(waits, [5, 300, 1800, 7200, 18_000, 36_001, 50_401, 72_002, 86_402]);
-        assert_eq!(middle(10), None);
-        assert_eq!(middle(0), None);
-        assert_eq!(middle(-1), None);
+        let least = |tries| wait(tries, None, &Loaded(0)).map(|w| w.num_seconds());
+        let waits: Vec<i64> = (1..=9).filter_map(least).collect();
+        assert_eq!(waits, [4, 240, 1440, 5760, 14_400, 28_800, 40_320, 57_600, 69_120]);
+        assert_eq!(least(10), None);
+        assert_eq!(least(0), None);
+        assert_eq!(least(-1), None);
     }
 
     #[test]
@@ -75,6 +75,6 @@ mod tests {
             |seconds| wait(1, Some(Duration::from_secs(seconds)), &Loaded(0x80)).map(|w| w.num_seconds());
         assert_eq!(asked(60), Some(60));
         assert_eq!(asked(1), Some(5));
-        assert!(wait(10, Some(Duration::from_secs(60)), &Loaded(0)).is_none());
+        assert!(wait(10, Some(Duration::from_mins(1)), &Loaded(0)).is_none());
     }
 }

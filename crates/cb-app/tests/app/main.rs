@@ -10,4 +10,6 @@ mod vault;
 mod vault_columns;
 mod vault_root;
 mod vault_schedule;
+mod webhooks;
+mod webhooks_failing;
 mod write_path;
