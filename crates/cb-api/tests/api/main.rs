@@ -16,3 +16,4 @@ mod redirect;
 mod setup;
 mod site;
 mod streams;
+mod webhooks;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use cb_collect::report::{Evidence, Guess, HostReport};
 use cb_core::ids::ScanId;
 use cb_core::inventory::AssetKind;
-use cb_testkit::{Database, TestApp};
+use cb_testkit::{Database, Receiver, TestApp};
 use chrono::TimeDelta;
 use http::Method;
 use serde_json::{Value, json};
@@ -298,7 +298,23 @@ impl Story {
         self.admin("POST", "/credentials/{id}/test", &credential, there).await;
         self.admin("DELETE", "/credentials/{id}", &credential, json!({})).await;
         self.admin("POST", "/vault/rotate", "", json!({})).await;
+        self.webhooks().await;
         grace
+    }
+
+    async fn webhooks(&mut self) {
+        let inbox = Receiver::start().await;
+        let hook = json!({ "name": "Home", "url": inbox.url("/") });
+        let hook = self.admin("POST", "/webhooks", "", hook).await;
+        self.admin("PATCH", "/webhooks/{id}", &hook, json!({ "name": "Den" })).await;
+        self.admin("POST", "/webhooks/{id}/secret", &hook, json!({})).await;
+        self.admin("POST", "/webhooks/{id}/test", &hook, json!({})).await;
+        self.admin("POST", "/assets", "", json!({ "name": "told", "kind": "device" })).await;
+        let log = self.site.get(&self.admin, &format!("/api/v1/webhooks/{hook}/deliveries")).await.json();
+        let again = format!("/webhooks/{{id}}/deliveries/{}/redeliver", id_of(&log["items"][0]));
+        self.admin("POST", &again, &hook, json!({})).await;
+        self.called.push("POST /api/v1/webhooks/{id}/deliveries/{delivery}/redeliver".to_owned());
+        self.admin("DELETE", "/webhooks/{id}", &hook, json!({})).await;
     }
 
     async fn account(&mut self) {

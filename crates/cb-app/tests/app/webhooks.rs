@@ -170,6 +170,7 @@ async fn during_an_overlap_both_secrets_sign_and_then_one(#[values(Sqlite, Postg
     assert_eq!(last.header("webhook-signature"), signature(&new, &last));
     let now = webhooks::get(&ctx, made.id).await.expect("reads");
     assert!(!now.has_previous_secret && now.previous_secret_until.is_none());
+    drop(ctx);
     let test = test.restart().await;
     for _ in 0..100 {
         if count(&test, "SELECT COUNT(*) FROM webhooks WHERE previous_secret IS NOT NULL").await == 0 {

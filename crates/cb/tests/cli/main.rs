@@ -3,3 +3,4 @@
 mod net;
 mod own_memory;
 mod vault;
+mod webhooks;
