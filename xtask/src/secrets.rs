@@ -41,6 +41,7 @@ const TYPES: &[(&str, &[&str], &str)] = &[
     ("sign_in::Going", &["Serialize"], "is sealed into the cookie"),
     ("protocol::Departure", &[], ""),
     ("tokens::NewToken", &["Serialize"], "shown once to its owner"),
+    ("hooks::HookOut", &["Serialize"], "shown once to the administrator who made it"),
     ("users::LinkOut", &["Serialize"], "shown once to the administrator who asked for it"),
     ("webhooks::WebhookOut", &["Serialize"], "shown once to the administrator who made it"),
     ("app::Authenticated", &["Debug"], "what is secret in it is a Secret"),

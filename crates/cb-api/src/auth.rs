@@ -37,6 +37,8 @@ pub const PUBLIC: &[(Method, &str)] = &[
     (Method::GET, "/api/v1/auth/oidc/{slug}/callback"),
     (Method::POST, "/api/v1/auth/reset"),
     (Method::POST, "/api/v1/auth/invite"),
+    // Proves itself: by its signature, or by the hook's own token.
+    (Method::POST, "/api/v1/hooks/{id}"),
     (Method::GET, "/ca.crt"),
     (Method::GET, PAGE),
 ];

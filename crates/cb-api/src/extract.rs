@@ -42,6 +42,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json {
             return Err(not_json());
         }
+        let Body(bytes) = Body::from_request(request, state).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// A body as it came, to its last byte: what a signature covers. 413 and 408 as for [`Json`].
+pub struct Body(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let read =
             tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await.map_err(|_| {
                 Problem::new(
@@ -56,7 +68,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             }
             _ => Problem::new(StatusCode::BAD_REQUEST, "unreadable", "The body could not be read to its end"),
         })?;
-        parse(&bytes).map(Self)
+        Ok(Self(bytes))
     }
 }
 

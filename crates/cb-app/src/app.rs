@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use crate::auth::recent::Recent;
 use crate::ctx::{Ctx, RequestMeta};
+use crate::notify::receive::Rates;
 use crate::oidc::Known;
 use crate::vault::Vault;
 
@@ -67,6 +68,7 @@ struct Inner {
     outbound: Outbound,
     known_providers: Known,
     recent_sessions: Recent,
+    hook_rates: Rates,
     api_token: Option<Secret>,
     setup_code: Mutex<Option<Secret>>,
     setup_done: AtomicBool,
@@ -167,6 +169,7 @@ impl App {
             outbound: Outbound::from_config(config),
             known_providers: Known::default(),
             recent_sessions: Recent::default(),
+            hook_rates: Rates::default(),
             api_token: config.api_token.clone(),
             setup_code: Mutex::new(setup_code),
             setup_done: AtomicBool::new(setup_done),
@@ -305,6 +308,10 @@ impl App {
 
     pub(crate) fn recent_sessions(&self) -> &Recent {
         &self.0.recent_sessions
+    }
+
+    pub(crate) fn hook_rates(&self) -> &Rates {
+        &self.0.hook_rates
     }
 
     pub(crate) fn known_providers(&self) -> &Known {

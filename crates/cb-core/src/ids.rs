@@ -47,6 +47,9 @@ ids! {
     ChannelId,
     /// A notice on its way to one subscriber.
     DeliveryId,
+    HookId,
+    /// A message that a hook has taken.
+    HookEventId,
     AssetId,
     InterfaceId,
     AddressId,

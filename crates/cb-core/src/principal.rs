@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::clock::Time;
 use crate::error::{Error, Result};
-use crate::ids::{ScanId, SessionId, TokenId, UserId};
+use crate::ids::{HookId, ScanId, SessionId, TokenId, UserId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -132,6 +132,8 @@ pub enum Principal {
     Operator,
     /// The server itself, on behalf of a scan that a person started.
     Scanner { scan: ScanId },
+    /// Another system, whose message proved to come from where this hook is known; permits nothing, and only the audit log sees it.
+    Hook { id: HookId, name: String },
     /// The one-time code's holder, during setup only; `username` is who they become.
     Setup { username: String },
     /// Whoever tries to sign in under `username`; permits nothing, and only the audit log sees it.
@@ -151,7 +153,10 @@ impl Principal {
             Principal::Scanner { .. } => {
                 matches!(permission, Permission::DiscoveryWrite | Permission::InventoryWrite)
             }
-            Principal::Setup { .. } | Principal::SignIn { .. } | Principal::Server => false,
+            Principal::Hook { .. }
+            | Principal::Setup { .. }
+            | Principal::SignIn { .. }
+            | Principal::Server => false,
         }
     }
 
@@ -173,6 +178,7 @@ impl Principal {
             Principal::User { .. } | Principal::Token { .. } => "user",
             Principal::Operator => "operator",
             Principal::Scanner { .. }
+            | Principal::Hook { .. }
             | Principal::Setup { .. }
             | Principal::SignIn { .. }
             | Principal::Cli
@@ -185,6 +191,7 @@ impl Principal {
             Principal::User { id, .. } | Principal::Token { owner: id, .. } => Some(id.0),
             Principal::Operator => Some(Uuid::nil()),
             Principal::Scanner { scan } => Some(scan.0),
+            Principal::Hook { id, .. } => Some(id.0),
             Principal::Setup { .. } | Principal::SignIn { .. } | Principal::Cli | Principal::Server => None,
         }
     }
@@ -195,6 +202,7 @@ impl Principal {
             Principal::Token { username, name, .. } => format!("{username} (token {name})"),
             Principal::Operator => "operator token".to_owned(),
             Principal::Scanner { .. } => "scanner".to_owned(),
+            Principal::Hook { name, .. } => format!("hook ({name})"),
             Principal::Setup { username } => format!("setup ({username})"),
             Principal::SignIn { username } => format!("sign-in ({username})"),
             Principal::Cli => "command line".to_owned(),

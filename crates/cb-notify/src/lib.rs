@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod channels;
+pub mod incoming;
 pub mod webhook;
 
 pub use answer::{Answer, End};

@@ -2,6 +2,8 @@
 //! progressed, a lease was taken, a known device answered again. No audit entry, no event, and no
 //! function here that could change what a person typed or may do.
 
+mod hooks;
+
 use cb_core::Result;
 use cb_core::clock::Time;
 use chrono::TimeDelta;

@@ -45,8 +45,21 @@ pub const WEBHOOK_PREVIOUS_SECRET: SealedColumn = SealedColumn {
 pub const CHANNEL_SECRET: SealedColumn =
     SealedColumn { table: "channels", column: "secret", row: "id", field: "channels.secret" };
 
-pub const SEALED: &[SealedColumn] =
-    &[TOTP_SECRET, CLIENT_SECRET, CREDENTIAL, WEBHOOK_SECRET, WEBHOOK_PREVIOUS_SECRET, CHANNEL_SECRET];
+pub const HOOK_SECRET: SealedColumn =
+    SealedColumn { table: "hooks", column: "secret", row: "id", field: "hooks.secret" };
+pub const HOOK_PREVIOUS_SECRET: SealedColumn =
+    SealedColumn { table: "hooks", column: "previous_secret", row: "id", field: "hooks.previous_secret" };
+
+pub const SEALED: &[SealedColumn] = &[
+    TOTP_SECRET,
+    CLIENT_SECRET,
+    CREDENTIAL,
+    WEBHOOK_SECRET,
+    WEBHOOK_PREVIOUS_SECRET,
+    CHANNEL_SECRET,
+    HOOK_SECRET,
+    HOOK_PREVIOUS_SECRET,
+];
 
 /// Rows read at a time.
 const PAGE: u64 = 500;

@@ -16,7 +16,12 @@ const AUDIENCE: &str = "circuit-breaker:session";
 
 /// SHA-256 of a high-entropy token, in hex: what the database keeps of it.
 pub fn hash(token: &str) -> String {
-    hex(&Sha256::digest(token.as_bytes()))
+    hash_bytes(token.as_bytes())
+}
+
+/// The same of what somebody sent, which need be no text.
+pub fn hash_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// What a session cookie says (RFC 7519). `sid` must still name a live session row.

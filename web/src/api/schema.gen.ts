@@ -959,6 +959,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of hooks. */
+        get: operations["get_hooks"];
+        put?: never;
+        /** Adds a hook. The answer shows its secret, once. */
+        post: operations["post_hooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One hook. */
+        get: operations["get_hooks_id"];
+        put?: never;
+        /**
+         * Tells something from outside, as JSON in the format of the hook. It proves where it comes from by a signature of Standard
+         *     Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`), or, in the formats of those that cannot sign, by
+         *     `Authorization: Bearer`. 403 when it does not, or there is no such hook; 409 when it was sent before; at most 60 a minute.
+         */
+        post: operations["post_hooks_id"];
+        /** Removes it, with the log of its messages. */
+        delete: operations["delete_hooks_id"];
+        options?: never;
+        head?: never;
+        /** Renames it, or switches it off or on. */
+        patch: operations["patch_hooks_id"];
+        trace?: never;
+    };
+    "/api/v1/hooks/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What it has taken; the newest first, and the newest thousand. */
+        get: operations["get_hooks_id_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hooks/{id}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a new secret, which the answer shows, once. The one before it is taken for another day. */
+        post: operations["post_hooks_id_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interfaces": {
         parameters: {
             query?: never;
@@ -2215,6 +2291,94 @@ export interface components {
         Health: {
             status: string;
         };
+        Hook: {
+            /** Format: date-time */
+            created_at: string;
+            enabled: boolean;
+            format: components["schemas"]["HookFormat"];
+            id: components["schemas"]["HookId"];
+            /** Format: date-time */
+            last_received_at: string | null;
+            /** Format: date-time */
+            last_refused_at: string | null;
+            /** @description Why the last one was not; only for who may change hooks. */
+            last_refused_reason: string | null;
+            name: string;
+            /**
+             * @description Where to send to, on this server.
+             * @example /api/v1/hooks/0198c0de-0000-7000-8000-000000000001
+             */
+            path: string;
+            /**
+             * Format: date-time
+             * @description Until when the secret before this one is taken too.
+             */
+            previous_secret_until: string | null;
+            /** Format: int64 */
+            received: number;
+            /**
+             * Format: int64
+             * @description Messages that were not taken: not proved, too old, sent twice, or not in its format.
+             */
+            refused: number;
+            /** @description `whsec_…` to sign with, or `cb_hook_…` to show; only in the answer to what has made it. */
+            secret: string | null;
+            /** Format: date-time */
+            secret_changed_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description What a message must show. */
+            verification: components["schemas"]["HookVerification"];
+            /** Format: int64 */
+            version: number;
+        };
+        HookAnswer: {
+            id: components["schemas"]["HookEventId"];
+            /** @description It had been taken before; nothing was told again. */
+            repeated: boolean;
+        };
+        /** @description A message that was taken. */
+        HookEvent: {
+            /** @description Who sent it. */
+            address: string;
+            /** Format: date-time */
+            at: string;
+            id: components["schemas"]["HookEventId"];
+            link: string | null;
+            /** @description What was wrong is over. */
+            resolved: boolean;
+            severity: components["schemas"]["Severity"];
+            text: string;
+            title: string;
+        };
+        /**
+         * Format: uuid
+         * @description A message that a hook has taken.
+         */
+        HookEventId: string;
+        /**
+         * @description Whose words a message is in.
+         * @enum {string}
+         */
+        HookFormat: "generic" | "alertmanager" | "uptime_kuma" | "proxmox";
+        /** Format: uuid */
+        HookId: string;
+        HookIn: {
+            /** @description True when absent. */
+            enabled?: boolean | null;
+            format: components["schemas"]["HookFormat"];
+            /** @example Alertmanager */
+            name: string;
+        };
+        HookPatch: {
+            enabled?: boolean | null;
+            name?: string | null;
+        };
+        /**
+         * @description How a message proves where it comes from. The format decides: only who cannot sign may do with less.
+         * @enum {string}
+         */
+        HookVerification: "signature" | "bearer";
         /**
          * Format: uuid
          * @description Who a user is at a provider of OpenID Connect.
@@ -2831,6 +2995,80 @@ export interface components {
                 title: string;
                 /** Format: int64 */
                 version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Hook: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                enabled: boolean;
+                format: components["schemas"]["HookFormat"];
+                id: components["schemas"]["HookId"];
+                /** Format: date-time */
+                last_received_at: string | null;
+                /** Format: date-time */
+                last_refused_at: string | null;
+                /** @description Why the last one was not; only for who may change hooks. */
+                last_refused_reason: string | null;
+                name: string;
+                /**
+                 * @description Where to send to, on this server.
+                 * @example /api/v1/hooks/0198c0de-0000-7000-8000-000000000001
+                 */
+                path: string;
+                /**
+                 * Format: date-time
+                 * @description Until when the secret before this one is taken too.
+                 */
+                previous_secret_until: string | null;
+                /** Format: int64 */
+                received: number;
+                /**
+                 * Format: int64
+                 * @description Messages that were not taken: not proved, too old, sent twice, or not in its format.
+                 */
+                refused: number;
+                /** @description `whsec_…` to sign with, or `cb_hook_…` to show; only in the answer to what has made it. */
+                secret: string | null;
+                /** Format: date-time */
+                secret_changed_at: string;
+                /** Format: date-time */
+                updated_at: string;
+                /** @description What a message must show. */
+                verification: components["schemas"]["HookVerification"];
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description For the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; on the first page only.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_HookEvent: {
+            items: {
+                /** @description Who sent it. */
+                address: string;
+                /** Format: date-time */
+                at: string;
+                id: components["schemas"]["HookEventId"];
+                link: string | null;
+                /** @description What was wrong is over. */
+                resolved: boolean;
+                severity: components["schemas"]["Severity"];
+                text: string;
+                title: string;
             }[];
             /** @description For the next page; null on the last one. */
             next_cursor: string | null;
@@ -5911,6 +6149,271 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_hooks: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Hook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_hooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HookIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_hooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_hooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        /** @description In the words of whoever sends it */
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookAnswer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_hooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_hooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HookPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_hooks_id_events: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 when not given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_HookEvent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_hooks_id_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hook"];
                 };
             };
             /** @description What went wrong */

@@ -22,6 +22,7 @@ mod channels;
 mod credentials;
 mod findings;
 mod health;
+mod hooks;
 mod interfaces;
 mod links;
 mod map;
@@ -148,6 +149,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::redeliver))
+        .routes(routes!(hooks::list, hooks::create))
+        .routes(routes!(hooks::get, hooks::update, hooks::delete, hooks::receive))
+        .routes(routes!(hooks::rotate))
+        .routes(routes!(hooks::events))
         .routes(routes!(channels::kinds))
         .routes(routes!(channels::list, channels::create))
         .routes(routes!(channels::get, channels::update, channels::delete))

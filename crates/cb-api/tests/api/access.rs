@@ -27,6 +27,7 @@ fn the_public_list_is_as_reviewed() {
             "GET /api/v1/auth/oidc/{slug}/callback",
             "POST /api/v1/auth/reset",
             "POST /api/v1/auth/invite",
+            "POST /api/v1/hooks/{id}",
             "GET /ca.crt",
             "GET (page)",
         ]

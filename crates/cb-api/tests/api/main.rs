@@ -7,6 +7,7 @@ mod bad_input;
 mod bodies;
 mod credentials;
 mod headers;
+mod hooks;
 mod identity;
 mod matrix;
 mod oidc;

@@ -272,6 +272,13 @@ impl Story {
         self.admin("POST", "/scans", "", scan).await;
     }
 
+    async fn hooks(&mut self) {
+        let hook = self.admin("POST", "/hooks", "", json!({ "name": "Alerts", "format": "generic" })).await;
+        self.admin("PATCH", "/hooks/{id}", &hook, json!({ "name": "Alarms" })).await;
+        self.admin("POST", "/hooks/{id}/secret", &hook, json!({})).await;
+        self.admin("DELETE", "/hooks/{id}", &hook, json!({})).await;
+    }
+
     async fn administration(&mut self) -> String {
         let grace = json!({ "username": "grace", "role": "viewer", "password": PASSWORD });
         let grace = self.admin("POST", "/users", "", grace).await;
@@ -356,6 +363,7 @@ async fn every_writing_route_leaves_an_entry_in_the_log() {
     let mut story = Story { site, admin, seq: 0, called: Vec::new() };
     story.inventory().await;
     story.discovery().await;
+    story.hooks().await;
     let grace = story.administration().await;
     story.account().await;
     story.admin("DELETE", "/users/{id}", &grace, json!({})).await;
@@ -366,6 +374,7 @@ async fn every_writing_route_leaves_an_entry_in_the_log() {
         "POST /api/v1/auth/mfa",
         "POST /api/v1/auth/reset",
         "POST /api/v1/auth/invite",
+        "POST /api/v1/hooks/{id}",
         "POST /api/v1/auth/passkeys/login",
         "DELETE /api/v1/auth/identities/{id}",
         // These only ask: what they give out is sealed, and nothing is kept.

@@ -8,8 +8,10 @@
 
 pub mod channels;
 pub mod deliveries;
+pub mod hooks;
 pub mod kinds;
 pub(crate) mod news;
+pub mod receive;
 mod schedule;
 mod subscriber;
 pub mod trial;

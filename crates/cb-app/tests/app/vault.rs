@@ -403,6 +403,8 @@ const NOT_SEALED: &[(&str, &str, &str)] = &[
     ("credentials", "host_key_sha256", "the fingerprint of a public key"),
     ("credentials", "secret_changed_at", "a time"),
     ("credential_uses", "credential_id", "names a row"),
+    ("hooks", "name_key", "a name, folded"),
+    ("hooks", "secret_changed_at", "a time"),
     ("oidc_providers", "credential_id", "names a row"),
     ("passkeys", "credential_id", "the public half"),
 ];

@@ -14,6 +14,8 @@ pub mod credential_use;
 pub mod delivery;
 pub mod finding;
 pub mod finding_key;
+pub mod hook;
+pub mod hook_event;
 pub mod identity;
 pub mod interface;
 pub mod job;

@@ -13,6 +13,7 @@ mod m0007_vault_keys;
 mod m0008_vault_schedule;
 mod m0009_credentials;
 mod m0010_notifications;
+mod m0011_hooks;
 #[cfg(test)]
 mod upgrade;
 
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_vault_schedule::Migration),
             Box::new(m0009_credentials::Migration),
             Box::new(m0010_notifications::Migration),
+            Box::new(m0011_hooks::Migration),
         ]
     }
 }

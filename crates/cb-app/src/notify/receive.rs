@@ -1,0 +1,365 @@
+//! Taking a message at a hook. In this order: how often, who, when, whether it is new, what it says; and only then is anything
+//! written.
+//!
+//! Invariants: a message is told once, whoever sends it again (the database keeps that); whoever proves nothing hears one answer,
+//! whether there is such a hook or not.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use cb_core::clock::Time;
+use cb_core::ids::{HookEventId, HookId};
+use cb_core::notice::{Notice, NoticeKind};
+use cb_core::{Error, FieldError, Principal, Result, Secret};
+use cb_fabric::Rate;
+use cb_notify::incoming::{Told, Verification};
+use cb_store::entities::{hook, hook_event};
+use cb_store::sea_orm::ActiveValue::Set;
+use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _};
+use cb_store::sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
+use cb_store::sealed::{HOOK_PREVIOUS_SECRET, HOOK_SECRET};
+use cb_store::{WriteTx, conflict, db};
+use cb_vault::webhook::{Key, verify};
+use chrono::{DateTime, TimeDelta};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::hooks::{find, format, previous_counts};
+use crate::app::App;
+use crate::auth::active;
+use crate::ctx::RequestMeta;
+
+/// What the sender's clock may differ by (Standard Webhooks).
+const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+/// Messages of one hook that are remembered, the newest …
+const KEPT: u64 = 1_000;
+/// … and all of the time in which one could be sent again.
+const REMEMBERED: TimeDelta = TimeDelta::minutes(15);
+/// Characters of a message's id.
+const ID_MOST: usize = 200;
+
+/// How often: requests of one address, whatever they are, and messages of one hook that prove themselves.
+pub(crate) struct Rates {
+    address: Rate,
+    hook: Rate,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        const ADDRESS: NonZeroU32 = NonZeroU32::new(120).expect("not zero");
+        const HOOK: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
+        Self { address: Rate::per_minute(ADDRESS), hook: Rate::per_minute(HOOK) }
+    }
+}
+
+/// What a request shows of where it comes from; empty where it shows nothing.
+#[derive(Clone, Copy, Default)]
+pub struct Shown<'a> {
+    /// `webhook-id`
+    pub id: &'a [u8],
+    /// `webhook-timestamp`
+    pub timestamp: &'a [u8],
+    /// `webhook-signature`
+    pub signature: &'a [u8],
+    /// `authorization`
+    pub authorization: &'a [u8],
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HookAnswer)]
+pub struct Taken {
+    pub id: HookEventId,
+    /// It had been taken before; nothing was told again.
+    pub repeated: bool,
+}
+
+/// A message that is proved to be from whom the hook knows.
+struct Proved {
+    /// By which it is known again.
+    message_id: String,
+    sent_at: Time,
+    verification: Verification,
+}
+
+pub async fn receive(
+    app: &App,
+    meta: RequestMeta,
+    id: HookId,
+    shown: Shown<'_>,
+    body: &[u8],
+) -> Result<Taken> {
+    app.hook_rates().address.enter(&neighborhood(meta.ip))?;
+    let now = app.now();
+    let Some(row) = open_hook(app.store().reader(), id).await? else { return Err(unproved()) };
+    let proved = match prove(app, &row, shown, body, now).await? {
+        Ok(proved) => proved,
+        Err(refusal) => {
+            app.store().hook_refused(row.id, now, &refusal.reason).await?;
+            return Err(refusal.answer);
+        }
+    };
+    app.hook_rates().hook.enter(&row.id.to_string())?;
+    let told = match format(&row)?.read(body) {
+        Ok(told) => told,
+        Err(FieldError { field, reason }) => {
+            let said = format!("not in its format: {field}: {reason}");
+            app.store().hook_refused(row.id, now, &said.chars().take(300).collect::<String>()).await?;
+            return Err(Error::invalid(field, reason));
+        }
+    };
+    let taken = keep(app, meta, &row, &proved, &told).await;
+    if let Err(Error::Conflict(reason)) = &taken {
+        app.store().hook_refused(row.id, now, reason).await?;
+    }
+    taken
+}
+
+/// One that is there and enabled.
+async fn open_hook(conn: &impl ConnectionTrait, id: HookId) -> Result<Option<hook::Model>> {
+    match find(conn, id).await {
+        Ok(row) => Ok(Some(row).filter(|row| row.enabled)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn unproved() -> Error {
+    Error::Denied(
+        "This message does not prove where it comes from. See the hook in Circuit Breaker for what it must show".to_owned(),
+    )
+}
+
+/// Why a message is not taken: what the sender hears, and what the hook's owner reads.
+struct Refusal {
+    answer: Error,
+    reason: String,
+}
+
+impl Refusal {
+    fn unproved(reason: &str) -> Self {
+        Self { answer: unproved(), reason: reason.to_owned() }
+    }
+}
+
+async fn prove(
+    app: &App,
+    row: &hook::Model,
+    shown: Shown<'_>,
+    body: &[u8],
+    now: Time,
+) -> Result<Result<Proved, Refusal>> {
+    let verification = format(row)?.verification();
+    match verification {
+        Verification::Signature => {
+            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+            let (id, timestamp) = (text(shown.id), text(shown.timestamp));
+            if !verify(&keys(app, row, now).await?, id, timestamp, body, text(shown.signature)) {
+                let reason = if shown.signature.is_empty() {
+                    "it has no header field webhook-signature"
+                } else {
+                    "its signature is not by the secret of this hook"
+                };
+                return Ok(Err(Refusal::unproved(reason)));
+            }
+            // From here on the sender is known, and hears what is wrong.
+            let plain = !id.is_empty() && id.len() <= ID_MOST && id.bytes().all(|b| b.is_ascii_graphic());
+            if !plain {
+                let reason = format!("must have 1 to {ID_MOST} printable ASCII characters");
+                return Ok(Err(refused("webhook-id", reason)));
+            }
+            let sent_at = timestamp.parse().ok().and_then(|at| DateTime::from_timestamp(at, 0));
+            let Some(sent_at) = sent_at else {
+                return Ok(Err(refused("webhook-timestamp", "must be seconds since 1970".to_owned())));
+            };
+            let off = now - sent_at;
+            if off.abs() > TOLERANCE {
+                let reason = format!(
+                    "is {} seconds {} this server's time; at most {} are taken. Set the clock that is wrong",
+                    off.num_seconds().abs(),
+                    if off > TimeDelta::zero() { "before" } else { "after" },
+                    TOLERANCE.num_seconds()
+                );
+                return Ok(Err(refused("webhook-timestamp", reason)));
+            }
+            Ok(Ok(Proved { message_id: id.to_owned(), sent_at, verification }))
+        }
+        Verification::Bearer => {
+            let token = shown.authorization.get(7..).filter(|_| {
+                shown.authorization.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
+            });
+            let Some(token) = token else {
+                return Ok(Err(Refusal::unproved(
+                    "it has no header field Authorization with a bearer token",
+                )));
+            };
+            let hash = cb_vault::token::hash_bytes(token.trim_ascii());
+            let previous = row.previous_token_hash.as_ref().filter(|_| previous_counts(row, now));
+            let known = |kept: &String| Secret::new(kept.clone()).matches(hash.as_bytes());
+            // Both are looked at, whichever it is.
+            let matches = [row.token_hash.as_ref(), previous].map(|kept| kept.is_some_and(known));
+            if !matches.contains(&true) {
+                return Ok(Err(Refusal::unproved("its token is not that of this hook")));
+            }
+            // Who cannot sign gives no id either: the same words are the same message.
+            let message_id = format!("sha256:{}", cb_vault::token::hash_bytes(body));
+            Ok(Ok(Proved { message_id, sent_at: now, verification }))
+        }
+    }
+}
+
+fn refused(field: &str, reason: String) -> Refusal {
+    let said = format!("its {field} {reason}");
+    Refusal { answer: Error::invalid(field, reason), reason: said }
+}
+
+/// Those that it may be signed by.
+async fn keys(app: &App, row: &hook::Model, now: Time) -> Result<Vec<Key>> {
+    let key = |text: &Secret| {
+        Key::parse(text).map_err(|reason| Error::Internal(format!("the secret of hook {} {reason}", row.id)))
+    };
+    let mut keys = Vec::new();
+    if let Some(secret) = &row.secret {
+        keys.push(key(&app.unseal(HOOK_SECRET.place(&row.id), secret).await?)?);
+    }
+    if let Some(previous) = row.previous_secret.as_ref().filter(|_| previous_counts(row, now)) {
+        keys.push(key(&app.unseal(HOOK_PREVIOUS_SECRET.place(&row.id), previous).await?)?);
+    }
+    Ok(keys)
+}
+
+/// Writes the message down and tells it, unless it was before.
+async fn keep(
+    app: &App,
+    meta: RequestMeta,
+    row: &hook::Model,
+    proved: &Proved,
+    told: &Told,
+) -> Result<Taken> {
+    let principal = Principal::Hook { id: row.id.into(), name: row.name.clone() };
+    if let Some(known) = known(app.store().reader(), row.id, &proved.message_id).await? {
+        return again(app, &known, proved).await;
+    }
+    let address = meta.ip.to_string();
+    let ctx = app.ctx(principal, meta);
+    let written = ctx.record("hook_received", async |tx| {
+        // It may have been switched off, or taken away, a moment ago.
+        let now = ctx.now();
+        let row = open_hook(tx.conn(), row.id.into()).await?.ok_or_else(unproved)?;
+        let event = hook_event::Model {
+            id: ctx.new_id(),
+            hook_id: row.id,
+            message_id: proved.message_id.clone(),
+            sent_at: proved.sent_at,
+            at: now,
+            address,
+            severity: told.severity.as_str().to_owned(),
+            resolved: told.resolved,
+            title: told.title.clone(),
+            text: told.text.clone(),
+            link: told.link.clone(),
+        };
+        hook_event::Entity::insert(active(event.clone()))
+            .exec(tx.conn())
+            .await
+            .map_err(|e| conflict(&e, TWICE))?;
+        let mut change = hook::ActiveModel::from(row.clone());
+        change.received = Set(row.received + 1);
+        change.last_received_at = Set(Some(now));
+        change.update(tx.conn()).await.map_err(db)?;
+        forget(tx, row.id, now).await?;
+        tx.notify(&notice(&event, &row, told), || ctx.new_id()).await?;
+        tx.about("hook", row.id);
+        tx.detail(json!({
+            "name": row.name, "title": event.title, "severity": event.severity, "resolved": event.resolved,
+        }));
+        Ok(Taken { id: event.id.into(), repeated: false })
+    });
+    match written.await {
+        // Of two at once the other was first.
+        Err(Error::Conflict(_)) => match known(app.store().reader(), row.id, &proved.message_id).await? {
+            Some(known) => again(app, &known, proved).await,
+            None => Err(Error::Conflict(TWICE.to_owned())),
+        },
+        other => other,
+    }
+}
+
+const TWICE: &str = "this message was taken before; it is not taken twice";
+
+async fn known(conn: &impl ConnectionTrait, hook: Uuid, message: &str) -> Result<Option<hook_event::Model>> {
+    let select = hook_event::Entity::find()
+        .filter(hook_event::Column::HookId.eq(hook))
+        .filter(hook_event::Column::MessageId.eq(message));
+    select.one(conn).await.map_err(db)
+}
+
+/// A message that is known. Whoever signs it anew, with a later time, has only not heard our answer: that is a retry, and what is
+/// answered is true of the first. The same again to the second is somebody's copy.
+async fn again(app: &App, known: &hook_event::Model, proved: &Proved) -> Result<Taken> {
+    let taken = Taken { id: known.id.into(), repeated: true };
+    match proved.verification {
+        Verification::Bearer => Ok(taken),
+        Verification::Signature if app.store().hook_event_sent(known.id, proved.sent_at).await? => Ok(taken),
+        Verification::Signature => Err(Error::Conflict(TWICE.to_owned())),
+    }
+}
+
+/// The oldest messages, but none that could still be sent again.
+async fn forget(tx: &WriteTx, hook: Uuid, now: Time) -> Result<()> {
+    let oldest: Option<Uuid> = hook_event::Entity::find()
+        .select_only()
+        .column(hook_event::Column::Id)
+        .filter(hook_event::Column::HookId.eq(hook))
+        .order_by_desc(hook_event::Column::Id)
+        .offset(KEPT)
+        .limit(1)
+        .into_tuple()
+        .one(tx.conn())
+        .await
+        .map_err(db)?;
+    if let Some(oldest) = oldest {
+        hook_event::Entity::delete_many()
+            .filter(hook_event::Column::HookId.eq(hook))
+            .filter(hook_event::Column::Id.lte(oldest))
+            .filter(Expr::col(hook_event::Column::At).lt(now - REMEMBERED))
+            .exec(tx.conn())
+            .await
+            .map_err(db)?;
+    }
+    Ok(())
+}
+
+fn notice(event: &hook_event::Model, row: &hook::Model, told: &Told) -> Notice {
+    Notice {
+        id: event.id,
+        kind: NoticeKind::HookReceived,
+        at: event.at,
+        severity: told.severity,
+        title: told.title.clone(),
+        text: told.text.clone(),
+        path: Some(format!("/notifications/incoming?selected={}", row.id)),
+        data: json!({
+            "hook": { "id": row.id, "name": row.name, "format": row.format },
+            "resolved": told.resolved,
+            "at": told.at,
+            "link": told.link,
+            "detail": told.data,
+        }),
+    }
+}
+
+/// Who shares a connection: an address, of IPv6 the network of one customer.
+fn neighborhood(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::")
+        }
+    }
+}
