@@ -385,6 +385,7 @@ const places = [
   "/notifications",
   "/notifications?panel=new",
   "/notifications/channels",
+  "/notifications/incoming",
   "/vault/keys",
   "/audit",
   "/settings",

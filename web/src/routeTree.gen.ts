@@ -26,6 +26,7 @@ import { Route as AuthSettingsRouteImport } from "./routes/_auth/settings"
 import { Route as AuthUsersRouteImport } from "./routes/_auth/users"
 import { Route as AuthVaultRouteImport } from "./routes/_auth/vault"
 import { Route as AuthNotificationsChannelsRouteImport } from "./routes/_auth/notifications_.channels"
+import { Route as AuthNotificationsIncomingRouteImport } from "./routes/_auth/notifications_.incoming"
 import { Route as AuthSettingsProvidersRouteImport } from "./routes/_auth/settings_.providers"
 import { Route as AuthVaultKeysRouteImport } from "./routes/_auth/vault_.keys"
 
@@ -114,6 +115,12 @@ const AuthNotificationsChannelsRoute =
     path: "/notifications/channels",
     getParentRoute: () => AuthRoute,
   } as any)
+const AuthNotificationsIncomingRoute =
+  AuthNotificationsIncomingRouteImport.update({
+    id: "/notifications_/incoming",
+    path: "/notifications/incoming",
+    getParentRoute: () => AuthRoute,
+  } as any)
 const AuthSettingsProvidersRoute = AuthSettingsProvidersRouteImport.update({
   id: "/settings_/providers",
   path: "/settings/providers",
@@ -142,6 +149,7 @@ export interface FileRoutesByFullPath {
   "/users": typeof AuthUsersRoute
   "/vault": typeof AuthVaultRoute
   "/notifications/channels": typeof AuthNotificationsChannelsRoute
+  "/notifications/incoming": typeof AuthNotificationsIncomingRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
   "/vault/keys": typeof AuthVaultKeysRoute
 }
@@ -162,6 +170,7 @@ export interface FileRoutesByTo {
   "/vault": typeof AuthVaultRoute
   "/": typeof AuthIndexRoute
   "/notifications/channels": typeof AuthNotificationsChannelsRoute
+  "/notifications/incoming": typeof AuthNotificationsIncomingRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
   "/vault/keys": typeof AuthVaultKeysRoute
 }
@@ -184,6 +193,7 @@ export interface FileRoutesById {
   "/_auth/vault": typeof AuthVaultRoute
   "/_auth/": typeof AuthIndexRoute
   "/_auth/notifications_/channels": typeof AuthNotificationsChannelsRoute
+  "/_auth/notifications_/incoming": typeof AuthNotificationsIncomingRoute
   "/_auth/settings_/providers": typeof AuthSettingsProvidersRoute
   "/_auth/vault_/keys": typeof AuthVaultKeysRoute
 }
@@ -206,6 +216,7 @@ export interface FileRouteTypes {
     | "/users"
     | "/vault"
     | "/notifications/channels"
+    | "/notifications/incoming"
     | "/settings/providers"
     | "/vault/keys"
   fileRoutesByTo: FileRoutesByTo
@@ -226,6 +237,7 @@ export interface FileRouteTypes {
     | "/vault"
     | "/"
     | "/notifications/channels"
+    | "/notifications/incoming"
     | "/settings/providers"
     | "/vault/keys"
   id:
@@ -247,6 +259,7 @@ export interface FileRouteTypes {
     | "/_auth/vault"
     | "/_auth/"
     | "/_auth/notifications_/channels"
+    | "/_auth/notifications_/incoming"
     | "/_auth/settings_/providers"
     | "/_auth/vault_/keys"
   fileRoutesById: FileRoutesById
@@ -380,6 +393,13 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthNotificationsChannelsRouteImport
       parentRoute: typeof AuthRoute
     }
+    "/_auth/notifications_/incoming": {
+      id: "/_auth/notifications_/incoming"
+      path: "/notifications/incoming"
+      fullPath: "/notifications/incoming"
+      preLoaderRoute: typeof AuthNotificationsIncomingRouteImport
+      parentRoute: typeof AuthRoute
+    }
     "/_auth/settings_/providers": {
       id: "/_auth/settings_/providers"
       path: "/settings/providers"
@@ -410,6 +430,7 @@ interface AuthRouteChildren {
   AuthVaultRoute: typeof AuthVaultRoute
   AuthIndexRoute: typeof AuthIndexRoute
   AuthNotificationsChannelsRoute: typeof AuthNotificationsChannelsRoute
+  AuthNotificationsIncomingRoute: typeof AuthNotificationsIncomingRoute
   AuthSettingsProvidersRoute: typeof AuthSettingsProvidersRoute
   AuthVaultKeysRoute: typeof AuthVaultKeysRoute
 }
@@ -427,6 +448,7 @@ const AuthRouteChildren: AuthRouteChildren = {
   AuthVaultRoute: AuthVaultRoute,
   AuthIndexRoute: AuthIndexRoute,
   AuthNotificationsChannelsRoute: AuthNotificationsChannelsRoute,
+  AuthNotificationsIncomingRoute: AuthNotificationsIncomingRoute,
   AuthSettingsProvidersRoute: AuthSettingsProvidersRoute,
   AuthVaultKeysRoute: AuthVaultKeysRoute,
 }

@@ -126,7 +126,7 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
         >
           {severities.map((severity) => (
             <option key={severity} value={severity}>
-              {t(`channel.severity.${severity}`)}
+              {t(`notification.severity.${severity}`)}
             </option>
           ))}
         </SelectField>

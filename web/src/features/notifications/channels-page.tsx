@@ -146,7 +146,7 @@ function useColumns(kinds: ChannelKindDescription[] = []): Column<Channel>[] {
         id: "min_severity",
         header: t("channel.least"),
         className: "w-44 text-muted @max-4xl:hidden",
-        cell: (row) => t(`channel.severity.${row.min_severity}`),
+        cell: (row) => t(`notification.severity.${row.min_severity}`),
       },
       {
         id: "last_delivered_at",

@@ -1,14 +1,12 @@
 import { type InfiniteData, useMutation, useQueryClient } from "@tanstack/react-query";
-import { ChevronRight } from "lucide-react";
-import { useId, useState } from "react";
 import { replaceInPages } from "#/api/pages";
 import type { Delivery, DeliveryAttempt, Page } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
-import { cx } from "#/ui/cx";
 import { Badge, ErrorBox } from "#/ui/feedback";
 import { Moment, Time } from "#/ui/time";
 import { Excerpt } from "./controls";
+import { Disclosure } from "./disclosure";
 import { deliveriesKey, redeliver, type Subscriber } from "./queries";
 
 /** How it stands, as far as a person is concerned: what has failed and is tried again is not the same as what is new. */
@@ -26,37 +24,21 @@ interface Props {
 
 export function DeliveryRow({ delivery, subscriber, writes }: Props) {
   const { t } = useTranslation();
-  const [open, setOpen] = useState(false);
-  const body = useId();
   const [tone, look] = lookOf(delivery);
+  const tries = delivery.attempts.length;
   return (
-    <li>
-      <button
-        type="button"
-        aria-expanded={open}
-        aria-controls={body}
-        className="flex w-full items-center gap-2 py-2 text-left hover:bg-hover"
-        onClick={() => setOpen(!open)}
-      >
-        <ChevronRight
-          aria-hidden
-          className={cx("size-4 shrink-0 text-faint transition-transform duration-100", open && "rotate-90")}
-        />
-        <span className="min-w-0 flex-1">
-          <span className="block truncate">{delivery.title}</span>
-          <span className="block truncate text-xs text-muted">
-            <Time at={delivery.created_at} />
-            {delivery.attempts.length > 1
-              ? ` · ${t("delivery.tries", { count: delivery.attempts.length })}`
-              : ""}
-          </span>
-        </span>
-        <Badge tone={tone}>{t(`delivery.state.${look}`)}</Badge>
-      </button>
-      <div id={body} hidden={!open}>
-        {open ? <Details delivery={delivery} subscriber={subscriber} writes={writes} /> : null}
-      </div>
-    </li>
+    <Disclosure
+      title={delivery.title}
+      subtitle={
+        <>
+          <Time at={delivery.created_at} />
+          {tries > 1 ? ` · ${t("delivery.tries", { count: tries })}` : ""}
+        </>
+      }
+      badge={<Badge tone={tone}>{t(`delivery.state.${look}`)}</Badge>}
+    >
+      <Details delivery={delivery} subscriber={subscriber} writes={writes} />
+    </Disclosure>
   );
 }
 

@@ -3,12 +3,12 @@ import { http, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery } from "#/api/pages";
 import type { Delivery, DeliveryState } from "#/api/schema";
 
-/** How often what machines change is looked at, while somebody looks. No stream tells of a delivery. */
+/** How often what machines change is looked at, while somebody looks. No stream tells of it. */
 export const SOON_MS = 2_000;
 export const LATER_MS = 10_000;
 /** The newest say how it goes; the rest comes when it is asked for. */
-const FIRST_DELIVERIES = 5;
-const MORE_DELIVERIES = 20;
+const FIRST = 5;
+const MORE = 20;
 
 export const webhooksKey = ["webhooks"] as const;
 
@@ -56,6 +56,31 @@ export const channelQuery = (id: string) =>
     queryFn: () => take(http.GET("/api/v1/channels/{id}", { params: { path: { id } } })),
   });
 
+export const hooksKey = ["hooks"] as const;
+
+export const hooksQuery = (q: string, sort: string) =>
+  pagedQuery([...hooksKey, "list", q, sort], (cursor) =>
+    take(
+      http.GET("/api/v1/hooks", {
+        params: { query: { limit: PAGE_SIZE, cursor, sort, ...(q ? { q } : {}) } },
+      }),
+    ),
+  );
+
+export const hookQuery = (id: string) =>
+  queryOptions({
+    queryKey: [...hooksKey, "one", id],
+    queryFn: () => take(http.GET("/api/v1/hooks/{id}", { params: { path: { id } } })),
+  });
+
+export const hookEventsQuery = (id: string) =>
+  pagedQuery([...hooksKey, "one", id, "events"], (cursor) => {
+    const limit = cursor ? MORE : FIRST;
+    return take(
+      http.GET("/api/v1/hooks/{id}/events", { params: { path: { id }, query: { limit, cursor } } }),
+    );
+  });
+
 /** Whose deliveries they are. */
 export interface Subscriber {
   resource: "webhooks" | "channels";
@@ -66,7 +91,7 @@ export const deliveriesKey = ({ resource, id }: Subscriber) => [resource, "one",
 
 export const deliveriesQuery = (subscriber: Subscriber, state: DeliveryState | undefined) =>
   pagedQuery([...deliveriesKey(subscriber), state ?? "all"], (cursor) => {
-    const limit = cursor ? MORE_DELIVERIES : FIRST_DELIVERIES;
+    const limit = cursor ? MORE : FIRST;
     const params = {
       path: { id: subscriber.id },
       query: { limit, cursor, ...(state ? { state } : {}) },

@@ -4,6 +4,7 @@ import { PageTabs } from "#/ui/page-tabs";
 const tabs = [
   { to: "/notifications", key: "webhooks" },
   { to: "/notifications/channels", key: "channels" },
+  { to: "/notifications/incoming", key: "incoming" },
 ];
 
 export function Tabs() {

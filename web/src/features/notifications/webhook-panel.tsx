@@ -134,7 +134,9 @@ export function WebhookPanel({ id, onClose, onSecret }: Props) {
           </Section>
           <Section
             title={t("notification.secret")}
-            action={writes ? <Button onClick={() => setAsked("rotate")}>{t("webhook.rotate")}</Button> : null}
+            action={
+              writes ? <Button onClick={() => setAsked("rotate")}>{t("notification.rotate")}</Button> : null
+            }
           >
             <SecretAge webhook={data} />
           </Section>
@@ -146,9 +148,9 @@ export function WebhookPanel({ id, onClose, onSecret }: Props) {
       )}
       {asked === "rotate" && data ? (
         <Confirm
-          title={t("webhook.rotateOf", { name: data.name })}
+          title={t("notification.rotateOf", { name: data.name })}
           text={t("webhook.rotateText")}
-          action={t("webhook.rotate")}
+          action={t("notification.rotate")}
           work={async () =>
             keepAndShow(await take(http.POST("/api/v1/webhooks/{id}/secret", { params: { path: { id } } })))
           }
@@ -167,7 +169,7 @@ function SecretAge({ webhook }: { webhook: Webhook }) {
   return (
     <div className="flex flex-col gap-1 text-muted">
       <p>
-        {t("webhook.secretSet")} <Time at={webhook.secret_changed_at} />
+        {t("notification.secretSet")} <Time at={webhook.secret_changed_at} />
       </p>
       {webhook.has_previous_secret && webhook.previous_secret_until ? (
         <p>
