@@ -183,7 +183,7 @@ function Counts({ hook }: { hook: Hook }) {
             </span>
           ) : null}
           {hook.last_refused_reason ? (
-            <p className="break-words text-muted first-letter:uppercase">{hook.last_refused_reason}</p>
+            <p className="break-words text-muted">{t("hook.why", { reason: hook.last_refused_reason })}</p>
           ) : null}
         </dd>
       </dl>
