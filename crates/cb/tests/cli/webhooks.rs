@@ -63,7 +63,12 @@ impl Site {
         panic!("the server does not answer");
     }
 
-    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<Response<Vec<u8>>, OutboundError> {
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Response<Vec<u8>>, OutboundError> {
         let origin = format!("https://127.0.0.1:{}", self.port);
         let mut request = Request::builder().method(method).uri(format!("{origin}/api/v1{path}"));
         if path == "/setup" {
@@ -136,8 +141,9 @@ async fn killed_anywhere_it_tells_all_that_has_happened() {
         // Out of order for some rounds, slow in others: what is killed then waits, is under way, or is being written down.
         let reply = if round % 4 == 1 { Reply::status(503) } else { Reply::status(204) };
         inbox.answers(reply.after(Duration::from_millis(u64::from(round % 3) * 15)));
-        let makers: Vec<_> =
-            (0..MAKERS).map(|n| tokio::spawn(site.clone().make(format!("round {round} maker {n}")))).collect();
+        let makers: Vec<_> = (0..MAKERS)
+            .map(|n| tokio::spawn(site.clone().make(format!("round {round} maker {n}"))))
+            .collect();
         tokio::time::sleep(Duration::from_millis(40 + 37 * u64::from(round))).await;
         kill(server);
         for maker in makers {
