@@ -42,6 +42,7 @@ const TYPES: &[(&str, &[&str], &str)] = &[
     ("protocol::Departure", &[], ""),
     ("tokens::NewToken", &["Serialize"], "shown once to its owner"),
     ("users::LinkOut", &["Serialize"], "shown once to the administrator who asked for it"),
+    ("webhooks::WebhookOut", &["Serialize"], "shown once to the administrator who made it"),
     ("app::Authenticated", &["Debug"], "what is secret in it is a Secret"),
     ("checkpoint::CheckpointKey", &["Debug"], "shows the id of its public half"),
     ("token::Claims", &["Serialize"], "is signed into the cookie"),

@@ -167,6 +167,9 @@ pub(super) async fn redeliver(
     id: DeliveryId,
 ) -> Result<DeliveryOut> {
     ctx.write(Permission::NotificationsWrite, action, async |tx| {
+        if !subscriber.standing(tx.conn()).await?.ok_or(Error::NotFound)?.enabled {
+            return Err(Error::Conflict("nothing is sent while it is disabled; enable it first".to_owned()));
+        }
         let row = delivery::Entity::find_by_id(id.0).filter(of(subscriber)).one(tx.conn()).await;
         let row = row.map_err(db)?.ok_or(Error::NotFound)?;
         let told = notice_row(tx.conn(), row.notice_id).await?;
