@@ -1,33 +1,25 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { http, ifMatch, take } from "#/api/client";
 import type { Channel, ChannelKind } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
-import { Confirm } from "#/ui/confirm";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { SelectField } from "#/ui/field";
 import { Panel, Section } from "#/ui/panel";
-import { toast } from "#/ui/toast";
 import { ChannelFields } from "./channel-form";
 import { Controls } from "./controls";
+import { Delete } from "./delete";
 import { Deliveries } from "./deliveries";
 import { useListFollows } from "./follow";
 import { Footer } from "./footer";
+import { healthOf } from "./health";
 import { HealthText } from "./health-badge";
+import { useKeep } from "./keep";
 import { channelKindsQuery, channelQuery, channelsKey, SOON_MS } from "./queries";
 
 const FORM = "channel-form";
-
-/** Puts an answer where the page reads it. */
-function useKeep(): (channel: Channel) => void {
-  const client = useQueryClient();
-  return (channel) => {
-    client.setQueryData(channelQuery(channel.id).queryKey, channel);
-    void client.invalidateQueries({ queryKey: [...channelsKey, "list"] });
-  };
-}
 
 export function NewChannelPanel({
   onClose,
@@ -37,7 +29,7 @@ export function NewChannelPanel({
   onMade: (channel: Channel) => void;
 }) {
   const { t } = useTranslation();
-  const keep = useKeep();
+  const keep = useKeep<Channel>(channelsKey);
   const kinds = useQuery(channelKindsQuery);
   const [busy, setBusy] = useState(false);
   const [chosen, setChosen] = useState<ChannelKind>("email");
@@ -85,7 +77,7 @@ export function NewChannelPanel({
 export function ChannelPanel({ id, onClose }: { id: string; onClose: () => void }) {
   const { t } = useTranslation();
   const { can } = useAuth();
-  const keep = useKeep();
+  const keep = useKeep<Channel>(channelsKey);
   const kinds = useQuery(channelKindsQuery);
   const channel = useQuery({ ...channelQuery(id), refetchInterval: SOON_MS });
   const [busy, setBusy] = useState(false);
@@ -94,7 +86,7 @@ export function ChannelPanel({ id, onClose }: { id: string; onClose: () => void 
   const { data } = channel;
   const kind = kinds.data?.find((one) => one.kind === data?.kind);
   const error = channel.error ?? kinds.error;
-  useListFollows(channelsKey, data);
+  useListFollows(channelsKey, data && healthOf(data));
 
   return (
     <Panel
@@ -161,37 +153,20 @@ export function ChannelPanel({ id, onClose }: { id: string; onClose: () => void 
         <SkeletonLines lines={8} />
       )}
       {deleting && data ? (
-        <Delete channel={data} onClose={() => setDeleting(false)} onDeleted={onClose} />
+        <Delete
+          of={data}
+          resource={channelsKey}
+          text={t("channel.deleteText")}
+          work={() =>
+            http.DELETE("/api/v1/channels/{id}", {
+              params: { path: { id } },
+              headers: ifMatch(data.version),
+            })
+          }
+          onClose={() => setDeleting(false)}
+          onDeleted={onClose}
+        />
       ) : null}
     </Panel>
-  );
-}
-
-function Delete({
-  channel: { id, name, version },
-  onClose,
-  onDeleted,
-}: {
-  channel: Channel;
-  onClose: () => void;
-  onDeleted: () => void;
-}) {
-  const { t } = useTranslation();
-  const client = useQueryClient();
-  return (
-    <Confirm
-      title={t("common.deleteOf", { name })}
-      text={t("channel.deleteText")}
-      action={t("common.delete")}
-      word={name}
-      work={async () => {
-        await http.DELETE("/api/v1/channels/{id}", { params: { path: { id } }, headers: ifMatch(version) });
-        toast(t("common.deleted", { name }));
-        onDeleted();
-        client.removeQueries({ queryKey: channelQuery(id).queryKey });
-        await client.invalidateQueries({ queryKey: [...channelsKey, "list"] });
-      }}
-      onClose={onClose}
-    />
   );
 }

@@ -1,109 +1,45 @@
 /** The services by which people are told when something happens here, and how each fares. */
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { Megaphone, Plus } from "lucide-react";
-import { useCallback, useMemo } from "react";
+import { Megaphone } from "lucide-react";
+import { useMemo } from "react";
 import type { Channel, ChannelKindDescription } from "#/api/schema";
-import { useAuth } from "#/api/session";
 import { addWords, useTranslation } from "#/i18n";
 import channelWords from "#/i18n/en/channels.json";
 import words from "#/i18n/en/notifications.json";
-import { Button } from "#/ui/button";
-import { type Column, DataTable } from "#/ui/data-table";
-import { Empty } from "#/ui/feedback";
-import { PageHead, WithPanel } from "#/ui/page";
-import { SearchBox } from "#/ui/search-box";
+import type { Column } from "#/ui/data-table";
 import { Time } from "#/ui/time";
 import { ChannelPanel, NewChannelPanel } from "./channel-panel";
 import { EventsText } from "./events-field";
 import { HealthBadge } from "./health-badge";
+import { ListPage, listed, type PageProps } from "./list-page";
 import { channelKindsQuery, channelsQuery, LATER_MS } from "./queries";
-import { Tabs } from "./tabs";
 
 addWords(words);
 addWords(channelWords);
 
-export interface ChannelsSearch {
-  q?: string;
-  sort?: string;
-  selected?: string;
-  panel?: "new";
-}
-
-interface Props {
-  search: ChannelsSearch;
-  go: (next: ChannelsSearch) => void;
-}
-
-export function ChannelsPage({ search, go }: Props) {
+export function ChannelsPage({ search, go }: PageProps) {
   const { t } = useTranslation();
-  const { can } = useAuth();
-  const q = search.q ?? "";
-  const sort = search.sort ?? "name";
-  const channels = useInfiniteQuery({ ...channelsQuery(q, sort), refetchInterval: LATER_MS });
   const kinds = useQuery(channelKindsQuery);
-  const rows = channels.data?.items ?? [];
+  const list = useInfiniteQuery({ ...channelsQuery(...listed(search)), refetchInterval: LATER_MS });
   const columns = useColumns(kinds.data);
-  const writes = can("notifications:write");
-  const close = () => go({ ...search, selected: undefined, panel: undefined });
-  const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
-  const add = writes ? (
-    <Button look="primary" onClick={() => go({ ...search, selected: undefined, panel: "new" })}>
-      <Plus aria-hidden className="size-4" />
-      {t("channel.add")}
-    </Button>
-  ) : null;
-  const any = rows.length > 0 || q !== "";
   return (
-    <>
-      <PageHead title={t("pages.notifications")} count={channels.data?.total?.toLocaleString()}>
-        {any ? add : null}
-      </PageHead>
-      <Tabs />
-      <WithPanel
-        panel={
-          writes && search.panel === "new" ? (
-            <NewChannelPanel
-              onClose={close}
-              onMade={({ id }) => go({ ...search, panel: undefined, selected: id })}
-            />
-          ) : search.selected ? (
-            <ChannelPanel key={search.selected} id={search.selected} onClose={close} />
-          ) : undefined
-        }
-      >
-        {any ? (
-          <div className="border-b border-line px-4 py-2">
-            <SearchBox label={t("channel.search")} className="max-w-sm" value={q} onChange={setQ} />
-          </div>
-        ) : null}
-        <DataTable
-          label={t("channel.title")}
-          columns={columns}
-          rows={rows}
-          rowId={(row) => row.id}
-          rowLabel={(row) => row.name}
-          loading={channels.isPending}
-          error={channels.error}
-          retry={() => void channels.refetch()}
-          sort={sort}
-          onSort={(next) => go({ ...search, sort: next || undefined })}
-          activeId={search.selected}
-          onOpen={(row) => go({ ...search, panel: undefined, selected: row.id })}
-          hasMore={channels.hasNextPage && !channels.isFetchingNextPage}
-          loadMore={channels.fetchNextPage}
-          total={channels.data?.total}
-          empty={
-            q ? (
-              <Empty icon={<Megaphone aria-hidden />} title={t("channel.noMatch")} />
-            ) : (
-              <Empty icon={<Megaphone aria-hidden />} title={t("channel.none")} action={add}>
-                {t("channel.noneText")}
-              </Empty>
-            )
-          }
-        />
-      </WithPanel>
-    </>
+    <ListPage
+      search={search}
+      go={go}
+      list={list}
+      columns={columns}
+      icon={<Megaphone aria-hidden />}
+      words={{
+        title: t("channel.title"),
+        add: t("channel.add"),
+        search: t("channel.search"),
+        none: t("channel.none"),
+        noneText: t("channel.noneText"),
+        noMatch: t("channel.noMatch"),
+      }}
+      adding={(close, made) => <NewChannelPanel onClose={close} onMade={({ id }) => made(id)} />}
+      selected={(id, close) => <ChannelPanel key={id} id={id} onClose={close} />}
+    />
   );
 }
 

@@ -1,5 +1,5 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { http, ifMatch, take } from "#/api/client";
 import type { Hook } from "#/api/schema";
 import { useAuth } from "#/api/session";
@@ -10,29 +10,22 @@ import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Panel, Section } from "#/ui/panel";
 import { CopyButton, SecretText } from "#/ui/secret";
 import { Moment, Time } from "#/ui/time";
-import { toast } from "#/ui/toast";
+import { Delete } from "./delete";
+import { useListFollows } from "./follow";
 import { Footer } from "./footer";
 import { HookBadge } from "./hook-badge";
 import { HookEvents } from "./hook-events";
 import { HookFields } from "./hook-form";
 import { recipeOf } from "./hook-recipes";
 import { hookStateOf } from "./hook-state";
+import { useKeep } from "./keep";
 import { hookQuery, hooksKey, SOON_MS } from "./queries";
 
 const FORM = "hook-form";
 
-/** Puts an answer where the page reads it. The secret is for the eyes only, and stays out of what is kept. */
-function useKeep(): (hook: Hook) => void {
-  const client = useQueryClient();
-  return (hook) => {
-    client.setQueryData(hookQuery(hook.id).queryKey, { ...hook, secret: null });
-    void client.invalidateQueries({ queryKey: [...hooksKey, "list"] });
-  };
-}
-
 export function NewHookPanel({ onClose, onMade }: { onClose: () => void; onMade: (hook: Hook) => void }) {
   const { t } = useTranslation();
-  const keep = useKeep();
+  const keep = useKeep<Hook>(hooksKey);
   const [busy, setBusy] = useState(false);
   return (
     <Panel
@@ -63,18 +56,14 @@ interface Props {
 export function HookPanel({ id, onClose, onSecret }: Props) {
   const { t } = useTranslation();
   const { can } = useAuth();
-  const client = useQueryClient();
-  const keep = useKeep();
+  const keep = useKeep<Hook>(hooksKey);
   const hook = useQuery({ ...hookQuery(id), refetchInterval: SOON_MS });
   const [busy, setBusy] = useState(false);
   const [asked, setAsked] = useState<"rotate" | "delete" | null>(null);
   const writes = can("notifications:write");
   const { data } = hook;
   const state = data && hookStateOf(data);
-  useEffect(() => {
-    // The list beside it must not say something else.
-    if (state) void client.invalidateQueries({ queryKey: [...hooksKey, "list"] });
-  }, [client, state]);
+  useListFollows(hooksKey, state);
 
   return (
     <Panel
@@ -151,7 +140,19 @@ export function HookPanel({ id, onClose, onSecret }: Props) {
         />
       ) : null}
       {asked === "delete" && data ? (
-        <Delete hook={data} onClose={() => setAsked(null)} onDeleted={onClose} />
+        <Delete
+          of={data}
+          resource={hooksKey}
+          text={t("hook.deleteText")}
+          work={() =>
+            http.DELETE("/api/v1/hooks/{id}", {
+              params: { path: { id } },
+              headers: ifMatch(data.version),
+            })
+          }
+          onClose={() => setAsked(null)}
+          onDeleted={onClose}
+        />
       ) : null}
     </Panel>
   );
@@ -233,34 +234,5 @@ function SetUp({ hook }: { hook: Hook }) {
         <CopyButton text={recipe} label={t("hook.copyRecipe")} />
       </div>
     </div>
-  );
-}
-
-function Delete({
-  hook: { id, name, version },
-  onClose,
-  onDeleted,
-}: {
-  hook: Hook;
-  onClose: () => void;
-  onDeleted: () => void;
-}) {
-  const { t } = useTranslation();
-  const client = useQueryClient();
-  return (
-    <Confirm
-      title={t("common.deleteOf", { name })}
-      text={t("hook.deleteText")}
-      action={t("common.delete")}
-      word={name}
-      work={async () => {
-        await http.DELETE("/api/v1/hooks/{id}", { params: { path: { id } }, headers: ifMatch(version) });
-        toast(t("common.deleted", { name }));
-        onDeleted();
-        client.removeQueries({ queryKey: hookQuery(id).queryKey });
-        await client.invalidateQueries({ queryKey: [...hooksKey, "list"] });
-      }}
-      onClose={onClose}
-    />
   );
 }

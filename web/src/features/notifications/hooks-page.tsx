@@ -1,112 +1,55 @@
 /** Where other systems tell us something: the hooks, how each fares, and what it has taken. */
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Inbox, Plus } from "lucide-react";
-import { useCallback, useMemo, useState } from "react";
+import { Inbox } from "lucide-react";
+import { useMemo, useState } from "react";
 import type { Hook } from "#/api/schema";
-import { useAuth } from "#/api/session";
 import { addWords, useTranslation } from "#/i18n";
 import hookWords from "#/i18n/en/hooks.json";
 import words from "#/i18n/en/notifications.json";
-import { Button } from "#/ui/button";
-import { type Column, DataTable } from "#/ui/data-table";
-import { Empty } from "#/ui/feedback";
-import { PageHead, WithPanel } from "#/ui/page";
-import { SearchBox } from "#/ui/search-box";
+import type { Column } from "#/ui/data-table";
 import { Time } from "#/ui/time";
 import { HookBadge } from "./hook-badge";
 import { HookPanel, NewHookPanel } from "./hook-panel";
+import { ListPage, listed, type PageProps } from "./list-page";
 import { hooksQuery, LATER_MS } from "./queries";
 import { SecretDialog } from "./secret-dialog";
-import { Tabs } from "./tabs";
 
 addWords(words);
 addWords(hookWords);
 
-export interface HooksSearch {
-  q?: string;
-  sort?: string;
-  selected?: string;
-  panel?: "new";
-}
-
-interface Props {
-  search: HooksSearch;
-  go: (next: HooksSearch) => void;
-}
-
-export function HooksPage({ search, go }: Props) {
+export function HooksPage({ search, go }: PageProps) {
   const { t } = useTranslation();
-  const { can } = useAuth();
-  const q = search.q ?? "";
-  const sort = search.sort ?? "name";
-  const hooks = useInfiniteQuery({ ...hooksQuery(q, sort), refetchInterval: LATER_MS });
   // Held here only, and only until it was seen: an answer shows a secret once.
   const [fresh, setFresh] = useState<Hook | null>(null);
-  const rows = hooks.data?.items ?? [];
+  const list = useInfiniteQuery({ ...hooksQuery(...listed(search)), refetchInterval: LATER_MS });
   const columns = useColumns();
-  const writes = can("notifications:write");
-  const close = () => go({ ...search, selected: undefined, panel: undefined });
-  const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
-  const add = writes ? (
-    <Button look="primary" onClick={() => go({ ...search, selected: undefined, panel: "new" })}>
-      <Plus aria-hidden className="size-4" />
-      {t("hook.add")}
-    </Button>
-  ) : null;
-  const any = rows.length > 0 || q !== "";
   return (
     <>
-      <PageHead title={t("pages.notifications")} count={hooks.data?.total?.toLocaleString()}>
-        {any ? add : null}
-      </PageHead>
-      <Tabs />
-      <WithPanel
-        panel={
-          writes && search.panel === "new" ? (
-            <NewHookPanel
-              onClose={close}
-              onMade={(made) => {
-                setFresh(made);
-                go({ ...search, panel: undefined, selected: made.id });
-              }}
-            />
-          ) : search.selected ? (
-            <HookPanel key={search.selected} id={search.selected} onClose={close} onSecret={setFresh} />
-          ) : undefined
-        }
-      >
-        {any ? (
-          <div className="border-b border-line px-4 py-2">
-            <SearchBox label={t("hook.search")} className="max-w-sm" value={q} onChange={setQ} />
-          </div>
-        ) : null}
-        <DataTable
-          label={t("hook.title")}
-          columns={columns}
-          rows={rows}
-          rowId={(row) => row.id}
-          rowLabel={(row) => row.name}
-          loading={hooks.isPending}
-          error={hooks.error}
-          retry={() => void hooks.refetch()}
-          sort={sort}
-          onSort={(next) => go({ ...search, sort: next || undefined })}
-          activeId={search.selected}
-          onOpen={(row) => go({ ...search, panel: undefined, selected: row.id })}
-          hasMore={hooks.hasNextPage && !hooks.isFetchingNextPage}
-          loadMore={hooks.fetchNextPage}
-          total={hooks.data?.total}
-          empty={
-            q ? (
-              <Empty icon={<Inbox aria-hidden />} title={t("hook.noMatch")} />
-            ) : (
-              <Empty icon={<Inbox aria-hidden />} title={t("hook.none")} action={add}>
-                {t("hook.noneText")}
-              </Empty>
-            )
-          }
-        />
-      </WithPanel>
+      <ListPage
+        search={search}
+        go={go}
+        list={list}
+        columns={columns}
+        icon={<Inbox aria-hidden />}
+        words={{
+          title: t("hook.title"),
+          add: t("hook.add"),
+          search: t("hook.search"),
+          none: t("hook.none"),
+          noneText: t("hook.noneText"),
+          noMatch: t("hook.noMatch"),
+        }}
+        adding={(close, made) => (
+          <NewHookPanel
+            onClose={close}
+            onMade={(hook) => {
+              setFresh(hook);
+              made(hook.id);
+            }}
+          />
+        )}
+        selected={(id, close) => <HookPanel key={id} id={id} onClose={close} onSecret={setFresh} />}
+      />
       {fresh?.secret ? (
         <SecretDialog
           name={fresh.name}

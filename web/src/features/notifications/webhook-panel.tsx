@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { http, ifMatch, take } from "#/api/client";
 import type { Webhook } from "#/api/schema";
@@ -9,25 +9,18 @@ import { Confirm } from "#/ui/confirm";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Panel, Section } from "#/ui/panel";
 import { Moment, Time } from "#/ui/time";
-import { toast } from "#/ui/toast";
 import { Controls } from "./controls";
+import { Delete } from "./delete";
 import { Deliveries } from "./deliveries";
 import { useListFollows } from "./follow";
 import { Footer } from "./footer";
+import { healthOf } from "./health";
 import { HealthText } from "./health-badge";
+import { useKeep } from "./keep";
 import { SOON_MS, webhookQuery, webhooksKey } from "./queries";
 import { WebhookFields } from "./webhook-form";
 
 const FORM = "webhook-form";
-
-/** Puts an answer where the page reads it. The secret is for the eyes only, and stays out of what is kept. */
-function useKeep(): (webhook: Webhook) => void {
-  const client = useQueryClient();
-  return (webhook) => {
-    client.setQueryData(webhookQuery(webhook.id).queryKey, { ...webhook, secret: null });
-    void client.invalidateQueries({ queryKey: [...webhooksKey, "list"] });
-  };
-}
 
 export function NewWebhookPanel({
   onClose,
@@ -37,7 +30,7 @@ export function NewWebhookPanel({
   onMade: (webhook: Webhook) => void;
 }) {
   const { t } = useTranslation();
-  const keep = useKeep();
+  const keep = useKeep<Webhook>(webhooksKey);
   const [busy, setBusy] = useState(false);
   return (
     <Panel
@@ -68,13 +61,13 @@ interface Props {
 export function WebhookPanel({ id, onClose, onSecret }: Props) {
   const { t } = useTranslation();
   const { can } = useAuth();
-  const keep = useKeep();
+  const keep = useKeep<Webhook>(webhooksKey);
   const webhook = useQuery({ ...webhookQuery(id), refetchInterval: SOON_MS });
   const [busy, setBusy] = useState(false);
   const [asked, setAsked] = useState<"rotate" | "delete" | null>(null);
   const writes = can("notifications:write");
   const { data } = webhook;
-  useListFollows(webhooksKey, data);
+  useListFollows(webhooksKey, data && healthOf(data));
 
   function keepAndShow(answer: Webhook): void {
     keep(answer);
@@ -158,7 +151,19 @@ export function WebhookPanel({ id, onClose, onSecret }: Props) {
         />
       ) : null}
       {asked === "delete" && data ? (
-        <Delete webhook={data} onClose={() => setAsked(null)} onDeleted={onClose} />
+        <Delete
+          of={data}
+          resource={webhooksKey}
+          text={t("webhook.deleteText")}
+          work={() =>
+            http.DELETE("/api/v1/webhooks/{id}", {
+              params: { path: { id } },
+              headers: ifMatch(data.version),
+            })
+          }
+          onClose={() => setAsked(null)}
+          onDeleted={onClose}
+        />
       ) : null}
     </Panel>
   );
@@ -178,34 +183,5 @@ function SecretAge({ webhook }: { webhook: Webhook }) {
       ) : null}
       <p className="text-xs text-faint">{t("webhook.verify")}</p>
     </div>
-  );
-}
-
-function Delete({
-  webhook: { id, name, version },
-  onClose,
-  onDeleted,
-}: {
-  webhook: Webhook;
-  onClose: () => void;
-  onDeleted: () => void;
-}) {
-  const { t } = useTranslation();
-  const client = useQueryClient();
-  return (
-    <Confirm
-      title={t("common.deleteOf", { name })}
-      text={t("webhook.deleteText")}
-      action={t("common.delete")}
-      word={name}
-      work={async () => {
-        await http.DELETE("/api/v1/webhooks/{id}", { params: { path: { id } }, headers: ifMatch(version) });
-        toast(t("common.deleted", { name }));
-        onDeleted();
-        client.removeQueries({ queryKey: webhookQuery(id).queryKey });
-        await client.invalidateQueries({ queryKey: [...webhooksKey, "list"] });
-      }}
-      onClose={onClose}
-    />
   );
 }

@@ -1,113 +1,56 @@
 /** Who is told over HTTP when something happens here: the webhooks, how each fares, and what it was sent. */
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Plus, Webhook as WebhookIcon } from "lucide-react";
-import { useCallback, useMemo, useState } from "react";
+import { Webhook as WebhookIcon } from "lucide-react";
+import { useMemo, useState } from "react";
 import type { Webhook } from "#/api/schema";
-import { useAuth } from "#/api/session";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/notifications.json";
 import webhookWords from "#/i18n/en/webhooks.json";
-import { Button } from "#/ui/button";
-import { type Column, DataTable } from "#/ui/data-table";
-import { Empty } from "#/ui/feedback";
-import { PageHead, WithPanel } from "#/ui/page";
-import { SearchBox } from "#/ui/search-box";
+import type { Column } from "#/ui/data-table";
 import { Time } from "#/ui/time";
 import { EventsText } from "./events-field";
 import { HealthBadge } from "./health-badge";
+import { ListPage, listed, type PageProps } from "./list-page";
 import { LATER_MS, webhooksQuery } from "./queries";
 import { SecretDialog } from "./secret-dialog";
-import { Tabs } from "./tabs";
 import { NewWebhookPanel, WebhookPanel } from "./webhook-panel";
 
 addWords(words);
 addWords(webhookWords);
 
-export interface WebhooksSearch {
-  q?: string;
-  sort?: string;
-  selected?: string;
-  panel?: "new";
-}
-
-interface Props {
-  search: WebhooksSearch;
-  go: (next: WebhooksSearch) => void;
-}
-
-export function WebhooksPage({ search, go }: Props) {
+export function WebhooksPage({ search, go }: PageProps) {
   const { t } = useTranslation();
-  const { can } = useAuth();
-  const q = search.q ?? "";
-  const sort = search.sort ?? "name";
-  const webhooks = useInfiniteQuery({ ...webhooksQuery(q, sort), refetchInterval: LATER_MS });
   // Held here only, and only until it was seen: an answer shows a secret once.
   const [fresh, setFresh] = useState<Webhook | null>(null);
-  const rows = webhooks.data?.items ?? [];
+  const list = useInfiniteQuery({ ...webhooksQuery(...listed(search)), refetchInterval: LATER_MS });
   const columns = useColumns();
-  const writes = can("notifications:write");
-  const close = () => go({ ...search, selected: undefined, panel: undefined });
-  const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
-  const add = writes ? (
-    <Button look="primary" onClick={() => go({ ...search, selected: undefined, panel: "new" })}>
-      <Plus aria-hidden className="size-4" />
-      {t("webhook.add")}
-    </Button>
-  ) : null;
-  const any = rows.length > 0 || q !== "";
   return (
     <>
-      <PageHead title={t("pages.notifications")} count={webhooks.data?.total?.toLocaleString()}>
-        {any ? add : null}
-      </PageHead>
-      <Tabs />
-      <WithPanel
-        panel={
-          writes && search.panel === "new" ? (
-            <NewWebhookPanel
-              onClose={close}
-              onMade={(made) => {
-                setFresh(made);
-                go({ ...search, panel: undefined, selected: made.id });
-              }}
-            />
-          ) : search.selected ? (
-            <WebhookPanel key={search.selected} id={search.selected} onClose={close} onSecret={setFresh} />
-          ) : undefined
-        }
-      >
-        {any ? (
-          <div className="border-b border-line px-4 py-2">
-            <SearchBox label={t("webhook.search")} className="max-w-sm" value={q} onChange={setQ} />
-          </div>
-        ) : null}
-        <DataTable
-          label={t("webhook.title")}
-          columns={columns}
-          rows={rows}
-          rowId={(row) => row.id}
-          rowLabel={(row) => row.name}
-          loading={webhooks.isPending}
-          error={webhooks.error}
-          retry={() => void webhooks.refetch()}
-          sort={sort}
-          onSort={(next) => go({ ...search, sort: next || undefined })}
-          activeId={search.selected}
-          onOpen={(row) => go({ ...search, panel: undefined, selected: row.id })}
-          hasMore={webhooks.hasNextPage && !webhooks.isFetchingNextPage}
-          loadMore={webhooks.fetchNextPage}
-          total={webhooks.data?.total}
-          empty={
-            q ? (
-              <Empty icon={<WebhookIcon aria-hidden />} title={t("webhook.noMatch")} />
-            ) : (
-              <Empty icon={<WebhookIcon aria-hidden />} title={t("webhook.none")} action={add}>
-                {t("webhook.noneText")}
-              </Empty>
-            )
-          }
-        />
-      </WithPanel>
+      <ListPage
+        search={search}
+        go={go}
+        list={list}
+        columns={columns}
+        icon={<WebhookIcon aria-hidden />}
+        words={{
+          title: t("webhook.title"),
+          add: t("webhook.add"),
+          search: t("webhook.search"),
+          none: t("webhook.none"),
+          noneText: t("webhook.noneText"),
+          noMatch: t("webhook.noMatch"),
+        }}
+        adding={(close, made) => (
+          <NewWebhookPanel
+            onClose={close}
+            onMade={(webhook) => {
+              setFresh(webhook);
+              made(webhook.id);
+            }}
+          />
+        )}
+        selected={(id, close) => <WebhookPanel key={id} id={id} onClose={close} onSecret={setFresh} />}
+      />
       {fresh?.secret ? (
         <SecretDialog
           name={fresh.name}

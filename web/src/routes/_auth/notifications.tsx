@@ -1,11 +1,12 @@
 import { createFileRoute } from "@tanstack/react-router";
-import { WebhooksPage, type WebhooksSearch } from "#/features/notifications/webhooks-page";
+import type { ListSearch } from "#/features/notifications/list-page";
+import { WebhooksPage } from "#/features/notifications/webhooks-page";
 import { useGo } from "../-go";
 
 const sorts = ["name", "-name", "created_at", "-created_at"];
 
 export const Route = createFileRoute("/_auth/notifications")({
-  validateSearch: (search: Record<string, unknown>): WebhooksSearch => ({
+  validateSearch: (search: Record<string, unknown>): ListSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     sort: sorts.find((sort) => sort === search.sort),
     selected: typeof search.selected === "string" ? search.selected : undefined,
@@ -15,6 +16,6 @@ export const Route = createFileRoute("/_auth/notifications")({
 });
 
 function Notifications() {
-  const go = useGo<WebhooksSearch>("/notifications");
+  const go = useGo<ListSearch>("/notifications");
   return <WebhooksPage search={Route.useSearch()} go={go} />;
 }

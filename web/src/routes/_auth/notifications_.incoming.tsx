@@ -1,11 +1,12 @@
 import { createFileRoute } from "@tanstack/react-router";
-import { HooksPage, type HooksSearch } from "#/features/notifications/hooks-page";
+import { HooksPage } from "#/features/notifications/hooks-page";
+import type { ListSearch } from "#/features/notifications/list-page";
 import { useGo } from "../-go";
 
 const sorts = ["name", "-name", "created_at", "-created_at"];
 
 export const Route = createFileRoute("/_auth/notifications_/incoming")({
-  validateSearch: (search: Record<string, unknown>): HooksSearch => ({
+  validateSearch: (search: Record<string, unknown>): ListSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     sort: sorts.find((sort) => sort === search.sort),
     selected: typeof search.selected === "string" ? search.selected : undefined,
@@ -15,6 +16,6 @@ export const Route = createFileRoute("/_auth/notifications_/incoming")({
 });
 
 function Incoming() {
-  const go = useGo<HooksSearch>("/notifications/incoming");
+  const go = useGo<ListSearch>("/notifications/incoming");
   return <HooksPage search={Route.useSearch()} go={go} />;
 }
