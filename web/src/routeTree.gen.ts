@@ -21,9 +21,12 @@ import { Route as AuthDiscoveryRouteImport } from "./routes/_auth/discovery"
 import { Route as AuthInventoryRouteImport } from "./routes/_auth/inventory"
 import { Route as AuthMapRouteImport } from "./routes/_auth/map"
 import { Route as AuthNetworksRouteImport } from "./routes/_auth/networks"
+import { Route as AuthNotificationsRouteImport } from "./routes/_auth/notifications"
 import { Route as AuthSettingsRouteImport } from "./routes/_auth/settings"
 import { Route as AuthUsersRouteImport } from "./routes/_auth/users"
 import { Route as AuthVaultRouteImport } from "./routes/_auth/vault"
+import { Route as AuthNotificationsChannelsRouteImport } from "./routes/_auth/notifications_.channels"
+import { Route as AuthNotificationsIncomingRouteImport } from "./routes/_auth/notifications_.incoming"
 import { Route as AuthSettingsProvidersRouteImport } from "./routes/_auth/settings_.providers"
 import { Route as AuthVaultKeysRouteImport } from "./routes/_auth/vault_.keys"
 
@@ -86,6 +89,11 @@ const AuthNetworksRoute = AuthNetworksRouteImport.update({
   path: "/networks",
   getParentRoute: () => AuthRoute,
 } as any)
+const AuthNotificationsRoute = AuthNotificationsRouteImport.update({
+  id: "/notifications",
+  path: "/notifications",
+  getParentRoute: () => AuthRoute,
+} as any)
 const AuthSettingsRoute = AuthSettingsRouteImport.update({
   id: "/settings",
   path: "/settings",
@@ -101,6 +109,18 @@ const AuthVaultRoute = AuthVaultRouteImport.update({
   path: "/vault",
   getParentRoute: () => AuthRoute,
 } as any)
+const AuthNotificationsChannelsRoute =
+  AuthNotificationsChannelsRouteImport.update({
+    id: "/notifications_/channels",
+    path: "/notifications/channels",
+    getParentRoute: () => AuthRoute,
+  } as any)
+const AuthNotificationsIncomingRoute =
+  AuthNotificationsIncomingRouteImport.update({
+    id: "/notifications_/incoming",
+    path: "/notifications/incoming",
+    getParentRoute: () => AuthRoute,
+  } as any)
 const AuthSettingsProvidersRoute = AuthSettingsProvidersRouteImport.update({
   id: "/settings_/providers",
   path: "/settings/providers",
@@ -124,9 +144,12 @@ export interface FileRoutesByFullPath {
   "/inventory": typeof AuthInventoryRoute
   "/map": typeof AuthMapRoute
   "/networks": typeof AuthNetworksRoute
+  "/notifications": typeof AuthNotificationsRoute
   "/settings": typeof AuthSettingsRoute
   "/users": typeof AuthUsersRoute
   "/vault": typeof AuthVaultRoute
+  "/notifications/channels": typeof AuthNotificationsChannelsRoute
+  "/notifications/incoming": typeof AuthNotificationsIncomingRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
   "/vault/keys": typeof AuthVaultKeysRoute
 }
@@ -141,10 +164,13 @@ export interface FileRoutesByTo {
   "/inventory": typeof AuthInventoryRoute
   "/map": typeof AuthMapRoute
   "/networks": typeof AuthNetworksRoute
+  "/notifications": typeof AuthNotificationsRoute
   "/settings": typeof AuthSettingsRoute
   "/users": typeof AuthUsersRoute
   "/vault": typeof AuthVaultRoute
   "/": typeof AuthIndexRoute
+  "/notifications/channels": typeof AuthNotificationsChannelsRoute
+  "/notifications/incoming": typeof AuthNotificationsIncomingRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
   "/vault/keys": typeof AuthVaultKeysRoute
 }
@@ -161,10 +187,13 @@ export interface FileRoutesById {
   "/_auth/inventory": typeof AuthInventoryRoute
   "/_auth/map": typeof AuthMapRoute
   "/_auth/networks": typeof AuthNetworksRoute
+  "/_auth/notifications": typeof AuthNotificationsRoute
   "/_auth/settings": typeof AuthSettingsRoute
   "/_auth/users": typeof AuthUsersRoute
   "/_auth/vault": typeof AuthVaultRoute
   "/_auth/": typeof AuthIndexRoute
+  "/_auth/notifications_/channels": typeof AuthNotificationsChannelsRoute
+  "/_auth/notifications_/incoming": typeof AuthNotificationsIncomingRoute
   "/_auth/settings_/providers": typeof AuthSettingsProvidersRoute
   "/_auth/vault_/keys": typeof AuthVaultKeysRoute
 }
@@ -182,9 +211,12 @@ export interface FileRouteTypes {
     | "/inventory"
     | "/map"
     | "/networks"
+    | "/notifications"
     | "/settings"
     | "/users"
     | "/vault"
+    | "/notifications/channels"
+    | "/notifications/incoming"
     | "/settings/providers"
     | "/vault/keys"
   fileRoutesByTo: FileRoutesByTo
@@ -199,10 +231,13 @@ export interface FileRouteTypes {
     | "/inventory"
     | "/map"
     | "/networks"
+    | "/notifications"
     | "/settings"
     | "/users"
     | "/vault"
     | "/"
+    | "/notifications/channels"
+    | "/notifications/incoming"
     | "/settings/providers"
     | "/vault/keys"
   id:
@@ -218,10 +253,13 @@ export interface FileRouteTypes {
     | "/_auth/inventory"
     | "/_auth/map"
     | "/_auth/networks"
+    | "/_auth/notifications"
     | "/_auth/settings"
     | "/_auth/users"
     | "/_auth/vault"
     | "/_auth/"
+    | "/_auth/notifications_/channels"
+    | "/_auth/notifications_/incoming"
     | "/_auth/settings_/providers"
     | "/_auth/vault_/keys"
   fileRoutesById: FileRoutesById
@@ -320,6 +358,13 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthNetworksRouteImport
       parentRoute: typeof AuthRoute
     }
+    "/_auth/notifications": {
+      id: "/_auth/notifications"
+      path: "/notifications"
+      fullPath: "/notifications"
+      preLoaderRoute: typeof AuthNotificationsRouteImport
+      parentRoute: typeof AuthRoute
+    }
     "/_auth/settings": {
       id: "/_auth/settings"
       path: "/settings"
@@ -339,6 +384,20 @@ declare module "@tanstack/react-router" {
       path: "/vault"
       fullPath: "/vault"
       preLoaderRoute: typeof AuthVaultRouteImport
+      parentRoute: typeof AuthRoute
+    }
+    "/_auth/notifications_/channels": {
+      id: "/_auth/notifications_/channels"
+      path: "/notifications/channels"
+      fullPath: "/notifications/channels"
+      preLoaderRoute: typeof AuthNotificationsChannelsRouteImport
+      parentRoute: typeof AuthRoute
+    }
+    "/_auth/notifications_/incoming": {
+      id: "/_auth/notifications_/incoming"
+      path: "/notifications/incoming"
+      fullPath: "/notifications/incoming"
+      preLoaderRoute: typeof AuthNotificationsIncomingRouteImport
       parentRoute: typeof AuthRoute
     }
     "/_auth/settings_/providers": {
@@ -365,10 +424,13 @@ interface AuthRouteChildren {
   AuthInventoryRoute: typeof AuthInventoryRoute
   AuthMapRoute: typeof AuthMapRoute
   AuthNetworksRoute: typeof AuthNetworksRoute
+  AuthNotificationsRoute: typeof AuthNotificationsRoute
   AuthSettingsRoute: typeof AuthSettingsRoute
   AuthUsersRoute: typeof AuthUsersRoute
   AuthVaultRoute: typeof AuthVaultRoute
   AuthIndexRoute: typeof AuthIndexRoute
+  AuthNotificationsChannelsRoute: typeof AuthNotificationsChannelsRoute
+  AuthNotificationsIncomingRoute: typeof AuthNotificationsIncomingRoute
   AuthSettingsProvidersRoute: typeof AuthSettingsProvidersRoute
   AuthVaultKeysRoute: typeof AuthVaultKeysRoute
 }
@@ -380,10 +442,13 @@ const AuthRouteChildren: AuthRouteChildren = {
   AuthInventoryRoute: AuthInventoryRoute,
   AuthMapRoute: AuthMapRoute,
   AuthNetworksRoute: AuthNetworksRoute,
+  AuthNotificationsRoute: AuthNotificationsRoute,
   AuthSettingsRoute: AuthSettingsRoute,
   AuthUsersRoute: AuthUsersRoute,
   AuthVaultRoute: AuthVaultRoute,
   AuthIndexRoute: AuthIndexRoute,
+  AuthNotificationsChannelsRoute: AuthNotificationsChannelsRoute,
+  AuthNotificationsIncomingRoute: AuthNotificationsIncomingRoute,
   AuthSettingsProvidersRoute: AuthSettingsProvidersRoute,
   AuthVaultKeysRoute: AuthVaultKeysRoute,
 }

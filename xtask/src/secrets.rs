@@ -43,6 +43,7 @@ const TYPES: &[(&str, &[&str], &str)] = &[
     ("tokens::NewToken", &["Serialize"], "shown once to its owner"),
     ("hooks::HookOut", &["Serialize"], "shown once to the administrator who made it"),
     ("users::LinkOut", &["Serialize"], "shown once to the administrator who asked for it"),
+    ("webhooks::WebhookOut", &["Serialize"], "shown once to the administrator who made it"),
     ("app::Authenticated", &["Debug"], "what is secret in it is a Secret"),
     ("checkpoint::CheckpointKey", &["Debug"], "shows the id of its public half"),
     ("token::Claims", &["Serialize"], "is signed into the cookie"),

@@ -99,7 +99,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        if inner.is_data() { wrong_field(&path, &inner.to_string()) } else { syntax(&inner) }
+        // Of a number where a word is wanted serde says that it is no JSON.
+        let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+        if inner.is_data() || is_json() { wrong_field(&path, &inner.to_string()) } else { syntax(&inner) }
     })?;
     reader.end().map_err(|e| syntax(&e))?;
     Ok(value)
@@ -126,7 +128,16 @@ fn wrong_field(path: &str, message: &str) -> Problem {
             Problem::invalid(field, format!("is not a field of this input{known}"))
         }
         Some(name) if message.starts_with("missing field") => Problem::invalid(within(name), "is needed"),
-        _ => Problem::invalid(if path == "." { "body" } else { path }, message),
+        _ => {
+            let field = if path == "." { "body" } else { path };
+            match message.rsplit_once(", expected ") {
+                // Not what was given: somebody may have put a secret there.
+                Some((given, wanted)) if given.starts_with("invalid ") => {
+                    Problem::invalid(field, format!("is not what is taken here; expected {wanted}"))
+                }
+                _ => Problem::invalid(field, message),
+            }
+        }
     }
 }
 

@@ -66,3 +66,13 @@ export function Day({ at }: { at: string }) {
     </time>
   );
 }
+
+/** A day and a time to the second, for what is about to happen and for what must be told apart from its neighbour. */
+export function Moment({ at }: { at: string }) {
+  const date = new Date(at);
+  return (
+    <time dateTime={at} title={date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}>
+      {date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" })}
+    </time>
+  );
+}

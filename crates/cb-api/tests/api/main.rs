@@ -5,6 +5,7 @@ mod audit;
 mod authenticator;
 mod bad_input;
 mod bodies;
+mod channels;
 mod credentials;
 mod headers;
 mod hooks;

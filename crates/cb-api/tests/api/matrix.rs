@@ -306,6 +306,7 @@ impl Story {
         self.admin("DELETE", "/credentials/{id}", &credential, json!({})).await;
         self.admin("POST", "/vault/rotate", "", json!({})).await;
         self.webhooks().await;
+        self.channels().await;
         grace
     }
 
@@ -322,6 +323,21 @@ impl Story {
         self.admin("POST", &again, &hook, json!({})).await;
         self.called.push("POST /api/v1/webhooks/{id}/deliveries/{delivery}/redeliver".to_owned());
         self.admin("DELETE", "/webhooks/{id}", &hook, json!({})).await;
+    }
+
+    async fn channels(&mut self) {
+        let inbox = Receiver::start().await;
+        let channel =
+            json!({ "name": "Phone", "kind": "ntfy", "public": { "server": inbox.url("/"), "topic": "x" } });
+        let channel = self.admin("POST", "/channels", "", channel).await;
+        self.admin("PATCH", "/channels/{id}", &channel, json!({ "name": "Den" })).await;
+        self.admin("POST", "/channels/{id}/test", &channel, json!({})).await;
+        self.admin("POST", "/assets", "", json!({ "name": "told too", "kind": "device" })).await;
+        let log = self.site.get(&self.admin, &format!("/api/v1/channels/{channel}/deliveries")).await.json();
+        let again = format!("/channels/{{id}}/deliveries/{}/redeliver", id_of(&log["items"][0]));
+        self.admin("POST", &again, &channel, json!({})).await;
+        self.called.push("POST /api/v1/channels/{id}/deliveries/{delivery}/redeliver".to_owned());
+        self.admin("DELETE", "/channels/{id}", &channel, json!({})).await;
     }
 
     async fn account(&mut self) {

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod channels;
 mod credentials;
 mod discovery;
 mod inventory;

@@ -29,6 +29,12 @@ const proposed = [
   "asset_created",
   "asset_deleted",
   "asset_updated",
+  "channel_created",
+  "channel_deleted",
+  "channel_disabled",
+  "channel_redelivered",
+  "channel_tested",
+  "channel_updated",
   "credential_created",
   "credential_deleted",
   "credential_tested",
@@ -63,6 +69,7 @@ const proposed = [
   "vault_key_created",
   "vault_key_rotated",
   "vault_keys_removed",
+  "vault_root_changed",
   "vault_rotation_failed",
   "webhook_created",
   "webhook_deleted",
@@ -71,7 +78,6 @@ const proposed = [
   "webhook_secret_rotated",
   "webhook_tested",
   "webhook_updated",
-  "vault_root_changed",
 ];
 
 export function AuditPage({ search, go }: { search: AuditSearch; go: (next: AuditSearch) => void }) {

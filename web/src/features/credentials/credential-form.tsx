@@ -1,26 +1,18 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
-import { type UseFormReturn, useForm, useWatch } from "react-hook-form";
+import { useEffect, useState } from "react";
+import { useForm, useWatch } from "react-hook-form";
 import { ApiError, http, ifMatch, take } from "#/api/client";
 import type { Credential, CredentialKindDescription } from "#/api/schema";
 import { placeErrors } from "#/domain/form-errors";
-import { PasswordField } from "#/domain/password-field";
+import { fieldsOf, isAsked } from "#/domain/kind-fields";
+import { PublicInput, SecretInput, useRules } from "#/domain/kind-inputs";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
-import { ErrorBox } from "#/ui/feedback";
-import { SelectField, TextArea, TextField } from "#/ui/field";
+import { TextArea, TextField } from "#/ui/field";
+import { FormError } from "#/ui/form-error";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
-import {
-  type CredentialForm,
-  fieldsOf,
-  formFields,
-  hostsOf,
-  isAsked,
-  type KindField,
-  toBody,
-  toForm,
-} from "./fields";
+import { type CredentialForm, formFields, hostsOf, toBody, toForm } from "./fields";
 import { credentialQuery, credentialsKey } from "./queries";
 
 interface Props {
@@ -43,11 +35,18 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
   if (trusted && kind.pin) begin[pinField(kind.pin)] = trusted;
   const form = useForm<CredentialForm>({ defaultValues: begin });
   const { errors } = form.formState;
+  const rules = useRules();
   const needed = (text: string) => text.trim() !== "" || t("form.required");
   const values = useWatch({ control: form.control, name: "public" });
   const secrets = fieldsOf(kind.secret).filter((field) => isAsked(field, values));
   // What the server misses must be seen.
   const secretShown = replacing || !!errors.secret;
+
+  const missed = errors.secret?.message !== undefined;
+  const first = secrets[0]?.name;
+  useEffect(() => {
+    if (missed && first) form.setFocus(`secret.${first}`);
+  }, [form, missed, first]);
 
   const submit = form.handleSubmit(async (typed) => {
     setError(null);
@@ -78,7 +77,7 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
 
   return (
     <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
-      {error ? <ErrorBox error={error} /> : null}
+      <FormError error={error} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
           label={t("credential.name")}
@@ -87,7 +86,12 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
           {...form.register("name", { validate: needed })}
         />
         {fieldsOf(kind.public).map((field) => (
-          <PublicField key={field.name} field={field} form={form} />
+          <PublicInput
+            key={field.name}
+            field={field}
+            input={form.register(`public.${field.name}`, rules(field))}
+            error={errors.public?.[field.name]?.message}
+          />
         ))}
         {secrets.length === 0 ? null : secretShown ? (
           <div className="flex flex-col gap-4">
@@ -99,7 +103,13 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
               </p>
             ) : null}
             {secrets.map((field, at) => (
-              <SecretField key={field.name} field={field} form={form} autoFocus={!!trusted && at === 0} />
+              <SecretInput
+                key={field.name}
+                field={field}
+                input={form.register(`secret.${field.name}`, rules(field))}
+                error={errors.secret?.[field.name]?.message}
+                autoFocus={!!trusted && at === 0}
+              />
             ))}
           </div>
         ) : (
@@ -142,57 +152,4 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
 
 function pinField(pin: NonNullable<CredentialKindDescription["pin"]>) {
   return pin === "certificate" ? "certificate_sha256" : "host_key_sha256";
-}
-
-interface FieldProps {
-  field: KindField;
-  form: UseFormReturn<CredentialForm>;
-}
-
-function useNeeded({ required, most }: KindField) {
-  const { t } = useTranslation();
-  return {
-    validate: (text: string | undefined) => !required || (text ?? "").trim() !== "" || t("form.required"),
-    maxLength: { value: most, message: t("form.tooLong", { max: most }) },
-  };
-}
-
-function PublicField({ field, form }: FieldProps) {
-  const needed = useNeeded(field);
-  const error = form.formState.errors.public?.[field.name]?.message;
-  const name = `public.${field.name}` as const;
-  if (field.choices)
-    return (
-      <SelectField label={field.title} help={field.help} error={error} {...form.register(name)}>
-        {field.choices.map((choice) => (
-          <option key={choice} value={choice}>
-            {choice}
-          </option>
-        ))}
-      </SelectField>
-    );
-  return (
-    <TextField
-      label={field.title}
-      help={field.help}
-      mono
-      autoComplete="off"
-      autoCapitalize="off"
-      spellCheck={false}
-      error={error}
-      {...form.register(name, needed)}
-    />
-  );
-}
-
-function SecretField({ field, form, autoFocus }: FieldProps & { autoFocus: boolean }) {
-  const needed = useNeeded(field);
-  const error = form.formState.errors.secret?.[field.name]?.message;
-  const name = `secret.${field.name}` as const;
-  const props = { label: field.title, help: field.help, error, autoFocus, ...form.register(name, needed) };
-  return field.lines ? (
-    <TextArea {...props} mono rows={6} autoComplete="off" autoCapitalize="off" spellCheck={false} />
-  ) : (
-    <PasswordField {...props} autoComplete="new-password" />
-  );
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Credential, CredentialKindDescription } from "#/api/schema";
-import { fieldsOf, firstHost, hostsOf, isAsked, toBody, toForm, usualPort } from "./fields";
+import { fieldsOf, isAsked } from "#/domain/kind-fields";
+import { firstHost, hostsOf, toBody, toForm, usualPort } from "./fields";
 
 const text = (title: string) => ({ type: "string", title, maxLength: 256 });
 const v3 = {

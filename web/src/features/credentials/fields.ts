@@ -1,69 +1,22 @@
 /** A credential as a form holds it, and as the server takes it. The fields of a kind come from its JSON schemas. */
 import type { Credential, CredentialIn, CredentialKind, CredentialKindDescription } from "#/api/schema";
-
-/** One property of a kind's schema. */
-export interface KindField {
-  name: string;
-  title: string;
-  help?: string;
-  choices?: string[];
-  lines: boolean;
-  required: boolean;
-  most: number;
-}
-
-interface Schema {
-  properties?: Record<
-    string,
-    {
-      title?: string;
-      description?: string;
-      enum?: string[];
-      maxLength?: number;
-      "x-lines"?: boolean;
-    }
-  >;
-  required?: string[];
-  "x-order"?: string[];
-}
-
-export function fieldsOf(schema: CredentialKindDescription["public"]): KindField[] {
-  const { properties = {}, required = [], "x-order": order = Object.keys(properties) } = schema as Schema;
-  return order.map((name) => ({
-    name,
-    title: properties[name]?.title ?? name,
-    help: properties[name]?.description,
-    choices: properties[name]?.enum,
-    lines: properties[name]?.["x-lines"] ?? false,
-    required: required.includes(name),
-    most: properties[name]?.maxLength ?? 256,
-  }));
-}
-
-/** A password of something that is switched off is not asked for. */
-export function isAsked(field: KindField, values: Record<string, string>): boolean {
-  return values[field.name.replace(/_password$/, "")] !== "none";
-}
+import { beginning, fieldsOf, filled, isAsked, type Values } from "#/domain/kind-fields";
 
 export interface CredentialForm {
   name: string;
-  public: Record<string, string>;
-  secret: Record<string, string>;
+  public: Values;
+  secret: Values;
   hosts: string;
   certificate_sha256: string;
   host_key_sha256: string;
 }
 
 export function toForm(kind: CredentialKindDescription, credential?: Credential): CredentialForm {
-  const shown = fieldsOf(kind.public).map((field): [string, string] => [
-    field.name,
-    credential?.public[field.name] ?? field.choices?.[0] ?? "",
-  ]);
   return {
     name: credential?.name ?? "",
-    public: Object.fromEntries(shown),
+    public: beginning(fieldsOf(kind.public), credential?.public),
     // Write-only: what is kept is never shown.
-    secret: Object.fromEntries(fieldsOf(kind.secret).map((field): [string, string] => [field.name, ""])),
+    secret: beginning(fieldsOf(kind.secret)),
     hosts: credential?.hosts.join("\n") ?? "",
     certificate_sha256: credential?.certificate_sha256 ?? "",
     host_key_sha256: credential?.host_key_sha256 ?? "",
@@ -78,19 +31,12 @@ type Body = Omit<CredentialIn, "kind">;
 
 /** What is empty is left out; a secret only when it is typed. */
 export function toBody(kind: CredentialKindDescription, form: CredentialForm, withSecret: boolean): Body {
-  const filled = (values: Record<string, string>, asked: KindField[]) =>
-    Object.fromEntries(
-      asked.flatMap(({ name }) => {
-        const text = values[name] ?? "";
-        return text === "" ? [] : [[name, text] as const];
-      }),
-    );
   const secrets = fieldsOf(kind.secret).filter((field) => isAsked(field, form.public));
   return {
     name: form.name.trim(),
-    public: filled(form.public, fieldsOf(kind.public)),
+    public: filled(fieldsOf(kind.public), form.public),
     hosts: hostsOf(form.hosts),
-    ...(withSecret ? { secret: filled(form.secret, secrets) } : {}),
+    ...(withSecret ? { secret: filled(secrets, form.secret) } : {}),
     ...(kind.pin === "certificate" ? { certificate_sha256: form.certificate_sha256.trim() || null } : {}),
     ...(kind.pin === "host_key" ? { host_key_sha256: form.host_key_sha256.trim() || null } : {}),
   };

@@ -2,6 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import {
+  Bell,
   Boxes,
   EthernetPort,
   KeyRound,
@@ -17,8 +18,8 @@ import { type Permission, useAuth } from "#/api/session";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg";
-import { cx } from "#/ui/cx";
 import { AccountMenu } from "./account-menu";
+import { Rail } from "./rail";
 import { SessionEnd } from "./session-end";
 import { LiveDot, ScanStatus } from "./status";
 
@@ -31,6 +32,7 @@ const pages = [
   { to: "/inventory", key: "inventory", icon: Boxes, needs: "inventory:read" },
   { to: "/networks", key: "networks", icon: EthernetPort, needs: "inventory:read" },
   { to: "/discovery", key: "discovery", icon: Radar, needs: "discovery:read" },
+  { to: "/notifications", key: "notifications", icon: Bell, needs: "notifications:read" },
   { to: "/vault", key: "vault", icon: KeyRound, needs: "credentials:read" },
   { to: "/audit", key: "audit", icon: ScrollText, needs: "audit:read" },
   { to: "/users", key: "users", icon: Users, needs: "users:read" },
@@ -95,31 +97,7 @@ export function Frame({ children }: { children: ReactNode }) {
       </header>
       <SessionEnd />
       <div className="flex min-h-0 flex-1 max-md:flex-col-reverse">
-        <nav
-          aria-label={t("frame.pages")}
-          className="flex shrink-0 border-line bg-surface max-md:justify-around max-md:border-t max-md:pb-[env(safe-area-inset-bottom)] md:w-14 md:flex-col md:gap-0.5 md:border-r md:p-2 lg:w-48"
-        >
-          {seen.map((page) => (
-            <Link
-              key={page.key}
-              to={page.to}
-              title={t(`pages.${page.key}`)}
-              className={cx(
-                "flex h-9 items-center gap-3 rounded-md px-2.5 text-muted hover:bg-hover hover:text-ink",
-                "max-md:h-14 max-md:min-w-0 max-md:flex-1 max-md:flex-col max-md:justify-center max-md:gap-1 max-md:px-0 max-md:text-[10px] md:max-lg:justify-center md:max-lg:px-0",
-              )}
-              activeProps={{
-                className: "bg-accent-soft text-accent-text! font-medium max-md:bg-transparent",
-                "aria-current": "page",
-              }}
-            >
-              <page.icon aria-hidden className="size-[18px] shrink-0" strokeWidth={1.75} />
-              <span className="max-md:max-w-full max-md:truncate md:max-lg:sr-only">
-                {t(`pages.${page.key}`)}
-              </span>
-            </Link>
-          ))}
-        </nav>
+        <Rail pages={seen} />
         <main id="content" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col outline-none">
           {children}
         </main>

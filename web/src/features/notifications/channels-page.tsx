@@ -1,0 +1,103 @@
+/** The services by which people are told when something happens here, and how each fares. */
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Megaphone } from "lucide-react";
+import { useMemo } from "react";
+import type { Channel, ChannelKindDescription } from "#/api/schema";
+import { addWords, useTranslation } from "#/i18n";
+import channelWords from "#/i18n/en/channels.json";
+import words from "#/i18n/en/notifications.json";
+import type { Column } from "#/ui/data-table";
+import { Time } from "#/ui/time";
+import { ChannelPanel, NewChannelPanel } from "./channel-panel";
+import { EventsText } from "./events-field";
+import { HealthBadge } from "./health-badge";
+import { ListPage, listed, type PageProps } from "./list-page";
+import { channelKindsQuery, channelsQuery, LATER_MS } from "./queries";
+
+addWords(words);
+addWords(channelWords);
+
+export function ChannelsPage({ search, go }: PageProps) {
+  const { t } = useTranslation();
+  const kinds = useQuery(channelKindsQuery);
+  const list = useInfiniteQuery({ ...channelsQuery(...listed(search)), refetchInterval: LATER_MS });
+  const columns = useColumns(kinds.data);
+  return (
+    <ListPage
+      search={search}
+      go={go}
+      list={list}
+      columns={columns}
+      icon={<Megaphone aria-hidden />}
+      words={{
+        title: t("channel.title"),
+        add: t("channel.add"),
+        search: t("channel.search"),
+        none: t("channel.none"),
+        noneText: t("channel.noneText"),
+        noMatch: t("channel.noMatch"),
+      }}
+      adding={(close, made) => <NewChannelPanel onClose={close} onMade={({ id }) => made(id)} />}
+      selected={(id, close) => <ChannelPanel key={id} id={id} onClose={close} />}
+    />
+  );
+}
+
+function useColumns(kinds: ChannelKindDescription[] = []): Column<Channel>[] {
+  const { t } = useTranslation();
+  return useMemo(
+    () => [
+      {
+        id: "name",
+        header: t("notification.name"),
+        sortable: true,
+        cell: (row) => <span className="truncate">{row.name}</span>,
+      },
+      {
+        id: "health",
+        header: t("notification.state"),
+        className: "w-36",
+        cell: (row) => <HealthBadge subscriber={row} />,
+      },
+      {
+        id: "kind",
+        header: t("channel.kind"),
+        sortable: true,
+        className: "w-40 text-muted @max-xl:hidden",
+        cell: (row) => kinds.find(({ kind }) => kind === row.kind)?.title ?? row.kind,
+      },
+      {
+        id: "to",
+        header: t("channel.where"),
+        className: "@max-4xl:hidden",
+        cell: (row) => <span className="mono truncate text-muted">{row.to}</span>,
+      },
+      {
+        id: "events",
+        header: t("notification.events"),
+        className: "text-muted @max-3xl:hidden",
+        cell: (row) => <EventsText events={row.events} />,
+      },
+      {
+        id: "min_severity",
+        header: t("channel.least"),
+        className: "w-44 text-muted @max-4xl:hidden",
+        cell: (row) => t(`notification.severity.${row.min_severity}`),
+      },
+      {
+        id: "last_delivered_at",
+        header: t("notification.lastDelivered"),
+        className: "w-32 text-muted @max-3xl:hidden",
+        cell: (row) => <Time at={row.last_delivered_at} />,
+      },
+      {
+        id: "created_at",
+        header: t("notification.created"),
+        sortable: true,
+        className: "w-28 text-muted @max-7xl:hidden",
+        cell: (row) => <Time at={row.created_at} />,
+      },
+    ],
+    [t, kinds],
+  );
+}

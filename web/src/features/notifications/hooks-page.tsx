@@ -1,0 +1,115 @@
+/** Where other systems tell us something: the hooks, how each fares, and what it has taken. */
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Inbox } from "lucide-react";
+import { useMemo, useState } from "react";
+import type { Hook } from "#/api/schema";
+import { addWords, useTranslation } from "#/i18n";
+import hookWords from "#/i18n/en/hooks.json";
+import words from "#/i18n/en/notifications.json";
+import type { Column } from "#/ui/data-table";
+import { Time } from "#/ui/time";
+import { HookBadge } from "./hook-badge";
+import { HookPanel, NewHookPanel } from "./hook-panel";
+import { ListPage, listed, type PageProps } from "./list-page";
+import { hooksQuery, LATER_MS } from "./queries";
+import { SecretDialog } from "./secret-dialog";
+
+addWords(words);
+addWords(hookWords);
+
+export function HooksPage({ search, go }: PageProps) {
+  const { t } = useTranslation();
+  // Held here only, and only until it was seen: an answer shows a secret once.
+  const [fresh, setFresh] = useState<Hook | null>(null);
+  const list = useInfiniteQuery({ ...hooksQuery(...listed(search)), refetchInterval: LATER_MS });
+  const columns = useColumns();
+  return (
+    <>
+      <ListPage
+        search={search}
+        go={go}
+        list={list}
+        columns={columns}
+        icon={<Inbox aria-hidden />}
+        words={{
+          title: t("hook.title"),
+          add: t("hook.add"),
+          search: t("hook.search"),
+          none: t("hook.none"),
+          noneText: t("hook.noneText"),
+          noMatch: t("hook.noMatch"),
+        }}
+        adding={(close, made) => (
+          <NewHookPanel
+            onClose={close}
+            onMade={(hook) => {
+              setFresh(hook);
+              made(hook.id);
+            }}
+          />
+        )}
+        selected={(id, close) => <HookPanel key={id} id={id} onClose={close} onSecret={setFresh} />}
+      />
+      {fresh?.secret ? (
+        <SecretDialog
+          name={fresh.name}
+          secret={fresh.secret}
+          help={t(`hook.verify.${fresh.verification}`)}
+          onClose={() => setFresh(null)}
+        />
+      ) : null}
+    </>
+  );
+}
+
+function useColumns(): Column<Hook>[] {
+  const { t } = useTranslation();
+  return useMemo(
+    () => [
+      {
+        id: "name",
+        header: t("notification.name"),
+        sortable: true,
+        cell: (row) => <span className="truncate">{row.name}</span>,
+      },
+      {
+        id: "health",
+        header: t("notification.state"),
+        className: "w-36",
+        cell: (row) => <HookBadge hook={row} />,
+      },
+      {
+        id: "format",
+        header: t("hook.format"),
+        className: "w-44 text-muted @max-2xl:hidden",
+        cell: (row) => t(`hook.formats.${row.format}`),
+      },
+      {
+        id: "received",
+        header: t("hook.received"),
+        className: "w-28 text-muted @max-3xl:hidden",
+        cell: (row) => row.received.toLocaleString(),
+      },
+      {
+        id: "refused",
+        header: t("hook.refused"),
+        className: "w-28 text-muted @max-3xl:hidden",
+        cell: (row) => row.refused.toLocaleString(),
+      },
+      {
+        id: "last_received_at",
+        header: t("hook.last"),
+        className: "w-32 text-muted @max-4xl:hidden",
+        cell: (row) => <Time at={row.last_received_at} />,
+      },
+      {
+        id: "created_at",
+        header: t("notification.created"),
+        sortable: true,
+        className: "w-28 text-muted @max-5xl:hidden",
+        cell: (row) => <Time at={row.created_at} />,
+      },
+    ],
+    [t],
+  );
+}

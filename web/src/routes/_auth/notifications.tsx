@@ -1,0 +1,21 @@
+import { createFileRoute } from "@tanstack/react-router";
+import type { ListSearch } from "#/features/notifications/list-page";
+import { WebhooksPage } from "#/features/notifications/webhooks-page";
+import { useGo } from "../-go";
+
+const sorts = ["name", "-name", "created_at", "-created_at"];
+
+export const Route = createFileRoute("/_auth/notifications")({
+  validateSearch: (search: Record<string, unknown>): ListSearch => ({
+    q: search.q === undefined ? undefined : String(search.q),
+    sort: sorts.find((sort) => sort === search.sort),
+    selected: typeof search.selected === "string" ? search.selected : undefined,
+    panel: search.panel === "new" ? "new" : undefined,
+  }),
+  component: Notifications,
+});
+
+function Notifications() {
+  const go = useGo<ListSearch>("/notifications");
+  return <WebhooksPage search={Route.useSearch()} go={go} />;
+}

@@ -1,0 +1,22 @@
+import { createFileRoute } from "@tanstack/react-router";
+import { ChannelsPage } from "#/features/notifications/channels-page";
+import type { ListSearch } from "#/features/notifications/list-page";
+import { useGo } from "../-go";
+
+const columns = ["name", "kind", "created_at"];
+const sorts = columns.flatMap((column) => [column, `-${column}`]);
+
+export const Route = createFileRoute("/_auth/notifications_/channels")({
+  validateSearch: (search: Record<string, unknown>): ListSearch => ({
+    q: search.q === undefined ? undefined : String(search.q),
+    sort: sorts.find((sort) => sort === search.sort),
+    selected: typeof search.selected === "string" ? search.selected : undefined,
+    panel: search.panel === "new" ? "new" : undefined,
+  }),
+  component: Channels,
+});
+
+function Channels() {
+  const go = useGo<ListSearch>("/notifications/channels");
+  return <ChannelsPage search={Route.useSearch()} go={go} />;
+}

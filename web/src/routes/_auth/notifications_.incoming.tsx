@@ -1,0 +1,21 @@
+import { createFileRoute } from "@tanstack/react-router";
+import { HooksPage } from "#/features/notifications/hooks-page";
+import type { ListSearch } from "#/features/notifications/list-page";
+import { useGo } from "../-go";
+
+const sorts = ["name", "-name", "created_at", "-created_at"];
+
+export const Route = createFileRoute("/_auth/notifications_/incoming")({
+  validateSearch: (search: Record<string, unknown>): ListSearch => ({
+    q: search.q === undefined ? undefined : String(search.q),
+    sort: sorts.find((sort) => sort === search.sort),
+    selected: typeof search.selected === "string" ? search.selected : undefined,
+    panel: search.panel === "new" ? "new" : undefined,
+  }),
+  component: Incoming,
+});
+
+function Incoming() {
+  const go = useGo<ListSearch>("/notifications/incoming");
+  return <HooksPage search={Route.useSearch()} go={go} />;
+}
