@@ -5,6 +5,7 @@ mod audit;
 mod credentials;
 mod discovery;
 mod inventory;
+mod news;
 mod retention;
 mod vault;
 mod vault_columns;
