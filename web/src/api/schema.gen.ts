@@ -1875,8 +1875,8 @@ export interface components {
             public: {
                 [key: string]: string;
             };
-            /** @description Scheme, host and port that it is sent to. */
-            to: string;
+            /** @description Scheme, host and port that it is sent to; null when its secret, which says so, cannot be opened. */
+            to: string | null;
             /** Format: date-time */
             updated_at: string;
             /** Format: int64 */
@@ -2696,8 +2696,8 @@ export interface components {
                 public: {
                     [key: string]: string;
                 };
-                /** @description Scheme, host and port that it is sent to. */
-                to: string;
+                /** @description Scheme, host and port that it is sent to; null when its secret, which says so, cannot be opened. */
+                to: string | null;
                 /** Format: date-time */
                 updated_at: string;
                 /** Format: int64 */
