@@ -405,6 +405,10 @@ const NOT_SEALED: &[(&str, &str, &str)] = &[
     ("credential_uses", "credential_id", "names a row"),
     ("oidc_providers", "credential_id", "names a row"),
     ("passkeys", "credential_id", "the public half"),
+    ("webhooks", "name_key", "a name, folded"),
+    ("webhooks", "previous_secret_until", "a time"),
+    ("webhooks", "secret_changed_at", "a time"),
+    ("channels", "name_key", "a name, folded"),
 ];
 
 #[rstest]
