@@ -1951,8 +1951,8 @@ export interface components {
             public: {
                 [key: string]: string;
             };
-            /** @description Scheme, host and port that it is sent to. */
-            to: string;
+            /** @description Scheme, host and port that it is sent to; null when its secret, which says so, cannot be opened. */
+            to: string | null;
             /** Format: date-time */
             updated_at: string;
             /** Format: int64 */
@@ -2860,8 +2860,8 @@ export interface components {
                 public: {
                     [key: string]: string;
                 };
-                /** @description Scheme, host and port that it is sent to. */
-                to: string;
+                /** @description Scheme, host and port that it is sent to; null when its secret, which says so, cannot be opened. */
+                to: string | null;
                 /** Format: date-time */
                 updated_at: string;
                 /** Format: int64 */

@@ -72,8 +72,9 @@ pub struct ChannelOut {
     /// What is less severe is not told.
     pub min_severity: Severity,
     pub public: BTreeMap<String, String>,
-    /// Scheme, host and port that it is sent to.
-    pub to: String,
+    /// Scheme, host and port that it is sent to; null when its secret, which says so, cannot be opened.
+    #[schema(required)]
+    pub to: Option<String>,
     pub has_secret: bool,
     #[schema(required)]
     pub certificate_sha256: Option<String>,
@@ -459,8 +460,15 @@ fn public_of(row: &channel::Model) -> Result<Public> {
 async fn out(app: &App, row: channel::Model) -> Result<ChannelOut> {
     let (kind, public) = (kind_of(&row)?, public_of(&row)?);
     let to = match kind.where_to(&public, &Secrets::new()) {
-        Some(to) => to,
-        None => kind.where_to(&public, &secrets_of(app, &row).await?).unwrap_or_default(),
+        Some(to) => Some(to),
+        None => match secrets_of(app, &row).await {
+            Ok(secrets) => kind.where_to(&public, &secrets),
+            // Shown all the same: somebody has to be able to remove it.
+            Err(error) => {
+                tracing::error!(channel = %row.id, %error, "the secret of a channel cannot be opened");
+                None
+            }
+        },
     };
     Ok(ChannelOut {
         to,

@@ -8,7 +8,7 @@ use cb_app::{Ctx, List, audit, vault};
 use cb_core::ids::ChannelId;
 use cb_core::{Error, Patch, Principal, Role, Secret, Severity};
 use cb_store::entities::channel;
-use cb_store::sea_orm::EntityTrait as _;
+use cb_store::sea_orm::{ConnectionTrait as _, EntityTrait as _};
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::{Receiver, Reply, TestApp};
 use chrono::TimeDelta;
@@ -82,7 +82,7 @@ async fn a_channel_is_told_what_it_wants_by_the_worker_of_the_webhooks(
     let server = Receiver::start().await;
     server.answers(Reply::status(200).body("{}"));
     let phone = ntfy(&ctx, &server).await;
-    assert_eq!((phone.to.clone(), phone.has_secret), (format!("http://{}", server.address), true));
+    assert_eq!((phone.to.clone(), phone.has_secret), (Some(format!("http://{}", server.address)), true));
     let mut input = ntfy_at(&server.url("/"));
     input["name"] = json!("Only what is bad");
     input["min_severity"] = json!("warning");
@@ -185,7 +185,7 @@ async fn whoever_changes_where_a_secret_goes_gives_it_again(#[values(Sqlite, Pos
     let told = named(channels::update(&ctx, phone.id, public(user), None).await);
     assert!(told.contains(&"secret".to_owned()), "{told:?}");
     let still = channels::get(&ctx, phone.id).await.expect("reads");
-    assert_eq!(still.to, format!("http://{}", home.address));
+    assert_eq!(still.to, Some(format!("http://{}", home.address)));
 
     // Whoever knows it may.
     let mut moved = public(at(elsewhere.url("/"), "den"));
@@ -199,7 +199,7 @@ async fn whoever_changes_where_a_secret_goes_gives_it_again(#[values(Sqlite, Pos
     let open = json!({ "name": "Open", "kind": "ntfy", "public": at(home.url("/"), "open") });
     let open = made(&ctx, open).await;
     let moved = channels::update(&ctx, open.id, public(at(elsewhere.url("/"), "open")), None).await;
-    assert_eq!(moved.expect("moves").to, format!("http://{}", elsewhere.address));
+    assert_eq!(moved.expect("moves").to, Some(format!("http://{}", elsewhere.address)));
 }
 
 #[rstest]
@@ -233,7 +233,17 @@ async fn a_secret_is_sealed_follows_a_rotation_and_is_told_to_nobody(
         audit::list(&ctx, &List::default(), &audit::EntryFilter::default()).await.expect("reads").items;
     let seen = serde_json::to_string(&(&shown, &entries, log(&ctx, phone.id).await)).expect("JSON");
     assert!(seen.contains("channel_created") && !seen.contains("geheim"), "{seen}");
-    assert!(shown.iter().all(|channel| channel.to == format!("http://{}", server.address)));
+    assert!(shown.iter().all(|channel| channel.to == Some(format!("http://{}", server.address))));
+
+    // What cannot be opened can still be seen and removed.
+    let db = raw(&test).await;
+    db.execute_unprepared("UPDATE channels SET secret = 'v1:broken' WHERE kind = 'webhook'")
+        .await
+        .expect("breaks");
+    let shown = channels::list(&ctx, &List::default(), None).await.expect("reads").items;
+    let broken = shown.iter().find(|channel| channel.name == "Hook").expect("there");
+    assert_eq!((&broken.to, broken.has_secret), (&None, true));
+    channels::delete(&ctx, broken.id, None).await.expect("removes");
 }
 
 #[rstest]

@@ -15,7 +15,7 @@ use cb_core::inventory::{AssetKind, FindingKind, FindingState, Protocol};
 use cb_core::{Clock as _, Error, Patch, Principal};
 use cb_testkit::TestApp;
 
-fn host(test: &TestApp, ip: &str, mac: Option<&str>, ports: &[u16]) -> HostReport {
+pub fn host(test: &TestApp, ip: &str, mac: Option<&str>, ports: &[u16]) -> HostReport {
     let address: IpAddr = ip.parse().expect("an address");
     HostReport {
         address,
@@ -66,7 +66,7 @@ fn with_key(mut report: HostReport, key: &str) -> HostReport {
 }
 
 /// A scan's row (queued, for the worker will not find 192.0.2.0/32 worth much), and the scanner's own context.
-async fn scanner(test: &TestApp, ctx: &Ctx) -> (Ctx, ScanId) {
+pub async fn scanner(test: &TestApp, ctx: &Ctx) -> (Ctx, ScanId) {
     let input = ScanIn { targets: vec!["172.31.255.77".into()], probes: vec!["arp".into()], dry_run: false };
     let scan = match scans::start(ctx, input).await {
         Ok(Started::Scan(scan)) => scan.id,

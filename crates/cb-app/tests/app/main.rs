@@ -6,6 +6,7 @@ mod channels;
 mod credentials;
 mod discovery;
 mod inventory;
+mod news;
 mod retention;
 mod vault;
 mod vault_columns;

@@ -406,6 +406,10 @@ const NOT_SEALED: &[(&str, &str, &str)] = &[
     ("hooks", "name_key", "a name, folded"),
     ("hooks", "secret_changed_at", "a time"),
     ("oidc_providers", "credential_id", "names a row"),
+    ("webhooks", "name_key", "a name, folded"),
+    ("webhooks", "previous_secret_until", "a time"),
+    ("webhooks", "secret_changed_at", "a time"),
+    ("channels", "name_key", "a name, folded"),
     ("passkeys", "credential_id", "the public half"),
 ];
 

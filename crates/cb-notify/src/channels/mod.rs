@@ -503,6 +503,7 @@ mod tests {
         }
         case(Kind::Ntfy, "public", "topic", "a/b");
         case(Kind::Ntfy, "public", "server", "ntfy.sh");
+        case(Kind::Ntfy, "public", "server", "https://ntfy.sh/attic");
         case(Kind::Ntfy, "public", "server", "ftp://ntfy.sh");
         case(Kind::Ntfy, "public", "server", "https://ntfy.sh/?a=b");
         case(Kind::Ntfy, "public", "server", "https://maria:x@ntfy.sh/");

@@ -8,6 +8,7 @@ use cb_core::form::{Field, Form, Public, Secrets};
 use cb_net::judge::Policy;
 use http::Method;
 use serde_json::json;
+use url::Url;
 
 use super::request::{Outgoing, Said};
 use super::text::{bytes, fitted, line, lines, plain};
@@ -47,6 +48,13 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
         topic.len() <= 64 && topic.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     });
     wrong.require(topic, "public.topic", "may have letters, digits, - and _ only");
+    // Below a path ntfy takes the JSON for the text itself.
+    let below = |url: &String| Url::parse(url).is_ok_and(|url| url.path() != "/");
+    wrong.require(
+        !public.get("server").is_some_and(below),
+        "public.server",
+        "must end behind the host; the topic has a field of its own",
+    );
     let user = public.get("user");
     wrong.require(user.is_none_or(|user| !user.contains(':')), "public.user", "may not contain a colon");
     let has = |name: &str| secrets.contains_key(name);

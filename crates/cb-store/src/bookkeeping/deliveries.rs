@@ -14,7 +14,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::entities::{delivery, notice, webhook};
+use crate::entities::{delivery, hook, notice, webhook};
 use crate::open::{Store, db};
 use crate::outbox::{Subscriber, waiting};
 
@@ -218,11 +218,14 @@ impl Store {
         Ok(gone.rows_affected)
     }
 
-    /// Forgets secrets that signed along and do so no more.
+    /// Forgets secrets that were good beside newer ones and are so no more: of webhooks and of hooks.
     pub async fn sweep_previous_secrets(&self, now: Time) -> Result<()> {
-        let over = webhook::Column::PreviousSecretUntil.lte(now);
-        let some = webhook::Entity::find().filter(over.clone()).one(self.reader()).await.map_err(db)?;
-        if some.is_none() {
+        let signed_along = webhook::Column::PreviousSecretUntil.lte(now);
+        let taken = hook::Column::PreviousUntil.lte(now);
+        let webhooks =
+            webhook::Entity::find().filter(signed_along.clone()).one(self.reader()).await.map_err(db)?;
+        let hooks = hook::Entity::find().filter(taken.clone()).one(self.reader()).await.map_err(db)?;
+        if webhooks.is_none() && hooks.is_none() {
             return Ok(());
         }
         let tx = self.begin_write().await?;
@@ -231,7 +234,15 @@ impl Store {
         webhook::Entity::update_many()
             .col_expr(webhook::Column::PreviousSecret, Expr::value(None::<String>))
             .col_expr(webhook::Column::PreviousSecretUntil, Expr::value(None::<Time>))
-            .filter(over)
+            .filter(signed_along)
+            .exec(&tx)
+            .await
+            .map_err(db)?;
+        hook::Entity::update_many()
+            .col_expr(hook::Column::PreviousSecret, Expr::value(None::<String>))
+            .col_expr(hook::Column::PreviousTokenHash, Expr::value(None::<String>))
+            .col_expr(hook::Column::PreviousUntil, Expr::value(None::<Time>))
+            .filter(taken)
             .exec(&tx)
             .await
             .map_err(db)?;
