@@ -303,6 +303,15 @@ await steps.step("an editor reads it all but the path, and writes nothing", asyn
   expect(await field(shown, "URL").isDisabled(), "nothing to write into");
   await judged(theirs);
   await shot("reader", theirs);
+  for (const [tab, none, add] of [
+    ["Channels", "No channel yet", "Add channel"],
+    ["Incoming", "No hook yet", "Add hook"],
+  ]) {
+    await theirs.getByRole("link", { name: tab }).click();
+    await theirs.getByRole("heading", { name: none }).waitFor();
+    expect((await button(theirs, add).count()) === 0, `no button “${add}”`);
+    await judged(theirs);
+  }
   const troubles = other.take();
   expect(troubles.length === 0, `no trouble: ${troubles.join("; ")}`);
   await theirs.context().close();

@@ -91,7 +91,7 @@ export function ChannelPanel({ id, onClose }: { id: string; onClose: () => void 
   return (
     <Panel
       title={data?.name ?? t("channel.one")}
-      subtitle={kind?.title}
+      subtitle={kind && data ? [kind.title, data.to].filter(Boolean).join(" · ") : undefined}
       onClose={onClose}
       footer={
         writes && kind ? (

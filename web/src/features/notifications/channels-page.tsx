@@ -70,7 +70,7 @@ function useColumns(kinds: ChannelKindDescription[] = []): Column<Channel>[] {
         id: "to",
         header: t("channel.where"),
         className: "@max-4xl:hidden",
-        cell: (row) => <span className="mono truncate text-muted">{row.to}</span>,
+        cell: (row) => <span className="mono truncate text-muted">{row.to ?? "–"}</span>,
       },
       {
         id: "events",
