@@ -411,10 +411,6 @@ const NOT_SEALED: &[(&str, &str, &str)] = &[
     ("webhooks", "secret_changed_at", "a time"),
     ("channels", "name_key", "a name, folded"),
     ("passkeys", "credential_id", "the public half"),
-    ("webhooks", "name_key", "a name, folded"),
-    ("webhooks", "previous_secret_until", "a time"),
-    ("webhooks", "secret_changed_at", "a time"),
-    ("channels", "name_key", "a name, folded"),
 ];
 
 #[rstest]
