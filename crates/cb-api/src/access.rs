@@ -124,6 +124,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (PATCH, "/networks/{id}", May(InventoryWrite)),
     (DELETE, "/networks/{id}", May(InventoryWrite)),
     (GET, "/notice-kinds", May(NotificationsRead)),
+    (GET, "/notifications/stream", May(NotificationsRead)),
     (GET, "/oidc-providers", May(UsersRead)),
     (POST, "/oidc-providers", May(UsersWrite)),
     (GET, "/oidc-providers/{id}", May(UsersRead)),

@@ -64,6 +64,19 @@ pub(crate) async fn discovery(
     open(Topic::Discovery, reader.0, &parts, &sockets, upgrade)
 }
 
+/// Which webhook or channel (`subscriber`) and which hook (`hook`) has changed, was told something or has told something:
+/// `{"type":"subscriber","data":{"id":…}}`.
+#[utoipa::path(get, path = "/notifications/stream", operation_id = "get_notifications_stream", tag = "streams",
+    responses((status = 101, description = "WebSocket")))]
+pub(crate) async fn notifications(
+    reader: Reader,
+    parts: Parts,
+    sockets: Extension<Sockets>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    open(Topic::Notifications, reader.0, &parts, &sockets, upgrade)
+}
+
 /// Nodes, links, groups and places as they change.
 #[utoipa::path(get, path = "/topology/stream", operation_id = "get_topology_stream", tag = "streams",
     responses((status = 101, description = "WebSocket")))]

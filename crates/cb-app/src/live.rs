@@ -25,6 +25,7 @@ pub struct Message {
 pub enum Topic {
     Audit,
     Discovery,
+    Notifications,
     Topology,
 }
 
@@ -34,6 +35,7 @@ impl Topic {
         match self {
             Topic::Audit => Permission::AuditRead,
             Topic::Discovery => Permission::DiscoveryRead,
+            Topic::Notifications => Permission::NotificationsRead,
             Topic::Topology => Permission::InventoryRead,
         }
     }
@@ -50,6 +52,7 @@ pub async fn messages(ctx: &Ctx, topic: Topic, events: &[Event]) -> Result<Vec<M
     match topic {
         Topic::Audit => Ok(audit(ctx, events)),
         Topic::Discovery => discovery(ctx, events).await,
+        Topic::Notifications => Ok(notifications(ctx, events)),
         Topic::Topology => topology(ctx, events).await,
     }
 }
@@ -61,6 +64,26 @@ fn audit(ctx: &Ctx, events: &[Event]) -> Vec<Message> {
         .filter_map(|e| if let Event::EntryAppended { seq } = e { Some(*seq) } else { None })
         .max();
     newest.map(|seq| message(ctx, "entry", json!({ "seq": seq }))).into_iter().collect()
+}
+
+/// Which of those who are told, and of those who tell, have changed; what became of them is read where it is shown.
+fn notifications(ctx: &Ctx, events: &[Event]) -> Vec<Message> {
+    let (mut subscribers, mut hooks) = (BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        match event {
+            Event::DeliveriesWaiting { to } => subscribers.extend(to.iter().copied()),
+            Event::SubscriberChanged { id } => {
+                subscribers.insert(*id);
+            }
+            Event::HookChanged { id } => {
+                hooks.insert(*id);
+            }
+            _ => {}
+        }
+    }
+    let subscribers = subscribers.into_iter().map(|id| message(ctx, "subscriber", json!({ "id": id })));
+    let hooks = hooks.into_iter().map(|id| message(ctx, "hook", json!({ "id": id })));
+    subscribers.chain(hooks).collect()
 }
 
 async fn discovery(ctx: &Ctx, events: &[Event]) -> Result<Vec<Message>> {

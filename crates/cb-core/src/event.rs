@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AssetId, FindingId, LinkId, NetworkId, ScanId, SessionId, TokenId, UserId};
+use uuid::Uuid;
+
+use crate::ids::{AssetId, FindingId, HookId, LinkId, NetworkId, ScanId, SessionId, TokenId, UserId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -51,7 +53,18 @@ pub enum Event {
         seq: i64,
     },
     /// Somebody is to be told something.
-    DeliveriesWaiting,
+    DeliveriesWaiting {
+        /// Webhooks and channels.
+        to: Vec<Uuid>,
+    },
+    /// A webhook or a channel: what it is, or how its deliveries have gone.
+    SubscriberChanged {
+        id: Uuid,
+    },
+    /// What it is, or what has come in.
+    HookChanged {
+        id: HookId,
+    },
     /// Every session of this user ended.
     UserSessionsEnded {
         id: UserId,

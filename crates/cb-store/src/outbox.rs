@@ -195,6 +195,7 @@ impl WriteTx {
         let mut deliveries = Vec::new();
         let wanted: Vec<Subscriber> =
             audience.listeners.iter().filter(|l| l.wants(notice)).map(|l| l.subscriber).collect();
+        let to = wanted.iter().map(|subscriber| subscriber.id()).collect();
         for subscriber in wanted {
             let room = audience.room(self.conn(), subscriber).await?;
             deliveries.push(first(notice, subscriber, room, new_id()).into_active_model().reset_all());
@@ -218,7 +219,7 @@ impl WriteTx {
             .await
             .map_err(db)?;
         delivery::Entity::insert_many(deliveries).exec_without_returning(self.conn()).await.map_err(db)?;
-        self.emit(Event::DeliveriesWaiting);
+        self.emit(Event::DeliveriesWaiting { to });
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ type Gap = { type: "resync"; data?: unknown };
 type Topics = {
   "audit-log": Gap | { type: "entry"; data: { seq: number } };
   discovery: Gap | { type: "scan"; data: Scan } | { type: "finding"; data: Finding };
+  notifications: Gap | { type: "subscriber"; data: { id: string } } | { type: "hook"; data: { id: string } };
   topology:
     | Gap
     | { type: "node"; data: MapNode }
@@ -188,5 +189,6 @@ export class LiveTopic<T extends Topic> {
 export const live = {
   "audit-log": new LiveTopic("audit-log"),
   discovery: new LiveTopic("discovery"),
+  notifications: new LiveTopic("notifications"),
   topology: new LiveTopic("topology"),
 };

@@ -92,7 +92,7 @@ fn documented() -> OpenApiRouter<App> {
 }
 
 fn api() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    notifications(OpenApiRouter::new())
         .routes(routes!(health::get))
         .routes(routes!(setup::get, setup::post))
         .routes(routes!(session::login))
@@ -142,23 +142,6 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(credentials::get, credentials::update, credentials::delete))
         .routes(routes!(credentials::test))
         .routes(routes!(credentials::uses))
-        .routes(routes!(webhooks::kinds))
-        .routes(routes!(webhooks::list, webhooks::create))
-        .routes(routes!(webhooks::get, webhooks::update, webhooks::delete))
-        .routes(routes!(webhooks::rotate))
-        .routes(routes!(webhooks::test))
-        .routes(routes!(webhooks::deliveries))
-        .routes(routes!(webhooks::redeliver))
-        .routes(routes!(hooks::list, hooks::create))
-        .routes(routes!(hooks::get, hooks::update, hooks::delete, hooks::receive))
-        .routes(routes!(hooks::rotate))
-        .routes(routes!(hooks::events))
-        .routes(routes!(channels::kinds))
-        .routes(routes!(channels::list, channels::create))
-        .routes(routes!(channels::get, channels::update, channels::delete))
-        .routes(routes!(channels::test))
-        .routes(routes!(channels::deliveries))
-        .routes(routes!(channels::redeliver))
         .routes(routes!(assets::list, assets::create))
         .routes(routes!(assets::get, assets::update, assets::delete))
         .routes(routes!(interfaces::list, interfaces::create))
@@ -192,6 +175,29 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(crate::streams::discovery))
         .routes(routes!(crate::streams::topology))
         .routes(routes!(openapi::get))
+}
+
+/// Who is told, and who tells.
+fn notifications(router: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    router
+        .routes(routes!(webhooks::kinds))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::get, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::redeliver))
+        .routes(routes!(hooks::list, hooks::create))
+        .routes(routes!(hooks::get, hooks::update, hooks::delete, hooks::receive))
+        .routes(routes!(hooks::rotate))
+        .routes(routes!(hooks::events))
+        .routes(routes!(channels::kinds))
+        .routes(routes!(channels::list, channels::create))
+        .routes(routes!(channels::get, channels::update, channels::delete))
+        .routes(routes!(channels::test))
+        .routes(routes!(channels::deliveries))
+        .routes(routes!(channels::redeliver))
+        .routes(routes!(crate::streams::notifications))
 }
 
 /// The API; [`crate::edge`] puts it behind the guard, with everything else.

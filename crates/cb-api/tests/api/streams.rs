@@ -72,7 +72,7 @@ pub async fn closed(socket: &mut Socket) -> u16 {
 async fn a_stream_needs_a_session_and_our_own_origin(#[values(Sqlite, Postgres)] database: Database) {
     let (site, login) = Site::ready(database).await;
     let own = site.origin();
-    for topic in ["audit-log", "discovery", "topology"] {
+    for topic in ["audit-log", "discovery", "notifications", "topology"] {
         assert_eq!(open(&site, None, Some(&own), topic).await.err(), Some(401));
         assert_eq!(open(&site, Some(&login), Some("https://evil.example"), topic).await.err(), Some(403));
         assert_eq!(open(&site, Some(&login), None, topic).await.err(), Some(403));
@@ -103,6 +103,39 @@ async fn a_change_is_told_and_the_end_of_the_session_closes_with_4401_within_a_s
     let began = Instant::now();
     assert_eq!(closed(&mut socket).await, 4401);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+/// Also what the worker does behind the answer: the delivery waits, is tried, and each is told.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_told_and_whoever_tells_is_named_as_it_changes(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, login) = Site::ready(database).await;
+    let mut socket = open(&site, Some(&login), Some(&site.origin()), "notifications").await.expect("opens");
+    assert_eq!(next_json(&mut socket).await["type"], "hello");
+    let post = async |path: &str, body: Value| {
+        let answer = site.ask(Ask::new("POST", &format!("/api/v1{path}")).write(&login, &body)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].clone()
+    };
+    let hook = post("/hooks", json!({ "name": "Alerts", "format": "generic" })).await;
+    let message = next_json(&mut socket).await;
+    assert_eq!((&message["type"], &message["data"]["id"]), (&json!("hook"), &hook));
+    // Nothing listens there, so that it fails at once and is tried again.
+    let webhook = post("/webhooks", json!({ "name": "Away", "url": "http://127.0.0.1:1/" })).await;
+    let message = next_json(&mut socket).await;
+    assert_eq!((&message["type"], &message["data"]["id"]), (&json!("subscriber"), &webhook));
+    post("/assets", json!({ "name": "attic-nas", "kind": "storage" })).await;
+    let path = format!("/api/v1/webhooks/{}/deliveries", webhook.as_str().expect("an id"));
+    loop {
+        let message = next_json(&mut socket).await;
+        assert_eq!((&message["type"], &message["data"]["id"]), (&json!("subscriber"), &webhook));
+        let delivery = site.get(&login, &path).await.json()["items"][0].clone();
+        if delivery["attempts"].as_array().is_some_and(|tries| !tries.is_empty()) {
+            break;
+        }
+    }
 }
 
 #[rstest]

@@ -9,7 +9,7 @@ use cb_core::error::Violations;
 use cb_core::form::{Public, Secrets};
 use cb_core::ids::{ChannelId, DeliveryId};
 use cb_core::notice::{Notice, NoticeKind, Severity};
-use cb_core::{Error, Patch, Permission, Result, Secret};
+use cb_core::{Error, Event, Patch, Permission, Result, Secret};
 use cb_net::http::Pin;
 use cb_notify::Answer;
 pub use cb_notify::channels::Kind;
@@ -265,6 +265,7 @@ pub async fn create(ctx: &Ctx, given: ChannelIn) -> Result<ChannelOut> {
                 .await
                 .map_err(|e| conflict(&e, TAKEN))?;
             tx.about("channel", row.id);
+            tx.emit(Event::SubscriberChanged { id: row.id });
             tx.detail(told(&row));
             Ok(row)
         })
@@ -364,6 +365,7 @@ pub async fn update(
             let mut detail = json!({ "from": told(&before), "to": told(&row) });
             detail["secret_changed"] = json!(new_secret);
             tx.about("channel", row.id);
+            tx.emit(Event::SubscriberChanged { id: row.id });
             tx.detail(detail);
             Ok(row)
         })
@@ -377,6 +379,7 @@ pub async fn delete(ctx: &Ctx, id: ChannelId, version: Option<i64>) -> Result<()
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("channel", row.id);
+        tx.emit(Event::SubscriberChanged { id: row.id });
         tx.detail(told(&row));
         row.delete(tx.conn()).await.map_err(db)?;
         Ok(())

@@ -176,7 +176,7 @@ pub(super) async fn redeliver(
         tx.about("delivery", row.id);
         tx.detail(json!({ "kind": told.kind, "title": told.title, "state": row.state }));
         let again = again(row, ctx.now()).update(tx.conn()).await.map_err(db)?;
-        tx.emit(Event::DeliveriesWaiting);
+        tx.emit(Event::DeliveriesWaiting { to: vec![subscriber.id()] });
         out(ctx, told, &again)
     })
     .await

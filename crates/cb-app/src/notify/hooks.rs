@@ -6,7 +6,7 @@
 use cb_core::clock::Time;
 use cb_core::error::Violations;
 use cb_core::ids::{HookEventId, HookId};
-use cb_core::{Error, Permission, Result, Secret, Severity};
+use cb_core::{Error, Event, Permission, Result, Secret, Severity};
 use cb_notify::incoming::{Format, Verification};
 use cb_store::entities::{hook, hook_event};
 use cb_store::sea_orm::ActiveValue::Set;
@@ -162,6 +162,7 @@ pub async fn create(ctx: &Ctx, given: HookIn) -> Result<HookOut> {
         };
         hook::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
         tx.about("hook", row.id);
+        tx.emit(Event::HookChanged { id: row.id.into() });
         tx.detail(told(&row));
         out(ctx, row, Some(&fresh.secret))
     })
@@ -188,6 +189,7 @@ pub async fn update(ctx: &Ctx, id: HookId, patch: HookPatch, version: Option<i64
         row.updated_at = Set(ctx.now());
         let row = row.update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
         tx.about("hook", row.id);
+        tx.emit(Event::HookChanged { id: row.id.into() });
         tx.detail(json!({ "from": told(&before), "to": told(&row) }));
         out(ctx, row, None)
     })
@@ -200,6 +202,7 @@ pub async fn delete(ctx: &Ctx, id: HookId, version: Option<i64>) -> Result<()> {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("hook", row.id);
+        tx.emit(Event::HookChanged { id: row.id.into() });
         tx.detail(told(&row));
         row.delete(tx.conn()).await.map_err(db)?;
         Ok(())
@@ -230,6 +233,7 @@ pub async fn rotate_secret(ctx: &Ctx, id: HookId) -> Result<HookOut> {
         row.updated_at = Set(ctx.now());
         let row = row.update(tx.conn()).await.map_err(db)?;
         tx.about("hook", row.id);
+        tx.emit(Event::HookChanged { id: row.id.into() });
         tx.detail(json!({ "name": row.name, "previous_until": until }));
         out(ctx, row, Some(&fresh.secret))
     })

@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use cb_core::clock::Time;
 use cb_core::ids::{HookEventId, HookId};
 use cb_core::notice::{Notice, NoticeKind};
-use cb_core::{Error, FieldError, Principal, Result, Secret};
+use cb_core::{Error, Event, FieldError, Principal, Result, Secret};
 use cb_fabric::Rate;
 use cb_notify::incoming::{Told, Verification};
 use cb_store::entities::{hook, hook_event};
@@ -99,7 +99,7 @@ pub async fn receive(
     let proved = match prove(app, &row, shown, body, now).await? {
         Ok(proved) => proved,
         Err(refusal) => {
-            app.store().hook_refused(row.id, now, &refusal.reason).await?;
+            refuse(app, row.id, &refusal.reason).await?;
             return Err(refusal.answer);
         }
     };
@@ -108,15 +108,22 @@ pub async fn receive(
         Ok(told) => told,
         Err(FieldError { field, reason }) => {
             let said = format!("not in its format: {field}: {reason}");
-            app.store().hook_refused(row.id, now, &said.chars().take(300).collect::<String>()).await?;
+            refuse(app, row.id, &said.chars().take(300).collect::<String>()).await?;
             return Err(Error::invalid(field, reason));
         }
     };
     let taken = keep(app, meta, &row, &proved, &told).await;
     if let Err(Error::Conflict(reason)) = &taken {
-        app.store().hook_refused(row.id, now, reason).await?;
+        refuse(app, row.id, reason).await?;
     }
     taken
+}
+
+/// Counts a message that was not taken.
+async fn refuse(app: &App, hook: Uuid, reason: &str) -> Result<()> {
+    app.store().hook_refused(hook, app.now(), reason).await?;
+    app.bus().publish([Event::HookChanged { id: hook.into() }]);
+    Ok(())
 }
 
 /// One that is there and enabled.
@@ -274,6 +281,7 @@ async fn keep(
         forget(tx, row.id, now).await?;
         tx.notify(&notice(&event, &row, told), || ctx.new_id()).await?;
         tx.about("hook", row.id);
+        tx.emit(Event::HookChanged { id: row.id.into() });
         tx.detail(json!({
             "name": row.name, "title": event.title, "severity": event.severity, "resolved": event.resolved,
         }));

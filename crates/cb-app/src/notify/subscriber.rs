@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use cb_core::clock::Time;
 use cb_core::notice::Notice;
-use cb_core::{Error, Principal, Result};
+use cb_core::{Error, Event, Principal, Result};
 use cb_net::http::Pin;
 use cb_notify::webhook::Webhook;
 use cb_notify::{Answer, End};
@@ -167,6 +167,7 @@ async fn disable(
             let standing = standing.filter(|s| s.enabled && still(s)).ok_or(Error::Stale)?;
             tx.disable(subscriber, ctx.now(), reason).await?;
             tx.about(kind, subscriber.id());
+            tx.emit(Event::SubscriberChanged { id: subscriber.id() });
             tx.detail(json!({
                 "name": standing.name, "reason": reason, "failing_since": standing.failing_since,
                 "failures": standing.failures,

@@ -6,7 +6,7 @@
 use cb_core::error::Violations;
 use cb_core::ids::{DeliveryId, WebhookId};
 use cb_core::notice::NoticeKind;
-use cb_core::{Error, Patch, Permission, Result, Secret};
+use cb_core::{Error, Event, Patch, Permission, Result, Secret};
 use cb_net::http::{OutboundError, Pin};
 use cb_net::judge::Policy;
 use cb_store::entities::webhook;
@@ -172,6 +172,7 @@ pub async fn create(ctx: &Ctx, given: WebhookIn) -> Result<WebhookOut> {
             .await
             .map_err(|e| conflict(&e, TAKEN))?;
         tx.about("webhook", row.id);
+        tx.emit(Event::SubscriberChanged { id: row.id });
         tx.detail(told(&row));
         Ok(out(ctx, row, Some(&secret)))
     })
@@ -250,6 +251,7 @@ pub async fn update(
         let mut detail = json!({ "from": told(&before), "to": told(&row) });
         detail["secret_changed"] = json!(secret.is_some());
         tx.about("webhook", row.id);
+        tx.emit(Event::SubscriberChanged { id: row.id });
         tx.detail(detail);
         Ok(out(ctx, row, secret.as_ref()))
     })
@@ -262,6 +264,7 @@ pub async fn delete(ctx: &Ctx, id: WebhookId, version: Option<i64>) -> Result<()
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("webhook", row.id);
+        tx.emit(Event::SubscriberChanged { id: row.id });
         tx.detail(told(&row));
         row.delete(tx.conn()).await.map_err(db)?;
         Ok(())
@@ -287,6 +290,7 @@ pub async fn rotate_secret(ctx: &Ctx, id: WebhookId) -> Result<WebhookOut> {
         row.updated_at = Set(ctx.now());
         let row = row.update(tx.conn()).await.map_err(db)?;
         tx.about("webhook", row.id);
+        tx.emit(Event::SubscriberChanged { id: row.id });
         tx.detail(json!({ "name": row.name, "previous_until": until }));
         Ok(out(ctx, row, Some(&fresh)))
     })

@@ -136,7 +136,7 @@ impl Lanes {
                     return;
                 }
                 heard = events.hear() => match heard {
-                    Heard::Event(Event::DeliveriesWaiting) | Heard::Missed(_) => return,
+                    Heard::Event(Event::DeliveriesWaiting { .. }) | Heard::Missed(_) => return,
                     Heard::Event(_) => {}
                     // The deadline still comes.
                     Heard::Closed => return deadline.await,
@@ -187,6 +187,7 @@ impl Lane {
             let Batch { outcomes, health, gone, left } = self.send(Arc::new(receiver), held, until).await?;
             if !outcomes.is_empty() {
                 app.store().deliveries_tried(self.subscriber, owner, outcomes, health).await?;
+                app.bus().publish([Event::SubscriberChanged { id: self.subscriber.id() }]);
             }
             if left {
                 app.store().release_deliveries(self.subscriber, owner).await?;

@@ -12,12 +12,10 @@ import { ChannelFields } from "./channel-form";
 import { Controls } from "./controls";
 import { Delete } from "./delete";
 import { Deliveries } from "./deliveries";
-import { useListFollows } from "./follow";
 import { Footer } from "./footer";
-import { healthOf } from "./health";
 import { HealthText } from "./health-badge";
 import { useKeep } from "./keep";
-import { channelKindsQuery, channelQuery, channelsKey, SOON_MS } from "./queries";
+import { channelKindsQuery, channelQuery, channelsKey } from "./queries";
 
 const FORM = "channel-form";
 
@@ -79,14 +77,13 @@ export function ChannelPanel({ id, onClose }: { id: string; onClose: () => void 
   const { can } = useAuth();
   const keep = useKeep<Channel>(channelsKey);
   const kinds = useQuery(channelKindsQuery);
-  const channel = useQuery({ ...channelQuery(id), refetchInterval: SOON_MS });
+  const channel = useQuery(channelQuery(id));
   const [busy, setBusy] = useState(false);
   const [deleting, setDeleting] = useState(false);
   const writes = can("notifications:write");
   const { data } = channel;
   const kind = kinds.data?.find((one) => one.kind === data?.kind);
   const error = channel.error ?? kinds.error;
-  useListFollows(channelsKey, data && healthOf(data));
 
   return (
     <Panel

@@ -10,9 +10,10 @@ import type { Column } from "#/ui/data-table";
 import { Time } from "#/ui/time";
 import { ChannelPanel, NewChannelPanel } from "./channel-panel";
 import { EventsText } from "./events-field";
+import { useFollow } from "./follow";
 import { HealthBadge } from "./health-badge";
 import { ListPage, listed, type PageProps } from "./list-page";
-import { channelKindsQuery, channelsQuery, LATER_MS } from "./queries";
+import { channelKindsQuery, channelsKey, channelsQuery } from "./queries";
 
 addWords(words);
 addWords(channelWords);
@@ -20,7 +21,8 @@ addWords(channelWords);
 export function ChannelsPage({ search, go }: PageProps) {
   const { t } = useTranslation();
   const kinds = useQuery(channelKindsQuery);
-  const list = useInfiniteQuery({ ...channelsQuery(...listed(search)), refetchInterval: LATER_MS });
+  useFollow(channelsKey, "subscriber");
+  const list = useInfiniteQuery(channelsQuery(...listed(search)));
   const columns = useColumns(kinds.data);
   return (
     <ListPage

@@ -5,6 +5,8 @@ import type { Delivery } from "#/api/schema";
 import { addWords } from "#/i18n";
 import words from "#/i18n/en/notifications.json";
 import { Deliveries } from "./deliveries";
+import { useFollow } from "./follow";
+import { webhooksKey } from "./queries";
 
 addWords(words);
 
@@ -30,6 +32,7 @@ const waiting: Delivery = {
 };
 const delivered: Delivery = { ...waiting, state: "delivered", attempts: [failed, arrived], next_at: null };
 
+let socket: { onmessage: (event: { data: string }) => void };
 let answer: Delivery[];
 let written: string[];
 
@@ -37,6 +40,17 @@ beforeEach(() => {
   vi.useFakeTimers();
   answer = [waiting];
   written = [];
+  vi.stubGlobal(
+    "WebSocket",
+    class {
+      static CONNECTING = 0;
+      onmessage = () => {};
+      close() {}
+      constructor() {
+        socket = this;
+      }
+    },
+  );
   vi.stubGlobal("fetch", async (request: Request) => {
     const { pathname } = new URL(request.url);
     if (request.method === "POST") written.push(pathname);
@@ -45,18 +59,26 @@ beforeEach(() => {
   });
 });
 afterEach(() => {
+  vi.runOnlyPendingTimers();
   vi.useRealTimers();
   vi.unstubAllGlobals();
 });
 
+function Followed({ writes }: { writes: boolean }) {
+  useFollow(webhooksKey, "subscriber");
+  return <Deliveries subscriber={{ resource: "webhooks", id: "9" }} writes={writes} />;
+}
+
 async function open(writes: boolean) {
   render(
     <QueryClientProvider client={new QueryClient()}>
-      <Deliveries subscriber={{ resource: "webhooks", id: "9" }} writes={writes} />
+      <Followed writes={writes} />
     </QueryClientProvider>,
   );
   await act(() => vi.advanceTimersByTimeAsync(100));
+  say({ type: "hello" });
 }
+const say = (message: unknown) => socket.onmessage({ data: JSON.stringify(message) });
 const row = () => screen.getByRole("button", { name: /Band saw was added/ });
 
 describe("the deliveries", () => {
@@ -66,7 +88,11 @@ describe("the deliveries", () => {
     fireEvent.click(row());
     screen.getByText("Next try:", { exact: false });
     answer = [delivered];
+    say({ type: "hook", data: { id: "7" } });
     await act(() => vi.advanceTimersByTimeAsync(2_100));
+    expect(row().textContent).toContain("Trying again");
+    say({ type: "subscriber", data: { id: "9" } });
+    await act(() => vi.advanceTimersByTimeAsync(600));
     expect(row().textContent).toContain("Delivered");
     expect(row().getAttribute("aria-expanded")).toBe("true");
     expect(screen.getAllByRole("list", { name: "Tries" })[0]?.children.length).toBe(2);

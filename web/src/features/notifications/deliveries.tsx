@@ -7,14 +7,14 @@ import { Button } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { SelectField } from "#/ui/field";
 import { DeliveryRow } from "./delivery";
-import { deliveriesQuery, SOON_MS, type Subscriber } from "./queries";
+import { deliveriesQuery, type Subscriber } from "./queries";
 
 const states = ["waiting", "delivered", "dead", "dropped"] as const satisfies DeliveryState[];
 
 export function Deliveries({ subscriber, writes }: { subscriber: Subscriber; writes: boolean }) {
   const { t } = useTranslation();
   const [state, setState] = useState<DeliveryState>();
-  const deliveries = useInfiniteQuery({ ...deliveriesQuery(subscriber, state), refetchInterval: SOON_MS });
+  const deliveries = useInfiniteQuery(deliveriesQuery(subscriber, state));
   const items = deliveries.data?.items;
   if (deliveries.error && !items)
     return <ErrorBox error={deliveries.error} retry={() => void deliveries.refetch()} />;

@@ -6,13 +6,13 @@ import { Button } from "#/ui/button";
 import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Moment, Time } from "#/ui/time";
 import { Disclosure } from "./disclosure";
-import { hookEventsQuery, SOON_MS } from "./queries";
+import { hookEventsQuery } from "./queries";
 
 const tones = { info: "plain", warning: "degraded", critical: "down" } as const;
 
 export function HookEvents({ id }: { id: string }) {
   const { t } = useTranslation();
-  const events = useInfiniteQuery({ ...hookEventsQuery(id), refetchInterval: SOON_MS });
+  const events = useInfiniteQuery(hookEventsQuery(id));
   const items = events.data?.items;
   if (events.error && !items) return <ErrorBox error={events.error} retry={() => void events.refetch()} />;
   if (!items) return <SkeletonLines lines={3} />;

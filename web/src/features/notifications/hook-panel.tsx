@@ -11,15 +11,13 @@ import { Panel, Section } from "#/ui/panel";
 import { CopyButton, SecretText } from "#/ui/secret";
 import { Moment, Time } from "#/ui/time";
 import { Delete } from "./delete";
-import { useListFollows } from "./follow";
 import { Footer } from "./footer";
 import { HookBadge } from "./hook-badge";
 import { HookEvents } from "./hook-events";
 import { HookFields } from "./hook-form";
 import { recipeOf } from "./hook-recipes";
-import { hookStateOf } from "./hook-state";
 import { useKeep } from "./keep";
-import { hookQuery, hooksKey, SOON_MS } from "./queries";
+import { hookQuery, hooksKey } from "./queries";
 
 const FORM = "hook-form";
 
@@ -57,13 +55,11 @@ export function HookPanel({ id, onClose, onSecret }: Props) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const keep = useKeep<Hook>(hooksKey);
-  const hook = useQuery({ ...hookQuery(id), refetchInterval: SOON_MS });
+  const hook = useQuery(hookQuery(id));
   const [busy, setBusy] = useState(false);
   const [asked, setAsked] = useState<"rotate" | "delete" | null>(null);
   const writes = can("notifications:write");
   const { data } = hook;
-  const state = data && hookStateOf(data);
-  useListFollows(hooksKey, state);
 
   return (
     <Panel

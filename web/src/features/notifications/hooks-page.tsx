@@ -8,10 +8,11 @@ import hookWords from "#/i18n/en/hooks.json";
 import words from "#/i18n/en/notifications.json";
 import type { Column } from "#/ui/data-table";
 import { Time } from "#/ui/time";
+import { useFollow } from "./follow";
 import { HookBadge } from "./hook-badge";
 import { HookPanel, NewHookPanel } from "./hook-panel";
 import { ListPage, listed, type PageProps } from "./list-page";
-import { hooksQuery, LATER_MS } from "./queries";
+import { hooksKey, hooksQuery } from "./queries";
 import { SecretDialog } from "./secret-dialog";
 
 addWords(words);
@@ -21,7 +22,8 @@ export function HooksPage({ search, go }: PageProps) {
   const { t } = useTranslation();
   // Held here only, and only until it was seen: an answer shows a secret once.
   const [fresh, setFresh] = useState<Hook | null>(null);
-  const list = useInfiniteQuery({ ...hooksQuery(...listed(search)), refetchInterval: LATER_MS });
+  useFollow(hooksKey, "hook");
+  const list = useInfiniteQuery(hooksQuery(...listed(search)));
   const columns = useColumns();
   return (
     <>

@@ -3,9 +3,6 @@ import { http, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery } from "#/api/pages";
 import type { Delivery, DeliveryState } from "#/api/schema";
 
-/** How often what machines change is looked at, while somebody looks. No stream tells of it. */
-export const SOON_MS = 2_000;
-export const LATER_MS = 10_000;
 /** The newest say how it goes; the rest comes when it is asked for. */
 const FIRST = 5;
 const MORE = 20;

@@ -12,12 +12,10 @@ import { Moment, Time } from "#/ui/time";
 import { Controls } from "./controls";
 import { Delete } from "./delete";
 import { Deliveries } from "./deliveries";
-import { useListFollows } from "./follow";
 import { Footer } from "./footer";
-import { healthOf } from "./health";
 import { HealthText } from "./health-badge";
 import { useKeep } from "./keep";
-import { SOON_MS, webhookQuery, webhooksKey } from "./queries";
+import { webhookQuery, webhooksKey } from "./queries";
 import { WebhookFields } from "./webhook-form";
 
 const FORM = "webhook-form";
@@ -62,12 +60,11 @@ export function WebhookPanel({ id, onClose, onSecret }: Props) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const keep = useKeep<Webhook>(webhooksKey);
-  const webhook = useQuery({ ...webhookQuery(id), refetchInterval: SOON_MS });
+  const webhook = useQuery(webhookQuery(id));
   const [busy, setBusy] = useState(false);
   const [asked, setAsked] = useState<"rotate" | "delete" | null>(null);
   const writes = can("notifications:write");
   const { data } = webhook;
-  useListFollows(webhooksKey, data && healthOf(data));
 
   function keepAndShow(answer: Webhook): void {
     keep(answer);

@@ -9,9 +9,10 @@ import webhookWords from "#/i18n/en/webhooks.json";
 import type { Column } from "#/ui/data-table";
 import { Time } from "#/ui/time";
 import { EventsText } from "./events-field";
+import { useFollow } from "./follow";
 import { HealthBadge } from "./health-badge";
 import { ListPage, listed, type PageProps } from "./list-page";
-import { LATER_MS, webhooksQuery } from "./queries";
+import { webhooksKey, webhooksQuery } from "./queries";
 import { SecretDialog } from "./secret-dialog";
 import { NewWebhookPanel, WebhookPanel } from "./webhook-panel";
 
@@ -22,7 +23,8 @@ export function WebhooksPage({ search, go }: PageProps) {
   const { t } = useTranslation();
   // Held here only, and only until it was seen: an answer shows a secret once.
   const [fresh, setFresh] = useState<Webhook | null>(null);
-  const list = useInfiniteQuery({ ...webhooksQuery(...listed(search)), refetchInterval: LATER_MS });
+  useFollow(webhooksKey, "subscriber");
+  const list = useInfiniteQuery(webhooksQuery(...listed(search)));
   const columns = useColumns();
   return (
     <>
