@@ -141,7 +141,7 @@ await steps.step("one that is not proved is refused, and the page says so", asyn
   const body = JSON.stringify({ title: "Forged" });
   const other = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
   const status = await post(address, body, signed(other, "msg_2", body));
-  expect(status === 403, `a refusal, not ${status}`);
+  expect(status === 401, `a refusal, not ${status}`);
   await said(inPanel(), "Refusing");
   await judged(page);
   await shot("refused");
@@ -195,7 +195,7 @@ await steps.step("a system that cannot sign shows a token", async () => {
     externalURL: "https://alertmanager.lan",
     alerts: [alert],
   });
-  expect((await post(to, body, { Authorization: "Bearer cb_hook_wrong" })) === 403, "a wrong token refused");
+  expect((await post(to, body, { Authorization: "Bearer cb_hook_wrong" })) === 401, "a wrong token refused");
   const status = await post(to, body, { Authorization: `Bearer ${token}` });
   expect(status >= 200 && status < 300, `it to be taken, not ${status}`);
   await inPanel()

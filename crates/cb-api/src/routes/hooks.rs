@@ -88,7 +88,7 @@ pub(crate) async fn events(
 
 /// Tells something from outside, as JSON in the format of the hook. It proves where it comes from by a signature of Standard
 /// Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`), or, in the formats of those that cannot sign, by
-/// `Authorization: Bearer`. 403 when it does not, or there is no such hook; 409 when it was sent before; at most 60 a minute.
+/// `Authorization: Bearer`. 401 when it does not, or there is no such hook; 409 when it was sent before; at most 60 a minute.
 #[utoipa::path(post, path = "/hooks/{id}", operation_id = "post_hooks_id", tag = "notifications",
     params(("id" = HookId, Path)), request_body(content = serde_json::Value, description = "In the words of whoever sends it"),
     responses((status = 200, body = Taken)))]

@@ -54,6 +54,9 @@ fn every_route_has_its_row_and_every_row_its_route() {
     }
 }
 
+/// On the list, and asks for a proof of its own.
+pub const PROVES_ITSELF: (&str, &str) = ("POST", "/api/v1/hooks/{id}");
+
 /// Every operation that the document names, by a stranger.
 #[rstest]
 #[tokio::test]
@@ -75,7 +78,9 @@ async fn a_stranger_gets_401_from_every_route_that_is_not_on_the_list(
                 let answer = site
                     .ask(body.map_or(ask.header("X", "y"), |b| Ask::new(verb.as_str(), &at).json(b)))
                     .await;
-                assert_eq!(answer.status == 401, !public, "{verb} {path}: {answer:?}");
+                // What is no JSON is refused before anybody looks for a proof.
+                let proves_itself = (verb.as_str(), path.as_str()) == PROVES_ITSELF && body.is_some();
+                assert_eq!(answer.status == 401, !public || proves_itself, "{verb} {path}: {answer:?}");
             }
             walked += 1;
         }

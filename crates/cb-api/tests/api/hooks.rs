@@ -173,7 +173,7 @@ async fn whoever_proves_nothing_hears_one_answer() {
     let mut said = Vec::new();
     for (what, ask) in asks {
         let answer = site.ask(ask).await;
-        assert_eq!(answer.status, 403, "{what}: {answer:?}");
+        assert_eq!(answer.status, 401, "{what}: {answer:?}");
         let mut body = answer.json();
         body.as_object_mut().expect("a problem").remove("request_id");
         said.push(body);
@@ -262,7 +262,7 @@ async fn sixty_a_minute_are_taken_and_what_proves_nothing_does_not_count() {
     let now = site.seconds();
     for n in 0..20 {
         let wrong = message(&hook.id, &format!("w{n}"), &now.to_string(), "v1,AAAA", BODY);
-        assert_eq!(site.ask(wrong).await.status, 403);
+        assert_eq!(site.ask(wrong).await.status, 401);
     }
     let mut taken = 0;
     let refused = loop {
@@ -277,7 +277,7 @@ async fn sixty_a_minute_are_taken_and_what_proves_nothing_does_not_count() {
     assert!((60..70).contains(&taken), "{taken}");
     // One address may not ask for ever, whatever it shows.
     let mut asked = 0;
-    while site.ask(message(&hook.id, "w", "0", "v1,AAAA", BODY)).await.status == 403 {
+    while site.ask(message(&hook.id, "w", "0", "v1,AAAA", BODY)).await.status == 401 {
         asked += 1;
         assert!(asked < 200, "no end");
     }
@@ -343,5 +343,5 @@ async fn hooks_are_made_changed_and_removed_by_who_may() {
     assert_eq!(site.ask(Ask::new("DELETE", &path).write(&admin, &json!({}))).await.status, 204);
     assert_eq!(site.get(&admin, &path).await.status, 404);
     let late = site.shown(&hook.id, format!("Bearer {}", hook.secret), b"{}").await;
-    assert_eq!(late.status, 403, "{late:?}");
+    assert_eq!(late.status, 401, "{late:?}");
 }

@@ -136,7 +136,7 @@ async fn open_hook(conn: &impl ConnectionTrait, id: HookId) -> Result<Option<hoo
 }
 
 fn unproved() -> Error {
-    Error::Denied(
+    Error::Unauthenticated(
         "This message does not prove where it comes from. See the hook in Circuit Breaker for what it must show".to_owned(),
     )
 }
