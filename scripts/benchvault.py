@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -50,8 +51,8 @@ class Postgres:
 
     def __init__(self, folder):
         self.bin = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
-        self.data = folder / "postgres"
-        self.data.mkdir()
+        # Several rows have one each, below the same folder.
+        self.data = Path(tempfile.mkdtemp(prefix="postgres-", dir=folder))
         for above in (folder, self.data):
             above.chmod(0o755)
         self.as_owner = []
@@ -61,7 +62,7 @@ class Postgres:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        password = folder / "password"
+        password = self.data / "password"
         password.write_text(TOKEN)
         argv = [self.bin / "initdb", "-D", self.data / "db", "-U", "cb", "-A", "scram-sha-256", f"--pwfile={password}"]
         subprocess.run([*self.as_owner, *argv], check=True, capture_output=True, timeout=120)
