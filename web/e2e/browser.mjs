@@ -183,6 +183,29 @@ export class Steps {
   }
 }
 
+/** Where a walk goes, and as whom. */
+export const site = () => ({
+  url: env("CB_E2E_URL").replace(/\/$/, ""),
+  username: env("CB_E2E_USER"),
+  password: env("CB_E2E_PASSWORD"),
+});
+
+/** A watched page at a desk, in the dark, for steps whose pictures are called after `name`. */
+export async function beginWalk(name, url, settings = {}) {
+  const browser = await launch();
+  const desk = { ignoreHTTPSErrors: true, viewport: { width: 1360, height: 860 }, colorScheme: "dark" };
+  const context = await browser.newContext({ ...desk, ...settings });
+  context.setDefaultTimeout(15_000);
+  const watch = await watchedPage(context, url);
+  watch.allow(401, /\/auth\/(me|login|mfa)$/);
+  const { page } = watch;
+  async function shot(what, on = page) {
+    await on.waitForTimeout(200);
+    await on.screenshot({ path: `${SHOTS}${name}-${what}.png` });
+  }
+  return { browser, desk, watch, page, steps: new Steps(watch), shot };
+}
+
 export function expect(condition, what) {
   if (!condition) throw new Error(`expected ${what}`);
 }

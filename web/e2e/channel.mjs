@@ -4,25 +4,9 @@
 //
 //   CB_E2E_URL, CB_E2E_USER, CB_E2E_PASSWORD   the server, and an administrator without a second factor
 import { createServer } from "node:http";
-import {
-  button,
-  dialog,
-  env,
-  expect,
-  field,
-  judged,
-  launch,
-  panel,
-  SHOTS,
-  Steps,
-  said,
-  signIn,
-  watchedPage,
-} from "./browser.mjs";
+import { beginWalk, button, dialog, expect, field, judged, panel, said, signIn, site } from "./browser.mjs";
 
-const url = env("CB_E2E_URL").replace(/\/$/, "");
-const username = env("CB_E2E_USER");
-const password = env("CB_E2E_PASSWORD");
+const { url, username, password } = site();
 const TOKEN = "tk_blue-kettle-whistles";
 
 /** As ntfy answers: a message back for a token that it knows, 403 for another. */
@@ -44,21 +28,7 @@ async function ntfy() {
 }
 const phone = await ntfy();
 
-const browser = await launch();
-const context = await browser.newContext({
-  ignoreHTTPSErrors: true,
-  viewport: { width: 1360, height: 860 },
-  colorScheme: "dark",
-});
-context.setDefaultTimeout(15_000);
-const watch = await watchedPage(context, url);
-watch.allow(401, /\/auth\/(me|login|mfa)$/);
-const { page } = watch;
-const steps = new Steps(watch);
-async function shot(name) {
-  await page.waitForTimeout(200);
-  await page.screenshot({ path: `${SHOTS}channel-${name}.png` });
-}
+const { browser, watch, page, steps, shot } = await beginWalk("channel", url);
 const inPanel = () => panel(page);
 const list = () => page.getByRole("table", { name: "Channels" });
 const delivery = (name) => inPanel().getByRole("button", { name: new RegExp(name) });

@@ -5,41 +5,11 @@
 //   CB_E2E_URL, CB_E2E_USER, CB_E2E_PASSWORD   the server, and an administrator without a second factor
 import { request } from "node:https";
 import { Webhook } from "standardwebhooks";
-import {
-  button,
-  dialog,
-  env,
-  expect,
-  field,
-  judged,
-  launch,
-  panel,
-  SHOTS,
-  Steps,
-  said,
-  signIn,
-  watchedPage,
-} from "./browser.mjs";
+import { beginWalk, button, dialog, expect, field, judged, panel, said, signIn, site } from "./browser.mjs";
 
-const url = env("CB_E2E_URL").replace(/\/$/, "");
-const username = env("CB_E2E_USER");
-const password = env("CB_E2E_PASSWORD");
+const { url, username, password } = site();
 
-const browser = await launch();
-const context = await browser.newContext({
-  ignoreHTTPSErrors: true,
-  viewport: { width: 1360, height: 860 },
-  colorScheme: "dark",
-});
-context.setDefaultTimeout(15_000);
-const watch = await watchedPage(context, url);
-watch.allow(401, /\/auth\/(me|login|mfa)$/);
-const { page } = watch;
-const steps = new Steps(watch);
-async function shot(name) {
-  await page.waitForTimeout(200);
-  await page.screenshot({ path: `${SHOTS}incoming-${name}.png` });
-}
+const { browser, page, steps, shot } = await beginWalk("incoming", url);
 const inPanel = () => panel(page);
 const list = () => page.getByRole("table", { name: "Incoming" });
 const message = (name) => inPanel().getByRole("button", { name: new RegExp(name) });

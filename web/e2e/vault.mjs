@@ -11,24 +11,20 @@ import { createServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  beginWalk,
   button,
   dialog,
   env,
   expect,
   field,
   judged,
-  launch,
   panel,
-  SHOTS,
-  Steps,
   said,
   signIn,
-  watchedPage,
+  site,
 } from "./browser.mjs";
 
-const url = env("CB_E2E_URL").replace(/\/$/, "");
-const username = env("CB_E2E_USER");
-const password = env("CB_E2E_PASSWORD");
+const { url, username, password } = site();
 const snmpPort = env("CB_E2E_SNMP");
 
 /** A device's web server. `/private` wants `root` and `calvin`; it counts the secrets that it was shown. */
@@ -52,21 +48,7 @@ async function device() {
 }
 const bmc = await device();
 
-const browser = await launch();
-const context = await browser.newContext({
-  ignoreHTTPSErrors: true,
-  viewport: { width: 1360, height: 860 },
-  colorScheme: "dark",
-});
-context.setDefaultTimeout(15_000);
-const watch = await watchedPage(context, url);
-watch.allow(401, /\/auth\/(me|login|mfa)$/);
-const { page } = watch;
-const steps = new Steps(watch);
-async function shot(name) {
-  await page.waitForTimeout(200);
-  await page.screenshot({ path: `${SHOTS}vault-${name}.png` });
-}
+const { browser, watch, page, steps, shot } = await beginWalk("vault", url);
 const inPanel = () => panel(page);
 const testArea = () => inPanel().locator("form").first();
 async function save() {

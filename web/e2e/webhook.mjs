@@ -4,26 +4,22 @@
 //
 //   CB_E2E_URL, CB_E2E_USER, CB_E2E_PASSWORD   the server, and an administrator without a second factor
 import {
+  beginWalk,
   button,
   dialog,
-  env,
   expect,
   field,
   judged,
-  launch,
   panel,
-  SHOTS,
-  Steps,
   said,
   signIn,
+  site,
   staleProof,
   watchedPage,
 } from "./browser.mjs";
 import { receiver } from "./standard-webhooks.mjs";
 
-const url = env("CB_E2E_URL").replace(/\/$/, "");
-const username = env("CB_E2E_USER");
-const password = env("CB_E2E_PASSWORD");
+const { url, username, password } = site();
 const reader = "hook-reader";
 const readerPassword = "nine slow barges turn";
 
@@ -31,19 +27,9 @@ let inbox = await receiver();
 const elsewhere = await receiver();
 const secrets = [];
 
-const browser = await launch();
-const settings = { ignoreHTTPSErrors: true, viewport: { width: 1360, height: 860 }, colorScheme: "dark" };
-const context = await browser.newContext({ ...settings, permissions: ["clipboard-read", "clipboard-write"] });
-context.setDefaultTimeout(15_000);
-const watch = await watchedPage(context, url);
-watch.allow(401, /\/auth\/(me|login|mfa)$/);
-const { page } = watch;
-const steps = new Steps(watch);
-
-async function shot(name, on = page) {
-  await on.waitForTimeout(200);
-  await on.screenshot({ path: `${SHOTS}webhook-${name}.png` });
-}
+const { browser, desk, watch, page, steps, shot } = await beginWalk("webhook", url, {
+  permissions: ["clipboard-read", "clipboard-write"],
+});
 const inPanel = () => panel(page);
 const list = () => page.getByRole("table", { name: "Webhooks" });
 const delivery = (name) => inPanel().getByRole("button", { name: new RegExp(name) });
@@ -287,7 +273,7 @@ await steps.step("an editor reads it all but the path, and writes nothing", asyn
   await field(inPanel(), "Role").selectOption("editor");
   await button(inPanel(), "Create user").click();
   await said(page, reader);
-  const other = await watchedPage(await browser.newContext(settings), url);
+  const other = await watchedPage(await browser.newContext(desk), url);
   other.allow(401, /\/auth\/(me|login)$/);
   const theirs = other.page;
   await signIn(theirs, url, reader, readerPassword);
