@@ -111,7 +111,20 @@ impl From<Error> for Problem {
                 "setup_required",
                 "Setup has not been completed; open the address that the server printed".to_owned(),
             ),
-            Error::Unavailable(detail) => plain(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
+            Error::Unavailable(detail) => {
+                let mut problem = plain(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+                problem.retry_after = Some(2);
+                problem
+            }
+            Error::StorageFull(detail) => {
+                let mut problem = plain(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail);
+                problem.retry_after = Some(10);
+                problem
+            }
+            // No Retry-After: it might be done twice.
+            Error::OutcomeUnknown(detail) => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", detail)
+            }
             Error::Internal(detail) => {
                 // The only place that logs it, and the only error that is logged as one.
                 tracing::error!(detail, "internal error");

@@ -16,10 +16,11 @@ use cb_fabric::{Bus, Listener, Throttle};
 use cb_net::outbound::Outbound;
 use cb_store::entities::setting;
 use cb_store::sea_orm::EntityTrait as _;
-use cb_store::{OpenError, Store, db};
+use cb_store::{OpenError, Storage, Store, db};
 use cb_vault::checkpoint::CheckpointKey;
 use cb_vault::token::Signer;
 use ipnet::IpNet;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -76,7 +77,9 @@ struct Inner {
     code_given: bool,
     scan_allow: Vec<IpNet>,
     public_url: Option<Url>,
-    /// This process, among those that take jobs.
+    /// This server, among those that work on the database; the same after a restart.
+    server: String,
+    /// This run of it.
     worker: String,
     /// No other process works on this database.
     alone: bool,
@@ -100,6 +103,7 @@ impl App {
         };
         let app = Self::put_together(config, clock, entropy, store, Some(lock)).await?;
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
+        app.spawn(watch_over_storage(app.clone()));
         app.spawn(crate::worker::run(app.clone()));
         app.spawn(crate::auth::sessions::sweep(app.clone()));
         app.spawn(crate::audit::keep_checkpoints(app.clone()));
@@ -157,7 +161,10 @@ impl App {
             (Some(given), false) => Some(given.clone()),
             (None, false) => Some(kept_secret(&code_file, || entropy.spoken_code())?),
         };
-        let worker = entropy.uuid(clock.now()).to_string();
+        let server_file = data.join("server-id");
+        let server = kept_secret(&server_file, || entropy.uuid(clock.now()).to_string())?.expose().to_owned();
+        // A folder that was copied with the server's name gives two servers one name; their runs differ all the same.
+        let worker = format!("{server}/{}", entropy.uuid(clock.now()));
         Ok(Self(Arc::new(Inner {
             store,
             bus: Bus::new(),
@@ -177,6 +184,7 @@ impl App {
             code_given: config.setup_code.is_some(),
             scan_allow: config.scan_allow.clone(),
             public_url: config.public_url.clone(),
+            server,
             worker,
             alone: config.db_url.is_none(),
             tasks: TaskTracker::new(),
@@ -335,8 +343,14 @@ impl App {
         &self.0.worker
     }
 
-    pub(crate) fn is_alone(&self) -> bool {
-        self.0.alone
+    /// Whose leases this server gives back when it starts: those of its own last run, or of everybody where it is alone.
+    pub(crate) fn takes_over(&self) -> Option<&str> {
+        (!self.0.alone).then_some(self.0.server.as_str())
+    }
+
+    /// Whether the database keeps what it is given, now and from now on.
+    pub fn storage(&self) -> watch::Receiver<Storage> {
+        self.0.store.storage()
     }
 
     /// Cancelled when the application begins to close.
@@ -347,6 +361,14 @@ impl App {
     /// Background work that ends when the server does.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.0.tasks.spawn(work);
+    }
+}
+
+async fn watch_over_storage(app: App) {
+    let store = app.store().clone();
+    tokio::select! {
+        () = store.watch_over() => {}
+        () = app.stopping().cancelled() => {}
     }
 }
 

@@ -41,6 +41,7 @@ mod worker;
 
 pub use app::{App, Authenticated, StartError};
 pub use cb_fabric::{Heard, Listener};
+pub use cb_store::Storage;
 pub use ctx::{Ctx, RequestMeta};
 pub use page::{List, Page};
 pub use proposal::{Evidence, Proposal};

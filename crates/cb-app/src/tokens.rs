@@ -217,7 +217,7 @@ impl App {
                 && alive(&row, &owner, now)
             {
                 if row.last_used_at.is_none_or(|last| now - last >= TOUCH) {
-                    self.store().touch_token(row.id, now, &ip.to_string()).await?;
+                    self.store().touch_token(row.id, now, &ip.to_string()).await;
                 }
                 return Ok(Some(Principal::Token {
                     scopes: scopes(&row)?,

@@ -40,9 +40,7 @@ const QUEUE: usize = 256;
 const IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(app: App) {
-    if app.is_alone()
-        && let Err(error) = app.store().release_all_jobs().await
-    {
+    if let Err(error) = app.store().release_jobs_of(app.takes_over()).await {
         tracing::warn!(%error, "jobs of the last run could not be released; they are taken when their lease ends");
     }
     let mut events = app.listen();

@@ -49,6 +49,12 @@ pub enum Error {
     /// A part we depend on does not answer, or the server is stopping.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// There is no room to save anything; reading goes on.
+    #[error("storage is full: {0}")]
+    StorageFull(String),
+    /// It may have been done or not, and nobody can tell.
+    #[error("outcome unknown: {0}")]
+    OutcomeUnknown(String),
     #[error("internal error: {0}")]
     Internal(String),
 }

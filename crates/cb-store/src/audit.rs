@@ -16,7 +16,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::entities::{audit_anchor, audit_checkpoint, audit_entry, audit_head};
-use crate::open::{Store, db};
+use crate::fault::db;
+use crate::open::Store;
 use crate::write::{Audit, WriteTx};
 
 /// Takes the head row's lock, first thing in a write: one writer at a time, on PostgreSQL as on SQLite,
@@ -32,14 +33,14 @@ pub(crate) async fn lock_head(tx: &DatabaseTransaction) -> Result<audit_head::Mo
     head.ok_or_else(|| Error::Internal("the audit log has lost its head row".to_owned()))
 }
 
-/// Appends the entry behind the locked head.
+/// Appends the entry behind the locked head; answers its hash.
 pub(crate) async fn append(
     tx: &DatabaseTransaction,
     head: audit_head::Model,
     audit: &Audit<'_>,
     entity: Option<(&'static str, Uuid)>,
     detail: &Value,
-) -> Result<()> {
+) -> Result<String> {
     let row = audit_entry::Model {
         seq: head.seq,
         at: fixed_width(audit.at),
@@ -62,11 +63,9 @@ pub(crate) async fn append(
         .exec(tx)
         .await
         .map_err(db)?;
-    audit_head::Entity::update(audit_head::ActiveModel { id: Set(1), seq: Set(head.seq), hash: Set(hash) })
-        .exec(tx)
-        .await
-        .map_err(db)?;
-    Ok(())
+    let moved = audit_head::ActiveModel { id: Set(1), seq: Set(head.seq), hash: Set(hash.clone()) };
+    audit_head::Entity::update(moved).exec(tx).await.map_err(db)?;
+    Ok(hash)
 }
 
 /// What a client says of itself may be anything, and long.

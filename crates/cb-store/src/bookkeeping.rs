@@ -4,13 +4,15 @@
 
 mod hooks;
 
+use std::time::Duration;
+
 use cb_core::Result;
 use cb_core::clock::Time;
 use chrono::TimeDelta;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    QuerySelect as _, UpdateMany,
 };
 use uuid::Uuid;
 
@@ -18,8 +20,9 @@ use crate::entities::{
     address, asset, auth_step, credential, credential_use, finding, job, scan, service, session, setting,
     spent_ticket, token, vault_key,
 };
-use crate::open::{Store, db};
-use crate::write::conflict;
+use crate::fault::conflict;
+use crate::fault::db;
+use crate::open::Store;
 
 mod deliveries;
 
@@ -130,30 +133,37 @@ impl Store {
         let tx = self.begin_write().await?;
         crate::audit::lock_head(&tx).await?;
         let current = vault_key::Entity::find().filter(vault_key::Column::RetiredAt.is_null());
-        let current = current.one(&tx).await.map_err(db)?;
-        tx.rollback().await.map_err(db)?;
+        let current = current.one(&*tx).await.map_err(db)?;
+        tx.rollback().await?;
         Ok(current.map(|row| row.root_fingerprint))
     }
 
-    pub async fn touch_session(&self, id: Uuid, now: Time) -> Result<()> {
-        session::Entity::update_many()
+    /// Notes that a session was seen. Whoever reads must get their answer all the same when nothing can be written.
+    pub async fn touch_session(&self, id: Uuid, now: Time) {
+        let touch = session::Entity::update_many()
             .col_expr(session::Column::LastSeenAt, Expr::value(now))
-            .filter(session::Column::Id.eq(id))
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
-        Ok(())
+            .filter(session::Column::Id.eq(id));
+        self.touch(touch).await;
     }
 
-    pub async fn touch_token(&self, id: Uuid, now: Time, ip: &str) -> Result<()> {
-        token::Entity::update_many()
+    /// The same of a token.
+    pub async fn touch_token(&self, id: Uuid, now: Time, ip: &str) {
+        let touch = token::Entity::update_many()
             .col_expr(token::Column::LastUsedAt, Expr::value(now))
             .col_expr(token::Column::LastUsedIp, Expr::value(ip))
-            .filter(token::Column::Id.eq(id))
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
-        Ok(())
+            .filter(token::Column::Id.eq(id));
+        self.touch(touch).await;
+    }
+
+    async fn touch<E: sea_orm::EntityTrait>(&self, touch: UpdateMany<E>) {
+        if self.is_in_trouble() {
+            return;
+        }
+        match tokio::time::timeout(TOUCH, touch.exec(self.writer())).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => self.met(&db(error)),
+            Err(_) => tracing::debug!("no time to note who was seen"),
+        }
     }
 
     /// Removes half-finished steps that can no longer be finished.
@@ -296,16 +306,18 @@ impl Store {
         Ok(())
     }
 
-    /// At the start of a server that has the database to itself: what was running is not any more.
-    pub async fn release_all_jobs(&self) -> Result<()> {
-        job::Entity::update_many()
+    /// At the start of a server: what its last run had taken waits again. Without a name the server has the database to itself,
+    /// and that is everything.
+    pub async fn release_jobs_of(&self, server: Option<&str>) -> Result<()> {
+        let mut release = job::Entity::update_many()
             .col_expr(job::Column::State, Expr::value("queued"))
             .col_expr(job::Column::LeaseOwner, Expr::value(None::<String>))
             .col_expr(job::Column::LeaseUntil, Expr::value(None::<Time>))
-            .filter(job::Column::State.eq("running"))
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
+            .filter(job::Column::State.eq("running"));
+        if let Some(server) = server {
+            release = release.filter(job::Column::LeaseOwner.starts_with(server));
+        }
+        release.exec(self.writer()).await.map_err(db)?;
         Ok(())
     }
 
@@ -374,6 +386,9 @@ impl Store {
         Ok(())
     }
 }
+
+/// Nobody who reads waits longer for what is only noted by the way.
+const TOUCH: Duration = Duration::from_millis(500);
 
 /// Ids in one statement: below every database's bound on parameters.
 const BATCH: usize = 500;

@@ -10,16 +10,24 @@
 //!
 //! To add a table: `entities/<name>.rs`, a migration in `migrations/`, one line in each `mod.rs`.
 
+#[cfg(test)]
+mod acknowledged;
 pub mod audit;
 pub mod bookkeeping;
 pub mod entities;
+mod fault;
+mod file;
 mod migrations;
 mod open;
 mod outbox;
+mod pool;
 pub mod sealed;
+mod storage;
 mod write;
 
-pub use open::{OpenError, Store, db};
+pub use fault::{OpenError, conflict, db};
+pub use open::Store;
 pub use outbox::{Standing, Subscriber, WAITING_MOST};
 pub use sea_orm;
-pub use write::{Audit, Origin, WriteTx, conflict};
+pub use storage::Storage;
+pub use write::{Audit, Origin, WriteTx};

@@ -14,7 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::entities::{channel, delivery, notice, webhook};
-use crate::open::db;
+use crate::fault::db;
 use crate::write::WriteTx;
 
 /// Who is told.

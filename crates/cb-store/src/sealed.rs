@@ -9,7 +9,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Func, IntoIden as _, Query
 use sea_orm::{ConnectionTrait, Order};
 use uuid::Uuid;
 
-use crate::open::db;
+use crate::fault::db;
 
 /// A column whose texts are sealed for `table.column` and the row's `id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,18 +1,31 @@
-//! The only way to a writing transaction, and the audit entry that it cannot do without.
+//! The only place that begins, commits and rolls back; and the audit entry that a write cannot do without.
+//!
+//! A begun transaction is the outermost one: SQLite refuses BEGIN IMMEDIATE within another, and a connection with one open never
+//! comes out of the pool (`pool.rs`). A connection whose COMMIT or ROLLBACK failed is never used again. When a COMMIT has no answer,
+//! the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
 
 use std::net::IpAddr;
+use std::ops::Deref;
+use std::time::Duration;
 
 use cb_core::clock::Time;
 use cb_core::ids::RequestId;
 use cb_core::{Error, Event, Principal, Result};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, IsolationLevel, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait as _,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::open::{Store, db};
+use crate::entities::audit_entry;
+use crate::fault::{certainly_lost, db};
+use crate::open::Store;
 use crate::outbox::Audience;
+use crate::storage::Storage;
+
+/// A connection and the beginning of its transaction together take no longer.
+const BEGIN: Duration = Duration::from_millis(2_500);
 
 /// What the entry says besides what the closure adds.
 pub struct Audit<'a> {
@@ -31,9 +44,53 @@ pub struct Origin {
     pub agent: String,
 }
 
+/// A transaction. Dropped, it is rolled back.
+pub(crate) struct Tx {
+    inner: DatabaseTransaction,
+    store: Store,
+}
+
+impl Deref for Tx {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+}
+
+impl Tx {
+    /// Keeps what was done. What fails here and leaves the outcome open is [`Error::OutcomeUnknown`].
+    pub async fn commit(self) -> Result<()> {
+        let store = self.store.clone();
+        self.end().await.map_err(|error| {
+            let told = if certainly_lost(&error) { db(error) } else { unknown(&error) };
+            store.met(&told);
+            told
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that commits")]
+    async fn end(self) -> Result<(), DbErr> {
+        let kept = self.inner.commit().await;
+        if kept.is_err() {
+            self.store.condemned().now();
+        }
+        kept
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that rolls back")]
+    pub async fn rollback(self) -> Result<()> {
+        let back = self.inner.rollback().await;
+        if back.is_err() {
+            self.store.condemned().now();
+        }
+        back.map_err(db)
+    }
+}
+
 /// An open writing transaction. It cannot be committed from outside.
 pub struct WriteTx {
-    tx: DatabaseTransaction,
+    tx: Tx,
     action: &'static str,
     entity: Option<(&'static str, Uuid)>,
     detail: Value,
@@ -63,22 +120,57 @@ impl WriteTx {
     }
 
     pub fn conn(&self) -> &impl ConnectionTrait {
-        &self.tx
+        &self.tx.inner
     }
 }
 
 impl Store {
-    pub(crate) async fn begin_write(&self) -> Result<DatabaseTransaction> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that begins")]
+    pub(crate) async fn begin_write(&self) -> Result<Tx> {
+        if !self.is_still_there() {
+            self.watched().set(Storage::Replaced);
+            let trouble = Storage::Replaced.trouble().unwrap_or_default();
+            return Err(Error::Unavailable(trouble.to_owned()));
+        }
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        self.writer().begin_with_options(options).await.map_err(db)
+        let begun = tokio::time::timeout(BEGIN, self.writer().begin_with_options(options)).await;
+        let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout)));
+        begun.map(|inner| Tx { inner, store: self.clone() }).map_err(|error| {
+            let error = db(error);
+            self.met(&error);
+            error
+        })
+    }
+
+    /// A reading transaction that sees one moment, however long it takes.
+    #[expect(clippy::disallowed_methods, reason = "a reading one, which is only ever dropped")]
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction> {
+        // SQLite's every transaction is one; it knows no levels.
+        let level = (!self.is_sqlite()).then_some(IsolationLevel::RepeatableRead);
+        self.reader().begin_with_config(level, None).await.map_err(db)
     }
 
     /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and the
     /// events to tell. Nothing is kept if either fails.
     pub async fn write<T>(
+        &self,
+        audit: Audit<'_>,
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+    ) -> Result<(T, Vec<Event>)> {
+        let done = self.try_write(audit, work).await;
+        match &done {
+            Ok(_) => self.watched().set(Storage::Serving),
+            Err(error @ (Error::StorageFull(_) | Error::OutcomeUnknown(_))) => self.met(error),
+            // What else went wrong may have nothing to do with the database.
+            Err(_) => {}
+        }
+        done
+    }
+
+    async fn try_write<T>(
         &self,
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
@@ -97,21 +189,58 @@ impl Store {
         let out = work(&mut write).await?;
         let WriteTx { tx, action, entity, detail, mut events, audience: _ } = write;
         let audit = Audit { action, ..audit };
-        events.push(Event::EntryAppended { seq: head.seq });
-        crate::audit::append(&tx, head, &audit, entity, &detail).await?;
+        let seq = head.seq;
+        events.push(Event::EntryAppended { seq });
+        let hash = crate::audit::append(&tx, head, &audit, entity, &detail).await?;
         // Counted however the commit ends: one that nobody has waited for may have happened.
         let counted = self.count_write();
-        tx.commit().await.map_err(db)?;
+        if let Err(error) = tx.end().await
+            && (certainly_lost(&error) || !self.was_kept(seq, &hash, &error).await?)
+        {
+            return Err(db(error));
+        }
         drop(counted);
         Ok((out, events))
     }
+
+    /// Whether the entry is there, behind every commit that is still under way.
+    async fn was_kept(&self, seq: i64, hash: &str, error: &DbErr) -> Result<bool> {
+        let ask = async {
+            let tx = self.begin_write().await?;
+            if self.is_sqlite() {
+                // A log that could not be flushed may hold the whole transaction: this one is written over it.
+                tx.execute_unprepared(PULSE).await.map_err(db)?;
+            } else {
+                // Held by a commit that goes on without us.
+                crate::audit::lock_head(&tx).await?;
+            }
+            let found = audit_entry::Entity::find_by_id(seq).one(&*tx).await.map_err(db)?;
+            if self.is_sqlite() {
+                tx.commit().await?
+            } else {
+                tx.rollback().await?
+            }
+            Ok::<_, Error>(found.is_some_and(|row| row.hash == hash))
+        };
+        ask.await.map_err(|_| unknown(error))
+    }
+
+    /// Writes next to nothing, to see whether it is kept.
+    pub(crate) async fn pulse(&self) -> Result<()> {
+        let tx = self.begin_write().await?;
+        let sql = if self.is_sqlite() { PULSE } else { "UPDATE settings SET version = version WHERE id = 1" };
+        tx.execute_unprepared(sql).await.map_err(db)?;
+        tx.commit().await
+    }
 }
 
-/// A constraint that the database kept, as the error of the one who ran into it.
-pub fn conflict(error: &sea_orm::DbErr, message: &str) -> Error {
-    match error.sql_err() {
-        Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Error::Conflict(message.to_owned()),
-        Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)) => Error::NotFound,
-        _ => Error::Internal(format!("database: {error}")),
-    }
+/// Changes nothing that anybody reads, and is written to the disk all the same.
+const PULSE: &str = "PRAGMA user_version = 1";
+
+fn unknown(error: &DbErr) -> Error {
+    tracing::warn!(%error, "a commit had no answer");
+    Error::OutcomeUnknown(
+        "The connection to the database broke while this was saved. It may have been kept or not; look before you do it again"
+            .to_owned(),
+    )
 }

@@ -150,7 +150,7 @@ impl App {
         }
         if now - row.last_seen_at >= TOUCH {
             self.recent_sessions().forget(&row.token_hash);
-            self.store().touch_session(row.id, now).await?;
+            self.store().touch_session(row.id, now).await;
         }
         let principal = Principal::User {
             id: owner.id.into(),

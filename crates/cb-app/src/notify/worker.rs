@@ -47,9 +47,7 @@ const KEPT_MOST: u64 = 200_000;
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 pub(crate) async fn run(app: App) {
-    if app.is_alone()
-        && let Err(error) = app.store().release_all_deliveries().await
-    {
+    if let Err(error) = app.store().release_deliveries_of(app.takes_over()).await {
         tracing::warn!(%error, "deliveries of the last run could not be released; they are sent when their lease ends");
     }
     let mut events = app.listen();
@@ -159,15 +157,22 @@ impl Lane {
             worked = self.work() => worked,
             () = app.stopping().cancelled() => Ok(()),
         };
-        let released = match worked {
-            Ok(()) if !app.stopping().is_cancelled() => Ok(()),
-            _ => app.store().release_deliveries(subscriber, app.worker_name()).await,
+        let mut failed = match worked {
+            Ok(()) if !app.stopping().is_cancelled() => return,
+            worked => worked.err(),
         };
-        for error in [worked.err(), released.err()].into_iter().flatten() {
-            tracing::error!(subscriber = %subscriber.id(), %error, "a subscriber could not be told; the next try is in a moment");
-            tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
-                () = app.stopping().cancelled() => {}
+        // Until it is given back nobody sends what this lane has taken.
+        loop {
+            if let Some(error) = failed {
+                tracing::error!(subscriber = %subscriber.id(), %error, "a subscriber could not be told; the next try is in a moment");
+                tokio::select! {
+                    () = tokio::time::sleep(PAUSE) => {}
+                    () = app.stopping().cancelled() => {}
+                }
+            }
+            failed = app.store().release_deliveries(subscriber, app.worker_name()).await.err();
+            if failed.is_none() || app.stopping().is_cancelled() {
+                return;
             }
         }
     }

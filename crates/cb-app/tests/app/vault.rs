@@ -37,9 +37,15 @@ pub fn me(ctx: &Ctx) -> Uuid {
     ctx.principal().id().expect("a user")
 }
 
-/// Stores a sealed secret, as enrolling does; answers it.
+/// Stores a sealed secret, as enrolling does; answers it. Who meets a busy database is told to come again, and does.
 pub async fn begin(ctx: &Ctx) -> String {
-    factors::begin(ctx).await.expect("begun").secret
+    loop {
+        match factors::begin(ctx).await {
+            Ok(begun) => return begun.secret,
+            Err(Error::Unavailable(_)) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+    }
 }
 
 /// Whether the stored secret opens for `ctx`: a wrong code is told from a secret that does not open.

@@ -15,7 +15,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entities::{delivery, hook, notice, webhook};
-use crate::open::{Store, db};
+use crate::fault::db;
+use crate::open::Store;
 use crate::outbox::{Subscriber, waiting};
 
 /// A delivery that somebody holds, and what it tells.
@@ -86,24 +87,24 @@ impl Store {
             .limit(most);
         // PostgreSQL has several writers: what another one is taking is passed over. SQLite has one.
         select = select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-        let found = select.all(&tx).await.map_err(db)?;
+        let found = select.all(&*tx).await.map_err(db)?;
         if found.is_empty() {
-            tx.rollback().await.map_err(db)?;
+            tx.rollback().await?;
             return Ok(Vec::new());
         }
         delivery::Entity::update_many()
             .col_expr(delivery::Column::LeaseOwner, Expr::value(owner))
             .col_expr(delivery::Column::LeaseUntil, Expr::value(until))
             .filter(delivery::Column::Id.is_in(found.iter().map(|row| row.id)))
-            .exec(&tx)
+            .exec(&*tx)
             .await
             .map_err(db)?;
         let told = notice::Entity::find()
             .filter(notice::Column::Id.is_in(found.iter().map(|row| row.notice_id)))
-            .all(&tx)
+            .all(&*tx)
             .await
             .map_err(db)?;
-        tx.commit().await.map_err(db)?;
+        tx.commit().await?;
         let told: HashMap<Uuid, notice::Model> = told.into_iter().map(|row| (row.id, row)).collect();
         let held = found.into_iter().filter_map(|row| {
             let notice = told.get(&row.notice_id)?.clone();
@@ -152,7 +153,7 @@ impl Store {
             .and_where(Expr::col(("deliveries", "id")).eq(given("column1")))
             .and_where(Expr::col(("deliveries", "lease_owner")).eq(owner));
         tx.execute(&update).await.map_err(db)?;
-        tx.commit().await.map_err(db)
+        tx.commit().await
     }
 
     /// Gives back what `owner` holds of one subscriber, untried.
@@ -160,9 +161,11 @@ impl Store {
         self.release(delivery::Column::LeaseOwner.eq(owner).and(subscriber.deliveries())).await
     }
 
-    /// At the start of a server that has the database to itself: nobody holds anything.
-    pub async fn release_all_deliveries(&self) -> Result<()> {
-        self.release(delivery::Column::LeaseOwner.is_not_null()).await
+    /// At the start of a server: what its last run had taken waits again. Without a name the server has the database to itself,
+    /// and that is everything.
+    pub async fn release_deliveries_of(&self, server: Option<&str>) -> Result<()> {
+        let owner = delivery::Column::LeaseOwner;
+        self.release(server.map_or(owner.is_not_null(), |server| owner.starts_with(server))).await
     }
 
     async fn release(&self, which: SimpleExpr) -> Result<()> {
@@ -235,7 +238,7 @@ impl Store {
             .col_expr(webhook::Column::PreviousSecret, Expr::value(None::<String>))
             .col_expr(webhook::Column::PreviousSecretUntil, Expr::value(None::<Time>))
             .filter(signed_along)
-            .exec(&tx)
+            .exec(&*tx)
             .await
             .map_err(db)?;
         hook::Entity::update_many()
@@ -243,10 +246,10 @@ impl Store {
             .col_expr(hook::Column::PreviousTokenHash, Expr::value(None::<String>))
             .col_expr(hook::Column::PreviousUntil, Expr::value(None::<Time>))
             .filter(taken)
-            .exec(&tx)
+            .exec(&*tx)
             .await
             .map_err(db)?;
-        tx.commit().await.map_err(db)
+        tx.commit().await
     }
 }
 

@@ -7,7 +7,8 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
 use crate::entities::{hook, hook_event};
-use crate::open::{Store, db};
+use crate::fault::db;
+use crate::open::Store;
 
 impl Store {
     /// Counts a message that was not taken.

@@ -14,10 +14,13 @@ mod m0008_vault_schedule;
 mod m0009_credentials;
 mod m0010_notifications;
 mod m0011_hooks;
+mod run;
 #[cfg(test)]
 mod upgrade;
 
-pub struct Migrator;
+pub(crate) use run::{are_done, bring_up_postgres, bring_up_sqlite};
+
+struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {

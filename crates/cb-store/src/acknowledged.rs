@@ -1,0 +1,259 @@
+//! Acknowledged means kept, whatever has gone wrong before.
+
+use std::path::Path;
+
+use cb_core::{Error, Principal, Result, Secret};
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use chrono::Utc;
+use rstest::rstest;
+use sea_orm::{ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _};
+use tempfile::TempDir;
+
+use crate::entities::{asset, audit_entry};
+use crate::{Audit, Storage, Store, WriteTx, db};
+
+struct Bench {
+    store: Store,
+    dir: TempDir,
+    postgres: Option<cb_testkit::Postgres>,
+}
+
+impl Bench {
+    async fn open(database: Database) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let postgres = (database == Postgres).then(cb_testkit::Postgres::start);
+        let store = match &postgres {
+            Some(postgres) => Store::open_postgres(&Secret::new(postgres.url().to_owned())).await,
+            None => Store::open_sqlite(dir.path()).await,
+        };
+        Self { store: store.expect("opens"), dir, postgres }
+    }
+
+    async fn write(&self, work: impl AsyncFnOnce(&mut WriteTx) -> Result<()>) -> Result<()> {
+        #[expect(clippy::disallowed_methods, reason = "any time will do")]
+        let at = Utc::now();
+        let audit = Audit { action: "asset_created", actor: &Principal::Cli, at, origin: None };
+        self.store.write(audit, work).await.map(|_| ())
+    }
+
+    /// A write that is answered for.
+    async fn add(&self, n: u128) {
+        self.write(async |tx| insert(tx, n).await).await.expect("acknowledged");
+    }
+
+    /// As the next process sees it: assets and entries of the log.
+    async fn kept(&self) -> (u64, u64) {
+        let store = match &self.postgres {
+            Some(postgres) => Store::read_postgres(&Secret::new(postgres.url().to_owned())).await,
+            None => Store::read_sqlite(self.dir.path()).await,
+        };
+        let store = store.expect("opens");
+        let assets = asset::Entity::find().count(store.reader()).await.expect("counted");
+        (assets, audit_entry::Entity::find().count(store.reader()).await.expect("counted"))
+    }
+}
+
+async fn insert(tx: &mut WriteTx, n: u128) -> Result<()> {
+    let id = uuid::Uuid::from_u128(n);
+    let literal = match tx.conn().get_database_backend() {
+        sea_orm::DbBackend::Postgres => format!("'{id}'"),
+        _ => format!("X'{}'", id.simple()),
+    };
+    let at = "2026-01-01T12:00:00+00:00";
+    let sql = format!(
+        "INSERT INTO assets (id, name, name_key, kind, notes, status, source, typed_fields, version, created_at, updated_at)
+         VALUES ({literal}, 'a{n}', 'a{n}', 'device', '', 'unknown', 'typed', '[]', 1, '{at}', '{at}')"
+    );
+    tx.conn().execute_unprepared(&sql).await.map_err(db)?;
+    Ok(())
+}
+
+/// What a full disk does: SQLite ends the transaction, and the driver does not hear of it.
+#[tokio::test]
+async fn a_transaction_that_the_database_has_ended_leaves_nothing_behind() {
+    let bench = Bench::open(Sqlite).await;
+    for round in 0..3 {
+        let ended = bench
+            .write(async |tx| {
+                tx.conn().execute_unprepared("ROLLBACK").await.map_err(db)?;
+                Err(Error::Conflict("full".to_owned()))
+            })
+            .await;
+        assert!(matches!(ended, Err(Error::Conflict(_))), "{ended:?}");
+        // One that is refused, as any may be, would leave the driver's savepoint open.
+        let refused = bench.write(async |_| Err(Error::NotFound)).await;
+        assert!(matches!(refused, Err(Error::NotFound)), "{refused:?}");
+        bench.add(round).await;
+        let count = u64::try_from(round).expect("few") + 1;
+        assert_eq!(bench.kept().await, (count, count), "another process sees what was answered for");
+    }
+}
+
+/// An error that somebody swallowed: PostgreSQL answers the COMMIT of such a transaction with ROLLBACK, and no error.
+#[rstest]
+#[tokio::test]
+async fn a_write_with_a_swallowed_error_is_kept_whole_or_refused(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let bench = Bench::open(database).await;
+    let done = bench
+        .write(async |tx| {
+            insert(tx, 1).await?;
+            assert!(tx.conn().execute_unprepared("SELECT * FROM nowhere").await.is_err());
+            Ok(())
+        })
+        .await;
+    let count = u64::from(done.is_ok());
+    assert_eq!(bench.kept().await, (count, count));
+    bench.add(2).await;
+    assert_eq!(bench.kept().await, (count + 1, count + 1));
+}
+
+/// A COMMIT that the database refuses.
+#[rstest]
+#[tokio::test]
+async fn a_commit_that_fails_is_no_commit(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::open(database).await;
+    for n in 0..3 {
+        let refused = bench
+            .write(async |tx| {
+                insert(tx, 100).await?;
+                let late = if database == Sqlite {
+                    "PRAGMA defer_foreign_keys = ON;
+                     INSERT INTO asset_tags (asset_id, tag_id) VALUES (X'00', X'00')"
+                } else {
+                    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+                     CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON tags DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse();
+                     INSERT INTO tags (id, name, name_key, color, version, created_at, updated_at)
+                        VALUES ('00000000-0000-0000-0000-000000000001', 't', 't', '#112233', 1, now(), now())"
+                };
+                tx.conn().execute_unprepared(late).await.map_err(db)?;
+                Ok(())
+            })
+            .await;
+        assert!(matches!(refused, Err(Error::Internal(_))), "{refused:?}");
+        assert_eq!(bench.kept().await, (n, n));
+        bench.add(n.into()).await;
+        assert_eq!(bench.kept().await, (n + 1, n + 1));
+    }
+}
+
+/// A request that is cancelled, wherever it is, and a panic.
+#[rstest]
+#[tokio::test]
+async fn what_is_cancelled_is_kept_whole_or_not_at_all(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::open(database).await;
+    for n in 0..40 {
+        let work = bench.write(async |tx| {
+            insert(tx, n).await?;
+            tokio::task::yield_now().await;
+            Ok(())
+        });
+        let micros = u64::try_from(n).expect("few") * 150;
+        let _ = tokio::time::timeout(std::time::Duration::from_micros(micros), work).await;
+    }
+    let broken = std::panic::AssertUnwindSafe(bench.write(async |tx| {
+        insert(tx, 1_000).await?;
+        panic!("in the middle")
+    }));
+    assert!(futures_util::FutureExt::catch_unwind(broken).await.is_err());
+    bench.add(1_001).await;
+    let (assets, entries) = bench.kept().await;
+    assert_eq!(assets, entries);
+    assert!(assets >= 1);
+}
+
+#[tokio::test]
+async fn a_database_that_was_taken_away_is_not_written_to() {
+    let bench = Bench::open(Sqlite).await;
+    bench.add(1).await;
+    let aside = bench.dir.path().join("aside");
+    std::fs::create_dir(&aside).expect("made");
+    let names = ["circuit-breaker.db", "circuit-breaker.db-wal", "circuit-breaker.db-shm"];
+    let moved = |from: &Path, to: &Path| {
+        for name in names {
+            std::fs::rename(from.join(name), to.join(name)).expect("moved");
+        }
+    };
+    moved(bench.dir.path(), &aside);
+    let refused = bench.write(async |tx| insert(tx, 2).await).await;
+    assert!(
+        matches!(&refused, Err(Error::Unavailable(why)) if why.contains("removed or replaced")),
+        "{refused:?}"
+    );
+    assert_eq!(*bench.store.storage().borrow(), Storage::Replaced);
+    // Another file under the same name is no better.
+    std::fs::copy(aside.join(names[0]), bench.dir.path().join(names[0])).expect("copied");
+    assert!(bench.write(async |tx| insert(tx, 2).await).await.is_err());
+    std::fs::remove_file(bench.dir.path().join(names[0])).expect("removed");
+    moved(&aside, bench.dir.path());
+    bench.add(2).await;
+    assert_eq!(bench.kept().await, (2, 2));
+    assert_eq!(*bench.store.storage().borrow(), Storage::Serving);
+}
+
+/// A lock of another program: refused in words, in time, and forgotten when it is gone.
+#[rstest]
+#[tokio::test]
+async fn a_locked_database_is_not_waited_for(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::open(database).await;
+    let url = match &bench.postgres {
+        Some(postgres) => postgres.url().to_owned(),
+        None => format!("sqlite://{}", bench.dir.path().join("circuit-breaker.db").display()),
+    };
+    let other = sea_orm::Database::connect(url).await.expect("connects");
+    let held = sea_orm::TransactionTrait::begin(&other).await.expect("begins");
+    held.execute_unprepared("UPDATE audit_head SET seq = seq").await.expect("locked");
+    let began = std::time::Instant::now();
+    let refused = bench.write(async |tx| insert(tx, 1).await).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(4), "{:?}", began.elapsed());
+    drop(held);
+    other.close().await.expect("closed");
+    bench.add(1).await;
+    assert_eq!(bench.kept().await, (1, 1));
+}
+
+/// Nothing of an interrupted first start is in the way of the next.
+#[tokio::test]
+async fn half_made_tables_of_an_earlier_version_are_set_aside_or_explained() {
+    for (unfinished, taken) in [
+        ("CREATE TABLE settings (id integer)", true),
+        ("CREATE TABLE settings (id integer); CREATE TABLE users (id integer)", true),
+        (
+            "CREATE TABLE settings (id integer); CREATE TABLE users (id integer); INSERT INTO users VALUES (1)",
+            false,
+        ),
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("circuit-breaker.db");
+        let url = format!("sqlite://{}?mode=rwc", file.display());
+        let old = sea_orm::Database::connect(url).await.expect("made");
+        old.execute_unprepared(unfinished).await.expect("left");
+        old.close().await.expect("closed");
+        match Store::open_sqlite(dir.path()).await {
+            Ok(_) => {
+                assert!(taken, "{unfinished}");
+                assert!(dir.path().join("circuit-breaker.db.unfinished").exists());
+            }
+            Err(error) => {
+                assert!(!taken, "{unfinished}: {error}");
+                assert!(error.to_string().contains("is between two versions"), "{error}");
+            }
+        }
+    }
+}
+
+/// Two servers that start at once on an empty PostgreSQL.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_servers_that_start_at_once_one_makes_the_tables() {
+    let postgres = cb_testkit::Postgres::start();
+    let url = Secret::new(postgres.url().to_owned());
+    let starts = (0..4).map(|_| {
+        let url = url.clone();
+        tokio::spawn(async move { Store::open_postgres(&url).await.map(|_| ()) })
+    });
+    for start in starts.collect::<Vec<_>>() {
+        start.await.expect("no panic").expect("opens");
+    }
+}

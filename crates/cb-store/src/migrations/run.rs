@@ -1,0 +1,147 @@
+//! Brings a database to the newest schema: all of it in one transaction, or nothing, on both databases, and by one server at a time.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use cb_core::Secret;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait as _,
+};
+use sea_orm_migration::MigratorTrait as _;
+
+use super::Migrator;
+use crate::fault::OpenError;
+use crate::open;
+use crate::pool::{self, Use};
+
+/// Any number that no other program uses for its advisory locks: "cbmigrat" in ASCII.
+const LOCK: i64 = 0x6362_6d69_6772_6174;
+
+/// SQLite at `file`, which is made if it is not there.
+pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
+    let fail = |e: DbErr| OpenError::sqlite(file, &e);
+    let db = pool::sqlite(file, 1, Use::Make, None).await.map_err(fail)?;
+    open::check(&db, file).await?;
+    if half_made(&db).await.map_err(fail)? {
+        let in_use = was_in_use(&db).await.map_err(fail)?;
+        db.close().await.map_err(fail)?;
+        if in_use {
+            return Err(OpenError::new(
+                format!("The database {} is between two versions", file.display()),
+                "an earlier version of this program was interrupted while it changed the tables",
+                "Restore a backup from before that upgrade, or start the earlier version on it",
+            ));
+        }
+        set_aside(file).map_err(|e| {
+            OpenError::new(
+                format!("The database {} was never finished", file.display()),
+                format!("its first start was interrupted, and it cannot be moved away ({e})"),
+                format!("Move it away yourself: mv {0} {0}.unfinished", file.display()),
+            )
+        })?;
+        return Box::pin(bring_up_sqlite(file)).await;
+    }
+    up(&db).await.map_err(fail)?;
+    db.close().await.map_err(fail)
+}
+
+/// PostgreSQL at `url`.
+pub(crate) async fn bring_up_postgres(url: &Secret) -> Result<(), DbErr> {
+    let db = pool::postgres(url, 1, Use::Make).await?;
+    up(&db).await?;
+    db.close().await
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tables are made before there is a write path over them")]
+async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let all = db.begin_with_options(options).await?;
+    if db.get_database_backend() == DbBackend::Postgres {
+        // Held until the end of the transaction; another server that starts waits here.
+        all.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
+    }
+    Migrator::up(&all, None).await?;
+    all.commit().await
+}
+
+/// Whether every migration of this program, and no other, has been done. Only reads.
+pub(crate) async fn are_done(db: &DatabaseConnection) -> bool {
+    let ours: BTreeSet<String> = Migrator::migrations().iter().map(|m| m.name().to_owned()).collect();
+    let asked = Statement::from_string(db.get_database_backend(), "SELECT version FROM seaql_migrations");
+    let Ok(rows) = db.query_all_raw(asked).await else { return false };
+    let done: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get_by_index(0)).collect();
+    done.is_ok_and(|done| done == ours)
+}
+
+/// The first versions made the tables of SQLite outside of a transaction. What they were killed in holds more or less than its
+/// list of migrations says. In one transaction that cannot happen.
+async fn half_made(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    let there = names(db).await?;
+    if there.is_empty() {
+        return Ok(false);
+    }
+    let pending = Migrator::get_pending_migrations(db).await?.len();
+    if pending == 0 {
+        return Ok(false);
+    }
+    let done = Migrator::migrations().len().saturating_sub(pending);
+    let (listed, newest) = (names_behind(done).await?, names_behind(done + pending).await?);
+    // What somebody has added is none of ours.
+    let too_many = there.difference(&listed).any(|name| newest.contains(name));
+    Ok(too_many || !listed.is_subset(&there))
+}
+
+/// What the first `count` migrations make.
+async fn names_behind(count: usize) -> Result<BTreeSet<String>, DbErr> {
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options.max_connections(1).sqlx_logging(false);
+    let db = Database::connect(options).await?;
+    if count > 0 {
+        Migrator::up(&db, Some(u32::try_from(count).unwrap_or(u32::MAX))).await?;
+    }
+    names(&db).await
+}
+
+/// Tables, indexes, triggers and columns.
+async fn names(db: &DatabaseConnection) -> Result<BTreeSet<String>, DbErr> {
+    const SQL: &str = "
+        SELECT type || ' ' || name FROM sqlite_schema
+            WHERE name NOT LIKE 'sqlite_%' AND name <> 'seaql_migrations'
+        UNION
+        SELECT t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+            WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> 'seaql_migrations'";
+    let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, SQL)).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+async fn was_in_use(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    let users = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'users'";
+    Ok(count(db, users).await? > 0 && count(db, "SELECT count(*) FROM users").await? > 0)
+}
+
+async fn count(db: &DatabaseConnection, sql: &str) -> Result<i64, DbErr> {
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await?;
+    row.map_or(Ok(0), |row| row.try_get_by_index(0))
+}
+
+/// Nothing is removed: whoever wants to know what it was finds it beside.
+fn set_aside(file: &Path) -> std::io::Result<()> {
+    let beside = |suffix: &str| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    for part in ["-wal", "-shm"] {
+        match std::fs::remove_file(beside(part)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    std::fs::rename(file, beside(".unfinished"))?;
+    tracing::warn!(file = %file.display(), "the first start was interrupted by an earlier version; its database was set aside, and a new one is made");
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! How connections are made, and which of them may be used again.
+//!
+//! Invariants: a connection with a transaction open never comes out of a pool; a connection on which COMMIT or ROLLBACK failed is
+//! closed. SQLite ends a transaction by itself when a disk is full, and the driver does not hear of it: it would answer the next BEGIN
+//! with a savepoint, and the next COMMIT would keep nothing.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cb_core::Secret;
+use sea_orm::sqlx::pool::{PoolConnectionMetadata, PoolOptions};
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, Connection};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+
+use crate::file::OpenedFile;
+
+/// A page of a list, at most.
+const ROWS: usize = 512;
+const STATEMENTS: usize = 200;
+/// A request waits so long for a connection.
+pub(crate) const WAIT: Duration = Duration::from_secs(2);
+/// SQLite: so long for a lock of another process, once it has the connection.
+const LOCKED: Duration = Duration::from_secs(2);
+/// Opening may wait longer: a server that has just been stopped folds its log in.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// When a COMMIT or ROLLBACK last failed: what was connected before is not used again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Condemned(Arc<Mutex<Option<Instant>>>);
+
+impl Condemned {
+    pub fn now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn spares(&self, connection: &PoolConnectionMetadata) -> bool {
+        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        at.is_none_or(|at| at.elapsed() > connection.age)
+    }
+}
+
+/// What a pool is for.
+#[derive(Clone)]
+pub(crate) enum Use {
+    /// The database refuses every write.
+    Read,
+    Write(Condemned),
+    /// The first connection to a folder, which may make the file.
+    Make,
+}
+
+/// SQLite at `file`; `opened` refuses another file under the same name.
+pub(crate) async fn sqlite(
+    file: &Path,
+    connections: u32,
+    purpose: Use,
+    opened: Option<Arc<OpenedFile>>,
+) -> Result<DatabaseConnection, DbErr> {
+    let mode = if matches!(purpose, Use::Make) { "rwc" } else { "rw" };
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode={mode}", file.display()));
+    let read_only = matches!(purpose, Use::Read);
+    let patience = if matches!(purpose, Use::Make) { OPENING } else { LOCKED };
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(if matches!(purpose, Use::Make) { OPENING } else { WAIT })
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        .map_sqlx_sqlite_pool_opts(move |o| {
+            let opened = opened.clone();
+            // Never closed for its age: the last connection to go would take the log along.
+            guarded(o.max_lifetime(None).idle_timeout(None), &purpose).after_connect(move |_, _| {
+                let there = opened.as_ref().is_none_or(|file| file.is_still_there());
+                Box::pin(async move {
+                    let gone = || std::io::Error::other("the database is not the file that was opened");
+                    if there { Ok(()) } else { Err(sqlx::Error::Io(gone())) }
+                })
+            })
+        })
+        .map_sqlx_sqlite_opts(move |o| {
+            let o = o
+                .journal_mode(SqliteJournalMode::Wal)
+                // In WAL mode a power cut may lose the last commits but never the consistency;
+                // an audit log must not lose what it has answered for, hence FULL.
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(patience)
+                // A page of rows crosses from SQLite's thread without waiting for the reader in between.
+                .row_buffer_size(ROWS)
+                .statement_cache_capacity(STATEMENTS);
+            if read_only { o.pragma("query_only", "1") } else { o }
+        });
+    Database::connect(options).await
+}
+
+/// PostgreSQL at `url`.
+pub(crate) async fn postgres(
+    url: &Secret,
+    connections: u32,
+    purpose: Use,
+) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url.expose());
+    let session: &[(&str, &str)] = match purpose {
+        Use::Read => &[("default_transaction_read_only", "on")],
+        // A lock is waited for as long as for a connection. The head of the log is locked by every write: a server that hangs in
+        // the middle of one, or is cut off, must not keep the others out.
+        Use::Write(_) => &[
+            ("lock_timeout", "2000"),
+            ("idle_in_transaction_session_timeout", "30000"),
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "25000"),
+        ],
+        Use::Make => &[],
+    };
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(if matches!(purpose, Use::Make) { OPENING } else { WAIT })
+        .sqlx_logging(false)
+        .map_sqlx_postgres_pool_opts(move |o| guarded(o, &purpose))
+        .map_sqlx_postgres_opts(move |o| {
+            o.application_name("circuit-breaker").options(session.iter().copied())
+        });
+    Database::connect(options).await
+}
+
+fn guarded<D: sqlx::Database>(options: PoolOptions<D>, purpose: &Use) -> PoolOptions<D> {
+    let condemned =
+        if let Use::Write(condemned) = purpose { condemned.clone() } else { Condemned::default() };
+    let released = condemned.clone();
+    options
+        .before_acquire(move |connection, about| {
+            let sound = !connection.is_in_transaction() && condemned.spares(&about);
+            Box::pin(std::future::ready(Ok(sound)))
+        })
+        .after_release(move |connection, about| {
+            let spared = released.spares(&about);
+            Box::pin(async move {
+                // Whatever was dropped half-way is rolled back behind this.
+                connection.ping().await?;
+                Ok(spared && !connection.is_in_transaction())
+            })
+        })
+}
