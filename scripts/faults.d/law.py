@@ -128,6 +128,8 @@ def check(server, ledger, site, told, patience=TOLD_SECONDS):
         if status != 200:
             verdict.sessions.add(f"{write.name} ({status})")
 
+    # What is lost is lost with its entry; that is one fault and not two.
+    verdict.log -= verdict.lost
     chain = server.ask("GET", "/audit-log/verify")
     if not chain["ok"]:
         verdict.chain = chain["reason"] or "not whole"

@@ -1,5 +1,7 @@
 """Databases as earlier versions left them, from the texts in schemas/, with a row of every table of the first schema.
 
+A text of SQLite is the whole schema, one of PostgreSQL what its migration adds to the one before.
+
     /usr/bin/python3 scripts/faults.d/schemas.py CB     writes the texts of all schemas that this binary passes through
 
 Run that once after a migration was added, and commit the one new file of each database: the others stay as they are, and a
@@ -68,17 +70,17 @@ class Old:
     def __init__(self, run, site, schema):
         self.run, self.site = run, site
         self.database = run.database
-        text = (SCHEMAS / self.database / f"m{schema:04}.sql").read_text()
+        texts = [(SCHEMAS / self.database / f"m{n:04}.sql").read_text() for n in range(1, schema + 1)]
         if self.database == SQLITE:
             site.data.mkdir(mode=0o700)
             with contextlib.closing(self.connect()) as db:
-                db.executescript(text)
+                db.executescript(texts[-1])
                 db.execute("PRAGMA journal_mode = WAL")
                 for statement in rows(SQLITE):
                     db.execute(statement)
                 db.commit()
         else:
-            run.harness.postgres.run(text, *rows(POSTGRES), database=run.database_name)
+            run.harness.postgres.run(*texts, *rows(POSTGRES), database=run.database_name)
 
     def connect(self):
         if self.database == SQLITE:
@@ -162,10 +164,10 @@ def passed_in_sqlite(binary, folder):
 
 
 class Said:
-    """The SQL of what a client has sent over its connections, in order: simple queries and prepared statements."""
+    """The SQL of what a client has sent over its connections, in order."""
 
     def __init__(self):
-        self.rest, self.statements = {}, []
+        self.rest, self.prepared, self.statements = {}, {}, []
 
     def hear(self, connection, data):
         # A request for TLS (8 bytes) and the start message have no letter.
@@ -181,7 +183,11 @@ class Said:
             if letter == b"Q":
                 self.statements.append(message.rstrip(b"\0").decode())
             elif letter == b"P":
-                self.statements.append(message.split(b"\0")[1].decode())
+                name, sql = message.split(b"\0")[:2]
+                self.prepared[connection, name] = sql.decode()
+            elif letter == b"B":
+                # What is bound is executed next; a prepared statement may be more than once.
+                self.statements.append(self.prepared[connection, message.split(b"\0")[1]])
         self.rest[connection] = (rest, begun)
 
 
@@ -205,7 +211,7 @@ def passed_in_postgres(binary, folder):
     for sql in said.statements:
         if re.match(r'INSERT INTO "seaql_migrations"', sql):
             text += f"INSERT INTO seaql_migrations (version, applied_at) VALUES ('{wanted.pop(0)}', 1767268800);\n"
-            found[len(versions) - len(wanted)] = text
+            found[len(versions) - len(wanted)], text = text, ""
         elif re.match(r"\s*(CREATE|ALTER|DROP|INSERT|UPDATE|COMMENT)\b", sql) and wanted:
             text += sql.strip().rstrip(";") + ";\n"
     return found
