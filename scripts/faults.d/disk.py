@@ -115,6 +115,25 @@ short_write = broken_files(shim.WRITE, shim.SHORT, chances=(0.02, 0.2))
 no_space = broken_files(shim.WRITE, shim.ERRNO, shim.ENOSPC)
 
 
+def io_error_killed(run):
+    """What was written cannot be made safe, and the process dies before anything is written over it."""
+    run.kills = True
+    site = run.site()
+    run.start(site)
+    with run.load(site).running() as load:
+        for _ in range(2 if run.short else 5):
+            run.pause(0.2, 0.5)
+            run.begin()
+            site.shim.hit(shim.SYNC, shim.ERRNO, shim.EIO, chance=1.0, suffix="-wal")
+            run.pause(0.02, 0.3)
+            run.kill(site)
+            run.notes.append(f"{site.shim.spare()} calls")
+            run.start(site)
+            run.end()
+            run.recover(site)
+        run.settle(site, load)
+
+
 def database_locked(run):
     """Another process holds the database's only lock for writing."""
     site = run.site()
@@ -152,7 +171,7 @@ def folder_gone(run):
     refused = None
     while time.monotonic() < gone + FOLDER_SECONDS and not refused:
         time.sleep(0.1)
-        refused = next((w for w in run.ledger.writes[-100:] if w.began >= gone and w.outcome != law.ACKNOWLEDGED), None)
+        refused = next((w for w in run.ledger.writes[-100:] if w.began >= gone and w.seconds and w.outcome != law.ACKNOWLEDGED), None)
         if site.server.process.poll() is not None:
             break
     if refused:

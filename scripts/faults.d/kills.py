@@ -67,6 +67,22 @@ def killed_at_a_point(run):
         run.settle(site, load)
 
 
+def hung_up(run):
+    """SIGHUP, as from a terminal that is closed: it goes on, or ends as well as on SIGTERM."""
+    run.kills = True
+    site = run.site()
+    run.start(site)
+    with run.load(site).running() as load:
+        run.pause(0.3, 0.6)
+        run.begin()
+        site.server.process.send_signal(signal.SIGHUP)
+        if ends(site.server.process, 3) not in (None, 0):
+            run.broken.append(f"SIGHUP ended it with status {site.server.process.returncode}")
+        run.end()
+        run.recover(site)
+        run.settle(site, load)
+
+
 def callers_gone(run):
     """Callers that hang up in the middle of their writes, beside others that wait."""
     site = run.site()
@@ -82,7 +98,7 @@ def callers_gone(run):
 def first_start_killed(run):
     """On nothing at all: killed somewhere in its first start, at a moment or at a call. Then a plain start offers setup."""
     run.kills = True
-    run.runs = (3 if run.short else 10) if run.database == SQLITE else (1 if run.short else 5)
+    run.runs = (4 if run.short else 20) if run.database == SQLITE else (1 if run.short else 5)
     failed = 0
     for number in range(run.runs):
         site = run.site(empty=True, name=f"site-{number}")

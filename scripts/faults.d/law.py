@@ -149,8 +149,8 @@ def compare(verdict, ledger, actions, created, kind, there, deleted, complete):
     for name, write in asked.items():
         thing, end = there.get(name), deleted.get(name)
         if write.outcome == ACKNOWLEDGED:
-            gone_rightly = end is not None and end.outcome in (ACKNOWLEDGED, UNKNOWN)
-            if thing is None and not gone_rightly:
+            # A delete that was refused and happened is looked at with the deletes.
+            if thing is None and end is None:
                 verdict.lost.add(name)
             if thing is not None and end is not None and end.outcome == ACKNOWLEDGED:
                 verdict.lost.add(f"delete {name}")

@@ -13,8 +13,9 @@ from cbserver import PASSWORD, USER, Server
 WRITERS = 8
 # Longer than any answer may take, so that a server that stands still is told from a slow one.
 TIMEOUT = 20
-# In one run, so that a check stays short.
-MOST_EACH = 250
+# A writer that has its yes waits so long, and stops after so many: what a run looks through stays small.
+PACE = 0.02
+MOST_EACH = 3000
 LOGINS_MOST = 30
 
 
@@ -60,8 +61,8 @@ class Receiver:
 
 
 class Load:
-    def __init__(self, site, ledger, seed, logins=True, rude=0, paced=0.0):
-        """`rude`: so many of the writers hang up now and then before they have their answer. `paced`: seconds between two writes."""
+    def __init__(self, site, ledger, seed, logins=True, rude=0, paced=PACE):
+        """`rude`: so many of the writers hang up now and then before they have their answer. `paced`: seconds between two writes of one."""
         self.site, self.ledger, self.stopping, self.paced = site, ledger, threading.Event(), paced
         # A second load on the same server has names of its own.
         site.loads += 1
@@ -150,7 +151,7 @@ class Load:
                 write = law.Write("delete", made.name, 0, id=made.id)
                 self.send(line, write, "DELETE", f"/assets/{made.id}", None)
             # One that was let down asks again a little later, as a client would.
-            self.stopping.wait(self.paced or (0.002 if write.outcome == law.ACKNOWLEDGED else 0.05))
+            self.stopping.wait(self.paced if write.outcome == law.ACKNOWLEDGED else max(self.paced, 0.05))
         line.close()
 
     def hang_up(self, line, name, rng):

@@ -6,7 +6,7 @@ import time
 
 import law
 from cbserver import PASSWORD, USER, Server
-from run import ends
+from run import ends, filled
 
 DAY = 24 * 3600
 # The throttle's own longest wait.
@@ -19,14 +19,20 @@ def log_unwritable(where):
     """Nobody can take the log: its disk is full, its reader is gone, or its reader reads nothing."""
 
     def fault(run):
-        site, reader = run.site(), None
-        if where == "full":
+        site, reader, disk = run.site(), None, None
+        # From the start on, or once it runs.
+        later = where != "stuck" and run.rng.random() < 0.5
+        if where == "full" and later:
+            disk = run.mount("64k")
+            log = os.open(disk / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        elif where == "full":
             log = os.open("/dev/full", os.O_WRONLY)
         else:
             reader, log = os.pipe()
-            if where == "gone":
+            if where == "gone" and not later:
                 os.close(reader)
                 reader = None
+        run.notes.append("later" if later else "from the start on")
         run.begin()
         try:
             try:
@@ -35,6 +41,11 @@ def log_unwritable(where):
                 status = site.server.process.poll()
                 run.broken.append(f"with a log that cannot be written it does not start (status {status}): {str(error)[-200:]}")
                 return
+            if disk:
+                filled(disk)
+            elif later:
+                os.close(reader)
+                reader = None
             with run.load(site).running() as load:
                 # So many requests that a pipe's room is long used up.
                 until = time.monotonic() + 12
@@ -86,7 +97,7 @@ def clock_jumps(days):
         receiver, line = run.harness.receiver, Server.beside(site.server)
         status, headers = sign_in(line, PASSWORD)
         cookie = headers.get("set-cookie", "").split(";")[0]
-        with run.load(site, logins=False).running() as load:
+        with run.load(site, logins=False, paced=0.1).running() as load:
             receiver.status = 503
             run.pause(0.5, 1.0)
             for _ in range(5):

@@ -13,7 +13,7 @@ class Proxy:
     def __init__(self, port, record=None):
         """`record` is called with each connection and what the client sends there, before it is passed on."""
         self.to, self.mode, self.record, self.cuts = port, PASS, record, 0
-        self.pairs, self.closing = set(), False
+        self.pairs, self.muted, self.closing = set(), set(), False
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -48,8 +48,12 @@ class Proxy:
                     time.sleep(0.005)
                 if up and self.record:
                     self.record(pair, data)
-                sink.sendall(data)
-                if up and self.mode == CUT and b"COMMIT" in data:
+                cut = up and self.mode == CUT and b"COMMIT" in data
+                if cut:
+                    self.muted.add(pair)
+                if up or pair not in self.muted:
+                    sink.sendall(data)
+                if cut:
                     # It arrives there; what PostgreSQL says to it arrives nowhere.
                     self.cuts += 1
                     time.sleep(0.02)
@@ -58,6 +62,7 @@ class Proxy:
 
     def drop(self, pair):
         self.pairs.discard(pair)
+        self.muted.discard(pair)
         for one in pair:
             reset(one)
 

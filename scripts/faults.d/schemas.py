@@ -31,6 +31,8 @@ NAMES = {"Küche", "nas"}
 ENTRIES = 5
 # What a server changes in them by itself when it starts: it forgets sessions that are over.
 CHANGES = {"seaql_migrations", "sessions", "audit_head"}
+# In the settings it notes when it last looked at the vault, and what was allowed when it started.
+COLUMNS = {"settings": "id, auth_enabled, instance_name, created_at"}
 
 
 def known(database):
@@ -98,7 +100,7 @@ class Old:
             found = {}
             for (table,) in cursor.fetchall():
                 if table not in CHANGES:
-                    cursor.execute(f"SELECT * FROM {table}")
+                    cursor.execute(f"SELECT {COLUMNS.get(table, '*')} FROM {table}")
                     columns = [one[0] for one in cursor.description]
                     found[table] = (columns, {repr(row) for row in cursor.fetchall()})
             return found

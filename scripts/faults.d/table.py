@@ -10,6 +10,7 @@ import disk
 import kills
 import postgresfaults
 import process
+import proof
 from run import POSTGRES, SQLITE
 
 BOTH = (SQLITE, POSTGRES)
@@ -27,17 +28,20 @@ class Fault:
 
 
 FAULTS = [
+    Fault("the-law-itself", proof.the_law_itself, (SQLITE,), (SQLITE,)),
     Fault("disk-full", disk.disk_full, (SQLITE,), (SQLITE,), bound=BOUND, reads=True),
     Fault("disk-full-at-start", disk.disk_full_at_start, (SQLITE,), (SQLITE,)),
     Fault("disk-full-at-stop", disk.disk_full_at_stop, (SQLITE,), (SQLITE,)),
     Fault("io-error", disk.io_error, (SQLITE,), (SQLITE,), bound=BOUND),
     Fault("io-error-sync", disk.io_error_sync, (SQLITE,), (), bound=BOUND),
+    Fault("io-error-killed", disk.io_error_killed, (SQLITE,), (SQLITE,)),
     Fault("short-write", disk.short_write, (SQLITE,), (SQLITE,), bound=BOUND),
     Fault("enospc", disk.no_space, (SQLITE,), (), bound=BOUND, reads=True),
     Fault("database-locked", disk.database_locked, (SQLITE,), (SQLITE,), bound=BOUND, reads=True),
     Fault("folder-gone", disk.folder_gone, (SQLITE,), (SQLITE,)),
     Fault("kill", kills.killed, BOTH, BOTH),
     Fault("kill-named", kills.killed_at_a_point, BOTH, BOTH),
+    Fault("hung-up", kills.hung_up, BOTH, (SQLITE,)),
     Fault("callers-gone", kills.callers_gone, BOTH, (SQLITE,)),
     Fault("first-start-killed", kills.first_start_killed, BOTH, BOTH),
     Fault("upgrade-killed", kills.upgrade_killed, BOTH, BOTH),

@@ -5,19 +5,19 @@ INSERT INTO users (id, username, username_key, email, password_hash, role, auth_
 INSERT INTO sessions (id, user_id, token_hash, auth_epoch, ip, user_agent, created_at, last_seen_at, expires_at) VALUES
     (u(3), u(1), 'ab12', 4, '192.0.2.1', 'a browser', '2026-01-02T08:00:00+00:00', '2026-01-02T08:00:00+00:00', '2026-02-01T08:00:00+00:00');
 INSERT INTO networks (id, name, cidr, cidr_key, vlan, gateway, notes, source, version, created_at, updated_at) VALUES
-    (u(4), 'home', '192.0.2.0/24', 'k', 7, '192.0.2.1', 'ä', 'typed', 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00');
+    (u(4), 'home', '192.0.2.0/24', 'k', 7, '192.0.2.1', 'ä', 'manual', 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00');
 INSERT INTO assets (id, name, name_key, kind, role, vendor, model, os, notes, status, source, typed_fields, first_seen_at, last_seen_at, version, created_at, updated_at) VALUES
-    (u(5), 'Küche', 'küche', 'device', NULL, 'Acme', NULL, NULL, 'two' || 'lines', 'up', 'scan', '["name"]', '2026-01-01T12:00:00+00:00', NULL, 2, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00'),
-    (u(6), 'nas', 'nas', 'storage', 'server', NULL, NULL, 'Linux', '', 'unknown', 'typed', '[]', NULL, NULL, 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00');
+    (u(5), 'Küche', 'küche', 'device', NULL, 'Acme', NULL, NULL, 'two' || 'lines', 'up', 'discovered', '["name"]', '2026-01-01T12:00:00+00:00', NULL, 2, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00'),
+    (u(6), 'nas', 'nas', 'storage', 'server', NULL, NULL, 'Linux', '', 'unknown', 'manual', '[]', NULL, NULL, 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00');
 INSERT INTO interfaces (id, asset_id, name, mac, vendor, version, created_at, updated_at) VALUES
     (u(7), u(5), 'eth0', '00:11:32:aa:bb:cc', NULL, 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00');
 INSERT INTO addresses (id, asset_id, interface_id, network_id, ip, ip_key, hostname, source, last_seen_at, version, created_at, updated_at) VALUES
-    (u(8), u(5), u(7), u(4), '192.0.2.9', 'k', NULL, 'scan', NULL, 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00');
+    (u(8), u(5), u(7), u(4), '192.0.2.9', 'k', NULL, 'discovered', NULL, 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00');
 INSERT INTO services (id, asset_id, address_id, protocol, port, name, product, version_text, confidence, last_seen_at) VALUES
     (u(9), u(5), u(8), 'tcp', 22, 'ssh', NULL, NULL, 90, NULL);
 INSERT INTO identities (asset_id, kind, value, last_seen_at) VALUES (u(5), 'mac', '00:11:32:aa:bb:cc', '2026-01-01T12:00:00+00:00');
 INSERT INTO links (id, a_asset_id, b_asset_id, kind, evidence, label, version, created_at, updated_at) VALUES
-    (u(10), u(5), u(6), 'ethernet', 'typed', NULL, 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00');
+    (u(10), u(5), u(6), 'ethernet', 'manual', NULL, 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00');
 INSERT INTO tags (id, name, name_key, color, version, created_at, updated_at) VALUES
     (u(11), 'prod', 'prod', '#112233', 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00');
 INSERT INTO asset_tags (asset_id, tag_id) VALUES (u(5), u(11));
