@@ -4,6 +4,7 @@ import signal
 import subprocess
 import time
 
+import law
 import schemas
 import shim
 from cbserver import Refused
@@ -258,24 +259,33 @@ def backup_killed(run):
             if file.exists():
                 run.notes.append(f"{number} was done before")
         file = backups / "whole.backup"
+        asked = time.monotonic()
         process = command(run, site, "backup", str(file))
         said, _ = process.communicate(timeout=60)
         if process.returncode != 0 or not file.exists():
             run.broken.append(f"cb backup after the kills: status {process.returncode}: {said.strip()[-300:]}")
         run.settle(site, load)
+    deleted = {w.name for w in run.ledger.of("delete")}
+    before = {w.name for w in run.ledger.of("asset", law.ACKNOWLEDGED) if w.began + w.seconds < asked} - deleted
     for file in sorted(backups.glob("*.backup")):
-        restored(run, file)
+        restored(run, file, before if file.stem == "whole" else set())
 
 
-def restored(run, file):
-    """What stands under a backup's name is a whole one: it restores into an empty place, and the chain verifies there."""
+def restored(run, file, names):
+    """What stands under a backup's name is a whole one: it restores into an empty place, verifies there, and starts with what it held."""
     site = run.site(empty=True, name=f"restored-{file.stem}")
     process = command(run, site, "restore", str(file))
     said, _ = process.communicate(timeout=60)
     if process.returncode != 0:
         run.broken.append(f"cb restore {file.name}: status {process.returncode}: {said.strip()[-300:]}")
         return
-    run.verify_offline(site)
+    if run.verify_offline(site):
+        run.start(site)
+        gone = names - {a["name"] for a in site.server.all("/assets")}
+        if gone:
+            run.verdict.lost.update(gone)
+            run.broken.append(f"{len(gone)} writes from before the backup are not in it: {sorted(gone)[:3]}")
+        run.stop(site)
 
 
 def two_starts(run):

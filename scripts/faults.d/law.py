@@ -65,7 +65,7 @@ def judged(write, status, data, headers):
         wrong = f"{status} to a {write.kind}: {write.said[:160]}"
     elif len(problem.get("detail", "")) < 20:
         wrong = f"{status} without words to a {write.kind}: {write.said[:160]}"
-    elif status == 503 and not any(name.lower() == "retry-after" for name, _ in headers):
+    elif status == 503 and write.outcome == REFUSED and not any(name.lower() == "retry-after" for name, _ in headers):
         wrong = f"503 without Retry-After to a {write.kind}: {write.said[:160]}"
     return wrong
 

