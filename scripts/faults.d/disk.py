@@ -29,6 +29,7 @@ def disk_full(run):
             run.end()
             run.recover(site)
             run.pause(0.1, 0.4)
+        run.says_in_log(site)
         run.settle(site, load)
 
 
@@ -191,6 +192,7 @@ def folder_gone(run):
         run.broken.append(f"{len(lied)} writes were acknowledged after the first was refused")
         run.verdict.lost.update(w.name for w in lied)
     run.answers(load)
+    run.says_in_log(site)
     if ends(site.server.process, 0) is None:
         site.server.process.send_signal(signal.SIGTERM)
         if ends(site.server.process, 15) is None:

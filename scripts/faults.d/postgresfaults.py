@@ -2,10 +2,13 @@
 
 import contextlib
 import signal
+import subprocess
 import threading
 import time
 
+from postgres import Postgres
 from proxy import CUT, PASS, RESET, STALL, Proxy
+from run import filled
 
 
 def away(how, least, most):
@@ -32,6 +35,36 @@ def away(how, least, most):
 
 killed = away(signal.SIGKILL, 0.2, 4)
 restarted = away(signal.SIGINT, 0, 0.5)
+
+
+def disk_full(run):
+    """PostgreSQL's own disk is full for a while; it refuses, or ends and is started again when there is room."""
+    disk = run.mount("200m")
+    postgres = Postgres(disk, ["max_connections=60", "fsync=off", "max_wal_size=48MB", "min_wal_size=32MB", "log_min_messages=panic"])
+    try:
+        run.harness.template(run.database)
+        postgres.run("CREATE DATABASE full_soon")
+        url = postgres.url_of("full_soon")
+        said = subprocess.run([postgres.bin / "pg_dump", run.harness.postgres.url_of("filled")], capture_output=True, check=True, timeout=60)
+        # Its notices are of no interest; that it went well shows in the counters, which every writer needs.
+        subprocess.run([postgres.bin / "psql", "-q", url], input=said.stdout, capture_output=True, check=True, timeout=60)
+        site = run.site(url=url)
+        run.start(site)
+        with run.load(site).running() as load:
+            for _ in range(1 if run.short else 2):
+                run.pause(0.3, 0.8)
+                run.begin()
+                ballast = filled(disk)
+                run.pause(1, 4)
+                ballast.unlink()
+                if postgres.process.poll() is not None:
+                    run.notes.append("it ended")
+                    postgres.start()
+                run.end()
+                run.recover(site)
+            run.settle(site, load)
+    finally:
+        postgres.end()
 
 
 def crowded(run):

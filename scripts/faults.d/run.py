@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -19,6 +20,8 @@ from postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECOVERED_SECONDS = 20
+# The product's words for it.
+SAYS = r"[Nn]othing (can be|more is) saved"
 KEPT = 20
 SQLITE, POSTGRES = "sqlite", "postgres"
 
@@ -129,15 +132,14 @@ class Run:
         self.harness.mounts.append(place)
         return place
 
-    def site(self, empty=False, on=None, port=None, settings=None, name="site", database=None):
-        """A server, not yet started. `on`: the folder that its data lie in; `port`: where it meets PostgreSQL."""
+    def site(self, empty=False, on=None, port=None, settings=None, name="site", database=None, url=None):
+        """A server, not yet started. `on`: the folder that its data lie in; `port`: where it meets PostgreSQL, or the whole `url`."""
         harness, place = self.harness, self.folder / name
         place.mkdir(exist_ok=True)
         tags, counters = [], []
-        url = None
         if not empty:
             data, tags, counters = harness.template(self.database)
-        if self.database == POSTGRES:
+        if self.database == POSTGRES and url is None:
             self.database_name = database or f"run_{harness.number}_{len(self.sites)}"
             if database is None:
                 harness.postgres.run(f"CREATE DATABASE {self.database_name}" + ("" if empty else " TEMPLATE filled"))
@@ -255,6 +257,11 @@ class Run:
             bad = [r for r in during if r[2] != 200]
             if bad or not during:
                 self.broken.append(f"reads did not go on: {len(bad)} of {len(during)} failed")
+
+    def says_in_log(self, site):
+        """Whoever reads the log learns that nothing is saved, not only who asked."""
+        if any(w.status in law.AWAY for w in self.ledger.writes) and not re.search(SAYS, site.server.log.read_text(errors="replace")):
+            self.broken.append("the log does not say that nothing can be saved")
 
     def slowest(self):
         timed = [(w.began, w.seconds) for w in self.ledger.writes] + [(r[0], r[1]) for r in self.ledger.reads]

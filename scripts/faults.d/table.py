@@ -51,6 +51,7 @@ FAULTS = [
     Fault("two-starts", kills.two_starts, (POSTGRES,), (POSTGRES,)),
     Fault("postgres-killed", postgresfaults.killed, (POSTGRES,), (POSTGRES,), bound=BOUND),
     Fault("postgres-restarted", postgresfaults.restarted, (POSTGRES,), (), bound=BOUND),
+    Fault("postgres-disk-full", postgresfaults.disk_full, (POSTGRES,), (), bound=BOUND),
     Fault("postgres-crowded", postgresfaults.crowded, (POSTGRES,), (POSTGRES,), bound=BOUND),
     Fault("postgres-read-only", postgresfaults.read_only, (POSTGRES,), (POSTGRES,), bound=BOUND, reads=True),
     Fault("postgres-locked", postgresfaults.locked, (POSTGRES,), (POSTGRES,), bound=BOUND, reads=True),
