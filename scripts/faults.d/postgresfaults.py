@@ -15,17 +15,17 @@ def away(how, least, most):
     """The server of the database ends and comes back."""
 
     def fault(run):
-        site = run.site()
+        postgres, site = run.harness.postgres, run.site()
         run.start(site)
         with run.load(site).running() as load:
             for _ in range(1 if run.short else 3):
                 run.pause(0.3, 0.8)
                 run.begin()
                 try:
-                    run.harness.postgres.end(how)
+                    postgres.end(how)
                     run.pause(least, most)
                 finally:
-                    run.harness.postgres.start()
+                    postgres.start()
                 run.end()
                 run.recover(site)
             run.settle(site, load)

@@ -49,11 +49,10 @@ class Harness:
         if self._postgres is None:
             # What a killed process has written stays with the kernel; more writes in a run are worth more than syncs.
             self._postgres = Postgres(self.folder, ["max_connections=60", "log_min_messages=panic", "fsync=off"])
+        elif self._postgres.process.poll() is not None:
+            # A run before has left it so.
+            self._postgres.start()
         return self._postgres
-
-    @postgres.setter
-    def postgres(self, one):
-        self._postgres = one
 
     def template(self, database):
         """A folder, and in PostgreSQL a database, with an administrator, a webhook, two tags and a counter for each writer."""
@@ -117,7 +116,6 @@ class Run:
         self.sites, self.runs = [], 1
         # Set where the harness itself ends the server, so that lost connections are no surprise.
         self.kills = False
-        # A Python exception's text is not what should fail a run.
         self.database_name = None
 
     # ---- the server ----
@@ -256,7 +254,8 @@ class Run:
             during = [r for r in self.ledger.reads if self.during(r[0], r[1])]
             bad = [r for r in during if r[2] != 200]
             if bad or not during:
-                self.broken.append(f"reads did not go on: {len(bad)} of {len(during)} failed")
+                said = sorted({f"{r[2] or 'no answer'} after {r[1]:.1f} s" for r in bad})[:3]
+                self.broken.append(f"reads did not go on: {len(bad)} of {len(during)} failed: {', '.join(said)}")
 
     def says_in_log(self, site):
         """Whoever reads the log learns that nothing is saved, not only who asked."""
@@ -363,7 +362,7 @@ class Run:
         with suppress(OSError):
             (place / "writes.json").write_text("\n".join(map(json.dumps, writes)))
             (place / "broken.txt").write_text("\n".join(self.broken))
-        olds = sorted(kept.iterdir(), key=lambda p: p.stat().st_mtime)
+        olds = sorted((p for p in kept.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
         for old in olds[: max(0, len(olds) - KEPT)]:
             shutil.rmtree(old, ignore_errors=True)
 
