@@ -192,10 +192,10 @@ def upgrade_killed(run):
         run.notes.append(f"{failed} of {run.runs} do not start again")
 
 
-def command(run, site, *arguments, under_shim=False):
-    environment = dict(site.server.environment)
-    if not under_shim:
-        environment = {k: v for k, v in environment.items() if k not in ("LD_PRELOAD", "CB_FAULTS_CONTROL")}
+def command(run, site, *arguments, under=None):
+    """A command of the binary on the server's data, beside it; `under` a shim of its own, or none."""
+    environment = {k: v for k, v in site.server.environment.items() if k not in ("LD_PRELOAD", "CB_FAULTS_CONTROL")}
+    environment.update(under.environment if under else {})
     process = subprocess.Popen([run.harness.binary, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     run.harness.processes.append(process)
     return process
@@ -216,16 +216,14 @@ def rotation_killed(run):
                 hits.hit(run.rng.choice([shim.WRITE, shim.SYNC]), run.rng.choice([shim.KILL_BEFORE, shim.KILL_AFTER]), nth=run.rng.randint(1, 12), suffix=WAL)
             else:
                 hits.hit(shim.SEND, run.rng.choice([shim.KILL_BEFORE, shim.KILL_AFTER]), nth=1, port=run.harness.postgres.port)
-            environment = {**site.server.environment, **hits.environment}
-            process = subprocess.Popen(
-                [run.harness.binary, "vault", "rotate"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            run.harness.processes.append(process)
+            process = command(run, site, "vault", "rotate", under=hits)
             moment = run.rng.uniform(0.05, 1.0)
-            if ends(process, moment if run.rng.random() < 0.5 else 3) is None:
+            if ends(process, moment if run.rng.random() < 0.5 else 10) is None:
                 process.kill()
-                process.wait()
-            run.notes.append("killed" if process.returncode == -signal.SIGKILL else f"rotated, {process.returncode}")
+            said, _ = process.communicate()
+            if process.returncode not in (0, -signal.SIGKILL):
+                run.broken.append(f"cb vault rotate ended with status {process.returncode}: {said.strip()[-300:]}")
+            run.notes.append("killed" if process.returncode == -signal.SIGKILL else "rotated")
             run.end()
             run.recover(site)
         try:
