@@ -1,21 +1,18 @@
 """The rows of scripts/bench about the vault: Fernet, and a rotation of many secrets, against the same in Python."""
 
 import contextlib
-import os
 import re
 import shutil
-import signal
-import socket
 import sqlite3
 import statistics
 import subprocess
-import tempfile
 import threading
 import time
 import uuid
 from pathlib import Path
 
-from cbserver import TOKEN, Server
+from cbserver import Server
+from postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = 100_000
@@ -44,41 +41,6 @@ def bench_fernet(row):
     theirs = statistics.median(times)
     note = f"sealing and opening 200 bytes on one core: cb {ours / 1000:.2f} us, python3-cryptography {theirs / 1000:.2f} us"
     row("Fernet, Python : cb", f"{theirs / ours:.1f}", ">= 5", theirs / ours >= 5, note)
-
-
-class Postgres:
-    """A server of its own, as the tests have one."""
-
-    def __init__(self, folder):
-        self.bin = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
-        # Several rows have one each, below the same folder.
-        self.data = Path(tempfile.mkdtemp(prefix="postgres-", dir=folder))
-        for above in (folder, self.data):
-            above.chmod(0o755)
-        self.as_owner = []
-        if os.geteuid() == 0:
-            shutil.chown(self.data, "postgres", "postgres")
-            self.as_owner = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        password = self.data / "password"
-        password.write_text(TOKEN)
-        argv = [self.bin / "initdb", "-D", self.data / "db", "-U", "cb", "-A", "scram-sha-256", f"--pwfile={password}"]
-        subprocess.run([*self.as_owner, *argv], check=True, capture_output=True, timeout=120)
-        argv = [self.bin / "postgres", "-D", self.data / "db", "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
-                "-c", "unix_socket_directories="]  # fmt: skip
-        self.process = subprocess.Popen([*self.as_owner, *argv], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.url = f"postgres://cb:{TOKEN}@127.0.0.1:{self.port}/postgres"
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.05)
-        raise RuntimeError("PostgreSQL does not answer")
-
-    def stop(self):
-        self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(30)
 
 
 class Sqlite:

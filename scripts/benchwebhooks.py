@@ -133,8 +133,9 @@ def bench(row, name, Server, binary, folder, https, plain, database_of, url=None
 
 
 def bench_webhooks(row, binary, folder, https, plain):
-    from benchvault import Postgres, Psycopg, Sqlite
+    from benchvault import Psycopg, Sqlite
     from cbserver import Server
+    from postgres import Postgres
 
     bench(row, "SQLite", Server, binary, folder, https, plain, Sqlite)
     postgres = Postgres(folder)

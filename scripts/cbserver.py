@@ -26,8 +26,14 @@ class Refused(Exception):
         self.status = status
 
 
+# A local CA made a minute ago: what is tested here is not the trust in it.
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+CONTEXT.check_hostname = False
+CONTEXT.verify_mode = ssl.CERT_NONE
+
+
 class Server:
-    def __init__(self, binary, folder, https=8443, plain=8080, address="127.0.0.1", token=True, settings=None):
+    def __init__(self, binary, folder, https=8443, plain=8080, address="127.0.0.1", token=True, settings=None, timeout=30):
         self.binary = str(Path(binary).resolve())
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -44,25 +50,31 @@ class Server:
             **(settings or {}),
         }
         self.log = self.folder / "server.log"
+        # Of one answer.
+        self.timeout = timeout
         self.process = None
         self.connection = None
         self.last_headers = []
 
     @classmethod
-    def beside(cls, other):
+    def beside(cls, other, timeout=30):
         """Another connection to the same server."""
-        twin = cls(other.binary, other.folder, other.https, other.plain, other.address)
+        twin = cls(other.binary, other.folder, other.https, other.plain, other.address, timeout=timeout)
         twin.process = other.process
         return twin
 
-    def start(self):
-        """Answers the seconds until the first answer of /health."""
-        began = time.monotonic()
+    def spawn(self, stderr=None):
+        """Starts it and waits for nothing. Its errors and its log go to `stderr`, where one is given."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "serve"], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log,
+                stdout=log, stderr=log if stderr is None else stderr,
             )  # fmt: skip
+
+    def start(self, stderr=None):
+        """Answers the seconds until the first answer of /health."""
+        began = time.monotonic()
+        self.spawn(stderr)
         while time.monotonic() - began < START_SECONDS:
             if self.process.poll() is not None:
                 raise RuntimeError(f"cb serve ended with status {self.process.returncode}:\n{self.tail()}")
@@ -120,11 +132,7 @@ class Server:
 
     def request(self, method, path, body=None, headers=None):
         if self.connection is None:
-            # A local CA made a minute ago: what is tested here is not the trust in it.
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            self.connection = http.client.HTTPSConnection(self.address, self.https, timeout=30, context=context)
+            self.connection = http.client.HTTPSConnection(self.address, self.https, timeout=self.timeout, context=CONTEXT)
         # An empty one says: not that header.
         sent = {k: v for k, v in {"Authorization": f"Bearer {TOKEN}", **(headers or {})}.items() if v}
         if body is not None:

@@ -1,0 +1,208 @@
+"""Faults of the disk and of the file: full, broken, locked by somebody else, gone."""
+
+import contextlib
+import shutil
+import signal
+import sqlite3
+import time
+
+import law
+import shim
+from run import ends, filled
+
+FOLDER_SECONDS = 65
+
+
+def disk_full(run):
+    """Full for a moment, again and again."""
+    disk = run.mount("24m")
+    site = run.site(on=disk)
+    run.start(site)
+    longest = 1.0 if run.short else 5.0
+    with run.load(site).running() as load:
+        run.pause(0.3, 0.8)
+        for _ in range(2 if run.short else 3):
+            run.begin()
+            ballast = filled(disk)
+            run.pause(0.05, longest)
+            ballast.unlink()
+            run.end()
+            run.recover(site)
+            run.pause(0.1, 0.4)
+        run.says_in_log(site)
+        run.settle(site, load)
+
+
+def disk_full_at_start(run):
+    """The first start meets a disk with little or no room; freed, the folder can be set up."""
+    disk = run.mount("8m")
+    site = run.site(empty=True, on=disk)
+    run.kills = True
+    ballast = filled(disk)
+    room = run.rng.choice([0, run.rng.randrange(700_000)])
+    if room:
+        with open(ballast, "r+b") as file:
+            file.truncate(ballast.stat().st_size - room)
+    try:
+        run.start(site)
+        run.notes.append(f"{room} bytes were enough to start")
+        site.server.kill()
+    except RuntimeError:
+        process = site.server.process
+        if ends(process, 0) is None:
+            run.broken.append("it neither serves nor ends on a full disk")
+            site.server.kill()
+        elif process.returncode in (101,) or process.returncode < 0:
+            run.broken.append(f"on a full disk it ended with status {process.returncode}")
+        elif "chown" in site.server.tail() or not site.server.tail().strip():
+            run.broken.append(f"on a full disk it gives wrong advice: {site.server.tail().strip()[-200:]}")
+    ballast.unlink()
+    run.begin()
+    run.end()
+    run.offers_setup(site, f"with {room} bytes at the first start, then room")
+
+
+def disk_full_at_stop(run):
+    """Asked to end while the disk is full."""
+    disk = run.mount("24m")
+    site = run.site(on=disk)
+    run.start(site)
+    load = run.load(site)
+    load.start()
+    run.pause(0.3, 0.8)
+    run.begin()
+    ballast = filled(disk)
+    run.pause(0.05, 0.5)
+    run.kills = True
+    site.server.process.send_signal(signal.SIGTERM)
+    if ends(site.server.process, 15) is None:
+        run.broken.append("asked to end on a full disk it went on for 15 s")
+        site.server.kill()
+    load.stop()
+    ballast.unlink()
+    run.end()
+    run.start(site)
+    load = run.load(site, logins=False)
+    load.start()
+    run.recover(site)
+    run.settle(site, load)
+
+
+def broken_files(calls, mode, error=0, chances=(0.02, 0.1, 0.5)):
+    """Of the calls on the database's files some go wrong for a while."""
+
+    def fault(run):
+        site = run.site()
+        run.start(site)
+        with run.load(site).running() as load:
+            run.pause(0.3, 0.6)
+            for _ in range(1 if run.short else 3):
+                chance = run.rng.choice(chances)
+                run.begin()
+                site.shim.hit(calls, mode, error, chance=chance)
+                run.pause(0.3, 1.0 if run.short else 2.5)
+                hits = site.shim.spare()
+                run.end()
+                run.notes.append(f"{hits} calls at {chance}")
+                run.recover(site)
+            run.settle(site, load)
+
+    return fault
+
+
+io_error = broken_files(shim.WRITE | shim.SYNC | shim.TRUNCATE, shim.ERRNO, shim.EIO)
+io_error_sync = broken_files(shim.SYNC, shim.ERRNO, shim.EIO, chances=(0.2, 0.5, 1.0))
+short_write = broken_files(shim.WRITE, shim.SHORT, chances=(0.02, 0.2))
+no_space = broken_files(shim.WRITE, shim.ERRNO, shim.ENOSPC)
+
+
+def io_error_killed(run):
+    """What was written cannot be made safe, and the process dies before anything is written over it."""
+    run.kills = True
+    site = run.site()
+    run.start(site)
+    with run.load(site).running() as load:
+        for _ in range(2 if run.short else 5):
+            run.pause(0.2, 0.5)
+            run.begin()
+            site.shim.hit(shim.SYNC, shim.ERRNO, shim.EIO, chance=1.0, suffix="-wal")
+            run.pause(0.02, 0.3)
+            run.kill(site)
+            run.notes.append(f"{site.shim.spare()} calls")
+            run.start(site)
+            run.end()
+            run.recover(site)
+        run.settle(site, load)
+
+
+def database_locked(run):
+    """Another process holds the database's only lock for writing."""
+    site = run.site()
+    run.start(site)
+    with run.load(site).running() as load:
+        run.pause(0.3, 0.6)
+        run.begin()
+        with contextlib.closing(sqlite3.connect(site.data / "circuit-breaker.db", timeout=5, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            time.sleep(5)
+            other.execute("ROLLBACK")
+        run.end()
+        run.recover(site)
+        run.settle(site, load)
+
+
+def folder_gone(run):
+    """The data folder is moved away, or removed, while the server runs. It must notice within a minute."""
+    site = run.site()
+    run.start(site)
+    moved = run.rng.random() < 0.5
+    away = run.folder / "away"
+    load = run.load(site, logins=False, paced=0.3)
+    load.start()
+    run.pause(0.3, 0.8)
+    run.begin()
+    gone = time.monotonic()
+    if moved:
+        site.data.rename(away)
+    else:
+        # Something may be made in it meanwhile.
+        for _ in range(5):
+            shutil.rmtree(site.data, ignore_errors=True)
+    run.notes.append("moved away" if moved else "removed")
+    refused = None
+    while time.monotonic() < gone + FOLDER_SECONDS and not refused:
+        time.sleep(0.1)
+        refused = next((w for w in run.ledger.writes[-100:] if w.began >= gone and w.seconds and w.outcome != law.ACKNOWLEDGED), None)
+        if site.server.process.poll() is not None:
+            break
+    if refused:
+        run.notes.append(f"refused after {refused.began - gone:.1f} s")
+        time.sleep(1.5)
+    load.stop()
+    run.end()
+    after = [w for w in run.ledger.writes if w.began > gone]
+    lied = [w for w in after if refused and w.began > refused.began + 0.5 and w.outcome == law.ACKNOWLEDGED]
+    if site.server.process.poll() is not None:
+        run.ended_with_words(site)
+    elif not refused:
+        yes = sum(w.outcome == law.ACKNOWLEDGED for w in after)
+        run.broken.append(f"after {FOLDER_SECONDS} s it still acknowledges ({yes} writes since the folder has gone)")
+        run.verdict.lost.update(w.name for w in after if w.outcome == law.ACKNOWLEDGED and not moved)
+    if lied:
+        run.broken.append(f"{len(lied)} writes were acknowledged after the first was refused")
+        run.verdict.lost.update(w.name for w in lied)
+    run.answers(load)
+    run.says_in_log(site)
+    if ends(site.server.process, 0) is None:
+        site.server.process.send_signal(signal.SIGTERM)
+        if ends(site.server.process, 15) is None:
+            run.broken.append("without its folder it does not end when asked")
+            site.server.kill()
+    if moved:
+        # What was acknowledged until it noticed is in the folder, wherever that is.
+        shutil.rmtree(site.data, ignore_errors=True)
+        away.rename(site.data)
+        if run.verify_offline(site):
+            run.start(site)
+            run.look(site, "after the folder was put back")
+            run.stop(site)

@@ -1,0 +1,210 @@
+"""Eight writers, one reader and one who signs in, each with a connection of its own; and the receiver of a webhook."""
+
+import http.server
+import json
+import random
+import threading
+import time
+from contextlib import contextmanager
+
+import law
+from cbserver import PASSWORD, USER, Server
+
+WRITERS = 8
+# Longer than any answer may take, so that a server that stands still is told from a slow one.
+TIMEOUT = 20
+# A writer that has its yes waits so long, and stops after so many: what a run looks through stays small.
+PACE = 0.02
+MOST_EACH = 3000
+LOGINS_MOST = 30
+
+
+class Receiver:
+    """Hears what a webhook tells; remembers the names of the assets."""
+
+    def __init__(self):
+        self.names, self.status = set(), 204
+        heard = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if heard.status == 204:
+                    told = json.loads(body)
+                    if told["type"] == "asset.created":
+                        heard.names.add(told["data"]["name"])
+                self.send_response(heard.status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        class Quiet(http.server.ThreadingHTTPServer):
+            daemon_threads, request_queue_size = True, 256
+
+            def handle_error(self, *_):
+                """A server that is killed leaves connections behind; that is no news here."""
+
+        self.server = Quiet(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def told(self):
+        return set(self.names)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Load:
+    def __init__(self, site, ledger, seed, logins=True, rude=0, paced=PACE):
+        """`rude`: so many of the writers hang up now and then before they have their answer. `paced`: seconds between two writes of one."""
+        self.site, self.ledger, self.stopping, self.paced = site, ledger, threading.Event(), paced
+        # A second load on the same server has names of its own.
+        site.loads += 1
+        self.mark = f"{site.mark}{site.loads} "
+        self.problems = []  # (when, what is wrong with an answer)
+        self.threads = [
+            threading.Thread(target=self.guard, args=(self.write, n, random.Random(seed * 31 + n), n < rude)) for n in range(WRITERS)
+        ]
+        self.threads.append(threading.Thread(target=self.guard, args=(self.read,)))
+        if logins:
+            self.threads.append(threading.Thread(target=self.guard, args=(self.sign_in,)))
+
+    def guard(self, work, *arguments):
+        try:
+            work(*arguments)
+        except Exception as error:  # a fault of the harness must not pass as silence
+            self.problems.append((time.monotonic(), f"the harness itself: {type(error).__name__}: {error}"))
+            raise
+
+    def start(self):
+        for one in self.threads:
+            one.start()
+
+    def stop(self):
+        self.stopping.set()
+        for one in self.threads:
+            one.join(TIMEOUT + 10)
+
+    @contextmanager
+    def running(self):
+        self.start()
+        try:
+            yield self
+        finally:
+            self.stop()
+
+    def send(self, line, write, method, path, body, headers=None):
+        """Sends, and notes what became of it; answers the JSON of a yes."""
+        write.began = time.monotonic()
+        self.ledger.writes.append(write)
+        try:
+            status, data = line.request(method, f"/api/v1{path}", body, headers)
+        except Exception as error:
+            write.seconds = time.monotonic() - write.began
+            write.said = f"{type(error).__name__}: {error}"
+            line.close()
+            return None
+        write.seconds = time.monotonic() - write.began
+        # The id first: whoever reads the outcome finds it.
+        answer = json.loads(data) if 200 <= status < 300 and data else None
+        if answer and write.kind in ("asset", "tag"):
+            write.id = answer["id"]
+        wrong = law.judged(write, status, data, line.last_headers)
+        if wrong:
+            self.problems.append((write.began, wrong))
+        return answer
+
+    def write(self, number, rng, rude):
+        line = Server.beside(self.site.server, TIMEOUT)
+        counter, mine = self.site.counters[number], []
+        version = self.version_now(line, counter, counter["version"]) if self.site.loads > 1 else counter["version"]
+        for n in range(MOST_EACH):
+            if self.stopping.is_set():
+                break
+            name = f"{self.mark}w{number}-{n}"
+            dice = rng.random()
+            if rude and dice < 0.2:
+                self.hang_up(line, name, rng)
+                continue
+            if dice < 0.55:
+                write = law.Write("asset", name, 0)
+                body = {"name": name, "kind": "device", "notes": name, "tags": self.site.tags}
+                if self.send(line, write, "POST", "/assets", body):
+                    mine.append(write)
+            elif dice < 0.7:
+                write = law.Write("tag", name, 0)
+                self.send(line, write, "POST", "/tags", {"name": name, "color": law.COLOR})
+            elif dice < 0.85 or not mine:
+                write = law.Write("patch", f"{counter['name']} {version + 1}", 0, id=counter["id"], number=version + 1)
+                if self.send(line, write, "PATCH", f"/assets/{counter['id']}", {"notes": str(version + 1)}, {"If-Match": f'"{version}"'}):
+                    version += 1
+                elif write.outcome == law.UNKNOWN or write.status == 412:
+                    version = self.version_now(line, counter, version)
+            else:
+                made = mine.pop(rng.randrange(len(mine)))
+                write = law.Write("delete", made.name, 0, id=made.id)
+                self.send(line, write, "DELETE", f"/assets/{made.id}", None)
+            # One that was let down asks again a little later, as a client would.
+            self.stopping.wait(self.paced if write.outcome == law.ACKNOWLEDGED else max(self.paced, 0.05))
+        line.close()
+
+    def hang_up(self, line, name, rng):
+        """Sends a request and goes away at once, or a moment later."""
+        write = law.Write("asset", name, time.monotonic())
+        self.ledger.writes.append(write)
+        try:
+            if line.connection is None:
+                line.request("GET", "/api/v1/health")
+            body = json.dumps({"name": name, "kind": "device", "notes": name, "tags": self.site.tags})
+            headers = {"Authorization": f"Bearer {self.site.token}", "Content-Type": "application/json"}
+            line.connection.request("POST", "/api/v1/assets", body, headers)
+            time.sleep(rng.random() * 0.01)
+        except OSError:
+            pass
+        finally:
+            line.close()
+
+    def version_now(self, line, counter, version):
+        """What the counter is at, once somebody says; as it was when nobody does."""
+        while not self.stopping.is_set():
+            try:
+                status, data = line.request("GET", f"/api/v1/assets/{counter['id']}")
+                if status == 200:
+                    return json.loads(data)["version"]
+            except Exception:
+                line.close()
+            time.sleep(0.05)
+        return version
+
+    def read(self):
+        line = Server.beside(self.site.server, TIMEOUT)
+        while not self.stopping.is_set():
+            began = time.monotonic()
+            try:
+                status, _ = line.request("GET", "/api/v1/assets?limit=20")
+            except Exception:
+                status = 0
+                line.close()
+            self.ledger.reads.append((began, time.monotonic() - began, status))
+            time.sleep(0.02)
+        line.close()
+
+    def sign_in(self):
+        line = Server.beside(self.site.server, TIMEOUT)
+        for n in range(LOGINS_MOST):
+            if self.stopping.is_set():
+                break
+            write = law.Write("login", f"login {n}", 0)
+            headers = {"Authorization": "", "Origin": self.site.server.url}
+            if self.send(line, write, "POST", "/auth/login", {"username": USER, "password": PASSWORD}, headers):
+                for name, value in line.last_headers:
+                    if name.lower() == "set-cookie":
+                        write.cookie = value.split(";")[0]
+            self.stopping.wait(0.15)
+        line.close()

@@ -1,0 +1,143 @@
+"""Faults of what a process has around it: where its log goes, and what time it is."""
+
+import os
+import signal
+import time
+
+import law
+from cbserver import PASSWORD, USER, Server
+from run import ends, filled
+
+DAY = 24 * 3600
+# The throttle's own longest wait.
+LONGEST_WAIT = 900
+# A delivery that failed once is tried again after about five seconds.
+RETRY_SECONDS = 15
+
+
+def log_unwritable(where):
+    """Nobody can take the log: its disk is full, its reader is gone, or its reader reads nothing."""
+
+    def fault(run):
+        site, reader, disk = run.site(), None, None
+        # From the start on, or once it runs.
+        later = where != "stuck" and run.rng.random() < 0.5
+        if where == "full" and later:
+            disk = run.mount("64k")
+            log = os.open(disk / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        elif where == "full":
+            log = os.open("/dev/full", os.O_WRONLY)
+        else:
+            reader, log = os.pipe()
+            if where == "gone" and not later:
+                os.close(reader)
+                reader = None
+        run.notes.append("later" if later else "from the start on")
+        run.begin()
+        try:
+            try:
+                run.start(site, stderr=log)
+            except RuntimeError as error:
+                status = site.server.process.poll()
+                run.broken.append(f"with a log that cannot be written it does not start (status {status}): {str(error)[-200:]}")
+                return
+            if disk:
+                filled(disk)
+            elif later:
+                os.close(reader)
+                reader = None
+            with run.load(site).running() as load:
+                # So many requests that a pipe's room is long used up.
+                until = time.monotonic() + 12
+                while len(run.ledger.writes) < (700 if run.short else 1500) and time.monotonic() < until:
+                    time.sleep(0.05)
+                run.end()
+                run.recover(site)
+            run.answers(load)
+            answered = sum(w.status > 0 for w in run.ledger.writes)
+            run.notes.append(f"{answered} of {len(run.ledger.writes)} answered")
+            began = time.monotonic()
+            site.server.process.send_signal(signal.SIGTERM)
+            if ends(site.server.process, 15) is None:
+                run.broken.append("SIGTERM was not obeyed within 15 s")
+                site.server.kill()
+            elif site.server.process.returncode != 0:
+                run.broken.append(f"SIGTERM ended it with status {site.server.process.returncode}")
+            run.notes.append(f"ended in {time.monotonic() - began:.1f} s")
+            site.server.close()
+        finally:
+            os.close(log)
+            if reader is not None:
+                os.close(reader)
+        run.start(site)
+        run.look(site, "after a start with a good log")
+        run.stop(site)
+        run.verify_offline(site)
+
+    return fault
+
+
+log_full = log_unwritable("full")
+log_reader_gone = log_unwritable("gone")
+log_nobody_reads = log_unwritable("stuck")
+
+
+def sign_in(line, password):
+    headers = {"Authorization": "", "Origin": line.url}
+    status, _ = line.request("POST", "/api/v1/auth/login", {"username": USER, "password": password}, headers)
+    return status, {name.lower(): value for name, value in line.last_headers}
+
+
+def clock_jumps(days):
+    """The wall clock jumps under load, with deliveries that wait and a right password after wrong ones."""
+
+    def fault(run):
+        site = run.site()
+        run.start(site)
+        receiver, line = run.harness.receiver, Server.beside(site.server)
+        status, headers = sign_in(line, PASSWORD)
+        cookie = headers.get("set-cookie", "").split(";")[0]
+        with run.load(site, logins=False, paced=0.1).running() as load:
+            receiver.status = 503
+            run.pause(0.5, 1.0)
+            for _ in range(5):
+                sign_in(line, "not the right one at all")
+            run.begin()
+            site.shim.clock(days * DAY)
+            receiver.status = 204
+            run.pause(0.2, 0.5)
+            jumped = time.monotonic()
+            status, waits = 0, []
+            while time.monotonic() < jumped + 40:
+                status, headers = sign_in(line, PASSWORD)
+                if status != 429:
+                    break
+                waits.append(int(headers.get("retry-after", 0)))
+                time.sleep(min(waits[-1], 3))
+            if max(waits, default=0) > LONGEST_WAIT:
+                run.broken.append(f"a right password has to wait {max(waits)} s")
+            if status != 200:
+                run.broken.append(f"a right password is answered {status} for 40 s after the jump, then told to wait {waits[-1:]}")
+            run.notes.append(f"let in after {time.monotonic() - jumped:.1f} s")
+            # A session from before the jump: as old as it was, or over; nothing else.
+            status, _ = line.request("GET", "/api/v1/auth/me", headers={"Authorization": "", "Cookie": cookie})
+            if status not in ((200,) if days < 0 else (200, 401)):
+                run.broken.append(f"a session from before the jump answers {status}")
+            run.end()
+            run.recover(site)
+            load.stop()
+            waiting = {w.name for w in run.ledger.of("asset", law.ACKNOWLEDGED)}
+            left = law.untold(waiting, receiver.told, RETRY_SECONDS)
+            if left:
+                run.broken.append(f"{len(left)} of {len(waiting)} deliveries still wait {RETRY_SECONDS} s after the jump")
+                run.verdict.untold.update(left)
+            line.close()
+            # And back, so that what follows is judged by the right time.
+            site.shim.clock(0)
+            run.settle(site, load, more=0)
+
+    return fault
+
+
+clock_back = clock_jumps(-1)
+clock_forward = clock_jumps(1)

@@ -1,0 +1,46 @@
+"""Not a fault: the law is broken by hand in each way that it can be, and must say so each time."""
+
+import contextlib
+import sqlite3
+import time
+import uuid
+
+import law
+
+SHOULD_FIND = ("lost", "half", "surplus", "untold", "sessions", "log")
+
+
+def the_law_itself(run):
+    site = run.site()
+    run.start(site)
+    with run.load(site).running() as load:
+        until = time.monotonic() + 15
+        while time.monotonic() < until and len(run.ledger.of("login", law.ACKNOWLEDGED)) < 2:
+            time.sleep(0.05)
+        run.pause(0.5, 1)
+    load.stop()
+    run.stop(site)
+    made = [w for w in run.ledger.of("asset", law.ACKNOWLEDGED) if w.name not in {d.name for d in run.ledger.of("delete")}]
+    blob = lambda w: uuid.UUID(w.id).bytes  # noqa: E731
+    with contextlib.closing(sqlite3.connect(site.data / "circuit-breaker.db")) as db, db:
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f'DROP TRIGGER "{name}"')
+        db.execute("DELETE FROM assets WHERE id = ?", (blob(made[0]),))
+        db.execute("DELETE FROM asset_tags WHERE asset_id = ?", (blob(made[1]),))
+        db.execute("UPDATE assets SET name = name || ' again', name_key = name_key || ' again' WHERE id = ?", (blob(made[2]),))
+        db.execute("DELETE FROM sessions WHERE id = (SELECT MAX(id) FROM sessions)")
+        # The last entry and one in the middle: the first shows in the counts, the second in the chain too.
+        db.execute("DELETE FROM audit_log WHERE entity_id = ?", (str(uuid.UUID(made[3].id)),))
+    run.harness.receiver.names.discard(made[4].name)
+    run.start(site)
+    found = law.check(site.server, run.ledger, site, run.harness.receiver.told, patience=0)
+    run.stop(site)
+    for what in SHOULD_FIND:
+        if not getattr(found, what):
+            run.broken.append(f"the law does not see what is {what}")
+    if found.chain == "whole":
+        run.broken.append("the law does not see a broken chain")
+    for name, seen in ((made[0].name, found.lost), (made[1].name, found.half), (made[2].name + " again", found.surplus), (made[4].name, found.untold)):
+        if name not in seen:
+            run.broken.append(f"the law does not see {name}")
+    run.notes.append("; ".join(found.broken())[:300])

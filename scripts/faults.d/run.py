@@ -1,0 +1,388 @@
+"""One run of one fault: a server on a folder of its own, what is asked of it, and the law afterwards."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import law
+import shim
+from cbserver import TOKEN, Refused, Server
+from load import WRITERS, Load, Receiver
+from postgres import Postgres
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RECOVERED_SECONDS = 20
+# The product's words for it.
+SAYS = r"[Nn]othing (can be|more is) saved"
+KEPT = 20
+SQLITE, POSTGRES = "sqlite", "postgres"
+
+
+def free_port(rng=random.Random()):
+    """Below those that the kernel gives to connections, so that one is still free when a server starts again."""
+    while True:
+        port = rng.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+class Harness:
+    """What all runs share: the binary, the receiver, a PostgreSQL, a filled database of each kind to begin with."""
+
+    def __init__(self, binary, folder):
+        self.binary, self.folder = binary, folder
+        self.receiver, self.library = Receiver(), shim.compiled(folder)
+        self.processes, self.mounts, self.filled = [], [], {}
+        self._postgres, self.number = None, 0
+
+    @property
+    def postgres(self):
+        if self._postgres is None:
+            # What a killed process has written stays with the kernel; more writes in a run are worth more than syncs.
+            self._postgres = Postgres(self.folder, ["max_connections=60", "log_min_messages=panic", "fsync=off"])
+        elif self._postgres.process.poll() is not None:
+            # A run before has left it so.
+            self._postgres.start()
+        return self._postgres
+
+    def template(self, database):
+        """A folder, and in PostgreSQL a database, with an administrator, a webhook, two tags and a counter for each writer."""
+        if database not in self.filled:
+            folder = self.folder / f"template-{database}"
+            if database == POSTGRES:
+                self.postgres.run("CREATE DATABASE filled")
+            settings = self.settings(self.postgres.url_of("filled") if database == POSTGRES else None)
+            server = Server(self.binary, folder, free_port(), free_port(), settings=settings)
+            server.start()
+            self.processes.append(server.process)
+            server.set_up()
+            hook = {"name": "Harness", "url": f"http://127.0.0.1:{self.receiver.port}/", "events": ["asset.created"]}
+            server.ask("POST", "/webhooks", hook)
+            tags = [server.ask("POST", "/tags", {"name": f"always {n}", "color": law.COLOR})["id"] for n in (1, 2)]
+            counters = [server.ask("POST", "/assets", {"name": f"counter {n}", "kind": "device"}) for n in range(WRITERS)]
+            server.stop()
+            self.filled[database] = (folder / "data", tags, [{k: c[k] for k in ("id", "name", "version")} for c in counters])
+        return self.filled[database]
+
+    def settings(self, url):
+        allow = {"CB_OUTBOUND_ALLOW": f"127.0.0.1:{self.receiver.port}"}
+        return {**allow, **({"CB_DB_URL": url} if url else {})}
+
+    def close(self):
+        for process in self.processes:
+            if process.poll() is None:
+                with suppress(OSError):
+                    process.send_signal(signal.SIGCONT)
+                process.kill()
+                process.wait()
+        for mount in reversed(self.mounts):
+            subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
+        self.mounts.clear()
+        if self._postgres:
+            self._postgres.end()
+        self.receiver.close()
+
+
+class Site:
+    """A server with its data, and what of it was there before the first writer came."""
+
+    def __init__(self, server, mark, tags, counters, hits):
+        self.server, self.mark, self.tags, self.counters, self.shim = server, mark, tags, counters, hits
+        self.token, self.loads = TOKEN, 0
+
+
+class Skipped(Exception):
+    """This machine or this binary does not permit it; the reason."""
+
+
+class Run:
+    def __init__(self, harness, fault, database, seed, short):
+        self.harness, self.fault, self.database, self.seed, self.short = harness, fault, database, seed, short
+        self.rng = random.Random(f"{fault.name} {database} {seed}")
+        harness.number += 1
+        self.folder = harness.folder / f"run-{harness.number}"
+        self.folder.mkdir(mode=0o755)
+        self.ledger, self.verdict = law.Ledger(), law.Verdict()
+        self.broken, self.notes, self.windows, self.recovered = [], [], [], []
+        self.sites, self.runs = [], 1
+        # Set where the harness itself ends the server, so that lost connections are no surprise.
+        self.kills = False
+        self.database_name = None
+
+    # ---- the server ----
+
+    def mount(self, size):
+        """A file system of its own; needs root."""
+        place = self.folder / "disk"
+        place.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", place], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Skipped(f"no file system of its own can be mounted: {done.stderr.strip()}")
+        self.harness.mounts.append(place)
+        return place
+
+    def site(self, empty=False, on=None, port=None, settings=None, name="site", database=None, url=None):
+        """A server, not yet started. `on`: the folder that its data lie in; `port`: where it meets PostgreSQL, or the whole `url`."""
+        harness, place = self.harness, self.folder / name
+        place.mkdir(exist_ok=True)
+        tags, counters = [], []
+        if not empty:
+            data, tags, counters = harness.template(self.database)
+        if self.database == POSTGRES and url is None:
+            self.database_name = database or f"run_{harness.number}_{len(self.sites)}"
+            if database is None:
+                harness.postgres.run(f"CREATE DATABASE {self.database_name}" + ("" if empty else " TEMPLATE filled"))
+            url = harness.postgres.url_of(self.database_name, port)
+        server = Server(harness.binary, place, free_port(self.rng), free_port(self.rng), timeout=30)
+        folder = (on or place) / "data"
+        server.environment.update(harness.settings(url), CB_DATA_DIR=str(folder), **(settings or {}))
+        if not empty:
+            shutil.copytree(data, folder, dirs_exist_ok=True)
+            folder.chmod(0o700)
+        hits = shim.Shim(harness.library, self.folder / f"{name}.control", folder, self.rng.getrandbits(30))
+        server.environment.update(hits.environment)
+        one = Site(server, f"{self.fault.name} {self.seed} ", tags, counters, hits)
+        one.data = folder
+        self.sites.append(one)
+        return one
+
+    def start(self, site, stderr=None):
+        try:
+            return site.server.start(stderr)
+        finally:
+            if site.server.process:
+                self.harness.processes.append(site.server.process)
+
+    def load(self, site, **how):
+        return Load(site, self.ledger, self.rng.getrandbits(30), **how)
+
+    def pause(self, least, most):
+        time.sleep(self.rng.uniform(least, most))
+
+    # ---- the fault ----
+
+    def begin(self):
+        self.windows.append([time.monotonic(), None])
+
+    def end(self):
+        self.windows[-1][1] = time.monotonic()
+
+    def during(self, began, seconds):
+        return any(began < (end or time.monotonic()) and began + seconds > start for start, end in self.windows)
+
+    def recover(self, site, bound=RECOVERED_SECONDS):
+        """Waits for the first write that is acknowledged after the end of the fault; starts a server that has ended."""
+        ended = self.windows[-1][1] or time.monotonic()
+        until = time.monotonic() + bound
+        while time.monotonic() < until:
+            if site.server.process.poll() is not None:
+                self.ended_with_words(site)
+                self.start(site)
+            later = [w.began + w.seconds for w in self.ledger.writes[-200:] if w.outcome == law.ACKNOWLEDGED and w.began >= ended]
+            if later:
+                self.recovered.append(min(later) - ended)
+                return
+            time.sleep(0.01)
+        self.broken.append(f"no write was acknowledged within {bound} s after the end of the fault")
+
+    def ended_with_words(self, site):
+        """A server that ended by itself must have said why."""
+        status = site.server.process.returncode
+        self.notes.append(f"ended by itself with status {status}")
+        if self.kills or status == -signal.SIGKILL:
+            return
+        if status <= 0 or status == 101:
+            self.broken.append(f"the server ended with status {status}: {site.server.tail()[-300:]}")
+
+    # ---- the law ----
+
+    def settle(self, site, load, more=0.4):
+        """The load goes on a little after the fault, then ends; then everything is looked at: live, and after two ends."""
+        time.sleep(more)
+        load.stop()
+        self.answers(load)
+        self.look(site, "on the running server")
+        ends = [self.stop, self.kill]
+        self.rng.shuffle(ends)
+        for end in ends:
+            end(site)
+            if not self.verify_offline(site):
+                return
+            self.start(site)
+            self.look(site, f"after {'SIGTERM' if end == self.stop else 'kill -9'}", patience=10)
+        self.stop(site)
+
+    def look(self, site, when, patience=law.TOLD_SECONDS):
+        probe = Server.beside(site.server)
+        try:
+            if self.verdict.untold:
+                patience = 0
+            found = law.check(probe, self.ledger, site, self.harness.receiver.told, patience)
+        except (OSError, Refused, ValueError, KeyError) as error:
+            self.broken.append(f"{when} nothing can be looked at: {type(error).__name__}: {error}")
+            return
+        finally:
+            probe.close()
+        self.broken += [f"{when}: {what}" for what in found.broken()]
+        self.verdict.merge(found)
+
+    def answers(self, load):
+        """What was wrong with the answers themselves."""
+        fault = self.fault
+        said = {}
+        for _, wrong in load.problems:
+            said[wrong] = said.get(wrong, 0) + 1
+        self.broken += [f"{count} times {wrong}" for wrong, count in sorted(said.items(), key=lambda p: -p[1])[:3]]
+        if not self.kills:
+            silent = [w for w in self.ledger.writes if w.status == 0 and w.said]
+            if silent:
+                self.broken.append(f"{len(silent)} writes had no answer: {silent[0].said}")
+        if fault.bound:
+            slow = self.slowest()
+            if slow > fault.bound:
+                self.broken.append(f"the slowest answer took {slow:.1f} s, more than {fault.bound} s")
+        if fault.reads:
+            during = [r for r in self.ledger.reads if self.during(r[0], r[1])]
+            bad = [r for r in during if r[2] != 200]
+            if bad or not during:
+                said = sorted({f"{r[2] or 'no answer'} after {r[1]:.1f} s" for r in bad})[:3]
+                self.broken.append(f"reads did not go on: {len(bad)} of {len(during)} failed: {', '.join(said)}")
+
+    def says_in_log(self, site):
+        """Whoever reads the log learns that nothing is saved, not only who asked."""
+        if any(w.status in law.AWAY for w in self.ledger.writes) and not re.search(SAYS, site.server.log.read_text(errors="replace")):
+            self.broken.append("the log does not say that nothing can be saved")
+
+    def slowest(self):
+        timed = [(w.began, w.seconds) for w in self.ledger.writes] + [(r[0], r[1]) for r in self.ledger.reads]
+        return max((seconds for began, seconds in timed if self.during(began, seconds)), default=0.0)
+
+    def stop(self, site):
+        """A server that is asked to end ends, soon and well."""
+        if site.server.process.poll() is not None:
+            self.broken.append(f"the server had ended with status {site.server.process.returncode}")
+            return
+        took = site.server.stop()
+        status = site.server.process.returncode
+        if status != 0:
+            self.broken.append(f"SIGTERM ended it with status {status} after {took:.1f} s: {site.server.tail().strip().splitlines()[-1:]}")
+
+    def kill(self, site):
+        if site.server.process.poll() is None:
+            site.server.kill()
+
+    def verify_offline(self, site):
+        """`cb audit-log verify`, without a server."""
+        environment = {k: v for k, v in site.server.environment.items() if k not in ("LD_PRELOAD", "CB_FAULTS_CONTROL")}
+        argv = [self.harness.binary, "audit-log", "verify"]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            self.verdict.chain = (done.stderr or done.stdout).strip()[-200:]
+            self.broken.append(f"cb audit-log verify: {self.verdict.chain}")
+        return done.returncode == 0
+
+    def offers_setup(self, site, what):
+        """A plain start on what is there works, and a person can begin."""
+        site.server.log.unlink(missing_ok=True)
+        site.server.close()
+        try:
+            self.start(site)
+            if not site.server.ask("GET", "/setup")["required"]:
+                self.broken.append(f"{what}: setup is not offered")
+                return False
+            site.server.set_up()
+            site.server.ask("POST", "/assets", {"name": "first", "kind": "device"})
+            chain = site.server.ask("GET", "/audit-log/verify")
+            if not chain["ok"]:
+                self.broken.append(f"{what}: {chain['reason']}")
+            return chain["ok"]
+        except (RuntimeError, OSError, Refused) as error:
+            self.broken.append(f"{what}: {str(error).strip()[-400:]}")
+            return False
+        finally:
+            if site.server.process.poll() is None:
+                self.stop(site)
+
+    def serves(self, site):
+        """Waits until a server that was spawned answers; a RuntimeError says why it does not."""
+        until = time.monotonic() + RECOVERED_SECONDS
+        while time.monotonic() < until:
+            if site.server.process.poll() is not None:
+                raise RuntimeError(f"it ended with status {site.server.process.returncode}: {site.server.tail().strip()[-300:]}")
+            with suppress(OSError, Refused):
+                site.server.ask("GET", "/health")
+                return
+            time.sleep(0.01)
+        raise RuntimeError(f"it does not answer within {RECOVERED_SECONDS} s: {site.server.tail().strip()[-300:]}")
+
+    # ---- the end ----
+
+    def close_site(self, site):
+        """Of one of many sites of a run."""
+        self.kill(site)
+        if not self.broken:
+            shutil.rmtree(site.server.folder, ignore_errors=True)
+
+    def close(self):
+        for site in self.sites:
+            process = site.server.process
+            if process and process.poll() is None:
+                with suppress(OSError):
+                    process.send_signal(signal.SIGCONT)
+                site.server.kill()
+        if self.broken:
+            self.keep()
+        for place in [m for m in self.harness.mounts if m.is_relative_to(self.folder)]:
+            subprocess.run(["umount", place], check=False, capture_output=True)
+            self.harness.mounts.remove(place)
+        if self.database == POSTGRES:
+            with suppress(Exception):
+                for n in range(len(self.sites)):
+                    self.harness.postgres.run(f"DROP DATABASE IF EXISTS run_{self.harness.number}_{n} WITH (FORCE)")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def keep(self):
+        """The folder of a run that failed, for whoever looks for the reason; the newest few."""
+        kept = ROOT / "build" / "faults"
+        kept.mkdir(parents=True, exist_ok=True)
+        place = kept / f"{self.fault.name}-{self.database}-{self.seed}"
+        shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError, shutil.Error):
+            shutil.copytree(self.folder, place, ignore=shutil.ignore_patterns("ballast", "lock"))
+        writes = [{**vars(w), "cookie": bool(w.cookie)} for w in self.ledger.writes]
+        with suppress(OSError):
+            (place / "writes.json").write_text("\n".join(map(json.dumps, writes)))
+            (place / "broken.txt").write_text("\n".join(self.broken))
+        olds = sorted((p for p in kept.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
+        for old in olds[: max(0, len(olds) - KEPT)]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def ends(process, seconds):
+    """The status that it ended with; None while it runs."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode
+
+
+def filled(place):
+    """Fills its file system to the last byte; answers the file that does."""
+    ballast = place / "ballast"
+    handle = os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        for size in (1 << 20, 1 << 12, 1):
+            with suppress(OSError):
+                while os.write(handle, bytes(size)) == size:
+                    pass
+    finally:
+        os.close(handle)
+    return ballast
