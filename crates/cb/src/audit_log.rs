@@ -58,17 +58,17 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         if let Some(through) = found.pruned_through {
             output::line(&format!(
                 "Entries up to {through} were removed for their age; the server has signed that"
-            ));
+            ))?;
         }
         output::line(&format!(
             "The chain is whole: {} entries, {} signed checkpoints hold, head {}",
             found.entries, found.checkpoints, found.head
-        ));
+        ))?;
         if key.is_none() {
             output::line(&format!(
                 "No checkpoint could be held against it: there is no audit-key in {}; give --checkpoints",
                 folder.display()
-            ));
+            ))?;
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -78,7 +78,7 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
             found.entries
         ),
         None => format!("The {} entries follow each other, but {why}", found.entries),
-    });
+    })?;
     Ok(ExitCode::FAILURE)
 }
 

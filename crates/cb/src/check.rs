@@ -24,14 +24,13 @@ pub fn config(command: ConfigCommand) -> ExitCode {
             for warning in &config.warnings {
                 output::complain(warning);
             }
-            output::line(&format!(
+            output::ended(output::line(&format!(
                 "The settings are sound: data in {}, HTTPS on {}, HTTP on {}, {}",
                 config.data_dir.display(),
                 config.https_addr,
                 config.http_addr,
                 if config.db_url.is_some() { "PostgreSQL" } else { "SQLite" }
-            ));
-            ExitCode::SUCCESS
+            )))
         }
     }
 }
@@ -60,16 +59,9 @@ pub async fn health() -> anyhow::Result<()> {
     if !answer.starts_with(b"HTTP/1.1 200") {
         bail!("what answers on {address} is not a Circuit Breaker");
     }
-    output::line("ok");
-    Ok(())
+    output::line("ok")
 }
 
-pub fn openapi() -> ExitCode {
-    match serde_json::to_string_pretty(&cb_api::routes::document()) {
-        Ok(text) => {
-            output::line(&text);
-            ExitCode::SUCCESS
-        }
-        Err(error) => output::fail(&error.to_string()),
-    }
+pub fn openapi() -> anyhow::Result<()> {
+    output::line(&serde_json::to_string_pretty(&cb_api::routes::document())?)
 }

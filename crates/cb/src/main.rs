@@ -6,11 +6,13 @@ use clap::{Parser, Subcommand};
 
 mod audit_log;
 mod check;
+mod log;
 mod net;
 mod output;
 mod own_memory;
 mod scan;
 mod serve;
+mod signals;
 mod user;
 mod vault;
 
@@ -59,14 +61,17 @@ fn main() -> ExitCode {
     if let Err(error) = own_memory::keep() {
         return output::fail(&format!("this process cannot shield its memory, which holds keys: {error}"));
     }
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return output::usage(said),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output::fail(&format!("the runtime does not start: {error}")),
     };
     runtime.block_on(async {
         match cli.command {
-            Command::Serve => output::ended(serve::run().await),
+            Command::Serve => serve::run().await,
             Command::Scan(args) => scan::run(args).await,
             Command::AuditLog(command) => audit_log::run(command).await,
             Command::User(command) => output::ended(user::run(command).await),
@@ -74,7 +79,7 @@ fn main() -> ExitCode {
             Command::Config(command) => check::config(command),
             Command::Net(command) => net::run(command).await,
             Command::Healthcheck => output::ended(check::health().await),
-            Command::Openapi => check::openapi(),
+            Command::Openapi => output::ended(check::openapi()),
         }
     })
 }

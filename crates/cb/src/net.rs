@@ -39,18 +39,16 @@ pub async fn run(command: Command) -> ExitCode {
     };
     let resolver = if answers.is_empty() { Resolver::System } else { Resolver::fixed(answers) };
     let outbound = Outbound::from_config(&config).resolving(resolver);
-    match outbound.check(policy, &url).await {
-        Ok(_) => {
-            output::line("accept");
-            ExitCode::SUCCESS
-        }
+    let (verdict, code) = match outbound.check(policy, &url).await {
+        Ok(_) => ("accept".to_owned(), ExitCode::SUCCESS),
+        Err(OutboundError::Refused(why)) => (format!("reject: {why}"), ExitCode::FAILURE),
+        Err(error) => (format!("reject: {error}"), ExitCode::FAILURE),
+    };
+    match output::line(&verdict) {
+        Ok(()) => code,
         Err(error) => {
-            let why = match error {
-                OutboundError::Refused(why) => why.to_string(),
-                error => error.to_string(),
-            };
-            output::line(&format!("reject: {why}"));
-            ExitCode::FAILURE
+            output::complain(&format!("{error:#}"));
+            ExitCode::from(UNUSABLE)
         }
     }
 }

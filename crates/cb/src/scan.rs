@@ -48,8 +48,7 @@ pub struct ScanArgs {
 pub async fn run(args: ScanArgs) -> ExitCode {
     if args.list_ports {
         let ports: Vec<String> = cb_collect::ports::curated().iter().map(u16::to_string).collect();
-        output::line(&ports.join(","));
-        return ExitCode::SUCCESS;
+        return output::ended(output::line(&ports.join(",")));
     }
     let (request, outbound) = match request(&args) {
         Ok(asked) => asked,
@@ -59,14 +58,12 @@ pub async fn run(args: ScanArgs) -> ExitCode {
         }
     };
     if args.dry_run {
-        show_plan(&plan(&request), args.json);
-        return ExitCode::SUCCESS;
+        return output::ended(show_plan(&plan(&request), args.json));
     }
     let (hosts, outcome) = collect(request, &outbound).await;
-    if args.json {
-        show_json(&hosts, &outcome);
-    } else {
-        show_table(hosts, &outcome);
+    let shown = if args.json { show_json(&hosts, &outcome) } else { show_table(hosts, &outcome) };
+    if let Err(error) = shown {
+        return output::fail(&format!("{error:#}"));
     }
     match outcome.status {
         Completeness::Cancelled => ExitCode::from(INTERRUPTED),
@@ -142,34 +139,33 @@ fn overwrite(text: &str) {
     let _ = write!(out, "\r\u{1b}[2K{text}").and_then(|()| out.flush());
 }
 
-fn show_plan(plan: &Plan, as_json: bool) {
+fn show_plan(plan: &Plan, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        output::line(&json!(plan).to_string());
-        return;
+        return output::line(&json!(plan).to_string());
     }
     for target in &plan.targets {
-        output::line(&format!("{} ({} addresses)", target.target, target.addresses));
+        output::line(&format!("{} ({} addresses)", target.target, target.addresses))?;
     }
     for (number, step) in plan.steps.iter().enumerate() {
-        output::line(&format!("{}. {step}.", number + 1));
+        output::line(&format!("{}. {step}.", number + 1))?;
     }
     output::line(&format!(
         "About {} packets for {} addresses. Nothing has been sent.",
         plan.packets_estimate, plan.addresses
-    ));
+    ))?;
     let ports: Vec<String> = plan.never_written_ports.iter().map(u16::to_string).collect();
-    output::line(&format!("Never written to: {}.", ports.join(", ")));
+    output::line(&format!("Never written to: {}.", ports.join(", ")))
 }
 
-fn show_json(hosts: &[HostReport], outcome: &Outcome) {
+fn show_json(hosts: &[HostReport], outcome: &Outcome) -> anyhow::Result<()> {
     let devices: Vec<Vec<String>> = fuse(hosts.to_vec())
         .iter()
         .map(|group| group.iter().map(|h| h.address.to_string()).collect())
         .collect();
-    output::line(&json!({ "outcome": outcome, "devices": devices, "hosts": hosts }).to_string());
+    output::line(&json!({ "outcome": outcome, "devices": devices, "hosts": hosts }).to_string())
 }
 
-fn show_table(hosts: Vec<HostReport>, outcome: &Outcome) {
+fn show_table(hosts: Vec<HostReport>, outcome: &Outcome) -> anyhow::Result<()> {
     let devices = fuse(hosts);
     let mut rows = vec![["ADDRESS", "NAME", "WHAT", "MAC", "SERVICES"].map(str::to_owned)];
     for group in &devices {
@@ -184,19 +180,20 @@ fn show_table(hosts: Vec<HostReport>, outcome: &Outcome) {
             .enumerate()
             .map(|(i, cell)| format!("{cell:<width$}", width = widths.get(i).copied().unwrap_or(0)))
             .collect();
-        output::line(cells.join("  ").trim_end());
+        output::line(cells.join("  ").trim_end())?;
     }
-    output::line("");
+    output::line("")?;
     let addresses = outcome.hosts;
     let end = match &outcome.status {
         Completeness::Complete => "complete".to_owned(),
         Completeness::Cancelled => "stopped before it was over".to_owned(),
         Completeness::Partial { reason, .. } => format!("partial: {reason}"),
     };
-    output::line(&format!("{} devices at {addresses} addresses; {end}", devices.len()));
+    output::line(&format!("{} devices at {addresses} addresses; {end}", devices.len()))?;
     for limitation in &outcome.limitations {
-        output::line(&format!("note: {limitation}"));
+        output::line(&format!("note: {limitation}"))?;
     }
+    Ok(())
 }
 
 /// A row for the device, and one for each further address.

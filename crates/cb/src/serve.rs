@@ -1,7 +1,7 @@
 //! `cb serve`: opens everything, listens, and closes in order when told to.
 
-use std::io::IsTerminal as _;
 use std::net::IpAddr;
+use std::process::ExitCode;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,22 +10,39 @@ use cb_api::edge::Place;
 use cb_api::server::{self, Target};
 use cb_app::App;
 use cb_core::config::Config;
-use cb_core::{Clock as _, OsEntropy, SystemClock};
+use cb_core::{Clock as _, OsEntropy, Secret, SystemClock};
 use cb_net::names::Names;
 use cb_net::tls::{Identity, Refreshed};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::log::Log;
 use crate::output;
+use crate::signals::Stop;
 
 /// Names, addresses and certificates are looked at again so often.
 const REFRESH: Duration = Duration::from_mins(1);
 
-pub async fn run() -> anyhow::Result<()> {
+pub async fn run() -> ExitCode {
+    let log = match Log::open() {
+        Ok(log) => log,
+        Err(error) => return output::fail(&format!("the log cannot be written: {error}")),
+    };
+    let code = match start(&log).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log.line(&output::trouble(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    };
+    log.drain(output::PATIENCE);
+    code
+}
+
+async fn start(log: &Log) -> anyhow::Result<()> {
     let config = Config::load()?;
-    log(&config)?;
+    log.install(filter(&config)?)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -47,6 +64,7 @@ async fn serve(config: &Config, app: &App) -> anyhow::Result<()> {
         hsts: config.hsts,
         root: identity.root(),
     });
+    let mut signals = Stop::listen()?;
     announce(config, app, &https, &place)?;
 
     let stop = CancellationToken::new();
@@ -54,17 +72,15 @@ async fn serve(config: &Config, app: &App) -> anyhow::Result<()> {
     let served =
         server::serve(app.clone(), https, http, identity.clone(), place.clone(), target, stop.clone());
     tokio::pin!(served);
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut refresh = tokio::time::interval(REFRESH);
-    loop {
+    let signal = loop {
         tokio::select! {
             done = &mut served => return done.context("TLS cannot be set up"),
-            _ = term.recv() => break,
-            _ = int.recv() => break,
+            signal = signals.asked() => break signal,
             _ = refresh.tick() => look_again(config, &identity, &place).await,
         }
-    }
-    tracing::info!("stopping");
+    };
+    tracing::info!(signal, "stopping");
     stop.cancel();
     served.await.context("TLS cannot be set up")
 }
@@ -86,6 +102,7 @@ async fn look_again(config: &Config, identity: &Arc<Identity>, place: &Arc<Place
     }
 }
 
+/// Says where the server is. Whoever does not listen keeps it from nothing.
 fn announce(config: &Config, app: &App, https: &TcpListener, place: &Place) -> anyhow::Result<()> {
     let origin = if let Some(url) = &config.public_url {
         url.as_str().trim_end_matches('/').to_owned()
@@ -93,25 +110,30 @@ fn announce(config: &Config, app: &App, https: &TcpListener, place: &Place) -> a
         let listening = https.local_addr()?;
         format!("https://{}:{}", host(listening.ip(), place), listening.port())
     };
-    output::line("");
+    let mut lines = vec![String::new()];
     match app.setup_code() {
         Some((code, file)) => {
-            output::line(&format!(
+            lines.push(format!(
                 "  Circuit Breaker is ready to be set up: {origin}/setup#code={}",
                 code.expose()
             ));
-            if let Some(file) = file {
-                output::line(&format!("  The code also stands in {}", file.display()));
-            }
+            lines.extend(file.map(|file| format!("  The code also stands in {}", file.display())));
         }
-        None => output::line(&format!("  Circuit Breaker is at {origin}")),
+        None => lines.push(format!("  Circuit Breaker is at {origin}")),
     }
     if place.root.is_some() {
-        output::line(&format!(
+        lines.push(format!(
             "  Your browser does not know its certificate yet; the root to trust: {origin}/ca.crt"
         ));
     }
-    output::line("");
+    lines.push(String::new());
+    let text = Secret::new(lines.join("\n"));
+    // Beside everything else: standard output may be a pipe that nobody reads.
+    std::thread::Builder::new().name("announce".to_owned()).spawn(move || {
+        if let Err(error) = output::line(text.expose()) {
+            tracing::warn!("The server runs, but its address could not be printed: {error:#}");
+        }
+    })?;
     Ok(())
 }
 
@@ -127,7 +149,7 @@ fn host(listening: IpAddr, place: &Place) -> String {
     if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() }
 }
 
-fn log(config: &Config) -> anyhow::Result<()> {
+fn filter(config: &Config) -> anyhow::Result<EnvFilter> {
     // What a stranger answers to a passkey's challenge is no error of ours; the audit log has the refusal.
     let wanted = format!("webauthn_rs=off,webauthn_rs_core=off,{}", config.log);
     let filter = EnvFilter::try_new(wanted).map_err(|e| {
@@ -137,11 +159,5 @@ fn log(config: &Config) -> anyhow::Result<()> {
             "Set it to info, debug, or a filter such as cb_app=debug,info",
         )
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        builder.with_target(false).init();
-    } else {
-        builder.json().init();
-    }
-    Ok(())
+    Ok(filter)
 }

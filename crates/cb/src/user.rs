@@ -61,17 +61,15 @@ async fn act(ctx: &Ctx, config: &Config, command: Command) -> anyhow::Result<()>
             let password = Secret::new(ctx.app().entropy().token());
             let user =
                 users::create(ctx, UserIn { username, email: None, role, password }).await.map_err(said)?;
-            show(config, &users::reset_link(ctx, user.id).await.map_err(said)?);
-            Ok(())
+            show(config, &users::reset_link(ctx, user.id).await.map_err(said)?)
         }
         Command::ResetPassword { username, clear_second_factor } => {
             let user = users::by_name(ctx, &username).await.map_err(said)?;
             if clear_second_factor {
                 users::clear_second_factor(ctx, user.id).await.map_err(said)?;
-                output::line("The second factor is gone and the sessions have ended.");
+                output::line("The second factor is gone and the sessions have ended.")?;
             }
-            show(config, &users::reset_link(ctx, user.id).await.map_err(said)?);
-            Ok(())
+            show(config, &users::reset_link(ctx, user.id).await.map_err(said)?)
         }
         Command::Disable { username } => set_disabled(ctx, &username, true).await,
         Command::Enable { username } => set_disabled(ctx, &username, false).await,
@@ -90,7 +88,7 @@ async fn list(ctx: &Ctx) -> anyhow::Result<()> {
                 "{:<24} {:<7} {state:<9} {factor:<12} {seen}",
                 user.username,
                 user.role.as_str()
-            ));
+            ))?;
         }
         list.cursor = page.next_cursor;
         if list.cursor.is_none() {
@@ -106,16 +104,15 @@ async fn set_disabled(ctx: &Ctx, username: &str, disabled: bool) -> anyhow::Resu
     output::line(&format!(
         "{username} is {}.",
         if disabled { "disabled; everything they had open has ended" } else { "enabled" }
-    ));
-    Ok(())
+    ))
 }
 
-fn show(config: &Config, link: &LinkOut) {
+fn show(config: &Config, link: &LinkOut) -> anyhow::Result<()> {
     let origin = config.public_url.as_ref().map_or_else(
         || format!("https://localhost:{}", config.https_addr.port()),
         |url| url.as_str().trim_end_matches('/').to_owned(),
     );
-    output::line(&format!("Once, until {}: {origin}{}", link.expires_at.to_rfc3339(), link.path));
+    output::line(&format!("Once, until {}: {origin}{}", link.expires_at.to_rfc3339(), link.path))
 }
 
 fn said(error: Error) -> anyhow::Error {

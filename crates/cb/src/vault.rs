@@ -40,7 +40,6 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Done::Told(vault) => show(&vault),
         Done::Rewrapped(done) => say(&config, &done),
     }
-    Ok(())
 }
 
 async fn act(ctx: &Ctx, command: Command) -> anyhow::Result<Done> {
@@ -52,44 +51,44 @@ async fn act(ctx: &Ctx, command: Command) -> anyhow::Result<Done> {
 }
 
 /// What was done, and what is left to do.
-fn say(config: &Config, done: &Rewrapped) {
-    output::line(&format!("Root key           fingerprint {} (it was {})", done.to, done.from));
-    output::line(&format!("Keys wrapped anew  {}", done.keys));
-    output::line("");
+fn say(config: &Config, done: &Rewrapped) -> anyhow::Result<()> {
+    output::line(&format!("Root key           fingerprint {} (it was {})", done.to, done.from))?;
+    output::line(&format!("Keys wrapped anew  {}", done.keys))?;
+    output::line("")?;
     if let Some(file) = &done.file {
         let file = file.display();
-        output::line(&format!("The new root key is in {file}; copy it to where you keep the old one."));
+        output::line(&format!("The new root key is in {file}; copy it to where you keep the old one."))?;
         if config.db_url.is_some() {
-            output::line("Every other server of this database needs the same file before it starts again.");
+            output::line("Every other server of this database needs the same file before it starts again.")?;
         }
-        output::line("The server that runs on this folder takes it up by itself.");
+        output::line("The server that runs on this folder takes it up by itself.")?;
     } else {
         output::line(
             "Now set CB_VAULT_KEY to the value of CB_VAULT_KEY_NEW wherever it is set (the compose file,",
-        );
+        )?;
         output::line(
             "the unit, or the file that CB_VAULT_KEY_FILE names), remove CB_VAULT_KEY_NEW, and start every",
-        );
-        output::line("server again. One that is started with both takes the one that fits.");
+        )?;
+        output::line("server again. One that is started with both takes the one that fits.")?;
     }
-    output::line("A backup from before needs the root key of its time. If others may know the old one:");
-    output::line("cb vault rotate");
+    output::line("A backup from before needs the root key of its time. If others may know the old one:")?;
+    output::line("cb vault rotate")
 }
 
-fn show(vault: &VaultOut) {
+fn show(vault: &VaultOut) -> anyhow::Result<()> {
     let next = vault.next_rotation_at.map_or_else(|| "never by itself".to_owned(), |at| at.to_rfc3339());
-    output::line(&format!("Sealed secrets     {}", vault.sealed));
-    output::line(&format!("Current key        {}", vault.current_key_id));
-    output::line(&format!("  since            {}", vault.created_at.to_rfc3339()));
-    output::line(&format!("Next rotation      {next}"));
-    output::line(&format!("Retired keys       {}", vault.keys.len().saturating_sub(1)));
+    output::line(&format!("Sealed secrets     {}", vault.sealed))?;
+    output::line(&format!("Current key        {}", vault.current_key_id))?;
+    output::line(&format!("  since            {}", vault.created_at.to_rfc3339()))?;
+    output::line(&format!("Next rotation      {next}"))?;
+    output::line(&format!("Retired keys       {}", vault.keys.len().saturating_sub(1)))?;
     if let Some(at) = vault.looked_at {
         let result = match (vault.look_result, &vault.look_error) {
             (Some(VaultLookResult::Rotated), _) => "rotated".to_owned(),
             (Some(VaultLookResult::NotDue), _) => "not due yet".to_owned(),
             (_, error) => format!("failed: {}", error.as_deref().unwrap_or("no reason is known")),
         };
-        output::line(&format!("Last daily look    {}, {result}", at.to_rfc3339()));
+        output::line(&format!("Last daily look    {}, {result}", at.to_rfc3339()))?;
     }
-    output::line(&format!("Root key           fingerprint {}", vault.root_fingerprint));
+    output::line(&format!("Root key           fingerprint {}", vault.root_fingerprint))
 }

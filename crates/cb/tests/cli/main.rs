@@ -1,6 +1,10 @@
 //! The binary as somebody at a terminal meets it.
 
+mod log;
 mod net;
+mod output;
 mod own_memory;
+mod signals;
+mod site;
 mod vault;
 mod webhooks;

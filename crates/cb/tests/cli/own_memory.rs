@@ -14,20 +14,13 @@ use cb_store::entities::vault_key;
 use cb_store::sea_orm::EntityTrait as _;
 use cb_vault::fernet::Key;
 
+use crate::site::{cb, serve};
+
 /// Not root, and no one's.
 const NOBODY: u32 = 65_534;
 
-fn serve(command: &mut Command, data: &Path, settings: &[(&str, &str)]) -> Child {
-    command
-        .env_clear()
-        .env("CB_DATA_DIR", data)
-        .env("CB_HTTPS_ADDR", "127.0.0.1:0")
-        .env("CB_HTTP_ADDR", "127.0.0.1:0")
-        .envs(settings.iter().copied())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("starts")
+fn start(command: &mut Command, data: &Path, settings: &[(&str, &str)]) -> Child {
+    serve(command, data, settings).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
 }
 
 fn until(what: &str, there: impl Fn() -> bool) {
@@ -58,9 +51,9 @@ fn no_core_is_written_and_nobody_else_looks() {
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_cb")]);
         command
     } else {
-        Command::new(env!("CARGO_BIN_EXE_cb"))
+        cb()
     };
-    let server = serve(command.arg("serve"), dir.path(), &[("PATH", "/usr/bin:/bin")]);
+    let server = start(&mut command, dir.path(), &[("PATH", "/usr/bin:/bin")]);
     until("the vault's key", || dir.path().join("vault-key").exists());
     let of = |file: &str| format!("/proc/{}/{file}", server.id());
     let status = std::fs::read_to_string(of("status")).expect("runs");
@@ -80,14 +73,13 @@ async fn no_key_is_in_the_most_talkative_log() {
     let dir = tempfile::tempdir().expect("a folder");
     let data = dir.path();
     let key_file = data.join("vault-key");
-    let mut server = Command::new(env!("CARGO_BIN_EXE_cb"));
-    let server = serve(server.arg("serve"), data, &[("CB_LOG", "trace")]);
+    let server = start(&mut cb(), data, &[("CB_LOG", "trace")]);
     until("the setup code", || data.join("setup-code").exists() && data.join("tls").exists());
     let mut said = String::new();
     let first = std::fs::read_to_string(&key_file).expect("a key");
     let given = Key::generate(&OsEntropy);
     for command in ["status", "rotate", "rewrap", "rotate", "rewrap"] {
-        let done = Command::new(env!("CARGO_BIN_EXE_cb"))
+        let done = cb()
             .args(["vault", command])
             .env_clear()
             .envs([("CB_DATA_DIR", data.as_os_str()), ("CB_LOG", "trace".as_ref())])
@@ -97,7 +89,7 @@ async fn no_key_is_in_the_most_talkative_log() {
         said += &String::from_utf8_lossy(&[done.stdout, done.stderr].concat());
     }
     // What is refused says no key either.
-    let refused = Command::new(env!("CARGO_BIN_EXE_cb"))
+    let refused = cb()
         .args(["vault", "status"])
         .env_clear()
         .envs([("CB_DATA_DIR", data.as_os_str()), ("CB_VAULT_KEY", given.as_ref())])

@@ -1,0 +1,69 @@
+//! What a signal does to a running server.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rstest::rstest;
+
+use crate::site::{Site, cb, ended, free_port, serve_on, signal};
+
+const SOON: Duration = Duration::from_secs(8);
+
+#[rstest]
+#[case("TERM")]
+#[case("INT")]
+#[case("HUP")]
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_inside_is_answered(#[case] name: &str) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (data, port) = (dir.path().join("data"), free_port());
+    let mut command = cb();
+    serve_on(&mut command, &data, port, &[]);
+    let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    let site = Site::meet(&data, port).await;
+    site.set_up().await;
+    let mut under_way = Vec::new();
+    for n in 0..16 {
+        let (mut line, body) = (site.connect().await, format!(r#"{{"name": "host {n}", "kind": "device"}}"#));
+        line.begin("POST", "/assets", body.len()).await;
+        under_way.push((line, body));
+    }
+    // So that each of them has been taken up.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    signal(&server, name);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for (mut line, body) in under_way {
+        assert_eq!(line.end(&body).await, 201, "{body}");
+    }
+    assert_eq!(ended(server, SOON).await.code(), Some(0));
+}
+
+/// `nohup cb serve`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_that_is_ignored_stays_ignored() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (data, port) = (dir.path().join("data"), free_port());
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", r#"trap "" HUP; exec "$0" "$@""#, env!("CARGO_BIN_EXE_cb")]);
+    serve_on(&mut command, &data, port, &[]);
+    let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    let site = Site::meet(&data, port).await;
+    signal(&server, "HUP");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(site.ask("GET", "/health", None).await.expect("answers").status(), 200);
+    signal(&server, "TERM");
+    assert_eq!(ended(server, SOON).await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quit_ends_it_at_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (data, port) = (dir.path().join("data"), free_port());
+    let mut command = cb();
+    serve_on(&mut command, &data, port, &[]);
+    let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    Site::meet(&data, port).await;
+    signal(&server, "QUIT");
+    assert_eq!(ended(server, Duration::from_secs(2)).await.signal(), Some(3));
+}
