@@ -139,6 +139,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (POST, "/scans/{id}/cancel", May(DiscoveryWrite)),
     (GET, "/settings", May(SettingsRead)),
     (PATCH, "/settings", May(SettingsWrite)),
+    (GET, "/storage", Known),
     (GET, "/tags", May(InventoryRead)),
     (POST, "/tags", May(InventoryWrite)),
     (GET, "/tags/{id}", May(InventoryRead)),

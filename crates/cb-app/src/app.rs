@@ -103,7 +103,7 @@ impl App {
         };
         let app = Self::put_together(config, clock, entropy, store, Some(lock)).await?;
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
-        app.spawn(watch_over_storage(app.clone()));
+        app.spawn(crate::storage::watch(app.clone()));
         app.spawn(crate::worker::run(app.clone()));
         app.spawn(crate::auth::sessions::sweep(app.clone()));
         app.spawn(crate::audit::keep_checkpoints(app.clone()));
@@ -361,14 +361,6 @@ impl App {
     /// Background work that ends when the server does.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.0.tasks.spawn(work);
-    }
-}
-
-async fn watch_over_storage(app: App) {
-    let store = app.store().clone();
-    tokio::select! {
-        () = store.watch_over() => {}
-        () = app.stopping().cancelled() => {}
     }
 }
 

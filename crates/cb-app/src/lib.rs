@@ -33,6 +33,7 @@ pub mod record;
 pub mod scans;
 pub mod settings;
 pub mod setup;
+pub mod storage;
 pub mod tags;
 pub mod tokens;
 pub mod users;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::ctx::Ctx;
-use crate::{findings, map, scans};
+use crate::{findings, map, scans, storage};
 
 /// One message of a stream: `{type, at, data}`.
 #[derive(Debug, Clone, Serialize)]
@@ -49,12 +49,17 @@ pub fn resync(ctx: &Ctx) -> Message {
 /// The messages for a burst of events, in an order that a client can apply.
 pub async fn messages(ctx: &Ctx, topic: Topic, events: &[Event]) -> Result<Vec<Message>> {
     ctx.authorize(topic.permission())?;
-    match topic {
-        Topic::Audit => Ok(audit(ctx, events)),
-        Topic::Discovery => discovery(ctx, events).await,
-        Topic::Notifications => Ok(notifications(ctx, events)),
-        Topic::Topology => topology(ctx, events).await,
+    let mut out = Vec::new();
+    if events.contains(&Event::StorageChanged) {
+        out.push(message(ctx, "storage", json!(storage::state(ctx))));
     }
+    out.extend(match topic {
+        Topic::Audit => audit(ctx, events),
+        Topic::Discovery => discovery(ctx, events).await?,
+        Topic::Notifications => notifications(ctx, events),
+        Topic::Topology => topology(ctx, events).await?,
+    });
+    Ok(out)
 }
 
 /// The newest entry stands for those of the same burst: they are read as one list.

@@ -48,6 +48,8 @@ pub enum Event {
     TokenEnded {
         id: TokenId,
     },
+    /// The database keeps what it is given again, or has ceased to.
+    StorageChanged,
     /// The audit log has a new entry, which every write brings about.
     EntryAppended {
         seq: i64,

@@ -6,12 +6,16 @@
  * To add a topic: one line in `Topics`.
  */
 import { doubtSession } from "./client";
-import type { Finding, MapGroup, MapLink, MapNode, Scan } from "./schema";
+import type { Finding, MapGroup, MapLink, MapNode, Scan, Storage } from "./schema";
 
 type Gap = { type: "resync"; data?: unknown };
 type Topics = {
   "audit-log": Gap | { type: "entry"; data: { seq: number } };
-  discovery: Gap | { type: "scan"; data: Scan } | { type: "finding"; data: Finding };
+  discovery:
+    | Gap
+    | { type: "storage"; data: Storage }
+    | { type: "scan"; data: Scan }
+    | { type: "finding"; data: Finding };
   notifications: Gap | { type: "subscriber"; data: { id: string } } | { type: "hook"; data: { id: string } };
   topology:
     | Gap

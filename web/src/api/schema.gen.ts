@@ -1445,6 +1445,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the database keeps what it is given. The streams tell when that changes: `{"type":"storage","data":{…}}`. */
+        get: operations["get_storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tags": {
         parameters: {
             query?: never;
@@ -3647,6 +3664,17 @@ export interface components {
          * @enum {string}
          */
         Source: "manual" | "discovered";
+        /** @description How the database does. */
+        StorageOut: {
+            state: components["schemas"]["StorageState"];
+            /**
+             * @description What is the matter and what to do about it; null while all is well.
+             * @example null
+             */
+            trouble?: string | null;
+        };
+        /** @enum {string} */
+        StorageState: "serving" | "full" | "refusing" | "away" | "replaced";
         Tag: {
             /**
              * Format: int64
@@ -7646,6 +7674,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StorageOut"];
                 };
             };
             /** @description What went wrong */

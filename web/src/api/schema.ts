@@ -55,6 +55,7 @@ export type Problem = S["Problem"];
 export type ProofKind = S["ProofKind"];
 export type ProviderTest = S["OidcProviderTest"];
 export type Role = S["Role"];
+export type Storage = S["StorageOut"];
 export type Scan = S["Scan"];
 export type ScanPlan = S["ScanPlan"];
 export type Session = S["Session"];

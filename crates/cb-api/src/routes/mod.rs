@@ -35,6 +35,7 @@ mod scans;
 mod session;
 mod settings;
 mod setup;
+mod storage;
 mod tags;
 mod tokens;
 mod users;
@@ -135,6 +136,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(users::withdraw))
         .routes(routes!(users::accept))
         .routes(routes!(settings::get, settings::patch))
+        .routes(routes!(storage::get))
         .routes(routes!(vault::get))
         .routes(routes!(vault::rotate))
         .routes(routes!(credentials::kinds))

@@ -22,6 +22,7 @@ import { AccountMenu } from "./account-menu";
 import { Rail } from "./rail";
 import { SessionEnd } from "./session-end";
 import { LiveDot, ScanStatus } from "./status";
+import { StorageNotice } from "./storage-notice";
 
 addWords(words);
 
@@ -96,6 +97,7 @@ export function Frame({ children }: { children: ReactNode }) {
         </div>
       </header>
       <SessionEnd />
+      {can("discovery:read") ? <StorageNotice /> : null}
       <div className="flex min-h-0 flex-1 max-md:flex-col-reverse">
         <Rail pages={seen} />
         <main id="content" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col outline-none">

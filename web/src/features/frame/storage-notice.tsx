@@ -1,0 +1,32 @@
+/** Stands above every page while nothing can be saved, and goes when it can. */
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { HardDrive } from "lucide-react";
+import { http, take } from "#/api/client";
+import { useLive } from "#/api/hooks";
+import { useTranslation } from "#/i18n";
+
+const key = ["storage"] as const;
+
+export function StorageNotice() {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const { data } = useQuery({ queryKey: key, queryFn: () => take(http.GET("/api/v1/storage")) });
+  useLive("discovery", (message) => {
+    if (message.type === "resync") void client.invalidateQueries({ queryKey: key });
+    if (message.type === "storage") client.setQueryData(key, message.data);
+  });
+  const trouble = data?.trouble;
+  return (
+    // Always there, so that a screen reader hears what comes into it.
+    <div role="alert">
+      {trouble ? (
+        <div className="flex shrink-0 items-start gap-3 border-b border-line bg-down-soft px-4 py-2">
+          <HardDrive aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
+          <p className="min-w-0 flex-1">
+            <strong className="font-semibold">{t("frame.notSaved")}</strong> {trouble}
+          </p>
+        </div>
+      ) : null}
+    </div>
+  );
+}
