@@ -94,6 +94,7 @@ def broken_files(calls, mode, error=0, chances=(0.02, 0.1, 0.5)):
     def fault(run):
         site = run.site()
         run.start(site)
+        total = 0
         with run.load(site).running() as load:
             run.pause(0.3, 0.6)
             for _ in range(1 if run.short else 3):
@@ -102,10 +103,13 @@ def broken_files(calls, mode, error=0, chances=(0.02, 0.1, 0.5)):
                 site.shim.hit(calls, mode, error, chance=chance)
                 run.pause(0.3, 1.0 if run.short else 2.5)
                 hits = site.shim.spare()
+                total += hits
                 run.end()
                 run.notes.append(f"{hits} calls at {chance}")
                 run.recover(site)
             run.settle(site, load)
+        if not total and chance >= 0.1:
+            run.broken.append("nothing went wrong: the library that makes calls fail was not asked")
 
     return fault
 

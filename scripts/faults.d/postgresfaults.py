@@ -184,6 +184,8 @@ def network(mode, seconds):
                     run.recover(site)
                 if mode == CUT:
                     run.notes.append(f"{proxy.cuts} commits without an answer")
+                    if not proxy.cuts:
+                        run.broken.append("nothing went wrong: no commit went over the network")
                 run.settle(site, load)
         finally:
             proxy.close()

@@ -126,7 +126,8 @@ class Run:
         place.mkdir()
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", place], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise Skipped(f"no file system of its own can be mounted: {done.stderr.strip()}")
+            said = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+            raise Skipped(f"no file system of its own can be mounted: {said}")
         self.harness.mounts.append(place)
         return place
 
