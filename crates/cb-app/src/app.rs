@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use crate::auth::recent::Recent;
 use crate::ctx::{Ctx, RequestMeta};
+use crate::jumps::Jumps;
 use crate::notify::receive::Rates;
 use crate::oidc::Known;
 use crate::vault::Vault;
@@ -66,6 +67,7 @@ struct Inner {
     checkpoint_key: CheckpointKey,
     checkpoint_file: PathBuf,
     throttle: Throttle,
+    jumps: Jumps,
     outbound: Outbound,
     known_providers: Known,
     recent_sessions: Recent,
@@ -111,6 +113,7 @@ impl App {
         app.spawn(crate::vault::keep_to_schedule(app.clone()));
         app.spawn(crate::notify::worker::run(app.clone()));
         app.spawn(crate::notify::worker::sweep(app.clone()));
+        app.spawn(crate::jumps::keep_watch(app.clone()));
         Ok(app)
     }
 
@@ -172,7 +175,8 @@ impl App {
             vault,
             checkpoint_key,
             checkpoint_file: data.join(crate::audit::CHECKPOINT_FILE),
-            throttle: Throttle::new(),
+            throttle: Throttle::new(clock.clone()),
+            jumps: Jumps::new(&*clock),
             outbound: Outbound::from_config(config),
             known_providers: Known::default(),
             recent_sessions: Recent::default(),
@@ -241,6 +245,11 @@ impl App {
         self.0.clock.now()
     }
 
+    /// Of a clock that only goes forward: for what waits within this process.
+    pub(crate) fn steady(&self) -> Duration {
+        self.0.clock.steady()
+    }
+
     pub fn new_id(&self) -> Uuid {
         self.0.entropy.uuid(self.now())
     }
@@ -307,6 +316,10 @@ impl App {
 
     pub(crate) fn throttle(&self) -> &Throttle {
         &self.0.throttle
+    }
+
+    pub(crate) fn jumps(&self) -> &Jumps {
+        &self.0.jumps
     }
 
     /// The only way to speak to a server that a person has named.

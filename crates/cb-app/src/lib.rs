@@ -20,6 +20,7 @@ mod exceptions;
 pub mod findings;
 mod input;
 pub mod interfaces;
+pub mod jumps;
 pub mod links;
 pub mod live;
 pub mod map;

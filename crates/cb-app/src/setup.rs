@@ -48,7 +48,7 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
     // By address only: with one count for everybody, a stranger who guesses would keep the owner out, and
     // the code is too long to be guessed from many addresses either.
     let key = format!("setup/{}", auth::place(meta.ip));
-    app.throttle().enter(&[&key], now)?;
+    app.throttle().enter(&[&key])?;
     let (code, file) = app.setup_code().ok_or_else(already)?;
     if !code.matches(input.code.expose().trim().as_bytes()) {
         let at = file

@@ -216,7 +216,7 @@ impl App {
             if let Some((row, Some(owner))) = found
                 && alive(&row, &owner, now)
             {
-                if row.last_used_at.is_none_or(|last| now - last >= TOUCH) {
+                if row.last_used_at.is_none_or(|last| (now - last).abs() >= TOUCH) {
                     self.store().touch_token(row.id, now, &ip.to_string()).await;
                 }
                 return Ok(Some(Principal::Token {
@@ -230,7 +230,7 @@ impl App {
             }
         }
         let key = format!("bearer/{}", place(ip));
-        self.throttle().enter(&[&key], now)?;
+        self.throttle().enter(&[&key])?;
         Ok(None)
     }
 }

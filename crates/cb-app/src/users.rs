@@ -309,7 +309,7 @@ pub async fn withdraw_invite(ctx: &Ctx, id: InviteId) -> Result<()> {
 pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) -> Result<Opened> {
     let now = app.now();
     let address = format!("invite/{}", place(meta.ip));
-    app.throttle().enter(&[&address], now)?;
+    app.throttle().enter(&[&address])?;
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &input.token);
     wrong.into_result()?;

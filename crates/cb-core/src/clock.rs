@@ -1,12 +1,26 @@
 //! Time as a parameter: nothing outside this file asks the system what time it is.
+//!
+//! The wall clock ([`Clock::now`]) says when something happened, and can be set to anything at any moment. What waits within this
+//! process is measured by [`Clock::steady`]. What is stored and waits is compared with the wall clock, and never believed to wait
+//! longer than it can ([`SKEW`]).
 
-use chrono::{DateTime, SubsecRound, Utc};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 pub type Time = DateTime<Utc>;
+
+/// What the clocks of two servers may differ by, or what a clock is set by in the ordinary course of things. A stored time that lies
+/// further ahead than its longest wait and this is of a clock that was wrong.
+pub const SKEW: TimeDelta = TimeDelta::minutes(5);
 
 pub trait Clock: Send + Sync + 'static {
     /// Now, in whole microseconds: what both databases can store without loss.
     fn now(&self) -> Time;
+
+    /// How long it is since some moment, by a clock that only goes forward, whatever the wall clock is set to.
+    fn steady(&self) -> Duration;
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -16,6 +30,11 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     fn now(&self) -> Time {
         Utc::now().trunc_subsecs(6)
+    }
+
+    fn steady(&self) -> Duration {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGAN.elapsed()
     }
 }
 

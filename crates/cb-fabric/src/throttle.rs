@@ -1,47 +1,52 @@
-//! Slows down guessing: each failure under a key doubles the wait, and there is no permanent lock-out.
+//! Slows down guessing: each failure under a key doubles the wait, and there is no permanent lock-out. Waits are measured by a
+//! clock that only goes forward: setting the wall clock neither shuts anybody out nor lets a guesser in.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cb_core::clock::Time;
-use cb_core::{Error, Result};
-use chrono::TimeDelta;
+use cb_core::{Clock, Error, Result};
 
 /// Failures that cost nothing: people mistype.
 const FREE: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_mins(15);
 /// A key without a failure for so long is forgotten.
-const MEMORY: TimeDelta = TimeDelta::hours(1);
+const MEMORY: Duration = Duration::from_hours(1);
 /// Keys remembered; past it the one whose last failure is oldest goes.
 const CAPACITY: usize = 20_000;
 
-#[derive(Default)]
 pub struct Throttle {
+    clock: Arc<dyn Clock>,
     keys: Mutex<HashMap<String, Record>>,
 }
 
+/// Times of the steady clock.
 struct Record {
     failures: u32,
-    last: Time,
-    open_again: Time,
+    last: Duration,
+    open_again: Duration,
 }
 
 impl Throttle {
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, keys: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Record>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets an attempt in and counts it against each key before its outcome is known, so that of a hundred at once not all
     /// slip through; or says how long to wait, if any of its keys has to. [`Throttle::spare`] and [`Throttle::forgive`] take
     /// the count back.
-    pub fn enter(&self, keys: &[&str], now: Time) -> Result<()> {
-        let mut known = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    pub fn enter(&self, keys: &[&str]) -> Result<()> {
+        let now = self.clock.steady();
+        let mut known = self.known();
         let wait = keys
             .iter()
             .filter_map(|k| known.get(*k))
-            .filter_map(|r| (r.open_again - now).to_std().ok())
+            .map(|r| r.open_again.saturating_sub(now))
             .filter(|wait| !wait.is_zero())
             .max();
         if let Some(retry_after) = wait {
@@ -53,7 +58,7 @@ impl Throttle {
             }
             let record =
                 known.entry((*key).to_owned()).or_insert(Record { failures: 0, last: now, open_again: now });
-            if now - record.last > MEMORY {
+            if now.saturating_sub(record.last) > MEMORY {
                 record.failures = 0;
             }
             record.failures = record.failures.saturating_add(1);
@@ -68,7 +73,7 @@ impl Throttle {
 
     /// The attempt was a right one: its own count is taken back, what others did wrong stays.
     pub fn spare(&self, key: &str) {
-        let mut known = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self.known();
         if let Some(record) = known.get_mut(key) {
             record.failures = record.failures.saturating_sub(1);
             if record.failures == 0 {
@@ -81,12 +86,12 @@ impl Throttle {
 
     /// The right secret was shown: what stood against the key is forgotten.
     pub fn forgive(&self, key: &str) {
-        self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(key);
+        self.known().remove(key);
     }
 }
 
-fn make_room(known: &mut HashMap<String, Record>, now: Time) {
-    known.retain(|_, r| now - r.last <= MEMORY);
+fn make_room(known: &mut HashMap<String, Record>, now: Duration) {
+    known.retain(|_, r| now.saturating_sub(r.last) <= MEMORY);
     if known.len() >= CAPACITY
         && let Some(oldest) = known.iter().min_by_key(|(_, r)| r.last).map(|(k, _)| k.clone())
     {
@@ -96,18 +101,45 @@ fn make_room(known: &mut HashMap<String, Record>, now: Time) {
 
 #[cfg(test)]
 mod tests {
-    use cb_core::Error;
-    use chrono::{TimeDelta, TimeZone as _, Utc};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use cb_core::clock::Time;
+    use cb_core::{Clock, Error};
+    use chrono::{DateTime, TimeDelta};
 
     use super::{CAPACITY, FREE, LONGEST_WAIT, Throttle};
 
-    fn at(seconds: i64) -> cb_core::clock::Time {
-        Utc.timestamp_opt(1_800_000_000 + seconds, 0).single().expect("a time")
+    /// Wall and steady.
+    struct Hands(Mutex<(Time, Duration)>);
+
+    impl Clock for Hands {
+        fn now(&self) -> Time {
+            self.0.lock().expect("lock").0
+        }
+
+        fn steady(&self) -> Duration {
+            self.0.lock().expect("lock").1
+        }
+    }
+
+    impl Hands {
+        fn pass(&self, seconds: u64) {
+            let mut hands = self.0.lock().expect("lock");
+            hands.0 += Duration::from_secs(seconds);
+            hands.1 += Duration::from_secs(seconds);
+        }
+    }
+
+    fn throttle() -> (Throttle, Arc<Hands>) {
+        let wall = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
+        let hands = Arc::new(Hands(Mutex::new((wall, Duration::ZERO))));
+        (Throttle::new(hands.clone()), hands)
     }
 
     /// Enters, and answers the wait in seconds when it is not let in.
-    fn enter(throttle: &Throttle, keys: &[&str], seconds: i64) -> Option<u64> {
-        match throttle.enter(keys, at(seconds)) {
+    fn enter(throttle: &Throttle, keys: &[&str]) -> Option<u64> {
+        match throttle.enter(keys) {
             Ok(()) => None,
             Err(Error::RateLimited { retry_after }) => Some(retry_after.as_secs()),
             Err(other) => panic!("{other}"),
@@ -116,28 +148,41 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_has_an_end_and_is_forgiven() {
-        let throttle = Throttle::new();
+        let (throttle, hands) = throttle();
         for _ in 0..FREE {
-            assert_eq!(enter(&throttle, &["a"], 0), None);
+            assert_eq!(enter(&throttle, &["a"]), None);
         }
-        assert_eq!(enter(&throttle, &["a", "b"], 0), Some(2));
-        assert_eq!(enter(&throttle, &["b"], 0), None, "who is not let in is not counted");
-        let mut now = 0;
+        assert_eq!(enter(&throttle, &["a", "b"]), Some(2));
+        assert_eq!(enter(&throttle, &["b"]), None, "who is not let in is not counted");
         for wait in [2, 4, 8, 16, 32, 64, 128, 256, 512, LONGEST_WAIT.as_secs(), LONGEST_WAIT.as_secs()] {
-            assert_eq!(enter(&throttle, &["a"], now), Some(wait));
-            now += i64::try_from(wait).expect("short");
-            assert_eq!(enter(&throttle, &["a"], now), None);
+            assert_eq!(enter(&throttle, &["a"]), Some(wait));
+            hands.pass(wait);
+            assert_eq!(enter(&throttle, &["a"]), None);
         }
         throttle.forgive("a");
-        assert_eq!(enter(&throttle, &["a"], now), None);
+        assert_eq!(enter(&throttle, &["a"]), None);
+    }
+
+    #[test]
+    fn setting_the_wall_clock_changes_no_wait() {
+        for days in [-365, -1, 1, 365] {
+            let (throttle, hands) = throttle();
+            for _ in 0..FREE {
+                assert_eq!(enter(&throttle, &["a"]), None);
+            }
+            hands.0.lock().expect("lock").0 += TimeDelta::days(days);
+            assert_eq!(enter(&throttle, &["a"]), Some(2), "{days}");
+            hands.pass(2);
+            assert_eq!(enter(&throttle, &["a"]), None, "{days}");
+            assert_eq!(enter(&throttle, &["a"]), Some(4), "{days}: nothing was forgotten");
+        }
     }
 
     #[test]
     fn of_many_at_once_no_more_are_let_in_than_one_after_another() {
-        let throttle = Throttle::new();
+        let (throttle, _) = throttle();
         let let_in = std::thread::scope(|scope| {
-            let tries: Vec<_> =
-                (0..64).map(|_| scope.spawn(|| throttle.enter(&["a"], at(0)).is_ok())).collect();
+            let tries: Vec<_> = (0..64).map(|_| scope.spawn(|| throttle.enter(&["a"]).is_ok())).collect();
             tries.into_iter().map(|t| t.join().expect("no panic")).filter(|ok| *ok).count()
         });
         assert_eq!(let_in, FREE as usize);
@@ -145,14 +190,16 @@ mod tests {
 
     #[test]
     fn an_hour_of_quiet_is_enough_and_memory_is_bounded() {
-        let throttle = Throttle::new();
+        let (throttle, hands) = throttle();
         for _ in 0..FREE {
-            throttle.enter(&["a"], at(0)).expect("let in");
+            throttle.enter(&["a"]).expect("let in");
         }
-        throttle.enter(&["a"], at(0) + TimeDelta::hours(2)).expect("let in");
-        throttle.enter(&["a"], at(0) + TimeDelta::hours(2)).expect("let in: it is the second");
+        hands.pass(7200);
+        throttle.enter(&["a"]).expect("let in");
+        throttle.enter(&["a"]).expect("let in: it is the second");
+        hands.pass(800);
         for i in 0..CAPACITY + 10 {
-            throttle.enter(&[&format!("k{i}")], at(8000)).expect("let in");
+            throttle.enter(&[&format!("k{i}")]).expect("let in");
         }
         assert!(throttle.keys.lock().expect("lock").len() <= CAPACITY);
     }

@@ -44,6 +44,7 @@ pub struct Leaf {
 /// What a certificate says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
+    not_before: Time,
     pub not_after: Time,
     dns: BTreeSet<String>,
     addresses: BTreeSet<IpAddr>,
@@ -53,7 +54,9 @@ pub struct Facts {
 impl Facts {
     /// Whether it still serves `names` at `now`.
     pub fn serves(&self, names: &Names, now: Time) -> bool {
-        self.not_after - now > RENEW_BEFORE
+        // One that begins later was made while the clock was ahead, and nobody takes it yet.
+        self.not_before <= now
+            && self.not_after - now > RENEW_BEFORE
             && self.dns == names.dns.iter().cloned().collect()
             && self.addresses == names.addresses.iter().copied().collect()
     }
@@ -80,6 +83,7 @@ impl Facts {
             }
         }
         Some(Self {
+            not_before: DateTime::from_timestamp(cert.validity().not_before.timestamp(), 0)?,
             not_after: DateTime::from_timestamp(cert.validity().not_after.timestamp(), 0)?,
             dns,
             addresses,

@@ -241,6 +241,12 @@ mod tests {
         assert_ne!(shown(&first.shown), shown(&again.shown));
         assert_eq!(first.root(), again.root());
 
+        // Made while the clock was ahead: nobody would take it yet.
+        assert_eq!(again.refresh(&renamed, now() + Duration::days(3)).expect("works"), Refreshed::Replaced);
+        assert_eq!(again.refresh(&renamed, now() + Duration::days(3)).expect("works"), Refreshed::Unchanged);
+        assert_eq!(again.refresh(&renamed, now() + Duration::days(2)).expect("works"), Refreshed::Unchanged);
+        assert_eq!(first.root(), again.root());
+
         for (file, mode) in [("ca.key", 0o600), ("leaf.key", 0o600), ("ca.pem", 0o644)] {
             let meta = fs::metadata(dir.path().join("tls").join(file)).expect("is there");
             assert_eq!(meta.permissions().mode() & 0o777, mode, "{file}");

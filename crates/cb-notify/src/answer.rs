@@ -8,7 +8,7 @@ use http::{HeaderMap, Response, StatusCode, header};
 /// Characters of an answer that are kept for the log of deliveries.
 const EXCERPT_MOST: usize = 300;
 /// A service is not waited for longer than this, whatever it asks.
-const WAIT_MOST: Duration = Duration::from_hours(1);
+pub const ASKED_MOST: Duration = Duration::from_hours(1);
 
 /// Whether it is worth another try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Answer {
 
     /// The service asks in its body to be left alone for so long.
     pub(crate) fn wait(&mut self, seconds: f64) {
-        let asked = Duration::try_from_secs_f64(seconds.ceil()).unwrap_or_default().min(WAIT_MOST);
+        let asked = Duration::try_from_secs_f64(seconds.ceil()).unwrap_or_default().min(ASKED_MOST);
         self.retry_after = self.retry_after.max(Some(asked));
     }
 
@@ -87,7 +87,7 @@ impl Answer {
 /// Delta seconds of RFC 9110, 10.2.3; a date is not read.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(WAIT_MOST))
+    Some(Duration::from_secs(seconds).min(ASKED_MOST))
 }
 
 /// The beginning of an answer as one line of printable text.

@@ -9,4 +9,4 @@ pub mod channels;
 pub mod incoming;
 pub mod webhook;
 
-pub use answer::{Answer, End};
+pub use answer::{ASKED_MOST, Answer, End};

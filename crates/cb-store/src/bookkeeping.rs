@@ -2,12 +2,13 @@
 //! progressed, a lease was taken, a known device answered again. No audit entry, no event, and no
 //! function here that could change what a person typed or may do.
 
+mod ahead;
 mod hooks;
 
 use std::time::Duration;
 
 use cb_core::Result;
-use cb_core::clock::Time;
+use cb_core::clock::{SKEW, Time};
 use chrono::TimeDelta;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
@@ -26,6 +27,7 @@ use crate::open::Store;
 
 mod deliveries;
 
+pub use ahead::Longest;
 pub use deliveries::{Health, Held, Outcome};
 
 /// How far a scan has come.
@@ -224,7 +226,7 @@ impl Store {
         for _ in 0..8 {
             let Some(found) = job::Entity::find()
                 .filter(job::Column::Kind.eq(kind))
-                .filter(claimable(now))
+                .filter(claimable(now, until))
                 .order_by_asc(job::Column::CreatedAt)
                 .one(self.reader())
                 .await
@@ -238,7 +240,7 @@ impl Store {
                 .col_expr(job::Column::LeaseUntil, Expr::value(until))
                 .col_expr(job::Column::Attempts, Expr::col(job::Column::Attempts).add(1))
                 .filter(job::Column::Id.eq(found.id))
-                .filter(claimable(now))
+                .filter(claimable(now, until))
                 .exec(self.writer())
                 .await
                 .map_err(db)?;
@@ -393,8 +395,11 @@ const TOUCH: Duration = Duration::from_millis(500);
 /// Ids in one statement: below every database's bound on parameters.
 const BATCH: usize = 500;
 
-fn claimable(now: Time) -> sea_orm::Condition {
-    sea_orm::Condition::any().add(job::Column::State.eq("queued")).add(
-        sea_orm::Condition::all().add(job::Column::State.eq("running")).add(job::Column::LeaseUntil.lt(now)),
-    )
+/// Queued, or left by whoever had it. A lease that ends later than one that is taken now was taken before the clock was set back:
+/// it is over.
+fn claimable(now: Time, until: Time) -> sea_orm::Condition {
+    let over = job::Column::LeaseUntil.lt(now).or(job::Column::LeaseUntil.gt(until + SKEW));
+    sea_orm::Condition::any()
+        .add(job::Column::State.eq("queued"))
+        .add(job::Column::State.eq("running").and(over))
 }

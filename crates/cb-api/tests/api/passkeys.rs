@@ -153,6 +153,11 @@ async fn what_is_no_answer_to_our_challenge_opens_nothing(#[values(Sqlite, Postg
     let credential = key.get(&asked["options"]);
     site.test.clock.advance(TimeDelta::minutes(11));
     refused("too late", &asked, &credential).await;
+    calm();
+    let asked = site.challenge().await;
+    site.test.clock.set(TimeDelta::days(-1));
+    refused("issued before the clock was set back", &asked, &key.get(&asked["options"])).await;
+    site.test.clock.set(TimeDelta::days(1));
     refused("no ticket of ours", &json!({ "passkey_token": "x" }), &credential).await;
     refused("no credential", &site.challenge().await, &json!({ "id": 1 })).await;
 

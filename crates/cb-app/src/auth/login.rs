@@ -102,12 +102,11 @@ impl Shown {
 
 /// 401 with the same words and at the same cost, whatever was wrong; 429 when there were too many tries.
 pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admission> {
-    let now = app.now();
     let key = input.username.trim().to_lowercase();
     let place = place(meta.ip);
     let (account, address) = (format!("login/{place}/{key}"), format!("login/{place}"));
     let keys = [account.as_str(), address.as_str()];
-    app.throttle().enter(&keys, now)?;
+    app.throttle().enter(&keys)?;
 
     let named = key.chars().count() <= USERNAME_MOST && input.password.expose().len() <= PASSWORD_MOST;
     let found = if named {
@@ -153,7 +152,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
     wrong.into_result()?;
     let shown = Shown::one_of(None, input.code, input.passkey_token, input.credential)?;
     let address = format!("mfa/{}", place(meta.ip));
-    app.throttle().enter(&[&address], now)?;
+    app.throttle().enter(&[&address])?;
     let gone = || Error::Unauthenticated("the code is wrong, or it took too long; sign in again".to_owned());
 
     let ctx = app.ctx(Principal::SignIn { username: "second factor".to_owned() }, meta.clone());
@@ -172,7 +171,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
             };
             tx.about("user", user.id);
             let per_user = format!("mfa-user/{}", user.id);
-            app.throttle().enter(&[&per_user], now)?;
+            app.throttle().enter(&[&per_user])?;
             let right = match &shown {
                 Shown::Password(_) => false,
                 Shown::Code(code) => factors::check(&ctx, tx, &user, code).await?,
@@ -204,7 +203,7 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<()> {
     let now = ctx.now();
     let shown = Shown::one_of(input.password, input.code, input.passkey_token, input.credential)?;
     let key = format!("proof/{id}");
-    ctx.app().throttle().enter(&[&key], now)?;
+    ctx.app().throttle().enter(&[&key])?;
     let user = own(ctx.store().reader(), ctx).await?;
     let known = match &shown {
         Shown::Password(password) => {

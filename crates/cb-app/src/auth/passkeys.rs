@@ -262,9 +262,8 @@ pub fn challenge(app: &App, site: &Site) -> Result<PasskeyChallenge> {
 
 /// Signs in by a passkey alone. 401 with the same words, whatever was wrong.
 pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLoginIn) -> Result<Opened> {
-    let now = app.now();
     let address = format!("passkey/{}", place(meta.ip));
-    app.throttle().enter(&[&address], now)?;
+    app.throttle().enter(&[&address])?;
     let ctx = app.ctx(Principal::SignIn { username: "passkey".to_owned() }, meta.clone());
     let opened = ctx
         .record("login_failed", async |tx| {

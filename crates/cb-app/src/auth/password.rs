@@ -41,8 +41,7 @@ pub struct ResetIn {
 pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
     let Principal::User { id, .. } = ctx.principal() else { return Err(Error::NotFound) };
     let key = format!("password/{id}");
-    let now = ctx.now();
-    ctx.app().throttle().enter(&[&key], now)?;
+    ctx.app().throttle().enter(&[&key])?;
     let user = own(ctx.store().reader(), ctx).await?;
     let mut wrong = Violations::new();
     rules::password(&mut wrong, "new_password", &input.new_password, &user.username);
@@ -80,7 +79,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
 pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
     let now = app.now();
     let address = format!("reset/{}", place(meta.ip));
-    app.throttle().enter(&[&address], now)?;
+    app.throttle().enter(&[&address])?;
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &input.token);
     rules::password(&mut wrong, "new_password", &input.new_password, "");

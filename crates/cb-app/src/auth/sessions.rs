@@ -148,7 +148,8 @@ impl App {
         if !alive(&row, &owner, now) {
             return Ok(None);
         }
-        if now - row.last_seen_at >= TOUCH {
+        // Also what a clock that was ahead has left in the future.
+        if (now - row.last_seen_at).abs() >= TOUCH {
             self.recent_sessions().forget(&row.token_hash);
             self.store().touch_session(row.id, now).await;
         }
@@ -457,20 +458,28 @@ pub async fn me(ctx: &Ctx, who: &Authenticated) -> Result<Me> {
     })
 }
 
-/// Removes what is dead, now and then.
+/// Removes what is dead; nothing while the clock may be wrong.
+pub async fn sweep_dead(app: &App) {
+    let now = app.now();
+    if app.removals_held() {
+        return;
+    }
+    if let Err(error) = app.store().sweep_sessions(now, now - IDLE).await {
+        tracing::warn!(%error, "dead sessions could not be removed; they stay unusable");
+    }
+    if let Err(error) = app.store().sweep_steps(now).await {
+        tracing::warn!(%error, "half-finished steps could not be removed; they stay unusable");
+    }
+    if let Err(error) = app.store().sweep_tickets(now).await {
+        tracing::warn!(%error, "spent tickets could not be removed; the next sweep takes them");
+    }
+}
+
+/// The same, now and then.
 pub(crate) async fn sweep(app: App) {
     const EVERY: Duration = Duration::from_mins(10);
     loop {
-        let now = app.now();
-        if let Err(error) = app.store().sweep_sessions(now, now - IDLE).await {
-            tracing::warn!(%error, "dead sessions could not be removed; they stay unusable");
-        }
-        if let Err(error) = app.store().sweep_steps(now).await {
-            tracing::warn!(%error, "half-finished steps could not be removed; they stay unusable");
-        }
-        if let Err(error) = app.store().sweep_tickets(now).await {
-            tracing::warn!(%error, "spent tickets could not be removed; the next sweep takes them");
-        }
+        sweep_dead(&app).await;
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = app.stopping().cancelled() => return,

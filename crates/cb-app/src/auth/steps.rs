@@ -25,6 +25,8 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
+    pub const ALL: [Self; 3] = [Self::Mfa, Self::Reset, Self::Invite];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Purpose::Mfa => "mfa",
@@ -33,7 +35,7 @@ impl Purpose {
         }
     }
 
-    fn lives(self) -> TimeDelta {
+    pub fn lives(self) -> TimeDelta {
         match self {
             Purpose::Mfa => TimeDelta::minutes(5),
             Purpose::Reset => TimeDelta::hours(24),

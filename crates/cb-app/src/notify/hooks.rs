@@ -17,11 +17,12 @@ use cb_store::sea_orm::{
 use cb_store::sealed::{HOOK_PREVIOUS_SECRET, HOOK_SECRET};
 use cb_store::{WriteTx, conflict, db};
 use cb_vault::webhook::Key;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::OVERLAP;
 use crate::app::App;
 use crate::auth::active;
 use crate::ctx::Ctx;
@@ -31,8 +32,6 @@ use crate::page::{self, List, Page, Sort, contains};
 
 /// Hooks that there can be.
 const HOOKS_MOST: u64 = 100;
-/// How long the previous secret is taken: time to tell the sender of the new one.
-const OVERLAP: TimeDelta = TimeDelta::hours(24);
 const TAKEN: &str = "another hook has this name";
 /// A token says what it is, so that one that is lost is recognized.
 const TOKEN_PREFIX: &str = "cb_hook_";

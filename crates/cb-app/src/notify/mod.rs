@@ -12,8 +12,11 @@ pub mod hooks;
 pub mod kinds;
 pub(crate) mod news;
 pub mod receive;
-mod schedule;
+pub(crate) mod schedule;
 mod subscriber;
 pub mod trial;
 pub mod webhooks;
 pub(crate) mod worker;
+
+/// How long the previous secret of a webhook or a hook is good beside the new one: time to tell the other side.
+pub(crate) const OVERLAP: chrono::TimeDelta = chrono::TimeDelta::hours(24);

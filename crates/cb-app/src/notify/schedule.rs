@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cb_core::Entropy;
+use cb_notify::ASKED_MOST;
 use chrono::TimeDelta;
 
 /// Behind each try that failed, as Standard Webhooks proposes: ten tries in some three days.
@@ -31,6 +32,13 @@ pub(super) fn wait(tries: i32, asked: Option<Duration>, entropy: &dyn Entropy) -
     Some(TimeDelta::milliseconds(millis + jitter).max(asked))
 }
 
+/// The longest wait behind so many tries, from none on: what [`wait`] can answer at most.
+pub(crate) fn longest() -> Vec<TimeDelta> {
+    let asked = TimeDelta::from_std(ASKED_MOST).unwrap_or(TimeDelta::MAX);
+    let waits = WAITS.iter().map(|wait| (*wait + *wait / 5).max(asked));
+    std::iter::once(TimeDelta::zero()).chain(waits).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -38,7 +46,7 @@ mod tests {
     use cb_core::{Entropy, OsEntropy};
     use chrono::TimeDelta;
 
-    use super::wait;
+    use super::{longest, wait};
 
     /// Always the same byte.
     struct Loaded(u8);
@@ -66,6 +74,19 @@ mod tests {
         for _ in 0..1000 {
             let wait = wait(9, None, &OsEntropy).expect("one more try");
             assert!(wait >= TimeDelta::hours(19) && wait <= TimeDelta::hours(29), "{wait}");
+        }
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_longest() {
+        let longest = longest();
+        assert_eq!(longest.len(), 10);
+        assert_eq!(longest[0], TimeDelta::zero());
+        for (tries, longest) in (1..).zip(&longest[1..]) {
+            for asked in [None, Some(cb_notify::ASKED_MOST)] {
+                let wait = wait(tries, asked, &Loaded(0xff)).expect("one more try");
+                assert!(wait <= *longest && *longest <= TimeDelta::hours(29), "{tries}");
+            }
         }
     }
 

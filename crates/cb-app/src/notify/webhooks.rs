@@ -18,11 +18,12 @@ use cb_store::sea_orm::{
 use cb_store::sealed::{WEBHOOK_PREVIOUS_SECRET, WEBHOOK_SECRET};
 use cb_store::{Subscriber, conflict, db};
 use cb_vault::webhook::Key;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::OVERLAP;
 use super::deliveries::{self, DeliveryOut, DeliveryState};
 use super::kinds;
 use super::subscriber::{origin, signs_along};
@@ -37,8 +38,6 @@ use crate::page::{self, List, Page, Sort, contains};
 /// Webhooks that there can be: each notice is written down for each of them.
 const WEBHOOKS_MOST: u64 = 100;
 const URL_MAX: usize = 2_000;
-/// How long the previous secret signs along: time to tell the receiver of the new one.
-const OVERLAP: TimeDelta = TimeDelta::hours(24);
 const TAKEN: &str = "another webhook has this name";
 
 #[derive(Serialize, ToSchema)]

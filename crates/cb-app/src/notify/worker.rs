@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cb_core::clock::Time;
 use cb_core::{Error, Event, Result};
 use cb_fabric::{Heard, Listener};
 use cb_notify::End;
@@ -32,9 +31,9 @@ const AT_ONCE_EACH: usize = 8;
 const BATCH: u64 = 64;
 /// The same of a subscriber that fails.
 const BATCH_FAILING: u64 = 8;
-const LEASE: TimeDelta = TimeDelta::minutes(4);
+const LEASE: Duration = Duration::from_mins(4);
 /// What one try may take at most, with room.
-const TRY: TimeDelta = TimeDelta::seconds(30);
+const TRY: Duration = Duration::from_secs(30);
 /// So often is looked what is due, also for what another server has written down.
 const POLL: Duration = Duration::from_secs(1);
 /// After a fault of ours.
@@ -71,7 +70,7 @@ pub(crate) async fn run(app: App) {
 pub(crate) async fn sweep(app: App) {
     loop {
         let now = app.now();
-        while !app.stopping().is_cancelled() {
+        while !app.removals_held() && !app.stopping().is_cancelled() {
             match app.store().sweep_notices(now - KEPT, KEPT_MOST).await {
                 Ok(0) => break,
                 Ok(_) => {}
@@ -81,7 +80,9 @@ pub(crate) async fn sweep(app: App) {
                 }
             }
         }
-        if let Err(error) = app.store().sweep_previous_secrets(now).await {
+        if !app.removals_held()
+            && let Err(error) = app.store().sweep_previous_secrets(now).await
+        {
             tracing::warn!(%error, "secrets that sign no more could not be removed; the next sweep takes them");
         }
         tokio::select! {
@@ -101,8 +102,9 @@ struct Lanes {
 impl Lanes {
     /// One for each subscriber that something is due for and that has none.
     async fn open(&mut self) -> Result<()> {
+        let now = self.app.now();
         let busy: HashSet<Subscriber> = self.of.values().copied().collect();
-        for subscriber in self.app.store().due_subscribers(self.app.now()).await? {
+        for subscriber in self.app.store().due_subscribers(now, now + LEASE).await? {
             if busy.contains(&subscriber) {
                 continue;
             }
@@ -183,13 +185,15 @@ impl Lane {
             // Afresh for each batch: its address, secrets or wishes may have changed.
             let Some(receiver) = Receiver::open(app, self.subscriber).await? else { return Ok(()) };
             let now = app.now();
-            let until = now + LEASE;
+            // The database has the wall clock's time; what this lane may still send it judges by one that nobody sets.
+            let held_until = app.steady() + LEASE;
             let most = if receiver.failing { BATCH_FAILING } else { BATCH };
-            let held = app.store().claim_deliveries(self.subscriber, owner, now, until, most).await?;
+            let held = app.store().claim_deliveries(self.subscriber, owner, now, now + LEASE, most).await?;
             if held.is_empty() {
                 return Ok(());
             }
-            let Batch { outcomes, health, gone, left } = self.send(Arc::new(receiver), held, until).await?;
+            let Batch { outcomes, health, gone, left } =
+                self.send(Arc::new(receiver), held, held_until).await?;
             if !outcomes.is_empty() {
                 app.store().deliveries_tried(self.subscriber, owner, outcomes, health).await?;
                 app.bus().publish([Event::SubscriberChanged { id: self.subscriber.id() }]);
@@ -205,14 +209,14 @@ impl Lane {
         }
     }
 
-    async fn send(&self, receiver: Arc<Receiver>, held: Vec<Held>, until: Time) -> Result<Batch> {
+    async fn send(&self, receiver: Arc<Receiver>, held: Vec<Held>, until: Duration) -> Result<Batch> {
         let width = if receiver.failing { 1 } else { AT_ONCE_EACH };
         let (mut queue, mut under_way, mut batch) = (held.into_iter(), JoinSet::new(), Batch::default());
         loop {
             while under_way.len() < width && !batch.left {
                 let Some(one) = queue.next() else { break };
                 let permit = self.room.clone().acquire_owned().await.map_err(Error::internal)?;
-                if batch.gone || self.app.now() + TRY > until {
+                if batch.gone || self.app.steady() + TRY > until {
                     batch.left = true;
                     break;
                 }

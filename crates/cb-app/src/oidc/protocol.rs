@@ -34,9 +34,9 @@ use crate::app::App;
 use crate::credentials::{self, Kind, Opened, UsedBy};
 
 /// So long a provider's description and keys are taken to be the same.
-const KNOWN_FOR: TimeDelta = TimeDelta::minutes(10);
+const KNOWN_FOR: Duration = Duration::from_mins(10);
 /// A provider that does not answer is not asked again at once, however many people come.
-const FAILED_FOR: TimeDelta = TimeDelta::seconds(10);
+const FAILED_FOR: Duration = Duration::from_secs(10);
 /// How far the provider's clock may be ahead.
 const SKEW: TimeDelta = TimeDelta::minutes(5);
 /// Who has shown the provider something within so long is not asked again there; their session here counts as proved from then
@@ -91,7 +91,8 @@ pub(crate) struct Known(Mutex<HashMap<Uuid, Remembered>>);
 
 struct Remembered {
     version: i64,
-    until: Time,
+    /// By the steady clock.
+    until: Duration,
     answer: Result<Arc<CoreProviderMetadata>, String>,
 }
 
@@ -142,7 +143,7 @@ pub(super) struct Provider<'a> {
 impl Provider<'_> {
     /// Its description and keys; the reason in words when there are none.
     pub async fn describe(&self, app: &App, fresh: bool) -> Result<Arc<CoreProviderMetadata>, String> {
-        let now = app.now();
+        let now = app.steady();
         if !fresh && let Some(answer) = app.known_providers().recall(self.row, now) {
             return answer;
         }
@@ -350,7 +351,7 @@ impl Known {
     fn recall(
         &self,
         row: &oidc_provider::Model,
-        now: Time,
+        now: Duration,
     ) -> Option<Result<Arc<CoreProviderMetadata>, String>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&row.id).filter(|k| k.version == row.version && k.until > now).map(|k| k.answer.clone())
@@ -360,7 +361,7 @@ impl Known {
     fn remember(
         &self,
         row: &oidc_provider::Model,
-        now: Time,
+        now: Duration,
         answer: Result<Arc<CoreProviderMetadata>, String>,
     ) {
         let until = now + if answer.is_ok() { KNOWN_FOR } else { FAILED_FOR };

@@ -117,10 +117,9 @@ pub async fn start(
     let Some(row) = providers::by_slug(app.store().reader(), slug).await? else {
         return Ok(Err((Problem::ProviderFailed, None)));
     };
-    let now = app.now();
     let address = format!("oidc/{}", place(meta.ip));
     // Every start asks the provider; the way back takes this back.
-    app.throttle().enter(&[&address], now)?;
+    app.throttle().enter(&[&address])?;
     Ok(match depart(app, site, &row, own_path(next), None).await? {
         Some(away) => Ok(away),
         None => Err((Problem::ProviderFailed, Some(row.name))),
@@ -200,7 +199,7 @@ pub async fn finish(
     let Going { redirect, nonce, verifier, next, .. } = &ticket.payload;
     let address = format!("oidc/{}", place(meta.ip));
     // Each try asks the provider with our client's credentials.
-    app.throttle().enter(&[&address], app.now())?;
+    app.throttle().enter(&[&address])?;
     let verifier = Secret::new(verifier.clone());
     let arrival = Arrival { redirect, code, nonce, verifier: &verifier };
     let person = match opened(app, &row).await?.arrive(app, arrival).await {

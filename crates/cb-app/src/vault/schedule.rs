@@ -112,7 +112,7 @@ async fn tell_failure(app: &App) {
 async fn forget(app: &App) -> Result<usize> {
     let (now, conn) = (app.now(), app.store().reader());
     let old = |row: &vault_key::Model| row.retired_at.is_some_and(|at| at + RETIRED_KEPT <= now);
-    if !keys(conn).await?.iter().any(old) {
+    if app.removals_held() || !keys(conn).await?.iter().any(old) {
         return Ok(0);
     }
     let uses = sealed::uses(conn).await?;

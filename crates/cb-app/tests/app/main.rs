@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod channels;
+mod clock;
 mod credentials;
 mod discovery;
 mod inventory;

@@ -407,3 +407,25 @@ async fn a_checkpoint_is_not_replaced() {
     let found = verify(&ctx).await;
     assert!(found.ok && found.checkpoints == 1, "{found:?}");
 }
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_wrong_for_a_while_empties_nothing(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::closed(database).await;
+    let db = raw(&test).await;
+    write_entries(&test, &db, 1_500).await;
+    keep(&test, &ctx, 30).await;
+    let prunes = async || audit::prune(&test.app).await.expect("prunes");
+    test.clock.set(TimeDelta::days(100));
+    assert_eq!(prunes().await, 0);
+    test.clock.advance(TimeDelta::minutes(59));
+    assert_eq!(prunes().await, 0);
+    test.clock.set(TimeDelta::days(-100));
+    test.clock.advance(TimeDelta::minutes(2));
+    assert_eq!(prunes().await, 0, "nothing is old");
+    // Whoever has not set it right within an hour means it.
+    test.clock.set(TimeDelta::days(100));
+    assert_eq!(prunes().await, 0);
+    test.clock.advance(TimeDelta::minutes(61));
+    assert!(prunes().await > 400);
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cb_core::Result;
-use cb_core::clock::Time;
+use cb_core::clock::{SKEW, Time};
 use sea_orm::sea_query::{
     Alias, Expr, ExprTrait as _, IntoIden as _, LockBehavior, LockType, Query, SimpleExpr, TableRef,
     ValueTuple,
@@ -49,8 +49,8 @@ pub struct Health {
 const SWEPT: u64 = 500;
 
 impl Store {
-    /// Those for whom something is due that nobody holds.
-    pub async fn due_subscribers(&self, now: Time) -> Result<Vec<Subscriber>> {
+    /// Those for whom something is due that nobody holds. Whoever takes it holds it until `until`.
+    pub async fn due_subscribers(&self, now: Time, until: Time) -> Result<Vec<Subscriber>> {
         let mut due = Vec::new();
         for (table, column, of) in [
             ("webhooks", delivery::Column::WebhookId, Subscriber::Webhook as fn(Uuid) -> Subscriber),
@@ -59,7 +59,7 @@ impl Store {
             let mut first = Query::select();
             first.expr(Expr::val(1)).from(delivery::Entity);
             first.and_where(Expr::col((delivery::Entity, column)).equals((table, "id")));
-            first.and_where(claimable(now));
+            first.and_where(claimable(now, until));
             let mut select = Query::select();
             select.column((table, "id")).from(table);
             select.and_where(Expr::col((table, "enabled")).eq(true)).and_where(Expr::exists(first));
@@ -82,7 +82,7 @@ impl Store {
         let tx = self.begin_write().await?;
         let mut select = delivery::Entity::find()
             .filter(subscriber.deliveries())
-            .filter(claimable(now))
+            .filter(claimable(now, until))
             .order_by_asc(delivery::Column::NextAt)
             .limit(most);
         // PostgreSQL has several writers: what another one is taking is passed over. SQLite has one.
@@ -270,10 +270,10 @@ async fn note_health(tx: &DatabaseTransaction, subscriber: Subscriber, health: H
     Ok(())
 }
 
-/// Due, and nobody's.
-fn claimable(now: Time) -> SimpleExpr {
+/// Due, and nobody's. A lease that ends later than one that is taken now was taken before the clock was set back: it is over.
+fn claimable(now: Time, until: Time) -> SimpleExpr {
     let col = |column: delivery::Column| Expr::col((delivery::Entity, column));
-    waiting()
-        .and(col(delivery::Column::NextAt).lte(now))
-        .and(col(delivery::Column::LeaseUntil).is_null().or(col(delivery::Column::LeaseUntil).lt(now)))
+    let lease = || col(delivery::Column::LeaseUntil);
+    let free = lease().is_null().or(lease().lt(now)).or(lease().gt(until + SKEW));
+    waiting().and(col(delivery::Column::NextAt).lte(now)).and(free)
 }

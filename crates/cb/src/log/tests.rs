@@ -3,7 +3,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{BYTES_MOST, LINES_MOST, Log, Shape};
+use tracing_subscriber::EnvFilter;
+
+use super::{BYTES_MOST, LINES_MOST, Log, Shape, broke_down};
 
 /// A reader that sleeps, or is gone, when a test says so.
 #[derive(Clone, Default)]
@@ -173,4 +175,29 @@ fn what_cannot_be_written_is_counted_and_told_as_soon_as_it_can() {
     let gap: serde_json::Value = serde_json::from_str(lines[2]).expect("JSON");
     let said = "50 lines of the log were dropped here because standard error could not be written (no storage space)";
     assert_eq!(gap["fields"]["message"], said);
+}
+
+#[test]
+fn a_panic_is_a_line_of_the_log_and_waits_for_nobody() {
+    let (log, reader) = open();
+    reader.set(|state| state.asleep = true);
+    log.line("first");
+    reader.until_it_hangs();
+    let to = log.clone();
+    let dispatch = Shape::Json.dispatch(EnvFilter::new("info"), move || to.clone());
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(broke_down));
+    let caught = tracing::dispatcher::with_default(&dispatch, || {
+        std::panic::catch_unwind(|| panic!("a part of the test breaks down"))
+    });
+    std::panic::set_hook(before);
+    assert!(caught.is_err());
+    reader.set(|state| state.asleep = false);
+    log.drain(SOON);
+    let text = reader.text();
+    let told: serde_json::Value = serde_json::from_str(text.lines().nth(1).expect("a line")).expect("JSON");
+    assert_eq!(told["level"], "ERROR");
+    let said = told["fields"]["message"].as_str().expect("words");
+    assert!(said.ends_with("broke down: a part of the test breaks down"), "{said}");
+    assert!(told["fields"]["at"].as_str().expect("a place").contains("log/tests.rs"), "{text}");
 }

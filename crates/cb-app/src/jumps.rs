@@ -1,0 +1,172 @@
+//! What becomes of stored times when somebody sets the wall clock.
+//!
+//! A stored time can lie further ahead than it ever should: it was written while the clock was wrong, or the clock was set back
+//! since. Such a time is brought back to the longest wait that its kind has, each minute. The other way around, a clock that goes
+//! forward makes everything old at once: for a while nothing is removed for its age, because the clock may be set right again.
+//!
+//! A new column that something waits for needs a line in [`look`].
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cb_core::clock::Time;
+use cb_core::{Clock, Result};
+use cb_store::bookkeeping::Longest;
+use chrono::TimeDelta;
+
+use crate::app::App;
+use crate::auth::{sessions, steps};
+use crate::notify::{OVERLAP, schedule};
+
+/// Less is a correction, as a time server makes it.
+const NOTICED: TimeDelta = TimeDelta::minutes(1);
+/// After a jump forward nothing is removed for its age for so long: somebody may set the clock right.
+const HELD: Duration = Duration::from_hours(1);
+
+/// Compares the wall clock with the one that only goes forward.
+pub(crate) struct Jumps(Mutex<Seen>);
+
+struct Seen {
+    wall: Time,
+    steady: Duration,
+    held_until: Duration,
+}
+
+impl Jumps {
+    pub fn new(clock: &dyn Clock) -> Self {
+        let (wall, steady) = (clock.now(), clock.steady());
+        Self(Mutex::new(Seen { wall, steady, held_until: steady }))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at both; says how far the wall clock was set since the last look, if it was.
+    fn look(&self, clock: &dyn Clock) -> Option<TimeDelta> {
+        let mut seen = self.seen();
+        let (wall, steady) = (clock.now(), clock.steady());
+        let passed = TimeDelta::from_std(steady.saturating_sub(seen.steady)).unwrap_or(TimeDelta::MAX);
+        let set = (wall - seen.wall) - passed;
+        (seen.wall, seen.steady) = (wall, steady);
+        if set.abs() < NOTICED {
+            return None;
+        }
+        if set > TimeDelta::zero() {
+            seen.held_until = steady + HELD;
+        }
+        Some(set)
+    }
+}
+
+impl App {
+    /// Whether nothing may be removed for its age just now. To be asked after the time that is compared with was read.
+    pub(crate) fn removals_held(&self) -> bool {
+        self.notice_jump();
+        self.steady() < self.jumps().seen().held_until
+    }
+
+    /// Says in the log that the clock was set; answers whether it was.
+    fn notice_jump(&self) -> bool {
+        let Some(set) = self.jumps().look(&*self.clock()) else { return false };
+        let seconds = set.num_seconds();
+        if seconds > 0 {
+            tracing::warn!(
+                seconds,
+                "the clock went forward by more than the time that passed (it was set, or the machine slept); \
+                 nothing is removed for its age for an hour"
+            );
+        } else {
+            tracing::warn!(seconds, "the clock was set back; what waits is brought back to its longest wait");
+        }
+        true
+    }
+}
+
+/// Brings back what lies further ahead than it can; answers how much did.
+pub async fn look(app: &App) -> Result<u64> {
+    let longest = Longest {
+        session: sessions::ABSOLUTE,
+        steps: steps::Purpose::ALL.map(|purpose| (purpose.as_str(), purpose.lives())).to_vec(),
+        tries: schedule::longest(),
+        previous_secret: OVERLAP,
+    };
+    app.store().bring_back(app.now(), &longest).await
+}
+
+/// Looks when the server starts, each minute, and when the clock was set.
+pub(crate) async fn keep_watch(app: App) {
+    const EVERY: Duration = Duration::from_secs(5);
+    const LOOKS: u32 = 12;
+    loop {
+        match look(&app).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::warn!(rows, "times that lay too far ahead were brought back"),
+            Err(error) => tracing::warn!(%error, "times that lie too far ahead were not looked for"),
+        }
+        for _ in 0..LOOKS {
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = app.stopping().cancelled() => return,
+            }
+            if app.notice_jump() {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use cb_core::Clock;
+    use cb_core::clock::Time;
+    use chrono::{DateTime, TimeDelta};
+
+    use super::{HELD, Jumps};
+
+    /// Wall and steady.
+    struct Hands(Mutex<(Time, Duration)>);
+
+    impl Clock for Hands {
+        fn now(&self) -> Time {
+            self.0.lock().expect("lock").0
+        }
+
+        fn steady(&self) -> Duration {
+            self.0.lock().expect("lock").1
+        }
+    }
+
+    #[test]
+    fn what_is_set_is_told_from_what_passes() {
+        let start = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
+        let hands = Hands(Mutex::new((start, Duration::ZERO)));
+        let jumps = Jumps::new(&hands);
+        let mut held_until = Duration::ZERO;
+        for (passes, set, found) in [
+            (5, 0, None),
+            (5, 30, None),
+            (5, -30, None),
+            (86_400, 0, None),
+            (5, 86_400, Some(86_400)),
+            (5, 0, None),
+            (5, -86_400, Some(-86_400)),
+            (0, 60, Some(60)),
+            (3_600, -3_600, Some(-3_600)),
+        ] {
+            {
+                let mut hands = hands.0.lock().expect("lock");
+                hands.0 += TimeDelta::seconds(passes + set);
+                hands.1 += Duration::from_secs(passes.unsigned_abs());
+            }
+            assert_eq!(jumps.look(&hands), found.map(TimeDelta::seconds), "{passes} {set}");
+            if found.is_some_and(|seconds| seconds > 0) {
+                held_until = hands.steady() + HELD;
+            }
+            assert_eq!(jumps.seen().held_until, held_until);
+        }
+    }
+}
