@@ -11,6 +11,7 @@
 //! To add a table: `entities/<name>.rs`, a migration in `migrations/`, one line in each `mod.rs`.
 
 pub mod audit;
+pub mod backup;
 pub mod bookkeeping;
 pub mod entities;
 mod migrations;

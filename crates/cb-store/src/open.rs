@@ -160,6 +160,17 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What was read of this database made no sense, or could not be read.
+    pub(crate) fn unreadable(&self, error: &DbErr) -> OpenError {
+        OpenError {
+            what: "The database cannot be read".to_owned(),
+            reason: error.to_string(),
+            mend: "Start again; if it stays so, restore a backup (cb restore)".to_owned(),
+        }
+    }
+}
+
 /// A database error that no rule foresaw.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub fn db(error: DbErr) -> Error {
