@@ -86,10 +86,8 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     let Some(file) = args.file.filter(|_| !args.accept_rollback) else {
         return accept(&config).await;
     };
-    let keys = Keys {
-        passphrase: passphrase(args.passphrase_file.as_deref(), &config)?,
-        identity: args.identity,
-    };
+    let keys =
+        Keys { passphrase: passphrase(args.passphrase_file.as_deref(), &config)?, identity: args.identity };
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
     let restore = backup::restore(&config, clock, entropy, &file, keys, args.damaged);
     match unless_stopped(restore).await?? {
@@ -126,12 +124,16 @@ fn say(config: &Config, file: &Path, restored: &Restored) {
         "Entry {} of the audit log says so, and the log goes on from there. Checkpoints kept elsewhere of later entries than {} will not",
         head.seq, manifest.head.seq
     ));
-    output::line("verify: `cb audit-log verify --checkpoints` will say that the log was cut off, and this is why.");
+    output::line(
+        "verify: `cb audit-log verify --checkpoints` will say that the log was cut off, and this is why.",
+    );
     output::line(&format!(
         "{} sessions and every link to set a password have ended: everybody signs in anew. {} API tokens are valid as they were then;",
         restored.sessions_ended, restored.tokens
     ));
-    output::line("end those that were revoked since. What was waiting to be delivered then is delivered again.");
+    output::line(
+        "end those that were revoked since. What was waiting to be delivered then is delivered again.",
+    );
     for missing in &manifest.missing {
         output::line(&format!("Not in the backup, and needed as it was: {missing}."));
     }

@@ -45,7 +45,9 @@ impl Protection {
     pub(super) fn keys(&self) -> Option<Keys> {
         match self {
             Self::Plain => Some(Keys::default()),
-            Self::Passphrase(passphrase) => Some(Keys { passphrase: Some(passphrase.clone()), identity: None }),
+            Self::Passphrase(passphrase) => {
+                Some(Keys { passphrase: Some(passphrase.clone()), identity: None })
+            }
             Self::Recipients(_) => None,
         }
     }
@@ -83,7 +85,10 @@ pub struct Keys {
 
 impl Keys {
     /// What is inside of `input`, and whether it was encrypted.
-    pub(super) fn open<'a>(&self, mut input: impl Read + 'a) -> Result<(Box<dyn Read + 'a>, bool), BackupError> {
+    pub(super) fn open<'a>(
+        &self,
+        mut input: impl Read + 'a,
+    ) -> Result<(Box<dyn Read + 'a>, bool), BackupError> {
         let mut head = Vec::new();
         input
             .by_ref()
@@ -118,10 +123,12 @@ impl Keys {
             ));
         };
         let shown = file.display();
-        let open = std::fs::File::open(file)
-            .map_err(|e| refused(format!("The identity {shown} cannot be read ({e}). Name the file that age-keygen wrote")))?;
-        let read = IdentityFile::from_buffer(io::BufReader::new(open))
-            .map_err(|e| refused(format!("{shown} holds no identity ({e}). Name the file that age-keygen wrote")))?;
+        let open = std::fs::File::open(file).map_err(|e| {
+            refused(format!("The identity {shown} cannot be read ({e}). Name the file that age-keygen wrote"))
+        })?;
+        let read = IdentityFile::from_buffer(io::BufReader::new(open)).map_err(|e| {
+            refused(format!("{shown} holds no identity ({e}). Name the file that age-keygen wrote"))
+        })?;
         read.into_identities().map_err(|e| refused(format!("The identity {shown} cannot be used ({e})")))
     }
 }

@@ -36,10 +36,7 @@ pub(super) fn belongs(name: &str) -> bool {
 /// A file's bytes; none where there is no such file.
 pub(super) fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, BackupError> {
     let unreadable = |e: io::Error| {
-        refused(format!(
-            "{} cannot be read ({e}). Run this as the user of the data folder",
-            file.display()
-        ))
+        refused(format!("{} cannot be read ({e}). Run this as the user of the data folder", file.display()))
     };
     let open = match File::open(file) {
         Ok(open) => open,
@@ -49,7 +46,10 @@ pub(super) fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, BackupErro
     let mut bytes = Zeroizing::new(Vec::new());
     let read = io::Read::read_to_end(&mut io::Read::take(open, MOST + 1), &mut bytes).map_err(unreadable)?;
     if read as u64 > MOST {
-        return Err(refused(format!("{} is too large for a key or a certificate. See what it is", file.display())));
+        return Err(refused(format!(
+            "{} is too large for a key or a certificate. See what it is",
+            file.display()
+        )));
     }
     Ok(Some(bytes))
 }

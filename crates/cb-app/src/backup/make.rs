@@ -69,7 +69,10 @@ pub async fn make(config: &Config, clock: &Arc<dyn Clock>, target: Target) -> Re
 
     let key = small.iter().find(|(name, _)| name == AUDIT_KEY).map(|(_, bytes)| signing_key(bytes));
     let key = key.ok_or_else(|| {
-        refused(format!("There is no {AUDIT_KEY} in {}. Start the server there once (cb serve)", data.display()))
+        refused(format!(
+            "There is no {AUDIT_KEY} in {}. Start the server there once (cb serve)",
+            data.display()
+        ))
     })??;
     let unfit = |why: Unfit| {
         refused(format!(
@@ -128,7 +131,9 @@ fn judge(target: &Target) -> Result<PathBuf, BackupError> {
         return Err(refused(format!("{shown} is no name of a file. Name the file to be written")));
     }
     if target.file.symlink_metadata().is_ok() && !target.force {
-        return Err(refused(format!("{shown} is there already. Choose another name, or replace it with --force")));
+        return Err(refused(format!(
+            "{shown} is there already. Choose another name, or replace it with --force"
+        )));
     }
     let folder = target.file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
@@ -250,7 +255,10 @@ fn read_back(work: &Work, target: &Target, manifest: &Manifest, wrote: &str) -> 
     let full = |e: io::Error| unwritable(&work.fresh, &e);
     let open = || File::open(&work.fresh).map_err(full);
     if digest(&mut open()?).map_err(full)?.1 != wrote {
-        return Err(refused(format!("{} reads back otherwise than it was written. See to that disk", work.fresh.display())));
+        return Err(refused(format!(
+            "{} reads back otherwise than it was written. See to that disk",
+            work.fresh.display()
+        )));
     }
     if let Some(keys) = target.protection.keys() {
         let (mut inside, _) = keys.open(BufReader::with_capacity(CHUNK, open()?))?;

@@ -188,7 +188,9 @@ pub(crate) async fn settle(config: &Config) -> Result<(), StartError> {
     if !data.join(FOLDER).exists() {
         return Ok(());
     }
-    let unusable = |e: BackupError| ConfigError::new("CB_DATA_DIR", e.to_string().trim_end_matches('.'), "Then start again");
+    let unusable = |e: BackupError| {
+        ConfigError::new("CB_DATA_DIR", e.to_string().trim_end_matches('.'), "Then start again")
+    };
     if let Some(ready) = ready(data).map_err(unusable)?
         && committed(config, &ready).await?
     {

@@ -57,7 +57,10 @@ pub async fn restore(
     damaged: bool,
 ) -> Result<Outcome, BackupError> {
     let open = File::open(file).map_err(|e| {
-        refused(format!("The archive {} cannot be read ({e}). Name the file that cb backup wrote", file.display()))
+        refused(format!(
+            "The archive {} cannot be read ({e}). Name the file that cb backup wrote",
+            file.display()
+        ))
     })?;
     if open.metadata().is_ok_and(|meta| meta.is_dir()) {
         return Err(refused(format!("{} is a folder. Name the file that cb backup wrote", file.display())));
@@ -120,8 +123,9 @@ async fn make_ready(
         )));
     }
     let staged = Config { data_dir: staging.to_path_buf(), db_url: None, ..config.clone() };
-    let key = files::read(&staging.join(AUDIT_KEY))?
-        .ok_or_else(|| refused(format!("The archive holds no {AUDIT_KEY}, and cannot be verified. Use another backup")))?;
+    let key = files::read(&staging.join(AUDIT_KEY))?.ok_or_else(|| {
+        refused(format!("The archive holds no {AUDIT_KEY}, and cannot be verified. Use another backup"))
+    })?;
     let key = signing_key(&key)?;
     let checkpoint: Option<Checkpoint> = read_checkpoint(&staging.join(CHECKPOINT_FILE)).map_err(refused)?;
     let fingerprint = manifest.root_key_fingerprint.clone();
@@ -143,7 +147,15 @@ async fn make_ready(
     let begun = begin_again(&app, &manifest, &flaws).await;
     app.close().await?;
     let (head, sessions_ended, tokens) = begun?;
-    Ok(Restored { upgraded: schema != newest_schema(), manifest, encrypted, head, sessions_ended, tokens, flaws })
+    Ok(Restored {
+        upgraded: schema != newest_schema(),
+        manifest,
+        encrypted,
+        head,
+        sessions_ended,
+        tokens,
+        flaws,
+    })
 }
 
 fn unfit(config: &Config, wanted: &str, why: &Unfit) -> BackupError {
@@ -165,7 +177,11 @@ fn unfit(config: &Config, wanted: &str, why: &Unfit) -> BackupError {
 }
 
 /// Writes into the log what has happened, and ends what must not come back to life.
-async fn begin_again(app: &App, manifest: &Manifest, flaws: &[String]) -> Result<(Head, u64, u64), BackupError> {
+async fn begin_again(
+    app: &App,
+    manifest: &Manifest,
+    flaws: &[String],
+) -> Result<(Head, u64, u64), BackupError> {
     let ctx = app.own_ctx(Principal::Cli);
     let sessions = ctx
         .record("backup_restored", async |tx| {

@@ -79,7 +79,9 @@ async fn compare(config: &Config) -> Result<Option<Wrong>, StartError> {
     }
     // A checkpoint that is not the server's own says nothing; `cb audit-log verify` says that it is not.
     if !is_own(&config.data_dir, &signed) {
-        tracing::error!("{CHECKPOINT_FILE} in the data folder is not signed by this server's key; run: cb audit-log verify");
+        tracing::error!(
+            "{CHECKPOINT_FILE} in the data folder is not signed by this server's key; run: cb audit-log verify"
+        );
         return Ok(None);
     }
     if found.head < signed.seq {
@@ -166,11 +168,18 @@ pub async fn accept(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Accepted, BackupError> {
     if !config.data_dir.is_dir() {
-        return Err(refused(format!("There is no folder {}. Set CB_DATA_DIR to the server's folder", config.data_dir.display())));
+        return Err(refused(format!(
+            "There is no folder {}. Set CB_DATA_DIR to the server's folder",
+            config.data_dir.display()
+        )));
     }
     let _lock = open_data_dir(&config.data_dir)?;
     let (signed, found) = match compare(config).await? {
-        None => return Err(refused("There is no rollback to accept: the database is as far as its folder remembers")),
+        None => {
+            return Err(refused(
+                "There is no rollback to accept: the database is as far as its folder remembers",
+            ));
+        }
         Some(Wrong::Behind { signed, head, set_up: true }) => (signed, head),
         Some(Wrong::Other(signed)) => (signed, 0),
         Some(wrong) => return Err(refused(refusal(config, &wrong).to_string())),

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use cb_core::{Result, Secret};
-use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+};
 use sea_orm_migration::{MigratorTrait as _, SchemaManager};
 
 use super::DATABASE_FILE;
@@ -59,15 +61,15 @@ async fn look(store: &Store, seq: i64) -> Result<Option<Standing>, DbErr> {
         .into_tuple()
         .one(conn)
         .await?;
-    let head: Option<i64> =
-        audit_head::Entity::find().select_only().column(audit_head::Column::Seq).into_tuple().one(conn).await?;
-    let entries = audit_entry::Entity::find().select_only();
-    let first: Option<Option<i64>> = entries
-        .clone()
-        .column_as(audit_entry::Column::Seq.min(), "first")
+    let head: Option<i64> = audit_head::Entity::find()
+        .select_only()
+        .column(audit_head::Column::Seq)
         .into_tuple()
         .one(conn)
         .await?;
+    let entries = audit_entry::Entity::find().select_only();
+    let first: Option<Option<i64>> =
+        entries.clone().column_as(audit_entry::Column::Seq.min(), "first").into_tuple().one(conn).await?;
     let hash: Option<String> = entries
         .column(audit_entry::Column::Hash)
         .filter(audit_entry::Column::Seq.eq(seq))
@@ -108,7 +110,8 @@ pub async fn foreign_schema(folder: &Path) -> Result<(String, Option<String>), O
 /// Those that were applied, in order.
 async fn migrations(conn: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     use sea_orm::sea_query::{Order, Query};
-    let select = Query::select().column("version").from("seaql_migrations").order_by("version", Order::Asc).take();
+    let select =
+        Query::select().column("version").from("seaql_migrations").order_by("version", Order::Asc).take();
     let rows = conn.query_all(&select).await?;
     rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }

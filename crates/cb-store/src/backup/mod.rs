@@ -34,8 +34,7 @@ impl Store {
             let target = file.to_str().ok_or_else(|| {
                 Error::Internal(format!("{} is not UTF-8, which SQLite needs", file.display()))
             })?;
-            let copy =
-                Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [target.into()]);
+            let copy = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [target.into()]);
             self.writer().execute_raw(copy).await.map_err(db)?;
             return Ok(());
         }

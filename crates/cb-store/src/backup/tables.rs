@@ -3,9 +3,8 @@
 use cb_core::Result;
 use sea_orm::sea_query::ValueTuple;
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, Identity,
-     IntoActiveModel, Iterable as _, ModelTrait as _, PrimaryKeyToColumn as _, Statement,
-    TransactionTrait,
+    ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, Identity, IntoActiveModel,
+    Iterable as _, ModelTrait as _, PrimaryKeyToColumn as _, Statement, TransactionTrait,
 };
 
 use crate::entities::{
@@ -138,7 +137,9 @@ fn iden(column: impl sea_orm::ColumnTrait) -> sea_orm::DynIden {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use sea_orm::{ConnectionTrait as _, DbBackend, EntityName as _, IdenStatic as _, Iterable as _, Statement};
+    use sea_orm::{
+        ConnectionTrait as _, DbBackend, EntityName as _, IdenStatic as _, Iterable as _, Statement,
+    };
 
     use crate::Store;
 
