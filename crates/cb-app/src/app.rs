@@ -99,12 +99,18 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
         let lock = open_data_dir(&config.data_dir)?;
+        crate::backup::settle(config).await?;
+        crate::backup::guard(config).await?;
         let store = match &config.db_url {
             Some(url) => Store::open_postgres(url).await?,
             None => Store::open_sqlite(&config.data_dir).await?,
         };
         let app = Self::put_together(config, clock, entropy, store, Some(lock)).await?;
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
+        // From now on the folder knows that it is in use, whatever becomes of the database.
+        if !app.setup_required() && !app.checkpoint_file().exists() {
+            app.checkpoint_now().await;
+        }
         app.spawn(crate::storage::watch(app.clone()));
         app.spawn(crate::worker::run(app.clone()));
         app.spawn(crate::auth::sessions::sweep(app.clone()));
@@ -119,6 +125,16 @@ impl App {
 
     /// The application without workers, beside a server that may be running over the same data; for the command line.
     pub async fn beside(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        crate::backup::guard(config).await?;
+        Self::beside_as_it_is(config, clock, entropy).await
+    }
+
+    /// The same over a database that may be older than its folder.
+    pub(crate) async fn beside_as_it_is(
         config: &Config,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -143,11 +159,11 @@ impl App {
             None => kept_secret(&data.join("jwt-secret"), || entropy.token())?,
         };
         let vault = Vault::open(config, &store, clock.now(), &*entropy).await?;
-        let checkpoint_file = data.join("audit-key");
-        let checkpoint_key = kept_secret(&checkpoint_file, || CheckpointKey::generate(&*entropy))?;
+        let key_file = data.join("audit-key");
+        let checkpoint_key = kept_secret(&key_file, || CheckpointKey::generate(&*entropy))?;
         let checkpoint_key = CheckpointKey::parse(&checkpoint_key).ok_or_else(|| {
             ConfigError::new(
-                &checkpoint_file.display().to_string(),
+                &key_file.display().to_string(),
                 "it is not a signing key",
                 "Put back the one that was there, or remove it to have a new one made",
             )
@@ -378,7 +394,7 @@ impl App {
 }
 
 /// Makes the folder if needed, sees that it can be written to, and takes it for this process.
-fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
+pub(crate) fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
     let refuse = |reason: String, mend: String| ConfigError::new("CB_DATA_DIR", reason, mend);
     let shown = dir.display();
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| {

@@ -12,6 +12,7 @@ mod app;
 pub mod assets;
 pub mod audit;
 pub mod auth;
+pub mod backup;
 #[cfg(test)]
 mod bounds;
 pub mod credentials;

@@ -88,6 +88,8 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
         })
         .await?;
     app.setup_is_done();
+    // The folder knows from now on that it is in use, and never offers setup again.
+    app.checkpoint_now().await;
     Ok(opened)
 }
 

@@ -19,12 +19,14 @@ use uuid::Uuid;
 use crate::app::{App, StartError};
 
 mod first;
+mod held;
 mod rewrap;
 mod root;
 mod rotation;
 mod schedule;
 mod status;
 
+pub(crate) use held::{Held, Unfit, held};
 pub use rewrap::{Rewrapped, rewrap};
 use root::Source;
 pub use rotation::{rotate, rotate_if_due};
@@ -162,11 +164,25 @@ impl App {
     }
 }
 
-/// Opens every sealed text, and names the first that does not. On a thread of its own, while the database reads on.
+/// Opens every sealed text, and refuses to go on when one does not.
 async fn probe(tx: &WriteTx, ring: &Arc<Ring>) -> Result<()> {
+    match shut(tx.conn(), ring).await? {
+        None => Ok(()),
+        Some((column, row)) => Err(Error::Conflict(format!(
+            "{}.{} of the row {row} does not open with the vault's keys, so nothing was changed; type that secret again, or remove it",
+            column.table, column.column
+        ))),
+    }
+}
+
+/// Opens every sealed text, and names the first that does not. On a thread of its own, while the database reads on.
+async fn shut(
+    conn: &impl ConnectionTrait,
+    ring: &Arc<Ring>,
+) -> Result<Option<(&'static sealed::SealedColumn, Uuid)>> {
     let (mut texts, mut opening) = (sealed::Texts::default(), None);
     loop {
-        let page = texts.next(tx.conn()).await?;
+        let page = texts.next(conn).await?;
         let ring = ring.clone();
         let next = page.map(|(column, page)| {
             spawn_blocking(move || {
@@ -175,15 +191,12 @@ async fn probe(tx: &WriteTx, ring: &Arc<Ring>) -> Result<()> {
             })
         });
         if let Some(opening) = std::mem::replace(&mut opening, next)
-            && let Some((column, row)) = opening.await.map_err(Error::internal)?
+            && let Some(found) = opening.await.map_err(Error::internal)?
         {
-            return Err(Error::Conflict(format!(
-                "{}.{} of the row {row} does not open with the vault's keys, so nothing was changed; type that secret again, or remove it",
-                column.table, column.column
-            )));
+            return Ok(Some(found));
         }
         if opening.is_none() {
-            return Ok(());
+            return Ok(None);
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct Config {
     pub vault_key: Option<Secret>,
     /// What `cb vault rewrap` goes to.
     pub vault_key_new: Option<Secret>,
+    /// What `cb backup` encrypts an archive with, and `cb restore` opens it with.
+    pub backup_passphrase: Option<Secret>,
     /// `None`: SQLite under `data_dir`. Holds a password, hence a secret.
     pub db_url: Option<Secret>,
     pub tls: Option<TlsFiles>,
@@ -86,6 +88,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("jwt_secret", "", "signs sessions, instead of one made at first start"),
     ("vault_key", "", "seals stored secrets, instead of one made at first start; 32 bytes, URL-safe base64"),
     ("vault_key_new", "", "what cb vault rewrap changes the root key to, beside vault_key"),
+    ("backup_passphrase", "", "what cb backup encrypts an archive with, and cb restore opens it with"),
     ("db_url", "", "postgres://user@host/database, instead of SQLite under data_dir"),
     ("db_password", "", "the password for db_url"),
     ("tls_cert", "", "PEM certificate chain, instead of one from the local CA"),
@@ -109,6 +112,7 @@ struct Raw {
     jwt_secret: Secret,
     vault_key: Secret,
     vault_key_new: Secret,
+    backup_passphrase: Secret,
     db_url: Secret,
     db_password: Secret,
     tls_cert: String,
@@ -135,6 +139,7 @@ impl Default for Raw {
             jwt_secret: none(),
             vault_key: none(),
             vault_key_new: none(),
+            backup_passphrase: none(),
             db_url: none(),
             db_password: none(),
             tls_cert: String::new(),
@@ -210,6 +215,7 @@ impl Config {
             ("CB_JWT_SECRET", &raw.jwt_secret, 32),
             ("CB_VAULT_KEY", &raw.vault_key, 43),
             ("CB_VAULT_KEY_NEW", &raw.vault_key_new, 43),
+            ("CB_BACKUP_PASSPHRASE", &raw.backup_passphrase, PASSPHRASE_LEAST),
         ];
         for (i, (name, secret, least)) in secrets.iter().enumerate() {
             judge_secret(name, secret, *least)?;
@@ -248,6 +254,7 @@ impl Config {
             jwt_secret: given(raw.jwt_secret),
             vault_key: given(raw.vault_key),
             vault_key_new: given(raw.vault_key_new),
+            backup_passphrase: given(raw.backup_passphrase),
             db_url: database(raw.db_url, &raw.db_password)?,
             tls,
             hsts: match raw.hsts.as_str() {
@@ -269,6 +276,9 @@ impl Config {
         })
     }
 }
+
+/// Characters of a passphrase for backups: whoever has the archive may try as often as they like.
+const PASSPHRASE_LEAST: usize = 16;
 
 const GOOD_SECRET: &str = "Make one with: openssl rand -base64 48";
 
@@ -300,6 +310,11 @@ fn judge_secret(name: &str, secret: &Secret, least: usize) -> Result<(), ConfigE
         return Err(ConfigError::new(name, "it is a placeholder, not a secret", GOOD_SECRET));
     }
     Ok(())
+}
+
+/// A passphrase for backups that was not given by a setting, judged like one.
+pub fn judge_passphrase(name: &str, secret: &Secret) -> Result<(), ConfigError> {
+    judge_secret(name, secret, PASSPHRASE_LEAST)
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr, ConfigError> {

@@ -13,6 +13,7 @@
 #[cfg(test)]
 mod acknowledged;
 pub mod audit;
+pub mod backup;
 pub mod bookkeeping;
 pub mod entities;
 mod fault;

@@ -16,8 +16,8 @@ use crate::storage::Watched;
 const READERS: u32 = 4;
 const POSTGRES: u32 = 8;
 
-/// The database of a data folder.
-const FILE: &str = "circuit-breaker.db";
+/// The database's file in a data folder, and in the folder of a copy.
+pub const DATABASE_FILE: &str = "circuit-breaker.db";
 
 /// Both pools. Cheap to clone.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl Drop for CountedWrite<'_> {
 impl Store {
     /// SQLite in `data_dir`, made if it is not there, and migrated.
     pub async fn open_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
-        let file = data_dir.join(FILE);
+        let file = data_dir.join(DATABASE_FILE);
         let fail = |e: DbErr| OpenError::sqlite(&file, &e);
         migrations::bring_up_sqlite(&file).await?;
         let opened = Arc::new(OpenedFile::at(file.clone()));
@@ -76,7 +76,7 @@ impl Store {
     /// What `data_dir` holds, beside the server that may be running on it; nothing is made and nothing migrated.
     pub async fn attach_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
         let reader = Self::read_sqlite(data_dir).await?.reader().clone();
-        let file = data_dir.join(FILE);
+        let file = data_dir.join(DATABASE_FILE);
         let condemned = Condemned::default();
         let writer = pool::sqlite(&file, 1, Use::Write(condemned.clone()), None)
             .await
@@ -106,7 +106,7 @@ impl Store {
 
     /// Only to read what `data_dir` holds; nothing is made and nothing migrated.
     pub async fn read_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
-        let file = data_dir.join(FILE);
+        let file = data_dir.join(DATABASE_FILE);
         if !file.exists() {
             return Err(OpenError::new(
                 format!("There is no database at {}", file.display()),

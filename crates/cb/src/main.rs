@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod audit_log;
+mod backup;
 mod check;
 mod log;
 mod net;
@@ -35,6 +36,10 @@ enum Command {
     /// The tamper-evident log of who did what
     #[command(subcommand, name = "audit-log")]
     AuditLog(audit_log::Command),
+    /// Write everything into one file; works beside a running server
+    Backup(backup::BackupArgs),
+    /// Bring everything back from a backup, into an empty place
+    Restore(backup::RestoreArgs),
     /// Who may sign in; works beside a running server, for whoever is locked out
     #[command(subcommand)]
     User(user::Command),
@@ -74,6 +79,8 @@ fn main() -> ExitCode {
             Command::Serve => serve::run().await,
             Command::Scan(args) => scan::run(args).await,
             Command::AuditLog(command) => audit_log::run(command).await,
+            Command::Backup(args) => output::ended(backup::backup(args).await),
+            Command::Restore(args) => output::ended(backup::restore(args).await),
             Command::User(command) => output::ended(user::run(command).await),
             Command::Vault(command) => output::ended(vault::run(command).await),
             Command::Config(command) => check::config(command),

@@ -176,15 +176,30 @@ pub async fn checkpoints(ctx: &Ctx) -> Result<Checkpoints> {
 impl App {
     /// Signs the head as it is now, into the database and, where whoever holds the database alone cannot reach it, into the data
     /// folder.
+    ///
+    /// Not before setup: the file in the data folder also says that the folder has been in use, see [`crate::backup`].
     pub(crate) async fn checkpoint(&self) -> Result<()> {
+        if self.setup_required() {
+            return Ok(());
+        }
         let Some((seq, hash)) = self.store().audit_head().await? else { return Ok(()) };
-        if self.store().last_checkpoint().await?.is_some_and(|last| last.seq == seq) {
+        let signed = self.store().last_checkpoint().await?.is_some_and(|last| last.seq == seq);
+        if signed && self.checkpoint_file().exists() {
             return Ok(());
         }
         let checkpoint = self.checkpoint_key().sign(Claim::Checkpoint, seq, &hash, &fixed_width(self.now()));
         self.store().keep_checkpoint(&checkpoint).await?;
         self.write_checkpoint(&checkpoint);
         Ok(())
+    }
+}
+
+impl App {
+    /// A checkpoint that can also wait for the next hour.
+    pub(crate) async fn checkpoint_now(&self) {
+        if let Err(error) = self.checkpoint().await {
+            tracing::warn!(%error, "the audit log has no new checkpoint; the next try is in an hour");
+        }
     }
 }
 
@@ -196,9 +211,7 @@ pub(crate) async fn keep_checkpoints(app: App) {
             () = tokio::time::sleep(EVERY) => false,
             () = app.stopping().cancelled() => true,
         };
-        if let Err(error) = app.checkpoint().await {
-            tracing::warn!(%error, "the audit log has no new checkpoint; the next try is in an hour");
-        }
+        app.checkpoint_now().await;
         if stopping {
             return;
         }

@@ -71,6 +71,17 @@ impl Source {
         Ok([kept, staged, next].into_iter().flatten().collect())
     }
 
+    /// The texts that may be the one in use, as [`Source::candidates`] has them; and whether a setting gave them.
+    pub(super) fn texts(&self) -> Vec<(Secret, bool)> {
+        let next = self.given_next.clone().map(|text| (text, true));
+        if let Some(given) = &self.given {
+            return [Some((given.clone(), true)), next].into_iter().flatten().collect();
+        }
+        let staged = read_secret(&self.file_next()).ok().flatten().map(|text| (text, false));
+        let kept = read_secret(&self.file).ok().flatten().map(|text| (text, false));
+        [kept, staged, next].into_iter().flatten().collect()
+    }
+
     /// Finishes, or takes back, what a `rewrap` that was cut short has left. Not while one runs.
     pub(super) async fn settle(&self, store: &Store) -> Result<()> {
         if self.given.is_some() || !self.file_next().exists() {

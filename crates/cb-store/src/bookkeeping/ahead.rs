@@ -7,7 +7,8 @@ use sea_orm::ConnectionTrait as _;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr};
 
 use crate::entities::delivery;
-use crate::open::{Store, db};
+use crate::fault::db;
+use crate::open::Store;
 use crate::outbox::waiting;
 
 /// How long each kind of thing waits, or is good for, at most.

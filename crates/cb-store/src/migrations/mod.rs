@@ -20,7 +20,7 @@ mod upgrade;
 
 pub(crate) use run::{are_done, bring_up_postgres, bring_up_sqlite};
 
-struct Migrator;
+pub(crate) struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {

@@ -1,5 +1,6 @@
 //! The binary as somebody at a terminal meets it.
 
+mod backup;
 mod log;
 mod net;
 mod output;

@@ -1,0 +1,91 @@
+//! Verifies a copy of the database by opening it, as a restore would.
+
+use std::path::Path;
+
+use cb_core::audit::Checkpoint;
+use cb_core::config::Config;
+use cb_core::{Error, Secret};
+use cb_store::entities::{asset, setting};
+use cb_store::sea_orm::{EntityTrait as _, PaginatorTrait as _};
+use cb_store::{Store, db};
+use cb_vault::checkpoint::CheckpointKey;
+
+use super::archive::Head;
+use super::files::AUDIT_KEY;
+use super::{BackupError, refused};
+use crate::audit;
+use crate::vault::{Held, Unfit, held};
+
+pub(super) struct Examined {
+    pub schema: String,
+    pub head: Head,
+    pub assets: u64,
+    pub root: Held,
+    /// What does not verify, and does not keep the copy from being used.
+    pub flaws: Vec<String>,
+}
+
+/// The signing key of the audit log, as its file holds it.
+pub(super) fn signing_key(text: &[u8]) -> Result<CheckpointKey, BackupError> {
+    let text = Secret::new(String::from_utf8_lossy(text).into_owned());
+    CheckpointKey::parse(&text).ok_or_else(|| {
+        refused(format!("The {AUDIT_KEY} is not a signing key. Put back the one that was there"))
+    })
+}
+
+/// The copy in `folder`, which is brought to this program's schema. `config` says where its root key is, `unfit` what to
+/// answer when it is another.
+pub(super) async fn examine(
+    folder: &Path,
+    config: &Config,
+    key: &CheckpointKey,
+    checkpoint: Option<&Checkpoint>,
+    unfit: impl FnOnce(Unfit) -> BackupError,
+) -> Result<Examined, BackupError> {
+    let store = Store::open_sqlite(folder).await?;
+    let examined = look(&store, config, key, checkpoint, unfit).await;
+    store.close().await?;
+    examined
+}
+
+async fn look(
+    store: &Store,
+    config: &Config,
+    key: &CheckpointKey,
+    checkpoint: Option<&Checkpoint>,
+    unfit: impl FnOnce(Unfit) -> BackupError,
+) -> Result<Examined, BackupError> {
+    let settings = setting::Entity::find_by_id(1).one(store.reader()).await.map_err(db)?;
+    if !settings.is_some_and(|settings| settings.auth_enabled) {
+        return Err(refused(
+            "Setup was not completed in this database, so there is nothing in it to keep. Complete setup first",
+        ));
+    }
+    if let Some(why) = store.dangling().await? {
+        return Err(refused(format!("The copy of the database is not whole: {why}")));
+    }
+    let mut flaws = Vec::new();
+    let public = key.public();
+    let kept: Vec<Checkpoint> = checkpoint.cloned().into_iter().collect();
+    if kept.iter().any(|one| one.key_id != public.id()) {
+        flaws.push(format!("{} was signed with another key than the {AUDIT_KEY}", audit::CHECKPOINT_FILE));
+    }
+    let verdict = audit::examine(store, Some(&public), &kept, None).await?;
+    if let Some(why) = verdict.reason {
+        flaws.push(match verdict.broken_at {
+            Some(seq) => format!("the audit log does not verify at entry {seq}: {why}"),
+            None => format!("the audit log does not verify: {why}"),
+        });
+    }
+    let root = match held(config, store).await? {
+        Ok(root) => root,
+        Err(why) => return Err(unfit(why)),
+    };
+    flaws.extend(root.shut(store).await?);
+    let (seq, hash) = store
+        .audit_head()
+        .await?
+        .ok_or_else(|| Error::Internal("the audit log of the copy is empty".to_owned()))?;
+    let assets = asset::Entity::find().count(store.reader()).await.map_err(db)?;
+    Ok(Examined { schema: store.schema().await?, head: Head { seq, hash }, assets, root, flaws })
+}

@@ -1,0 +1,232 @@
+//! Restores an archive into an empty place: verifies all of it first, then moves it there, whole or not at all.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cb_core::audit::Checkpoint;
+use cb_core::config::Config;
+use cb_core::{Clock, Entropy, Error, Principal};
+use cb_store::backup::{foreign_schema, look_postgres, newest_schema};
+use cb_store::entities::{auth_step, session, token, user};
+use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _};
+use cb_store::sea_orm::{EntityTrait as _, PaginatorTrait as _};
+use cb_store::{Store, WriteTx, db};
+use serde_json::json;
+
+use super::archive::{self, Head, Manifest};
+use super::cipher::Keys;
+use super::examine::{Examined, examine, signing_key};
+use super::files::{self, AUDIT_KEY};
+use super::place::{Place, Ready, committed};
+use super::{BackupError, blocking, refused};
+use crate::app::App;
+use crate::audit::{CHECKPOINT_FILE, read_checkpoint};
+use crate::vault::Unfit;
+
+/// What came of it.
+pub enum Outcome {
+    Restored(Box<Restored>),
+    /// An earlier restore had been cut short when everything was verified: it is complete now, and nothing else was done.
+    Completed,
+}
+
+/// A backup that was restored.
+pub struct Restored {
+    pub manifest: Manifest,
+    /// The archive was encrypted.
+    pub encrypted: bool,
+    /// The database had an older schema, and was brought to this program's.
+    pub upgraded: bool,
+    /// The entry that says so.
+    pub head: Head,
+    pub sessions_ended: u64,
+    /// API tokens, which are valid as they were.
+    pub tokens: u64,
+    pub flaws: Vec<String>,
+}
+
+/// Into the place that `config` names.
+pub async fn restore(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    file: &Path,
+    keys: Keys,
+    damaged: bool,
+) -> Result<Outcome, BackupError> {
+    let open = File::open(file).map_err(|e| {
+        refused(format!(
+            "The archive {} cannot be read ({e}). Name the file that cb backup wrote",
+            file.display()
+        ))
+    })?;
+    if open.metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Err(refused(format!("{} is a folder. Name the file that cb backup wrote", file.display())));
+    }
+    let place = Place::take(config)?;
+    if let Some(ready) = place.ready()?
+        && committed(config, &ready).await?
+    {
+        place.move_in(&ready)?;
+        return Ok(Outcome::Completed);
+    }
+    if let Some(url) = &config.db_url
+        && look_postgres(url, 0).await?.is_some_and(|standing| standing.head > 0)
+    {
+        return Err(in_use());
+    }
+    let staging = place.begin()?;
+    let into = staging.clone();
+    let (manifest, encrypted) = blocking(move || extract(open, &keys, &into)).await?;
+    let made = make_ready(config, clock, entropy, &staging, manifest, encrypted, damaged).await?;
+    let ready = Ready { head: made.head.clone(), postgres: config.db_url.is_some() };
+    place.make_ready(&ready)?;
+    if let Some(url) = &config.db_url {
+        fill(url, &staging).await?;
+    }
+    place.move_in(&ready)?;
+    Ok(Outcome::Restored(Box::new(made)))
+}
+
+fn in_use() -> BackupError {
+    refused(
+        "The database of CB_DB_URL is in use already, and a restore replaces nothing. Give an empty database: CREATE DATABASE, then set CB_DB_URL to it",
+    )
+}
+
+fn extract(open: File, keys: &Keys, staging: &Path) -> Result<(Manifest, bool), BackupError> {
+    const BUFFER: usize = 256 * 1024;
+    let (mut inside, encrypted) = keys.open(BufReader::with_capacity(BUFFER, open))?;
+    Ok((archive::read(&mut inside, Some(staging))?, encrypted))
+}
+
+/// Verifies what was extracted, and makes of it what is to be used.
+async fn make_ready(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    staging: &Path,
+    manifest: Manifest,
+    encrypted: bool,
+    damaged: bool,
+) -> Result<Restored, BackupError> {
+    let (schema, foreign) = foreign_schema(staging).await?;
+    if let Some(foreign) = foreign {
+        return Err(refused(format!(
+            "The backup is newer than this program: version {} wrote it, and its database has the schema {foreign}, which this program ({}, schema {}) does not know. Restore it with version {} of cb or a later one",
+            manifest.program,
+            env!("CARGO_PKG_VERSION"),
+            newest_schema(),
+            manifest.program
+        )));
+    }
+    let staged = Config { data_dir: staging.to_path_buf(), db_url: None, ..config.clone() };
+    let key = files::read(&staging.join(AUDIT_KEY))?.ok_or_else(|| {
+        refused(format!("The archive holds no {AUDIT_KEY}, and cannot be verified. Use another backup"))
+    })?;
+    let key = signing_key(&key)?;
+    let checkpoint: Option<Checkpoint> = read_checkpoint(&staging.join(CHECKPOINT_FILE)).map_err(refused)?;
+    let fingerprint = manifest.root_key_fingerprint.clone();
+    let unfit = |why: Unfit| unfit(config, &fingerprint, &why);
+    let Examined { head, flaws, .. } = examine(staging, &staged, &key, checkpoint.as_ref(), unfit).await?;
+    if head != manifest.head {
+        return Err(refused(format!(
+            "The database in the archive is not the one that its manifest describes: its log ends at entry {}, and should at entry {}. Use another backup",
+            head.seq, manifest.head.seq
+        )));
+    }
+    if !flaws.is_empty() && !damaged {
+        return Err(refused(format!(
+            "Nothing was restored, for what is in the archive does not verify: {}. Use another backup; to restore it as it is, run this again with --damaged",
+            flaws.join("; ")
+        )));
+    }
+    let app = App::beside_as_it_is(&staged, clock, entropy).await?;
+    let begun = begin_again(&app, &manifest, &flaws).await;
+    app.close().await?;
+    let (head, sessions_ended, tokens) = begun?;
+    Ok(Restored {
+        upgraded: schema != newest_schema(),
+        manifest,
+        encrypted,
+        head,
+        sessions_ended,
+        tokens,
+        flaws,
+    })
+}
+
+fn unfit(config: &Config, wanted: &str, why: &Unfit) -> BackupError {
+    let wanted = if why.wanted == "unknown" { wanted } else { &why.wanted };
+    let tried = why.tried.join(", ");
+    refused(if config.vault_key.is_some() {
+        format!(
+            "The root key does not fit: CB_VAULT_KEY has the fingerprint {tried}, and the vault of the backup is wrapped by the root key with the fingerprint {wanted}. Set CB_VAULT_KEY to the key of that time, or leave it out where the archive holds the key"
+        )
+    } else if tried.is_empty() {
+        format!(
+            "The archive does not hold the vault's root key, for CB_VAULT_KEY gave it. Set CB_VAULT_KEY to the key with the fingerprint {wanted}"
+        )
+    } else {
+        format!(
+            "The root key in the archive has the fingerprint {tried}, and its vault is wrapped by the root key with the fingerprint {wanted}. Set CB_VAULT_KEY to that one"
+        )
+    })
+}
+
+/// Writes into the log what has happened, and ends what must not come back to life.
+async fn begin_again(
+    app: &App,
+    manifest: &Manifest,
+    flaws: &[String],
+) -> Result<(Head, u64, u64), BackupError> {
+    let ctx = app.own_ctx(Principal::Cli);
+    let sessions = ctx
+        .record("backup_restored", async |tx| {
+            let sessions = end_sessions(tx).await?;
+            tx.detail(json!({
+                "backup_of": manifest.created_at,
+                "head": manifest.head,
+                "engine": manifest.engine,
+                "program": manifest.program,
+                "sessions_ended": sessions,
+                "flaws": flaws,
+            }));
+            Ok(sessions)
+        })
+        .await?;
+    app.checkpoint().await?;
+    let (seq, hash) = app
+        .store()
+        .audit_head()
+        .await?
+        .ok_or_else(|| Error::Internal("the restored log is empty".to_owned()))?;
+    let tokens = token::Entity::find().count(app.store().reader()).await.map_err(db)?;
+    Ok((Head { seq, hash }, sessions, tokens))
+}
+
+/// What was ended since, by whomever and for whatever reason, would be open again: everybody signs in anew. What is half
+/// done, links to set a password included, ends too.
+pub(super) async fn end_sessions(tx: &mut WriteTx) -> Result<u64, Error> {
+    user::Entity::update_many()
+        .col_expr(user::Column::AuthEpoch, Expr::col(user::Column::AuthEpoch).add(1))
+        .exec(tx.conn())
+        .await
+        .map_err(db)?;
+    auth_step::Entity::delete_many().exec(tx.conn()).await.map_err(db)?;
+    let ended = session::Entity::delete_many().exec(tx.conn()).await.map_err(db)?;
+    Ok(ended.rows_affected)
+}
+
+/// Puts the database that is ready into PostgreSQL, in one transaction.
+async fn fill(url: &cb_core::Secret, staging: &Path) -> Result<(), BackupError> {
+    let staging: PathBuf = staging.to_path_buf();
+    let copy = Store::read_sqlite(&staging).await?;
+    let store = Store::open_postgres(url).await?;
+    let filled = store.fill_from(&copy).await;
+    store.close().await?;
+    copy.reader().clone().close().await.map_err(db)?;
+    if filled? { Ok(()) } else { Err(in_use()) }
+}

@@ -1,0 +1,223 @@
+//! A database that is older than the folder it lies in, or not there at all.
+//!
+//! The folder remembers in `audit-checkpoint.json`, which is written when setup is completed, every hour and at each stop,
+//! that it is in use and how far its log had come. The database is always at least as far; where it is not, it was replaced,
+//! lost or copied in half, and the server does not start over it. Above all it does not offer setup.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cb_core::audit::{Checkpoint, Claim};
+use cb_core::config::{Config, ConfigError};
+use cb_core::{Clock, Entropy, Error, Principal};
+use cb_store::backup::{DATABASE_FILE, Standing, look_postgres, look_sqlite};
+use serde_json::json;
+
+use super::archive::Head;
+use super::files::{self, AUDIT_KEY};
+use super::restore::end_sessions;
+use super::{BackupError, place, refused};
+use crate::app::{App, StartError, open_data_dir};
+use crate::audit::{CHECKPOINT_FILE, read_checkpoint};
+
+const RESTORE: &str = "Move the folder away and restore a backup into an empty one: cb restore FILE";
+
+/// What a folder remembers.
+enum Memory {
+    /// It was never used, as far as it knows.
+    None,
+    /// It was used: its files say so, but not how far its log had come.
+    Used,
+    Signed(Checkpoint),
+}
+
+fn memory(data: &Path) -> Memory {
+    match read_checkpoint(&data.join(CHECKPOINT_FILE)) {
+        Ok(Some(checkpoint)) => Memory::Signed(checkpoint),
+        // Somebody has damaged it; `cb audit-log verify` says so.
+        Err(_) => Memory::Used,
+        // The key is made behind the first migration. While the setup code is there, nobody has used it.
+        Ok(None) if data.join(AUDIT_KEY).exists() && !data.join("setup-code").exists() => Memory::Used,
+        Ok(None) => Memory::None,
+    }
+}
+
+async fn standing(config: &Config, seq: i64) -> Result<Option<Standing>, StartError> {
+    Ok(match &config.db_url {
+        Some(url) => look_postgres(url, seq).await?,
+        None => look_sqlite(&config.data_dir, seq).await?,
+    })
+}
+
+/// What keeps the database from being used with its folder.
+enum Wrong {
+    /// There is none, or an empty one.
+    Missing(Option<Checkpoint>),
+    /// It is there, and the log does not come as far as the checkpoint.
+    Behind { signed: Checkpoint, head: i64, set_up: bool },
+    /// It has another entry there: the log went another way from an older state.
+    Other(Checkpoint),
+}
+
+async fn compare(config: &Config) -> Result<Option<Wrong>, StartError> {
+    let signed = match memory(&config.data_dir) {
+        Memory::None => return Ok(None),
+        Memory::Used => {
+            let gone = standing(config, 0).await?.is_none();
+            return Ok(gone.then_some(Wrong::Missing(None)));
+        }
+        Memory::Signed(signed) => signed,
+    };
+    let Some(found) = standing(config, signed.seq).await? else {
+        return Ok(Some(Wrong::Missing(Some(signed))));
+    };
+    if found.hash.as_ref() == Some(&signed.hash) {
+        return Ok(None);
+    }
+    if !found.set_up {
+        return Ok(Some(Wrong::Behind { signed, head: found.head, set_up: false }));
+    }
+    // A checkpoint that is not the server's own says nothing; `cb audit-log verify` says that it is not.
+    if !is_own(&config.data_dir, &signed) {
+        tracing::error!(
+            "{CHECKPOINT_FILE} in the data folder is not signed by this server's key; run: cb audit-log verify"
+        );
+        return Ok(None);
+    }
+    if found.head < signed.seq {
+        return Ok(Some(Wrong::Behind { signed, head: found.head, set_up: true }));
+    }
+    // An entry that outlived its retention is gone, and that is all.
+    let pruned = found.hash.is_none() && found.first.is_some_and(|first| first > signed.seq);
+    Ok((!pruned).then_some(Wrong::Other(signed)))
+}
+
+fn is_own(data: &Path, signed: &Checkpoint) -> bool {
+    let key = files::read(&data.join(AUDIT_KEY)).ok().flatten();
+    let key = key.and_then(|text| super::examine::signing_key(&text).ok());
+    key.is_some_and(|key| {
+        key.public().id() == signed.key_id && key.public().verifies(Claim::Checkpoint, signed)
+    })
+}
+
+/// Refuses a database that is not the one of this folder, or an older one. Nothing is made before it.
+pub(crate) async fn guard(config: &Config) -> Result<(), StartError> {
+    if place::is_cut_short(&config.data_dir) {
+        return Err(place::cut_short(&config.data_dir).into());
+    }
+    match compare(config).await? {
+        None => Ok(()),
+        Some(wrong) => Err(refusal(config, &wrong).into()),
+    }
+}
+
+fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
+    const ACCEPT: &str = "If this older state is what you want, run: cb restore --accept-rollback";
+    let data = config.data_dir.display();
+    let (name, database) = match &config.db_url {
+        Some(_) => ("CB_DB_URL", "the database of CB_DB_URL".to_owned()),
+        None => ("CB_DATA_DIR", format!("the database {}", config.data_dir.join(DATABASE_FILE).display())),
+    };
+    let (reason, mend) = match wrong {
+        Wrong::Missing(signed) => {
+            let since = signed.as_ref().map_or_else(String::new, |signed| {
+                format!(": entry {} of its audit log was signed on {}", signed.seq, signed.at)
+            });
+            (
+                format!("{database} is missing or empty, while the folder {data} has been in use{since}"),
+                format!("Put the database back. Or: {RESTORE}. Or, to begin anew, move the folder away"),
+            )
+        }
+        Wrong::Behind { signed, head, set_up } => {
+            let state = if *set_up { "" } else { "setup was not completed in it, " };
+            let accept = if *set_up { ACCEPT } else { "To begin anew, move the folder away" };
+            (
+                format!(
+                    "{database} is older than the folder {data} that it is used with: {state}its audit log ends at entry {head}, and entry {} was signed on {}",
+                    signed.seq, signed.at
+                ),
+                format!("{RESTORE}. {accept}"),
+            )
+        }
+        Wrong::Other(signed) => (
+            format!(
+                "{database} is not the one that the folder {data} was used with: its entry {} is not the one that was signed on {}, so an older state was put back and has gone another way since",
+                signed.seq, signed.at
+            ),
+            format!("{RESTORE}. {ACCEPT}"),
+        ),
+    };
+    ConfigError::new(name, reason, mend)
+}
+
+/// A rollback that somebody wanted.
+pub struct Accepted {
+    /// What the folder remembered.
+    pub signed: Checkpoint,
+    /// The entry that says so.
+    pub head: Head,
+    pub sessions_ended: u64,
+    /// Where the old checkpoint is kept.
+    pub aside: String,
+}
+
+/// Takes an older database for what it is: with an entry in its log, and the end of every session.
+pub async fn accept(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Accepted, BackupError> {
+    if !config.data_dir.is_dir() {
+        return Err(refused(format!(
+            "There is no folder {}. Set CB_DATA_DIR to the server's folder",
+            config.data_dir.display()
+        )));
+    }
+    let _lock = open_data_dir(&config.data_dir)?;
+    let (signed, found) = match compare(config).await? {
+        None => {
+            return Err(refused(
+                "There is no rollback to accept: the database is as far as its folder remembers",
+            ));
+        }
+        Some(Wrong::Behind { signed, head, set_up: true }) => (signed, head),
+        Some(Wrong::Other(signed)) => (signed, 0),
+        Some(wrong) => return Err(refused(refusal(config, &wrong).to_string())),
+    };
+    let app = App::beside_as_it_is(config, clock, entropy).await?;
+    let done = write_down(&app, config, &signed, found).await;
+    app.close().await?;
+    let (head, sessions_ended, aside) = done?;
+    Ok(Accepted { signed, head, sessions_ended, aside })
+}
+
+async fn write_down(
+    app: &App,
+    config: &Config,
+    signed: &Checkpoint,
+    found: i64,
+) -> Result<(Head, u64, String), BackupError> {
+    let before = app.store().audit_head().await?.map_or(found, |head| head.0);
+    let ctx = app.own_ctx(Principal::Cli);
+    let sessions = ctx
+        .record("rollback_accepted", async |tx| {
+            let sessions = end_sessions(tx).await?;
+            tx.detail(json!({
+                "signed": { "seq": signed.seq, "hash": signed.hash, "at": signed.at },
+                "log_ended_at": before,
+                "sessions_ended": sessions,
+            }));
+            Ok(sessions)
+        })
+        .await?;
+    // Kept: it is evidence of what was there.
+    let aside = format!("audit-checkpoint.{}.json", signed.seq);
+    let data = &config.data_dir;
+    std::fs::rename(data.join(CHECKPOINT_FILE), data.join(&aside))
+        .and_then(|()| files::sync_folder(data))
+        .map_err(|e| files::unwritable(data, &e))?;
+    app.checkpoint().await?;
+    let (seq, hash) =
+        app.store().audit_head().await?.ok_or_else(|| Error::Internal("the log is empty".to_owned()))?;
+    Ok((Head { seq, hash }, sessions, aside))
+}

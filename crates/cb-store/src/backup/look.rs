@@ -1,0 +1,126 @@
+//! How a database stands, before anything is made or migrated in it, and whatever its version.
+
+use std::path::Path;
+
+use cb_core::{Result, Secret};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+};
+use sea_orm_migration::{MigratorTrait as _, SchemaManager};
+
+use super::DATABASE_FILE;
+use crate::entities::{audit_entry, audit_head, setting};
+use crate::fault::{OpenError, db};
+use crate::migrations::Migrator;
+use crate::open::Store;
+
+/// A database that has our tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Setup was completed.
+    pub set_up: bool,
+    /// The number of the audit log's last entry.
+    pub head: i64,
+    /// The first entry that is kept.
+    pub first: Option<i64>,
+    /// The hash of the entry that was asked for, if it is there.
+    pub hash: Option<String>,
+}
+
+/// What `data_dir` holds, with the hash of the entry `seq`; none where there is no database, or an empty one.
+pub async fn look_sqlite(data_dir: &Path, seq: i64) -> Result<Option<Standing>, OpenError> {
+    let size = std::fs::metadata(data_dir.join(DATABASE_FILE)).map_or(0, |meta| meta.len());
+    if size == 0 {
+        return Ok(None);
+    }
+    let store = Store::read_sqlite(data_dir).await?;
+    let standing = look(&store, seq).await.map_err(|e| unreadable(&e));
+    let _ = store.reader().clone().close().await;
+    standing
+}
+
+/// The same of what `url` holds.
+pub async fn look_postgres(url: &Secret, seq: i64) -> Result<Option<Standing>, OpenError> {
+    let store = Store::read_postgres(url).await?;
+    let standing = look(&store, seq).await.map_err(|e| unreadable(&e));
+    let _ = store.reader().clone().close().await;
+    standing
+}
+
+async fn look(store: &Store, seq: i64) -> Result<Option<Standing>, DbErr> {
+    let conn = store.reader();
+    let manager = SchemaManager::new(conn);
+    for table in ["settings", "audit_head", "audit_log"] {
+        if !manager.has_table(table).await? {
+            return Ok(None);
+        }
+    }
+    // Of the first schema's columns only: the others may not be there yet.
+    let set_up: Option<bool> = setting::Entity::find()
+        .select_only()
+        .column(setting::Column::AuthEnabled)
+        .into_tuple()
+        .one(conn)
+        .await?;
+    let head: Option<i64> = audit_head::Entity::find()
+        .select_only()
+        .column(audit_head::Column::Seq)
+        .into_tuple()
+        .one(conn)
+        .await?;
+    let entries = audit_entry::Entity::find().select_only();
+    let first: Option<Option<i64>> =
+        entries.clone().column_as(audit_entry::Column::Seq.min(), "first").into_tuple().one(conn).await?;
+    let hash: Option<String> = entries
+        .column(audit_entry::Column::Hash)
+        .filter(audit_entry::Column::Seq.eq(seq))
+        .into_tuple()
+        .one(conn)
+        .await?;
+    Ok(Some(Standing {
+        set_up: set_up.unwrap_or(false),
+        head: head.unwrap_or(0),
+        first: first.flatten(),
+        hash,
+    }))
+}
+
+fn unreadable(error: &DbErr) -> OpenError {
+    OpenError::new(
+        "The database cannot be read",
+        error.to_string(),
+        "Start again; if it stays so, restore a backup (cb restore)",
+    )
+}
+
+/// The newest schema that this program knows.
+pub fn newest_schema() -> String {
+    Migrator::migrations().last().map_or_else(String::new, |last| last.name().to_owned())
+}
+
+impl Store {
+    /// The schema of the database: its newest migration.
+    pub async fn schema(&self) -> Result<String> {
+        Ok(migrations(self.reader()).await.map_err(db)?.pop().unwrap_or_default())
+    }
+}
+
+/// The migration of the copy in `folder` that this program does not know, if there is one; and the copy's schema.
+pub async fn foreign_schema(folder: &Path) -> Result<(String, Option<String>), OpenError> {
+    let store = Store::read_sqlite(folder).await?;
+    let found = migrations(store.reader()).await.map_err(|e| unreadable(&e));
+    let _ = store.reader().clone().close().await;
+    let found = found?;
+    let known: Vec<_> = Migrator::migrations().iter().map(|m| m.name().to_owned()).collect();
+    let foreign = found.iter().find(|name| !known.contains(name)).cloned();
+    Ok((found.last().cloned().unwrap_or_default(), foreign))
+}
+
+/// Those that were applied, in order.
+async fn migrations(conn: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    use sea_orm::sea_query::{Order, Query};
+    let select =
+        Query::select().column("version").from("seaql_migrations").order_by("version", Order::Asc).take();
+    let rows = conn.query_all(&select).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}

@@ -1,0 +1,160 @@
+//! Every table, in an order in which its rows can be put in, and how all of them go from one database into another.
+
+use cb_core::Result;
+use sea_orm::sea_query::ValueTuple;
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityName, EntityTrait,
+    Identity, IntoActiveModel, Iterable as _, ModelTrait as _, PrimaryKeyToColumn as _, Statement,
+};
+
+use crate::entities::{
+    address, asset, asset_tag, audit_anchor, audit_checkpoint, audit_entry, audit_head, auth_step, channel,
+    credential, credential_use, delivery, finding, finding_key, hook, hook_event, identity, interface, job,
+    link, network, notice, oidc_provider, passkey, position, recovery_code, scan, service, session, setting,
+    spent_ticket, tag, token, user, user_identity, vault_key, webhook,
+};
+use crate::fault::db;
+
+macro_rules! tables {
+    ($($table:ident),* $(,)?) => {
+        /// The names of all of them.
+        fn names() -> Vec<String> {
+            vec![$($table::Entity.table_name().to_owned()),*]
+        }
+
+        async fn copy_all(from: &impl ConnectionTrait, to: &impl ConnectionTrait) -> Result<(), DbErr> {
+            $(copy::<$table::Entity>(from, to).await?;)*
+            Ok(())
+        }
+
+        #[cfg(test)]
+        fn columns() -> std::collections::BTreeMap<String, std::collections::BTreeSet<String>> {
+            [$((
+                $table::Entity.table_name().to_owned(),
+                $table::Column::iter().map(|column| column.as_str().to_owned()).collect(),
+            )),*].into()
+        }
+    };
+}
+
+// A table stands behind those that it refers to.
+tables! {
+    setting, user, session, token, auth_step, recovery_code, passkey, spent_ticket,
+    audit_head, audit_entry, audit_checkpoint, audit_anchor,
+    vault_key, credential, credential_use, oidc_provider, user_identity,
+    network, asset, interface, address, service, identity, link, tag, asset_tag, position,
+    job, scan, finding, finding_key,
+    webhook, channel, notice, delivery, hook, hook_event,
+}
+
+/// What one statement may carry, by the lesser of the two databases (SQLite).
+const PARAMETERS: usize = 32_000;
+/// Rows at a time, at most.
+const ROWS: usize = 1000;
+
+/// Replaces all that is in the database of `tx`, which nobody has used, by what `from` holds.
+///
+/// The triggers are off meanwhile. They keep what users of a running database must not do, and the copy is the work of one:
+/// its anchor, for one, stands on an entry that was removed since.
+pub(super) async fn fill(from: &impl ConnectionTrait, tx: &DatabaseTransaction) -> Result<()> {
+    let put_back = take_guards(tx).await.map_err(db)?;
+    copy_all(from, tx).await.map_err(db)?;
+    for sql in put_back {
+        tx.execute_unprepared(&sql).await.map_err(db)?;
+    }
+    Ok(())
+}
+
+/// Turns the triggers off; answers what turns them on again.
+async fn take_guards(tx: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        for name in names() {
+            tx.execute_unprepared(&format!("ALTER TABLE \"{name}\" DISABLE TRIGGER USER")).await?;
+        }
+        let on = |name: String| format!("ALTER TABLE \"{name}\" ENABLE TRIGGER USER");
+        return Ok(names().into_iter().map(on).collect());
+    }
+    let triggers = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY rowid";
+    let rows = tx.query_all_raw(Statement::from_string(DbBackend::Sqlite, triggers)).await?;
+    let mut put_back = Vec::new();
+    for row in rows {
+        let (name, sql): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        tx.execute_unprepared(&format!("DROP TRIGGER \"{name}\"")).await?;
+        put_back.push(sql);
+    }
+    Ok(put_back)
+}
+
+/// A page at a time, in the order of the primary key.
+async fn copy<E>(from: &impl ConnectionTrait, to: &impl ConnectionTrait) -> Result<(), DbErr>
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+    E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+{
+    let keys: Vec<E::Column> = E::PrimaryKey::iter().map(|key| key.into_column()).collect();
+    let order = match keys.as_slice() {
+        [a] => Identity::Unary(iden(*a)),
+        [a, b] => Identity::Binary(iden(*a), iden(*b)),
+        [a, b, c] => Identity::Ternary(iden(*a), iden(*b), iden(*c)),
+        more => Identity::Many(more.iter().map(|key| iden(*key)).collect()),
+    };
+    let most = (PARAMETERS / E::Column::iter().count()).min(ROWS);
+    E::delete_many().exec(to).await?;
+    let mut after = None;
+    loop {
+        let mut page = E::find().cursor_by(order.clone());
+        if let Some(after) = after.take() {
+            page.after::<ValueTuple>(after);
+        }
+        let rows = page.first(most as u64).all(from).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = Some(match keys.as_slice() {
+            [a] => ValueTuple::One(last.get(*a)),
+            [a, b] => ValueTuple::Two(last.get(*a), last.get(*b)),
+            [a, b, c] => ValueTuple::Three(last.get(*a), last.get(*b), last.get(*c)),
+            more => ValueTuple::Many(more.iter().map(|key| last.get(*key)).collect()),
+        });
+        let whole = rows.len() == most;
+        let rows = rows.into_iter().map(|row| row.into_active_model().reset_all());
+        E::insert_many(rows).exec_without_returning(to).await?;
+        if !whole {
+            return Ok(());
+        }
+    }
+}
+
+fn iden(column: impl sea_orm::ColumnTrait) -> sea_orm::DynIden {
+    use sea_orm::sea_query::IntoIden as _;
+    column.into_iden()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use sea_orm::{
+        ConnectionTrait as _, DbBackend, EntityName as _, IdenStatic as _, Iterable as _, Statement,
+    };
+
+    use crate::Store;
+
+    /// A table or a column that no copy takes would be lost, and nobody would notice until it is needed.
+    #[tokio::test]
+    async fn every_table_and_every_column_is_copied() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open_sqlite(dir.path()).await.expect("opens");
+        let ask = async |sql: String| {
+            let rows = store.reader().query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await;
+            let names = rows.expect("reads").into_iter().map(|row| row.try_get_by_index::<String>(0));
+            names.collect::<Result<BTreeSet<_>, _>>().expect("names")
+        };
+        let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'seaql_migrations'";
+        let mut there = BTreeMap::new();
+        for table in ask(tables.to_owned()).await {
+            let columns = ask(format!("SELECT name FROM pragma_table_info('{table}')")).await;
+            there.insert(table, columns);
+        }
+        assert_eq!(super::columns(), there);
+    }
+}

@@ -1,0 +1,184 @@
+//! `cb backup` and `cb restore`: one file that brings everything back. A backup works beside a running server and without
+//! one; a restore goes into an empty place only.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use cb_app::backup::{self, Keys, Outcome, Protection, Restored, Target};
+use cb_core::clock::SystemClock;
+use cb_core::config::{Config, judge_passphrase};
+use cb_core::{Clock, OsEntropy, Secret};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::output;
+
+#[derive(clap::Args)]
+pub struct BackupArgs {
+    /// The file to write
+    file: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
+    /// Encrypt the archive with the passphrase in this file; or set CB_BACKUP_PASSPHRASE_FILE
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// Encrypt the archive for the owner of this public key (as age-keygen prints it); may be given again
+    #[arg(long, value_name = "age1…", conflicts_with = "passphrase_file")]
+    recipient: Vec<String>,
+    /// Write it although the audit log or a stored secret does not verify
+    #[arg(long)]
+    damaged: bool,
+}
+
+#[derive(clap::Args)]
+pub struct RestoreArgs {
+    /// The file that cb backup wrote
+    #[arg(required_unless_present = "accept_rollback")]
+    file: Option<PathBuf>,
+    /// The passphrase that the archive was encrypted with; or set CB_BACKUP_PASSPHRASE_FILE
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// The private key that the archive was encrypted for, as age-keygen writes it
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Restore it although the audit log or a stored secret does not verify
+    #[arg(long)]
+    damaged: bool,
+    /// Restore nothing: take the older database that is there for what you want
+    #[arg(long, conflicts_with_all = ["file", "passphrase_file", "identity", "damaged"])]
+    accept_rollback: bool,
+}
+
+pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
+    let config = Config::load()?;
+    let protection = if args.recipient.is_empty() {
+        passphrase(args.passphrase_file.as_deref(), &config)?
+            .map_or(Protection::Plain, Protection::Passphrase)
+    } else {
+        Protection::to(&args.recipient)?
+    };
+    let shown = args.file.display().to_string();
+    let target = Target { file: args.file, force: args.force, damaged: args.damaged, protection };
+    let encrypts = target.protection.encrypts();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let made = unless_stopped(backup::make(&config, &clock, target)).await??;
+    let mut without = made.missing;
+    without.push("the settings and cb.toml".to_owned());
+    output::line(&format!(
+        "{shown}: {} in {:.1} s, {}; {} assets, audit log to entry {} ({}); not in it: {}",
+        bytes(made.size),
+        made.took.as_secs_f64(),
+        if encrypts { "encrypted" } else { "not encrypted, with the keys in it" },
+        made.assets,
+        made.head.seq,
+        made.head.hash,
+        without.join(", "),
+    ))?;
+    for flaw in made.flaws {
+        output::line(&format!("Does not verify, and was kept as it is: {flaw}"))?;
+    }
+    Ok(())
+}
+
+pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
+    let config = Config::load()?;
+    let Some(file) = args.file.filter(|_| !args.accept_rollback) else {
+        return accept(&config).await;
+    };
+    let keys =
+        Keys { passphrase: passphrase(args.passphrase_file.as_deref(), &config)?, identity: args.identity };
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+    let restore = backup::restore(&config, clock, entropy, &file, keys, args.damaged);
+    match unless_stopped(restore).await?? {
+        Outcome::Restored(restored) => say(&config, &file, &restored),
+        Outcome::Completed => output::line(&format!(
+            "An earlier restore into {} had been cut short when everything was verified. It is complete now; {} was not looked at. Start the server: cb serve",
+            config.data_dir.display(),
+            file.display()
+        )),
+    }
+}
+
+fn say(config: &Config, file: &Path, restored: &Restored) -> anyhow::Result<()> {
+    let (manifest, head) = (&restored.manifest, &restored.head);
+    let place = match &config.db_url {
+        Some(_) => format!("{} and the database of CB_DB_URL", config.data_dir.display()),
+        None => config.data_dir.display().to_string(),
+    };
+    output::line(&format!(
+        "Restored {} into {place}: the state of {}, {} assets, audit log to entry {}.",
+        file.display(),
+        manifest.created_at,
+        manifest.assets,
+        manifest.head.seq
+    ))?;
+    if restored.upgraded {
+        output::line(&format!(
+            "The database had the schema {} and was brought to this program's.",
+            manifest.schema
+        ))?;
+    }
+    output::line(&format!(
+        "Entry {} of the audit log says so, and the log goes on from there. Checkpoints kept elsewhere of later entries than {} will not",
+        head.seq, manifest.head.seq
+    ))?;
+    output::line(
+        "verify: `cb audit-log verify --checkpoints` will say that the log was cut off, and this is why.",
+    )?;
+    output::line(&format!(
+        "{} sessions and every link to set a password have ended: everybody signs in anew. {} API tokens are valid as they were then;",
+        restored.sessions_ended, restored.tokens
+    ))?;
+    output::line(
+        "end those that were revoked since. What was waiting to be delivered then is delivered again.",
+    )?;
+    for missing in &manifest.missing {
+        output::line(&format!("Not in the backup, and needed as it was: {missing}."))?;
+    }
+    for flaw in &restored.flaws {
+        output::line(&format!("Does not verify, and was restored as it is: {flaw}."))?;
+    }
+    output::line("Start the server: cb serve")
+}
+
+async fn accept(config: &Config) -> anyhow::Result<()> {
+    let done = backup::accept(config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
+    output::line(&format!(
+        "Accepted: entry {} of the audit log says that entry {}, signed on {}, is gone with what was behind it.",
+        done.head.seq, done.signed.seq, done.signed.at
+    ))?;
+    output::line(&format!(
+        "{} sessions have ended. The old checkpoint is kept as {}. Start the server: cb serve",
+        done.sessions_ended, done.aside
+    ))?;
+    Ok(())
+}
+
+/// From the file, or from the setting; never from the command line, where everybody on the machine reads it.
+fn passphrase(file: Option<&Path>, config: &Config) -> anyhow::Result<Option<Secret>> {
+    let Some(file) = file else { return Ok(config.backup_passphrase.clone()) };
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("{shown} cannot be read"))?;
+    let secret = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    if secret.is_empty() {
+        bail!("{shown} is empty; put the passphrase into it");
+    }
+    judge_passphrase(&shown.to_string(), &secret)?;
+    Ok(Some(secret))
+}
+
+/// Dropped, the work cleans up behind itself.
+async fn unless_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        done = work => Ok(done),
+        _ = term.recv() => bail!("stopped by SIGTERM before it was complete; nothing was kept"),
+        _ = int.recv() => bail!("interrupted before it was complete; nothing was kept"),
+    }
+}
+
+fn bytes(size: u64) -> String {
+    let tenths = size / 100_000;
+    if tenths == 0 { format!("{size} bytes") } else { format!("{}.{} MB", tenths / 10, tenths % 10) }
+}

@@ -1,0 +1,223 @@
+//! An archive that is not whole, not ours or not of our time is refused in words, and nothing is left in the place.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use age::secrecy::ExposeSecret as _;
+use cb_store::sea_orm::{self, ConnectionTrait as _};
+use cb_testkit::Database::{Postgres, Sqlite};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{Home, World, text};
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("written");
+        text
+    })
+}
+
+fn add(out: &mut Vec<u8>, name: &str, content: &[u8]) {
+    let mut header = tar::Header::new_ustar();
+    // Past what the crate thinks of such a name.
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_size(content.len() as u64);
+    header.set_mode(0o600);
+    header.set_cksum();
+    out.extend_from_slice(header.as_bytes());
+    out.extend_from_slice(content);
+    out.resize(out.len().next_multiple_of(512), 0);
+}
+
+/// The archive `from` with other contents, and the right checksums.
+fn forge(from: &Path, to: &Path, change: impl FnOnce(&mut Value, &mut Vec<(String, Vec<u8>)>)) {
+    let bytes = std::fs::read(from).expect("reads");
+    let mut files = Vec::new();
+    for entry in tar::Archive::new(bytes.as_slice()).entries().expect("a tar") {
+        let mut entry = entry.expect("an entry");
+        let name = text(&entry.path().expect("a name")).to_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("reads");
+        files.push((name, content));
+    }
+    files.pop();
+    let mut manifest: Value = serde_json::from_slice(&files.remove(0).1).expect("JSON");
+    change(&mut manifest, &mut files);
+    let listed = files.iter().map(|(name, content)| {
+        serde_json::json!({ "name": name, "size": content.len(), "sha256": hex(&Sha256::digest(content)) })
+    });
+    manifest["files"] = listed.collect();
+    let mut out = Vec::new();
+    add(&mut out, "manifest.json", manifest.to_string().as_bytes());
+    for (name, content) in &files {
+        add(&mut out, name, content);
+    }
+    let mut tail = Vec::new();
+    let mut header = tar::Header::new_ustar();
+    header.set_path("checksum.sha256").expect("short");
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_size(65);
+    header.set_mode(0o600);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_cksum();
+    tail.extend_from_slice(header.as_bytes());
+    tail.extend_from_slice((hex(&Sha256::digest(&out)) + "\n").as_bytes());
+    tail.resize(2048, 0);
+    out.extend(tail);
+    std::fs::write(to, out).expect("written");
+}
+
+/// Refused with `words`, and the place is as it was.
+fn refuses(home: &Home, args: &[&str], words: &str) {
+    let why = home.complains(&[&["restore"], args].concat());
+    assert!(why.contains(words), "{args:?}: {why}");
+    assert!(home.is_empty(), "{args:?} has left something");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_whole_or_not_ours() {
+    let world = World::new(false);
+    let old = world.home("old", Sqlite).await;
+    old.begin().await.stop();
+    let (plain, locked, sent) = (world.path("plain"), world.path("locked"), world.path("sent"));
+    let (right, wrong) = (world.path("right"), world.path("wrong"));
+    std::fs::write(&right, "correct horse battery staple").expect("written");
+    std::fs::write(&wrong, "incorrect horse battery staple").expect("written");
+    let own = age::x25519::Identity::generate();
+    let other = world.path("other");
+    std::fs::write(&other, age::x25519::Identity::generate().to_string().expose_secret()).expect("written");
+    old.says(&["backup", text(&plain)]);
+    old.says(&["backup", text(&locked), "--passphrase-file", text(&right)]);
+    old.says(&["backup", text(&sent), "--recipient", &own.to_public().to_string()]);
+    let new = world.home("new", Sqlite).await;
+
+    let bytes = std::fs::read(&plain).expect("reads");
+    let bad = world.path("bad");
+    let size = bytes.len();
+    for at in [1, 300, 511, 512, 1000, 1536, 70_000, size / 2, size - 2049, size - 2048, size - 600, size - 1]
+    {
+        std::fs::write(&bad, &bytes[..at]).expect("written");
+        let why = new.complains(&["restore", text(&bad)]);
+        assert!(why.contains("torn") || why.contains("not an archive"), "cut at {at}: {why}");
+        assert!(new.is_empty(), "cut at {at}");
+    }
+    for at in [600, 2000, 5000, size / 3, size / 2, size - 5000, size - 1800, size - 3] {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&bad, flipped).expect("written");
+        refuses(&new, &[text(&bad)], "torn");
+    }
+    for other in [
+        &b""[..],
+        b"hello",
+        &[0; 4096],
+        b"SQLite format 3\0 and more of it, to be longer than a block of a tar archive",
+    ] {
+        std::fs::write(&bad, other).expect("written");
+        let why = new.complains(&["restore", text(&bad)]);
+        assert!(why.contains("archive"), "{why}");
+        assert!(new.is_empty());
+    }
+    let bytes = std::fs::read(&locked).expect("reads");
+    for at in [30, 100, 300, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&bad, &bytes[..at]).expect("written");
+        let why = new.complains(&["restore", text(&bad), "--passphrase-file", text(&right)]);
+        assert!(why.contains("The archive"), "cut at {at}: {why}");
+        assert!(new.is_empty());
+    }
+    let mut flipped = bytes.clone();
+    flipped[size / 2] ^= 1;
+    std::fs::write(&bad, flipped).expect("written");
+    refuses(&new, &[text(&bad), "--passphrase-file", text(&right)], "torn");
+    refuses(&new, &[text(&locked)], "CB_BACKUP_PASSPHRASE_FILE");
+    refuses(&new, &[text(&locked), "--passphrase-file", text(&wrong)], "passphrase does not open");
+    refuses(&new, &[text(&sent)], "--identity FILE");
+    refuses(&new, &[text(&sent), "--identity", text(&other)], "another key");
+    refuses(&new, &[text(&world.path("nowhere"))], "cannot be read");
+    refuses(&new, &[text(world.dir.path())], "is a folder");
+
+    forge(&plain, &bad, |manifest, _| manifest["format"] = 2.into());
+    refuses(&new, &[text(&bad)], "format 2");
+    forge(&plain, &bad, |manifest, _| manifest["head"]["seq"] = 9.into());
+    refuses(&new, &[text(&bad)], "not the one that its manifest describes");
+    forge(&plain, &bad, |_, files| files.push(("../escape".to_owned(), b"x".to_vec())));
+    refuses(&new, &[text(&bad)], "torn");
+    forge(&plain, &bad, |_, files| files.retain(|(name, _)| name != "vault-key"));
+    refuses(&new, &[text(&bad)], "does not hold the vault's root key");
+    let key = "cG9saXNoZWQgYnJhc3MgbGFtcHMgaW4gdGhlIGF0dGM=\n";
+    forge(&plain, &bad, |_, files| {
+        for (_, content) in files.iter_mut().filter(|(name, _)| name == "vault-key") {
+            key.as_bytes().clone_into(content);
+        }
+    });
+    refuses(&new, &[text(&bad)], "is wrapped by the root key with the fingerprint");
+    for (sql, words) in [
+        (
+            "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 0)",
+            "newer than this program",
+        ),
+        (
+            "DROP TRIGGER audit_log_no_update; UPDATE audit_log SET actor_name = 'eve' WHERE seq = 2",
+            "does not verify at entry 2",
+        ),
+        ("UPDATE credentials SET secret = 'v1:nothing'", "credentials.secret"),
+    ] {
+        let file = world.path("circuit-breaker.db");
+        forge(&plain, &bad, |_, files| {
+            std::fs::write(&file, &files[0].1).expect("written");
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(tamper(&file, sql)));
+            files[0].1 = std::fs::read(&file).expect("reads");
+        });
+        refuses(&new, &[text(&bad)], words);
+    }
+    // What was tampered with is restored only when somebody insists.
+    assert!(new.says(&["restore", text(&bad), "--damaged"]).contains("Does not verify"));
+
+    // A place that is not empty is not touched.
+    let why = new.complains(&["restore", text(&plain)]);
+    assert!(why.contains("is not empty") && why.contains("mv "), "{why}");
+    assert!(old.complains(&["backup", text(&plain)]).contains("--force"));
+    assert!(old.complains(&["backup", text(&world.path("no/such"))]).contains("no folder"));
+}
+
+async fn tamper(file: &Path, sql: &str) {
+    let db = sea_orm::Database::connect(format!("sqlite://{}", file.display())).await.expect("connects");
+    db.execute_unprepared(sql).await.expect("done");
+    db.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.expect("done");
+    db.close().await.expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_in_use_and_a_key_of_the_operators_own() {
+    let world = World::new(true);
+    let old = world.home("old", Postgres).await;
+    old.begin().await.stop();
+    let archive = world.path("archive");
+    old.says(&["backup", text(&archive)]);
+    let home = Home { data: world.path("new"), url: old.url.clone() };
+    refuses(&home, &[text(&archive)], "in use already");
+
+    // With CB_VAULT_KEY the archive does not hold the root key, and says so.
+    let key = std::fs::read_to_string(old.data.join("vault-key")).expect("a key");
+    std::fs::remove_file(old.data.join("vault-key")).expect("removed");
+    let said = old
+        .cb(&["backup", text(&archive), "--force"])
+        .env("CB_VAULT_KEY", key.trim())
+        .output()
+        .expect("runs");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("the root key of CB_VAULT_KEY (fingerprint "), "{said}");
+    let new = world.home("empty", Postgres).await;
+    refuses(&new, &[text(&archive)], "Set CB_VAULT_KEY to the key with the fingerprint");
+    let wrong = "cG9saXNoZWQgYnJhc3MgbGFtcHMgaW4gdGhlIGF0dGM=";
+    let why = new.cb(&["restore", text(&archive)]).env("CB_VAULT_KEY", wrong).output().expect("runs");
+    let why = String::from_utf8_lossy(&why.stderr).into_owned();
+    assert_eq!(why.matches("fingerprint").count(), 2, "{why}");
+    assert!(new.is_empty());
+    let done = new.cb(&["restore", text(&archive)]).env("CB_VAULT_KEY", key.trim()).output().expect("runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}

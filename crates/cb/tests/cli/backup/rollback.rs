@@ -1,0 +1,163 @@
+//! A folder that has been in use does not start over a database that is lost, copied in half or older, and never offers
+//! setup; one that was never set up starts whatever is left of it.
+
+use std::path::Path;
+
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use rstest::rstest;
+
+use super::{Home, World};
+
+const DATABASE: &str = "circuit-breaker.db";
+
+/// An instance that has gone on since `older` was copied from it.
+async fn rolled_back(world: &World, on: Database) -> (Home, Home) {
+    let home = world.home("instance", on).await;
+    home.begin().await.stop();
+    let older = match &home.url {
+        None => {
+            std::fs::copy(home.data.join(DATABASE), world.path("older.db")).expect("copied");
+            home.clone()
+        }
+        Some(url) => {
+            world.sql("CREATE DATABASE older TEMPLATE instance").await;
+            Home { url: Some(url.replace("/instance", "/older")), ..home.clone() }
+        }
+    };
+    let site = home.start().await;
+    for n in 0..5 {
+        assert!(site.client.asset(&format!("later {n}")).await);
+    }
+    site.stop();
+    if on == Sqlite {
+        std::fs::rename(home.data.join(DATABASE), world.path("newer.db")).expect("moved");
+        std::fs::copy(world.path("older.db"), home.data.join(DATABASE)).expect("copied");
+    }
+    (home, older)
+}
+
+#[rstest]
+#[case(Sqlite)]
+#[case(Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_database(#[case] on: Database) {
+    let world = World::new(on == Postgres);
+    let (home, older) = rolled_back(&world, on).await;
+    let why = older.does_not_start();
+    for words in [
+        "is older than the folder",
+        "its audit log ends at entry",
+        "was signed on",
+        "cb restore FILE",
+        "--accept-rollback",
+    ] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    assert!(older.complains(&["user", "list"]).contains("is older than the folder"));
+
+    let said = older.says(&["restore", "--accept-rollback"]);
+    assert!(said.contains("Accepted: entry"), "{said}");
+    assert!(older.complains(&["restore", "--accept-rollback"]).contains("no rollback to accept"));
+    let site = older.start().await;
+    let log = site.client.get("/audit-log?action=rollback_accepted").await;
+    assert_eq!(log["items"][0]["actor"]["name"], "command line", "{log}");
+    assert!(log["items"][0]["detail"]["signed"]["seq"].is_u64(), "{log}");
+    for n in 0..9 {
+        assert!(site.client.asset(&format!("another {n}")).await);
+    }
+    site.stop();
+    assert!(older.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+
+    // The newer one that was thought lost is found again: it is not the one of this folder any more.
+    if on == Sqlite {
+        std::fs::copy(world.path("newer.db"), home.data.join(DATABASE)).expect("copied");
+    }
+    let why = home.does_not_start();
+    assert!(
+        why.contains("is older than the folder") || why.contains("is not the one that the folder"),
+        "{why}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_lost_or_copied_in_half() {
+    let world = World::new(false);
+    let home = world.home("instance", Sqlite).await;
+    home.begin().await.server.kill();
+    let file = home.data.join(DATABASE);
+    for name in [DATABASE, "circuit-breaker.db-wal", "circuit-breaker.db-shm"] {
+        let _ = std::fs::remove_file(home.data.join(name));
+    }
+    let refuses = |words: &str| {
+        let why = home.does_not_start();
+        assert!(why.contains(words) && why.contains("cb restore FILE"), "{why}");
+        assert!(why.contains("begin anew"), "{why}");
+    };
+    refuses("is missing or empty, while the folder");
+    assert!(!file.exists(), "none is made");
+    std::fs::write(&file, "").expect("written");
+    refuses("is missing or empty, while the folder");
+    // An empty database, and one of another instance that was never set up.
+    let fresh = world.home("fresh", Sqlite).await;
+    fresh.start().await.stop();
+    std::fs::copy(fresh.data.join(DATABASE), &file).expect("copied");
+    refuses("setup was not completed in it");
+    let why = home.complains(&["restore", "--accept-rollback"]);
+    assert!(why.contains("setup was not completed in it"), "{why}");
+    // As the documented backup was, until now: the keys without the checkpoint.
+    std::fs::remove_file(home.data.join("audit-checkpoint.json")).expect("removed");
+    std::fs::write(&file, "").expect("written");
+    refuses("is missing or empty, while the folder");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_that_is_empty_or_another() {
+    let world = World::new(true);
+    let home = world.home("instance", Postgres).await;
+    home.begin().await.server.kill();
+    let url = |name: &str| home.url.as_ref().map(|url| url.replace("/instance", &format!("/{name}")));
+    world.sql("CREATE DATABASE empty").await;
+    let empty = Home { url: url("empty"), ..home.clone() };
+    let why = empty.does_not_start();
+    assert!(
+        why.contains("is missing or empty, while the folder") && why.contains("cb restore FILE"),
+        "{why}"
+    );
+    let fresh = world.home("fresh", Postgres).await;
+    fresh.start().await.stop();
+    let why = Home { url: fresh.url.clone(), ..home.clone() }.does_not_start();
+    assert!(why.contains("setup was not completed in it"), "{why}");
+    // A second server of the same database has a folder of its own.
+    let second = Home { data: world.path("second"), ..home.clone() };
+    std::fs::create_dir(&second.data).expect("made");
+    std::fs::copy(home.data.join("vault-key"), second.data.join("vault-key")).expect("copied");
+    second.start().await.stop();
+    home.start().await.stop();
+}
+
+/// Every half of the files that a first start leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_never_set_up_starts_again() {
+    const FILES: [&str; 4] = [DATABASE, "jwt-secret", "audit-key", "tls"];
+    let world = World::new(false);
+    for gone in 0..1_u32 << FILES.len() {
+        let home = world.home(&format!("never{gone}"), Sqlite).await;
+        let port = super::free_port();
+        let mut serve = home.serve(port);
+        serve.env_remove("CB_SETUP_CODE");
+        let site = super::Site::meet(&home.data, port, super::Server(serve.spawn().expect("starts"))).await;
+        site.stop();
+        assert!(!home.data.join("audit-checkpoint.json").exists());
+        for (n, name) in FILES.iter().enumerate().filter(|(n, _)| gone & (1 << n) != 0) {
+            remove(&home.data.join(name), n);
+        }
+        let site = home.start().await;
+        assert_eq!(site.client.get("/setup").await["required"], true);
+        site.stop();
+    }
+}
+
+fn remove(path: &Path, n: usize) {
+    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
+        .unwrap_or_else(|e| panic!("{n}: {e}"));
+}
