@@ -31,7 +31,7 @@ macro_rules! tables {
         fn columns() -> std::collections::BTreeMap<String, std::collections::BTreeSet<String>> {
             [$((
                 $table::Entity.table_name().to_owned(),
-                $table::Column::iter().map(|column| column.as_str().to_owned()).collect(),
+                $table::Column::iter().map(|column| sea_orm::IdenStatic::as_str(&column).to_owned()).collect(),
             )),*].into()
         }
     };
@@ -133,11 +133,13 @@ fn iden(column: impl sea_orm::ColumnTrait) -> sea_orm::DynIden {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use sea_orm::{
-        ConnectionTrait as _, DbBackend, EntityName as _, IdenStatic as _, Iterable as _, Statement,
-    };
+    use cb_core::{Principal, Secret};
+    use cb_testkit::Postgres;
+    use chrono::DateTime;
+    use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
 
-    use crate::Store;
+    use crate::entities::{audit_anchor, audit_entry};
+    use crate::{Audit, Store};
 
     /// A table or a column that no copy takes would be lost, and nobody would notice until it is needed.
     #[tokio::test]
@@ -156,5 +158,46 @@ mod tests {
             there.insert(table, columns);
         }
         assert_eq!(super::columns(), there);
+    }
+
+    /// The triggers would refuse such an anchor, and nothing else may be done without them afterwards.
+    #[tokio::test]
+    async fn a_log_that_begins_behind_its_anchor_goes_over_and_the_guards_are_on_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open_sqlite(dir.path()).await.expect("opens");
+        for at in 0..4 {
+            let at = DateTime::from_timestamp(at, 0).expect("a time");
+            let audit = Audit { action: "tried", actor: &Principal::Server, at, origin: None };
+            store.write(audit, async |_| Ok(())).await.expect("written");
+        }
+        for sql in [
+            "DROP TRIGGER audit_anchor_first",
+            "INSERT INTO audit_anchor (id, seq, hash, at, key_id, signature) SELECT 1, seq, hash, at, 'k', 's' FROM audit_log WHERE seq = 2",
+            "DELETE FROM audit_log WHERE seq <= 2",
+        ] {
+            store.writer().execute_unprepared(sql).await.expect(sql);
+        }
+        let postgres = Postgres::start();
+        let there = Store::open_postgres(&Secret::new(postgres.url().to_owned())).await.expect("opens");
+        assert!(there.fill_from(&store).await.expect("filled"));
+        assert!(!there.fill_from(&store).await.expect("looked"), "it is in use now");
+        let back = tempfile::tempdir().expect("a folder");
+        there.copy_to(back.path()).await.expect("copied");
+        let back = Store::open_sqlite(back.path()).await.expect("opens");
+        for one in [&there, &back] {
+            let rows = async |store: &Store| {
+                let entries = audit_entry::Entity::find().all(store.reader()).await.expect("reads");
+                (entries, audit_anchor::Entity::find().all(store.reader()).await.expect("reads"))
+            };
+            assert_eq!(rows(one).await, rows(&store).await);
+            for sql in [
+                "DELETE FROM audit_log",
+                "UPDATE audit_log SET actor_name = 'eve'",
+                "DELETE FROM audit_anchor",
+                "DELETE FROM settings",
+            ] {
+                assert!(one.writer().execute_unprepared(sql).await.is_err(), "{sql}");
+            }
+        }
     }
 }
