@@ -35,7 +35,7 @@ fn reader_gone() -> Stdio {
 fn stuck() -> (PipeReader, Stdio) {
     const CAPACITY: usize = 64 * 1024;
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    writer.write_all(&[b'\n'; CAPACITY]).expect("fits");
+    writer.write_all(&b"\n".repeat(CAPACITY)).expect("fits");
     (reader, writer.into())
 }
 
