@@ -161,7 +161,7 @@ impl OpenError {
     #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
     pub(crate) fn postgres(error: DbErr) -> Self {
         let code = match driver(&error) {
-            Some(sqlx::Error::Database(error)) => error.code().map(|code| code.into_owned()),
+            Some(sqlx::Error::Database(error)) => error.code().map(std::borrow::Cow::into_owned),
             _ => None,
         };
         let mend = match code.as_deref().unwrap_or_default() {

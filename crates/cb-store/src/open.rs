@@ -131,8 +131,8 @@ impl Store {
         condemned: Condemned,
         file: Option<Arc<OpenedFile>>,
     ) -> Self {
-        let (writes, watched) = (AtomicU64::new(0), Watched::default());
-        Self(Arc::new(Inner { reader, writer, writes, condemned, file, watched }))
+        let watched = Watched::default();
+        Self(Arc::new(Inner { reader, writer, writes: AtomicU64::new(0), condemned, file, watched }))
     }
 
     /// How many audited writes this process has tried to commit: while it stays the same, what was read of sessions and users

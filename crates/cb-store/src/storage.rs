@@ -69,9 +69,10 @@ impl Watched {
         if before == now {
             return;
         }
-        match now.trouble() {
-            Some(trouble) => tracing::error!("{trouble}"),
-            None => tracing::info!("The database can be written to again."),
+        if let Some(trouble) = now.trouble() {
+            tracing::error!("{trouble}");
+        } else {
+            tracing::info!("The database can be written to again.");
         }
     }
 
@@ -96,7 +97,7 @@ impl Store {
         match error {
             Error::StorageFull(_) => self.watched().set(Storage::Full),
             Error::Unavailable(_) | Error::OutcomeUnknown(_) if self.is_still_there() => {
-                self.does_not_answer()
+                self.does_not_answer();
             }
             _ => {}
         }

@@ -216,9 +216,9 @@ impl Store {
             }
             let found = audit_entry::Entity::find_by_id(seq).one(&*tx).await.map_err(db)?;
             if self.is_sqlite() {
-                tx.commit().await?
+                tx.commit().await?;
             } else {
-                tx.rollback().await?
+                tx.rollback().await?;
             }
             Ok::<_, Error>(found.is_some_and(|row| row.hash == hash))
         };
