@@ -1,8 +1,9 @@
 /** Stands above every page while nothing can be saved, and goes when it can. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { HardDrive } from "lucide-react";
-import { http, take } from "#/api/client";
-import { useLive } from "#/api/hooks";
+import { useEffect } from "react";
+import { ApiError, http, take } from "#/api/client";
+import { useLive, useLiveState } from "#/api/hooks";
 import { useTranslation } from "#/i18n";
 
 const key = ["storage"] as const;
@@ -10,12 +11,21 @@ const key = ["storage"] as const;
 export function StorageNotice() {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const { data } = useQuery({ queryKey: key, queryFn: () => take(http.GET("/api/v1/storage")) });
+  const { data, error, refetch } = useQuery({
+    queryKey: key,
+    queryFn: () => take(http.GET("/api/v1/storage")),
+  });
+  // The server ends its streams when it cannot ask the database who listens.
+  const live = useLiveState("discovery");
+  useEffect(() => {
+    if (live === "waiting") void refetch();
+  }, [live, refetch]);
   useLive("discovery", (message) => {
     if (message.type === "resync") void client.invalidateQueries({ queryKey: key });
     if (message.type === "storage") client.setQueryData(key, message.data);
   });
-  const trouble = data?.trouble;
+  const refused = error instanceof ApiError && error.status === 503;
+  const trouble = refused ? error.message : data?.trouble;
   return (
     // Always there, so that a screen reader hears what comes into it.
     <div role="alert">
