@@ -1,0 +1,141 @@
+"""The rows of scripts/bench about writing: how fast, beside the binary of an earlier commit when CB_BENCH_PEER names one; and a
+backup of 60 MB while 100 writes a second go on."""
+
+import os
+import re
+import sqlite3
+import statistics
+import subprocess
+import threading
+import time
+
+from cbserver import TOKEN, Server
+
+MEGABYTES = 60
+WRITES_A_SECOND = 100
+WRITERS = 4
+SECONDS_BEFORE = 3
+ROUNDS, ROUND_SECONDS = 5, 4
+
+
+def fill(file):
+    """Notes of assets, as somebody who documents much has them."""
+    base = sqlite3.connect(file)
+    columns = [row[1] for row in base.execute("PRAGMA table_info(assets)")]
+    base.execute("CREATE TEMP TABLE one AS SELECT * FROM assets LIMIT 1")
+    wanted = {"id": "randomblob(16)", "name": "'filled ' || value", "name_key": "'filled ' || value",
+              "notes": "hex(randomblob(8192))"}  # fmt: skip
+    values = ", ".join(wanted.get(column, f"one.{column}") for column in columns)
+    count = MEGABYTES * 1024 * 1024 // 16_800
+    base.execute(
+        f"WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < {count}) "
+        f"INSERT INTO assets SELECT {values} FROM n, one"
+    )
+    base.commit()
+    base.close()
+
+
+class Writers:
+    """Assets at an even pace; what each answer took."""
+
+    def __init__(self, server):
+        self.server, self.took, self.over = server, [], threading.Event()
+        self.threads = [threading.Thread(target=self.write, args=(n,)) for n in range(WRITERS)]
+
+    def write(self, number):
+        own = Server.beside(self.server)
+        due, n = time.monotonic(), 0
+        while not self.over.is_set():
+            due += WRITERS / WRITES_A_SECOND
+            time.sleep(max(0.0, due - time.monotonic()))
+            began = time.monotonic()
+            own.ask("POST", "/assets", {"name": f"written {number} {n}", "kind": "device"})
+            self.took.append((began, time.monotonic() - began))
+            n += 1
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def bench_backup(binary, folder, row):
+    server = Server(binary, folder)
+    server.start()
+    server.set_up()
+    server.ask("POST", "/assets", {"name": "first", "kind": "device"})
+    server.stop()
+    file = folder / "data" / "circuit-breaker.db"
+    fill(file)
+    server.start()
+    try:
+        with Writers(server) as writers:
+            time.sleep(SECONDS_BEFORE)
+            began = time.monotonic()
+            done = subprocess.run(
+                [str(binary), "backup", str(folder / "copy.tar")], env=server.environment, capture_output=True, text=True,
+                timeout=120, check=False,
+            )  # fmt: skip
+            ended = time.monotonic()
+        if done.returncode != 0:
+            raise RuntimeError(f"cb backup: {done.stderr.strip()}")
+        meanwhile = [took for at, took in writers.took if began - took <= at <= ended]
+        before = [took for at, took in writers.took if at < began - took]
+        size = file.stat().st_size / 1024 / 1024
+        took, worst, usual = ended - began, max(meanwhile) * 1000, max(before) * 1000
+        note = f"{size:.0f} MB, {len(meanwhile) / took:.0f} writes/s meanwhile; the slowest write before: {usual:.0f} ms"
+        row("backup under writes", f"{took:.2f} s", "< 2 s", took < 2, note)
+        row("slowest write during a backup", f"{worst:.0f} ms", "< 100 ms", worst < 100, f"of {len(meanwhile)}")
+    finally:
+        server.stop()
+
+
+def bench_writes(binary, folder, row):
+    """Assets by eight callers, in turns with the peer, since a machine has better and worse minutes."""
+    peer = os.environ.get("CB_BENCH_PEER")
+    kinds = {"cb": binary, **({"peer": peer} if peer else {})}
+    servers = {name: Server(path, folder / name) for name, path in kinds.items()}
+    rates = {name: [] for name in kinds}
+    for server in servers.values():
+        server.start()
+        server.set_up()
+        server.stop()
+    for turn in range(ROUNDS):
+        for name, server in servers.items():
+            server.start()
+            rates[name].append(rate(server, f"{name} {turn}"))
+            server.stop()
+    ours = statistics.median(rates["cb"])
+    if not peer:
+        row("writes of 8 callers", f"{ours:.0f}/s", "-", None, "name the binary of an earlier commit in CB_BENCH_PEER")
+        return
+    theirs = statistics.median(rates["peer"])
+    note = f"cb {ours:.0f}/s, peer {theirs:.0f}/s; medians of {ROUNDS} turns"
+    row("writes of 8 callers, cb : peer", f"{ours / theirs:.2f}", ">= 0.95", ours / theirs >= 0.95, note)
+
+
+LUA = """
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("POST", nil, nil, string.format('{"name": "%s %d", "kind": "device"}', NAME, n))
+end
+"""
+
+
+def rate(server, name):
+    script = server.folder / "write.lua"
+    script.write_text(LUA.replace("NAME", f"'{name}'"))
+    said = subprocess.run(
+        ["wrk", "-t1", "-c8", f"-d{ROUND_SECONDS}s", "-s", str(script), "-H", f"Authorization: Bearer {TOKEN}",
+         "-H", "Content-Type: application/json", f"{server.url}/api/v1/assets"],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    if "Non-2xx" in said:
+        raise RuntimeError(said)
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
