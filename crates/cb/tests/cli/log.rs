@@ -9,7 +9,7 @@ use std::time::Duration;
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::site::{Site, cb, ended, free_port, serve, serve_on, signal};
+use crate::site::{Server, Site, cb, free_port, serve, serve_on};
 
 /// Everything but a wait for a reader fits into it.
 const SOON: Duration = Duration::from_secs(8);
@@ -61,7 +61,7 @@ async fn what_cannot_be_written_breaks_no_request(#[case] broken: Broken) {
         Broken::ReaderGone => _ = command.stdout(reader_gone()).stderr(reader_gone()),
         Broken::Closed | Broken::NobodyReads => {}
     }
-    let server = command.spawn().expect("starts");
+    let server = Server::start(&mut command);
     let site = Site::meet(&data, port).await;
     site.set_up().await;
     let mut line = site.connect().await;
@@ -71,8 +71,8 @@ async fn what_cannot_be_written_breaks_no_request(#[case] broken: Broken) {
         assert_eq!(line.ask("GET", "/assets", "").await, 200, "{n}");
     }
     drop(line);
-    signal(&server, "TERM");
-    assert_eq!(ended(server, SOON).await.code(), Some(0));
+    server.signal("TERM");
+    assert_eq!(server.ended(SOON).await.code(), Some(0));
 }
 
 /// So many requests over each of eight connections that stay.
@@ -100,12 +100,12 @@ async fn a_log_that_nobody_reads_stops_nothing() {
     let ((_out, stdout), (_err, stderr)) = (stuck(), stuck());
     let mut command = cb();
     serve_on(&mut command, &data, port, &[("CB_LOG", "trace")]);
-    let server = command.stdout(stdout).stderr(stderr).spawn().expect("starts");
+    let server = Server::start(command.stdout(stdout).stderr(stderr));
     let site = Site::meet(&data, port).await;
     site.set_up().await;
     ask_much(&site, 260).await;
-    signal(&server, "TERM");
-    assert_eq!(ended(server, SOON).await.code(), Some(0));
+    server.signal("TERM");
+    assert_eq!(server.ended(SOON).await.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +115,7 @@ async fn a_reader_that_comes_back_is_told_what_it_missed() {
     let (reader, stderr) = stuck();
     let mut command = cb();
     serve_on(&mut command, &data, port, &[("CB_LOG", "trace")]);
-    let server = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("starts");
+    let server = Server::start(command.stdout(Stdio::null()).stderr(stderr));
     drop(command);
     let site = Site::meet(&data, port).await;
     site.set_up().await;
@@ -144,8 +144,8 @@ async fn a_reader_that_comes_back_is_told_what_it_missed() {
         (lines, dropped, last)
     });
     told.recv_timeout(Duration::from_secs(20)).expect("the log says how many lines are missing");
-    signal(&server, "TERM");
-    assert_eq!(ended(server, SOON).await.code(), Some(0));
+    server.signal("TERM");
+    assert_eq!(server.ended(SOON).await.code(), Some(0));
     let (lines, dropped, last) = reading.join().expect("whole lines");
     assert!(dropped > 100 && lines > 1_000, "{lines} lines and {dropped} dropped");
     // What is said at the end is not lost either.
@@ -173,7 +173,7 @@ async fn a_start_that_fails_ends(#[case] broken: Broken) {
         };
         let mut command = cb();
         serve(&mut command, dir.path(), &[(setting, value)]);
-        let server = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("starts");
-        assert_eq!(ended(server, SOON).await.code(), Some(1), "{setting}");
+        let server = Server::start(command.stdout(Stdio::null()).stderr(stderr));
+        assert_eq!(server.ended(SOON).await.code(), Some(1), "{setting}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use crate::site::{Site, cb, ended, free_port, serve_on, signal};
+use crate::site::{Server, Site, cb, free_port, serve_on};
 
 const SOON: Duration = Duration::from_secs(8);
 
@@ -20,7 +20,7 @@ async fn whoever_is_inside_is_answered(#[case] name: &str) {
     let (data, port) = (dir.path().join("data"), free_port());
     let mut command = cb();
     serve_on(&mut command, &data, port, &[]);
-    let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
     let site = Site::meet(&data, port).await;
     site.set_up().await;
     let mut under_way = Vec::new();
@@ -31,12 +31,12 @@ async fn whoever_is_inside_is_answered(#[case] name: &str) {
     }
     // So that each of them has been taken up.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    signal(&server, name);
+    server.signal(name);
     tokio::time::sleep(Duration::from_millis(300)).await;
     for (mut line, body) in under_way {
         assert_eq!(line.end(&body).await, 201, "{body}");
     }
-    assert_eq!(ended(server, SOON).await.code(), Some(0));
+    assert_eq!(server.ended(SOON).await.code(), Some(0));
 }
 
 /// `nohup cb serve`.
@@ -47,13 +47,13 @@ async fn a_hangup_that_is_ignored_stays_ignored() {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", r#"trap "" HUP; exec "$0" "$@""#, env!("CARGO_BIN_EXE_cb")]);
     serve_on(&mut command, &data, port, &[]);
-    let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
     let site = Site::meet(&data, port).await;
-    signal(&server, "HUP");
+    server.signal("HUP");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(site.ask("GET", "/health", None).await.expect("answers").status(), 200);
-    signal(&server, "TERM");
-    assert_eq!(ended(server, SOON).await.code(), Some(0));
+    server.signal("TERM");
+    assert_eq!(server.ended(SOON).await.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,8 +62,8 @@ async fn quit_ends_it_at_once() {
     let (data, port) = (dir.path().join("data"), free_port());
     let mut command = cb();
     serve_on(&mut command, &data, port, &[]);
-    let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
     Site::meet(&data, port).await;
-    signal(&server, "QUIT");
-    assert_eq!(ended(server, Duration::from_secs(2)).await.signal(), Some(3));
+    server.signal("QUIT");
+    assert_eq!(server.ended(Duration::from_secs(2)).await.signal(), Some(3));
 }

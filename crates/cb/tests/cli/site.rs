@@ -59,24 +59,38 @@ pub fn kill(mut server: Child) {
     server.wait().expect("gone");
 }
 
-/// Sends a signal by its name.
-pub fn signal(server: &Child, name: &str) {
-    let sent = Command::new("kill").args(["-s", name, &server.id().to_string()]).status().expect("runs");
-    assert!(sent.success(), "{name}");
+/// One that is gone when its test is over, however that ends.
+pub struct Server(Child);
+
+impl Server {
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().expect("starts"))
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status().expect("runs");
+        assert!(sent.success(), "{name}");
+    }
+
+    /// Waits for the end, which must come within `patience`.
+    pub async fn ended(mut self, patience: Duration) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().expect("asked") {
+                return status;
+            }
+            assert!(began.elapsed() < patience, "the server did not end within {patience:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
-/// Waits for the end; one that does not come within `patience` is made, and fails the test.
-pub async fn ended(mut server: Child, patience: Duration) -> ExitStatus {
-    let began = Instant::now();
-    loop {
-        if let Some(status) = server.try_wait().expect("asked") {
-            return status;
-        }
-        if began.elapsed() > patience {
-            kill(server);
-            panic!("the server did not end within {patience:?}");
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
