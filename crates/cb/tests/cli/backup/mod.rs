@@ -134,7 +134,15 @@ impl Home {
     /// Why the server does not start; it must not offer setup.
     fn does_not_start(&self) -> String {
         let mut serve = self.serve(free_port());
-        let server = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut server = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+        for _ in 0..400 {
+            if server.try_wait().expect("asked").is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // One that has started does not end by itself.
+        let _ = server.kill();
         let done = server.wait_with_output().expect("ends");
         let (said, why) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
         assert!(!done.status.success() && said.is_empty(), "{said} {why}");
