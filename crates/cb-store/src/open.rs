@@ -160,14 +160,12 @@ impl Store {
     }
 }
 
-impl Store {
-    /// What was read of this database made no sense, or could not be read.
-    pub(crate) fn unreadable(&self, error: &DbErr) -> OpenError {
-        OpenError {
-            what: "The database cannot be read".to_owned(),
-            reason: error.to_string(),
-            mend: "Start again; if it stays so, restore a backup (cb restore)".to_owned(),
-        }
+/// What was read of a database made no sense, or could not be read.
+pub(crate) fn unreadable(error: &DbErr) -> OpenError {
+    OpenError {
+        what: "The database cannot be read".to_owned(),
+        reason: error.to_string(),
+        mend: "Start again; if it stays so, restore a backup (cb restore)".to_owned(),
     }
 }
 

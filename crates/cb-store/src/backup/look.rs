@@ -11,7 +11,7 @@ use sea_orm_migration::{MigratorTrait as _, SchemaManager};
 use super::DATABASE_FILE;
 use crate::entities::{audit_entry, audit_head, setting};
 use crate::migrations::Migrator;
-use crate::open::{OpenError, Store, db};
+use crate::open::{OpenError, Store, db, unreadable};
 
 /// A database that has our tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub async fn look_sqlite(data_dir: &Path, seq: i64) -> Result<Option<Standing>, 
         return Ok(None);
     }
     let store = Store::read_sqlite(data_dir).await?;
-    let standing = look(&store, seq).await.map_err(|e| store.unreadable(&e));
+    let standing = look(&store, seq).await.map_err(|e| unreadable(&e));
     let _ = store.reader().clone().close().await;
     standing
 }
@@ -41,7 +41,7 @@ pub async fn look_sqlite(data_dir: &Path, seq: i64) -> Result<Option<Standing>, 
 /// The same of what `url` holds.
 pub async fn look_postgres(url: &Secret, seq: i64) -> Result<Option<Standing>, OpenError> {
     let store = Store::read_postgres(url).await?;
-    let standing = look(&store, seq).await.map_err(|e| store.unreadable(&e));
+    let standing = look(&store, seq).await.map_err(|e| unreadable(&e));
     let _ = store.reader().clone().close().await;
     standing
 }
@@ -99,7 +99,7 @@ impl Store {
 /// The migration of the copy in `folder` that this program does not know, if there is one; and the copy's schema.
 pub async fn foreign_schema(folder: &Path) -> Result<(String, Option<String>), OpenError> {
     let store = Store::read_sqlite(folder).await?;
-    let found = migrations(store.reader()).await.map_err(|e| store.unreadable(&e));
+    let found = migrations(store.reader()).await.map_err(|e| unreadable(&e));
     let _ = store.reader().clone().close().await;
     let found = found?;
     let known: Vec<_> = Migrator::migrations().iter().map(|m| m.name().to_owned()).collect();

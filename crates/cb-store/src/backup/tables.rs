@@ -4,7 +4,7 @@ use cb_core::Result;
 use sea_orm::sea_query::ValueTuple;
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, Identity, IntoActiveModel,
-    Iterable as _, ModelTrait as _, PrimaryKeyToColumn as _, Statement, TransactionTrait,
+    Iterable as _, ModelTrait as _, PrimaryKeyToColumn, Statement, TransactionTrait,
 };
 
 use crate::entities::{
@@ -96,7 +96,7 @@ where
     E::Model: IntoActiveModel<E::ActiveModel> + Sync,
     E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
 {
-    let keys: Vec<E::Column> = E::PrimaryKey::iter().map(|key| key.into_column()).collect();
+    let keys: Vec<E::Column> = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
     let order = match keys.as_slice() {
         [a] => Identity::Unary(iden(*a)),
         [a, b] => Identity::Binary(iden(*a), iden(*b)),
