@@ -62,7 +62,7 @@ pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
     let target = Target { file: args.file, force: args.force, damaged: args.damaged, protection };
     let encrypts = target.protection.encrypts();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let made = unless_stopped(backup::make(&config, &clock, target)).await??;
+    let made = unless_stopped(Box::pin(backup::make(&config, &clock, target))).await??;
     let mut without = made.missing;
     without.push("the settings and cb.toml".to_owned());
     output::line(&format!(
@@ -89,7 +89,7 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     let keys =
         Keys { passphrase: passphrase(args.passphrase_file.as_deref(), &config)?, identity: args.identity };
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    let restore = backup::restore(&config, clock, entropy, &file, keys, args.damaged);
+    let restore = Box::pin(backup::restore(&config, clock, entropy, &file, keys, args.damaged));
     match unless_stopped(restore).await?? {
         Outcome::Restored(restored) => say(&config, &file, &restored),
         Outcome::Completed => output::line(&format!(

@@ -21,6 +21,9 @@ pub(super) const TLS: &str = "tls";
 /// What an archive may hold beside what is in `tls/`.
 const FILES: &[&str] = &[DATABASE_FILE, VAULT_KEY, JWT_SECRET, AUDIT_KEY, CHECKPOINT_FILE];
 
+/// Small files by their names, wiped when they are done with.
+pub(super) type Small = Vec<(String, Zeroizing<Vec<u8>>)>;
+
 /// The largest file that is read whole; keys and certificates are small.
 const MOST: u64 = 1024 * 1024;
 
@@ -55,10 +58,10 @@ pub(super) fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, BackupErro
 }
 
 /// The files of `tls/`, such as they all were at one moment: a certificate may be renewed meanwhile.
-pub(super) fn certificates(data: &Path) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, BackupError> {
+pub(super) fn certificates(data: &Path) -> Result<Small, BackupError> {
     const TRIES: u32 = 10;
     let all = || {
-        let mut all = Vec::new();
+        let mut all = Small::new();
         let names = match std::fs::read_dir(data.join(TLS)) {
             Ok(names) => names,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(all),

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::archive::{self, Head, Listed, Manifest};
 use super::cipher::Protection;
 use super::examine::{Examined, examine, signing_key};
-use super::files::{self, AUDIT_KEY, Create as _, JWT_SECRET, VAULT_KEY, unwritable};
+use super::files::{self, AUDIT_KEY, Create as _, JWT_SECRET, Small, VAULT_KEY, unwritable};
 use super::{BackupError, blocking, refused};
 use crate::audit::{CHECKPOINT_FILE, read_checkpoint};
 use crate::vault::Unfit;
@@ -44,9 +44,6 @@ pub struct Made {
     pub missing: Vec<String>,
     pub flaws: Vec<String>,
 }
-
-/// The small files of an archive.
-type Small = Vec<(String, Zeroizing<Vec<u8>>)>;
 
 /// Beside a server that may be running, and without one.
 pub async fn make(config: &Config, clock: &Arc<dyn Clock>, target: Target) -> Result<Made, BackupError> {
@@ -117,7 +114,7 @@ pub async fn make(config: &Config, clock: &Arc<dyn Clock>, target: Target) -> Re
         flaws: flaws.clone(),
         files: Vec::new(),
     };
-    let size = blocking(move || write(&work, &target, manifest, small)).await?;
+    let size = blocking(move || write(&work, &target, manifest, &small)).await?;
     Ok(Made { size, took: began.elapsed(), head, assets, missing, flaws })
 }
 
@@ -218,12 +215,12 @@ impl Drop for Work {
     }
 }
 
-fn write(work: &Work, target: &Target, mut manifest: Manifest, small: Small) -> Result<u64, BackupError> {
+fn write(work: &Work, target: &Target, mut manifest: Manifest, small: &Small) -> Result<u64, BackupError> {
     let copy = work.folder.join(DATABASE_FILE);
     let unreadable = |e: io::Error| unwritable(&work.folder, &e);
     let (size, sha256) = digest(&mut File::open(&copy).map_err(unreadable)?).map_err(unreadable)?;
     manifest.files.push(Listed { name: DATABASE_FILE.to_owned(), size, sha256 });
-    for (name, bytes) in &small {
+    for (name, bytes) in small {
         let (size, sha256) = digest(&mut bytes.as_slice()).map_err(unreadable)?;
         manifest.files.push(Listed { name: name.clone(), size, sha256 });
     }
