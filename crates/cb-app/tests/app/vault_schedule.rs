@@ -46,7 +46,12 @@ async fn look(app: &App) -> bool {
 /// 19:30 UTC is 04:30 in Tokyo.
 fn at(test: &TestApp, time: &str) -> Time {
     let time: Time = time.parse().expect("a time");
-    test.clock.advance(time - test.app.now());
+    let by = time - test.app.now();
+    if by < TimeDelta::zero() {
+        test.clock.set(by);
+    } else {
+        test.clock.advance(by);
+    }
     time
 }
 
