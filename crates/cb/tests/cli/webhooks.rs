@@ -84,7 +84,8 @@ async fn killed_anywhere_it_tells_all_that_has_happened() {
     let told = told(&inbox);
     let lost: Vec<&String> = made.iter().filter(|name| !told.contains_key(*name)).collect();
     assert!(lost.is_empty(), "{} of {} were never told: {lost:?}", lost.len(), made.len());
-    assert!(made.len() > 100, "{}", made.len());
+    // A busy machine makes fewer; each kill must have had something to lose.
+    assert!(made.len() > KILLS as usize, "{}", made.len());
     let renamed: Vec<_> = told.iter().filter(|(_, ids)| ids.len() != 1).collect();
     assert!(renamed.is_empty(), "told under more than one id: {renamed:?}");
     let said = format!(
