@@ -6,7 +6,7 @@ use cb_core::{Error, Principal, Result, Secret};
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use chrono::Utc;
 use rstest::rstest;
-use sea_orm::{ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _};
+use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, PaginatorTrait as _, Statement};
 use tempfile::TempDir;
 
 use crate::entities::{asset, audit_entry};
@@ -56,7 +56,7 @@ impl Bench {
 async fn insert(tx: &mut WriteTx, n: u128) -> Result<()> {
     let id = uuid::Uuid::from_u128(n);
     let literal = match tx.conn().get_database_backend() {
-        sea_orm::DbBackend::Postgres => format!("'{id}'"),
+        DbBackend::Postgres => format!("'{id}'"),
         _ => format!("X'{}'", id.simple()),
     };
     let at = "2026-01-01T12:00:00+00:00";
@@ -161,6 +161,27 @@ async fn what_is_cancelled_is_kept_whole_or_not_at_all(#[values(Sqlite, Postgres
     let (assets, entries) = bench.kept().await;
     assert_eq!(assets, entries);
     assert!(assets >= 1);
+}
+
+/// On PostgreSQL every connection would say so: `now()` is when its transaction began.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_beginning_that_is_cut_short_leaves_no_transaction_open() {
+    let bench = Bench::open(Postgres).await;
+    for n in 0..200 {
+        let patience = std::time::Duration::from_micros(n * 20);
+        let _ = tokio::time::timeout(patience, bench.store.begin_write()).await;
+        let _ = tokio::time::timeout(patience, bench.store.snapshot()).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    for pool in [bench.store.writer(), bench.store.reader()] {
+        let asked = (0..64).map(|_| async {
+            let sql = "SELECT now() = statement_timestamp()";
+            let row = pool.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+            row.expect("asked").expect("a row").try_get_by_index::<bool>(0).expect("a word")
+        });
+        let outside = futures_util::future::join_all(asked).await;
+        assert!(outside.iter().all(|outside| *outside), "{outside:?}");
+    }
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use cb_core::clock::Time;
 use cb_core::ids::RequestId;
 use cb_core::{Error, Event, Principal, Result};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, IsolationLevel, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait as _,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait as _,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -125,7 +125,6 @@ impl WriteTx {
 }
 
 impl Store {
-    #[expect(clippy::disallowed_methods, reason = "the one place that begins")]
     pub(crate) async fn begin_write(&self) -> Result<Tx> {
         if !self.is_still_there() {
             self.watched().set(Storage::Replaced);
@@ -136,8 +135,8 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let begun = tokio::time::timeout(BEGIN, self.writer().begin_with_options(options)).await;
-        let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout)));
+        let begun = tokio::time::timeout(BEGIN, begin(self.writer(), options)).await;
+        let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
         begun.map(|inner| Tx { inner, store: self.clone() }).map_err(|error| {
             let error = db(error);
             self.met(&error);
@@ -146,11 +145,11 @@ impl Store {
     }
 
     /// A reading transaction that sees one moment, however long it takes.
-    #[expect(clippy::disallowed_methods, reason = "a reading one, which is only ever dropped")]
     pub async fn snapshot(&self) -> Result<DatabaseTransaction> {
         // SQLite's every transaction is one; it knows no levels.
-        let level = (!self.is_sqlite()).then_some(IsolationLevel::RepeatableRead);
-        self.reader().begin_with_config(level, None).await.map_err(db)
+        let isolation_level = (!self.is_sqlite()).then_some(IsolationLevel::RepeatableRead);
+        let options = TransactionOptions { isolation_level, ..TransactionOptions::default() };
+        begin(self.reader(), options).await.map_err(db)
     }
 
     /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and the
@@ -232,6 +231,15 @@ impl Store {
         tx.execute_unprepared(sql).await.map_err(db)?;
         tx.commit().await
     }
+}
+
+/// A beginning is never cut short. On PostgreSQL the driver forgets a BEGIN that nobody has waited for, and whatever the connection
+/// was given afterwards would belong to a transaction that nobody ends. When the caller is gone, the task drops the transaction.
+#[expect(clippy::disallowed_methods, reason = "the one place that begins")]
+async fn begin(pool: &DatabaseConnection, options: TransactionOptions) -> Result<DatabaseTransaction, DbErr> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with_options(options).await });
+    begun.await.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)))
 }
 
 /// Changes nothing that anybody reads, and is written to the disk all the same.
