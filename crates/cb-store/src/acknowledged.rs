@@ -222,14 +222,18 @@ async fn a_locked_database_is_not_waited_for(#[values(Sqlite, Postgres)] databas
         Some(postgres) => postgres.url().to_owned(),
         None => format!("sqlite://{}", bench.dir.path().join("circuit-breaker.db").display()),
     };
-    let other = sea_orm::Database::connect(url).await.expect("connects");
-    let held = sea_orm::TransactionTrait::begin(&other).await.expect("begins");
-    held.execute_unprepared("UPDATE audit_head SET seq = seq").await.expect("locked");
+    // One connection, which stays in the middle of what it is told.
+    let mut one = sea_orm::ConnectOptions::new(url);
+    one.max_connections(1);
+    let other = sea_orm::Database::connect(one).await.expect("connects");
+    for sql in ["BEGIN", "UPDATE audit_head SET seq = seq"] {
+        other.execute_unprepared(sql).await.expect("locked");
+    }
     let began = std::time::Instant::now();
     let refused = bench.write(async |tx| insert(tx, 1).await).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     assert!(began.elapsed() < std::time::Duration::from_secs(4), "{:?}", began.elapsed());
-    drop(held);
+    other.execute_unprepared("ROLLBACK").await.expect("let go");
     other.close().await.expect("closed");
     bench.add(1).await;
     assert_eq!(bench.kept().await, (1, 1));
