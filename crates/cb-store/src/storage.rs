@@ -65,8 +65,9 @@ impl Default for Watched {
 
 impl Watched {
     pub fn set(&self, now: Storage) {
-        let before = self.0.send_replace(now);
-        if before == now {
+        // Each write says how it went; only a change is told.
+        let changed = self.0.send_if_modified(|storage| std::mem::replace(storage, now) != now);
+        if !changed {
             return;
         }
         if let Some(trouble) = now.trouble() {
