@@ -91,7 +91,12 @@ pub async fn look(app: &App) -> Result<u64> {
         tries: schedule::longest(),
         previous_secret: OVERLAP,
     };
-    app.store().bring_back(app.now(), &longest).await
+    let (now, steady) = (app.now(), app.steady());
+    let still = || {
+        let passed = TimeDelta::from_std(app.steady().saturating_sub(steady)).unwrap_or(TimeDelta::MAX);
+        (app.now() - now - passed).abs() < NOTICED
+    };
+    app.store().bring_back(now, &longest, still).await
 }
 
 /// Looks when the server starts, each minute, and when the clock was set.

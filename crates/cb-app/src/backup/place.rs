@@ -21,8 +21,11 @@ use crate::app::{StartError, open_data_dir};
 const FOLDER: &str = ".restoring";
 const READY: &str = "ready.json";
 
+/// What is left of the folder when everything has been moved: it goes by one name at one moment, and is removed afterwards.
+const DONE: &str = ".restored";
+
 /// What may be in a folder that is empty.
-const NOTHING: &[&str] = &["lost+found", "lock", FOLDER];
+const NOTHING: &[&str] = &["lost+found", "lock", FOLDER, DONE];
 
 /// What the next process needs to know when this one is cut short.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,7 +50,9 @@ impl Place {
     pub fn take(config: &Config) -> Result<Self, BackupError> {
         let data = config.data_dir.clone();
         let there = entries(&data)?;
+        // What is ready may have been moved in part: that is finished, not refused.
         if let Some(names) = &there
+            && !data.join(FOLDER).join(READY).exists()
             && let Some(name) = names.iter().find(|name| !NOTHING.contains(&name.as_str()))
         {
             return Err(refused(format!(
@@ -168,8 +173,10 @@ fn move_in(data: &Path, ready: &Ready) -> Result<(), BackupError> {
         std::fs::rename(staging.join(&name), data.join(&name)).map_err(failed)?;
     }
     files::sync_folder(data).map_err(failed)?;
-    clear(&staging)?;
-    files::sync_folder(data).map_err(failed)
+    let done = data.join(DONE);
+    clear(&done)?;
+    std::fs::rename(&staging, &done).and_then(|()| files::sync_folder(data)).map_err(failed)?;
+    clear(&done)
 }
 
 /// Whether the PostgreSQL of `config` has what was made ready.
@@ -185,6 +192,8 @@ pub(super) async fn committed(config: &Config, ready: &Ready) -> Result<bool, St
 /// Before anything in the folder is used, by whoever holds its lock: finishes a restore that was cut short, or refuses.
 pub(crate) async fn settle(config: &Config) -> Result<(), StartError> {
     let data = &config.data_dir;
+    // Of no use to anybody; what cannot be removed now is removed later.
+    let _ = clear(&data.join(DONE));
     if !data.join(FOLDER).exists() {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use cb_core::Result;
 use cb_core::clock::{SKEW, Time};
 use chrono::TimeDelta;
 use sea_orm::ConnectionTrait as _;
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr, UpdateStatement};
 
 use crate::entities::delivery;
 use crate::fault::db;
@@ -46,8 +46,14 @@ impl Bound {
 
 impl Store {
     /// Brings every such time back to the longest wait of its kind, and makes a delivery due; answers how many there were. What
-    /// was seen or failed in the future was so now.
-    pub async fn bring_back(&self, now: Time, longest: &Longest) -> Result<u64> {
+    /// was seen or failed in the future was so now. Nothing is changed if the clock is set meanwhile, which `still` says: what
+    /// others have written since would look as if it lay ahead.
+    pub async fn bring_back(
+        &self,
+        now: Time,
+        longest: &Longest,
+        still: impl Fn() -> bool + Send,
+    ) -> Result<u64> {
         let zero = TimeDelta::zero();
         let mut bounds = vec![
             Bound::new("sessions", "last_seen_at", zero),
@@ -61,7 +67,7 @@ impl Store {
             let which = Some(Expr::col("purpose").eq(*purpose));
             Bound { which, ..Bound::new("auth_steps", "expires_at", *most) }
         }));
-        let mut rows = 0;
+        let mut updates = Vec::new();
         for bound in bounds {
             let mut any = Query::select();
             any.expr(Expr::val(1)).from(bound.table).and_where(bound.exceeded(now)).limit(1);
@@ -70,17 +76,31 @@ impl Store {
             }
             let mut update = Query::update();
             update.table(bound.table).value(bound.column, now + bound.most).and_where(bound.exceeded(now));
-            rows += self.writer().execute(&update).await.map_err(db)?.rows_affected();
+            updates.push(update);
         }
-        Ok(rows + self.deliveries_ahead(now, &longest.tries).await?)
+        updates.extend(self.deliveries_ahead(now, &longest.tries).await?);
+        if updates.is_empty() {
+            return Ok(0);
+        }
+        let tx = self.begin_write().await?;
+        let mut rows = 0;
+        for update in updates {
+            rows += tx.execute(&update).await.map_err(db)?.rows_affected();
+        }
+        if !still() {
+            tx.rollback().await?;
+            return Ok(0);
+        }
+        tx.commit().await?;
+        Ok(rows)
     }
 
-    async fn deliveries_ahead(&self, now: Time, tries: &[TimeDelta]) -> Result<u64> {
+    async fn deliveries_ahead(&self, now: Time, tries: &[TimeDelta]) -> Result<Option<UpdateStatement>> {
         let col = |column: delivery::Column| Expr::col((delivery::Entity, column));
         let ahead = (0_i32..).zip(tries).map(|(tried, most)| {
             col(delivery::Column::Tries).eq(tried).and(col(delivery::Column::NextAt).gt(now + *most + SKEW))
         });
-        let Some(ahead) = ahead.reduce(SimpleExpr::or) else { return Ok(0) };
+        let Some(ahead) = ahead.reduce(SimpleExpr::or) else { return Ok(None) };
         // The first condition bounds the search by its index.
         let ahead = waiting().and(col(delivery::Column::NextAt).gt(now + SKEW)).and(ahead);
         let mut found = false;
@@ -95,10 +115,10 @@ impl Store {
             found |= self.reader().query_one(&any).await.map_err(db)?.is_some();
         }
         if !found {
-            return Ok(0);
+            return Ok(None);
         }
         let mut update = Query::update();
         update.table(delivery::Entity).value(delivery::Column::NextAt, now).and_where(ahead);
-        Ok(self.writer().execute(&update).await.map_err(db)?.rows_affected())
+        Ok(Some(update))
     }
 }
