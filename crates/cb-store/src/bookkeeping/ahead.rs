@@ -46,8 +46,8 @@ impl Bound {
 
 impl Store {
     /// Brings every such time back to the longest wait of its kind, and makes a delivery due; answers how many there were. What
-    /// was seen or failed in the future was so now. Nothing is changed if the clock is set meanwhile, which `still` says: what
-    /// others have written since would look as if it lay ahead.
+    /// was seen or failed in the future was so now. Nothing is changed unless it is `still` about that time: what others have
+    /// written since would look as if it lay ahead.
     pub async fn bring_back(
         &self,
         now: Time,
