@@ -13,7 +13,7 @@ help: ## this list
 run: ensure-build $(CB) ## build what is stale and start the server; prints its address (DATA=./data)
 	CB_DATA_DIR=$(DATA) exec $(CB) serve
 
-test: ensure-test web-check rust-check e2e faults-short ## install what is missing and run every test
+test: ensure-test web-check rust-check e2e ## install what is missing and run every test
 
 bench: ensure-test $(CB) ## speed and size, beside nmap, as one table
 	scripts/bench $(CB)
@@ -22,7 +22,7 @@ SECONDS ?= 3600
 faults: ensure-test $(CB) ## everything that can go wrong around it, for SECONDS=3600, as one table
 	scripts/faults --seconds $(SECONDS) $(CB)
 
-faults-short: ensure-test $(CB)
+faults-short: ensure-test $(CB) ## one small run of each fault, in a few minutes
 	scripts/faults --short $(CB)
 
 dev: ensure-build web/node_modules/.package-lock.json ## server and browser client, rebuilt as you type: http://localhost:5173
