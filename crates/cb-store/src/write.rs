@@ -18,13 +18,13 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::entities::audit_entry;
+use crate::entities::{audit_entry, audit_head};
 use crate::fault::{certainly_lost, db};
 use crate::open::Store;
 use crate::outbox::Audience;
 use crate::storage::Storage;
 
-/// A connection and the beginning of its transaction together take no longer.
+/// A connection, the beginning of its transaction and the head of the log together take no longer.
 const BEGIN: Duration = Duration::from_millis(2_500);
 
 /// What the entry says besides what the closure adds.
@@ -144,6 +144,20 @@ impl Store {
         })
     }
 
+    /// A beginning that holds the head of the log: every write before it is over, and the next one waits.
+    pub(crate) async fn begin_at_head(&self) -> Result<(Tx, audit_head::Model)> {
+        let both = async {
+            let tx = self.begin_write().await?;
+            let head = crate::audit::lock_head(&tx).await?;
+            Ok((tx, head))
+        };
+        tokio::time::timeout(BEGIN, both).await.unwrap_or_else(|_| {
+            let error = db(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+            self.met(&error);
+            Err(error)
+        })
+    }
+
     /// A reading transaction that sees one moment, however long it takes.
     pub async fn snapshot(&self) -> Result<DatabaseTransaction> {
         // SQLite's every transaction is one; it knows no levels.
@@ -174,8 +188,7 @@ impl Store {
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
-        let tx = self.begin_write().await?;
-        let head = crate::audit::lock_head(&tx).await?;
+        let (tx, head) = self.begin_at_head().await?;
         let mut write = WriteTx {
             tx,
             action: audit.action,
@@ -205,13 +218,11 @@ impl Store {
     /// Whether the entry is there, behind every commit that is still under way.
     async fn was_kept(&self, seq: i64, hash: &str, error: &DbErr) -> Result<bool> {
         let ask = async {
-            let tx = self.begin_write().await?;
+            // On PostgreSQL the head is held by a commit that goes on without us.
+            let (tx, _) = self.begin_at_head().await?;
             if self.is_sqlite() {
                 // A log that could not be flushed may hold the whole transaction: this one is written over it.
                 tx.execute_unprepared(PULSE).await.map_err(db)?;
-            } else {
-                // Held by a commit that goes on without us.
-                crate::audit::lock_head(&tx).await?;
             }
             let found = audit_entry::Entity::find_by_id(seq).one(&*tx).await.map_err(db)?;
             if self.is_sqlite() {

@@ -3,11 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cb_app::setup::SetupIn;
 use cb_app::{App, Ctx, RequestMeta};
 use cb_core::config::Config;
-use cb_core::{Entropy, OsEntropy, Secret};
+use cb_core::{Entropy, OsEntropy, Principal, Secret};
 use tempfile::TempDir;
 
 use crate::{Postgres, TestClock};
@@ -69,6 +70,7 @@ impl TestApp {
         (test, ctx)
     }
 
+    /// The look at the vault with which a server starts is over then: it must not meet a clock that the test sets.
     pub async fn set_up(&self) -> Ctx {
         let (code, _) = self.app.setup_code().expect("setup is required");
         let input = SetupIn {
@@ -79,7 +81,19 @@ impl TestApp {
         };
         let opened = cb_app::setup::complete(&self.app, self.meta(), input).await.expect("setup completes");
         let who = self.app.by_session(opened.cookie.expose()).await.expect("readable").expect("a session");
+        self.looked().await;
         self.app.ctx(who.principal, self.meta())
+    }
+
+    async fn looked(&self) {
+        let ctx = self.app.own_ctx(Principal::Cli);
+        for _ in 0..1_000 {
+            if cb_app::vault::status(&ctx).await.expect("told").looked_at.is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the server did not look at the vault when it started");
     }
 
     pub fn meta(&self) -> RequestMeta {

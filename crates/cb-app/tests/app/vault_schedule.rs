@@ -1,8 +1,6 @@
 //! The daily look at the vault: due keys are rotated once, whatever the clock and other servers do, and retired keys go when
 //! nobody needs them.
 
-use std::time::Duration;
-
 use cb_app::settings::{self, SettingsPatch};
 use cb_app::vault::{self, VaultLookResult, VaultOut};
 use cb_app::{App, Ctx};
@@ -25,18 +23,6 @@ fn tokyo() -> FixedOffset {
 
 async fn told(app: &App) -> VaultOut {
     vault::status(&app.own_ctx(Principal::Cli)).await.expect("told")
-}
-
-/// Set up, and the look of the start is over.
-async fn ready(database: Database) -> (TestApp, Ctx) {
-    let (test, ctx) = TestApp::ready(database).await;
-    for _ in 0..1_000 {
-        if told(&test.app).await.looked_at.is_some() {
-            return (test, ctx);
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the server did not look when it started");
 }
 
 async fn look(app: &App) -> bool {
@@ -65,7 +51,7 @@ async fn keep(ctx: &Ctx, days: Patch<i32>) -> Result<(), Error> {
 async fn a_due_key_is_rotated_at_half_past_four_of_the_servers_time(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
-    let (test, ctx) = ready(database).await;
+    let (test, ctx) = TestApp::ready(database).await;
     begin(&proven(&test, &test.app, &ctx)).await;
     at(&test, "2027-01-01T12:00:00Z");
     assert!(look(&test.app).await);
@@ -91,7 +77,7 @@ async fn a_due_key_is_rotated_at_half_past_four_of_the_servers_time(
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_servers_that_look_one_rotates(#[values(Sqlite, Postgres)] database: Database) {
-    let (test, ctx) = ready(database).await;
+    let (test, ctx) = TestApp::ready(database).await;
     begin(&proven(&test, &test.app, &ctx)).await;
     let other = beside(test.config(), &test).await.expect("opens");
     for round in 1..=3 {
@@ -110,7 +96,7 @@ async fn of_two_servers_that_look_one_rotates(#[values(Sqlite, Postgres)] databa
 async fn a_clock_that_is_set_back_neither_rotates_twice_nor_waits_for_ever(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
-    let (test, ctx) = ready(database).await;
+    let (test, ctx) = TestApp::ready(database).await;
     begin(&proven(&test, &test.app, &ctx)).await;
     // A clock that was wrong by years, when it rotated.
     at(&test, "2035-06-01T00:00:00Z");
@@ -148,7 +134,7 @@ async fn a_clock_that_is_set_back_neither_rotates_twice_nor_waits_for_ever(
 async fn a_look_that_fails_says_why_and_the_next_day_tries_again(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
-    let (test, ctx) = ready(database).await;
+    let (test, ctx) = TestApp::ready(database).await;
     let ctx = proven(&test, &test.app, &ctx);
     begin(&ctx).await;
     let db = raw(&test).await;
@@ -172,7 +158,7 @@ async fn a_look_that_fails_says_why_and_the_next_day_tries_again(
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retired_key_goes_when_it_is_old_and_seals_nothing(#[values(Sqlite, Postgres)] database: Database) {
-    let (test, ctx) = ready(database).await;
+    let (test, ctx) = TestApp::ready(database).await;
     let ctx = proven(&test, &test.app, &ctx);
     let db = raw(&test).await;
     begin(&ctx).await;

@@ -54,9 +54,8 @@ impl Store {
     /// answer is false, and nothing was changed.
     pub async fn fill_from(&self, copy: &Self) -> Result<bool> {
         let snapshot = copy.snapshot().await?;
-        let tx = self.begin_write().await?;
         // The lock of every writer: who begins to use the database now waits, and then finds it full.
-        let head = crate::audit::lock_head(&tx).await?;
+        let (tx, head) = self.begin_at_head().await?;
         if head.seq != 1 {
             return Ok(false);
         }

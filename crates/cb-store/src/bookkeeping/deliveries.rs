@@ -231,9 +231,8 @@ impl Store {
         if webhooks.is_none() && hooks.is_none() {
             return Ok(());
         }
-        let tx = self.begin_write().await?;
         // A rotation of the vault wants every text to stand where it has read it.
-        crate::audit::lock_head(&tx).await?;
+        let (tx, _) = self.begin_at_head().await?;
         webhook::Entity::update_many()
             .col_expr(webhook::Column::PreviousSecret, Expr::value(None::<String>))
             .col_expr(webhook::Column::PreviousSecretUntil, Expr::value(None::<Time>))
