@@ -234,7 +234,7 @@ async fn silence(storage: &mut watch::Receiver<Storage>) {
 fn given_up(changes: bool, why: &str) -> Error {
     if changes {
         Error::OutcomeUnknown(format!(
-            "{why}. What you wanted may have been done or not; look before you do it again"
+            "{why}. The change may have been made or not; check before you try again"
         ))
     } else {
         Error::Unavailable(format!("{why}; try again in a moment"))

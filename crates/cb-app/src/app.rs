@@ -182,7 +182,7 @@ impl App {
         };
         let server_file = data.join("server-id");
         let server = kept_secret(&server_file, || entropy.uuid(clock.now()).to_string())?.expose().to_owned();
-        // A folder that was copied with the server's name gives two servers one name; their runs differ all the same.
+        // Two servers with a copy of one folder have one name: each takes what the other is doing when it starts, and it is done twice.
         let worker = format!("{server}/{}", entropy.uuid(clock.now()));
         Ok(Self(Arc::new(Inner {
             store,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use cb_core::clock::Time;
 use cb_core::ids::RequestId;
 use cb_core::{Error, Permission, Principal, Result};
-use cb_store::sea_orm::DatabaseConnection;
+use cb_store::Connections;
 use cb_store::{Audit, Origin, Store, WriteTx};
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -80,7 +80,7 @@ impl Ctx {
     }
 
     /// A connection to read with, for those who may.
-    pub(crate) fn read(&self, permission: Permission) -> Result<&DatabaseConnection> {
+    pub(crate) fn read(&self, permission: Permission) -> Result<&Connections> {
         self.authorize(permission)?;
         Ok(self.store().reader())
     }

@@ -4,7 +4,7 @@
 //! since. Such a time is brought back to the longest wait that its kind has, each minute. The other way around, a clock that goes
 //! forward makes everything old at once: for a while nothing is removed for its age, because the clock may be set right again.
 //!
-//! A new column that something waits for needs a line in [`look`].
+//! A new column that something waits for needs a line in `cb_store::bookkeeping` (`ahead.rs`), and its longest wait one in [`look`].
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,12 +30,14 @@ struct Seen {
     wall: Time,
     steady: Duration,
     held_until: Duration,
+    /// Since what waits was last looked at.
+    set: bool,
 }
 
 impl Jumps {
     pub fn new(clock: &dyn Clock) -> Self {
         let (wall, steady) = (clock.now(), clock.steady());
-        Self(Mutex::new(Seen { wall, steady, held_until: steady }))
+        Self(Mutex::new(Seen { wall, steady, held_until: steady, set: false }))
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -52,6 +54,7 @@ impl Jumps {
         if set.abs() < NOTICED {
             return None;
         }
+        seen.set = true;
         if set > TimeDelta::zero() {
             seen.held_until = steady + HELD;
         }
@@ -66,9 +69,9 @@ impl App {
         self.steady() < self.jumps().seen().held_until
     }
 
-    /// Says in the log that the clock was set; answers whether it was.
-    fn notice_jump(&self) -> bool {
-        let Some(set) = self.jumps().look(&*self.clock()) else { return false };
+    /// Says in the log that the clock was set.
+    fn notice_jump(&self) {
+        let Some(set) = self.jumps().look(&*self.clock()) else { return };
         let seconds = set.num_seconds();
         if seconds > 0 {
             tracing::warn!(
@@ -79,7 +82,6 @@ impl App {
         } else {
             tracing::warn!(seconds, "the clock was set back; what waits is brought back to its longest wait");
         }
-        true
     }
 }
 
@@ -112,7 +114,8 @@ pub(crate) async fn keep_watch(app: App) {
                 () = tokio::time::sleep(EVERY) => {}
                 () = app.stopping().cancelled() => return,
             }
-            if app.notice_jump() {
+            app.notice_jump();
+            if std::mem::take(&mut app.jumps().seen().set) {
                 break;
             }
         }

@@ -24,9 +24,9 @@ pub enum StorageState {
     Serving,
     /// Its disk is full; reading goes on.
     Full,
-    /// Another program has locked it, or its disk fails.
+    /// It is locked or may only be read, or its disk fails.
     Refusing,
-    /// A database on the network does not answer, or may only be read.
+    /// A database on the network does not answer.
     Away,
     /// Its file was removed or replaced while the server ran.
     Replaced,

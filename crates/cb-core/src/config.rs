@@ -277,7 +277,7 @@ impl Config {
     }
 }
 
-/// Characters of a passphrase for backups: whoever has the archive may try as often as they like.
+/// Characters of a passphrase for backups: somebody with a copy of the archive can try as many as they like.
 const PASSPHRASE_LEAST: usize = 16;
 
 const GOOD_SECRET: &str = "Make one with: openssl rand -base64 48";

@@ -41,6 +41,17 @@ impl Bench {
         self.write(async |tx| insert(tx, n).await).await.expect("acknowledged");
     }
 
+    /// Another program, with one connection, which stays in the middle of what it is told.
+    async fn other(&self) -> sea_orm::DatabaseConnection {
+        let url = match &self.postgres {
+            Some(postgres) => postgres.url().to_owned(),
+            None => format!("sqlite://{}", self.dir.path().join("circuit-breaker.db").display()),
+        };
+        let mut one = sea_orm::ConnectOptions::new(url);
+        one.max_connections(1);
+        sea_orm::Database::connect(one).await.expect("connects")
+    }
+
     /// As the next process sees it: assets and entries of the log.
     async fn kept(&self) -> (u64, u64) {
         let store = match &self.postgres {
@@ -50,6 +61,12 @@ impl Bench {
         let store = store.expect("opens");
         let assets = asset::Entity::find().count(store.reader()).await.expect("counted");
         (assets, audit_entry::Entity::find().count(store.reader()).await.expect("counted"))
+    }
+}
+
+async fn lock(other: &sea_orm::DatabaseConnection) {
+    for sql in ["BEGIN", "UPDATE audit_head SET seq = seq"] {
+        other.execute_unprepared(sql).await.expect("locked");
     }
 }
 
@@ -109,6 +126,85 @@ async fn a_write_with_a_swallowed_error_is_kept_whole_or_refused(
     assert_eq!(bench.kept().await, (count + 1, count + 1));
 }
 
+/// A disk that is full in the middle, in work that goes on all the same: SQLite would keep each further statement by itself.
+#[tokio::test]
+async fn after_a_full_disk_nothing_more_is_done_in_a_transaction() {
+    let bench = Bench::open(Sqlite).await;
+    bench.add(1).await;
+    let refused = bench
+        .write(async |tx| {
+            insert(tx, 2).await?;
+            let large = "PRAGMA max_page_count = 1; UPDATE assets SET notes = hex(randomblob(4000000))";
+            assert!(matches!(
+                tx.conn().execute_unprepared(large).await.map_err(db),
+                Err(Error::StorageFull(_))
+            ));
+            assert!(insert(tx, 3).await.is_err(), "the transaction is over");
+            Ok(())
+        })
+        .await;
+    assert!(matches!(refused, Err(Error::StorageFull(_))), "{refused:?}");
+    assert_eq!(*bench.store.storage().borrow(), Storage::Full);
+    assert_eq!(bench.kept().await, (1, 1));
+}
+
+/// What the state says while `work` holds up every other write, and after it.
+async fn told_during(bench: &Bench, hold: impl Future<Output = ()>) -> Vec<Storage> {
+    let mut storage = bench.store.storage();
+    let mut told = vec![*storage.borrow()];
+    let others = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        for n in 0..3 {
+            let refused = bench.write(async |tx| insert(tx, n).await).await;
+            assert!(matches!(refused, Err(Error::Unavailable(_)) | Ok(())), "{refused:?}");
+        }
+    };
+    let tell = async {
+        while storage.changed().await.is_ok() {
+            told.push(*storage.borrow());
+        }
+    };
+    tokio::select! {
+        _ = async { tokio::join!(hold, others) } => {}
+        () = bench.store.watch_over() => {}
+        () = tell => {}
+    }
+    told
+}
+
+/// Our own work keeps the others waiting: they are told to try again, and nobody is told that the database fails.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_write_of_ours_is_no_trouble(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::open(database).await;
+    let long = async {
+        let done = bench.write(async |tx| {
+            tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+            insert(tx, 100).await
+        });
+        done.await.expect("kept");
+    };
+    assert_eq!(Box::pin(told_during(&bench, long)).await, [Storage::Serving]);
+}
+
+/// Another program keeps them waiting.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_of_another_is_told(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::open(database).await;
+    let other = bench.other().await;
+    let held = async {
+        lock(&other).await;
+        tokio::time::sleep(std::time::Duration::from_secs(8)).await;
+        other.execute_unprepared("ROLLBACK").await.expect("let go");
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    };
+    assert_eq!(
+        Box::pin(told_during(&bench, held)).await,
+        [Storage::Serving, Storage::Refusing, Storage::Serving]
+    );
+}
+
 /// A COMMIT that the database refuses.
 #[rstest]
 #[tokio::test]
@@ -157,10 +253,9 @@ async fn what_is_cancelled_is_kept_whole_or_not_at_all(#[values(Sqlite, Postgres
         panic!("in the middle")
     }));
     assert!(futures_util::FutureExt::catch_unwind(broken).await.is_err());
+    let (before, _) = bench.kept().await;
     bench.add(1_001).await;
-    let (assets, entries) = bench.kept().await;
-    assert_eq!(assets, entries);
-    assert!(assets >= 1);
+    assert_eq!(bench.kept().await, (before + 1, before + 1));
 }
 
 /// PostgreSQL itself says which connections are in the middle of one.
@@ -213,25 +308,30 @@ async fn a_database_that_was_taken_away_is_not_written_to() {
 #[tokio::test]
 async fn a_locked_database_is_not_waited_for(#[values(Sqlite, Postgres)] database: Database) {
     let bench = Bench::open(database).await;
-    let url = match &bench.postgres {
-        Some(postgres) => postgres.url().to_owned(),
-        None => format!("sqlite://{}", bench.dir.path().join("circuit-breaker.db").display()),
-    };
-    // One connection, which stays in the middle of what it is told.
-    let mut one = sea_orm::ConnectOptions::new(url);
-    one.max_connections(1);
-    let other = sea_orm::Database::connect(one).await.expect("connects");
-    for sql in ["BEGIN", "UPDATE audit_head SET seq = seq"] {
-        other.execute_unprepared(sql).await.expect("locked");
-    }
+    let other = bench.other().await;
+    lock(&other).await;
     let began = std::time::Instant::now();
     let refused = bench.write(async |tx| insert(tx, 1).await).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
-    assert!(began.elapsed() < std::time::Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
     other.execute_unprepared("ROLLBACK").await.expect("let go");
     other.close().await.expect("closed");
     bench.add(1).await;
     assert_eq!(bench.kept().await, (1, 1));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_in_words(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::open(database).await;
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 0)";
+    bench.other().await.execute_unprepared(newer).await.expect("noted");
+    let opened = match &bench.postgres {
+        Some(postgres) => Store::open_postgres(&Secret::new(postgres.url().to_owned())).await,
+        None => Store::open_sqlite(bench.dir.path()).await,
+    };
+    let refused = opened.map(drop).expect_err("refused").to_string();
+    assert!(refused.contains("newer version") && refused.contains("m9999_later"), "{refused}");
 }
 
 /// Nothing of an interrupted first start is in the way of the next.

@@ -9,8 +9,8 @@ use cb_core::{Error, Result};
 use cb_vault::checkpoint::PublicKey;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction,
-    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use crate::write::{Audit, WriteTx};
 
 /// Takes the head row's lock, first thing in a write: one writer at a time, on PostgreSQL as on SQLite,
 /// so the chain never forks and a write never decides on what another is about to change.
-pub(crate) async fn lock_head(tx: &DatabaseTransaction) -> Result<audit_head::Model> {
+pub(crate) async fn lock_head(tx: &impl ConnectionTrait) -> Result<audit_head::Model> {
     audit_head::Entity::update_many()
         .col_expr(audit_head::Column::Seq, Expr::col(audit_head::Column::Seq).add(1))
         .filter(audit_head::Column::Id.eq(1))
@@ -35,7 +35,7 @@ pub(crate) async fn lock_head(tx: &DatabaseTransaction) -> Result<audit_head::Mo
 
 /// Appends the entry behind the locked head; answers its hash.
 pub(crate) async fn append(
-    tx: &DatabaseTransaction,
+    tx: &impl ConnectionTrait,
     head: audit_head::Model,
     audit: &Audit<'_>,
     entity: Option<(&'static str, Uuid)>,

@@ -134,12 +134,12 @@ impl Store {
     pub async fn vault_root_settled(&self) -> Result<Option<String>> {
         let (tx, _) = self.begin_at_head().await?;
         let current = vault_key::Entity::find().filter(vault_key::Column::RetiredAt.is_null());
-        let current = current.one(&*tx).await.map_err(db)?;
+        let current = current.one(&tx).await.map_err(db)?;
         tx.rollback().await?;
         Ok(current.map(|row| row.root_fingerprint))
     }
 
-    /// Notes that a session was seen. Whoever reads must get their answer all the same when nothing can be written.
+    /// Notes that a session was seen. A request is answered all the same when nothing can be written.
     pub async fn touch_session(&self, id: Uuid, now: Time) {
         let touch = session::Entity::update_many()
             .col_expr(session::Column::LastSeenAt, Expr::value(now))
@@ -316,7 +316,7 @@ impl Store {
             .col_expr(job::Column::LeaseUntil, Expr::value(None::<Time>))
             .filter(job::Column::State.eq("running"));
         if let Some(server) = server {
-            release = release.filter(job::Column::LeaseOwner.starts_with(server));
+            release = release.filter(job::Column::LeaseOwner.starts_with(format!("{server}/")));
         }
         release.exec(self.writer()).await.map_err(db)?;
         Ok(())
@@ -388,13 +388,13 @@ impl Store {
     }
 }
 
-/// Nobody who reads waits longer for what is only noted by the way.
+/// A request waits no longer for a note of who was seen.
 const TOUCH: Duration = Duration::from_millis(500);
 
 /// Ids in one statement: below every database's bound on parameters.
 const BATCH: usize = 500;
 
-/// Queued, or left by whoever had it. A lease that ends later than one that is taken now was taken before the clock was set back:
+/// Queued, or its lease has ended. A lease that ends later than one that is taken now was taken before the clock was set back:
 /// it is over.
 fn claimable(now: Time, until: Time) -> sea_orm::Condition {
     let over = job::Column::LeaseUntil.lt(now).or(job::Column::LeaseUntil.gt(until + SKEW));

@@ -1,15 +1,17 @@
-//! Opening the database: two pools over it, one that reads and one that writes.
+//! Opening the database: a pool that reads, one that writes, and one connection that looks how it does.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use cb_core::{Error, Secret};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
-use crate::fault::OpenError;
+use crate::bounded::{Bounded, Connections};
 use crate::file::OpenedFile;
 use crate::migrations;
+use crate::open_error::OpenError;
 use crate::pool::{self, Condemned, Use};
 use crate::storage::Watched;
 
@@ -19,18 +21,23 @@ const POSTGRES: u32 = 8;
 /// The database's file in a data folder, and in the folder of a copy.
 pub const DATABASE_FILE: &str = "circuit-breaker.db";
 
-/// Both pools. Cheap to clone.
+/// The pools. Cheap to clone.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    reader: DatabaseConnection,
-    writer: DatabaseConnection,
+    reader: Connections,
+    writer: Connections,
+    /// One connection that only asks how the database does: it waits for nobody, and keeps SQLite's log open.
+    lookout: Connections,
     writes: AtomicU64,
+    /// Writes of ours that hold the head of the log.
+    heads: AtomicUsize,
     condemned: Condemned,
     /// SQLite's.
     file: Option<Arc<OpenedFile>>,
     watched: Watched,
+    only_reads: bool,
 }
 
 /// Counts a write when it is dropped.
@@ -39,6 +46,15 @@ pub(crate) struct CountedWrite<'a>(&'a AtomicU64);
 impl Drop for CountedWrite<'_> {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Counts as long as it lives.
+pub(crate) struct HeadHeld(Store);
+
+impl Drop for HeadHeld {
+    fn drop(&mut self) {
+        self.0.0.heads.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -54,34 +70,39 @@ impl Store {
             .await
             .map_err(fail)?;
         let reader = pool::sqlite(&file, READERS, Use::Read, Some(opened.clone())).await.map_err(fail)?;
-        for pool in [&writer, &reader] {
+        let lookout = pool::sqlite(&file, 1, Use::Write(condemned.clone()), Some(opened.clone()))
+            .await
+            .map_err(fail)?;
+        for pool in [&writer, &reader, &lookout] {
             // The log is opened with the first question.
             pool.execute_unprepared("SELECT count(*) FROM sqlite_schema").await.map_err(fail)?;
         }
         opened.remember();
-        Ok(Self::over(reader, writer, condemned, Some(opened)))
+        Ok(Self::over(reader, writer, lookout, condemned, Some(opened)))
     }
 
     /// PostgreSQL 15 or later at `url`, migrated.
     pub async fn open_postgres(url: &Secret) -> Result<Self, OpenError> {
-        migrations::bring_up_postgres(url).await.map_err(OpenError::postgres)?;
+        migrations::bring_up_postgres(url).await?;
         let condemned = Condemned::default();
         let writer = pool::postgres(url, POSTGRES, Use::Write(condemned.clone()))
             .await
             .map_err(OpenError::postgres)?;
         let reader = pool::postgres(url, POSTGRES, Use::Read).await.map_err(OpenError::postgres)?;
-        Ok(Self::over(reader, writer, condemned, None))
+        let lookout =
+            pool::postgres(url, 1, Use::Write(condemned.clone())).await.map_err(OpenError::postgres)?;
+        Ok(Self::over(reader, writer, lookout, condemned, None))
     }
 
     /// What `data_dir` holds, beside the server that may be running on it; nothing is made and nothing migrated.
     pub async fn attach_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
-        let reader = Self::read_sqlite(data_dir).await?.reader().clone();
+        let reader = Self::read_sqlite(data_dir).await?.reader().inner().clone();
         let file = data_dir.join(DATABASE_FILE);
         let condemned = Condemned::default();
         let writer = pool::sqlite(&file, 1, Use::Write(condemned.clone()), None)
             .await
             .map_err(|e| OpenError::sqlite(&file, &e))?;
-        Self::over(reader, writer, condemned, None).of_this_version().await
+        Self::over(reader.clone(), writer, reader, condemned, None).of_this_version().await
     }
 
     /// The same for what `url` holds.
@@ -90,11 +111,11 @@ impl Store {
         let writer =
             pool::postgres(url, 1, Use::Write(condemned.clone())).await.map_err(OpenError::postgres)?;
         let reader = pool::postgres(url, 2, Use::Read).await.map_err(OpenError::postgres)?;
-        Self::over(reader, writer, condemned, None).of_this_version().await
+        Self::over(reader.clone(), writer, reader, condemned, None).of_this_version().await
     }
 
     async fn of_this_version(self) -> Result<Self, OpenError> {
-        if migrations::are_done(self.reader()).await {
+        if migrations::are_done(self.reader()).await.unwrap_or(false) {
             return Ok(self);
         }
         Err(OpenError::new(
@@ -116,23 +137,48 @@ impl Store {
         }
         let reader =
             pool::sqlite(&file, READERS, Use::Read, None).await.map_err(|e| OpenError::sqlite(&file, &e))?;
-        Ok(Self::over(reader.clone(), reader, Condemned::default(), None))
+        Ok(Self::reading(&reader))
     }
 
     /// Only to read what `url` holds.
     pub async fn read_postgres(url: &Secret) -> Result<Self, OpenError> {
         let reader = pool::postgres(url, 2, Use::Read).await.map_err(OpenError::postgres)?;
-        Ok(Self::over(reader.clone(), reader, Condemned::default(), None))
+        Ok(Self::reading(&reader))
+    }
+
+    fn reading(reader: &DatabaseConnection) -> Self {
+        let pool = || Bounded::new(reader.clone());
+        Self(Arc::new(Inner {
+            reader: pool(),
+            writer: pool(),
+            lookout: pool(),
+            writes: AtomicU64::new(0),
+            heads: AtomicUsize::new(0),
+            condemned: Condemned::default(),
+            file: None,
+            watched: Watched::default(),
+            only_reads: true,
+        }))
     }
 
     fn over(
         reader: DatabaseConnection,
         writer: DatabaseConnection,
+        lookout: DatabaseConnection,
         condemned: Condemned,
         file: Option<Arc<OpenedFile>>,
     ) -> Self {
-        let watched = Watched::default();
-        Self(Arc::new(Inner { reader, writer, writes: AtomicU64::new(0), condemned, file, watched }))
+        Self(Arc::new(Inner {
+            reader: Bounded::new(reader),
+            writer: Bounded::new(writer),
+            lookout: Bounded::new(lookout),
+            writes: AtomicU64::new(0),
+            heads: AtomicUsize::new(0),
+            condemned,
+            file,
+            watched: Watched::default(),
+            only_reads: false,
+        }))
     }
 
     /// How many audited writes this process has tried to commit: while it stays the same, what was read of sessions and users
@@ -145,17 +191,35 @@ impl Store {
         CountedWrite(&self.0.writes)
     }
 
+    pub(crate) fn holds_head(&self) -> HeadHeld {
+        self.0.heads.fetch_add(1, Ordering::AcqRel);
+        HeadHeld(self.clone())
+    }
+
+    /// Whether a write of ours keeps all others waiting.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.0.heads.load(Ordering::Acquire) > 0
+    }
+
     /// For reading. The database refuses a write on it.
-    pub fn reader(&self) -> &DatabaseConnection {
+    pub fn reader(&self) -> &Connections {
         &self.0.reader
     }
 
-    pub(crate) fn writer(&self) -> &DatabaseConnection {
+    pub(crate) fn writer(&self) -> &Connections {
         &self.0.writer
     }
 
+    pub(crate) fn lookout(&self) -> &Connections {
+        &self.0.lookout
+    }
+
+    pub(crate) fn backend(&self) -> DbBackend {
+        self.0.writer.get_database_backend()
+    }
+
     pub(crate) fn is_sqlite(&self) -> bool {
-        self.0.writer.get_database_backend() == DbBackend::Sqlite
+        self.backend() == DbBackend::Sqlite
     }
 
     pub(crate) fn condemned(&self) -> &Condemned {
@@ -171,19 +235,27 @@ impl Store {
         self.0.file.as_ref().is_none_or(|file| file.is_still_there())
     }
 
-    /// Waits for what runs and closes both pools; in SQLite the log is folded into the database.
+    /// Waits for what runs and closes the pools; in SQLite the log is folded into the database.
     pub async fn close(self) -> Result<(), Error> {
-        let (reader, writer) = (self.reader().clone(), self.writer().clone());
+        const PATIENCE: Duration = Duration::from_secs(10);
         let lost = self.0.file.as_ref().filter(|file| !file.is_still_there());
-        reader.close().await.map_err(crate::fault::db)?;
-        if self.is_sqlite() && lost.is_none() {
-            // What stays in the log is folded in at the next start.
-            let folded = writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await;
-            if let Err(error) = folded {
-                tracing::warn!(%error, "the database's log could not be folded in; the next start does it");
+        let all = async {
+            close(self.reader()).await?;
+            close(self.lookout()).await?;
+            if self.is_sqlite() && lost.is_none() && !self.0.only_reads {
+                // What stays in the log is folded in at the next start.
+                let folded = self.writer().execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await;
+                if let Err(error) = folded {
+                    tracing::warn!(%error, "the database's log could not be folded in; the next start does it");
+                }
             }
+            close(self.writer()).await
+        };
+        if let Ok(closed) = tokio::time::timeout(PATIENCE, all).await {
+            closed.map_err(crate::fault::db)?;
+        } else {
+            tracing::warn!("the database does not answer; its connections are cut");
         }
-        writer.close().await.map_err(crate::fault::db)?;
         match lost {
             Some(file) => Err(Error::Unavailable(format!(
                 "{} was removed or replaced while the server ran; what was written afterwards is not kept",
@@ -194,8 +266,12 @@ impl Store {
     }
 }
 
+async fn close(pool: &Connections) -> Result<(), DbErr> {
+    pool.inner().clone().close().await
+}
+
 /// A damaged file is told at the start, not in the middle of somebody's evening.
-pub(crate) async fn check(writer: &DatabaseConnection, file: &Path) -> Result<(), OpenError> {
+pub(crate) async fn check(writer: &impl ConnectionTrait, file: &Path) -> Result<(), OpenError> {
     let answer = writer
         .query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA quick_check(1)"))
         .await

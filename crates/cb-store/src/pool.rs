@@ -26,6 +26,9 @@ const LOCKED: Duration = Duration::from_secs(2);
 /// Opening may wait longer: a server that has just been stopped folds its log in.
 const OPENING: Duration = Duration::from_secs(10);
 
+/// A transaction in which nothing happens is ended by PostgreSQL, and what it has locked is free.
+const ABANDONED: (&str, &str) = ("idle_in_transaction_session_timeout", "30000");
+
 /// When a COMMIT or ROLLBACK last failed: what was connected before is not used again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Condemned(Arc<Mutex<Option<Instant>>>);
@@ -106,16 +109,16 @@ pub(crate) async fn postgres(
         Use::Read => &[("default_transaction_read_only", "on")],
         // A lock is waited for as long as for a connection. The head of the log is locked by every write: a server that hangs in
         // the middle of one, or is cut off, must not keep the others out.
-        Use::Write(_) => &[
-            ("lock_timeout", "2000"),
-            ("idle_in_transaction_session_timeout", "30000"),
-            ("tcp_keepalives_idle", "10"),
-            ("tcp_keepalives_interval", "5"),
-            ("tcp_keepalives_count", "3"),
-            ("tcp_user_timeout", "25000"),
-        ],
-        Use::Make => &[],
+        Use::Write(_) => &[("lock_timeout", "2000"), ABANDONED],
+        Use::Make => &[("lock_timeout", "60000"), ABANDONED],
     };
+    // PostgreSQL's own side of the connection: it ends the session of a server that was switched off.
+    let session = session.iter().chain(&[
+        ("tcp_keepalives_idle", "10"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
+        ("tcp_user_timeout", "25000"),
+    ]);
     options
         .max_connections(connections)
         .min_connections(1)
@@ -123,7 +126,7 @@ pub(crate) async fn postgres(
         .sqlx_logging(false)
         .map_sqlx_postgres_pool_opts(move |o| guarded(o, &purpose))
         .map_sqlx_postgres_opts(move |o| {
-            o.application_name("circuit-breaker").options(session.iter().copied())
+            o.application_name("circuit-breaker").options(session.clone().copied())
         });
     Database::connect(options).await
 }
@@ -140,8 +143,9 @@ fn guarded<D: sqlx::Database>(options: PoolOptions<D>, purpose: &Use) -> PoolOpt
         .after_release(move |connection, about| {
             let spared = released.spares(&about);
             Box::pin(async move {
-                // Whatever was dropped half-way is rolled back behind this.
-                connection.ping().await?;
+                // Whatever was dropped half-way is rolled back behind this. Without an answer the connection is closed.
+                let answer = tokio::time::timeout(WAIT, connection.ping()).await;
+                answer.map_err(|_| sqlx::Error::PoolTimedOut)??;
                 Ok(spared && !connection.is_in_transaction())
             })
         })

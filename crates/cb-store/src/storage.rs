@@ -4,26 +4,31 @@
 use std::time::Duration;
 
 use cb_core::Error;
-use sea_orm::ConnectionTrait as _;
-use tokio::sync::watch;
+use sea_orm::{ConnectionTrait as _, DbErr};
+use tokio::sync::{Notify, watch};
 
+use crate::fault::Fault;
 use crate::open::Store;
 
-/// While all is well the database is looked at so often …
+/// How long the next look is waited for while all is well, with a file.
 const LOOK: Duration = Duration::from_secs(5);
-/// … and so often while it is not, or when it is on another machine.
+/// The same in trouble, and with a database on the network.
 const LOOK_CLOSELY: Duration = Duration::from_secs(1);
+/// However many writes fail, two looks are so far apart.
+const BETWEEN: Duration = Duration::from_millis(100);
 /// An answer takes no longer.
-const ANSWER: Duration = Duration::from_secs(2);
+const ANSWER: Duration = Duration::from_millis(1_800);
+/// A lock is waited for, and a write of ours.
+const PULSE: Duration = Duration::from_secs(6);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     Serving,
     /// Its disk is full: what is stored can be read, nothing can be saved.
     Full,
-    /// Another program has locked it, or its disk fails.
+    /// It is locked or may only be read, or its disk fails.
     Refusing,
-    /// A database on the network does not answer, or may only be read.
+    /// A database on the network does not answer.
     Away,
     /// The file that was opened has no name any more: whatever is written to it is gone when the server stops.
     Replaced,
@@ -39,12 +44,12 @@ impl Storage {
                  space; the server needs no restart.",
             ),
             Self::Refusing => Some(
-                "Nothing can be saved: another program has locked the database, or its disk fails. The server tries again every \
-                 second; its log says more.",
+                "Nothing can be saved: the database is locked or may only be read, or its disk fails. The server tries again \
+                 every second; its log says more.",
             ),
             Self::Away => Some(
-                "The database does not answer, or may only be read. Nothing can be saved until that has changed; the server tries \
-                 again every second, and its log says more.",
+                "The database does not answer. Nothing can be read or saved until it does. The server tries again every second; \
+                 its log says more.",
             ),
             Self::Replaced => Some(
                 "The database file was removed or replaced while the server ran. Nothing more is saved. Copy what you need from \
@@ -55,18 +60,22 @@ impl Storage {
 }
 
 #[derive(Debug)]
-pub(crate) struct Watched(watch::Sender<Storage>);
+pub(crate) struct Watched {
+    storage: watch::Sender<Storage>,
+    /// A write has failed.
+    doubt: Notify,
+}
 
 impl Default for Watched {
     fn default() -> Self {
-        Self(watch::Sender::new(Storage::Serving))
+        Self { storage: watch::Sender::new(Storage::Serving), doubt: Notify::new() }
     }
 }
 
 impl Watched {
+    /// Tells a change, and nothing else: every write says how it went.
     pub fn set(&self, now: Storage) {
-        // Each write says how it went; only a change is told.
-        let changed = self.0.send_if_modified(|storage| std::mem::replace(storage, now) != now);
+        let changed = self.storage.send_if_modified(|storage| std::mem::replace(storage, now) != now);
         if !changed {
             return;
         }
@@ -78,7 +87,7 @@ impl Watched {
     }
 
     fn get(&self) -> Storage {
-        *self.0.borrow()
+        *self.storage.borrow()
     }
 }
 
@@ -90,45 +99,64 @@ impl Store {
 
     /// How the database does, now and from now on.
     pub fn storage(&self) -> watch::Receiver<Storage> {
-        self.watched().0.subscribe()
+        self.watched().storage.subscribe()
     }
 
-    /// Notes what a write has met.
+    /// Notes what a write has met. Only a look tells a database that fails from one that has too much to do.
     pub(crate) fn met(&self, error: &Error) {
         match error {
             Error::StorageFull(_) => self.watched().set(Storage::Full),
-            Error::Unavailable(_) | Error::OutcomeUnknown(_) if self.is_still_there() => {
-                self.does_not_answer();
-            }
+            Error::Unavailable(_) | Error::OutcomeUnknown(_) => self.watched().doubt.notify_one(),
             _ => {}
         }
     }
 
-    fn does_not_answer(&self) {
-        self.watched().set(if self.is_sqlite() { Storage::Refusing } else { Storage::Away });
-    }
-
     /// Looks at the database for as long as the server runs.
     pub async fn watch_over(&self) {
+        let watched = self.watched();
         loop {
-            let watched = self.watched();
-            let well = watched.get() == Storage::Serving;
-            tokio::time::sleep(if well && self.is_sqlite() { LOOK } else { LOOK_CLOSELY }).await;
-            if !self.is_still_there() {
-                watched.set(Storage::Replaced);
-                continue;
+            let pause = if self.is_sqlite() && !self.is_in_trouble() { LOOK } else { LOOK_CLOSELY };
+            let doubted = tokio::time::timeout(pause, watched.doubt.notified()).await.is_ok();
+            if let Some(storage) = self.look(doubted || self.is_in_trouble()).await {
+                watched.set(storage);
             }
-            if watched.get() != Storage::Serving {
-                // Nobody may be writing: only a write tells whether one can be kept.
-                if self.pulse().await.is_ok() {
-                    watched.set(Storage::Serving);
-                }
-                continue;
-            }
-            let answer = self.reader().execute_unprepared("SELECT 1");
-            if !matches!(tokio::time::timeout(ANSWER, answer).await, Ok(Ok(_))) {
-                self.does_not_answer();
-            }
+            tokio::time::sleep(BETWEEN).await;
         }
+    }
+
+    /// How the database does; none where our own work is in the way of finding out.
+    async fn look(&self, closely: bool) -> Option<Storage> {
+        if !self.is_still_there() {
+            return Some(Storage::Replaced);
+        }
+        let silent = if self.is_sqlite() { Storage::Refusing } else { Storage::Away };
+        let asked = self.lookout().execute_unprepared("SELECT version FROM settings");
+        match tokio::time::timeout(ANSWER, asked).await {
+            Ok(Ok(_)) => {}
+            // Nobody else uses this connection: without one the database is not there.
+            Ok(Err(error)) => return Some(after(&error).unwrap_or(silent)),
+            Err(_) => return Some(silent),
+        }
+        if !closely {
+            return Some(Storage::Serving);
+        }
+        let writing = self.is_writing();
+        match tokio::time::timeout(PULSE, self.pulse()).await {
+            Ok(Ok(())) => Some(Storage::Serving),
+            Ok(Err(error)) if (writing || self.is_writing()) && Fault::of(&error) == Fault::Refusing => None,
+            Ok(Err(error)) => {
+                after(&error).map(|storage| if storage == Storage::Away { silent } else { storage })
+            }
+            Err(_) => Some(Storage::Refusing),
+        }
+    }
+}
+
+fn after(error: &DbErr) -> Option<Storage> {
+    match Fault::of(error) {
+        Fault::Full => Some(Storage::Full),
+        Fault::Refusing | Fault::Query => Some(Storage::Refusing),
+        Fault::Away => Some(Storage::Away),
+        Fault::Busy => None,
     }
 }

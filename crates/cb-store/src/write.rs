@@ -5,22 +5,24 @@
 //! the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
 
 use std::net::IpAddr;
-use std::ops::Deref;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cb_core::clock::Time;
 use cb_core::ids::RequestId;
 use cb_core::{Error, Event, Principal, Result};
+use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait as _,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    ConnAcquireErr, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, ExecResult,
+    IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::bounded::{Bounded, Connections, Snapshot, in_time};
 use crate::entities::{audit_entry, audit_head};
-use crate::fault::{certainly_lost, db};
-use crate::open::Store;
+use crate::fault::{Fault, certainly_lost, db};
+use crate::open::{HeadHeld, Store};
 use crate::outbox::Audience;
 use crate::storage::Storage;
 
@@ -46,45 +48,94 @@ pub struct Origin {
 
 /// A transaction. Dropped, it is rolled back.
 pub(crate) struct Tx {
-    inner: DatabaseTransaction,
+    inner: Bounded<DatabaseTransaction>,
     store: Store,
+    /// Why nothing of it can be kept any more.
+    broken: Mutex<Option<DbErr>>,
+    head: Option<HeadHeld>,
 }
 
-impl Deref for Tx {
-    type Target = DatabaseTransaction;
-
-    fn deref(&self) -> &DatabaseTransaction {
-        &self.inner
-    }
+/// Why a transaction was not kept, or whether anybody knows.
+enum NotKept {
+    Certainly(DbErr),
+    Perhaps(DbErr),
 }
 
 impl Tx {
     /// Keeps what was done. What fails here and leaves the outcome open is [`Error::OutcomeUnknown`].
     pub async fn commit(self) -> Result<()> {
         let store = self.store.clone();
-        self.end().await.map_err(|error| {
-            let told = if certainly_lost(&error) { db(error) } else { unknown(&error) };
+        self.end().await.map_err(|why| {
+            let told = match why {
+                NotKept::Certainly(error) => db(error),
+                NotKept::Perhaps(error) => unknown(&error),
+            };
             store.met(&told);
             told
         })
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that commits")]
-    async fn end(self) -> Result<(), DbErr> {
-        let kept = self.inner.commit().await;
-        if kept.is_err() {
-            self.store.condemned().now();
+    async fn end(self) -> Result<(), NotKept> {
+        if let Some(error) = self.broken() {
+            return Err(NotKept::Certainly(error));
         }
-        kept
+        let inner = self.inner.into_inner();
+        let Err(error) = in_time(self.store.backend(), inner.commit()).await else { return Ok(()) };
+        self.store.condemned().now();
+        Err(if certainly_lost(&error) { NotKept::Certainly(error) } else { NotKept::Perhaps(error) })
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that rolls back")]
     pub async fn rollback(self) -> Result<()> {
-        let back = self.inner.rollback().await;
+        let inner = self.inner.into_inner();
+        let back = in_time(self.store.backend(), inner.rollback()).await;
         if back.is_err() {
             self.store.condemned().now();
         }
         back.map_err(db)
+    }
+
+    fn broken(&self) -> Option<DbErr> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// An error after which the database has ended the transaction ends it here too, whatever becomes of the error: SQLite would
+    /// keep each further statement by itself, and PostgreSQL answer the COMMIT with ROLLBACK and no error.
+    async fn ran<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        if let Some(error) = self.broken() {
+            return Err(error);
+        }
+        let done = statement.await;
+        if let Err(error) = &done
+            && (!self.store.is_sqlite() || Fault::of(error) != Fault::Query)
+        {
+            *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
+        done
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Tx {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.ran(self.inner.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.ran(self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.ran(self.inner.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.ran(self.inner.query_all_raw(statement)).await
     }
 }
 
@@ -120,35 +171,45 @@ impl WriteTx {
     }
 
     pub fn conn(&self) -> &impl ConnectionTrait {
-        &self.tx.inner
+        &self.tx
     }
 }
 
 impl Store {
     pub(crate) async fn begin_write(&self) -> Result<Tx> {
-        if !self.is_still_there() {
-            self.watched().set(Storage::Replaced);
-            let trouble = Storage::Replaced.trouble().unwrap_or_default();
-            return Err(Error::Unavailable(trouble.to_owned()));
-        }
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let begun = tokio::time::timeout(BEGIN, begin(self.writer(), options)).await;
-        let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
-        begun.map(|inner| Tx { inner, store: self.clone() }).map_err(|error| {
+        self.look_for_file()?;
+        self.begin_on(self.writer()).await.map_err(|error| {
             let error = db(error);
             self.met(&error);
             error
         })
     }
 
+    /// What was done to a file that has lost its name is gone when the server stops.
+    fn look_for_file(&self) -> Result<()> {
+        if self.is_still_there() {
+            return Ok(());
+        }
+        self.watched().set(Storage::Replaced);
+        Err(Error::Unavailable(Storage::Replaced.trouble().unwrap_or_default().to_owned()))
+    }
+
+    async fn begin_on(&self, pool: &Connections) -> Result<Tx, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let begun = tokio::time::timeout(BEGIN, begin(pool, options)).await;
+        let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
+        Ok(Tx { inner: Bounded::new(begun?), store: self.clone(), broken: Mutex::default(), head: None })
+    }
+
     /// A beginning that holds the head of the log: every write before it is over, and the next one waits.
     pub(crate) async fn begin_at_head(&self) -> Result<(Tx, audit_head::Model)> {
         let both = async {
-            let tx = self.begin_write().await?;
+            let mut tx = self.begin_write().await?;
             let head = crate::audit::lock_head(&tx).await?;
+            tx.head = Some(self.holds_head());
             Ok((tx, head))
         };
         tokio::time::timeout(BEGIN, both).await.unwrap_or_else(|_| {
@@ -159,11 +220,11 @@ impl Store {
     }
 
     /// A reading transaction that sees one moment, however long it takes.
-    pub async fn snapshot(&self) -> Result<DatabaseTransaction> {
+    pub async fn snapshot(&self) -> Result<Snapshot> {
         // SQLite's every transaction is one; it knows no levels.
         let isolation_level = (!self.is_sqlite()).then_some(IsolationLevel::RepeatableRead);
         let options = TransactionOptions { isolation_level, ..TransactionOptions::default() };
-        begin(self.reader(), options).await.map_err(db)
+        begin(self.reader(), options).await.map(Bounded::new).map_err(db)
     }
 
     /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and the
@@ -175,10 +236,12 @@ impl Store {
     ) -> Result<(T, Vec<Event>)> {
         let done = self.try_write(audit, work).await;
         match &done {
-            Ok(_) => self.watched().set(Storage::Serving),
-            Err(error @ (Error::StorageFull(_) | Error::OutcomeUnknown(_))) => self.met(error),
-            // What else went wrong may have nothing to do with the database.
-            Err(_) => {}
+            // It may have lost its name since the beginning.
+            Ok(_) => {
+                self.look_for_file()?;
+                self.watched().set(Storage::Serving);
+            }
+            Err(error) => self.met(error),
         }
         done
     }
@@ -206,10 +269,10 @@ impl Store {
         let hash = crate::audit::append(&tx, head, &audit, entity, &detail).await?;
         // Counted however the commit ends: one that nobody has waited for may have happened.
         let counted = self.count_write();
-        if let Err(error) = tx.end().await
-            && (certainly_lost(&error) || !self.was_kept(seq, &hash, &error).await?)
-        {
-            return Err(db(error));
+        match tx.end().await {
+            Ok(()) => {}
+            Err(NotKept::Perhaps(error)) if self.was_kept(seq, &hash, &error).await? => {}
+            Err(NotKept::Perhaps(error) | NotKept::Certainly(error)) => return Err(db(error)),
         }
         drop(counted);
         Ok((out, events))
@@ -224,7 +287,7 @@ impl Store {
                 // A log that could not be flushed may hold the whole transaction: this one is written over it.
                 tx.execute_unprepared(PULSE).await.map_err(db)?;
             }
-            let found = audit_entry::Entity::find_by_id(seq).one(&*tx).await.map_err(db)?;
+            let found = audit_entry::Entity::find_by_id(seq).one(&tx).await.map_err(db)?;
             if self.is_sqlite() {
                 tx.commit().await?;
             } else {
@@ -236,19 +299,24 @@ impl Store {
     }
 
     /// Writes next to nothing, to see whether it is kept.
-    pub(crate) async fn pulse(&self) -> Result<()> {
-        let tx = self.begin_write().await?;
-        let sql = if self.is_sqlite() { PULSE } else { "UPDATE settings SET version = version WHERE id = 1" };
-        tx.execute_unprepared(sql).await.map_err(db)?;
-        tx.commit().await
+    pub(crate) async fn pulse(&self) -> Result<(), DbErr> {
+        let tx = self.begin_on(self.lookout()).await?;
+        if self.is_sqlite() {
+            tx.execute_unprepared(PULSE).await?;
+        } else {
+            // As every write does.
+            tx.execute_unprepared("SELECT seq FROM audit_head FOR UPDATE").await?;
+            tx.execute_unprepared("UPDATE settings SET version = version WHERE id = 1").await?;
+        }
+        tx.end().await.map_err(|(NotKept::Certainly(error) | NotKept::Perhaps(error))| error)
     }
 }
 
 /// A beginning is never cut short. On PostgreSQL the driver forgets a BEGIN that nobody has waited for, and whatever the connection
 /// was given afterwards would belong to a transaction that nobody ends. When the caller is gone, the task drops the transaction.
 #[expect(clippy::disallowed_methods, reason = "the one place that begins")]
-async fn begin(pool: &DatabaseConnection, options: TransactionOptions) -> Result<DatabaseTransaction, DbErr> {
-    let pool = pool.clone();
+async fn begin(pool: &Connections, options: TransactionOptions) -> Result<DatabaseTransaction, DbErr> {
+    let pool = pool.inner().clone();
     let begun = tokio::spawn(async move { pool.begin_with_options(options).await });
     begun.await.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)))
 }
@@ -257,9 +325,8 @@ async fn begin(pool: &DatabaseConnection, options: TransactionOptions) -> Result
 const PULSE: &str = "PRAGMA user_version = 1";
 
 fn unknown(error: &DbErr) -> Error {
-    tracing::warn!(%error, "a commit had no answer");
+    tracing::warn!(%error, "the database did not say whether it has kept a write");
     Error::OutcomeUnknown(
-        "The connection to the database broke while this was saved. It may have been kept or not; look before you do it again"
-            .to_owned(),
+        "The database could not confirm that this was saved. It may have been saved or not; check before you try again".to_owned(),
     )
 }

@@ -227,6 +227,6 @@ async fn fill(url: &cb_core::Secret, staging: &Path) -> Result<(), BackupError> 
     let store = Store::open_postgres(url).await?;
     let filled = store.fill_from(&copy).await;
     store.close().await?;
-    copy.reader().clone().close().await.map_err(db)?;
+    copy.close().await?;
     if filled? { Ok(()) } else { Err(in_use()) }
 }

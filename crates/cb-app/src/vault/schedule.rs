@@ -24,8 +24,8 @@ const HOUR: NaiveTime = NaiveTime::from_hms_opt(4, 30, 0).expect("a time of day"
 /// A retired key that seals nothing any more is kept so long: what was copied out of a backup of that age still opens.
 pub(super) const RETIRED_KEPT: TimeDelta = TimeDelta::days(365);
 
-/// What the clocks of two servers may differ by.
-const SKEW: TimeDelta = TimeDelta::hours(1);
+/// A look that lies further ahead is of a clock that was wrong.
+const AHEAD: TimeDelta = TimeDelta::hours(1);
 
 /// Characters of an error that are kept.
 const ERROR_MOST: usize = 500;
@@ -67,7 +67,7 @@ pub async fn look<Z: TimeZone>(app: &App, zone: &Z) -> Result<bool> {
     let since = before.vault_key_rotated_at.or_else(|| current(&before_keys).map(|row| row.created_at));
     let slot = last_slot(now, zone);
     // One that lies in the future is of a clock that was wrong, and counts for nothing.
-    let looked = |at: Time| slot <= at && at <= now + SKEW;
+    let looked = |at: Time| slot <= at && at <= now + AHEAD;
     if before.vault_looked_at.is_some_and(looked) {
         return Ok(false);
     }
@@ -91,7 +91,7 @@ pub async fn look<Z: TimeZone>(app: &App, zone: &Z) -> Result<bool> {
         Ok(true) => None,
         _ => since.filter(|since| *since > now).map(|_| known.unwrap_or(now)),
     };
-    app.store().vault_looked(VaultLook { at: now, slot, skew: SKEW, result, error, future_since }).await?;
+    app.store().vault_looked(VaultLook { at: now, slot, skew: AHEAD, result, error, future_since }).await?;
     if matches!(done, Ok(true)) {
         tracing::info!("the vault's key was rotated, as its age asks for");
     }

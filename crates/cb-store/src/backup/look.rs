@@ -3,16 +3,15 @@
 use std::path::Path;
 
 use cb_core::{Result, Secret};
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
-};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 use sea_orm_migration::{MigratorTrait as _, SchemaManager};
 
 use super::DATABASE_FILE;
 use crate::entities::{audit_entry, audit_head, setting};
-use crate::fault::{OpenError, db};
-use crate::migrations::Migrator;
+use crate::fault::db;
+use crate::migrations::{self, Migrator};
 use crate::open::Store;
+use crate::open_error::OpenError;
 
 /// A database that has our tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub async fn look_sqlite(data_dir: &Path, seq: i64) -> Result<Option<Standing>, 
     }
     let store = Store::read_sqlite(data_dir).await?;
     let standing = look(&store, seq).await.map_err(|e| unreadable(&e));
-    let _ = store.reader().clone().close().await;
+    let _ = store.close().await;
     standing
 }
 
@@ -43,13 +42,13 @@ pub async fn look_sqlite(data_dir: &Path, seq: i64) -> Result<Option<Standing>, 
 pub async fn look_postgres(url: &Secret, seq: i64) -> Result<Option<Standing>, OpenError> {
     let store = Store::read_postgres(url).await?;
     let standing = look(&store, seq).await.map_err(|e| unreadable(&e));
-    let _ = store.reader().clone().close().await;
+    let _ = store.close().await;
     standing
 }
 
 async fn look(store: &Store, seq: i64) -> Result<Option<Standing>, DbErr> {
     let conn = store.reader();
-    let manager = SchemaManager::new(conn);
+    let manager = SchemaManager::new(conn.inner());
     for table in ["settings", "audit_head", "audit_log"] {
         if !manager.has_table(table).await? {
             return Ok(None);
@@ -101,26 +100,16 @@ pub fn newest_schema() -> String {
 impl Store {
     /// The schema of the database: its newest migration.
     pub async fn schema(&self) -> Result<String> {
-        Ok(migrations(self.reader()).await.map_err(db)?.pop().unwrap_or_default())
+        Ok(migrations::applied(self.reader()).await.map_err(db)?.pop().unwrap_or_default())
     }
 }
 
 /// The migration of the copy in `folder` that this program does not know, if there is one; and the copy's schema.
 pub async fn foreign_schema(folder: &Path) -> Result<(String, Option<String>), OpenError> {
     let store = Store::read_sqlite(folder).await?;
-    let found = migrations(store.reader()).await.map_err(|e| unreadable(&e));
-    let _ = store.reader().clone().close().await;
+    let found = migrations::applied(store.reader()).await.map_err(|e| unreadable(&e));
+    let _ = store.close().await;
     let found = found?;
-    let known: Vec<_> = Migrator::migrations().iter().map(|m| m.name().to_owned()).collect();
-    let foreign = found.iter().find(|name| !known.contains(name)).cloned();
+    let foreign = migrations::foreign(&found);
     Ok((found.last().cloned().unwrap_or_default(), foreign))
-}
-
-/// Those that were applied, in order.
-async fn migrations(conn: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
-    use sea_orm::sea_query::{Order, Query};
-    let select =
-        Query::select().column("version").from("seaql_migrations").order_by("version", Order::Asc).take();
-    let rows = conn.query_all(&select).await?;
-    rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }

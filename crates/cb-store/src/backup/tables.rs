@@ -3,8 +3,8 @@
 use cb_core::Result;
 use sea_orm::sea_query::ValueTuple;
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityName, EntityTrait,
-    Identity, IntoActiveModel, Iterable as _, ModelTrait as _, Statement,
+    ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, Identity, IntoActiveModel,
+    Iterable as _, ModelTrait as _, Statement,
 };
 
 use crate::entities::{
@@ -56,7 +56,7 @@ const ROWS: usize = 1000;
 ///
 /// The triggers are off meanwhile. They keep what users of a running database must not do, and the copy is the work of one:
 /// its anchor, for one, stands on an entry that was removed since.
-pub(super) async fn fill(from: &impl ConnectionTrait, tx: &DatabaseTransaction) -> Result<()> {
+pub(super) async fn fill(from: &impl ConnectionTrait, tx: &impl ConnectionTrait) -> Result<()> {
     let put_back = take_guards(tx).await.map_err(db)?;
     copy_all(from, tx).await.map_err(db)?;
     for sql in put_back {

@@ -9,8 +9,7 @@ use sea_orm::sea_query::{
     ValueTuple,
 };
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use uuid::Uuid;
 
@@ -49,7 +48,7 @@ pub struct Health {
 const SWEPT: u64 = 500;
 
 impl Store {
-    /// Those for whom something is due that nobody holds. Whoever takes it holds it until `until`.
+    /// Subscribers with a delivery that is due and that no worker holds. The worker that takes it holds it until `until`.
     pub async fn due_subscribers(&self, now: Time, until: Time) -> Result<Vec<Subscriber>> {
         let mut due = Vec::new();
         for (table, column, of) in [
@@ -87,7 +86,7 @@ impl Store {
             .limit(most);
         // PostgreSQL has several writers: what another one is taking is passed over. SQLite has one.
         select = select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-        let found = select.all(&*tx).await.map_err(db)?;
+        let found = select.all(&tx).await.map_err(db)?;
         if found.is_empty() {
             tx.rollback().await?;
             return Ok(Vec::new());
@@ -96,12 +95,12 @@ impl Store {
             .col_expr(delivery::Column::LeaseOwner, Expr::value(owner))
             .col_expr(delivery::Column::LeaseUntil, Expr::value(until))
             .filter(delivery::Column::Id.is_in(found.iter().map(|row| row.id)))
-            .exec(&*tx)
+            .exec(&tx)
             .await
             .map_err(db)?;
         let told = notice::Entity::find()
             .filter(notice::Column::Id.is_in(found.iter().map(|row| row.notice_id)))
-            .all(&*tx)
+            .all(&tx)
             .await
             .map_err(db)?;
         tx.commit().await?;
@@ -165,7 +164,8 @@ impl Store {
     /// and that is everything.
     pub async fn release_deliveries_of(&self, server: Option<&str>) -> Result<()> {
         let owner = delivery::Column::LeaseOwner;
-        self.release(server.map_or(owner.is_not_null(), |server| owner.starts_with(server))).await
+        self.release(server.map_or(owner.is_not_null(), |server| owner.starts_with(format!("{server}/"))))
+            .await
     }
 
     async fn release(&self, which: SimpleExpr) -> Result<()> {
@@ -237,7 +237,7 @@ impl Store {
             .col_expr(webhook::Column::PreviousSecret, Expr::value(None::<String>))
             .col_expr(webhook::Column::PreviousSecretUntil, Expr::value(None::<Time>))
             .filter(signed_along)
-            .exec(&*tx)
+            .exec(&tx)
             .await
             .map_err(db)?;
         hook::Entity::update_many()
@@ -245,14 +245,14 @@ impl Store {
             .col_expr(hook::Column::PreviousTokenHash, Expr::value(None::<String>))
             .col_expr(hook::Column::PreviousUntil, Expr::value(None::<Time>))
             .filter(taken)
-            .exec(&*tx)
+            .exec(&tx)
             .await
             .map_err(db)?;
         tx.commit().await
     }
 }
 
-async fn note_health(tx: &DatabaseTransaction, subscriber: Subscriber, health: Health) -> Result<()> {
+async fn note_health(tx: &impl ConnectionTrait, subscriber: Subscriber, health: Health) -> Result<()> {
     let mut update = Query::update();
     update.table(subscriber.table()).and_where(Expr::col("id").eq(subscriber.id()));
     if let Some(at) = health.last_delivered_at {
@@ -269,7 +269,7 @@ async fn note_health(tx: &DatabaseTransaction, subscriber: Subscriber, health: H
     Ok(())
 }
 
-/// Due, and nobody's. A lease that ends later than one that is taken now was taken before the clock was set back: it is over.
+/// Due, and held by no worker. A lease that ends later than one that is taken now was taken before the clock was set back: it is over.
 fn claimable(now: Time, until: Time) -> SimpleExpr {
     let col = |column: delivery::Column| Expr::col((delivery::Entity, column));
     let lease = || col(delivery::Column::LeaseUntil);

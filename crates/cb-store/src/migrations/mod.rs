@@ -18,7 +18,7 @@ mod run;
 #[cfg(test)]
 mod upgrade;
 
-pub(crate) use run::{are_done, bring_up_postgres, bring_up_sqlite};
+pub(crate) use run::{applied, are_done, bring_up_postgres, bring_up_sqlite, foreign};
 
 pub(crate) struct Migrator;
 

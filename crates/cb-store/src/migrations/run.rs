@@ -8,11 +8,11 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode,
     Statement, TransactionOptions, TransactionTrait as _,
 };
-use sea_orm_migration::MigratorTrait as _;
+use sea_orm_migration::{MigratorTrait as _, SchemaManager};
 
 use super::Migrator;
-use crate::fault::OpenError;
 use crate::open;
+use crate::open_error::OpenError;
 use crate::pool::{self, Use};
 
 /// Any number that no other program uses for its advisory locks: "cbmigrat" in ASCII.
@@ -23,6 +23,9 @@ pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
     let fail = |e: DbErr| OpenError::sqlite(file, &e);
     let db = pool::sqlite(file, 1, Use::Make, None).await.map_err(fail)?;
     open::check(&db, file).await?;
+    if let Some(newer) = newer(&db).await.map_err(fail)? {
+        return Err(newer);
+    }
     if half_made(&db).await.map_err(fail)? {
         let in_use = was_in_use(&db).await.map_err(fail)?;
         db.close().await.map_err(fail)?;
@@ -47,10 +50,13 @@ pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
 }
 
 /// PostgreSQL at `url`.
-pub(crate) async fn bring_up_postgres(url: &Secret) -> Result<(), DbErr> {
-    let db = pool::postgres(url, 1, Use::Make).await?;
-    up(&db).await?;
-    db.close().await
+pub(crate) async fn bring_up_postgres(url: &Secret) -> Result<(), OpenError> {
+    let db = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?;
+    if let Some(newer) = newer(&db).await.map_err(OpenError::postgres)? {
+        return Err(newer);
+    }
+    up(&db).await.map_err(OpenError::postgres)?;
+    db.close().await.map_err(OpenError::postgres)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tables are made before there is a write path over them")]
@@ -61,20 +67,52 @@ async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
     };
     let all = db.begin_with_options(options).await?;
     if db.get_database_backend() == DbBackend::Postgres {
-        // Held until the end of the transaction; another server that starts waits here.
-        all.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
+        // Held until the end of the transaction; another server that starts waits here, as long as the pool's lock_timeout.
+        let free = format!("SELECT pg_try_advisory_xact_lock({LOCK})");
+        let free = all.query_one_raw(Statement::from_string(DbBackend::Postgres, free)).await?;
+        if !free.map_or(Ok(false), |row| row.try_get_by_index(0))? {
+            tracing::info!("another server makes or changes the tables; this one waits for it");
+            all.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
+        }
     }
     Migrator::up(&all, None).await?;
     all.commit().await
 }
 
 /// Whether every migration of this program, and no other, has been done. Only reads.
-pub(crate) async fn are_done(db: &DatabaseConnection) -> bool {
-    let ours: BTreeSet<String> = Migrator::migrations().iter().map(|m| m.name().to_owned()).collect();
-    let asked = Statement::from_string(db.get_database_backend(), "SELECT version FROM seaql_migrations");
-    let Ok(rows) = db.query_all_raw(asked).await else { return false };
-    let done: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get_by_index(0)).collect();
-    done.is_ok_and(|done| done == ours)
+pub(crate) async fn are_done(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    Ok(applied(db).await? == ours())
+}
+
+/// Those that were done, in order.
+pub(crate) async fn applied(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    let asked = "SELECT version FROM seaql_migrations ORDER BY version";
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), asked)).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+/// The first of them that this program does not know.
+pub(crate) fn foreign(applied: &[String]) -> Option<String> {
+    let ours = ours();
+    applied.iter().find(|name| !ours.contains(name)).cloned()
+}
+
+fn ours() -> Vec<String> {
+    Migrator::migrations().iter().map(|m| m.name().to_owned()).collect()
+}
+
+/// Why this program cannot use a database that a newer one has changed.
+async fn newer(db: &DatabaseConnection) -> Result<Option<OpenError>, DbErr> {
+    if !SchemaManager::new(db).has_table("seaql_migrations").await? {
+        return Ok(None);
+    }
+    Ok(foreign(&applied(db).await?).map(|name| {
+        OpenError::new(
+            "The database is of a newer version than this program",
+            format!("this program does not know its migration {name}"),
+            "Start the newer version, or restore a backup from before the upgrade (cb restore)",
+        )
+    }))
 }
 
 /// The first versions made the tables of SQLite outside of a transaction. What they were killed in holds more or less than its
@@ -128,20 +166,23 @@ async fn count(db: &DatabaseConnection, sql: &str) -> Result<i64, DbErr> {
     row.map_or(Ok(0), |row| row.try_get_by_index(0))
 }
 
-/// Nothing is removed: whoever wants to know what it was finds it beside.
+/// Moves the file away, together with its log; what was moved away before stays.
 fn set_aside(file: &Path) -> std::io::Result<()> {
     let beside = |suffix: &str| {
         let mut name = file.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     };
-    for part in ["-wal", "-shm"] {
-        match std::fs::remove_file(beside(part)) {
+    let numbers = (1..).map(|n| if n == 1 { ".unfinished".to_owned() } else { format!(".unfinished.{n}") });
+    let free = numbers.take(1_000).find(|name| !beside(name).exists());
+    let aside = free.ok_or_else(|| std::io::Error::other("a thousand others were moved away before"))?;
+    // The log first: a database without its log is older, a log without its database is another one's.
+    for part in ["-shm", "-wal", ""] {
+        match std::fs::rename(beside(part), beside(&format!("{aside}{part}"))) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
     }
-    std::fs::rename(file, beside(".unfinished"))?;
     tracing::warn!(file = %file.display(), "the first start was interrupted by an earlier version; its database was set aside, and a new one is made");
     Ok(())
 }

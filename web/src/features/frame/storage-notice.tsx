@@ -1,4 +1,4 @@
-/** Stands above every page while nothing can be saved, and goes when it can. */
+/** The bar above every page while nothing can be saved. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { HardDrive } from "lucide-react";
 import { useEffect } from "react";

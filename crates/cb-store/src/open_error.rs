@@ -1,0 +1,78 @@
+//! Why a database cannot be opened, and what to do about it.
+
+use std::path::Path;
+
+use sea_orm::{DbErr, sqlx};
+
+use crate::fault::{driver, sqlite_code};
+
+/// Why the database cannot be used, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {reason}. {mend}")]
+pub struct OpenError {
+    what: String,
+    reason: String,
+    mend: String,
+}
+
+impl OpenError {
+    pub(crate) fn new(what: impl Into<String>, reason: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { what: what.into(), reason: reason.into(), mend: mend.into() }
+    }
+
+    pub(crate) fn damaged(file: &Path, reason: &str) -> Self {
+        Self::new(
+            format!("The database {} is damaged", file.display()),
+            reason,
+            format!(
+                "Restore it from a backup, or save what can be read with: sqlite3 {} .recover > recovered.sql",
+                file.display()
+            ),
+        )
+    }
+
+    pub(crate) fn sqlite(file: &Path, error: &DbErr) -> Self {
+        let text = error.to_string();
+        let folder = file.parent().unwrap_or(file).display();
+        let code = match driver(error) {
+            Some(sqlx::Error::Database(error)) => sqlite_code(error.as_ref()),
+            _ => None,
+        };
+        let mend = match code.map(|code| code & 0xff) {
+            Some(11 | 26) => return Self::damaged(file, &text),
+            Some(13) => format!("Free space on the disk that holds {folder}, then start again"),
+            _ if code == Some(4874) => format!("Free space on the disk that holds {folder}, then start again"),
+            Some(5 | 6) => format!("Find the program that holds it with: fuser -v {}; end it, then start again", file.display()),
+            Some(10) => "The disk failed to read or write. Look into the system's log (dmesg), then start again; restore a backup if the disk is broken".to_owned(),
+            _ if file.is_dir() => format!("A folder has the name of the database. Move it away: mv {0} {0}.aside", file.display()),
+            _ => format!("Let the server's user write there: chown -R \"$(id -un)\" {folder} && chmod 700 {folder}"),
+        };
+        Self::new(format!("The database {} cannot be used", file.display()), text, mend)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+    pub(crate) fn postgres(error: DbErr) -> Self {
+        let code = match driver(&error) {
+            Some(sqlx::Error::Database(error)) => error.code().map(std::borrow::Cow::into_owned),
+            _ => None,
+        };
+        let mend = match code.as_deref().unwrap_or_default() {
+            "28P01" | "28000" => "See that the user and password in CB_DB_URL and CB_DB_PASSWORD are right",
+            "3D000" => "Make the database that CB_DB_URL names: createdb --owner USER NAME",
+            "42501" => "Give the user the right to make tables: GRANT CREATE, USAGE ON SCHEMA public TO USER",
+            "53300" => {
+                "PostgreSQL has no connection left: raise max_connections, or end what holds them (SELECT * FROM pg_stat_activity)"
+            }
+            "53100" => "Free space on PostgreSQL's disk, then start again",
+            "25006" => "It is a replica that may only be read: name the primary server in CB_DB_URL",
+            "55P03" => "Another server changes its tables at this moment: start again when that has ended",
+            code if code.starts_with("42") || code.starts_with("23") => {
+                "Its tables are not as this program left them: restore a backup into an empty database"
+            }
+            _ => {
+                "See that PostgreSQL 15 or later runs there and is reached by the host and port in CB_DB_URL"
+            }
+        };
+        Self::new("The database of CB_DB_URL cannot be used", error.to_string(), mend)
+    }
+}
