@@ -25,6 +25,7 @@ class Write:
     outcome: str = UNKNOWN
     status: int = 0
     seconds: float = 0.0
+    sent: float = 0.0  # when its last byte was sent; 0: never
     said: str = ""
     id: str = ""
     cookie: str = ""

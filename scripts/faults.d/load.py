@@ -1,5 +1,6 @@
 """Eight writers, one reader and one who signs in, each with a connection of its own; and the receiver of a webhook."""
 
+import http.client
 import http.server
 import json
 import random
@@ -8,7 +9,7 @@ import time
 from contextlib import contextmanager
 
 import law
-from cbserver import PASSWORD, USER, Server
+from cbserver import CONTEXT, PASSWORD, USER, Server
 
 WRITERS = 8
 # Longer than any answer may take, so that a server that stands still is told from a slow one.
@@ -60,6 +61,28 @@ class Receiver:
         self.server.server_close()
 
 
+class Line(Server):
+    """A connection of a writer; knows when the last byte of its newest request was sent."""
+
+    sent = 0.0
+
+    def request(self, method, path, body=None, headers=None):
+        self.sent = 0.0
+        if self.connection is None:
+            self.connection = Noting(self)
+        return super().request(method, path, body, headers)
+
+
+class Noting(http.client.HTTPSConnection):
+    def __init__(self, line):
+        super().__init__(line.address, line.https, timeout=line.timeout, context=CONTEXT)
+        self.line = line
+
+    def request(self, *what):
+        super().request(*what)
+        self.line.sent = time.monotonic()
+
+
 class Load:
     def __init__(self, site, ledger, seed, logins=True, rude=0, paced=PACE):
         """`rude`: so many of the writers hang up now and then before they have their answer. `paced`: seconds between two writes of one."""
@@ -106,11 +129,11 @@ class Load:
         try:
             status, data = line.request(method, f"/api/v1{path}", body, headers)
         except Exception as error:
-            write.seconds = time.monotonic() - write.began
+            write.seconds, write.sent = time.monotonic() - write.began, line.sent
             write.said = f"{type(error).__name__}: {error}"
             line.close()
             return None
-        write.seconds = time.monotonic() - write.began
+        write.seconds, write.sent = time.monotonic() - write.began, line.sent
         # The id first: whoever reads the outcome finds it.
         answer = json.loads(data) if 200 <= status < 300 and data else None
         if answer and write.kind in ("asset", "tag"):
@@ -121,7 +144,7 @@ class Load:
         return answer
 
     def write(self, number, rng, rude):
-        line = Server.beside(self.site.server, TIMEOUT)
+        line = Line.beside(self.site.server, TIMEOUT)
         counter, mine = self.site.counters[number], []
         version = self.version_now(line, counter, counter["version"]) if self.site.loads > 1 else counter["version"]
         for n in range(MOST_EACH):
@@ -183,7 +206,7 @@ class Load:
         return version
 
     def read(self):
-        line = Server.beside(self.site.server, TIMEOUT)
+        line = Line.beside(self.site.server, TIMEOUT)
         while not self.stopping.is_set():
             began = time.monotonic()
             try:
@@ -196,7 +219,7 @@ class Load:
         line.close()
 
     def sign_in(self):
-        line = Server.beside(self.site.server, TIMEOUT)
+        line = Line.beside(self.site.server, TIMEOUT)
         for n in range(LOGINS_MOST):
             if self.stopping.is_set():
                 break

@@ -7,11 +7,13 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
+import bite
 import law
 import shim
 from cbserver import TOKEN, Refused, Server
@@ -43,6 +45,8 @@ class Harness:
         self.receiver, self.library = Receiver(), shim.compiled(folder)
         self.processes, self.mounts, self.filled = [], [], {}
         self._postgres, self.number = None, 0
+        # What a start takes: see kills.measured.
+        self.starts = {}
 
     @property
     def postgres(self):
@@ -72,6 +76,16 @@ class Harness:
             server.stop()
             self.filled[database] = (folder / "data", tags, [{k: c[k] for k in ("id", "name", "version")} for c in counters])
         return self.filled[database]
+
+    def newest_schema(self, database):
+        """The number of the binary's newest migration."""
+        data, _, _ = self.template(database)
+        asked = "SELECT count(*) FROM seaql_migrations"
+        if database == POSTGRES:
+            return self.postgres.run(asked, database="filled")[0][0]
+        # The folder of a server that has ended.
+        with closing(sqlite3.connect(data / "circuit-breaker.db")) as db:
+            return db.execute(asked).fetchone()[0]
 
     def settings(self, url):
         allow = {"CB_OUTBOUND_ALLOW": f"127.0.0.1:{self.receiver.port}"}
@@ -114,8 +128,12 @@ class Run:
         self.ledger, self.verdict = law.Ledger(), law.Verdict()
         self.broken, self.notes, self.windows, self.recovered = [], [], [], []
         self.sites, self.runs = [], 1
-        # Set where the harness itself ends the server, so that lost connections are no surprise.
+        # Set where the harness itself kills the server: connections are lost, and that is no fault of the product.
         self.kills = False
+        # Set where the harness asks the server to end: only a request that was sent after this time may go without an answer.
+        self.signaled = None
+        # (whether a try of the fault had an effect, what it was made on); see bite.py.
+        self.bites = []
         self.database_name = None
 
     # ---- the server ----
@@ -151,7 +169,8 @@ class Run:
             folder.chmod(0o700)
         hits = shim.Shim(harness.library, self.folder / f"{name}.control", folder, self.rng.getrandbits(30))
         server.environment.update(hits.environment)
-        one = Site(server, f"{self.fault.name} {self.seed} ", tags, counters, hits)
+        # The receiver hears the names of all runs, so a name says which run it belongs to.
+        one = Site(server, f"{self.fault.name} {self.database} {harness.number} {self.seed} ", tags, counters, hits)
         one.data = folder
         self.sites.append(one)
         return one
@@ -162,6 +181,15 @@ class Run:
         finally:
             if site.server.process:
                 self.harness.processes.append(site.server.process)
+
+    def command(self, site, *arguments, under=None):
+        """Starts a command of the binary on the server's data, beside the server; with `under`, a shim of its own."""
+        environment = {k: v for k, v in site.server.environment.items() if k not in ("LD_PRELOAD", "CB_FAULTS_CONTROL")}
+        environment.update(under.environment if under else {})
+        argv = [self.harness.binary, *arguments]
+        process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.harness.processes.append(process)
+        return process
 
     def load(self, site, **how):
         return Load(site, self.ledger, self.rng.getrandbits(30), **how)
@@ -176,6 +204,21 @@ class Run:
 
     def end(self):
         self.windows[-1][1] = time.monotonic()
+
+    def bit(self, did, on=""):
+        """Notes of one try of the fault whether it had an effect; `on` groups the tries in the table."""
+        self.bites.append((bool(did), on))
+
+    def shows(self, seconds, least=0.0):
+        """Waits until the effect of the fault shows in an answer: at least `least` and at most `seconds`."""
+        began = time.monotonic()
+        time.sleep(least)
+        while not self.shown() and time.monotonic() < began + seconds:
+            time.sleep(0.02)
+
+    def shown(self):
+        """Whether a write of the newest window was not acknowledged."""
+        return any(bite.shows(w, bite.REFUSED) for w in bite.in_window(self, self.windows[-1]))
 
     def during(self, began, seconds):
         return any(began < (end or time.monotonic()) and began + seconds > start for start, end in self.windows)
@@ -207,14 +250,15 @@ class Run:
     # ---- the law ----
 
     def settle(self, site, load, more=0.4):
-        """The load goes on a little after the fault, then ends; then everything is looked at: live, and after two ends."""
+        """Lets the load go on a little after the fault and stops it. Then looks at everything: on the running server, and after a
+        SIGTERM and a kill -9 (the short form does one of the two)."""
         time.sleep(more)
         load.stop()
         self.answers(load)
         self.look(site, "on the running server")
         ends = [self.stop, self.kill]
         self.rng.shuffle(ends)
-        for end in ends:
+        for end in ends[:1] if self.short else ends:
             end(site)
             if not self.verify_offline(site):
                 return
@@ -244,7 +288,7 @@ class Run:
             said[wrong] = said.get(wrong, 0) + 1
         self.broken += [f"{count} times {wrong}" for wrong, count in sorted(said.items(), key=lambda p: -p[1])[:3]]
         if not self.kills:
-            silent = [w for w in self.ledger.writes if w.status == 0 and w.said]
+            silent = [w for w in self.ledger.writes if w.status == 0 and w.said and not self.sent_too_late(w)]
             if silent:
                 self.broken.append(f"{len(silent)} writes had no answer: {silent[0].said}")
         if fault.bound:
@@ -257,6 +301,10 @@ class Run:
             if bad or not during:
                 said = sorted({f"{r[2] or 'no answer'} after {r[1]:.1f} s" for r in bad})[:3]
                 self.broken.append(f"reads did not go on: {len(bad)} of {len(during)} failed: {', '.join(said)}")
+
+    def sent_too_late(self, write):
+        """Whether the server was already asked to end when the last byte of the request was sent."""
+        return self.signaled is not None and not 0 < write.sent < self.signaled
 
     def says_in_log(self, site):
         """Whoever reads the log learns that nothing is saved, not only who asked."""

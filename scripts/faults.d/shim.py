@@ -7,8 +7,10 @@ import struct
 import subprocess
 from pathlib import Path
 
-WRITE, SYNC, TRUNCATE, SEND, ANSWER = 1, 2, 4, 8, 16
-ERRNO, SHORT, KILL_BEFORE, KILL_AFTER, STOP_AFTER = 1, 2, 3, 4, 5
+# SEND: a COMMIT goes to PostgreSQL; ANSWER: its answer comes back; TALK: anything goes to PostgreSQL.
+WRITE, SYNC, TRUNCATE, SEND, ANSWER, TALK = 1, 2, 4, 8, 16, 32
+# COUNT: nothing goes wrong, the calls are only counted.
+COUNT, ERRNO, SHORT, KILL_BEFORE, KILL_AFTER, STOP_AFTER = 0, 1, 2, 3, 4, 5
 EIO, ENOSPC = errno.EIO, errno.ENOSPC
 
 # struct control of shim.c
@@ -63,6 +65,9 @@ class Shim:
     def spare(self):
         """Nothing is hit any more; answers how many calls were."""
         self.put(CALLS, 0)
+        return self.hits()
+
+    def hits(self):
         return self.get(HITS)
 
     def clock(self, seconds):

@@ -1,0 +1,174 @@
+"""`cb backup` beside a server under load: killed, on a disk that fills up, and restored."""
+
+import time
+
+import law
+from run import filled
+
+FILE = "circuit-breaker.db"
+PASSPHRASE = "seven green kettles sing in the hall"
+# What a server or a backup may have in the data folder at one time and not at another.
+COMES_AND_GOES = {"backup.lock", f"{FILE}-wal", f"{FILE}-shm", "audit-checkpoint.json"}
+# A backup of these small databases takes far less.
+SECONDS = 60
+
+
+def protection(run, encrypted):
+    """The arguments for a backup or a restore with or without a passphrase."""
+    if not encrypted:
+        return []
+    file = run.folder / "passphrase"
+    file.write_text(PASSPHRASE)
+    file.chmod(0o600)
+    return ["--passphrase-file", str(file)]
+
+
+def named(encrypted):
+    return "encrypted" if encrypted else "plain"
+
+
+def backup(run, site, file, encrypted=False):
+    """Runs a backup to its end: (status, what it said)."""
+    process = run.command(site, "backup", str(file), *protection(run, encrypted))
+    said, _ = process.communicate(timeout=SECONDS)
+    return process.returncode, said.strip()
+
+
+def backed_up(run, site, file, encrypted=False):
+    """A backup that must go well. Answers when it began, or None."""
+    began = time.monotonic()
+    status, said = backup(run, site, file, encrypted)
+    if status != 0 or not file.exists():
+        run.broken.append(f"cb backup ({named(encrypted)}): status {status}: {said[-300:]}")
+        return None
+    return began
+
+
+def acknowledged_before(run, moment):
+    """The assets that were acknowledged by then and were never deleted."""
+    deleted = {w.name for w in run.ledger.of("delete")}
+    return {w.name for w in run.ledger.of("asset", law.ACKNOWLEDGED) if w.began + w.seconds < moment} - deleted
+
+
+def restored(run, file, names, encrypted=False):
+    """A backup is whole: it restores into an empty place, verifies there, and starts with these assets."""
+    site = run.site(empty=True, name=f"restored-{file.stem}")
+    process = run.command(site, "restore", str(file), *protection(run, encrypted))
+    said, _ = process.communicate(timeout=SECONDS)
+    if process.returncode != 0:
+        run.broken.append(f"cb restore {file.name}: status {process.returncode}: {said.strip()[-300:]}")
+        return
+    if run.verify_offline(site):
+        run.start(site)
+        gone = names - {a["name"] for a in site.server.all("/assets")}
+        if gone:
+            run.verdict.lost.update(gone)
+            run.broken.append(f"{len(gone)} writes from before the backup are not in {file.name}: {sorted(gone)[:3]}")
+        run.stop(site)
+
+
+def killed(run):
+    """Killed somewhere: no half file under the name and no copy that the next one does not remove; the next one is whole."""
+    run.kills = True
+    site = run.site()
+    run.start(site)
+    folder = run.folder / "backups"
+    folder.mkdir()
+    with run.load(site).running() as load:
+        began = time.monotonic()
+        backed_up(run, site, folder / "first.backup")
+        whole = time.monotonic() - began
+        for number in range(2 if run.short else 5):
+            run.pause(0.05, 0.2)
+            run.begin()
+            file = folder / f"{number}.backup"
+            process = run.command(site, "backup", str(file))
+            time.sleep(run.rng.uniform(0.005, whole * 0.9))
+            run.bit(process.poll() is None)
+            process.kill()
+            process.communicate()
+            run.end()
+        began = backed_up(run, site, folder / "whole.backup")
+        run.settle(site, load)
+    if began is not None:
+        for file in sorted(folder.glob("*.backup")):
+            restored(run, file, acknowledged_before(run, began) if file.stem == "whole" else set())
+
+
+def kept(run):
+    """Made under load, plain and encrypted: each holds everything that was acknowledged before it began."""
+    site = run.site()
+    run.start(site)
+    folder, made = run.folder / "backups", []
+    folder.mkdir()
+    with run.load(site).running() as load:
+        for encrypted in (False, True):
+            run.pause(0.2, 0.5)
+            file = folder / f"{named(encrypted)}.backup"
+            run.begin()
+            began = backed_up(run, site, file, encrypted)
+            run.end()
+            # It was a backup under load if a write was acknowledged meanwhile.
+            run.bit(any(began and w.began > began and w.outcome == law.ACKNOWLEDGED for w in run.ledger.writes[-2000:]), named(encrypted))
+            if began:
+                made.append((file, began, encrypted))
+            run.recover(site)
+        run.settle(site, load)
+    if sorted(p.name for p in folder.iterdir()) != sorted(file.name for file, _, _ in made):
+        run.broken.append(f"beside the backups there is something else: {sorted(p.name for p in folder.iterdir())}")
+    for file, began, encrypted in made:
+        restored(run, file, acknowledged_before(run, began), encrypted)
+
+
+def disk_full(run):
+    """To a disk that fills up: it says so and leaves nothing, the server goes on, and with room it works."""
+    disk = run.mount("16m")
+    site = run.site()
+    run.start(site)
+    file, made = disk / "night.backup", []
+    with run.load(site).running() as load:
+        for encrypted in (False, True):
+            run.pause(0.1, 0.3)
+            # The size of a good one says how little room is too little for the next.
+            if backed_up(run, site, file, encrypted) is None:
+                continue
+            size = file.stat().st_size
+            file.unlink()
+            room = run.rng.choice([0, run.rng.randrange(size * 9 // 10)])
+            ballast = filled(disk)
+            with open(ballast, "r+b") as opened:
+                opened.truncate(ballast.stat().st_size - room)
+            before = {p.name for p in site.data.iterdir()}
+            run.begin()
+            status, said = backup(run, site, file, encrypted)
+            run.end()
+            run.bit(status != 0, named(encrypted))
+            judge(run, disk, status, said, f"a {named(encrypted)} backup of {size} bytes with room for {room}")
+            more = {p.name for p in site.data.iterdir()} - before - COMES_AND_GOES
+            if more:
+                run.broken.append(f"the {named(encrypted)} backup left {sorted(more)} in the data folder")
+            ballast.unlink()
+            run.recover(site)
+            began = backed_up(run, site, file, encrypted)
+            if began is not None:
+                moved = run.folder / f"{named(encrypted)}.backup"
+                moved.write_bytes(file.read_bytes())
+                file.unlink()
+                made.append((moved, began, encrypted))
+        refused = [w for w in run.ledger.writes if w.outcome != law.ACKNOWLEDGED and w.seconds and w.status not in (409, 412, 429)]
+        if refused:
+            run.broken.append(f"{len(refused)} writes were not acknowledged, and the server's own disk had room: {refused[0].said}")
+        run.settle(site, load)
+    for file, began, encrypted in made[-1:] if run.short else made:
+        restored(run, file, acknowledged_before(run, began), encrypted)
+
+
+def judge(run, disk, status, said, what):
+    """What a backup must do that has no room."""
+    if status is None or status < 0 or status == 101:
+        run.broken.append(f"{what} ended with status {status}: {said[-300:]}")
+    elif status != 0 and (str(disk) not in said or not any(word in said.lower() for word in ("no space", "full", "no room"))):
+        run.broken.append(f"{what} does not say that this disk is full: {said[-300:]}")
+    left = {p.name for p in disk.iterdir()} - {"ballast"}
+    if left and status != 0:
+        run.broken.append(f"{what} left {sorted(left)} on that disk")
