@@ -5,6 +5,7 @@ import socket
 import time
 from contextlib import suppress
 
+import law
 import schemas
 import shim
 from cbserver import Refused
@@ -97,8 +98,9 @@ def callers_gone(run):
     run.start(site)
     with run.load(site, rude=4).running() as load:
         run.begin()
-        run.pause(1.0, 2.0)
+        run.pause(0.7 if run.short else 1.0, 1.0 if run.short else 2.0)
         run.end()
+        run.bit(run.ledger.count(law.UNKNOWN))
         run.recover(site)
         run.settle(site, load)
 

@@ -2,7 +2,7 @@
 
 `bites`: how the effect of the fault shows. `sure`: whether each try has an effect by construction (both: see bite.py). `short`: on which
 databases the short form runs it. `bound`: how many seconds an answer may take while the fault lasts. `reads`: whether reads must go on
-meanwhile.
+meanwhile. `told`: whether the short form, too, waits until the running server has told the webhook everything.
 """
 
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ class Fault:
     short: tuple = ()
     bound: float = 0.0
     reads: bool = False
+    told: bool = False
 
 
 FAULTS = [
@@ -44,12 +45,12 @@ FAULTS = [
     Fault("io-error-killed", disk.io_error_killed, (SQLITE,), COUNTED, MAY_MISS, (SQLITE,)),
     Fault("short-write", disk.short_write, (SQLITE,), COUNTED, MAY_MISS, (SQLITE,), bound=BOUND),
     Fault("enospc", disk.no_space, (SQLITE,), COUNTED, MAY_MISS, (), bound=BOUND, reads=True),
-    Fault("database-locked", disk.database_locked, (SQLITE,), REFUSED, SURE, (SQLITE,), bound=BOUND, reads=True),
+    Fault("database-locked", disk.database_locked, (SQLITE,), REFUSED, SURE, (SQLITE,), bound=BOUND, reads=True, told=True),
     Fault("folder-gone", disk.folder_gone, (SQLITE,), REFUSED, SURE, (SQLITE,)),
     Fault("kill", kills.killed, BOTH, REFUSED, SURE, BOTH),
     Fault("kill-named", kills.killed_at_a_point, BOTH, COUNTED, MAY_MISS, BOTH),
     Fault("hung-up", kills.hung_up, BOTH, COUNTED, SURE, (SQLITE,)),
-    Fault("callers-gone", kills.callers_gone, BOTH, REFUSED, SURE, (SQLITE,)),
+    Fault("callers-gone", kills.callers_gone, BOTH, COUNTED, SURE, (SQLITE,)),
     Fault("first-start-killed", kills.first_start_killed, BOTH, COUNTED, MAY_MISS, BOTH),
     Fault("upgrade-killed", kills.upgrade_killed, BOTH, COUNTED, MAY_MISS, BOTH),
     Fault("rotation-killed", kills.rotation_killed, BOTH, COUNTED, MAY_MISS, (SQLITE,)),
@@ -57,7 +58,7 @@ FAULTS = [
     Fault("backup-kept", backups.kept, BOTH, COUNTED, MAY_MISS, (SQLITE,)),
     Fault("backup-disk-full", backups.disk_full, BOTH, COUNTED, SURE, (SQLITE,)),
     Fault("two-starts", kills.two_starts, (POSTGRES,), COUNTED, MAY_MISS, (POSTGRES,)),
-    Fault("postgres-killed", postgresfaults.killed, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND),
+    Fault("postgres-killed", postgresfaults.killed, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND, told=True),
     Fault("postgres-restarted", postgresfaults.restarted, (POSTGRES,), REFUSED, MAY_MISS, (), bound=BOUND),
     Fault("postgres-disk-full", postgresfaults.disk_full, (POSTGRES,), REFUSED, MAY_MISS, (), bound=BOUND),
     Fault("postgres-crowded", postgresfaults.crowded, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND),
