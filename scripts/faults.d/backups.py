@@ -83,7 +83,7 @@ def killed(run):
             run.begin()
             file = folder / f"{number}.backup"
             process = run.command(site, "backup", str(file))
-            time.sleep(run.rng.uniform(0.005, whole * 0.9))
+            time.sleep(run.rng.uniform(0.005, whole * 0.7))
             run.bit(process.poll() is None)
             process.kill()
             process.communicate()

@@ -7,7 +7,7 @@
     COUNTED   the fault counts for itself, with `run.bit(True or False)` after each try
 
 `Fault.sure` says that each try has an effect by construction: one try without it fails the run. Any other fault may miss now and
-then. It fails as a whole when it missed in more than half of its tries.
+then. A run of it fails when all of several tries missed, and the fault as a whole when more than half of its tries did.
 """
 
 from collections import Counter, defaultdict
@@ -42,7 +42,7 @@ def judge(run):
     missed = sum(not did for did, _ in run.bites)
     if not run.bites and not run.broken:
         run.broken.append("nothing went wrong: the run ended before the fault")
-    elif fault.sure and missed:
+    elif missed and (fault.sure or len(run.bites) == missed > 1):
         run.broken.append(f"nothing went wrong in {missed} of {len(run.bites)} tries of this fault")
 
 

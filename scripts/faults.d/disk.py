@@ -18,14 +18,13 @@ def disk_full(run):
     disk = run.mount("24m")
     site = run.site(on=disk)
     run.start(site)
-    longest = 1.0 if run.short else 5.0
     with run.load(site).running() as load:
         run.pause(0.3, 0.8)
         for _ in range(2 if run.short else 3):
             run.begin()
             ballast = filled(disk)
-            # A write that fits into the log as it is needs no room, so it can take a moment until one is refused.
-            run.shows(longest, least=run.rng.uniform(0.05, longest / 2))
+            # A write that fits into the log as it is needs no room, so it can take seconds until one is refused.
+            run.shows(10, least=run.rng.uniform(0.05, 0.5 if run.short else 3))
             ballast.unlink()
             run.end()
             run.recover(site)
@@ -75,7 +74,7 @@ def disk_full_at_stop(run):
     run.pause(0.3, 0.8)
     run.begin()
     ballast = filled(disk)
-    run.shows(1, least=run.rng.uniform(0.05, 0.3))
+    run.shows(10, least=run.rng.uniform(0.05, 0.3))
     run.kills = True
     site.server.process.send_signal(signal.SIGTERM)
     if ends(site.server.process, 15) is None:
@@ -91,6 +90,12 @@ def disk_full_at_stop(run):
     run.settle(site, load)
 
 
+def hit_at_least_once(site, seconds):
+    until = time.monotonic() + seconds
+    while not site.shim.hits() and time.monotonic() < until:
+        time.sleep(0.005)
+
+
 def broken_files(calls, mode, error=0, chances=(0.02, 0.1, 0.5)):
     """Some of the calls on the database's files go wrong for a while."""
 
@@ -104,6 +109,7 @@ def broken_files(calls, mode, error=0, chances=(0.02, 0.1, 0.5)):
                 run.begin()
                 site.shim.hit(calls, mode, error, chance=chance)
                 run.pause(0.3, 1.0 if run.short else 2.5)
+                hit_at_least_once(site, 5)
                 hits = site.shim.spare()
                 run.bit(hits)
                 run.end()
@@ -130,9 +136,8 @@ def io_error_killed(run):
             run.pause(0.2, 0.5)
             run.begin()
             site.shim.hit(shim.SYNC, shim.ERRNO, shim.EIO, chance=1.0, suffix="-wal")
-            until, least = time.monotonic() + 1, time.monotonic() + run.rng.uniform(0.02, 0.3)
-            while time.monotonic() < least or (not site.shim.hits() and time.monotonic() < until):
-                time.sleep(0.005)
+            run.pause(0.02, 0.3)
+            hit_at_least_once(site, 5)
             run.kill(site)
             run.bit(site.shim.spare())
             run.start(site)
