@@ -35,7 +35,7 @@ def backup(run, site, file, encrypted=False):
 
 
 def backed_up(run, site, file, encrypted=False):
-    """A backup that must go well. Answers when it began, or None."""
+    """Makes a backup that must succeed. Returns when it began, or None."""
     began = time.monotonic()
     status, said = backup(run, site, file, encrypted)
     if status != 0 or not file.exists():
@@ -51,7 +51,7 @@ def acknowledged_before(run, moment):
 
 
 def restored(run, file, names, encrypted=False):
-    """A backup is whole: it restores into an empty place, verifies there, and starts with these assets."""
+    """Restores a backup into an empty place. It must verify there and hold these assets."""
     site = run.site(empty=True, name=f"restored-{file.stem}")
     process = run.command(site, "restore", str(file), *protection(run, encrypted))
     said, _ = process.communicate(timeout=SECONDS)
@@ -67,32 +67,47 @@ def restored(run, file, names, encrypted=False):
         run.stop(site)
 
 
+def left_in_data(run, site, before, who):
+    """A backup leaves nothing in the data folder, above all no copy of the database."""
+    more = {p.name for p in site.data.iterdir()} - before - COMES_AND_GOES
+    if more:
+        run.broken.append(f"{who} left {sorted(more)} in the data folder")
+
+
 def killed(run):
-    """Killed somewhere: no half file under the name and no copy that the next one does not remove; the next one is whole."""
+    """Killed somewhere: there is no half file under the name, and the next backup is whole."""
     run.kills = True
     site = run.site()
     run.start(site)
     folder = run.folder / "backups"
     folder.mkdir()
+    before, files = {p.name for p in site.data.iterdir()}, []
+    encrypted = run.rng.random() < 0.5
+    run.notes.append(named(encrypted))
     with run.load(site).running() as load:
         began = time.monotonic()
-        backed_up(run, site, folder / "first.backup")
+        backed_up(run, site, folder / "first.backup", encrypted)
         whole = time.monotonic() - began
         for number in range(2 if run.short else 5):
             run.pause(0.05, 0.2)
             run.begin()
             file = folder / f"{number}.backup"
-            process = run.command(site, "backup", str(file))
+            files.append(file)
+            process = run.command(site, "backup", str(file), *protection(run, encrypted))
             time.sleep(run.rng.uniform(0.005, whole * 0.7))
             run.bit(process.poll() is None)
             process.kill()
             process.communicate()
             run.end()
-        began = backed_up(run, site, folder / "whole.backup")
+        began = backed_up(run, site, folder / "whole.backup", encrypted)
+        left_in_data(run, site, before, f"after kills, a whole {named(encrypted)} backup")
         run.settle(site, load)
     if began is not None:
-        for file in sorted(folder.glob("*.backup")):
-            restored(run, file, acknowledged_before(run, began) if file.stem == "whole" else set())
+        restored(run, folder / "whole.backup", acknowledged_before(run, began), encrypted)
+    # A killed backup has no file, or a whole one.
+    for file in files:
+        if file.exists():
+            restored(run, file, set(), encrypted)
 
 
 def kept(run):
@@ -121,7 +136,7 @@ def kept(run):
 
 
 def disk_full(run):
-    """To a disk that fills up: it says so and leaves nothing, the server goes on, and with room it works."""
+    """To a disk that fills up: the backup says so and leaves nothing behind, the server goes on, and with room the next one works."""
     disk = run.mount("16m")
     site = run.site()
     run.start(site)
@@ -144,9 +159,7 @@ def disk_full(run):
             run.end()
             run.bit(status != 0, named(encrypted))
             judge(run, disk, status, said, f"a {named(encrypted)} backup of {size} bytes with room for {room}")
-            more = {p.name for p in site.data.iterdir()} - before - COMES_AND_GOES
-            if more:
-                run.broken.append(f"the {named(encrypted)} backup left {sorted(more)} in the data folder")
+            left_in_data(run, site, before, f"the {named(encrypted)} backup")
             ballast.unlink()
             run.recover(site)
             began = backed_up(run, site, file, encrypted)
@@ -164,7 +177,7 @@ def disk_full(run):
 
 
 def judge(run, disk, status, said, what):
-    """What a backup must do that has no room."""
+    """A backup that has no room must fail, name its disk, and leave nothing there."""
     if status is None or status < 0 or status == 101:
         run.broken.append(f"{what} ended with status {status}: {said[-300:]}")
     elif status != 0 and (str(disk) not in said or not any(word in said.lower() for word in ("no space", "full", "no room"))):

@@ -34,7 +34,7 @@ def disk_full(run):
 
 
 def disk_full_at_start(run):
-    """The first start meets a disk with little or no room; freed, the folder can be set up."""
+    """The first start has little or no room on its disk. Once there is room, the folder can be set up."""
     disk = run.mount("8m")
     site = run.site(empty=True, on=disk)
     run.kills = True

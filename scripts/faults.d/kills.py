@@ -85,7 +85,7 @@ def hung_up(run):
         if status:
             run.broken.append(f"SIGHUP ended it with status {status}")
         if status == 0:
-            # A supervisor would do this.
+            # As a supervisor does.
             run.start(site)
         run.end()
         run.recover(site)
@@ -122,7 +122,7 @@ def measured(run, what, site):
 
 
 def everything(run):
-    """All calls that put something into the database, and the port that they go to."""
+    """All kinds of call that write to the database, and the port that they go to."""
     return (shim.WRITE | shim.SYNC, 0) if run.database == SQLITE else (shim.TALK, run.harness.postgres.port)
 
 
@@ -150,7 +150,7 @@ def killed_in_start(run, site, what):
         time.sleep(moment)
     inside = not serves(site)
     if not inside and not by_call:
-        # This start was quicker than the one that was measured; the next moments are earlier.
+        # This start was quicker than the one that was measured. The next kills come earlier.
         run.harness.starts[what] = (count, moment)
     run.kill(site)
     if site.server.process.returncode != -signal.SIGKILL:
@@ -167,7 +167,7 @@ def serves(site):
 
 
 def first_start_killed(run):
-    """On nothing at all: killed somewhere in its first start. Then a plain start offers setup."""
+    """An empty place, killed somewhere in its first start. Then a plain start offers setup."""
     run.kills = True
     run.runs = (4 if run.short else 20) if run.database == SQLITE else (1 if run.short else 10)
     what = (run.database, "first start")

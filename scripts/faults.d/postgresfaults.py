@@ -40,7 +40,7 @@ restarted = away(signal.SIGINT, 0, 0.5)
 
 
 def disk_full(run):
-    """PostgreSQL's own disk is full for a while; it refuses, or ends and is started again when there is room."""
+    """The disk of PostgreSQL is full for a while. PostgreSQL refuses, or it ends and is started again when there is room."""
     disk = run.mount("200m")
     postgres = Postgres(disk, ["max_connections=60", "fsync=off", "max_wal_size=48MB", "min_wal_size=32MB", "log_min_messages=panic"])
     try:
@@ -79,7 +79,7 @@ def crowded(run):
     with run.load(site).running() as load:
         run.pause(0.3, 0.6)
         others, stop, full = [], threading.Event(), threading.Event()
-        # Before there is no room for it.
+        # Connects first, because later there is no connection left.
         with contextlib.closing(postgres.connect()) as other, other.cursor() as cursor:
 
             def take():
@@ -114,7 +114,7 @@ def crowded(run):
 
 
 def read_only(run):
-    """The database takes no writes for a while, as a standby or one whose disk is guarded."""
+    """The database takes no writes for a while, like a standby."""
     postgres, site = run.harness.postgres, run.site()
     run.start(site)
     with run.load(site).running() as load:
@@ -219,7 +219,7 @@ def into_the_dark(run, proxy):
 
 
 def network_black_hole(run):
-    """Nothing comes back from PostgreSQL, not even that it is away. Then the way is whole again for new connections."""
+    """Every byte between the server and PostgreSQL is lost for a while. After that new connections work."""
     proxy = Proxy(run.harness.postgres.port)
     try:
         site = run.site(port=proxy.port)
@@ -241,7 +241,7 @@ def network_black_hole(run):
 
 
 def stopped_in_the_dark(run):
-    """Asked to end while nothing comes back from PostgreSQL. It must end all the same, and say why if not with status 0."""
+    """Asked to end while every byte between the server and PostgreSQL is lost. The server must end in time all the same."""
     proxy = Proxy(run.harness.postgres.port)
     try:
         site = run.site(port=proxy.port)

@@ -13,7 +13,7 @@ from cbserver import PASSWORD, USER, Server
 from run import ends, filled
 
 DAY = 24 * 3600
-# The throttle's own longest wait.
+# The longest wait of the throttle.
 LONGEST_WAIT = 900
 # A pipe holds 64 KiB. No line of the log is longer than the rest.
 PIPE_FULL = 60 * 1024
@@ -22,11 +22,11 @@ RETRY_SECONDS = 15
 
 
 def log_unwritable(where):
-    """Nobody can take the log: its disk is full, its reader is gone, or its reader reads nothing."""
+    """The log cannot be written: its disk is full, its reader is gone, or its reader reads nothing."""
 
     def fault(run):
         site, reader, disk = run.site(), None, None
-        # From the start on, or once it runs.
+        # From the start on, or after the start.
         later = where != "stuck" and run.rng.random() < 0.5
         if where == "full" and later:
             disk = run.mount("64k")
@@ -62,7 +62,7 @@ def log_unwritable(where):
             run.answers(load)
             answered = sum(w.status > 0 for w in run.ledger.writes)
             run.notes.append(f"{answered} of {len(run.ledger.writes)} answered")
-            # Each request writes a line: a pipe that nobody reads is full, and more lines than it holds were lost elsewhere.
+            # Each request writes a line. After that many, a pipe that nobody reads must be full.
             run.bit(waiting(reader) > PIPE_FULL if where == "stuck" else answered > 300)
             began = time.monotonic()
             site.server.process.send_signal(signal.SIGTERM)
@@ -102,7 +102,7 @@ def sign_in(line, password):
 
 
 def clock_jumps(days):
-    """The wall clock jumps under load, with deliveries that wait and a right password after wrong ones."""
+    """The wall clock jumps under load, while deliveries wait and an address has sent wrong passwords."""
 
     def fault(run):
         site = run.site()

@@ -59,7 +59,7 @@ def table(rows):
             f"{slowest:.2f} s" if slowest else "-", back,
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    parts = [f"- {fault} {database}: {each(by)}" for (fault, database), by in found.items() if set(by) != {""}]
+    parts = [f"- {fault} {database}; {each(by)}" for (fault, database), by in found.items() if set(by) != {""}]
     if parts:
         lines += ["", "Bitten, by what the tries were made on:", "", *parts]
     return "\n" + "\n".join(lines) + "\n"
@@ -71,7 +71,7 @@ def bitten(by):
 
 
 def each(by):
-    return ", ".join(f"{on} {hits} of {tries}" for on, (tries, hits) in by.items())
+    return ", ".join(f"{' '.join(on.split())}: {hits} of {tries}" for on, (tries, hits) in by.items())
 
 
 def last_line(rows):

@@ -22,14 +22,14 @@ from postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECOVERED_SECONDS = 20
-# The product's words for it.
+# The words of the product in its log.
 SAYS = r"[Nn]othing (can be|more is) saved"
 KEPT = 20
 SQLITE, POSTGRES = "sqlite", "postgres"
 
 
 def free_port(rng=random.Random()):
-    """Below those that the kernel gives to connections, so that one is still free when a server starts again."""
+    """A port below the range of outgoing connections, so that it is still free when the server starts again."""
     while True:
         port = rng.randrange(20_000, 32_000)
         with socket.socket() as probe, suppress(OSError):
@@ -38,23 +38,23 @@ def free_port(rng=random.Random()):
 
 
 class Harness:
-    """What all runs share: the binary, the receiver, a PostgreSQL, a filled database of each kind to begin with."""
+    """Shared by all runs: the binary, the receiver, a PostgreSQL, and a filled database of each kind to copy."""
 
     def __init__(self, binary, folder):
         self.binary, self.folder = binary, folder
         self.receiver, self.library = Receiver(), shim.compiled(folder)
         self.processes, self.mounts, self.filled = [], [], {}
         self._postgres, self.number = None, 0
-        # What a start takes: see kills.measured.
+        # How long starts take: see kills.measured.
         self.starts = {}
 
     @property
     def postgres(self):
         if self._postgres is None:
-            # What a killed process has written stays with the kernel; more writes in a run are worth more than syncs.
+            # Without fsync there are more writes in a run. A kill -9 loses nothing: the kernel keeps what the process has written.
             self._postgres = Postgres(self.folder, ["max_connections=60", "log_min_messages=panic", "fsync=off"])
         elif self._postgres.process.poll() is not None:
-            # A run before has left it so.
+            # An earlier run ended it.
             self._postgres.start()
         return self._postgres
 
@@ -107,7 +107,7 @@ class Harness:
 
 
 class Site:
-    """A server with its data, and what of it was there before the first writer came."""
+    """A server with its data, and the tags and counters that were there before the first writer."""
 
     def __init__(self, server, mark, tags, counters, hits):
         self.server, self.mark, self.tags, self.counters, self.shim = server, mark, tags, counters, hits
@@ -115,7 +115,7 @@ class Site:
 
 
 class Skipped(Exception):
-    """This machine or this binary does not permit it; the reason."""
+    """The fault is not possible on this machine; the message says why."""
 
 
 class Run:
@@ -150,7 +150,7 @@ class Run:
         return place
 
     def site(self, empty=False, on=None, port=None, settings=None, name="site", database=None, url=None):
-        """A server, not yet started. `on`: the folder that its data lie in; `port`: where it meets PostgreSQL, or the whole `url`."""
+        """Makes a server and does not start it. `on`: the folder for its data. `port`: the port of PostgreSQL; `url`: its whole URL."""
         harness, place = self.harness, self.folder / name
         place.mkdir(exist_ok=True)
         tags, counters = [], []
@@ -206,7 +206,7 @@ class Run:
         self.windows[-1][1] = time.monotonic()
 
     def bit(self, did, on=""):
-        """Notes of one try of the fault whether it had an effect; `on` groups the tries in the table."""
+        """Notes whether one try of the fault had an effect. `on` groups the tries in the table."""
         self.bites.append((bool(did), on))
 
     def shows(self, seconds, least=0.0):
@@ -224,7 +224,7 @@ class Run:
         return any(began < (end or time.monotonic()) and began + seconds > start for start, end in self.windows)
 
     def recover(self, site, bound=RECOVERED_SECONDS):
-        """Waits for the first write that is acknowledged after the end of the fault; starts a server that has ended."""
+        """Waits for the first write that is acknowledged after the end of the fault. Starts the server if it has ended."""
         ended = self.windows[-1][1] or time.monotonic()
         until = time.monotonic() + bound
         while time.monotonic() < until:
@@ -309,7 +309,7 @@ class Run:
         return self.signaled is not None and not 0 < write.sent < self.signaled
 
     def says_in_log(self, site):
-        """Whoever reads the log learns that nothing is saved, not only who asked."""
+        """The log must say that nothing is saved, not only the answers."""
         if any(w.status in law.AWAY for w in self.ledger.writes) and not re.search(SAYS, site.server.log.read_text(errors="replace")):
             self.broken.append("the log does not say that nothing can be saved")
 
@@ -318,7 +318,7 @@ class Run:
         return max((seconds for began, seconds in timed if self.during(began, seconds)), default=0.0)
 
     def stop(self, site):
-        """A server that is asked to end ends, soon and well."""
+        """Asks the server to end. It must end with status 0."""
         if site.server.process.poll() is not None:
             self.broken.append(f"the server had ended with status {site.server.process.returncode}")
             return
@@ -342,7 +342,7 @@ class Run:
         return done.returncode == 0
 
     def offers_setup(self, site, what):
-        """A plain start on what is there works, and a person can begin."""
+        """Starts the server on the folder as it is. It must start, offer setup, and save."""
         site.server.log.unlink(missing_ok=True)
         site.server.close()
         try:
@@ -378,7 +378,7 @@ class Run:
     # ---- the end ----
 
     def close_site(self, site):
-        """Of one of many sites of a run."""
+        """Ends one of many sites of a run."""
         self.kill(site)
         if not self.broken:
             shutil.rmtree(site.server.folder, ignore_errors=True)
@@ -402,7 +402,7 @@ class Run:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def keep(self):
-        """The folder of a run that failed, for whoever looks for the reason; the newest few."""
+        """Keeps the folder of a run that failed. Only the newest few are kept."""
         kept = ROOT / "build" / "faults"
         kept.mkdir(parents=True, exist_ok=True)
         place = kept / f"{self.fault.name}-{self.database}-{self.seed}"
@@ -419,14 +419,14 @@ class Run:
 
 
 def ends(process, seconds):
-    """The status that it ended with; None while it runs."""
+    """Waits for its end; the status, or None if it still runs."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     return process.returncode
 
 
 def filled(place):
-    """Fills its file system to the last byte; answers the file that does."""
+    """Fills the file system to the last byte; returns the file that does."""
     ballast = place / "ballast"
     handle = os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:

@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 SCHEMAS = HERE / "schemas"
 SQLITE, POSTGRES = "sqlite", "postgres"
 FILE = "circuit-breaker.db"
-# Of rows.sql.
+# Names of assets in rows.sql.
 NAMES = {"Küche", "nas"}
 ENTRIES = 5
 # Tables that a server changes by itself when it starts. For example it forgets sessions that are over.

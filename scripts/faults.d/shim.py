@@ -1,4 +1,4 @@
-"""Steers shim.c: compiles it, and says in a mapped page what goes wrong from now on."""
+"""Compiles shim.c and controls it through a mapped page that says what goes wrong from now on."""
 
 import errno
 import mmap
@@ -28,7 +28,7 @@ def compiled(folder):
 
 class Shim:
     def __init__(self, library, file, folder, seed):
-        """Hits files below `folder` only."""
+        """Only files below `folder` are hit."""
         self.library, self.file = library, Path(file)
         self.file.write_bytes(bytes(4096))
         with open(self.file, "r+b") as opened:
@@ -51,7 +51,7 @@ class Shim:
         self.page[at : at + room] = value.encode().ljust(room, b"\0")
 
     def hit(self, calls, mode, error=0, chance=0.0, nth=0, suffix="", port=0):
-        """From now on: of such calls, each by `chance`, or the `nth` one from here (1 is the next)."""
+        """From now on such calls are hit: each by `chance`, or only the `nth` one from here (1 is the next)."""
         self.put(CALLS, 0)
         self.put(MODE, mode)
         self.put(ERROR, error)
@@ -63,7 +63,7 @@ class Shim:
         self.put(CALLS, calls)
 
     def spare(self):
-        """Nothing is hit any more; answers how many calls were."""
+        """Ends it; returns how many calls were hit."""
         self.put(CALLS, 0)
         return self.hits()
 
@@ -71,5 +71,5 @@ class Shim:
         return self.get(HITS)
 
     def clock(self, seconds):
-        """The wall clock is so far off from now on."""
+        """From now on the wall clock is off by so many seconds."""
         self.page[CLOCK : CLOCK + 8] = struct.pack("<q", int(seconds * 1_000_000_000))

@@ -58,7 +58,7 @@ FAULTS = [
     Fault("backup-kept", backups.kept, BOTH, COUNTED, MAY_MISS, (SQLITE,)),
     Fault("backup-disk-full", backups.disk_full, BOTH, COUNTED, SURE, (SQLITE,)),
     Fault("two-starts", kills.two_starts, (POSTGRES,), COUNTED, MAY_MISS, (POSTGRES,)),
-    Fault("postgres-killed", postgresfaults.killed, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND, told=True),
+    Fault("postgres-killed", postgresfaults.killed, (POSTGRES,), REFUSED, MAY_MISS, (POSTGRES,), bound=BOUND, told=True),
     Fault("postgres-restarted", postgresfaults.restarted, (POSTGRES,), REFUSED, MAY_MISS, (), bound=BOUND),
     Fault("postgres-disk-full", postgresfaults.disk_full, (POSTGRES,), REFUSED, MAY_MISS, (), bound=BOUND),
     Fault("postgres-crowded", postgresfaults.crowded, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND),
@@ -66,7 +66,7 @@ FAULTS = [
     Fault("postgres-locked", postgresfaults.locked, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND, reads=True),
     Fault("postgres-terminated", postgresfaults.terminated, (POSTGRES,), COUNTED, SURE, (POSTGRES,), bound=BOUND),
     Fault("network-stalls", postgresfaults.network_stalls, (POSTGRES,), HELD, SURE, (POSTGRES,), bound=BOUND),
-    Fault("network-resets", postgresfaults.network_resets, (POSTGRES,), REFUSED, SURE, (), bound=BOUND),
+    Fault("network-resets", postgresfaults.network_resets, (POSTGRES,), HELD, SURE, (), bound=BOUND),
     # An answer may come late: the server asks whether a commit without an answer was kept, and can lose that answer too.
     Fault("network-cut", postgresfaults.network_cut, (POSTGRES,), COUNTED, SURE, (POSTGRES,), bound=2 * BOUND),
     Fault("network-black-hole", postgresfaults.network_black_hole, (POSTGRES,), HELD, SURE, (POSTGRES,), bound=BOUND),
