@@ -7,8 +7,8 @@ import threading
 import time
 
 from postgres import Postgres
-from proxy import CUT, PASS, RESET, STALL, Proxy
-from run import ends, filled
+from proxy import CUT, KEEPALIVE_SECONDS, PASS, RESET, STALL, Proxy
+from run import RECOVERED_SECONDS, ends, filled
 
 STOPPED_SECONDS = 20
 
@@ -211,11 +211,12 @@ network_cut = network(CUT, 2)
 
 
 def into_the_dark(run, proxy):
-    """Begins a black hole. The short form has the machine off: otherwise the locks of a session can last for half a minute."""
+    """Begins a black hole; whether the host is off. In the short form it is: otherwise old sessions hold their locks for long."""
     host_off = run.short or run.rng.random() < 0.5
     run.notes.append("its host is off" if host_off else "the way forgot the connections")
     run.begin()
     proxy.black_hole(host_off)
+    return host_off
 
 
 def network_black_hole(run):
@@ -226,15 +227,19 @@ def network_black_hole(run):
         run.start(site)
         with run.load(site).running() as load:
             run.pause(0.3, 0.6)
-            into_the_dark(run, proxy)
+            host_off = into_the_dark(run, proxy)
             run.shows(6, least=0.3 if run.short else run.rng.uniform(1, 6))
             proxy.set(PASS)
-            # The old connections break when they are used next, or they stay silent.
-            if run.rng.random() < 0.5:
+            # The old connections break, or they stay silent.
+            silent, bound = run.rng.random() < 0.5, RECOVERED_SECONDS
+            run.notes.append("old connections stay silent" if silent else "old connections break")
+            if not silent:
                 proxy.forget()
-                run.notes.append("old connections break")
+            elif not host_off:
+                # The old sessions may hold the lock that every write needs until PostgreSQL ends them.
+                bound += KEEPALIVE_SECONDS
             run.end()
-            run.recover(site)
+            run.recover(site, bound)
             run.settle(site, load)
     finally:
         proxy.close()
