@@ -181,7 +181,7 @@ def judge(run, disk, status, said, what):
     """A backup that has no room must fail, name its disk, and leave nothing there."""
     if status is None or status < 0 or status == 101:
         run.broken.append(f"{what} ended with status {status}: {said[-300:]}")
-    elif status != 0 and (str(disk) not in said or not any(word in said.lower() for word in ("no space", "full", "no room"))):
+    elif status != 0 and (str(disk) not in said or not any(word in said.lower() for word in ("space", "full", "room"))):
         run.broken.append(f"{what} does not say that this disk is full: {said[-300:]}")
     left = {p.name for p in disk.iterdir()} - {"ballast"}
     if left and status != 0:

@@ -55,7 +55,7 @@ def log_unwritable(where):
             with run.load(site).running() as load:
                 # More requests than a pipe has room for.
                 until = time.monotonic() + 12
-                while len(run.ledger.writes) < (700 if run.short else 1500) and time.monotonic() < until:
+                while len(run.ledger.writes) < (450 if run.short else 1500) and time.monotonic() < until:
                     time.sleep(0.05)
                 run.end()
                 run.recover(site)

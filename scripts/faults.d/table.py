@@ -45,7 +45,7 @@ FAULTS = [
     Fault("io-error-killed", disk.io_error_killed, (SQLITE,), COUNTED, SURE, (SQLITE,)),
     Fault("short-write", disk.short_write, (SQLITE,), COUNTED, SURE, (SQLITE,), bound=BOUND),
     Fault("enospc", disk.no_space, (SQLITE,), COUNTED, SURE, (), bound=BOUND, reads=True),
-    Fault("database-locked", disk.database_locked, (SQLITE,), REFUSED, SURE, (SQLITE,), bound=BOUND, reads=True, told=True),
+    Fault("database-locked", disk.database_locked, (SQLITE,), REFUSED, SURE, (SQLITE,), bound=BOUND, reads=True),
     Fault("folder-gone", disk.folder_gone, (SQLITE,), REFUSED, SURE, (SQLITE,)),
     Fault("kill", kills.killed, BOTH, REFUSED, SURE, BOTH),
     Fault("kill-named", kills.killed_at_a_point, BOTH, COUNTED, MAY_MISS, BOTH),
