@@ -1,17 +1,19 @@
-"""kill -9: at random moments, at named points, in a first start, in an upgrade, in a rotation, in a backup; and two starts at once."""
+"""kill -9: at random moments, at named points, in a first start, in an upgrade, in a rotation. SIGHUP, and two starts at once."""
 
 import signal
-import subprocess
+import socket
 import time
+from contextlib import suppress
 
 import law
 import schemas
 import shim
-from cbserver import Refused
+from cbserver import START_SECONDS, Refused
 from run import POSTGRES, SQLITE, Skipped, ends
 
 WAL, FILE = "circuit-breaker.db-wal", "circuit-breaker.db"
-# Where in a write the process dies: which call, on which file, before or after it, and at most the how-manieth.
+# Where in a write the process dies: at which call, before or after it, on which file. The last number is the highest count: the
+# process dies at one of the calls from the first to that one.
 POINTS = {
     SQLITE: {
         "before commit": (shim.WRITE, shim.KILL_BEFORE, WAL, 200),
@@ -54,37 +56,37 @@ def killed_at_a_point(run):
     run.rng.shuffle(points)
     if run.short:
         points = points[:3]
-    missed = 0
     with run.load(site).running() as load:
         for name, (calls, mode, suffix, most) in points:
             run.pause(0.1, 0.3)
             site.shim.hit(calls, mode, nth=run.rng.randint(1, most), suffix=suffix, port=run.harness.postgres.port if run.database == POSTGRES else 0)
             run.begin()
-            if ends(site.server.process, 4) is None:
-                site.shim.spare()
-                run.notes.append(f"not reached: {name}")
-                missed += 1
-                run.kill(site)
+            reached = ends(site.server.process, 4) is not None and site.shim.spare() > 0
+            run.bit(reached, name)
+            run.kill(site)
             site.shim.spare()
             run.start(site)
             run.end()
             run.recover(site)
         run.settle(site, load)
-    if missed == len(points):
-        run.broken.append("no point was reached: the library that kills was not asked")
 
 
 def hung_up(run):
-    """SIGHUP, as from a terminal that is closed: it goes on, or ends as well as on SIGTERM."""
-    run.kills = True
+    """SIGHUP, as from a terminal that is closed: the server answers what it has been asked, and ends with status 0."""
     site = run.site()
     run.start(site)
     with run.load(site).running() as load:
         run.pause(0.3, 0.6)
         run.begin()
+        run.signaled = time.monotonic()
         site.server.process.send_signal(signal.SIGHUP)
-        if ends(site.server.process, 3) not in (None, 0):
-            run.broken.append(f"SIGHUP ended it with status {site.server.process.returncode}")
+        status = ends(site.server.process, 15)
+        run.bit(status is not None)
+        if status:
+            run.broken.append(f"SIGHUP ended it with status {status}")
+        if status == 0:
+            # As a supervisor does.
+            run.start(site)
         run.end()
         run.recover(site)
         run.settle(site, load)
@@ -96,42 +98,91 @@ def callers_gone(run):
     run.start(site)
     with run.load(site, rude=4).running() as load:
         run.begin()
-        run.pause(1.0, 2.0)
+        run.pause(0.7 if run.short else 1.0, 1.0 if run.short else 2.0)
         run.end()
+        run.bit(run.ledger.count(law.UNKNOWN))
         run.recover(site)
         run.settle(site, load)
 
 
+def measured(run, what, site):
+    """How many calls an undisturbed start of `what` makes until it serves, and how many seconds it takes; measured once for all runs."""
+    if what not in run.harness.starts:
+        calls, port = everything(run)
+        site.shim.hit(calls, shim.COUNT, chance=1.0, port=port)
+        began = time.monotonic()
+        site.server.spawn()
+        run.harness.processes.append(site.server.process)
+        while not serves(site):
+            if ends(site.server.process, 0) is not None or time.monotonic() > began + START_SECONDS:
+                raise RuntimeError(f"an undisturbed start does not serve: {site.server.tail().strip()[-300:]}")
+            time.sleep(0.002)
+        run.harness.starts[what] = (site.shim.spare(), time.monotonic() - began)
+        run.kill(site)
+
+
+def everything(run):
+    """All kinds of call that write to the database, and the port that they go to."""
+    return (shim.WRITE | shim.SYNC, 0) if run.database == SQLITE else (shim.TALK, run.harness.postgres.port)
+
+
+def killed_in_start(run, site, what):
+    """Kills a start before it serves, at one of its calls or at a moment. Answers whether the kill came in time, and how it was done."""
+    count, seconds = run.harness.starts[what]
+    by_call = run.rng.random() < 0.7
+    if by_call:
+        calls, port = everything(run)
+        # A start does not make the same number of calls each time; the last few might not be reached.
+        at = run.rng.randint(1, max(1, count * 9 // 10))
+        site.shim.hit(calls, run.rng.choice([shim.KILL_BEFORE, shim.KILL_AFTER]), nth=at, port=port)
+        how = f"killed at call {at} of {count}"
+    else:
+        # The next start can be much quicker on a machine that has other work.
+        moment = run.rng.uniform(0.005, max(0.01, seconds * 0.6))
+        how = f"killed after {moment * 1000:.0f} ms"
+    site.server.spawn()
+    run.harness.processes.append(site.server.process)
+    if by_call:
+        until = time.monotonic() + START_SECONDS
+        while ends(site.server.process, 0) is None and not serves(site) and time.monotonic() < until:
+            time.sleep(0.002)
+    else:
+        time.sleep(moment)
+    inside = not serves(site)
+    if not inside and not by_call:
+        # This start was quicker than the one that was measured. The next kills come earlier.
+        run.harness.starts[what] = (count, moment)
+    run.kill(site)
+    if site.server.process.returncode != -signal.SIGKILL:
+        run.broken.append(f"it ended by itself with status {site.server.process.returncode} and was to be {how}: {site.server.tail()[-300:]}")
+    return inside and (not by_call or site.shim.spare() > 0), how
+
+
+def serves(site):
+    """Whether it takes connections already."""
+    with suppress(OSError):
+        socket.create_connection((site.server.address, site.server.plain), 0.2).close()
+        return True
+    return False
+
+
 def first_start_killed(run):
-    """On nothing at all: killed somewhere in its first start, at a moment or at a call. Then a plain start offers setup."""
+    """An empty place, killed somewhere in its first start. Then a plain start offers setup."""
     run.kills = True
-    run.runs = (4 if run.short else 20) if run.database == SQLITE else (1 if run.short else 5)
+    run.runs = (4 if run.short else 20) if run.database == SQLITE else (1 if run.short else 10)
+    what = (run.database, "first start")
+    if what not in run.harness.starts:
+        site = run.site(empty=True, name="measured")
+        measured(run, what, site)
+        run.close_site(site)
     failed = 0
     for number in range(run.runs):
         site = run.site(empty=True, name=f"site-{number}")
-        by_call = run.rng.random() < 0.5
-        if by_call:
-            at = run.rng.randint(1, 400)
-            if run.database == SQLITE:
-                calls, mode = run.rng.choice([(shim.WRITE, shim.KILL_BEFORE), (shim.WRITE, shim.KILL_AFTER), (shim.SYNC, shim.KILL_AFTER)])
-                at = at if calls == shim.WRITE else 1 + at // 4
-                site.shim.hit(calls, mode, nth=at)
-            else:
-                at = 1 + at // 30
-                site.shim.hit(shim.SEND, run.rng.choice([shim.KILL_BEFORE, shim.KILL_AFTER]), nth=at, port=run.harness.postgres.port)
-            how = f"killed at call {at} of its first start"
-        site.server.spawn()
-        run.harness.processes.append(site.server.process)
-        if by_call:
-            ends(site.server.process, 1.5)
-        else:
-            moment = run.rng.uniform(0.005, 0.15 if run.database == SQLITE else 0.5)
-            how = f"killed {moment * 1000:.0f} ms into its first start"
-            time.sleep(moment)
-        run.kill(site)
+        inside, how = killed_in_start(run, site, what)
+        run.bit(inside)
         site.shim.spare()
         began = time.monotonic()
-        if not run.offers_setup(site, how):
+        if not run.offers_setup(site, f"first start {how}"):
             failed += 1
         else:
             run.recovered.append(time.monotonic() - began)
@@ -141,35 +192,28 @@ def first_start_killed(run):
 
 
 def upgrade_killed(run):
-    """A filled database of an earlier schema, killed somewhere in its upgrade. Then it starts, and all is there."""
+    """A filled database of each earlier schema, killed somewhere in its upgrade. Then it starts, and all is there."""
     run.kills = True
-    earlier = schemas.known(run.database)
+    earlier = schemas.earlier(run.database, run.harness.newest_schema(run.database))
     if not earlier:
-        raise Skipped("scripts/faults.d/schemas holds no earlier schema of it")
-    run.runs = (2 if run.short else 10) if run.database == SQLITE else (1 if run.short else 5)
-    failed = 0
-    for number in range(run.runs):
-        schema = run.rng.choice(earlier)
-        site = run.site(empty=True, name=f"site-{number}")
+        raise Skipped("there is no earlier schema")
+    run.rng.shuffle(earlier)
+    if run.short:
+        earlier = earlier[: 2 if run.database == SQLITE else 1]
+    run.runs, failed = len(earlier), 0
+    for schema in earlier:
+        what = (run.database, f"upgrade from schema {schema}")
+        if what not in run.harness.starts:
+            site = run.site(empty=True, name=f"measured-{schema}")
+            schemas.Old(run, site, schema)
+            measured(run, what, site)
+            run.close_site(site)
+        site = run.site(empty=True, name=f"site-{schema}")
         old = schemas.Old(run, site, schema)
         before = old.rows()
-        if run.rng.random() < 0.5:
-            at = run.rng.randint(1, 120)
-            if run.database == SQLITE:
-                site.shim.hit(run.rng.choice([shim.WRITE, shim.SYNC]), run.rng.choice([shim.KILL_BEFORE, shim.KILL_AFTER]), nth=at)
-            else:
-                site.shim.hit(shim.SEND, run.rng.choice([shim.KILL_BEFORE, shim.KILL_AFTER]), nth=1 + at // 10, port=run.harness.postgres.port)
-            how = f"schema {schema} killed at call {at} of its upgrade"
-            site.server.spawn()
-            run.harness.processes.append(site.server.process)
-            ends(site.server.process, 1.5)
-        else:
-            moment = run.rng.uniform(0.005, 0.15 if run.database == SQLITE else 0.5)
-            how = f"schema {schema} killed {moment * 1000:.0f} ms into its upgrade"
-            site.server.spawn()
-            run.harness.processes.append(site.server.process)
-            time.sleep(moment)
-        run.kill(site)
+        inside, how = killed_in_start(run, site, what)
+        run.bit(inside, f"schema {schema:2}")
+        how = f"upgrade from schema {schema} {how}"
         site.shim.spare()
         began = time.monotonic()
         try:
@@ -198,38 +242,33 @@ def upgrade_killed(run):
         run.notes.append(f"{failed} of {run.runs} do not start again")
 
 
-def command(run, site, *arguments, under=None):
-    """A command of the binary on the server's data, beside it; `under` a shim of its own, or none."""
-    environment = {k: v for k, v in site.server.environment.items() if k not in ("LD_PRELOAD", "CB_FAULTS_CONTROL")}
-    environment.update(under.environment if under else {})
-    process = subprocess.Popen([run.harness.binary, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    run.harness.processes.append(process)
-    return process
-
-
 def rotation_killed(run):
-    """`cb vault rotate` beside the server, killed somewhere; every secret opens afterwards, and the webhook is signed on."""
+    """`cb vault rotate` beside the server, killed somewhere. Afterwards every secret opens, and the webhook is still signed."""
     run.kills = True
     site = run.site()
     run.start(site)
-    # A page of the shim is one process's: the server goes on without faults, the command has them.
+    # The command has a shim of its own, so that the server goes on without faults.
     hits = shim.Shim(run.harness.library, run.folder / "rotation.control", site.data, run.rng.getrandbits(30))
     with run.load(site).running() as load:
         for _ in range(2 if run.short else 5):
             run.pause(0.1, 0.3)
             run.begin()
+            mode = run.rng.choice([shim.KILL_BEFORE, shim.KILL_AFTER])
+            # A rotation makes about 20 calls on the log, and more than that to PostgreSQL.
             if run.database == SQLITE:
-                hits.hit(run.rng.choice([shim.WRITE, shim.SYNC]), run.rng.choice([shim.KILL_BEFORE, shim.KILL_AFTER]), nth=run.rng.randint(1, 12), suffix=WAL)
+                hits.hit(shim.WRITE | shim.SYNC, mode, nth=run.rng.randint(1, 16), suffix=WAL)
             else:
-                hits.hit(shim.SEND, run.rng.choice([shim.KILL_BEFORE, shim.KILL_AFTER]), nth=1, port=run.harness.postgres.port)
-            process = command(run, site, "vault", "rotate", under=hits)
-            moment = run.rng.uniform(0.05, 1.0)
-            if ends(process, moment if run.rng.random() < 0.5 else 10) is None:
+                calls, most = run.rng.choice([(shim.SEND, 1), (shim.TALK, 20)])
+                hits.hit(calls, mode, nth=run.rng.randint(1, most), port=run.harness.postgres.port)
+            process = run.command(site, "vault", "rotate", under=hits)
+            if ends(process, 10) is None:
                 process.kill()
             said, _ = process.communicate()
-            if process.returncode not in (0, -signal.SIGKILL):
+            if "try again" in said:
+                run.notes.append("a rotation waited too long for the writers")
+            elif process.returncode not in (0, -signal.SIGKILL):
                 run.broken.append(f"cb vault rotate ended with status {process.returncode}: {said.strip()[-300:]}")
-            run.notes.append("killed" if process.returncode == -signal.SIGKILL else "rotated")
+            run.bit(process.returncode == -signal.SIGKILL and hits.spare() > 0)
             run.end()
             run.recover(site)
         try:
@@ -240,66 +279,14 @@ def rotation_killed(run):
         run.settle(site, load)
 
 
-def backup_killed(run):
-    """`cb backup FILE` beside the server, killed somewhere: no half file under the name, and the next one is whole."""
-    run.kills = True
-    site = run.site()
-    said = subprocess.run([run.harness.binary, "--help"], capture_output=True, text=True, check=False).stdout
-    if "  backup" not in said:
-        raise Skipped("this binary has no `cb backup`")
-    run.start(site)
-    backups = run.folder / "backups"
-    backups.mkdir()
-    with run.load(site).running() as load:
-        for number in range(2 if run.short else 5):
-            run.pause(0.05, 0.2)
-            run.begin()
-            file = backups / f"{number}.backup"
-            process = command(run, site, "backup", str(file))
-            time.sleep(run.rng.uniform(0.01, 0.4))
-            process.kill()
-            process.wait()
-            run.end()
-            if file.exists():
-                run.notes.append(f"{number} was done before")
-        file = backups / "whole.backup"
-        asked = time.monotonic()
-        process = command(run, site, "backup", str(file))
-        said, _ = process.communicate(timeout=60)
-        if process.returncode != 0 or not file.exists():
-            run.broken.append(f"cb backup after the kills: status {process.returncode}: {said.strip()[-300:]}")
-        run.settle(site, load)
-    deleted = {w.name for w in run.ledger.of("delete")}
-    before = {w.name for w in run.ledger.of("asset", law.ACKNOWLEDGED) if w.began + w.seconds < asked} - deleted
-    for file in sorted(backups.glob("*.backup")):
-        restored(run, file, before if file.stem == "whole" else set())
-
-
-def restored(run, file, names):
-    """What stands under a backup's name is a whole one: it restores into an empty place, verifies there, and starts with what it held."""
-    site = run.site(empty=True, name=f"restored-{file.stem}")
-    process = command(run, site, "restore", str(file))
-    said, _ = process.communicate(timeout=60)
-    if process.returncode != 0:
-        run.broken.append(f"cb restore {file.name}: status {process.returncode}: {said.strip()[-300:]}")
-        return
-    if run.verify_offline(site):
-        run.start(site)
-        gone = names - {a["name"] for a in site.server.all("/assets")}
-        if gone:
-            run.verdict.lost.update(gone)
-            run.broken.append(f"{len(gone)} writes from before the backup are not in it: {sorted(gone)[:3]}")
-        run.stop(site)
-
-
 def two_starts(run):
-    """Two servers start at once on one empty PostgreSQL: both serve."""
+    """Two servers start at once on one empty PostgreSQL. Both must serve."""
     run.kills = True
     run.runs = 2 if run.short else 5
     for number in range(run.runs):
         first = run.site(empty=True, name=f"first-{number}")
         second = run.site(empty=True, name=f"second-{number}", database=run.database_name)
-        # What two servers on one database have in common.
+        # Two servers on one database share their secrets.
         common = {
             "CB_VAULT_KEY": "q1Yx0sWcE3vRt5NuJ7iKo9LpMzQaXbDeFgHhZwCyVkA=", "CB_JWT_SECRET": "b7Rk2VtQz9WmXc4NpLs8HdYf3JgUe6Ta",
             "CB_SETUP_CODE": "KQZW-HNTR-XPLD-VMCB",
@@ -309,6 +296,7 @@ def two_starts(run):
         began = time.monotonic()
         first.server.spawn()
         time.sleep(run.rng.choice([0, 0, run.rng.random() * 0.1]))
+        run.bit(not serves(first))
         second.server.spawn()
         for site in (first, second):
             run.harness.processes.append(site.server.process)
@@ -321,7 +309,7 @@ def two_starts(run):
                 status, data = site.server.request("POST", "/api/v1/setup", body, {"Authorization": "", "Origin": site.server.url})
                 if status != expected:
                     run.broken.append(f"setup at one of two servers answers {status}: {data[:200].decode(errors='replace')}")
-            # Two servers on one database are no cluster yet: the second learns of the setup when it starts.
+            # Two servers on one database are not a cluster yet. The second one learns of the setup when it starts.
             run.stop(second)
             run.start(second)
             second.server.ask("POST", "/assets", {"name": "of the second", "kind": "device"})

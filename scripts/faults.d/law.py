@@ -1,8 +1,8 @@
 """What was asked and answered during a run, and what must be true afterwards.
 
 Every acknowledged write is there, whole, with exactly one entry in the audit log. A refused one is not there, and the log does not
-know of it. One of which nothing is known (no answer, or 503 `outcome_unknown`) is there wholly or not at all. Whatever is there was told to
-the webhook. A session that was made is a session. The chain verifies.
+know of it. One whose outcome is unknown (no answer, or 503 `outcome_unknown`) is there wholly or not at all. The webhook was told
+of every asset that is there. A session that was made is a session. The chain verifies.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 ACKNOWLEDGED, REFUSED, UNKNOWN = "acknowledged", "refused", "unknown"
-# What a server may say while it cannot write, and must say in words.
+# The answers of a server that cannot write. Each must say why in words.
 AWAY = (503, 507)
 TOLD_SECONDS = 40
 
@@ -25,6 +25,7 @@ class Write:
     outcome: str = UNKNOWN
     status: int = 0
     seconds: float = 0.0
+    sent: float = 0.0  # when its last byte was sent; 0: never
     said: str = ""
     id: str = ""
     cookie: str = ""
@@ -33,7 +34,7 @@ class Write:
 
 @dataclass
 class Ledger:
-    """Filled by many threads; a list's append is one step."""
+    """Many threads append to these lists; an append is one step."""
 
     writes: list = field(default_factory=list)
     reads: list = field(default_factory=list)  # (began, seconds, status); status 0: no answer
@@ -47,7 +48,7 @@ class Ledger:
 
 
 def judged(write, status, data, headers):
-    """What an answer says about its write, and what is wrong with the answer itself."""
+    """Notes in the write what the answer says about it. Returns what is wrong with the answer itself, or None."""
     write.status = status
     write.said = data[:300].decode(errors="replace")
     wrong = None
@@ -71,7 +72,7 @@ def judged(write, status, data, headers):
 
 
 class Verdict:
-    """What a look at the server has found. Lost, half and surplus are names of writes."""
+    """What a look at the server found. The sets hold names of writes."""
 
     def __init__(self):
         self.lost, self.half, self.surplus, self.untold, self.sessions = set(), set(), set(), set(), set()
@@ -84,7 +85,7 @@ class Verdict:
             self.chain = other.chain
 
     def broken(self):
-        """Whole sentences, empty when the law is kept."""
+        """What is wrong, in words; empty when the law is kept."""
         sets = [
             (self.lost, "acknowledged and lost"), (self.half, "half there"), (self.surplus, "refused and there all the same"),
             (self.untold, "there and never told to the webhook"), (self.sessions, "a session that was made and is none"),
@@ -97,7 +98,7 @@ class Verdict:
 
 
 def check(server, ledger, site, told, patience=TOLD_SECONDS):
-    """Holds the server against the ledger, over its API. `told`: a function that answers the names that the webhook has heard."""
+    """Compares the server with the ledger, over its API. `told` answers the names that the webhook has heard; None: do not ask."""
     verdict = Verdict()
     assets = {a["id"]: a for a in server.all("/assets")}
     ours = {a["name"]: a for a in assets.values() if a["name"].startswith(site.mark)}
@@ -128,12 +129,13 @@ def check(server, ledger, site, told, patience=TOLD_SECONDS):
         if status != 200:
             verdict.sessions.add(f"{write.name} ({status})")
 
-    # What is lost is lost with its entry; that is one fault and not two.
+    # A write that is lost is lost with its entry. Count it once.
     verdict.log -= verdict.lost
     chain = server.ask("GET", "/audit-log/verify")
     if not chain["ok"]:
         verdict.chain = chain["reason"] or "not whole"
-    verdict.untold = untold({w.name for w in ledger.of("asset", ACKNOWLEDGED)} | set(ours), told, patience)
+    if told:
+        verdict.untold = untold({w.name for w in ledger.of("asset", ACKNOWLEDGED)} | set(ours), told, patience)
     return verdict
 
 
@@ -149,7 +151,7 @@ def compare(verdict, ledger, actions, created, kind, there, deleted, complete):
     for name, write in asked.items():
         thing, end = there.get(name), deleted.get(name)
         if write.outcome == ACKNOWLEDGED:
-            # A delete that was refused and happened is looked at with the deletes.
+            # A delete that was refused and happened all the same is found with the deletes, above.
             if thing is None and end is None:
                 verdict.lost.add(name)
             if thing is not None and end is not None and end.outcome == ACKNOWLEDGED:
@@ -165,12 +167,12 @@ def compare(verdict, ledger, actions, created, kind, there, deleted, complete):
             verdict.log.add(name)
         if thing is not None and not complete(thing):
             verdict.half.add(name)
-    # What nobody asked for: of a run before, or a name that came out otherwise.
+    # Nobody asked for these in this run.
     verdict.surplus.update(name for name in there if name not in asked)
 
 
 def compare_counter(verdict, ledger, asset, counter, actions):
-    """Each change writes the version that it makes into the notes, so that a change that happened by half shows."""
+    """Each change writes its new version into the notes, so that a half change shows."""
     changes = [w for w in ledger.of("patch") if w.id == counter["id"]]
     reached = max([w.number for w in changes if w.outcome == ACKNOWLEDGED], default=counter["version"])
     possible = {reached} | {w.number for w in changes if w.outcome == UNKNOWN}
@@ -189,7 +191,7 @@ def compare_counter(verdict, ledger, asset, counter, actions):
 
 
 def untold(names, told, patience):
-    """Waits until everything was told that is there; answers what was not."""
+    """Waits until the webhook was told all these names; returns those that it was not told."""
     until = time.monotonic() + patience
     while True:
         left = names - told()

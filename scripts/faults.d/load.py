@@ -1,5 +1,6 @@
 """Eight writers, one reader and one who signs in, each with a connection of its own; and the receiver of a webhook."""
 
+import http.client
 import http.server
 import json
 import random
@@ -8,12 +9,12 @@ import time
 from contextlib import contextmanager
 
 import law
-from cbserver import PASSWORD, USER, Server
+from cbserver import CONTEXT, PASSWORD, USER, Server
 
 WRITERS = 8
-# Longer than any answer may take, so that a server that stands still is told from a slow one.
+# No answer may take this long: a server without an answer by then hangs and is not only slow.
 TIMEOUT = 20
-# A writer that has its yes waits so long, and stops after so many: what a run looks through stays small.
+# The pause of a writer after a yes, and the most writes that it makes. They keep small what a run must look through.
 PACE = 0.02
 MOST_EACH = 3000
 LOGINS_MOST = 30
@@ -46,7 +47,7 @@ class Receiver:
             daemon_threads, request_queue_size = True, 256
 
             def handle_error(self, *_):
-                """A server that is killed leaves connections behind; that is no news here."""
+                """Says nothing: a server that is killed breaks its connections."""
 
         self.server = Quiet(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
@@ -60,9 +61,31 @@ class Receiver:
         self.server.server_close()
 
 
+class Line(Server):
+    """A connection of a writer; knows when the last byte of its newest request was sent."""
+
+    sent = 0.0
+
+    def request(self, method, path, body=None, headers=None):
+        self.sent = 0.0
+        if self.connection is None:
+            self.connection = Noting(self)
+        return super().request(method, path, body, headers)
+
+
+class Noting(http.client.HTTPSConnection):
+    def __init__(self, line):
+        super().__init__(line.address, line.https, timeout=line.timeout, context=CONTEXT)
+        self.line = line
+
+    def request(self, *what):
+        super().request(*what)
+        self.line.sent = time.monotonic()
+
+
 class Load:
     def __init__(self, site, ledger, seed, logins=True, rude=0, paced=PACE):
-        """`rude`: so many of the writers hang up now and then before they have their answer. `paced`: seconds between two writes of one."""
+        """`rude`: how many of the writers sometimes hang up before they have their answer. `paced`: seconds between two writes of one."""
         self.site, self.ledger, self.stopping, self.paced = site, ledger, threading.Event(), paced
         # A second load on the same server has names of its own.
         site.loads += 1
@@ -100,18 +123,18 @@ class Load:
             self.stop()
 
     def send(self, line, write, method, path, body, headers=None):
-        """Sends, and notes what became of it; answers the JSON of a yes."""
+        """Sends a request and notes its outcome. Returns the JSON of a yes, else None."""
         write.began = time.monotonic()
         self.ledger.writes.append(write)
         try:
             status, data = line.request(method, f"/api/v1{path}", body, headers)
         except Exception as error:
-            write.seconds = time.monotonic() - write.began
+            write.seconds, write.sent = time.monotonic() - write.began, line.sent
             write.said = f"{type(error).__name__}: {error}"
             line.close()
             return None
-        write.seconds = time.monotonic() - write.began
-        # The id first: whoever reads the outcome finds it.
+        write.seconds, write.sent = time.monotonic() - write.began, line.sent
+        # The id first: another thread that sees the outcome also needs the id.
         answer = json.loads(data) if 200 <= status < 300 and data else None
         if answer and write.kind in ("asset", "tag"):
             write.id = answer["id"]
@@ -121,7 +144,7 @@ class Load:
         return answer
 
     def write(self, number, rng, rude):
-        line = Server.beside(self.site.server, TIMEOUT)
+        line = Line.beside(self.site.server, TIMEOUT)
         counter, mine = self.site.counters[number], []
         version = self.version_now(line, counter, counter["version"]) if self.site.loads > 1 else counter["version"]
         for n in range(MOST_EACH):
@@ -150,12 +173,12 @@ class Load:
                 made = mine.pop(rng.randrange(len(mine)))
                 write = law.Write("delete", made.name, 0, id=made.id)
                 self.send(line, write, "DELETE", f"/assets/{made.id}", None)
-            # One that was let down asks again a little later, as a client would.
+            # After a refusal it waits a little longer, as a client would.
             self.stopping.wait(self.paced if write.outcome == law.ACKNOWLEDGED else max(self.paced, 0.05))
         line.close()
 
     def hang_up(self, line, name, rng):
-        """Sends a request and goes away at once, or a moment later."""
+        """Sends a request and closes the connection at once, or a moment later."""
         write = law.Write("asset", name, time.monotonic())
         self.ledger.writes.append(write)
         try:
@@ -171,7 +194,7 @@ class Load:
             line.close()
 
     def version_now(self, line, counter, version):
-        """What the counter is at, once somebody says; as it was when nobody does."""
+        """Asks for the version of the counter until there is an answer or the load ends."""
         while not self.stopping.is_set():
             try:
                 status, data = line.request("GET", f"/api/v1/assets/{counter['id']}")
@@ -183,7 +206,7 @@ class Load:
         return version
 
     def read(self):
-        line = Server.beside(self.site.server, TIMEOUT)
+        line = Line.beside(self.site.server, TIMEOUT)
         while not self.stopping.is_set():
             began = time.monotonic()
             try:
@@ -196,7 +219,7 @@ class Load:
         line.close()
 
     def sign_in(self):
-        line = Server.beside(self.site.server, TIMEOUT)
+        line = Line.beside(self.site.server, TIMEOUT)
         for n in range(LOGINS_MOST):
             if self.stopping.is_set():
                 break

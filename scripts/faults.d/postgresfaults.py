@@ -7,8 +7,10 @@ import threading
 import time
 
 from postgres import Postgres
-from proxy import CUT, PASS, RESET, STALL, Proxy
-from run import filled
+from proxy import CUT, KEEPALIVE_SECONDS, PASS, RESET, STALL, Proxy
+from run import RECOVERED_SECONDS, ends, filled
+
+STOPPED_SECONDS = 20
 
 
 def away(how, least, most):
@@ -38,7 +40,7 @@ restarted = away(signal.SIGINT, 0, 0.5)
 
 
 def disk_full(run):
-    """PostgreSQL's own disk is full for a while; it refuses, or ends and is started again when there is room."""
+    """The disk of PostgreSQL is full for a while. PostgreSQL refuses, or it ends and is started again when there is room."""
     disk = run.mount("200m")
     postgres = Postgres(disk, ["max_connections=60", "fsync=off", "max_wal_size=48MB", "min_wal_size=32MB", "log_min_messages=panic"])
     try:
@@ -46,7 +48,7 @@ def disk_full(run):
         postgres.run("CREATE DATABASE full_soon")
         url = postgres.url_of("full_soon")
         said = subprocess.run([postgres.bin / "pg_dump", run.harness.postgres.url_of("filled")], capture_output=True, check=True, timeout=60)
-        # Its notices are of no interest; that it went well shows in the counters, which every writer needs.
+        # psql prints notices that do not matter. If the copy were not whole, the writers would not find their counters.
         subprocess.run([postgres.bin / "psql", "-q", url], input=said.stdout, capture_output=True, check=True, timeout=60)
         site = run.site(url=url)
         run.start(site)
@@ -69,32 +71,37 @@ def disk_full(run):
 
 def crowded(run):
     """Others take every connection, and the server's own ones are ended."""
+    import psycopg2
+
     postgres = run.harness.postgres
     site = run.site()
     run.start(site)
     with run.load(site).running() as load:
         run.pause(0.3, 0.6)
-        others, stop = [], threading.Event()
+        others, stop, full = [], threading.Event(), threading.Event()
+        # Connects first, because later there is no connection left.
+        with contextlib.closing(postgres.connect()) as other, other.cursor() as cursor:
 
-        def take():
-            while not stop.is_set():
-                try:
-                    others.append(postgres.connect())
-                except Exception:
-                    # Full; somebody's that ends is taken again.
-                    time.sleep(0.005)
+            def take():
+                while not stop.is_set():
+                    try:
+                        others.append(postgres.connect())
+                    except psycopg2.OperationalError:
+                        # Full. A connection of somebody else that ends is taken at once.
+                        full.set()
+                        time.sleep(0.005)
 
-        run.begin()
-        takers = [threading.Thread(target=take) for _ in range(3)]
-        for taker in takers:
-            taker.start()
-        time.sleep(0.5)
-        ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-        until = time.monotonic() + run.rng.uniform(2, 5)
-        with contextlib.suppress(Exception), others[0].cursor() as cursor:
-            while time.monotonic() < until:
-                cursor.execute(ending, (run.database_name,))
-                time.sleep(0.3)
+            run.begin()
+            takers = [threading.Thread(target=take) for _ in range(3)]
+            for taker in takers:
+                taker.start()
+            if not full.wait(5):
+                run.broken.append(f"nothing went wrong: {len(others)} connections were not too many")
+            least = time.monotonic() + (0.3 if run.short else run.rng.uniform(2, 5))
+            until = least + 5
+            while time.monotonic() < least or (not run.shown() and time.monotonic() < until):
+                cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (run.database_name,))
+                time.sleep(0.1 if run.short else 0.3)
         stop.set()
         for taker in takers:
             taker.join()
@@ -107,7 +114,7 @@ def crowded(run):
 
 
 def read_only(run):
-    """The database takes no writes for a while, as a standby or one whose disk is guarded."""
+    """The database takes no writes for a while, like a standby."""
     postgres, site = run.harness.postgres, run.site()
     run.start(site)
     with run.load(site).running() as load:
@@ -115,9 +122,9 @@ def read_only(run):
         run.begin()
         try:
             postgres.run("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-            run.pause(1, 4)
+            run.shows(4, least=0 if run.short else run.rng.uniform(1, 4))
         finally:
-            # A session of this kind may still say for itself that it writes.
+            # A session of a read-only database can still choose to write.
             postgres.run(
                 "SET default_transaction_read_only = off", "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"
             )
@@ -136,7 +143,7 @@ def locked(run):
             cursor.execute("BEGIN")
             cursor.execute("SELECT * FROM audit_head FOR UPDATE")
             run.begin()
-            time.sleep(5)
+            run.shows(5, least=0 if run.short else 5)
             cursor.execute("ROLLBACK")
             run.end()
         run.recover(site)
@@ -160,6 +167,7 @@ def terminated(run):
                 ended += cursor.rowcount
                 run.pause(0.005, 0.08)
         run.end()
+        run.bit(ended)
         run.notes.append(f"{ended} sessions ended")
         run.recover(site)
         run.settle(site, load)
@@ -177,15 +185,19 @@ def network(mode, seconds):
                 for _ in range(1 if run.short else 2):
                     run.pause(0.3, 0.6)
                     run.begin()
+                    cuts = proxy.cuts
                     proxy.set(mode)
-                    run.pause(seconds / 2, seconds)
+                    if mode == CUT and run.short:
+                        # Most writes get their answer in the end, so nothing is refused that could be waited for.
+                        run.pause(0.4, 0.8)
+                    else:
+                        run.shows(seconds, least=0.3 if run.short else run.rng.uniform(seconds / 2, seconds))
                     proxy.set(PASS)
                     run.end()
+                    if mode == CUT:
+                        run.bit(proxy.cuts > cuts)
+                        run.notes.append(f"{proxy.cuts - cuts} commits without an answer")
                     run.recover(site)
-                if mode == CUT:
-                    run.notes.append(f"{proxy.cuts} commits without an answer")
-                    if not proxy.cuts:
-                        run.broken.append("nothing went wrong: no commit went over the network")
                 run.settle(site, load)
         finally:
             proxy.close()
@@ -196,3 +208,73 @@ def network(mode, seconds):
 network_stalls = network(STALL, 6)
 network_resets = network(RESET, 3)
 network_cut = network(CUT, 2)
+
+
+def into_the_dark(run, proxy):
+    """Begins a black hole; whether the host is off. In the short form it is: otherwise old sessions hold their locks for long."""
+    host_off = run.short or run.rng.random() < 0.5
+    run.notes.append("its host is off" if host_off else "the way forgot the connections")
+    run.begin()
+    proxy.black_hole(host_off)
+    return host_off
+
+
+def network_black_hole(run):
+    """Every byte between the server and PostgreSQL is lost for a while. After that new connections work."""
+    proxy = Proxy(run.harness.postgres.port)
+    try:
+        site = run.site(port=proxy.port)
+        run.start(site)
+        with run.load(site).running() as load:
+            run.pause(0.3, 0.6)
+            host_off = into_the_dark(run, proxy)
+            run.shows(6, least=0.3 if run.short else run.rng.uniform(1, 6))
+            proxy.set(PASS)
+            # The old connections break, or they stay silent.
+            silent, bound = run.rng.random() < 0.5, RECOVERED_SECONDS
+            run.notes.append("old connections stay silent" if silent else "old connections break")
+            if not silent:
+                proxy.forget()
+            elif not host_off:
+                # The old sessions may hold the lock that every write needs until PostgreSQL ends them.
+                bound += KEEPALIVE_SECONDS
+            run.end()
+            run.recover(site, bound)
+            run.settle(site, load)
+    finally:
+        proxy.close()
+
+
+def stopped_in_the_dark(run):
+    """Asked to end while every byte between the server and PostgreSQL is lost. The server must end in time all the same."""
+    proxy = Proxy(run.harness.postgres.port)
+    try:
+        site = run.site(port=proxy.port)
+        run.start(site)
+        load = run.load(site)
+        with load.running():
+            run.pause(0.3, 0.6)
+            into_the_dark(run, proxy)
+            run.pause(0, 0.5 if run.short else 4)
+            run.kills = True
+            asked = time.monotonic()
+            site.server.process.send_signal(signal.SIGTERM)
+            status = ends(site.server.process, STOPPED_SECONDS)
+        took = time.monotonic() - asked
+        said = site.server.tail().strip().splitlines()
+        if status is None:
+            run.broken.append(f"asked to end in a black hole it went on for {STOPPED_SECONDS} s: {said[-1:]}")
+            site.server.kill()
+        elif status < 0 or status == 101 or (status and not said):
+            run.broken.append(f"asked to end in a black hole it ended with status {status}: {said[-1:]}")
+        else:
+            run.notes.append(f"ended with status {status} after {took:.1f} s")
+        proxy.set(PASS)
+        proxy.forget()
+        run.end()
+        run.start(site)
+        with run.load(site, logins=False).running() as load:
+            run.recover(site)
+            run.settle(site, load)
+    finally:
+        proxy.close()

@@ -2,6 +2,7 @@
 
 import statistics
 
+import bite
 import law
 
 
@@ -14,7 +15,7 @@ class Row:
         self.lost, self.half = len(verdict.lost | verdict.sessions), len(verdict.half | verdict.surplus | verdict.log)
         self.chain, self.untold = verdict.chain == "whole", len(verdict.untold)
         self.slowest, self.recovered = run.slowest(), run.recovered
-        self.reads = len(ledger.reads)
+        self.reads, self.bites = len(ledger.reads), run.bites
 
     def line(self):
         where = f"{self.fault} {self.database} seed {self.seed}"
@@ -25,6 +26,8 @@ class Row:
             said.append(f"slowest {self.slowest:.2f} s")
         if self.recovered:
             said.append(f"recovered in {max(self.recovered):.2f} s")
+        if self.bites:
+            said.append(f"bitten {sum(did for did, _ in self.bites)} of {len(self.bites)}")
         said += self.notes
         lines = [f"  {'FAIL' if self.broken else 'ok  '}  {where}: {'; '.join(said)} ({self.seconds:.1f} s)"]
         lines += [f"        {what}" for what in self.broken[:8]]
@@ -35,9 +38,9 @@ class Row:
 
 def table(rows):
     """Fault by database, in Markdown."""
-    head = "fault | database | runs | failed | acknowledged | refused | unknown | lost | half | chain | told | slowest answer | recovered in, median / worst"
+    head = "fault | database | runs | bitten | failed | acknowledged | refused | unknown | lost | half | chain | told | slowest answer | recovered in, median / worst"
     lines = [f"| {head} |", "|" + " --- |" * len(head.split("|"))]
-    groups = {}
+    groups, found = {}, bite.groups(rows)
     for row in rows:
         groups.setdefault((row.fault, row.database), []).append(row)
     for (fault, database), group in groups.items():
@@ -51,17 +54,32 @@ def table(rows):
         slowest = max(r.slowest for r in ran)
         untold = total("untold")
         cells = [
-            fault, database, total("runs"), sum(bool(r.broken) for r in ran), total("acknowledged"), total("refused"), total("unknown"),
+            fault, database, total("runs"), bitten(found.get((fault, database), {})), sum(bool(r.broken) for r in ran), total("acknowledged"), total("refused"), total("unknown"),
             total("lost"), total("half"), "whole" if all(r.chain for r in ran) else "BROKEN", f"{untold} not" if untold else "all",
             f"{slowest:.2f} s" if slowest else "-", back,
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
+    parts = [f"- {fault} {database}; {each(by)}" for (fault, database), by in found.items() if set(by) != {""}]
+    if parts:
+        lines += ["", "Bitten, by what the tries were made on:", "", *parts]
     return "\n" + "\n".join(lines) + "\n"
+
+
+def bitten(by):
+    tries, hits = bite.total(by)
+    return f"{hits} of {tries}" if tries else "-"
+
+
+def each(by):
+    return ", ".join(f"{' '.join(on.split())}: {hits} of {tries}" for on, (tries, hits) in by.items())
 
 
 def last_line(rows):
     failed = sum(bool(r.broken) and not r.skipped for r in rows)
+    for sentence in bite.toothless(rows):
+        print(f"  FAIL  {sentence}", flush=True)
+        failed += 1
     skipped = sum(bool(r.skipped) for r in rows)
-    passed = len(rows) - failed - skipped
+    passed = sum(not r.broken and not r.skipped for r in rows)
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
     return 1 if failed or not passed else 0

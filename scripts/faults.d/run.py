@@ -7,11 +7,13 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
+import bite
 import law
 import shim
 from cbserver import TOKEN, Refused, Server
@@ -20,14 +22,14 @@ from postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECOVERED_SECONDS = 20
-# The product's words for it.
+# The words of the product in its log.
 SAYS = r"[Nn]othing (can be|more is) saved"
 KEPT = 20
 SQLITE, POSTGRES = "sqlite", "postgres"
 
 
 def free_port(rng=random.Random()):
-    """Below those that the kernel gives to connections, so that one is still free when a server starts again."""
+    """A port below the range of outgoing connections, so that it is still free when the server starts again."""
     while True:
         port = rng.randrange(20_000, 32_000)
         with socket.socket() as probe, suppress(OSError):
@@ -36,21 +38,23 @@ def free_port(rng=random.Random()):
 
 
 class Harness:
-    """What all runs share: the binary, the receiver, a PostgreSQL, a filled database of each kind to begin with."""
+    """Shared by all runs: the binary, the receiver, a PostgreSQL, and a filled database of each kind to copy."""
 
     def __init__(self, binary, folder):
         self.binary, self.folder = binary, folder
         self.receiver, self.library = Receiver(), shim.compiled(folder)
         self.processes, self.mounts, self.filled = [], [], {}
         self._postgres, self.number = None, 0
+        # How long starts take: see kills.measured.
+        self.starts = {}
 
     @property
     def postgres(self):
         if self._postgres is None:
-            # What a killed process has written stays with the kernel; more writes in a run are worth more than syncs.
+            # Without fsync there are more writes in a run. A kill -9 loses nothing: the kernel keeps what the process has written.
             self._postgres = Postgres(self.folder, ["max_connections=60", "log_min_messages=panic", "fsync=off"])
         elif self._postgres.process.poll() is not None:
-            # A run before has left it so.
+            # An earlier run ended it.
             self._postgres.start()
         return self._postgres
 
@@ -73,6 +77,16 @@ class Harness:
             self.filled[database] = (folder / "data", tags, [{k: c[k] for k in ("id", "name", "version")} for c in counters])
         return self.filled[database]
 
+    def newest_schema(self, database):
+        """The number of the binary's newest migration."""
+        data, _, _ = self.template(database)
+        asked = "SELECT count(*) FROM seaql_migrations"
+        if database == POSTGRES:
+            return self.postgres.run(asked, database="filled")[0][0]
+        # The folder of a server that has ended.
+        with closing(sqlite3.connect(data / "circuit-breaker.db")) as db:
+            return db.execute(asked).fetchone()[0]
+
     def settings(self, url):
         allow = {"CB_OUTBOUND_ALLOW": f"127.0.0.1:{self.receiver.port}"}
         return {**allow, **({"CB_DB_URL": url} if url else {})}
@@ -93,7 +107,7 @@ class Harness:
 
 
 class Site:
-    """A server with its data, and what of it was there before the first writer came."""
+    """A server with its data, and the tags and counters that were there before the first writer."""
 
     def __init__(self, server, mark, tags, counters, hits):
         self.server, self.mark, self.tags, self.counters, self.shim = server, mark, tags, counters, hits
@@ -101,7 +115,7 @@ class Site:
 
 
 class Skipped(Exception):
-    """This machine or this binary does not permit it; the reason."""
+    """The fault is not possible on this machine; the message says why."""
 
 
 class Run:
@@ -114,8 +128,12 @@ class Run:
         self.ledger, self.verdict = law.Ledger(), law.Verdict()
         self.broken, self.notes, self.windows, self.recovered = [], [], [], []
         self.sites, self.runs = [], 1
-        # Set where the harness itself ends the server, so that lost connections are no surprise.
+        # Set where the harness itself kills the server: connections are lost, and that is no fault of the product.
         self.kills = False
+        # Set where the harness asks the server to end: only a request that was sent after this time may go without an answer.
+        self.signaled = None
+        # (whether a try of the fault had an effect, what it was made on); see bite.py.
+        self.bites = []
         self.database_name = None
 
     # ---- the server ----
@@ -132,7 +150,7 @@ class Run:
         return place
 
     def site(self, empty=False, on=None, port=None, settings=None, name="site", database=None, url=None):
-        """A server, not yet started. `on`: the folder that its data lie in; `port`: where it meets PostgreSQL, or the whole `url`."""
+        """Makes a server and does not start it. `on`: the folder for its data. `port`: the port of PostgreSQL; `url`: its whole URL."""
         harness, place = self.harness, self.folder / name
         place.mkdir(exist_ok=True)
         tags, counters = [], []
@@ -151,7 +169,8 @@ class Run:
             folder.chmod(0o700)
         hits = shim.Shim(harness.library, self.folder / f"{name}.control", folder, self.rng.getrandbits(30))
         server.environment.update(hits.environment)
-        one = Site(server, f"{self.fault.name} {self.seed} ", tags, counters, hits)
+        # The receiver hears the names of all runs, so a name says which run it belongs to.
+        one = Site(server, f"{self.fault.name} {self.database} {harness.number} {self.seed} ", tags, counters, hits)
         one.data = folder
         self.sites.append(one)
         return one
@@ -162,6 +181,15 @@ class Run:
         finally:
             if site.server.process:
                 self.harness.processes.append(site.server.process)
+
+    def command(self, site, *arguments, under=None):
+        """Starts a command of the binary on the server's data, beside the server; with `under`, a shim of its own."""
+        environment = {k: v for k, v in site.server.environment.items() if k not in ("LD_PRELOAD", "CB_FAULTS_CONTROL")}
+        environment.update(under.environment if under else {})
+        argv = [self.harness.binary, *arguments]
+        process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.harness.processes.append(process)
+        return process
 
     def load(self, site, **how):
         return Load(site, self.ledger, self.rng.getrandbits(30), **how)
@@ -177,11 +205,26 @@ class Run:
     def end(self):
         self.windows[-1][1] = time.monotonic()
 
+    def bit(self, did, on=""):
+        """Notes whether one try of the fault had an effect. `on` groups the tries in the table."""
+        self.bites.append((bool(did), on))
+
+    def shows(self, seconds, least=0.0):
+        """Waits until the effect of the fault shows in an answer: at least `least` and at most `seconds`."""
+        began = time.monotonic()
+        time.sleep(least)
+        while not self.shown() and time.monotonic() < began + seconds:
+            time.sleep(0.02)
+
+    def shown(self):
+        """Whether a write of the newest window was not acknowledged."""
+        return any(bite.shows(w, bite.REFUSED) for w in bite.in_window(self, self.windows[-1]))
+
     def during(self, began, seconds):
         return any(began < (end or time.monotonic()) and began + seconds > start for start, end in self.windows)
 
     def recover(self, site, bound=RECOVERED_SECONDS):
-        """Waits for the first write that is acknowledged after the end of the fault; starts a server that has ended."""
+        """Waits for the first write that is acknowledged after the end of the fault. Starts the server if it has ended."""
         ended = self.windows[-1][1] or time.monotonic()
         until = time.monotonic() + bound
         while time.monotonic() < until:
@@ -207,14 +250,17 @@ class Run:
     # ---- the law ----
 
     def settle(self, site, load, more=0.4):
-        """The load goes on a little after the fault, then ends; then everything is looked at: live, and after two ends."""
+        """Lets the load go on a little after the fault and stops it. Then looks at everything: on the running server, and after a
+        SIGTERM and a kill -9 (the short form does one of the two)."""
         time.sleep(more)
         load.stop()
         self.answers(load)
-        self.look(site, "on the running server")
+        # After a fault of the database the worker pauses for some seconds. Most runs of the short form do not wait for that: they see
+        # what the webhook was told after the next start.
+        self.look(site, "on the running server", told=self.fault.told or not self.short)
         ends = [self.stop, self.kill]
         self.rng.shuffle(ends)
-        for end in ends:
+        for end in ends[:1] if self.short else ends:
             end(site)
             if not self.verify_offline(site):
                 return
@@ -222,12 +268,12 @@ class Run:
             self.look(site, f"after {'SIGTERM' if end == self.stop else 'kill -9'}", patience=10)
         self.stop(site)
 
-    def look(self, site, when, patience=law.TOLD_SECONDS):
+    def look(self, site, when, patience=law.TOLD_SECONDS, told=True):
         probe = Server.beside(site.server)
         try:
             if self.verdict.untold:
                 patience = 0
-            found = law.check(probe, self.ledger, site, self.harness.receiver.told, patience)
+            found = law.check(probe, self.ledger, site, self.harness.receiver.told if told else None, patience)
         except (OSError, Refused, ValueError, KeyError) as error:
             self.broken.append(f"{when} nothing can be looked at: {type(error).__name__}: {error}")
             return
@@ -244,7 +290,7 @@ class Run:
             said[wrong] = said.get(wrong, 0) + 1
         self.broken += [f"{count} times {wrong}" for wrong, count in sorted(said.items(), key=lambda p: -p[1])[:3]]
         if not self.kills:
-            silent = [w for w in self.ledger.writes if w.status == 0 and w.said]
+            silent = [w for w in self.ledger.writes if w.status == 0 and w.said and not self.sent_too_late(w)]
             if silent:
                 self.broken.append(f"{len(silent)} writes had no answer: {silent[0].said}")
         if fault.bound:
@@ -258,8 +304,12 @@ class Run:
                 said = sorted({f"{r[2] or 'no answer'} after {r[1]:.1f} s" for r in bad})[:3]
                 self.broken.append(f"reads did not go on: {len(bad)} of {len(during)} failed: {', '.join(said)}")
 
+    def sent_too_late(self, write):
+        """Whether the server was already asked to end when the last byte of the request was sent."""
+        return self.signaled is not None and not 0 < write.sent < self.signaled
+
     def says_in_log(self, site):
-        """Whoever reads the log learns that nothing is saved, not only who asked."""
+        """The log must say that nothing is saved, not only the answers."""
         if any(w.status in law.AWAY for w in self.ledger.writes) and not re.search(SAYS, site.server.log.read_text(errors="replace")):
             self.broken.append("the log does not say that nothing can be saved")
 
@@ -268,7 +318,7 @@ class Run:
         return max((seconds for began, seconds in timed if self.during(began, seconds)), default=0.0)
 
     def stop(self, site):
-        """A server that is asked to end ends, soon and well."""
+        """Asks the server to end. It must end with status 0."""
         if site.server.process.poll() is not None:
             self.broken.append(f"the server had ended with status {site.server.process.returncode}")
             return
@@ -292,7 +342,7 @@ class Run:
         return done.returncode == 0
 
     def offers_setup(self, site, what):
-        """A plain start on what is there works, and a person can begin."""
+        """Starts the server on the folder as it is. It must start, offer setup, and save."""
         site.server.log.unlink(missing_ok=True)
         site.server.close()
         try:
@@ -328,7 +378,7 @@ class Run:
     # ---- the end ----
 
     def close_site(self, site):
-        """Of one of many sites of a run."""
+        """Ends one of many sites of a run."""
         self.kill(site)
         if not self.broken:
             shutil.rmtree(site.server.folder, ignore_errors=True)
@@ -352,7 +402,7 @@ class Run:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def keep(self):
-        """The folder of a run that failed, for whoever looks for the reason; the newest few."""
+        """Keeps the folder of a run that failed. Only the newest few are kept."""
         kept = ROOT / "build" / "faults"
         kept.mkdir(parents=True, exist_ok=True)
         place = kept / f"{self.fault.name}-{self.database}-{self.seed}"
@@ -369,14 +419,14 @@ class Run:
 
 
 def ends(process, seconds):
-    """The status that it ended with; None while it runs."""
+    """Waits for its end; the status, or None if it still runs."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     return process.returncode
 
 
 def filled(place):
-    """Fills its file system to the last byte; answers the file that does."""
+    """Fills the file system to the last byte; returns the file that does."""
     ballast = place / "ballast"
     handle = os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:

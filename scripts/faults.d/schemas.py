@@ -1,11 +1,13 @@
 """Databases as earlier versions left them, from the texts in schemas/, with a row of every table of the first schema.
 
-A text of SQLite is the whole schema, one of PostgreSQL what its migration adds to the one before.
+There is one text for each migration and database. A text of SQLite is the whole schema after that migration. A text of PostgreSQL is
+what that migration adds to the one before.
 
-    /usr/bin/python3 scripts/faults.d/schemas.py CB     writes the texts of all schemas that this binary passes through
+    /usr/bin/python3 scripts/faults.d/schemas.py CB     writes the texts that this binary can still tell and that are not there
 
-Run that once after a migration was added, and commit the one new file of each database: the others stay as they are, and a
-migration that is changed later shows as an upgrade that fails.
+Run it after each new migration, and commit the one new file of each database. It must be each one: all migrations are one transaction,
+so a first start of SQLite shows only its newest schema. A text that is there is never written again: it says what was released,
+and a migration that is changed later shows as an upgrade that fails.
 """
 
 import contextlib
@@ -26,23 +28,28 @@ HERE = Path(__file__).resolve().parent
 SCHEMAS = HERE / "schemas"
 SQLITE, POSTGRES = "sqlite", "postgres"
 FILE = "circuit-breaker.db"
-# Of rows.sql.
+# Names of assets in rows.sql.
 NAMES = {"Küche", "nas"}
 ENTRIES = 5
-# What a server changes in them by itself when it starts: it forgets sessions that are over.
+# Tables that a server changes by itself when it starts. For example it forgets sessions that are over.
 CHANGES = {"seaql_migrations", "sessions", "audit_head"}
-# In the settings it notes when it last looked at the vault, and what was allowed when it started.
+# The columns of the settings that it does not change when it starts.
 COLUMNS = {"settings": "id, auth_enabled, instance_name, created_at"}
 
 
-def known(database):
-    """The numbers of the schemas, without the newest: a database of that is not upgraded."""
+def earlier(database, newest):
+    """The numbers of the schemas that the binary upgrades from. `newest` is the number of its newest migration."""
     numbers = sorted(int(p.stem[1:]) for p in (SCHEMAS / database).glob("m*.sql"))
+    if numbers != list(range(1, newest + 1)):
+        raise RuntimeError(
+            f"the binary has {newest} migrations, and schemas/{database} has the texts of {numbers}: run scripts/faults.d/schemas.py CB "
+            "with a binary of each migration that has none, and commit the new file"
+        )
     return numbers[:-1]
 
 
 def rows(database):
-    """The statements that fill it. `u(1)` stands for an id, in each database's own form."""
+    """The statements that fill a database. `u(1)` is an id, in the form of that database."""
     text = (SCHEMAS / "rows.sql").read_text()
     literal = (lambda n: f"X'{n:032x}'") if database == SQLITE else (lambda n: f"'00000000-0000-0000-0000-{n:012x}'")
     text = re.sub(r"\bu\((\d+)\)", lambda m: literal(int(m[1])), text)
@@ -50,7 +57,7 @@ def rows(database):
 
 
 def chain():
-    """A few entries of the audit log, as the first version wrote them."""
+    """The statements for a few entries of the audit log, as the first version wrote them."""
     previous = "0" * 64
     for seq in range(1, ENTRIES + 1):
         entry = {
@@ -67,7 +74,7 @@ def chain():
 
 
 class Old:
-    """A filled database of an earlier schema in the place of a site's."""
+    """Puts a filled database of an earlier schema where a site has its own."""
 
     def __init__(self, run, site, schema):
         self.run, self.site = run, site
@@ -76,6 +83,8 @@ class Old:
         if self.database == SQLITE:
             site.data.mkdir(mode=0o700)
             with contextlib.closing(self.connect()) as db:
+                # Nobody cuts the power while the harness makes it.
+                db.execute("PRAGMA synchronous = OFF")
                 db.executescript(texts[-1])
                 db.execute("PRAGMA journal_mode = WAL")
                 for statement in rows(SQLITE):
@@ -106,7 +115,7 @@ class Old:
             return found
 
     def missing(self, before):
-        """What of that is not there any more."""
+        """The rows of `before` that are gone."""
         gone = []
         with contextlib.closing(self.connect()) as db:
             cursor = db.cursor()
@@ -120,20 +129,20 @@ class Old:
 
 
 def dumped(file):
-    """The whole database as SQL, without what only this moment made of it."""
+    """The whole database as SQL, the same in each run."""
     with contextlib.closing(sqlite3.connect(file)) as db:
         lines = [line for line in db.iterdump() if line not in ("BEGIN TRANSACTION;", "COMMIT;") and "sqlite_sequence" not in line]
     return stamped("\n".join(lines) + "\n")
 
 
 def stamped(text):
-    """Times of the run that made it are one fixed time, so that a second run writes the same."""
+    """Replaces each time by one fixed time, so that a second run writes the same text."""
     text = re.sub(r"(INSERT INTO \"?seaql_migrations\"? VALUES\('\w+',)\d+", r"\g<1>1767268800", text)
     return re.sub(r"'20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^']*'", "'2026-01-01T12:00:00+00:00'", text)
 
 
 def passed_in_sqlite(binary, folder):
-    """Stops the first start behind each sync of the log and copies what is there: number of the schema → its text."""
+    """Stops a first start after the sync that commits the migrations, before anything else is in it: newest number → its text."""
     import shim
     from cbserver import Server
 
@@ -143,9 +152,10 @@ def passed_in_sqlite(binary, folder):
     hits.hit(shim.SYNC, shim.STOP_AFTER, chance=1.0, suffix="-wal")
     server.spawn()
     found, copy = {}, folder / "copy"
+    # Without a commit there is no schema: the server is stopped after each sync until there is one.
     status = Path(f"/proc/{server.process.pid}/stat")
-    while server.process.poll() is None:
-        # One thread stops all of them; the state letter stands behind the name.
+    while server.process.poll() is None and not found:
+        # The letter of the state follows the name. T: all threads are stopped.
         if status.read_text().rsplit(")", 1)[1].split()[0] != "T":
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", server.plain), 0.1).close()
@@ -158,21 +168,22 @@ def passed_in_sqlite(binary, folder):
             shutil.copy(folder / "data" / name, copy / name)
         with contextlib.closing(sqlite3.connect(copy / FILE)) as db, contextlib.suppress(sqlite3.OperationalError):
             number = db.execute("SELECT COUNT(*) FROM seaql_migrations").fetchone()[0]
-            if number and number not in found:
+            if number:
                 found[number] = dumped(copy / FILE)
-        server.process.send_signal(signal.SIGCONT)
+        if not found:
+            server.process.send_signal(signal.SIGCONT)
     server.kill()
     return found
 
 
 class Said:
-    """The SQL of what a client has sent over its connections, in order."""
+    """Collects the SQL that a client sends over its connections, in order."""
 
     def __init__(self):
         self.rest, self.prepared, self.statements = {}, {}, []
 
     def hear(self, connection, data):
-        # A request for TLS (8 bytes) and the start message have no letter.
+        # The request for TLS (8 bytes) and the start message do not begin with a letter.
         rest, begun = self.rest.get(connection, (b"", False))
         rest += data
         while len(rest) >= 5:
@@ -188,13 +199,13 @@ class Said:
                 name, sql = message.split(b"\0")[:2]
                 self.prepared[connection, name] = sql.decode()
             elif letter == b"B":
-                # What is bound is executed next; a prepared statement may be more than once.
+                # A statement that is bound is executed next. One that was prepared once can be bound more than once.
                 self.statements.append(self.prepared[connection, message.split(b"\0")[1]])
         self.rest[connection] = (rest, begun)
 
 
 def passed_in_postgres(binary, folder):
-    """Writes down what a first start says to an empty PostgreSQL, up to each migration's end."""
+    """Listens to a first start on an empty PostgreSQL: number of each migration → what it says."""
     from cbserver import Server
     from postgres import Postgres
     from proxy import Proxy
@@ -228,7 +239,7 @@ def main(binary):
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         (SCHEMAS / database).mkdir(parents=True, exist_ok=True)
-        for number, text in found.items():
+        for number, text in sorted(found.items()):
             file = SCHEMAS / database / f"m{number:04}.sql"
             print(f"{file}: {'is there' if file.exists() else f'{len(text)} bytes'}")
             if not file.exists():

@@ -22,8 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WRITE = 1, SYNC = 2, TRUNCATE = 4, SEND = 8, ANSWER = 16 };
-enum { ERRNO = 1, SHORT = 2, KILL_BEFORE = 3, KILL_AFTER = 4, STOP_AFTER = 5 };
+enum { WRITE = 1, SYNC = 2, TRUNCATE = 4, SEND = 8, ANSWER = 16, TALK = 32 };
+enum { COUNT = 0, ERRNO = 1, SHORT = 2, KILL_BEFORE = 3, KILL_AFTER = 4, STOP_AFTER = 5 };
 
 struct control {
   _Atomic uint32_t calls;       // which kinds of call are hit
@@ -31,7 +31,7 @@ struct control {
   _Atomic int32_t error;        // for ERRNO
   _Atomic uint32_t per_million; // how many of them, when `countdown` is 0
   _Atomic int32_t countdown;    // 1: the next one, 2: the one after it …; 0: by chance
-  _Atomic uint32_t port;        // for SEND and ANSWER: the port of the socket's peer
+  _Atomic uint32_t port;        // for SEND, ANSWER and TALK: the port of the socket's peer
   _Atomic uint32_t random;      // the state of the generator
   _Atomic uint32_t hits;        // how many were hit
   _Atomic int64_t clock;        // nanoseconds that the wall clock is off
@@ -167,16 +167,18 @@ static int says_commit(const void *bytes, size_t count) {
   return memmem(bytes, count, "COMMIT", 6) != NULL;
 }
 
-// Whether a COMMIT goes out here; the real call follows.
+// Whether the process must die behind the real call: with SEND it sends a COMMIT here, with TALK anything at all.
 static int commits(int fd, const void *bytes, size_t count) {
-  if (!control || !(control->calls & (SEND | ANSWER)) || !says_commit(bytes, count) || !to_port(fd)) return 0;
+  if (!control || !(control->calls & (SEND | ANSWER | TALK))) return 0;
+  if (!(control->calls & TALK) && !says_commit(bytes, count)) return 0;
+  if (!to_port(fd)) return 0;
   if (control->calls & ANSWER) {
     if (fd >= 0 && fd < 65536 && falls()) committing[fd] = 1;
     return 0;
   }
   if (!falls()) return 0;
   if (control->mode == KILL_BEFORE) die();
-  return 1;
+  return control->mode == KILL_AFTER;
 }
 
 ssize_t write(int fd, const void *bytes, size_t count) {

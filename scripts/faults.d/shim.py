@@ -1,4 +1,4 @@
-"""Steers shim.c: compiles it, and says in a mapped page what goes wrong from now on."""
+"""Compiles shim.c and controls it through a mapped page that says what goes wrong from now on."""
 
 import errno
 import mmap
@@ -7,8 +7,10 @@ import struct
 import subprocess
 from pathlib import Path
 
-WRITE, SYNC, TRUNCATE, SEND, ANSWER = 1, 2, 4, 8, 16
-ERRNO, SHORT, KILL_BEFORE, KILL_AFTER, STOP_AFTER = 1, 2, 3, 4, 5
+# SEND: a COMMIT goes to PostgreSQL; ANSWER: its answer comes back; TALK: anything goes to PostgreSQL.
+WRITE, SYNC, TRUNCATE, SEND, ANSWER, TALK = 1, 2, 4, 8, 16, 32
+# COUNT: nothing goes wrong, the calls are only counted.
+COUNT, ERRNO, SHORT, KILL_BEFORE, KILL_AFTER, STOP_AFTER = 0, 1, 2, 3, 4, 5
 EIO, ENOSPC = errno.EIO, errno.ENOSPC
 
 # struct control of shim.c
@@ -26,7 +28,7 @@ def compiled(folder):
 
 class Shim:
     def __init__(self, library, file, folder, seed):
-        """Hits files below `folder` only."""
+        """Only files below `folder` are hit."""
         self.library, self.file = library, Path(file)
         self.file.write_bytes(bytes(4096))
         with open(self.file, "r+b") as opened:
@@ -49,7 +51,7 @@ class Shim:
         self.page[at : at + room] = value.encode().ljust(room, b"\0")
 
     def hit(self, calls, mode, error=0, chance=0.0, nth=0, suffix="", port=0):
-        """From now on: of such calls, each by `chance`, or the `nth` one from here (1 is the next)."""
+        """From now on such calls are hit: each by `chance`, or only the `nth` one from here (1 is the next)."""
         self.put(CALLS, 0)
         self.put(MODE, mode)
         self.put(ERROR, error)
@@ -61,10 +63,13 @@ class Shim:
         self.put(CALLS, calls)
 
     def spare(self):
-        """Nothing is hit any more; answers how many calls were."""
+        """Ends it; returns how many calls were hit."""
         self.put(CALLS, 0)
+        return self.hits()
+
+    def hits(self):
         return self.get(HITS)
 
     def clock(self, seconds):
-        """The wall clock is so far off from now on."""
+        """From now on the wall clock is off by so many seconds."""
         self.page[CLOCK : CLOCK + 8] = struct.pack("<q", int(seconds * 1_000_000_000))

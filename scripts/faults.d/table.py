@@ -1,20 +1,24 @@
 """Every fault, in one place. To add one: a function that takes a Run, and a line here.
 
-`bound`: what an answer may take while the fault lasts, in seconds. `reads`: whether reads must go on meanwhile. `short`: whether the
-short form runs it, and on which databases.
+`bites`: how the effect of the fault shows. `sure`: whether each try has an effect by construction (both: see bite.py). `short`: on which
+databases the short form runs it. `bound`: how many seconds an answer may take while the fault lasts. `reads`: whether reads must go on
+meanwhile. `told`: whether the short form, too, waits until the running server has told the webhook everything.
 """
 
 from dataclasses import dataclass
 
+import backups
 import disk
 import kills
 import postgresfaults
 import process
 import proof
+from bite import COUNTED, HELD, REFUSED
 from run import POSTGRES, SQLITE
 
 BOTH = (SQLITE, POSTGRES)
-# Less than 3 s, and what eight writers in Python on two busy cores may add to what they measure.
+SURE, MAY_MISS = True, False
+# The product answers in less than 3 s. Eight writers in Python on two busy cores can measure a little more.
 BOUND = 3.5
 
 
@@ -23,46 +27,53 @@ class Fault:
     name: str
     work: object
     databases: tuple
+    bites: str
+    sure: bool
     short: tuple = ()
     bound: float = 0.0
     reads: bool = False
+    told: bool = False
 
 
 FAULTS = [
-    Fault("the-law-itself", proof.the_law_itself, (SQLITE,), (SQLITE,)),
-    Fault("disk-full", disk.disk_full, (SQLITE,), (SQLITE,), bound=BOUND, reads=True),
-    Fault("disk-full-at-start", disk.disk_full_at_start, (SQLITE,), (SQLITE,)),
-    Fault("disk-full-at-stop", disk.disk_full_at_stop, (SQLITE,), (SQLITE,)),
-    Fault("io-error", disk.io_error, (SQLITE,), (SQLITE,), bound=BOUND),
-    Fault("io-error-sync", disk.io_error_sync, (SQLITE,), (), bound=BOUND),
-    Fault("io-error-killed", disk.io_error_killed, (SQLITE,), (SQLITE,)),
-    Fault("short-write", disk.short_write, (SQLITE,), (SQLITE,), bound=BOUND),
-    Fault("enospc", disk.no_space, (SQLITE,), (), bound=BOUND, reads=True),
-    Fault("database-locked", disk.database_locked, (SQLITE,), (SQLITE,), bound=BOUND, reads=True),
-    Fault("folder-gone", disk.folder_gone, (SQLITE,), (SQLITE,)),
-    Fault("kill", kills.killed, BOTH, BOTH),
-    Fault("kill-named", kills.killed_at_a_point, BOTH, BOTH),
-    Fault("hung-up", kills.hung_up, BOTH, (SQLITE,)),
-    Fault("callers-gone", kills.callers_gone, BOTH, (SQLITE,)),
-    Fault("first-start-killed", kills.first_start_killed, BOTH, BOTH),
-    Fault("upgrade-killed", kills.upgrade_killed, BOTH, BOTH),
-    Fault("rotation-killed", kills.rotation_killed, BOTH, (SQLITE,)),
-    Fault("backup-killed", kills.backup_killed, BOTH, (SQLITE,)),
-    Fault("two-starts", kills.two_starts, (POSTGRES,), (POSTGRES,)),
-    Fault("postgres-killed", postgresfaults.killed, (POSTGRES,), (POSTGRES,), bound=BOUND),
-    Fault("postgres-restarted", postgresfaults.restarted, (POSTGRES,), (), bound=BOUND),
-    Fault("postgres-disk-full", postgresfaults.disk_full, (POSTGRES,), (), bound=BOUND),
-    Fault("postgres-crowded", postgresfaults.crowded, (POSTGRES,), (POSTGRES,), bound=BOUND),
-    Fault("postgres-read-only", postgresfaults.read_only, (POSTGRES,), (POSTGRES,), bound=BOUND, reads=True),
-    Fault("postgres-locked", postgresfaults.locked, (POSTGRES,), (POSTGRES,), bound=BOUND, reads=True),
-    Fault("postgres-terminated", postgresfaults.terminated, (POSTGRES,), (POSTGRES,), bound=BOUND),
-    Fault("network-stalls", postgresfaults.network_stalls, (POSTGRES,), (POSTGRES,), bound=BOUND),
-    Fault("network-resets", postgresfaults.network_resets, (POSTGRES,), (), bound=BOUND),
-    # A yes may come late: whoever has lost an answer looks whether the write was kept, and may lose that answer too.
-    Fault("network-cut", postgresfaults.network_cut, (POSTGRES,), (POSTGRES,), bound=2 * BOUND),
-    Fault("log-full", process.log_full, (SQLITE,), (SQLITE,)),
-    Fault("log-reader-gone", process.log_reader_gone, (SQLITE,), (SQLITE,)),
-    Fault("log-nobody-reads", process.log_nobody_reads, (SQLITE,), (SQLITE,)),
-    Fault("clock-back", process.clock_back, BOTH, (SQLITE,)),
-    Fault("clock-forward", process.clock_forward, BOTH, (SQLITE,)),
+    Fault("the-law-itself", proof.the_law_itself, (SQLITE,), COUNTED, SURE, (SQLITE,)),
+    Fault("disk-full", disk.disk_full, (SQLITE,), REFUSED, SURE, (SQLITE,), bound=BOUND, reads=True),
+    Fault("disk-full-at-start", disk.disk_full_at_start, (SQLITE,), COUNTED, MAY_MISS, (SQLITE,)),
+    Fault("disk-full-at-stop", disk.disk_full_at_stop, (SQLITE,), REFUSED, SURE, (SQLITE,)),
+    Fault("io-error", disk.io_error, (SQLITE,), COUNTED, SURE, (SQLITE,), bound=BOUND),
+    Fault("io-error-sync", disk.io_error_sync, (SQLITE,), COUNTED, SURE, (), bound=BOUND),
+    Fault("io-error-killed", disk.io_error_killed, (SQLITE,), COUNTED, SURE, (SQLITE,)),
+    Fault("short-write", disk.short_write, (SQLITE,), COUNTED, SURE, (SQLITE,), bound=BOUND),
+    Fault("enospc", disk.no_space, (SQLITE,), COUNTED, SURE, (), bound=BOUND, reads=True),
+    Fault("database-locked", disk.database_locked, (SQLITE,), REFUSED, SURE, (SQLITE,), bound=BOUND, reads=True),
+    Fault("folder-gone", disk.folder_gone, (SQLITE,), REFUSED, SURE, (SQLITE,)),
+    Fault("kill", kills.killed, BOTH, REFUSED, SURE, BOTH),
+    Fault("kill-named", kills.killed_at_a_point, BOTH, COUNTED, MAY_MISS, BOTH),
+    Fault("hung-up", kills.hung_up, BOTH, COUNTED, SURE, (SQLITE,)),
+    Fault("callers-gone", kills.callers_gone, BOTH, COUNTED, SURE, (SQLITE,)),
+    Fault("first-start-killed", kills.first_start_killed, BOTH, COUNTED, MAY_MISS, BOTH),
+    Fault("upgrade-killed", kills.upgrade_killed, BOTH, COUNTED, MAY_MISS, BOTH),
+    Fault("rotation-killed", kills.rotation_killed, BOTH, COUNTED, MAY_MISS, (SQLITE,)),
+    Fault("backup-killed", backups.killed, BOTH, COUNTED, MAY_MISS, (SQLITE,)),
+    Fault("backup-kept", backups.kept, BOTH, COUNTED, MAY_MISS, (SQLITE,)),
+    Fault("backup-disk-full", backups.disk_full, BOTH, COUNTED, SURE, (SQLITE,)),
+    Fault("two-starts", kills.two_starts, (POSTGRES,), COUNTED, MAY_MISS, (POSTGRES,)),
+    Fault("postgres-killed", postgresfaults.killed, (POSTGRES,), REFUSED, MAY_MISS, (POSTGRES,), bound=BOUND, told=True),
+    Fault("postgres-restarted", postgresfaults.restarted, (POSTGRES,), REFUSED, MAY_MISS, (), bound=BOUND),
+    Fault("postgres-disk-full", postgresfaults.disk_full, (POSTGRES,), REFUSED, MAY_MISS, (), bound=BOUND),
+    Fault("postgres-crowded", postgresfaults.crowded, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND),
+    Fault("postgres-read-only", postgresfaults.read_only, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND, reads=True),
+    Fault("postgres-locked", postgresfaults.locked, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND, reads=True),
+    Fault("postgres-terminated", postgresfaults.terminated, (POSTGRES,), COUNTED, SURE, (POSTGRES,), bound=BOUND),
+    Fault("network-stalls", postgresfaults.network_stalls, (POSTGRES,), HELD, SURE, (POSTGRES,), bound=BOUND),
+    Fault("network-resets", postgresfaults.network_resets, (POSTGRES,), HELD, SURE, (), bound=BOUND),
+    # An answer may come late: the server asks whether a commit without an answer was kept, and can lose that answer too.
+    Fault("network-cut", postgresfaults.network_cut, (POSTGRES,), COUNTED, SURE, (POSTGRES,), bound=2 * BOUND),
+    Fault("network-black-hole", postgresfaults.network_black_hole, (POSTGRES,), HELD, SURE, (POSTGRES,), bound=BOUND),
+    Fault("stopped-in-the-dark", postgresfaults.stopped_in_the_dark, (POSTGRES,), HELD, SURE, (POSTGRES,)),
+    Fault("log-full", process.log_full, (SQLITE,), COUNTED, SURE, (SQLITE,)),
+    Fault("log-reader-gone", process.log_reader_gone, (SQLITE,), COUNTED, SURE, (SQLITE,)),
+    Fault("log-nobody-reads", process.log_nobody_reads, (SQLITE,), COUNTED, SURE, (SQLITE,)),
+    Fault("clock-back", process.clock_back, BOTH, COUNTED, SURE, (SQLITE,)),
+    Fault("clock-forward", process.clock_forward, BOTH, COUNTED, SURE, (SQLITE,)),
 ]
