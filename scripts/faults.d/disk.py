@@ -75,6 +75,8 @@ def disk_full_at_stop(run):
     run.begin()
     ballast = filled(disk)
     run.shows(10, least=run.rng.uniform(0.05, 0.3))
+    # Counted here: once the server is asked to end, writes go without an answer whatever the disk does.
+    run.bit(run.shown())
     run.kills = True
     site.server.process.send_signal(signal.SIGTERM)
     if ends(site.server.process, 15) is None:

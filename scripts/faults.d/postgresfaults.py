@@ -261,6 +261,7 @@ def stopped_in_the_dark(run):
             site.server.process.send_signal(signal.SIGTERM)
             status = ends(site.server.process, STOPPED_SECONDS)
         took = time.monotonic() - asked
+        run.bit(proxy.swallowed)
         said = site.server.tail().strip().splitlines()
         if status is None:
             run.broken.append(f"asked to end in a black hole it went on for {STOPPED_SECONDS} s: {said[-1:]}")

@@ -16,7 +16,7 @@ KEEPALIVE_SECONDS = 25
 class Proxy:
     def __init__(self, port, record=None):
         """`record` is called with each connection and what the client sends there, before it is passed on."""
-        self.to, self.mode, self.record, self.cuts = port, PASS, record, 0
+        self.to, self.mode, self.record, self.cuts, self.swallowed = port, PASS, record, 0, 0
         self.pairs, self.muted, self.closing = set(), set(), False
         # Connections in the black hole. They stay there when the way is whole again, because bytes of them are lost.
         self.dark = set()
@@ -59,6 +59,7 @@ class Proxy:
                 if self.mode == BLACK_HOLE:
                     self.dark.add(pair)
                 if pair in self.dark:
+                    self.swallowed += len(data)
                     continue
                 if up and self.record:
                     self.record(pair, data)
