@@ -205,6 +205,19 @@ async fn a_lock_of_another_is_told(#[values(Sqlite, Postgres)] database: Databas
     );
 }
 
+/// Not every transaction that locks the head of the log appends to it.
+#[rstest]
+#[tokio::test]
+async fn a_lock_of_the_head_leaves_no_gap(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::open(database).await;
+    bench.add(1).await;
+    let (tx, head) = bench.store.begin_at_head().await.expect("begun");
+    tx.commit().await.expect("kept");
+    bench.add(2).await;
+    let verdict = bench.store.verify_audit(None, &std::collections::BTreeMap::new()).await.expect("read");
+    assert_eq!((head.seq, verdict.entries, verdict.broken), (1, 2, None));
+}
+
 /// A COMMIT that the database refuses.
 #[rstest]
 #[tokio::test]

@@ -7,7 +7,7 @@ use cb_core::audit::{Checkpoint, Claim, Entry, GENESIS, canonical};
 use cb_core::clock::{Time, fixed_width};
 use cb_core::{Error, Result};
 use cb_vault::checkpoint::PublicKey;
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
+use sea_orm::sea_query::{OnConflict, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -21,28 +21,24 @@ use crate::open::Store;
 use crate::write::{Audit, WriteTx};
 
 /// Takes the head row's lock, first thing in a write: one writer at a time, on PostgreSQL as on SQLite,
-/// so the chain never forks and a write never decides on what another is about to change.
+/// so the chain never forks and a write never decides on what another is about to change. Changes nothing.
 pub(crate) async fn lock_head(tx: &impl ConnectionTrait) -> Result<audit_head::Model> {
-    audit_head::Entity::update_many()
-        .col_expr(audit_head::Column::Seq, Expr::col(audit_head::Column::Seq).add(1))
-        .filter(audit_head::Column::Id.eq(1))
-        .exec(tx)
-        .await
-        .map_err(db)?;
-    let head = audit_head::Entity::find_by_id(1).one(tx).await.map_err(db)?;
+    // SQLite locks the whole database when the transaction begins.
+    let head = audit_head::Entity::find_by_id(1).lock_exclusive().one(tx).await.map_err(db)?;
     head.ok_or_else(|| Error::Internal("the audit log has lost its head row".to_owned()))
 }
 
-/// Appends the entry behind the locked head; answers its hash.
+/// Appends the entry behind the locked head; answers its number and hash.
 pub(crate) async fn append(
     tx: &impl ConnectionTrait,
     head: audit_head::Model,
     audit: &Audit<'_>,
     entity: Option<(&'static str, Uuid)>,
     detail: &Value,
-) -> Result<String> {
+) -> Result<(i64, String)> {
+    let seq = head.seq + 1;
     let row = audit_entry::Model {
-        seq: head.seq,
+        seq,
         at: fixed_width(audit.at),
         actor_kind: audit.actor.kind().to_owned(),
         actor_id: audit.actor.id().map(|id| id.to_string()),
@@ -63,9 +59,9 @@ pub(crate) async fn append(
         .exec(tx)
         .await
         .map_err(db)?;
-    let moved = audit_head::ActiveModel { id: Set(1), seq: Set(head.seq), hash: Set(hash.clone()) };
+    let moved = audit_head::ActiveModel { id: Set(1), seq: Set(seq), hash: Set(hash.clone()) };
     audit_head::Entity::update(moved).exec(tx).await.map_err(db)?;
-    Ok(hash)
+    Ok((seq, hash))
 }
 
 /// What a client says of itself may be anything, and long.

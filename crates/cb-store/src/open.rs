@@ -237,7 +237,8 @@ impl Store {
 
     /// Waits for what runs and closes the pools; in SQLite the log is folded into the database.
     pub async fn close(self) -> Result<(), Error> {
-        const PATIENCE: Duration = Duration::from_secs(10);
+        // A file is written to the end; a host that is off is not waited for.
+        let patience = Duration::from_secs(if self.is_sqlite() { 10 } else { 3 });
         let lost = self.0.file.as_ref().filter(|file| !file.is_still_there());
         let all = async {
             close(self.reader()).await?;
@@ -251,7 +252,7 @@ impl Store {
             }
             close(self.writer()).await
         };
-        if let Ok(closed) = tokio::time::timeout(PATIENCE, all).await {
+        if let Ok(closed) = tokio::time::timeout(patience, all).await {
             closed.map_err(crate::fault::db)?;
         } else {
             tracing::warn!("the database does not answer; its connections are cut");

@@ -264,9 +264,8 @@ impl Store {
         let out = work(&mut write).await?;
         let WriteTx { tx, action, entity, detail, mut events, audience: _ } = write;
         let audit = Audit { action, ..audit };
-        let seq = head.seq;
+        let (seq, hash) = crate::audit::append(&tx, head, &audit, entity, &detail).await?;
         events.push(Event::EntryAppended { seq });
-        let hash = crate::audit::append(&tx, head, &audit, entity, &detail).await?;
         // Counted however the commit ends: one that nobody has waited for may have happened.
         let counted = self.count_write();
         match tx.end().await {

@@ -56,7 +56,7 @@ impl Store {
         let snapshot = copy.snapshot().await?;
         // The lock of every writer: who begins to use the database now waits, and then finds it full.
         let (tx, head) = self.begin_at_head().await?;
-        if head.seq != 1 {
+        if head.seq != 0 {
             return Ok(false);
         }
         tables::fill(&snapshot, &tx).await?;
