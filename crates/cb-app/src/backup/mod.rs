@@ -81,13 +81,17 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Runs async work until it ends or `stop` is cancelled. Stopped work is dropped.
-async fn unless_stopped<T, E: Into<BackupError>>(
+fn unless_stopped<T, E: Into<BackupError>>(
     stop: &CancellationToken,
     work: impl Future<Output = Result<T, E>>,
-) -> Result<T, BackupError> {
-    match stop.run_until_cancelled(work).await {
-        Some(done) => done.map_err(Into::into),
-        None => Err(BackupError::Stopped),
+) -> impl Future<Output = Result<T, BackupError>> {
+    // Opening a database is a large future.
+    let work = Box::pin(stop.run_until_cancelled(work));
+    async move {
+        match work.await {
+            Some(done) => done.map_err(Into::into),
+            None => Err(BackupError::Stopped),
+        }
     }
 }
 

@@ -105,7 +105,7 @@ pub async fn restore(
     place.make_ready(&ready)?;
     if let Some(url) = &config.db_url {
         // Stopped, it is dropped, perhaps in the middle of its COMMIT.
-        let filled = match stop.run_until_cancelled(fill(url, &staging)).await {
+        let filled = match stop.run_until_cancelled(Box::pin(fill(url, &staging))).await {
             Some(Err(BackupError::Failed(Error::OutcomeUnknown(_)))) => {
                 committed(config, &ready).await.unwrap_or(false).then_some(true)
             }

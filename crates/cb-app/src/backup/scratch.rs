@@ -83,7 +83,7 @@ pub(super) fn sweep(parent: &Path) {
         let ours = entry.file_name().to_str().is_some_and(is_one)
             && folder
                 .symlink_metadata()
-                .is_ok_and(|about| about.is_dir() && about.uid() == us && about.mode() & 0o077 == 0);
+                .is_ok_and(|about| about.is_dir() && about.uid() == us && about.mode() % 0o100 == 0);
         if !ours {
             continue;
         }
