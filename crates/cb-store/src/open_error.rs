@@ -20,6 +20,11 @@ impl OpenError {
         Self { what: what.into(), reason: reason.into(), mend: mend.into() }
     }
 
+    /// What happened, for a caller that has advice of its own.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     pub(crate) fn damaged(file: &Path, reason: &str) -> Self {
         Self::new(
             format!("The database {} is damaged", file.display()),

@@ -12,7 +12,9 @@ use cb_core::Secret;
 use sea_orm::sqlx::pool::{PoolConnectionMetadata, PoolOptions};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+};
 
 use crate::file::OpenedFile;
 
@@ -96,6 +98,23 @@ pub(crate) async fn sqlite(
             if read_only { o.pragma("query_only", "1") } else { o }
         });
     Database::connect(options).await
+}
+
+/// Makes the SQLite database at `file` one file, without a write-ahead log beside it. Fails where changes are left in a log.
+pub(crate) async fn keep_no_log(file: &Path) -> Result<(), DbErr> {
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rw", file.display()));
+    options
+        .max_connections(1)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|o| o.journal_mode(SqliteJournalMode::Delete).busy_timeout(LOCKED));
+    let db = Database::connect(options).await?;
+    let asked = Statement::from_string(DbBackend::Sqlite, "PRAGMA journal_mode");
+    let mode = db.query_one_raw(asked).await?.map(|row| row.try_get_by_index::<String>(0)).transpose()?;
+    db.close().await?;
+    match mode.as_deref() {
+        Some("delete") => Ok(()),
+        mode => Err(DbErr::Custom(format!("{} stays in the journal mode {mode:?}", file.display()))),
+    }
 }
 
 /// PostgreSQL at `url`.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use cb_app::backup::{self, Keys, Outcome, Protection, Restored, Target};
+use cb_app::backup::{self, BackupError, Keys, Outcome, Protection, Restored, Source, Target};
 use cb_core::clock::SystemClock;
 use cb_core::config::{Config, judge_passphrase};
 use cb_core::{Clock, OsEntropy, Secret};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::output;
+use crate::signals::Stop;
 
 #[derive(clap::Args)]
 pub struct BackupArgs {
@@ -53,8 +54,11 @@ pub struct RestoreArgs {
 pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
     let config = Config::load()?;
     let protection = if args.recipient.is_empty() {
-        passphrase(args.passphrase_file.as_deref(), &config)?
-            .map_or(Protection::Plain, Protection::Passphrase)
+        let passphrase = passphrase(args.passphrase_file.as_deref(), &config)?;
+        if let (Some(file), Some(secret)) = (&args.passphrase_file, &passphrase) {
+            judge_passphrase(&file.display().to_string(), secret)?;
+        }
+        passphrase.map_or(Protection::Plain, Protection::Passphrase)
     } else {
         Protection::to(&args.recipient)?
     };
@@ -62,7 +66,10 @@ pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
     let target = Target { file: args.file, force: args.force, damaged: args.damaged, protection };
     let encrypts = target.protection.encrypts();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let made = unless_stopped(Box::pin(backup::make(&config, &clock, target))).await??;
+    let made = stoppable("no archive was written", async |stop| {
+        Box::pin(backup::make(&config, &clock, &OsEntropy, target, stop)).await
+    });
+    let made = made.await?;
     let mut without = made.missing;
     without.push("the settings and cb.toml".to_owned());
     output::line(&format!(
@@ -76,7 +83,7 @@ pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
         without.join(", "),
     ))?;
     for flaw in made.flaws {
-        output::line(&format!("Does not verify, and was kept as it is: {flaw}"))?;
+        output::line(&format!("Kept as it is, although it does not verify: {flaw}"))?;
     }
     Ok(())
 }
@@ -89,11 +96,14 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     let keys =
         Keys { passphrase: passphrase(args.passphrase_file.as_deref(), &config)?, identity: args.identity };
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    let restore = Box::pin(backup::restore(&config, clock, entropy, &file, keys, args.damaged));
-    match unless_stopped(restore).await?? {
+    let source = Source { file: file.clone(), keys, damaged: args.damaged };
+    let restored = stoppable("nothing was restored", async |stop| {
+        Box::pin(backup::restore(&config, clock, entropy, source, stop)).await
+    });
+    match restored.await? {
         Outcome::Restored(restored) => say(&config, &file, &restored),
         Outcome::Completed => output::line(&format!(
-            "An earlier restore into {} had been cut short when everything was verified. It is complete now; {} was not looked at. Start the server: cb serve",
+            "Completed an earlier restore into {} that was cut short after everything was verified. {} was not read. Start the server: cb serve",
             config.data_dir.display(),
             file.display()
         )),
@@ -115,29 +125,24 @@ fn say(config: &Config, file: &Path, restored: &Restored) -> anyhow::Result<()> 
     ))?;
     if restored.upgraded {
         output::line(&format!(
-            "The database had the schema {} and was brought to this program's.",
+            "The database had the schema {} and was upgraded to that of this program.",
             manifest.schema
         ))?;
     }
     output::line(&format!(
-        "Entry {} of the audit log says so, and the log goes on from there. Checkpoints kept elsewhere of later entries than {} will not",
+        "Entry {} of the audit log records the restore. Checkpoints that were kept elsewhere of entries after {} no longer verify: `cb audit-log verify --checkpoints` says that the log was cut off.",
         head.seq, manifest.head.seq
     ))?;
-    output::line(
-        "verify: `cb audit-log verify --checkpoints` will say that the log was cut off, and this is why.",
-    )?;
     output::line(&format!(
-        "{} sessions and every link to set a password have ended: everybody signs in anew. {} API tokens are valid as they were then;",
+        "{} sessions and every link to set a password have ended, so every user has to sign in again. {} API tokens are valid as they were at the time of the backup: revoke those that were revoked since.",
         restored.sessions_ended, restored.tokens
     ))?;
-    output::line(
-        "end those that were revoked since. What was waiting to be delivered then is delivered again.",
-    )?;
+    output::line("Messages that were waiting at the time of the backup are delivered again.")?;
     for missing in &manifest.missing {
-        output::line(&format!("Not in the backup, and needed as it was: {missing}."))?;
+        output::line(&format!("Not in the backup, and needed as it was then: {missing}."))?;
     }
     for flaw in &restored.flaws {
-        output::line(&format!("Does not verify, and was restored as it is: {flaw}."))?;
+        output::line(&format!("Restored as it is, although it does not verify: {flaw}."))?;
     }
     output::line("Start the server: cb serve")
 }
@@ -145,7 +150,7 @@ fn say(config: &Config, file: &Path, restored: &Restored) -> anyhow::Result<()> 
 async fn accept(config: &Config) -> anyhow::Result<()> {
     let done = backup::accept(config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
     output::line(&format!(
-        "Accepted: entry {} of the audit log says that entry {}, signed on {}, is gone with what was behind it.",
+        "Accepted: entry {} of the audit log records that entry {}, signed on {}, and all later entries are lost.",
         done.head.seq, done.signed.seq, done.signed.at
     ))?;
     output::line(&format!(
@@ -164,17 +169,27 @@ fn passphrase(file: Option<&Path>, config: &Config) -> anyhow::Result<Option<Sec
     if secret.is_empty() {
         bail!("{shown} is empty; put the passphrase into it");
     }
-    judge_passphrase(&shown.to_string(), &secret)?;
     Ok(Some(secret))
 }
 
-/// Dropped, the work cleans up behind itself.
-async fn unless_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        done = work => Ok(done),
-        _ = term.recv() => bail!("stopped by SIGTERM before it was complete; nothing was kept"),
-        _ = int.recv() => bail!("interrupted before it was complete; nothing was kept"),
+/// Runs work that a signal stops. `nothing` says what has not happened then; the work itself says so when it is not that simple.
+async fn stoppable<T>(
+    nothing: &str,
+    work: impl AsyncFnOnce(&CancellationToken) -> Result<T, BackupError>,
+) -> anyhow::Result<T> {
+    let mut signals = Stop::listen()?;
+    let stop = CancellationToken::new();
+    let mut work = std::pin::pin!(work(&stop));
+    let signal = tokio::select! {
+        done = &mut work => return Ok(done?),
+        signal = signals.asked() => signal,
+    };
+    stop.cancel();
+    match work.await {
+        // It was complete before it heard of the signal.
+        Ok(done) => Ok(done),
+        Err(BackupError::Stopped) => bail!("stopped by {signal}: {nothing}"),
+        Err(why) => bail!("stopped by {signal}. {why}"),
     }
 }
 

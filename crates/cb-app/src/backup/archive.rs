@@ -1,11 +1,12 @@
 //! The format of an archive: a tar with the manifest first, then the files that it lists, and last a checksum of every byte
-//! before it. Whatever was cut off or changed shows.
+//! before it. So a reader notices every byte that is missing or changed.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use cb_core::hex;
+use cb_store::backup::DATABASE_FILE;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
@@ -86,7 +87,7 @@ fn entry(out: &mut dyn Write, name: &str, size: u64, content: &mut dyn Read) -> 
     header.set_cksum();
     out.write_all(header.as_bytes())?;
     if io::copy(content, out)? != size {
-        return Err(io::Error::other(format!("{name} has changed while it was read")));
+        return Err(io::Error::other(format!("{name} changed while it was read")));
     }
     let over = usize::try_from(size % BLOCK as u64).unwrap_or(0);
     if over > 0 {
@@ -150,29 +151,32 @@ impl<R: Read> Read for ButTheTail<R> {
     }
 }
 
-const TORN: &str = "The archive is torn: it is not all there, or was changed since it was written. Use another copy of it, or an \
-                    older backup";
+const TORN: &str = "The archive is torn: a part of it is missing, or somebody changed it. Use another copy of it, or an older \
+                    backup";
 
-/// What of an archive is wrong because it is not one, or not all of it.
+/// The refusal of an archive that is not whole.
 fn torn(why: &io::Error) -> BackupError {
     refused(format!("{TORN} ({why})"))
 }
 
 /// Reads an archive to its last byte. `into` is the folder that its files are written to; none: it is only looked through.
 /// Nothing of it can be trusted before the answer.
+///
+/// Every entry is taken as it is written. A tar's extensions (long names, sparse files, links) are refused: a backup writes none, and
+/// they make a small archive write where and as much as it likes.
 pub(super) fn read(input: &mut dyn Read, into: Option<&Path>) -> Result<Manifest, BackupError> {
     let mut input = ButTheTail { inner: input, held: Vec::new(), digest: Sha256::new() };
     let mut archive = tar::Archive::new(&mut input);
-    let mut entries = archive.entries().map_err(|e| torn(&e))?;
+    let mut entries = archive.entries().map_err(|e| torn(&e))?.raw(true);
     let manifest = match entries.next() {
-        Some(Ok(mut first)) if first.path_bytes() == MANIFEST.as_bytes() => {
+        Some(Ok(mut first)) if is_file(&first) && first.path_bytes() == MANIFEST.as_bytes() => {
             let mut text = Vec::new();
             first.by_ref().take(MANIFEST_MOST).read_to_end(&mut text).map_err(|e| torn(&e))?;
             understood(&text)?
         }
         Some(Ok(_)) => return Err(not_one()),
         None => return Err(refused(TORN)),
-        // A file that begins otherwise is none of ours; one that begins so is torn.
+        // A file without a tar header is not ours. One with a header that ends too early is torn.
         Some(Err(e)) => return Err(if e.kind() == io::ErrorKind::Other { not_one() } else { torn(&e) }),
     };
     let mut missing: BTreeMap<&str, &Listed> =
@@ -180,8 +184,10 @@ pub(super) fn read(input: &mut dyn Read, into: Option<&Path>) -> Result<Manifest
     for entry in entries {
         let mut entry = entry.map_err(|e| torn(&e))?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let listed = missing.remove(name.as_str()).filter(|_| files::belongs(&name));
-        let Some(listed) = listed.filter(|file| file.size == entry.size()) else {
+        let listed = missing.remove(name.as_str()).filter(|_| is_file(&entry) && files::belongs(&name));
+        let fits =
+            |file: &&Listed| file.size == entry.size() && (file.size <= files::MOST || name == DATABASE_FILE);
+        let Some(listed) = listed.filter(fits) else {
             return Err(refused(format!("{TORN} ({name} is not what its manifest lists)")));
         };
         let mut digest = Hashing { inner: io::sink(), digest: Sha256::new() };
@@ -207,7 +213,11 @@ pub(super) fn read(input: &mut dyn Read, into: Option<&Path>) -> Result<Manifest
     if whole { Ok(manifest) } else { Err(refused(TORN)) }
 }
 
-/// Says of a failure whose it is: the archive's, or the place's.
+fn is_file(entry: &tar::Entry<'_, impl Read>) -> bool {
+    entry.header().entry_type() == EntryType::Regular
+}
+
+/// Tells a failure of the archive from one of the place.
 fn copy(
     from: &mut dyn Read,
     to: &mut dyn Write,
@@ -252,17 +262,21 @@ fn understood(text: &[u8]) -> Result<Manifest, BackupError> {
 mod tests {
     use std::io::Read;
 
-    use super::{Head, Listed, Manifest, read, write};
+    use cb_core::hex;
+    use sha2::{Digest as _, Sha256};
+    use tar::{EntryType, Header};
+
+    use super::{DATABASE_FILE, Head, Listed, MANIFEST, Manifest, read, tail, write};
 
     const KEY: &[u8] = b"a signing secret\n";
 
-    fn archive() -> Vec<u8> {
-        let key = Listed {
-            name: "jwt-secret".to_owned(),
-            size: KEY.len() as u64,
-            sha256: cb_core::hex(&<sha2::Sha256 as sha2::Digest>::digest(KEY)),
-        };
-        let manifest = Manifest {
+    fn listed(name: &str, content: &[u8]) -> Listed {
+        let sha256 = hex(&Sha256::digest(content));
+        Listed { name: name.to_owned(), size: content.len() as u64, sha256 }
+    }
+
+    fn manifest(files: Vec<Listed>) -> Manifest {
+        Manifest {
             format: super::FORMAT,
             program: "0.1.0".to_owned(),
             schema: "m0011_hooks".to_owned(),
@@ -273,9 +287,13 @@ mod tests {
             assets: 0,
             missing: Vec::new(),
             flaws: Vec::new(),
-            files: vec![key],
-        };
+            files,
+        }
+    }
+
+    fn archive() -> Vec<u8> {
         let mut out = Vec::new();
+        let manifest = manifest(vec![listed("jwt-secret", KEY)]);
         write(&mut out, &manifest, |_| Ok(Box::new(KEY) as Box<dyn Read>)).expect("written");
         out
     }
@@ -306,5 +324,82 @@ mod tests {
             assert!(read(&mut &archive[..at], None).is_err(), "cut off at {at}");
         }
         assert!(read(&mut [archive.as_slice(), &[0]].concat().as_slice(), None).is_err(), "longer");
+    }
+
+    /// An entry as no backup writes it.
+    fn entry(kind: EntryType, name: &str, content: &[u8], shape: impl FnOnce(&mut Header)) -> Vec<u8> {
+        let mut header = Header::new_gnu();
+        // Past what the crate thinks of such a name.
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o600);
+        header.set_size(content.len() as u64);
+        shape(&mut header);
+        header.set_cksum();
+        let mut entry = header.as_bytes().to_vec();
+        entry.extend_from_slice(content);
+        entry.resize(entry.len().next_multiple_of(512), 0);
+        entry
+    }
+
+    /// An archive whose checksum is right, whatever is in it.
+    fn forged(files: Vec<Listed>, entries: &[Vec<u8>]) -> Vec<u8> {
+        let text = serde_json::to_vec(&manifest(files)).expect("JSON");
+        let mut out = entry(EntryType::Regular, MANIFEST, &text, |_| {});
+        out.extend(entries.concat());
+        let tail = tail(&Sha256::digest(&out)).expect("short");
+        out.extend(tail);
+        out
+    }
+
+    /// Refused, and next to nothing was written anywhere.
+    fn refuses(what: &str, archive: &[u8]) {
+        let outer = tempfile::tempdir().expect("a folder");
+        let dir = outer.path().join("into");
+        std::fs::create_dir_all(dir.join("tls")).expect("made");
+        let why = read(&mut &*archive, Some(&dir)).expect_err(what).to_string();
+        assert!(why.contains("is not what its manifest lists"), "{what}: {why}");
+        let names = |folder: &std::path::Path| std::fs::read_dir(folder).expect("reads").count();
+        assert_eq!((names(outer.path()), names(&dir), names(&dir.join("tls"))), (1, 1, 0), "{what}");
+    }
+
+    #[test]
+    fn what_a_tar_can_do_and_a_backup_does_not_is_refused() {
+        let plain = |name: &str, content: &[u8]| entry(EntryType::Regular, name, content, |_| {});
+        let whole = forged(vec![listed("jwt-secret", KEY)], &[plain("jwt-secret", KEY)]);
+        read(&mut whole.as_slice(), None).expect("the forger writes what is read");
+
+        let zeros = vec![0; 64 * 1024 * 1024];
+        let sparse = entry(EntryType::GNUSparse, DATABASE_FILE, &[], |header| {
+            let gnu = header.as_gnu_mut().expect("GNU");
+            gnu.set_real_size(zeros.len() as u64);
+            gnu.sparse[0].set_offset(zeros.len() as u64);
+            gnu.sparse[0].set_length(0);
+        });
+        refuses("a sparse file", &forged(vec![listed(DATABASE_FILE, &zeros)], &[sparse]));
+        for kind in [EntryType::GNULongName, EntryType::XHeader] {
+            let text: &[u8] =
+                if kind == EntryType::XHeader { b"19 path=jwt-secret\n" } else { b"jwt-secret\0" };
+            let named = [entry(kind, "././@LongLink", text, |_| {}), plain("short", KEY)];
+            refuses("a name elsewhere", &forged(vec![listed("jwt-secret", KEY)], &named));
+        }
+        for kind in [EntryType::Symlink, EntryType::Link, EntryType::Directory, EntryType::Fifo] {
+            let link = entry(kind, "jwt-secret", &[], |header| {
+                header.set_link_name("/etc/passwd").expect("short");
+            });
+            refuses("a link", &forged(vec![listed("jwt-secret", &[])], &[link]));
+        }
+        refuses(
+            "more than listed",
+            &forged(vec![listed("jwt-secret", KEY)], &[plain("jwt-secret", &[KEY, KEY].concat())]),
+        );
+        let large = vec![b'k'; 1024 * 1024 + 1];
+        refuses("a large key", &forged(vec![listed("jwt-secret", &large)], &[plain("jwt-secret", &large)]));
+        for name in ["../jwt-secret", "/tmp/jwt-secret", "tls/../../jwt-secret", "tls/.hidden", "lock"] {
+            refuses(name, &forged(vec![listed(name, KEY)], &[plain(name, KEY)]));
+        }
+        let twice = [plain("jwt-secret", KEY), plain("jwt-secret", KEY)];
+        let why = read(&mut forged(vec![listed("jwt-secret", KEY)], &twice).as_slice(), None);
+        assert!(why.is_err(), "an entry that comes twice");
     }
 }

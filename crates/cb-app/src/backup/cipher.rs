@@ -9,9 +9,9 @@ use cb_core::Secret;
 
 use super::{BackupError, refused};
 
-/// As OWASP advises at least for scrypt; 128 MiB, some tenths of a second.
+/// The least that OWASP advises for scrypt: 128 MiB, some tenths of a second.
 const WORK: u8 = 17;
-/// What somebody else's tool may have asked for: 1 GiB.
+/// The most that is accepted of an archive that another tool wrote: 1 GiB.
 const WORK_MOST: u8 = 20;
 const BEGINS: &[u8] = b"age-encryption.org/";
 

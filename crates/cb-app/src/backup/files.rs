@@ -24,8 +24,8 @@ const FILES: &[&str] = &[DATABASE_FILE, VAULT_KEY, JWT_SECRET, AUDIT_KEY, CHECKP
 /// Small files by their names, wiped when they are done with.
 pub(super) type Small = Vec<(String, Zeroizing<Vec<u8>>)>;
 
-/// The largest file that is read whole; keys and certificates are small.
-const MOST: u64 = 1024 * 1024;
+/// The largest file that is read whole, in bytes. Keys and certificates are small.
+pub(super) const MOST: u64 = 1024 * 1024;
 
 /// Whether a name in an archive is one that a backup writes: never a path that leads elsewhere.
 pub(super) fn belongs(name: &str) -> bool {
@@ -50,14 +50,14 @@ pub(super) fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, BackupErro
     let read = io::Read::read_to_end(&mut io::Read::take(open, MOST + 1), &mut bytes).map_err(unreadable)?;
     if read as u64 > MOST {
         return Err(refused(format!(
-            "{} is too large for a key or a certificate. See what it is",
+            "{} is larger than {MOST} bytes, too large for a key or a certificate. Find out what this file is, and move it away",
             file.display()
         )));
     }
     Ok(Some(bytes))
 }
 
-/// The files of `tls/`, such as they all were at one moment: a certificate may be renewed meanwhile.
+/// The files of `tls/` as they were at one moment, because a certificate may be renewed meanwhile.
 pub(super) fn certificates(data: &Path) -> Result<Small, BackupError> {
     const TRIES: u32 = 10;
     let all = || {
@@ -90,7 +90,10 @@ pub(super) fn certificates(data: &Path) -> Result<Small, BackupError> {
         }
         before = now;
     }
-    Err(refused(format!("The files in {} change all the time. Try again", data.join(TLS).display())))
+    Err(refused(format!(
+        "The files in {} changed each time they were read. Run this again",
+        data.join(TLS).display()
+    )))
 }
 
 pub(super) trait Create {
@@ -118,18 +121,66 @@ pub(super) fn unwritable(path: &Path, error: &io::Error) -> BackupError {
     let shown = path.display();
     refused(match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            format!("{shown} cannot be written, for the disk is full. Free space there, or use another place")
+            format!(
+                "{shown} cannot be written because the disk is full. Free space there, or use another place"
+            )
         }
-        _ => format!("{shown} cannot be written ({error}). See that this user may write there"),
+        _ => format!(
+            "{shown} cannot be written ({error}). Check the disk, and that this user has the right to write there"
+        ),
     })
 }
 
-/// A copy of the database that could not be written.
+/// Why the database could not be copied into `folder`.
 pub(super) fn not_copied(folder: &Path, error: Error) -> BackupError {
+    let shown = folder.parent().unwrap_or(folder).display();
     match error {
-        Error::Internal(why) if why.contains("full") => {
-            unwritable(folder, &io::Error::from(ErrorKind::StorageFull))
-        }
-        other => refused(format!("The database cannot be copied into {}: {other}", folder.display())),
+        Error::StorageFull(_) => refused(format!(
+            "The disk that holds {shown} has no room for a copy of the database. Free space there; the copy needs as much room as the database"
+        )),
+        // SQLite says the same of a target that fails and of a source that is locked: the target can be tried.
+        Error::Unavailable(_) => match tried(folder) {
+            Err(error) => unwritable(folder, &error),
+            Ok(()) => refused(format!(
+                "The database could not be copied into {shown}. Either the database is locked or does not answer, or that disk fails or allows no file of this size. Check both, and run this again"
+            )),
+        },
+        other => refused(format!("The database could not be copied into {shown}: {other}")),
+    }
+}
+
+/// Writes a little into `folder`.
+fn tried(folder: &Path) -> io::Result<()> {
+    let file = folder.join("tried");
+    let mut open = file.create_private()?;
+    let written = io::Write::write_all(&mut open, &[0; 4096]).and_then(|()| open.sync_all());
+    std::fs::remove_file(&file)?;
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use cb_core::Error;
+
+    use super::not_copied;
+
+    #[test]
+    fn a_copy_that_fails_names_the_folder_of_the_copy() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().join("copy");
+        let why = |folder: &Path, error: Error| not_copied(folder, error).to_string();
+        let text = || "The disk of the database is full".to_owned();
+        let full = why(&folder, Error::StorageFull(text()));
+        let beside = format!("The disk that holds {} has no room for a copy", dir.path().display());
+        assert!(full.starts_with(&beside) && !full.contains("disk of the database"), "{full}");
+        // There is no such folder.
+        let gone = why(&folder, Error::Unavailable(text()));
+        assert!(gone.contains("cannot be written") && gone.contains("Check the disk"), "{gone}");
+        std::fs::create_dir(&folder).expect("made");
+        let away = why(&folder, Error::Unavailable(text()));
+        assert!(away.contains("Either the database is locked or does not answer"), "{away}");
+        assert_eq!(std::fs::read_dir(&folder).expect("reads").count(), 0);
     }
 }

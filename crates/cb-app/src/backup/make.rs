@@ -10,17 +10,19 @@ use std::time::{Duration, Instant};
 
 use cb_core::clock::fixed_width;
 use cb_core::config::Config;
-use cb_core::{Clock, hex};
+use cb_core::{Clock, Entropy, hex};
 use cb_store::Store;
 use cb_store::backup::DATABASE_FILE;
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::archive::{self, Head, Listed, Manifest};
 use super::cipher::Protection;
 use super::examine::{Examined, examine, signing_key};
 use super::files::{self, AUDIT_KEY, Create as _, JWT_SECRET, Small, VAULT_KEY, unwritable};
-use super::{BackupError, blocking, refused};
+use super::scratch::Scratch;
+use super::{BackupError, Until, blocking, refused, unless_stopped};
 use crate::audit::{CHECKPOINT_FILE, read_checkpoint};
 use crate::vault::Unfit;
 
@@ -45,25 +47,30 @@ pub struct Made {
     pub flaws: Vec<String>,
 }
 
-/// Beside a server that may be running, and without one.
-pub async fn make(config: &Config, clock: &Arc<dyn Clock>, target: Target) -> Result<Made, BackupError> {
+/// Writes an archive, beside a running server or without one. When `stop` is cancelled the target stays as it was.
+pub async fn make(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    entropy: &dyn Entropy,
+    target: Target,
+    stop: &CancellationToken,
+) -> Result<Made, BackupError> {
     let began = Instant::now();
     let data = config.data_dir.clone();
     let folder = judge(&target)?;
-    let _one = one_at_a_time(&data)?;
-    // Before the database: then nothing in the folder is newer than the copy.
+    if !data.is_dir() {
+        return Err(refused(format!(
+            "There is no folder {}. Set CB_DATA_DIR to the server's folder",
+            data.display()
+        )));
+    }
+    let store = match &config.db_url {
+        Some(url) => unless_stopped(stop, Store::attach_postgres(url)).await?,
+        None => unless_stopped(stop, Store::attach_sqlite(&data)).await?,
+    };
+    // Read before the copy, so that nothing in the folder is newer than the copy.
     let checkpoint = read_checkpoint(&data.join(CHECKPOINT_FILE));
     let (mut small, mut missing) = kept(config)?;
-    let store = match &config.db_url {
-        Some(url) => Store::attach_postgres(url).await?,
-        None => Store::attach_sqlite(&data).await?,
-    };
-    let work = Work::begin(&target, &folder, &data)?;
-    let engine = store.engine().to_owned();
-    let copied = store.copy_to(&work.folder).await.map_err(|e| files::not_copied(&work.folder, e));
-    store.close().await?;
-    copied?;
-
     let key = small.iter().find(|(name, _)| name == AUDIT_KEY).map(|(_, bytes)| signing_key(bytes));
     let key = key.ok_or_else(|| {
         refused(format!(
@@ -71,6 +78,17 @@ pub async fn make(config: &Config, clock: &Arc<dyn Clock>, target: Target) -> Re
             data.display()
         ))
     })??;
+    // A folder without a database and keys stays as it is: a restore may go into it.
+    let lock = one_at_a_time(&data)?;
+    let work = Work::begin(&target, folder, &data, entropy, lock)?;
+    let copy = work.copy.folder.clone();
+    let engine = store.engine().to_owned();
+    let copied =
+        unless_stopped(stop, async { store.copy_to(&copy).await.map_err(|e| files::not_copied(&copy, e)) });
+    copied.await?;
+    // The copy is verified by itself: an error here says nothing about it.
+    let _ = store.close().await;
+
     let unfit = |why: Unfit| {
         refused(format!(
             "The vault's root key does not fit the database: the fingerprint {} is needed, and there is {}. Put back the right key first; a backup without it opens no secret",
@@ -80,11 +98,15 @@ pub async fn make(config: &Config, clock: &Arc<dyn Clock>, target: Target) -> Re
     };
     let signed = checkpoint.as_ref().ok().and_then(Option::as_ref);
     let Examined { schema, head, assets, root, mut flaws } =
-        examine(&work.folder, config, &key, signed, unfit).await?;
+        unless_stopped(stop, examine(&copy, config, &key, signed, unfit)).await.map_err(|e| {
+            e.of_database(|reason| {
+                format!("The copy of the database cannot be used: {reason}. Run this again")
+            })
+        })?;
     flaws.extend(checkpoint.as_ref().err().cloned());
     if !flaws.is_empty() && !target.damaged {
         return Err(refused(format!(
-            "There is no backup, for what would be in it does not verify: {}. Find out why; to keep it as it is, run this again with --damaged",
+            "No archive was written because the data does not verify: {}. Find out why; to keep the data as it is, run this again with --damaged",
             flaws.join("; ")
         )));
     }
@@ -114,7 +136,7 @@ pub async fn make(config: &Config, clock: &Arc<dyn Clock>, target: Target) -> Re
         flaws: flaws.clone(),
         files: Vec::new(),
     };
-    let size = blocking(move || write(&work, &target, manifest, &small)).await?;
+    let size = blocking(stop, move |stop| write(&work, &target, manifest, &small, stop)).await?;
     Ok(Made { size, took: began.elapsed(), head, assets, missing, flaws })
 }
 
@@ -125,7 +147,7 @@ fn judge(target: &Target) -> Result<PathBuf, BackupError> {
         return Err(refused(format!("{shown} is a folder. Name a file in it")));
     }
     if target.file.file_name().is_none() {
-        return Err(refused(format!("{shown} is no name of a file. Name the file to be written")));
+        return Err(refused(format!("{shown} does not name a file. Name the file to write")));
     }
     if target.file.symlink_metadata().is_ok() && !target.force {
         return Err(refused(format!(
@@ -140,15 +162,9 @@ fn judge(target: &Target) -> Result<PathBuf, BackupError> {
     Ok(folder)
 }
 
-/// Held while a backup is written: what another one has left is not in use.
+/// One backup of a folder at a time: two would read the same disk against each other.
 fn one_at_a_time(data: &Path) -> Result<File, BackupError> {
-    let file = data.join("backup.lock");
-    if !data.is_dir() {
-        return Err(refused(format!(
-            "There is no folder {}. Set CB_DATA_DIR to the server's folder",
-            data.display()
-        )));
-    }
+    let file = data.join(LOCK);
     let open = File::options().create(true).truncate(false).write(true).mode(0o600).open(&file);
     let open = open.map_err(|e| unwritable(&file, &e))?;
     match open.try_lock() {
@@ -160,7 +176,7 @@ fn one_at_a_time(data: &Path) -> Result<File, BackupError> {
     }
 }
 
-/// The files beside the database that a restore needs, and what it needs and is not in a file of ours.
+/// The files beside the database that a restore needs, and what else it needs that only the settings hold.
 fn kept(config: &Config) -> Result<(Small, Vec<String>), BackupError> {
     let (data, mut small, mut missing) = (&config.data_dir, Small::new(), Vec::new());
     for name in [JWT_SECRET, AUDIT_KEY] {
@@ -178,54 +194,58 @@ fn kept(config: &Config) -> Result<(Small, Vec<String>), BackupError> {
     Ok((small, missing))
 }
 
-/// What is half done: removed when it is over, however it ends.
+/// What is half done. Dropped, it is removed.
 struct Work {
-    /// Holds the copy of the database.
-    folder: PathBuf,
-    /// Takes the target's place when it is whole.
-    fresh: PathBuf,
+    copy: Scratch,
+    /// Where the copy is not to be: it is not encrypted, so beside an encrypted archive it stays where the database is.
+    beside: Option<Scratch>,
     /// The target's folder.
-    beside: PathBuf,
+    folder: PathBuf,
+    _lock: File,
 }
 
 impl Work {
-    fn begin(target: &Target, beside: &Path, data: &Path) -> Result<Self, BackupError> {
-        let named = |ending: &str| {
-            let mut name = target.file.clone().into_os_string();
-            name.push(ending);
-            PathBuf::from(name)
+    fn begin(
+        target: &Target,
+        folder: PathBuf,
+        data: &Path,
+        entropy: &dyn Entropy,
+        lock: File,
+    ) -> Result<Self, BackupError> {
+        let beside = Scratch::make(&folder, entropy)?;
+        let (copy, beside) = if target.protection.encrypts() {
+            (Scratch::make(data, entropy)?, Some(beside))
+        } else {
+            (beside, None)
         };
-        // The copy is not encrypted: where the archive is to be, it stays where the database is.
-        let folder = if target.protection.encrypts() { data.join(".backup") } else { named(".new.d") };
-        let work = Self { folder, fresh: named(".new"), beside: beside.to_path_buf() };
-        work.clear();
-        files::make_private_folder(&work.folder)?;
-        Ok(work)
+        Ok(Self { copy, beside, folder, _lock: lock })
     }
 
-    fn clear(&self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-        let _ = std::fs::remove_file(&self.fresh);
+    /// Takes the target's place when it is whole.
+    fn archive(&self) -> PathBuf {
+        self.beside.as_ref().unwrap_or(&self.copy).folder.join("archive")
     }
 }
 
-impl Drop for Work {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
-fn write(work: &Work, target: &Target, mut manifest: Manifest, small: &Small) -> Result<u64, BackupError> {
-    let copy = work.folder.join(DATABASE_FILE);
-    let unreadable = |e: io::Error| unwritable(&work.folder, &e);
-    let (size, sha256) = digest(&mut File::open(&copy).map_err(unreadable)?).map_err(unreadable)?;
+fn write(
+    work: &Work,
+    target: &Target,
+    mut manifest: Manifest,
+    small: &Small,
+    stop: &CancellationToken,
+) -> Result<u64, BackupError> {
+    let (copy, fresh) = (work.copy.folder.join(DATABASE_FILE), work.archive());
+    whole(&work.copy.folder)?;
+    let unreadable =
+        |e: io::Error| refused(format!("{} cannot be read ({e}). Check that disk", copy.display()));
+    let (size, sha256) = digest(&mut File::open(&copy).map_err(unreadable)?, stop).map_err(unreadable)?;
     manifest.files.push(Listed { name: DATABASE_FILE.to_owned(), size, sha256 });
     for (name, bytes) in small {
-        let (size, sha256) = digest(&mut bytes.as_slice()).map_err(unreadable)?;
+        let (size, sha256) = digest(&mut bytes.as_slice(), stop).map_err(unreadable)?;
         manifest.files.push(Listed { name: name.clone(), size, sha256 });
     }
-    let full = |e: io::Error| unwritable(&work.fresh, &e);
-    let out = work.fresh.create_private().map_err(full)?;
+    let failed = |e: io::Error| unwritable(&fresh, &e);
+    let out = fresh.create_private().map_err(failed)?;
     let mut out = Paced { inner: out, pending: 0, digest: Sha256::new() };
     let contents = |file: &Listed| -> io::Result<Box<dyn Read>> {
         match small.iter().find(|(name, _)| *name == file.name) {
@@ -233,42 +253,85 @@ fn write(work: &Work, target: &Target, mut manifest: Manifest, small: &Small) ->
             None => Ok(Box::new(BufReader::with_capacity(CHUNK, File::open(&copy)?))),
         }
     };
-    let mut buffered = BufWriter::with_capacity(CHUNK, &mut out);
+    let mut buffered = BufWriter::with_capacity(CHUNK, Until { inner: &mut out, stop });
     let written = target.protection.wrap(&mut buffered, |out| archive::write(out, &manifest, contents));
-    written.and_then(|()| buffered.flush()).map_err(full)?;
+    written.and_then(|()| buffered.flush()).map_err(failed)?;
     drop(buffered);
     let Paced { inner, digest: wrote, .. } = out;
-    inner.sync_all().map_err(full)?;
-    read_back(work, target, &manifest, &hex(&wrote.finalize()))?;
-    let size = inner.metadata().map_err(full)?.len();
-    std::fs::rename(&work.fresh, &target.file)
-        .and_then(|()| files::sync_folder(&work.beside))
-        .map_err(|e| unwritable(&target.file, &e))?;
-    Ok(size)
+    inner.sync_all().map_err(failed)?;
+    read_back(&fresh, target, &manifest, &hex(&wrote.finalize()), stop)?;
+    let size = inner.metadata().map_err(failed)?.len();
+    if stop.is_cancelled() {
+        return Err(BackupError::Stopped);
+    }
+    std::fs::rename(&fresh, &target.file).map_err(|e| unwritable(&target.file, &e))?;
+    // From here on the target is the new archive, whether somebody stops it or not.
+    match files::sync_folder(&work.folder) {
+        Ok(()) => Ok(size),
+        Err(e) => Err(refused(format!(
+            "{} is whole, but the disk did not confirm its name ({e}), so a power cut may lose it. Check that disk",
+            target.file.display()
+        ))),
+    }
 }
 
-/// What stands there is what was written, and opens as a restore opens it, as far as we have the key.
-fn read_back(work: &Work, target: &Target, manifest: &Manifest, wrote: &str) -> Result<(), BackupError> {
-    let full = |e: io::Error| unwritable(&work.fresh, &e);
-    let open = || File::open(&work.fresh).map_err(full);
-    if digest(&mut open()?).map_err(full)?.1 != wrote {
-        return Err(refused(format!(
-            "{} reads back otherwise than it was written. See to that disk",
-            work.fresh.display()
-        )));
-    }
-    if let Some(keys) = target.protection.keys() {
-        let (mut inside, _) = keys.open(BufReader::with_capacity(CHUNK, open()?))?;
-        if archive::read(&mut inside, None)? != *manifest {
-            return Err(refused("The archive reads back otherwise than it was written. Try again"));
+/// Refuses a copy whose last changes lie in a file beside it, which is not archived.
+fn whole(folder: &Path) -> Result<(), BackupError> {
+    for ending in ["-wal", "-journal"] {
+        let beside = folder.join(format!("{DATABASE_FILE}{ending}"));
+        let size = match beside.metadata() {
+            Ok(about) => about.len(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+            Err(e) => {
+                return Err(refused(format!("{} cannot be read ({e}). Check that disk", beside.display())));
+            }
+        };
+        if size > 0 {
+            return Err(refused(format!(
+                "The copy of the database is not complete: SQLite could not fold {} into it. Check the space on that disk, and run this again",
+                beside.display()
+            )));
         }
     }
     Ok(())
 }
 
+/// Compares the archive on the disk with what was written, and opens it as a restore does, if this process has the key.
+fn read_back(
+    fresh: &Path,
+    target: &Target,
+    manifest: &Manifest,
+    wrote: &str,
+    stop: &CancellationToken,
+) -> Result<(), BackupError> {
+    let differs = || {
+        refused(format!(
+            "The disk gives back other bytes than were written to {}. Check that disk, or write the archive to another one",
+            target.file.display()
+        ))
+    };
+    let unreadable =
+        |e: io::Error| refused(format!("{} cannot be read ({e}). Check that disk", fresh.display()));
+    let open = || File::open(fresh).map_err(unreadable);
+    if digest(&mut open()?, stop).map_err(unreadable)?.1 != wrote {
+        return Err(differs());
+    }
+    if let Some(keys) = target.protection.keys() {
+        let input = Until { inner: BufReader::with_capacity(CHUNK, open()?), stop };
+        let (mut inside, _) = keys.open(input)?;
+        if archive::read(&mut inside, None)? != *manifest {
+            return Err(differs());
+        }
+    }
+    Ok(())
+}
+
+/// In the data folder.
+pub(super) const LOCK: &str = "backup.lock";
 const CHUNK: usize = 256 * 1024;
 
-fn digest(from: &mut dyn Read) -> io::Result<(u64, String)> {
+fn digest(from: &mut dyn Read, stop: &CancellationToken) -> io::Result<(u64, String)> {
+    let mut from = Until { inner: from, stop };
     let (mut digest, mut buffer, mut size) = (Sha256::new(), vec![0; CHUNK], 0);
     loop {
         match from.read(&mut buffer) {
@@ -283,7 +346,7 @@ fn digest(from: &mut dyn Read) -> io::Result<(u64, String)> {
     }
 }
 
-/// Writes such that the disk never has much to catch up with: the server's commits wait for the same disk.
+/// Tells the disk to keep up every few megabytes, because the server's commits wait for the same disk.
 struct Paced {
     inner: File,
     pending: usize,
@@ -305,5 +368,27 @@ impl Write for Paced {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DATABASE_FILE, whole};
+
+    #[test]
+    fn a_copy_with_changes_beside_it_is_not_archived() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let write = |ending: &str, text: &str| {
+            std::fs::write(dir.path().join(format!("{DATABASE_FILE}{ending}")), text).expect("written");
+        };
+        write("", "the database");
+        write("-wal", "");
+        whole(dir.path()).expect("an empty log holds nothing");
+        for ending in ["-wal", "-journal"] {
+            write(ending, "changes");
+            let why = whole(dir.path()).expect_err("not whole").to_string();
+            assert!(why.contains("is not complete") && why.contains(ending), "{why}");
+            write(ending, "");
+        }
     }
 }

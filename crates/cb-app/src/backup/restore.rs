@@ -8,24 +8,46 @@ use std::sync::Arc;
 use cb_core::audit::Checkpoint;
 use cb_core::config::Config;
 use cb_core::{Clock, Entropy, Error, Principal};
-use cb_store::backup::{foreign_schema, look_postgres, newest_schema};
+use cb_store::backup::{DATABASE_FILE, foreign_schema, look_postgres, newest_schema};
 use cb_store::entities::{auth_step, session, token, user};
 use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _};
 use cb_store::sea_orm::{EntityTrait as _, PaginatorTrait as _};
 use cb_store::{Store, WriteTx, db};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::archive::{self, Head, Manifest};
 use super::cipher::Keys;
 use super::examine::{Examined, examine, signing_key};
 use super::files::{self, AUDIT_KEY};
 use super::place::{Place, Ready, committed};
-use super::{BackupError, blocking, refused};
+use super::{BackupError, Until, blocking, refused, unless_stopped};
 use crate::app::App;
 use crate::audit::{CHECKPOINT_FILE, read_checkpoint};
 use crate::vault::Unfit;
 
-/// What came of it.
+/// The archive to restore, and how.
+pub struct Source {
+    pub file: PathBuf,
+    pub keys: Keys,
+    /// Also where the audit log or a stored secret does not verify.
+    pub damaged: bool,
+}
+
+impl Source {
+    fn open(&self) -> Result<File, BackupError> {
+        let shown = self.file.display();
+        let open = File::open(&self.file).map_err(|e| {
+            refused(format!("The archive {shown} cannot be read ({e}). Name the file that cb backup wrote"))
+        })?;
+        if open.metadata().is_ok_and(|meta| meta.is_dir()) {
+            return Err(refused(format!("{shown} is a folder. Name the file that cb backup wrote")));
+        }
+        Ok(open)
+    }
+}
+
+/// How a restore ended.
 pub enum Outcome {
     Restored(Box<Restored>),
     /// An earlier restore had been cut short when everything was verified: it is complete now, and nothing else was done.
@@ -47,47 +69,72 @@ pub struct Restored {
     pub flaws: Vec<String>,
 }
 
-/// Into the place that `config` names.
+/// Restores into the place that `config` names. When `stop` is cancelled the place stays empty; once the restore is ready, it is
+/// completed now or by the next process.
 pub async fn restore(
     config: &Config,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    file: &Path,
-    keys: Keys,
-    damaged: bool,
+    source: Source,
+    stop: &CancellationToken,
 ) -> Result<Outcome, BackupError> {
-    let open = File::open(file).map_err(|e| {
-        refused(format!(
-            "The archive {} cannot be read ({e}). Name the file that cb backup wrote",
-            file.display()
-        ))
-    })?;
-    if open.metadata().is_ok_and(|meta| meta.is_dir()) {
-        return Err(refused(format!("{} is a folder. Name the file that cb backup wrote", file.display())));
-    }
-    let place = Place::take(config)?;
+    let open = source.open()?;
+    let mut place = Place::take(config)?;
     if let Some(ready) = place.ready()?
-        && committed(config, &ready).await?
+        && unless_stopped(stop, committed(config, &ready)).await?
     {
         place.move_in(&ready)?;
         return Ok(Outcome::Completed);
     }
     if let Some(url) = &config.db_url
-        && look_postgres(url, 0).await?.is_some_and(|standing| standing.head > 0)
+        && unless_stopped(stop, look_postgres(url, 0)).await?.is_some_and(|standing| standing.head > 0)
     {
         return Err(in_use());
     }
     let staging = place.begin()?;
-    let into = staging.clone();
-    let (manifest, encrypted) = blocking(move || extract(open, &keys, &into)).await?;
-    let made = make_ready(config, clock, entropy, &staging, manifest, encrypted, damaged).await?;
+    let (keys, into) = (source.keys, staging.clone());
+    // The work holds the place: nobody else gets its lock while files are written there.
+    let extracted = blocking(stop, move |stop| {
+        let (manifest, encrypted) = extract(open, &keys, &into, stop)?;
+        Ok((place, manifest, encrypted))
+    });
+    let (mut place, manifest, encrypted) = extracted.await?;
+    let made = make_ready(config, clock, entropy, &staging, manifest, encrypted, source.damaged);
+    let made = unless_stopped(stop, made).await?;
     let ready = Ready { head: made.head.clone(), postgres: config.db_url.is_some() };
     place.make_ready(&ready)?;
     if let Some(url) = &config.db_url {
-        fill(url, &staging).await?;
+        // Stopped, it is dropped, perhaps in the middle of its COMMIT.
+        let filled = match stop.run_until_cancelled(Box::pin(fill(url, &staging))).await {
+            Some(Err(BackupError::Failed(Error::OutcomeUnknown(_)))) => {
+                committed(config, &ready).await.unwrap_or(false).then_some(true)
+            }
+            Some(Ok(filled)) => Some(filled),
+            Some(Err(nothing_was_kept)) => {
+                place.give_up();
+                return Err(nothing_was_kept);
+            }
+            None => None,
+        };
+        match filled {
+            Some(true) => {}
+            Some(false) => {
+                place.give_up();
+                return Err(in_use());
+            }
+            None => return Err(undecided(&staging)),
+        }
     }
     place.move_in(&ready)?;
     Ok(Outcome::Restored(Box::new(made)))
+}
+
+/// The place stays as it is, because PostgreSQL may have the data.
+fn undecided(staging: &Path) -> BackupError {
+    refused(format!(
+        "PostgreSQL has not confirmed that it has kept the data. Keep {}: it holds the keys. Run the same command again: it completes the restore, or begins anew",
+        staging.display()
+    ))
 }
 
 fn in_use() -> BackupError {
@@ -96,13 +143,18 @@ fn in_use() -> BackupError {
     )
 }
 
-fn extract(open: File, keys: &Keys, staging: &Path) -> Result<(Manifest, bool), BackupError> {
+fn extract(
+    open: File,
+    keys: &Keys,
+    staging: &Path,
+    stop: &CancellationToken,
+) -> Result<(Manifest, bool), BackupError> {
     const BUFFER: usize = 256 * 1024;
-    let (mut inside, encrypted) = keys.open(BufReader::with_capacity(BUFFER, open))?;
+    let (mut inside, encrypted) = keys.open(Until { inner: BufReader::with_capacity(BUFFER, open), stop })?;
     Ok((archive::read(&mut inside, Some(staging))?, encrypted))
 }
 
-/// Verifies what was extracted, and makes of it what is to be used.
+/// Verifies what was extracted, and turns it into what the server will use.
 async fn make_ready(
     config: &Config,
     clock: Arc<dyn Clock>,
@@ -112,7 +164,15 @@ async fn make_ready(
     encrypted: bool,
     damaged: bool,
 ) -> Result<Restored, BackupError> {
-    let (schema, foreign) = foreign_schema(staging).await?;
+    if !manifest.files.iter().any(|file| file.name == DATABASE_FILE) {
+        return Err(refused("The archive holds no database. Use another backup"));
+    }
+    let unusable = |e: BackupError| {
+        e.of_database(|reason| {
+            format!("The database in the archive cannot be used: {reason}. Use another backup")
+        })
+    };
+    let (schema, foreign) = foreign_schema(staging).await.map_err(|e| unusable(e.into()))?;
     if let Some(foreign) = foreign {
         return Err(refused(format!(
             "The backup is newer than this program: version {} wrote it, and its database has the schema {foreign}, which this program ({}, schema {}) does not know. Restore it with version {} of cb or a later one",
@@ -130,7 +190,8 @@ async fn make_ready(
     let checkpoint: Option<Checkpoint> = read_checkpoint(&staging.join(CHECKPOINT_FILE)).map_err(refused)?;
     let fingerprint = manifest.root_key_fingerprint.clone();
     let unfit = |why: Unfit| unfit(config, &fingerprint, &why);
-    let Examined { head, flaws, .. } = examine(staging, &staged, &key, checkpoint.as_ref(), unfit).await?;
+    let examined = examine(staging, &staged, &key, checkpoint.as_ref(), unfit).await;
+    let Examined { head, flaws, .. } = examined.map_err(unusable)?;
     if head != manifest.head {
         return Err(refused(format!(
             "The database in the archive is not the one that its manifest describes: its log ends at entry {}, and should at entry {}. Use another backup",
@@ -139,7 +200,7 @@ async fn make_ready(
     }
     if !flaws.is_empty() && !damaged {
         return Err(refused(format!(
-            "Nothing was restored, for what is in the archive does not verify: {}. Use another backup; to restore it as it is, run this again with --damaged",
+            "Nothing was restored because the data in the archive does not verify: {}. Use another backup; to restore the data as it is, run this again with --damaged",
             flaws.join("; ")
         )));
     }
@@ -167,7 +228,7 @@ fn unfit(config: &Config, wanted: &str, why: &Unfit) -> BackupError {
         )
     } else if tried.is_empty() {
         format!(
-            "The archive does not hold the vault's root key, for CB_VAULT_KEY gave it. Set CB_VAULT_KEY to the key with the fingerprint {wanted}"
+            "The archive does not hold the vault's root key, because CB_VAULT_KEY gave it. Set CB_VAULT_KEY to the key with the fingerprint {wanted}"
         )
     } else {
         format!(
@@ -207,8 +268,8 @@ async fn begin_again(
     Ok((Head { seq, hash }, sessions, tokens))
 }
 
-/// What was ended since, by whomever and for whatever reason, would be open again: everybody signs in anew. What is half
-/// done, links to set a password included, ends too.
+/// Ends every session, because one that was ended since the backup would be open again. Half-finished sign-ins and links to set a
+/// password end too.
 pub(super) async fn end_sessions(tx: &mut WriteTx) -> Result<u64, Error> {
     user::Entity::update_many()
         .col_expr(user::Column::AuthEpoch, Expr::col(user::Column::AuthEpoch).add(1))
@@ -220,13 +281,14 @@ pub(super) async fn end_sessions(tx: &mut WriteTx) -> Result<u64, Error> {
     Ok(ended.rows_affected)
 }
 
-/// Puts the database that is ready into PostgreSQL, in one transaction.
-async fn fill(url: &cb_core::Secret, staging: &Path) -> Result<(), BackupError> {
-    let staging: PathBuf = staging.to_path_buf();
-    let copy = Store::read_sqlite(&staging).await?;
+/// Puts the database that is ready into PostgreSQL, in one transaction; false where that database is in use. After any error but
+/// [`Error::OutcomeUnknown`] it has certainly kept nothing.
+async fn fill(url: &cb_core::Secret, staging: &Path) -> Result<bool, BackupError> {
+    let copy = Store::read_sqlite(staging).await?;
     let store = Store::open_postgres(url).await?;
     let filled = store.fill_from(&copy).await;
-    store.close().await?;
-    copy.close().await?;
-    if filled? { Ok(()) } else { Err(in_use()) }
+    // Behind the COMMIT an error changes nothing.
+    let _ = store.close().await;
+    let _ = copy.close().await;
+    Ok(filled?)
 }

@@ -141,7 +141,7 @@ fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
         }
         Wrong::Other(signed) => (
             format!(
-                "{database} is not the one that the folder {data} was used with: its entry {} is not the one that was signed on {}, so an older state was put back and has gone another way since",
+                "{database} is not the one that the folder {data} was used with: its entry {} is not the one that was signed on {}. Somebody put an older state back, and the server has written other entries since",
                 signed.seq, signed.at
             ),
             format!("{RESTORE}. {ACCEPT}"),
@@ -177,7 +177,7 @@ pub async fn accept(
     let (signed, found) = match compare(config).await? {
         None => {
             return Err(refused(
-                "There is no rollback to accept: the database is as far as its folder remembers",
+                "There is no rollback to accept: the database has every entry that its folder remembers",
             ));
         }
         Some(Wrong::Behind { signed, head, set_up: true }) => (signed, head),

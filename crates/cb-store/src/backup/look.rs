@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use cb_core::{Result, Secret};
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+};
 use sea_orm_migration::{MigratorTrait as _, SchemaManager};
 
 use super::DATABASE_FILE;
@@ -42,6 +44,26 @@ pub async fn look_sqlite(data_dir: &Path, seq: i64) -> Result<Option<Standing>, 
 pub async fn look_postgres(url: &Secret, seq: i64) -> Result<Option<Standing>, OpenError> {
     let store = Store::read_postgres(url).await?;
     let standing = look(&store, seq).await.map_err(|e| unreadable(&e));
+    let _ = store.close().await;
+    standing
+}
+
+/// The same when no restore into `url` is under way any more: a COMMIT whose client has gone may still be running.
+pub async fn look_settled_postgres(url: &Secret, seq: i64) -> Result<Option<Standing>, OpenError> {
+    let store = Store::read_postgres(url).await?;
+    let standing = async {
+        if look(&store, seq).await?.is_none() {
+            return Ok(None);
+        }
+        let waiting = store.snapshot().await.map_err(|e| DbErr::Custom(e.to_string()))?;
+        // A restore turns the triggers of this table off, which no other session may share.
+        for sql in ["SET LOCAL lock_timeout = 2000", "LOCK TABLE audit_head IN ROW EXCLUSIVE MODE"] {
+            waiting.execute_unprepared(sql).await?;
+        }
+        drop(waiting);
+        look(&store, seq).await
+    };
+    let standing = standing.await.map_err(|e| unreadable(&e));
     let _ = store.close().await;
     standing
 }

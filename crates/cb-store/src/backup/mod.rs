@@ -12,10 +12,13 @@ use std::path::Path;
 use cb_core::{Error, Result};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
-pub use self::look::{Standing, foreign_schema, look_postgres, look_sqlite, newest_schema};
+pub use self::look::{
+    Standing, foreign_schema, look_postgres, look_settled_postgres, look_sqlite, newest_schema,
+};
 use crate::fault::db;
 pub use crate::open::DATABASE_FILE;
 use crate::open::Store;
+use crate::pool;
 
 impl Store {
     /// What the archive's manifest calls this kind of database.
@@ -26,7 +29,7 @@ impl Store {
         }
     }
 
-    /// Writes what is committed at this moment into `folder`, as a SQLite database of its own. No writer waits for it.
+    /// Writes what is committed at this moment into `folder`, as a SQLite database that is one file. No writer waits for it.
     pub async fn copy_to(&self, folder: &Path) -> Result<()> {
         let file = folder.join(DATABASE_FILE);
         if self.reader().get_database_backend() == DbBackend::Sqlite {
@@ -47,7 +50,9 @@ impl Store {
         let filled = filled.await;
         drop(snapshot);
         copy.close().await?;
-        filled
+        filled?;
+        // A failure to fold the log in is only a warning to `close`. Whoever takes the file alone needs to know.
+        pool::keep_no_log(&file).await.map_err(db)
     }
 
     /// Puts everything that `copy` holds into this database, in one transaction. One that anybody has used is refused: the

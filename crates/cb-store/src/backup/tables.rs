@@ -37,7 +37,7 @@ macro_rules! tables {
     };
 }
 
-// A table stands behind those that it refers to.
+// Tables come after the tables that they refer to.
 tables! {
     setting, user, session, token, auth_step, recovery_code, passkey, spent_ticket,
     audit_head, audit_entry, audit_checkpoint, audit_anchor,
@@ -54,8 +54,8 @@ const ROWS: usize = 1000;
 
 /// Replaces all that is in the database of `tx`, which nobody has used, by what `from` holds.
 ///
-/// The triggers are off meanwhile. They keep what users of a running database must not do, and the copy is the work of one:
-/// its anchor, for one, stands on an entry that was removed since.
+/// The triggers are off meanwhile. They forbid what users of a running database must not do, and a copy of valid data may look like
+/// that: the anchor of a pruned log names an entry that is no longer there.
 pub(super) async fn fill(from: &impl ConnectionTrait, tx: &impl ConnectionTrait) -> Result<()> {
     let put_back = take_guards(tx).await.map_err(db)?;
     copy_all(from, tx).await.map_err(db)?;
@@ -160,6 +160,20 @@ mod tests {
         assert_eq!(super::columns(), there);
     }
 
+    #[tokio::test]
+    async fn changes_that_stay_in_a_log_are_an_error() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open_sqlite(dir.path()).await.expect("opens");
+        let file = dir.path().join(crate::open::DATABASE_FILE);
+        let reading = store.snapshot().await.expect("begins");
+        audit_entry::Entity::find().all(&reading).await.expect("reads");
+        store.writer().execute_unprepared("UPDATE settings SET version = 9").await.expect("written");
+        assert!(crate::pool::keep_no_log(&file).await.is_err(), "somebody reads an older state");
+        drop(reading);
+        store.close().await.expect("closed");
+        crate::pool::keep_no_log(&file).await.expect("one file");
+    }
+
     /// The triggers would refuse such an anchor, and nothing else may be done without them afterwards.
     #[tokio::test]
     async fn a_log_that_begins_behind_its_anchor_goes_over_and_the_guards_are_on_again() {
@@ -183,6 +197,12 @@ mod tests {
         assert!(!there.fill_from(&store).await.expect("looked"), "it is in use now");
         let back = tempfile::tempdir().expect("a folder");
         there.copy_to(back.path()).await.expect("copied");
+        let names: Vec<_> =
+            std::fs::read_dir(back.path()).expect("reads").flatten().map(|e| e.file_name()).collect();
+        assert_eq!(names, [crate::open::DATABASE_FILE], "the copy is one file");
+        let header = std::fs::read(back.path().join(crate::open::DATABASE_FILE)).expect("reads");
+        // https://www.sqlite.org/fileformat2.html, 1.3.3: 1 without a write-ahead log, 2 with one.
+        assert_eq!(header[18..20], [1, 1], "whoever opens it needs no log beside it");
         let back = Store::open_sqlite(back.path()).await.expect("opens");
         for one in [&there, &back] {
             let rows = async |store: &Store| {

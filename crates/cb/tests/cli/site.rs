@@ -1,5 +1,6 @@
 //! `cb serve` as a process of its own, and somebody who asks it.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
@@ -19,6 +20,7 @@ use tokio::io::{
 
 pub const TOKEN: &str = "Qm7vXc2LpR9tYw4ZsK8nBd6HfJ3gTe5U";
 pub const CODE: &str = "ABCD-EFGH-JKLM-NPQR-STUV";
+pub const PASSWORD: &str = "seven green kettles sing";
 
 pub fn cb() -> Command {
     Command::new(env!("CARGO_BIN_EXE_cb"))
@@ -73,6 +75,12 @@ impl Server {
         assert!(sent.success(), "{name}");
     }
 
+    /// SIGTERM, and the end of the process.
+    pub fn stop(mut self) {
+        self.signal("TERM");
+        self.0.wait().expect("ended");
+    }
+
     /// Waits for the end, which must come within `patience`.
     pub async fn ended(mut self, patience: Duration) -> ExitStatus {
         let began = Instant::now();
@@ -105,7 +113,7 @@ impl Site {
     /// Waits until the server answers, and trusts what it shows.
     pub async fn meet(data: &Path, port: u16) -> Self {
         let leaf = data.join("tls/leaf.pem");
-        for _ in 0..400 {
+        for _ in 0..1200 {
             if let Ok(leaf) = CertificateDer::from_pem_file(&leaf) {
                 let allow = vec!["127.0.0.1".parse().expect("an address")];
                 let client = Outbound::new(allow, Vec::new(), Resolver::System);
@@ -127,7 +135,7 @@ impl Site {
     ) -> Result<Response<Vec<u8>>, OutboundError> {
         let origin = format!("https://127.0.0.1:{}", self.port);
         let mut request = Request::builder().method(method).uri(format!("{origin}/api/v1{path}"));
-        if path == "/setup" {
+        if path == "/setup" || path == "/auth/login" {
             request = request.header("origin", origin);
         } else {
             request = request.header("authorization", format!("Bearer {TOKEN}"));
@@ -139,12 +147,39 @@ impl Site {
 
     pub async fn done(&self, path: &str, body: Value) -> Value {
         let answer = self.ask("POST", path, Some(body)).await.expect("answers");
-        assert_eq!(answer.status(), 201, "{path}: {}", String::from_utf8_lossy(answer.body()));
+        assert!(answer.status().is_success(), "{path}: {}", String::from_utf8_lossy(answer.body()));
         serde_json::from_slice(answer.body()).expect("JSON")
     }
 
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.ask("GET", path, None).await.expect("answers");
+        assert_eq!(answer.status(), 200, "{path}: {}", String::from_utf8_lossy(answer.body()));
+        serde_json::from_slice(answer.body()).expect("JSON")
+    }
+
+    /// Adds an asset; says whether the server has answered for it.
+    pub async fn asset(&self, name: &str) -> bool {
+        let asset = json!({ "name": name, "kind": "device" });
+        self.ask("POST", "/assets", Some(asset)).await.is_ok_and(|answer| answer.status() == 201)
+    }
+
+    /// The names of all assets.
+    pub async fn assets(&self) -> BTreeSet<String> {
+        let (mut names, mut cursor) = (BTreeSet::new(), String::new());
+        loop {
+            let page = self.get(&format!("/assets?limit=500&cursor={cursor}")).await;
+            for asset in page["items"].as_array().expect("a list") {
+                names.insert(asset["name"].as_str().expect("a name").to_owned());
+            }
+            match page["next_cursor"].as_str() {
+                Some(next) => next.clone_into(&mut cursor),
+                None => return names,
+            }
+        }
+    }
+
     pub async fn set_up(&self) {
-        let who = json!({ "code": CODE, "username": "maria", "password": "seven green kettles sing" });
+        let who = json!({ "code": CODE, "username": "maria", "password": PASSWORD });
         self.done("/setup", who).await;
     }
 

@@ -4,20 +4,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use age::secrecy::ExposeSecret as _;
-use cb_store::sea_orm::{self, ConnectionTrait as _};
+use cb_core::hex;
 use cb_testkit::Database::{Postgres, Sqlite};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Home, World, text};
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("written");
-        text
-    })
-}
+use super::{Home, World, run_sql, text};
 
 fn add(out: &mut Vec<u8>, name: &str, content: &[u8]) {
     let mut header = tar::Header::new_ustar();
@@ -32,7 +24,7 @@ fn add(out: &mut Vec<u8>, name: &str, content: &[u8]) {
 }
 
 /// The archive `from` with other contents, and the right checksums.
-fn forge(from: &Path, to: &Path, change: impl FnOnce(&mut Value, &mut Vec<(String, Vec<u8>)>)) {
+pub fn forge(from: &Path, to: &Path, change: impl FnOnce(&mut Value, &mut Vec<(String, Vec<u8>)>)) {
     let bytes = std::fs::read(from).expect("reads");
     let mut files = Vec::new();
     for entry in tar::Archive::new(bytes.as_slice()).entries().expect("a tar") {
@@ -69,6 +61,16 @@ fn forge(from: &Path, to: &Path, change: impl FnOnce(&mut Value, &mut Vec<(Strin
     tail.resize(2048, 0);
     out.extend(tail);
     std::fs::write(to, out).expect("written");
+}
+
+/// The same, with a database that `sql` has changed.
+pub fn forge_database(from: &Path, to: &Path, world: &World, sql: &str) {
+    let file = world.path("circuit-breaker.db");
+    forge(from, to, |_, files| {
+        std::fs::write(&file, &files[0].1).expect("written");
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(tamper(&file, sql)));
+        files[0].1 = std::fs::read(&file).expect("reads");
+    });
 }
 
 /// Refused with `words`, and the place is as it was.
@@ -148,6 +150,14 @@ async fn what_is_not_whole_or_not_ours() {
     refuses(&new, &[text(&bad)], "torn");
     forge(&plain, &bad, |_, files| files.retain(|(name, _)| name != "vault-key"));
     refuses(&new, &[text(&bad)], "does not hold the vault's root key");
+    forge(&plain, &bad, |_, files| files.retain(|(name, _)| name != "circuit-breaker.db"));
+    refuses(&new, &[text(&bad)], "The archive holds no database. Use another backup");
+    forge(&plain, &bad, |_, files| {
+        for (_, content) in files.iter_mut().filter(|(name, _)| name == "circuit-breaker.db") {
+            *content = b"no database, but long enough to be looked at as one. ".repeat(100);
+        }
+    });
+    refuses(&new, &[text(&bad)], "The database in the archive cannot be used");
     let key = "cG9saXNoZWQgYnJhc3MgbGFtcHMgaW4gdGhlIGF0dGM=\n";
     forge(&plain, &bad, |_, files| {
         for (_, content) in files.iter_mut().filter(|(name, _)| name == "vault-key") {
@@ -166,16 +176,11 @@ async fn what_is_not_whole_or_not_ours() {
         ),
         ("UPDATE credentials SET secret = 'v1:nothing'", "credentials.secret"),
     ] {
-        let file = world.path("circuit-breaker.db");
-        forge(&plain, &bad, |_, files| {
-            std::fs::write(&file, &files[0].1).expect("written");
-            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(tamper(&file, sql)));
-            files[0].1 = std::fs::read(&file).expect("reads");
-        });
+        forge_database(&plain, &bad, &world, sql);
         refuses(&new, &[text(&bad)], words);
     }
     // What was tampered with is restored only when somebody insists.
-    assert!(new.says(&["restore", text(&bad), "--damaged"]).contains("Does not verify"));
+    assert!(new.says(&["restore", text(&bad), "--damaged"]).contains("although it does not verify"));
 
     // A place that is not empty is not touched.
     let why = new.complains(&["restore", text(&plain)]);
@@ -185,10 +190,7 @@ async fn what_is_not_whole_or_not_ours() {
 }
 
 async fn tamper(file: &Path, sql: &str) {
-    let db = sea_orm::Database::connect(format!("sqlite://{}", file.display())).await.expect("connects");
-    db.execute_unprepared(sql).await.expect("done");
-    db.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.expect("done");
-    db.close().await.expect("closed");
+    run_sql(&format!("sqlite://{}", file.display()), &[sql, "PRAGMA wal_checkpoint(TRUNCATE)"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

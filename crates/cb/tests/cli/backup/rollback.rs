@@ -83,7 +83,7 @@ async fn an_older_database(#[case] on: Database) {
 async fn a_database_that_is_lost_or_copied_in_half() {
     let world = World::new(false);
     let home = world.home("instance", Sqlite).await;
-    home.begin().await.server.kill();
+    drop(home.begin().await);
     let file = home.data.join(DATABASE);
     for name in [DATABASE, "circuit-breaker.db-wal", "circuit-breaker.db-shm"] {
         let _ = std::fs::remove_file(home.data.join(name));
@@ -114,7 +114,7 @@ async fn a_database_that_is_lost_or_copied_in_half() {
 async fn a_postgresql_that_is_empty_or_another() {
     let world = World::new(true);
     let home = world.home("instance", Postgres).await;
-    home.begin().await.server.kill();
+    drop(home.begin().await);
     let url = |name: &str| home.url.as_ref().map(|url| url.replace("/instance", &format!("/{name}")));
     world.sql("CREATE DATABASE empty").await;
     let empty = Home { url: url("empty"), ..home.clone() };
@@ -142,10 +142,10 @@ async fn one_that_was_never_set_up_starts_again() {
     let world = World::new(false);
     for gone in 0..1_u32 << FILES.len() {
         let home = world.home(&format!("never{gone}"), Sqlite).await;
-        let port = super::free_port();
+        let port = crate::site::free_port();
         let mut serve = home.serve(port);
         serve.env_remove("CB_SETUP_CODE");
-        let site = super::Site::meet(&home.data, port, super::Server(serve.spawn().expect("starts"))).await;
+        let site = home.meet(port, serve).await;
         site.stop();
         assert!(!home.data.join("audit-checkpoint.json").exists());
         for (n, name) in FILES.iter().enumerate().filter(|(n, _)| gone & (1 << n) != 0) {

@@ -1,0 +1,34 @@
+//! A backup of an older version is brought to this one.
+
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use rstest::rstest;
+
+use super::refused::forge_database;
+use super::{World, text};
+
+/// Undoes the migrations from `m0011_hooks` on, as their `down` does. A new migration is undone here too.
+const BACK: &str =
+    "DROP TABLE hook_events; DROP TABLE hooks; DELETE FROM seaql_migrations WHERE version >= 'm0011'";
+
+#[rstest]
+#[case(Sqlite)]
+#[case(Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn it_has_the_schema_of_this_program_afterwards(#[case] on: Database) {
+    let world = World::new(on == Postgres);
+    let old = world.home("old", Sqlite).await;
+    let site = old.begin().await;
+    assert!(site.client.asset("of then").await);
+    site.stop();
+    let (archive, older) = (world.path("archive"), world.path("older"));
+    old.says(&["backup", text(&archive)]);
+    forge_database(&archive, &older, &world, BACK);
+    let new = world.home("new", on).await;
+    let said = new.says(&["restore", text(&older)]);
+    assert!(said.contains("was upgraded"), "{said}");
+    let site = new.start().await;
+    assert!(site.client.assets().await.contains("of then"));
+    assert_eq!(site.client.get("/hooks").await["items"], serde_json::json!([]));
+    site.stop();
+    assert!(new.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+}
