@@ -244,7 +244,7 @@ fn write(
         let (size, sha256) = digest(&mut bytes.as_slice(), stop).map_err(unreadable)?;
         manifest.files.push(Listed { name: name.clone(), size, sha256 });
     }
-    let failed = |e: io::Error| unwritable(&fresh, &e);
+    let failed = |e: io::Error| unwritable(&target.file, &e);
     let out = fresh.create_private().map_err(failed)?;
     let mut out = Paced { inner: out, pending: 0, digest: Sha256::new() };
     let contents = |file: &Listed| -> io::Result<Box<dyn Read>> {

@@ -47,7 +47,7 @@ pub enum BackupError {
     Store(#[from] OpenError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("{0}")]
+    #[error(transparent)]
     Failed(#[from] Error),
     /// The caller cancelled the work; nothing of it was kept.
     #[error("the work was stopped before it was complete")]
@@ -122,5 +122,31 @@ impl<T: Write> Write for Until<'_, T> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::{BackupError, Until, blocking, refused};
+
+    #[tokio::test]
+    async fn work_on_files_ends_when_it_is_stopped() {
+        let stop = CancellationToken::new();
+        let done = blocking(&stop, |stop| {
+            let mut zeros = Until { inner: std::io::repeat(0), stop };
+            let mut out = Until { inner: std::io::sink(), stop };
+            let mut bytes = [0; 8];
+            zeros.read_exact(&mut bytes).expect("nobody has stopped it");
+            out.write_all(&bytes).expect("nobody has stopped it");
+            stop.cancel();
+            assert!(zeros.read(&mut bytes).is_err() && out.write(&bytes).is_err());
+            Err::<(), _>(refused("as the work reports an error of a disk"))
+        });
+        assert!(matches!(done.await, Err(BackupError::Stopped)));
+        assert!(blocking(&stop, |_| Ok(())).await.is_ok(), "it was complete before it was stopped");
     }
 }

@@ -40,7 +40,7 @@ impl Store {
             self.writer().execute_raw(copy).await.map_err(db)?;
             return Ok(());
         }
-        let copy = Self::open_sqlite(folder).await.map_err(Error::internal)?;
+        let copy = Self::open_sqlite(folder).await.map_err(|e| Error::Unavailable(e.to_string()))?;
         let snapshot = self.snapshot().await?;
         let filled = async {
             let tx = copy.begin_write().await?;

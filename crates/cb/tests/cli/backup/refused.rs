@@ -1,6 +1,6 @@
 //! An archive that is not whole, not ours or not of our time is refused in words, and nothing is left in the place.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use age::secrecy::ExposeSecret as _;
@@ -191,6 +191,27 @@ async fn what_is_not_whole_or_not_ours() {
 
 async fn tamper(file: &Path, sql: &str) {
     run_sql(&format!("sqlite://{}", file.display()), &[sql, "PRAGMA wal_checkpoint(TRUNCATE)"]).await;
+}
+
+/// A passphrase is judged when it is to protect something, not when it opens what somebody else has encrypted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_passphrase() {
+    let world = World::new(false);
+    let old = world.home("old", Sqlite).await;
+    old.begin().await.stop();
+    let plain = world.path("plain");
+    old.says(&["backup", text(&plain)]);
+    let (short, brief) = (world.path("short"), world.path("brief"));
+    std::fs::write(&brief, "brief\n").expect("written");
+    let encryptor =
+        age::Encryptor::with_user_passphrase(age::secrecy::SecretString::from("brief".to_owned()));
+    let mut out = encryptor.wrap_output(std::fs::File::create(&short).expect("made")).expect("begins");
+    out.write_all(&std::fs::read(&plain).expect("reads")).expect("encrypts");
+    out.finish().expect("ends");
+    let new = world.home("new", Sqlite).await;
+    new.says(&["restore", text(&short), "--passphrase-file", text(&brief)]);
+    let why = new.complains(&["backup", text(&plain), "--force", "--passphrase-file", text(&brief)]);
+    assert!(why.contains("at least 16"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,7 +140,8 @@ async fn where_there_is_no_room() {
         shell.args(["-c", limited, blocks, env!("CARGO_BIN_EXE_cb")]);
         let run = home.set(shell, &["backup", text(&archive), "--force"]).output().expect("runs");
         let why = failed(&run);
-        assert!(why.contains(text(world.dir.path())) && why.contains("Check "), "{why}");
+        let place = format!("The database could not be copied into {}. ", text(world.dir.path()));
+        assert!(why.contains(&place) && why.contains("allows no file of this size. Check "), "{why}");
         assert_eq!(std::fs::read_to_string(&archive).expect("there"), "an older one");
         assert!(scratch(world.dir.path()).is_empty());
     }
