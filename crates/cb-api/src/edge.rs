@@ -224,10 +224,11 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
 /// So long a request may wait before it matters that the database is away: whatever is still to be asked has been refused by then.
 const PATIENCE: Duration = Duration::from_millis(2_800);
 
+/// A request during which the database was away may wait on a connection that is dead, also when the database is back. The sender
+/// lives as long as the application.
 async fn silence(storage: &mut watch::Receiver<Storage>) {
-    tokio::time::sleep(PATIENCE).await;
-    // The sender lives as long as the application.
-    let _ = storage.wait_for(|now| *now == Storage::Away).await;
+    let away = async { drop(storage.wait_for(|now| *now == Storage::Away).await) };
+    tokio::join!(tokio::time::sleep(PATIENCE), away);
 }
 
 /// A request that is ended from outside may have been carried out.

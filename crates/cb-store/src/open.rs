@@ -69,7 +69,9 @@ impl Store {
         let writer = pool::sqlite(&file, 1, Use::Write(condemned.clone()), Some(opened.clone()))
             .await
             .map_err(fail)?;
-        let reader = pool::sqlite(&file, READERS, Use::Read, Some(opened.clone())).await.map_err(fail)?;
+        let reader = pool::sqlite(&file, READERS, Use::Read(Condemned::default()), Some(opened.clone()))
+            .await
+            .map_err(fail)?;
         let lookout = pool::sqlite(&file, 1, Use::Write(condemned.clone()), Some(opened.clone()))
             .await
             .map_err(fail)?;
@@ -88,7 +90,8 @@ impl Store {
         let writer = pool::postgres(url, POSTGRES, Use::Write(condemned.clone()))
             .await
             .map_err(OpenError::postgres)?;
-        let reader = pool::postgres(url, POSTGRES, Use::Read).await.map_err(OpenError::postgres)?;
+        let reader =
+            pool::postgres(url, POSTGRES, Use::Read(condemned.clone())).await.map_err(OpenError::postgres)?;
         let lookout =
             pool::postgres(url, 1, Use::Write(condemned.clone())).await.map_err(OpenError::postgres)?;
         Ok(Self::over(reader, writer, lookout, condemned, None))
@@ -110,7 +113,8 @@ impl Store {
         let condemned = Condemned::default();
         let writer =
             pool::postgres(url, 1, Use::Write(condemned.clone())).await.map_err(OpenError::postgres)?;
-        let reader = pool::postgres(url, 2, Use::Read).await.map_err(OpenError::postgres)?;
+        let reader =
+            pool::postgres(url, 2, Use::Read(Condemned::default())).await.map_err(OpenError::postgres)?;
         Self::over(reader.clone(), writer, reader, condemned, None).of_this_version().await
     }
 
@@ -135,14 +139,16 @@ impl Store {
                 "Set CB_DATA_DIR to the server's folder",
             ));
         }
-        let reader =
-            pool::sqlite(&file, READERS, Use::Read, None).await.map_err(|e| OpenError::sqlite(&file, &e))?;
+        let reader = pool::sqlite(&file, READERS, Use::Read(Condemned::default()), None)
+            .await
+            .map_err(|e| OpenError::sqlite(&file, &e))?;
         Ok(Self::reading(&reader))
     }
 
     /// Only to read what `url` holds.
     pub async fn read_postgres(url: &Secret) -> Result<Self, OpenError> {
-        let reader = pool::postgres(url, 2, Use::Read).await.map_err(OpenError::postgres)?;
+        let reader =
+            pool::postgres(url, 2, Use::Read(Condemned::default())).await.map_err(OpenError::postgres)?;
         Ok(Self::reading(&reader))
     }
 

@@ -31,7 +31,7 @@ const OPENING: Duration = Duration::from_secs(10);
 /// A transaction in which nothing happens is ended by PostgreSQL, and what it has locked is free.
 const ABANDONED: (&str, &str) = ("idle_in_transaction_session_timeout", "30000");
 
-/// When a COMMIT or ROLLBACK last failed: what was connected before is not used again.
+/// When a COMMIT or ROLLBACK last failed, or the database last did not answer: what was connected before is not used again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Condemned(Arc<Mutex<Option<Instant>>>);
 
@@ -50,7 +50,7 @@ impl Condemned {
 #[derive(Clone)]
 pub(crate) enum Use {
     /// The database refuses every write.
-    Read,
+    Read(Condemned),
     Write(Condemned),
     /// The first connection to a folder, which may make the file.
     Make,
@@ -65,7 +65,7 @@ pub(crate) async fn sqlite(
 ) -> Result<DatabaseConnection, DbErr> {
     let mode = if matches!(purpose, Use::Make) { "rwc" } else { "rw" };
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode={mode}", file.display()));
-    let read_only = matches!(purpose, Use::Read);
+    let read_only = matches!(purpose, Use::Read(_));
     let patience = if matches!(purpose, Use::Make) { OPENING } else { LOCKED };
     options
         .max_connections(connections)
@@ -125,7 +125,7 @@ pub(crate) async fn postgres(
 ) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url.expose());
     let session: &[(&str, &str)] = match purpose {
-        Use::Read => &[("default_transaction_read_only", "on")],
+        Use::Read(_) => &[("default_transaction_read_only", "on")],
         // A lock is waited for as long as for a connection. The head of the log is locked by every write: a server that hangs in
         // the middle of one, or is cut off, must not keep the others out.
         Use::Write(_) => &[("lock_timeout", "2000"), ABANDONED],
@@ -151,8 +151,10 @@ pub(crate) async fn postgres(
 }
 
 fn guarded<D: sqlx::Database>(options: PoolOptions<D>, purpose: &Use) -> PoolOptions<D> {
-    let condemned =
-        if let Use::Write(condemned) = purpose { condemned.clone() } else { Condemned::default() };
+    let condemned = match purpose {
+        Use::Read(condemned) | Use::Write(condemned) => condemned.clone(),
+        Use::Make => Condemned::default(),
+    };
     let released = condemned.clone();
     options
         .before_acquire(move |connection, about| {

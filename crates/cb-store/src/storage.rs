@@ -126,6 +126,15 @@ impl Store {
 
     /// How the database does; none where our own work is in the way of finding out.
     async fn look(&self, closely: bool) -> Option<Storage> {
+        let found = self.ask(closely).await;
+        if found == Some(Storage::Away) {
+            // A host that comes back may know nothing of the connections from before, and never answer on them.
+            self.condemned().now();
+        }
+        found
+    }
+
+    async fn ask(&self, closely: bool) -> Option<Storage> {
         if !self.is_still_there() {
             return Some(Storage::Replaced);
         }
