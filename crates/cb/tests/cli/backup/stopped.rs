@@ -199,15 +199,15 @@ async fn prepare(home: &Home, all: &[&str]) {
     run_sql(&url, all).await;
 }
 
-/// From here on PostgreSQL takes some seconds for each COMMIT of a write.
+/// From here on PostgreSQL takes some seconds for the COMMIT of a restore, which turns triggers off and on.
 const SLOW: &[&str] = &[
     "CREATE TABLE slow (at integer)",
-    "CREATE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO slow VALUES (1); RETURN NEW; END $$",
+    "CREATE FUNCTION mark() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO slow SELECT 1 WHERE NOT EXISTS (SELECT FROM slow); END $$",
     "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(8); RETURN NULL; END $$",
-    "CREATE TRIGGER mark BEFORE UPDATE ON audit_head FOR EACH ROW EXECUTE FUNCTION mark()",
     "CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()",
+    "CREATE EVENT TRIGGER mark ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION mark()",
 ];
-const FAST: &str = "DROP TRIGGER mark ON audit_head";
+const FAST: &str = "DROP EVENT TRIGGER mark";
 
 const IN_COMMIT: &str = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND wait_event = 'PgSleep'";
 
@@ -312,8 +312,8 @@ async fn a_commit_without_an_answer_and_one_that_is_refused() {
 
     // An error that has certainly kept nothing.
     let other = world.home("other", Postgres).await;
-    let never = "CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'never'; END $$";
-    let on = "CREATE TRIGGER never BEFORE UPDATE ON audit_head FOR EACH ROW EXECUTE FUNCTION never()";
+    let never = "CREATE FUNCTION never() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'never'; END $$";
+    let on = "CREATE EVENT TRIGGER never ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION never()";
     prepare(&other, &[never, on]).await;
     assert!(other.complains(&restore).contains("never"));
     assert!(!other.data.exists());
