@@ -313,7 +313,8 @@ async fn a_commit_without_an_answer_and_one_that_is_refused() {
     // An error that has certainly kept nothing.
     let other = world.home("other", Postgres).await;
     let never = "CREATE FUNCTION never() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'never'; END $$";
-    let on = "CREATE EVENT TRIGGER never ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION never()";
+    let on =
+        "CREATE EVENT TRIGGER never ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION never()";
     prepare(&other, &[never, on]).await;
     assert!(other.complains(&restore).contains("never"));
     assert!(!other.data.exists());
