@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { HardDrive } from "lucide-react";
 import { useEffect } from "react";
-import { ApiError, http, take } from "#/api/client";
+import { ApiError, doubtSession, http, take } from "#/api/client";
 import { useLive, useLiveState } from "#/api/hooks";
 import { useTranslation } from "#/i18n";
 
@@ -18,7 +18,15 @@ export function StorageNotice() {
   // The server ends its streams when it cannot ask the database who listens.
   const live = useLiveState("discovery");
   useEffect(() => {
-    if (live === "waiting") void refetch();
+    if (live !== "waiting") return;
+    let here = true;
+    // Nor are they left open for somebody whose session has ended.
+    void doubtSession().then((verdict) => {
+      if (here && verdict !== "ended") void refetch();
+    });
+    return () => {
+      here = false;
+    };
   }, [live, refetch]);
   useLive("discovery", (message) => {
     if (message.type === "resync") void client.invalidateQueries({ queryKey: key });
