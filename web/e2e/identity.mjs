@@ -61,7 +61,7 @@ async function window(scheme = "dark") {
   context.setDefaultTimeout(15_000);
   const watch = await watchedPage(context, url);
   // What an ended session answers, and what every form that judges its own answers may get.
-  watch.allow(401, /\/auth\/(me|login|mfa)$/);
+  watch.allow(401, /\/(auth\/(me|login|mfa)|storage)$/);
   watches.push(watch);
   return watch;
 }
@@ -298,6 +298,7 @@ await steps.step(
   "a second step that took too long leads back to the password; a recovery code is enough",
   async () => {
     const { page } = phone;
+    await live(page);
     await page.getByRole("button", { name: /^Account of/ }).click();
     await page.getByRole("menuitem", { name: "Sign out" }).click();
     await page.waitForURL(/\/login/);
