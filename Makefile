@@ -22,7 +22,7 @@ SECONDS ?= 3600
 faults: ensure-test $(CB) ## everything that can go wrong around it, for SECONDS=3600, as one table
 	scripts/faults --seconds $(SECONDS) $(CB)
 
-faults-short: ensure-test $(CB) ## one small run of each fault, in a few minutes
+faults-short: ensure-test $(CB) ## one small run of most faults, in a few minutes
 	scripts/faults --short $(CB)
 
 dev: ensure-build web/node_modules/.package-lock.json ## server and browser client, rebuilt as you type: http://localhost:5173

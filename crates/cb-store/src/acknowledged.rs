@@ -148,7 +148,7 @@ async fn after_a_full_disk_nothing_more_is_done_in_a_transaction() {
     assert_eq!(bench.kept().await, (1, 1));
 }
 
-/// What the state says while `work` holds up every other write, and after it.
+/// The states that are told while `hold` keeps every other write waiting, and after it.
 async fn told_during(bench: &Bench, hold: impl Future<Output = ()>) -> Vec<Storage> {
     let mut storage = bench.store.storage();
     let mut told = vec![*storage.borrow()];

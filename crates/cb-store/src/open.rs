@@ -1,4 +1,4 @@
-//! Opening the database: a pool that reads, one that writes, and one connection that looks how it does.
+//! Opening the database: a pool that reads, one that writes, and one connection that checks whether the database works.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     reader: Connections,
     writer: Connections,
-    /// One connection that only asks how the database does: it waits for nobody, and keeps SQLite's log open.
+    /// One connection that only checks whether the database works, so it never waits for a request. It also keeps SQLite's log open.
     lookout: Connections,
     writes: AtomicU64,
     /// Writes of ours that hold the head of the log.

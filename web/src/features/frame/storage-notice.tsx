@@ -20,7 +20,7 @@ export function StorageNotice() {
   useEffect(() => {
     if (live !== "waiting") return;
     let here = true;
-    // Nor are they left open for somebody whose session has ended.
+    // A stream also ends with its session. Then there is nobody to ask for.
     void doubtSession().then((verdict) => {
       if (here && verdict !== "ended") void refetch();
     });

@@ -192,7 +192,7 @@ async fn what_nobody_can_judge_is_not_removed() {
     assert!(staging.join("audit-key").exists());
 }
 
-/// Tables that nobody has used, and `sql` besides.
+/// Makes the tables in a database that nobody has used, and then runs `all`.
 async fn prepare(home: &Home, all: &[&str]) {
     let url = home.url.clone().expect("a PostgreSQL");
     Store::open_postgres(&Secret::new(url.clone())).await.expect("opens").close().await.expect("closed");
