@@ -69,7 +69,7 @@ FAULTS = [
     Fault("network-resets", postgresfaults.network_resets, (POSTGRES,), HELD, SURE, (), bound=BOUND),
     # An answer may come late: the server asks whether a commit without an answer was kept, and can lose that answer too.
     Fault("network-cut", postgresfaults.network_cut, (POSTGRES,), COUNTED, SURE, (POSTGRES,), bound=2 * BOUND),
-    Fault("network-black-hole", postgresfaults.network_black_hole, (POSTGRES,), HELD, SURE, (), bound=2 * BOUND),
+    Fault("network-black-hole", postgresfaults.network_black_hole, (POSTGRES,), HELD, SURE, (POSTGRES,), bound=BOUND),
     Fault("stopped-in-the-dark", postgresfaults.stopped_in_the_dark, (POSTGRES,), COUNTED, SURE, (POSTGRES,)),
     Fault("log-full", process.log_full, (SQLITE,), COUNTED, SURE, (SQLITE,)),
     Fault("log-reader-gone", process.log_reader_gone, (SQLITE,), COUNTED, SURE, (SQLITE,)),

@@ -197,7 +197,7 @@ export async function beginWalk(name, url, settings = {}) {
   const context = await browser.newContext({ ...desk, ...settings });
   context.setDefaultTimeout(15_000);
   const watch = await watchedPage(context, url);
-  watch.allow(401, /\/(auth\/(me|login|mfa)|storage)$/);
+  watch.allow(401, /\/auth\/(me|login|mfa)$/);
   const { page } = watch;
   async function shot(what, on = page) {
     await on.waitForTimeout(200);

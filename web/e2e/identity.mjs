@@ -61,7 +61,7 @@ async function window(scheme = "dark") {
   context.setDefaultTimeout(15_000);
   const watch = await watchedPage(context, url);
   // What an ended session answers, and what every form that judges its own answers may get.
-  watch.allow(401, /\/(auth\/(me|login|mfa)|storage)$/);
+  watch.allow(401, /\/auth\/(me|login|mfa)$/);
   watches.push(watch);
   return watch;
 }

@@ -41,7 +41,7 @@ const context = await browser.newContext({
 context.setDefaultTimeout(15_000);
 const watch = await watchedPage(context, url, [provider.issuer]);
 // What an ended session answers, and what every form that judges its own answers may get.
-watch.allow(401, /\/(auth\/(me|login|mfa)|storage)$/);
+watch.allow(401, /\/auth\/(me|login|mfa)$/);
 const { page } = watch;
 const steps = new Steps(watch);
 async function shot(name) {
@@ -78,7 +78,7 @@ if (addressUrl)
     const other = await browser.newContext({ ignoreHTTPSErrors: true });
     other.setDefaultTimeout(15_000);
     const there = await watchedPage(other, addressUrl);
-    there.allow(401, /\/(auth\/me|storage)$/);
+    there.allow(401, /\/auth\/me$/);
     await there.page.goto(`${addressUrl}/login`);
     await there.page.waitForLoadState("networkidle");
     expect((await button(there.page, "Sign in with a passkey").count()) === 0, "no passkey by an address");

@@ -10,7 +10,7 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, Extension, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use cb_app::{App, RequestMeta, Storage};
+use cb_app::{App, RequestMeta};
 use cb_core::Error;
 use cb_core::config::Hsts;
 use cb_core::ids::RequestId;
@@ -19,7 +19,6 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use ipnet::IpNet;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::headers::{self, Nonce};
@@ -177,17 +176,10 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     request.extensions_mut().insert(nonce.clone());
 
     let changes = !method.is_safe();
-    let mut storage = edge.app.storage();
     let answer = async {
-        let request = match judge(&edge.place, request).await {
-            Ok(request) => request,
-            Err(problem) => return problem.into_response(),
-        };
-        tokio::select! {
-            biased;
-            response = next.run(request) => response,
-            // A question that the database has heard and will not answer: its connection is cut.
-            () = silence(&mut storage) => Problem::from(given_up(changes, "The database does not answer")).into_response(),
+        match judge(&edge.place, request).await {
+            Ok(request) => next.run(request).await,
+            Err(problem) => problem.into_response(),
         }
     };
     let request_id = id.to_string();
@@ -195,7 +187,12 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     let answer = tracing::Instrument::instrument(tokio::time::timeout(DEADLINE, answer), span);
     let response = match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) if changes => Problem::from(given_up(true, "The server took too long")).into_response(),
+        // What is ended from outside may have been carried out.
+        Ok(Err(_)) if changes => Problem::from(Error::OutcomeUnknown(
+            "The server took too long. The change may have been made or not; check before you try again"
+                .to_owned(),
+        ))
+        .into_response(),
         Ok(Err(_)) => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "timeout",
@@ -206,7 +203,7 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
             let text = panic.downcast_ref::<&str>().copied();
             let text =
                 text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)");
-            Problem::from(cb_core::Error::Internal(format!("panic in {request_id}: {text}"))).into_response()
+            Problem::from(Error::Internal(format!("panic in {request_id}: {text}"))).into_response()
         }
     };
     let mut response = finished(response, &request_id);
@@ -219,27 +216,6 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     }
     log(&method, &path, response.status(), began.elapsed(), &request_id, client);
     response
-}
-
-/// So long a request may wait before it matters that the database is away: whatever is still to be asked has been refused by then.
-const PATIENCE: Duration = Duration::from_millis(2_800);
-
-/// A request during which the database was away may wait on a connection that is dead, also when the database is back. The sender
-/// lives as long as the application.
-async fn silence(storage: &mut watch::Receiver<Storage>) {
-    let away = async { drop(storage.wait_for(|now| *now == Storage::Away).await) };
-    tokio::join!(tokio::time::sleep(PATIENCE), away);
-}
-
-/// A request that is ended from outside may have been carried out.
-fn given_up(changes: bool, why: &str) -> Error {
-    if changes {
-        Error::OutcomeUnknown(format!(
-            "{why}. The change may have been made or not; check before you try again"
-        ))
-    } else {
-        Error::Unavailable(format!("{why}; try again in a moment"))
-    }
 }
 
 /// What is refused before the route is looked at.

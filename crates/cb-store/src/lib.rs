@@ -14,6 +14,8 @@
 mod acknowledged;
 pub mod audit;
 pub mod backup;
+#[cfg(test)]
+mod black_hole;
 pub mod bookkeeping;
 mod bounded;
 pub mod entities;

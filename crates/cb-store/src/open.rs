@@ -8,7 +8,7 @@ use std::time::Duration;
 use cb_core::{Error, Secret};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
-use crate::bounded::{Bounded, Connections};
+use crate::bounded::{Bounded, Connections, Silence};
 use crate::file::OpenedFile;
 use crate::migrations;
 use crate::open_error::OpenError;
@@ -34,6 +34,7 @@ struct Inner {
     /// Writes of ours that hold the head of the log.
     heads: AtomicUsize,
     condemned: Condemned,
+    silence: Silence,
     /// SQLite's.
     file: Option<Arc<OpenedFile>>,
     watched: Watched,
@@ -153,7 +154,8 @@ impl Store {
     }
 
     fn reading(reader: &DatabaseConnection) -> Self {
-        let pool = || Bounded::new(reader.clone());
+        let silence = Silence::default();
+        let pool = || Bounded::new(reader.clone(), silence.clone());
         Self(Arc::new(Inner {
             reader: pool(),
             writer: pool(),
@@ -161,6 +163,7 @@ impl Store {
             writes: AtomicU64::new(0),
             heads: AtomicUsize::new(0),
             condemned: Condemned::default(),
+            silence,
             file: None,
             watched: Watched::default(),
             only_reads: true,
@@ -174,13 +177,16 @@ impl Store {
         condemned: Condemned,
         file: Option<Arc<OpenedFile>>,
     ) -> Self {
+        let silence = Silence::default();
         Self(Arc::new(Inner {
-            reader: Bounded::new(reader),
-            writer: Bounded::new(writer),
-            lookout: Bounded::new(lookout),
+            reader: Bounded::new(reader, silence.clone()),
+            writer: Bounded::new(writer, silence.clone()),
+            // It is the one that tells the others.
+            lookout: Bounded::new(lookout, Silence::default()),
             writes: AtomicU64::new(0),
             heads: AtomicUsize::new(0),
             condemned,
+            silence,
             file,
             watched: Watched::default(),
             only_reads: false,
@@ -230,6 +236,10 @@ impl Store {
 
     pub(crate) fn condemned(&self) -> &Condemned {
         &self.0.condemned
+    }
+
+    pub(crate) fn silence(&self) -> &Silence {
+        &self.0.silence
     }
 
     pub(crate) fn watched(&self) -> &Watched {

@@ -164,10 +164,13 @@ fn guarded<D: sqlx::Database>(options: PoolOptions<D>, purpose: &Use) -> PoolOpt
         .after_release(move |connection, about| {
             let spared = released.spares(&about);
             Box::pin(async move {
+                if !spared {
+                    return Ok(false);
+                }
                 // Whatever was dropped half-way is rolled back behind this. Without an answer the connection is closed.
                 let answer = tokio::time::timeout(WAIT, connection.ping()).await;
                 answer.map_err(|_| sqlx::Error::PoolTimedOut)??;
-                Ok(spared && !connection.is_in_transaction())
+                Ok(!connection.is_in_transaction())
             })
         })
 }

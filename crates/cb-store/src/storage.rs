@@ -92,6 +92,10 @@ impl Watched {
 }
 
 impl Store {
+    pub(crate) fn is_away(&self) -> bool {
+        self.watched().get() == Storage::Away
+    }
+
     /// Whether the last write was not kept.
     pub(crate) fn is_in_trouble(&self) -> bool {
         self.watched().get() != Storage::Serving
@@ -120,21 +124,17 @@ impl Store {
             if let Some(storage) = self.look(doubted || self.is_in_trouble()).await {
                 watched.set(storage);
             }
+            if self.is_away() {
+                // A host that comes back may know nothing of the connections from before, and never answer on them.
+                self.condemned().now();
+                self.silence().tell();
+            }
             tokio::time::sleep(BETWEEN).await;
         }
     }
 
     /// How the database does; none where our own work is in the way of finding out.
     async fn look(&self, closely: bool) -> Option<Storage> {
-        let found = self.ask(closely).await;
-        if found == Some(Storage::Away) {
-            // A host that comes back may know nothing of the connections from before, and never answer on them.
-            self.condemned().now();
-        }
-        found
-    }
-
-    async fn ask(&self, closely: bool) -> Option<Storage> {
         if !self.is_still_there() {
             return Some(Storage::Replaced);
         }

@@ -80,20 +80,23 @@ impl Tx {
         if let Some(error) = self.broken() {
             return Err(NotKept::Certainly(error));
         }
-        let inner = self.inner.into_inner();
-        let Err(error) = in_time(self.store.backend(), inner.commit()).await else { return Ok(()) };
-        self.store.condemned().now();
+        let store = self.store;
+        let condemn = || store.condemned().now();
+        let commit = self.inner.into_inner().commit();
+        let Err(error) = in_time(store.backend(), store.silence(), commit, condemn).await else {
+            return Ok(());
+        };
+        condemn();
         Err(if certainly_lost(&error) { NotKept::Certainly(error) } else { NotKept::Perhaps(error) })
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that rolls back")]
     pub async fn rollback(self) -> Result<()> {
-        let inner = self.inner.into_inner();
-        let back = in_time(self.store.backend(), inner.rollback()).await;
-        if back.is_err() {
-            self.store.condemned().now();
-        }
-        back.map_err(db)
+        let store = self.store;
+        let condemn = || store.condemned().now();
+        let rollback = self.inner.into_inner().rollback();
+        let back = in_time(store.backend(), store.silence(), rollback, condemn).await;
+        back.inspect_err(|_| condemn()).map_err(db)
     }
 
     fn broken(&self) -> Option<DbErr> {
@@ -199,9 +202,9 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let begun = tokio::time::timeout(BEGIN, begin(pool, options)).await;
+        let begun = tokio::time::timeout(BEGIN, begin(self, pool, options)).await;
         let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
-        Ok(Tx { inner: Bounded::new(begun?), store: self.clone(), broken: Mutex::default(), head: None })
+        Ok(Tx { inner: begun?, store: self.clone(), broken: Mutex::default(), head: None })
     }
 
     /// A beginning that holds the head of the log: every write before it is over, and the next one waits.
@@ -224,7 +227,7 @@ impl Store {
         // SQLite's every transaction is one; it knows no levels.
         let isolation_level = (!self.is_sqlite()).then_some(IsolationLevel::RepeatableRead);
         let options = TransactionOptions { isolation_level, ..TransactionOptions::default() };
-        begin(self.reader(), options).await.map(Bounded::new).map_err(db)
+        begin(self, self.reader(), options).await.map_err(db)
     }
 
     /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and the
@@ -279,6 +282,9 @@ impl Store {
 
     /// Whether the entry is there, behind every commit that is still under way.
     async fn was_kept(&self, seq: i64, hash: &str, error: &DbErr) -> Result<bool> {
+        if self.is_away() {
+            return Err(unknown(error));
+        }
         let ask = async {
             // On PostgreSQL the head is held by a commit that goes on without us.
             let (tx, _) = self.begin_at_head().await?;
@@ -311,12 +317,18 @@ impl Store {
     }
 }
 
-/// A beginning is never cut short. On PostgreSQL the driver forgets a BEGIN that nobody has waited for, and whatever the connection
-/// was given afterwards would belong to a transaction that nobody ends. When the caller is gone, the task drops the transaction.
+/// A beginning does not end with its caller. On PostgreSQL the driver forgets a BEGIN that nobody has waited for, and whatever the
+/// connection was given afterwards would belong to a transaction that nobody ends. When the caller is gone, the task drops the
+/// transaction; when the database is, the connection is not used again.
 #[expect(clippy::disallowed_methods, reason = "the one place that begins")]
-async fn begin(pool: &Connections, options: TransactionOptions) -> Result<DatabaseTransaction, DbErr> {
-    let pool = pool.inner().clone();
-    let begun = tokio::spawn(async move { pool.begin_with_options(options).await });
+async fn begin(store: &Store, pool: &Connections, options: TransactionOptions) -> Result<Snapshot, DbErr> {
+    let (backend, condemned) = (store.backend(), store.condemned().clone());
+    let (pool, silence) = (pool.inner().clone(), pool.silence().clone());
+    let begun = tokio::spawn(async move {
+        let begin = pool.begin_with_options(options);
+        let begun = in_time(backend, &silence, begin, || condemned.now()).await?;
+        Ok(Bounded::new(begun, silence))
+    });
     begun.await.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)))
 }
 

@@ -71,7 +71,13 @@ interface Auth {
 }
 const AuthContext = createContext<Auth | null>(null);
 
-export function AuthProvider({ children, onSignedOut }: { children: ReactNode; onSignedOut: () => void }) {
+export function AuthProvider({
+  children,
+  onSignedOut,
+}: {
+  children: ReactNode;
+  onSignedOut: () => Promise<void>;
+}) {
   const client = useQueryClient();
   const { data: me } = useQuery(meQuery);
   const auth = useMemo<Auth | null>(
@@ -82,7 +88,8 @@ export function AuthProvider({ children, onSignedOut }: { children: ReactNode; o
             can: (permission) => me.permissions.includes(permission),
             signOut: async () => {
               await http.POST("/api/v1/auth/logout", {});
-              onSignedOut();
+              // A page that is still there would ask again for what is forgotten.
+              await onSignedOut();
               client.clear();
               setCsrfToken("");
             },

@@ -22,7 +22,7 @@ export const Route = createFileRoute("/_auth")({
 
 function Gate() {
   const navigate = useNavigate();
-  const leave = useCallback(() => void navigate({ to: "/login" }), [navigate]);
+  const leave = useCallback(() => navigate({ to: "/login" }), [navigate]);
   return (
     <AuthProvider onSignedOut={leave}>
       <Frame>

@@ -23,7 +23,7 @@ function Setup() {
   const navigate = useNavigate();
   if (step === "network") {
     return (
-      <AuthProvider onSignedOut={() => void navigate({ to: "/login" })}>
+      <AuthProvider onSignedOut={() => navigate({ to: "/login" })}>
         <FirstScan
           onStarted={() => void navigate({ to: "/discovery" })}
           onLater={() => void navigate({ to: "/map" })}
