@@ -49,6 +49,9 @@ export const methodsQuery = queryOptions({
   queryFn: () => take(http.GET("/api/v1/auth/methods")),
 });
 
+/** What the page that signs in has asked for, and shows. */
+const needsNoSession = new Set<unknown>([setupQuery.queryKey[0], methodsQuery.queryKey[0]]);
+
 /** After login or setup: forget what another user may have left, then learn who this is. */
 export async function beginSession(client: QueryClient, session: Session): Promise<void> {
   client.clear();
@@ -90,7 +93,8 @@ export function AuthProvider({
               await http.POST("/api/v1/auth/logout", {});
               // A page that is still there would ask again for what is forgotten.
               await onSignedOut();
-              client.clear();
+              client.removeQueries({ predicate: ({ queryKey }) => !needsNoSession.has(queryKey[0]) });
+              client.getMutationCache().clear();
               setCsrfToken("");
             },
           }
