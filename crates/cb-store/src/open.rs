@@ -106,7 +106,8 @@ impl Store {
         let writer = pool::sqlite(&file, 1, Use::Write(condemned.clone()), None)
             .await
             .map_err(|e| OpenError::sqlite(&file, &e))?;
-        Self::over(reader.clone(), writer, reader, condemned, None).of_this_version().await
+        let store = Self::over(reader.clone(), writer, reader, condemned, None);
+        store.of_this_version(|e| OpenError::sqlite(&file, &e)).await
     }
 
     /// The same for what `url` holds.
@@ -116,11 +117,12 @@ impl Store {
             pool::postgres(url, 1, Use::Write(condemned.clone())).await.map_err(OpenError::postgres)?;
         let reader =
             pool::postgres(url, 2, Use::Read(Condemned::default())).await.map_err(OpenError::postgres)?;
-        Self::over(reader.clone(), writer, reader, condemned, None).of_this_version().await
+        let store = Self::over(reader.clone(), writer, reader, condemned, None);
+        store.of_this_version(OpenError::postgres).await
     }
 
-    async fn of_this_version(self) -> Result<Self, OpenError> {
-        if migrations::are_done(self.reader()).await.unwrap_or(false) {
+    async fn of_this_version(self, fail: impl Fn(DbErr) -> OpenError) -> Result<Self, OpenError> {
+        if migrations::are_done(self.reader().inner()).await.map_err(fail)? {
             return Ok(self);
         }
         Err(OpenError::new(

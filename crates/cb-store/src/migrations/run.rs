@@ -80,8 +80,8 @@ async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
 }
 
 /// Whether every migration of this program, and no other, has been done. Only reads.
-pub(crate) async fn are_done(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    Ok(applied(db).await? == ours())
+pub(crate) async fn are_done(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    Ok(SchemaManager::new(db).has_table("seaql_migrations").await? && applied(db).await? == ours())
 }
 
 /// Those that were done, in order.
