@@ -17,8 +17,7 @@ def disk_full(run):
     """Full for a moment, again and again."""
     disk = run.mount("24m")
     site = run.site(on=disk)
-    run.start(site)
-    with run.load(site).running() as load:
+    with run.under_load(site):
         run.pause(0.3, 0.8)
         for _ in range(2 if run.short else 3):
             run.begin()
@@ -30,7 +29,6 @@ def disk_full(run):
             run.recover(site)
             run.pause(0.1, 0.4)
         run.says_in_log(site)
-        run.settle(site, load)
 
 
 def disk_full_at_start(run):
@@ -103,8 +101,7 @@ def broken_files(calls, mode, error=0, chances=(0.02, 0.1, 0.5)):
 
     def fault(run):
         site = run.site()
-        run.start(site)
-        with run.load(site).running() as load:
+        with run.under_load(site):
             run.pause(0.3, 0.6)
             for _ in range(1 if run.short else 4):
                 chance = run.rng.choice(chances)
@@ -117,7 +114,6 @@ def broken_files(calls, mode, error=0, chances=(0.02, 0.1, 0.5)):
                 run.end()
                 run.notes.append(f"{hits} calls at {chance}")
                 run.recover(site)
-            run.settle(site, load)
 
     return fault
 
@@ -132,8 +128,7 @@ def io_error_killed(run):
     """The log cannot be synced, and the process dies before it writes anything over the part that is not safe."""
     run.kills = True
     site = run.site()
-    run.start(site)
-    with run.load(site).running() as load:
+    with run.under_load(site):
         for _ in range(2 if run.short else 5):
             run.pause(0.2, 0.5)
             run.begin()
@@ -145,14 +140,12 @@ def io_error_killed(run):
             run.start(site)
             run.end()
             run.recover(site)
-        run.settle(site, load)
 
 
 def database_locked(run):
     """Another process holds the database's only lock for writing."""
     site = run.site()
-    run.start(site)
-    with run.load(site).running() as load:
+    with run.under_load(site):
         run.pause(0.3, 0.6)
         run.begin()
         with contextlib.closing(sqlite3.connect(site.data / "circuit-breaker.db", timeout=5, isolation_level=None)) as other:
@@ -161,7 +154,6 @@ def database_locked(run):
             other.execute("ROLLBACK")
         run.end()
         run.recover(site)
-        run.settle(site, load)
 
 
 def folder_gone(run):

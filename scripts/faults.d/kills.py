@@ -35,8 +35,7 @@ def killed(run):
     """At a random moment under load, more than once."""
     run.kills = True
     site = run.site()
-    run.start(site)
-    with run.load(site).running() as load:
+    with run.under_load(site):
         for _ in range(2 if run.short else 4):
             run.pause(0.1, 1.2)
             run.begin()
@@ -44,7 +43,6 @@ def killed(run):
             run.start(site)
             run.end()
             run.recover(site)
-        run.settle(site, load)
 
 
 def killed_at_a_point(run):
@@ -74,8 +72,7 @@ def killed_at_a_point(run):
 def hung_up(run):
     """SIGHUP, as from a terminal that is closed: the server answers what it has been asked, and ends with status 0."""
     site = run.site()
-    run.start(site)
-    with run.load(site).running() as load:
+    with run.under_load(site):
         run.pause(0.3, 0.6)
         run.begin()
         run.signaled = time.monotonic()
@@ -89,20 +86,17 @@ def hung_up(run):
             run.start(site)
         run.end()
         run.recover(site)
-        run.settle(site, load)
 
 
 def callers_gone(run):
     """Callers that hang up in the middle of their writes, beside others that wait."""
     site = run.site()
-    run.start(site)
-    with run.load(site, rude=4).running() as load:
+    with run.under_load(site, rude=4):
         run.begin()
         run.pause(0.7 if run.short else 1.0, 1.0 if run.short else 2.0)
         run.end()
         run.bit(run.ledger.count(law.UNKNOWN))
         run.recover(site)
-        run.settle(site, load)
 
 
 def measured(run, what, site):

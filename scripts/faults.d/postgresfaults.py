@@ -18,8 +18,7 @@ def away(how, least, most):
 
     def fault(run):
         postgres, site = run.harness.postgres, run.site()
-        run.start(site)
-        with run.load(site).running() as load:
+        with run.under_load(site):
             for _ in range(1 if run.short else 3):
                 run.pause(0.3, 0.8)
                 run.begin()
@@ -30,7 +29,6 @@ def away(how, least, most):
                     postgres.start()
                 run.end()
                 run.recover(site)
-            run.settle(site, load)
 
     return fault
 
@@ -51,8 +49,7 @@ def disk_full(run):
         # psql prints notices that do not matter. If the copy were not whole, the writers would not find their counters.
         subprocess.run([postgres.bin / "psql", "-q", url], input=said.stdout, capture_output=True, check=True, timeout=60)
         site = run.site(url=url)
-        run.start(site)
-        with run.load(site).running() as load:
+        with run.under_load(site):
             for _ in range(1 if run.short else 2):
                 run.pause(0.3, 0.8)
                 run.begin()
@@ -64,7 +61,6 @@ def disk_full(run):
                     postgres.start()
                 run.end()
                 run.recover(site)
-            run.settle(site, load)
     finally:
         postgres.end()
 
@@ -75,8 +71,7 @@ def crowded(run):
 
     postgres = run.harness.postgres
     site = run.site()
-    run.start(site)
-    with run.load(site).running() as load:
+    with run.under_load(site):
         run.pause(0.3, 0.6)
         others, stop, full = [], threading.Event(), threading.Event()
         # Connects first, because later there is no connection left.
@@ -110,14 +105,12 @@ def crowded(run):
         run.end()
         run.notes.append(f"{len(others)} connections taken")
         run.recover(site)
-        run.settle(site, load)
 
 
 def read_only(run):
     """The database takes no writes for a while, like a standby."""
     postgres, site = run.harness.postgres, run.site()
-    run.start(site)
-    with run.load(site).running() as load:
+    with run.under_load(site):
         run.pause(0.3, 0.6)
         run.begin()
         try:
@@ -130,14 +123,12 @@ def read_only(run):
             )
         run.end()
         run.recover(site)
-        run.settle(site, load)
 
 
 def locked(run):
     """Another client holds the row that every write needs."""
     postgres, site = run.harness.postgres, run.site()
-    run.start(site)
-    with run.load(site).running() as load:
+    with run.under_load(site):
         run.pause(0.3, 0.6)
         with contextlib.closing(postgres.connect(run.database_name)) as other, other.cursor() as cursor:
             cursor.execute("BEGIN")
@@ -147,14 +138,12 @@ def locked(run):
             cursor.execute("ROLLBACK")
             run.end()
         run.recover(site)
-        run.settle(site, load)
 
 
 def terminated(run):
     """Somebody ends the server's sessions, one at a time, while they commit."""
     postgres, site = run.harness.postgres, run.site()
-    run.start(site)
-    with run.load(site).running() as load:
+    with run.under_load(site):
         run.pause(0.2, 0.4)
         run.begin()
         until, ended = time.monotonic() + (1.5 if run.short else 3), 0
@@ -170,7 +159,6 @@ def terminated(run):
         run.bit(ended)
         run.notes.append(f"{ended} sessions ended")
         run.recover(site)
-        run.settle(site, load)
 
 
 def network(mode, seconds):
@@ -180,8 +168,7 @@ def network(mode, seconds):
         proxy = Proxy(run.harness.postgres.port)
         try:
             site = run.site(port=proxy.port)
-            run.start(site)
-            with run.load(site).running() as load:
+            with run.under_load(site):
                 for _ in range(1 if run.short else 2):
                     run.pause(0.3, 0.6)
                     run.begin()
@@ -198,7 +185,6 @@ def network(mode, seconds):
                         run.bit(proxy.cuts > cuts)
                         run.notes.append(f"{proxy.cuts - cuts} commits without an answer")
                     run.recover(site)
-                run.settle(site, load)
         finally:
             proxy.close()
 
@@ -224,8 +210,7 @@ def network_black_hole(run):
     proxy = Proxy(run.harness.postgres.port)
     try:
         site = run.site(port=proxy.port)
-        run.start(site)
-        with run.load(site).running() as load:
+        with run.under_load(site):
             run.pause(0.3, 0.6)
             host_off = into_the_dark(run, proxy)
             run.shows(6, least=0.3 if run.short else run.rng.uniform(1, 6))
@@ -240,7 +225,6 @@ def network_black_hole(run):
                 bound += KEEPALIVE_SECONDS
             run.end()
             run.recover(site, bound)
-            run.settle(site, load)
     finally:
         proxy.close()
 
@@ -273,9 +257,7 @@ def stopped_in_the_dark(run):
         proxy.set(PASS)
         proxy.forget()
         run.end()
-        run.start(site)
-        with run.load(site, logins=False).running() as load:
+        with run.under_load(site, logins=False):
             run.recover(site)
-            run.settle(site, load)
     finally:
         proxy.close()

@@ -10,7 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import bite
@@ -193,6 +193,14 @@ class Run:
 
     def load(self, site, **how):
         return Load(site, self.ledger, self.rng.getrandbits(30), **how)
+
+    @contextmanager
+    def under_load(self, site, **how):
+        """The server of `site` and the load on it. The block begins and ends the fault; behind it comes the look at everything."""
+        self.start(site)
+        with self.load(site, **how).running() as load:
+            yield load
+            self.settle(site, load)
 
     def pause(self, least, most):
         time.sleep(self.rng.uniform(least, most))

@@ -3,7 +3,7 @@
 //!
 //! Files: `ca.pem` and `leaf.pem` may be read by anyone, `ca.key` and `leaf.key` are 0600. Keys are ECDSA
 //! P-256. The root lives ten years, a leaf 396 days (browsers refuse more than 398), and a leaf
-//! never outlives its root (RFC 5280).
+//! never outlives its root (RFC 5280). Wherever its making is interrupted, the next start goes on with what is there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -106,7 +106,13 @@ impl LocalCa {
     pub fn open(data_dir: &Path, names: &Names, now: Time) -> Result<Self, ConfigError> {
         let dir = data_dir.join("tls");
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|e| unwritable(&dir, &e))?;
-        let (cert, key) = (dir.join("ca.pem"), dir.join("ca.key"));
+        let (cert, key, next) = (dir.join("ca.pem"), dir.join("ca.key"), dir.join("ca.pem.new"));
+        // Two files cannot come at once. Whoever was interrupted between them has left the second one ready.
+        if let (Some(root), Some(secret)) = (read(&next)?, read(&key)?)
+            && Self::load(dir.clone(), root, &secret).is_some()
+        {
+            rename(&next, &cert)?;
+        }
         match (read(&cert)?, read(&key)?) {
             (Some(root), Some(key)) => {
                 let ca = Self::load(dir.clone(), root, &key).ok_or_else(|| damaged(&dir))?;
@@ -119,8 +125,9 @@ impl LocalCa {
             _ => return Err(damaged(&dir)),
         }
         let (root, secret) = make_root(names, now).map_err(|e| crypto(&e))?;
+        write(&next, root.as_bytes(), 0o644)?;
         write(&key, secret.as_bytes(), 0o600)?;
-        write(&cert, root.as_bytes(), 0o644)?;
+        rename(&next, &cert)?;
         Self::load(dir.clone(), root, &secret).ok_or_else(|| damaged(&dir))
     }
 
@@ -129,7 +136,7 @@ impl LocalCa {
         let key = KeyPair::from_pem(key).ok()?;
         let (subject, not_after) = {
             let (_, cert) = X509Certificate::from_der(&der).ok()?;
-            if cert.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
+            if !is_of(&cert, &key) {
                 return None;
             }
             let not_after = DateTime::from_timestamp(cert.validity().not_after.timestamp(), 0)?;
@@ -148,8 +155,7 @@ impl LocalCa {
     pub fn leaf(&self, names: &Names, now: Time) -> Result<Leaf, ConfigError> {
         let (cert, key) = (self.dir.join("leaf.pem"), self.dir.join("leaf.key"));
         if let (Some(chain), Some(key)) = (read(&cert)?, read(&key)?)
-            && let Some(facts) =
-                CertificateDer::from_pem_slice(chain.as_bytes()).ok().and_then(|der| Facts::read(&der))
+            && let Some(facts) = one_pair(&chain, &key)
             && facts.issuer == self.subject
             && facts.serves(names, now)
         {
@@ -183,6 +189,17 @@ impl LocalCa {
         let facts = Facts::read(cert.der()).ok_or_else(|| damaged(&self.dir))?;
         Ok(Leaf { chain: cert.pem(), key: key.serialize_pem(), facts })
     }
+}
+
+/// What the leaf says, if `key` is its own: whoever was interrupted has left a new key beside an old leaf.
+fn one_pair(chain: &str, key: &str) -> Option<Facts> {
+    let der = CertificateDer::from_pem_slice(chain.as_bytes()).ok()?;
+    let (_, cert) = X509Certificate::from_der(&der).ok()?;
+    if is_of(&cert, &KeyPair::from_pem(key).ok()?) { Facts::read(&der) } else { None }
+}
+
+fn is_of(cert: &X509Certificate<'_>, key: &KeyPair) -> bool {
+    cert.public_key().subject_public_key.data.as_ref() == key.public_key_raw()
 }
 
 fn make_root(names: &Names, now: Time) -> Result<(String, String), rcgen::Error> {
@@ -223,7 +240,9 @@ fn read(file: &Path) -> Result<Option<String>, ConfigError> {
 
 /// Whole or not at all, also when the power fails.
 fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
-    let draft = file.with_extension("new");
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".draft");
+    let draft = PathBuf::from(draft);
     let attempt = || -> io::Result<()> {
         // Left over from a crash, perhaps with another mode.
         match fs::remove_file(&draft) {
@@ -236,6 +255,10 @@ fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
         fs::rename(&draft, file)
     };
     attempt().map_err(|e| unwritable(file, &e))
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), ConfigError> {
+    fs::rename(from, to).map_err(|e| unwritable(to, &e))
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> ConfigError {
@@ -263,4 +286,82 @@ fn crypto(error: &rcgen::Error) -> ConfigError {
         format!("the certificate cannot be made ({error})"),
         "Set CB_TLS_CERT and CB_TLS_KEY to use one of your own",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn names(name: &str) -> Names {
+        Names { dns: vec![name.to_owned()], addresses: Vec::new() }
+    }
+
+    fn day(n: i64) -> Time {
+        DateTime::from_timestamp(1_800_000_000, 0).expect("a time") + Duration::days(n)
+    }
+
+    fn files(data: &Path) -> BTreeMap<String, Vec<u8>> {
+        let entries = fs::read_dir(data.join("tls")).expect("made");
+        let name = |entry: &fs::DirEntry| entry.file_name().into_string().expect("UTF-8");
+        entries
+            .map(|entry| entry.expect("an entry"))
+            .map(|entry| (name(&entry), fs::read(entry.path()).expect("read")))
+            .collect()
+    }
+
+    fn folder(files: &BTreeMap<String, Vec<u8>>) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::create_dir(dir.path().join("tls")).expect("made");
+        for (name, bytes) in files {
+            fs::write(dir.path().join("tls").join(name), bytes).expect("written");
+        }
+        dir
+    }
+
+    /// What a process leaves that is killed after each step from `old` to `new`.
+    fn interrupted(
+        old: &BTreeMap<String, Vec<u8>>,
+        new: &BTreeMap<String, Vec<u8>>,
+    ) -> Vec<BTreeMap<String, Vec<u8>>> {
+        let mut left = old.clone();
+        let mut states = Vec::new();
+        let mut step = |name: &str, bytes: &[u8]| {
+            left.insert(name.to_owned(), bytes.to_vec());
+            states.push(left.clone());
+        };
+        for (name, of) in [
+            ("ca.pem.new", "ca.pem"),
+            ("ca.key", "ca.key"),
+            ("leaf.key", "leaf.key"),
+            ("leaf.pem", "leaf.pem"),
+        ] {
+            step(&format!("{name}.draft"), b"half");
+            step(name, &new[of]);
+        }
+        states
+    }
+
+    #[test]
+    fn an_interrupted_start_is_gone_on_with() {
+        let (first, renewed) = (tempfile::tempdir().expect("a folder"), day(3_640));
+        let made = |data: &Path, names: &Names, now| {
+            let ca = LocalCa::open(data, names, now).expect("opens");
+            let leaf = ca.leaf(names, now).expect("issued");
+            assert!(one_pair(&leaf.chain, &leaf.key).is_some());
+        };
+        made(first.path(), &names("here"), day(0));
+        let old = files(first.path());
+        made(first.path(), &names("there"), renewed);
+        let new = files(first.path());
+        assert!(!new.contains_key("ca.pem.new") && new["ca.key"] != old["ca.key"]);
+        for (before, after, now) in [(&BTreeMap::new(), &old, day(0)), (&old, &new, renewed)] {
+            for left in interrupted(before, after) {
+                let dir = folder(&left);
+                made(dir.path(), &names("here"), now);
+                made(dir.path(), &names("there"), now);
+            }
+        }
+    }
 }

@@ -319,7 +319,18 @@ async fn a_database_that_was_taken_away_is_not_written_to() {
     std::fs::remove_file(bench.dir.path().join(names[0])).expect("removed");
     moved(&aside, bench.dir.path());
     bench.add(2).await;
-    assert_eq!(bench.kept().await, (2, 2));
+    // Taken away in the middle of a write, it has it when it comes back.
+    let unknown = bench
+        .write(async |tx| {
+            insert(tx, 3).await?;
+            moved(bench.dir.path(), &aside);
+            Ok(())
+        })
+        .await;
+    assert!(matches!(unknown, Err(Error::OutcomeUnknown(_))), "{unknown:?}");
+    moved(&aside, bench.dir.path());
+    bench.add(4).await;
+    assert_eq!(bench.kept().await, (4, 4));
     assert_eq!(*bench.store.storage().borrow(), Storage::Serving);
 }
 

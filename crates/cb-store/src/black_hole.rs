@@ -33,6 +33,7 @@ struct Numbers {
 
 impl Way {
     /// The port at which it begins.
+    #[expect(clippy::disallowed_methods, reason = "a PostgreSQL of the test's own")]
     async fn to(&self, port: u16) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let begins = listener.local_addr().expect("bound").port();

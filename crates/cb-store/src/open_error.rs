@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sea_orm::{DbErr, sqlx};
 
-use crate::fault::{driver, sqlite_code};
+use crate::fault::{Fault, driver, sqlite_code};
 
 /// Why the database cannot be used, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -13,16 +13,22 @@ pub struct OpenError {
     what: String,
     reason: String,
     mend: String,
+    full: bool,
 }
 
 impl OpenError {
     pub(crate) fn new(what: impl Into<String>, reason: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { what: what.into(), reason: reason.into(), mend: mend.into() }
+        Self { what: what.into(), reason: reason.into(), mend: mend.into(), full: false }
     }
 
     /// What happened, for a caller that has advice of its own.
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// Whether the disk has no room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
     }
 
     pub(crate) fn damaged(file: &Path, reason: &str) -> Self {
@@ -43,16 +49,16 @@ impl OpenError {
             Some(sqlx::Error::Database(error)) => sqlite_code(error.as_ref()),
             _ => None,
         };
+        let full = Fault::of(error) == Fault::Full;
         let mend = match code.map(|code| code & 0xff) {
             Some(11 | 26) => return Self::damaged(file, &text),
-            Some(13) => format!("Free space on the disk that holds {folder}, then start again"),
-            _ if code == Some(4874) => format!("Free space on the disk that holds {folder}, then start again"),
+            _ if full => format!("Free space on the disk that holds {folder}, then start again"),
             Some(5 | 6) => format!("Find the program that holds it with: fuser -v {}; end it, then start again", file.display()),
             Some(10) => "The disk failed to read or write. Look into the system's log (dmesg), then start again; restore a backup if the disk is broken".to_owned(),
             _ if file.is_dir() => format!("A folder has the name of the database. Move it away: mv {0} {0}.aside", file.display()),
             _ => format!("Let the server's user write there: chown -R \"$(id -un)\" {folder} && chmod 700 {folder}"),
         };
-        Self::new(format!("The database {} cannot be used", file.display()), text, mend)
+        Self { full, ..Self::new(format!("The database {} cannot be used", file.display()), text, mend) }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]

@@ -239,11 +239,16 @@ impl Store {
     ) -> Result<(T, Vec<Event>)> {
         let done = self.try_write(audit, work).await;
         match &done {
-            // It may have lost its name since the beginning.
-            Ok(_) => {
-                self.look_for_file()?;
-                self.watched().set(Storage::Serving);
+            Ok(_) if !self.is_still_there() => {
+                self.watched().set(Storage::Replaced);
+                // It is in the file that lost its name, which may come back.
+                return Err(Error::OutcomeUnknown(
+                    "The database file was removed or replaced while this was saved. It may have been saved or not; check before you \
+                     try again"
+                        .to_owned(),
+                ));
             }
+            Ok(_) => self.watched().set(Storage::Serving),
             Err(error) => self.met(error),
         }
         done
@@ -325,8 +330,8 @@ async fn begin(store: &Store, pool: &Connections, options: TransactionOptions) -
     let (backend, condemned) = (store.backend(), store.condemned().clone());
     let (pool, silence) = (pool.inner().clone(), pool.silence().clone());
     let begun = tokio::spawn(async move {
-        let begin = pool.begin_with_options(options);
-        let begun = in_time(backend, &silence, begin, || condemned.now()).await?;
+        let asked = pool.begin_with_options(options);
+        let begun = in_time(backend, &silence, asked, || condemned.now()).await?;
         Ok(Bounded::new(begun, silence))
     });
     begun.await.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)))

@@ -40,7 +40,10 @@ impl Store {
             self.writer().execute_raw(copy).await.map_err(db)?;
             return Ok(());
         }
-        let copy = Self::open_sqlite(folder).await.map_err(|e| Error::Unavailable(e.to_string()))?;
+        let copy = Self::open_sqlite(folder).await.map_err(|error| {
+            let told = if error.is_full() { Error::StorageFull } else { Error::Unavailable };
+            told(error.to_string())
+        })?;
         let snapshot = self.snapshot().await?;
         let filled = async {
             let tx = copy.begin_write().await?;

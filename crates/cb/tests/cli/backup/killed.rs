@@ -142,10 +142,7 @@ fn state(home: &Home) -> &'static str {
 async fn a_restore_that_is_ready(#[case] on: Database) {
     const TRIES: u32 = 12;
     let world = World::new(on == Postgres);
-    let old = world.home("old", on).await;
-    old.begin().await.stop();
-    let archive = world.path("archive");
-    old.says(&["backup", text(&archive)]);
+    let (_, archive) = world.archived(on).await;
     let began = Instant::now();
     world.home("first", on).await.says(&["restore", text(&archive)]);
     let took = began.elapsed();

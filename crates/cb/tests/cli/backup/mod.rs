@@ -54,6 +54,15 @@ impl World {
         Home { data: self.path(name), url }
     }
 
+    /// An instance that was set up and stopped, and its archive.
+    async fn archived(&self, on: Database) -> (Home, PathBuf) {
+        let old = self.home("old", on).await;
+        old.begin().await.stop();
+        let archive = self.path("archive");
+        old.says(&["backup", text(&archive)]);
+        (old, archive)
+    }
+
     async fn sql(&self, sql: &str) {
         let url = self.postgres.as_ref().expect("a PostgreSQL").url();
         run_sql(url, &[sql]).await;

@@ -197,10 +197,7 @@ async fn tamper(file: &Path, sql: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_passphrase() {
     let world = World::new(false);
-    let old = world.home("old", Sqlite).await;
-    old.begin().await.stop();
-    let plain = world.path("plain");
-    old.says(&["backup", text(&plain)]);
+    let (_, plain) = world.archived(Sqlite).await;
     let (short, brief) = (world.path("short"), world.path("brief"));
     std::fs::write(&brief, "brief\n").expect("written");
     let encryptor =
@@ -217,10 +214,7 @@ async fn a_short_passphrase() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_in_use_and_a_key_of_the_operators_own() {
     let world = World::new(true);
-    let old = world.home("old", Postgres).await;
-    old.begin().await.stop();
-    let archive = world.path("archive");
-    old.says(&["backup", text(&archive)]);
+    let (old, archive) = world.archived(Postgres).await;
     let home = Home { data: world.path("new"), url: old.url.clone() };
     refuses(&home, &[text(&archive)], "in use already");
 

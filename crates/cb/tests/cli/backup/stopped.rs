@@ -150,10 +150,7 @@ async fn where_there_is_no_room() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_of_nothing_leaves_the_place_empty() {
     let world = World::new(false);
-    let old = world.home("old", Sqlite).await;
-    old.begin().await.stop();
-    let archive = world.path("archive");
-    old.says(&["backup", text(&archive)]);
+    let (_, archive) = world.archived(Sqlite).await;
     let new = world.home("new", Sqlite).await;
     std::fs::create_dir(&new.data).expect("made");
     assert!(new.complains(&["backup", text(&world.path("none"))]).contains("There is no database"));
@@ -167,10 +164,7 @@ async fn a_backup_of_nothing_leaves_the_place_empty() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_can_judge_is_not_removed() {
     let world = World::new(false);
-    let old = world.home("old", Sqlite).await;
-    old.begin().await.stop();
-    let archive = world.path("archive");
-    old.says(&["backup", text(&archive)]);
+    let (_, archive) = world.archived(Sqlite).await;
     let new = world.home("new", Sqlite).await;
     let staging = new.data.join(".restoring");
     std::fs::create_dir_all(&staging).expect("made");
@@ -240,10 +234,7 @@ fn keeps(home: &Home, why: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_commit_of_postgresql(#[case] politely: bool) {
     let world = World::new(true);
-    let old = world.home("old", Sqlite).await;
-    old.begin().await.stop();
-    let archive = world.path("archive");
-    old.says(&["backup", text(&archive)]);
+    let (_, archive) = world.archived(Sqlite).await;
     let restore = ["restore", text(&archive)];
     let home = world.home("new", Postgres).await;
     prepare(&home, SLOW).await;
@@ -289,10 +280,7 @@ async fn in_the_commit_of_postgresql(#[case] politely: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_without_an_answer_and_one_that_is_refused() {
     let world = World::new(true);
-    let old = world.home("old", Sqlite).await;
-    old.begin().await.stop();
-    let archive = world.path("archive");
-    old.says(&["backup", text(&archive)]);
+    let (_, archive) = world.archived(Sqlite).await;
     let restore = ["restore", text(&archive)];
     let home = world.home("new", Postgres).await;
     prepare(&home, SLOW).await;
