@@ -193,12 +193,10 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
                 .to_owned(),
         ))
         .into_response(),
-        Ok(Err(_)) => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "timeout",
-            "The server took too long; try again, or ask for less at once",
-        )
-        .into_response(),
+        Ok(Err(_)) => {
+            let why = "The server took too long; try again in a moment, or ask for less at once";
+            Problem::from(Error::Unavailable(why.to_owned())).into_response()
+        }
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().copied();
             let text =

@@ -468,7 +468,12 @@ fn unusable(file: &Path, reason: String) -> ConfigError {
     ConfigError::new(
         &shown.to_string(),
         reason,
-        format!("Make it readable for the server's user, or remove it to have a new one made: rm {shown}"),
+        // What it has sealed or signed could not be opened or verified any more.
+        if file.file_name().is_some_and(|name| name == "vault-key" || name == "audit-key") {
+            format!("Make it readable for the server's user, or put it back from a backup: {shown}")
+        } else {
+            format!("Make it readable for the server's user, or remove it to have a new one made: rm {shown}")
+        },
     )
 }
 

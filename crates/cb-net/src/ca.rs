@@ -122,6 +122,8 @@ impl LocalCa {
                 tracing::warn!("the local CA expires soon: making a new one, which clients must trust anew");
             }
             (None, None) => {}
+            // An earlier version was interrupted. Nobody has seen this authority.
+            (None, Some(_)) if !dir.join("leaf.pem").exists() => {}
             _ => return Err(damaged(&dir)),
         }
         let (root, secret) = make_root(names, now).map_err(|e| crypto(&e))?;
@@ -345,6 +347,8 @@ mod tests {
 
     #[test]
     fn an_interrupted_start_is_gone_on_with() {
+        let alone = folder(&BTreeMap::from([("ca.key".to_owned(), Vec::new())]));
+        assert!(LocalCa::open(alone.path(), &names("here"), day(0)).is_ok());
         let (first, renewed) = (tempfile::tempdir().expect("a folder"), day(3_640));
         let made = |data: &Path, names: &Names, now| {
             let ca = LocalCa::open(data, names, now).expect("opens");

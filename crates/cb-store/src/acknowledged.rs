@@ -5,6 +5,7 @@ use std::path::Path;
 use cb_core::{Error, Principal, Result, Secret};
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use chrono::Utc;
+use futures_util::future::join_all;
 use rstest::rstest;
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, PaginatorTrait as _, Statement};
 use tempfile::TempDir;
@@ -332,6 +333,68 @@ async fn a_database_that_was_taken_away_is_not_written_to() {
     bench.add(4).await;
     assert_eq!(bench.kept().await, (4, 4));
     assert_eq!(*bench.store.storage().borrow(), Storage::Serving);
+}
+
+/// A log that was removed is still open: what it holds goes into the database.
+#[tokio::test]
+async fn what_a_removed_log_holds_is_saved() {
+    let bench = Bench::open(Sqlite).await;
+    bench.add(1).await;
+    std::fs::remove_file(bench.dir.path().join("circuit-breaker.db-wal")).expect("removed");
+    let mut storage = bench.store.storage();
+    tokio::select! {
+        () = bench.store.watch_over() => {}
+        seen = storage.wait_for(|storage| *storage == Storage::Replaced) => drop(seen.expect("watched")),
+    }
+    // As after a kill -9: the file alone.
+    let after = tempfile::tempdir().expect("a folder");
+    let name = "circuit-breaker.db";
+    std::fs::copy(bench.dir.path().join(name), after.path().join(name)).expect("copied");
+    let store = Store::read_sqlite(after.path()).await.expect("opens");
+    assert_eq!(asset::Entity::find().count(store.reader()).await.expect("counted"), 1);
+}
+
+/// A table that another program has locked stops neither those who read it nor those who write for long.
+#[tokio::test]
+async fn a_locked_table_is_refused_in_time() {
+    let bench = Bench::open(Postgres).await;
+    let other = bench.other().await;
+    for sql in ["BEGIN", "LOCK TABLE assets IN ACCESS EXCLUSIVE MODE"] {
+        other.execute_unprepared(sql).await.expect("locked");
+    }
+    let read = async || asset::Entity::find().count(bench.store.reader()).await.map_err(db);
+    let write = |n| bench.write(async move |tx| insert(tx, n).await);
+    let all = Box::pin(async { tokio::join!(read(), join_all((1..4).map(write))) });
+    let soon = std::time::Duration::from_secs(8);
+    let (read_one, written) = tokio::time::timeout(soon, all).await.expect("in time");
+    assert!(matches!(read_one, Err(Error::Unavailable(_))), "{read_one:?}");
+    assert!(written.iter().all(|one| matches!(one, Err(Error::Unavailable(_)))), "{written:?}");
+    other.execute_unprepared("ROLLBACK").await.expect("let go");
+    bench.add(1).await;
+    assert_eq!(read().await.expect("counted"), 1);
+}
+
+/// A COMMIT that waits for a standby that is not there.
+#[tokio::test]
+async fn a_commit_that_does_not_end_is_unknown() {
+    let bench = Bench::open(Postgres).await;
+    let other = bench.other().await;
+    let standby = async |name: &str| {
+        for sql in [
+            format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'"),
+            "SELECT pg_reload_conf()".to_owned(),
+        ] {
+            other.execute_unprepared(&sql).await.expect("set");
+        }
+    };
+    standby("gone").await;
+    let write = bench.write(async |tx| insert(tx, 1).await);
+    let soon = std::time::Duration::from_secs(8);
+    let unknown = tokio::time::timeout(soon, write).await.expect("in time");
+    assert!(matches!(unknown, Err(Error::OutcomeUnknown(_))), "{unknown:?}");
+    standby("").await;
+    bench.add(2).await;
+    assert_eq!(bench.kept().await, (2, 2));
 }
 
 /// A lock of another program: refused in words, in time, and forgotten when it is gone.

@@ -16,7 +16,7 @@ use sea_orm::{
 use tokio::sync::Notify;
 
 /// No statement of ours takes so long.
-const ANSWER: Duration = Duration::from_mins(1);
+pub(crate) const ANSWER: Duration = Duration::from_mins(1);
 
 /// Tells everybody who waits for the database that it does not answer.
 #[derive(Debug, Clone, Default)]
@@ -58,13 +58,14 @@ impl<C: ConnectionTrait> Bounded<C> {
     }
 
     async fn in_time<T>(&self, asked: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        in_time(self.inner.get_database_backend(), &self.silence, asked, || ()).await
+        in_time(self.inner.get_database_backend(), ANSWER, &self.silence, asked, || ()).await
     }
 }
 
 /// A file answers, or says why not; to leave it alone would not end what it does. `unanswered` runs before the question is dropped.
 pub(crate) async fn in_time<T>(
     backend: DbBackend,
+    most: Duration,
     silence: &Silence,
     asked: impl Future<Output = Result<T, DbErr>>,
     unanswered: impl FnOnce(),
@@ -76,11 +77,16 @@ pub(crate) async fn in_time<T>(
     let why = tokio::select! {
         biased;
         answer = &mut asked => return answer,
-        () = silence.0.notified() => "the database does not answer",
-        () = tokio::time::sleep(ANSWER) => "the database has not answered for a minute",
+        () = silence.0.notified() => "the database does not answer".to_owned(),
+        () = tokio::time::sleep(most) => format!("the database has not answered for {most:?}"),
     };
     unanswered();
-    Err(DbErr::Conn(RuntimeErr::Internal(why.to_owned())))
+    Err(DbErr::Conn(RuntimeErr::Internal(why)))
+}
+
+/// Whether nobody has waited for the answer any longer.
+pub(crate) fn is_unanswered(error: &DbErr) -> bool {
+    matches!(error, DbErr::Conn(RuntimeErr::Internal(_)))
 }
 
 #[async_trait]

@@ -50,6 +50,12 @@ impl OpenedFile {
         same(&self.path, &self.first) && same(&self.log, &self.first_log)
     }
 
+    /// Whether the database is where it was, and its log nowhere.
+    pub fn lost_only_its_log(&self) -> bool {
+        let first = *lock(&self.first);
+        first.is_some() && Id::of(&self.path) == first && !self.log.exists()
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

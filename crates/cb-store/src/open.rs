@@ -38,7 +38,6 @@ struct Inner {
     /// SQLite's.
     file: Option<Arc<OpenedFile>>,
     watched: Watched,
-    only_reads: bool,
 }
 
 /// Counts a write when it is dropped.
@@ -168,7 +167,6 @@ impl Store {
             silence,
             file: None,
             watched: Watched::default(),
-            only_reads: true,
         }))
     }
 
@@ -191,7 +189,6 @@ impl Store {
             silence,
             file,
             watched: Watched::default(),
-            only_reads: false,
         }))
     }
 
@@ -253,6 +250,16 @@ impl Store {
         self.0.file.as_ref().is_none_or(|file| file.is_still_there())
     }
 
+    /// Writes into the database what only a log holds that lost its name, and that would be gone with the process.
+    pub(crate) async fn save_lost_log(&self) {
+        if !self.0.file.as_ref().is_some_and(|file| file.lost_only_its_log()) {
+            return;
+        }
+        if let Err(error) = self.lookout().execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await {
+            tracing::warn!(%error, "what the removed log of the database holds could not be saved");
+        }
+    }
+
     /// Waits for what runs and closes the pools; in SQLite the log is folded into the database.
     pub async fn close(self) -> Result<(), Error> {
         // A file is written to the end; a host that is off is not waited for.
@@ -261,7 +268,8 @@ impl Store {
         let all = async {
             close(self.reader()).await?;
             close(self.lookout()).await?;
-            if self.is_sqlite() && lost.is_none() && !self.0.only_reads {
+            // Only the server, which has noted its file: beside one, another program would stop the writers with it.
+            if self.0.file.is_some() && lost.is_none() {
                 // What stays in the log is folded in at the next start.
                 let folded = self.writer().execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await;
                 if let Err(error) = folded {

@@ -125,8 +125,8 @@ pub(crate) async fn postgres(
 ) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url.expose());
     let session: &[(&str, &str)] = match purpose {
-        Use::Read(_) => &[("default_transaction_read_only", "on")],
-        // A lock is waited for as long as for a connection. The head of the log is locked by every write: a server that hangs in
+        Use::Read(_) => &[("default_transaction_read_only", "on"), ("lock_timeout", "1000")],
+        // A lock is waited for no longer than a connection. The head of the log is locked by every write: a server that hangs in
         // the middle of one, or is cut off, must not keep the others out.
         Use::Write(_) => &[("lock_timeout", "2000"), ABANDONED],
         Use::Make => &[("lock_timeout", "60000"), ABANDONED],

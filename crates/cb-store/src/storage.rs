@@ -53,7 +53,7 @@ impl Storage {
             ),
             Self::Replaced => Some(
                 "The database file was removed or replaced while the server ran. Nothing more is saved. Copy what you need from \
-                 these pages, put the folder back or restore a backup, and start the server again.",
+                 these pages. Put the folder back; or stop the server and restore a backup.",
             ),
         }
     }
@@ -136,6 +136,7 @@ impl Store {
     /// How the database does; none where our own work is in the way of finding out.
     async fn look(&self, closely: bool) -> Option<Storage> {
         if !self.is_still_there() {
+            self.save_lost_log().await;
             return Some(Storage::Replaced);
         }
         let silent = if self.is_sqlite() { Storage::Refusing } else { Storage::Away };

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cb_core::clock::Time;
 use cb_core::ids::RequestId;
@@ -19,7 +19,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::bounded::{Bounded, Connections, Snapshot, in_time};
+use crate::bounded::{ANSWER, Bounded, Connections, Snapshot, in_time, is_unanswered};
 use crate::entities::{audit_entry, audit_head};
 use crate::fault::{Fault, certainly_lost, db};
 use crate::open::{HeadHeld, Store};
@@ -28,6 +28,10 @@ use crate::storage::Storage;
 
 /// A connection, the beginning of its transaction and the head of the log together take no longer.
 const BEGIN: Duration = Duration::from_millis(2_500);
+/// PostgreSQL keeps a transaction on its disk in this time, or nobody knows whether it will.
+const COMMIT: Duration = Duration::from_secs(2);
+/// Whoever has waited longer for the head of the log waits less for the locks behind it.
+const BRIEF: Duration = Duration::from_millis(300);
 
 /// What the entry says besides what the closure adds.
 pub struct Audit<'a> {
@@ -83,7 +87,7 @@ impl Tx {
         let store = self.store;
         let condemn = || store.condemned().now();
         let commit = self.inner.into_inner().commit();
-        let Err(error) = in_time(store.backend(), store.silence(), commit, condemn).await else {
+        let Err(error) = in_time(store.backend(), COMMIT, store.silence(), commit, condemn).await else {
             return Ok(());
         };
         condemn();
@@ -95,7 +99,7 @@ impl Tx {
         let store = self.store;
         let condemn = || store.condemned().now();
         let rollback = self.inner.into_inner().rollback();
-        let back = in_time(store.backend(), store.silence(), rollback, condemn).await;
+        let back = in_time(store.backend(), COMMIT, store.silence(), rollback, condemn).await;
         back.inspect_err(|_| condemn()).map_err(db)
     }
 
@@ -209,10 +213,16 @@ impl Store {
 
     /// A beginning that holds the head of the log: every write before it is over, and the next one waits.
     pub(crate) async fn begin_at_head(&self) -> Result<(Tx, audit_head::Model)> {
+        let began = Instant::now();
         let both = async {
             let mut tx = self.begin_write().await?;
             let head = crate::audit::lock_head(&tx).await?;
             tx.head = Some(self.holds_head());
+            if !self.is_sqlite() && began.elapsed() > BRIEF {
+                let left = BEGIN.saturating_sub(began.elapsed()).max(BRIEF).as_millis();
+                let sql = format!("SET LOCAL lock_timeout = {left}");
+                tx.execute_unprepared(&sql).await.map_err(db)?;
+            }
             Ok((tx, head))
         };
         tokio::time::timeout(BEGIN, both).await.unwrap_or_else(|_| {
@@ -287,7 +297,7 @@ impl Store {
 
     /// Whether the entry is there, behind every commit that is still under way.
     async fn was_kept(&self, seq: i64, hash: &str, error: &DbErr) -> Result<bool> {
-        if self.is_away() {
+        if self.is_away() || is_unanswered(error) {
             return Err(unknown(error));
         }
         let ask = async {
@@ -331,7 +341,7 @@ async fn begin(store: &Store, pool: &Connections, options: TransactionOptions) -
     let (pool, silence) = (pool.inner().clone(), pool.silence().clone());
     let begun = tokio::spawn(async move {
         let asked = pool.begin_with_options(options);
-        let begun = in_time(backend, &silence, asked, || condemned.now()).await?;
+        let begun = in_time(backend, ANSWER, &silence, asked, || condemned.now()).await?;
         Ok(Bounded::new(begun, silence))
     });
     begun.await.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)))

@@ -154,7 +154,7 @@ async fn accept(config: &Config) -> anyhow::Result<()> {
         done.head.seq, done.signed.seq, done.signed.at
     ))?;
     output::line(&format!(
-        "{} sessions have ended. The old checkpoint is kept as {}. Start the server: cb serve",
+        "Sessions that have ended: {}. The old checkpoint is kept as {}. Start the server: cb serve",
         done.sessions_ended, done.aside
     ))?;
     Ok(())

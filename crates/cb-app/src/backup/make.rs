@@ -57,7 +57,7 @@ pub async fn make(
 ) -> Result<Made, BackupError> {
     let began = Instant::now();
     let data = config.data_dir.clone();
-    let folder = judge(&target)?;
+    let folder = judge(&target, &data)?;
     if !data.is_dir() {
         return Err(refused(format!(
             "There is no folder {}. Set CB_DATA_DIR to the server's folder",
@@ -141,7 +141,7 @@ pub async fn make(
 }
 
 /// Whether the target can be written, and the folder it is in.
-fn judge(target: &Target) -> Result<PathBuf, BackupError> {
+fn judge(target: &Target, data: &Path) -> Result<PathBuf, BackupError> {
     let shown = target.file.display();
     if target.file.is_dir() {
         return Err(refused(format!("{shown} is a folder. Name a file in it")));
@@ -158,6 +158,12 @@ fn judge(target: &Target) -> Result<PathBuf, BackupError> {
     let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
     if !folder.is_dir() {
         return Err(refused(format!("There is no folder {}. Make it first", folder.display())));
+    }
+    let inside = folder.canonicalize().ok().zip(data.canonicalize().ok());
+    if inside.is_some_and(|(folder, data)| folder.starts_with(data)) {
+        return Err(refused(format!(
+            "{shown} is in the data folder, where it would be lost together with the data. Name a file elsewhere"
+        )));
     }
     Ok(folder)
 }

@@ -20,7 +20,7 @@ use super::{BackupError, place, refused};
 use crate::app::{App, StartError, open_data_dir};
 use crate::audit::{CHECKPOINT_FILE, read_checkpoint};
 
-const RESTORE: &str = "Move the folder away and restore a backup into an empty one: cb restore FILE";
+const RESTORE: &str = "move the folder away and restore a backup into an empty one: cb restore FILE";
 
 /// What a folder remembers.
 enum Memory {
@@ -125,7 +125,9 @@ fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
             });
             (
                 format!("{database} is missing or empty, while the folder {data} has been in use{since}"),
-                format!("Put the database back. Or: {RESTORE}. Or, to begin anew, move the folder away"),
+                format!(
+                    "Put the database back. If it is lost, {RESTORE}. To begin anew, move the folder away"
+                ),
             )
         }
         Wrong::Behind { signed, head, set_up } => {
@@ -136,15 +138,15 @@ fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
                     "{database} is older than the folder {data} that it is used with: {state}its audit log ends at entry {head}, and entry {} was signed on {}",
                     signed.seq, signed.at
                 ),
-                format!("{RESTORE}. {accept}"),
+                format!("If the newer one is lost, {RESTORE}. {accept}"),
             )
         }
         Wrong::Other(signed) => (
             format!(
-                "{database} is not the one that the folder {data} was used with: its entry {} is not the one that was signed on {}. Somebody put an older state back, and the server has written other entries since",
+                "{database} is not the one that the folder {data} was used with: its entry {} is not the one that was signed on {}. It is another server's, or an older state was put back and the server has written other entries since",
                 signed.seq, signed.at
             ),
-            format!("{RESTORE}. {ACCEPT}"),
+            format!("Put the newer one back. If it is lost, {RESTORE}. {ACCEPT}"),
         ),
     };
     ConfigError::new(name, reason, mend)

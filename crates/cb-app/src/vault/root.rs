@@ -213,7 +213,7 @@ impl Source {
             &self.name(),
             reason,
             format!(
-                "Put back the key that this database was used with, from a backup of {} or of CB_VAULT_KEY; no other opens it, and a new one is not made while it is needed",
+                "Put back the key that this database was used with, from a backup of {} or of CB_VAULT_KEY, or from the other server that has set this database up; no other opens it, and a new one is not made while it is needed",
                 self.file.display()
             ),
         )
