@@ -125,19 +125,44 @@ def read_only(run):
         run.recover(site)
 
 
-def locked(run):
-    """Another client holds the row that every write needs."""
+def standby_gone(run):
+    """Each commit waits for a standby that is not there."""
     postgres, site = run.harness.postgres, run.site()
     with run.under_load(site):
         run.pause(0.3, 0.6)
-        with contextlib.closing(postgres.connect(run.database_name)) as other, other.cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute("SELECT * FROM audit_head FOR UPDATE")
-            run.begin()
-            run.shows(5, least=0 if run.short else 5)
-            cursor.execute("ROLLBACK")
-            run.end()
+        run.begin()
+        try:
+            postgres.run("ALTER SYSTEM SET synchronous_standby_names = 'gone'", "SELECT pg_reload_conf()")
+            run.shows(5, least=0 if run.short else run.rng.uniform(1, 6))
+        finally:
+            postgres.run("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+        run.end()
         run.recover(site)
+
+
+def lock(what):
+    """Another client holds `what`."""
+
+    def fault(run):
+        postgres, site = run.harness.postgres, run.site()
+        with run.under_load(site):
+            run.pause(0.3, 0.6)
+            with contextlib.closing(postgres.connect(run.database_name)) as other, other.cursor() as cursor:
+                cursor.execute("BEGIN")
+                run.begin()
+                cursor.execute(what)
+                run.shows(5, least=0 if run.short else 5)
+                cursor.execute("ROLLBACK")
+                run.end()
+            run.recover(site)
+
+    return fault
+
+
+# The row that every write needs.
+locked = lock("SELECT * FROM audit_head FOR UPDATE")
+# As VACUUM FULL and most changes of a table take it: reads wait, too.
+table_locked = lock("LOCK TABLE assets IN ACCESS EXCLUSIVE MODE")
 
 
 def terminated(run):

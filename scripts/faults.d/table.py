@@ -64,6 +64,9 @@ FAULTS = [
     Fault("postgres-crowded", postgresfaults.crowded, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND),
     Fault("postgres-read-only", postgresfaults.read_only, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND, reads=True),
     Fault("postgres-locked", postgresfaults.locked, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND, reads=True),
+    Fault("postgres-table-locked", postgresfaults.table_locked, (POSTGRES,), REFUSED, SURE, (), bound=BOUND),
+    # A write can wait for the head of the log, and then for its own commit.
+    Fault("postgres-standby-gone", postgresfaults.standby_gone, (POSTGRES,), REFUSED, SURE, (), bound=BOUND + 1.5),
     Fault("postgres-terminated", postgresfaults.terminated, (POSTGRES,), COUNTED, SURE, (POSTGRES,), bound=BOUND),
     Fault("network-stalls", postgresfaults.network_stalls, (POSTGRES,), HELD, SURE, (POSTGRES,), bound=BOUND),
     Fault("network-resets", postgresfaults.network_resets, (POSTGRES,), HELD, SURE, (), bound=BOUND),
