@@ -1,8 +1,8 @@
 //! The listeners: HTTPS, which serves everything, and plain HTTP, which sends people there.
 //!
 //! Invariants: everything has a bound (connections in all and per client address, the handshake, the
-//! head of a request, its body, the answer, idle time, streams of one connection); on a stop nobody new
-//! comes in and whoever is inside has [`DRAIN`] to finish.
+//! head of a request, its body, the answer, idle time, streams of one connection); what was sent before
+//! a stop is answered; behind it nobody new comes in and whoever is inside has [`DRAIN`] to finish.
 
 mod bare;
 mod connections;
@@ -41,6 +41,9 @@ const STREAMS: u32 = 128;
 /// A silent connection is asked whether it is alive, and closed when it does not say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(10);
+/// Between a stop and the end of idle connections. What was sent before the stop arrives in this time; HTTP/1.1 closes an idle connection
+/// without looking whether a request waits in it.
+const HEARD: Duration = Duration::from_millis(100);
 
 /// Takes a listening address, or says which setting to change.
 pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, ConfigError> {
@@ -81,8 +84,15 @@ pub async fn serve(
     let doors = Connections::default();
     let drain = GracefulShutdown::new();
     let entry = redirect::service(app, place, target);
+    let closing = CancellationToken::new();
+    let close = async {
+        stop.cancelled().await;
+        tokio::time::sleep(HEARD).await;
+        closing.cancel();
+    };
     tokio::join!(
-        accept(&https, &doors, &stop, |stream, peer, door| {
+        close,
+        accept(&https, &doors, &closing, |stream, peer, door| {
             let (acceptor, service, watcher) = (acceptor.clone(), service.clone(), drain.watcher());
             tokio::spawn(async move {
                 let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
@@ -93,7 +103,7 @@ pub async fn serve(
                 drop(door);
             });
         }),
-        accept(&http, &doors, &stop, |stream, peer, door| {
+        accept(&http, &doors, &closing, |stream, peer, door| {
             let (entry, watcher) = (entry.clone(), drain.watcher());
             tokio::spawn(async move {
                 connection(stream, Kind { h2: false, hsts: None }, peer, entry, watcher).await;
@@ -110,12 +120,12 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     doors: &Connections,
-    stop: &CancellationToken,
+    closing: &CancellationToken,
     serve: impl Fn(TcpStream, SocketAddr, Door),
 ) {
     loop {
         let (stream, peer) = tokio::select! {
-            () = stop.cancelled() => return,
+            () = closing.cancelled() => return,
             taken = listener.accept() => match taken {
                 Ok(taken) => taken,
                 Err(error) => {
