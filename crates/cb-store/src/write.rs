@@ -28,7 +28,7 @@ use crate::storage::Storage;
 
 /// A connection, the beginning of its transaction and the head of the log together take no longer.
 const BEGIN: Duration = Duration::from_millis(2_500);
-/// PostgreSQL keeps a transaction on its disk in this time, or nobody knows whether it will.
+/// A COMMIT on PostgreSQL is waited for so long. After that nobody knows how it ends.
 const COMMIT: Duration = Duration::from_secs(2);
 /// Whoever has waited longer for the head of the log waits less for the locks behind it.
 const BRIEF: Duration = Duration::from_millis(300);
@@ -68,8 +68,17 @@ enum NotKept {
 impl Tx {
     /// Keeps what was done. What fails here and leaves the outcome open is [`Error::OutcomeUnknown`].
     pub async fn commit(self) -> Result<()> {
+        self.commit_within(COMMIT).await
+    }
+
+    /// The same for a transaction that is large.
+    pub async fn commit_patiently(self) -> Result<()> {
+        self.commit_within(ANSWER).await
+    }
+
+    async fn commit_within(self, most: Duration) -> Result<()> {
         let store = self.store.clone();
-        self.end().await.map_err(|why| {
+        self.end(most).await.map_err(|why| {
             let told = match why {
                 NotKept::Certainly(error) => db(error),
                 NotKept::Perhaps(error) => unknown(&error),
@@ -80,14 +89,14 @@ impl Tx {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that commits")]
-    async fn end(self) -> Result<(), NotKept> {
+    async fn end(self, most: Duration) -> Result<(), NotKept> {
         if let Some(error) = self.broken() {
             return Err(NotKept::Certainly(error));
         }
         let store = self.store;
         let condemn = || store.condemned().now();
         let commit = self.inner.into_inner().commit();
-        let Err(error) = in_time(store.backend(), COMMIT, store.silence(), commit, condemn).await else {
+        let Err(error) = in_time(store.backend(), most, store.silence(), commit, condemn).await else {
             return Ok(());
         };
         condemn();
@@ -253,7 +262,7 @@ impl Store {
                 self.watched().set(Storage::Replaced);
                 // It is in the file that lost its name, which may come back.
                 return Err(Error::OutcomeUnknown(
-                    "The database file was removed or replaced while this was saved. It may have been saved or not; check before you \
+                    "The database file was removed or replaced while this was being saved. It may have been saved or not; check before you \
                      try again"
                         .to_owned(),
                 ));
@@ -286,7 +295,7 @@ impl Store {
         events.push(Event::EntryAppended { seq });
         // Counted however the commit ends: one that nobody has waited for may have happened.
         let counted = self.count_write();
-        match tx.end().await {
+        match tx.end(COMMIT).await {
             Ok(()) => {}
             Err(NotKept::Perhaps(error)) if self.was_kept(seq, &hash, &error).await? => {}
             Err(NotKept::Perhaps(error) | NotKept::Certainly(error)) => return Err(db(error)),
@@ -328,7 +337,7 @@ impl Store {
             tx.execute_unprepared("SELECT seq FROM audit_head FOR UPDATE").await?;
             tx.execute_unprepared("UPDATE settings SET version = version WHERE id = 1").await?;
         }
-        tx.end().await.map_err(|(NotKept::Certainly(error) | NotKept::Perhaps(error))| error)
+        tx.end(COMMIT).await.map_err(|(NotKept::Certainly(error) | NotKept::Perhaps(error))| error)
     }
 }
 

@@ -91,11 +91,14 @@ export function AuthProvider({
             can: (permission) => me.permissions.includes(permission),
             signOut: async () => {
               await http.POST("/api/v1/auth/logout", {});
-              // A page that is still there would ask again for what is forgotten.
-              await onSignedOut();
-              client.removeQueries({ predicate: ({ queryKey }) => !needsNoSession.has(queryKey[0]) });
-              client.getMutationCache().clear();
-              setCsrfToken("");
+              try {
+                // A page that is still there would ask again for what is forgotten.
+                await onSignedOut();
+              } finally {
+                client.removeQueries({ predicate: ({ queryKey }) => !needsNoSession.has(queryKey[0]) });
+                client.getMutationCache().clear();
+                setCsrfToken("");
+              }
             },
           }
         : null,

@@ -2,7 +2,7 @@
 //!
 //! Invariants: everything has a bound (connections in all and per client address, the handshake, the
 //! head of a request, its body, the answer, idle time, streams of one connection); what was sent before
-//! a stop is answered; behind it nobody new comes in and whoever is inside has [`DRAIN`] to finish.
+//! a stop is answered; after that nobody new comes in, and whoever is inside has [`DRAIN`] to finish.
 
 mod bare;
 mod connections;

@@ -68,7 +68,7 @@ impl Store {
             return Ok(false);
         }
         tables::fill(&snapshot, &tx).await?;
-        tx.commit().await?;
+        tx.commit_patiently().await?;
         Ok(true)
     }
 
