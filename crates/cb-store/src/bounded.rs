@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    RuntimeErr, Statement,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
 };
 use tokio::sync::Notify;
+
+use crate::pool::Pool;
 
 /// No statement of ours takes so long.
 pub(crate) const ANSWER: Duration = Duration::from_mins(1);
@@ -36,7 +37,7 @@ pub struct Bounded<C> {
 }
 
 /// A pool.
-pub type Connections = Bounded<DatabaseConnection>;
+pub type Connections = Bounded<Pool>;
 /// A reading transaction. Dropped, it is rolled back.
 pub type Snapshot = Bounded<DatabaseTransaction>;
 

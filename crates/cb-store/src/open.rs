@@ -12,7 +12,7 @@ use crate::bounded::{Bounded, Connections, Silence};
 use crate::file::OpenedFile;
 use crate::migrations;
 use crate::open_error::OpenError;
-use crate::pool::{self, Condemned, Use};
+use crate::pool::{self, Condemned, Pool, Use};
 use crate::storage::Watched;
 
 const READERS: u32 = 4;
@@ -35,9 +35,16 @@ struct Inner {
     heads: AtomicUsize,
     condemned: Condemned,
     silence: Silence,
-    /// SQLite's.
-    file: Option<Arc<OpenedFile>>,
+    home: Home,
     watched: Watched,
+}
+
+/// Where the database is that this process serves.
+enum Home {
+    File(Arc<OpenedFile>),
+    Network(Secret),
+    /// Another process serves it.
+    OfAnother,
 }
 
 /// Counts a write when it is dropped.
@@ -80,32 +87,26 @@ impl Store {
             pool.execute_unprepared("SELECT count(*) FROM sqlite_schema").await.map_err(fail)?;
         }
         opened.remember();
-        Ok(Self::over(reader, writer, lookout, condemned, Some(opened)))
+        Ok(Self::over(reader, writer, lookout, condemned, Home::File(opened)))
     }
 
     /// PostgreSQL 15 or later at `url`, migrated.
     pub async fn open_postgres(url: &Secret) -> Result<Self, OpenError> {
         migrations::bring_up_postgres(url).await?;
         let condemned = Condemned::default();
-        let writer = pool::postgres(url, POSTGRES, Use::Write(condemned.clone()))
-            .await
-            .map_err(OpenError::postgres)?;
-        let reader =
-            pool::postgres(url, POSTGRES, Use::Read(condemned.clone())).await.map_err(OpenError::postgres)?;
-        let lookout =
-            pool::postgres(url, 1, Use::Write(condemned.clone())).await.map_err(OpenError::postgres)?;
-        Ok(Self::over(reader, writer, lookout, condemned, None))
+        let [reader, writer, lookout] = connect(url, &condemned).await.map_err(OpenError::postgres)?;
+        Ok(Self::over(reader, writer, lookout, condemned, Home::Network(url.clone())))
     }
 
     /// What `data_dir` holds, beside the server that may be running on it; nothing is made and nothing migrated.
     pub async fn attach_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
-        let reader = Self::read_sqlite(data_dir).await?.reader().inner().clone();
+        let reader = Self::read_sqlite(data_dir).await?.reader().inner().now();
         let file = data_dir.join(DATABASE_FILE);
         let condemned = Condemned::default();
         let writer = pool::sqlite(&file, 1, Use::Write(condemned.clone()), None)
             .await
             .map_err(|e| OpenError::sqlite(&file, &e))?;
-        let store = Self::over(reader.clone(), writer, reader, condemned, None);
+        let store = Self::over(reader.clone(), writer, reader, condemned, Home::OfAnother);
         store.of_this_version(|e| OpenError::sqlite(&file, &e)).await
     }
 
@@ -116,12 +117,12 @@ impl Store {
             pool::postgres(url, 1, Use::Write(condemned.clone())).await.map_err(OpenError::postgres)?;
         let reader =
             pool::postgres(url, 2, Use::Read(Condemned::default())).await.map_err(OpenError::postgres)?;
-        let store = Self::over(reader.clone(), writer, reader, condemned, None);
+        let store = Self::over(reader.clone(), writer, reader, condemned, Home::OfAnother);
         store.of_this_version(OpenError::postgres).await
     }
 
     async fn of_this_version(self, fail: impl Fn(DbErr) -> OpenError) -> Result<Self, OpenError> {
-        if migrations::are_done(self.reader().inner()).await.map_err(fail)? {
+        if migrations::are_done(&self.reader().inner().now()).await.map_err(fail)? {
             return Ok(self);
         }
         Err(OpenError::new(
@@ -156,7 +157,7 @@ impl Store {
 
     fn reading(reader: &DatabaseConnection) -> Self {
         let silence = Silence::default();
-        let pool = || Bounded::new(reader.clone(), silence.clone());
+        let pool = || Bounded::new(Pool::new(reader.clone()), silence.clone());
         Self(Arc::new(Inner {
             reader: pool(),
             writer: pool(),
@@ -165,7 +166,7 @@ impl Store {
             heads: AtomicUsize::new(0),
             condemned: Condemned::default(),
             silence,
-            file: None,
+            home: Home::OfAnother,
             watched: Watched::default(),
         }))
     }
@@ -175,19 +176,19 @@ impl Store {
         writer: DatabaseConnection,
         lookout: DatabaseConnection,
         condemned: Condemned,
-        file: Option<Arc<OpenedFile>>,
+        home: Home,
     ) -> Self {
         let silence = Silence::default();
         Self(Arc::new(Inner {
-            reader: Bounded::new(reader, silence.clone()),
-            writer: Bounded::new(writer, silence.clone()),
+            reader: Bounded::new(Pool::new(reader), silence.clone()),
+            writer: Bounded::new(Pool::new(writer), silence.clone()),
             // It is the one that tells the others.
-            lookout: Bounded::new(lookout, Silence::default()),
+            lookout: Bounded::new(Pool::new(lookout), Silence::default()),
             writes: AtomicU64::new(0),
             heads: AtomicUsize::new(0),
             condemned,
             silence,
-            file,
+            home,
             watched: Watched::default(),
         }))
     }
@@ -245,14 +246,29 @@ impl Store {
         &self.0.watched
     }
 
+    /// Makes every pool anew. A host that comes back may know nothing of the connections from before, and never answer on them,
+    /// whatever they were in the middle of.
+    pub(crate) async fn reconnect(&self) -> Result<(), DbErr> {
+        let Home::Network(url) = &self.0.home else { return Ok(()) };
+        let [reader, writer, lookout] = connect(url, &self.0.condemned).await?;
+        self.reader().inner().replace(reader);
+        self.writer().inner().replace(writer);
+        self.lookout().inner().replace(lookout);
+        Ok(())
+    }
+
+    fn file(&self) -> Option<&OpenedFile> {
+        if let Home::File(file) = &self.0.home { Some(file) } else { None }
+    }
+
     /// Whether the database is still the file that was opened.
     pub(crate) fn is_still_there(&self) -> bool {
-        self.0.file.as_ref().is_none_or(|file| file.is_still_there())
+        self.file().is_none_or(OpenedFile::is_still_there)
     }
 
     /// Writes into the database what only a log holds that lost its name, and that would be gone with the process.
     pub(crate) async fn save_lost_log(&self) {
-        if !self.0.file.as_ref().is_some_and(|file| file.lost_only_its_log()) {
+        if !self.file().is_some_and(OpenedFile::lost_only_its_log) {
             return;
         }
         if let Err(error) = self.lookout().execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await {
@@ -264,12 +280,12 @@ impl Store {
     pub async fn close(self) -> Result<(), Error> {
         // A file is written to the end; a host that is off is not waited for.
         let patience = Duration::from_secs(if self.is_sqlite() { 10 } else { 3 });
-        let lost = self.0.file.as_ref().filter(|file| !file.is_still_there());
+        let lost = self.file().filter(|file| !file.is_still_there());
         let all = async {
             close(self.reader()).await?;
             close(self.lookout()).await?;
-            // Only the server, which has noted its file: beside one, another program would stop the writers with it.
-            if self.0.file.is_some() && lost.is_none() {
+            // Only the server: beside it, another program would stop the writers with it.
+            if self.file().is_some() && lost.is_none() {
                 // What stays in the log is folded in at the next start.
                 let folded = self.writer().execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await;
                 if let Err(error) = folded {
@@ -294,7 +310,15 @@ impl Store {
 }
 
 async fn close(pool: &Connections) -> Result<(), DbErr> {
-    pool.inner().clone().close().await
+    pool.inner().now().close().await
+}
+
+/// The pools of a server: one that reads, one that writes, and the lookout's.
+async fn connect(url: &Secret, condemned: &Condemned) -> Result<[DatabaseConnection; 3], DbErr> {
+    let writing = || Use::Write(condemned.clone());
+    let reader = pool::postgres(url, POSTGRES, Use::Read(condemned.clone())).await?;
+    let writer = pool::postgres(url, POSTGRES, writing()).await?;
+    Ok([reader, writer, pool::postgres(url, 1, writing()).await?])
 }
 
 /// A damaged file is told at the start, not in the middle of somebody's evening.

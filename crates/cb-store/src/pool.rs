@@ -1,19 +1,21 @@
 //! How connections are made, and which of them may be used again.
 //!
 //! Invariants: a connection with a transaction open never comes out of a pool; a connection on which COMMIT or ROLLBACK failed is
-//! closed. SQLite ends a transaction by itself when a disk is full, and the driver does not hear of it: it would answer the next BEGIN
+//! closed; when a database has not answered, none from before is used again. SQLite ends a transaction by itself when a disk is full, and the driver does not hear of it: it would answer the next BEGIN
 //! with a savepoint, and the next COMMIT would keep nothing.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use cb_core::Secret;
+use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sqlx::pool::{PoolConnectionMetadata, PoolOptions};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
+    Statement,
 };
 
 use crate::file::OpenedFile;
@@ -31,7 +33,49 @@ const OPENING: Duration = Duration::from_secs(10);
 /// A transaction in which nothing happens is ended by PostgreSQL, and what it has locked is free.
 const ABANDONED: (&str, &str) = ("idle_in_transaction_session_timeout", "30000");
 
-/// When a COMMIT or ROLLBACK last failed, or the database last did not answer: what was connected before is not used again.
+/// A pool that can be replaced as a whole. What waits for a connection that never answers waits in the one that was.
+#[derive(Debug, Clone)]
+pub struct Pool(Arc<RwLock<DatabaseConnection>>);
+
+impl Pool {
+    pub(crate) fn new(made: DatabaseConnection) -> Self {
+        Self(Arc::new(RwLock::new(made)))
+    }
+
+    pub(crate) fn now(&self) -> DatabaseConnection {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The one from before ends with its last user.
+    pub(crate) fn replace(&self, made: DatabaseConnection) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = made;
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Pool {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.now().execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.now().execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.now().query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.now().query_all_raw(statement).await
+    }
+}
+
+/// When a COMMIT or ROLLBACK last failed: what was connected before is not used again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Condemned(Arc<Mutex<Option<Instant>>>);
 

@@ -125,8 +125,6 @@ impl Store {
                 watched.set(storage);
             }
             if self.is_away() {
-                // A host that comes back may know nothing of the connections from before, and never answer on them.
-                self.condemned().now();
                 self.silence().tell();
             }
             tokio::time::sleep(BETWEEN).await;
@@ -140,9 +138,14 @@ impl Store {
             return Some(Storage::Replaced);
         }
         let silent = if self.is_sqlite() { Storage::Refusing } else { Storage::Away };
-        let asked = self.lookout().execute_unprepared("SELECT version FROM settings");
+        let asked = async {
+            if self.is_away() {
+                self.reconnect().await?;
+            }
+            self.lookout().execute_unprepared("SELECT version FROM settings").await.map(drop)
+        };
         match tokio::time::timeout(ANSWER, asked).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(())) => {}
             // Nobody else uses this connection: without one the database is not there.
             Ok(Err(error)) => return Some(after(&error).unwrap_or(silent)),
             Err(_) => return Some(silent),

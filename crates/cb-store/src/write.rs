@@ -347,7 +347,7 @@ impl Store {
 #[expect(clippy::disallowed_methods, reason = "the one place that begins")]
 async fn begin(store: &Store, pool: &Connections, options: TransactionOptions) -> Result<Snapshot, DbErr> {
     let (backend, condemned) = (store.backend(), store.condemned().clone());
-    let (pool, silence) = (pool.inner().clone(), pool.silence().clone());
+    let (pool, silence) = (pool.inner().now(), pool.silence().clone());
     let begun = tokio::spawn(async move {
         let asked = pool.begin_with_options(options);
         let begun = in_time(backend, ANSWER, &silence, asked, || condemned.now()).await?;

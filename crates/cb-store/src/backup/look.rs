@@ -70,7 +70,8 @@ pub async fn look_settled_postgres(url: &Secret, seq: i64) -> Result<Option<Stan
 
 async fn look(store: &Store, seq: i64) -> Result<Option<Standing>, DbErr> {
     let conn = store.reader();
-    let manager = SchemaManager::new(conn.inner());
+    let pool = conn.inner().now();
+    let manager = SchemaManager::new(&pool);
     for table in ["settings", "audit_head", "audit_log"] {
         if !manager.has_table(table).await? {
             return Ok(None);
