@@ -184,7 +184,8 @@ pub(crate) async fn postgres(
     ]);
     options
         .max_connections(connections)
-        .min_connections(1)
+        // The driver would go on connecting for minutes, for a pool that nobody uses any more.
+        .min_connections(0)
         .acquire_timeout(if matches!(purpose, Use::Make) { OPENING } else { WAIT })
         .sqlx_logging(false)
         .map_sqlx_postgres_pool_opts(move |o| guarded(o, &purpose))
