@@ -2,7 +2,7 @@
 //! it is back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use cb_core::{Error, Principal, Secret};
@@ -12,15 +12,18 @@ use sea_orm::ConnectionTrait as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::{Audit, Storage, Store};
 
 /// As many as the pool of readers has.
 const READS: usize = 8;
+/// These, one that writes and the lookout's.
+const ALL: usize = READS + 2;
 /// Far more than an answer may take, and far less than a statement may.
 const SOON: Duration = Duration::from_secs(10);
 
-/// The way to PostgreSQL. What is lost on a connection is lost for ever: it stays open and silent.
+/// The way to PostgreSQL. What is lost on a connection is lost for ever: it stays open and silent. What is held arrives later.
 #[derive(Clone, Default)]
 struct Way(Arc<Numbers>);
 
@@ -29,12 +32,21 @@ struct Numbers {
     made: AtomicUsize,
     /// Connections with smaller numbers are lost.
     lost: AtomicUsize,
+    holds: AtomicBool,
 }
 
 impl Way {
-    /// The port at which it begins.
+    /// `url` by this way.
+    async fn to(&self, url: &str) -> Secret {
+        let (before, rest) = url.rsplit_once(':').expect("a port");
+        let (port, path) = rest.split_once('/').expect("a database");
+        let begins = self.begins(port.parse().expect("a port")).await;
+        Secret::new(format!("{before}:{begins}/{path}"))
+    }
+
+    /// The port at which the way to `port` begins.
     #[expect(clippy::disallowed_methods, reason = "a PostgreSQL of the test's own")]
-    async fn to(&self, port: u16) -> u16 {
+    async fn begins(&self, port: u16) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let begins = listener.local_addr().expect("bound").port();
         let way = self.clone();
@@ -59,6 +71,9 @@ impl Way {
                 // The end of a connection is lost like everything else.
                 std::future::pending::<()>().await;
             }
+            while self.0.holds.load(SeqCst) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
             if read == 0 || to.write_all(bytes.get(..read).unwrap_or_default()).await.is_err() {
                 return;
             }
@@ -72,6 +87,15 @@ impl Way {
     fn is_whole_for_new_connections(&self) {
         self.0.lost.store(self.0.made.load(SeqCst), SeqCst);
     }
+
+    fn holds(&self, holds: bool) {
+        self.0.holds.store(holds, SeqCst);
+    }
+}
+
+fn watched(store: &Store) -> (watch::Receiver<Storage>, JoinHandle<()>) {
+    let watching = store.clone();
+    (store.storage(), tokio::spawn(async move { watching.watch_over().await }))
 }
 
 async fn reads(store: &Store, sql: &str) -> Vec<Result<(), Error>> {
@@ -87,17 +111,13 @@ async fn becomes(storage: &mut watch::Receiver<Storage>, other: Storage) {
 async fn what_waits_for_a_silent_host_is_given_up_and_holds_no_connection() {
     let postgres = cb_testkit::Postgres::start();
     let way = Way::default();
-    let (before, rest) = postgres.url().rsplit_once(':').expect("a port");
-    let (port, path) = rest.split_once('/').expect("a database");
-    let begins = way.to(port.parse().expect("a port")).await;
-    let store = Store::open_postgres(&Secret::new(format!("{before}:{begins}/{path}"))).await.expect("opens");
-    let mut storage = store.storage();
-    let watching = tokio::spawn({
-        let store = store.clone();
-        async move { store.watch_over().await }
-    });
+    let store = Store::open_postgres(&way.to(postgres.url()).await).await.expect("opens");
+    let (mut storage, watching) = watched(&store);
 
-    // Some are lost within a question, some on the way back to the pool.
+    // Each makes a connection. Half of them are lost in the pool,
+    let read = reads(&store, "SELECT pg_sleep(0.2)").await;
+    assert!(read.iter().all(Result::is_ok), "{read:?}");
+    // some within a question, and some on the way back to the pool.
     let asked = async {
         let until_lost = async || {
             let mut read = Ok(());
@@ -106,7 +126,7 @@ async fn what_waits_for_a_silent_host_is_given_up_and_holds_no_connection() {
             }
             read
         };
-        join_all((0..READS).map(|_| until_lost())).await
+        join_all((0..READS / 2).map(|_| until_lost())).await
     };
     let lose = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -127,6 +147,33 @@ async fn what_waits_for_a_silent_host_is_given_up_and_holds_no_connection() {
     tokio::time::timeout(SOON, becomes(&mut storage, Storage::Serving)).await.expect("seen");
     // Longer than a connection is waited for: each has one of its own.
     let read = reads(&store, "SELECT pg_sleep(2.5)").await;
+    assert!(read.iter().all(Result::is_ok), "{read:?}");
+    watching.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_without_room_for_more_connections_is_served_again() {
+    let postgres = cb_testkit::Postgres::start();
+    let root = Store::open_postgres(&Secret::new(postgres.url().to_owned())).await.expect("opens");
+    for sql in [
+        &format!("CREATE ROLE few LOGIN PASSWORD 'of the test' CONNECTION LIMIT {ALL}"),
+        "CREATE DATABASE few OWNER few",
+    ] {
+        root.writer().execute_unprepared(sql).await.expect("made");
+    }
+    let way = Way::default();
+    let address = postgres.url().split_once('@').expect("an address").1.replace("/postgres", "/few");
+    let url = way.to(&format!("postgres://few:of%20the%20test@{address}")).await;
+    let store = Store::open_postgres(&url).await.expect("opens");
+    let (mut storage, watching) = watched(&store);
+    let read = reads(&store, "SELECT pg_sleep(0.2)").await;
+    assert!(read.iter().all(Result::is_ok), "{read:?}");
+
+    way.holds(true);
+    tokio::time::timeout(SOON, becomes(&mut storage, Storage::Away)).await.expect("seen");
+    way.holds(false);
+    tokio::time::timeout(SOON, becomes(&mut storage, Storage::Serving)).await.expect("seen");
+    let read = reads(&store, "SELECT pg_sleep(0.2)").await;
     assert!(read.iter().all(Result::is_ok), "{read:?}");
     watching.abort();
 }

@@ -94,7 +94,10 @@ impl Store {
     pub async fn open_postgres(url: &Secret) -> Result<Self, OpenError> {
         migrations::bring_up_postgres(url).await?;
         let condemned = Condemned::default();
-        let [reader, writer, lookout] = connect(url, &condemned).await.map_err(OpenError::postgres)?;
+        let [reader, writer, lookout] = pools(url, &condemned).await.map_err(OpenError::postgres)?;
+        for pool in [&reader, &writer, &lookout] {
+            pool.ping().await.map_err(OpenError::postgres)?;
+        }
         Ok(Self::over(reader, writer, lookout, condemned, Home::Network(url.clone())))
     }
 
@@ -247,10 +250,10 @@ impl Store {
     }
 
     /// Makes every pool anew. A host that comes back may know nothing of the connections from before, and never answer on them,
-    /// whatever they were in the middle of.
-    pub(crate) async fn reconnect(&self) -> Result<(), DbErr> {
+    /// whatever they were in the middle of. Those it does know are let go before there are new ones: it may have no room for both.
+    pub(crate) async fn start_anew(&self) -> Result<(), DbErr> {
         let Home::Network(url) = &self.0.home else { return Ok(()) };
-        let [reader, writer, lookout] = connect(url, &self.0.condemned).await?;
+        let [reader, writer, lookout] = pools(url, &self.0.condemned).await?;
         self.reader().inner().replace(reader);
         self.writer().inner().replace(writer);
         self.lookout().inner().replace(lookout);
@@ -313,8 +316,8 @@ async fn close(pool: &Connections) -> Result<(), DbErr> {
     pool.inner().now().close().await
 }
 
-/// The pools of a server: one that reads, one that writes, and the lookout's.
-async fn connect(url: &Secret, condemned: &Condemned) -> Result<[DatabaseConnection; 3], DbErr> {
+/// The pools of a server: one that reads, one that writes, and the lookout's. None has a connection yet.
+async fn pools(url: &Secret, condemned: &Condemned) -> Result<[DatabaseConnection; 3], DbErr> {
     let writing = || Use::Write(condemned.clone());
     let reader = pool::postgres(url, POSTGRES, Use::Read(condemned.clone())).await?;
     let writer = pool::postgres(url, POSTGRES, writing()).await?;

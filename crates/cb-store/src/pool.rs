@@ -161,7 +161,7 @@ pub(crate) async fn keep_no_log(file: &Path) -> Result<(), DbErr> {
     }
 }
 
-/// PostgreSQL at `url`.
+/// PostgreSQL at `url`. The first question makes the first connection.
 pub(crate) async fn postgres(
     url: &Secret,
     connections: u32,
@@ -186,6 +186,7 @@ pub(crate) async fn postgres(
         .max_connections(connections)
         // The driver would go on connecting for minutes, for a pool that nobody uses any more.
         .min_connections(0)
+        .connect_lazy(true)
         .acquire_timeout(if matches!(purpose, Use::Make) { OPENING } else { WAIT })
         .sqlx_logging(false)
         .map_sqlx_postgres_pool_opts(move |o| guarded(o, &purpose))

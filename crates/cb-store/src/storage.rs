@@ -140,7 +140,7 @@ impl Store {
         let silent = if self.is_sqlite() { Storage::Refusing } else { Storage::Away };
         let asked = async {
             if self.is_away() {
-                self.reconnect().await?;
+                self.start_anew().await?;
             }
             self.lookout().execute_unprepared("SELECT version FROM settings").await.map(drop)
         };
