@@ -319,9 +319,9 @@ async fn close(pool: &Connections) -> Result<(), DbErr> {
 /// The pools of a server: one that reads, one that writes, and the lookout's. None has a connection yet.
 async fn pools(url: &Secret, condemned: &Condemned) -> Result<[DatabaseConnection; 3], DbErr> {
     let writing = || Use::Write(condemned.clone());
-    let reader = pool::postgres(url, POSTGRES, Use::Read(condemned.clone())).await?;
-    let writer = pool::postgres(url, POSTGRES, writing()).await?;
-    Ok([reader, writer, pool::postgres(url, 1, writing()).await?])
+    let reader = pool::postgres_later(url, POSTGRES, Use::Read(condemned.clone())).await?;
+    let writer = pool::postgres_later(url, POSTGRES, writing()).await?;
+    Ok([reader, writer, pool::postgres_later(url, 1, writing()).await?])
 }
 
 /// A damaged file is told at the start, not in the middle of somebody's evening.

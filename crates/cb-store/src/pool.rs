@@ -161,12 +161,27 @@ pub(crate) async fn keep_no_log(file: &Path) -> Result<(), DbErr> {
     }
 }
 
-/// PostgreSQL at `url`. The first question makes the first connection.
+/// PostgreSQL at `url`, with a first connection.
 pub(crate) async fn postgres(
     url: &Secret,
     connections: u32,
     purpose: Use,
 ) -> Result<DatabaseConnection, DbErr> {
+    Database::connect(postgres_options(url, connections, purpose)).await
+}
+
+/// The same without a connection; the first question makes one.
+pub(crate) async fn postgres_later(
+    url: &Secret,
+    connections: u32,
+    purpose: Use,
+) -> Result<DatabaseConnection, DbErr> {
+    let mut options = postgres_options(url, connections, purpose);
+    options.connect_lazy(true);
+    Database::connect(options).await
+}
+
+fn postgres_options(url: &Secret, connections: u32, purpose: Use) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.expose());
     let session: &[(&str, &str)] = match purpose {
         Use::Read(_) => &[("default_transaction_read_only", "on"), ("lock_timeout", "1000")],
@@ -186,14 +201,13 @@ pub(crate) async fn postgres(
         .max_connections(connections)
         // The driver would go on connecting for minutes, for a pool that nobody uses any more.
         .min_connections(0)
-        .connect_lazy(true)
         .acquire_timeout(if matches!(purpose, Use::Make) { OPENING } else { WAIT })
         .sqlx_logging(false)
         .map_sqlx_postgres_pool_opts(move |o| guarded(o, &purpose))
         .map_sqlx_postgres_opts(move |o| {
             o.application_name("circuit-breaker").options(session.clone().copied())
         });
-    Database::connect(options).await
+    options
 }
 
 fn guarded<D: sqlx::Database>(options: PoolOptions<D>, purpose: &Use) -> PoolOptions<D> {

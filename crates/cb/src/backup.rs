@@ -134,7 +134,7 @@ fn say(config: &Config, file: &Path, restored: &Restored) -> anyhow::Result<()> 
         head.seq, manifest.head.seq
     ))?;
     output::line(&format!(
-        "{} sessions and every link to set a password have ended, so every user has to sign in again. {} API tokens are valid as they were at the time of the backup: revoke those that were revoked since.",
+        "Sessions that have ended: {}. Every link to set a password has ended too: every user has to sign in again. API tokens that are valid as they were at the time of the backup: {}. Revoke those that were revoked since.",
         restored.sessions_ended, restored.tokens
     ))?;
     output::line("Messages that were waiting at the time of the backup are delivered again.")?;

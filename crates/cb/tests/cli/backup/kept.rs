@@ -93,7 +93,10 @@ async fn what_was_answered_for_comes_back(#[case] from: Database, #[case] to: Da
     let mut restore = vec!["restore", text(&archive)];
     restore.extend(key.iter().map(String::as_str));
     let said = new.says(&restore);
-    assert!(said.contains("1 sessions") && said.contains("says that the log was cut off"), "{said}");
+    assert!(
+        said.contains("Sessions that have ended: 1.") && said.contains("says that the log was cut off"),
+        "{said}"
+    );
     assert!(new.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
     // A secret that does not open would stop it.
     let status = new.says(&["vault", "rotate"]);
