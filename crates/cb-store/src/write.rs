@@ -5,7 +5,9 @@
 //! the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use cb_core::clock::Time;
@@ -17,6 +19,7 @@ use sea_orm::{
     IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
 };
 use serde_json::Value;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::bounded::{ANSWER, Bounded, Connections, Snapshot, in_time, is_unanswered};
@@ -342,18 +345,46 @@ impl Store {
 }
 
 /// A beginning does not end with its caller. On PostgreSQL the driver forgets a BEGIN that nobody has waited for, and whatever the
-/// connection was given afterwards would belong to a transaction that nobody ends. When the caller is gone, the task drops the
-/// transaction; when the database is, the connection is not used again.
+/// connection was given afterwards would belong to a transaction that nobody ends. When the caller is gone, a task waits for it and
+/// drops the transaction; when the database is, the connection is not used again.
 #[expect(clippy::disallowed_methods, reason = "the one place that begins")]
 async fn begin(store: &Store, pool: &Connections, options: TransactionOptions) -> Result<Snapshot, DbErr> {
     let (backend, condemned) = (store.backend(), store.condemned().clone());
     let (pool, silence) = (pool.inner().now(), pool.silence().clone());
-    let begun = tokio::spawn(async move {
+    let begun = GoesOn::new(async move {
         let asked = pool.begin_with_options(options);
         let begun = in_time(backend, ANSWER, &silence, asked, || condemned.now()).await?;
         Ok(Bounded::new(begun, silence))
     });
-    begun.await.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)))
+    begun.await
+}
+
+/// Work that a task of its own ends when whoever waits for it is gone. Until then no other thread has to wake up for it.
+struct GoesOn<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+
+impl<T: Send> GoesOn<T> {
+    fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+}
+
+impl<T: Send> Future for GoesOn<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let Some(work) = &mut self.0 else { return Poll::Pending };
+        let done = ready!(work.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(done)
+    }
+}
+
+impl<T: Send> Drop for GoesOn<T> {
+    fn drop(&mut self) {
+        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(work);
+        }
+    }
 }
 
 /// Changes nothing that anybody reads, and is written to the disk all the same.
