@@ -394,13 +394,10 @@ async fn a_commit_that_does_not_end_is_unknown() {
     let unknown = async {
         loop {
             n += 1;
-            let write = bench.write(async |tx| insert(tx, n).await).await;
-            if write.is_err() {
-                return write;
-            }
+            bench.write(async |tx| insert(tx, n).await).await?;
         }
     };
-    let unknown = tokio::time::timeout(soon, unknown).await.expect("in time");
+    let unknown: Result<()> = tokio::time::timeout(soon, unknown).await.expect("in time");
     assert!(matches!(unknown, Err(Error::OutcomeUnknown(_))), "{unknown:?}");
     standby("").await;
     bench.add(n + 1).await;
