@@ -2,6 +2,7 @@
 
 use cb_core::Error;
 use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
 
 use crate::storage::Storage;
@@ -84,8 +85,16 @@ pub(crate) fn certainly_lost(error: &DbErr) -> bool {
     match sqlite_code(error.as_ref()) {
         // BUSY and LOCKED: the lock was never taken. Of the errors of a disk, some come when everything is in the log.
         Some(code) => code & 0xff != IOERR && !matches!(code & 0xff, 7 | 8 | 9 | 14 | 15),
-        None => matches!(of_code(error.as_ref()), Fault::Full | Fault::Query),
+        None => is_error(error.as_ref()) && matches!(of_code(error.as_ref()), Fault::Full | Fault::Query),
     }
+}
+
+/// Whether PostgreSQL has ended the transaction, and nothing more. When it ends itself (PANIC) or the session (FATAL), or says 40003, the
+/// commit may be in its log already.
+fn is_error(error: &dyn DatabaseError) -> bool {
+    error
+        .try_downcast_ref::<PgDatabaseError>()
+        .is_some_and(|told| matches!(told.severity(), PgSeverity::Error) && told.code() != "40003")
 }
 
 pub(crate) fn driver(error: &DbErr) -> Option<&sqlx::Error> {

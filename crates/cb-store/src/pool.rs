@@ -33,7 +33,7 @@ const OPENING: Duration = Duration::from_secs(10);
 /// A transaction in which nothing happens is ended by PostgreSQL, and what it has locked is free.
 const ABANDONED: (&str, &str) = ("idle_in_transaction_session_timeout", "30000");
 
-/// A pool that can be replaced as a whole. What waits for a connection that never answers waits in the one that was.
+/// A pool that can be replaced as a whole. What waits for a connection that never answers stays with the old pool.
 #[derive(Debug, Clone)]
 pub struct Pool(Arc<RwLock<DatabaseConnection>>);
 
@@ -75,7 +75,7 @@ impl ConnectionTrait for Pool {
     }
 }
 
-/// When a COMMIT or ROLLBACK last failed: what was connected before is not used again.
+/// When a BEGIN, COMMIT or ROLLBACK last failed or had no answer: what was connected before is not used again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Condemned(Arc<Mutex<Option<Instant>>>);
 
@@ -216,6 +216,8 @@ fn guarded<D: sqlx::Database>(options: PoolOptions<D>, purpose: &Use) -> PoolOpt
         Use::Make => Condemned::default(),
     };
     let released = condemned.clone();
+    // A writer of SQLite comes back after a COMMIT, or with a transaction that its driver knows of; every other write waits for it.
+    let knows = D::NAME == sqlx::Sqlite::NAME && matches!(purpose, Use::Write(_));
     options
         .before_acquire(move |connection, about| {
             let sound = !connection.is_in_transaction() && condemned.spares(&about);
@@ -227,8 +229,7 @@ fn guarded<D: sqlx::Database>(options: PoolOptions<D>, purpose: &Use) -> PoolOpt
                 if !spared {
                     return Ok(false);
                 }
-                // SQLite's driver knows at once that nothing was dropped half-way, and every other write waits for this.
-                if D::NAME == sqlx::Sqlite::NAME && !connection.is_in_transaction() {
+                if knows && !connection.is_in_transaction() {
                     return Ok(true);
                 }
                 // Whatever was dropped half-way is rolled back behind this. Without an answer the connection is closed.

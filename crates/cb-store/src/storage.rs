@@ -18,7 +18,7 @@ const LOOK_CLOSELY: Duration = Duration::from_secs(1);
 const BETWEEN: Duration = Duration::from_millis(100);
 /// An answer takes no longer.
 const ANSWER: Duration = Duration::from_millis(1_800);
-/// A lock is waited for, and a write of ours.
+/// Long enough to wait for a lock, or for one of our own writes.
 const PULSE: Duration = Duration::from_secs(6);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -134,7 +134,7 @@ fn say(config: &Config, file: &Path, restored: &Restored) -> anyhow::Result<()> 
         head.seq, manifest.head.seq
     ))?;
     output::line(&format!(
-        "Sessions that have ended: {}. Every link to set a password has ended too: every user has to sign in again. API tokens that are valid as they were at the time of the backup: {}. Revoke those that were revoked since.",
+        "Sessions that have ended: {}; every user has to sign in again. Every link to set a password has ended too. API tokens that are valid as they were at the time of the backup: {}. Revoke again those that you revoked afterwards.",
         restored.sessions_ended, restored.tokens
     ))?;
     output::line("Messages that were waiting at the time of the backup are delivered again.")?;

@@ -94,7 +94,7 @@ async fn what_was_answered_for_comes_back(#[case] from: Database, #[case] to: Da
     restore.extend(key.iter().map(String::as_str));
     let said = new.says(&restore);
     assert!(
-        said.contains("Sessions that have ended: 1.") && said.contains("says that the log was cut off"),
+        said.contains("Sessions that have ended: 1;") && said.contains("says that the log was cut off"),
         "{said}"
     );
     assert!(new.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
