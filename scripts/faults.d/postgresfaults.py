@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 
+import law
 from postgres import Postgres
 from proxy import CUT, KEEPALIVE_SECONDS, PASS, RESET, STALL, Proxy
 from run import RECOVERED_SECONDS, ends, filled
@@ -65,45 +66,71 @@ def disk_full(run):
         postgres.end()
 
 
-def crowded(run):
-    """Others take every connection, and the server's own ones are ended."""
+@contextlib.contextmanager
+def taken(run):
+    """Others take every connection that is left, and one that is given back at once. Yields those that they have."""
     import psycopg2
 
-    postgres = run.harness.postgres
-    site = run.site()
-    with run.under_load(site):
-        run.pause(0.3, 0.6)
-        others, stop, full = [], threading.Event(), threading.Event()
-        # Connects first, because later there is no connection left.
-        with contextlib.closing(postgres.connect()) as other, other.cursor() as cursor:
+    postgres, others, stop, full = run.harness.postgres, [], threading.Event(), threading.Event()
 
-            def take():
-                while not stop.is_set():
-                    try:
-                        others.append(postgres.connect())
-                    except psycopg2.OperationalError:
-                        # Full. A connection of somebody else that ends is taken at once.
-                        full.set()
-                        time.sleep(0.005)
+    def take():
+        while not stop.is_set():
+            try:
+                others.append(postgres.connect())
+            except psycopg2.OperationalError:
+                full.set()
+                time.sleep(0.005)
 
-            run.begin()
-            takers = [threading.Thread(target=take) for _ in range(3)]
-            for taker in takers:
-                taker.start()
-            if not full.wait(5):
-                run.broken.append(f"nothing went wrong: {len(others)} connections were not too many")
-            least = time.monotonic() + (0.3 if run.short else run.rng.uniform(2, 5))
-            until = least + 5
-            while time.monotonic() < least or (not run.shown() and time.monotonic() < until):
-                cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (run.database_name,))
-                time.sleep(0.1 if run.short else 0.3)
+    takers = [threading.Thread(target=take) for _ in range(3)]
+    for taker in takers:
+        taker.start()
+    try:
+        if not full.wait(5):
+            run.broken.append(f"nothing went wrong: {len(others)} connections were not too many")
+        yield others
+    finally:
         stop.set()
         for taker in takers:
             taker.join()
         for other in others:
             other.close()
-        run.end()
         run.notes.append(f"{len(others)} connections taken")
+
+
+def crowded(run):
+    """Others take every connection, and the server's own ones are ended."""
+    site = run.site()
+    with run.under_load(site):
+        run.pause(0.3, 0.6)
+        # Connects first, because later there is no connection left.
+        with contextlib.closing(run.harness.postgres.connect()) as other, other.cursor() as cursor:
+            run.begin()
+            with taken(run):
+                least = time.monotonic() + (0.3 if run.short else run.rng.uniform(2, 5))
+                until = least + 5
+                while time.monotonic() < least or (not run.shown() and time.monotonic() < until):
+                    cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (run.database_name,))
+                    time.sleep(0.1 if run.short else 0.3)
+        run.end()
+        run.recover(site)
+
+
+def no_room(run):
+    """Others take every connection that is left, and the server keeps those that it has: it is not cut off, and goes on."""
+    site = run.site()
+    with run.under_load(site):
+        run.pause(0.3, 0.6)
+        run.begin()
+        with taken(run) as others:
+            began = time.monotonic()
+            run.pause(0.5 if run.short else 3, 1 if run.short else 6)
+            run.bit(len(others))
+            kept = [w for w in run.ledger.writes[:] if w.began >= began and w.outcome == law.ACKNOWLEDGED]
+            if not kept:
+                run.broken.append("with the connections that it has it keeps nothing")
+        run.end()
+        if "The database does not answer." in site.server.log.read_text(errors="replace"):
+            run.broken.append("it says that the database does not answer, which it does")
         run.recover(site)
 
 

@@ -105,6 +105,7 @@ impl App {
             Some(url) => Store::open_postgres(url).await?,
             None => Store::open_sqlite(&config.data_dir).await?,
         };
+        store.stay_beside(&config.data_dir);
         let app = Self::put_together(config, clock, entropy, store, Some(lock)).await?;
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
         // From now on the folder knows that it is in use, whatever becomes of the database.

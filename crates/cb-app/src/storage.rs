@@ -26,10 +26,14 @@ pub enum StorageState {
     Full,
     /// It is locked or may only be read, or its disk fails.
     Refusing,
+    /// PostgreSQL has no connection left; what needs another one is refused.
+    Crowded,
     /// A database on the network does not answer.
     Away,
-    /// Its file was removed or replaced while the server ran.
+    /// The data folder, or the database in it, was removed or replaced while the server ran.
     Replaced,
+    /// Only the log of its file was removed; the server has to be restarted.
+    LogRemoved,
 }
 
 /// For everybody who is signed in: it is their work that is not saved.
@@ -39,8 +43,10 @@ pub fn state(ctx: &Ctx) -> StorageOut {
         Storage::Serving => StorageState::Serving,
         Storage::Full => StorageState::Full,
         Storage::Refusing => StorageState::Refusing,
+        Storage::Crowded => StorageState::Crowded,
         Storage::Away => StorageState::Away,
         Storage::Replaced => StorageState::Replaced,
+        Storage::LogRemoved => StorageState::LogRemoved,
     };
     StorageOut { state, trouble: storage.trouble() }
 }

@@ -7,7 +7,7 @@ use cb_testkit::Database::{self, Postgres, Sqlite};
 use chrono::Utc;
 use futures_util::future::join_all;
 use rstest::rstest;
-use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, PaginatorTrait as _, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, PaginatorTrait as _};
 use tempfile::TempDir;
 
 use crate::entities::{asset, audit_entry};
@@ -272,29 +272,6 @@ async fn what_is_cancelled_is_kept_whole_or_not_at_all(#[values(Sqlite, Postgres
     assert_eq!(bench.kept().await, (before + 1, before + 1));
 }
 
-/// PostgreSQL itself says which connections are in the middle of one.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_beginning_that_is_cut_short_leaves_no_transaction_open() {
-    let bench = Bench::open(Postgres).await;
-    for n in 0..200 {
-        let patience = std::time::Duration::from_micros(n * 20);
-        let _ = tokio::time::timeout(patience, bench.store.begin_write()).await;
-        let _ = tokio::time::timeout(patience, bench.store.snapshot()).await;
-    }
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'circuit-breaker' AND state LIKE 'idle in transaction%'";
-    let mut open = 0_i64;
-    // One that was left open would stay so for thirty seconds.
-    for _ in 0..100 {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        let row = bench.store.reader().query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
-        open = row.expect("asked").expect("a row").try_get_by_index(0).expect("a number");
-        if open == 0 {
-            return;
-        }
-    }
-    panic!("{open} transactions are open");
-}
-
 #[tokio::test]
 async fn a_database_that_was_taken_away_is_not_written_to() {
     let bench = Bench::open(Sqlite).await;
@@ -336,22 +313,57 @@ async fn a_database_that_was_taken_away_is_not_written_to() {
 }
 
 /// A log that was removed is still open: what it holds goes into the database.
+#[rstest]
 #[tokio::test]
-async fn what_a_removed_log_holds_is_saved() {
+async fn what_a_removed_log_holds_is_saved(#[values("-wal", "-shm")] part: &str) {
     let bench = Bench::open(Sqlite).await;
     bench.add(1).await;
-    std::fs::remove_file(bench.dir.path().join("circuit-breaker.db-wal")).expect("removed");
+    std::fs::remove_file(bench.dir.path().join(format!("circuit-breaker.db{part}"))).expect("removed");
     let mut storage = bench.store.storage();
     tokio::select! {
         () = bench.store.watch_over() => {}
-        seen = storage.wait_for(|storage| *storage == Storage::Replaced) => drop(seen.expect("watched")),
+        seen = storage.wait_for(|storage| *storage == Storage::LogRemoved) => drop(seen.expect("watched")),
     }
+    let refused = bench.write(async |tx| insert(tx, 2).await).await;
+    assert!(matches!(&refused, Err(Error::Unavailable(why)) if why.contains("Restart")), "{refused:?}");
     // As after a kill -9: the file alone.
     let after = tempfile::tempdir().expect("a folder");
     let name = "circuit-breaker.db";
     std::fs::copy(bench.dir.path().join(name), after.path().join(name)).expect("copied");
     let store = Store::read_sqlite(after.path()).await.expect("opens");
     assert_eq!(asset::Entity::find().count(store.reader()).await.expect("counted"), 1);
+    // Nothing is lost, so the stop is like any other.
+    bench.store.clone().close().await.expect("closed");
+    assert_eq!(bench.kept().await, (1, 1));
+}
+
+/// With PostgreSQL, too, the folder matters: it holds the keys.
+#[rstest]
+#[tokio::test]
+async fn without_its_folder_nothing_is_written(#[values(Sqlite, Postgres)] database: Database) {
+    let mut bench = Bench::open(database).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (here, aside) = (folder.path().join("data"), folder.path().join("aside"));
+    if database == Sqlite {
+        bench.store.clone().close().await.expect("closed");
+        std::fs::rename(bench.dir.path(), &here).expect("moved");
+        bench.store = Store::open_sqlite(&here).await.expect("opens");
+    } else {
+        std::fs::create_dir(&here).expect("made");
+    }
+    bench.store.stay_beside(&here);
+    bench.add(1).await;
+    std::fs::rename(&here, &aside).expect("moved");
+    let refused = bench.write(async |tx| insert(tx, 2).await).await;
+    assert!(
+        matches!(&refused, Err(Error::Unavailable(why)) if why.contains("removed or replaced")),
+        "{refused:?}"
+    );
+    std::fs::rename(&aside, &here).expect("moved back");
+    bench.add(2).await;
+    std::fs::rename(&here, &aside).expect("moved");
+    let stopped = bench.store.clone().close().await.expect_err("told").to_string();
+    assert!(stopped.contains(&here.display().to_string()), "{stopped}");
 }
 
 /// A table that another program has locked stops neither those who read it nor those who write for long.

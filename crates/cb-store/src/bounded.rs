@@ -9,23 +9,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use tokio::sync::Notify;
 
+use crate::fault::{Fault, unanswered};
 use crate::pool::Pool;
 
 /// No statement of ours takes so long.
 pub(crate) const ANSWER: Duration = Duration::from_mins(1);
 
-/// Tells everybody who waits for the database that it does not answer.
+/// Between those who ask the database and the one who watches over it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Silence(Arc<Notify>);
+pub(crate) struct Signals(Arc<Lines>);
 
-impl Silence {
-    pub fn tell(&self) {
-        self.0.notify_waiters();
+#[derive(Debug, Default)]
+struct Lines {
+    silent: Notify,
+    doubt: Notify,
+}
+
+impl Signals {
+    /// Everybody who waits for the database is told that it does not answer.
+    pub fn give_up(&self) {
+        self.0.silent.notify_waiters();
+    }
+
+    /// The watcher is told to look: a question has failed.
+    pub fn doubt(&self) {
+        self.0.doubt.notify_one();
+    }
+
+    pub async fn doubted(&self) {
+        self.0.doubt.notified().await;
     }
 }
 
@@ -33,7 +48,7 @@ impl Silence {
 #[derive(Debug, Clone)]
 pub struct Bounded<C> {
     inner: C,
-    silence: Silence,
+    signals: Signals,
 }
 
 /// A pool.
@@ -42,8 +57,8 @@ pub type Connections = Bounded<Pool>;
 pub type Snapshot = Bounded<DatabaseTransaction>;
 
 impl<C: ConnectionTrait> Bounded<C> {
-    pub(crate) fn new(inner: C, silence: Silence) -> Self {
-        Self { inner, silence }
+    pub(crate) fn new(inner: C, signals: Signals) -> Self {
+        Self { inner, signals }
     }
 
     pub(crate) fn inner(&self) -> &C {
@@ -54,22 +69,36 @@ impl<C: ConnectionTrait> Bounded<C> {
         self.inner
     }
 
-    pub(crate) fn silence(&self) -> &Silence {
-        &self.silence
+    pub(crate) fn signals(&self) -> &Signals {
+        &self.signals
     }
 
     async fn in_time<T>(&self, asked: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        in_time(self.inner.get_database_backend(), ANSWER, &self.silence, asked, || ()).await
+        in_time(self.inner.get_database_backend(), ANSWER, &self.signals, asked, || ()).await
     }
 }
 
-/// A file answers, or says why not; to leave it alone would not end what it does. `unanswered` runs before the question is dropped.
+/// A file answers, or says why not; to leave it alone would not end what it does. `gave_up` runs before the question is dropped.
 pub(crate) async fn in_time<T>(
     backend: DbBackend,
     most: Duration,
-    silence: &Silence,
+    signals: &Signals,
     asked: impl Future<Output = Result<T, DbErr>>,
-    unanswered: impl FnOnce(),
+    gave_up: impl FnOnce(),
+) -> Result<T, DbErr> {
+    let answer = answered(backend, most, signals, asked, gave_up).await;
+    if answer.as_ref().is_err_and(|error| Fault::of(error) != Fault::Query) {
+        signals.doubt();
+    }
+    answer
+}
+
+async fn answered<T>(
+    backend: DbBackend,
+    most: Duration,
+    signals: &Signals,
+    asked: impl Future<Output = Result<T, DbErr>>,
+    gave_up: impl FnOnce(),
 ) -> Result<T, DbErr> {
     if backend == DbBackend::Sqlite {
         return asked.await;
@@ -78,16 +107,11 @@ pub(crate) async fn in_time<T>(
     let why = tokio::select! {
         biased;
         answer = &mut asked => return answer,
-        () = silence.0.notified() => "the database does not answer".to_owned(),
+        () = signals.0.silent.notified() => "the database does not answer".to_owned(),
         () = tokio::time::sleep(most) => format!("the database has not answered for {most:?}"),
     };
-    unanswered();
-    Err(DbErr::Conn(RuntimeErr::Internal(why)))
-}
-
-/// Whether nobody has waited for the answer any longer.
-pub(crate) fn is_unanswered(error: &DbErr) -> bool {
-    matches!(error, DbErr::Conn(RuntimeErr::Internal(_)))
+    gave_up();
+    Err(unanswered(why))
 }
 
 #[async_trait]

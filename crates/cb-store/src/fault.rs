@@ -5,7 +5,9 @@ use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
 
-use crate::storage::Storage;
+/// What is told while a disk is full.
+pub(crate) const FULL: &str = "Nothing can be saved, because the disk of the database is full. What is stored can still be read. \
+                               Free some space; the server needs no restart.";
 
 /// What a failing database is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(crate) enum Fault {
     Busy,
     /// It answers, and does not do it: locked by another, to be read only, or its disk fails.
     Refusing,
+    /// PostgreSQL has no connection left for us.
+    Crowded,
     /// It does not answer.
     Away,
     /// Its disk has no room.
@@ -55,12 +59,13 @@ impl Fault {
 pub fn db(error: DbErr) -> Error {
     let fault = Fault::of(&error);
     match fault {
-        Fault::Full => Error::StorageFull(Storage::Full.trouble().unwrap_or_default().to_owned()),
-        Fault::Busy | Fault::Refusing | Fault::Away => {
+        Fault::Full => Error::StorageFull(FULL.to_owned()),
+        Fault::Busy | Fault::Refusing | Fault::Crowded | Fault::Away => {
             tracing::warn!(%error, "the database did not do what it was asked");
             let why = match fault {
                 Fault::Busy => "The database has too much to do just now; try again in a moment",
                 Fault::Refusing => "The database does not take this just now; try again in a moment",
+                Fault::Crowded => "PostgreSQL has no connection left just now; try again in a moment",
                 _ => "The database does not answer just now; try again in a moment",
             };
             Error::Unavailable(why.to_owned())
@@ -97,6 +102,15 @@ fn is_error(error: &dyn DatabaseError) -> bool {
         .is_some_and(|told| matches!(told.severity(), PgSeverity::Error) && told.code() != "40003")
 }
 
+/// The error of a question whose answer nobody has waited for any longer.
+pub(crate) fn unanswered(why: String) -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(why))
+}
+
+pub(crate) fn is_unanswered(error: &DbErr) -> bool {
+    matches!(error, DbErr::Conn(RuntimeErr::Internal(_)))
+}
+
 pub(crate) fn driver(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(e))
@@ -125,11 +139,17 @@ fn of_code(error: &dyn DatabaseError) -> Fault {
     let code = error.code().unwrap_or_default();
     match code.as_ref() {
         "53100" => Fault::Full,
+        "53300" => Fault::Crowded,
         // To be read only; in the way of another transaction; no lock in time; cancelled.
         "25006" | "25P03" | "40001" | "40P01" | "55P03" | "57014" => Fault::Refusing,
         code if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => Fault::Away,
         _ => Fault::Query,
     }
+}
+
+/// Whether PostgreSQL may only be read: a standby, or one that became one.
+pub(crate) fn is_read_only(error: &DbErr) -> bool {
+    matches!(driver(error), Some(sqlx::Error::Database(told)) if told.code().is_some_and(|code| code == "25006"))
 }
 
 pub(crate) fn sqlite_code(error: &dyn DatabaseError) -> Option<u32> {

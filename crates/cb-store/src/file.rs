@@ -1,10 +1,9 @@
-//! The SQLite file that was opened, as the file system knows it. A removed folder leaves the open file without a name: SQLite goes
-//! on writing, and everything is gone when the server stops.
+//! What was opened, as the file system knows it. A removed folder leaves an open file without a name: SQLite goes on writing, and
+//! everything is gone when the server stops.
 
-use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Id {
@@ -12,48 +11,35 @@ struct Id {
     inode: u64,
 }
 
-impl Id {
-    fn of(path: &Path) -> Option<Self> {
-        std::fs::metadata(path)
-            .ok()
-            .filter(Metadata::is_file)
-            .map(|m| Self { device: m.dev(), inode: m.ino() })
-    }
-}
-
-/// The database and its write-ahead log.
+/// A file or folder, and whether it is still the one that had this name.
 #[derive(Debug)]
-pub(crate) struct OpenedFile {
+pub(crate) struct Named {
     path: PathBuf,
-    log: PathBuf,
-    first: Mutex<Option<Id>>,
-    first_log: Mutex<Option<Id>>,
+    first: OnceLock<Id>,
 }
 
-impl OpenedFile {
+impl Named {
     pub fn at(path: PathBuf) -> Self {
-        let mut log = path.clone().into_os_string();
-        log.push("-wal");
-        Self { path, log: log.into(), first: Mutex::default(), first_log: Mutex::default() }
+        Self { path, first: OnceLock::new() }
     }
 
-    /// Notes which files these are, once every pool has a connection to them.
+    /// Notes which one it is; what is not there is noted the next time.
     pub fn remember(&self) {
-        *lock(&self.first) = Id::of(&self.path);
-        *lock(&self.first_log) = Id::of(&self.log);
+        if let Some(id) = self.id() {
+            self.first.get_or_init(|| id);
+        }
     }
 
-    /// Whether what has these names is what was opened.
     pub fn is_still_there(&self) -> bool {
-        let same =
-            |path: &Path, first: &Mutex<Option<Id>>| lock(first).is_none_or(|id| Id::of(path) == Some(id));
-        same(&self.path, &self.first) && same(&self.log, &self.first_log)
+        self.first.get().is_none_or(|first| self.id() == Some(*first))
     }
 
-    /// Whether the database is where it was, and its log nowhere.
-    pub fn lost_only_its_log(&self) -> bool {
-        let first = *lock(&self.first);
-        first.is_some() && Id::of(&self.path) == first && !self.log.exists()
+    fn is_gone(&self) -> bool {
+        self.first.get().is_some() && self.id().is_none()
+    }
+
+    fn id(&self) -> Option<Id> {
+        std::fs::metadata(&self.path).ok().map(|m| Id { device: m.dev(), inode: m.ino() })
     }
 
     pub fn path(&self) -> &Path {
@@ -61,6 +47,53 @@ impl OpenedFile {
     }
 }
 
-fn lock(id: &Mutex<Option<Id>>) -> std::sync::MutexGuard<'_, Option<Id>> {
-    id.lock().unwrap_or_else(PoisonError::into_inner)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Everything is where it was.
+    Same,
+    /// The database is, and its log or the index of the log is nowhere. What they hold can still be written into the database.
+    WithoutLog,
+    Other,
+}
+
+/// An SQLite database with its write-ahead log and the index of that.
+#[derive(Debug)]
+pub(crate) struct OpenedFile {
+    database: Named,
+    beside: [Named; 2],
+}
+
+impl OpenedFile {
+    pub fn at(path: PathBuf) -> Self {
+        let beside = ["-wal", "-shm"].map(|suffix| {
+            let mut name = path.clone().into_os_string();
+            name.push(suffix);
+            Named::at(name.into())
+        });
+        Self { database: Named::at(path), beside }
+    }
+
+    /// Notes which files these are, once every pool has a connection to them.
+    pub fn remember(&self) {
+        self.database.remember();
+        self.beside.iter().for_each(Named::remember);
+    }
+
+    pub fn place(&self) -> Place {
+        if !self.database.is_still_there() {
+            return Place::Other;
+        }
+        let mut moved = self.beside.iter().filter(|file| !file.is_still_there()).peekable();
+        if moved.peek().is_none() {
+            Place::Same
+        } else if moved.all(Named::is_gone) {
+            Place::WithoutLog
+        } else {
+            Place::Other
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.database.path()
+    }
 }

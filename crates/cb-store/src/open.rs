@@ -1,22 +1,25 @@
 //! Opening the database: a pool that reads, one that writes, and one connection that checks whether the database works.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cb_core::{Error, Secret};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
-use crate::bounded::{Bounded, Connections, Silence};
-use crate::file::OpenedFile;
+use crate::bounded::{Bounded, Connections, Signals};
+use crate::file::{Named, OpenedFile, Place};
 use crate::migrations;
 use crate::open_error::OpenError;
-use crate::pool::{self, Condemned, Pool, Use};
-use crate::storage::Watched;
+use crate::pool::{self, Pool, Use};
+use crate::storage::{Storage, Watched};
 
 const READERS: u32 = 4;
 const POSTGRES: u32 = 8;
+/// The connections of a server to PostgreSQL: those that read, those that write, the lookout's, and one that sees whether there is
+/// another.
+const ROOM: i32 = 18;
 
 /// The database's file in a data folder, and in the folder of a copy.
 pub const DATABASE_FILE: &str = "circuit-breaker.db";
@@ -33,9 +36,10 @@ struct Inner {
     writes: AtomicU64,
     /// Writes of ours that hold the head of the log.
     heads: AtomicUsize,
-    condemned: Condemned,
-    silence: Silence,
+    signals: Signals,
     home: Home,
+    /// The data folder, where its place matters besides that of the database.
+    folder: OnceLock<Named>,
     watched: Watched,
 }
 
@@ -72,55 +76,51 @@ impl Store {
         let fail = |e: DbErr| OpenError::sqlite(&file, &e);
         migrations::bring_up_sqlite(&file).await?;
         let opened = Arc::new(OpenedFile::at(file.clone()));
-        let condemned = Condemned::default();
-        let writer = pool::sqlite(&file, 1, Use::Write(condemned.clone()), Some(opened.clone()))
-            .await
-            .map_err(fail)?;
-        let reader = pool::sqlite(&file, READERS, Use::Read(Condemned::default()), Some(opened.clone()))
-            .await
-            .map_err(fail)?;
-        let lookout = pool::sqlite(&file, 1, Use::Write(condemned.clone()), Some(opened.clone()))
-            .await
-            .map_err(fail)?;
+        let pool = async |connections, purpose| {
+            pool::sqlite(&file, connections, purpose, Some(opened.clone())).await.map_err(fail)
+        };
+        let writer = pool(1, Use::Write).await?;
+        let reader = pool(READERS, Use::Read).await?;
+        let lookout = pool(1, Use::Look).await?;
         for pool in [&writer, &reader, &lookout] {
             // The log is opened with the first question.
             pool.execute_unprepared("SELECT count(*) FROM sqlite_schema").await.map_err(fail)?;
         }
         opened.remember();
-        Ok(Self::over(reader, writer, lookout, condemned, Home::File(opened)))
+        Ok(Self::over(reader, writer, lookout, Home::File(opened)))
     }
 
     /// PostgreSQL 15 or later at `url`, migrated.
     pub async fn open_postgres(url: &Secret) -> Result<Self, OpenError> {
         migrations::bring_up_postgres(url).await?;
-        let condemned = Condemned::default();
-        let [reader, writer, lookout] = pools(url, &condemned).await.map_err(OpenError::postgres)?;
-        for pool in [&reader, &writer, &lookout] {
-            pool.ping().await.map_err(OpenError::postgres)?;
+        let pool =
+            async |count, purpose| pool::postgres(url, count, purpose).await.map_err(OpenError::postgres);
+        let lookout = pool(1, Use::Look).await?;
+        let (reader, writer) = (pool(POSTGRES, Use::Read).await?, pool(POSTGRES, Use::Write).await?);
+        if let Some(room) = small_room(&lookout).await.map_err(OpenError::postgres)? {
+            tracing::warn!(
+                "PostgreSQL lets this server have {room} connections at most, and it uses up to {ROOM}: while many are busy, some \
+                 requests will be refused. Raise max_connections, or the CONNECTION LIMIT of the user or the database."
+            );
         }
-        Ok(Self::over(reader, writer, lookout, condemned, Home::Network(url.clone())))
+        Ok(Self::over(reader, writer, lookout, Home::Network(url.clone())))
     }
 
     /// What `data_dir` holds, beside the server that may be running on it; nothing is made and nothing migrated.
     pub async fn attach_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
-        let reader = Self::read_sqlite(data_dir).await?.reader().inner().now();
+        let reader = Self::read_sqlite(data_dir).await?.reader().inner().clone();
         let file = data_dir.join(DATABASE_FILE);
-        let condemned = Condemned::default();
-        let writer = pool::sqlite(&file, 1, Use::Write(condemned.clone()), None)
-            .await
-            .map_err(|e| OpenError::sqlite(&file, &e))?;
-        let store = Self::over(reader.clone(), writer, reader, condemned, Home::OfAnother);
-        store.of_this_version(|e| OpenError::sqlite(&file, &e)).await
+        let fail = |e: DbErr| OpenError::sqlite(&file, &e);
+        let writer = pool::sqlite(&file, 1, Use::Write, None).await.map_err(fail)?;
+        let store = Self::over(reader.clone(), writer, reader, Home::OfAnother);
+        store.of_this_version(fail).await
     }
 
     /// The same for what `url` holds.
     pub async fn attach_postgres(url: &Secret) -> Result<Self, OpenError> {
-        let condemned = Condemned::default();
-        let writer =
-            pool::postgres(url, 1, Use::Write(condemned.clone())).await.map_err(OpenError::postgres)?;
-        let reader =
-            pool::postgres(url, 2, Use::Read(Condemned::default())).await.map_err(OpenError::postgres)?;
-        let store = Self::over(reader.clone(), writer, reader, condemned, Home::OfAnother);
+        let writer = pool::postgres(url, 1, Use::Write).await.map_err(OpenError::postgres)?;
+        let reader = pool::postgres(url, 2, Use::Read).await.map_err(OpenError::postgres)?;
+        let store = Self::over(reader.clone(), writer, reader, Home::OfAnother);
         store.of_this_version(OpenError::postgres).await
     }
 
@@ -145,55 +145,40 @@ impl Store {
                 "Set CB_DATA_DIR to the server's folder",
             ));
         }
-        let reader = pool::sqlite(&file, READERS, Use::Read(Condemned::default()), None)
-            .await
-            .map_err(|e| OpenError::sqlite(&file, &e))?;
-        Ok(Self::reading(&reader))
+        let reader = pool::sqlite(&file, READERS, Use::Read, None).await;
+        Ok(Self::reading(reader.map_err(|e| OpenError::sqlite(&file, &e))?))
     }
 
     /// Only to read what `url` holds.
     pub async fn read_postgres(url: &Secret) -> Result<Self, OpenError> {
-        let reader =
-            pool::postgres(url, 2, Use::Read(Condemned::default())).await.map_err(OpenError::postgres)?;
-        Ok(Self::reading(&reader))
+        let reader = pool::postgres(url, 2, Use::Read).await.map_err(OpenError::postgres)?;
+        Ok(Self::reading(reader))
     }
 
-    fn reading(reader: &DatabaseConnection) -> Self {
-        let silence = Silence::default();
-        let pool = || Bounded::new(Pool::new(reader.clone()), silence.clone());
-        Self(Arc::new(Inner {
-            reader: pool(),
-            writer: pool(),
-            lookout: pool(),
-            writes: AtomicU64::new(0),
-            heads: AtomicUsize::new(0),
-            condemned: Condemned::default(),
-            silence,
-            home: Home::OfAnother,
-            watched: Watched::default(),
-        }))
+    fn reading(reader: Pool) -> Self {
+        Self::over(reader.clone(), reader.clone(), reader, Home::OfAnother)
     }
 
-    fn over(
-        reader: DatabaseConnection,
-        writer: DatabaseConnection,
-        lookout: DatabaseConnection,
-        condemned: Condemned,
-        home: Home,
-    ) -> Self {
-        let silence = Silence::default();
+    fn over(reader: Pool, writer: Pool, lookout: Pool, home: Home) -> Self {
+        let signals = Signals::default();
         Self(Arc::new(Inner {
-            reader: Bounded::new(Pool::new(reader), silence.clone()),
-            writer: Bounded::new(Pool::new(writer), silence.clone()),
+            reader: Bounded::new(reader, signals.clone()),
+            writer: Bounded::new(writer, signals.clone()),
             // It is the one that tells the others.
-            lookout: Bounded::new(Pool::new(lookout), Silence::default()),
+            lookout: Bounded::new(lookout, Signals::default()),
             writes: AtomicU64::new(0),
             heads: AtomicUsize::new(0),
-            condemned,
-            silence,
+            signals,
             home,
+            folder: OnceLock::new(),
             watched: Watched::default(),
         }))
+    }
+
+    /// Nothing is written any more when this folder is not where it was: it holds what the database is read with.
+    pub fn stay_beside(&self, folder: &Path) {
+        let named = self.0.folder.get_or_init(|| Named::at(folder.to_owned()));
+        named.remember();
     }
 
     /// How many audited writes this process has tried to commit: while it stays the same, what was read of sessions and users
@@ -237,12 +222,8 @@ impl Store {
         self.backend() == DbBackend::Sqlite
     }
 
-    pub(crate) fn condemned(&self) -> &Condemned {
-        &self.0.condemned
-    }
-
-    pub(crate) fn silence(&self) -> &Silence {
-        &self.0.silence
+    pub(crate) fn signals(&self) -> &Signals {
+        &self.0.signals
     }
 
     pub(crate) fn watched(&self) -> &Watched {
@@ -251,30 +232,46 @@ impl Store {
 
     /// Makes every pool anew. A host that comes back may know nothing of the connections from before, and never answer on them,
     /// whatever they were in the middle of. Those it does know are let go before there are new ones: it may have no room for both.
-    pub(crate) async fn start_anew(&self) -> Result<(), DbErr> {
+    pub(crate) async fn start_anew(&self) {
+        for pool in [self.reader(), self.writer(), self.lookout()] {
+            if let Err(error) = pool.inner().start_anew().await {
+                tracing::warn!(%error, "the connections to the database cannot be made anew");
+            }
+        }
+    }
+
+    /// Whether the database takes one more connection. A file does.
+    pub(crate) async fn another_connection(&self) -> Result<(), DbErr> {
         let Home::Network(url) = &self.0.home else { return Ok(()) };
-        let [reader, writer, lookout] = pools(url, &self.0.condemned).await?;
-        self.reader().inner().replace(reader);
-        self.writer().inner().replace(writer);
-        self.lookout().inner().replace(lookout);
-        Ok(())
+        pool::try_postgres(url).await
+    }
+
+    /// What is behind an error that may only say that no connection was had.
+    pub(crate) async fn why(&self, error: DbErr) -> DbErr {
+        let Home::Network(url) = &self.0.home else { return error };
+        pool::why(url, error).await
     }
 
     fn file(&self) -> Option<&OpenedFile> {
         if let Home::File(file) = &self.0.home { Some(file) } else { None }
     }
 
-    /// Whether the database is still the file that was opened.
-    pub(crate) fn is_still_there(&self) -> bool {
-        self.file().is_none_or(OpenedFile::is_still_there)
+    /// Whether what was opened is no longer where it was, and how much of it.
+    pub(crate) fn lost(&self) -> Option<Storage> {
+        if self.0.folder.get().is_some_and(|folder| !folder.is_still_there()) {
+            return Some(Storage::Replaced);
+        }
+        match self.file().map_or(Place::Same, OpenedFile::place) {
+            Place::Same => None,
+            Place::WithoutLog => Some(Storage::LogRemoved),
+            Place::Other => Some(Storage::Replaced),
+        }
     }
 
-    /// Writes into the database what only a log holds that lost its name, and that would be gone with the process.
+    /// Writes into the database what only a log holds that lost its name, and that would be gone with the process. Where somebody
+    /// reads an older state, the next time does the rest.
     pub(crate) async fn save_lost_log(&self) {
-        if !self.file().is_some_and(OpenedFile::lost_only_its_log) {
-            return;
-        }
-        if let Err(error) = self.lookout().execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await {
+        if let Err(error) = fold(self.lookout(), "PASSIVE").await {
             tracing::warn!(%error, "what the removed log of the database holds could not be saved");
         }
     }
@@ -283,45 +280,79 @@ impl Store {
     pub async fn close(self) -> Result<(), Error> {
         // A file is written to the end; a host that is off is not waited for.
         let patience = Duration::from_secs(if self.is_sqlite() { 10 } else { 3 });
-        let lost = self.file().filter(|file| !file.is_still_there());
+        let lost = self.lost();
         let all = async {
             close(self.reader()).await?;
             close(self.lookout()).await?;
             // Only the server: beside it, another program would stop the writers with it.
-            if self.file().is_some() && lost.is_none() {
-                // What stays in the log is folded in at the next start.
-                let folded = self.writer().execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await;
-                if let Err(error) = folded {
-                    tracing::warn!(%error, "the database's log could not be folded in; the next start does it");
-                }
-            }
-            close(self.writer()).await
+            let folds = self.file().is_some() && lost != Some(Storage::Replaced);
+            let folded = folds && self.fold_all().await;
+            close(self.writer()).await?;
+            Ok(folded)
         };
-        if let Ok(closed) = tokio::time::timeout(patience, all).await {
-            closed.map_err(crate::fault::db)?;
+        let folded = if let Ok(closed) = tokio::time::timeout(patience, all).await {
+            closed.map_err(crate::fault::db)?
         } else {
             tracing::warn!("the database does not answer; its connections are cut");
-        }
-        match lost {
-            Some(file) => Err(Error::Unavailable(format!(
-                "{} was removed or replaced while the server ran; what was written afterwards is not kept",
-                file.path().display()
-            ))),
-            None => Ok(()),
-        }
+            false
+        };
+        let what = match lost {
+            None => return Ok(()),
+            Some(Storage::LogRemoved) if folded => return Ok(()),
+            Some(Storage::LogRemoved) => "lost its log while the server ran, and what that held is not kept",
+            Some(_) => "was removed or replaced while the server ran; nothing was saved after that",
+        };
+        Err(Error::Unavailable(format!("{} {what}", self.place())))
     }
+
+    /// What stays in the log is folded in at the next start.
+    async fn fold_all(&self) -> bool {
+        match fold(self.writer(), "TRUNCATE").await {
+            Ok(true) => return true,
+            Ok(false) => {
+                tracing::warn!("another program reads the database; its log is folded in at the next start");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the database's log could not be folded in; the next start does it");
+            }
+        }
+        false
+    }
+
+    /// Where the database is, for people.
+    fn place(&self) -> String {
+        let folder = self.0.folder.get().filter(|folder| !folder.is_still_there()).map(Named::path);
+        folder
+            .or_else(|| self.file().map(OpenedFile::path))
+            .map(|path| path.display().to_string())
+            .unwrap_or_default()
+    }
+}
+
+/// Writes the log of SQLite into the database; whether that is all of it.
+async fn fold(pool: &Connections, how: &str) -> Result<bool, DbErr> {
+    let asked = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA wal_checkpoint({how})"));
+    let row = pool.query_one_raw(asked).await?;
+    let Some(row) = row else { return Ok(false) };
+    let number = |index| row.try_get_by_index::<i64>(index);
+    // https://www.sqlite.org/pragma.html#pragma_wal_checkpoint: blocked, pages in the log, of these in the database
+    Ok(number(0)? == 0 && number(1)? == number(2)?)
 }
 
 async fn close(pool: &Connections) -> Result<(), DbErr> {
     pool.inner().now().close().await
 }
 
-/// The pools of a server: one that reads, one that writes, and the lookout's. None has a connection yet.
-async fn pools(url: &Secret, condemned: &Condemned) -> Result<[DatabaseConnection; 3], DbErr> {
-    let writing = || Use::Write(condemned.clone());
-    let reader = pool::postgres_later(url, POSTGRES, Use::Read(condemned.clone())).await?;
-    let writer = pool::postgres_later(url, POSTGRES, writing()).await?;
-    Ok([reader, writer, pool::postgres_later(url, 1, writing()).await?])
+/// How many connections PostgreSQL has for us, if that is not enough.
+async fn small_room(db: &Pool) -> Result<Option<i32>, DbErr> {
+    const SQL: &str = "
+        SELECT least(
+            current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+            (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
+            (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))";
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, SQL)).await?;
+    let room: Option<i32> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(room.filter(|room| *room < ROOM))
 }
 
 /// A damaged file is told at the start, not in the middle of somebody's evening.

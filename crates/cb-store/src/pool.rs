@@ -4,6 +4,7 @@
 //! closed; when a database has not answered, none from before is used again. SQLite ends a transaction by itself when a disk is full, and the driver does not hear of it: it would answer the next BEGIN
 //! with a savepoint, and the next COMMIT would keep nothing.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -11,14 +12,16 @@ use std::time::{Duration, Instant};
 use cb_core::Secret;
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sqlx::pool::{PoolConnectionMetadata, PoolOptions};
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{self, Connection, Database as _};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection, Database as _};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
-    Statement,
+    RuntimeErr, Statement,
 };
 
-use crate::file::OpenedFile;
+use crate::fault::{Fault, driver, is_unanswered, unanswered};
+use crate::file::{OpenedFile, Place};
 
 /// A page of a list, at most.
 const ROWS: usize = 512;
@@ -27,35 +30,62 @@ const STATEMENTS: usize = 200;
 pub(crate) const WAIT: Duration = Duration::from_secs(2);
 /// SQLite: so long for a lock of another process, once it has the connection.
 const LOCKED: Duration = Duration::from_secs(2);
+/// A connection to PostgreSQL is waited for so long where only its being made is asked for.
+const CONNECTS: Duration = Duration::from_millis(1_500);
+const BETWEEN: Duration = Duration::from_millis(200);
 /// Opening may wait longer: a server that has just been stopped folds its log in.
 const OPENING: Duration = Duration::from_secs(10);
+
+/// What PostgreSQL calls our connections.
+const OURS: &str = "circuit-breaker";
 
 /// A transaction in which nothing happens is ended by PostgreSQL, and what it has locked is free.
 const ABANDONED: (&str, &str) = ("idle_in_transaction_session_timeout", "30000");
 
-/// A pool that can be replaced as a whole. What waits for a connection that never answers stays with the old pool.
-#[derive(Debug, Clone)]
-pub struct Pool(Arc<RwLock<DatabaseConnection>>);
+/// A pool that can be made anew. What waits for a connection that never answers stays with the one from before.
+#[derive(Clone)]
+pub struct Pool(Arc<Made>);
+
+struct Made {
+    now: RwLock<DatabaseConnection>,
+    condemned: Condemned,
+    /// None for a file: it is always the one that was opened.
+    again: Option<ConnectOptions>,
+}
 
 impl Pool {
-    pub(crate) fn new(made: DatabaseConnection) -> Self {
-        Self(Arc::new(RwLock::new(made)))
+    fn new(now: DatabaseConnection, condemned: Condemned, again: Option<ConnectOptions>) -> Self {
+        Self(Arc::new(Made { now: RwLock::new(now), condemned, again }))
     }
 
     pub(crate) fn now(&self) -> DatabaseConnection {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The one from before ends with its last user.
-    pub(crate) fn replace(&self, made: DatabaseConnection) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = made;
+    pub(crate) fn condemned(&self) -> &Condemned {
+        &self.0.condemned
+    }
+
+    /// Without a connection; the first question makes one. The pool from before ends with its last user.
+    pub(crate) async fn start_anew(&self) -> Result<(), DbErr> {
+        let Some(options) = &self.0.again else { return Ok(()) };
+        let anew = Database::connect(options.clone()).await?;
+        *self.0.now.write().unwrap_or_else(PoisonError::into_inner) = anew;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its options hold the password.
+        f.debug_struct("Pool").finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl ConnectionTrait for Pool {
     fn get_database_backend(&self) -> DbBackend {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get_database_backend()
+        self.now().get_database_backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
@@ -91,11 +121,13 @@ impl Condemned {
 }
 
 /// What a pool is for.
-#[derive(Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     /// The database refuses every write.
-    Read(Condemned),
-    Write(Condemned),
+    Read,
+    Write,
+    /// One connection that nobody else uses, kept as long as it works: it tells whether the database does.
+    Look,
     /// The first connection to a folder, which may make the file.
     Make,
 }
@@ -106,22 +138,24 @@ pub(crate) async fn sqlite(
     connections: u32,
     purpose: Use,
     opened: Option<Arc<OpenedFile>>,
-) -> Result<DatabaseConnection, DbErr> {
-    let mode = if matches!(purpose, Use::Make) { "rwc" } else { "rw" };
+) -> Result<Pool, DbErr> {
+    let mode = if purpose == Use::Make { "rwc" } else { "rw" };
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode={mode}", file.display()));
-    let read_only = matches!(purpose, Use::Read(_));
-    let patience = if matches!(purpose, Use::Make) { OPENING } else { LOCKED };
+    let patience = if purpose == Use::Make { OPENING } else { LOCKED };
+    let condemned = Condemned::default();
+    let condemns = condemned.clone();
     options
         .max_connections(connections)
-        .min_connections(1)
-        .acquire_timeout(if matches!(purpose, Use::Make) { OPENING } else { WAIT })
+        // All of them at once: when the file has lost its name, they are what still reads it.
+        .min_connections(connections)
+        .acquire_timeout(if purpose == Use::Make { OPENING } else { WAIT })
         .sqlx_logging(false)
         .test_before_acquire(false)
         .map_sqlx_sqlite_pool_opts(move |o| {
             let opened = opened.clone();
             // Never closed for its age: the last connection to go would take the log along.
-            guarded(o.max_lifetime(None).idle_timeout(None), &purpose).after_connect(move |_, _| {
-                let there = opened.as_ref().is_none_or(|file| file.is_still_there());
+            guarded(o.max_lifetime(None).idle_timeout(None), purpose, &condemns).after_connect(move |_, _| {
+                let there = opened.as_ref().is_none_or(|file| file.place() == Place::Same);
                 Box::pin(async move {
                     let gone = || std::io::Error::other("the database is not the file that was opened");
                     if there { Ok(()) } else { Err(sqlx::Error::Io(gone())) }
@@ -139,9 +173,9 @@ pub(crate) async fn sqlite(
                 // A page of rows crosses from SQLite's thread without waiting for the reader in between.
                 .row_buffer_size(ROWS)
                 .statement_cache_capacity(STATEMENTS);
-            if read_only { o.pragma("query_only", "1") } else { o }
+            if purpose == Use::Read { o.pragma("query_only", "1") } else { o }
         });
-    Database::connect(options).await
+    Ok(Pool::new(Database::connect(options).await?, condemned, None))
 }
 
 /// Makes the SQLite database at `file` one file, without a write-ahead log beside it. Fails where changes are left in a log.
@@ -162,32 +196,76 @@ pub(crate) async fn keep_no_log(file: &Path) -> Result<(), DbErr> {
 }
 
 /// PostgreSQL at `url`, with a first connection.
-pub(crate) async fn postgres(
-    url: &Secret,
-    connections: u32,
-    purpose: Use,
-) -> Result<DatabaseConnection, DbErr> {
-    Database::connect(postgres_options(url, connections, purpose)).await
+pub(crate) async fn postgres(url: &Secret, connections: u32, purpose: Use) -> Result<Pool, DbErr> {
+    let patience = if purpose == Use::Make { OPENING } else { WAIT };
+    wait_for(url, patience).await?;
+    let pool = postgres_later(url, connections, purpose).await?;
+    match pool.now().ping().await {
+        Ok(()) => Ok(pool),
+        Err(error) => Err(why(url, error).await),
+    }
+}
+
+/// Waits for a PostgreSQL that starts, or has no room at this moment.
+async fn wait_for(url: &Secret, patience: Duration) -> Result<(), DbErr> {
+    let began = Instant::now();
+    let mut waits = false;
+    loop {
+        let Err(error) = try_postgres(url).await else { return Ok(()) };
+        if !may_pass(&error) || began.elapsed() > patience {
+            return Err(error);
+        }
+        if !std::mem::replace(&mut waits, true) {
+            tracing::warn!(%error, "PostgreSQL takes no connection; waiting for it up to {patience:?}");
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
+}
+
+/// One connection, made and closed again. A pool tries as long as it may, and then says only that it took too long.
+pub(crate) async fn try_postgres(url: &Secret) -> Result<(), DbErr> {
+    let fail = |error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)));
+    let options = url.expose().parse::<PgConnectOptions>().map_err(fail)?;
+    let options = options.application_name(OURS).disable_statement_logging();
+    let made = tokio::time::timeout(CONNECTS, options.connect()).await;
+    let made = made.map_err(|_| unanswered(format!("no connection is made within {CONNECTS:?}")))?;
+    // Whether it hears that we leave does not matter.
+    let _ = tokio::time::timeout(CONNECTS, made.map_err(fail)?.close()).await;
+    Ok(())
+}
+
+/// Why no connection could be had.
+pub(crate) async fn why(url: &Secret, error: DbErr) -> DbErr {
+    if Fault::of(&error) != Fault::Busy {
+        return error;
+    }
+    try_postgres(url).await.err().unwrap_or(error)
+}
+
+/// Whether PostgreSQL may be starting, or somebody about to leave.
+fn may_pass(error: &DbErr) -> bool {
+    match driver(error) {
+        Some(sqlx::Error::Io(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        Some(sqlx::Error::Database(error)) => error.is_transient_in_connect_phase(),
+        _ => is_unanswered(error),
+    }
 }
 
 /// The same without a connection; the first question makes one.
-pub(crate) async fn postgres_later(
-    url: &Secret,
-    connections: u32,
-    purpose: Use,
-) -> Result<DatabaseConnection, DbErr> {
-    let mut options = postgres_options(url, connections, purpose);
-    options.connect_lazy(true);
-    Database::connect(options).await
+pub(crate) async fn postgres_later(url: &Secret, connections: u32, purpose: Use) -> Result<Pool, DbErr> {
+    let condemned = Condemned::default();
+    let options = postgres_options(url, connections, purpose, &condemned);
+    let made = Database::connect(options.clone()).await?;
+    Ok(Pool::new(made, condemned, Some(options)))
 }
 
-fn postgres_options(url: &Secret, connections: u32, purpose: Use) -> ConnectOptions {
+fn postgres_options(url: &Secret, connections: u32, purpose: Use, condemned: &Condemned) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.expose());
     let session: &[(&str, &str)] = match purpose {
-        Use::Read(_) => &[("default_transaction_read_only", "on"), ("lock_timeout", "1000")],
+        Use::Read => &[("default_transaction_read_only", "on"), ("lock_timeout", "1000")],
         // A lock is waited for no longer than a connection. The head of the log is locked by every write: a server that hangs in
         // the middle of one, or is cut off, must not keep the others out.
-        Use::Write(_) => &[("lock_timeout", "2000"), ABANDONED],
+        Use::Write | Use::Look => &[("lock_timeout", "2000"), ABANDONED],
         Use::Make => &[("lock_timeout", "60000"), ABANDONED],
     };
     // PostgreSQL's own side of the connection: it ends the session of a server that was switched off.
@@ -197,27 +275,36 @@ fn postgres_options(url: &Secret, connections: u32, purpose: Use) -> ConnectOpti
         ("tcp_keepalives_count", "3"),
         ("tcp_user_timeout", "25000"),
     ]);
+    let condemned = condemned.clone();
     options
         .max_connections(connections)
         // The driver would go on connecting for minutes, for a pool that nobody uses any more.
         .min_connections(0)
-        .acquire_timeout(if matches!(purpose, Use::Make) { OPENING } else { WAIT })
+        .connect_lazy(true)
+        .acquire_timeout(match purpose {
+            Use::Make => OPENING,
+            Use::Read | Use::Write => WAIT,
+            Use::Look => CONNECTS,
+        })
         .sqlx_logging(false)
-        .map_sqlx_postgres_pool_opts(move |o| guarded(o, &purpose))
-        .map_sqlx_postgres_opts(move |o| {
-            o.application_name("circuit-breaker").options(session.clone().copied())
-        });
+        .map_sqlx_postgres_pool_opts(move |o| guarded(o, purpose, &condemned))
+        .map_sqlx_postgres_opts(move |o| o.application_name(OURS).options(session.clone().copied()));
+    if purpose == Use::Look {
+        // The question itself finds out.
+        options.test_before_acquire(false);
+    }
     options
 }
 
-fn guarded<D: sqlx::Database>(options: PoolOptions<D>, purpose: &Use) -> PoolOptions<D> {
-    let condemned = match purpose {
-        Use::Read(condemned) | Use::Write(condemned) => condemned.clone(),
-        Use::Make => Condemned::default(),
-    };
-    let released = condemned.clone();
+fn guarded<D: sqlx::Database>(
+    options: PoolOptions<D>,
+    purpose: Use,
+    condemned: &Condemned,
+) -> PoolOptions<D> {
+    let (condemned, released) = (condemned.clone(), condemned.clone());
+    let options = if purpose == Use::Look { options.max_lifetime(None).idle_timeout(None) } else { options };
     // A writer of SQLite comes back after a COMMIT, or with a transaction that its driver knows of; every other write waits for it.
-    let knows = D::NAME == sqlx::Sqlite::NAME && matches!(purpose, Use::Write(_));
+    let knows = D::NAME == sqlx::Sqlite::NAME && matches!(purpose, Use::Write | Use::Look);
     options
         .before_acquire(move |connection, about| {
             let sound = !connection.is_in_transaction() && condemned.spares(&about);

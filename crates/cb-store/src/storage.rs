@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use cb_core::Error;
 use sea_orm::{ConnectionTrait as _, DbErr};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
-use crate::fault::Fault;
+use crate::fault::{FULL, Fault, is_read_only, is_unanswered};
 use crate::open::Store;
 
 /// How long the next look is waited for while all is well, with a file.
@@ -28,10 +28,14 @@ pub enum Storage {
     Full,
     /// It is locked or may only be read, or its disk fails.
     Refusing,
+    /// PostgreSQL has no connection left: what needs another one is refused.
+    Crowded,
     /// A database on the network does not answer.
     Away,
-    /// The file that was opened has no name any more: whatever is written to it is gone when the server stops.
+    /// The file or the folder that was opened has no name any more: whatever is written to it is gone when the server stops.
     Replaced,
+    /// Only the log of the database has no name any more. What it held is written into the database.
+    LogRemoved,
 }
 
 impl Storage {
@@ -39,10 +43,7 @@ impl Storage {
     pub fn trouble(self) -> Option<&'static str> {
         match self {
             Self::Serving => None,
-            Self::Full => Some(
-                "Nothing can be saved, because the disk of the database is full. What is stored can still be read. Free some \
-                 space; the server needs no restart.",
-            ),
+            Self::Full => Some(FULL),
             Self::Refusing => Some(
                 "Nothing can be saved: the database is locked or may only be read, or its disk fails. The server tries again \
                  every second; its log says more.",
@@ -51,31 +52,46 @@ impl Storage {
                 "The database does not answer. Nothing can be read or saved until it does. The server tries again every second; \
                  its log says more.",
             ),
+            Self::Crowded => Some(
+                "PostgreSQL has no connection left, so some of what is asked is refused. End what holds them (SELECT * FROM \
+                 pg_stat_activity), or raise max_connections; this server uses up to eighteen.",
+            ),
             Self::Replaced => Some(
-                "The database file was removed or replaced while the server ran. Nothing more is saved. Copy what you need from \
-                 these pages. Put the folder back; or stop the server and restore a backup.",
+                "The data folder, or the database in it, was removed or replaced while the server ran. Nothing more is saved. Copy \
+                 what you need from these pages. Put the folder back; or stop the server and restore a backup.",
+            ),
+            Self::LogRemoved => Some(
+                "The database's log (circuit-breaker.db-wal or -shm) was removed while the server ran. What was saved before is \
+                 kept, and nothing more is saved. Restart the server.",
             ),
         }
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct Watched {
-    storage: watch::Sender<Storage>,
-    /// A write has failed.
-    doubt: Notify,
-}
+pub(crate) struct Watched(watch::Sender<Storage>);
 
 impl Default for Watched {
     fn default() -> Self {
-        Self { storage: watch::Sender::new(Storage::Serving), doubt: Notify::new() }
+        Self(watch::Sender::new(Storage::Serving))
     }
+}
+
+/// What a look has found.
+enum Found {
+    Is(Storage),
+    /// No answer at all: connections from before may stay silent for ever.
+    Silent,
+    /// Those from before lead to a server that may only be read. Its place may have been taken by another one.
+    ReadOnly,
+    /// Our own work is in the way of finding out.
+    Unclear,
 }
 
 impl Watched {
     /// Tells a change, and nothing else: every write says how it went.
     pub fn set(&self, now: Storage) {
-        let changed = self.storage.send_if_modified(|storage| std::mem::replace(storage, now) != now);
+        let changed = self.0.send_if_modified(|storage| std::mem::replace(storage, now) != now);
         if !changed {
             return;
         }
@@ -87,7 +103,7 @@ impl Watched {
     }
 
     fn get(&self) -> Storage {
-        *self.storage.borrow()
+        *self.0.borrow()
     }
 }
 
@@ -103,73 +119,100 @@ impl Store {
 
     /// How the database does, now and from now on.
     pub fn storage(&self) -> watch::Receiver<Storage> {
-        self.watched().storage.subscribe()
+        self.watched().0.subscribe()
     }
 
     /// Notes what a write has met. Only a look tells a database that fails from one that has too much to do.
     pub(crate) fn met(&self, error: &Error) {
         match error {
             Error::StorageFull(_) => self.watched().set(Storage::Full),
-            Error::Unavailable(_) | Error::OutcomeUnknown(_) => self.watched().doubt.notify_one(),
+            Error::Unavailable(_) | Error::OutcomeUnknown(_) => self.signals().doubt(),
             _ => {}
         }
     }
 
     /// Looks at the database for as long as the server runs.
     pub async fn watch_over(&self) {
-        let watched = self.watched();
         loop {
             let pause = if self.is_sqlite() && !self.is_in_trouble() { LOOK } else { LOOK_CLOSELY };
-            let doubted = tokio::time::timeout(pause, watched.doubt.notified()).await.is_ok();
-            if let Some(storage) = self.look(doubted || self.is_in_trouble()).await {
-                watched.set(storage);
-            }
-            if self.is_away() {
-                self.silence().tell();
+            let doubted = tokio::time::timeout(pause, self.signals().doubted()).await.is_ok();
+            match self.look(doubted || self.is_in_trouble()).await {
+                Found::Is(storage) => self.watched().set(storage),
+                Found::Silent => {
+                    self.watched().set(Storage::Away);
+                    self.signals().give_up();
+                    self.start_anew().await;
+                }
+                Found::ReadOnly => {
+                    self.watched().set(Storage::Refusing);
+                    self.start_anew().await;
+                }
+                Found::Unclear => {}
             }
             tokio::time::sleep(BETWEEN).await;
         }
     }
 
-    /// How the database does; none where our own work is in the way of finding out.
-    async fn look(&self, closely: bool) -> Option<Storage> {
-        if !self.is_still_there() {
-            self.save_lost_log().await;
-            return Some(Storage::Replaced);
-        }
-        let silent = if self.is_sqlite() { Storage::Refusing } else { Storage::Away };
-        let asked = async {
-            if self.is_away() {
-                self.start_anew().await?;
+    async fn look(&self, closely: bool) -> Found {
+        if let Some(lost) = self.lost() {
+            if lost == Storage::LogRemoved {
+                self.save_lost_log().await;
             }
-            self.lookout().execute_unprepared("SELECT version FROM settings").await.map(drop)
-        };
+            return Found::Is(lost);
+        }
+        if let Err(found) = self.answers().await {
+            return found;
+        }
+        if closely { self.keeps().await } else { Found::Is(Storage::Serving) }
+    }
+
+    /// Asks on the lookout's connection, which nobody else uses: without one the database is not there.
+    async fn answers(&self) -> Result<(), Found> {
+        if self.is_away() {
+            // It has no connection that could answer.
+            self.another_connection().await.map_err(|error| self.found(&error))?;
+        }
+        let asked = self.lookout().execute_unprepared("SELECT version FROM settings");
         match tokio::time::timeout(ANSWER, asked).await {
-            Ok(Ok(())) => {}
-            // Nobody else uses this connection: without one the database is not there.
-            Ok(Err(error)) => return Some(after(&error).unwrap_or(silent)),
-            Err(_) => return Some(silent),
-        }
-        if !closely {
-            return Some(Storage::Serving);
-        }
-        let writing = self.is_writing();
-        match tokio::time::timeout(PULSE, self.pulse()).await {
-            Ok(Ok(())) => Some(Storage::Serving),
-            Ok(Err(error)) if (writing || self.is_writing()) && Fault::of(&error) == Fault::Refusing => None,
-            Ok(Err(error)) => {
-                after(&error).map(|storage| if storage == Storage::Away { silent } else { storage })
-            }
-            Err(_) => Some(Storage::Refusing),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(self.found(&self.why(error).await)),
+            Err(_) if self.is_sqlite() => Err(Found::Is(Storage::Refusing)),
+            Err(_) => Err(Found::Silent),
         }
     }
-}
 
-fn after(error: &DbErr) -> Option<Storage> {
-    match Fault::of(error) {
-        Fault::Full => Some(Storage::Full),
-        Fault::Refusing | Fault::Query => Some(Storage::Refusing),
-        Fault::Away => Some(Storage::Away),
-        Fault::Busy => None,
+    /// Whether a write is kept.
+    async fn keeps(&self) -> Found {
+        let writing = self.is_writing();
+        match tokio::time::timeout(PULSE, self.pulse()).await {
+            Ok(Ok(())) => self.has_room().await,
+            Ok(Err(error)) if (writing || self.is_writing()) && Fault::of(&error) == Fault::Refusing => {
+                Found::Unclear
+            }
+            Ok(Err(error)) => self.found(&error),
+            Err(_) => Found::Is(Storage::Refusing),
+        }
+    }
+
+    /// Whether PostgreSQL has a connection for those who wait for one.
+    async fn has_room(&self) -> Found {
+        match self.another_connection().await {
+            Err(error) if Fault::of(&error) == Fault::Crowded => Found::Is(Storage::Crowded),
+            _ => Found::Is(Storage::Serving),
+        }
+    }
+
+    fn found(&self, error: &DbErr) -> Found {
+        match Fault::of(error) {
+            Fault::Full => Found::Is(Storage::Full),
+            Fault::Refusing if is_read_only(error) => Found::ReadOnly,
+            Fault::Refusing | Fault::Query => Found::Is(Storage::Refusing),
+            // A file is never away.
+            Fault::Away | Fault::Busy if self.is_sqlite() => Found::Is(Storage::Refusing),
+            Fault::Crowded => Found::Is(Storage::Crowded),
+            Fault::Away if is_unanswered(error) => Found::Silent,
+            // The lookout shares its connection with nobody.
+            Fault::Away | Fault::Busy => Found::Is(Storage::Away),
+        }
     }
 }

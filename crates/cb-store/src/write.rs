@@ -22,11 +22,12 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use crate::bounded::{ANSWER, Bounded, Connections, Snapshot, in_time, is_unanswered};
+use crate::bounded::{ANSWER, Bounded, Connections, Snapshot, in_time};
 use crate::entities::{audit_entry, audit_head};
-use crate::fault::{Fault, certainly_lost, db};
+use crate::fault::{Fault, certainly_lost, db, is_unanswered};
 use crate::open::{HeadHeld, Store};
 use crate::outbox::Audience;
+use crate::pool::Condemned;
 use crate::storage::Storage;
 
 /// A connection, the beginning of its transaction and the head of the log together take no longer.
@@ -56,6 +57,8 @@ pub struct Origin {
 /// A transaction. Dropped, it is rolled back.
 pub(crate) struct Tx {
     inner: Bounded<DatabaseTransaction>,
+    /// Its pool, should nobody know what became of it.
+    condemned: Condemned,
     store: Store,
     /// Why nothing of it can be kept any more.
     broken: Mutex<Option<DbErr>>,
@@ -96,10 +99,10 @@ impl Tx {
         if let Some(error) = self.broken() {
             return Err(NotKept::Certainly(error));
         }
-        let store = self.store;
-        let condemn = || store.condemned().now();
+        let (backend, signals) = (self.store.backend(), self.inner.signals().clone());
+        let condemn = || self.condemned.now();
         let commit = self.inner.into_inner().commit();
-        let Err(error) = in_time(store.backend(), most, store.silence(), commit, condemn).await else {
+        let Err(error) = in_time(backend, most, &signals, commit, condemn).await else {
             return Ok(());
         };
         condemn();
@@ -108,10 +111,10 @@ impl Tx {
 
     #[expect(clippy::disallowed_methods, reason = "the one place that rolls back")]
     pub async fn rollback(self) -> Result<()> {
-        let store = self.store;
-        let condemn = || store.condemned().now();
+        let (backend, signals) = (self.store.backend(), self.inner.signals().clone());
+        let condemn = || self.condemned.now();
         let rollback = self.inner.into_inner().rollback();
-        let back = in_time(store.backend(), COMMIT, store.silence(), rollback, condemn).await;
+        let back = in_time(backend, COMMIT, &signals, rollback, condemn).await;
         back.inspect_err(|_| condemn()).map_err(db)
     }
 
@@ -206,11 +209,9 @@ impl Store {
 
     /// What was done to a file that has lost its name is gone when the server stops.
     fn look_for_file(&self) -> Result<()> {
-        if self.is_still_there() {
-            return Ok(());
-        }
-        self.watched().set(Storage::Replaced);
-        Err(Error::Unavailable(Storage::Replaced.trouble().unwrap_or_default().to_owned()))
+        let Some(lost) = self.lost() else { return Ok(()) };
+        self.watched().set(lost);
+        Err(Error::Unavailable(lost.trouble().unwrap_or_default().to_owned()))
     }
 
     async fn begin_on(&self, pool: &Connections) -> Result<Tx, DbErr> {
@@ -218,9 +219,10 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let begun = tokio::time::timeout(BEGIN, begin(self, pool, options)).await;
+        let begun = tokio::time::timeout(BEGIN, begin(pool, options)).await;
         let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
-        Ok(Tx { inner: begun?, store: self.clone(), broken: Mutex::default(), head: None })
+        let condemned = pool.inner().condemned().clone();
+        Ok(Tx { inner: begun?, condemned, store: self.clone(), broken: Mutex::default(), head: None })
     }
 
     /// A beginning that holds the head of the log: every write before it is over, and the next one waits.
@@ -249,7 +251,7 @@ impl Store {
         // SQLite's every transaction is one; it knows no levels.
         let isolation_level = (!self.is_sqlite()).then_some(IsolationLevel::RepeatableRead);
         let options = TransactionOptions { isolation_level, ..TransactionOptions::default() };
-        begin(self, self.reader(), options).await.map_err(db)
+        begin(self.reader(), options).await.map_err(db)
     }
 
     /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and the
@@ -260,16 +262,18 @@ impl Store {
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
         let done = self.try_write(audit, work).await;
+        if done.is_ok()
+            && let Some(lost) = self.lost()
+        {
+            self.watched().set(lost);
+            // It is in the file that lost its name, which may come back.
+            return Err(Error::OutcomeUnknown(
+                "The database was removed or replaced while this was being saved. It may have been saved or not; check before you try \
+                 again"
+                    .to_owned(),
+            ));
+        }
         match &done {
-            Ok(_) if !self.is_still_there() => {
-                self.watched().set(Storage::Replaced);
-                // It is in the file that lost its name, which may come back.
-                return Err(Error::OutcomeUnknown(
-                    "The database file was removed or replaced while this was being saved. It may have been saved or not; check before you \
-                     try again"
-                        .to_owned(),
-                ));
-            }
             Ok(_) => self.watched().set(Storage::Serving),
             Err(error) => self.met(error),
         }
@@ -348,13 +352,13 @@ impl Store {
 /// connection was given afterwards would belong to a transaction that nobody ends. When the caller is gone, a task waits for it and
 /// drops the transaction; when the database is, the connection is not used again.
 #[expect(clippy::disallowed_methods, reason = "the one place that begins")]
-async fn begin(store: &Store, pool: &Connections, options: TransactionOptions) -> Result<Snapshot, DbErr> {
-    let (backend, condemned) = (store.backend(), store.condemned().clone());
-    let (pool, silence) = (pool.inner().now(), pool.silence().clone());
+async fn begin(pool: &Connections, options: TransactionOptions) -> Result<Snapshot, DbErr> {
+    let (backend, condemned) = (pool.get_database_backend(), pool.inner().condemned().clone());
+    let (pool, signals) = (pool.inner().now(), pool.signals().clone());
     let begun = GoesOn::new(async move {
         let asked = pool.begin_with_options(options);
-        let begun = in_time(backend, ANSWER, &silence, asked, || condemned.now()).await?;
-        Ok(Bounded::new(begun, silence))
+        let begun = in_time(backend, ANSWER, &signals, asked, || condemned.now()).await?;
+        Ok(Bounded::new(begun, signals))
     });
     begun.await
 }

@@ -3674,7 +3674,7 @@ export interface components {
             trouble?: string | null;
         };
         /** @enum {string} */
-        StorageState: "serving" | "full" | "refusing" | "away" | "replaced";
+        StorageState: "serving" | "full" | "refusing" | "crowded" | "away" | "replaced" | "log_removed";
         Tag: {
             /**
              * Format: int64

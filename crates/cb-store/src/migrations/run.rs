@@ -21,7 +21,7 @@ const LOCK: i64 = 0x6362_6d69_6772_6174;
 /// SQLite at `file`, which is made if it is not there.
 pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
     let fail = |e: DbErr| OpenError::sqlite(file, &e);
-    let db = pool::sqlite(file, 1, Use::Make, None).await.map_err(fail)?;
+    let db = pool::sqlite(file, 1, Use::Make, None).await.map_err(fail)?.now();
     open::check(&db, file).await?;
     if let Some(newer) = newer(&db).await.map_err(fail)? {
         return Err(newer);
@@ -51,7 +51,7 @@ pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
 
 /// PostgreSQL at `url`.
 pub(crate) async fn bring_up_postgres(url: &Secret) -> Result<(), OpenError> {
-    let db = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?;
+    let db = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?.now();
     if let Some(newer) = newer(&db).await.map_err(OpenError::postgres)? {
         return Err(newer);
     }
