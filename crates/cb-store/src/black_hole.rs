@@ -165,6 +165,7 @@ async fn the_place_of_a_standby_is_asked_again() {
     }
     let refused = async { while write(&store).await.is_ok() {} };
     tokio::time::timeout(SOON, refused).await.expect("refused");
+    tokio::time::timeout(SOON, becomes(&mut storage, Storage::Refusing)).await.expect("seen");
     tokio::time::timeout(SOON, becomes(&mut storage, Storage::Serving)).await.expect("seen");
     write(&store).await.expect("kept by the other one");
     watching.abort();
@@ -185,6 +186,8 @@ async fn a_beginning_that_is_cut_short_leaves_no_transaction_open() {
     let mut begun = 0;
     // Before a connection is given to somebody it is asked whether it is there. One of these holds the answer to the BEGIN.
     for pieces in 0..6 {
+        store.begin_write().await.expect("begun").rollback().await.expect("ended");
+        tokio::time::sleep(Duration::from_millis(100)).await;
         way.holds_after(pieces);
         let _ = tokio::time::timeout(Duration::from_millis(200), store.begin_write()).await;
         begun += open().await;

@@ -258,9 +258,12 @@ impl Store {
 
     /// Whether what was opened is no longer where it was, and how much of it.
     pub(crate) fn lost(&self) -> Option<Storage> {
-        if self.0.folder.get().is_some_and(|folder| !folder.is_still_there()) {
-            return Some(Storage::Replaced);
-        }
+        let moved = self.0.folder.get().is_some_and(|folder| !folder.is_still_there());
+        if moved { Some(Storage::Replaced) } else { self.lost_file() }
+    }
+
+    /// The same of the database alone: what was written into it may be gone.
+    pub(crate) fn lost_file(&self) -> Option<Storage> {
         match self.file().map_or(Place::Same, OpenedFile::place) {
             Place::Same => None,
             Place::WithoutLog => Some(Storage::LogRemoved),

@@ -263,7 +263,7 @@ impl Store {
     ) -> Result<(T, Vec<Event>)> {
         let done = self.try_write(audit, work).await;
         if done.is_ok()
-            && let Some(lost) = self.lost()
+            && let Some(lost) = self.lost_file()
         {
             self.watched().set(lost);
             // It is in the file that lost its name, which may come back.
