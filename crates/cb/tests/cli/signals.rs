@@ -39,6 +39,34 @@ async fn whoever_is_inside_is_answered(#[case] name: &str) {
     assert_eq!(server.ended(SOON).await.code(), Some(0));
 }
 
+/// Requests that lie on idle connections when the signal comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_before_is_answered() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (data, port) = (dir.path().join("data"), free_port());
+    let mut command = cb();
+    serve_on(&mut command, &data, port, &[]);
+    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    let site = Site::meet(&data, port).await;
+    site.set_up().await;
+    let mut lines = Vec::new();
+    for _ in 0..32 {
+        let mut line = site.connect().await;
+        assert_eq!(line.ask("GET", "/assets", "").await, 200);
+        lines.push(line);
+    }
+    server.signal("STOP");
+    for line in &mut lines {
+        line.begin("GET", "/assets", 0).await;
+    }
+    server.signal("TERM");
+    server.signal("CONT");
+    for mut line in lines {
+        assert_eq!(line.end("").await, 200);
+    }
+    assert_eq!(server.ended(SOON).await.code(), Some(0));
+}
+
 /// `nohup cb serve`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hangup_that_is_ignored_stays_ignored() {
