@@ -24,7 +24,7 @@ pub enum StorageState {
     Serving,
     /// Its disk is full; reading goes on.
     Full,
-    /// It is locked or may only be read, or its disk fails.
+    /// It is locked or may only be read, waits for a standby, or its disk fails.
     Refusing,
     /// PostgreSQL has no connection left; what needs another one is refused.
     Crowded,

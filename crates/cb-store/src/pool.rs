@@ -1,8 +1,8 @@
 //! How connections are made, and which of them may be used again.
 //!
 //! Invariants: a connection with a transaction open never comes out of a pool; a connection on which COMMIT or ROLLBACK failed is
-//! closed; when a database has not answered, none from before is used again. SQLite ends a transaction by itself when a disk is full, and the driver does not hear of it: it would answer the next BEGIN
-//! with a savepoint, and the next COMMIT would keep nothing.
+//! closed; when a database has not answered, none from before is used again. SQLite ends a transaction by itself when a disk is full, and
+//! the driver does not hear of it: it would answer the next BEGIN with a savepoint, and the next COMMIT would keep nothing.
 
 use std::fmt;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Whether the database keeps what it is given, as this process has last seen it. Each write finds out for itself; this is
 //! what people are told in between.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use cb_core::Error;
@@ -19,14 +20,16 @@ const BETWEEN: Duration = Duration::from_millis(100);
 /// An answer takes no longer.
 const ANSWER: Duration = Duration::from_millis(1_800);
 /// Long enough to wait for a lock, or for one of our own writes.
-const PULSE: Duration = Duration::from_secs(6);
+const PULSE: Duration = Duration::from_secs(5);
+/// Most writes of ours take less.
+const BRIEF: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     Serving,
     /// Its disk is full: what is stored can be read, nothing can be saved.
     Full,
-    /// It is locked or may only be read, or its disk fails.
+    /// It is locked or may only be read, waits for a standby, or its disk fails.
     Refusing,
     /// PostgreSQL has no connection left: what needs another one is refused.
     Crowded,
@@ -45,8 +48,8 @@ impl Storage {
             Self::Serving => None,
             Self::Full => Some(FULL),
             Self::Refusing => Some(
-                "Nothing can be saved: the database is locked or may only be read, or its disk fails. The server tries again \
-                 every second; its log says more.",
+                "Nothing can be saved: the database is locked or may only be read, waits for a standby that is gone, or its disk \
+                 fails. The server tries again every second; its log says more.",
             ),
             Self::Away => Some(
                 "The database does not answer. Nothing can be read or saved until it does. The server tries again every second; \
@@ -184,20 +187,35 @@ impl Store {
     /// Whether a write is kept.
     async fn keeps(&self) -> Found {
         let writing = self.is_writing();
-        match tokio::time::timeout(PULSE, self.pulse()).await {
+        let mut pulse = pin!(self.pulse());
+        let kept = match tokio::time::timeout(BRIEF, pulse.as_mut()).await {
+            Ok(kept) => Ok(kept),
+            // A lock keeps it waiting just as silence does.
+            Err(_) if self.is_silent().await => return Found::Silent,
+            Err(_) => tokio::time::timeout(PULSE, pulse).await,
+        };
+        match kept {
             Ok(Ok(())) => self.has_room().await,
-            Ok(Err(error)) if (writing || self.is_writing()) && Fault::of(&error) == Fault::Refusing => {
-                Found::Unclear
-            }
-            Ok(Err(error)) => self.found(&error),
+            Ok(Err(error)) => match Fault::of(&error) {
+                Fault::Busy => Found::Unclear,
+                Fault::Refusing if writing || self.is_writing() => Found::Unclear,
+                // It has just answered: a COMMIT of its own waits, as for a standby.
+                _ if is_unanswered(&error) => Found::Is(Storage::Refusing),
+                _ => self.found(&error),
+            },
             Err(_) => Found::Is(Storage::Refusing),
         }
+    }
+
+    async fn is_silent(&self) -> bool {
+        self.another_connection().await.is_err_and(|error| is_unanswered(&error))
     }
 
     /// Whether PostgreSQL has a connection for those who wait for one.
     async fn has_room(&self) -> Found {
         match self.another_connection().await {
             Err(error) if Fault::of(&error) == Fault::Crowded => Found::Is(Storage::Crowded),
+            Err(error) if is_unanswered(&error) => Found::Silent,
             _ => Found::Is(Storage::Serving),
         }
     }
