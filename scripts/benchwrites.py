@@ -103,8 +103,10 @@ def bench_writes(binary, folder, row):
     than in another, so only files in memory tell five percent."""
     peer = os.environ.get("CB_BENCH_PEER")
     kinds = {"cb": binary, **({"peer": peer} if peer else {})}
-    with tempfile.TemporaryDirectory(prefix="cb-bench-", dir=MEMORY if MEMORY.is_dir() else folder) as memory:
-        for name, place, least in (("in memory", Path(memory), 0.95), ("on the disk", folder, None)):
+    in_memory = MEMORY.is_dir()
+    with tempfile.TemporaryDirectory(prefix="cb-bench-", dir=MEMORY if in_memory else folder) as memory:
+        places = [("in memory", Path(memory), 0.95), ("on the disk", folder, None)] if in_memory else [("on the disk", folder, 0.95)]
+        for name, place, least in places:
             found = rates(kinds, place)
             if not peer:
                 row(f"writes, {name}", f"{found['cb']:.0f}/s", "-", None, "CB_BENCH_PEER names the binary of an earlier commit")
