@@ -44,8 +44,7 @@ pub(crate) struct Vault {
 
 impl Vault {
     /// Opens it with the root key, or makes its first data key. A root key that does not fit is refused, and none is made
-    /// where something is sealed already. Where nothing is, a server replaces one
-    /// that is lost.
+    /// where something is sealed already. Where nothing is, a server (`serves`) replaces one that is lost.
     pub(crate) async fn open(
         config: &Config,
         store: &Store,

@@ -76,10 +76,8 @@ pub(super) async fn instead_of_lost(
         return Ok(());
     }
     let key = new_key(&next.key, entropy.uuid(now), now, entropy);
-    let (to, audit) = (
-        key.root_fingerprint.clone(),
-        Audit { action: "vault_root_replaced", actor: &Principal::Server, at: now, origin: None },
-    );
+    let to = key.root_fingerprint.clone();
+    let audit = Audit { action: "vault_root_replaced", actor: &Principal::Server, at: now, origin: None };
     let written = store.write(audit, async |tx| {
         if sealed::count(tx.conn()).await? > 0 {
             return Err(Error::Stale);

@@ -199,7 +199,7 @@ impl Source {
                 return Err(ConfigError::new(
                     &self.name(),
                     "there is no such file, nor CB_VAULT_KEY, and no secret is sealed with that key",
-                    "Put it back, or start the server once (cb serve) in the folder that it has run with: it makes a new one",
+                    "Put it back; another server of this database has the same file. If it is lost, start the server once (cb serve) in the folder that it has run with: it makes a new one",
                 ));
             }
             None => {
