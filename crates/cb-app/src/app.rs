@@ -159,7 +159,7 @@ impl App {
             Some(given) => given.clone(),
             None => kept_secret(&data.join("jwt-secret"), || entropy.token())?,
         };
-        let vault = Vault::open(config, &store, clock.now(), &*entropy).await?;
+        let vault = Vault::open(config, &store, lock.is_some(), clock.now(), &*entropy).await?;
         let key_file = data.join("audit-key");
         let checkpoint_key = kept_secret(&key_file, || CheckpointKey::generate(&*entropy))?;
         let checkpoint_key = CheckpointKey::parse(&checkpoint_key).ok_or_else(|| {
@@ -401,7 +401,7 @@ pub(crate) fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| {
         refuse(
             format!("{shown} cannot be made ({e})"),
-            format!("Make it and give it to the server's user: install -d -m 700 -o \"$(id -un)\" {shown}"),
+            format!("Make it and give it to the server's user: install -d -m 700 -o USER {shown}, where USER is that user"),
         )
     })?;
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join("lock"));
@@ -412,14 +412,14 @@ pub(crate) fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
         ),
         _ => refuse(
             format!("{shown} cannot be written to ({e})"),
-            format!("Give it to the server's user: chown -R \"$(id -un)\" {shown} && chmod 700 {shown}"),
+            format!("Run this as the server's user, or give the folder to that user: chown -R USER {shown} && chmod 700 {shown}, where USER is the server's user"),
         ),
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(refuse(
-            format!("another server uses {shown}"),
-            "Stop it, or set CB_DATA_DIR to another folder".to_owned(),
+            format!("another server or a restore uses {shown}"),
+            "Stop it or wait for its end, or set CB_DATA_DIR to another folder".to_owned(),
         )),
         Err(std::fs::TryLockError::Error(e)) => {
             Err(refuse(format!("{shown} cannot be locked ({e})"), "Put it on a local disk".to_owned()))

@@ -44,10 +44,11 @@ pub(crate) struct Vault {
 
 impl Vault {
     /// Opens it with the root key, or makes its first data key. A root key that does not fit is refused, and none is made
-    /// where something is sealed already.
+    /// where something is sealed already. Where nothing is, a server (`serves`) replaces one that is lost.
     pub(crate) async fn open(
         config: &Config,
         store: &Store,
+        serves: bool,
         now: Time,
         entropy: &dyn Entropy,
     ) -> Result<Self, StartError> {
@@ -64,6 +65,9 @@ impl Vault {
             rows = keys(store.reader()).await.map_err(StartError::Read)?;
         }
         let mut found = fitting(&source.candidates()?, &rows);
+        if found.is_none() && serves && sealed == 0 && source.is_lost(store) {
+            first::instead_of_lost(store, &source, now, entropy).await.map_err(StartError::Read)?;
+        }
         if found.is_none() {
             // Another process may have changed the root key between the two reads.
             rows = keys(store.reader()).await.map_err(StartError::Read)?;
@@ -272,8 +276,8 @@ fn ring(root: &RootKey, rows: &[vault_key::Model]) -> Option<Ring> {
     Ring::unwrap(root, current.id, rows.iter().map(|row| (&row.id, row.wrapped.as_str())))
 }
 
-fn fitting(roots: &[RootKey], rows: &[vault_key::Model]) -> Option<Ring> {
-    roots.iter().find_map(|root| ring(root, rows))
+fn fitting(roots: &[(RootKey, Option<Secret>)], rows: &[vault_key::Model]) -> Option<Ring> {
+    roots.iter().find_map(|(root, _)| ring(root, rows))
 }
 
 async fn settings(conn: &impl ConnectionTrait) -> Result<setting::Model> {

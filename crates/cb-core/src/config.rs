@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
 use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
 use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::Secret;
 use crate::allow::Allow;
@@ -213,8 +216,8 @@ impl Config {
             ("CB_SETUP_CODE", &raw.setup_code, 12),
             ("CB_API_TOKEN", &raw.api_token, 32),
             ("CB_JWT_SECRET", &raw.jwt_secret, 32),
-            ("CB_VAULT_KEY", &raw.vault_key, 43),
-            ("CB_VAULT_KEY_NEW", &raw.vault_key_new, 43),
+            ("CB_VAULT_KEY", &raw.vault_key, 0),
+            ("CB_VAULT_KEY_NEW", &raw.vault_key_new, 0),
             ("CB_BACKUP_PASSPHRASE", &raw.backup_passphrase, PASSPHRASE_LEAST),
         ];
         for (i, (name, secret, least)) in secrets.iter().enumerate() {
@@ -224,6 +227,9 @@ impl Config {
                     return Err(ConfigError::new(name, format!("it is the same as {other}"), GOOD_SECRET));
                 }
             }
+        }
+        for (name, key) in [("CB_VAULT_KEY", &raw.vault_key), ("CB_VAULT_KEY_NEW", &raw.vault_key_new)] {
+            judge_key(name, key)?;
         }
         let tls = match (raw.tls_cert.as_str(), raw.tls_key.as_str()) {
             ("", "") => None,
@@ -310,6 +316,19 @@ fn judge_secret(name: &str, secret: &Secret, least: usize) -> Result<(), ConfigE
         return Err(ConfigError::new(name, "it is a placeholder, not a secret", GOOD_SECRET));
     }
     Ok(())
+}
+
+/// A root key has the form that [`SETTINGS`] names.
+fn judge_key(name: &str, key: &Secret) -> Result<(), ConfigError> {
+    let bytes = URL_SAFE.decode(key.expose().trim()).map(Zeroizing::new);
+    if key.is_empty() || bytes.is_ok_and(|bytes| bytes.len() == 32) {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        name,
+        "it is not 32 bytes in URL-safe base64, which has 44 characters",
+        "Put back the key that this database was used with; for a new database make one with: openssl rand -base64 32 | tr +/ -_",
+    ))
 }
 
 /// A passphrase for backups that was not given by a setting, judged like one.
@@ -434,6 +453,8 @@ mod tests {
             ("CB_PUBLIC_URL", "http://lab", "https://host:port"),
             ("CB_JWT_SECRET", "short", "at least 32"),
             ("CB_API_TOKEN", "changeme-changeme-changeme-changeme", "placeholder"),
+            ("CB_VAULT_KEY", "cG9saXNoZWQgYnJhc3MgbGFtcHMgaW4gdGhlIGF0dGM", "32 bytes in URL-safe base64"),
+            ("CB_VAULT_KEY_NEW", &"a key that is none ".repeat(3), "32 bytes in URL-safe base64"),
             ("CB_DB_URL", "mysql://x", "not a database"),
             ("CB_HSTS", "maybe", "none of on, off, reset"),
             ("CB_TLS_KEY", "/k", "certificate is not"),

@@ -235,7 +235,7 @@ fn read(file: &Path) -> Result<Option<String>, ConfigError> {
         Err(e) => Err(ConfigError::new(
             "CB_DATA_DIR",
             format!("{} cannot be read ({e})", file.display()),
-            format!("Let the server's user read it: chown \"$(id -un)\" {}", file.display()),
+            format!("Let the server's user read it: chown USER {}, where USER is that user", file.display()),
         )),
     }
 }

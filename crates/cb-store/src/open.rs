@@ -138,12 +138,8 @@ impl Store {
     /// Only to read what `data_dir` holds; nothing is made and nothing migrated.
     pub async fn read_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
         let file = data_dir.join(DATABASE_FILE);
-        if !file.exists() {
-            return Err(OpenError::new(
-                format!("There is no database at {}", file.display()),
-                "no server has run with this folder",
-                "Set CB_DATA_DIR to the server's folder",
-            ));
+        if let Some(missing) = OpenError::missing(&file) {
+            return Err(missing);
         }
         let reader = pool::sqlite(&file, READERS, Use::Read, None).await;
         Ok(Self::reading(reader.map_err(|e| OpenError::sqlite(&file, &e))?))

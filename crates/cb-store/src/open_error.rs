@@ -1,8 +1,11 @@
 //! Why a database cannot be opened, and what to do about it.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
-use sea_orm::{DbErr, sqlx};
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, eaccess};
+use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use crate::fault::{Fault, driver, sqlite_code};
 
@@ -31,6 +34,67 @@ impl OpenError {
         self.full
     }
 
+    /// The file or the folder that keeps this process from working with the database `file`, and what cures it. Asked before SQLite,
+    /// which would read such a file, and make others beside it that nobody can write to.
+    pub(crate) fn denied(file: &Path) -> Option<Self> {
+        let folder = file.parent().unwrap_or(file);
+        let all = AccessFlags::R_OK | AccessFlags::W_OK;
+        let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", file.display()));
+        let mut needed = vec![(folder.to_path_buf(), all | AccessFlags::X_OK)];
+        needed.extend(["", "-wal", "-shm"].map(|suffix| (beside(suffix), all)));
+        let (path, error) = needed.into_iter().find_map(|(path, access)| {
+            eaccess(&path, access).err().map(|e| (path, e)).filter(|(_, e)| *e != Errno::ENOENT)
+        })?;
+        let mend = match (error, path.metadata()) {
+            (Errno::EROFS, _) => "Mount the disk that holds it for writing".to_owned(),
+            (_, Ok(about)) => {
+                let (give, on) = if about.is_dir() {
+                    ("u+rwx", path.display().to_string())
+                } else {
+                    ("u+rw", format!("{}*", file.display()))
+                };
+                format!(
+                    "Run this as its owner, the user {0}: sudo -u '#{0}' cb …; if that is this user, give the right back: chmod {give} {on}",
+                    about.uid()
+                )
+            }
+            (_, Err(_)) => {
+                format!("Run this as the server's user, who owns {}: sudo -u USER cb …", folder.display())
+            }
+        };
+        let reason = format!("{} cannot be read and written ({})", path.display(), error.desc());
+        Some(Self::new(format!("The database {} cannot be used", file.display()), reason, mend))
+    }
+
+    /// Why there is nothing to read in the database `file`.
+    pub(crate) fn missing(file: &Path) -> Option<Self> {
+        let denied = Self::denied(file);
+        if denied.is_some() {
+            return denied;
+        }
+        let there = match file.metadata() {
+            Ok(about) if about.len() > 0 => return None,
+            there => there.is_ok(),
+        };
+        let (shown, folder) = (file.display(), file.parent().unwrap_or(file));
+        // It is made behind the first migration.
+        let used = folder.join("audit-key").exists();
+        let what = if there {
+            format!("The database {shown} is empty")
+        } else {
+            format!("There is no database at {shown}")
+        };
+        Some(if used {
+            Self::new(
+                what,
+                format!("it is lost, because the folder {} has been in use", folder.display()),
+                "Set CB_DB_URL if the server uses PostgreSQL. Otherwise put the database back, or move the folder away and restore a backup: cb restore FILE",
+            )
+        } else {
+            Self::new(what, "no server has run with this folder", "Set CB_DATA_DIR to the server's folder")
+        })
+    }
+
     pub(crate) fn damaged(file: &Path, reason: &str) -> Self {
         Self::new(
             format!("The database {} is damaged", file.display()),
@@ -43,7 +107,7 @@ impl OpenError {
     }
 
     pub(crate) fn sqlite(file: &Path, error: &DbErr) -> Self {
-        let text = error.to_string();
+        let text = words(error);
         let folder = file.parent().unwrap_or(file).display();
         let code = match driver(error) {
             Some(sqlx::Error::Database(error)) => sqlite_code(error.as_ref()),
@@ -56,7 +120,7 @@ impl OpenError {
             Some(5 | 6) => format!("Find the program that holds it with: fuser -v {}; end it, then start again", file.display()),
             Some(10) => "The disk failed to read or write. Look into the system's log (dmesg), then start again; restore a backup if the disk is broken".to_owned(),
             _ if file.is_dir() => format!("A folder has the name of the database. Move it away: mv {0} {0}.aside", file.display()),
-            _ => format!("Let the server's user write there: chown -R \"$(id -un)\" {folder} && chmod 700 {folder}"),
+            _ => format!("Let the server's user write there: chown -R USER {folder} && chmod 700 {folder}, where USER is that user"),
         };
         Self { full, ..Self::new(format!("The database {} cannot be used", file.display()), text, mend) }
     }
@@ -68,7 +132,9 @@ impl OpenError {
             _ => None,
         };
         let mend = match code.as_deref().unwrap_or_default() {
-            "28P01" | "28000" => "See that the user and password in CB_DB_URL and CB_DB_PASSWORD are right",
+            "28P01" | "28000" => {
+                "See that the user in CB_DB_URL and the password there or in CB_DB_PASSWORD are right, and that the password is not empty"
+            }
             "3D000" => "Make the database that CB_DB_URL names: createdb --owner USER NAME",
             "42501" => "Give the user the right to make tables: GRANT CREATE, USAGE ON SCHEMA public TO USER",
             "53300" => {
@@ -84,6 +150,18 @@ impl OpenError {
                 "See that PostgreSQL 15 or later runs there and is reached by the host and port in CB_DB_URL"
             }
         };
-        Self::new("The database of CB_DB_URL cannot be used", error.to_string(), mend)
+        Self::new("The database of CB_DB_URL cannot be used", words(&error), mend)
+    }
+}
+
+/// What the database or the driver says. Their own text also names a place in their source.
+pub(crate) fn words(error: &DbErr) -> String {
+    match (driver(error), error) {
+        (Some(sqlx::Error::Database(told)), _) => told.message().to_owned(),
+        // It tries again and again, and says nothing of why.
+        (Some(sqlx::Error::PoolTimedOut), _) => "it does not answer".to_owned(),
+        (Some(other), _) => other.to_string(),
+        (None, DbErr::Conn(RuntimeErr::Internal(why))) => why.clone(),
+        (None, other) => other.to_string(),
     }
 }

@@ -22,6 +22,7 @@ use sea_orm::{
 
 use crate::fault::{Fault, driver, is_unanswered, unanswered};
 use crate::file::{OpenedFile, Place};
+use crate::open_error::words;
 
 /// A page of a list, at most.
 const ROWS: usize = 512;
@@ -216,7 +217,8 @@ async fn wait_for(url: &Secret, patience: Duration) -> Result<(), DbErr> {
             return Err(error);
         }
         if !std::mem::replace(&mut waits, true) {
-            tracing::warn!(%error, "PostgreSQL takes no connection; waiting for it up to {patience:?}");
+            let error = words(&error);
+            tracing::warn!(error, "PostgreSQL takes no connection; waiting for it up to {patience:?}");
         }
         tokio::time::sleep(BETWEEN).await;
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: everything has a bound (connections in all and per client address, the handshake, the
 //! head of a request, its body, the answer, idle time, streams of one connection); what was sent before
-//! a stop is answered; after that nobody new comes in, and whoever is inside has [`DRAIN`] to finish.
+//! a stop is answered; after that nobody new comes in, a handshake ends, and whoever is inside has [`DRAIN`] to finish.
 
 mod bare;
 mod connections;
@@ -94,10 +94,10 @@ pub async fn serve(
         close,
         accept(&https, &doors, &closing, |stream, peer, door| {
             let (acceptor, service, watcher) = (acceptor.clone(), service.clone(), drain.watcher());
+            let closing = closing.clone();
             tokio::spawn(async move {
-                let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
-                    return;
-                };
+                let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream));
+                let Some(Ok(Ok(stream))) = closing.run_until_cancelled(handshake).await else { return };
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 connection(stream, Kind { h2, hsts: Some(hsts) }, peer, service, watcher).await;
                 drop(door);

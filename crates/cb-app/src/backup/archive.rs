@@ -129,19 +129,35 @@ struct ButTheTail<R> {
     digest: Sha256,
 }
 
-impl<R: Read> Read for ButTheTail<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+impl<R: Read> ButTheTail<R> {
+    /// Holds more than `least` bytes; false where there are no more.
+    fn holds_more_than(&mut self, least: usize) -> io::Result<bool> {
         const AT_ONCE: usize = 128 * 1024;
-        while self.held.len() <= TAIL {
+        while self.held.len() <= least {
             let had = self.held.len();
             self.held.resize(had + AT_ONCE, 0);
             let read = self.inner.read(&mut self.held[had..]);
             self.held.truncate(had + read.as_ref().map_or(0, |read| *read));
             match read {
-                Ok(0) => return Ok(0),
+                Ok(0) => return Ok(false),
                 Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
                 _ => {}
             }
+        }
+        Ok(true)
+    }
+
+    /// The first bytes, at most so many, which are still to be read.
+    fn first(&mut self, most: usize) -> io::Result<&[u8]> {
+        self.holds_more_than(most)?;
+        Ok(&self.held[..most.min(self.held.len())])
+    }
+}
+
+impl<R: Read> Read for ButTheTail<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if !self.holds_more_than(TAIL)? {
+            return Ok(0);
         }
         let count = (self.held.len() - TAIL).min(into.len());
         into[..count].copy_from_slice(&self.held[..count]);
@@ -166,6 +182,16 @@ fn torn(why: &io::Error) -> BackupError {
 /// they make a small archive write where and as much as it likes.
 pub(super) fn read(input: &mut dyn Read, into: Option<&Path>) -> Result<Manifest, BackupError> {
     let mut input = ButTheTail { inner: input, held: Vec::new(), digest: Sha256::new() };
+    // An archive begins with the header of its manifest, whatever has become of the rest.
+    let begins = input.first(MANIFEST.len()).map_err(|e| torn(&e))?;
+    if begins.is_empty() {
+        return Err(refused(
+            "The archive is empty: no byte is in it. Use another copy of it, or an older backup",
+        ));
+    }
+    if !MANIFEST.as_bytes().starts_with(begins) {
+        return Err(not_one());
+    }
     let mut archive = tar::Archive::new(&mut input);
     let mut entries = archive.entries().map_err(|e| torn(&e))?.raw(true);
     let manifest = match entries.next() {

@@ -132,7 +132,7 @@ pub(super) fn unwritable(path: &Path, error: &io::Error) -> BackupError {
 }
 
 /// Why the database could not be copied into `folder`.
-pub(super) fn not_copied(folder: &Path, error: Error) -> BackupError {
+pub(super) fn not_copied(folder: &Path, from_postgres: bool, error: Error) -> BackupError {
     let shown = folder.parent().unwrap_or(folder).display();
     match error {
         Error::StorageFull(_) => refused(format!(
@@ -141,6 +141,9 @@ pub(super) fn not_copied(folder: &Path, error: Error) -> BackupError {
         // SQLite says the same of a target that fails and of a source that is locked: the target can be tried.
         Error::Unavailable(_) => match tried(folder) {
             Err(error) => unwritable(folder, &error),
+            Ok(()) if from_postgres => refused(
+                "The database of CB_DB_URL could not be copied, because it does not answer or has ended the connection. No archive was written. See that PostgreSQL runs, and run this again",
+            ),
             Ok(()) => refused(format!(
                 "The database could not be copied into {shown}. Either the database is locked or does not answer, or that disk fails or allows no file of this size. Check both, and run this again"
             )),
@@ -170,7 +173,7 @@ mod tests {
     fn a_copy_that_fails_names_the_folder_of_the_copy() {
         let dir = tempfile::tempdir().expect("a folder");
         let folder = dir.path().join("copy");
-        let why = |folder: &Path, error: Error| not_copied(folder, error).to_string();
+        let why = |folder: &Path, error: Error| not_copied(folder, false, error).to_string();
         let text = || "The disk of the database is full".to_owned();
         let full = why(&folder, Error::StorageFull(text()));
         let beside = format!("The disk that holds {} has no room for a copy", dir.path().display());
@@ -181,6 +184,8 @@ mod tests {
         std::fs::create_dir(&folder).expect("made");
         let away = why(&folder, Error::Unavailable(text()));
         assert!(away.contains("Either the database is locked or does not answer"), "{away}");
+        let away = not_copied(&folder, true, Error::Unavailable(text())).to_string();
+        assert!(away.contains("CB_DB_URL") && away.contains("No archive was written"), "{away}");
         assert_eq!(std::fs::read_dir(&folder).expect("reads").count(), 0);
     }
 }

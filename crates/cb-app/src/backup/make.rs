@@ -83,13 +83,19 @@ pub async fn make(
     let work = Work::begin(&target, folder, &data, entropy, lock)?;
     let copy = work.copy.folder.clone();
     let engine = store.engine().to_owned();
-    let copied =
-        unless_stopped(stop, async { store.copy_to(&copy).await.map_err(|e| files::not_copied(&copy, e)) });
+    let copied = unless_stopped(stop, async {
+        store.copy_to(&copy).await.map_err(|e| files::not_copied(&copy, config.db_url.is_some(), e))
+    });
     copied.await?;
     // The copy is verified by itself: an error here says nothing about it.
     let _ = store.close().await;
 
     let unfit = |why: Unfit| {
+        if why.replaceable {
+            return refused(
+                "The vault's root key is lost, and no secret is sealed with it. Start the server once (cb serve), which makes a new one, and run this again",
+            );
+        }
         refused(format!(
             "The vault's root key does not fit the database: the fingerprint {} is needed, and there is {}. Put back the right key first; a backup without it opens no secret",
             why.wanted,

@@ -87,7 +87,8 @@ pub async fn restore(
         return Ok(Outcome::Completed);
     }
     if let Some(url) = &config.db_url
-        && unless_stopped(stop, look_postgres(url, 0)).await?.is_some_and(|standing| standing.head > 0)
+        && let looked = unless_stopped(stop, look_postgres(url, 0)).await.map_err(nothing_restored)?
+        && looked.is_some_and(|standing| standing.head > 0)
     {
         return Err(in_use());
     }
@@ -107,12 +108,12 @@ pub async fn restore(
         // Stopped, it is dropped, perhaps in the middle of its COMMIT.
         let filled = match stop.run_until_cancelled(Box::pin(fill(url, &staging))).await {
             Some(Err(BackupError::Failed(Error::OutcomeUnknown(_)))) => {
-                committed(config, &ready).await.unwrap_or(false).then_some(true)
+                unless_stopped(stop, committed(config, &ready)).await.unwrap_or(false).then_some(true)
             }
             Some(Ok(filled)) => Some(filled),
             Some(Err(nothing_was_kept)) => {
                 place.give_up();
-                return Err(nothing_was_kept);
+                return Err(nothing_restored(nothing_was_kept));
             }
             None => None,
         };
@@ -135,6 +136,18 @@ fn undecided(staging: &Path) -> BackupError {
         "PostgreSQL has not confirmed that it has kept the data. Keep {}: it holds the keys. Run the same command again: it completes the restore, or begins anew",
         staging.display()
     ))
+}
+
+/// PostgreSQL has certainly kept nothing, and the folder is as it was.
+fn nothing_restored(why: BackupError) -> BackupError {
+    match why {
+        BackupError::Stopped => BackupError::Stopped,
+        BackupError::Failed(Error::Unavailable(why) | Error::StorageFull(why)) => refused(format!(
+            "Nothing was restored into the database of CB_DB_URL: {}. See that PostgreSQL runs, and run the same command again",
+            why.trim_end_matches('.')
+        )),
+        other => refused(format!("Nothing was restored. {other}")),
+    }
 }
 
 fn in_use() -> BackupError {

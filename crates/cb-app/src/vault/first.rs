@@ -8,7 +8,8 @@ use cb_store::{Audit, Store, db, sealed};
 use cb_vault::seal::RootKey;
 use serde_json::json;
 
-use super::{keys, new_key, ring};
+use super::root::Source;
+use super::{current, keys, new_key, ring};
 use crate::auth::active;
 
 /// Damaged texts that an entry of the audit log names, at most.
@@ -60,4 +61,46 @@ pub(super) async fn make(store: &Store, root: &RootKey, now: Time, entropy: &dyn
         Ok(_) | Err(Error::Stale) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Makes a root key and a data key in the place of those that nobody can open any more. Where something is sealed after all, or
+/// another process has been first, nothing changes.
+pub(super) async fn instead_of_lost(
+    store: &Store,
+    source: &Source,
+    now: Time,
+    entropy: &dyn Entropy,
+) -> Result<()> {
+    let next = source.next(store, entropy).await?;
+    if !source.is_lost(store) {
+        return Ok(());
+    }
+    let key = new_key(&next.key, entropy.uuid(now), now, entropy);
+    let to = key.root_fingerprint.clone();
+    let audit = Audit { action: "vault_root_replaced", actor: &Principal::Server, at: now, origin: None };
+    let written = store.write(audit, async |tx| {
+        if sealed::count(tx.conn()).await? > 0 {
+            return Err(Error::Stale);
+        }
+        source.stage(&next)?;
+        let lost = keys(tx.conn()).await?;
+        let from = current(&lost).map(|row| row.root_fingerprint.clone());
+        vault_key::Entity::delete_many().exec(tx.conn()).await.map_err(db)?;
+        vault_key::Entity::insert(active(key.clone())).exec(tx.conn()).await.map_err(db)?;
+        tx.about("vault_key", key.id);
+        tx.detail(json!({ "from": from, "to": key.root_fingerprint, "keys_removed": lost.len() }));
+        Ok(from)
+    });
+    let written = written.await;
+    let settled = source.finish(store, &next).await;
+    match written {
+        Ok((from, _)) => tracing::warn!(
+            from,
+            to,
+            "the vault's root key was lost, and nothing was sealed with it; a new one was made. Keep a copy of it; other servers of this database need it too"
+        ),
+        Err(Error::Stale) => {}
+        Err(error) => return Err(error),
+    }
+    settled
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use cb_core::config::Config;
 use cb_core::{Result, Secret};
-use cb_store::Store;
-use cb_vault::fernet::Key;
-use cb_vault::seal::{Ring, RootKey};
+use cb_store::{Store, sealed};
+use cb_vault::seal::Ring;
 
 use super::root::Source;
 use super::{current, keys, ring, shut};
+use crate::app::StartError;
 
 /// The root key that fits.
 pub(crate) struct Held {
@@ -21,25 +21,28 @@ pub(crate) struct Held {
 
 /// No root key fits.
 pub(crate) struct Unfit {
+    /// There is no key, and a server that starts makes a new one, because nothing is sealed.
+    pub replaceable: bool,
     /// Fingerprints of those that were tried.
     pub tried: Vec<String>,
     pub wanted: String,
 }
 
 /// Finds the root key of `store` among those of `config`.
-pub(crate) async fn held(config: &Config, store: &Store) -> Result<Result<Held, Unfit>> {
-    let rows = keys(store.reader()).await?;
+pub(crate) async fn held(config: &Config, store: &Store) -> Result<Result<Held, Unfit>, StartError> {
+    let rows = keys(store.reader()).await.map_err(StartError::Read)?;
+    let source = Source::of(config);
     let mut tried = Vec::new();
-    for (text, given) in Source::of(config).texts() {
-        let Some(root) = Key::parse(&text).map(RootKey::new) else { continue };
+    for (root, text) in source.candidates()? {
         let fingerprint = root.fingerprint();
         if let Some(ring) = ring(&root, &rows) {
-            return Ok(Ok(Held { fingerprint, text: (!given).then_some(text), ring: Arc::new(ring) }));
+            return Ok(Ok(Held { fingerprint, text, ring: Arc::new(ring) }));
         }
         tried.push(fingerprint);
     }
+    let sealed = sealed::count(store.reader()).await.map_err(StartError::Read)?;
     let wanted = current(&rows).map_or_else(|| "unknown".to_owned(), |row| row.root_fingerprint.clone());
-    Ok(Err(Unfit { tried, wanted }))
+    Ok(Err(Unfit { replaceable: sealed == 0 && source.is_lost(store), tried, wanted }))
 }
 
 impl Held {

@@ -59,27 +59,29 @@ impl Source {
         self.file.with_extension("new")
     }
 
-    /// The keys that may be the one in use. A file that is being replaced: the new one is read first, for it is moved over
-    /// the old one and one of the two reads finds it.
-    pub(super) fn candidates(&self) -> Result<Vec<RootKey>, ConfigError> {
-        let next = self.given_next.as_ref().map(|text| parse("CB_VAULT_KEY_NEW", text)).transpose()?;
-        if let Some(given) = &self.given {
-            return Ok([Some(parse(&self.name(), given)?), next].into_iter().flatten().collect());
+    /// The keys that may be the one in use, each with its text where a file holds it. A file that is being replaced: the new one is
+    /// read first, for it is moved over the old one and one of the two reads finds it.
+    pub(super) fn candidates(&self) -> Result<Vec<(RootKey, Option<Secret>)>, ConfigError> {
+        let setting = |name: &str, text: &Option<Secret>| {
+            text.as_ref().map(|text| parse(name, text).map(|key| (key, None))).transpose()
+        };
+        let next = setting("CB_VAULT_KEY_NEW", &self.given_next)?;
+        if let given @ Some(_) = setting("CB_VAULT_KEY", &self.given)? {
+            return Ok([given, next].into_iter().flatten().collect());
         }
-        let staged = readable(&self.file_next());
-        let kept = read_secret(&self.file)?.map(|text| parse(&self.name(), &text)).transpose()?;
+        // Half a key is none: it was never used.
+        let staged = read_secret(&self.file_next()).ok().flatten();
+        let staged = staged.and_then(|text| Some((parse("", &text).ok()?, Some(text))));
+        let kept = read_secret(&self.file)?;
+        let kept = kept.map(|text| parse(&self.name(), &text).map(|key| (key, Some(text)))).transpose()?;
         Ok([kept, staged, next].into_iter().flatten().collect())
     }
 
-    /// The texts that may be the one in use, as [`Source::candidates`] has them; and whether a setting gave them.
-    pub(super) fn texts(&self) -> Vec<(Secret, bool)> {
-        let next = self.given_next.clone().map(|text| (text, true));
-        if let Some(given) = &self.given {
-            return [Some((given.clone(), true)), next].into_iter().flatten().collect();
-        }
-        let staged = read_secret(&self.file_next()).ok().flatten().map(|text| (text, false));
-        let kept = read_secret(&self.file).ok().flatten().map(|text| (text, false));
-        [kept, staged, next].into_iter().flatten().collect()
+    /// Whether the file is gone, and no setting gives a key. Only a folder that was used with this database may say so: another
+    /// server of the same database has the key in its own.
+    pub(super) fn is_lost(&self, store: &Store) -> bool {
+        let used = store.engine() == "sqlite" || self.file.with_file_name("audit-key").exists();
+        self.given.is_none() && self.given_next.is_none() && !self.file.exists() && used
     }
 
     /// Finishes, or takes back, what a `rewrap` that was cut short has left. Not while one runs.
@@ -102,7 +104,7 @@ impl Source {
         let fits = |key: &RootKey| wanted.as_deref() == Some(key.fingerprint().as_str());
         if staged.as_ref().is_some_and(fits) {
             self.move_into_place()?;
-            tracing::info!(file = %self.file.display(), "the vault's new root key was moved to its place; the change had been cut short");
+            tracing::info!(file = %self.file.display(), "the vault's new root key was moved to its place");
             return Ok(());
         }
         if wanted.is_none() || readable(&self.file).as_ref().is_some_and(fits) {
@@ -193,6 +195,13 @@ impl Source {
             None if self.file.exists() || (rows.is_empty() && sealed == 0) => {
                 kept_secret(&self.file, || Key::generate(entropy))?
             }
+            None if sealed == 0 => {
+                return Err(ConfigError::new(
+                    &self.name(),
+                    "there is no such file, nor CB_VAULT_KEY, and no secret is sealed with that key",
+                    "Put it back; another server of this database has the same file. If it is lost, start the server once (cb serve) in the folder that it has run with: it makes a new one",
+                ));
+            }
             None => {
                 let wanted = current(rows).map_or_else(String::new, |row| {
                     format!(
@@ -213,7 +222,7 @@ impl Source {
             &self.name(),
             reason,
             format!(
-                "Put back the key that this database was used with, from a backup of {} or of CB_VAULT_KEY, or from the other server that has set this database up; no other opens it, and a new one is not made while it is needed",
+                "Put back the key that this database was used with: {0} or CB_VAULT_KEY as you have kept it, {0} of another server of this database, or the one in an archive of cb backup (tar -xf ARCHIVE vault-key, behind age -d if it is encrypted). Without it, move the folder away and restore that archive: cb restore ARCHIVE. No other key opens what is stored, and a new one is not made while it is needed",
                 self.file.display()
             ),
         )

@@ -227,3 +227,14 @@ async fn only_who_may_and_has_just_proved_it_changes_the_root() {
     drop(app);
     assert_eq!(RootKey::new(before).fingerprint(), fingerprint(&kept(&test)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_without_the_key_does_not_make_its_own() {
+    let (test, _ctx) = TestApp::ready(Postgres).await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = Config { data_dir: dir.path().to_owned(), ..test.config().clone() };
+    let told =
+        App::open(&config, test.clock.clone(), Arc::new(OsEntropy)).await.err().expect("refused").to_string();
+    assert!(told.contains("vault-key") && told.contains("in the folder that it has run with"), "{told}");
+    assert!(entries(&test, "vault_root_replaced").await.is_empty());
+}

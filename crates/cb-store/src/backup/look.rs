@@ -1,5 +1,6 @@
 //! How a database stands, before anything is made or migrated in it, and whatever its version.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use cb_core::{Result, Secret};
@@ -9,6 +10,7 @@ use sea_orm::{
 use sea_orm_migration::{MigratorTrait as _, SchemaManager};
 
 use super::DATABASE_FILE;
+use crate::bounded::{ANSWER, in_time};
 use crate::entities::{audit_entry, audit_head, setting};
 use crate::fault::db;
 use crate::migrations::{self, Migrator};
@@ -30,12 +32,14 @@ pub struct Standing {
 
 /// What `data_dir` holds, with the hash of the entry `seq`; none where there is no database, or an empty one.
 pub async fn look_sqlite(data_dir: &Path, seq: i64) -> Result<Option<Standing>, OpenError> {
-    let size = std::fs::metadata(data_dir.join(DATABASE_FILE)).map_or(0, |meta| meta.len());
-    if size == 0 {
-        return Ok(None);
+    match std::fs::metadata(data_dir.join(DATABASE_FILE)) {
+        Ok(about) if about.len() == 0 => return Ok(None),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        // Whoever reads it says why it cannot be reached.
+        _ => {}
     }
     let store = Store::read_sqlite(data_dir).await?;
-    let standing = look(&store, seq).await.map_err(|e| unreadable(&e));
+    let standing = look(&store, seq).await.map_err(|e| OpenError::sqlite(&data_dir.join(DATABASE_FILE), &e));
     let _ = store.close().await;
     standing
 }
@@ -43,7 +47,7 @@ pub async fn look_sqlite(data_dir: &Path, seq: i64) -> Result<Option<Standing>, 
 /// The same of what `url` holds.
 pub async fn look_postgres(url: &Secret, seq: i64) -> Result<Option<Standing>, OpenError> {
     let store = Store::read_postgres(url).await?;
-    let standing = look(&store, seq).await.map_err(|e| unreadable(&e));
+    let standing = look(&store, seq).await.map_err(OpenError::postgres);
     let _ = store.close().await;
     standing
 }
@@ -63,7 +67,7 @@ pub async fn look_settled_postgres(url: &Secret, seq: i64) -> Result<Option<Stan
         drop(waiting);
         look(&store, seq).await
     };
-    let standing = standing.await.map_err(|e| unreadable(&e));
+    let standing = standing.await.map_err(OpenError::postgres);
     let _ = store.close().await;
     standing
 }
@@ -73,7 +77,8 @@ async fn look(store: &Store, seq: i64) -> Result<Option<Standing>, DbErr> {
     let pool = conn.inner().now();
     let manager = SchemaManager::new(&pool);
     for table in ["settings", "audit_head", "audit_log"] {
-        if !manager.has_table(table).await? {
+        let there = manager.has_table(table);
+        if !in_time(store.backend(), ANSWER, store.signals(), there, || ()).await? {
             return Ok(None);
         }
     }
@@ -107,14 +112,6 @@ async fn look(store: &Store, seq: i64) -> Result<Option<Standing>, DbErr> {
     }))
 }
 
-fn unreadable(error: &DbErr) -> OpenError {
-    OpenError::new(
-        "The database cannot be read",
-        error.to_string(),
-        "Start again; if it stays so, restore a backup (cb restore)",
-    )
-}
-
 /// The newest schema that this program knows.
 pub fn newest_schema() -> String {
     Migrator::migrations().last().map_or_else(String::new, |last| last.name().to_owned())
@@ -130,9 +127,9 @@ impl Store {
 /// The migration of the copy in `folder` that this program does not know, if there is one; and the copy's schema.
 pub async fn foreign_schema(folder: &Path) -> Result<(String, Option<String>), OpenError> {
     let store = Store::read_sqlite(folder).await?;
-    let found = migrations::applied(store.reader()).await.map_err(|e| unreadable(&e));
+    let found = migrations::applied(store.reader()).await;
     let _ = store.close().await;
-    let found = found?;
+    let found = found.map_err(|e| OpenError::sqlite(&folder.join(DATABASE_FILE), &e))?;
     let foreign = migrations::foreign(&found);
     Ok((found.last().cloned().unwrap_or_default(), foreign))
 }

@@ -1,7 +1,10 @@
 //! Brings a database to the newest schema: all of it in one transaction, or nothing, on both databases, and by one server at a time.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cb_core::Secret;
 use sea_orm::{
@@ -11,6 +14,7 @@ use sea_orm::{
 use sea_orm_migration::{MigratorTrait as _, SchemaManager};
 
 use super::Migrator;
+use crate::bounded::{Signals, in_time};
 use crate::open;
 use crate::open_error::OpenError;
 use crate::pool::{self, Use};
@@ -18,9 +22,17 @@ use crate::pool::{self, Use};
 /// Any number that no other program uses for its advisory locks: "cbmigrat" in ASCII.
 const LOCK: i64 = 0x6362_6d69_6772_6174;
 
+/// Longer than the change of a large table takes. Without it a host that is off would be waited for without end.
+const MOST: Duration = Duration::from_mins(15);
+
 /// SQLite at `file`, which is made if it is not there.
 pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
     let fail = |e: DbErr| OpenError::sqlite(file, &e);
+    if let Some(denied) = OpenError::denied(file) {
+        return Err(denied);
+    }
+    // SQLite would let everybody read it. What fails here fails there too, and is told there.
+    let _ = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
     let db = pool::sqlite(file, 1, Use::Make, None).await.map_err(fail)?.now();
     open::check(&db, file).await?;
     if let Some(newer) = newer(&db).await.map_err(fail)? {
@@ -52,11 +64,16 @@ pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
 /// PostgreSQL at `url`.
 pub(crate) async fn bring_up_postgres(url: &Secret) -> Result<(), OpenError> {
     let db = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?.now();
-    if let Some(newer) = newer(&db).await.map_err(OpenError::postgres)? {
+    if let Some(newer) = answered(newer(&db)).await.map_err(OpenError::postgres)? {
         return Err(newer);
     }
-    up(&db).await.map_err(OpenError::postgres)?;
-    db.close().await.map_err(OpenError::postgres)
+    answered(up(&db)).await.map_err(OpenError::postgres)?;
+    answered(db.close()).await.map_err(OpenError::postgres)
+}
+
+/// What PostgreSQL is asked here, given up after [`MOST`].
+async fn answered<T>(asked: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    in_time(DbBackend::Postgres, MOST, &Signals::default(), Box::pin(asked), || ()).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tables are made before there is a write path over them")]
@@ -185,4 +202,17 @@ fn set_aside(file: &Path) -> std::io::Result<()> {
     }
     tracing::warn!(file = %file.display(), "the first start was interrupted by an earlier version; its database was set aside, and a new one is made");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OpenError, answered};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_falls_silent_is_given_up() {
+        let why =
+            answered::<()>(std::future::pending()).await.map_err(OpenError::postgres).expect_err("silent");
+        let why = why.to_string();
+        assert!(why.contains("CB_DB_URL") && why.contains("the database has not answered for 900s"), "{why}");
+    }
 }

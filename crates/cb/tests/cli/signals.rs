@@ -95,3 +95,18 @@ async fn quit_ends_it_at_once() {
     server.signal("QUIT");
     assert_eq!(server.ended(Duration::from_secs(2)).await.signal(), Some(3));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "a client that never says anything")]
+async fn a_client_that_says_nothing_does_not_delay_the_end() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (data, port) = (dir.path().join("data"), free_port());
+    let mut command = cb();
+    serve_on(&mut command, &data, port, &[]);
+    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    Site::meet(&data, port).await;
+    let _silent = std::net::TcpStream::connect(("127.0.0.1", port)).expect("connects");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.signal("TERM");
+    assert_eq!(server.ended(Duration::from_secs(3)).await.code(), Some(0));
+}

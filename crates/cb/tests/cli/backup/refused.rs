@@ -1,7 +1,9 @@
 //! An archive that is not whole, not ours or not of our time is refused in words, and nothing is left in the place.
 
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::process::Command;
 
 use age::secrecy::ExposeSecret as _;
 use cb_core::hex;
@@ -10,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{Home, World, run_sql, text};
+use crate::site::cb;
 
 fn add(out: &mut Vec<u8>, name: &str, content: &[u8]) {
     let mut header = tar::Header::new_ustar();
@@ -113,16 +116,14 @@ async fn what_is_not_whole_or_not_ours() {
         std::fs::write(&bad, flipped).expect("written");
         refuses(&new, &[text(&bad)], "torn");
     }
-    for other in [
-        &b""[..],
-        b"hello",
-        &[0; 4096],
-        b"SQLite format 3\0 and more of it, to be longer than a block of a tar archive",
+    for (other, words) in [
+        (&b""[..], "The archive is empty"),
+        (b"hello", "not an archive of cb backup"),
+        (&[0; 4096], "not an archive of cb backup"),
+        (b"SQLite format 3\0 and more of it, to be longer than a block of a tar archive", "not an archive"),
     ] {
         std::fs::write(&bad, other).expect("written");
-        let why = new.complains(&["restore", text(&bad)]);
-        assert!(why.contains("archive"), "{why}");
-        assert!(new.is_empty());
+        refuses(&new, &[text(&bad)], words);
     }
     let bytes = std::fs::read(&locked).expect("reads");
     for at in [30, 100, 300, bytes.len() / 2, bytes.len() - 1] {
@@ -217,6 +218,12 @@ async fn a_database_that_is_in_use_and_a_key_of_the_operators_own() {
     let (old, archive) = world.archived(Postgres).await;
     let home = Home { data: world.path("new"), url: old.url.clone() };
     refuses(&home, &[text(&archive)], "in use already");
+    let shut = Home { url: old.url.as_ref().map(|url| url.replace("://cb:", "://cb:not")), ..old.clone() };
+    let why = shut.complains(&["backup", text(&world.path("none"))]);
+    assert!(
+        why.contains("password authentication failed for user \"cb\". ") && why.contains("CB_DB_PASSWORD"),
+        "{why}"
+    );
 
     // With CB_VAULT_KEY the archive does not hold the root key, and says so.
     let key = std::fs::read_to_string(old.data.join("vault-key")).expect("a key");
@@ -237,4 +244,96 @@ async fn a_database_that_is_in_use_and_a_key_of_the_operators_own() {
     assert!(new.is_empty());
     let done = new.cb(&["restore", text(&archive)]).env("CB_VAULT_KEY", key.trim()).output().expect("runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// The binary without the rights of root, who may read and write everything.
+fn unprivileged() -> Command {
+    let root = std::fs::metadata("/proc/self").expect("there").uid() == 0;
+    if !root {
+        return cb();
+    }
+    let mut command = Command::new("/usr/bin/setpriv");
+    command.args(["--bounding-set=-all", "--inh-caps=-all", "--", env!("CARGO_BIN_EXE_cb")]);
+    command
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_this_user_may_not_read_or_write_and_what_is_lost() {
+    let world = World::new(false);
+    let home = world.home("old", Sqlite).await;
+    home.begin().await.stop();
+    let (file, key, archive) =
+        (home.data.join("circuit-breaker.db"), home.data.join("vault-key"), world.path("archive"));
+    let [backup, list, verify] =
+        [&["backup", text(&archive)][..], &["user", "list"], &["audit-log", "verify"]];
+    let refuses = |args: &[&str], all: &[&str]| {
+        let done = home.set(unprivileged(), args).output().expect("runs");
+        let why = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && all.iter().all(|words| why.contains(words)), "{args:?}: {why}");
+    };
+    assert_eq!(file.metadata().expect("there").mode() & 0o777, 0o600);
+    mode(&file, 0o444);
+    for args in [&["serve"], backup, list, verify] {
+        refuses(args, &["circuit-breaker.db cannot be read and written (Permission denied)", "chmod u+rw"]);
+    }
+    // Nothing is left that the advice does not cure.
+    mode(&file, 0o600);
+    assert!(home.set(unprivileged(), list).output().expect("runs").status.success());
+    mode(&home.data, 0o000);
+    for args in [backup, list, verify] {
+        refuses(args, &["old cannot be read and written (Permission denied)", "sudo -u '#"]);
+    }
+    mode(&home.data, 0o700);
+    mode(&key, 0o000);
+    refuses(backup, &["vault-key: it cannot be opened (Permission denied"]);
+    mode(&key, 0o600);
+    let kept = std::fs::read(&key).expect("a key");
+    std::fs::write(&key, "no key").expect("written");
+    refuses(backup, &["vault-key: it is not 32 bytes"]);
+    // A secret is sealed with it.
+    std::fs::remove_file(&key).expect("removed");
+    refuses(backup, &["there is no key. Put back the right key"]);
+    refuses(&["serve"], &["while 1 secrets are stored", "tar -xf ARCHIVE vault-key", "cb restore ARCHIVE"]);
+    std::fs::write(&key, kept).expect("written");
+    for (bytes, words) in [(None, "There is no database at"), (Some(""), "circuit-breaker.db is empty")] {
+        std::fs::remove_file(&file).expect("removed");
+        if let Some(bytes) = bytes {
+            std::fs::write(&file, bytes).expect("written");
+        }
+        for args in [backup, verify] {
+            refuses(args, &[words, "the folder", "has been in use", "cb restore FILE"]);
+        }
+        std::fs::write(&file, "").expect("written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_key_that_is_lost_before_it_has_sealed_anything() {
+    let world = World::new(false);
+    let home = world.home("old", Sqlite).await;
+    let site = home.start().await;
+    site.client.set_up().await;
+    site.stop();
+    let (key, archive) = (home.data.join("vault-key"), world.path("archive"));
+    std::fs::remove_file(&key).expect("removed");
+    let backup = ["backup", text(&archive)];
+    for args in [&backup[..], &["vault", "rewrap"]] {
+        let why = home.complains(args);
+        assert!(why.contains("cb serve") && why.contains("makes a new one"), "{why}");
+    }
+    // Never in the place of one that is given.
+    let wrong = "cG9saXNoZWQgYnJhc3MgbGFtcHMgaW4gdGhlIGF0dGM=";
+    let given = home.cb(&["serve"]).env("CB_VAULT_KEY", wrong).output().expect("runs");
+    assert!(String::from_utf8_lossy(&given.stderr).contains("but the vault is wrapped by the root key"));
+    assert!(!key.exists());
+    let site = home.start().await;
+    let log = site.client.get("/audit-log?action=vault_root_replaced").await;
+    assert_eq!(log["items"][0]["detail"]["keys_removed"], 1, "{log}");
+    site.stop();
+    home.says(&backup);
+    world.home("new", Sqlite).await.says(&["restore", text(&archive)]);
 }

@@ -85,6 +85,7 @@ async fn while_files_are_written() {
     for name in ["TERM", "HUP"] {
         let mut run = start(new.cb(&["restore", text(&archive)]));
         until(&mut run, || new.data.join(".restoring/circuit-breaker.db").exists());
+        assert!(new.complains(&["restore", text(&archive)]).contains("another server or a restore uses"));
         signal(&run, name);
         let why = failed(&run.wait_with_output().expect("ends"));
         assert_eq!(why, format!("cb: stopped by SIG{name}: nothing was restored\n"));
@@ -304,6 +305,23 @@ async fn a_commit_without_an_answer_and_one_that_is_refused() {
     let on =
         "CREATE EVENT TRIGGER never ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION never()";
     prepare(&other, &[never, on]).await;
-    assert!(other.complains(&restore).contains("never"));
+    let why = other.complains(&restore);
+    assert!(why.starts_with("cb: Nothing was restored.") && why.contains("never"), "{why}");
     assert!(!other.data.exists());
+    // PostgreSQL ends in the middle.
+    let gone = world.home("gone", Postgres).await;
+    prepare(
+        &gone,
+        &[&never.replace("RAISE EXCEPTION 'never'", "PERFORM pg_terminate_backend(pg_backend_pid())"), on],
+    )
+    .await;
+    let why = gone.complains(&restore);
+    assert!(
+        why.starts_with("cb: Nothing was restored into the database of CB_DB_URL")
+            && why.contains("does not answer"),
+        "{why}"
+    );
+    assert!(!gone.data.exists());
+    run_sql(gone.url.as_ref().expect("a PostgreSQL"), &["DROP EVENT TRIGGER never"]).await;
+    gone.says(&restore);
 }
