@@ -74,6 +74,18 @@ pub fn db(error: DbErr) -> Error {
     }
 }
 
+/// What the database or the driver says. Their own text also names a place in their source.
+pub(crate) fn words(error: &DbErr) -> String {
+    match (driver(error), error) {
+        (Some(sqlx::Error::Database(told)), _) => told.message().to_owned(),
+        // It tries again and again, and says nothing of why.
+        (Some(sqlx::Error::PoolTimedOut), _) => "it does not answer".to_owned(),
+        (Some(other), _) => other.to_string(),
+        (None, DbErr::Conn(RuntimeErr::Internal(why))) => why.clone(),
+        (None, other) => other.to_string(),
+    }
+}
+
 /// A constraint that the database kept, as the error of the one who ran into it.
 pub fn conflict(error: &DbErr, message: &str) -> Error {
     match error.sql_err() {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, eaccess};
-use sea_orm::{DbErr, RuntimeErr, sqlx};
+use sea_orm::{DbErr, sqlx};
 
-use crate::fault::{Fault, driver, sqlite_code};
+use crate::fault::{Fault, driver, sqlite_code, words};
 
 /// Why the database cannot be used, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -151,17 +151,5 @@ impl OpenError {
             }
         };
         Self::new("The database of CB_DB_URL cannot be used", words(&error), mend)
-    }
-}
-
-/// What the database or the driver says. Their own text also names a place in their source.
-pub(crate) fn words(error: &DbErr) -> String {
-    match (driver(error), error) {
-        (Some(sqlx::Error::Database(told)), _) => told.message().to_owned(),
-        // It tries again and again, and says nothing of why.
-        (Some(sqlx::Error::PoolTimedOut), _) => "it does not answer".to_owned(),
-        (Some(other), _) => other.to_string(),
-        (None, DbErr::Conn(RuntimeErr::Internal(why))) => why.clone(),
-        (None, other) => other.to_string(),
     }
 }

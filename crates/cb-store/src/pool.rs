@@ -20,9 +20,8 @@ use sea_orm::{
     RuntimeErr, Statement,
 };
 
-use crate::fault::{Fault, driver, is_unanswered, unanswered};
+use crate::fault::{Fault, driver, is_unanswered, unanswered, words};
 use crate::file::{OpenedFile, Place};
-use crate::open_error::words;
 
 /// A page of a list, at most.
 const ROWS: usize = 512;
@@ -201,9 +200,11 @@ pub(crate) async fn postgres(url: &Secret, connections: u32, purpose: Use) -> Re
     let patience = if purpose == Use::Make { OPENING } else { WAIT };
     wait_for(url, patience).await?;
     let pool = postgres_later(url, connections, purpose).await?;
-    match pool.now().ping().await {
-        Ok(()) => Ok(pool),
-        Err(error) => Err(why(url, error).await),
+    let first = pool.now();
+    match tokio::time::timeout(OPENING, first.ping()).await {
+        Ok(Ok(())) => Ok(pool),
+        Ok(Err(error)) => Err(why(url, error).await),
+        Err(_) => Err(unanswered(format!("no answer within {OPENING:?}"))),
     }
 }
 

@@ -41,7 +41,10 @@ export function StorageNotice() {
         <div className="flex shrink-0 items-start gap-3 border-b border-line bg-down-soft px-4 py-2">
           <HardDrive aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
           <p className="min-w-0 flex-1">
-            <strong className="font-semibold">{t("frame.notSaved")}</strong> {trouble}
+            <strong className="font-semibold">
+              {t(data?.state === "crowded" ? "frame.someRefused" : "frame.notSaved")}
+            </strong>{" "}
+            {trouble}
           </p>
         </div>
       ) : null}
