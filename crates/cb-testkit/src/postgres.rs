@@ -57,9 +57,24 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         // An immediate end is fine: nothing of it is kept. SIGQUIT goes through setpriv, which has
         // become the server itself.
-        let _ = Command::new("kill").args(["-QUIT", &self.server.id().to_string()]).status();
+        kill("-QUIT", &self.server.id().to_string());
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < deadline {
+            if !matches!(self.server.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // A session that is just beginning waits up to a minute for its client, whose thread may be this one.
+        let id = self.server.id();
+        let sessions = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        sessions.split_whitespace().for_each(|session| kill("-KILL", session));
         let _ = self.server.wait();
     }
+}
+
+fn kill(signal: &str, id: &str) {
+    let _ = Command::new("kill").args([signal, id]).status();
 }
 
 /// A data folder to copy, and its password: made once for each run of the machine, since making one takes longer than
