@@ -74,11 +74,11 @@ pub fn db(error: DbErr) -> Error {
     }
 }
 
-/// What the database or the driver says. Their own text also names a place in their source.
+/// What the database or the driver says, for people. The driver's own text also names a line of PostgreSQL's source.
 pub(crate) fn words(error: &DbErr) -> String {
     match (driver(error), error) {
         (Some(sqlx::Error::Database(told)), _) => told.message().to_owned(),
-        // It tries again and again, and says nothing of why.
+        // The pool has tried again and again, and does not say why it failed.
         (Some(sqlx::Error::PoolTimedOut), _) => "it does not answer".to_owned(),
         (Some(other), _) => other.to_string(),
         (None, DbErr::Conn(RuntimeErr::Internal(why))) => why.clone(),
@@ -106,8 +106,8 @@ pub(crate) fn certainly_lost(error: &DbErr) -> bool {
     }
 }
 
-/// Whether PostgreSQL has ended the transaction, and nothing more. When it ends itself (PANIC) or the session (FATAL), or says 40003, the
-/// commit may be in its log already.
+/// Whether PostgreSQL has ended the transaction, and nothing more. When it ends itself (PANIC) or the session (FATAL), or says 40003,
+/// the commit may be in its log already.
 fn is_error(error: &dyn DatabaseError) -> bool {
     error
         .try_downcast_ref::<PgDatabaseError>()

@@ -285,7 +285,7 @@ impl Store {
             close(self.lookout()).await?;
             // Only the server: beside it, another program would stop the writers with it.
             let folds = self.file().is_some() && lost != Some(Storage::Replaced);
-            let folded = folds && self.fold_all().await;
+            let folded = folds && self.fold_all(lost).await;
             close(self.writer()).await?;
             Ok(folded)
         };
@@ -301,25 +301,24 @@ impl Store {
             Some(Storage::LogRemoved) => "lost its log while the server ran, and what that held is not kept",
             Some(_) => "was removed or replaced while the server ran; nothing was saved after that",
         };
-        Err(Error::Unavailable(format!("{} {what}", self.place())))
+        Err(Error::Unavailable(format!("{} {what}", self.path_shown())))
     }
 
-    /// What stays in the log is folded in at the next start.
-    async fn fold_all(&self) -> bool {
-        match fold(self.writer(), "TRUNCATE").await {
+    /// Whether all of the log is in the database. What stays in it is folded in at the next start, unless it is lost.
+    async fn fold_all(&self, lost: Option<Storage>) -> bool {
+        let why = match fold(self.writer(), "TRUNCATE").await {
             Ok(true) => return true,
-            Ok(false) => {
-                tracing::warn!("another program reads the database; its log is folded in at the next start");
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the database's log could not be folded in; the next start does it");
-            }
+            Ok(false) => "another program reads the database".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if lost.is_none() {
+            tracing::warn!(why, "the database's log could not be folded in; the next start does it");
         }
         false
     }
 
-    /// Where the database is, for people.
-    fn place(&self) -> String {
+    /// The path of what is lost, for people.
+    fn path_shown(&self) -> String {
         let folder = self.0.folder.get().filter(|folder| !folder.is_still_there()).map(Named::path);
         folder
             .or_else(|| self.file().map(OpenedFile::path))

@@ -245,7 +245,7 @@ pub(crate) async fn why(url: &Secret, error: DbErr) -> DbErr {
     try_postgres(url).await.err().unwrap_or(error)
 }
 
-/// Whether PostgreSQL may be starting, or somebody about to leave.
+/// Whether it may be different in a moment: PostgreSQL may be starting, or another client may leave.
 fn may_pass(error: &DbErr) -> bool {
     match driver(error) {
         Some(sqlx::Error::Io(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
@@ -254,7 +254,7 @@ fn may_pass(error: &DbErr) -> bool {
     }
 }
 
-/// The same without a connection; the first question makes one.
+/// PostgreSQL at `url`, without a connection; the first question makes one.
 pub(crate) async fn postgres_later(url: &Secret, connections: u32, purpose: Use) -> Result<Pool, DbErr> {
     let condemned = Condemned::default();
     let options = postgres_options(url, connections, purpose, &condemned);

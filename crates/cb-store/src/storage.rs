@@ -37,7 +37,7 @@ pub enum Storage {
     Away,
     /// The file or the folder that was opened has no name any more: whatever is written to it is gone when the server stops.
     Replaced,
-    /// Only the log of the database has no name any more. What it held is written into the database.
+    /// Only the log of the database has no name any more. What it held is written into the database, unless another program reads.
     LogRemoved,
 }
 
@@ -64,8 +64,9 @@ impl Storage {
                  what you need from these pages. Put the folder back; or stop the server and restore a backup.",
             ),
             Self::LogRemoved => Some(
-                "The database's log (circuit-breaker.db-wal or -shm) was removed while the server ran. What was saved before is \
-                 kept, and nothing more is saved. Restart the server.",
+                "The database's log (circuit-breaker.db-wal or -shm) was removed while the server ran. Nothing more is saved. End \
+                 every other program that reads the database, such as sqlite3. Restart the server then: it writes what the log \
+                 held into the database before it ends.",
             ),
         }
     }
@@ -85,7 +86,7 @@ enum Found {
     Is(Storage),
     /// No answer at all: connections from before may stay silent for ever.
     Silent,
-    /// Those from before lead to a server that may only be read. Its place may have been taken by another one.
+    /// The connections from before lead to a server that may only be read. Another one may have taken its place.
     ReadOnly,
     /// Our own work is in the way of finding out.
     Unclear,

@@ -5,10 +5,21 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rstest::rstest;
+use tempfile::TempDir;
 
 use crate::site::{Server, Site, cb, free_port, serve_on};
 
 const SOON: Duration = Duration::from_secs(8);
+
+/// A server that answers, on a folder that lives as long as the first of these.
+async fn running(mut command: Command) -> (TempDir, Server, Site) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (data, port) = (dir.path().join("data"), free_port());
+    serve_on(&mut command, &data, port, &[]);
+    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    let site = Site::meet(&data, port).await;
+    (dir, server, site)
+}
 
 #[rstest]
 #[case("TERM")]
@@ -16,12 +27,7 @@ const SOON: Duration = Duration::from_secs(8);
 #[case("HUP")]
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_inside_is_answered(#[case] name: &str) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (data, port) = (dir.path().join("data"), free_port());
-    let mut command = cb();
-    serve_on(&mut command, &data, port, &[]);
-    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    let site = Site::meet(&data, port).await;
+    let (_dir, server, site) = running(cb()).await;
     site.set_up().await;
     let mut under_way = Vec::new();
     for n in 0..16 {
@@ -42,12 +48,7 @@ async fn whoever_is_inside_is_answered(#[case] name: &str) {
 /// Requests that lie on idle connections when the signal comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_before_is_answered() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (data, port) = (dir.path().join("data"), free_port());
-    let mut command = cb();
-    serve_on(&mut command, &data, port, &[]);
-    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    let site = Site::meet(&data, port).await;
+    let (_dir, server, site) = running(cb()).await;
     site.set_up().await;
     let mut lines = Vec::new();
     for _ in 0..32 {
@@ -70,13 +71,9 @@ async fn what_was_sent_before_is_answered() {
 /// `nohup cb serve`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hangup_that_is_ignored_stays_ignored() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (data, port) = (dir.path().join("data"), free_port());
     let mut command = Command::new("/bin/sh");
     command.args(["-c", r#"trap "" HUP; exec "$0" "$@""#, env!("CARGO_BIN_EXE_cb")]);
-    serve_on(&mut command, &data, port, &[]);
-    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    let site = Site::meet(&data, port).await;
+    let (_dir, server, site) = running(command).await;
     server.signal("HUP");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(site.ask("GET", "/health", None).await.expect("answers").status(), 200);
@@ -86,12 +83,7 @@ async fn a_hangup_that_is_ignored_stays_ignored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quit_ends_it_at_once() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (data, port) = (dir.path().join("data"), free_port());
-    let mut command = cb();
-    serve_on(&mut command, &data, port, &[]);
-    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    Site::meet(&data, port).await;
+    let (_dir, server, _) = running(cb()).await;
     server.signal("QUIT");
     assert_eq!(server.ended(Duration::from_secs(2)).await.signal(), Some(3));
 }
@@ -99,13 +91,8 @@ async fn quit_ends_it_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::disallowed_methods, reason = "a client that never says anything")]
 async fn a_client_that_says_nothing_does_not_delay_the_end() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (data, port) = (dir.path().join("data"), free_port());
-    let mut command = cb();
-    serve_on(&mut command, &data, port, &[]);
-    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    Site::meet(&data, port).await;
-    let _silent = std::net::TcpStream::connect(("127.0.0.1", port)).expect("connects");
+    let (_dir, server, site) = running(cb()).await;
+    let _silent = std::net::TcpStream::connect(("127.0.0.1", site.port)).expect("connects");
     tokio::time::sleep(Duration::from_millis(300)).await;
     server.signal("TERM");
     assert_eq!(server.ended(Duration::from_secs(3)).await.code(), Some(0));
