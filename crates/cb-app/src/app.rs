@@ -105,8 +105,8 @@ impl App {
             Some(url) => Store::open_postgres(url).await?,
             None => Store::open_sqlite(&config.data_dir).await?,
         };
-        store.stay_beside(&config.data_dir);
         let app = Self::put_together(config, clock, entropy, store, Some(lock)).await?;
+        app.store().stay_beside(&config.data_dir, crate::backup::needed(config));
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
         // From now on the folder knows that it is in use, whatever becomes of the database.
         if !app.setup_required() && !app.checkpoint_file().exists() {

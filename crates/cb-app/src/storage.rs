@@ -24,13 +24,13 @@ pub enum StorageState {
     Serving,
     /// Its disk is full; reading goes on.
     Full,
-    /// It is locked or may only be read, waits for a standby, or its disk fails.
+    /// It is locked or may only be read, waits for a standby or a session that does not go on, or its disk fails.
     Refusing,
     /// PostgreSQL has no connection left; what needs another one is refused.
     Crowded,
     /// A database on the network does not answer.
     Away,
-    /// The data folder, or the database in it, was removed or replaced while the server ran.
+    /// The data folder, or the database or a key in it, was removed or replaced while the server ran.
     Replaced,
     /// Only the log of its file was removed; the server has to be restarted.
     LogRemoved,
@@ -46,7 +46,7 @@ pub fn state(ctx: &Ctx) -> StorageOut {
         Storage::Crowded => StorageState::Crowded,
         Storage::Away => StorageState::Away,
         Storage::Replaced => StorageState::Replaced,
-        Storage::LogRemoved => StorageState::LogRemoved,
+        Storage::LogRemoved { .. } => StorageState::LogRemoved,
     };
     StorageOut { state, trouble: storage.trouble() }
 }

@@ -79,7 +79,9 @@ pub(crate) fn words(error: &DbErr) -> String {
     match (driver(error), error) {
         (Some(sqlx::Error::Database(told)), _) => told.message().to_owned(),
         // The pool has tried again and again, and does not say why it failed.
-        (Some(sqlx::Error::PoolTimedOut), _) => "it does not answer".to_owned(),
+        (Some(sqlx::Error::PoolTimedOut), _) | (None, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) => {
+            "it does not answer".to_owned()
+        }
         (Some(other), _) => other.to_string(),
         (None, DbErr::Conn(RuntimeErr::Internal(why))) => why.clone(),
         (None, other) => other.to_string(),

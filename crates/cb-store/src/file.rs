@@ -1,9 +1,19 @@
 //! What was opened, as the file system knows it. A removed folder leaves an open file without a name: SQLite goes on writing, and
 //! everything is gone when the server stops.
 
+use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+/// While a program opens or closes the database, its log may not be there yet, or no longer.
+const PASSING: Duration = Duration::from_secs(2);
+const BETWEEN: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Id {
@@ -34,10 +44,6 @@ impl Named {
         self.first.get().is_none_or(|first| self.id() == Some(*first))
     }
 
-    fn is_gone(&self) -> bool {
-        self.first.get().is_some() && self.id().is_none()
-    }
-
     fn id(&self) -> Option<Id> {
         std::fs::metadata(&self.path).ok().map(|m| Id { device: m.dev(), inode: m.ino() })
     }
@@ -51,8 +57,11 @@ impl Named {
 pub(crate) enum Place {
     /// Everything is where it was.
     Same,
-    /// The database is, and its log or the index of the log is nowhere. What they hold can still be written into the database.
-    WithoutLog,
+    /// The database is, and its log or the index of the log is not.
+    WithoutLog {
+        /// What was committed is in the files that have a name.
+        kept: bool,
+    },
     Other,
 }
 
@@ -60,40 +69,90 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) struct OpenedFile {
     database: Named,
-    beside: [Named; 2],
+    log: Named,
+    index: Named,
+    /// Of a log that was removed: everything is in the database.
+    folded: AtomicBool,
 }
 
 impl OpenedFile {
     pub fn at(path: PathBuf) -> Self {
-        let beside = ["-wal", "-shm"].map(|suffix| {
-            let mut name = path.clone().into_os_string();
-            name.push(suffix);
-            Named::at(name.into())
-        });
-        Self { database: Named::at(path), beside }
+        let [log, index] = beside(&path).map(Named::at);
+        Self { database: Named::at(path), log, index, folded: AtomicBool::new(false) }
     }
 
     /// Notes which files these are, once every pool has a connection to them.
     pub fn remember(&self) {
-        self.database.remember();
-        self.beside.iter().for_each(Named::remember);
+        [&self.database, &self.log, &self.index].into_iter().for_each(Named::remember);
     }
 
     pub fn place(&self) -> Place {
         if !self.database.is_still_there() {
             return Place::Other;
         }
-        let mut moved = self.beside.iter().filter(|file| !file.is_still_there()).peekable();
-        if moved.peek().is_none() {
-            Place::Same
-        } else if moved.all(Named::is_gone) {
-            Place::WithoutLog
-        } else {
-            Place::Other
+        let log = self.log.is_still_there();
+        if log && self.index.is_still_there() {
+            return Place::Same;
         }
+        Place::WithoutLog { kept: log || self.folded.load(Ordering::Acquire) }
+    }
+
+    /// Whether what the log holds may be written into the database: no other program has written there, with a log of its own or with
+    /// this one and an index of its own.
+    pub fn may_fold(&self) -> bool {
+        if self.log.is_still_there() {
+            return self.index.is_still_there() || !self.index.path().exists();
+        }
+        std::fs::metadata(self.log.path()).map_or(true, |log| log.len() == 0)
+    }
+
+    pub fn was_folded(&self, all: bool) {
+        self.folded.store(all, Ordering::Release);
     }
 
     pub fn path(&self) -> &Path {
         self.database.path()
     }
+}
+
+/// The log of the database `file`, and the index of that.
+fn beside(file: &Path) -> [PathBuf; 2] {
+    ["-wal", "-shm"].map(|suffix| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        name.into()
+    })
+}
+
+/// The process that works with the database `file` while the log or its index has no name: what that process has written last is
+/// not to be seen here, and whoever opens the file makes another log. To be asked before this process opens the database: closing
+/// a file lets go of every lock that the process has on it.
+pub(crate) async fn uses_nameless_log(file: &Path) -> Option<i32> {
+    let began = Instant::now();
+    loop {
+        if beside(file).iter().all(|name| name.exists()) {
+            return None;
+        }
+        let user = locks(file)?;
+        if began.elapsed() > PASSING {
+            return Some(user);
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
+}
+
+/// A process that has the SQLite database `file` open.
+fn locks(file: &Path) -> Option<i32> {
+    // https://www.sqlite.org/src/file?name=src/os.h: in WAL mode, everybody holds a shared lock on these bytes.
+    const SHARED_FIRST: i64 = 0x4000_0002;
+    const SHARED_SIZE: i64 = 510;
+    let mut asked = libc::flock {
+        l_type: libc::F_WRLCK.try_into().ok()?,
+        l_whence: libc::SEEK_SET.try_into().ok()?,
+        l_start: SHARED_FIRST,
+        l_len: SHARED_SIZE,
+        l_pid: 0,
+    };
+    fcntl(File::open(file).ok()?, FcntlArg::F_GETLK(&mut asked)).ok()?;
+    (i32::from(asked.l_type) != libc::F_UNLCK).then_some(asked.l_pid)
 }

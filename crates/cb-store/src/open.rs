@@ -1,6 +1,6 @@
 //! Opening the database: a pool that reads, one that writes, and one connection that checks whether the database works.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use cb_core::{Error, Secret};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use crate::bounded::{Bounded, Connections, Signals};
-use crate::file::{Named, OpenedFile, Place};
+use crate::file::{self, Named, OpenedFile, Place};
 use crate::migrations;
 use crate::open_error::OpenError;
 use crate::pool::{self, Pool, Use};
@@ -38,9 +38,25 @@ struct Inner {
     heads: AtomicUsize,
     signals: Signals,
     home: Home,
-    /// The data folder, where its place matters besides that of the database.
-    folder: OnceLock<Named>,
+    /// The data folder, and the keys in it, where their place matters besides that of the database.
+    beside: OnceLock<Beside>,
     watched: Watched,
+}
+
+/// What the database is read with.
+struct Beside {
+    folder: Named,
+    /// These may be replaced, but not be missing.
+    keys: Vec<PathBuf>,
+}
+
+impl Beside {
+    fn missing(&self) -> Option<&Path> {
+        if !self.folder.is_still_there() {
+            return Some(self.folder.path());
+        }
+        self.keys.iter().find(|key| !key.exists()).map(PathBuf::as_path)
+    }
 }
 
 /// Where the database is that this process serves.
@@ -141,6 +157,9 @@ impl Store {
         if let Some(missing) = OpenError::missing(&file) {
             return Err(missing);
         }
+        if let Some(user) = file::uses_nameless_log(&file).await {
+            return Err(OpenError::without_log(&file, user));
+        }
         let reader = pool::sqlite(&file, READERS, Use::Read, None).await;
         Ok(Self::reading(reader.map_err(|e| OpenError::sqlite(&file, &e))?))
     }
@@ -166,15 +185,19 @@ impl Store {
             heads: AtomicUsize::new(0),
             signals,
             home,
-            folder: OnceLock::new(),
+            beside: OnceLock::new(),
             watched: Watched::default(),
         }))
     }
 
-    /// Nothing is written any more when this folder is not where it was: it holds what the database is read with.
-    pub fn stay_beside(&self, folder: &Path) {
-        let named = self.0.folder.get_or_init(|| Named::at(folder.to_owned()));
-        named.remember();
+    /// Nothing is written any more when this folder is not where it was, or one of those files is missing that are there now: what
+    /// was written could not be read without them.
+    pub fn stay_beside(&self, folder: &Path, keys: &[&str]) {
+        let beside = self.0.beside.get_or_init(|| {
+            let keys = keys.iter().map(|name| folder.join(name)).filter(|key| key.exists());
+            Beside { folder: Named::at(folder.to_owned()), keys: keys.collect() }
+        });
+        beside.folder.remember();
     }
 
     /// How many audited writes this process has tried to commit: while it stays the same, what was read of sessions and users
@@ -248,21 +271,21 @@ impl Store {
         pool::why(url, error).await
     }
 
-    fn file(&self) -> Option<&OpenedFile> {
+    pub(crate) fn file(&self) -> Option<&OpenedFile> {
         if let Home::File(file) = &self.0.home { Some(file) } else { None }
     }
 
     /// Whether what was opened is no longer where it was, and how much of it.
     pub(crate) fn lost(&self) -> Option<Storage> {
-        let moved = self.0.folder.get().is_some_and(|folder| !folder.is_still_there());
-        if moved { Some(Storage::Replaced) } else { self.lost_file() }
+        let missing = self.0.beside.get().and_then(Beside::missing);
+        missing.map(|_| Storage::Replaced).or_else(|| self.lost_file())
     }
 
     /// The same of the database alone: what was written into it may be gone.
     pub(crate) fn lost_file(&self) -> Option<Storage> {
         match self.file().map_or(Place::Same, OpenedFile::place) {
             Place::Same => None,
-            Place::WithoutLog => Some(Storage::LogRemoved),
+            Place::WithoutLog { kept } => Some(Storage::LogRemoved { kept }),
             Place::Other => Some(Storage::Replaced),
         }
     }
@@ -270,8 +293,15 @@ impl Store {
     /// Writes into the database what only a log holds that lost its name, and that would be gone with the process. Where somebody
     /// reads an older state, the next time does the rest.
     pub(crate) async fn save_lost_log(&self) {
-        if let Err(error) = fold(self.lookout(), "PASSIVE").await {
-            tracing::warn!(%error, "what the removed log of the database holds could not be saved");
+        let Some(file) = self.file() else { return };
+        if !matches!(file.place(), Place::WithoutLog { .. }) || !file.may_fold() {
+            return;
+        }
+        match fold(self.lookout(), "PASSIVE").await {
+            Ok(all) => file.was_folded(all),
+            Err(error) => {
+                tracing::warn!(%error, "what the removed log of the database holds could not be saved");
+            }
         }
     }
 
@@ -279,13 +309,17 @@ impl Store {
     pub async fn close(self) -> Result<(), Error> {
         // A file is written to the end; a host that is off is not waited for.
         let patience = Duration::from_secs(if self.is_sqlite() { 10 } else { 3 });
-        let lost = self.lost();
+        let (lost, lost_file) = (self.lost(), self.lost_file());
         let all = async {
             close(self.reader()).await?;
             close(self.lookout()).await?;
             // Only the server: beside it, another program would stop the writers with it.
-            let folds = self.file().is_some() && lost != Some(Storage::Replaced);
-            let folded = folds && self.fold_all(lost).await;
+            let may = match lost_file {
+                None => self.file().is_some(),
+                Some(Storage::LogRemoved { .. }) => self.file().is_some_and(OpenedFile::may_fold),
+                Some(_) => false,
+            };
+            let folded = may && self.fold_all(lost_file).await;
             close(self.writer()).await?;
             Ok(folded)
         };
@@ -297,9 +331,11 @@ impl Store {
         };
         let what = match lost {
             None => return Ok(()),
-            Some(Storage::LogRemoved) if folded => return Ok(()),
-            Some(Storage::LogRemoved) => "lost its log while the server ran, and what that held is not kept",
-            Some(_) => "was removed or replaced while the server ran; nothing was saved after that",
+            Some(Storage::LogRemoved { kept }) if kept || folded => return Ok(()),
+            Some(Storage::LogRemoved { .. }) => {
+                "lost its log while the server ran; what that held is not kept, because another program used the database"
+            }
+            Some(_) => "was removed or replaced while the server ran; nothing was saved while it was missing",
         };
         Err(Error::Unavailable(format!("{} {what}", self.path_shown())))
     }
@@ -319,8 +355,8 @@ impl Store {
 
     /// The path of what is lost, for people.
     fn path_shown(&self) -> String {
-        let folder = self.0.folder.get().filter(|folder| !folder.is_still_there()).map(Named::path);
-        folder
+        let missing = self.0.beside.get().and_then(Beside::missing);
+        missing
             .or_else(|| self.file().map(OpenedFile::path))
             .map(|path| path.display().to_string())
             .unwrap_or_default()

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, eaccess};
+use nix::unistd::{AccessFlags, eaccess, geteuid};
 use sea_orm::{DbErr, sqlx};
 
 use crate::fault::{Fault, driver, sqlite_code, words};
@@ -47,6 +47,10 @@ impl OpenError {
         })?;
         let mend = match (error, path.metadata()) {
             (Errno::EROFS, _) => "Mount the disk that holds it for writing".to_owned(),
+            // Made by somebody else, such as root, in a folder of ours.
+            (_, Ok(about)) if is_ours(folder) && about.uid() != geteuid().as_raw() => {
+                format!("Give it back to this user: sudo chown {} {}*", geteuid(), file.display())
+            }
             (_, Ok(about)) => {
                 let (give, on) = if about.is_dir() {
                     ("u+rwx", path.display().to_string())
@@ -93,6 +97,17 @@ impl OpenError {
         } else {
             Self::new(what, "no server has run with this folder", "Set CB_DATA_DIR to the server's folder")
         })
+    }
+
+    pub(crate) fn without_log(file: &Path, user: i32) -> Self {
+        Self::new(
+            format!("The database {} is without its log", file.display()),
+            format!(
+                "{0}-wal or {0}-shm was removed while the process {user} used it",
+                file.file_name().unwrap_or_default().display()
+            ),
+            "Stop that process first; if it is the server, it writes what the log held into the database, unless another program reads it",
+        )
     }
 
     pub(crate) fn damaged(file: &Path, reason: &str) -> Self {
@@ -142,7 +157,9 @@ impl OpenError {
             }
             "53100" => "Free space on PostgreSQL's disk, then start again",
             "25006" => "It is a replica that may only be read: name the primary server in CB_DB_URL",
-            "55P03" => "Another server changes its tables at this moment: start again when that has ended",
+            "55P03" => {
+                "Another server changes its tables at this moment, or another session has locked them (SELECT * FROM pg_locks): start again when that has ended"
+            }
             code if code.starts_with("42") || code.starts_with("23") => {
                 "Its tables are not as this program left them: restore a backup into an empty database"
             }
@@ -152,4 +169,8 @@ impl OpenError {
         };
         Self::new("The database of CB_DB_URL cannot be used", words(&error), mend)
     }
+}
+
+fn is_ours(folder: &Path) -> bool {
+    folder.metadata().is_ok_and(|about| about.uid() == geteuid().as_raw())
 }

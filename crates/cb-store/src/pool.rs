@@ -34,7 +34,7 @@ const LOCKED: Duration = Duration::from_secs(2);
 const CONNECTS: Duration = Duration::from_millis(1_500);
 const BETWEEN: Duration = Duration::from_millis(200);
 /// Opening may wait longer: a server that has just been stopped folds its log in.
-const OPENING: Duration = Duration::from_secs(10);
+pub(crate) const OPENING: Duration = Duration::from_secs(10);
 
 /// What PostgreSQL calls our connections.
 const OURS: &str = "circuit-breaker";
@@ -209,7 +209,7 @@ pub(crate) async fn postgres(url: &Secret, connections: u32, purpose: Use) -> Re
 }
 
 /// Waits for a PostgreSQL that starts, or has no room at this moment.
-async fn wait_for(url: &Secret, patience: Duration) -> Result<(), DbErr> {
+pub(crate) async fn wait_for(url: &Secret, patience: Duration) -> Result<(), DbErr> {
     let began = Instant::now();
     let mut waits = false;
     loop {

@@ -2,7 +2,8 @@
 //! what people are told in between.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use cb_core::Error;
 use sea_orm::{ConnectionTrait as _, DbErr};
@@ -23,6 +24,8 @@ const ANSWER: Duration = Duration::from_millis(1_800);
 const PULSE: Duration = Duration::from_secs(5);
 /// Most writes of ours take less.
 const BRIEF: Duration = Duration::from_secs(1);
+/// Nothing was kept for so long: a write of ours that is in the way is no excuse any more.
+const UNCLEAR: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
@@ -35,10 +38,14 @@ pub enum Storage {
     Crowded,
     /// A database on the network does not answer.
     Away,
-    /// The file or the folder that was opened has no name any more: whatever is written to it is gone when the server stops.
+    /// What was opened, or a key that was there, has no name any more: whatever is written is gone when the server stops, or cannot be
+    /// read afterwards.
     Replaced,
-    /// Only the log of the database has no name any more. What it held is written into the database, unless another program reads.
-    LogRemoved,
+    /// Only the log of the database has no name any more.
+    LogRemoved {
+        /// What it held is in the database. While another program reads an older state, it cannot be.
+        kept: bool,
+    },
 }
 
 impl Storage {
@@ -48,8 +55,8 @@ impl Storage {
             Self::Serving => None,
             Self::Full => Some(FULL),
             Self::Refusing => Some(
-                "Nothing can be saved: the database is locked or may only be read, waits for a standby that is gone, or its disk \
-                 fails. The server tries again every second; its log says more.",
+                "Nothing can be saved: the database is locked or may only be read, waits for a standby that is gone or for a session \
+                 that does not go on, or its disk fails. The server tries again every second; its log says more.",
             ),
             Self::Away => Some(
                 "The database does not answer. Nothing can be read or saved until it does. The server tries again every second; \
@@ -60,24 +67,31 @@ impl Storage {
                  pg_stat_activity), or raise max_connections; this server uses up to eighteen.",
             ),
             Self::Replaced => Some(
-                "The data folder, or the database in it, was removed or replaced while the server ran. Nothing more is saved. Copy \
-                 what you need from these pages. Put the folder back; or stop the server and restore a backup.",
+                "The data folder, or the database or a key in it, was removed or replaced while the server ran. Nothing more is saved. \
+                 Copy what you need from these pages. Put back what is missing; or stop the server and restore a backup.",
             ),
-            Self::LogRemoved => Some(
-                "The database's log (circuit-breaker.db-wal or -shm) was removed while the server ran. Nothing more is saved. End \
-                 every other program that reads the database, such as sqlite3. Restart the server then: it writes what the log \
-                 held into the database before it ends.",
+            Self::LogRemoved { kept: true } => Some(
+                "The database's log (circuit-breaker.db-wal or -shm) was removed while the server ran. What was saved before is kept; \
+                 nothing more is saved. Restart the server.",
+            ),
+            Self::LogRemoved { kept: false } => Some(
+                "The database's log (circuit-breaker.db-wal or -shm) was removed while the server ran. Nothing more is saved, and a \
+                 restart now would lose what was saved last, because another program, such as sqlite3, uses the database. End that \
+                 program; this message then says that everything is kept.",
             ),
         }
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct Watched(watch::Sender<Storage>);
+pub(crate) struct Watched {
+    state: watch::Sender<Storage>,
+    kept: AtomicU64,
+}
 
 impl Default for Watched {
     fn default() -> Self {
-        Self(watch::Sender::new(Storage::Serving))
+        Self { state: watch::Sender::new(Storage::Serving), kept: AtomicU64::new(0) }
     }
 }
 
@@ -95,7 +109,7 @@ enum Found {
 impl Watched {
     /// Tells a change, and nothing else: every write says how it went.
     pub fn set(&self, now: Storage) {
-        let changed = self.0.send_if_modified(|storage| std::mem::replace(storage, now) != now);
+        let changed = self.state.send_if_modified(|storage| std::mem::replace(storage, now) != now);
         if !changed {
             return;
         }
@@ -107,7 +121,30 @@ impl Watched {
     }
 
     fn get(&self) -> Storage {
-        *self.0.borrow()
+        *self.state.borrow()
+    }
+
+    /// Notes that a write was kept. What it does not disprove stays: others may wait for a connection, or a folder has moved.
+    pub fn kept(&self) {
+        self.kept.fetch_add(1, Ordering::AcqRel);
+        if matches!(self.get(), Storage::Full | Storage::Refusing | Storage::Away) {
+            self.set(Storage::Serving);
+        }
+    }
+}
+
+/// How long it has been unclear whether anything is kept.
+#[derive(Default)]
+struct Doubtful(Option<(Instant, u64)>);
+
+impl Doubtful {
+    /// Whether that is too long, when nothing was kept since `looked`.
+    fn too_long(&mut self, looked: Instant, kept: u64) -> bool {
+        let (since, then) = self.0.get_or_insert((looked, kept));
+        if *then != kept {
+            (*since, *then) = (looked, kept);
+        }
+        since.elapsed() > UNCLEAR
     }
 }
 
@@ -123,7 +160,7 @@ impl Store {
 
     /// How the database does, now and from now on.
     pub fn storage(&self) -> watch::Receiver<Storage> {
-        self.watched().0.subscribe()
+        self.watched().state.subscribe()
     }
 
     /// Notes what a write has met. Only a look tells a database that fails from one that has too much to do.
@@ -137,10 +174,16 @@ impl Store {
 
     /// Looks at the database for as long as the server runs.
     pub async fn watch_over(&self) {
+        let mut doubtful = Doubtful::default();
         loop {
             let pause = if self.is_sqlite() && !self.is_in_trouble() { LOOK } else { LOOK_CLOSELY };
             let doubted = tokio::time::timeout(pause, self.signals().doubted()).await.is_ok();
-            match self.look(doubted || self.is_in_trouble()).await {
+            let looked = Instant::now();
+            let found = self.look(doubted || self.is_in_trouble()).await;
+            if !matches!(found, Found::Unclear) {
+                doubtful = Doubtful::default();
+            }
+            match found {
                 Found::Is(storage) => self.watched().set(storage),
                 Found::Silent => {
                     self.watched().set(Storage::Away);
@@ -151,17 +194,21 @@ impl Store {
                     self.watched().set(Storage::Refusing);
                     self.start_anew().await;
                 }
-                Found::Unclear => {}
+                Found::Unclear => {
+                    if doubtful.too_long(looked, self.watched().kept.load(Ordering::Acquire)) {
+                        self.watched().set(Storage::Refusing);
+                    }
+                }
             }
             tokio::time::sleep(BETWEEN).await;
         }
     }
 
     async fn look(&self, closely: bool) -> Found {
+        if self.lost().is_some() {
+            self.save_lost_log().await;
+        }
         if let Some(lost) = self.lost() {
-            if lost == Storage::LogRemoved {
-                self.save_lost_log().await;
-            }
             return Found::Is(lost);
         }
         if let Err(found) = self.answers().await {
@@ -176,7 +223,9 @@ impl Store {
             // It has no connection that could answer.
             self.another_connection().await.map_err(|error| self.found(&error))?;
         }
-        let asked = self.lookout().execute_unprepared("SELECT version FROM settings");
+        // A file is read. PostgreSQL is asked for nothing that another session could have locked.
+        let question = if self.is_sqlite() { "SELECT version FROM settings" } else { "SELECT 1" };
+        let asked = self.lookout().execute_unprepared(question);
         match tokio::time::timeout(ANSWER, asked).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(self.found(&self.why(error).await)),

@@ -28,7 +28,6 @@ use crate::fault::{Fault, certainly_lost, db, is_unanswered};
 use crate::open::{HeadHeld, Store};
 use crate::outbox::Audience;
 use crate::pool::Condemned;
-use crate::storage::Storage;
 
 /// A connection, the beginning of its transaction and the head of the log together take no longer.
 const BEGIN: Duration = Duration::from_millis(2_500);
@@ -274,7 +273,7 @@ impl Store {
             ));
         }
         match &done {
-            Ok(_) => self.watched().set(Storage::Serving),
+            Ok(_) => self.watched().kept(),
             Err(error) => self.met(error),
         }
         done

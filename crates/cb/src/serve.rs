@@ -46,13 +46,21 @@ async fn start(log: &Log) -> anyhow::Result<()> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let app = App::open(&config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
-    let served = serve(&config, &app).await;
+    let mut signals = Stop::listen()?;
+    let app = tokio::select! {
+        app = App::open(&config, Arc::new(SystemClock), Arc::new(OsEntropy)) => app?,
+        // Whatever was under way is undone, as after a crash. It may be a PostgreSQL that is waited for.
+        signal = signals.asked() => {
+            tracing::info!(signal, "stopping before anything was served");
+            return Ok(());
+        }
+    };
+    let served = serve(&config, &app, &mut signals).await;
     app.close().await.context("the database did not close cleanly")?;
     served
 }
 
-async fn serve(config: &Config, app: &App) -> anyhow::Result<()> {
+async fn serve(config: &Config, app: &App, signals: &mut Stop) -> anyhow::Result<()> {
     // Both before anything is printed: an address that is not ours must not be announced.
     let https = server::bind("CB_HTTPS_ADDR", config.https_addr).await?;
     let http = server::bind("CB_HTTP_ADDR", config.http_addr).await?;
@@ -64,7 +72,6 @@ async fn serve(config: &Config, app: &App) -> anyhow::Result<()> {
         hsts: config.hsts,
         root: identity.root(),
     });
-    let mut signals = Stop::listen()?;
     announce(config, app, &https, &place)?;
 
     let stop = CancellationToken::new();

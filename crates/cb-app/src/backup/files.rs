@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use cb_core::Error;
+use cb_core::config::Config;
 use cb_store::backup::DATABASE_FILE;
 use zeroize::Zeroizing;
 
@@ -20,6 +21,11 @@ pub(super) const TLS: &str = "tls";
 
 /// What an archive may hold beside what is in `tls/`.
 const FILES: &[&str] = &[DATABASE_FILE, VAULT_KEY, JWT_SECRET, AUDIT_KEY, CHECKPOINT_FILE];
+
+/// The keys that what is written needs, of those that stand in the data folder.
+pub(crate) fn needed(config: &Config) -> &'static [&'static str] {
+    if config.vault_key.is_some() { &[AUDIT_KEY] } else { &[AUDIT_KEY, VAULT_KEY] }
+}
 
 /// Small files by their names, wiped when they are done with.
 pub(super) type Small = Vec<(String, Zeroizing<Vec<u8>>)>;

@@ -155,10 +155,17 @@ fn judge(target: &Target, data: &Path) -> Result<PathBuf, BackupError> {
     if target.file.file_name().is_none() {
         return Err(refused(format!("{shown} does not name a file. Name the file to write")));
     }
-    if target.file.symlink_metadata().is_ok() && !target.force {
-        return Err(refused(format!(
-            "{shown} is there already. Choose another name, or replace it with --force"
-        )));
+    if let Ok(there) = target.file.symlink_metadata() {
+        if !there.is_file() {
+            return Err(refused(format!(
+                "{shown} is a link, a pipe or a device, and no file that a backup could replace. Name another"
+            )));
+        }
+        if !target.force {
+            return Err(refused(format!(
+                "{shown} is there already. Choose another name, or replace it with --force"
+            )));
+        }
     }
     let folder = target.file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_path_buf();

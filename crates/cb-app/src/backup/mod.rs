@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use archive::{Head, Manifest};
 pub use cipher::{Keys, Protection};
+pub(crate) use files::needed;
 pub use make::{Made, Target, make};
 pub(crate) use place::settle;
 pub use restore::{Outcome, Restored, Source, restore};

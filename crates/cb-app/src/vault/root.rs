@@ -16,6 +16,7 @@ use cb_vault::seal::RootKey;
 use super::current;
 use crate::app::{kept_secret, read_secret, remove};
 
+const NO_KEY: &str = "it is not 32 bytes in URL-safe base64";
 const HOW_TO_MAKE: &str = "openssl rand -base64 32 | tr +/ -_";
 
 pub(super) struct Source {
@@ -73,7 +74,17 @@ impl Source {
         let staged = read_secret(&self.file_next()).ok().flatten();
         let staged = staged.and_then(|text| Some((parse("", &text).ok()?, Some(text))));
         let kept = read_secret(&self.file)?;
-        let kept = kept.map(|text| parse(&self.name(), &text).map(|key| (key, Some(text)))).transpose()?;
+        let kept = kept.map(|text| {
+            let key = Key::parse(&text).map(RootKey::new).ok_or_else(|| {
+                ConfigError::new(
+                    &self.name(),
+                    NO_KEY,
+                    "Put back the key that this database was used with. If it is lost, move this file away and start the server (cb serve): it makes a new key if nothing is sealed with the old one, and says what else can be done if something is",
+                )
+            })?;
+            Ok::<_, ConfigError>((key, Some(text)))
+        });
+        let kept = kept.transpose()?;
         Ok([kept, staged, next].into_iter().flatten().collect())
     }
 
@@ -243,7 +254,7 @@ fn parse(name: &str, text: &Secret) -> Result<RootKey, ConfigError> {
     Key::parse(text).map(RootKey::new).ok_or_else(|| {
         ConfigError::new(
             name,
-            "it is not 32 bytes in URL-safe base64",
+            NO_KEY,
             format!("Put back the key that this database was used with; for a new one: {HOW_TO_MAKE}"),
         )
     })

@@ -16,6 +16,7 @@ use crate::fault::db;
 use crate::migrations::{self, Migrator};
 use crate::open::Store;
 use crate::open_error::OpenError;
+use crate::pool;
 
 /// A database that has our tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,7 @@ pub async fn look_sqlite(data_dir: &Path, seq: i64) -> Result<Option<Standing>, 
 
 /// The same of what `url` holds.
 pub async fn look_postgres(url: &Secret, seq: i64) -> Result<Option<Standing>, OpenError> {
+    pool::wait_for(url, pool::OPENING).await.map_err(OpenError::postgres)?;
     let store = Store::read_postgres(url).await?;
     let standing = look(&store, seq).await.map_err(OpenError::postgres);
     let _ = store.close().await;

@@ -88,6 +88,19 @@ async fn quit_ends_it_at_once() {
     assert_eq!(server.ended(Duration::from_secs(2)).await.signal(), Some(3));
 }
 
+/// A PostgreSQL that takes nobody is waited for; a stop ends that in order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_waits_can_be_stopped() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let url = format!("postgres://cb:none@127.0.0.1:{}/none", free_port());
+    let mut command = cb();
+    serve_on(&mut command, &dir.path().join("data"), free_port(), &[("CB_DB_URL", &url)]);
+    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    server.signal("TERM");
+    assert_eq!(server.ended(Duration::from_secs(3)).await.code(), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::disallowed_methods, reason = "a client that never says anything")]
 async fn a_client_that_says_nothing_does_not_delay_the_end() {

@@ -194,6 +194,16 @@ async fn tamper(file: &Path, sql: &str) {
     run_sql(&format!("sqlite://{}", file.display()), &[sql, "PRAGMA wal_checkpoint(TRUNCATE)"]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_file_is_replaced() {
+    let world = World::new(false);
+    let (home, link) = (world.home("old", Sqlite).await, world.path("link"));
+    home.begin().await.stop();
+    std::os::unix::fs::symlink("/dev/null", &link).expect("linked");
+    assert!(home.complains(&["backup", text(&link), "--force"]).contains("Name another"));
+    assert!(link.is_symlink());
+}
+
 /// A passphrase is judged when it is to protect something, not when it opens what somebody else has encrypted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_passphrase() {
@@ -261,6 +271,24 @@ fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("changed");
 }
 
+/// A file that nobody sees holds what was saved last: a copy would be without it, and whoever opens the database would make another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_whose_log_was_removed_under_the_server() {
+    let world = World::new(false);
+    let home = world.home("old", Sqlite).await;
+    let running = home.begin().await;
+    let log = home.data.join("circuit-breaker.db-wal");
+    std::fs::remove_file(&log).expect("removed");
+    for args in [&["backup", text(&world.path("archive"))][..], &["user", "list"]] {
+        let why = home.complains(args);
+        assert!(why.contains("is without its log") && why.contains("Stop that process first"), "{why}");
+    }
+    assert!(!log.exists(), "nobody has made another");
+    running.stop();
+    assert!(home.says(&["user", "list"]).contains("maria"));
+    home.says(&["backup", text(&world.path("archive"))]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_this_user_may_not_read_or_write_and_what_is_lost() {
     let world = World::new(false);
@@ -283,6 +311,10 @@ async fn what_this_user_may_not_read_or_write_and_what_is_lost() {
     // Nothing is left that the advice does not cure.
     mode(&file, 0o600);
     assert!(home.set(unprivileged(), list).output().expect("runs").status.success());
+    if std::os::unix::fs::chown(&file, Some(65_534), None).is_ok() {
+        refuses(list, &["circuit-breaker.db cannot be read and written", "sudo chown 0 "]);
+        std::os::unix::fs::chown(&file, Some(0), None).expect("given back");
+    }
     mode(&home.data, 0o000);
     for args in [backup, list, verify] {
         refuses(args, &["old cannot be read and written (Permission denied)", "sudo -u '#"]);
