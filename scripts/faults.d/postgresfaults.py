@@ -1,6 +1,7 @@
 """Faults of PostgreSQL and of the way to it."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import threading
@@ -167,8 +168,8 @@ def standby_gone(run):
         run.recover(site)
 
 
-def lock(what):
-    """Another client holds `what`."""
+def lock(what, told=False):
+    """Another client holds `what`. `told`: nothing can be written, so the server must say so."""
 
     def fault(run):
         postgres, site = run.harness.postgres, run.site()
@@ -179,6 +180,8 @@ def lock(what):
                 run.begin()
                 cursor.execute(what)
                 run.shows(5, least=0 if run.short else 5)
+                if told:
+                    run.tells(site)
                 cursor.execute("ROLLBACK")
                 run.end()
             run.recover(site)
@@ -187,9 +190,44 @@ def lock(what):
 
 
 # The row that every write needs.
-locked = lock("SELECT * FROM audit_head FOR UPDATE")
+locked = lock("SELECT * FROM audit_head FOR UPDATE", told=True)
 # As VACUUM FULL and most changes of a table take it: reads wait, too.
 table_locked = lock("LOCK TABLE assets IN ACCESS EXCLUSIVE MODE")
+
+
+def session_stopped(run):
+    """One session of the server stops in the middle of its transaction, and every other write waits for it."""
+    postgres, site = run.harness.postgres, run.site()
+    # Who waits for the row of the head has the lock of its table too, and is not idle.
+    asked = """SELECT a.pid FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+        WHERE a.datname = %s AND a.state = 'idle in transaction' AND l.relation = 'audit_head'::regclass AND l.mode = 'RowShareLock'"""
+    with run.under_load(site):
+        run.pause(0.3, 0.6)
+        with contextlib.closing(postgres.connect(run.database_name)) as other, other.cursor() as cursor:
+            def holders():
+                cursor.execute(asked, (run.database_name,))
+                return {pid for (pid,) in cursor.fetchall()}
+
+            until, stopped = time.monotonic() + 10, None
+            run.begin()
+            while not stopped and time.monotonic() < until:
+                for pid in holders():
+                    os.kill(pid, signal.SIGSTOP)
+                    # It may have gone on before it was stopped.
+                    if pid in holders():
+                        stopped = pid
+                        break
+                    os.kill(pid, signal.SIGCONT)
+        if not stopped:
+            run.broken.append("no session was in the middle of a transaction")
+            return
+        try:
+            run.shows(8)
+            run.tells(site)
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        run.end()
+        run.recover(site)
 
 
 def terminated(run):

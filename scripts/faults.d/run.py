@@ -22,6 +22,8 @@ from postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECOVERED_SECONDS = 20
+# An idle server looks every five seconds, one in trouble every second.
+TELLS_SECONDS = 8
 # The words of the product in its log.
 SAYS = r"[Nn]othing (can be|more is) saved"
 KEPT = 20
@@ -223,6 +225,18 @@ class Run:
         time.sleep(least)
         while not self.shown() and time.monotonic() < began + seconds:
             time.sleep(0.02)
+
+    def tells(self, site, words="", seconds=TELLS_SECONDS):
+        """The server must say that it does not keep what it is given, in these words."""
+        until, state = time.monotonic() + seconds, {}
+        while time.monotonic() < until:
+            probe = Server.beside(site.server, timeout=5)
+            with suppress(OSError, Refused), closing(probe):
+                state = probe.ask("GET", "/storage")
+                if state["trouble"] and words in state["trouble"]:
+                    return
+            time.sleep(0.1)
+        self.broken.append(f"within {seconds} s it did not say '{words or 'what the trouble is'}': {state}")
 
     def shown(self):
         """Whether a write of the newest window was not acknowledged."""

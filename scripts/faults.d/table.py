@@ -13,6 +13,7 @@ import kills
 import postgresfaults
 import process
 import proof
+import removed
 from bite import COUNTED, HELD, REFUSED
 from run import POSTGRES, SQLITE
 
@@ -46,7 +47,8 @@ FAULTS = [
     Fault("short-write", disk.short_write, (SQLITE,), COUNTED, SURE, (SQLITE,), bound=BOUND),
     Fault("enospc", disk.no_space, (SQLITE,), COUNTED, SURE, (), bound=BOUND, reads=True),
     Fault("database-locked", disk.database_locked, (SQLITE,), REFUSED, SURE, (SQLITE,), bound=BOUND, reads=True),
-    Fault("folder-gone", disk.folder_gone, BOTH, REFUSED, SURE, BOTH),
+    Fault("folder-gone", removed.folder_gone, BOTH, REFUSED, SURE, BOTH),
+    Fault("log-removed", removed.log_removed, (SQLITE,), REFUSED, SURE, (SQLITE,), bound=BOUND, reads=True),
     Fault("kill", kills.killed, BOTH, REFUSED, SURE, BOTH),
     Fault("kill-named", kills.killed_at_a_point, BOTH, COUNTED, MAY_MISS, BOTH),
     Fault("hung-up", kills.hung_up, BOTH, COUNTED, SURE, (SQLITE,)),
@@ -68,6 +70,8 @@ FAULTS = [
     Fault("postgres-table-locked", postgresfaults.table_locked, (POSTGRES,), REFUSED, SURE, (), bound=BOUND),
     # A write can wait for the head of the log, and then for its own commit.
     Fault("postgres-standby-gone", postgresfaults.standby_gone, (POSTGRES,), REFUSED, SURE, (), bound=BOUND + 1.5),
+    # The write in that session waits with it, as long as its caller does.
+    Fault("postgres-session-stopped", postgresfaults.session_stopped, (POSTGRES,), REFUSED, SURE, (POSTGRES,)),
     Fault("postgres-terminated", postgresfaults.terminated, (POSTGRES,), COUNTED, SURE, (POSTGRES,), bound=BOUND),
     Fault("network-stalls", postgresfaults.network_stalls, (POSTGRES,), HELD, SURE, (POSTGRES,), bound=BOUND),
     Fault("network-resets", postgresfaults.network_resets, (POSTGRES,), HELD, SURE, (), bound=BOUND),

@@ -2,7 +2,7 @@
 //! what people are told in between.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cb_core::Error;
@@ -86,12 +86,13 @@ impl Storage {
 #[derive(Debug)]
 pub(crate) struct Watched {
     state: watch::Sender<Storage>,
-    kept: AtomicU64,
+    /// When a write was last kept.
+    kept: Mutex<Instant>,
 }
 
 impl Default for Watched {
     fn default() -> Self {
-        Self { state: watch::Sender::new(Storage::Serving), kept: AtomicU64::new(0) }
+        Self { state: watch::Sender::new(Storage::Serving), kept: Mutex::new(Instant::now()) }
     }
 }
 
@@ -126,25 +127,14 @@ impl Watched {
 
     /// Notes that a write was kept. What it does not disprove stays: others may wait for a connection, or a folder has moved.
     pub fn kept(&self) {
-        self.kept.fetch_add(1, Ordering::AcqRel);
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         if matches!(self.get(), Storage::Full | Storage::Refusing | Storage::Away) {
             self.set(Storage::Serving);
         }
     }
-}
 
-/// How long it has been unclear whether anything is kept.
-#[derive(Default)]
-struct Doubtful(Option<(Instant, u64)>);
-
-impl Doubtful {
-    /// Whether that is too long, when nothing was kept since `looked`.
-    fn too_long(&mut self, looked: Instant, kept: u64) -> bool {
-        let (since, then) = self.0.get_or_insert((looked, kept));
-        if *then != kept {
-            (*since, *then) = (looked, kept);
-        }
-        since.elapsed() > UNCLEAR
+    fn keeps_nothing(&self) -> bool {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > UNCLEAR
     }
 }
 
@@ -174,16 +164,10 @@ impl Store {
 
     /// Looks at the database for as long as the server runs.
     pub async fn watch_over(&self) {
-        let mut doubtful = Doubtful::default();
         loop {
             let pause = if self.is_sqlite() && !self.is_in_trouble() { LOOK } else { LOOK_CLOSELY };
             let doubted = tokio::time::timeout(pause, self.signals().doubted()).await.is_ok();
-            let looked = Instant::now();
-            let found = self.look(doubted || self.is_in_trouble()).await;
-            if !matches!(found, Found::Unclear) {
-                doubtful = Doubtful::default();
-            }
-            match found {
+            match self.look(doubted || self.is_in_trouble()).await {
                 Found::Is(storage) => self.watched().set(storage),
                 Found::Silent => {
                     self.watched().set(Storage::Away);
@@ -194,11 +178,8 @@ impl Store {
                     self.watched().set(Storage::Refusing);
                     self.start_anew().await;
                 }
-                Found::Unclear => {
-                    if doubtful.too_long(looked, self.watched().kept.load(Ordering::Acquire)) {
-                        self.watched().set(Storage::Refusing);
-                    }
-                }
+                Found::Unclear if self.watched().keeps_nothing() => self.watched().set(Storage::Refusing),
+                Found::Unclear => {}
             }
             tokio::time::sleep(BETWEEN).await;
         }
