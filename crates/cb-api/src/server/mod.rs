@@ -84,7 +84,7 @@ pub async fn serve(
     let doors = Connections::default();
     let drain = GracefulShutdown::new();
     let entry = redirect::service(app, place, target);
-    let closing = CancellationToken::new();
+    let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
     let close = async {
         stop.cancelled().await;
         tokio::time::sleep(HEARD).await;
@@ -94,24 +94,27 @@ pub async fn serve(
         close,
         accept(&https, &doors, &closing, |stream, peer, door| {
             let (acceptor, service, watcher) = (acceptor.clone(), service.clone(), drain.watcher());
-            let closing = closing.clone();
+            let (closing, cut) = (closing.clone(), cut.clone());
             tokio::spawn(async move {
                 let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream));
                 let Some(Ok(Ok(stream))) = closing.run_until_cancelled(handshake).await else { return };
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                connection(stream, Kind { h2, hsts: Some(hsts) }, peer, service, watcher).await;
+                let served = connection(stream, Kind { h2, hsts: Some(hsts) }, peer, service, watcher);
+                cut.run_until_cancelled(served).await;
                 drop(door);
             });
         }),
         accept(&http, &doors, &closing, |stream, peer, door| {
-            let (entry, watcher) = (entry.clone(), drain.watcher());
+            let (entry, watcher, cut) = (entry.clone(), drain.watcher(), cut.clone());
             tokio::spawn(async move {
-                connection(stream, Kind { h2: false, hsts: None }, peer, entry, watcher).await;
+                let served = connection(stream, Kind { h2: false, hsts: None }, peer, entry, watcher);
+                cut.run_until_cancelled(served).await;
                 drop(door);
             });
         }),
     );
     if tokio::time::timeout(DRAIN, drain.shutdown()).await.is_err() {
+        cut.cancel();
         tracing::warn!("some requests did not end in time and were cut off");
     }
     Ok(())
