@@ -265,3 +265,25 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Storage, Watched};
+
+    #[test]
+    fn a_write_that_was_kept_disproves_only_what_it_can() {
+        for (before, after) in [
+            (Storage::Full, Storage::Serving),
+            (Storage::Refusing, Storage::Serving),
+            (Storage::Away, Storage::Serving),
+            (Storage::Crowded, Storage::Crowded),
+            (Storage::Replaced, Storage::Replaced),
+            (Storage::LogRemoved { kept: false }, Storage::LogRemoved { kept: false }),
+        ] {
+            let watched = Watched::default();
+            watched.set(before);
+            watched.kept();
+            assert_eq!(watched.get(), after, "{before:?}");
+        }
+    }
+}
