@@ -1,11 +1,13 @@
 """Faults of the disk and of the file: full, broken, locked by somebody else."""
 
 import contextlib
+import signal
 import sqlite3
 import time
 
+import law
 import shim
-from run import filled
+from run import ends, filled
 
 
 def disk_full(run):

@@ -16,7 +16,7 @@ use cb_fabric::{Bus, Listener, Throttle};
 use cb_net::outbound::Outbound;
 use cb_store::entities::setting;
 use cb_store::sea_orm::EntityTrait as _;
-use cb_store::{OpenError, Storage, Store, db};
+use cb_store::{LOCK_FILE, OpenError, Storage, Store, db};
 use cb_vault::checkpoint::CheckpointKey;
 use cb_vault::token::Signer;
 use ipnet::IpNet;
@@ -51,6 +51,15 @@ pub struct Authenticated {
     /// When the session ends at the latest.
     pub expires_at: Time,
     pub(crate) sid: Secret,
+}
+
+/// What is done about secrets that are not in the data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// They are made: this process is the only one that may.
+    Make,
+    /// They are the server's, which makes them at its first start.
+    AsTheyAre,
 }
 
 /// The running application. Cheap to clone.
@@ -105,7 +114,10 @@ impl App {
             Some(url) => Store::open_postgres(url).await?,
             None => Store::open_sqlite(&config.data_dir).await?,
         };
-        let app = Self::put_together(config, clock, entropy, store, Some(lock)).await?;
+        store
+            .record_in(&lock)
+            .map_err(|e| unusable(&config.data_dir.join(LOCK_FILE), format!("it cannot be written ({e})")))?;
+        let app = Self::put_together(config, clock, entropy, store, Keys::Make, Some(lock)).await?;
         app.store().stay_beside(&config.data_dir, crate::backup::needed(config));
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
         // From now on the folder knows that it is in use, whatever becomes of the database.
@@ -131,20 +143,18 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
         crate::backup::guard(config).await?;
-        Self::beside_as_it_is(config, clock, entropy).await
+        let store = attach(config).await?;
+        Self::put_together(config, clock, entropy, store, Keys::AsTheyAre, None).await
     }
 
-    /// The same over a database that may be older than its folder.
+    /// In the place of a server, over a database that may be older than its folder.
     pub(crate) async fn beside_as_it_is(
         config: &Config,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
-        let store = match &config.db_url {
-            Some(url) => Store::attach_postgres(url).await?,
-            None => Store::attach_sqlite(&config.data_dir).await?,
-        };
-        Self::put_together(config, clock, entropy, store, None).await
+        let store = attach(config).await?;
+        Self::put_together(config, clock, entropy, store, Keys::Make, None).await
     }
 
     async fn put_together(
@@ -152,15 +162,24 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         store: Store,
+        keys: Keys,
         lock: Option<File>,
     ) -> Result<Self, StartError> {
         let data = &config.data_dir;
+        // What nobody needs after this process.
+        let passing = |name: &str, make: &dyn Fn() -> String| match keys {
+            Keys::Make => kept_secret(&data.join(name), make),
+            Keys::AsTheyAre => Ok(read_secret(&data.join(name))?.unwrap_or_else(|| Secret::new(make()))),
+        };
         let jwt_secret = match &config.jwt_secret {
             Some(given) => given.clone(),
-            None => kept_secret(&data.join("jwt-secret"), || entropy.token())?,
+            None => passing("jwt-secret", &|| entropy.token())?,
         };
-        let vault = Vault::open(config, &store, lock.is_some(), clock.now(), &*entropy).await?;
         let key_file = data.join("audit-key");
+        if keys == Keys::AsTheyAre && !key_file.exists() {
+            return Err(no_audit_key(data).into());
+        }
+        let vault = Vault::open(config, &store, keys, lock.is_some(), clock.now(), &*entropy).await?;
         let checkpoint_key = kept_secret(&key_file, || CheckpointKey::generate(&*entropy))?;
         let checkpoint_key = CheckpointKey::parse(&checkpoint_key).ok_or_else(|| {
             ConfigError::new(
@@ -179,10 +198,10 @@ impl App {
                 None
             }
             (Some(given), false) => Some(given.clone()),
+            (None, false) if keys == Keys::AsTheyAre => None,
             (None, false) => Some(kept_secret(&code_file, || entropy.spoken_code())?),
         };
-        let server_file = data.join("server-id");
-        let server = kept_secret(&server_file, || entropy.uuid(clock.now()).to_string())?.expose().to_owned();
+        let server = passing("server-id", &|| entropy.uuid(clock.now()).to_string())?.expose().to_owned();
         // Two servers with a copy of one folder have one name: each takes what the other is doing when it starts, and it is done twice.
         let worker = format!("{server}/{}", entropy.uuid(clock.now()));
         Ok(Self(Arc::new(Inner {
@@ -404,7 +423,8 @@ pub(crate) fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
             format!("Make it and give it to the server's user: install -d -m 700 -o USER {shown}, where USER is that user"),
         )
     })?;
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join("lock"));
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join(LOCK_FILE));
     let file = file.map_err(|e| match e.kind() {
         ErrorKind::StorageFull => refuse(
             format!("the disk that holds {shown} is full"),
@@ -427,6 +447,22 @@ pub(crate) fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
     }
 }
 
+async fn attach(config: &Config) -> Result<Store, OpenError> {
+    match &config.db_url {
+        Some(url) => Store::attach_postgres(url).await,
+        None => Store::attach_sqlite(&config.data_dir).await,
+    }
+}
+
+/// Why nothing is done in a folder without this key.
+pub(crate) fn no_audit_key(data: &Path) -> ConfigError {
+    ConfigError::new(
+        &data.join("audit-key").display().to_string(),
+        "there is no such file",
+        "Put it back: every archive of cb backup holds it (tar -xf ARCHIVE audit-key). Where no server has run before, start it (cb serve). If the key is lost, the server makes a new one when it starts, and what the old one has signed no longer verifies",
+    )
+}
+
 /// The secret in `file`, or a new one written there for the owner's eyes only.
 pub(crate) fn kept_secret(file: &Path, make: impl FnOnce() -> String) -> Result<Secret, ConfigError> {
     if let Some(kept) = read_secret(file)? {
@@ -441,7 +477,9 @@ pub(crate) fn kept_secret(file: &Path, make: impl FnOnce() -> String) -> Result<
             f.write_all(secret.expose().as_bytes())?;
             f.write_all(b"\n")?;
             f.sync_all()?;
-            std::fs::rename(&fresh, file)
+            std::fs::rename(&fresh, file)?;
+            // A power cut must not take it away when something has been sealed with it.
+            File::open(file.parent().unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
         });
     written.map_err(|e| unusable(file, format!("it cannot be written ({e})")))?;
     Ok(secret)

@@ -2,6 +2,7 @@
 //! everything is gone when the server stops.
 
 use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -73,12 +74,20 @@ pub(crate) struct OpenedFile {
     index: Named,
     /// Of a log that was removed: everything is in the database.
     folded: AtomicBool,
+    /// Where other processes read which files these are. See [`nameless_log`].
+    record: OnceLock<File>,
 }
 
 impl OpenedFile {
     pub fn at(path: PathBuf) -> Self {
         let [log, index] = beside(&path).map(Named::at);
-        Self { database: Named::at(path), log, index, folded: AtomicBool::new(false) }
+        Self {
+            database: Named::at(path),
+            log,
+            index,
+            folded: AtomicBool::new(false),
+            record: OnceLock::new(),
+        }
     }
 
     /// Notes which files these are, once every pool has a connection to them.
@@ -110,13 +119,31 @@ impl OpenedFile {
         self.folded.store(all, Ordering::Release);
     }
 
+    /// Writes into `file`, which this process keeps open, which files it works with, and locks it.
+    pub fn record_in(&self, mut file: File) -> io::Result<()> {
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(in_use(self.path()).as_bytes())?;
+        lock(&file, libc::F_WRLCK)?;
+        self.record.get_or_init(|| file);
+        Ok(())
+    }
+
+    /// What was recorded is no longer true: the files are about to be closed.
+    pub fn forget_record(&self) {
+        if let Some(Err(error)) = self.record.get().map(|file| lock(file, libc::F_UNLCK)) {
+            tracing::warn!(%error, "the lock file cannot be unlocked");
+        }
+    }
+
     pub fn path(&self) -> &Path {
         self.database.path()
     }
 }
 
-/// The log of the database `file`, and the index of that.
+/// The log of the database `file`, and the index of that. SQLite makes them beside what a link leads to.
 fn beside(file: &Path) -> [PathBuf; 2] {
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
     ["-wal", "-shm"].map(|suffix| {
         let mut name = file.as_os_str().to_owned();
         name.push(suffix);
@@ -124,16 +151,34 @@ fn beside(file: &Path) -> [PathBuf; 2] {
     })
 }
 
-/// The process that works with the database `file` while the log or its index has no name: what that process has written last is
-/// not to be seen here, and whoever opens the file makes another log. To be asked before this process opens the database: closing
-/// a file lets go of every lock that the process has on it.
-pub(crate) async fn uses_nameless_log(file: &Path) -> Option<i32> {
+/// Which files have the names of the database `file`, of its log and of the index.
+fn in_use(file: &Path) -> String {
+    let [log, index] = beside(file);
+    let ids = [file.to_path_buf(), log, index].map(|path| match std::fs::metadata(path) {
+        Ok(about) => format!("{}:{}", about.dev(), about.ino()),
+        Err(_) => "none".to_owned(),
+    });
+    format!("{}\n", ids.join(" "))
+}
+
+/// The process that works with the database `file` while the log that it writes has no name: what it has written last is not to be
+/// seen here, and whoever opens the file makes another log, or breaks the index of that one. `record` is where a server says
+/// which files it uses. To be asked before this process opens the database: closing a file lets go of every lock that the process has
+/// on it.
+pub(crate) async fn nameless_log(file: &Path, record: &Path) -> Option<i32> {
     let began = Instant::now();
     loop {
-        if beside(file).iter().all(|name| name.exists()) {
+        let user = if let Some((server, used)) = recorded(record) {
+            if used == in_use(file) {
+                return None;
+            }
+            server
+        } else if beside(file).iter().all(|name| name.exists()) {
             return None;
-        }
-        let user = locks(file)?;
+        } else {
+            // https://www.sqlite.org/src/file?name=src/os.h: in WAL mode, everybody holds a shared lock on these bytes.
+            locked_by(&File::open(file).ok()?, 0x4000_0002, 510)?
+        };
         if began.elapsed() > PASSING {
             return Some(user);
         }
@@ -141,18 +186,34 @@ pub(crate) async fn uses_nameless_log(file: &Path) -> Option<i32> {
     }
 }
 
-/// A process that has the SQLite database `file` open.
-fn locks(file: &Path) -> Option<i32> {
-    // https://www.sqlite.org/src/file?name=src/os.h: in WAL mode, everybody holds a shared lock on these bytes.
-    const SHARED_FIRST: i64 = 0x4000_0002;
-    const SHARED_SIZE: i64 = 510;
-    let mut asked = libc::flock {
-        l_type: libc::F_WRLCK.try_into().ok()?,
-        l_whence: libc::SEEK_SET.try_into().ok()?,
-        l_start: SHARED_FIRST,
-        l_len: SHARED_SIZE,
-        l_pid: 0,
-    };
-    fcntl(File::open(file).ok()?, FcntlArg::F_GETLK(&mut asked)).ok()?;
+/// The server that has recorded the files that it uses, and which these are.
+fn recorded(record: &Path) -> Option<(i32, String)> {
+    let mut file = File::open(record).ok()?;
+    let server = locked_by(&file, 0, 0)?;
+    let mut used = String::new();
+    file.read_to_string(&mut used).ok()?;
+    Some((server, used))
+}
+
+/// Another process that has locked some of these bytes.
+fn locked_by(file: &File, start: i64, bytes: i64) -> Option<i32> {
+    let mut asked = range(libc::F_WRLCK, start, bytes).ok()?;
+    fcntl(file, FcntlArg::F_GETLK(&mut asked)).ok()?;
     (i32::from(asked.l_type) != libc::F_UNLCK).then_some(asked.l_pid)
+}
+
+fn lock(file: &File, kind: i32) -> io::Result<()> {
+    fcntl(file, FcntlArg::F_SETLK(&range(kind, 0, 0)?))?;
+    Ok(())
+}
+
+/// No bytes means all of them.
+fn range(kind: i32, start: i64, bytes: i64) -> io::Result<libc::flock> {
+    Ok(libc::flock {
+        l_type: kind.try_into().map_err(io::Error::other)?,
+        l_whence: libc::SEEK_SET.try_into().map_err(io::Error::other)?,
+        l_start: start,
+        l_len: bytes,
+        l_pid: 0,
+    })
 }

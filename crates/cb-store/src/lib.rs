@@ -32,7 +32,7 @@ mod write;
 
 pub use bounded::{Connections, Snapshot};
 pub use fault::{conflict, db};
-pub use open::Store;
+pub use open::{LOCK_FILE, Store};
 pub use open_error::OpenError;
 pub use outbox::{Standing, Subscriber, WAITING_MOST};
 pub use sea_orm;

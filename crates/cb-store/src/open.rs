@@ -1,5 +1,7 @@
 //! Opening the database: a pool that reads, one that writes, and one connection that checks whether the database works.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,6 +25,9 @@ const ROOM: i32 = 18;
 
 /// The database's file in a data folder, and in the folder of a copy.
 pub const DATABASE_FILE: &str = "circuit-breaker.db";
+
+/// The file in a data folder that a server keeps locked.
+pub const LOCK_FILE: &str = "lock";
 
 /// The pools. Cheap to clone.
 #[derive(Clone)]
@@ -157,7 +162,7 @@ impl Store {
         if let Some(missing) = OpenError::missing(&file) {
             return Err(missing);
         }
-        if let Some(user) = file::uses_nameless_log(&file).await {
+        if let Some(user) = file::nameless_log(&file, &data_dir.join(LOCK_FILE)).await {
             return Err(OpenError::without_log(&file, user));
         }
         let reader = pool::sqlite(&file, READERS, Use::Read, None).await;
@@ -198,6 +203,11 @@ impl Store {
             Beside { folder: Named::at(folder.to_owned()), keys: keys.collect() }
         });
         beside.folder.remember();
+    }
+
+    /// Says in the locked file of the data folder which files this process works with, for the commands that run beside it.
+    pub fn record_in(&self, lock: &File) -> io::Result<()> {
+        self.file().map_or(Ok(()), |file| file.record_in(lock.try_clone()?))
     }
 
     /// How many audited writes this process has tried to commit: while it stays the same, what was read of sessions and users
@@ -298,7 +308,13 @@ impl Store {
             return;
         }
         match fold(self.lookout(), "PASSIVE").await {
-            Ok(all) => file.was_folded(all),
+            Ok(all) => {
+                file.was_folded(all);
+                // Then the log holds nothing that could be written over what others do. Where one of them reads, the next time does it.
+                if all && let Err(error) = fold(self.lookout(), "TRUNCATE").await {
+                    tracing::debug!(%error, "the removed log of the database is not empty yet");
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "what the removed log of the database holds could not be saved");
             }
@@ -310,6 +326,9 @@ impl Store {
         // A file is written to the end; a host that is off is not waited for.
         let patience = Duration::from_secs(if self.is_sqlite() { 10 } else { 3 });
         let (lost, lost_file) = (self.lost(), self.lost_file());
+        if let Some(file) = self.file() {
+            file.forget_record();
+        }
         let all = async {
             close(self.reader()).await?;
             close(self.lookout()).await?;
@@ -333,7 +352,7 @@ impl Store {
             None => return Ok(()),
             Some(Storage::LogRemoved { kept }) if kept || folded => return Ok(()),
             Some(Storage::LogRemoved { .. }) => {
-                "lost its log while the server ran; what that held is not kept, because another program used the database"
+                "lost its log while the server ran; what that held may not be kept, because another program used the database"
             }
             Some(_) => "was removed or replaced while the server ran; nothing was saved while it was missing",
         };

@@ -76,8 +76,8 @@ impl Storage {
             ),
             Self::LogRemoved { kept: false } => Some(
                 "The database's log (circuit-breaker.db-wal or -shm) was removed while the server ran. Nothing more is saved, and a \
-                 restart now would lose what was saved last, because another program, such as sqlite3, uses the database. End that \
-                 program; this message then says that everything is kept.",
+                 restart now may lose what was saved last: another program, such as sqlite3, uses the database, or another log was put \
+                 in its place. End that program, or put the log back; a message then says that everything is kept.",
             ),
         }
     }

@@ -28,6 +28,7 @@ use crate::fault::{Fault, certainly_lost, db, is_unanswered};
 use crate::open::{HeadHeld, Store};
 use crate::outbox::Audience;
 use crate::pool::Condemned;
+use crate::storage::Storage;
 
 /// A connection, the beginning of its transaction and the head of the log together take no longer.
 const BEGIN: Duration = Duration::from_millis(2_500);
@@ -208,8 +209,18 @@ impl Store {
 
     /// What was done to a file that has lost its name is gone when the server stops.
     fn look_for_file(&self) -> Result<()> {
-        let Some(lost) = self.lost() else { return Ok(()) };
-        self.watched().set(lost);
+        let Some(lost) = self.lost() else {
+            if let Some(file) = self.file() {
+                file.was_folded(false);
+            }
+            return Ok(());
+        };
+        if matches!(lost, Storage::LogRemoved { .. }) {
+            // The next look tells what it costs.
+            self.signals().doubt();
+        } else {
+            self.watched().set(lost);
+        }
         Err(Error::Unavailable(lost.trouble().unwrap_or_default().to_owned()))
     }
 
@@ -261,10 +272,8 @@ impl Store {
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
         let done = self.try_write(audit, work).await;
-        if done.is_ok()
-            && let Some(lost) = self.lost_file()
-        {
-            self.watched().set(lost);
+        if done.is_ok() && self.lost_file().is_some() {
+            self.signals().doubt();
             // It is in the file that lost its name, which may come back.
             return Err(Error::OutcomeUnknown(
                 "The database was removed or replaced while this was being saved. It may have been saved or not; check before you try \

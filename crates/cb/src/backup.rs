@@ -95,13 +95,19 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     };
     let keys =
         Keys { passphrase: passphrase(args.passphrase_file.as_deref(), &config)?, identity: args.identity };
+    let expected = keys.passphrase.is_some() || keys.identity.is_some();
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
     let source = Source { file: file.clone(), keys, damaged: args.damaged };
     let restored = stoppable("nothing was restored", async |stop| {
         Box::pin(backup::restore(&config, clock, entropy, source, stop)).await
     });
     match restored.await? {
-        Outcome::Restored(restored) => say(&config, &file, &restored),
+        Outcome::Restored(restored) => {
+            if expected && !restored.encrypted {
+                output::line(&format!("{} is not encrypted, so no key was needed.", file.display()))?;
+            }
+            say(&config, &file, &restored)
+        }
         Outcome::Completed => output::line(&format!(
             "Completed an earlier restore into {} that was cut short after everything was verified. {} was not read. Start the server: cb serve",
             config.data_dir.display(),

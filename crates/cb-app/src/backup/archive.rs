@@ -59,6 +59,11 @@ pub struct Listed {
     pub sha256: String,
 }
 
+/// Whether these are the first bytes of an archive.
+pub(super) fn begins(with: &[u8]) -> bool {
+    with.starts_with(MANIFEST.as_bytes())
+}
+
 /// Writes the archive. `contents` gives each file of the manifest, in its order.
 pub(super) fn write(
     out: &mut dyn Write,

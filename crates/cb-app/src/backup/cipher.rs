@@ -83,6 +83,11 @@ pub struct Keys {
     pub identity: Option<PathBuf>,
 }
 
+/// Whether these are the first bytes of an encrypted archive.
+pub(super) fn begins(with: &[u8]) -> bool {
+    with.starts_with(BEGINS)
+}
+
 impl Keys {
     /// What is inside of `input`, and whether it was encrypted.
     pub(super) fn open<'a>(

@@ -18,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::archive::{self, Head, Listed, Manifest};
-use super::cipher::Protection;
+use super::cipher::{self, Protection};
 use super::examine::{Examined, examine, signing_key};
 use super::files::{self, AUDIT_KEY, Create as _, JWT_SECRET, Small, VAULT_KEY, unwritable};
 use super::scratch::Scratch;
 use super::{BackupError, Until, blocking, refused, unless_stopped};
+use crate::app::no_audit_key;
 use crate::audit::{CHECKPOINT_FILE, read_checkpoint};
 use crate::vault::Unfit;
 
@@ -72,12 +73,7 @@ pub async fn make(
     let checkpoint = read_checkpoint(&data.join(CHECKPOINT_FILE));
     let (mut small, mut missing) = kept(config)?;
     let key = small.iter().find(|(name, _)| name == AUDIT_KEY).map(|(_, bytes)| signing_key(bytes));
-    let key = key.ok_or_else(|| {
-        refused(format!(
-            "There is no {AUDIT_KEY} in {}. Start the server there once (cb serve)",
-            data.display()
-        ))
-    })??;
+    let key = key.ok_or_else(|| refused(no_audit_key(&data).to_string()))??;
     // A folder without a database and keys stays as it is: a restore may go into it.
     let lock = one_at_a_time(&data)?;
     let work = Work::begin(&target, folder, &data, entropy, lock)?;
@@ -166,6 +162,11 @@ fn judge(target: &Target, data: &Path) -> Result<PathBuf, BackupError> {
                 "{shown} is there already. Choose another name, or replace it with --force"
             )));
         }
+        if there.len() > 0 && !is_archive(&target.file).map_err(|e| unwritable(&target.file, &e))? {
+            return Err(refused(format!(
+                "{shown} is no backup, and only an older backup is replaced. Name another file, or remove this one first"
+            )));
+        }
     }
     let folder = target.file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
@@ -179,6 +180,13 @@ fn judge(target: &Target, data: &Path) -> Result<PathBuf, BackupError> {
         )));
     }
     Ok(folder)
+}
+
+/// Whether a file begins as a backup does, encrypted or not.
+fn is_archive(file: &Path) -> io::Result<bool> {
+    let mut begins = Vec::new();
+    File::open(file)?.take(64).read_to_end(&mut begins)?;
+    Ok(cipher::begins(&begins) || archive::begins(&begins))
 }
 
 /// One backup of a folder at a time: two would read the same disk against each other.

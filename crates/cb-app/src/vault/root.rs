@@ -228,6 +228,14 @@ impl Source {
         parse(&self.name(), &text)
     }
 
+    pub(super) fn unborn(&self) -> ConfigError {
+        ConfigError::new(
+            &self.name(),
+            "the vault has no key yet",
+            "Start the server once (cb serve), which makes it, and run this again",
+        )
+    }
+
     pub(super) fn refuse(&self, reason: String) -> ConfigError {
         ConfigError::new(
             &self.name(),

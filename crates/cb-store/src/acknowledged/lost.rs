@@ -114,6 +114,46 @@ async fn what_a_removed_log_holds_waits_for_those_who_read() {
     assert_eq!(bench.kept().await, (2, 2));
 }
 
+/// What is found of one removal does not hold for the next.
+#[tokio::test]
+async fn a_log_that_came_back_can_be_removed_again() {
+    let bench = Bench::open(Sqlite).await;
+    let at = |name: &str| bench.dir.path().join(name);
+    let (log, index) = (at("circuit-breaker.db-wal"), at("circuit-breaker.db-shm"));
+    let away = || {
+        [(&log, at("log")), (&index, at("index"))].map(|(from, to)| std::fs::rename(from, to).expect("moved"))
+    };
+    bench.add(1).await;
+    away();
+    told(&bench, Storage::LogRemoved { kept: true }).await;
+    std::fs::rename(at("log"), &log).expect("moved back");
+    std::fs::rename(at("index"), &index).expect("moved back");
+    told(&bench, Storage::Serving).await;
+    bench.add(2).await;
+    away();
+    // Another program's, so that nothing may be written into the database.
+    std::fs::write(&log, "a log").expect("written");
+    told(&bench, Storage::LogRemoved { kept: false }).await;
+    std::fs::remove_file(&log).expect("removed");
+    told(&bench, Storage::LogRemoved { kept: true }).await;
+    assert_eq!(bench.kept().await, (2, 2));
+}
+
+/// SQLite makes the log beside what the link leads to.
+#[tokio::test]
+async fn a_database_behind_a_link() {
+    let (dir, disk) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let name = "circuit-breaker.db";
+    std::os::unix::fs::symlink(disk.path().join(name), dir.path().join(name)).expect("linked");
+    Store::open_sqlite(disk.path()).await.expect("made").close().await.expect("closed");
+    let store = Store::open_sqlite(dir.path()).await.expect("opens");
+    let bench = Bench { store, dir, postgres: None };
+    bench.add(1).await;
+    assert_eq!(bench.kept().await, (1, 1));
+    std::fs::remove_file(disk.path().join("circuit-breaker.db-wal")).expect("removed");
+    told(&bench, Storage::LogRemoved { kept: true }).await;
+}
+
 /// A program that has written with a log of its own is not written over.
 #[tokio::test]
 async fn a_removed_log_does_not_undo_what_others_wrote() {

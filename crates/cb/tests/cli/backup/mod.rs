@@ -1,5 +1,6 @@
 //! `cb backup`, `cb restore`, and the refusal to start over a database that is lost or older than its folder.
 
+mod beside;
 mod kept;
 mod killed;
 mod older;

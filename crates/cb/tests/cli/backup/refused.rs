@@ -202,6 +202,13 @@ async fn only_a_file_is_replaced() {
     std::os::unix::fs::symlink("/dev/null", &link).expect("linked");
     assert!(home.complains(&["backup", text(&link), "--force"]).contains("Name another"));
     assert!(link.is_symlink());
+    let notes = world.path("notes");
+    std::fs::write(&notes, "seven green kettles sing").expect("written");
+    let why = home.complains(&["backup", "--force", "--passphrase-file", text(&notes), text(&notes)]);
+    assert!(why.contains("is no backup"), "{why}");
+    std::fs::write(&notes, "").expect("written");
+    home.says(&["backup", "--force", text(&notes)]);
+    home.says(&["backup", "--force", text(&notes)]);
 }
 
 /// A passphrase is judged when it is to protect something, not when it opens what somebody else has encrypted.
@@ -284,6 +291,9 @@ async fn a_database_whose_log_was_removed_under_the_server() {
         assert!(why.contains("is without its log") && why.contains("Stop that process first"), "{why}");
     }
     assert!(!log.exists(), "nobody has made another");
+    // As other programs leave it.
+    std::fs::write(&log, "").expect("written");
+    assert!(home.complains(&["user", "list"]).contains("is without its log"));
     running.stop();
     assert!(home.says(&["user", "list"]).contains("maria"));
     home.says(&["backup", text(&world.path("archive"))]);
