@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -75,7 +75,7 @@ pub(crate) struct OpenedFile {
     /// Of a log that was removed: everything is in the database.
     folded: AtomicBool,
     /// Where other processes read which files these are. See [`nameless_log`].
-    record: OnceLock<File>,
+    record: Mutex<Option<File>>,
 }
 
 impl OpenedFile {
@@ -86,7 +86,7 @@ impl OpenedFile {
             log,
             index,
             folded: AtomicBool::new(false),
-            record: OnceLock::new(),
+            record: Mutex::default(),
         }
     }
 
@@ -124,16 +124,15 @@ impl OpenedFile {
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(in_use(self.path()).as_bytes())?;
-        lock(&file, libc::F_WRLCK)?;
-        self.record.get_or_init(|| file);
+        fcntl(&file, FcntlArg::F_SETLK(&range(0, 0)?))?;
+        *self.record.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
         Ok(())
     }
 
     /// What was recorded is no longer true: the files are about to be closed.
     pub fn forget_record(&self) {
-        if let Some(Err(error)) = self.record.get().map(|file| lock(file, libc::F_UNLCK)) {
-            tracing::warn!(%error, "the lock file cannot be unlocked");
-        }
+        // Closing it unlocks it.
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     pub fn path(&self) -> &Path {
@@ -197,20 +196,15 @@ fn recorded(record: &Path) -> Option<(i32, String)> {
 
 /// Another process that has locked some of these bytes.
 fn locked_by(file: &File, start: i64, bytes: i64) -> Option<i32> {
-    let mut asked = range(libc::F_WRLCK, start, bytes).ok()?;
+    let mut asked = range(start, bytes).ok()?;
     fcntl(file, FcntlArg::F_GETLK(&mut asked)).ok()?;
     (i32::from(asked.l_type) != libc::F_UNLCK).then_some(asked.l_pid)
 }
 
-fn lock(file: &File, kind: i32) -> io::Result<()> {
-    fcntl(file, FcntlArg::F_SETLK(&range(kind, 0, 0)?))?;
-    Ok(())
-}
-
-/// No bytes means all of them.
-fn range(kind: i32, start: i64, bytes: i64) -> io::Result<libc::flock> {
+/// To be locked; no bytes means all of them.
+fn range(start: i64, bytes: i64) -> io::Result<libc::flock> {
     Ok(libc::flock {
-        l_type: kind.try_into().map_err(io::Error::other)?,
+        l_type: libc::F_WRLCK.try_into().map_err(io::Error::other)?,
         l_whence: libc::SEEK_SET.try_into().map_err(io::Error::other)?,
         l_start: start,
         l_len: bytes,

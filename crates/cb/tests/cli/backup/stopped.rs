@@ -133,7 +133,7 @@ async fn where_there_is_no_room() {
     let home = world.home("old", Sqlite).await;
     home.begin().await.stop();
     let archive = world.path("archive");
-    std::fs::write(&archive, "an older one").expect("written");
+    std::fs::write(&archive, "manifest.json of an older one").expect("written");
     // The copy of the database fits into neither.
     for blocks in ["100", "700"] {
         let mut shell = Command::new("/bin/sh");
@@ -143,7 +143,7 @@ async fn where_there_is_no_room() {
         let why = failed(&run);
         let place = format!("The database could not be copied into {}. ", text(world.dir.path()));
         assert!(why.contains(&place) && why.contains("allows no file of this size. Check "), "{why}");
-        assert_eq!(std::fs::read_to_string(&archive).expect("there"), "an older one");
+        assert_eq!(std::fs::read_to_string(&archive).expect("there"), "manifest.json of an older one");
         assert!(scratch(world.dir.path()).is_empty());
     }
 }
