@@ -55,7 +55,7 @@ pub struct Authenticated {
 
 /// What is done about secrets that are not in the data folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keys {
+pub(crate) enum Secrets {
     /// They are made: this process is the only one that may.
     Make,
     /// They are the server's, which makes them at its first start.
@@ -117,7 +117,7 @@ impl App {
         store
             .record_in(&lock)
             .map_err(|e| unusable(&config.data_dir.join(LOCK_FILE), format!("it cannot be written ({e})")))?;
-        let app = Self::put_together(config, clock, entropy, store, Keys::Make, Some(lock)).await?;
+        let app = Self::put_together(config, clock, entropy, store, Secrets::Make, Some(lock)).await?;
         app.store().stay_beside(&config.data_dir, crate::backup::needed(config));
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
         // From now on the folder knows that it is in use, whatever becomes of the database.
@@ -144,7 +144,7 @@ impl App {
     ) -> Result<Self, StartError> {
         crate::backup::guard(config).await?;
         let store = attach(config).await?;
-        Self::put_together(config, clock, entropy, store, Keys::AsTheyAre, None).await
+        Self::put_together(config, clock, entropy, store, Secrets::AsTheyAre, None).await
     }
 
     /// In the place of a server, over a database that may be older than its folder.
@@ -154,7 +154,7 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
         let store = attach(config).await?;
-        Self::put_together(config, clock, entropy, store, Keys::Make, None).await
+        Self::put_together(config, clock, entropy, store, Secrets::Make, None).await
     }
 
     async fn put_together(
@@ -162,24 +162,24 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         store: Store,
-        keys: Keys,
+        secrets: Secrets,
         lock: Option<File>,
     ) -> Result<Self, StartError> {
         let data = &config.data_dir;
         // What nobody needs after this process.
-        let passing = |name: &str, make: &dyn Fn() -> String| match keys {
-            Keys::Make => kept_secret(&data.join(name), make),
-            Keys::AsTheyAre => Ok(read_secret(&data.join(name))?.unwrap_or_else(|| Secret::new(make()))),
+        let passing = |name: &str, make: &dyn Fn() -> String| match secrets {
+            Secrets::Make => kept_secret(&data.join(name), make),
+            Secrets::AsTheyAre => Ok(read_secret(&data.join(name))?.unwrap_or_else(|| Secret::new(make()))),
         };
         let jwt_secret = match &config.jwt_secret {
             Some(given) => given.clone(),
             None => passing("jwt-secret", &|| entropy.token())?,
         };
         let key_file = data.join("audit-key");
-        if keys == Keys::AsTheyAre && !key_file.exists() {
+        if secrets == Secrets::AsTheyAre && !key_file.exists() {
             return Err(no_audit_key(data).into());
         }
-        let vault = Vault::open(config, &store, keys, lock.is_some(), clock.now(), &*entropy).await?;
+        let vault = Vault::open(config, &store, secrets, lock.is_some(), clock.now(), &*entropy).await?;
         let checkpoint_key = kept_secret(&key_file, || CheckpointKey::generate(&*entropy))?;
         let checkpoint_key = CheckpointKey::parse(&checkpoint_key).ok_or_else(|| {
             ConfigError::new(
@@ -198,7 +198,7 @@ impl App {
                 None
             }
             (Some(given), false) => Some(given.clone()),
-            (None, false) if keys == Keys::AsTheyAre => None,
+            (None, false) if secrets == Secrets::AsTheyAre => None,
             (None, false) => Some(kept_secret(&code_file, || entropy.spoken_code())?),
         };
         let server = passing("server-id", &|| entropy.uuid(clock.now()).to_string())?.expose().to_owned();

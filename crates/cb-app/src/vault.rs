@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use crate::app::{App, Keys as MayMake, StartError};
+use crate::app::{App, Secrets, StartError};
 
 mod first;
 mod held;
@@ -48,7 +48,7 @@ impl Vault {
     pub(crate) async fn open(
         config: &Config,
         store: &Store,
-        may: MayMake,
+        secrets: Secrets,
         serves: bool,
         now: Time,
         entropy: &dyn Entropy,
@@ -57,7 +57,7 @@ impl Vault {
         source.settle(store).await.map_err(StartError::Read)?;
         let mut rows = keys(store.reader()).await.map_err(StartError::Read)?;
         let sealed = sealed::count(store.reader()).await.map_err(StartError::Read)?;
-        if rows.is_empty() && sealed == 0 && may == MayMake::AsTheyAre {
+        if rows.is_empty() && sealed == 0 && secrets == Secrets::AsTheyAre {
             return Err(source.unborn().into());
         }
         if rows.is_empty() {
