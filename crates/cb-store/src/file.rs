@@ -141,7 +141,7 @@ impl OpenedFile {
 }
 
 /// The log of the database `file`, and the index of that. SQLite makes them beside what a link leads to.
-fn beside(file: &Path) -> [PathBuf; 2] {
+pub(crate) fn beside(file: &Path) -> [PathBuf; 2] {
     let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
     ["-wal", "-shm"].map(|suffix| {
         let mut name = file.as_os_str().to_owned();

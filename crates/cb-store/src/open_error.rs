@@ -1,13 +1,14 @@
 //! Why a database cannot be opened, and what to do about it.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use sea_orm::{DbErr, sqlx};
 
 use crate::fault::{Fault, driver, sqlite_code, words};
+use crate::file::beside;
 
 /// Why the database cannot be used, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +40,8 @@ impl OpenError {
     pub(crate) fn denied(file: &Path) -> Option<Self> {
         let folder = file.parent().unwrap_or(file);
         let all = AccessFlags::R_OK | AccessFlags::W_OK;
-        let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", file.display()));
-        let mut needed = vec![(folder.to_path_buf(), all | AccessFlags::X_OK)];
-        needed.extend(["", "-wal", "-shm"].map(|suffix| (beside(suffix), all)));
+        let mut needed = vec![(folder.to_path_buf(), all | AccessFlags::X_OK), (file.to_path_buf(), all)];
+        needed.extend(beside(file).map(|path| (path, all)));
         let (path, error) = needed.into_iter().find_map(|(path, access)| {
             eaccess(&path, access).err().map(|e| (path, e)).filter(|(_, e)| *e != Errno::ENOENT)
         })?;
