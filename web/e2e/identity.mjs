@@ -92,7 +92,7 @@ await steps.step("an administrator makes an invite, and shows again who they are
   admin.allow(403, /\/(invites|auth\/proof)$/);
   await staleProof(page, "invites");
   await button(panel(page), "Make link").click();
-  const proof = dialog(page, "Is it you?");
+  const proof = dialog(page, "Confirm your identity");
   await proof.waitFor();
   await shot(page, "proof");
   await judged(page);
@@ -118,7 +118,7 @@ await steps.step("a proof that is not given does nothing, and says so", async ()
   await button(page, "Invite").click();
   await staleProof(page, "invites");
   await button(panel(page), "Make link").click();
-  await button(dialog(page, "Is it you?"), "Cancel").click();
+  await button(dialog(page, "Confirm your identity"), "Cancel").click();
   await said(panel(page), "Nothing was done");
   await button(panel(page), "Cancel").click();
 });
@@ -352,14 +352,14 @@ await steps.step(
     grace.allow(403, /\/(tokens|auth\/proof)$/);
     await staleProof(page, "tokens");
     await button(form, "Create token").click();
-    const proof = dialog(page, "Is it you?");
+    const proof = dialog(page, "Confirm your identity");
     await proof.waitFor();
     await page.keyboard.press("Escape");
     await said(form, "Nothing was done");
     expect((await field(form, "Name").inputValue()) === "backup script", "the form to keep what was typed");
     await staleProof(page, "tokens");
     await button(form, "Create token").click();
-    await button(proof, "Use a code").click();
+    await field(proof, `Password of ${other}`).fill(second);
     await field(proof, "Code").fill(recovery[1]);
     await shot(page, "proof-over-form");
     await judged(page);

@@ -108,7 +108,7 @@ await steps.step("a passkey is added after a proof, and recovery codes are shown
   watch.allow(403, /\/auth\/(passkeys\/registration|proof)$/);
   await staleProof(page, "auth/passkeys/registration");
   await button(form, "Continue").click();
-  const proof = dialog(page, "Is it you?");
+  const proof = dialog(page, "Confirm your identity");
   await field(proof, `Password of ${username}`).fill(password);
   await page.keyboard.press("Enter");
   const codes = dialog(page, "Recovery codes");
@@ -179,7 +179,7 @@ await steps.step("it proves who one is", async () => {
   watch.allow(403, /\/tokens$/);
   await staleProof(page, "tokens");
   await button(form, "Create token").click();
-  const proof = dialog(page, "Is it you?");
+  const proof = dialog(page, "Confirm your identity");
   await button(proof, "Use a passkey").waitFor();
   await button(proof, "Use the password").click();
   await field(proof, `Password of ${username}`).waitFor();

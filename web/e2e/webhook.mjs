@@ -103,7 +103,7 @@ await steps.step("it is made after a fresh proof, and its secret is shown this o
   watch.allow(403, /\/webhooks$/);
   await staleProof(page, "webhooks");
   await save();
-  const proof = dialog(page, "Is it you?");
+  const proof = dialog(page, "Confirm your identity");
   await field(proof, `Password of ${username}`).fill(password);
   await page.keyboard.press("Enter");
   await proof.waitFor({ state: "detached" });

@@ -4,12 +4,10 @@
 //! its [`Ctx`] only through [`Reader`], [`Writer`], [`SessionReader`] or [`SessionWriter`], which only the guard can fill; one that
 //! takes none of them has nobody to act for.
 
-use std::net::Ipv4Addr;
-
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use cb_app::auth::Site;
+use cb_app::auth::{Devices, Site};
 use cb_app::{App, Authenticated, Ctx, RequestMeta};
 use cb_core::{Error, Principal};
 use http::request::Parts;
@@ -137,8 +135,9 @@ async fn identify(app: &App, parts: &Parts) -> Result<Caller, Error> {
         let token = value.as_bytes();
         let is_bearer = token.get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
         let token = token.get(7..).filter(|_| is_bearer).ok_or_else(nobody)?;
-        let ip = parts.extensions.get::<RequestMeta>().map_or(Ipv4Addr::UNSPECIFIED.into(), |m| m.ip);
-        return app.by_bearer(token, ip).await?.map(Caller::Token).ok_or_else(nobody);
+        let meta = parts.extensions.get::<RequestMeta>();
+        let meta = meta.ok_or_else(|| Error::Internal("a request without its meta data".to_owned()))?;
+        return app.by_bearer(token, meta).await?.map(Caller::Token).ok_or_else(nobody);
     }
     let cookie = session_cookie(headers).ok_or_else(nobody)?;
     app.by_session(cookie).await?.map(Caller::Session).ok_or_else(nobody)
@@ -149,16 +148,23 @@ fn session_cookie(headers: &HeaderMap) -> Option<&str> {
     cookie(headers, COOKIE)
 }
 
-/// A cookie of ours; none when there are two of the name, for then somebody has slipped one in.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut found = headers
+/// The browser's marks that the request brought.
+pub fn devices(headers: &HeaderMap) -> Devices {
+    Devices::brought(cookies(headers))
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|v| v.to_str().ok())
         .flat_map(|v| v.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(n, _)| *n == name)
-        .map(|(_, value)| value);
+}
+
+/// A cookie of ours; none when there are two of the name, for then somebody has slipped one in.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut found = cookies(headers).filter(|(n, _)| *n == name).map(|(_, value)| value);
     let first = found.next()?;
     found.next().is_none().then_some(first)
 }

@@ -170,6 +170,7 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
             .get(header::USER_AGENT)
             .map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(300).collect())
             .unwrap_or_default(),
+        devices: crate::auth::devices(request.headers()),
     };
     let (method, path, client) = (request.method().clone(), request.uri().path().to_owned(), meta.ip);
     request.extensions_mut().insert(meta);

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 use uuid::Uuid;
 
+use crate::auth::guesses::Guesses;
 use crate::auth::recent::Recent;
 use crate::ctx::{Ctx, RequestMeta};
 use crate::jumps::Jumps;
@@ -80,6 +81,7 @@ struct Inner {
     outbound: Outbound,
     known_providers: Known,
     recent_sessions: Recent,
+    guesses: Guesses,
     hook_rates: Rates,
     api_token: Option<Secret>,
     setup_code: Mutex<Option<Secret>>,
@@ -127,6 +129,7 @@ impl App {
         app.spawn(crate::storage::watch(app.clone()));
         app.spawn(crate::worker::run(app.clone()));
         app.spawn(crate::auth::sessions::sweep(app.clone()));
+        app.spawn(crate::auth::guesses::keep(app.clone()));
         app.spawn(crate::audit::keep_checkpoints(app.clone()));
         app.spawn(crate::audit::keep_to_retention(app.clone()));
         app.spawn(crate::vault::keep_to_schedule(app.clone()));
@@ -216,6 +219,7 @@ impl App {
             outbound: Outbound::from_config(config),
             known_providers: Known::default(),
             recent_sessions: Recent::default(),
+            guesses: Guesses::default(),
             hook_rates: Rates::default(),
             api_token: config.api_token.clone(),
             setup_code: Mutex::new(setup_code),
@@ -361,6 +365,10 @@ impl App {
     /// The only way to speak to a server that a person has named.
     pub(crate) fn outbound(&self) -> &Outbound {
         &self.0.outbound
+    }
+
+    pub(crate) fn guesses(&self) -> &Guesses {
+        &self.0.guesses
     }
 
     pub(crate) fn recent_sessions(&self) -> &Recent {

@@ -35,6 +35,7 @@ async fn of_a_thousand_sessions_of_one_user_the_newest_hundred_live(
         request_id: app.new_id().into(),
         ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)),
         user_agent: "test".to_owned(),
+        devices: crate::auth::Devices::default(),
     };
     let input = SetupIn {
         code: app.setup_code().expect("setup is required").0,
@@ -52,7 +53,9 @@ async fn of_a_thousand_sessions_of_one_user_the_newest_hundred_live(
         clock.advance(TimeDelta::seconds(1));
         let ctx = app.ctx(Principal::SignIn { username: who.username.clone() }, meta());
         let admitted = ctx.record("login", async |tx| {
-            sessions::admit(&ctx, tx, who.id, who.auth_epoch, Proof::Password).await?.session()
+            sessions::admit(&ctx, tx, who.id, who.auth_epoch, Proof::Password { device: None })
+                .await?
+                .session()
         });
         cookies.push(admitted.await.expect("admitted").cookie);
         // One goes for each that comes, and whoever is connected with it hears so.

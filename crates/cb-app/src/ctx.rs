@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::auth::Devices;
 use crate::auth::sessions::stands;
 
 /// Where a request came from, as far as the edge can tell.
@@ -19,6 +20,8 @@ pub struct RequestMeta {
     pub request_id: RequestId,
     pub ip: IpAddr,
     pub user_agent: String,
+    /// The browser's marks that it has signed in before.
+    pub devices: Devices,
 }
 
 /// Who acts, through which request, on which application.
@@ -103,6 +106,23 @@ impl Ctx {
         action: &'static str,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<T> {
+        // A body may have been long on its way, and a write waits for others: whoever has lost their session, token or role
+        // meanwhile writes nothing.
+        let work = async |tx: &mut WriteTx| {
+            if !stands(tx.conn(), &self.principal, self.now()).await? {
+                return Err(Error::Unauthenticated("the session has ended; sign in again".to_owned()));
+            }
+            work(tx).await
+        };
+        self.record_past(action, work).await
+    }
+
+    /// [`Ctx::record`] for what has happened already: it is told even when the session of whoever did it has ended since.
+    pub(crate) async fn record_past<T>(
+        &self,
+        action: &'static str,
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+    ) -> Result<T> {
         let audit = Audit {
             action,
             actor: &self.principal,
@@ -112,14 +132,6 @@ impl Ctx {
                 address: m.ip,
                 agent: m.user_agent.clone(),
             }),
-        };
-        // A body may have been long on its way, and a write waits for others: whoever has lost their session, token or role
-        // meanwhile writes nothing.
-        let work = async |tx: &mut WriteTx| {
-            if !stands(tx.conn(), &self.principal, self.now()).await? {
-                return Err(Error::Unauthenticated("the session has ended; sign in again".to_owned()));
-            }
-            work(tx).await
         };
         let (out, events) = self.store().write(audit, work).await?;
         self.app.bus().publish(events);

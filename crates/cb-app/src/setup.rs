@@ -11,6 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::auth::guesses::Guess;
 use crate::auth::sessions::{self, Proof};
 use crate::auth::{self, Opened, rules};
 use crate::ctx::RequestMeta;
@@ -48,9 +49,11 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
     // By address only: with one count for everybody, a stranger who guesses would keep the owner out, and
     // the code is too long to be guessed from many addresses either.
     let key = format!("setup/{}", auth::place(meta.ip));
-    app.throttle().enter(&[&key])?;
+    app.throttle().enter([&key])?;
     let (code, file) = app.setup_code().ok_or_else(already)?;
     if !code.matches(input.code.expose().trim().as_bytes()) {
+        let actor = Principal::Setup { username: "setup code".to_owned() };
+        app.guessed(&meta, Guess::at_nobody("setup_failed", actor)).await;
         let at = file
             .map_or_else(|| "the setting CB_SETUP_CODE".to_owned(), |f| format!("the file {}", f.display()));
         return Err(Error::Denied(format!(
@@ -81,7 +84,9 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
             settings.version = Set(version);
             settings.updated_at = Set(now);
             settings.update(tx.conn()).await.map_err(db)?;
-            let user = crate::users::insert(&ctx, tx, username, email, hash, Role::Admin).await?;
+            let user =
+                crate::users::insert(&ctx, tx, username, email, hash, Role::Admin, json!({ "setup": true }))
+                    .await?;
             tx.about("user", user.id);
             tx.detail(json!({ "username": user.username, "role": user.role }));
             sessions::admit(&ctx, tx, user.id, user.auth_epoch, Proof::Setup).await?.session()

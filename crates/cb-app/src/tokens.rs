@@ -1,7 +1,5 @@
 //! API tokens: a user's own, for programs. Stored hashed, shown once, cut to what their owner's role permits at each use.
 
-use std::net::IpAddr;
-
 use cb_core::clock::Time;
 use cb_core::error::Violations;
 use cb_core::ids::TokenId;
@@ -18,9 +16,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::auth::guesses::Guess;
 use crate::auth::sessions::{TOUCH, role};
 use crate::auth::{active, own, place};
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, RequestMeta};
 use crate::input;
 
 /// What every one begins with, so that a leaked one is recognised.
@@ -200,7 +199,7 @@ impl App {
 
     /// Who a bearer token stands for: the operator, a user's program, or nobody. Wrong ones are slowed by address; a right
     /// one never is.
-    pub async fn by_bearer(&self, given: &[u8], ip: IpAddr) -> Result<Option<Principal>> {
+    pub async fn by_bearer(&self, given: &[u8], meta: &RequestMeta) -> Result<Option<Principal>> {
         if self.api_token().is_some_and(|t| t.matches(given)) {
             return Ok(Some(Principal::Operator));
         }
@@ -217,7 +216,7 @@ impl App {
                 && alive(&row, &owner, now)
             {
                 if row.last_used_at.is_none_or(|last| (now - last).abs() >= TOUCH) {
-                    self.store().touch_token(row.id, now, &ip.to_string()).await;
+                    self.store().touch_token(row.id, now, &meta.ip.to_string()).await;
                 }
                 return Ok(Some(Principal::Token {
                     scopes: scopes(&row)?,
@@ -229,8 +228,10 @@ impl App {
                 }));
             }
         }
-        let key = format!("bearer/{}", place(ip));
-        self.throttle().enter(&[&key])?;
+        let key = format!("bearer/{}", place(meta.ip));
+        self.throttle().enter([&key])?;
+        let actor = Principal::SignIn { username: "API token".to_owned() };
+        self.guessed(meta, Guess::at_nobody("token_refused", actor)).await;
         Ok(None)
     }
 }

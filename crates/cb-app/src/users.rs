@@ -10,13 +10,14 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, ModelTrait as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
 };
-use cb_store::{conflict, db};
+use cb_store::{WriteTx, conflict, db};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::auth::guesses::Guess;
 use crate::auth::sessions::{self, Kept, OpenSession, Opened, Proof};
 use crate::auth::steps::{self, Purpose};
 use crate::auth::{UserOut, active, factors, place, rules};
@@ -131,10 +132,7 @@ pub async fn create(ctx: &Ctx, input: UserIn) -> Result<UserOut> {
     let (username, email, hash) =
         judged(ctx.app(), &input.username, input.email.as_deref(), input.password).await?;
     ctx.write(Permission::UsersWrite, "user_created", async |tx| {
-        let row = insert(ctx, tx, username, email, hash, input.role).await?;
-        tx.about("user", row.id);
-        tx.detail(json!({ "username": row.username, "role": row.role }));
-        Ok(row.into())
+        insert(ctx, tx, username, email, hash, input.role, json!({})).await.map(Into::into)
     })
     .await
 }
@@ -148,38 +146,49 @@ pub async fn update(ctx: &Ctx, id: UserId, patch: UserPatch) -> Result<UserOut> 
         ctx.require_proof()?;
     }
     ctx.write(Permission::UsersWrite, "user_updated", async |tx| {
-        let before = find(tx.conn(), id).await?;
-        tx.about("user", before.id);
-        let mut detail = json!({ "username": before.username });
-        let mut change: user::ActiveModel = before.clone().into();
+        let mut row = find(tx.conn(), id).await?;
+        let role = patch.role.filter(|r| r.as_str() != row.role);
+        let disabled = patch.disabled.filter(|d| *d != row.disabled_at.is_some());
+        // Each change of its own is an entry of its own. The first of them is the entry of this write.
+        tx.action(match (&email, role, disabled) {
+            (None, Some(_), _) => "role_changed",
+            (None, None, Some(true)) => "user_disabled",
+            (None, None, Some(false)) => "user_enabled",
+            _ => "user_updated",
+        });
+        tx.about("user", row.id);
+        tx.detail(json!({ "username": row.username }));
         if let Some(email) = email {
-            detail["email"] = json!({ "from": before.email, "to": email });
+            let detail = json!({ "username": row.username, "email": { "from": row.email, "to": email } });
+            let mut change: user::ActiveModel = row.into();
             change.email = Set(email);
+            change.updated_at = Set(ctx.now());
+            row = change.update(tx.conn()).await.map_err(db)?;
+            tx.tell("user_updated", "user", row.id, detail);
         }
-        let mut kept = None;
-        if let Some(role) = patch.role.filter(|r| r.as_str() != before.role) {
-            detail["role"] = json!({ "from": before.role, "to": role });
-            change.role = Set(role.as_str().to_owned());
-            tx.action("role_changed");
-            kept = Some(Kept::Tokens);
+        if let Some(role) = role {
+            row = set_role(ctx, tx, row, role, json!({})).await?;
         }
-        if let Some(disabled) = patch.disabled.filter(|d| *d != before.disabled_at.is_some()) {
-            change.disabled_at = Set(disabled.then(|| ctx.now()));
-            tx.action(if disabled { "user_disabled" } else { "user_enabled" });
-            detail["disabled"] = json!({ "from": !disabled, "to": disabled });
-            if disabled {
-                kept = Some(Kept::Nothing);
-            }
+        if let Some(disabled) = disabled {
+            row = set_disabled(ctx, tx, row, disabled).await?;
         }
-        change.updated_at = Set(ctx.now());
-        tx.detail(detail);
-        let row = change.update(tx.conn()).await.map_err(|e| last_admin(&e))?;
-        if let Some(kept) = kept {
-            sessions::revoke(ctx, tx, row, kept).await?;
-        }
-        find(tx.conn(), id).await.map(Into::into)
+        Ok(row.into())
     })
     .await
+}
+
+async fn set_disabled(ctx: &Ctx, tx: &mut WriteTx, user: user::Model, disabled: bool) -> Result<user::Model> {
+    let id = user.id;
+    let detail = json!({ "username": user.username, "disabled": { "from": !disabled, "to": disabled } });
+    let mut change: user::ActiveModel = user.into();
+    change.disabled_at = Set(disabled.then(|| ctx.now()));
+    change.updated_at = Set(ctx.now());
+    let row = change.update(tx.conn()).await.map_err(|e| last_admin(&e))?;
+    tx.tell(if disabled { "user_disabled" } else { "user_enabled" }, "user", id, detail);
+    if disabled {
+        sessions::revoke(ctx, tx, row, Kept::Nothing).await?;
+    }
+    find(tx.conn(), id.into()).await
 }
 
 pub async fn delete(ctx: &Ctx, id: UserId) -> Result<()> {
@@ -309,20 +318,25 @@ pub async fn withdraw_invite(ctx: &Ctx, id: InviteId) -> Result<()> {
 pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) -> Result<Opened> {
     let now = app.now();
     let address = format!("invite/{}", place(meta.ip));
-    app.throttle().enter(&[&address])?;
+    app.throttle().enter([&address])?;
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &input.token);
     wrong.into_result()?;
+    let gone = || Error::Denied("this invite has been used, or it is too old; ask for a new one".to_owned());
+    if steps::find(now, app.store().reader(), Purpose::Invite, &input.token).await?.is_none() {
+        let actor = Principal::SignIn { username: "invite".to_owned() };
+        app.guessed(&meta, Guess::at_nobody("invite_failed", actor)).await;
+        return Err(gone());
+    }
     let (username, _, hash) = judged(app, &input.username, None, input.password).await?;
     let ctx = app.ctx(Principal::SignIn { username: username.clone() }, meta);
     let opened = ctx
         .record("invite_accepted", async |tx| {
-            let gone =
-                || Error::Denied("this invite has been used, or it is too old; ask for a new one".to_owned());
             let step = steps::find(now, tx.conn(), Purpose::Invite, &input.token).await?.ok_or_else(gone)?;
             let invite = invite_of(&step).ok_or_else(gone)?;
             steps::finish(tx, step).await?;
-            let row = insert(&ctx, tx, username, invite.email, hash, invite.role).await?;
+            let cause = json!({ "invited_by": invite.invited_by });
+            let row = insert(&ctx, tx, username, invite.email, hash, invite.role, cause).await?;
             tx.detail(json!({ "username": row.username, "role": row.role, "invited_by": invite.invited_by }));
             sessions::admit(&ctx, tx, row.id, row.auth_epoch, Proof::Setup).await?.session()
         })
@@ -350,13 +364,15 @@ async fn judged(
 /// Users that there can be: their lists and the checks on them stay quick.
 const USERS_MOST: u64 = 10_000;
 
+/// The only place that makes a user; `cause` says why, where nobody asked for it by itself.
 pub(crate) async fn insert(
     ctx: &Ctx,
-    tx: &cb_store::WriteTx,
+    tx: &mut WriteTx,
     username: String,
     email: Option<String>,
     password_hash: String,
     role: Role,
+    cause: Value,
 ) -> Result<user::Model> {
     if user::Entity::find().count(tx.conn()).await.map_err(db)? >= USERS_MOST {
         return Err(Error::Conflict(format!("there are {USERS_MOST} users; delete one first")));
@@ -384,7 +400,40 @@ pub(crate) async fn insert(
         .exec(tx.conn())
         .await
         .map_err(|e| conflict(&e, "another user has this name"))?;
+    tx.tell(
+        "user_created",
+        "user",
+        row.id,
+        with(cause, json!({ "username": row.username, "role": row.role })),
+    );
     Ok(row)
+}
+
+/// Gives `user` another role and ends their sessions. The only place that changes a role; `cause` says what for.
+pub(crate) async fn set_role(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    user: user::Model,
+    role: Role,
+    cause: Value,
+) -> Result<user::Model> {
+    let (id, before) = (user.id, user.role.clone());
+    let detail = json!({ "username": user.username, "role": { "from": before, "to": role } });
+    let mut change: user::ActiveModel = user.into();
+    change.role = Set(role.as_str().to_owned());
+    change.updated_at = Set(ctx.now());
+    let user = change.update(tx.conn()).await.map_err(|e| last_admin(&e))?;
+    tx.tell("role_changed", "user", id, with(cause, detail));
+    sessions::revoke(ctx, tx, user, Kept::Tokens).await?;
+    find(tx.conn(), id.into()).await
+}
+
+/// `detail` with what caused it.
+fn with(mut detail: Value, more: Value) -> Value {
+    if let (Value::Object(all), Value::Object(more)) = (&mut detail, more) {
+        all.extend(more);
+    }
+    detail
 }
 
 async fn find(conn: &impl ConnectionTrait, id: UserId) -> Result<user::Model> {

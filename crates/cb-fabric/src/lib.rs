@@ -9,4 +9,4 @@ mod throttle;
 
 pub use bus::{Bus, Heard, Listener};
 pub use rate::Rate;
-pub use throttle::Throttle;
+pub use throttle::{Key, Throttle};

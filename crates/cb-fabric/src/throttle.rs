@@ -7,14 +7,42 @@ use std::time::Duration;
 
 use cb_core::{Clock, Error, Result};
 
-/// Failures that cost nothing: people mistype.
+/// Failures of one person that cost nothing: people mistype.
 const FREE: u32 = 5;
+/// Failures that cost nothing where strangers share the count.
+const FREE_TOGETHER: u32 = 20;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_mins(15);
 /// A key without a failure for so long is forgotten.
 const MEMORY: Duration = Duration::from_hours(1);
 /// Keys remembered; past it the one whose last failure is oldest goes.
 const CAPACITY: usize = 20_000;
+
+/// What an attempt counts against.
+#[derive(Debug, Clone, Copy)]
+pub struct Key<'a> {
+    name: &'a str,
+    free: u32,
+}
+
+impl<'a> Key<'a> {
+    /// One count for everybody, wherever they come from.
+    pub fn together(name: &'a str) -> Self {
+        Self { name, free: FREE_TOGETHER }
+    }
+}
+
+impl<'a> From<&'a str> for Key<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { name, free: FREE }
+    }
+}
+
+impl<'a> From<&'a String> for Key<'a> {
+    fn from(name: &'a String) -> Self {
+        name.as_str().into()
+    }
+}
 
 pub struct Throttle {
     clock: Arc<dyn Clock>,
@@ -24,6 +52,7 @@ pub struct Throttle {
 /// Times of the steady clock.
 struct Record {
     failures: u32,
+    free: u32,
     last: Duration,
     open_again: Duration,
 }
@@ -40,31 +69,32 @@ impl Throttle {
     /// Lets an attempt in and counts it against each key before its outcome is known, so that of a hundred at once not all
     /// slip through; or says how long to wait, if any of its keys has to. [`Throttle::spare`] and [`Throttle::forgive`] take
     /// the count back.
-    pub fn enter(&self, keys: &[&str]) -> Result<()> {
+    pub fn enter<'a>(&self, keys: impl IntoIterator<Item = impl Into<Key<'a>>>) -> Result<()> {
+        let keys: Vec<Key<'a>> = keys.into_iter().map(Into::into).collect();
         let now = self.clock.steady();
         let mut known = self.known();
         let wait = keys
             .iter()
-            .filter_map(|k| known.get(*k))
+            .filter_map(|k| known.get(k.name))
             .map(|r| r.open_again.saturating_sub(now))
             .filter(|wait| !wait.is_zero())
             .max();
         if let Some(retry_after) = wait {
             return Err(Error::RateLimited { retry_after });
         }
-        for key in keys {
-            if known.len() >= CAPACITY && !known.contains_key(*key) {
+        for Key { name, free } in keys {
+            if known.len() >= CAPACITY && !known.contains_key(name) {
                 make_room(&mut known, now);
             }
-            let record =
-                known.entry((*key).to_owned()).or_insert(Record { failures: 0, last: now, open_again: now });
+            let new = Record { failures: 0, free, last: now, open_again: now };
+            let record = known.entry(name.to_owned()).or_insert(new);
             if now.saturating_sub(record.last) > MEMORY {
                 record.failures = 0;
             }
             record.failures = record.failures.saturating_add(1);
             record.last = now;
-            if record.failures >= FREE {
-                let doublings = (record.failures - FREE).min(16);
+            if record.failures >= free {
+                let doublings = (record.failures - free).min(16);
                 record.open_again = now + (FIRST_WAIT * 2u32.pow(doublings)).min(LONGEST_WAIT);
             }
         }
@@ -78,13 +108,13 @@ impl Throttle {
             record.failures = record.failures.saturating_sub(1);
             if record.failures == 0 {
                 known.remove(key);
-            } else if record.failures < FREE {
+            } else if record.failures < record.free {
                 record.open_again = record.last;
             }
         }
     }
 
-    /// The right secret was shown: what stood against the key is forgotten.
+    /// A correct secret clears the recorded failures for this key.
     pub fn forgive(&self, key: &str) {
         self.known().remove(key);
     }
@@ -108,7 +138,7 @@ mod tests {
     use cb_core::{Clock, Error};
     use chrono::{DateTime, TimeDelta};
 
-    use super::{CAPACITY, FREE, LONGEST_WAIT, Throttle};
+    use super::{CAPACITY, FREE, FREE_TOGETHER, Key, LONGEST_WAIT, Throttle};
 
     /// Wall and steady.
     struct Hands(Mutex<(Time, Duration)>);
@@ -139,11 +169,22 @@ mod tests {
 
     /// Enters, and answers the wait in seconds when it is not let in.
     fn enter(throttle: &Throttle, keys: &[&str]) -> Option<u64> {
-        match throttle.enter(keys) {
+        match throttle.enter(keys.iter().copied()) {
             Ok(()) => None,
             Err(Error::RateLimited { retry_after }) => Some(retry_after.as_secs()),
             Err(other) => panic!("{other}"),
         }
+    }
+
+    #[test]
+    fn what_strangers_share_is_free_for_longer() {
+        let (throttle, _) = throttle();
+        for _ in 0..FREE_TOGETHER {
+            throttle.enter([Key::together("a")]).expect("let in");
+        }
+        assert!(throttle.enter([Key::together("a")]).is_err());
+        throttle.spare("a");
+        assert!(throttle.enter([Key::together("a")]).is_ok(), "a right one takes its own count back");
     }
 
     #[test]
@@ -182,7 +223,7 @@ mod tests {
     fn of_many_at_once_no_more_are_let_in_than_one_after_another() {
         let (throttle, _) = throttle();
         let let_in = std::thread::scope(|scope| {
-            let tries: Vec<_> = (0..64).map(|_| scope.spawn(|| throttle.enter(&["a"]).is_ok())).collect();
+            let tries: Vec<_> = (0..64).map(|_| scope.spawn(|| throttle.enter(["a"]).is_ok())).collect();
             tries.into_iter().map(|t| t.join().expect("no panic")).filter(|ok| *ok).count()
         });
         assert_eq!(let_in, FREE as usize);
@@ -192,14 +233,14 @@ mod tests {
     fn an_hour_of_quiet_is_enough_and_memory_is_bounded() {
         let (throttle, hands) = throttle();
         for _ in 0..FREE {
-            throttle.enter(&["a"]).expect("let in");
+            throttle.enter(["a"]).expect("let in");
         }
         hands.pass(7200);
-        throttle.enter(&["a"]).expect("let in");
-        throttle.enter(&["a"]).expect("let in: it is the second");
+        throttle.enter(["a"]).expect("let in");
+        throttle.enter(["a"]).expect("let in: it is the second");
         hands.pass(800);
         for i in 0..CAPACITY + 10 {
-            throttle.enter(&[&format!("k{i}")]).expect("let in");
+            throttle.enter([&format!("k{i}")]).expect("let in");
         }
         assert!(throttle.keys.lock().expect("lock").len() <= CAPACITY);
     }

@@ -161,12 +161,20 @@ impl ConnectionTrait for Tx {
     }
 }
 
+/// One more audit entry of a write.
+struct Told {
+    action: &'static str,
+    entity: (&'static str, Uuid),
+    detail: Value,
+}
+
 /// An open writing transaction. It cannot be committed from outside.
 pub struct WriteTx {
     tx: Tx,
     action: &'static str,
     entity: Option<(&'static str, Uuid)>,
     detail: Value,
+    more: Vec<Told>,
     events: Vec<Event>,
     pub(crate) audience: Option<Audience>,
 }
@@ -185,6 +193,18 @@ impl WriteTx {
     /// What changed, for the reader of the audit log. Never a secret.
     pub fn detail(&mut self, detail: Value) {
         self.detail = detail;
+    }
+
+    /// An audit entry for one thing that this write does. If the whole write is that action, this is its entry; otherwise it is an
+    /// entry of its own. Whoever looks for the action finds it, whatever caused it.
+    pub fn tell(&mut self, action: &'static str, kind: &'static str, id: impl Into<Uuid>, detail: Value) {
+        let id = id.into();
+        if self.action == action && self.entity.is_none_or(|entity| entity == (kind, id)) {
+            self.entity = Some((kind, id));
+            self.detail = detail;
+        } else {
+            self.more.push(Told { action, entity: (kind, id), detail });
+        }
     }
 
     /// To be told once the transaction has committed.
@@ -299,15 +319,22 @@ impl Store {
             action: audit.action,
             entity: None,
             detail: Value::Object(serde_json::Map::new()),
+            more: Vec::new(),
             events: Vec::new(),
             audience: None,
         };
         // Dropping the transaction rolls it back, here and when the request is cancelled.
         let out = work(&mut write).await?;
-        let WriteTx { tx, action, entity, detail, mut events, audience: _ } = write;
-        let audit = Audit { action, ..audit };
-        let (seq, hash) = crate::audit::append(&tx, head, &audit, entity, &detail).await?;
+        let WriteTx { tx, action, entity, detail, more, mut events, audience: _ } = write;
+        let mut audit = Audit { action, ..audit };
+        let (mut seq, mut hash) = crate::audit::append(&tx, head, &audit, entity, &detail).await?;
         events.push(Event::EntryAppended { seq });
+        for told in more {
+            audit.action = told.action;
+            let head = audit_head::Model { id: 1, seq, hash };
+            (seq, hash) = crate::audit::append(&tx, head, &audit, Some(told.entity), &told.detail).await?;
+            events.push(Event::EntryAppended { seq });
+        }
         // Counted however the commit ends: one that nobody has waited for may have happened.
         let counted = self.count_write();
         match tx.end(COMMIT).await {

@@ -101,6 +101,7 @@ impl TestApp {
             request_id: (&OsEntropy as &dyn Entropy).uuid(cb_core::Clock::now(&*self.clock)).into(),
             ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)),
             user_agent: "test".to_owned(),
+            devices: cb_app::auth::Devices::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Tokens: what is signed (sessions), what is derived (CSRF), what is stored hashed.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cb_core::clock::Time;
@@ -7,6 +9,7 @@ use cb_core::{Error, Result, Secret, hex};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 const ISSUER: &str = "circuit-breaker";
@@ -29,14 +32,29 @@ struct Claims {
     aud: String,
     exp: i64,
     iat: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
     sid: String,
 }
+
+/// Whether a token asks its reader for no extension (`crit`, RFC 7515, 4.1.11). This server understands none.
+pub fn asks_for_no_extension(token: &str) -> bool {
+    let head = token.split('.').next().unwrap_or_default();
+    let head = URL_SAFE_NO_PAD.decode(head).ok();
+    let head = head.and_then(|raw| serde_json::from_slice::<Map<String, Value>>(&raw).ok());
+    head.is_some_and(|head| !head.contains_key("crit"))
+}
+
+/// How long a browser is known after it has signed in.
+pub const DEVICE_LIVES: Duration = Duration::from_hours(365 * 24);
 
 /// Signs and reads session tokens, and derives each session's CSRF token.
 pub struct Signer {
     encoding: EncodingKey,
     decoding: DecodingKey,
     csrf_key: Secret,
+    device_key: Secret,
+    name_key: Secret,
 }
 
 impl Signer {
@@ -47,6 +65,8 @@ impl Signer {
             encoding: EncodingKey::from_secret(bytes),
             decoding: DecodingKey::from_secret(bytes),
             csrf_key: Secret::new(mac(bytes, b"csrf-key")),
+            device_key: Secret::new(mac(bytes, b"device-key")),
+            name_key: Secret::new(mac(bytes, b"name-key")),
         }
     }
 
@@ -56,6 +76,7 @@ impl Signer {
             aud: AUDIENCE.to_owned(),
             exp: expires.timestamp(),
             iat: issued.timestamp(),
+            nbf: None,
             sid: sid.to_owned(),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).map_err(Error::internal)
@@ -69,13 +90,42 @@ impl Signer {
         rules.set_required_spec_claims(&["exp", "iss", "aud"]);
         // The library reads the system's clock; ours is a parameter.
         rules.validate_exp = false;
+        rules.validate_nbf = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &rules).ok()?.claims;
-        // It may seem to be of the future, where a clock was set back: we have signed it, and its session's row ends with it.
-        (claims.exp > now.timestamp()).then_some(claims.sid)
+        // `iat` may be in the future after a clock was set back. The server signed the token, and its session's row ends with it.
+        let now = now.timestamp();
+        let timely = claims.exp > now && claims.nbf.is_none_or(|from| from <= now);
+        (timely && asks_for_no_extension(token)).then_some(claims.sid)
     }
 
     pub fn csrf(&self, sid: &str) -> String {
         mac(self.csrf_key.expose().as_bytes(), sid.as_bytes())
+    }
+
+    /// Marks a browser in which the holder of `account` has signed in. It says neither whose it is nor can it be made elsewhere.
+    pub fn device(&self, account: &str, nonce: &str, issued: Time) -> String {
+        let issued = issued.timestamp();
+        let proof =
+            mac(self.device_key.expose().as_bytes(), format!("{account}\n{nonce}\n{issued}").as_bytes());
+        format!("{issued}.{nonce}.{proof}")
+    }
+
+    /// What tells this browser from others, if it is one in which the holder of `account` has signed in.
+    pub fn read_device(&self, account: &str, value: &str, now: Time) -> Option<String> {
+        let (issued, rest) = value.split_once('.')?;
+        let (nonce, proof) = rest.split_once('.')?;
+        let issued = Time::from_timestamp(issued.parse().ok()?, 0)?;
+        let made = self.device(account, nonce, issued);
+        let ours = Secret::new(made.rsplit_once('.')?.1.to_owned()).matches(proof.as_bytes());
+        // One of the future was made before the clock was set back.
+        let lives = (now - issued).to_std().unwrap_or_default() < DEVICE_LIVES;
+        (ours && lives).then(|| nonce.to_owned())
+    }
+
+    /// Stands for a text that must not be kept: equal for equal texts, and nobody without the server's secret can try texts
+    /// against it.
+    pub fn alias(&self, text: &str) -> String {
+        mac(self.name_key.expose().as_bytes(), text.as_bytes()).chars().take(12).collect()
     }
 
     pub fn csrf_matches(&self, sid: &str, candidate: &[u8]) -> bool {
@@ -156,6 +206,12 @@ mod tests {
             let message = format!("{}.{}", raw(head), raw(claims));
             format!("{message}.{}", super::mac(secret.as_bytes(), message.as_bytes()))
         };
+        let extended = |crit: &str| {
+            signed(
+                &format!(r#"{{"alg":"HS256","typ":"JWT","crit":{crit}}}"#),
+                &serde_json::to_string(&good).expect("JSON"),
+            )
+        };
         let twice = format!(
             r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","exp":{},"iat":0,"sid":"y","sid":"x"}}"#,
             now.timestamp() + 60
@@ -205,9 +261,17 @@ mod tests {
                 format!("{message}.{}", super::mac(b"", message.as_bytes()))
             }),
             ("the CSRF token in a session's place", ours.csrf("x")),
+            ("not good yet", with("nbf", (now.timestamp() + 1).into())),
+            ("not good before a text", with("nbf", "0".into())),
+            ("an extension that nobody knows", extended(r#"["exp"]"#)),
+            ("no extension, and it says so", extended("[]")),
+            ("an extension that is no list", extended(r#""b64""#)),
+            ("an extension that is null", extended("null")),
         ] {
             assert_eq!(ours.read_session(&forged, now), None, "{what}");
         }
+        let begun = with("nbf", now.timestamp().into());
+        assert_eq!(ours.read_session(&begun, now).as_deref(), Some("x"), "good from now on");
         // The clock was set back by a day since.
         let ahead = with("iat", (now.timestamp() + 86_400).into());
         assert_eq!(ours.read_session(&ahead, now).as_deref(), Some("x"));
@@ -215,6 +279,39 @@ mod tests {
         let mut header = hs256.clone();
         header.kid = Some("../../dev/null".to_owned());
         assert_eq!(ours.read_session(&made(&header, &good), now).as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_known_browser_is_known_for_one_account_and_for_a_year() {
+        let now = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).single().expect("a date");
+        let ours = signer("one secret of thirty-two letters..");
+        let value = ours.device("ada", "n0nce", now);
+        assert!(!value.contains("ada"));
+        let read = |account: &str, value: &str, now| ours.read_device(account, value, now);
+        assert_eq!(read("ada", &value, now).as_deref(), Some("n0nce"));
+        assert_eq!(read("ada", &value, now + Duration::days(364)).as_deref(), Some("n0nce"));
+        assert_eq!(
+            read("ada", &value, now - Duration::days(1)).as_deref(),
+            Some("n0nce"),
+            "a clock set back"
+        );
+        assert_eq!(read("ada", &value, now + Duration::days(365)), None, "too old");
+        assert_eq!(read("eve", &value, now), None, "another account");
+        let later = value.replace(&now.timestamp().to_string(), &(now.timestamp() + 1).to_string());
+        for forged in
+            [later.as_str(), &value.replace("n0nce", "other"), "", "..", "1.2.3", &format!("{value}x")]
+        {
+            assert_eq!(read("ada", forged, now), None, "{forged}");
+        }
+        assert_eq!(signer("another secret of thirty-two letters").read_device("ada", &value, now), None);
+    }
+
+    #[test]
+    fn an_alias_is_equal_for_equal_texts_and_another_elsewhere() {
+        let ours = signer("one secret of thirty-two letters..");
+        assert_eq!(ours.alias("hunter2"), ours.alias("hunter2"));
+        assert_ne!(ours.alias("hunter2"), ours.alias("hunter3"));
+        assert_ne!(ours.alias("hunter2"), signer("another secret of thirty-two letters").alias("hunter2"));
     }
 
     #[test]

@@ -483,7 +483,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Shows again who one is: what changes who may do what asks for a proof of the last ten minutes. */
+        /**
+         * Shows again who the caller is; what changes who may do what asks for a proof of the last ten minutes. The session goes on under
+         *     a new id.
+         */
         post: operations["post_auth_proof"];
         delete?: never;
         options?: never;
@@ -3429,20 +3432,21 @@ export interface components {
             type: string;
         };
         ProofIn: {
-            /** @description Six digits, or a recovery code. */
+            /** @description Six digits, or a recovery code; together with the password. */
             code?: string | null;
             credential?: {
                 [key: string]: unknown;
             } | null;
             /** @description What `POST /auth/proof/passkey` gave. */
             passkey_token?: string | null;
+            /** @description Enough for a user without a second factor. */
             password?: string | null;
         };
         /**
          * @description What `POST /auth/proof` takes.
          * @enum {string}
          */
-        ProofKind: "password" | "code" | "passkey";
+        ProofKind: "password" | "password_and_code" | "passkey";
         Proposal: {
             addresses: components["schemas"]["ProposedAddress"][];
             interfaces: components["schemas"]["ProposedInterface"][];
@@ -5076,11 +5080,13 @@ export interface operations {
             };
         };
         responses: {
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
             };
             /** @description What went wrong */
             default: {

@@ -52,6 +52,7 @@ export type Passkey = S["Passkey"];
 export type PasskeyChallenge = S["PasskeyChallenge"];
 export type PasskeyRegistration = S["PasskeyRegistrationOut"];
 export type Problem = S["Problem"];
+export type Proof = S["ProofIn"];
 export type ProofKind = S["ProofKind"];
 export type ProviderTest = S["OidcProviderTest"];
 export type Role = S["Role"];

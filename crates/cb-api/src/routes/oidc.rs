@@ -16,7 +16,7 @@ use url::form_urlencoded::Serializer;
 use utoipa::IntoParams;
 
 use super::passkeys::after_setup;
-use super::session::{cookie, named_cookie, signed_in};
+use super::session::{apart, named_cookie, signed_in};
 use crate::auth::{self, SessionReader, SessionWriter, meta, site};
 use crate::extract::{Id, Query};
 use crate::problem::Problem;
@@ -82,20 +82,23 @@ pub(crate) async fn callback(
     let outcome =
         sign_in::finish(&app, meta(&parts)?, &slug, ticket.as_ref(), session.as_ref(), brought).await?;
     let mut response = match outcome {
-        Return::Admitted(Admission::Session(opened), next) => {
-            let mut response = see_other(&next)?;
-            let value = cookie(opened.cookie.expose(), opened.max_age.as_secs())?;
-            response.headers_mut().append(header::SET_COOKIE, value);
-            response
-        }
-        Return::Admitted(Admission::SecondFactor(asked), next) => {
-            let methods = serde_json::to_value(&asked.methods).map_err(Error::internal)?;
-            let methods: Vec<&str> =
-                methods.as_array().into_iter().flatten().filter_map(|m| m.as_str()).collect();
-            // In the fragment: it is not sent to any server, and the page takes it out at once.
-            let (next, methods) = (query_of(&[("next", &next)]), methods.join(","));
-            see_other(&format!("/login?{next}#mfa_token={}&methods={methods}", asked.mfa_token))?
-        }
+        Return::Admitted(admission, next) => match *admission {
+            Admission::Session(opened) => {
+                let mut response = see_other(&next)?;
+                for cookie in apart(opened)?.1 {
+                    response.headers_mut().append(header::SET_COOKIE, cookie);
+                }
+                response
+            }
+            Admission::SecondFactor(asked) => {
+                let methods = serde_json::to_value(&asked.methods).map_err(Error::internal)?;
+                let methods: Vec<&str> =
+                    methods.as_array().into_iter().flatten().filter_map(|m| m.as_str()).collect();
+                // In the fragment: it is not sent to any server, and the page takes it out at once.
+                let (next, methods) = (query_of(&[("next", &next)]), methods.join(","));
+                see_other(&format!("/login?{next}#mfa_token={}&methods={methods}", asked.mfa_token))?
+            }
+        },
         Return::Linked => see_other(&format!("/account?{}", query_of(&[("linked", &slug)])))?,
         Return::Problem(problem, provider) => told(problem, provider.as_deref())?,
     };

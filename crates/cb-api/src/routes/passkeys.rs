@@ -3,11 +3,11 @@
 use axum::extract::State;
 use axum::response::Response;
 use cb_app::App;
+use cb_app::auth::SessionOut;
 use cb_app::auth::passkeys::{
     self, MfaPasskeyIn, PasskeyAdded, PasskeyChallenge, PasskeyIn, PasskeyLoginIn, PasskeyOut, PasskeyPatch,
     PasskeyRegistrationOut,
 };
-use cb_app::auth::{Opened, SessionOut};
 use cb_app::oidc::providers::{self, ProviderName};
 use cb_core::Error;
 use cb_core::ids::PasskeyId;
@@ -16,7 +16,7 @@ use http::request::Parts;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::session::{signed_in, with_cookie};
+use super::session::{apart, signed_in, with_cookies};
 use crate::auth::{SessionReader, SessionWriter, meta, site};
 use crate::extract::{Id, Json};
 use crate::problem::Problem;
@@ -117,9 +117,8 @@ pub(crate) async fn register(
     Json(input): Json<PasskeyIn>,
 ) -> Result<Response, Problem> {
     let (passkey, recovery_codes, opened) = passkeys::register(&ctx, &site(&parts)?, input).await?;
-    let Opened { out, cookie, max_age } = opened;
-    let body = PasskeyAdded { passkey, recovery_codes, session: out };
-    with_cookie(StatusCode::CREATED, body, cookie.expose(), max_age.as_secs())
+    let (session, cookies) = apart(opened)?;
+    Ok(with_cookies(StatusCode::CREATED, PasskeyAdded { passkey, recovery_codes, session }, cookies))
 }
 
 /// Gives one of the own passkeys another name.

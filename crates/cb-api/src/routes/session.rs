@@ -74,16 +74,16 @@ pub(crate) async fn me(SessionReader(ctx, who): SessionReader) -> Result<axum::J
     Ok(axum::Json(sessions::me(&ctx, &who).await?))
 }
 
-/// Shows again who one is: what changes who may do what asks for a proof of the last ten minutes.
+/// Shows again who the caller is; what changes who may do what asks for a proof of the last ten minutes. The session goes on under
+/// a new id.
 #[utoipa::path(post, path = "/auth/proof", operation_id = "post_auth_proof", tag = "session", request_body = ProofIn,
-    responses((status = 204)))]
+    responses((status = 200, body = SessionOut)))]
 pub(crate) async fn prove(
     SessionWriter(ctx): SessionWriter,
     parts: Parts,
     Json(input): Json<ProofIn>,
-) -> Result<StatusCode, Problem> {
-    login::prove(&ctx, &site(&parts)?, input).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    signed_in(StatusCode::OK, login::prove(&ctx, &site(&parts)?, input).await?)
 }
 
 /// Changes the own password; every other session ends, this one goes on under a new id.
@@ -162,13 +162,8 @@ pub(crate) async fn confirm_totp(
     Json(input): Json<TotpConfirm>,
 ) -> Result<Response, Problem> {
     let (recovery_codes, opened) = factors::confirm(&ctx, input).await?;
-    let Opened { out, cookie, max_age } = opened;
-    with_cookie(
-        StatusCode::OK,
-        TotpEnabled { recovery_codes, session: out },
-        cookie.expose(),
-        max_age.as_secs(),
-    )
+    let (session, cookies) = apart(opened)?;
+    Ok(with_cookies(StatusCode::OK, TotpEnabled { recovery_codes, session }, cookies))
 }
 
 /// Turns one-time codes off; every other session ends, this one goes on under a new id.
@@ -187,20 +182,27 @@ pub(crate) async fn recovery_codes(
     Ok(axum::Json(factors::new_recovery_codes(&ctx).await?))
 }
 
-/// The answer of login and setup, with the session's cookie.
+/// The answer of login and setup, with its cookies.
 pub(super) fn signed_in(status: StatusCode, opened: Opened) -> Result<Response, Problem> {
-    with_cookie(status, opened.out, opened.cookie.expose(), opened.max_age.as_secs())
+    let (session, cookies) = apart(opened)?;
+    Ok(with_cookies(status, session, cookies))
 }
 
-pub(super) fn with_cookie(
-    status: StatusCode,
-    body: impl Serialize,
-    value: &str,
-    max_age: u64,
-) -> Result<Response, Problem> {
+/// What a session says to its holder, and the cookies that it sets.
+pub(super) fn apart(opened: Opened) -> Result<(SessionOut, Vec<HeaderValue>), Problem> {
+    let mut cookies = vec![cookie(opened.cookie.expose(), opened.max_age.as_secs())?];
+    if let Some(device) = opened.device {
+        cookies.push(named_cookie(&device.name, device.value.expose(), device.max_age.as_secs())?);
+    }
+    Ok((opened.out, cookies))
+}
+
+pub(super) fn with_cookies(status: StatusCode, body: impl Serialize, cookies: Vec<HeaderValue>) -> Response {
     let mut response = (status, axum::Json(body)).into_response();
-    response.headers_mut().insert(header::SET_COOKIE, cookie(value, max_age)?);
-    Ok(response)
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 pub(super) fn cookie(value: &str, max_age: u64) -> Result<HeaderValue, Problem> {

@@ -171,7 +171,7 @@ async fn a_session_lives_from_login_to_logout(#[values(Sqlite, Postgres)] databa
     let body = json!({ "username": "maria", "password": cb_testkit::TestApp::PASSWORD }).to_string();
     let answer = site.ask(Ask::new("POST", "/api/v1/auth/login").json(body)).await;
     assert_eq!(answer.status, 200);
-    let cookie = answer.one("set-cookie");
+    let cookie = answer.all("set-cookie")[0];
     for part in ["__Host-cb_session=", "; Path=/", "; Secure", "; HttpOnly", "; SameSite=Lax"] {
         assert!(cookie.contains(part), "{cookie}");
     }

@@ -91,8 +91,8 @@ async fn the_export_is_the_whole_log_in_order_and_its_chain_can_be_recomputed(
         rows[0].join(" "),
         "seq at actor_kind actor_id actor_name action entity_kind entity_id detail request_id address agent prev_hash hash"
     );
-    // With the header, the vault's first key, setup, and the exceptions that a test has.
-    assert_eq!(rows.len(), 253);
+    // With the header, the vault's first key, setup, its user, and the exceptions that a test has.
+    assert_eq!(rows.len(), 254);
     let mut previous = GENESIS.to_owned();
     for (seq, row) in (1..).zip(&rows[1..]) {
         let given = |place: usize| Some(row[place].as_str()).filter(|t| !t.is_empty());

@@ -64,6 +64,18 @@ impl Site {
         self.ask(if method == "GET" { ask } else { ask.json("{}") }).await
     }
 
+    /// The session after a fresh proof.
+    pub async fn proved(&self, by: &Login, proof: Value) -> Login {
+        let answer = self.post(by, "/api/v1/auth/proof", proof).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        Login::from_answer(&answer)
+    }
+
+    /// The administrator's.
+    pub async fn proved_admin(&self, by: &Login) -> Login {
+        self.proved(by, json!({ "password": cb_testkit::TestApp::PASSWORD })).await
+    }
+
     /// The six digits that an authenticator shows now.
     pub fn code(&self, secret: &str) -> String {
         let shared = totp_rs::Secret::try_from_base32(secret).expect("base32");
@@ -129,14 +141,13 @@ const TABLE: &[(&str, &[&str])] = &[
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_end_ends_within_a_second(#[values(Sqlite, Postgres)] database: Database) {
-    let (site, admin) = Site::ready(database).await;
+    let (site, mut admin) = Site::ready(database).await;
     let mut closings = Vec::new();
     for (n, (event, alive)) in TABLE.iter().enumerate() {
         let name = format!("user{n}");
         // What one row has tried does not slow the next one down.
         site.test.clock.advance(TimeDelta::minutes(61));
-        let proof = json!({ "password": cb_testkit::TestApp::PASSWORD });
-        assert_eq!(site.post(&admin, "/api/v1/auth/proof", proof).await.status, 204);
+        admin = site.proved_admin(&admin).await;
         let id = site.user(&admin, &name, "editor").await;
         // The second factor first: turning it on ends the others.
         let (secret, _, own) = site.turn_on_totp(&site.signed_in(&name).await).await;
@@ -375,18 +386,23 @@ async fn what_changes_who_may_do_what_wants_a_fresh_proof(#[values(Sqlite, Postg
     let id = site.user(&admin, "grace", "viewer").await;
     site.test.clock.advance(TimeDelta::minutes(11));
     let promote =
-        async || site.patch(&admin, &format!("/api/v1/users/{id}"), json!({ "role": "admin" })).await;
-    let refused = promote().await;
+        async |by: &Login| site.patch(by, &format!("/api/v1/users/{id}"), json!({ "role": "admin" })).await;
+    let refused = promote(&admin).await;
     assert_eq!((refused.status, refused.json()["type"].as_str()), (403, Some("/problems/proof_required")));
     let token = json!({ "name": "x", "scopes": ["inventory:read"] });
     assert_eq!(site.post(&admin, "/api/v1/tokens", token).await.status, 403);
-    let prove = async |password: &str| {
-        site.post(&admin, "/api/v1/auth/proof", json!({ "password": password })).await.status
-    };
-    assert_eq!(prove("not this one").await, 403);
-    assert_eq!(promote().await.status, 403);
-    assert_eq!(prove(cb_testkit::TestApp::PASSWORD).await, 204);
-    assert_eq!(promote().await.status, 200);
+    let wrong = json!({ "password": "not this one" });
+    assert_eq!(site.post(&admin, "/api/v1/auth/proof", wrong).await.status, 403);
+    assert_eq!(promote(&admin).await.status, 403);
+    let limit = site.get(&admin, "/api/v1/auth/me").await.json()["session_expires_at"].clone();
+    let proved = site.proved_admin(&admin).await;
+    assert_eq!(promote(&proved).await.status, 200);
+    // A copy of the old cookie has not risen with it; and a proof does not make a session live longer.
+    assert_ne!((&proved.cookie, &proved.csrf), (&admin.cookie, &admin.csrf));
+    assert_eq!(site.get(&admin, "/api/v1/auth/me").await.status, 401);
+    assert_eq!(site.get(&proved, "/api/v1/auth/me").await.json()["session_expires_at"], limit);
+    let sessions = site.get(&proved, "/api/v1/auth/sessions").await.json();
+    assert_eq!(sessions.as_array().map(Vec::len), Some(1), "{sessions}");
 }
 
 #[rstest]
@@ -434,12 +450,11 @@ async fn a_login_with_the_old_password_that_is_under_way_does_not_survive(
 #[rstest]
 #[tokio::test]
 async fn a_write_that_was_under_way_does_not_survive(#[values(Sqlite, Postgres)] database: Database) {
-    let (site, admin) = Site::ready(database).await;
+    let (site, mut admin) = Site::ready(database).await;
     for (n, event) in ["password", "disabled", "role", "sessions", "deleted"].into_iter().enumerate() {
         let name = format!("user{n}");
         site.test.clock.advance(TimeDelta::minutes(61));
-        let proof = json!({ "password": cb_testkit::TestApp::PASSWORD });
-        assert_eq!(site.post(&admin, "/api/v1/auth/proof", proof).await.status, 204);
+        admin = site.proved_admin(&admin).await;
         let id = site.user(&admin, &name, "editor").await;
         let (thief, owner) = (site.signed_in(&name).await, site.signed_in(&name).await);
         let secret = text(&site.post(&thief, "/api/v1/auth/totp", json!({})).await.json()["secret"]);

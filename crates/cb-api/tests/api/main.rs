@@ -7,6 +7,7 @@ mod bad_input;
 mod bodies;
 mod channels;
 mod credentials;
+mod guesses;
 mod headers;
 mod hooks;
 mod identity;

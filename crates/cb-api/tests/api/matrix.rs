@@ -347,7 +347,9 @@ impl Story {
         let token = json!({ "name": "x", "scopes": ["inventory:read"] });
         let token = id_of(&self.call(&own, "POST", "/tokens", "", token).await.json());
         self.call(&own, "DELETE", "/tokens/{id}", &token, json!({})).await;
-        self.call(&own, "POST", "/auth/proof", "", json!({ "password": PASSWORD })).await;
+        let own = Login::from_answer(
+            &self.call(&own, "POST", "/auth/proof", "", json!({ "password": PASSWORD })).await,
+        );
         let other = self.site.signed_in("grace").await;
         let sessions = self.site.get(&own, "/api/v1/auth/sessions").await.json();
         let that = sessions.as_array().expect("a list").iter().find(|s| s["current"] == false).map(id_of);

@@ -10,6 +10,7 @@ use cb_core::{Clock as _, SystemClock};
 use cb_net::names::Names;
 use cb_net::tls::Identity;
 use cb_testkit::{Database, TestApp};
+use ipnet::IpNet;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -46,6 +47,14 @@ impl Answer {
     /// Every value of a header.
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).collect()
+    }
+
+    /// The one cookie whose name begins so, as it is sent back.
+    pub fn cookie(&self, prefix: &str) -> String {
+        let all = self.all("set-cookie");
+        let ours: Vec<_> = all.into_iter().filter(|cookie| cookie.starts_with(prefix)).collect();
+        assert_eq!(ours.len(), 1, "one cookie {prefix}… in {self:?}");
+        ours[0].split(';').next().expect("a pair").to_owned()
     }
 
     pub fn one(&self, name: &str) -> &str {
@@ -111,6 +120,15 @@ impl Ask {
 impl Site {
     /// Waits for setup.
     pub async fn new(database: Database) -> Self {
+        Self::trusting(database, Vec::new()).await
+    }
+
+    /// Set up, behind a proxy that says where requests come from, with the administrator signed in.
+    pub async fn behind_proxy(database: Database) -> (Self, Login) {
+        Self::trusting(database, vec!["127.0.0.1/32".parse().expect("a range")]).await.set_up().await
+    }
+
+    async fn trusting(database: Database, trusted_proxies: Vec<IpNet>) -> Self {
         let test = TestApp::new(database).await;
         let names = Names::of_this_machine(None);
         let identity =
@@ -118,7 +136,7 @@ impl Site {
         let root = identity.root().expect("a local CA");
         let place = Arc::new(Place {
             names: RwLock::new(names),
-            trusted_proxies: Vec::new(),
+            trusted_proxies,
             hsts: Hsts::On,
             root: Some(root.clone()),
         });
@@ -150,11 +168,14 @@ impl Site {
 
     /// Set up, with the administrator signed in.
     pub async fn ready(database: Database) -> (Self, Login) {
-        let site = Self::new(database).await;
-        let answer = site.ask(site.setup_request()).await;
+        Self::new(database).await.set_up().await
+    }
+
+    async fn set_up(self) -> (Self, Login) {
+        let answer = self.ask(self.setup_request()).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         let login = Login::from_answer(&answer);
-        (site, login)
+        (self, login)
     }
 
     pub fn setup_request(&self) -> Ask {
@@ -212,8 +233,7 @@ impl Site {
 
 impl Login {
     pub fn from_answer(answer: &Answer) -> Self {
-        let cookie = answer.one("set-cookie");
-        let pair = cookie.split(';').next().expect("a pair").to_owned();
+        let pair = answer.cookie("__Host-cb_session=");
         Self { cookie: pair, csrf: answer.json()["csrf_token"].as_str().expect("a token").to_owned() }
     }
 }

@@ -2,14 +2,15 @@
 
 use cb_core::error::Violations;
 use cb_core::{Error, Principal, Result, Secret};
+use cb_fabric::Key;
 use cb_store::db;
-use cb_store::entities::{session, user};
-use cb_store::sea_orm::ActiveValue::Set;
-use cb_store::sea_orm::{ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use cb_store::entities::user;
+use cb_store::sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::guesses::Guess;
 use super::passkeys::{self, PasskeyLoginIn};
 use super::rules::{PASSWORD_MOST, USERNAME_MOST};
 use super::sessions::{self, Admission, Opened, Proof};
@@ -48,9 +49,10 @@ pub struct MfaIn {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProofIn {
+    /// Enough for a user without a second factor.
     #[schema(value_type = Option<String>)]
     pub password: Option<Secret>,
-    /// Six digits, or a recovery code.
+    /// Six digits, or a recovery code; together with the password.
     #[schema(value_type = Option<String>)]
     pub code: Option<Secret>,
     /// What `POST /auth/proof/passkey` gave.
@@ -100,13 +102,76 @@ impl Shown {
     }
 }
 
+/// The counts that a try stands under. A browser in which the account's holder has signed in has a count of its own; from all others
+/// a try counts for its place, and for the account together with every stranger's.
+enum Counts {
+    Own(String),
+    Shared {
+        near: String,
+        place: String,
+        account: String,
+    },
+    /// Nobody knows which account is meant.
+    Place(String),
+}
+
+impl Counts {
+    fn of(app: &App, what: &str, account: &str, meta: &RequestMeta) -> Self {
+        let place = place(meta.ip);
+        if account.is_empty() {
+            return Self::Place(format!("{what}/{place}"));
+        }
+        match meta.devices.known(app, account) {
+            Some(device) => Self::Own(format!("{what}-device/{device}")),
+            None => Self::Shared {
+                near: format!("{what}/{place}/{account}"),
+                place: format!("{what}/{place}"),
+                account: format!("{what}-account/{account}"),
+            },
+        }
+    }
+
+    fn enter(&self, app: &App) -> Result<()> {
+        match self {
+            Self::Own(key) | Self::Place(key) => app.throttle().enter([key]),
+            Self::Shared { near, place, account } => {
+                app.throttle().enter([near.into(), place.into(), Key::together(account)])
+            }
+        }
+    }
+
+    /// The try was a right one, and nothing more is asked for.
+    fn admitted(&self, app: &App) {
+        match self {
+            Self::Own(key) => app.throttle().forgive(key),
+            Self::Place(key) => app.throttle().spare(key),
+            Self::Shared { near, place, account } => {
+                app.throttle().forgive(near);
+                // One's own account gives no free guesses at others', nor do strangers get new ones at it.
+                app.throttle().spare(place);
+                app.throttle().spare(account);
+            }
+        }
+    }
+
+    /// The try was a right one, and a second factor is still to come: nothing is proved yet.
+    fn spared(&self, app: &App) {
+        match self {
+            Self::Own(key) | Self::Place(key) => app.throttle().spare(key),
+            Self::Shared { near, place, account } => {
+                for key in [near, place, account] {
+                    app.throttle().spare(key);
+                }
+            }
+        }
+    }
+}
+
 /// 401 with the same words and at the same cost, whatever was wrong; 429 when there were too many tries.
 pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admission> {
     let key = input.username.trim().to_lowercase();
-    let place = place(meta.ip);
-    let (account, address) = (format!("login/{place}/{key}"), format!("login/{place}"));
-    let keys = [account.as_str(), address.as_str()];
-    app.throttle().enter(&keys)?;
+    let counts = Counts::of(app, "login", &key, &meta);
+    counts.enter(app)?;
 
     let named = key.chars().count() <= USERNAME_MOST && input.password.expose().len() <= PASSWORD_MOST;
     let found = if named {
@@ -122,26 +187,43 @@ pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admis
     let hash = found.as_ref().map(|u| u.password_hash.clone()).filter(|h| !h.is_empty());
     let password = if named { input.password } else { Secret::new("too long".to_owned()) };
     let right = cb_vault::password::verify(password, hash).await?;
-    let Some(user) = found.filter(|u| right && u.disabled_at.is_none()) else {
-        let name: String = key.chars().filter(|c| !c.is_control()).take(USERNAME_MOST).collect();
-        let ctx = app.ctx(Principal::SignIn { username: name.clone() }, meta.clone());
-        ctx.record("login_failed", async |tx| {
-            tx.detail(json!({ "username": name, "address": meta.ip }));
-            Ok(())
-        })
-        .await?;
-        return Err(wrong_login());
+    let user = match found {
+        Some(user) if right && user.disabled_at.is_none() => user,
+        other => {
+            app.guessed(&meta, wrong_guess(app, other.as_ref(), &key)).await;
+            return Err(wrong_login());
+        }
     };
+    let device = meta.devices.known(app, &user.username_key);
     let ctx = app.ctx(Principal::SignIn { username: user.username.clone() }, meta);
     let admission = ctx
         .record("login", async |tx| {
-            sessions::admit(&ctx, tx, user.id, user.auth_epoch, Proof::Password).await
+            let proof = Proof::Password { device };
+            sessions::admit(&ctx, tx, user.id, user.auth_epoch, proof).await
         })
         .await?;
-    app.throttle().forgive(&account);
-    // With a second factor to come nothing is proved yet; and one's own account gives no free guesses at others'.
-    app.throttle().spare(&address);
+    match &admission {
+        Admission::Session(_) => counts.admitted(app),
+        Admission::SecondFactor(_) => counts.spared(app),
+    }
     Ok(admission)
+}
+
+/// The name is kept only if a user has it: people type their password into the wrong field. Otherwise an alias shows repetitions.
+fn wrong_guess(app: &App, user: Option<&user::Model>, typed: &str) -> Guess {
+    let alias = app.signer().alias(typed);
+    let (name, detail) = if let Some(user) = user {
+        (user.username.clone(), json!({ "username": user.username }))
+    } else {
+        ("unknown name".to_owned(), json!({ "name_alias": alias, "name_length": typed.chars().count() }))
+    };
+    Guess {
+        action: "login_failed",
+        actor: Principal::SignIn { username: name },
+        user: user.map(|u| u.id),
+        account: alias,
+        detail,
+    }
 }
 
 /// The second factor after a password. A step takes five wrong answers, then the password is asked for again.
@@ -151,8 +233,15 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
     factors::bounded(&mut wrong, "mfa_token", &input.mfa_token);
     wrong.into_result()?;
     let shown = Shown::one_of(None, input.code, input.passkey_token, input.credential)?;
-    let address = format!("mfa/{}", place(meta.ip));
-    app.throttle().enter(&[&address])?;
+    // A step belongs to somebody who knows the password. What is no step counts for its place alone.
+    let begun = steps::find(now, app.store().reader(), Purpose::Mfa, &input.mfa_token).await?;
+    let owner = match begun.and_then(|step| step.user_id) {
+        Some(id) => user::Entity::find_by_id(id).one(app.store().reader()).await.map_err(db)?,
+        None => None,
+    };
+    let account = owner.map(|owner| owner.username_key).unwrap_or_default();
+    let counts = Counts::of(app, "mfa", &account, &meta);
+    counts.enter(app)?;
     let gone = || Error::Unauthenticated("the code is wrong, or it took too long; sign in again".to_owned());
 
     let ctx = app.ctx(Principal::SignIn { username: "second factor".to_owned() }, meta.clone());
@@ -170,8 +259,6 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
                 return refused();
             };
             tx.about("user", user.id);
-            let per_user = format!("mfa-user/{}", user.id);
-            app.throttle().enter(&[&per_user])?;
             let right = match &shown {
                 Shown::Password(_) => false,
                 Shown::Code(code) => factors::check(&ctx, tx, &user, code).await?,
@@ -184,7 +271,6 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
                 steps::fail(tx, step).await?;
                 return refused();
             }
-            app.throttle().forgive(&per_user);
             tx.action("login");
             tx.detail(json!({ "username": user.username, "second_factor": true }));
             steps::finish(tx, step).await?;
@@ -192,19 +278,38 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
         })
         .await?;
     let opened = opened.ok_or_else(gone)?;
-    app.throttle().spare(&address);
+    counts.admitted(app);
     Ok(opened)
 }
 
-/// Shows again who the session's holder is, for what needs a proof of the last ten minutes.
-pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<()> {
+/// Shows again who the session's holder is, for what needs a proof of the last ten minutes. The session goes on under a new id.
+///
+/// Whoever has a second factor shows a passkey, or their password and a code.
+pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<Opened> {
     let Principal::User { id, session, .. } = ctx.principal() else { return Err(Error::NotFound) };
-    let (id, session) = (*id, *session);
-    let now = ctx.now();
-    let shown = Shown::one_of(input.password, input.code, input.passkey_token, input.credential)?;
-    let key = format!("proof/{id}");
-    ctx.app().throttle().enter(&[&key])?;
+    let id = *id;
+    let (code, with_code) = (input.code, input.password.is_some());
+    let only_code = code.clone().filter(|_| !with_code);
+    let shown = Shown::one_of(input.password, only_code, input.passkey_token, input.credential)?;
+    let code = code.filter(|_| with_code);
+    let mut wrong = Violations::new();
+    if let Some(code) = &code {
+        factors::bounded(&mut wrong, "code", code);
+    }
     let user = own(ctx.store().reader(), ctx).await?;
+    let has_second = !factors::methods(&user).is_empty();
+    match &shown {
+        Shown::Password(_) => {
+            let fits = code.is_some() || !has_second;
+            wrong.require(fits, "code", "must be given with the password: you have a second factor");
+        }
+        Shown::Code(_) => wrong.add("password", "must be given with the code"),
+        Shown::Passkey(_) => {}
+    }
+    wrong.into_result()?;
+    // By session: whoever has stolen one does not keep the owner out in theirs.
+    let key = format!("proof/{session}");
+    ctx.app().throttle().enter([&key])?;
     let known = match &shown {
         Shown::Password(password) => {
             let hash = Some(user.password_hash.clone()).filter(|h| !h.is_empty());
@@ -215,30 +320,29 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<()> {
     let proved = ctx
         .record("identity_proved", async |tx| {
             tx.about("user", id);
+            let user = own(tx.conn(), ctx).await?;
             let right = match &shown {
-                Shown::Password(_) => known,
-                Shown::Code(code) => {
-                    let user = own(tx.conn(), ctx).await?;
-                    factors::check(ctx, tx, &user, code).await?
+                Shown::Password(_) => {
+                    // A factor that was added meanwhile is asked for too. A code is used up only beside the right password.
+                    let second = match &code {
+                        Some(code) if known && has_second => factors::check(ctx, tx, &user, code).await?,
+                        _ => factors::methods(&user).is_empty(),
+                    };
+                    known && second
                 }
+                Shown::Code(_) => false,
                 Shown::Passkey(given) => {
                     passkeys::check(ctx, tx, site, Kind::PasskeyProof, given, Some(id.0)).await?.is_some()
                 }
             };
             if !right {
                 tx.action("identity_proof_failed");
-                return Ok(false);
+                return Ok(None);
             }
-            let mut change =
-                session::ActiveModel { id: Set(session.0), ..cb_store::sea_orm::ActiveModelTrait::default() };
-            change.proved_at = Set(Some(now));
-            change.update(tx.conn()).await.map_err(db)?;
-            Ok(true)
+            sessions::prove(ctx, tx, &user).await.map(Some)
         })
         .await?;
-    if !proved {
-        return Err(Error::Denied("this is not right; try again".to_owned()));
-    }
+    let opened = proved.ok_or_else(|| Error::Denied("this is not right; try again".to_owned()))?;
     ctx.app().throttle().forgive(&key);
-    Ok(())
+    Ok(opened)
 }

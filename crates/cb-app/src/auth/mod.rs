@@ -1,7 +1,8 @@
 //! Who may sign in, and what a credential stands for.
 //!
 //! Invariants: a session comes from [`sessions`]' `admit` alone, which looks at the user again under the write's lock;
-//! whatever must end sessions calls its `revoke` in the transaction that gives the reason; every guess is throttled.
+//! whatever must end sessions calls its `revoke` in the transaction that gives the reason; every guess is throttled, and a wrong one
+//! leaves a trace ([`guesses`]).
 
 use std::net::IpAddr;
 
@@ -19,7 +20,9 @@ use utoipa::ToSchema;
 
 use crate::ctx::Ctx;
 
+pub mod device;
 pub mod factors;
+pub mod guesses;
 pub mod login;
 pub mod passkeys;
 pub mod password;
@@ -30,6 +33,7 @@ pub mod site;
 pub(crate) mod steps;
 pub(crate) mod tickets;
 
+pub use device::{COOKIE_PREFIX, DeviceCookie, Devices};
 pub use login::login;
 pub use sessions::{Admission, IDLE, Me, Opened, SecondFactorRequired, SessionOut};
 pub use site::Site;

@@ -23,6 +23,7 @@ use webauthn_rs::prelude::{
     RegisterPublicKeyCredential, RequestChallengeResponse,
 };
 
+use super::guesses::Guess;
 use super::sessions::{self, Kept, Opened, Proof, SessionOut};
 use super::site::Site;
 use super::steps::{self, Purpose};
@@ -263,26 +264,28 @@ pub fn challenge(app: &App, site: &Site) -> Result<PasskeyChallenge> {
 /// Signs in by a passkey alone. 401 with the same words, whatever was wrong.
 pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLoginIn) -> Result<Opened> {
     let address = format!("passkey/{}", place(meta.ip));
-    app.throttle().enter(&[&address])?;
-    let ctx = app.ctx(Principal::SignIn { username: "passkey".to_owned() }, meta.clone());
+    app.throttle().enter([&address])?;
+    let actor = Principal::SignIn { username: "passkey".to_owned() };
+    let ctx = app.ctx(actor.clone(), meta.clone());
+    let refused = || Error::Unauthenticated("this passkey is not known here, or it took too long".to_owned());
     let opened = ctx
-        .record("login_failed", async |tx| {
-            tx.detail(json!({ "passkey": true, "address": meta.ip }));
-            let Some(user) = check(&ctx, tx, site, Kind::PasskeyLogin, &input, None).await? else {
-                return Ok(None);
-            };
-            tx.about("user", user.id);
+        .record("login", async |tx| {
+            let user = check(&ctx, tx, site, Kind::PasskeyLogin, &input, None).await?.ok_or_else(refused)?;
             if user.disabled_at.is_some() {
-                return Ok(None);
+                return Err(refused());
             }
-            tx.action("login");
+            tx.about("user", user.id);
             tx.detail(json!({ "username": user.username, "passkey": true }));
             let epoch = user.auth_epoch;
-            sessions::admit(&ctx, tx, user.id, epoch, Proof::Passkey).await?.session().map(Some)
+            sessions::admit(&ctx, tx, user.id, epoch, Proof::Passkey).await?.session()
         })
-        .await?;
-    let refused = || Error::Unauthenticated("this passkey is not known here, or it took too long".to_owned());
-    let opened = opened.ok_or_else(refused)?;
+        .await;
+    if matches!(opened, Err(Error::Unauthenticated(_))) {
+        let mut guess = Guess::at_nobody("login_failed", actor);
+        guess.detail = json!({ "passkey": true });
+        app.guessed(&meta, guess).await;
+    }
+    let opened = opened?;
     app.throttle().spare(&address);
     Ok(opened)
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::guesses::Guess;
 use super::sessions::{self, Kept, Opened};
 use super::steps::{self, Purpose};
 use super::{factors, own, place, rules};
@@ -39,9 +40,10 @@ pub struct ResetIn {
 
 /// Every other session ends; this one goes on under a new id. A login with the old password that is under way is refused.
 pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
-    let Principal::User { id, .. } = ctx.principal() else { return Err(Error::NotFound) };
-    let key = format!("password/{id}");
-    ctx.app().throttle().enter(&[&key])?;
+    let Principal::User { session, .. } = ctx.principal() else { return Err(Error::NotFound) };
+    // By session: whoever has stolen one does not keep the owner out in theirs.
+    let key = format!("password/{session}");
+    ctx.app().throttle().enter([&key])?;
     let user = own(ctx.store().reader(), ctx).await?;
     let mut wrong = Violations::new();
     rules::password(&mut wrong, "new_password", &input.new_password, &user.username);
@@ -51,13 +53,25 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
     wrong.require(fits, "current_password", "is not the current one");
     wrong.require(given.is_some() || !has_one, "current_password", "must be given");
     wrong.into_result()?;
-    match given {
-        Some(current) => {
-            if !cb_vault::password::verify(current, Some(user.password_hash.clone())).await? {
-                return Err(Error::invalid("current_password", "is not the current one"));
-            }
+    let has_second = !factors::methods(&user).is_empty();
+    if has_second || given.is_none() {
+        ctx.require_proof()?;
+    }
+    let proved = given.is_some() && !has_second;
+    if let Some(current) = given
+        && !cb_vault::password::verify(current, Some(user.password_hash.clone())).await?
+    {
+        let guess = Guess {
+            action: "password_change_failed",
+            actor: ctx.principal().clone(),
+            user: Some(user.id),
+            account: user.id.to_string(),
+            detail: json!({ "username": user.username }),
+        };
+        if let Some(meta) = ctx.meta() {
+            ctx.app().guessed(meta, guess).await;
         }
-        None => ctx.require_proof()?,
+        return Err(Error::invalid("current_password", "is not the current one"));
     }
     ctx.app().throttle().forgive(&key);
     let hash = cb_vault::password::hash(input.new_password, ctx.app().entropy()).await?;
@@ -69,7 +83,8 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
         }
         tx.about("user", current.id);
         let current = set(ctx, tx, current, hash).await?;
-        let opened = sessions::revoke(ctx, tx, current, Kept::Current).await?;
+        let kept = if proved { Kept::Proved } else { Kept::Current };
+        let opened = sessions::revoke(ctx, tx, current, kept).await?;
         opened.ok_or_else(|| Error::Internal("a password change without a session".to_owned()))
     })
     .await
@@ -79,17 +94,21 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
 pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
     let now = app.now();
     let address = format!("reset/{}", place(meta.ip));
-    app.throttle().enter(&[&address])?;
+    app.throttle().enter([&address])?;
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &input.token);
     rules::password(&mut wrong, "new_password", &input.new_password, "");
     wrong.into_result()?;
+    let gone = || Error::Denied("this link has been used, or it is too old; ask for a new one".to_owned());
+    let actor = Principal::SignIn { username: "reset link".to_owned() };
+    if steps::find(now, app.store().reader(), Purpose::Reset, &input.token).await?.is_none() {
+        app.guessed(&meta, Guess::at_nobody("password_reset_failed", actor)).await;
+        return Err(gone());
+    }
     let plain = input.new_password.clone();
     let hash = cb_vault::password::hash(input.new_password, app.entropy()).await?;
-    let ctx = app.ctx(Principal::SignIn { username: "reset link".to_owned() }, meta);
+    let ctx = app.ctx(actor, meta);
     ctx.record("password_reset", async |tx| {
-        let gone =
-            || Error::Denied("this link has been used, or it is too old; ask for a new one".to_owned());
         let step = steps::find(now, tx.conn(), Purpose::Reset, &input.token).await?.ok_or_else(gone)?;
         let (id, epoch) = step.user_id.zip(step.auth_epoch).ok_or_else(gone)?;
         let user = user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?;

@@ -19,6 +19,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::device::{self, DeviceCookie};
 use super::factors::{self, Method};
 use super::recent::Moment;
 use super::steps::{self, Purpose};
@@ -70,8 +71,10 @@ pub struct Me {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProofKind {
+    /// Enough only for a user without a second factor.
     Password,
-    Code,
+    /// The password together with a one-time code or a recovery code.
+    PasswordAndCode,
     Passkey,
 }
 
@@ -93,6 +96,8 @@ pub struct Opened {
     pub out: SessionOut,
     pub cookie: Secret,
     pub max_age: Duration,
+    /// At a sign-in: the browser is known from now on.
+    pub device: Option<DeviceCookie>,
 }
 
 /// What a proof of identity leads to.
@@ -124,13 +129,13 @@ impl Admission {
 }
 
 /// How somebody has just shown who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// A password; not enough for whoever has a second factor.
-    Password,
-    /// A provider's word; like a password, not enough for whoever has a second factor here. It proves as much as the provider
+    /// A password; not enough for a user who has a second factor. In the browser `device`, if it is a known one.
+    Password { device: Option<String> },
+    /// A provider's word; like a password, not enough for a user who has a second factor here. It proves as much as the provider
     /// says that was shown to it, and when.
-    Provider { authenticated_at: Option<Time> },
+    Provider { authenticated_at: Option<Time>, device: Option<String> },
     /// A second factor after one of these.
     SecondFactor,
     /// A passkey, which verifies its holder itself: two factors in one.
@@ -232,9 +237,12 @@ pub(crate) async fn admit(
         current.filter(|u| u.auth_epoch == epoch && u.disabled_at.is_none()).ok_or_else(wrong_login)?;
     tx.about("user", current.id);
     let methods = factors::methods(&current);
-    if matches!(proof, Proof::Password | Proof::Provider { .. }) && !methods.is_empty() {
-        let (_, secret) =
-            steps::begin(ctx, tx, Purpose::Mfa, Some((current.id, epoch)), serde_json::Value::Null).await?;
+    if let Proof::Password { device } | Proof::Provider { device, .. } = &proof
+        && !methods.is_empty()
+    {
+        // Somebody else who knows the password does not push out the steps that a known browser has begun.
+        let begun_in = json!({ "device": device });
+        let (_, secret) = steps::begin(ctx, tx, Purpose::Mfa, Some((current.id, epoch)), begun_in).await?;
         tx.action("second_factor_asked");
         return Ok(Admission::SecondFactor(SecondFactorRequired {
             mfa_required: true,
@@ -246,14 +254,32 @@ pub(crate) async fn admit(
     seen.last_login_at = Set(Some(ctx.now()));
     let current = seen.update(tx.conn()).await.map_err(db)?;
     let proved_at = match proof {
-        Proof::Provider { authenticated_at } => authenticated_at.map(|at| at.min(ctx.now())),
+        Proof::Provider { authenticated_at, .. } => authenticated_at.map(|at| at.min(ctx.now())),
         _ => Some(ctx.now()),
     };
-    open(ctx, tx, &current, proved_at).await.map(Admission::Session)
+    let mut opened = open(ctx, tx, &current, proved_at, None).await?;
+    opened.device = Some(device::cookie(ctx.app(), &current.username_key));
+    Ok(Admission::Session(opened))
 }
 
-/// A new session row under a new id. Only [`admit`] and [`revoke`] may.
-async fn open(ctx: &Ctx, tx: &mut WriteTx, user: &user::Model, proved_at: Option<Time>) -> Result<Opened> {
+/// The caller's session under a new id, after a fresh proof: a copy of the old cookie is worth nothing afterwards. Its limits stay.
+pub(crate) async fn prove(ctx: &Ctx, tx: &mut WriteTx, user: &user::Model) -> Result<Opened> {
+    let id = ctx.principal().session().ok_or_else(factors::no_session)?;
+    let before = session::Entity::find_by_id(id.0).one(tx.conn()).await.map_err(db)?;
+    let before = before.filter(|row| row.user_id == user.id).ok_or_else(factors::no_session)?;
+    session::Entity::delete_by_id(before.id).exec(tx.conn()).await.map_err(db)?;
+    tx.emit(Event::SessionEnded { id });
+    open(ctx, tx, user, Some(ctx.now()), Some(&before)).await
+}
+
+/// A new session row under a new id; with the limits of the session that it carries on. Only [`admit`], [`prove`] and [`revoke`] may.
+async fn open(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    user: &user::Model,
+    proved_at: Option<Time>,
+    carries_on: Option<&session::Model>,
+) -> Result<Opened> {
     let app = ctx.app();
     let now = app.now();
     let sid = Secret::new(app.entropy().token());
@@ -268,9 +294,9 @@ async fn open(ctx: &Ctx, tx: &mut WriteTx, user: &user::Model, proved_at: Option
         auth_epoch: user.auth_epoch,
         ip,
         user_agent: agent,
-        created_at: now,
+        created_at: carries_on.map_or(now, |before| before.created_at),
         last_seen_at: now,
-        expires_at: now + ABSOLUTE,
+        expires_at: carries_on.map_or(now + ABSOLUTE, |before| before.expires_at),
         proved_at,
     };
     let older = of(tx, user.id).await?;
@@ -282,7 +308,8 @@ async fn open(ctx: &Ctx, tx: &mut WriteTx, user: &user::Model, proved_at: Option
     session::Entity::insert(active(row)).exec(tx.conn()).await.map_err(db)?;
     Ok(Opened {
         cookie: Secret::new(app.signer().session(sid.expose(), now, expires)?),
-        max_age: ABSOLUTE.to_std().unwrap_or_default(),
+        max_age: (expires - now).to_std().unwrap_or_default(),
+        device: None,
         out: SessionOut { user: user.clone().into(), csrf_token: app.signer().csrf(sid.expose()) },
     })
 }
@@ -302,6 +329,8 @@ async fn of(tx: &WriteTx, user: Uuid) -> Result<Vec<session::Model>> {
 pub(crate) enum Kept {
     /// The session that asks, under a new id; API tokens too.
     Current,
+    /// The same, and its holder has just shown all that they have.
+    Proved,
     /// No session; API tokens stay, cut to the role that their owner now has.
     Tokens,
     /// Nothing.
@@ -317,6 +346,14 @@ pub(crate) async fn revoke(
     kept: Kept,
 ) -> Result<Option<Opened>> {
     let (id, epoch) = (user.id, user.auth_epoch + 1);
+    let current = match ctx.principal() {
+        Principal::User { id: own, session, .. }
+            if own.0 == id && matches!(kept, Kept::Current | Kept::Proved) =>
+        {
+            session::Entity::find_by_id(session.0).one(tx.conn()).await.map_err(db)?
+        }
+        _ => None,
+    };
     let mut change: user::ActiveModel = user.into();
     change.auth_epoch = Set(epoch);
     change.updated_at = Set(ctx.now());
@@ -335,11 +372,12 @@ pub(crate) async fn revoke(
         end_tokens(tx, id).await?;
     }
     tx.emit(Event::UserSessionsEnded { id: UserId(id) });
-    let is_own = matches!(ctx.principal(), Principal::User { id: own, .. } if own.0 == id);
-    if kept == Kept::Current && is_own {
-        open(ctx, tx, &user, Some(ctx.now())).await.map(Some)
-    } else {
-        Ok(None)
+    match current {
+        Some(before) => {
+            let proved_at = if kept == Kept::Proved { Some(ctx.now()) } else { before.proved_at };
+            open(ctx, tx, &user, proved_at, Some(&before)).await.map(Some)
+        }
+        None => Ok(None),
     }
 }
 
@@ -444,9 +482,10 @@ pub async fn logout(ctx: &Ctx) -> Result<()> {
 pub async fn me(ctx: &Ctx, who: &Authenticated) -> Result<Me> {
     let Principal::User { role, .. } = ctx.principal() else { return Err(Error::NotFound) };
     let user = own(ctx.store().reader(), ctx).await?;
+    let (has_password, has_second) = (!user.password_hash.is_empty(), !factors::methods(&user).is_empty());
     let proofs = [
-        (ProofKind::Password, !user.password_hash.is_empty()),
-        (ProofKind::Code, !factors::methods(&user).is_empty()),
+        (ProofKind::Password, has_password && !has_second),
+        (ProofKind::PasswordAndCode, has_password && has_second),
         (ProofKind::Passkey, user.passkeys > 0),
     ];
     Ok(Me {

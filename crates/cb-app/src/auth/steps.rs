@@ -44,7 +44,7 @@ impl Purpose {
     }
 }
 
-/// Steps of one purpose that one user can have open; the oldest goes when there is one more.
+/// Steps of one purpose that one user can have open with the same payload; the oldest goes when there is one more.
 const OPEN_MOST: usize = 10;
 /// Wrong answers that a step survives.
 const ATTEMPTS_MOST: i32 = 5;
@@ -68,7 +68,8 @@ pub(crate) async fn begin(
         .await
         .map_err(db)?;
     let most = if user.is_some() { OPEN_MOST } else { 100 };
-    for surplus in open.into_iter().skip(most - 1) {
+    let rivals = open.into_iter().filter(|step| user.is_none() || step.payload == payload);
+    for surplus in rivals.skip(most - 1) {
         surplus.delete(tx.conn()).await.map_err(db)?;
     }
     let secret = Secret::new(ctx.app().entropy().token());

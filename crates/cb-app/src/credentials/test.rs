@@ -92,7 +92,7 @@ pub async fn run(ctx: &Ctx, id: CredentialId, given: TestIn) -> Result<TestOut> 
     let there = There { host, port: given.port.unwrap_or(if plain { 80 } else { port }), path };
 
     let key = format!("credential-test:{}", ctx.principal().id().unwrap_or_default());
-    ctx.app().throttle().enter(&[&key])?;
+    ctx.app().throttle().enter([&key])?;
     // In a task of its own: whoever hangs up has used it all the same, and the log says so.
     let (tell, told) = oneshot::channel();
     let task = ctx.clone();

@@ -31,7 +31,7 @@ pub(super) async fn run(ctx: &Ctx, subscriber: Subscriber) -> Result<TestOut> {
     ctx.authorize(Permission::NotificationsWrite)?;
     Receiver::find(ctx.app(), subscriber).await?.ok_or(Error::NotFound)?;
     let key = format!("{}-test:{}", word(subscriber), ctx.principal().id().unwrap_or_default());
-    ctx.app().throttle().enter(&[&key])?;
+    ctx.app().throttle().enter([&key])?;
     // In a task of its own: whoever hangs up has sent it all the same, and the log says so.
     let (tell, heard) = oneshot::channel();
     let task = ctx.clone();

@@ -411,6 +411,12 @@ pub(super) fn role_of(row: &oidc_provider::Model, groups: &[String]) -> Option<R
     by_group.max_by_key(rank).or_else(|| row.default_role.as_deref().and_then(Role::parse))
 }
 
+/// Those of the groups that give a role.
+pub(super) fn mapped(row: &oidc_provider::Model, groups: &[String]) -> Vec<String> {
+    let table: Vec<RoleGroup> = serde_json::from_value(row.role_groups.clone()).unwrap_or_default();
+    table.into_iter().map(|mapped| mapped.group).filter(|group| groups.contains(group)).collect()
+}
+
 /// Where the provider sends people back to.
 pub(super) fn redirect(site: &Site, slug: &str) -> Result<Url> {
     site.address(&format!("/api/v1/auth/oidc/{slug}/callback"))

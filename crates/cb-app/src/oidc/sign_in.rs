@@ -10,7 +10,7 @@ use cb_store::sea_orm::{
 };
 use cb_store::{WriteTx, conflict, db};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -73,7 +73,7 @@ pub struct LinkAway {
 /// How a sign-in elsewhere came out.
 pub enum Return {
     /// To this path of ours.
-    Admitted(Admission, String),
+    Admitted(Box<Admission>, String),
     Linked,
     Problem(Problem, Option<String>),
 }
@@ -119,7 +119,7 @@ pub async fn start(
     };
     let address = format!("oidc/{}", place(meta.ip));
     // Every start asks the provider; the way back takes this back.
-    app.throttle().enter(&[&address])?;
+    app.throttle().enter([&address])?;
     Ok(match depart(app, site, &row, own_path(next), None).await? {
         Some(away) => Ok(away),
         None => Err((Problem::ProviderFailed, Some(row.name))),
@@ -199,7 +199,7 @@ pub async fn finish(
     let Going { redirect, nonce, verifier, next, .. } = &ticket.payload;
     let address = format!("oidc/{}", place(meta.ip));
     // Each try asks the provider with our client's credentials.
-    app.throttle().enter(&[&address])?;
+    app.throttle().enter([&address])?;
     let verifier = Secret::new(verifier.clone());
     let arrival = Arrival { redirect, code, nonce, verifier: &verifier };
     let person = match opened(app, &row).await?.arrive(app, arrival).await {
@@ -217,7 +217,9 @@ pub async fn finish(
             let ctx = app.ctx(principal.clone(), meta);
             keep_link(&ctx, &row, &ticket, person).await?.map(|()| Return::Linked)
         }
-        _ => admit(app, meta, &row, &ticket, person).await?.map(|a| Return::Admitted(a, next.clone())),
+        _ => admit(app, meta, &row, &ticket, person)
+            .await?
+            .map(|a| Return::Admitted(Box::new(a), next.clone())),
     };
     match outcome {
         Ok(done) => Ok(done),
@@ -286,7 +288,8 @@ async fn admit(
         }
         tx.action("login");
         tx.detail(json!({ "username": user.username, "provider": provider.slug, "role": user.role }));
-        let proof = Proof::Provider { authenticated_at: person.authenticated_at };
+        let device = meta.devices.known(app, &user.username_key);
+        let proof = Proof::Provider { authenticated_at: person.authenticated_at, device };
         sessions::admit(&ctx, tx, user.id, user.auth_epoch, proof).await.map(Ok)
     })
     .await
@@ -317,7 +320,8 @@ async fn whoever(
             return Ok(Err(Problem::NameTaken));
         }
         let email = person.email.clone().filter(|e| e.len() <= 254);
-        let user = crate::users::insert(ctx, tx, username, email, String::new(), role).await?;
+        let cause = cause(provider, person);
+        let user = crate::users::insert(ctx, tx, username, email, String::new(), role, cause).await?;
         insert(ctx, tx, user.id, provider.id, person, true).await?;
         return Ok(Ok(user));
     };
@@ -327,13 +331,16 @@ async fn whoever(
         let Some(role) = role else {
             // Whom the provider gives no access to any more has none: what they have open ends too.
             if !is_last_admin(tx, &user).await? {
-                tx.about("user", user.id);
-                tx.action("access_withdrawn");
+                let mut detail = cause(provider, person);
+                detail["username"] = json!(user.username);
+                tx.tell("access_withdrawn", "user", user.id, detail);
                 sessions::revoke(ctx, tx, user, Kept::Nothing).await?;
             }
             return Ok(Err(Problem::NoRole));
         };
-        user = with_role(ctx, tx, user, role).await?;
+        if user.role != role.as_str() && !is_last_admin(tx, &user).await? {
+            user = crate::users::set_role(ctx, tx, user, role, cause(provider, person)).await?;
+        }
     }
     let mut change: user_identity::ActiveModel = identity.into();
     change.last_used_at = Set(Some(ctx.now()));
@@ -342,21 +349,11 @@ async fn whoever(
     Ok(Ok(user))
 }
 
-/// The provider's groups have changed what the user may do: what they have open ends. The last administrator stays one.
-async fn with_role(ctx: &Ctx, tx: &mut WriteTx, user: user::Model, role: Role) -> Result<user::Model> {
-    if user.role == role.as_str() {
-        return Ok(user);
-    }
-    if is_last_admin(tx, &user).await? {
-        return Ok(user);
-    }
-    let (id, before) = (user.id, user.role.clone());
-    let mut change: user::ActiveModel = user.into();
-    change.role = Set(role.as_str().to_owned());
-    let user = change.update(tx.conn()).await.map_err(db)?;
-    tracing::info!(user = %user.username, from = %before, to = %user.role, "a provider's groups have changed a role");
-    sessions::revoke(ctx, tx, user, Kept::Tokens).await?;
-    user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?.ok_or(Error::NotFound)
+/// Why a user has the role that they have: the provider, and those of the groups that it maps to a role. With none of these it is
+/// the default role, or none.
+fn cause(provider: &oidc_provider::Model, person: &Person) -> Value {
+    let groups = providers::mapped(provider, person.groups.as_deref().unwrap_or_default());
+    json!({ "provider": provider.slug, "subject": person.subject, "groups": groups })
 }
 
 async fn is_last_admin(tx: &WriteTx, user: &user::Model) -> Result<bool> {

@@ -196,18 +196,18 @@ async fn what_is_deleted_altered_reordered_or_cut_off_is_found_by_the_chain(
 }
 
 /// A chain that is whole in itself, and the entry whose checkpoint says that it is not the one that was. There are
-/// checkpoints of the entries 3, 5 and 8.
+/// checkpoints of the entries 4, 6 and 9.
 const FOUND_BY_A_CHECKPOINT: &[Deed] = &[
-    ("one altered", 3, |rows| "eve".clone_into(&mut rows[1].actor_name)),
-    ("two swapped", 5, |rows| swap(rows, 3, 4)),
-    ("two swapped across a checkpoint", 3, |rows| swap(rows, 2, 3)),
-    ("the last two swapped", 8, |rows| swap(rows, 6, 7)),
-    ("one deleted and the rest moved up", 5, |rows| {
-        rows.remove(3);
+    ("one altered", 4, |rows| "eve".clone_into(&mut rows[1].actor_name)),
+    ("two swapped", 6, |rows| swap(rows, 4, 5)),
+    ("two swapped across a checkpoint", 4, |rows| swap(rows, 3, 4)),
+    ("the last two swapped", 9, |rows| swap(rows, 7, 8)),
+    ("one deleted and the rest moved up", 6, |rows| {
+        rows.remove(4);
         (1..).zip(rows).for_each(|(seq, row)| row.seq = seq);
     }),
-    ("the end cut off", 5, |rows| rows.truncate(4)),
-    ("the last cut off", 8, |rows| rows.truncate(7)),
+    ("the end cut off", 6, |rows| rows.truncate(5)),
+    ("the last cut off", 9, |rows| rows.truncate(8)),
     ("everything gone", 1, Vec::clear),
 ];
 
@@ -215,7 +215,7 @@ const FOUND_BY_A_CHECKPOINT: &[Deed] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_that_was_made_anew_is_found_by_a_checkpoint(#[values(Sqlite, Postgres)] database: Database) {
     let (test, ctx) = TestApp::ready(database).await;
-    for last in [3, 5, 8] {
+    for last in [4, 6, 9] {
         grow(&ctx, last).await;
         audit::checkpoints(&ctx).await.expect("signed");
     }
@@ -239,10 +239,10 @@ async fn a_chain_that_was_made_anew_is_found_by_a_checkpoint(#[values(Sqlite, Po
         assert!(whole.ok && whole.checkpoints == 3, "{deed}: put right again: {whole:?}");
     }
     // A checkpoint in the database that was made to fit is no help to them: they have no key.
-    intruder.run("UPDATE audit_checkpoints SET hash = '00' WHERE seq = 5").await;
+    intruder.run("UPDATE audit_checkpoints SET hash = '00' WHERE seq = 6").await;
     let found = verify(&ctx).await;
-    assert_eq!((found.ok, found.broken_at), (false, Some(5)), "{found:?}");
-    audit_checkpoint::Entity::delete_by_id(5).exec(&intruder.0).await.expect("deleted");
+    assert_eq!((found.ok, found.broken_at), (false, Some(6)), "{found:?}");
+    audit_checkpoint::Entity::delete_by_id(6).exec(&intruder.0).await.expect("deleted");
     assert!(verify(&ctx).await.ok, "nobody can tell of a checkpoint that only the database held");
 }
 
@@ -259,11 +259,11 @@ async fn a_log_rewritten_with_its_checkpoints_is_found_by_one_kept_elsewhere(
     assert!(verify(&ctx).await.ok);
     let intruder = Intruder::at(&test).await;
     let rows = intruder.rows().await;
-    intruder.put(&rows[..3]).await;
-    intruder.put_head(3, &rows[2].hash).await;
+    intruder.put(&rows[..4]).await;
+    intruder.put_head(4, &rows[3].hash).await;
     intruder.run("DELETE FROM audit_checkpoints").await;
     let found = verify(&ctx).await;
-    assert_eq!(found.broken_at, Some(4), "the copy in the data folder knows: {found:?}");
+    assert_eq!(found.broken_at, Some(5), "the copy in the data folder knows: {found:?}");
     // And grown again over other entries, with both of the server's copies gone: the one kept elsewhere knows.
     std::fs::remove_file(test.data_dir().join("audit-checkpoint.json")).expect("removed");
     for i in 0..5 {
@@ -282,7 +282,7 @@ async fn a_damaged_checkpoint_beside_the_database_is_not_taken_for_a_missing_one
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     let (test, ctx) = TestApp::ready(database).await;
-    grow(&ctx, 3).await;
+    grow(&ctx, 4).await;
     audit::checkpoints(&ctx).await.expect("signed");
     let file = test.data_dir().join("audit-checkpoint.json");
     let good = std::fs::read_to_string(&file).expect("written");
@@ -303,11 +303,11 @@ async fn a_damaged_checkpoint_beside_the_database_is_not_taken_for_a_missing_one
         assert!(reason.contains("audit-checkpoint.json"), "{damage}: {reason}");
     }
     // An altered one is a checkpoint of its entry, with a bad signature.
-    std::fs::write(&file, good.replace("\"seq\":3", "\"seq\":2")).expect("written");
+    std::fs::write(&file, good.replace("\"seq\":4", "\"seq\":2")).expect("written");
     assert_eq!(verify(&ctx).await.broken_at, Some(2));
     // The next checkpoint does not write over the evidence.
     std::fs::write(&file, "x").expect("written");
-    grow(&ctx, 4).await;
+    grow(&ctx, 5).await;
     audit::checkpoints(&ctx).await.expect("signed");
     assert!(verify(&ctx).await.ok);
     let aside = std::fs::read(test.data_dir().join("audit-checkpoint.damaged")).expect("set aside");
@@ -359,7 +359,7 @@ async fn an_export_has_an_end_is_no_formula_and_stops_when_its_reader_may_not(
         serde_json::from_value(json!({ "name": "script", "scopes": ["audit:read", "inventory:read"] }));
     let token = cb_app::tokens::create(&test.app.ctx(as_grace, test.meta()), token.expect("a token")).await;
     let secret = token.expect("made").secret;
-    let caller = test.app.by_bearer(secret.as_bytes(), test.meta().ip).await.expect("read").expect("known");
+    let caller = test.app.by_bearer(secret.as_bytes(), &test.meta()).await.expect("read").expect("known");
     let by_token = test.app.ctx(caller, test.meta());
     let mut export = begin(&by_token).await;
     assert!(export.next().await.expect("reads").is_some());

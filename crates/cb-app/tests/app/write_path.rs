@@ -45,12 +45,12 @@ async fn every_write_is_in_the_log_in_order_under_load(#[values(Sqlite, Postgres
     }
     let verdict = audit::verify(&ctx).await.expect("verifies");
     assert!(verdict.ok, "{verdict:?}");
-    assert_eq!(verdict.entries, 42, "the first start, setup and forty tags");
+    assert_eq!(verdict.entries, 43, "the first start, setup, its user and forty tags");
     let page =
         audit::list(&ctx, &List { limit: Some(500), ..List::default() }, &audit::EntryFilter::default())
             .await
             .expect("lists");
-    assert!(page.items.iter().rev().map(|e| e.seq).eq(1..=42));
+    assert!(page.items.iter().rev().map(|e| e.seq).eq(1..=43));
     drop(test);
 }
 

@@ -1,10 +1,11 @@
 /** Asks again who one is, when the server wants to know (api/proof.ts). Mounted once, in the frame. */
+import { useQueryClient } from "@tanstack/react-query";
 import { Link, useLocation } from "@tanstack/react-router";
 import { type FormEvent, useState, useSyncExternalStore } from "react";
 import { ApiError, http, take } from "#/api/client";
 import { answerProof, isProofAsked, watchProof } from "#/api/proof";
-import type { ProofKind } from "#/api/schema";
-import { useAuth } from "#/api/session";
+import type { Proof, ProofKind } from "#/api/schema";
+import { continueSession, useAuth } from "#/api/session";
 import { PasskeyButton, passkeysWork } from "#/domain/passkey";
 import { PasswordField } from "#/domain/password-field";
 import { useTranslation } from "#/i18n";
@@ -28,7 +29,7 @@ export function ProofDialog() {
   );
 }
 
-const order: readonly ProofKind[] = ["passkey", "password", "code"];
+const order: readonly ProofKind[] = ["passkey", "password", "password_and_code"];
 
 function ProofForm() {
   const { t } = useTranslation();
@@ -36,8 +37,13 @@ function ProofForm() {
   const offered = order.filter((kind) => me.proofs.includes(kind) && (kind !== "passkey" || passkeysWork()));
   const [chosen, setChosen] = useState<ProofKind>();
   const [error, setError] = useState<unknown>(null);
+  const client = useQueryClient();
   const by = chosen ?? offered[0];
   if (!by) return <SignInAgain />;
+  async function prove(body: Proof): Promise<void> {
+    continueSession(client, await take(http.POST("/api/v1/auth/proof", { body })));
+    answerProof(true);
+  }
   return (
     <div className="flex flex-col gap-4">
       {error ? <ErrorBox error={error} /> : null}
@@ -48,10 +54,7 @@ function ProofForm() {
             look="primary"
             autoFocus
             ask={() => take(http.POST("/api/v1/auth/proof/passkey", {}))}
-            send={async (body) => {
-              await http.POST("/api/v1/auth/proof", { body });
-              answerProof(true);
-            }}
+            send={prove}
             onError={(problem) =>
               setError(
                 problem instanceof ApiError && problem.status === 403
@@ -63,7 +66,7 @@ function ProofForm() {
           <Button onClick={() => answerProof(false)}>{t("common.cancel")}</Button>
         </div>
       ) : (
-        <TypedProof key={by} by={by} onError={setError} />
+        <TypedProof key={by} withCode={by === "password_and_code"} prove={prove} onError={setError} />
       )}
       {offered.length > 1 ? (
         <div className="flex flex-wrap gap-2 border-t border-line pt-3">
@@ -87,32 +90,43 @@ function ProofForm() {
   );
 }
 
-function TypedProof({ by, onError }: { by: "password" | "code"; onError: (error: unknown) => void }) {
+interface TypedProofProps {
+  withCode: boolean;
+  prove: (body: Proof) => Promise<void>;
+  onError: (error: unknown) => void;
+}
+
+function TypedProof({ withCode, prove, onError }: TypedProofProps) {
   const { t } = useTranslation();
   const { me } = useAuth();
-  const [wrong, setWrong] = useState<string>();
+  const [wrong, setWrong] = useState<{ password?: string; code?: string }>({});
   const [busy, setBusy] = useState(false);
 
   async function submit(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
     // The dialog may stand over another form; React would pass the event on to it.
     event.stopPropagation();
-    const field = event.currentTarget.elements.namedItem(by);
-    if (!(field instanceof HTMLInputElement)) return;
+    const password = event.currentTarget.elements.namedItem("password");
+    const code = event.currentTarget.elements.namedItem("code");
+    if (!(password instanceof HTMLInputElement)) return;
+    const second = code instanceof HTMLInputElement ? code : null;
     onError(null);
-    setWrong(field.value ? undefined : t(by === "code" ? "auth.codeNeeded" : "auth.passwordNeeded"));
-    if (!field.value) return field.focus();
+    setWrong({
+      password: password.value ? undefined : t("auth.passwordNeeded"),
+      code: second && !second.value ? t("auth.codeNeeded") : undefined,
+    });
+    if (!password.value) return password.focus();
+    if (second && !second.value) return second.focus();
     setBusy(true);
     try {
-      const body = by === "code" ? { code: field.value } : { password: field.value };
-      await http.POST("/api/v1/auth/proof", { body });
-      answerProof(true);
+      await prove({ password: password.value, ...(second && { code: second.value }) });
     } catch (problem) {
       if (problem instanceof ApiError && problem.status === 403)
-        setWrong(t(by === "code" ? "auth.codeWrong" : "proof.passwordWrong"));
+        setWrong(second ? { code: t("proof.bothWrong") } : { password: t("proof.passwordWrong") });
       else onError(problem);
-      field.value = "";
-      field.focus();
+      if (second) second.value = "";
+      else password.value = "";
+      (second ?? password).focus();
     } finally {
       setBusy(false);
     }
@@ -122,15 +136,14 @@ function TypedProof({ by, onError }: { by: "password" | "code"; onError: (error:
     <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
       {/* For password managers: whose password is asked for. */}
       <input type="text" autoComplete="username" value={me.user.username} readOnly hidden />
-      {by === "password" ? (
-        <PasswordField
-          label={t("proof.password", { name: me.user.username })}
-          name="password"
-          autoComplete="current-password"
-          autoFocus
-          error={wrong}
-        />
-      ) : (
+      <PasswordField
+        label={t("proof.password", { name: me.user.username })}
+        name="password"
+        autoComplete="current-password"
+        autoFocus
+        error={wrong.password}
+      />
+      {withCode ? (
         <TextField
           label={t("auth.code")}
           help={t("auth.codeHelp")}
@@ -139,10 +152,9 @@ function TypedProof({ by, onError }: { by: "password" | "code"; onError: (error:
           autoComplete="one-time-code"
           autoCapitalize="characters"
           spellCheck={false}
-          autoFocus
-          error={wrong}
+          error={wrong.code}
         />
-      )}
+      ) : null}
       <div className="flex flex-wrap gap-2">
         <Button type="submit" look="primary" busy={busy}>
           {t("proof.confirm")}
