@@ -6,10 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use cb_collect::clients::snmp::{self, Auth, Privacy, User};
-use cb_collect::clients::{Device, Outcome, ssh};
+use cb_collect::clients::{Device, Outcome, mail, ssh};
 use cb_core::Secret;
 use cb_net::outbound::Outbound;
 use cb_net::resolve::Resolver;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 struct Server {
     process: Child,
@@ -375,4 +376,25 @@ async fn ssh_signs_in_with_a_password() {
     assert!(proof.facts[0].1.starts_with("SSH-2.0-"), "{:?}", proof.facts);
     let why = reason(ask("admin", "two gray otters").await);
     assert!(why.contains("refuses admin"), "{why}");
+}
+
+/// A mail server that wants to know its clients by name.
+#[tokio::test]
+async fn a_mail_server_is_greeted_with_the_domain_of_who_signs_in_and_its_refusal_is_explained() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut lines = BufReader::new(stream);
+            let mut heard = String::new();
+            let _ = lines.write_all(b"220 mail.test\r\n").await;
+            let _ = lines.read_line(&mut heard).await;
+            let _ = lines.write_all(format!("421 4.7.0 not you, {heard}").as_bytes()).await;
+        }
+    });
+    let outbound = outbound();
+    let device = Device { outbound: &outbound, host: "127.0.0.1", port };
+    let said = reason(mail::prove(device, "maria@attic.test", &secret("hush-lab")).await);
+    assert!(said.contains("does not accept our greeting (EHLO attic.test): 421"), "{said}");
+    assert!(said.contains("CB_PUBLIC_URL"), "{said}");
 }

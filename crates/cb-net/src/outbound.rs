@@ -45,6 +45,8 @@ pub struct Outbound {
     resolver: Arc<Resolver>,
     pub(crate) verifiers: Arc<Verifiers>,
     pub(crate) tls: Tls,
+    /// What people call this server.
+    called: Option<Arc<str>>,
 }
 
 /// A host and port that were judged, with the addresses that may be connected to.
@@ -69,12 +71,21 @@ impl Outbound {
             resolver: Arc::new(resolver),
             verifiers: Arc::new(Verifiers::default()),
             tls: Tls::System,
+            called: None,
         }
     }
 
-    /// As the settings say: `CB_OUTBOUND_ALLOW`, our own listeners and database, the system's resolver.
+    /// As the settings say: `CB_OUTBOUND_ALLOW`, our own listeners and database, the system's resolver, the host of
+    /// `CB_PUBLIC_URL`.
     pub fn from_config(config: &Config) -> Self {
-        Self::new(config.outbound_allow.clone(), Own::services(config), Resolver::System)
+        let called = config.public_url.as_ref().and_then(|url| url.host_str()).map(Arc::from);
+        let client = Self::new(config.outbound_allow.clone(), Own::services(config), Resolver::System);
+        Self { called, ..client }
+    }
+
+    /// What people call this server: where a protocol greets with a name, this is it.
+    pub(crate) fn called(&self) -> Option<&str> {
+        self.called.as_deref()
     }
 
     /// The same client that trusts in another way.

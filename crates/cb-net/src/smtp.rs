@@ -3,9 +3,13 @@
 //! Invariants: a password is sent over TLS only; `STARTTLS` that the server does not offer is an error and never a plain
 //! session (RFC 3207, 4.1); nothing that came in before the handshake is read after it (CVE-2011-0411).
 
+mod hello;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +24,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use crate::http::OutboundError;
 use crate::judge::Policy;
 use crate::outbound::Outbound;
+
+pub use hello::{Hello, read as read_hello};
 
 /// How the connection is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +64,9 @@ pub enum SmtpError {
     PlainPassword,
     #[error("the server offers no way to sign in that we know (PLAIN, LOGIN)")]
     NoLogin,
+    /// Another name may do, so this is nothing that passes by itself.
+    #[error("the server does not accept our greeting (EHLO {name}): {said}")]
+    Greeting { name: String, said: String },
     #[error("the server refuses the user name or password: {0}")]
     Login(String),
     /// Another day it may take it.
@@ -77,6 +86,8 @@ pub enum SmtpError {
 pub struct Session {
     connection: AsyncSmtpConnection,
     patience: Duration,
+    /// What we greeted with.
+    name: String,
 }
 
 impl Session {
@@ -86,12 +97,13 @@ impl Session {
         policy: Policy,
         server: &Server,
         login: Option<&Login>,
+        hello: Hello<'_>,
         patience: Duration,
     ) -> Result<Self, SmtpError> {
         if login.is_some() && server.security == Security::None {
             return Err(SmtpError::PlainPassword);
         }
-        let within = tokio::time::timeout(patience, Self::begin(outbound, policy, server, patience));
+        let within = tokio::time::timeout(patience, Self::begin(outbound, policy, server, hello, patience));
         let mut session = within.await.unwrap_or(Err(SmtpError::TimedOut))?;
         if let Some(login) = login {
             let within = tokio::time::timeout(patience, session.sign_in(login));
@@ -104,23 +116,34 @@ impl Session {
         outbound: &Outbound,
         policy: Policy,
         server: &Server,
+        hello: Hello<'_>,
         patience: Duration,
     ) -> Result<Self, SmtpError> {
         let Server { host, port, security } = server;
         let mut stream = outbound.connect(policy, host, *port, patience).await?;
-        let peer = stream.peer_addr().map_err(|e| OutboundError::Connect(e.to_string()))?;
+        let peer = stream.peer_addr().map_err(|e| lost(&e))?;
+        let local = stream.local_addr().map_err(|e| lost(&e))?;
+        let hello = hello.choose(outbound.called(), local.ip());
         let boxed: Box<dyn Wire> = match security {
             Security::None => Box::new(stream),
             Security::Tls => Box::new(outbound.tls(stream, host).await?),
             Security::StartTls => {
-                start_tls(&mut stream).await?;
+                start_tls(&mut stream, &hello).await?;
                 // Behind the handshake no server greets again, and every client waits for it.
                 Box::new(Greeted { greeting: b"220 secured\r\n", stream: outbound.tls(stream, host).await? })
             }
         };
-        let stream = Box::new(Stream { inner: boxed, peer, answered: 0 });
-        let connection = AsyncSmtpConnection::connect_with_transport(stream, &hello()).await;
-        Ok(Self { connection: connection.map_err(|e| classify(&e))?, patience })
+        let greeted = Arc::new(AtomicBool::new(false));
+        let stream = Box::new(Stream { inner: boxed, peer, answered: 0, spoke: greeted.clone() });
+        let name = hello.to_string();
+        match AsyncSmtpConnection::connect_with_transport(stream, &hello).await {
+            Ok(connection) => Ok(Self { connection, patience, name }),
+            // What the server says before we have said anything is not about our name.
+            Err(error) if error.status().is_some() && greeted.load(Ordering::Relaxed) => {
+                Err(SmtpError::Greeting { name, said: said(&error) })
+            }
+            Err(error) => Err(classify(&error)),
+        }
     }
 
     async fn sign_in(&mut self, login: &Login) -> Result<(), SmtpError> {
@@ -149,7 +172,12 @@ impl Session {
             Envelope::new(Some(address(from)?), all).map_err(|e| SmtpError::Address(e.to_string()))?;
         let within = tokio::time::timeout(self.patience, self.connection.send(&envelope, message));
         match within.await {
-            Ok(sent) => sent.map(drop).map_err(|e| classify(&e)),
+            Ok(Ok(_)) => Ok(()),
+            // Postfix judges the greeting only when it knows the recipient.
+            Ok(Err(error)) if error.status().is_some() && names_greeting(&said(&error)) => {
+                Err(SmtpError::Greeting { name: self.name.clone(), said: said(&error) })
+            }
+            Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(SmtpError::TimedOut),
         }
     }
@@ -160,20 +188,21 @@ impl Session {
     }
 }
 
-/// Our name is nobody's business on the other side, and an address literal is what RFC 5321, 4.1.3 asks for then.
-fn hello() -> ClientId {
-    ClientId::Ipv4(std::net::Ipv4Addr::LOCALHOST)
-}
-
 /// Most bytes of one answer.
 const LONGEST_ANSWER: usize = 16 << 10;
 const TOO_MUCH: &str = "it says too much";
 
 /// Greets, asks for TLS, and leaves the stream where the handshake begins.
-async fn start_tls(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<(), SmtpError> {
+async fn start_tls(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    hello: &ClientId,
+) -> Result<(), SmtpError> {
     expect(&answer(stream).await?, "220")?;
-    stream.write_all(format!("EHLO {}\r\n", hello()).as_bytes()).await.map_err(|e| lost(&e))?;
+    stream.write_all(format!("EHLO {hello}\r\n").as_bytes()).await.map_err(|e| lost(&e))?;
     let offers = answer(stream).await?;
+    if offers.starts_with(['4', '5']) {
+        return Err(SmtpError::Greeting { name: hello.to_string(), said: shown(&offers) });
+    }
     expect(&offers, "250")?;
     if !offers.lines().any(|line| line.get(4..).is_some_and(|w| w.trim().eq_ignore_ascii_case("STARTTLS"))) {
         return Err(SmtpError::NoStartTls);
@@ -222,6 +251,11 @@ fn shown(text: &str) -> String {
 
 fn said(error: &lettre::transport::smtp::Error) -> String {
     shown(&std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string))
+}
+
+fn names_greeting(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    ["helo ", "ehlo ", "helo:", "ehlo:"].iter().any(|word| said.contains(word))
 }
 
 fn classify(error: &lettre::transport::smtp::Error) -> SmtpError {
@@ -290,6 +324,8 @@ struct Stream {
     peer: SocketAddr,
     /// Bytes since we last said something: nobody else counts them.
     answered: usize,
+    /// Whether we have said anything.
+    spoke: Arc<AtomicBool>,
 }
 
 impl AsyncTokioStream for Stream {
@@ -317,6 +353,7 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.answered = 0;
+        self.spoke.store(true, Ordering::Relaxed);
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 

@@ -9,6 +9,7 @@ use cb_app::assets::{self, AssetIn, AssetOut};
 use cb_app::notify::deliveries::{DeliveryOut, DeliveryState};
 use cb_app::notify::webhooks::{self, WebhookIn, WebhookOut, WebhookPatch};
 use cb_app::{Ctx, List, audit, vault};
+use cb_core::config::Config;
 use cb_core::ids::WebhookId;
 use cb_core::{Error, NoticeKind, Principal, Role};
 use cb_store::sea_orm::{ConnectionTrait as _, DbBackend, Statement};
@@ -19,6 +20,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use url::Url;
 
 use crate::write_path::raw;
 
@@ -272,6 +274,24 @@ async fn an_address_of_ours_is_refused_with_the_reason(#[values(Sqlite, Postgres
     assert!(matches!(webhooks::update(&ctx, made.id, there, None).await, Err(Error::Invalid(_))));
     let twice = webhooks::create(&ctx, wanted("HOME", "http://10.0.0.6/")).await.err();
     assert!(matches!(twice, Some(Error::Conflict(_))), "{twice:?}");
+}
+
+/// What `CB_DB_URL` has on 127.0.0.1 may listen on every address of this machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_database_is_refused_at_every_address_of_this_machine() {
+    let (test, _) = TestApp::ready(Postgres).await;
+    let wide = |config: &mut Config| config.outbound_allow = vec!["127.0.0.0/8".parse().expect("a range")];
+    let test = test.restart_with(wide).await;
+    let ctx = test.app.ctx(Principal::Operator, test.meta());
+    let url: Url = test.config().db_url.as_ref().expect("PostgreSQL").expose().parse().expect("a URL");
+    let (host, port) = (url.host_str().expect("a host"), url.port().expect("a port"));
+    assert_eq!(host, "127.0.0.1");
+    for other in ["127.0.0.1", "127.0.0.2"] {
+        let refused = webhooks::create(&ctx, wanted("Home", &format!("http://{other}:{port}/"))).await.err();
+        let Some(Error::Invalid(fields)) = refused else { panic!("{other}: {refused:?}") };
+        assert!(fields[0].reason.contains("own services"), "{other}: {fields:?}");
+    }
+    hook(&ctx, "Home", format!("http://127.0.0.2:{}/", port ^ 1)).await;
 }
 
 #[rstest]

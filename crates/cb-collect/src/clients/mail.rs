@@ -2,7 +2,7 @@
 
 use cb_core::Secret;
 use cb_net::judge::Policy;
-use cb_net::smtp::{Login, Security, Server, Session, SmtpError};
+use cb_net::smtp::{Hello, Login, Security, Server, Session, SmtpError};
 
 use super::{Device, Failure, Outcome, PATIENCE, Proof};
 
@@ -11,7 +11,9 @@ pub async fn prove(device: Device<'_>, user: &str, password: &Secret) -> Outcome
     let security = if device.port == 465 { Security::Tls } else { Security::StartTls };
     let server = Server { host: device.host.to_owned(), port: device.port, security };
     let login = Login { user: user.to_owned(), password: password.clone() };
-    match Session::open(device.outbound, Policy::Lan, &server, Some(&login), PATIENCE).await {
+    // Who signs in by a mail address belongs to its domain.
+    let hello = Hello { typed: None, sender: Some(user) };
+    match Session::open(device.outbound, Policy::Lan, &server, Some(&login), hello, PATIENCE).await {
         Ok(session) => {
             session.close().await;
             let how = if security == Security::Tls { "TLS" } else { "STARTTLS" };
@@ -19,6 +21,10 @@ pub async fn prove(device: Device<'_>, user: &str, password: &Secret) -> Outcome
         }
         Err(SmtpError::Connection(error)) => Err(device.failed(error).await),
         Err(SmtpError::TimedOut) => Err(device.silent("It may be off, or speak another protocol there.")),
+        Err(error @ SmtpError::Greeting { .. }) => Err(Failure::new(format!(
+            "{}: {error}. It may accept another host name: that of CB_PUBLIC_URL, or the domain of the user name.",
+            device.host
+        ))),
         Err(error) => Err(Failure::new(format!("{}: {error}.", device.host))),
     }
 }

@@ -8,8 +8,8 @@
 //! broken or hopes for a retry. Only the addresses that were judged are connected to.
 //!
 //! Invariants: there is one spelling of every address and name; other ones are refused, not
-//! translated. An IPv4 address inside an IPv6 one is refused whatever it is and whatever is allowed.
-//! Nothing of ours is reached, unless its port is allowed by number.
+//! translated. An IPv4 address inside an IPv6 one is refused whatever it is and whatever is allowed, except behind the
+//! well-known prefix of NAT64, where it is judged itself. Nothing of ours is reached, unless its port is allowed by number.
 
 mod own;
 mod reading;
@@ -25,6 +25,7 @@ pub use own::Own;
 pub use reading::Destination;
 pub(crate) use reading::{Target, characters};
 pub use table::Kind;
+use table::means;
 
 /// What a request is for decides where it may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,8 +80,11 @@ pub enum Refused {
     OwnName(String),
     #[error("{0} is one of this server's own services")]
     Own(String),
-    #[error("{address} is {kind}{}", elsewhere(*.kind, *.policy))]
+    #[error("{} is {kind}{}", behind(*.address), elsewhere(*.kind, *.policy))]
     Address { address: IpAddr, kind: Kind, policy: Policy },
+    /// Of the addresses of a name some may be reached and some may not; there is at least one of each.
+    #[error("{}", in_part(.name, .refused, .others))]
+    InPart { name: String, refused: Vec<Refused>, others: Vec<IpAddr> },
     #[error("the redirect leads from https to http")]
     Downgrade,
     #[error("the redirect would carry the request's body to another server, {0}")]
@@ -95,10 +99,37 @@ fn show(c: char) -> String {
     }
 }
 
+/// An address and, where it is another one, where it leads.
+fn behind(address: IpAddr) -> String {
+    match means(address) {
+        same if same == address => address.to_string(),
+        inner => format!("{address} leads to {inner} (NAT64), which"),
+    }
+}
+
+/// Addresses of each sort that a refusal names; the rest is counted.
+const NAMED_MOST: usize = 4;
+
+fn in_part(name: &str, refused: &[Refused], others: &[IpAddr]) -> String {
+    let some = |all: Vec<String>, between: &str| match all.len().saturating_sub(NAMED_MOST) {
+        0 => all.join(between),
+        more => format!("{}{between}{more} more", all[..NAMED_MOST].join(between)),
+    };
+    format!(
+        "{name} has addresses that may be reached ({}) and others that may not: {}. Correct its records at the name server, or \
+         enter an address instead of the name",
+        some(others.iter().map(ToString::to_string).collect(), ", "),
+        some(refused.iter().map(ToString::to_string).collect(), "; "),
+    )
+}
+
 fn elsewhere(kind: Kind, policy: Policy) -> &'static str {
     match (kind, policy) {
         (Kind::Private, Policy::Public) => "; this request may go to the Internet only",
         (Kind::Transition, _) => "; write the IPv4 address itself",
+        (Kind::Benchmark, _) => {
+            ", which a proxy on the way has probably made up; if you trust that proxy, add 198.18.0.0/15 to CB_OUTBOUND_ALLOW"
+        }
         _ => "",
     }
 }
@@ -151,13 +182,13 @@ impl Judge {
     /// documentation, and a network of other people's is the scan's own decision.
     pub(crate) fn device(&self, address: SocketAddr, backends: &[SocketAddr]) -> Result<(), Refused> {
         let (ip, port, kind) = (address.ip(), address.port(), Kind::of(address.ip()));
-        if (backends.contains(&address) || self.own.iter().any(|own| own.is(address)))
-            && !self.allows_port(None, Some(ip), port)
+        let backend = backends.iter().any(|own| own.port() == port && own::same_place(own.ip(), ip));
+        if (backend || self.own.iter().any(|own| own.is(address))) && !self.allows_port(None, Some(ip), port)
         {
             return Err(Refused::Own(address.to_string()));
         }
         match kind {
-            Kind::Global | Kind::Private | Kind::Documentation | Kind::Reserved => Ok(()),
+            Kind::Global | Kind::Private | Kind::Documentation | Kind::Reserved | Kind::Benchmark => Ok(()),
             _ if kind != Kind::Transition && self.allows(None, Some(ip), port) => Ok(()),
             _ => Err(Refused::Address { address: ip, kind, policy: Policy::Lan }),
         }
@@ -171,14 +202,23 @@ impl Judge {
         found: &[IpAddr],
         backends: &[IpAddr],
     ) -> Result<Vec<SocketAddr>, Refused> {
-        found
-            .iter()
-            .map(|&ip| {
-                let address = SocketAddr::new(ip, destination.port);
-                self.address(policy, destination.name(), address, backends)?;
-                Ok(address)
-            })
-            .collect()
+        let (mut good, mut refused) = (Vec::new(), Vec::new());
+        for &ip in found {
+            let address = SocketAddr::new(ip, destination.port);
+            match self.address(policy, destination.name(), address, backends) {
+                Ok(()) => good.push(address),
+                Err(why) => refused.push(why),
+            }
+        }
+        match (refused.len(), destination.name()) {
+            (0, _) => Ok(good),
+            (1.., Some(name)) if !good.is_empty() => Err(Refused::InPart {
+                name: name.to_owned(),
+                refused,
+                others: good.iter().map(SocketAddr::ip).collect(),
+            }),
+            _ => Err(refused.swap_remove(0)),
+        }
     }
 
     fn address(
@@ -193,8 +233,8 @@ impl Judge {
         if kind == Kind::Transition {
             return Err(Refused::Address { address: ip, kind, policy });
         }
-        if (backends.contains(&ip) || self.own.iter().any(|own| own.is(address)))
-            && !self.allows_port(name, Some(ip), port)
+        let backend = backends.iter().any(|own| own::same_place(*own, ip));
+        if (backend || self.own.iter().any(|own| own.is(address))) && !self.allows_port(name, Some(ip), port)
         {
             return Err(Refused::Own(address.to_string()));
         }
@@ -223,6 +263,6 @@ impl Judge {
 fn covers(to: &AllowedHost, name: Option<&str>, ip: Option<IpAddr>) -> bool {
     match to {
         AllowedHost::Name(allowed) => name.is_some_and(|name| name == allowed),
-        AllowedHost::Range(range) => ip.is_some_and(|ip| range.contains(&ip)),
+        AllowedHost::Range(range) => ip.is_some_and(|ip| range.contains(&means(ip))),
     }
 }

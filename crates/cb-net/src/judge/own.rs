@@ -1,18 +1,22 @@
-//! What is ours and no request may reach: listeners, and backends that trust whoever connects from here.
+//! What is ours and no request may reach: listeners, and backends that trust every connection from here.
+//!
+//! Invariant: a service on one address of this machine is denied at every address of this machine. What we connect to on
+//! 127.0.0.1 may listen on `*`, and nobody tells us.
 //!
 //! To protect one more backend add it to [`Own::services`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use cb_core::config::Config;
 use url::Url;
 
+use super::table::means;
 use crate::names;
 
 /// A service of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Own {
-    /// With an unspecified address it is every address of this machine.
+    /// With an address of this machine, or the unspecified one, it is every address of this machine.
     Address(SocketAddr),
     /// A backend by the name that the settings have for it: lower case, without a trailing dot.
     Name(String, u16),
@@ -31,32 +35,42 @@ impl Own {
     /// What this server listens on and where it stores.
     pub fn services(config: &Config) -> Vec<Self> {
         let mut own = vec![Self::Address(config.http_addr), Self::Address(config.https_addr)];
-        own.extend(config.db_url.as_ref().and_then(|url| database(url.expose())));
+        own.extend(config.db_url.iter().flat_map(|url| database(url.expose())));
         own
     }
 
     pub(super) fn is(&self, address: SocketAddr) -> bool {
         match self {
-            Self::Address(own) if own.port() != address.port() => false,
-            Self::Address(own) if own.ip().is_unspecified() => this_machine(address.ip()),
-            Self::Address(own) => own.ip() == address.ip(),
+            Self::Address(own) => own.port() == address.port() && same_place(own.ip(), address.ip()),
             Self::Name(..) => false,
         }
     }
 }
 
-/// Where PostgreSQL is by its URL, whose parameters win over its authority (as sqlx reads it). None: a socket.
-fn database(url: &str) -> Option<Own> {
-    let url = Url::parse(url).ok()?;
-    let parameter = |names: &[&str]| {
-        let last = url.query_pairs().filter(|(name, _)| names.contains(&name.as_ref())).last();
-        last.map(|(_, value)| value.into_owned())
+/// Whether whoever connects to `address` may meet what is at `own`.
+pub(super) fn same_place(own: IpAddr, address: IpAddr) -> bool {
+    let (own, address) = (means(own.to_canonical()), means(address.to_canonical()));
+    own == address || (this_machine(own) && this_machine(address))
+}
+
+/// Every place where PostgreSQL may be by its URL: which of several hosts counts is for sqlx to decide. A socket is this
+/// machine, where the same server listens on the same port as a rule.
+fn database(url: &str) -> Vec<Own> {
+    let Ok(url) = Url::parse(url) else { return Vec::new() };
+    let parameters = |names: &'static [&'static str]| {
+        let named = url.query_pairs().filter(move |(name, _)| names.contains(&name.as_ref()));
+        named.map(|(_, value)| value.into_owned())
     };
-    let host = parameter(&["host", "hostaddr"]).or_else(|| url.host_str().map(str::to_owned))?;
-    let port = parameter(&["port"]).and_then(|p| p.parse().ok()).or(url.port()).unwrap_or(5432);
+    let port = parameters(&["port"]).last().and_then(|p| p.parse().ok()).or(url.port()).unwrap_or(5432);
+    let mut hosts: Vec<String> = parameters(&["host", "hostaddr"]).collect();
+    hosts.extend(url.host_str().map(str::to_owned));
+    if hosts.is_empty() {
+        hosts.push(String::new());
+    }
     let socket =
-        host.is_empty() || host.starts_with('/') || host.starts_with("%2F") || host.starts_with("%2f");
-    (!socket).then(|| Own::new(&host, port))
+        |host: &str| host.is_empty() || host.starts_with('/') || host.to_ascii_lowercase().starts_with("%2f");
+    let here = Own::Address(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
+    hosts.iter().map(|host| if socket(host) { here.clone() } else { Own::new(host, port) }).collect()
 }
 
 /// Whether a packet to this address comes back to us. Asked each time: addresses come and go.
@@ -69,29 +83,59 @@ fn this_machine(ip: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
     use super::{Own, database};
+    use crate::names;
 
     #[test]
     fn the_database_is_found_wherever_its_url_names_it() {
+        let address = |text: &str| Own::Address(text.parse().expect("an address"));
+        let name = |text: &str, port| Own::Name(text.to_owned(), port);
         for (url, own) in [
-            ("postgres://cb@db.internal/cb", Some(Own::Name("db.internal".to_owned(), 5432))),
-            ("postgres://cb:p@DB.Internal.:6432/cb", Some(Own::Name("db.internal".to_owned(), 6432))),
-            ("postgres://cb@10.0.0.2/cb", Some(Own::Address("10.0.0.2:5432".parse().expect("an address")))),
-            ("postgres://cb@[fd00::2]:1/cb", Some(Own::Address("[fd00::2]:1".parse().expect("an address")))),
+            ("postgres://cb@db.internal/cb", vec![name("db.internal", 5432)]),
+            ("postgres://cb:p@DB.Internal.:6432/cb", vec![name("db.internal", 6432)]),
+            ("postgres://cb@10.0.0.2/cb", vec![address("10.0.0.2:5432")]),
+            ("postgres://cb@[fd00::2]:1/cb", vec![address("[fd00::2]:1")]),
+            ("postgres://cb@x/cb?host=10.0.0.3&port=7", vec![address("10.0.0.3:7"), name("x", 7)]),
+            ("postgres://cb@x/cb?hostaddr=10.0.0.4", vec![address("10.0.0.4:5432"), name("x", 5432)]),
+            // By a socket it is on this machine.
+            ("postgres:///cb?host=/run/postgresql", vec![address("0.0.0.0:5432")]),
+            ("postgres://cb@%2Frun%2Fpostgresql/cb?port=5433", vec![address("0.0.0.0:5433")]),
             (
-                "postgres://cb@x/cb?host=10.0.0.3&port=7",
-                Some(Own::Address("10.0.0.3:7".parse().expect("an address"))),
+                "postgres:///cb?host=/run/postgresql&hostaddr=10.0.0.4",
+                vec![address("0.0.0.0:5432"), address("10.0.0.4:5432")],
             ),
-            (
-                "postgres://cb@x/cb?hostaddr=10.0.0.4",
-                Some(Own::Address("10.0.0.4:5432".parse().expect("an address"))),
-            ),
-            ("postgres://cb@x/cb?host=/run/postgresql", None),
-            ("postgres://cb@%2Frun%2Fpostgresql/cb", None),
-            ("postgres:///cb", None),
+            ("postgres:///cb", vec![address("0.0.0.0:5432")]),
         ] {
             assert_eq!(database(url), own, "{url}");
         }
+    }
+
+    /// What listens on `*` answers at each of them, whichever of them the settings have.
+    #[test]
+    fn a_service_on_one_address_of_this_machine_is_on_all_of_them() {
+        let own: Vec<Own> = ["127.0.0.1", "[::1]", "127.8.8.8", "[::ffff:127.0.0.1]"]
+            .iter()
+            .map(|host| Own::new(host, 5432))
+            .chain(database("postgres:///cb?host=/run/postgresql"))
+            .collect();
+        let addresses = names::interface_addresses().expect("the kernel tells");
+        let more = ["127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::ffff:127.0.0.1"];
+        for ip in addresses.iter().copied().chain(more.map(|ip| ip.parse::<IpAddr>().expect("an address"))) {
+            for own in &own {
+                assert!(own.is(SocketAddr::new(ip, 5432)), "{own:?} {ip}");
+                assert!(!own.is(SocketAddr::new(ip, 5433)), "{own:?} {ip}");
+            }
+            // And the other way round: the settings have this one.
+            let own = Own::Address(SocketAddr::new(ip, 5432));
+            assert!(own.is("127.0.0.1:5432".parse().expect("an address")), "{ip}");
+            assert!(!own.is("192.0.2.1:5432".parse().expect("an address")), "{ip}");
+        }
+        let elsewhere = Own::new("192.0.2.1", 5432);
+        assert!(!elsewhere.is("127.0.0.1:5432".parse().expect("an address")), "another machine's");
+        assert!(elsewhere.is("192.0.2.1:5432".parse().expect("an address")));
+        assert!(elsewhere.is("[64:ff9b::192.0.2.1]:5432".parse().expect("an address")), "through NAT64");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //!
 //! `std`'s `is_global` is not stable. The table is stricter than the registries in two places: a block
 //! that the IETF keeps for protocols (192.0.0.0/24, 2001::/23) is refused whole, with its few anycast
-//! addresses; and an IPv6 address that carries an IPv4 one is refused whatever it carries.
+//! addresses; and an IPv6 address that carries an IPv4 one is refused whatever it carries. One prefix is excepted:
+//! where a network has IPv6 only, its name servers answer with addresses of NAT64 for every IPv4 host (RFC 6052,
+//! RFC 6147). Each of these is what the IPv4 address in it is.
 //!
 //! To add a range: a line before every wider one, and a line in the test below.
 
@@ -28,6 +30,8 @@ pub enum Kind {
     Unspecified,
     Documentation,
     Reserved,
+    /// 198.18.0.0/15, which no host has; proxies such as Clash answer with it for every name.
+    Benchmark,
     /// IPv6 that stands for an IPv4 address.
     Transition,
 }
@@ -45,6 +49,7 @@ impl fmt::Display for Kind {
             Self::Unspecified => "no address of a host",
             Self::Documentation => "an address for documentation",
             Self::Reserved => "a reserved address",
+            Self::Benchmark => "an address for benchmarks",
             Self::Transition => "an IPv4 address inside an IPv6 one",
         })
     }
@@ -78,7 +83,7 @@ const V4: &[(Ipv4Net, Kind)] = &[
     (v4(192, 0, 2, 0, 24), Kind::Documentation),  // RFC 5737
     (v4(192, 88, 99, 0, 24), Kind::Reserved),     // RFC 7526, once 6to4 relays
     (v4(192, 168, 0, 0, 16), Kind::Private),      // RFC 1918
-    (v4(198, 18, 0, 0, 15), Kind::Reserved),      // RFC 2544, benchmarks
+    (v4(198, 18, 0, 0, 15), Kind::Benchmark),     // RFC 2544
     (v4(198, 51, 100, 0, 24), Kind::Documentation), // RFC 5737
     (v4(203, 0, 113, 0, 24), Kind::Documentation), // RFC 5737
     (v4(224, 0, 0, 0, 4), Kind::Multicast),       // RFC 5771
@@ -97,7 +102,6 @@ const V6: &[(Ipv6Net, Kind)] = &[
     (v6([0, 0, 0, 0, 0, 0, 0, 0], 96), Kind::Transition),        // RFC 4291, IPv4-compatible
     (v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96), Kind::Transition),   // RFC 4291, IPv4-mapped
     (v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96), Kind::Transition),   // RFC 2765, IPv4-translated
-    (v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), Kind::Transition), // RFC 6052, NAT64
     (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), Kind::Transition), // RFC 8215, NAT64 of one's own
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32), Kind::Transition),   // RFC 4380, Teredo
     (v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), Kind::Documentation), // RFC 3849
@@ -111,9 +115,23 @@ const V6: &[(Ipv6Net, Kind)] = &[
 
 const GLOBAL_UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
+/// NAT64's well-known prefix (RFC 6052). Not 64:ff9b:1::/48 (RFC 8215), where each network puts the IPv4 address elsewhere.
+const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
+
+/// Where a packet to this address arrives: behind NAT64 at the IPv4 address in it.
+pub(super) fn means(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(ip) if NAT64.contains(&ip) => {
+            let [.., a, b, c, d] = ip.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        other => other,
+    }
+}
+
 impl Kind {
     pub fn of(address: IpAddr) -> Self {
-        match address {
+        match means(address) {
             IpAddr::V4(ip) => {
                 V4.iter().find(|(net, _)| net.contains(&ip)).map_or(Self::Global, |(_, kind)| *kind)
             }
@@ -162,7 +180,7 @@ mod tests {
         (Kind::Global, "192.88.100.0 192.167.255.255"),
         (Kind::Private, "192.168.0.0 192.168.255.255"),
         (Kind::Global, "192.169.0.0 198.17.255.255"),
-        (Kind::Reserved, "198.18.0.0 198.19.255.255"),
+        (Kind::Benchmark, "198.18.0.0 198.19.255.255"),
         (Kind::Global, "198.20.0.0 198.51.99.255"),
         (Kind::Documentation, "198.51.100.0 198.51.100.255"),
         (Kind::Global, "198.51.101.0 203.0.112.255"),
@@ -176,7 +194,18 @@ mod tests {
         (Kind::Transition, "::2 ::7f00:1 ::a00:1 ::ffff:ffff"),
         (Kind::Transition, "::ffff:0:0 ::ffff:127.0.0.1 ::ffff:8.8.8.8 ::ffff:ffff:ffff"),
         (Kind::Transition, "::ffff:0:0:0 ::ffff:0:127.0.0.1"),
-        (Kind::Transition, "64:ff9b::7f00:1 64:ff9b::808:808 64:ff9b:1::1 64:ff9b:1:ffff::"),
+        // Behind NAT64 as without it.
+        (Kind::Global, "64:ff9b::808:808 64:ff9b::8.8.8.8"),
+        (Kind::Private, "64:ff9b::a00:1 64:ff9b::192.168.1.1 64:ff9b::100.64.0.1"),
+        (Kind::Loopback, "64:ff9b::7f00:1"),
+        (Kind::LinkLocal, "64:ff9b::169.254.0.1"),
+        (Kind::Metadata, "64:ff9b::a9fe:a9fe 64:ff9b::100.100.100.200"),
+        (Kind::Unspecified, "64:ff9b::"),
+        (Kind::Multicast, "64:ff9b::224.0.0.1"),
+        (Kind::Broadcast, "64:ff9b::255.255.255.255"),
+        (Kind::Benchmark, "64:ff9b::198.18.0.1"),
+        (Kind::Transition, "64:ff9b:1:: 64:ff9b:1::1 64:ff9b:1::7f00:1 64:ff9b:1:ffff::"),
+        (Kind::Reserved, "64:ff9b::1:0:0 64:ff9b:0:1::1"),
         (Kind::Reserved, "64:ff9b:2:: 100::1 100:0:0:1::1 200::1 1fff::1"),
         (Kind::Transition, "2001::1 2001:0:ffff::1"),
         (Kind::Reserved, "2001:1::1 2001:1::2 2001:1::3 2001:2::1 2001:3::1 2001:4:112::1"),

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use cb_core::Secret;
 use cb_net::http::{OutboundError, Pin, Tls};
-use cb_net::judge::{Kind, Policy, Refused};
+use cb_net::judge::{Kind, Policy};
 use cb_net::outbound::Outbound;
-use cb_net::smtp::{Login, Security, Server, Session, SmtpError};
+use cb_net::smtp::{Hello, Login, Security, Server, Session, SmtpError};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::stub::{NameServer, outbound};
+use crate::stub::{NameServer, kind, outbound};
 use crate::trust::{acceptor, self_signed};
 
 const SOON: Duration = Duration::from_secs(3);
@@ -145,7 +145,7 @@ fn login(password: &str) -> Login {
 }
 
 async fn opened(outbound: &Outbound, server: &Server, login: Option<&Login>) -> Result<Session, SmtpError> {
-    Session::open(outbound, Policy::Lan, server, login, SOON).await
+    Session::open(outbound, Policy::Lan, server, login, Hello::default(), SOON).await
 }
 
 const MAIL: &[u8] = b"Subject: Breaker\r\n\r\nThe attic is down.\r\n.a dot";
@@ -236,12 +236,10 @@ async fn the_mail_server_that_was_judged_is_the_one_that_gets_the_mail() {
     for (host, expected) in
         [("mail.test", Kind::Loopback), ("mixed.test", Kind::Loopback), ("metadata.test", Kind::Metadata)]
     {
-        let Err(SmtpError::Connection(OutboundError::Refused(Refused::Address { kind, .. }))) =
-            opened(&outbound, &server(host), None).await
-        else {
+        let Err(SmtpError::Connection(error)) = opened(&outbound, &server(host), None).await else {
             panic!("{host}")
         };
-        assert_eq!(kind, expected, "{host}");
+        assert_eq!(kind(&error), Some(expected), "{host}: {error}");
     }
     assert!(bad.heard().is_empty());
 }
@@ -272,6 +270,8 @@ async fn an_endless_or_silent_server_is_left() {
         port: mute.local_addr().expect("bound").port(),
         security: Security::None,
     };
-    let told = Session::open(&outbound, Policy::Lan, &server, None, Duration::from_millis(300)).await;
+    let told =
+        Session::open(&outbound, Policy::Lan, &server, None, Hello::default(), Duration::from_millis(300))
+            .await;
     assert!(matches!(told, Err(SmtpError::TimedOut)), "{:?}", told.err());
 }

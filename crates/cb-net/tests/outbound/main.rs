@@ -3,6 +3,7 @@
 
 mod bounds;
 mod cases;
+mod greeting;
 mod mail;
 mod names;
 mod redirects;

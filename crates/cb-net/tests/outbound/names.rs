@@ -1,16 +1,12 @@
 //! What is resolved is what is judged, and what is judged is what is connected to.
 
+use std::time::Duration;
+
+use cb_net::dial::{self, DialError};
 use cb_net::http::OutboundError;
 use cb_net::judge::{Kind, Own, Policy, Refused};
 
-use crate::stub::{NameServer, WebServer, get, limits, ok, outbound, outbound_with};
-
-fn kind(error: &OutboundError) -> Option<Kind> {
-    match error {
-        OutboundError::Refused(Refused::Address { kind, .. }) => Some(*kind),
-        _ => None,
-    }
-}
+use crate::stub::{NameServer, WebServer, get, kind, limits, ok, outbound, outbound_with};
 
 #[tokio::test]
 async fn the_address_that_was_judged_is_the_one_that_is_connected_to() {
@@ -119,6 +115,18 @@ async fn our_own_services_are_reached_by_no_spelling_and_no_wide_exception() {
         ["https://127.0.0.1:8444/", "http://10.0.0.7:6380/", "http://db.test:5433/", "http://10.0.0.8:5432/"]
     {
         wide.check(Policy::Lan, url).await.expect(url);
+    }
+    // What is on one address of this machine may listen on all of them, by number and by name.
+    for own in [Own::new("127.0.0.1", 5432), Own::new("localhost", 5432), Own::new("here.test", 5432)] {
+        let dns = NameServer::start(&[("here.test", &["127.0.0.1"])]).await;
+        let wide = outbound_with("127.0.0.0/8", vec![own], &dns);
+        let error = wide.check(Policy::Lan, "http://127.0.0.2:5432/").await.expect_err("this machine");
+        assert!(matches!(error, OutboundError::Refused(Refused::Own(_))), "{error}");
+        wide.check(Policy::Lan, "http://127.0.0.2:5433/").await.expect("another port");
+        let scope = wide.scope().await;
+        let there = "127.0.0.2:5432".parse().expect("an address");
+        let refused = dial::tcp(&scope, there, Duration::from_secs(1)).await.expect_err("not scanned either");
+        assert!(matches!(refused, DialError::Denied(Refused::Own(_))), "{refused}");
     }
     // A backend on this machine is known without a name server; one that nobody can find closes its port.
     let local = outbound_with("", vec![Own::Name("localhost".to_owned(), 5432)], &dns);

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cb_net::http::Limits;
-use cb_net::judge::Own;
+use cb_net::http::{Limits, OutboundError};
+use cb_net::judge::{Kind, Own, Refused};
 use cb_net::outbound::Outbound;
 use cb_net::resolve::Resolver;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -24,6 +24,18 @@ pub fn outbound_with(allow: &str, own: Vec<Own>, dns: &NameServer) -> Outbound {
 
 pub fn get(url: &str) -> http::Request<Vec<u8>> {
     http::Request::get(url).body(Vec::new()).expect("a request")
+}
+
+/// What the address that is refused is; of a name that leads to several, the first of them.
+pub fn kind(error: &OutboundError) -> Option<Kind> {
+    match error {
+        OutboundError::Refused(Refused::Address { kind, .. }) => Some(*kind),
+        OutboundError::Refused(Refused::InPart { refused, .. }) => match refused.first() {
+            Some(Refused::Address { kind, .. }) => Some(*kind),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 pub fn limits() -> Limits {

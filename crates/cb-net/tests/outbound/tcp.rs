@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use cb_net::dial::{self, DialError};
 use cb_net::http::{OutboundError, Pin, Tls};
-use cb_net::judge::{Kind, Own, Policy, Refused};
+use cb_net::judge::{Kind, Own, Policy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::stub::{NameServer, outbound, outbound_with};
+use crate::stub::{NameServer, kind, outbound, outbound_with};
 use crate::trust::{self_signed, server};
 
 const SOON: Duration = Duration::from_secs(2);
@@ -24,13 +24,6 @@ async fn parrot(ip: &str, port: u16) -> SocketAddr {
         }
     });
     address
-}
-
-fn kind(error: &OutboundError) -> Option<Kind> {
-    match error {
-        OutboundError::Refused(Refused::Address { kind, .. }) => Some(*kind),
-        _ => None,
-    }
 }
 
 #[tokio::test]

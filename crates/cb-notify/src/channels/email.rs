@@ -10,7 +10,7 @@ use cb_core::{Notice, Secret, Severity};
 use cb_net::http::OutboundError;
 use cb_net::judge::{Destination, Policy};
 use cb_net::outbound::Outbound;
-use cb_net::smtp::{Login, Security, Server, Session, SmtpError};
+use cb_net::smtp::{Hello, Login, Security, Server, Session, SmtpError, read_hello};
 use lettre::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
@@ -40,6 +40,9 @@ fn form() -> Form {
             Field::line("from", "From").help("An address that the server lets you send from"),
             Field::line("to", "To").most(2048).help("Up to 10 addresses, with commas between them"),
             Field::line("user", "User name").optional().binding(),
+            Field::line("greeting", "Greet as").most(253).optional().help(
+                "The host name that the server is greeted with (EHLO). Without it: the host of CB_PUBLIC_URL, or the domain of the sender",
+            ),
         ],
         vec![Field::line("password", "Password").most(1024).optional()],
     )
@@ -65,6 +68,11 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
         );
         wrong.require(to.len() <= TO_MOST, "public.to", "may have at most 10 addresses");
     }
+    wrong.require(
+        public.get("greeting").is_none_or(|name| read_hello(name).is_some()),
+        "public.greeting",
+        "must be a host name such as breaker.example.org, without an address, a port or underscores",
+    );
     let (user, password) = (public.contains_key("user"), secrets.contains_key("password"));
     wrong.require(!user || password, "secret.password", "is needed for the user name");
     wrong.require(user || !password, "public.user", "is needed for the password");
@@ -115,14 +123,20 @@ pub(super) async fn send(
     };
     let login = public.get("user").zip(secrets.get("password"));
     let login = login.map(|(user, password)| Login { user: user.clone(), password: password.clone() });
+    let hello = Hello { typed: public.get("greeting").map(String::as_str), sender: Some(from) };
     let handed_in = timeout(LONGEST, async {
-        let mut session = Session::open(outbound, Policy::Lan, &server, login.as_ref(), PATIENCE).await?;
+        let login = login.as_ref();
+        let mut session = Session::open(outbound, Policy::Lan, &server, login, hello, PATIENCE).await?;
         session.send(from, &to, &message).await?;
         session.close().await;
         Ok(())
     });
     match handed_in.await.unwrap_or(Err(SmtpError::TimedOut)) {
         Ok(()) => Answer { end: End::Delivered, status: None, error: None, excerpt: None, retry_after: None },
+        Err(error @ SmtpError::Greeting { .. }) => Answer::failed(
+            end(&error),
+            format!("{error}; it may accept another host name: enter one in the field Greet as"),
+        ),
         Err(error) => Answer::failed(end(&error), error.to_string()),
     }
 }
@@ -133,6 +147,7 @@ fn end(error: &SmtpError) -> End {
         | SmtpError::NoStartTls
         | SmtpError::PlainPassword
         | SmtpError::NoLogin
+        | SmtpError::Greeting { .. }
         | SmtpError::Login(_)
         | SmtpError::Refused(_)
         | SmtpError::Address(_) => End::Refused,

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod mail;
+mod postfix;
 mod secrets;
 mod server;
 mod wire;

@@ -29,7 +29,12 @@ fn it_accepts_or_says_why_not() {
         ("http://a.test/ --policy lan --resolve a.test=10.0.0.1,fd00::1", "accept"),
         (
             "http://a.test/ --policy lan --resolve a.test=10.0.0.1 --resolve a.test=[::1]",
-            "reject: ::1 is a loopback",
+            "reject: a.test has addresses that may be reached (10.0.0.1) and others that may not: ::1 is a loopback",
+        ),
+        ("http://[64:ff9b::1.1.1.1]/ --policy public", "accept"),
+        (
+            "http://[64:ff9b::127.0.0.1]/ --policy lan",
+            "reject: 64:ff9b::7f00:1 leads to 127.0.0.1 (NAT64), which is a loopback address",
         ),
         ("http://a.test/ --policy lan --resolve b.test=10.0.0.1", "reject: the name 'a.test' is not known"),
         ("http://bücher.test/ --policy lan --resolve bücher.test=10.0.0.1", "accept"),
