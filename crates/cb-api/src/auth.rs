@@ -4,6 +4,8 @@
 //! its [`Ctx`] only through [`Reader`], [`Writer`], [`SessionReader`] or [`SessionWriter`], which only the guard can fill; one that
 //! takes none of them has nobody to act for.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -14,6 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
 use crate::access;
+use crate::place::Place;
 use crate::problem::Problem;
 
 /// Stands for every path outside of `/api` that no route has: the static page and its files.
@@ -198,10 +201,16 @@ pub async fn visitor(app: &App, parts: &Parts) -> Result<Option<Principal>, Prob
     Ok(app.by_session(cookie).await?.map(|who| who.principal))
 }
 
-/// Under which of our names the request was sent; the edge has seen that it is one of ours.
+/// Under which of our origins the page was opened that sent the request.
 pub fn site(parts: &Parts) -> Result<Site, Problem> {
-    let host = host(parts).ok_or_else(|| Error::Internal("a request without a host".to_owned()))?;
-    Ok(Site::at(host)?)
+    let origin = parts.headers.get(header::ORIGIN).map(http::HeaderValue::as_bytes);
+    Ok(Site::of(&place(parts)?.called().origins, host(parts).unwrap_or_default(), origin))
+}
+
+/// Where the server stands, as the edge has put it there.
+fn place(parts: &Parts) -> Result<&Place, Problem> {
+    let place = parts.extensions.get::<Arc<Place>>().map(AsRef::as_ref);
+    place.ok_or_else(|| Error::Internal("a request that did not come through the edge".to_owned()).into())
 }
 
 fn ctx(parts: &Parts, app: &App, caller: &Caller) -> Result<Ctx, Problem> {
@@ -254,7 +263,7 @@ fn forbidden(detail: &str) -> Problem {
 /// A request that a browser sends with a cookie must come from our own pages, as JSON: a form on
 /// another site can do neither.
 fn own_page(parts: &Parts) -> Result<(), Problem> {
-    same_origin(&parts.headers, host(parts))?;
+    same_origin(parts)?;
     let is_json = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
         v.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
     });
@@ -273,18 +282,43 @@ pub fn host(parts: &Parts) -> Option<&str> {
         .or_else(|| parts.headers.get(header::HOST).and_then(|v| v.to_str().ok()))
 }
 
-/// Refuses what a browser says comes from elsewhere (`Sec-Fetch-Site`, `Origin`).
-pub fn same_origin(headers: &HeaderMap, host: Option<&str>) -> Result<(), Problem> {
-    let elsewhere = || forbidden("the request comes from another site");
-    if headers.get("sec-fetch-site").is_some_and(|v| !matches!(v.as_bytes(), b"same-origin" | b"none")) {
-        return Err(elsewhere());
+/// Refuses what a browser says comes from elsewhere (`Sec-Fetch-Site`, `Origin`). A page is ours when its origin equals one of our
+/// origins, whatever the proxies between have made of `Host`; or when it equals the `Host` that the request was sent to, which the
+/// edge has seen to be ours: a port may be mapped on the way.
+pub fn same_origin(parts: &Parts) -> Result<(), Problem> {
+    if let Some(from) = parts.headers.get("sec-fetch-site")
+        && !matches!(from.as_bytes(), b"same-origin" | b"none")
+    {
+        let from = shown(from.as_bytes());
+        return Err(forbidden(&format!(
+            "The browser says that a page of another site sent this request (Sec-Fetch-Site: {from})"
+        )));
     }
-    match headers.get(header::ORIGIN) {
-        None => Ok(()),
-        Some(origin) => {
-            let ours = host.map(|h| format!("https://{}", h.to_ascii_lowercase()));
-            let same = ours.is_some_and(|ours| origin.as_bytes().eq_ignore_ascii_case(ours.as_bytes()));
-            if same { Ok(()) } else { Err(elsewhere()) }
-        }
+    let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(()) };
+    let (page, host) = (origin.as_bytes(), host(parts).unwrap_or_default());
+    let called = place(parts)?.called();
+    if page.eq_ignore_ascii_case(format!("https://{host}").as_bytes()) || called.origins.admits(page, host) {
+        return Ok(());
     }
+    Err(foreign_page(&shown(page), &shown(host.as_bytes()), &called.origins.expected()))
+}
+
+/// Says what came, what was expected, and the line that mends it.
+fn foreign_page(page: &str, host: &str, expected: &str) -> Problem {
+    let mend = if page.starts_with("https://") {
+        format!(
+            " If {page} is this server, set CB_NAMES={page} and restart it, or let the proxy pass on the host with its port; \
+             nginx: proxy_set_header Host $http_host;"
+        )
+    } else {
+        String::new()
+    };
+    forbidden(&format!(
+        "The request comes from a page at {page} (Origin) and was sent to {host} (Host). The server expects pages at {expected}.{mend}"
+    ))
+}
+
+/// A header's value in a sentence: printable ASCII, and not much of it.
+fn shown(bytes: &[u8]) -> String {
+    bytes.iter().take(100).map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '?' }).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,16 +12,14 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use cb_app::{App, RequestMeta};
 use cb_core::Error;
-use cb_core::config::Hsts;
 use cb_core::ids::RequestId;
-use cb_net::names::Names;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
-use ipnet::IpNet;
 use tokio::time::Instant;
 
 use crate::headers::{self, Nonce};
+use crate::place::{Place, host_name};
 use crate::problem::Problem;
 use crate::{auth, routes, spa};
 
@@ -71,6 +69,8 @@ const SECRETS: [&str; 27] = [
     "token",
     "xcsrftoken",
 ];
+/// So much of a foreign name is repeated in a refusal.
+const NAME_SHOWN: usize = 100;
 /// Largest body of a request.
 pub(crate) const BODY_BYTES: usize = 1024 * 1024;
 /// So much of a refused body is read and thrown away, so that the client gets to read the answer.
@@ -81,58 +81,6 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-/// Where this server stands: what it is called, who stands in front of it.
-#[derive(Debug)]
-pub struct Place {
-    pub names: RwLock<Names>,
-    pub trusted_proxies: Vec<IpNet>,
-    pub hsts: Hsts,
-    /// The local CA's root, PEM, for download; none with a mounted certificate.
-    pub root: Option<String>,
-}
-
-impl Place {
-    /// Whether this server is called so; the port does not count, for it may be mapped on the way.
-    fn knows(&self, host: &str) -> bool {
-        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        match host.parse::<IpAddr>() {
-            Ok(ip) => ip.to_canonical().is_loopback() || names.contains_address(ip),
-            Err(_) => names.contains_name(host),
-        }
-    }
-
-    fn trusts(&self, ip: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|range| range.contains(&ip))
-    }
-
-    /// The right-most address of `X-Forwarded-For` that is no trusted proxy; the peer, if that is none.
-    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let mut client = peer.to_canonical();
-        let lines: Vec<&str> =
-            headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).collect();
-        for text in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            if !self.trusts(client) {
-                break;
-            }
-            let Ok(ip) = text.trim().parse::<IpAddr>() else { break };
-            client = ip.to_canonical();
-        }
-        client
-    }
-}
-
-/// The bare, lower-case name or address in a `Host` header: no port, no brackets, no trailing dot.
-pub(crate) fn host_name(host: &str) -> Option<String> {
-    let authority = http::uri::Authority::try_from(host).ok().filter(|a| !a.as_str().contains('@'))?;
-    // A port that is none, which the parser lets pass.
-    if authority.as_str() != authority.host() && authority.port_u16().is_none() {
-        return None;
-    }
-    let host = authority.host();
-    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    Some(bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase()).filter(|h| !h.is_empty())
-}
-
 #[derive(Clone)]
 struct Edge {
     app: App,
@@ -142,10 +90,9 @@ struct Edge {
 /// Everything that is served over HTTPS. The guard comes after all routes, so that none stands outside of it.
 #[expect(clippy::disallowed_methods, reason = "what no route has is the page")]
 pub fn service(app: App, place: Arc<Place>) -> Router {
-    let edge = Edge { app: app.clone(), place: place.clone() };
+    let edge = Edge { app: app.clone(), place };
     routes::router(app.clone())
         .fallback(page)
-        .layer(Extension(place))
         .layer(from_fn_with_state(app, auth::guard))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn_with_state(edge, around))
@@ -175,6 +122,7 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     let (method, path, client) = (request.method().clone(), request.uri().path().to_owned(), meta.ip);
     request.extensions_mut().insert(meta);
     request.extensions_mut().insert(nonce.clone());
+    request.extensions_mut().insert(edge.place.clone());
 
     let changes = !method.is_safe();
     let answer = async {
@@ -260,12 +208,9 @@ async fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
         ));
     }
     // A host that is not ours is another site's name pointed at this address (DNS rebinding).
-    if !asked(&request).is_some_and(|host| place.knows(&host)) {
-        return Err(Problem::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "misdirected",
-            "This server is not called that; use one of its own names or addresses, or set CB_PUBLIC_URL=https://name:port and start it again",
-        ));
+    let asked = asked(&request);
+    if !asked.as_ref().is_some_and(|host| place.knows(host)) {
+        return Err(misdirected(asked.as_deref()));
     }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     if length.is_some_and(|n: u64| n > BODY_BYTES as u64) {
@@ -280,6 +225,23 @@ async fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
         ));
     }
     Ok(request)
+}
+
+fn misdirected(asked: Option<&str>) -> Problem {
+    let detail = match asked {
+        None => {
+            "The request names no host, or two that differ. Send one Host header with the name of this server"
+                .to_owned()
+        }
+        Some(name) => {
+            let name: String = name.chars().take(NAME_SHOWN).collect();
+            format!(
+                "“{name}” is not a name or address of this server. If people use it, set CB_NAMES={name} and restart the server. \
+                 If a proxy sent it, let the proxy pass on the name that the browser asked for; nginx: proxy_set_header Host $http_host;"
+            )
+        }
+    };
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", detail)
 }
 
 /// The name of a parameter that is there to carry a secret, as our own list has it: nothing of the address is repeated.
@@ -354,53 +316,7 @@ fn log(method: &Method, path: &str, status: StatusCode, took: Duration, request_
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-    use std::sync::RwLock;
-
-    use cb_core::config::Hsts;
-    use cb_net::names::Names;
-    use http::HeaderMap;
-
-    use super::{Place, host_name, secret_in};
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().expect("an address")
-    }
-
-    fn place() -> Place {
-        Place {
-            names: RwLock::new(Names {
-                dns: vec!["attic".to_owned()],
-                addresses: vec![ip("192.168.1.5"), ip("fd00::5")],
-            }),
-            trusted_proxies: vec!["10.0.0.0/24".parse().expect("a range")],
-            hsts: Hsts::On,
-            root: None,
-        }
-    }
-
-    #[test]
-    fn only_our_own_names_are_known_in_any_spelling_of_a_host() {
-        let place = place();
-        for ours in ["attic", "ATTIC:8443", "attic.", "127.0.0.1:1", "[::1]:8443", "192.168.1.5", "[fd00::5]"]
-        {
-            assert!(host_name(ours).is_some_and(|h| place.knows(&h)), "{ours}");
-        }
-        for other in [
-            "evil.example",
-            "attic.evil.example",
-            "192.168.1.6",
-            "[fd00::6]",
-            "",
-            "0x7f.1",
-            "evil@attic",
-            ":8443",
-            "attic:99999",
-            "attic:abc",
-        ] {
-            assert!(!host_name(other).is_some_and(|h| place.knows(&h)), "{other}");
-        }
-    }
+    use super::secret_in;
 
     #[test]
     fn a_parameter_for_a_secret_is_known_in_any_spelling() {
@@ -427,22 +343,5 @@ mod tests {
         ] {
             assert_eq!(secret_in(query), None, "{query}");
         }
-    }
-
-    #[test]
-    fn x_forwarded_for_is_believed_from_the_right_and_from_proxies_only() {
-        let place = place();
-        let client = |peer: &str, lines: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append("x-forwarded-for", http::HeaderValue::from_static(line));
-            }
-            place.client(ip(peer), &headers)
-        };
-        assert_eq!(client("203.0.113.9", &["198.51.100.1"]), ip("203.0.113.9"));
-        assert_eq!(client("10.0.0.2", &["198.51.100.1"]), ip("198.51.100.1"));
-        assert_eq!(client("10.0.0.2", &["1.1.1.1, 198.51.100.1", "10.0.0.3"]), ip("198.51.100.1"));
-        assert_eq!(client("10.0.0.2", &["nonsense"]), ip("10.0.0.2"));
-        assert_eq!(client("10.0.0.2", &[]), ip("10.0.0.2"));
     }
 }

@@ -10,6 +10,7 @@ pub mod auth;
 pub mod edge;
 mod extract;
 pub mod headers;
+pub mod place;
 pub mod problem;
 pub mod routes;
 pub mod server;

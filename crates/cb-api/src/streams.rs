@@ -19,7 +19,7 @@ use http::{StatusCode, header};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
-use crate::auth::{Reader, host, same_origin};
+use crate::auth::{Reader, same_origin};
 use crate::problem::Problem;
 
 const SESSION_ENDED: u16 = 4401;
@@ -132,7 +132,7 @@ fn open(
     if has_session && !parts.headers.contains_key(header::ORIGIN) {
         return Err(Error::Denied("a stream with a session needs the Origin header".to_owned()).into());
     }
-    same_origin(&parts.headers, host(parts))?;
+    same_origin(parts)?;
     let owner = match ctx.principal() {
         Principal::Token { id, .. } => id.0,
         principal => principal.session().map_or(Uuid::nil(), |s| s.0),

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::Secret;
 use crate::allow::Allow;
+use crate::origin::{OwnName, own_names};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {reason}. {mend}")]
@@ -50,6 +51,8 @@ pub struct Config {
     pub https_addr: SocketAddr,
     /// The address people use, if it is not one of the machine's own names.
     pub public_url: Option<Url>,
+    /// Further names and origins under which people reach the server.
+    pub names: Vec<OwnName>,
     pub trusted_proxies: Vec<IpNet>,
     pub setup_code: Option<Secret>,
     pub api_token: Option<Secret>,
@@ -84,7 +87,8 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("data_dir", "./data", "where the database, the keys and the setup code live"),
     ("http_addr", "0.0.0.0:8080", "plain HTTP: redirects to HTTPS, answers the health check"),
     ("https_addr", "0.0.0.0:8443", "HTTPS: everything"),
-    ("public_url", "", "https://name:port that people use, when it is not this machine's own name"),
+    ("public_url", "", "https://name:port that people use and links lead to; see CB_NAMES too"),
+    ("names", "", "further names, or https://name:port, that people use; comma separated"),
     ("trusted_proxies", "", "addresses or ranges, comma separated, whose X-Forwarded-For is believed"),
     ("setup_code", "", "the one-time setup code, instead of one made at first start"),
     ("api_token", "", "the operator's token for scripts (Authorization: Bearer …)"),
@@ -109,6 +113,7 @@ struct Raw {
     http_addr: String,
     https_addr: String,
     public_url: String,
+    names: String,
     trusted_proxies: String,
     setup_code: Secret,
     api_token: Secret,
@@ -136,6 +141,7 @@ impl Default for Raw {
             http_addr: default("http_addr"),
             https_addr: default("https_addr"),
             public_url: String::new(),
+            names: String::new(),
             trusted_proxies: String::new(),
             setup_code: none(),
             api_token: none(),
@@ -254,6 +260,7 @@ impl Config {
             http_addr: address("CB_HTTP_ADDR", &raw.http_addr)?,
             https_addr: address("CB_HTTPS_ADDR", &raw.https_addr)?,
             public_url: public_url(&raw.public_url)?,
+            names: names(&raw.names)?,
             trusted_proxies: ranges("CB_TRUSTED_PROXIES", &raw.trusted_proxies)?,
             setup_code: given(raw.setup_code),
             api_token: given(raw.api_token),
@@ -378,6 +385,16 @@ fn outbound_allow(text: &str) -> Result<Vec<Allow>, ConfigError> {
         .collect()
 }
 
+fn names(text: &str) -> Result<Vec<OwnName>, ConfigError> {
+    own_names(text).map_err(|(entry, why)| {
+        ConfigError::new(
+            "CB_NAMES",
+            format!("'{entry}' cannot be used: {why}"),
+            "Give entries such as breaker.lan, 192.168.1.20 or https://breaker.example.net:9443, comma separated",
+        )
+    })
+}
+
 fn public_url(text: &str) -> Result<Option<Url>, ConfigError> {
     if text.is_empty() {
         return Ok(None);
@@ -390,6 +407,7 @@ fn public_url(text: &str) -> Result<Option<Url>, ConfigError> {
         || !url.username().is_empty()
         || url.path() != "/"
         || url.query().is_some()
+        || url.fragment().is_some()
     {
         return Err(ConfigError::new(
             "CB_PUBLIC_URL",
@@ -451,6 +469,8 @@ mod tests {
         for (name, value, says) in [
             ("CB_HTTPS_ADDR", "8443", "not an address with a port"),
             ("CB_PUBLIC_URL", "http://lab", "https://host:port"),
+            ("CB_PUBLIC_URL", "https://lab/#x", "https://host:port"),
+            ("CB_NAMES", "lab, http://attic.lan", "'http://attic.lan' cannot be used: only https is served"),
             ("CB_JWT_SECRET", "short", "at least 32"),
             ("CB_API_TOKEN", "changeme-changeme-changeme-changeme", "placeholder"),
             ("CB_VAULT_KEY", "cG9saXNoZWQgYnJhc3MgbGFtcHMgaW4gdGhlIGF0dGM", "32 bytes in URL-safe base64"),

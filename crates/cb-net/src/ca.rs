@@ -297,7 +297,7 @@ mod tests {
     use super::*;
 
     fn names(name: &str) -> Names {
-        Names { dns: vec![name.to_owned()], addresses: Vec::new() }
+        Names { dns: vec![name.to_owned()], ..Names::default() }
     }
 
     fn day(n: i64) -> Time {

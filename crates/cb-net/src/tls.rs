@@ -217,6 +217,7 @@ mod tests {
         Names {
             dns: dns.iter().map(|n| (*n).to_owned()).collect(),
             addresses: vec![[127, 0, 0, 1].into(), "fd00::7".parse().expect("an address")],
+            ..Names::default()
         }
     }
 

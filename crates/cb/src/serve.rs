@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 use std::process::ExitCode;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cb_api::edge::Place;
-use cb_api::server::{self, Target};
+use cb_api::place::Place;
+use cb_api::server;
 use cb_app::App;
 use cb_core::config::Config;
 use cb_core::{Clock as _, OsEntropy, Secret, SystemClock};
@@ -64,20 +64,14 @@ async fn serve(config: &Config, app: &App, signals: &mut Stop) -> anyhow::Result
     // Both before anything is printed: an address that is not ours must not be announced.
     let https = server::bind("CB_HTTPS_ADDR", config.https_addr).await?;
     let http = server::bind("CB_HTTP_ADDR", config.http_addr).await?;
-    let names = Names::of_this_machine(config.public_url.as_ref());
+    let names = Names::of_this_machine(&Place::given(config));
     let identity = Arc::new(Identity::open(&config.data_dir, config.tls.as_ref(), &names, app.now())?);
-    let place = Arc::new(Place {
-        names: RwLock::new(names),
-        trusted_proxies: config.trusted_proxies.clone(),
-        hsts: config.hsts,
-        root: identity.root(),
-    });
+    let port = https.local_addr()?.port();
+    let place = Arc::new(Place::new(config, names, port, identity.root()));
     announce(config, app, &https, &place)?;
 
     let stop = CancellationToken::new();
-    let target = Target { public: config.public_url.clone(), port: https.local_addr()?.port() };
-    let served =
-        server::serve(app.clone(), https, http, identity.clone(), place.clone(), target, stop.clone());
+    let served = server::serve(app.clone(), https, http, identity.clone(), place.clone(), stop.clone());
     tokio::pin!(served);
     let mut refresh = tokio::time::interval(REFRESH);
     let signal = loop {
@@ -94,11 +88,11 @@ async fn serve(config: &Config, app: &App, signals: &mut Stop) -> anyhow::Result
 
 /// New addresses, a renewed or a mounted certificate: taken up without a restart.
 async fn look_again(config: &Config, identity: &Arc<Identity>, place: &Arc<Place>) {
-    let (public, identity, place) = (config.public_url.clone(), identity.clone(), place.clone());
+    let (given, identity, place) = (Place::given(config), identity.clone(), place.clone());
     let looked = tokio::task::spawn_blocking(move || {
-        let names = Names::of_this_machine(public.as_ref());
+        let names = Names::of_this_machine(&given);
         let refreshed = identity.refresh(&names, SystemClock.now());
-        *place.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+        place.rename(names);
         refreshed
     });
     match looked.await {
@@ -144,12 +138,10 @@ fn announce(config: &Config, app: &App, https: &TcpListener, place: &Place) -> a
     Ok(())
 }
 
-/// A name or an address under which another machine finds this one.
+/// An address under which another machine finds this one.
 fn host(listening: IpAddr, place: &Place) -> String {
-    let names = place.names.read().unwrap_or_else(PoisonError::into_inner);
     let ip = if listening.is_unspecified() {
-        let reachable = |ip: &&IpAddr| ip.is_ipv4() && !ip.is_loopback();
-        names.addresses.iter().find(reachable).copied().unwrap_or(IpAddr::from([127, 0, 0, 1]))
+        place.called().names.main.unwrap_or(IpAddr::from([127, 0, 0, 1]))
     } else {
         listening
     };

@@ -2588,7 +2588,7 @@ export interface components {
         Method: "passkey" | "totp" | "recovery_code";
         /** @description What the sign-in page can offer besides username and password. */
         Methods: {
-            /** @description False when this page was opened by an address: passkeys need a name. */
+            /** @description False when this page was opened by an address, or by an origin that is not configured: passkeys need a name of the server's. */
             passkeys: boolean;
             /** @description Where else one can sign in. */
             providers: components["schemas"]["OidcProviderName"][];

@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::response::{IntoResponse as _, Response};
 use http::header;
 
-use crate::edge::Place;
+use crate::place::Place;
 use crate::problem::Problem;
 
 /// The local CA's root, PEM, to be trusted by the user's devices; 404 with a mounted certificate.

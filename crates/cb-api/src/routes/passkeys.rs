@@ -24,7 +24,7 @@ use crate::problem::Problem;
 /// What the sign-in page can offer besides username and password.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Methods {
-    /// False when this page was opened by an address: passkeys need a name.
+    /// False when this page was opened by an address, or by an origin that is not configured: passkeys need a name of the server's.
     passkeys: bool,
     /// Where else one can sign in.
     providers: Vec<ProviderName>,

@@ -28,9 +28,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::edge::{self, Peer, Place};
+use crate::edge::{self, Peer};
+use crate::place::Place;
 use connections::{Connections, Door};
-pub use redirect::Target;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(15);
@@ -75,7 +75,6 @@ pub async fn serve(
     http: TcpListener,
     identity: Arc<Identity>,
     place: Arc<Place>,
-    target: Target,
     stop: CancellationToken,
 ) -> Result<(), rustls::Error> {
     let acceptor = TlsAcceptor::from(identity.server_config()?);
@@ -83,7 +82,7 @@ pub async fn serve(
     let hsts = place.hsts;
     let doors = Connections::default();
     let drain = GracefulShutdown::new();
-    let entry = redirect::service(app, place, target);
+    let entry = redirect::service(app, place);
     let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
     let close = async {
         stop.cancelled().await;

@@ -14,6 +14,7 @@ mod identity;
 mod matrix;
 mod oidc;
 mod openapi;
+mod origins;
 mod passkeys;
 mod redirect;
 mod setup;

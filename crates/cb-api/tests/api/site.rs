@@ -1,16 +1,16 @@
 //! A server of the test's own, and a client that sends exactly the bytes it is told to.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, RwLock};
+use std::path::Path;
+use std::sync::Arc;
 
-use cb_api::edge::Place;
-use cb_api::server::{self, Target};
-use cb_core::config::Hsts;
+use cb_api::place::Place;
+use cb_api::server;
+use cb_core::config::Config;
 use cb_core::{Clock as _, SystemClock};
 use cb_net::names::Names;
 use cb_net::tls::Identity;
 use cb_testkit::{Database, TestApp};
-use ipnet::IpNet;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -120,40 +120,24 @@ impl Ask {
 impl Site {
     /// Waits for setup.
     pub async fn new(database: Database) -> Self {
-        Self::trusting(database, Vec::new()).await
+        Self::with(database, &[]).await
     }
 
-    /// Set up, behind a proxy that says where requests come from, with the administrator signed in.
-    pub async fn behind_proxy(database: Database) -> (Self, Login) {
-        Self::trusting(database, vec!["127.0.0.1/32".parse().expect("a range")]).await.set_up().await
-    }
-
-    async fn trusting(database: Database, trusted_proxies: Vec<IpNet>) -> Self {
+    /// The same with settings of the edge.
+    pub async fn with(database: Database, settings: &[(&str, &str)]) -> Self {
         let test = TestApp::new(database).await;
-        let names = Names::of_this_machine(None);
+        let vars = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config = Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("valid settings");
+        let names = Names::of_this_machine(&Place::given(&config));
         let identity =
             Identity::open(test.data_dir(), None, &names, SystemClock.now()).expect("a certificate");
         let root = identity.root().expect("a local CA");
-        let place = Arc::new(Place {
-            names: RwLock::new(names),
-            trusted_proxies,
-            hsts: Hsts::On,
-            root: Some(root.clone()),
-        });
         let bind = async || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let (tls, plain) = (bind().await, bind().await);
         let (https, http) = (tls.local_addr().expect("bound"), plain.local_addr().expect("bound"));
+        let place = Arc::new(Place::new(&config, names, https.port(), Some(root.clone())));
         let stop = CancellationToken::new();
-        let target = Target { public: None, port: https.port() };
-        tokio::spawn(server::serve(
-            test.app.clone(),
-            tls,
-            plain,
-            Arc::new(identity),
-            place,
-            target,
-            stop.clone(),
-        ));
+        tokio::spawn(server::serve(test.app.clone(), tls, plain, Arc::new(identity), place, stop.clone()));
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(root.as_bytes()).expect("PEM")).expect("a root");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -168,14 +152,20 @@ impl Site {
 
     /// Set up, with the administrator signed in.
     pub async fn ready(database: Database) -> (Self, Login) {
-        Self::new(database).await.set_up().await
+        Self::ready_with(database, &[]).await
     }
 
-    async fn set_up(self) -> (Self, Login) {
-        let answer = self.ask(self.setup_request()).await;
+    /// Set up, behind a proxy that says where requests come from.
+    pub async fn behind_proxy(database: Database) -> (Self, Login) {
+        Self::ready_with(database, &[("CB_TRUSTED_PROXIES", "127.0.0.1/32")]).await
+    }
+
+    pub async fn ready_with(database: Database, settings: &[(&str, &str)]) -> (Self, Login) {
+        let site = Self::with(database, settings).await;
+        let answer = site.ask(site.setup_request()).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         let login = Login::from_answer(&answer);
-        (self, login)
+        (site, login)
     }
 
     pub fn setup_request(&self) -> Ask {
@@ -199,7 +189,12 @@ impl Site {
     }
 
     pub async fn connect_over(&self, stream: TcpStream) -> TlsStream<TcpStream> {
-        let name = ServerName::try_from("localhost").expect("a name");
+        self.connect_to("localhost", stream).await
+    }
+
+    /// The certificate must be for `name`.
+    pub async fn connect_to(&self, name: &str, stream: TcpStream) -> TlsStream<TcpStream> {
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
         TlsConnector::from(self.client.clone())
             .connect(name, stream)
             .await

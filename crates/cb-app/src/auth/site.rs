@@ -1,27 +1,49 @@
 //! Under which name the browser has reached this server: what passkeys are bound to, and where a provider sends people back.
 
+use cb_core::origin::{Origin, Origins};
 use cb_core::{Error, Result};
 use url::Url;
 use webauthn_rs::prelude::{Webauthn, WebauthnBuilder};
 
-/// An origin of ours. The edge has seen that the host is one of this server's own.
+/// The configured origin of ours that a browser has reached; none when it has reached us by another way.
 #[derive(Debug, Clone)]
-pub struct Site(Url);
+pub struct Site {
+    origin: Option<Origin>,
+    /// What the browser has named instead.
+    asked: String,
+}
 
 impl Site {
-    /// `host` is the request's, with its port.
-    pub fn at(host: &str) -> Result<Self> {
-        Url::parse(&format!("https://{host}/")).map(Self).map_err(Error::internal)
+    /// `page` is the request's `Origin`, which a browser sends with every write; without it `host` decides. Both only select one of
+    /// `own`.
+    pub fn of(own: &Origins, host: &str, page: Option<&[u8]>) -> Self {
+        let origin = match page {
+            Some(page) => own.of_page(page),
+            None => own.of_host(host),
+        };
+        let asked =
+            page.map_or_else(|| format!("https://{host}"), |p| String::from_utf8_lossy(p).into_owned());
+        Self { origin: origin.cloned(), asked: asked.chars().take(100).collect() }
+    }
+
+    fn url(&self) -> Result<&Url> {
+        self.origin.as_ref().map(Origin::url).ok_or_else(|| {
+            Error::Conflict(format!(
+                "This page was opened at {asked}, which is not one of the server's configured origins; set CB_NAMES={asked} (or \
+                 CB_PUBLIC_URL, if links should lead there) and restart the server",
+                asked = self.asked
+            ))
+        })
     }
 
     /// Passkeys are bound to a domain name (WebAuthn Level 3, 4: RP ID); an address is none.
     pub fn has_passkeys(&self) -> bool {
-        self.0.domain().is_some()
+        self.rp_id().is_ok()
     }
 
     /// What the passkeys made here are bound to.
     pub(crate) fn rp_id(&self) -> Result<&str> {
-        self.0.domain().ok_or_else(|| {
+        self.url()?.domain().ok_or_else(|| {
             Error::Conflict(
                 "passkeys need a name: open this server by one of its names, not by an address".to_owned(),
             )
@@ -29,13 +51,13 @@ impl Site {
     }
 
     pub(crate) fn webauthn(&self) -> Result<Webauthn> {
-        WebauthnBuilder::new(self.rp_id()?, &self.0)
+        WebauthnBuilder::new(self.rp_id()?, self.url()?)
             .and_then(|b| b.rp_name("Circuit Breaker").build())
             .map_err(Error::internal)
     }
 
     /// The whole address of one of our paths.
     pub(crate) fn address(&self, path: &str) -> Result<Url> {
-        self.0.join(path).map_err(Error::internal)
+        self.url()?.join(path).map_err(Error::internal)
     }
 }
