@@ -10,6 +10,7 @@ mod credentials;
 mod headers;
 mod hooks;
 mod identity;
+mod inputs;
 mod matrix;
 mod oidc;
 mod openapi;
