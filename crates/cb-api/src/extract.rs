@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use cb_core::Error;
+use cb_core::objects::Objects;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -96,7 +97,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         return Err(Problem::invalid(field, "has the character U+0000 in it; leave it out"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Objects::over(&mut reader)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         // Of a number where a word is wanted serde says that it is no JSON.

@@ -110,6 +110,7 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
         let lock = open_data_dir(&config.data_dir)?;
+        crate::folder::shut(&config.data_dir);
         crate::backup::settle(config).await?;
         crate::backup::guard(config).await?;
         let store = match &config.db_url {

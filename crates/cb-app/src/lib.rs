@@ -19,6 +19,7 @@ pub mod credentials;
 mod ctx;
 mod exceptions;
 pub mod findings;
+pub mod folder;
 mod input;
 pub mod interfaces;
 pub mod jumps;

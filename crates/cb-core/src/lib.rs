@@ -15,6 +15,7 @@ pub mod form;
 pub mod ids;
 pub mod inventory;
 pub mod notice;
+pub mod objects;
 pub mod origin;
 pub mod patch;
 pub mod principal;

@@ -1,7 +1,7 @@
 //! The local certificate authority: made once, kept under `DATA/tls`, trusted by whoever downloads its
 //! root. It signs one leaf at a time, for this machine's own names.
 //!
-//! Files: `ca.pem` and `leaf.pem` may be read by anyone, `ca.key` and `leaf.key` are 0600. Keys are ECDSA
+//! Files: all of them are 0600. Keys are ECDSA
 //! P-256. The root lives ten years, a leaf 396 days (browsers refuse more than 398), and a leaf
 //! never outlives its root (RFC 5280). Wherever its making is interrupted, the next start goes on with what is there.
 
@@ -127,8 +127,8 @@ impl LocalCa {
             _ => return Err(damaged(&dir)),
         }
         let (root, secret) = make_root(names, now).map_err(|e| crypto(&e))?;
-        write(&next, root.as_bytes(), 0o644)?;
-        write(&key, secret.as_bytes(), 0o600)?;
+        write(&next, root.as_bytes())?;
+        write(&key, secret.as_bytes())?;
         rename(&next, &cert)?;
         Self::load(dir.clone(), root, &secret).ok_or_else(|| damaged(&dir))
     }
@@ -164,8 +164,8 @@ impl LocalCa {
             return Ok(Leaf { chain, key, facts });
         }
         let leaf = self.issue(names, now)?;
-        write(&key, leaf.key.as_bytes(), 0o600)?;
-        write(&cert, leaf.chain.as_bytes(), 0o644)?;
+        write(&key, leaf.key.as_bytes())?;
+        write(&cert, leaf.chain.as_bytes())?;
         tracing::info!(names = ?names.dns, until = %leaf.facts.not_after, "made a certificate for this machine");
         Ok(leaf)
     }
@@ -240,8 +240,8 @@ fn read(file: &Path) -> Result<Option<String>, ConfigError> {
     }
 }
 
-/// Whole or not at all, also when the power fails.
-fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
+/// Whole or not at all, also when the power fails, and for the owner alone.
+fn write(file: &Path, bytes: &[u8]) -> Result<(), ConfigError> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(".draft");
     let draft = PathBuf::from(draft);
@@ -251,7 +251,7 @@ fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
-        let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+        let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         out.write_all(bytes)?;
         out.sync_all()?;
         fs::rename(&draft, file)

@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(again.refresh(&renamed, now() + Duration::days(2)).expect("works"), Refreshed::Unchanged);
         assert_eq!(first.root(), again.root());
 
-        for (file, mode) in [("ca.key", 0o600), ("leaf.key", 0o600), ("ca.pem", 0o644)] {
+        for (file, mode) in [("ca.key", 0o600), ("leaf.key", 0o600), ("ca.pem", 0o600), ("leaf.pem", 0o600)] {
             let meta = fs::metadata(dir.path().join("tls").join(file)).expect("is there");
             assert_eq!(meta.permissions().mode() & 0o777, mode, "{file}");
         }

@@ -70,6 +70,10 @@ pub fn db(error: DbErr) -> Error {
             };
             Error::Unavailable(why.to_owned())
         }
+        // The door refuses it in a body and in an address. This is for a text that came wrapped in something else.
+        Fault::Query if has_code(&error, &["22021", "22P05"]) => {
+            Error::invalid("input", "has the character U+0000 in it; leave it out")
+        }
         Fault::Query => Error::Internal(format!("database: {error}")),
     }
 }
@@ -163,7 +167,12 @@ fn of_code(error: &dyn DatabaseError) -> Fault {
 
 /// Whether PostgreSQL may only be read: a standby, or one that became one.
 pub(crate) fn is_read_only(error: &DbErr) -> bool {
-    matches!(driver(error), Some(sqlx::Error::Database(told)) if told.code().is_some_and(|code| code == "25006"))
+    has_code(error, &["25006"])
+}
+
+/// Whether PostgreSQL gives one of these as its reason. (SQLite's codes are shorter.)
+fn has_code(error: &DbErr, codes: &[&str]) -> bool {
+    matches!(driver(error), Some(sqlx::Error::Database(told)) if told.code().is_some_and(|code| codes.contains(&code.as_ref())))
 }
 
 pub(crate) fn sqlite_code(error: &dyn DatabaseError) -> Option<u32> {

@@ -35,8 +35,14 @@ pub fn config(command: ConfigCommand) -> ExitCode {
     }
 }
 
-/// Asks this machine's plain-HTTP listener, as a container's health check does.
+/// What a container's health check asks.
 pub async fn health() -> anyhow::Result<()> {
+    alive().await?;
+    output::line("ok")
+}
+
+/// Asks this machine's plain-HTTP listener.
+pub async fn alive() -> anyhow::Result<()> {
     const PATIENCE: Duration = Duration::from_secs(3);
     let listening = Config::load()?.http_addr;
     let ip = if listening.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listening.ip() };
@@ -59,7 +65,7 @@ pub async fn health() -> anyhow::Result<()> {
     if !answer.starts_with(b"HTTP/1.1 200") {
         bail!("what answers on {address} is not a Circuit Breaker");
     }
-    output::line("ok")
+    Ok(())
 }
 
 pub fn openapi() -> anyhow::Result<()> {

@@ -7,9 +7,11 @@ use clap::{Parser, Subcommand};
 mod audit_log;
 mod backup;
 mod check;
+mod doctor;
 mod log;
 mod net;
 mod output;
+mod own_files;
 mod own_memory;
 mod scan;
 mod serve;
@@ -52,6 +54,8 @@ enum Command {
     /// Where the server's own requests may go
     #[command(subcommand)]
     Net(net::Command),
+    /// Look for what is wrong with this installation: settings, data folder, database, server
+    Doctor,
     /// Ask a running server on this machine whether it is alive
     Healthcheck,
     /// Print the OpenAPI document
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
     if let Err(error) = own_memory::keep() {
         return output::fail(&format!("this process cannot shield its memory, which holds keys: {error}"));
     }
+    own_files::keep();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(said) => return output::usage(said),
@@ -85,6 +90,7 @@ fn main() -> ExitCode {
             Command::Vault(command) => output::ended(vault::run(command).await),
             Command::Config(command) => check::config(command),
             Command::Net(command) => net::run(command).await,
+            Command::Doctor => doctor::run().await,
             Command::Healthcheck => output::ended(check::health().await),
             Command::Openapi => output::ended(check::openapi()),
         }

@@ -11,6 +11,7 @@ mod guesses;
 mod headers;
 mod hooks;
 mod identity;
+mod inputs;
 mod matrix;
 mod oidc;
 mod openapi;

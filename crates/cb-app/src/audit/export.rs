@@ -11,7 +11,11 @@ use crate::ctx::Ctx;
 /// Entries in memory at one time. One can hold two notes of 20,000 characters, what was and what is.
 const PAGE: u64 = 100;
 
-const HEADER: &str = "seq,at,actor_kind,actor_id,actor_name,action,entity_kind,entity_id,detail,request_id,address,agent,prev_hash,hash\r\n";
+const HEADER: &str = concat!(
+    r#""seq","at","actor_kind","actor_id","actor_name","action","entity_kind","entity_id","detail","request_id","address","agent","#,
+    r#""prev_hash","hash""#,
+    "\r\n"
+);
 
 /// An export that is under way.
 pub struct Export {
@@ -84,45 +88,95 @@ fn line(out: &mut String, row: &audit_entry::Model) {
 
 /// A spreadsheet runs a cell that begins with one of these as a formula (OWASP, "CSV Injection"), and the log holds what
 /// strangers on the network call themselves. With an apostrophe in front it is a text; spreadsheets do not show it.
-const RUN_AS_FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+const RUN_AS_FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
+/// What a reader may drop in front of a cell before it looks at it.
+fn is_dropped(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+/// Every cell is quoted: a reader that takes semicolons, tabs or anything else for separators then finds one within no cell.
 fn cell(out: &mut String, text: &str) {
-    let apostrophe = if text.starts_with(RUN_AS_FORMULA) { "'" } else { "" };
-    if text.contains([',', '"', '\r', '\n']) {
-        out.push('"');
-        out.push_str(apostrophe);
-        out.push_str(&text.replace('"', "\"\""));
-        out.push('"');
-    } else {
-        out.push_str(apostrophe);
-        out.push_str(text);
+    out.push('"');
+    if text.trim_start_matches(is_dropped).starts_with(RUN_AS_FORMULA) || text.starts_with(['\t', '\r', '\n'])
+    {
+        out.push('\'');
     }
+    out.push_str(&text.replace('"', "\"\""));
+    out.push('"');
 }
 
 #[cfg(test)]
 mod tests {
-    use super::cell;
+    use super::{HEADER, cell};
+
+    fn written(text: &str) -> String {
+        let mut out = String::new();
+        cell(&mut out, text);
+        out
+    }
 
     #[test]
-    fn a_cell_is_quoted_where_it_must_be_and_never_a_formula() {
+    fn a_cell_is_quoted_and_never_a_formula() {
         for (text, wanted) in [
-            ("", ""),
-            ("ada", "ada"),
-            ("{\"a\":1}", "\"{\"\"a\"\":1}\""),
-            ("a,b", "\"a,b\""),
+            ("", r#""""#),
+            ("ada", r#""ada""#),
+            ("{\"a\":1}", r#""{""a"":1}""#),
             ("two\r\nlines", "\"two\r\nlines\""),
-            ("=1+1", "'=1+1"),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
+            ("=1+1", r#""'=1+1""#),
+            ("+1", r#""'+1""#),
+            ("-1", r#""'-1""#),
+            ("@SUM(A1)", r#""'@SUM(A1)""#),
+            ("\t=1", "\"'\t=1\""),
             ("\r=1", "\"'\r=1\""),
-            ("=HYPERLINK(\"http://x\",\"y\")", "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
-            ("a=1", "a=1"),
+            ("  =1", r#""'  =1""#),
+            ("\u{feff}=1", "\"'\u{feff}=1\""),
+            ("\u{a0}\u{200b}＝1", "\"'\u{a0}\u{200b}＝1\""),
+            ("=HYPERLINK(\"http://x\",\"y\")", r#""'=HYPERLINK(""http://x"",""y"")""#),
+            ("a=1", r#""a=1""#),
         ] {
-            let mut out = String::new();
-            cell(&mut out, text);
-            assert_eq!(out, wanted, "{text:?}");
+            assert_eq!(written(text), wanted, "{text:?}");
         }
+    }
+
+    /// A reader as RFC 4180 has it, with another separator.
+    fn read(text: &str, separator: char) -> Vec<String> {
+        let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+        let mut rest = text.chars().peekable();
+        while let Some(c) = rest.next() {
+            match c {
+                '"' if quoted && rest.peek() == Some(&'"') => cell.extend(rest.next()),
+                '"' => quoted = !quoted,
+                '\r' | '\n' if !quoted => cells.push(std::mem::take(&mut cell)),
+                c if c == separator && !quoted => cells.push(std::mem::take(&mut cell)),
+                c => cell.push(c),
+            }
+        }
+        cells.push(cell);
+        cells
+    }
+
+    #[test]
+    fn no_cell_begins_a_formula_whatever_the_separator() {
+        for evil in [
+            "nas;=1+1",
+            "nas\t=1+1",
+            "nas,=1+1",
+            "nas|=1+1",
+            "nas \"\";=1+1",
+            "a\";=1+1;\"b",
+            "=1;=2",
+            "a\n=1",
+            ";@x",
+        ] {
+            let line = format!("{},{},{}\r\n", written("1"), written(evil), written("x"));
+            for separator in [',', ';', '\t', '|', ':', ' '] {
+                for cell in read(&line, separator) {
+                    let begins = cell.trim_start().starts_with(['=', '+', '-', '@']);
+                    assert!(!begins, "{evil:?} read with {separator:?}: {cell:?}");
+                }
+            }
+        }
+        assert!(HEADER.split(',').all(|name| name.trim_end().starts_with('"')));
     }
 }

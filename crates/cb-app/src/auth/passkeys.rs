@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cb_core::error::Violations;
 use cb_core::ids::PasskeyId;
-use cb_core::{Error, Principal, Result, Secret};
+use cb_core::{Error, Principal, Result, Secret, objects};
 use cb_store::entities::{passkey, user};
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{
@@ -177,7 +177,7 @@ pub async fn register(ctx: &Ctx, site: &Site, given: PasskeyIn) -> Result<(Passk
     ctx.require_proof()?;
     let mut wrong = Violations::new();
     let name = input::line(&mut wrong, "name", &given.name, NAME_MOST);
-    let credential: Option<RegisterPublicKeyCredential> = serde_json::from_value(given.credential).ok();
+    let credential: Option<RegisterPublicKeyCredential> = objects::from_value(given.credential).ok();
     wrong.require(credential.is_some(), "credential", "is not what an authenticator answers");
     wrong.into_result()?;
     let (Some(name), Some(credential)) = (name, credential) else { return Err(Error::NotFound) };
@@ -352,7 +352,7 @@ pub(crate) async fn check(
     let Some(ticket) = tickets::open::<Asked>(ctx.app(), kind, &given.passkey_token).await else {
         return Ok(None);
     };
-    let Ok(answer) = serde_json::from_value::<PublicKeyCredential>(given.credential.clone()) else {
+    let Ok(answer) = objects::from_value::<PublicKeyCredential>(given.credential.clone()) else {
         return Ok(None);
     };
     if ticket.payload.user != expected || !tickets::spend(tx, &ticket).await? {

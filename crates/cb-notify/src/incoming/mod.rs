@@ -9,6 +9,7 @@ mod proxmox;
 mod uptime_kuma;
 
 use cb_core::clock::Time;
+use cb_core::objects::Objects;
 use cb_core::{FieldError, Severity};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ impl Format {
 
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let read = serde_path_to_error::deserialize(Objects::over(&mut reader)).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
         // Of what is no JSON at all the path says nothing.
@@ -157,6 +158,17 @@ mod tests {
                 let error = format.read(body.as_bytes()).expect_err(body);
                 assert!(!error.field.is_empty() && !error.reason.is_empty(), "{format:?} {body}");
             }
+        }
+        // A message by the position of its fields.
+        for (format, body) in [
+            (Format::Generic, r#"["title", "text", "critical", null, null, null]"#),
+            (Format::UptimeKuma, r#"[null, null, "text"]"#),
+            (Format::Alertmanager, r#"["firing", [["firing", {}, {}, null, null]]]"#),
+            (Format::Alertmanager, r#"{"status":"firing","alerts":[["firing", {}, {}, null, null]]}"#),
+            (Format::Proxmox, r#"["title", "text", "info"]"#),
+        ] {
+            let error = format.read(body.as_bytes()).expect_err(body);
+            assert!(error.reason.contains("expected an object"), "{format:?} {body}: {error:?}");
         }
         let deep = "[".repeat(10_000);
         assert!(Format::Generic.read(deep.as_bytes()).is_err());

@@ -1,6 +1,7 @@
 //! The binary as somebody at a terminal meets it.
 
 mod backup;
+mod files;
 mod log;
 mod net;
 mod output;

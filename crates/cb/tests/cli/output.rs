@@ -16,6 +16,7 @@ const ANSWERS: &[(&[&str], i32)] = &[
     (&["scan", "--dry-run", "192.0.2.0/28"], 1),
     (&["scan", "--dry-run", "--json", "192.0.2.0/28"], 1),
     (&["config", "check"], 1),
+    (&["doctor"], 2),
     (&["net", "check", "https://1.1.1.1/", "--policy", "public"], 2),
     (&["user", "create", "user{n}"], 1),
     (&["user", "list"], 1),
