@@ -86,7 +86,15 @@ await steps.step("an SNMP community is kept, and the form names what is missing"
 await steps.step("a wrong community is told in plain words, and the right one shows the device", async () => {
   expect((await field(testArea(), "Host").inputValue()) === "127.0.0.1", "the host to be there already");
   expect((await field(testArea(), "Port").inputValue()) === "161", "the usual port");
+  watch.allow(422, /\/credentials\//);
   await field(testArea(), "Port").fill(snmpPort);
+  await button(testArea(), "Test").click();
+  await said(testArea(), `an administrator can add 127.0.0.1:${snmpPort} to the hosts`);
+  await field(inPanel(), "Hosts").fill(`127.0.0.1:${snmpPort}\n10.0.10.0/24`);
+  await button(inPanel(), "Replace").click();
+  await field(inPanel(), "Community").fill("public");
+  await save();
+  await button(inPanel(), "Replace").waitFor();
   await button(testArea(), "Test").click();
   await said(
     testArea(),
@@ -108,13 +116,17 @@ await steps.step("a wrong community is told in plain words, and the right one sh
 
 await steps.step("more hosts want the secret again, fewer do not, and others get nothing", async () => {
   watch.allow(422, /\/credentials\//);
-  await field(inPanel(), "Hosts").fill("127.0.0.1\n10.0.0.0/8");
+  await field(inPanel(), "Hosts").fill(`127.0.0.1:${snmpPort}\n10.0.0.0/8`);
   await save();
-  await said(inPanel(), "The secret must be given again, for it could be sent to more hosts than before.");
+  await said(
+    inPanel(),
+    "The secret must be given again, for it could be sent to more hosts or ports than before.",
+  );
   await judged(page);
   await field(inPanel(), "Community").fill("");
   await page.reload();
-  await field(inPanel(), "Hosts").fill("127.0.0.1");
+  expect((await field(testArea(), "Port").inputValue()) === snmpPort, "the port that was typed for the host");
+  await field(inPanel(), "Hosts").fill(`127.0.0.1:${snmpPort}`);
   await save();
   await said(page, "Saved Switches");
   await field(testArea(), "Host").fill("10.0.10.5");
@@ -131,7 +143,7 @@ await steps.step(
     await field(inPanel(), "Name").fill("BMC");
     await field(inPanel(), "User name").fill("root");
     await field(inPanel(), "Password").fill("calvin");
-    await field(inPanel(), "Hosts").fill("127.0.0.1");
+    await field(inPanel(), "Hosts").fill(`127.0.0.1:${bmc.port}`);
     await field(inPanel(), "Certificate (SHA-256)").fill("ab".repeat(32));
     await save();
     await said(page, "Saved BMC");

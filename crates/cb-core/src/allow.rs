@@ -43,27 +43,96 @@ impl FromStr for Allow {
 
     /// Reads `host[:port]`, `range[:port]`, `[v6 range]:port` or a bare IPv6 range. The error is the reason.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (host, after) = rest.split_once(']').ok_or("it has no closing ']'")?;
-                match after.strip_prefix(':') {
-                    Some(port) => (host, Some(port)),
-                    None if after.is_empty() => (host, None),
-                    None => return Err(format!("'{after}' after ']' is not a port")),
-                }
+        let (host, port) = split(text)?;
+        Ok(Self { to: host_of(host)?, port: port.map(port_of).transpose()? })
+    }
+}
+
+/// Where a secret may be sent: a host name, an address or a range, at certain ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    pub to: AllowedHost,
+    /// `None`: the usual ports of whatever is sent there.
+    pub ports: Option<Ports>,
+}
+
+/// From the first to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    pub first: u16,
+    pub last: u16,
+}
+
+impl Ports {
+    pub fn contain(self, other: Self) -> bool {
+        self.first <= other.first && other.last <= self.last
+    }
+}
+
+impl From<u16> for Ports {
+    fn from(port: u16) -> Self {
+        Self { first: port, last: port }
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self { first, last } if first == last => first.fmt(f),
+            Self { first, last } => write!(f, "{first}-{last}"),
+        }
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.to, self.ports) {
+            (to, None) => to.fmt(f),
+            (to @ AllowedHost::Range(IpNet::V6(_)), Some(ports)) => write!(f, "[{to}]:{ports}"),
+            (to, Some(ports)) => write!(f, "{to}:{ports}"),
+        }
+    }
+}
+
+impl FromStr for Destination {
+    type Err = String;
+
+    /// Reads what [`Allow`] reads, and a range of ports: `nas.lan:8000-8010`. The error is the reason.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (host, ports) = split(text)?;
+        let ports = ports.map(|ports| match ports.split_once('-') {
+            None => port_of(ports).map(Ports::from),
+            Some((first, last)) => {
+                let ports = Ports { first: port_of(first)?, last: port_of(last)? };
+                let reason = || format!("'{ports}' is no range of ports: the first is above the last");
+                (ports.first <= ports.last).then_some(ports).ok_or_else(reason)
             }
-            // More than one colon without brackets: IPv6, which then has no port.
-            None if text.matches(':').count() > 1 => (text, None),
-            None => match text.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
-            },
-        };
-        let port = port.map(|p| match p.parse::<u16>() {
-            Ok(port) if port != 0 && p.bytes().all(|b| b.is_ascii_digit()) => Ok(port),
-            _ => Err(format!("'{p}' is not a port from 1 to 65535")),
         });
-        Ok(Self { to: host_of(host)?, port: port.transpose()? })
+        Ok(Self { to: host_of(host)?, ports: ports.transpose()? })
+    }
+}
+
+/// The host and, behind a colon, the rest.
+fn split(text: &str) -> Result<(&str, Option<&str>), String> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, after) = rest.split_once(']').ok_or("it has no closing ']'")?;
+        return match after.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if after.is_empty() => Ok((host, None)),
+            None => Err(format!("'{after}' after ']' is not a port")),
+        };
+    }
+    // More than one colon without brackets: IPv6, which then has no port.
+    Ok(match text.split_once(':') {
+        Some((host, port)) if !port.contains(':') => (host, Some(port)),
+        _ => (text, None),
+    })
+}
+
+fn port_of(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(port) if port != 0 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(port),
+        _ => Err(format!("'{text}' is not a port from 1 to 65535")),
     }
 }
 
@@ -122,7 +191,7 @@ fn host_of(text: &str) -> Result<AllowedHost, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Allow, AllowedHost};
+    use super::{Allow, AllowedHost, Destination};
 
     fn range(text: &str, port: Option<u16>) -> Allow {
         Allow { to: AllowedHost::Range(text.parse().expect("a range")), port }
@@ -144,6 +213,36 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Allow>().as_ref(), Ok(&allow), "{text}");
             assert_eq!(allow.to_string().parse::<Allow>().as_ref(), Ok(&allow), "{allow}");
+        }
+    }
+
+    #[test]
+    fn a_destination_may_name_a_port_or_a_range_of_them() {
+        for (text, written) in [
+            ("NAS.lan.", "nas.lan"),
+            ("nas.lan:8443", "nas.lan:8443"),
+            ("10.1.2.3/8:8000-8010", "10.0.0.0/8:8000-8010"),
+            ("[fd00::5]:443", "[fd00::5]:443"),
+            ("[fd00::/64]:22-22", "[fd00::/64]:22"),
+            ("fd00::5", "fd00::5"),
+        ] {
+            let read = text.parse::<Destination>().expect(text);
+            assert_eq!(read.to_string(), written);
+            assert_eq!(written.parse::<Destination>().as_ref(), Ok(&read));
+        }
+        for (text, says) in [
+            ("nas:0", "not a port"),
+            ("nas:8010-8000", "first is above"),
+            ("nas:1-", "not a port"),
+            ("nas:-1", "not a port"),
+            ("nas:1-2-3", "not a port"),
+            ("nas:1,2", "not a port"),
+            ("nas:70000", "not a port"),
+            ("0.0.0.0/0:22", "covers everything"),
+            (":22", "neither"),
+        ] {
+            let why = text.parse::<Destination>().expect_err(text);
+            assert!(why.contains(says), "{text}: {why}");
         }
     }
 

@@ -2078,7 +2078,7 @@ export interface components {
             has_secret: boolean;
             /** @description As OpenSSH writes it. */
             host_key_sha256: string | null;
-            /** @description Where the secret may be sent. */
+            /** @description Where the secret may be sent; without a port, to the usual ones of its kind. */
             hosts: string[];
             id: components["schemas"]["CredentialId"];
             kind: components["schemas"]["CredentialKind"];
@@ -2104,10 +2104,11 @@ export interface components {
             /** @description The fingerprint of the host key there, `SHA256:…`. SSH sends nothing without it. */
             host_key_sha256?: string | null;
             /**
-             * @description Names, addresses and ranges that the secret may be sent to.
+             * @description Names, addresses and ranges that the secret may be sent to, each with a port (`nas.lan:8443`) or a range of them if it is not
+             *     the usual one of the kind.
              * @example [
              *       "10.0.0.0/24",
-             *       "nas.lan"
+             *       "nas.lan:8443"
              *     ]
              */
             hosts: string[];
@@ -2146,7 +2147,7 @@ export interface components {
             certificate_sha256?: string | null;
             /** @description Another one, or none, needs the secret again; the first one does not, for nothing was sent before it. */
             host_key_sha256?: string | null;
-            /** @description More or wider ones need the secret again. */
+            /** @description More or wider ones, or more ports, need the secret again. */
             hosts?: string[] | null;
             name?: string | null;
             /** @description All public fields, when given. */
@@ -2187,7 +2188,7 @@ export interface components {
             path?: string | null;
             /**
              * Format: int32
-             * @description The usual one of its kind when not given.
+             * @description One that the credential may be sent to there; the first of these when not given.
              */
             port?: number | null;
         };
@@ -2924,7 +2925,7 @@ export interface components {
                 has_secret: boolean;
                 /** @description As OpenSSH writes it. */
                 host_key_sha256: string | null;
-                /** @description Where the secret may be sent. */
+                /** @description Where the secret may be sent; without a port, to the usual ones of its kind. */
                 hosts: string[];
                 id: components["schemas"]["CredentialId"];
                 kind: components["schemas"]["CredentialKind"];

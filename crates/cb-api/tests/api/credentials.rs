@@ -159,7 +159,7 @@ async fn made(site: &Site, admin: &Login, body: Value) -> String {
 fn basic(name: &str, password: &str) -> Value {
     json!({
         "name": name, "kind": "basic", "public": { "user": "root" }, "secret": { "password": password },
-        "hosts": ["127.0.0.1"],
+        "hosts": ["127.0.0.1:1-65535"],
     })
 }
 
@@ -225,6 +225,63 @@ async fn a_certificate_is_shown_then_pinned_and_only_then_the_secret_leaves(
     assert!(!log.text().contains("calvin") && !log.text().contains("certificate of"), "{}", log.text());
     let shown = site.get(&admin, &path).await;
     assert!(!shown.text().contains("calvin") && !shown.json()["last_used_at"].is_null());
+}
+
+/// Bound to a host alone, a secret could be fetched by whoever can listen on another port of it.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_sends_a_secret_to_no_port_that_nobody_has_named(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
+    site.user(&admin, "eddie", "editor").await;
+    let editor = site.signed_in("eddie").await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let datagrams = tokio::net::UdpSocket::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let (tcp, udp) =
+        (listener.local_addr().expect("bound").port(), datagrams.local_addr().expect("bound").port());
+    let http = json!({ "user": "root", "transport": "http" });
+    for (kind, public, secret, port, usual) in [
+        ("basic", &http, json!({ "password": "calvin" }), tcp, 80),
+        ("basic", &json!({ "user": "root" }), json!({ "password": "calvin" }), tcp, 443),
+        ("bearer", &json!({ "transport": "http" }), json!({ "token": "t0k3n" }), tcp, 80),
+        ("snmp_v2c", &json!({}), json!({ "community": "lab" }), udp, 161),
+        ("ssh_password", &json!({ "user": "root" }), json!({ "password": "calvin" }), tcp, 22),
+        ("redfish", &json!({ "user": "root" }), json!({ "password": "calvin" }), tcp, 443),
+        ("smtp", &json!({ "user": "root" }), json!({ "password": "calvin" }), tcp, 587),
+    ] {
+        let body = |port: &str| {
+            json!({
+                "name": format!("{kind}{port}{}", public["transport"]), "kind": kind, "public": public, "secret": secret,
+                "hosts": [format!("127.0.0.1{port}")],
+            })
+        };
+        let id = made(&site, &admin, body("")).await;
+        for by in [&editor, &admin] {
+            let refused = test(&site, by, &id, json!({ "host": "127.0.0.1", "port": port })).await;
+            assert_eq!(
+                (refused.status, &refused.json()["errors"][0]["field"]),
+                (422, &json!("port")),
+                "{kind}"
+            );
+            let reason = refused.text();
+            assert!(reason.contains(&format!("127.0.0.1:{port}")), "it names the line to add: {reason}");
+        }
+        // Whoever may write credentials names another port, and types the secret again.
+        let path = format!("/api/v1/credentials/{id}");
+        let wider = json!({ "hosts": [format!("127.0.0.1:{port}")] });
+        let refused = site.patch(&admin, &path, wider).await;
+        assert_eq!(
+            (refused.status, &refused.json()["errors"][0]["field"]),
+            (422, &json!("secret")),
+            "{kind}"
+        );
+        let same = json!({ "hosts": [format!("127.0.0.1:{usual}")] });
+        assert_eq!(site.patch(&admin, &path, same).await.status, 200, "{kind}: the usual port, written out");
+    }
+    let nobody = tokio::time::timeout(Duration::from_millis(300), listener.accept()).await;
+    assert!(nobody.is_err(), "not even a connection");
+    assert!(datagrams.try_recv(&mut [0; 16]).is_err(), "not even a datagram");
 }
 
 /// Whatever stands there, an editor sees the same failure at the same time: not in the answer, and not in the log of uses.
@@ -384,7 +441,7 @@ async fn each_kind_proves_itself_as_its_device_wants() {
         // Five failures in a row make the next one wait.
         site.test.clock.advance(chrono::TimeDelta::seconds(20));
         let body = json!({
-            "name": name, "kind": kind, "public": public, "secret": secret, "hosts": ["127.0.0.1"],
+            "name": name, "kind": kind, "public": public, "secret": secret, "hosts": ["127.0.0.1:1-65535"],
             "certificate_sha256": device.pin,
         });
         let id = made(&site, &admin, body).await;
@@ -413,8 +470,8 @@ async fn a_client_secret_does_not_follow_a_provider_elsewhere() {
             "secret": { "client_secret": "hush" }, "hosts": hosts,
         })
     };
-    let narrow = made(&site, &admin, client(&["127.0.0.1"])).await;
-    let wide = made(&site, &admin, client(&["127.0.0.1", "127.0.0.2"])).await;
+    let narrow = made(&site, &admin, client(&["127.0.0.1:1-65535"])).await;
+    let wide = made(&site, &admin, client(&["127.0.0.1:1-65535", "127.0.0.2:9"])).await;
     let provider = json!({
         "slug": "lab", "name": "Lab", "issuer": format!("https://{}", device.address), "credential_id": narrow,
         "certificate_sha256": device.pin,
@@ -425,7 +482,10 @@ async fn a_client_secret_does_not_follow_a_provider_elsewhere() {
     let tried = async || site.post(&admin, &format!("{path}/test"), json!({})).await.json();
     let told = tried().await;
     let reason = told["reason"].as_str().unwrap_or_default();
-    assert!(told["ok"] == false && reason.contains("may not be sent to 127.0.0.2"), "{told}");
+    assert!(
+        told["ok"] == false && reason.contains("may not be sent to 127.0.0.2 on port 9; add 127.0.0.2:9"),
+        "{told}"
+    );
     assert_eq!(site.patch(&admin, &path, json!({ "credential_id": wide })).await.status, 200);
     assert_eq!(tried().await["ok"], true);
 }

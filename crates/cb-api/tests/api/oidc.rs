@@ -453,8 +453,9 @@ async fn a_provider_signs_in_with_a_credential(#[values(Sqlite, Postgres)] datab
         text(&made.json()["id"]).to_owned()
     };
     let elsewhere = add(credential("elsewhere", json!(["id.example"]), &lab.idp.said["client_secret"])).await;
-    let wrong = add(credential("wrong", json!(["127.0.0.1"]), &json!("x".repeat(32)))).await;
-    let right = add(credential("right", json!(["127.0.0.0/8"]), &lab.idp.said["client_secret"])).await;
+    let wrong = add(credential("wrong", json!(["127.0.0.1:1-65535"]), &json!("x".repeat(32)))).await;
+    let right =
+        add(credential("right", json!(["127.0.0.0/8:1024-65535"]), &lab.idp.said["client_secret"])).await;
     let refused = async |patch: Value| {
         let answer = lab.change(patch).await;
         assert_eq!(answer.status, 422, "{answer:?}");
@@ -493,7 +494,10 @@ async fn a_provider_signs_in_with_a_credential(#[values(Sqlite, Postgres)] datab
     let kept = lab.site.delete(&lab.admin, &path).await;
     assert!(kept.status == 409 && kept.text().contains("Lab ID"), "{kept:?}");
     // The client's id follows the credential, and what it may no longer be sent to says so before it is.
-    assert_eq!(lab.site.patch(&lab.admin, &path, json!({ "hosts": ["127.0.0.9"] })).await.status, 200);
+    assert_eq!(
+        lab.site.patch(&lab.admin, &path, json!({ "hosts": ["127.0.0.9:1024-65535"] })).await.status,
+        200
+    );
     let test = format!("/api/v1/oidc-providers/{}/test", text(&lab.provider["id"]));
     let tested = lab.site.post(&lab.admin, &test, json!({})).await.json();
     assert!(

@@ -1,38 +1,43 @@
-//! Where a secret may be sent: names that match exactly, addresses and ranges.
+//! Where a secret may be sent: names that match exactly, addresses and ranges, each at the usual ports of its kind or at the ports that
+//! somebody has typed.
 
 use std::net::IpAddr;
 
-use cb_core::allow::AllowedHost;
+use cb_core::allow::{AllowedHost, Destination, Ports};
 use cb_core::error::Violations;
 use serde_json::{Value, json};
 
 pub(super) const HOSTS_MOST: usize = 50;
 
 /// At least one.
-pub(super) struct Hosts(Vec<AllowedHost>);
+pub(super) struct Hosts {
+    destinations: Vec<Destination>,
+    /// Of those that name none.
+    usual: &'static [u16],
+}
 
 impl Hosts {
     /// Notes what is wrong under `hosts`.
-    pub(super) fn read(wrong: &mut Violations, given: &[String]) -> Self {
+    pub(super) fn read(wrong: &mut Violations, given: &[String], usual: &'static [u16]) -> Self {
         wrong.require(
             (1..=HOSTS_MOST).contains(&given.len()),
             "hosts",
-            "must name 1 to 50 hosts that the secret may be sent to: names, addresses or ranges",
+            "must name 1 to 50 hosts that the secret may be sent to: names, addresses or ranges, each with :port if it is not the usual one",
         );
-        let mut hosts: Vec<AllowedHost> = Vec::new();
+        let mut destinations: Vec<Destination> = Vec::new();
         for text in given.iter().take(HOSTS_MOST) {
-            match text.trim().parse::<AllowedHost>() {
-                Ok(host) if hosts.contains(&host) => {}
-                Ok(host) => hosts.push(host),
+            match text.trim().parse::<Destination>() {
+                Ok(one) if destinations.contains(&one) => {}
+                Ok(one) => destinations.push(one),
                 Err(reason) => wrong.add("hosts", reason.chars().take(300).collect::<String>()),
             }
         }
-        Self(hosts)
+        Self { destinations, usual }
     }
 
-    pub(super) fn stored(value: &Value) -> Self {
+    pub(super) fn stored(value: &Value, usual: &'static [u16]) -> Self {
         let texts: Vec<String> = serde_json::from_value(value.clone()).unwrap_or_default();
-        Self(texts.iter().filter_map(|text| text.parse().ok()).collect())
+        Self { destinations: texts.iter().filter_map(|text| text.parse().ok()).collect(), usual }
     }
 
     pub(super) fn to_json(&self) -> Value {
@@ -40,19 +45,38 @@ impl Hosts {
     }
 
     pub(super) fn texts(&self) -> Vec<String> {
-        self.0.iter().map(ToString::to_string).collect()
+        self.destinations.iter().map(ToString::to_string).collect()
+    }
+
+    /// Each host with each range of ports that it means.
+    fn all(&self) -> impl Iterator<Item = (&AllowedHost, Ports)> {
+        self.destinations.iter().flat_map(|one| {
+            let typed = one.ports.into_iter();
+            let usual = self.usual.iter().copied().map(Ports::from).filter(|_| one.ports.is_none());
+            typed.chain(usual).map(|ports| (&one.to, ports))
+        })
+    }
+
+    fn cover(&self, host: &AllowedHost, ports: Ports) -> bool {
+        self.all().any(|(mine, mine_at)| mine.covers(host) && mine_at.contain(ports))
     }
 
     /// Whether one of these is somewhere that `before` was not. Of two ranges that only together cover a new one it says so too.
     pub(super) fn widen(&self, before: &Self) -> bool {
-        !self.0.iter().all(|host| before.0.iter().any(|old| old.covers(host)))
+        !self.all().all(|(host, ports)| before.cover(host, ports))
     }
 
     /// The host as it is to be connected to, if the secret may go there. What is compared is what is given back, so that no
     /// other spelling of an address comes between.
-    pub(super) fn covering(&self, host: &str) -> Option<String> {
+    pub(super) fn covering(&self, host: &str, port: u16) -> Option<String> {
         let host = one(host)?;
-        self.0.iter().any(|mine| mine.covers(&host)).then(|| host.to_string())
+        self.cover(&host, port.into()).then(|| host.to_string())
+    }
+
+    /// The first port that the secret may be sent to at this host.
+    pub(super) fn port_at(&self, host: &str) -> Option<u16> {
+        let host = one(host)?;
+        self.all().find(|(mine, _)| mine.covers(&host)).map(|(_, ports)| ports.first)
     }
 }
 
@@ -79,7 +103,7 @@ mod tests {
     fn hosts(texts: &[&str]) -> Hosts {
         let mut wrong = Violations::new();
         let texts: Vec<String> = texts.iter().map(|t| (*t).to_owned()).collect();
-        let hosts = Hosts::read(&mut wrong, &texts);
+        let hosts = Hosts::read(&mut wrong, &texts, &[22, 443]);
         wrong.into_result().expect("valid");
         hosts
     }
@@ -95,7 +119,7 @@ mod tests {
             ("[fd00::5]", "fd00::5"),
             ("FD00:0::5", "fd00::5"),
         ] {
-            assert_eq!(mine.covering(text).as_deref(), Some(sent_to), "{text}");
+            assert_eq!(mine.covering(text, 22).as_deref(), Some(sent_to), "{text}");
         }
         for text in [
             "10.0.1.5",
@@ -109,25 +133,65 @@ mod tests {
             "x.nas.lan",
             "nas.lan.evil.example",
             "nas.lan:80",
+            "nas.lan:22",
             "nas.lan@evil.example",
             "fd00::5%eth0",
             "nas.lan\0",
             "nаs.lan",
             "",
         ] {
-            assert_eq!(mine.covering(text), None, "{text}");
+            assert_eq!(mine.covering(text, 22), None, "{text}");
         }
     }
 
     #[test]
+    fn a_secret_goes_to_the_ports_of_its_kind_or_to_those_that_were_typed() {
+        let mine = hosts(&["nas.lan", "box.lan:8443", "10.0.0.0/24:8000-8010", "[fd00::5]:8443"]);
+        for (host, port, goes) in [
+            ("nas.lan", 22, true),
+            ("nas.lan", 443, true),
+            ("nas.lan", 7777, false),
+            ("nas.lan", 0, false),
+            ("box.lan", 8443, true),
+            ("box.lan", 443, false),
+            ("10.0.0.9", 8000, true),
+            ("10.0.0.9", 8010, true),
+            ("10.0.0.9", 8011, false),
+            ("10.0.0.9", 22, false),
+            ("fd00::5", 8443, true),
+            ("fd00::5", 443, false),
+        ] {
+            assert_eq!(mine.covering(host, port).is_some(), goes, "{host} {port}");
+        }
+        assert_eq!(mine.port_at("nas.lan"), Some(22));
+        assert_eq!(mine.port_at("10.0.0.9"), Some(8000));
+        assert_eq!(mine.port_at("other.lan"), None);
+    }
+
+    #[test]
     fn what_is_wider_is_told_from_what_is_narrower() {
-        let before = hosts(&["10.0.0.0/24", "nas.lan"]);
-        for narrower in
-            [&["10.0.0.0/25"][..], &["10.0.0.9", "NAS.lan"], &["nas.lan"], &["10.0.0.0/24", "nas.lan"]]
-        {
+        let before = hosts(&["10.0.0.0/24", "nas.lan", "box.lan:8000-8010"]);
+        for narrower in [
+            &["10.0.0.0/25"][..],
+            &["10.0.0.9", "NAS.lan"],
+            &["nas.lan"],
+            &["10.0.0.0/24", "nas.lan"],
+            &["nas.lan:22"],
+            &["nas.lan:443", "10.0.0.9:22"],
+            &["box.lan:8003", "box.lan:8009-8010"],
+        ] {
             assert!(!hosts(narrower).widen(&before), "{narrower:?}");
         }
-        for wider in [&["10.0.0.0/23"][..], &["10.0.1.1"], &["nas.lan", "box.lan"], &["fd00::1"], &["lan"]] {
+        for wider in [
+            &["10.0.0.0/23"][..],
+            &["10.0.1.1"],
+            &["nas.lan", "box.lan"],
+            &["fd00::1"],
+            &["lan"],
+            &["nas.lan:7777"],
+            &["nas.lan:22-443"],
+            &["box.lan:8000-8011"],
+        ] {
             assert!(hosts(wider).widen(&before), "{wider:?}");
         }
     }

@@ -41,8 +41,10 @@ struct Facts {
     title: &'static str,
     form: Form,
     pin: Option<Pinned>,
-    /// Where it is tested unless somebody says otherwise; none: it cannot be tested by itself.
-    port: Option<u16>,
+    /// Where the secret may be sent unless other ports are typed. The first is where it is tested; see `tested`.
+    ports: &'static [u16],
+    /// Whether it can be tested by itself.
+    tested: bool,
     /// Whether a test may name a path.
     path: bool,
 }
@@ -51,6 +53,8 @@ const USER: Field = Field::line("user", "User name");
 const PASSWORD: Field = Field::line("password", "Password").most(1024);
 const TRANSPORT: Field = Field::choice("transport", "Sent over", &["https", "http"])
     .help("http shows the secret to everybody on the way");
+const HTTPS: &[u16] = &[443];
+const HTTP: &[u16] = &[80];
 pub const AUTH: &[&str] = &["none", "md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
 pub const PRIVACY: &[&str] = &["none", "des", "aes128", "aes192", "aes256"];
 
@@ -72,7 +76,7 @@ impl Kind {
     fn facts(self) -> Facts {
         match self {
             Kind::SnmpV2c => {
-                Facts::new("SNMP v2c", vec![], vec![Field::line("community", "Community")]).at(161)
+                Facts::new("SNMP v2c", vec![], vec![Field::line("community", "Community")]).at(&[161])
             }
             Kind::SnmpV3 => Facts::new(
                 "SNMP v3",
@@ -91,7 +95,7 @@ impl Kind {
                         .help("8 characters or more; with an encryption"),
                 ],
             )
-            .at(161),
+            .at(&[161]),
             Kind::SshKey => Facts::new(
                 "SSH key",
                 vec![USER],
@@ -103,13 +107,13 @@ impl Kind {
                     Field::line("passphrase", "Passphrase").most(1024).optional(),
                 ],
             )
-            .at(22)
+            .at(&[22])
             .pinned(Pinned::HostKey),
             Kind::SshPassword => {
-                Facts::new("SSH password", vec![USER], vec![PASSWORD]).at(22).pinned(Pinned::HostKey)
+                Facts::new("SSH password", vec![USER], vec![PASSWORD]).at(&[22]).pinned(Pinned::HostKey)
             }
             Kind::Basic => Facts::new("User and password (HTTP)", vec![USER, TRANSPORT], vec![PASSWORD])
-                .at(443)
+                .at(HTTPS)
                 .pinned(Pinned::Certificate)
                 .with_path(),
             Kind::Bearer => Facts::new(
@@ -117,7 +121,7 @@ impl Kind {
                 vec![TRANSPORT],
                 vec![Field::line("token", "Token").most(8 << 10)],
             )
-            .at(443)
+            .at(HTTPS)
             .pinned(Pinned::Certificate)
             .with_path(),
             Kind::ProxmoxToken => Facts::new(
@@ -125,13 +129,13 @@ impl Kind {
                 vec![Field::line("token_id", "Token ID").help("user@realm!name, as Proxmox shows it")],
                 vec![Field::line("token_secret", "Secret")],
             )
-            .at(8006)
+            .at(&[8006])
             .pinned(Pinned::Certificate),
             Kind::Redfish => {
-                Facts::new("Redfish (BMC)", vec![USER], vec![PASSWORD]).at(443).pinned(Pinned::Certificate)
+                Facts::new("Redfish (BMC)", vec![USER], vec![PASSWORD]).at(HTTPS).pinned(Pinned::Certificate)
             }
             Kind::Smtp => Facts::new("Mail server (SMTP)", vec![USER], vec![PASSWORD])
-                .at(587)
+                .at(&[587, 465])
                 .pinned(Pinned::Certificate),
             Kind::WebhookSecret => Facts::new(
                 "Webhook signing secret",
@@ -142,7 +146,8 @@ impl Kind {
                 "OpenID Connect client",
                 vec![Field::line("client_id", "Client ID")],
                 vec![Field::line("client_secret", "Client secret").most(1024)],
-            ),
+            )
+            .sent_to(HTTPS),
         }
     }
 
@@ -170,9 +175,16 @@ impl Kind {
         self.facts().pin
     }
 
-    /// None when it cannot be tested by itself.
-    pub fn port(self) -> Option<u16> {
-        self.facts().port
+    /// Where the secret may be sent unless other ports are typed; for a kind that can be tested, the first is where.
+    pub fn ports(self, public: &Public) -> &'static [u16] {
+        match self.facts().ports {
+            HTTPS if chosen(public, "transport") == "http" => HTTP,
+            ports => ports,
+        }
+    }
+
+    pub fn is_tested(self) -> bool {
+        self.facts().tested
     }
 
     pub fn takes_path(self) -> bool {
@@ -265,8 +277,8 @@ impl Kind {
             public: facts.form.public_schema(),
             secret: facts.form.secret_schema(),
             pin: facts.pin,
-            default_port: facts.port,
-            testable: facts.port.is_some(),
+            default_port: facts.ports.first().copied().filter(|_| facts.tested),
+            testable: facts.tested,
             takes_path: facts.path,
         }
     }
@@ -279,11 +291,16 @@ pub fn chosen<'a>(public: &'a Public, name: &str) -> &'a str {
 
 impl Facts {
     fn new(title: &'static str, public: Vec<Field>, secret: Vec<Field>) -> Self {
-        Self { title, form: Form::new(public, secret), pin: None, port: None, path: false }
+        Self { title, form: Form::new(public, secret), pin: None, ports: &[], tested: false, path: false }
     }
 
-    fn at(mut self, port: u16) -> Self {
-        self.port = Some(port);
+    fn at(mut self, ports: &'static [u16]) -> Self {
+        self.tested = true;
+        self.sent_to(ports)
+    }
+
+    fn sent_to(mut self, ports: &'static [u16]) -> Self {
+        self.ports = ports;
         self
     }
 

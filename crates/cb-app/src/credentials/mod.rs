@@ -56,7 +56,7 @@ pub struct CredentialOut {
     pub kind: Kind,
     pub public: BTreeMap<String, String>,
     pub has_secret: bool,
-    /// Where the secret may be sent.
+    /// Where the secret may be sent; without a port, to the usual ones of its kind.
     pub hosts: Vec<String>,
     #[schema(required)]
     pub certificate_sha256: Option<String>,
@@ -86,8 +86,9 @@ pub struct CredentialIn {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>, write_only)]
     pub secret: BTreeMap<String, Secret>,
-    /// Names, addresses and ranges that the secret may be sent to.
-    #[schema(example = json!(["10.0.0.0/24", "nas.lan"]))]
+    /// Names, addresses and ranges that the secret may be sent to, each with a port (`nas.lan:8443`) or a range of them if it is not
+    /// the usual one of the kind.
+    #[schema(example = json!(["10.0.0.0/24", "nas.lan:8443"]))]
     pub hosts: Vec<String>,
     /// The fingerprint of the certificate there, if nobody has signed it that this server trusts.
     pub certificate_sha256: Option<String>,
@@ -105,7 +106,7 @@ pub struct CredentialPatch {
     /// All secret fields, when given.
     #[schema(value_type = Option<BTreeMap<String, String>>, write_only)]
     pub secret: Option<BTreeMap<String, Secret>>,
-    /// More or wider ones need the secret again.
+    /// More or wider ones, or more ports, need the secret again.
     pub hosts: Option<Vec<String>>,
     /// Another one, or none, needs the secret again.
     #[serde(default)]
@@ -162,7 +163,7 @@ pub async fn create(ctx: &Ctx, given: CredentialIn) -> Result<CredentialOut> {
     let name = input::line(&mut wrong, "name", &given.name, 100).unwrap_or_default();
     let public = kind.public(&mut wrong, &given.public);
     kind.judge_secret(&mut wrong, &public, &given.secret);
-    let hosts = Hosts::read(&mut wrong, &given.hosts);
+    let hosts = Hosts::read(&mut wrong, &given.hosts, kind.ports(&public));
     let certificate_sha256 = certificate(&mut wrong, kind, given.certificate_sha256);
     let host_key_sha256 = host_key(&mut wrong, kind, given.host_key_sha256);
     wrong.into_result()?;
@@ -234,15 +235,17 @@ pub async fn update(
         if let Some(pin) = patch.host_key_sha256.change() {
             row.host_key_sha256 = host_key(&mut wrong, kind, pin);
         }
-        let hosts = patch.hosts.map(|given| Hosts::read(&mut wrong, &given));
+        let ports = kind.ports(&public);
+        let hosts = match &patch.hosts {
+            Some(given) => Hosts::read(&mut wrong, given, ports),
+            None => Hosts::stored(&before.hosts, ports),
+        };
         // A secret is not sent to another place than the one that it was typed for, nor to somebody else there.
         let mut reasons = Vec::new();
-        if let Some(hosts) = &hosts {
-            if hosts.widen(&Hosts::stored(&before.hosts)) {
-                reasons.push("it could be sent to more hosts than before");
-            }
-            row.hosts = hosts.to_json();
+        if hosts.widen(&uses::hosts_of(&before)?) {
+            reasons.push("it could be sent to more hosts or ports than before");
         }
+        row.hosts = hosts.to_json();
         if row.certificate_sha256 != before.certificate_sha256 {
             reasons.push("another certificate would be trusted with it");
         }

@@ -9,6 +9,7 @@ use cb_collect::clients::http::Authorization;
 use cb_collect::clients::snmp::{self, Auth, Privacy};
 use cb_collect::clients::{self, Device, Failure, Proof, http, mail, ssh};
 use cb_core::error::Violations;
+use cb_core::form::Public;
 use cb_core::ids::CredentialId;
 use cb_core::{Error, Permission, Result, Secret};
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,9 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use utoipa::ToSchema;
 
-use super::kinds::{Kind, chosen};
-use super::uses::{self, Opened, UsedBy, covered};
-use super::{find, kind_of, public_of};
+use super::kinds::Kind;
+use super::uses::{self, Opened, UsedBy, covered, hosts_of};
+use super::{find, kind_of};
 use crate::ctx::Ctx;
 
 /// For everything that is asked of the device.
@@ -36,7 +37,7 @@ pub struct TestIn {
     /// One that the credential may be sent to.
     #[schema(example = "10.0.0.5")]
     pub host: String,
-    /// The usual one of its kind when not given.
+    /// One that the credential may be sent to there; the first of these when not given.
     pub port: Option<u16>,
     /// What to ask for, where that is HTTP; `/` when not given.
     pub path: Option<String>,
@@ -76,20 +77,21 @@ pub async fn run(ctx: &Ctx, id: CredentialId, given: TestIn) -> Result<TestOut> 
     ctx.authorize(Permission::CredentialsRead)?;
     let row = find(ctx.store().reader(), id).await?;
     let kind = kind_of(&row)?;
-    let Some(port) = kind.port() else {
+    if !kind.is_tested() {
         return Err(Error::Conflict("this kind is tried where it is used".to_owned()));
-    };
-    let plain = chosen(&public_of(&row)?, "transport") == "http";
-    let host = covered(&row, &given.host)?;
+    }
     let mut wrong = Violations::new();
     wrong.require(given.port != Some(0), "port", "must be between 1 and 65535");
+    let usual = || kind.ports(&Public::new()).first().copied().unwrap_or_default();
+    let port = given.port.or(hosts_of(&row)?.port_at(&given.host)).unwrap_or_else(usual);
+    let host = covered(&row, &given.host, port)?;
     let path = given.path.unwrap_or_else(|| "/".to_owned());
     let clean = path.starts_with('/') && !path.starts_with("//") && path.len() <= 512;
     let clean = clean && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
     wrong.require(clean, "path", "must begin with / and have at most 512 characters, no spaces");
     wrong.require(path == "/" || kind.takes_path(), "path", "is not used by this kind; leave it out");
     wrong.into_result()?;
-    let there = There { host, port: given.port.unwrap_or(if plain { 80 } else { port }), path };
+    let there = There { host, port, path };
 
     let key = format!("credential-test:{}", ctx.principal().id().unwrap_or_default());
     ctx.app().throttle().enter([&key])?;
@@ -111,7 +113,7 @@ async fn carry_out(ctx: &Ctx, id: CredentialId, kind: Kind, there: There) -> Res
     let may_know = ctx.principal().permits(Permission::CredentialsWrite);
     let told_at = sleep(TOLD_AT);
     let by = UsedBy::principal(ctx.principal(), "test");
-    let opened = uses::open(ctx.app(), id, kind, &there.host, Some(there.port), by).await?;
+    let opened = uses::open(ctx.app(), id, kind, &there.host, there.port, by).await?;
     let outcome = timeout(LONGEST, prove(ctx, &opened, &there)).await.unwrap_or_else(|_| {
         let (host, port) = (&there.host, there.port);
         let reason = format!("{host} on port {port} takes too long to answer.");
@@ -148,7 +150,7 @@ async fn carry_out(ctx: &Ctx, id: CredentialId, kind: Kind, there: There) -> Res
 
 async fn prove(ctx: &Ctx, opened: &Opened, there: &There) -> clients::Outcome {
     let outbound = ctx.app().outbound().trusting(opened.tls());
-    let device = Device { outbound: &outbound, host: &opened.host, port: there.port };
+    let device = Device { outbound: &outbound, host: &opened.host, port: opened.port };
     let none = Secret::new(String::new());
     let secret = |name: &str| opened.secret(name).unwrap_or(&none);
     let public = |name: &str| opened.public.get(name).map_or("", String::as_str);

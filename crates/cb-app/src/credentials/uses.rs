@@ -43,11 +43,12 @@ impl UsedBy {
     }
 }
 
-/// A credential that may be sent to `host`, and to no other place.
+/// A credential that may be sent to `host` at `port`, and to no other place.
 pub(crate) struct Opened {
     pub kind: Kind,
     /// As it is to be connected to.
     pub host: String,
+    pub port: u16,
     pub public: Public,
     secrets: Secrets,
     certificate: Option<Pin>,
@@ -72,14 +73,14 @@ impl Opened {
     }
 }
 
-/// Opens a credential for one use at `host`: refused when it is of another kind or was not typed for that host. What became of
+/// Opens a credential for one use at `host` and `port`: refused when it is of another kind or was not typed for that place. What became of
 /// the use is told with [`Opened::ended`].
 pub(crate) async fn open(
     app: &App,
     id: CredentialId,
     kind: Kind,
     host: &str,
-    port: Option<u16>,
+    port: u16,
     user: UsedBy,
 ) -> Result<Opened> {
     let row = find(app.store().reader(), id).await?;
@@ -88,7 +89,7 @@ pub(crate) async fn open(
         let (name, is, wanted) = (&row.name, its.as_str(), kind.as_str());
         return Err(Error::Conflict(format!("the credential {name} is of the kind {is}, not {wanted}")));
     }
-    let host = covered(&row, host)?;
+    let host = covered(&row, host, port)?;
     let entry = credential_use::Model {
         id: app.new_id(),
         credential_id: row.id,
@@ -97,7 +98,7 @@ pub(crate) async fn open(
         user_id: user.id,
         user_name: user.name,
         host: host.clone(),
-        port: port.map(i32::from),
+        port: Some(i32::from(port)),
         purpose: user.purpose.to_owned(),
         ok: None,
     };
@@ -106,6 +107,7 @@ pub(crate) async fn open(
     Ok(Opened {
         kind,
         host,
+        port,
         public: public_of(&row)?,
         secrets: secrets(app, &row).await?,
         certificate: row
@@ -119,13 +121,14 @@ pub(crate) async fn open(
     })
 }
 
-/// What names a credential asks this when it is written: whether it is of that kind and may be sent to `host`. Answers its
+/// What names a credential asks this when it is written: whether it is of that kind and may be sent to `host` at `port`. Answers its
 /// public fields; what is wrong is noted under `field`.
 pub(crate) async fn named(
     conn: &impl ConnectionTrait,
     id: CredentialId,
     kind: Kind,
     host: &str,
+    port: u16,
     field: &str,
 ) -> Result<Public> {
     let row = match find(conn, id).await {
@@ -135,19 +138,38 @@ pub(crate) async fn named(
     if kind_of(&row)? != kind {
         return Err(Error::invalid(field, format!("must be of the kind {}", kind.as_str())));
     }
-    if covered(&row, host).is_err() {
-        let reason = format!("may not be sent to {host}; add that to its hosts");
+    if covered(&row, host, port).is_err() {
+        let reason =
+            format!("may not be sent to {host} on port {port}; add {} to its hosts", destination(host, port));
         return Err(Error::invalid(field, reason.chars().take(300).collect::<String>()));
     }
     public_of(&row)
 }
 
 /// The host as it is to be connected to, or why the secret does not go there.
-pub(super) fn covered(row: &credential::Model, host: &str) -> Result<String> {
-    Hosts::stored(&row.hosts).covering(host).ok_or_else(|| {
-        let typed = Hosts::stored(&row.hosts).texts().join(", ");
-        Error::invalid("host", format!("is not one that this secret may be sent to: {typed}"))
+pub(super) fn covered(row: &credential::Model, host: &str, port: u16) -> Result<String> {
+    let hosts = hosts_of(row)?;
+    hosts.covering(host, port).ok_or_else(|| {
+        let typed = hosts.texts().join(", ");
+        match hosts.port_at(host) {
+            Some(_) => Error::invalid(
+                "port",
+                format!("is not one that this secret may be sent to ({typed}); an administrator can add {} to the hosts", destination(host, port)),
+            ),
+            None => Error::invalid("host", format!("is not one that this secret may be sent to: {typed}")),
+        }
     })
+}
+
+/// Where the secret may be sent.
+pub(super) fn hosts_of(row: &credential::Model) -> Result<Hosts> {
+    Ok(Hosts::stored(&row.hosts, kind_of(row)?.ports(&public_of(row)?)))
+}
+
+/// As it is typed among the hosts.
+fn destination(host: &str, port: u16) -> String {
+    let bare = host.trim().trim_start_matches('[').trim_end_matches(']');
+    if bare.contains(':') { format!("[{bare}]:{port}") } else { format!("{bare}:{port}") }
 }
 
 pub(super) async fn secrets(app: &App, row: &credential::Model) -> Result<Secrets> {

@@ -172,8 +172,9 @@ impl Provider<'_> {
     /// Whether the credential may be sent to where its secret would go.
     pub async fn reaches(&self, app: &App, known: &CoreProviderMetadata) -> Result<(), String> {
         let Key::Credential(id) = self.key else { return Ok(()) };
-        let (host, _) = exchange_at(known)?;
-        let named = credentials::named(app.store().reader(), id, Kind::OidcClient, &host, "credential_id");
+        let (host, port) = exchange_at(known)?;
+        let conn = app.store().reader();
+        let named = credentials::named(conn, id, Kind::OidcClient, &host, port, "credential_id");
         named.await.map(drop).map_err(|e| words(&e))
     }
 
@@ -372,10 +373,10 @@ impl Known {
 }
 
 /// Where a code is exchanged.
-fn exchange_at(known: &CoreProviderMetadata) -> Result<(String, Option<u16>), String> {
+fn exchange_at(known: &CoreProviderMetadata) -> Result<(String, u16), String> {
     let url = known.token_endpoint().ok_or("it has no token endpoint")?.url();
     let host = url.host_str().ok_or("its token endpoint has no host")?;
-    Ok((host.to_owned(), url.port_or_known_default()))
+    Ok((host.to_owned(), url.port_or_known_default().unwrap_or(443)))
 }
 
 /// What is wrong with a credential.

@@ -396,9 +396,10 @@ pub(crate) async fn follow(tx: &WriteTx, credential: Uuid, client_id: &str) -> R
 /// Takes the client's id from the credential, if it names one that may be sent to the issuer.
 async fn with_credential(tx: &WriteTx, row: &mut oidc_provider::Model) -> Result<()> {
     let Some(id) = row.credential_id else { return Ok(()) };
-    let host = Url::parse(&row.issuer).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let host = host.unwrap_or_default();
-    let public = credentials::named(tx.conn(), id.into(), CredentialKind::OidcClient, &host, "credential_id");
+    let url = Url::parse(&row.issuer).map_err(Error::internal)?;
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
+    let kind = CredentialKind::OidcClient;
+    let public = credentials::named(tx.conn(), id.into(), kind, host, port, "credential_id");
     row.client_id = public.await?.remove("client_id").unwrap_or_default();
     Ok(())
 }

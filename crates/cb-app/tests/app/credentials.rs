@@ -247,7 +247,7 @@ async fn the_log_of_uses_forgets_the_oldest(#[values(Sqlite, Postgres)] database
     let (ctx, db) = (operator(&test), raw(&test).await);
     let kept = |name: &str| CredentialIn {
         name: name.to_owned(),
-        ..given(Kind::Basic, &[("user", "root")], &[("password", "x")], &["127.0.0.1"])
+        ..given(Kind::Basic, &[("user", "root")], &[("password", "x")], &["127.0.0.1:1"])
     };
     let one = credentials::create(&ctx, kept("one")).await.expect("created").id;
     let other = credentials::create(&ctx, kept("other")).await.expect("created").id;

@@ -14,6 +14,7 @@ mod m0008_vault_schedule;
 mod m0009_credentials;
 mod m0010_notifications;
 mod m0011_hooks;
+mod m0012_credential_ports;
 mod run;
 #[cfg(test)]
 mod upgrade;
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_credentials::Migration),
             Box::new(m0010_notifications::Migration),
             Box::new(m0011_hooks::Migration),
+            Box::new(m0012_credential_ports::Migration),
         ]
     }
 }

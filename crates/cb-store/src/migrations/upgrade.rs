@@ -15,7 +15,7 @@ use sea_orm_migration::MigratorTrait as _;
 use tempfile::TempDir;
 
 use super::{Migrator, m0001_first_evening};
-use crate::entities::{asset, session, setting, user};
+use crate::entities::{asset, credential, session, setting, user};
 use crate::{Audit, Store};
 
 /// A row of every table of the first schema. `u(1)` stands for an id, in each database's own form.
@@ -240,4 +240,30 @@ async fn everything_is_still_there_and_the_chain_verifies(
     Migrator::up(&old.db, None).await.expect("forth");
     assert_eq!(old.contents(&columns).await, before);
     assert_eq!(verify().await.broken, None);
+}
+
+/// The secret of a provider's client may have gone to another port than the usual one.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_providers_client_keeps_the_port_of_its_issuer(#[values(Sqlite, Postgres)] database: Database) {
+    let old = Old::at(11, database).await;
+    for sql in [
+        "INSERT INTO credentials (id, name, name_key, kind, public, secret, hosts, secret_changed_at, version, created_at, updated_at) VALUES
+            (u(1), 'one', 'one', 'oidc_client', '{}', 'sealed', '[\"id.lan\"]', '2026-01-01T12:00:00+00:00', 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00'),
+            (u(2), 'two', 'two', 'oidc_client', '{}', 'sealed', '[\"sso.lan\",\"10.0.0.0/8\"]', '2026-01-01T12:00:00+00:00', 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00'),
+            (u(3), 'other', 'other', 'basic', '{}', 'sealed', '[\"nas.lan\"]', '2026-01-01T12:00:00+00:00', 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00')",
+        "INSERT INTO oidc_providers (id, slug, name, issuer, client_id, scopes, groups_claim, role_groups, create_users, enabled, credential_id, version, created_at, updated_at) VALUES
+            (u(4), 'a', 'a', 'https://ID.lan:9443/realms/x', 'cb', '[]', 'groups', '[]', FALSE, TRUE, u(1), 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00'),
+            (u(5), 'b', 'b', 'https://id.lan:9444', 'cb', '[]', 'groups', '[]', FALSE, TRUE, u(1), 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00'),
+            (u(6), 'c', 'c', 'https://sso.lan/', 'cb', '[]', 'groups', '[]', FALSE, TRUE, u(2), 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00')",
+    ] {
+        old.run(&old.with_ids(sql)).await;
+    }
+    let store = old.open().await;
+    let rows = credential::Entity::find().order_by_asc(credential::Column::Id).all(store.reader()).await;
+    let hosts: Vec<_> = rows.expect("reads").into_iter().map(|row| row.hosts.to_string()).collect();
+    assert_eq!(
+        hosts,
+        [r#"["id.lan","id.lan:9443","id.lan:9444"]"#, r#"["sso.lan","10.0.0.0/8"]"#, r#"["nas.lan"]"#]
+    );
 }

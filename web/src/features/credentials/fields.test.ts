@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Credential, CredentialKindDescription } from "#/api/schema";
 import { fieldsOf, isAsked } from "#/domain/kind-fields";
-import { firstHost, hostsOf, toBody, toForm, usualPort } from "./fields";
+import { destinationOf, hostsOf, portAt, singleHosts, toBody, toForm } from "./fields";
 
 const text = (title: string) => ({ type: "string", title, maxLength: 256 });
 const v3 = {
@@ -59,8 +59,20 @@ describe("a credential's form", () => {
     expect(hostsOf(" 10.0.0.5\nnas.lan, fd00::/8 ")).toEqual(["10.0.0.5", "nas.lan", "fd00::/8"]);
   });
   it("proposes a host and a port to test", () => {
-    expect(firstHost(credential)).toBe("nas.lan");
-    expect(usualPort(v3, credential)).toBe("161");
-    expect(usualPort(v3, { ...credential, public: { transport: "http" } })).toBe("80");
+    expect(singleHosts(credential)[0]).toBe("nas.lan");
+    expect(portAt(v3, credential, "nas.lan")).toBe("161");
+    expect(portAt(v3, { ...credential, public: { transport: "http" } }, "nas.lan")).toBe("80");
+  });
+
+  it("reads a host with its port", () => {
+    expect(destinationOf("nas.lan")).toEqual({ host: "nas.lan", port: "" });
+    expect(destinationOf("nas.lan:8443")).toEqual({ host: "nas.lan", port: "8443" });
+    expect(destinationOf("10.0.0.0/24:8000-8010")).toEqual({ host: "10.0.0.0/24", port: "8000" });
+    expect(destinationOf("fd00::5")).toEqual({ host: "fd00::5", port: "" });
+    expect(destinationOf("[fd00::5]:443")).toEqual({ host: "fd00::5", port: "443" });
+    const typed = { ...credential, hosts: ["10.0.0.0/24:22", "box.lan:8443", "nas.lan"] };
+    expect(singleHosts(typed)).toEqual(["box.lan", "nas.lan"]);
+    expect(portAt(v3, typed, "box.lan")).toBe("8443");
+    expect(portAt(v3, typed, "nas.lan")).toBe("161");
   });
 });

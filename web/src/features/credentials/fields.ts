@@ -56,11 +56,23 @@ export function formFields(kind: CredentialKindDescription) {
 }
 
 /** Where a test goes unless somebody says otherwise: a range is nowhere in particular. */
-export function firstHost(credential: Credential): string {
-  return credential.hosts.find((host) => !host.includes("/")) ?? "";
+/** What one line of the hosts names: `nas.lan`, `nas.lan:8443`, `[fd00::5]:8000-8010`, `fd00::5`. */
+export function destinationOf(line: string): { host: string; port: string } {
+  const [, bracketed, plain, port] = /^(?:\[(.*)\]|([^:]*))(?::(\d+)(?:-\d+)?)?$/.exec(line) ?? [];
+  return { host: bracketed ?? plain ?? line, port: port ?? "" };
 }
 
-export function usualPort(kind: CredentialKindDescription, credential: Credential): string {
+/** The hosts that a test can name: ranges are not among them. */
+export function singleHosts(credential: Credential): string[] {
+  return [...new Set(credential.hosts.map((line) => destinationOf(line).host))].filter(
+    (host) => !host.includes("/"),
+  );
+}
+
+/** Where the secret may be sent at `host`: the port that is typed for it, else the usual one. */
+export function portAt(kind: CredentialKindDescription, credential: Credential, host: string): string {
+  const mine = credential.hosts.map(destinationOf).find((one) => one.host === host);
+  if (mine?.port) return mine.port;
   if (credential.public.transport === "http") return "80";
   return kind.default_port?.toString() ?? "";
 }

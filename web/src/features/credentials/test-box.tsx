@@ -8,7 +8,7 @@ import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { toast } from "#/ui/toast";
-import { firstHost, usualPort } from "./fields";
+import { portAt, singleHosts } from "./fields";
 import { credentialQuery, credentialsKey, usesQuery } from "./queries";
 
 interface Props {
@@ -24,8 +24,9 @@ export function TestBox({ kind, credential, writes, onTrust }: Props) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const known = useId();
-  const [host, setHost] = useState(firstHost(credential));
-  const [port, setPort] = useState(usualPort(kind, credential));
+  const hosts = singleHosts(credential);
+  const [host, setHost] = useState(hosts[0] ?? "");
+  const [port, setPort] = useState(portAt(kind, credential, host));
   const [path, setPath] = useState("/");
   const { id } = credential;
   const test = useMutation({
@@ -82,14 +83,15 @@ export function TestBox({ kind, credential, writes, onTrust }: Props) {
           spellCheck={false}
           value={host}
           error={fields.host}
-          onChange={(event) => setHost(event.target.value)}
+          onChange={(event) => {
+            setHost(event.target.value);
+            if (hosts.includes(event.target.value)) setPort(portAt(kind, credential, event.target.value));
+          }}
         />
         <datalist id={known}>
-          {credential.hosts
-            .filter((one) => !one.includes("/"))
-            .map((one) => (
-              <option key={one} value={one} />
-            ))}
+          {hosts.map((one) => (
+            <option key={one} value={one} />
+          ))}
         </datalist>
         <TextField
           label={t("credential.testPort")}
