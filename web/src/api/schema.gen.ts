@@ -2757,6 +2757,8 @@ export interface components {
             authorization_endpoint: string | null;
             issuer: string | null;
             ok: boolean;
+            /** @description How the provider spells its issuer, where that differs from what was typed in the final slash alone. */
+            own_spelling: string | null;
             /** @description Why it cannot be used. */
             reason: string | null;
         };

@@ -20,6 +20,8 @@ pub struct Authenticator {
     pub verifies: bool,
     /// The page that it is asked from.
     pub origin: String,
+    /// What the browser says of the frame that the page stands in.
+    pub frame: Value,
 }
 
 fn text(value: &Value) -> &str {
@@ -41,15 +43,17 @@ impl Authenticator {
             counter: 0,
             verifies: true,
             origin: origin.to_owned(),
+            frame: json!({ "crossOrigin": false }),
         }
     }
 
     fn client_data(&self, kind: &str, options: &Value) -> Vec<u8> {
-        json!({
-            "type": kind, "challenge": text(&options["challenge"]), "origin": self.origin, "crossOrigin": false,
-        })
-        .to_string()
-        .into_bytes()
+        let mut said =
+            json!({ "type": kind, "challenge": text(&options["challenge"]), "origin": self.origin });
+        for (name, value) in self.frame.as_object().expect("an object") {
+            said[name] = value.clone();
+        }
+        said.to_string().into_bytes()
     }
 
     fn data(&mut self, rp: &str, flags: u8) -> Vec<u8> {

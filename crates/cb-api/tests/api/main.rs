@@ -13,6 +13,7 @@ mod hooks;
 mod identity;
 mod inputs;
 mod matrix;
+mod odd_provider;
 mod oidc;
 mod openapi;
 mod origins;

@@ -133,6 +133,25 @@ async fn what_is_no_answer_to_our_challenge_opens_nothing(#[values(Sqlite, Postg
     key.origin = "https://localhost.evil.example".to_owned();
     refused("another page", &asked, &key.get(&asked["options"])).await;
     key.origin = site.origin();
+    let own_frame = key.frame.clone();
+    for frame in [
+        json!({ "crossOrigin": true }),
+        json!({ "crossOrigin": "no" }),
+        json!({ "topOrigin": "https://evil.example" }),
+    ] {
+        key.frame = frame;
+        let asked = site.challenge().await;
+        refused("a page in another site's frame", &asked, &key.get(&asked["options"])).await;
+        calm();
+    }
+    key.frame = json!({});
+    let asked = site.challenge().await;
+    assert_eq!(
+        site.by_passkey(&asked, &key.get(&asked["options"])).await.status,
+        200,
+        "an older browser says nothing"
+    );
+    key.frame = own_frame;
     let asked = site.challenge().await;
     key.verifies = false;
     refused("a holder who was not verified", &asked, &key.get(&asked["options"])).await;

@@ -179,6 +179,8 @@ pub async fn register(ctx: &Ctx, site: &Site, given: PasskeyIn) -> Result<(Passk
     let name = input::line(&mut wrong, "name", &given.name, NAME_MOST);
     let credential: Option<RegisterPublicKeyCredential> = objects::from_value(given.credential).ok();
     wrong.require(credential.is_some(), "credential", "is not what an authenticator answers");
+    let framed = credential.as_ref().is_some_and(|c| !is_from_own_page(c.response.client_data_json.as_ref()));
+    wrong.require(!framed, "credential", "was made in another site's frame");
     wrong.into_result()?;
     let (Some(name), Some(credential)) = (name, credential) else { return Err(Error::NotFound) };
     let too_late = || Error::Conflict("this took too long, or was done already; begin again".to_owned());
@@ -355,6 +357,9 @@ pub(crate) async fn check(
     let Ok(answer) = objects::from_value::<PublicKeyCredential>(given.credential.clone()) else {
         return Ok(None);
     };
+    if !is_from_own_page(answer.response.client_data_json.as_ref()) {
+        return Ok(None);
+    }
     if ticket.payload.user != expected || !tickets::spend(tx, &ticket).await? {
         return Ok(None);
     }
@@ -384,6 +389,16 @@ pub(crate) async fn check(
     change.last_used_at = Set(Some(ctx.now()));
     change.update(tx.conn()).await.map_err(db)?;
     user::Entity::find_by_id(user).one(tx.conn()).await.map_err(db)
+}
+
+/// Whether the browser asked for the passkey in a page of this server's own, and not in another site's frame (WebAuthn Level 3, 7.2,
+/// steps 14 and 15). The library looks at this only when a passkey is made, and only at one of the two.
+fn is_from_own_page(client_data: &[u8]) -> bool {
+    let Ok(said) = serde_json::from_slice::<serde_json::Map<String, Value>>(client_data) else {
+        return false;
+    };
+    let own_frame = said.get("crossOrigin").is_none_or(|framed| *framed == Value::Bool(false));
+    own_frame && !said.contains_key("topOrigin")
 }
 
 /// Removes every passkey of a user; the caller writes the count.

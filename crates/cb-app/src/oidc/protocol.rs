@@ -15,15 +15,16 @@ use cb_store::entities::oidc_provider;
 use chrono::TimeDelta;
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreGenderClaim,
-    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreProviderMetadata,
-    CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+    CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm,
+    CoreProviderMetadata, CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse,
+    CoreTokenType,
 };
 use openidconnect::{
     AccessTokenHash, AdditionalClaims, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken,
     EmptyExtraTokenFields, EndUserEmail, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
-    HttpResponse, IdTokenClaims, IdTokenFields, IssuerUrl, Nonce, OAuth2TokenResponse as _,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse, StandardTokenResponse,
-    TokenResponse as _, TokenUrl, UserInfoClaims, UserInfoUrl,
+    HttpResponse, IdTokenClaims, IdTokenFields, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
+    PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse as _,
+    TokenUrl, UserInfoClaims, UserInfoUrl,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,6 +43,8 @@ const SKEW: TimeDelta = TimeDelta::minutes(5);
 /// Who has shown the provider something within so long is not asked again there; their session here counts as proved from then
 /// on. Asking for it makes the provider say when it was (OpenID Connect Core 1.0, 3.1.2.1).
 const ASKED_WITHIN: Duration = Duration::from_mins(10);
+/// Where a provider describes itself, behind its issuer.
+pub(super) const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 /// Groups of one person that are looked at.
 const GROUPS_MOST: usize = 1000;
 
@@ -153,20 +156,61 @@ impl Provider<'_> {
     }
 
     async fn discover(&self, app: &App) -> Result<CoreProviderMetadata, String> {
-        let issuer = IssuerUrl::new(self.row.issuer.clone()).map_err(|e| e.to_string())?;
-        let http = self.http(app)?;
-        let send = |request| send(http.clone(), request);
-        let known = CoreProviderMetadata::discover_async(issuer, &send).await.map_err(|e| reason(&e))?;
-        // The client's secret and the user go there.
+        let known = self.document(app).await?;
+        if known.issuer().as_str() != self.row.issuer {
+            return Err(format!(
+                "it calls itself {} and not {}; take its own spelling",
+                known.issuer().as_str(),
+                self.row.issuer
+            ));
+        }
+        // The client's secret and the user go there, and there the keys come from that prove who somebody is.
         let endpoints = [
             Some(known.authorization_endpoint().url()),
             known.token_endpoint().map(TokenUrl::url),
             known.userinfo_endpoint().map(UserInfoUrl::url),
+            Some(known.jwks_uri().url()),
         ];
         if let Some(plain) = endpoints.into_iter().flatten().find(|url| url.scheme() != "https") {
             return Err(format!("its endpoint {plain} is not https"));
         }
-        Ok(known)
+        let keys: CoreJsonWebKeySet = match self.fetch(app, known.jwks_uri().url()).await? {
+            // Some providers without a key answer with an empty object.
+            Value::Object(set) if !set.contains_key("keys") => CoreJsonWebKeySet::default(),
+            set => serde_json::from_value(set).map_err(|e| format!("its key set cannot be read: {e}"))?,
+        };
+        if keys.keys().is_empty() {
+            return Err("its key set has no keys, so nothing that it signs can be verified; choose a signing key at the provider".to_owned());
+        }
+        Ok(known.set_jwks(keys))
+    }
+
+    /// What it says about itself (OpenID Connect Discovery 1.0, 4).
+    async fn document(&self, app: &App) -> Result<CoreProviderMetadata, String> {
+        let at = format!("{}{WELL_KNOWN}", self.row.issuer.trim_end_matches('/'));
+        let at = Url::parse(&at).map_err(|e| e.to_string())?;
+        let document = self.fetch(app, &at).await?;
+        serde_json::from_value(document).map_err(|e| format!("{at} is no description of a provider: {e}"))
+    }
+
+    /// How the provider spells its issuer, if only the final slash is another one.
+    pub async fn own_spelling(&self, app: &App) -> Option<String> {
+        let known = self.document(app).await.ok()?;
+        let (typed, own) = (self.row.issuer.as_str(), known.issuer().as_str());
+        (own != typed && same_issuer(own, typed)).then(|| own.to_owned())
+    }
+
+    async fn fetch(&self, app: &App, url: &Url) -> Result<Value, String> {
+        let request = openidconnect::http::Request::builder()
+            .uri(url.as_str())
+            .header(openidconnect::http::header::ACCEPT, "application/json")
+            .body(Vec::new())
+            .map_err(|e| e.to_string())?;
+        let answer = send(self.http(app)?, request).await.map_err(|e| reason(&e))?;
+        if answer.status() != openidconnect::http::StatusCode::OK {
+            return Err(format!("{url} answers {}", answer.status()));
+        }
+        serde_json::from_slice(answer.body()).map_err(|e| format!("{url} answers no JSON: {e}"))
     }
 
     /// Whether the credential may be sent to where its secret would go.
@@ -285,11 +329,26 @@ impl Provider<'_> {
         let now = app.now();
         let client = self.relying(known, redirect, secret);
         let token = tokens.id_token().ok_or("it gave no ID token; is 'openid' among the scopes?")?;
-        let verifier =
-            client.id_token_verifier().set_time_fn(move || now).set_issue_time_verifier_fn(move |issued| {
+        let verifier = client
+            .id_token_verifier()
+            .set_time_fn(move || now)
+            .set_issue_time_verifier_fn(move |issued| {
                 if issued <= now + SKEW { Ok(()) } else { Err("it comes from the future".to_owned()) }
-            });
+            })
+            // Ours must be among the audiences. Others may be, such as the provider's own API.
+            .set_other_audience_verifier_fn(|_| true);
         let claims = token.claims(&verifier, &Nonce::new(nonce.to_owned())).map_err(|e| reason(&e))?;
+        if let Some(party) = claims.authorized_party().filter(|party| party.as_str() != self.row.client_id) {
+            return Err(format!("its ID token was issued to another client ({})", party.as_str()));
+        }
+        // RFC 7519, 4.1.5; the library does not look at it.
+        if let Some(from) = claims.additional_claims().claims.get("nbf") {
+            let limit = (now + SKEW).timestamp();
+            let begun = from.as_f64().is_some_and(|from| from <= limit as f64);
+            if !begun {
+                return Err("its ID token is not good yet; compare the clocks".to_owned());
+            }
+        }
         if let Some(expected) = claims.access_token_hash() {
             let algorithm = token.signing_alg().map_err(|e| e.to_string())?;
             let key = token.signing_key(&verifier).map_err(|e| e.to_string())?;
@@ -333,6 +392,11 @@ impl Provider<'_> {
             Some(pin) => Ok(app.outbound().trusting(Tls::Pinned(pin.parse().map_err(str::to_owned)?))),
         }
     }
+}
+
+/// Whether two spellings of an issuer differ in the final slash at most.
+pub(super) fn same_issuer(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 fn verified_email(email: Option<&EndUserEmail>, verified: Option<bool>) -> Option<String> {

@@ -19,7 +19,7 @@ use url::Url;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::protocol::{Key, Provider};
+use super::protocol::{Key, Provider, WELL_KNOWN, same_issuer};
 use crate::app::App;
 use crate::auth::sessions::{self, Kept};
 use crate::auth::{Site, Without, active, own, stays_reachable};
@@ -143,6 +143,9 @@ pub struct ProviderTest {
     pub issuer: Option<String>,
     #[schema(required)]
     pub authorization_endpoint: Option<String>,
+    /// How the provider spells its issuer, where that differs from what was typed in the final slash alone.
+    #[schema(required)]
+    pub own_spelling: Option<String>,
     /// Why it cannot be used.
     #[schema(required)]
     pub reason: Option<String>,
@@ -247,15 +250,21 @@ pub async fn update(
         let mut wrong = Violations::new();
         let mut row = before.clone();
         // A secret is not sent to another place than the one that it was typed for.
-        let moved = patch.issuer.as_ref().is_some_and(|i| i.trim() != before.issuer);
+        let moved = patch.issuer.as_ref().is_some_and(|i| !same_issuer(&typed(i), &before.issuer));
+        let pin = patch.certificate_sha256.clone().change();
+        let trusts_another = pin.is_some_and(|pin| spelled(pin.as_deref()) != before.certificate_sha256);
         let secret_given = patch.client_secret.clone().change();
+        let given = secret_given.is_some() || matches!(patch.credential_id, Patch::Set(_));
+        for (changes, why) in [
+            (moved, "must be given again, for the issuer changes"),
+            (trusts_another, "must be given again, for another certificate would be trusted with it"),
+        ] {
+            wrong.require(!changes || given || before.client_secret.is_none(), "client_secret", why);
+        }
         wrong.require(
-            !moved
-                || secret_given.is_some()
-                || before.client_secret.is_none()
-                || matches!(patch.credential_id, Patch::Set(_)),
-            "client_secret",
-            "must be given again, for the issuer changes",
+            !trusts_another || given || before.credential_id.is_none(),
+            "credential_id",
+            "must be given again, for another certificate would be trusted with its secret",
         );
         if let Some(secret) = &secret_given {
             judge_secret(&mut wrong, secret.as_ref());
@@ -291,7 +300,7 @@ pub async fn update(
         row.updated_at = ctx.now();
         let mut row = judged(wrong, row)?;
         with_credential(tx, &mut row).await?;
-        if row.issuer != before.issuer {
+        if !same_issuer(&row.issuer, &before.issuer) {
             // Whoever somebody was at the old one says nothing of the new one.
             let linked = user_identity::Entity::find().filter(user_identity::Column::ProviderId.eq(row.id));
             if linked.count(tx.conn()).await.map_err(db)? > 0 {
@@ -346,6 +355,7 @@ pub async fn test(ctx: &Ctx, id: ProviderId) -> Result<ProviderTest> {
         Ok(known) => provider.reaches(ctx.app(), &known).await.map(|()| known),
         Err(reason) => Err(reason),
     };
+    let own_spelling = if answer.is_ok() { None } else { provider.own_spelling(ctx.app()).await };
     ctx.write(Permission::UsersWrite, "oidc_provider_tested", async |tx| {
         tx.about("oidc_provider", row.id);
         tx.detail(json!({ "slug": row.slug, "ok": answer.is_ok() }));
@@ -354,12 +364,14 @@ pub async fn test(ctx: &Ctx, id: ProviderId) -> Result<ProviderTest> {
                 ok: true,
                 issuer: Some(known.issuer().to_string()),
                 authorization_endpoint: Some(known.authorization_endpoint().to_string()),
+                own_spelling: None,
                 reason: None,
             },
             Err(reason) => ProviderTest {
                 ok: false,
                 issuer: None,
                 authorization_endpoint: None,
+                own_spelling: own_spelling.clone(),
                 reason: Some(reason.clone()),
             },
         })
@@ -438,6 +450,17 @@ fn judge_secret(wrong: &mut Violations, secret: Option<&Secret>) {
     wrong.require(fits, "client_secret", "must have 1 to 1024 characters, no line breaks");
 }
 
+/// An issuer as people type it: often it is the address of the provider's description.
+fn typed(issuer: &str) -> String {
+    let issuer = issuer.trim();
+    issuer.strip_suffix(WELL_KNOWN).unwrap_or(issuer).to_owned()
+}
+
+/// A pin as it is kept; one that is none stays as it is.
+fn spelled(pin: Option<&str>) -> Option<String> {
+    pin.map(|text| text.trim().parse::<Pin>().map_or_else(|_| text.to_owned(), |pin| pin.to_string()))
+}
+
 /// The row with its texts trimmed, or everything that is wrong with it.
 fn judged(mut wrong: Violations, mut row: oidc_provider::Model) -> Result<oidc_provider::Model> {
     row.name = input::line(&mut wrong, "name", &row.name, 64).unwrap_or_default();
@@ -445,7 +468,7 @@ fn judged(mut wrong: Violations, mut row: oidc_provider::Model) -> Result<oidc_p
         row.client_id = input::line(&mut wrong, "client_id", &row.client_id, 256).unwrap_or_default();
     }
     row.groups_claim = input::line(&mut wrong, "groups_claim", &row.groups_claim, 128).unwrap_or_default();
-    row.issuer = input::line(&mut wrong, "issuer", &row.issuer, 512).unwrap_or_default();
+    row.issuer = input::line(&mut wrong, "issuer", &typed(&row.issuer), 512).unwrap_or_default();
     // OpenID Connect Discovery 1.0, section 3: https, no query, no fragment.
     let issuer = Url::parse(&row.issuer).ok().filter(|u| {
         u.scheme() == "https"

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::protocol::{Arrival, Departure, Person};
 use super::providers::{self, opened, redirect, role_of};
 use crate::app::App;
+use crate::auth::guesses::Guess;
 use crate::auth::sessions::{self, Admission, Kept, Proof};
 use crate::auth::tickets::{self, Kind, Ticket};
 use crate::auth::{Site, active, own, place, rules};
@@ -117,13 +118,28 @@ pub async fn start(
     let Some(row) = providers::by_slug(app.store().reader(), slug).await? else {
         return Ok(Err((Problem::ProviderFailed, None)));
     };
+    let failed = |problem| failed(&row, problem);
     let address = format!("oidc/{}", place(meta.ip));
     // Every start asks the provider; the way back takes this back.
     app.throttle().enter([&address])?;
     Ok(match depart(app, site, &row, own_path(next), None).await? {
         Some(away) => Ok(away),
-        None => Err((Problem::ProviderFailed, Some(row.name))),
+        None => {
+            app.guessed(meta, failed(Problem::ProviderFailed)).await;
+            Err((Problem::ProviderFailed, Some(row.name)))
+        }
     })
+}
+
+/// A sign-in at a provider that came to nothing before anybody knew whose it was.
+fn failed(provider: &oidc_provider::Model, problem: Problem) -> Guess {
+    Guess {
+        action: "login_failed",
+        actor: Principal::SignIn { username: format!("{} account", provider.slug) },
+        user: None,
+        account: format!("{}/{}", provider.id, problem.code()),
+        detail: json!({ "provider": provider.slug, "problem": problem.code() }),
+    }
 }
 
 /// Begins to link an account to the session's user.
@@ -173,27 +189,31 @@ pub async fn finish(
         Some(cookie) => tickets::open(app, Kind::Provider, cookie).await,
         None => None,
     };
-    let problem = |problem| Ok(Return::Problem(problem, Some(row.name.clone())));
+    let problem = async |problem| {
+        app.guessed(&meta, failed(&row, problem)).await;
+        Ok(Return::Problem(problem, Some(row.name.clone())))
+    };
     let ticket = ticket.filter(|t| {
         let state = Secret::new(t.payload.state.clone());
         t.payload.provider == row.id
             && brought.state.as_ref().is_some_and(|s| state.matches(s.expose().as_bytes()))
     });
-    let Some(ticket) = ticket else { return problem(Problem::Expired) };
+    let Some(ticket) = ticket else { return problem(Problem::Expired).await };
     if let Some(error) = &brought.error {
-        return problem(if error == "access_denied" { Problem::Denied } else { Problem::ProviderFailed });
+        let denied = error == "access_denied";
+        return problem(if denied { Problem::Denied } else { Problem::ProviderFailed }).await;
     }
     // A code that another issuer gave is not taken to this one (RFC 9207).
     if brought.iss.as_ref().is_some_and(|iss| *iss != row.issuer) {
-        return problem(Problem::ProviderFailed);
+        return problem(Problem::ProviderFailed).await;
     }
-    let Some(code) = &brought.code else { return problem(Problem::ProviderFailed) };
+    let Some(code) = &brought.code else { return problem(Problem::ProviderFailed).await };
     let asked = ticket.payload.linking;
     if let Some(linking) = asked {
         let same = matches!(session, Some(Principal::User { id, session, .. })
             if id.0 == linking.user && session.0 == linking.session);
         if !same {
-            return problem(Problem::Expired);
+            return problem(Problem::Expired).await;
         }
     }
     let Going { redirect, nonce, verifier, next, .. } = &ticket.payload;
@@ -206,7 +226,7 @@ pub async fn finish(
         Ok(person) => person,
         Err(reason) => {
             tracing::warn!(provider = %row.slug, %reason, "a sign-in elsewhere has failed");
-            return problem(Problem::ProviderFailed);
+            return problem(Problem::ProviderFailed).await;
         }
     };
     // The provider has vouched for them, whoever they are here: the start's strike and this one are taken back.
@@ -214,17 +234,15 @@ pub async fn finish(
     app.throttle().spare(&address);
     let outcome = match (asked, session) {
         (Some(_), Some(principal)) => {
-            let ctx = app.ctx(principal.clone(), meta);
+            let ctx = app.ctx(principal.clone(), meta.clone());
             keep_link(&ctx, &row, &ticket, person).await?.map(|()| Return::Linked)
         }
-        _ => admit(app, meta, &row, &ticket, person)
+        _ => admit(app, meta.clone(), &row, &ticket, person)
             .await?
             .map(|a| Return::Admitted(Box::new(a), next.clone())),
     };
-    match outcome {
-        Ok(done) => Ok(done),
-        Err(why) => problem(why),
-    }
+    // The transaction that found the problem has told it.
+    Ok(outcome.unwrap_or_else(|why| Return::Problem(why, Some(row.name.clone()))))
 }
 
 /// Links the account to the user who asked for it.

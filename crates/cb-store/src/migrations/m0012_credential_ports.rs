@@ -2,7 +2,7 @@
 //! another port before: the port of its issuer is typed for it here, so that people can still sign in.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{ConnectionTrait as _, DbErr};
+use sea_orm_migration::sea_orm::DbErr;
 use serde_json::Value;
 use uuid::Uuid;
 

@@ -53,7 +53,7 @@ export function ProviderPanel({ provider, writes, onClose, onSaved }: Props) {
               help={t("provider.redirectUriHelp")}
               text={provider.redirect_uri}
             />
-            {writes ? <Test id={provider.id} /> : null}
+            {writes ? <Test provider={provider} writes={writes} /> : null}
           </div>
         </Section>
       ) : null}
@@ -75,11 +75,28 @@ export function ProviderPanel({ provider, writes, onClose, onSaved }: Props) {
   );
 }
 
-function Test({ id }: { id: string }) {
+function Test({ provider: { id, version, name }, writes }: { provider: OidcProvider; writes: boolean }) {
   const { t } = useTranslation();
+  const client = useQueryClient();
   const test = useMutation({
     mutationFn: () => take(http.POST("/api/v1/oidc-providers/{id}/test", { params: { path: { id } } })),
   });
+  const respell = useMutation({
+    mutationFn: (issuer: string) =>
+      take(
+        http.PATCH("/api/v1/oidc-providers/{id}", {
+          params: { path: { id } },
+          headers: ifMatch(version),
+          body: { issuer },
+        }),
+      ),
+    onSuccess: async () => {
+      await client.invalidateQueries({ queryKey: providersQuery.queryKey });
+      toast(t("provider.saved", { name }));
+      test.mutate();
+    },
+  });
+  const own = test.isPending ? null : test.data?.own_spelling;
   return (
     <div className="flex flex-col items-start gap-2">
       <Button busy={test.isPending} onClick={() => test.mutate()}>
@@ -87,6 +104,12 @@ function Test({ id }: { id: string }) {
       </Button>
       {test.error ? <ErrorBox error={test.error} className="w-full" /> : null}
       <div role="status">{test.data && !test.isPending ? <Result result={test.data} /> : null}</div>
+      {own && writes ? (
+        <Button busy={respell.isPending} onClick={() => respell.mutate(own)}>
+          {t("provider.useSpelling", { issuer: own })}
+        </Button>
+      ) : null}
+      {respell.error ? <ErrorBox error={respell.error} className="w-full" /> : null}
     </div>
   );
 }
