@@ -107,6 +107,7 @@ async fn page(Extension(nonce): Extension<Nonce>, request: Request) -> Response 
 async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip());
+    edge.place.look(peer, request.headers(), edge.app.now());
     let id = RequestId(edge.app.new_id());
     let nonce = Nonce::new(edge.app.entropy());
     let meta = RequestMeta {

@@ -17,6 +17,7 @@ mod oidc;
 mod openapi;
 mod origins;
 mod passkeys;
+mod proxies;
 mod redirect;
 mod setup;
 mod site;
