@@ -10,6 +10,7 @@ mod credentials;
 mod guesses;
 mod headers;
 mod hooks;
+mod http2;
 mod identity;
 mod inputs;
 mod matrix;
