@@ -132,6 +132,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (DELETE, "/oidc-providers/{id}", May(UsersWrite)),
     (POST, "/oidc-providers/{id}/test", May(UsersWrite)),
     (GET, "/openapi.json", Known),
+    (GET, "/proxies", May(SettingsRead)),
     (GET, "/roles", May(SettingsRead)),
     (GET, "/scans", May(DiscoveryRead)),
     (POST, "/scans", May(DiscoveryWrite)),

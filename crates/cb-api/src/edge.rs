@@ -15,7 +15,6 @@ use cb_core::Error;
 use cb_core::ids::RequestId;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, StatusCode, header};
-use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use crate::headers::{self, Nonce};
@@ -73,9 +72,6 @@ const SECRETS: [&str; 27] = [
 const NAME_SHOWN: usize = 100;
 /// Largest body of a request.
 pub(crate) const BODY_BYTES: usize = 1024 * 1024;
-/// So much of a refused body is read and thrown away, so that the client gets to read the answer.
-const DRAIN_BYTES: usize = 16 * 1024 * 1024;
-const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// The other end of the connection.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +103,7 @@ async fn page(Extension(nonce): Extension<Nonce>, request: Request) -> Response 
 async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip());
+    edge.place.look(peer, request.headers(), edge.app.now());
     let id = RequestId(edge.app.new_id());
     let nonce = Nonce::new(edge.app.entropy());
     let meta = RequestMeta {
@@ -126,7 +123,7 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
 
     let changes = !method.is_safe();
     let answer = async {
-        match judge(&edge.place, request).await {
+        match judge(&edge.place, request) {
             Ok(request) => next.run(request).await,
             Err(problem) => problem.into_response(),
         }
@@ -166,7 +163,7 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
 }
 
 /// What is refused before the route is looked at.
-async fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
+fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
     let bytes: usize = request.headers().iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
     if bytes > HEADER_BYTES || request.headers().len() > HEADER_LINES {
         return Err(Problem::new(
@@ -214,10 +211,6 @@ async fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
     }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     if length.is_some_and(|n: u64| n > BODY_BYTES as u64) {
-        // A client that waits for "100 Continue" has sent nothing yet.
-        if !request.headers().contains_key(header::EXPECT) {
-            drain(request.into_body()).await;
-        }
         return Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
@@ -262,21 +255,6 @@ fn asked(request: &Request) -> Option<String> {
         (Some(name), _) | (None, Some(name)) => name,
         (None, None) => None,
     }
-}
-
-/// Reads and forgets, within bounds.
-async fn drain(mut body: Body) {
-    let read = async {
-        let mut seen = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            seen += frame.data_ref().map_or(0, axum::body::Bytes::len);
-            if seen > DRAIN_BYTES {
-                break;
-            }
-        }
-    };
-    // Too slow is the same as too much: the connection is closed with the answer.
-    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
 }
 
 /// The problem that the response carries, written out; every error that carries none becomes one.

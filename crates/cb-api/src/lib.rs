@@ -15,4 +15,5 @@ pub mod problem;
 pub mod routes;
 pub mod server;
 mod spa;
+mod strangers;
 mod streams;

@@ -6,12 +6,15 @@
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use cb_core::clock::Time;
 use cb_core::config::{Config, Hsts};
 use cb_core::origin::{Origins, OwnName};
 use cb_net::names::Names;
 use http::HeaderMap;
 use ipnet::IpNet;
 use url::{Host, Url};
+
+use crate::strangers::Strangers;
 
 /// What the server is called at this moment.
 #[derive(Debug)]
@@ -26,11 +29,12 @@ pub struct Place {
     public_url: Option<Url>,
     own_names: Vec<OwnName>,
     /// Of our own HTTPS listener.
-    port: u16,
+    pub port: u16,
     pub trusted_proxies: Vec<IpNet>,
     pub hsts: Hsts,
     /// The local CA's root, PEM, for download; none with a mounted certificate.
     pub root: Option<String>,
+    pub strangers: Strangers,
 }
 
 impl Place {
@@ -45,6 +49,7 @@ impl Place {
             trusted_proxies: config.trusted_proxies.clone(),
             hsts: config.hsts,
             root,
+            strangers: Strangers::default(),
         }
     }
 
@@ -77,6 +82,38 @@ impl Place {
     pub(crate) fn trusts(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         self.trusted_proxies.iter().any(|range| range.contains(&ip))
+    }
+
+    /// Takes note of a proxy that the settings do not name.
+    pub(crate) fn look(&self, peer: IpAddr, headers: &HeaderMap, now: Time) {
+        if !self.trusts(peer) {
+            self.strangers.look(peer, headers, &self.trusted_proxies, now);
+        }
+    }
+
+    /// Whether a trusted proxy says that its client came over HTTPS (RFC 7239, or the headers that proxies used before).
+    pub(crate) fn came_by_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let says = |name: &str, word: &str| {
+            headers
+                .get_all(name)
+                .iter()
+                .filter_map(|v| v.to_str().ok())
+                .any(|v| v.trim().eq_ignore_ascii_case(word))
+        };
+        let forwarded = || {
+            let lines = headers.get_all(http::header::FORWARDED).iter().filter_map(|v| v.to_str().ok());
+            lines.flat_map(|line| line.split([';', ','])).any(|pair| {
+                pair.trim().split_once('=').is_some_and(|(name, value)| {
+                    name.eq_ignore_ascii_case("proto")
+                        && value.trim_matches('"').eq_ignore_ascii_case("https")
+                })
+            })
+        };
+        self.trusts(peer)
+            && (says("x-forwarded-proto", "https")
+                || says("x-forwarded-scheme", "https")
+                || says("x-forwarded-ssl", "on")
+                || forwarded())
     }
 
     /// The right-most address of `X-Forwarded-For` that is no trusted proxy; the peer, if that is none.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Extension;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use cb_app::live::{self, Topic};
@@ -47,7 +48,7 @@ pub(crate) async fn audit(
     reader: Reader,
     parts: Parts,
     sockets: Extension<Sockets>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Result<Response, Problem> {
     open(Topic::Audit, reader.0, &parts, &sockets, upgrade)
 }
@@ -59,7 +60,7 @@ pub(crate) async fn discovery(
     reader: Reader,
     parts: Parts,
     sockets: Extension<Sockets>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Result<Response, Problem> {
     open(Topic::Discovery, reader.0, &parts, &sockets, upgrade)
 }
@@ -72,7 +73,7 @@ pub(crate) async fn notifications(
     reader: Reader,
     parts: Parts,
     sockets: Extension<Sockets>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Result<Response, Problem> {
     open(Topic::Notifications, reader.0, &parts, &sockets, upgrade)
 }
@@ -84,10 +85,13 @@ pub(crate) async fn topology(
     reader: Reader,
     parts: Parts,
     sockets: Extension<Sockets>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Result<Response, Problem> {
     open(Topic::Topology, reader.0, &parts, &sockets, upgrade)
 }
+
+/// What makes a request a WebSocket, if it has arrived.
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
 /// How many streams each session or token has open.
 #[derive(Clone, Default)]
@@ -124,9 +128,17 @@ fn open(
     ctx: Ctx,
     parts: &Parts,
     sockets: &Sockets,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Result<Response, Problem> {
     ctx.authorize(topic.permission())?;
+    let upgrade = upgrade.map_err(|_| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "no_upgrade",
+            "This is a WebSocket, and its Upgrade and Connection headers did not arrive. If a proxy is in front of the server, let it pass \
+             WebSockets; nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";",
+        )
+    })?;
     let has_session = ctx.principal().session().is_some();
     // A browser always says where a page comes from; who does not and brings a cookie is no page of ours.
     if has_session && !parts.headers.contains_key(header::ORIGIN) {

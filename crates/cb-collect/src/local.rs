@@ -18,7 +18,7 @@ pub struct LocalNetwork {
     pub gateway: Option<IpAddr>,
 }
 
-/// The IPv4 networks of every interface that is up, has a carrier and is not loopback.
+/// The IPv4 networks of every interface that is up, has a carrier and is not loopback; the one with the default route first.
 pub fn local_networks() -> Vec<LocalNetwork> {
     let mut networks: Vec<LocalNetwork> = Vec::new();
     for interface in interfaces() {
@@ -34,6 +34,7 @@ pub fn local_networks() -> Vec<LocalNetwork> {
             networks.push(LocalNetwork { cidr: *network, interface: interface.name.clone(), gateway });
         }
     }
+    networks.sort_by_key(|network| network.gateway.is_none());
     networks
 }
 

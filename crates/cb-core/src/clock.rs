@@ -15,6 +15,16 @@ pub type Time = DateTime<Utc>;
 /// further ahead than its longest wait and this is of a clock that was wrong.
 pub const SKEW: TimeDelta = TimeDelta::minutes(5);
 
+/// When this was built (`SOURCE_DATE_EPOCH`, or the time of the build). A clock that says an earlier time has not been set yet, as that
+/// of a machine without a battery is before it has heard from a time server.
+pub fn built() -> Time {
+    static BUILT: LazyLock<Time> = LazyLock::new(|| {
+        let seconds = env!("CB_BUILT").parse().ok();
+        seconds.and_then(|s| DateTime::from_timestamp(s, 0)).unwrap_or(DateTime::UNIX_EPOCH)
+    });
+    *BUILT
+}
+
 pub trait Clock: Send + Sync + 'static {
     /// Now, in whole microseconds: what both databases can store without loss.
     fn now(&self) -> Time;

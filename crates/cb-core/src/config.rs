@@ -85,8 +85,8 @@ pub struct TlsFiles {
 /// it is. `cb config check` and docs/operations.md are held against this table.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("data_dir", "./data", "where the database, the keys and the setup code live"),
-    ("http_addr", "0.0.0.0:8080", "plain HTTP: redirects to HTTPS, answers the health check"),
-    ("https_addr", "0.0.0.0:8443", "HTTPS: everything"),
+    ("http_addr", "[::]:8080", "plain HTTP: redirects to HTTPS, answers the health check"),
+    ("https_addr", "[::]:8443", "HTTPS: everything"),
     ("public_url", "", "https://name:port that people use and links lead to; see CB_NAMES too"),
     ("names", "", "further names, or https://name:port, that people use; comma separated"),
     ("trusted_proxies", "", "addresses or ranges, comma separated, whose X-Forwarded-For is believed"),
@@ -348,7 +348,7 @@ fn address(name: &str, text: &str) -> Result<SocketAddr, ConfigError> {
         ConfigError::new(
             name,
             format!("'{text}' is not an address with a port"),
-            "Give one such as 0.0.0.0:8443 or [::]:8443",
+            "Give one such as [::]:8443 (IPv6 and IPv4), 0.0.0.0:8443 (IPv4) or 192.168.1.20:8443",
         )
     })
 }
@@ -460,7 +460,7 @@ mod tests {
     #[test]
     fn defaults_are_the_documented_ones() {
         let config = load(&[]).expect("defaults are valid");
-        assert_eq!(config.https_addr.to_string(), "0.0.0.0:8443");
+        assert_eq!(config.https_addr.to_string(), "[::]:8443");
         assert!(config.db_url.is_none() && config.warnings.is_empty());
     }
 

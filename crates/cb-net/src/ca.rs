@@ -4,6 +4,9 @@
 //! Files: all of them are 0600. Keys are ECDSA
 //! P-256. The root lives ten years, a leaf 396 days (browsers refuse more than 398), and a leaf
 //! never outlives its root (RFC 5280). Wherever its making is interrupted, the next start goes on with what is there.
+//!
+//! A leaf keeps its key while only its names change, and names that go away change nothing. While the clock says a time before this
+//! was built, nothing is made and what is there is used as it is.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +16,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration as StdDuration;
 
-use cb_core::clock::Time;
+use cb_core::clock::{Time, built};
 use cb_core::config::ConfigError;
 use chrono::{DateTime, Duration};
 use rcgen::{
@@ -29,7 +32,6 @@ use crate::names::Names;
 
 const ROOT_LIFE: Duration = Duration::days(3650);
 const LEAF_LIFE: Duration = Duration::days(395);
-/// A certificate is valid from a little before it was made: other clocks differ.
 const SKEW: Duration = Duration::days(1);
 /// A certificate with less time left than this is replaced.
 pub const RENEW_BEFORE: Duration = Duration::days(30);
@@ -52,13 +54,20 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whether it still serves `names` at `now`.
+    /// Whether it still serves `names` at `now`. A clock that was not set yet says nothing against it.
     pub fn serves(&self, names: &Names, now: Time) -> bool {
+        now < built() || (self.is_valid(now) && self.names(names))
+    }
+
+    fn is_valid(&self, now: Time) -> bool {
         // One that begins later was made while the clock was ahead, and nobody takes it yet.
-        self.not_before <= now
-            && self.not_after - now > RENEW_BEFORE
-            && self.dns == names.dns.iter().cloned().collect()
-            && self.addresses == names.addresses.iter().copied().collect()
+        self.not_before <= now && self.not_after - now > RENEW_BEFORE
+    }
+
+    /// Whether it is for all of `names`. It may be for more: machines lose an address and get it back.
+    fn names(&self, names: &Names) -> bool {
+        names.dns.iter().all(|name| self.dns.contains(name))
+            && names.addresses.iter().all(|ip| self.addresses.contains(ip))
     }
 
     pub(crate) fn read(der: &[u8]) -> Option<Self> {
@@ -116,7 +125,7 @@ impl LocalCa {
         match (read(&cert)?, read(&key)?) {
             (Some(root), Some(key)) => {
                 let ca = Self::load(dir.clone(), root, &key).ok_or_else(|| damaged(&dir))?;
-                if ca.not_after - now > RENEW_BEFORE {
+                if now < built() || ca.not_after - now > RENEW_BEFORE {
                     return Ok(ca);
                 }
                 tracing::warn!("the local CA expires soon: making a new one, which clients must trust anew");
@@ -126,6 +135,7 @@ impl LocalCa {
             (None, Some(_)) if !dir.join("leaf.pem").exists() => {}
             _ => return Err(damaged(&dir)),
         }
+        plausible(now)?;
         let (root, secret) = make_root(names, now).map_err(|e| crypto(&e))?;
         write(&next, root.as_bytes())?;
         write(&key, secret.as_bytes())?;
@@ -156,24 +166,29 @@ impl LocalCa {
     /// The stored leaf if it still serves `names`, else a new one.
     pub fn leaf(&self, names: &Names, now: Time) -> Result<Leaf, ConfigError> {
         let (cert, key) = (self.dir.join("leaf.pem"), self.dir.join("leaf.key"));
+        let mut kept = None;
         if let (Some(chain), Some(key)) = (read(&cert)?, read(&key)?)
-            && let Some(facts) = one_pair(&chain, &key)
+            && let Some((facts, pair)) = one_pair(&chain, &key)
             && facts.issuer == self.subject
-            && facts.serves(names, now)
         {
-            return Ok(Leaf { chain, key, facts });
+            if facts.serves(names, now) {
+                return Ok(Leaf { chain, key, facts });
+            }
+            // Only its names have changed: whoever has taken note of its key finds it again.
+            kept = facts.is_valid(now).then_some(pair);
         }
-        let leaf = self.issue(names, now)?;
+        plausible(now)?;
+        let leaf = self.issue(names, now, kept)?;
         write(&key, leaf.key.as_bytes())?;
         write(&cert, leaf.chain.as_bytes())?;
         tracing::info!(names = ?names.dns, until = %leaf.facts.not_after, "made a certificate for this machine");
         Ok(leaf)
     }
 
-    fn issue(&self, names: &Names, now: Time) -> Result<Leaf, ConfigError> {
-        let key = KeyPair::generate().map_err(|e| crypto(&e))?;
+    fn issue(&self, names: &Names, now: Time, kept: Option<KeyPair>) -> Result<Leaf, ConfigError> {
+        let key = kept.map_or_else(KeyPair::generate, Ok).map_err(|e| crypto(&e))?;
         let mut params = CertificateParams::default();
-        validity(&mut params, now - SKEW, (now + LEAF_LIFE).min(self.not_after));
+        validity(&mut params, now, (now + LEAF_LIFE).min(self.not_after));
         params.distinguished_name = DistinguishedName::new();
         params
             .distinguished_name
@@ -194,10 +209,11 @@ impl LocalCa {
 }
 
 /// What the leaf says, if `key` is its own: whoever was interrupted has left a new key beside an old leaf.
-fn one_pair(chain: &str, key: &str) -> Option<Facts> {
+fn one_pair(chain: &str, key: &str) -> Option<(Facts, KeyPair)> {
     let der = CertificateDer::from_pem_slice(chain.as_bytes()).ok()?;
     let (_, cert) = X509Certificate::from_der(&der).ok()?;
-    if is_of(&cert, &KeyPair::from_pem(key).ok()?) { Facts::read(&der) } else { None }
+    let pair = KeyPair::from_pem(key).ok()?;
+    if is_of(&cert, &pair) { Some((Facts::read(&der)?, pair)) } else { None }
 }
 
 fn is_of(cert: &X509Certificate<'_>, key: &KeyPair) -> bool {
@@ -207,7 +223,7 @@ fn is_of(cert: &X509Certificate<'_>, key: &KeyPair) -> bool {
 fn make_root(names: &Names, now: Time) -> Result<(String, String), rcgen::Error> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
-    validity(&mut params, now - SKEW, now + ROOT_LIFE);
+    validity(&mut params, now, now + ROOT_LIFE);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.distinguished_name = DistinguishedName::new();
@@ -220,12 +236,30 @@ fn make_root(names: &Names, now: Time) -> Result<(String, String), rcgen::Error>
     Ok((cert.pem(), key.serialize_pem()))
 }
 
-fn validity(params: &mut CertificateParams, from: Time, until: Time) {
+/// From a little before `now`, for other clocks differ, and never from before the build.
+fn validity(params: &mut CertificateParams, now: Time, until: Time) {
+    let from = (now - SKEW).max(built());
     let date = |at: Time| {
         rcgen::date_time_ymd(1970, 1, 1) + StdDuration::from_secs(u64::try_from(at.timestamp()).unwrap_or(0))
     };
     params.not_before = date(from);
     params.not_after = date(until);
+}
+
+/// No certificate and no key is made while the clock cannot be right.
+fn plausible(now: Time) -> Result<(), ConfigError> {
+    if now >= built() {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        "The clock",
+        format!(
+            "it says {}, which is before this version was built ({})",
+            now.format("%F %R"),
+            built().format("%F %R")
+        ),
+        "Set it by a time server (timedatectl set-ntp true) or by hand (date -s)",
+    ))
 }
 
 fn read(file: &Path) -> Result<Option<String>, ConfigError> {
@@ -301,7 +335,7 @@ mod tests {
     }
 
     fn day(n: i64) -> Time {
-        DateTime::from_timestamp(1_800_000_000, 0).expect("a time") + Duration::days(n)
+        built() + Duration::days(n + 1)
     }
 
     fn files(data: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -343,6 +377,46 @@ mod tests {
             step(name, &new[of]);
         }
         states
+    }
+
+    #[test]
+    fn a_leaf_keeps_its_key_while_only_its_names_change_and_stays_when_one_goes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let ca = LocalCa::open(dir.path(), &names("here"), day(0)).expect("opens");
+        let with = |addresses: &[[u8; 4]]| Names {
+            dns: vec!["here".to_owned()],
+            addresses: addresses.iter().map(|ip| IpAddr::from(*ip)).collect(),
+            ..Names::default()
+        };
+        let (lan, both) = (with(&[[192, 168, 1, 20]]), with(&[[192, 168, 1, 20], [10, 8, 0, 2]]));
+        let first = ca.leaf(&lan, day(0)).expect("issued");
+        let more = ca.leaf(&both, day(1)).expect("issued");
+        assert_ne!(more.chain, first.chain, "a name has come");
+        assert_eq!(more.key, first.key);
+        let less = ca.leaf(&lan, day(2)).expect("read");
+        assert_eq!((less.chain, &less.key), (more.chain.clone(), &first.key), "a name has gone");
+        // At its end it is made anew, with a new key.
+        assert_ne!(ca.leaf(&lan, day(380)).expect("issued").key, first.key);
+        // And not at all while the clock has not been set.
+        assert!(more.facts.serves(&with(&[[10, 9, 9, 9]]), DateTime::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn nothing_is_made_before_the_build_and_what_is_there_is_used() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let unset = DateTime::UNIX_EPOCH + Duration::minutes(1);
+        let here = names("here");
+        let error = LocalCa::open(dir.path(), &here, unset).err().expect("refused").to_string();
+        assert!(error.contains("1970-01-01") && error.contains("timedatectl"), "{error}");
+        assert!(files(dir.path()).is_empty());
+        let ca = LocalCa::open(dir.path(), &here, day(0)).expect("opens");
+        assert!(ca.leaf(&here, unset).is_err() && !dir.path().join("tls/leaf.key").exists());
+        let leaf = ca.leaf(&here, built()).expect("issued");
+        assert!(leaf.facts.not_before >= built());
+        let before = files(dir.path());
+        let again = LocalCa::open(dir.path(), &names("there"), unset).expect("opens");
+        assert_eq!(again.leaf(&names("there"), unset).expect("read").chain, leaf.chain);
+        assert_eq!(files(dir.path()), before);
     }
 
     #[test]

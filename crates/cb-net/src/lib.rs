@@ -10,6 +10,7 @@ pub mod ca;
 pub mod dial;
 pub mod http;
 pub mod judge;
+pub mod listen;
 mod machine;
 pub mod names;
 pub mod outbound;

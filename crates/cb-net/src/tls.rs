@@ -204,13 +204,13 @@ mod tests {
 
     use cb_core::clock::Time;
     use cb_core::config::TlsFiles;
-    use chrono::{Duration, TimeZone as _, Utc};
+    use chrono::Duration;
 
     use super::{Identity, Refreshed, Shown};
     use crate::names::Names;
 
     fn now() -> Time {
-        Utc.with_ymd_and_hms(2026, 11, 24, 12, 0, 0).single().expect("a date")
+        cb_core::clock::built() + Duration::days(10)
     }
 
     fn names(dns: &[&str]) -> Names {

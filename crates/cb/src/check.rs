@@ -1,6 +1,6 @@
 //! Small questions: is a server alive, are the settings sound, what is the API.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -45,10 +45,15 @@ pub async fn health() -> anyhow::Result<()> {
 pub async fn alive() -> anyhow::Result<()> {
     const PATIENCE: Duration = Duration::from_secs(3);
     let listening = Config::load()?.http_addr;
-    let ip = if listening.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listening.ip() };
-    let address = SocketAddr::new(ip, listening.port());
+    let address = local(listening, IpAddr::V4(Ipv4Addr::LOCALHOST));
     let ask = async {
-        let mut stream = cb_net::dial::local(address).await?;
+        let mut stream = match cb_net::dial::local(address).await {
+            // Every address, on a machine that has no IPv4.
+            Err(_) if listening.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+                cb_net::dial::local(local(listening, IpAddr::V6(Ipv6Addr::LOCALHOST))).await?
+            }
+            opened => opened?,
+        };
         stream
             .write_all(b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .await?;
@@ -66,6 +71,11 @@ pub async fn alive() -> anyhow::Result<()> {
         bail!("what answers on {address} is not a Circuit Breaker");
     }
     Ok(())
+}
+
+/// Where a listener is reached from this machine itself.
+fn local(listening: SocketAddr, loopback: IpAddr) -> SocketAddr {
+    if listening.ip().is_unspecified() { SocketAddr::new(loopback, listening.port()) } else { listening }
 }
 
 pub fn openapi() -> anyhow::Result<()> {

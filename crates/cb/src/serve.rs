@@ -9,11 +9,13 @@ use anyhow::Context as _;
 use cb_api::place::Place;
 use cb_api::server;
 use cb_app::App;
+use cb_core::clock::built;
 use cb_core::config::Config;
 use cb_core::{Clock as _, OsEntropy, Secret, SystemClock};
 use cb_net::names::Names;
 use cb_net::tls::{Identity, Refreshed};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -23,6 +25,9 @@ use crate::signals::Stop;
 
 /// Names, addresses and certificates are looked at again so often.
 const REFRESH: Duration = Duration::from_mins(1);
+/// A clock that was not set is looked at so often, and told so often.
+const CLOCK_ASKED: Duration = Duration::from_millis(500);
+const CLOCK_TOLD: Duration = Duration::from_mins(1);
 
 pub async fn run() -> ExitCode {
     let log = match Log::open() {
@@ -47,6 +52,13 @@ async fn start(log: &Log) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     let mut signals = Stop::listen()?;
+    tokio::select! {
+        () = clock_is_set() => {}
+        signal = signals.asked() => {
+            tracing::info!(signal, "stopping before anything was served");
+            return Ok(());
+        }
+    }
     let app = tokio::select! {
         app = App::open(&config, Arc::new(SystemClock), Arc::new(OsEntropy)) => app?,
         // Whatever was under way is undone, as after a crash. It may be a PostgreSQL that is waited for.
@@ -60,10 +72,35 @@ async fn start(log: &Log) -> anyhow::Result<()> {
     served
 }
 
+/// A machine without a battery starts in 1970 and gets to know the time a little later. Until then nothing is made: keys,
+/// certificates and entries of the log would have a date that is wrong for good.
+async fn clock_is_set() {
+    let mut told: Option<Instant> = None;
+    loop {
+        let now = SystemClock.now();
+        if now >= built() {
+            if told.is_some() {
+                tracing::info!("the clock was set to {}; starting", now.format("%F %R"));
+            }
+            return;
+        }
+        if told.is_none_or(|at| at.elapsed() >= CLOCK_TOLD) {
+            tracing::warn!(
+                "The clock says {}, which is before this version was built ({}). The server waits until a time server sets it. To set it \
+                 yourself: timedatectl set-ntp true, or date -s",
+                now.format("%F %R"),
+                built().format("%F %R")
+            );
+            told = Some(Instant::now());
+        }
+        tokio::time::sleep(CLOCK_ASKED).await;
+    }
+}
+
 async fn serve(config: &Config, app: &App, signals: &mut Stop) -> anyhow::Result<()> {
     // Both before anything is printed: an address that is not ours must not be announced.
-    let https = server::bind("CB_HTTPS_ADDR", config.https_addr).await?;
-    let http = server::bind("CB_HTTP_ADDR", config.http_addr).await?;
+    let https = server::bind("CB_HTTPS_ADDR", config.https_addr)?;
+    let http = server::bind("CB_HTTP_ADDR", config.http_addr)?;
     let names = Names::of_this_machine(&Place::given(config));
     let identity = Arc::new(Identity::open(&config.data_dir, config.tls.as_ref(), &names, app.now())?);
     let port = https.local_addr()?.port();

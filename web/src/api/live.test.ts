@@ -106,6 +106,36 @@ describe("live", () => {
     expect(seen).toEqual(["resync"]);
   });
 
+  it("says that it is blocked when no socket opens although the session is alive, until one does", async () => {
+    server(200);
+    const live = topic();
+    live.subscribe(() => {});
+    for (let tries = 1; tries <= 3; tries++) {
+      expect(FakeSocket.made).toHaveLength(tries);
+      expect(live.getState()).not.toBe("blocked");
+      last().end(1006);
+      await vi.advanceTimersByTimeAsync(0);
+      if (tries < 3) await vi.advanceTimersByTimeAsync(31_000);
+    }
+    expect(live.getState()).toBe("blocked");
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect(FakeSocket.made).toHaveLength(4);
+    expect(live.getState()).toBe("blocked");
+    last().say({ type: "hello" });
+    expect(live.getState()).toBe("open");
+  });
+
+  it("is not blocked when the server cannot be reached", async () => {
+    server(503);
+    const live = topic();
+    live.subscribe(() => {});
+    for (let tries = 0; tries < 5; tries++) {
+      last().end(1006);
+      await vi.advanceTimersByTimeAsync(31_000);
+    }
+    expect(live.getState()).not.toBe("blocked");
+  });
+
   it("judges the session when it is not let in: a tab that slept longer than its session", async () => {
     const ended = vi.fn();
     onSessionEnd(ended);

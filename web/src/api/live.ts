@@ -29,11 +29,14 @@ type Topics = {
 };
 type Topic = keyof Topics;
 export type LiveMessage<T extends Topic> = Topics[T];
-export type LiveState = "idle" | "connecting" | "open" | "waiting";
+/** `blocked`: the server answers and knows the session, and no socket opens. Something between does not pass WebSockets. */
+export type LiveState = "idle" | "connecting" | "open" | "waiting" | "blocked";
 
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
 const LINGER_MS = 3_000;
+/** So many sockets in a row that did not open although the session is alive: no accident. */
+const BLOCKED_AFTER = 3;
 /** A clock that jumped this far means the machine slept: the socket may be dead without knowing. */
 const SLEEP_MS = 40_000;
 
@@ -48,6 +51,7 @@ export class LiveTopic<T extends Topic> {
   private listeners = new Set<(message: Topics[T]) => void>();
   private watchers = new Set<() => void>();
   private attempt = 0;
+  private unopened = 0;
   private opened = false;
   private greeted = false;
   private retry: ReturnType<typeof setTimeout> | undefined;
@@ -99,6 +103,7 @@ export class LiveTopic<T extends Topic> {
     clearTimeout(this.retry);
     this.drop();
     this.attempt = 0;
+    this.unopened = 0;
     this.setState("idle");
   }
 
@@ -106,7 +111,8 @@ export class LiveTopic<T extends Topic> {
     clearTimeout(this.retry);
     this.drop();
     this.greeted = false;
-    this.setState("connecting");
+    // What is blocked stays so until a socket opens.
+    if (this.state !== "blocked") this.setState("connecting");
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = this.open(`${scheme}://${location.host}/api/v1/${this.topic}/stream`);
     this.socket = socket;
@@ -126,6 +132,7 @@ export class LiveTopic<T extends Topic> {
     }
     if (message.type === "hello") {
       this.attempt = 0;
+      this.unopened = 0;
       this.greeted = true;
       this.setState("open");
       if (this.opened) this.emit({ type: "resync" } as Topics[T]);
@@ -137,7 +144,7 @@ export class LiveTopic<T extends Topic> {
 
   private closed(code: number): void {
     this.socket = null;
-    this.setState("waiting");
+    if (this.state !== "blocked") this.setState("waiting");
     if (code === 4401 || (code === 1006 && !this.greeted)) {
       if (this.listeners.size === 0) this.stop();
       else void this.doubt(code);
@@ -149,9 +156,17 @@ export class LiveTopic<T extends Topic> {
   private async doubt(code: number): Promise<void> {
     const verdict = await doubtSession();
     // Meanwhile stopped, or woken and open again.
-    if (this.state !== "waiting") return;
-    if (verdict === "ended") this.stop();
-    else this.retryAfter(verdict === "alive" && code === 4401 ? 0 : backoff(this.attempt++));
+    if (!this.waits()) return;
+    if (verdict === "ended") return this.stop();
+    if (verdict === "alive" && code === 1006) {
+      this.unopened += 1;
+      if (this.unopened >= BLOCKED_AFTER) this.setState("blocked");
+    }
+    this.retryAfter(verdict === "alive" && code === 4401 ? 0 : backoff(this.attempt++));
+  }
+
+  private waits(): boolean {
+    return this.state === "waiting" || (this.state === "blocked" && this.socket === null);
   }
 
   private retryAfter(wait: number): void {
@@ -171,7 +186,7 @@ export class LiveTopic<T extends Topic> {
   }
 
   private wake = (): void => {
-    if (document.visibilityState === "visible" && this.state === "waiting") this.reconnectNow();
+    if (document.visibilityState === "visible" && this.waits()) this.reconnectNow();
   };
 
   private reconnectNow(): void {

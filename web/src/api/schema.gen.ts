@@ -1343,6 +1343,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/proxies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The proxies that are trusted, and those that nobody has told the server about. */
+        get: operations["get_proxies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/roles": {
         parameters: {
             query?: never;
@@ -3494,6 +3511,17 @@ export interface components {
         Protocol: "tcp" | "udp";
         /** Format: uuid */
         ProviderId: string;
+        Proxies: {
+            /**
+             * @description `CB_TRUSTED_PROXIES`: addresses and ranges.
+             * @example [
+             *       "10.0.0.2/32"
+             *     ]
+             */
+            trusted: string[];
+            /** @description Addresses outside of it that have sent `X-Forwarded-For` since the server started, at most 8. */
+            unknown: components["schemas"]["UnknownProxy"][];
+        };
         /** @description Shown once. */
         RecoveryCodes: {
             recovery_codes: string[];
@@ -3765,6 +3793,17 @@ export interface components {
             secret: string;
             /** @description For a QR code. */
             uri: string;
+        };
+        UnknownProxy: {
+            /** @example 10.0.0.5 */
+            address: string;
+            /** Format: date-time */
+            first_seen: string;
+            /**
+             * @description The setting that makes it a trusted proxy.
+             * @example CB_TRUSTED_PROXIES=10.0.0.2,10.0.0.5
+             */
+            setting: string;
         };
         User: {
             /** Format: date-time */
@@ -7397,6 +7436,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_proxies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Proxies"];
                 };
             };
             /** @description What went wrong */

@@ -31,6 +31,7 @@ mod oidc;
 mod openapi;
 mod passkeys;
 mod providers;
+mod proxies;
 mod scans;
 mod session;
 mod settings;
@@ -137,6 +138,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(users::accept))
         .routes(routes!(settings::get, settings::patch))
         .routes(routes!(storage::get))
+        .routes(routes!(proxies::get))
         .routes(routes!(vault::get))
         .routes(routes!(vault::rotate))
         .routes(routes!(credentials::kinds))

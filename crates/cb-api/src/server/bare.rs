@@ -1,8 +1,6 @@
 //! The answers that the HTTP library writes by itself, to a head that it cannot read (400, 414, 431), have
-//! no header of ours. They are recognized on their way out and given them: no response may be without.
-//!
-//! In HTTP/2 such a request has its stream reset or, above the library's own bound, a bare 431; the
-//! compressed head cannot be changed here.
+//! no header of ours. They are recognized on their way out and given them: no response may be without. [`super::frames`] does it for
+//! HTTP/2.
 
 use std::io;
 use std::pin::Pin;
@@ -13,6 +11,7 @@ use cb_core::config::Hsts;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::frames::{Frames, Next};
 use crate::headers::{self, Nonce};
 
 /// The library's own heads are shorter than this.
@@ -23,6 +22,8 @@ pub(super) struct Dressed<S> {
     inner: S,
     /// None on plain HTTP.
     hsts: Option<Hsts>,
+    /// In HTTP/2.
+    frames: Option<Frames>,
     /// Accepted and not yet written.
     pending: Vec<u8>,
     /// How much of `pending` is written.
@@ -30,8 +31,8 @@ pub(super) struct Dressed<S> {
 }
 
 impl<S> Dressed<S> {
-    pub fn new(inner: S, hsts: Option<Hsts>) -> Self {
-        Self { inner, hsts, pending: Vec::new(), written: 0 }
+    pub fn new(inner: S, hsts: Option<Hsts>, h2: bool) -> Self {
+        Self { inner, hsts, frames: h2.then(Frames::default), pending: Vec::new(), written: 0 }
     }
 }
 
@@ -47,6 +48,29 @@ impl<S: AsyncWrite + Unpin> Dressed<S> {
         self.pending.clear();
         self.written = 0;
         Poll::Ready(Ok(()))
+    }
+
+    /// Frame by frame; what is taken and cannot go out yet waits in `pending`.
+    fn poll_write_frames(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(frames) = &mut self.frames else { return Poll::Ready(Ok(0)) };
+        match frames.look(buf, self.hsts) {
+            Next::Pass(n) => {
+                let went = ready!(Pin::new(&mut self.inner).poll_write(cx, &buf[..n]))?;
+                if went == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                frames.passed(&buf[..n]);
+                self.pending.extend_from_slice(&buf[went..n]);
+                Poll::Ready(Ok(n))
+            }
+            Next::Instead(n, instead) => {
+                self.pending = instead;
+                match self.poll_pending(cx) {
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(n)),
+                }
+            }
+        }
     }
 }
 
@@ -103,6 +127,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Dressed<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Dressed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_pending(cx))?;
+        if self.frames.is_some() && !buf.is_empty() {
+            return self.poll_write_frames(cx, buf);
+        }
         let Some(full) = dress(buf, self.hsts) else { return Pin::new(&mut self.inner).poll_write(cx, buf) };
         self.pending = full;
         // Taken whole either way; what is left goes out with the next flush.

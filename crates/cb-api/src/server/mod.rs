@@ -6,7 +6,9 @@
 
 mod bare;
 mod connections;
+mod frames;
 mod idle;
+mod linger;
 mod redirect;
 
 use std::net::SocketAddr;
@@ -14,9 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use cb_app::App;
 use cb_core::config::{ConfigError, Hsts};
+use cb_net::listen::Families;
 use cb_net::tls::Identity;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -31,6 +35,7 @@ use tower::ServiceExt as _;
 use crate::edge::{self, Peer};
 use crate::place::Place;
 use connections::{Connections, Door};
+use linger::Lingering;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(15);
@@ -46,26 +51,37 @@ const DRAIN: Duration = Duration::from_secs(10);
 const HEARD: Duration = Duration::from_millis(100);
 
 /// Takes a listening address, or says which setting to change.
-pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, ConfigError> {
-    TcpListener::bind(address).await.map_err(|error| {
+pub fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, ConfigError> {
+    let (listener, families) = cb_net::listen::listen(address).map_err(|error| {
         let port = address.port();
         let mend = match error.kind() {
             std::io::ErrorKind::AddrInUse => format!(
-                "See who has it with: ss -ltnp 'sport = :{port}'; or take another, such as {setting}={}:{}",
-                address.ip(),
-                port.checked_add(1).unwrap_or(8443)
+                "See who has it with: ss -ltnp 'sport = :{port}'; or take another, such as {setting}={}",
+                SocketAddr::new(address.ip(), port.checked_add(1).unwrap_or(8443))
             ),
             std::io::ErrorKind::PermissionDenied => format!(
-                "Ports below 1024 need a capability: setcap cap_net_bind_service+ep \"$(command -v cb)\"; or take another, such as {setting}={}:8443",
-                address.ip()
+                "Ports below 1024 need a capability: setcap cap_net_bind_service+ep \"$(command -v cb)\"; or take another, such as {setting}={}",
+                SocketAddr::new(address.ip(), 8443)
             ),
             std::io::ErrorKind::AddrNotAvailable => {
-                format!("This machine does not have that address; take one of its own, or {setting}=0.0.0.0:{port}")
+                format!("This machine does not have that address; take one of its own, or {setting}=[::]:{port}")
             }
-            _ => format!("Take another address, such as {setting}=0.0.0.0:{port}"),
+            _ => format!("Take another address, such as {setting}=[::]:{port}"),
         };
         ConfigError::new(setting, format!("cannot listen on {address} ({error})"), mend)
-    })
+    })?;
+    let at = listener.local_addr().map_or(address, |at| at);
+    match families {
+        Families::Both => tracing::info!("{setting}: listens on {at}, by IPv6 and IPv4"),
+        Families::One => tracing::info!("{setting}: listens on {at}"),
+        Families::OnlyV4 => tracing::warn!(
+            "{setting}: IPv6 is off on this machine, so the server listens on {at}, by IPv4 only. To leave IPv6 out on purpose, set {setting}={at}"
+        ),
+        Families::OnlyV6 => tracing::warn!(
+            "{setting}: IPv4 is off on this machine, so the server listens on {at}, by IPv6 only"
+        ),
+    }
+    Ok(listener)
 }
 
 /// Serves until `stop`, then drains.
@@ -165,7 +181,8 @@ async fn connection<S>(
 {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        service.clone().oneshot(request)
+        let waits = request.headers().contains_key(http::header::EXPECT);
+        service.clone().oneshot(request.map(|body| Body::new(Lingering::new(body, waits))))
     });
     // The version is what TLS agreed on, not guessed from the first bytes: a guess waits for them without end.
     let builder = Builder::new(TokioExecutor::new());
@@ -185,7 +202,7 @@ async fn connection<S>(
         .max_pending_accept_reset_streams(32)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(HANDSHAKE);
-    let io = TokioIo::new(bare::Dressed::new(idle::Watched::new(stream), kind.hsts));
+    let io = TokioIo::new(bare::Dressed::new(idle::Watched::new(stream), kind.hsts, kind.h2));
     let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, %peer, "a connection ended early");

@@ -1,6 +1,8 @@
 //! Plain HTTP: a 301 to HTTPS for every path and method, but for exactly `GET` and `HEAD` of
-//! `/api/v1/health`, which says that the server is alive.
+//! `/api/v1/health`, which says that the server is alive. A trusted proxy whose client came over HTTPS gets a page that says how to
+//! set it up, for a redirect would have no end.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use cb_app::App;
 use http::{HeaderValue, Method, StatusCode, header};
 
+use crate::edge::Peer;
 use crate::headers::{self, Nonce};
 use crate::place::{Place, host_name};
 use crate::problem::Problem;
@@ -32,8 +35,12 @@ async fn answer(State(entry): State<Entry>, request: Request) -> Response {
     let reads = request.method() == Method::GET || request.method() == Method::HEAD;
     // The raw text, query and all: what is merely equivalent is redirected like anything else.
     let raw = request.uri().path_and_query().map_or("", |p| p.as_str());
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip());
+    entry.place.look(peer, request.headers(), entry.app.now());
     let mut response = if reads && raw == HEALTH && request.uri().authority().is_none() {
         axum::Json(serde_json::json!({ "status": "ok" })).into_response()
+    } else if entry.place.came_by_https(peer, request.headers()) {
+        explain(&entry.place, &nonce, request.uri().path().starts_with("/api/"))
     } else {
         redirect(&entry, &request, raw)
     };
@@ -46,6 +53,27 @@ async fn answer(State(entry): State<Entry>, request: Request) -> Response {
         *response.body_mut() = Body::empty();
     }
     response
+}
+
+/// A redirect would lead the browser to where it is, without end.
+fn explain(place: &Place, nonce: &Nonce, api: bool) -> Response {
+    const PAGE: &str = include_str!("plain_proxy.html");
+    let status = StatusCode::MISDIRECTED_REQUEST;
+    let (kind, body) = if api {
+        let problem = Problem::new(
+            status,
+            "plain_proxy",
+            format!(
+                "The client used HTTPS and the proxy speaks plain HTTP to the server. Let the proxy connect to https:// at port {}",
+                place.port
+            ),
+        );
+        ("application/problem+json", problem.body(""))
+    } else {
+        let page = PAGE.replace("__NONCE__", &nonce.0).replace("__PORT__", &place.port.to_string());
+        ("text/html; charset=utf-8", page.into_bytes())
+    };
+    (status, [(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
 /// To the name that was asked for, if it is one of ours.

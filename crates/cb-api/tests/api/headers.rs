@@ -20,7 +20,7 @@ const SIX: &[(&str, &str)] = &[
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-fn check(what: &str, answer: &Answer, tls: bool) -> String {
+pub fn check(what: &str, answer: &Answer, tls: bool) -> String {
     for (name, value) in SIX {
         assert_eq!(answer.all(name), [*value], "{what}: {name} in {answer:?}");
     }

@@ -192,6 +192,15 @@ impl Site {
         self.connect_to("localhost", stream).await
     }
 
+    /// For HTTP/2.
+    pub async fn connect_h2(&self) -> TlsStream<TcpStream> {
+        let mut config = (*self.client).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = cb_net::dial::local(self.https).await.expect("connects");
+        let name = ServerName::try_from("localhost").expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("the certificate is trusted")
+    }
+
     /// The certificate must be for `name`.
     pub async fn connect_to(&self, name: &str, stream: TcpStream) -> TlsStream<TcpStream> {
         let name = ServerName::try_from(name.to_owned()).expect("a name");

@@ -2,6 +2,7 @@
 
 mod backup;
 mod files;
+mod first_hour;
 mod log;
 mod net;
 mod output;

@@ -11,6 +11,7 @@ import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Checkbox, TextArea } from "#/ui/field";
+import { proposed } from "./proposed";
 import { useScanPlan, useStartScan } from "./queries";
 
 const probes = ["arp", "icmp", "tcp_ping", "ports", "fingerprints", "reverse_dns", "mdns", "ssdp"] as const;
@@ -81,7 +82,7 @@ function ScanFields({
   showCapabilities,
 }: ScanFormProps & { discovery: Discovery }) {
   const { t } = useTranslation();
-  const [text, setText] = useState(() => discovery.local_networks.map((network) => network.cidr).join("\n"));
+  const [text, setText] = useState(() => proposed(discovery.local_networks).join("\n"));
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set(probes));
   const [tried, setTried] = useState(false);
   const start = useStartScan();

@@ -19,6 +19,7 @@ import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg";
 import { AccountMenu } from "./account-menu";
+import { LiveNotice } from "./live-notice";
 import { Rail } from "./rail";
 import { SessionEnd } from "./session-end";
 import { LiveDot, ScanStatus } from "./status";
@@ -98,6 +99,7 @@ export function Frame({ children }: { children: ReactNode }) {
       </header>
       <SessionEnd />
       {can("discovery:read") ? <StorageNotice /> : null}
+      {can("discovery:read") ? <LiveNotice /> : null}
       <div className="flex min-h-0 flex-1 max-md:flex-col-reverse">
         <Rail pages={seen} />
         <main id="content" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col outline-none">

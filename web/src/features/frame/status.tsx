@@ -47,13 +47,15 @@ export function LiveDot() {
   const discovery = useLiveState("discovery");
   const topology = useLiveState("topology");
   const states = [discovery, topology];
-  const state = states.includes("waiting")
-    ? "waiting"
-    : states.includes("open")
-      ? "open"
-      : states.includes("connecting")
-        ? "connecting"
-        : "idle";
+  const state = states.includes("blocked")
+    ? "blocked"
+    : states.includes("waiting")
+      ? "waiting"
+      : states.includes("open")
+        ? "open"
+        : states.includes("connecting")
+          ? "connecting"
+          : "idle";
   return (
     <span role="status" className="flex size-8 items-center justify-center" title={t(`live.${state}`)}>
       <span
@@ -62,7 +64,7 @@ export function LiveDot() {
           "size-2",
           state === "open"
             ? "rounded-full bg-up"
-            : state === "waiting"
+            : state === "waiting" || state === "blocked"
               ? "bg-down"
               : "rounded-full border border-unknown",
         )}

@@ -18,6 +18,7 @@ import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { Block, Blocks, PageHead } from "#/ui/page";
 import { toast } from "#/ui/toast";
+import { UnknownProxies } from "./proxies";
 import { Retention } from "./retention";
 
 addWords(words);
@@ -45,6 +46,7 @@ export function SettingsPage() {
             <SkeletonLines lines={2} />
           )}
         </Block>
+        <UnknownProxies />
         <Block title={t("settings.providers")} text={t("settings.providersText")}>
           <Link to="/settings/providers" className={buttonClass()}>
             <LogIn aria-hidden className="size-4" />

@@ -1,0 +1,100 @@
+//! Refusals over HTTP/2: the client gets to read them, and they carry the headers.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use cb_testkit::Database::Sqlite;
+use cb_testkit::TestApp;
+use h2::client::SendRequest;
+use h2::{Reason, RecvStream, SendStream};
+use http::{Request, Response};
+
+use crate::headers::check;
+use crate::site::{Answer, Site};
+
+const MB: usize = 1024 * 1024;
+
+async fn client(site: &Site) -> SendRequest<Bytes> {
+    let (client, connection) = h2::client::handshake(site.connect_h2().await).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    client.ready().await.expect("ready")
+}
+
+/// Sends so much more, as the other end takes it; false when it takes no more.
+async fn send(body: &mut SendStream<Bytes>, mut left: usize) -> bool {
+    while left > 0 {
+        body.reserve_capacity(left.min(64 * 1024));
+        let Some(Ok(room)) = poll_fn(|cx| body.poll_capacity(cx)).await else { return false };
+        let piece = room.min(left);
+        if body.send_data(Bytes::from(vec![b' '; piece]), false).is_err() {
+            return false;
+        }
+        left -= piece;
+    }
+    true
+}
+
+async fn whole(response: Response<RecvStream>) -> Answer {
+    let (head, mut stream) = response.into_parts();
+    let headers =
+        head.headers.iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()));
+    let headers = headers.collect();
+    let mut body = Vec::new();
+    while let Some(chunk) = stream.data().await {
+        let chunk = chunk.expect("the answer is whole");
+        body.extend_from_slice(&chunk);
+        stream.flow_control().release_capacity(chunk.len()).expect("released");
+    }
+    Answer { status: head.status.as_u16(), headers, body }
+}
+
+async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), work).await.unwrap_or_else(|_| panic!("{what}: too slow"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_large_is_answered_before_the_stream_ends_with_no_error() {
+    let (site, _) = Site::ready(Sqlite).await;
+    for length in [Some(20_000_000), None] {
+        let mut client = client(&site).await;
+        let mut request = Request::post(format!("{}/api/v1/tags", site.origin()))
+            .header("authorization", format!("Bearer {}", TestApp::API_TOKEN))
+            .header("content-type", "application/json");
+        if let Some(length) = length {
+            request = request.header("content-length", length);
+        }
+        let (response, mut body) =
+            client.send_request(request.body(()).expect("a request"), false).expect("sent");
+        // Without a length the server gets to know while it reads.
+        assert!(within("the beginning", send(&mut body, 2 * MB)).await);
+        let answer = whole(within("the answer", response).await.expect("an answer")).await;
+        assert_eq!(answer.status, 413, "{answer:?}");
+        check("413", &answer, true);
+        assert_eq!(answer.json()["type"], "/problems/too_large");
+        // Whoever still sends is not cut off behind the answer, and not listened to for ever.
+        assert!(within("the rest", send(&mut body, 4 * MB)).await, "{length:?}: reset behind the answer");
+        let sent = within("too much", send(&mut body, 64 * MB)).await;
+        assert!(!sent);
+        let reason = within("the reset", poll_fn(|cx| body.poll_reset(cx))).await.expect("a reset");
+        assert_eq!(reason, Reason::NO_ERROR);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_is_too_large_gets_the_headers_and_the_connection_goes_on() {
+    let (site, _) = Site::ready(Sqlite).await;
+    let mut client = client(&site).await;
+    let mut nonces = std::collections::HashSet::new();
+    // 20,000 bytes are refused by us; 60,000 by the library, whose answer is short.
+    for (long, status) in
+        [(0, 200), (20_000, 431), (60_000, 431), (0, 200), (60_000, 431), (60_000, 431), (0, 200)]
+    {
+        let request =
+            Request::get(format!("{}/api/v1/health", site.origin())).header("x-long", "x".repeat(long));
+        let (response, _) = client.send_request(request.body(()).expect("a request"), true).expect("sent");
+        let answer = whole(within("the answer", response).await.expect("an answer")).await;
+        assert_eq!(answer.status, status, "{long}: {answer:?}");
+        assert!(nonces.insert(check("431", &answer, true)), "{long}: the nonce is not fresh");
+    }
+}
