@@ -31,6 +31,8 @@ pub struct Answer {
     pub status: Option<u16>,
     /// Why not, in words for an administrator, with what would mend it; no secret and no URL is in it.
     pub error: Option<String>,
+    /// Of one that was taken: what a person should know all the same.
+    pub note: Option<String>,
     /// The beginning of what was answered, as one line.
     pub excerpt: Option<String>,
     /// How long the service asks to be left alone.
@@ -39,7 +41,21 @@ pub struct Answer {
 
 impl Answer {
     pub fn failed(end: End, error: impl Into<String>) -> Self {
-        Self { end, status: None, error: Some(error.into()), excerpt: None, retry_after: None }
+        let error = Some(error.into());
+        Self { end, status: None, error, note: None, excerpt: None, retry_after: None }
+    }
+
+    /// By a way that has no status.
+    pub(crate) fn delivered() -> Self {
+        Self { end: End::Delivered, status: None, error: None, note: None, excerpt: None, retry_after: None }
+    }
+
+    /// One more thing that a person should know.
+    pub(crate) fn also(&mut self, note: &str) {
+        self.note = Some(match self.note.take() {
+            Some(before) => format!("{before} {note}"),
+            None => note.to_owned(),
+        });
     }
 
     /// The service asks in its body to be left alone for so long.
@@ -78,6 +94,11 @@ impl Answer {
             end,
             status: Some(status.as_u16()),
             error,
+            // RFC 9110, 15.3.3: what comes of it is open.
+            note: (status == StatusCode::ACCEPTED).then(|| {
+                "The receiver has accepted it and delivers it later. Look there whether it has arrived."
+                    .to_owned()
+            }),
             excerpt: excerpt(response.body()),
             retry_after: retry_after(response.headers()),
         }
@@ -129,6 +150,13 @@ mod tests {
             assert_eq!(answer(status).end, end, "{status}");
             assert_eq!(answer(status).error.is_some(), end != End::Delivered, "{status}");
         }
+    }
+
+    #[test]
+    fn what_is_only_accepted_has_not_arrived_yet() {
+        let note = |status| answer(status).note.unwrap_or_default();
+        assert!(note(202).contains("Look there whether it has arrived"));
+        assert_eq!((note(200), note(204), note(400)), (String::new(), String::new(), String::new()));
     }
 
     #[test]

@@ -2691,6 +2691,8 @@ export interface components {
             error: string | null;
             /** @description The beginning of the answer. */
             excerpt: string | null;
+            /** @description Of one that was taken: what you should know all the same. */
+            note: string | null;
             /** Format: int32 */
             status: number | null;
             /** Format: int64 */

@@ -92,7 +92,7 @@ async fn every_kind_describes_its_fields(#[values(Sqlite)] database: Database) {
                 assert_eq!(field["writeOnly"] == true, part == "secret", "{kind}");
             }
         }
-        let hosted = ["discord", "slack", "teams", "telegram", "pushover"];
+        let hosted = ["discord", "teams", "telegram", "pushover"];
         let hosted = hosted.iter().any(|name| kind["kind"] == *name);
         assert_eq!(kind["pin"].is_null(), hosted, "{kind}");
     }

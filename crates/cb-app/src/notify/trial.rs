@@ -22,6 +22,9 @@ pub struct TestOut {
     /// Why not.
     #[schema(required)]
     pub error: Option<String>,
+    /// Of one that was taken: what you should know all the same.
+    #[schema(required)]
+    pub note: Option<String>,
     /// The beginning of the answer.
     #[schema(required)]
     pub excerpt: Option<String>,
@@ -71,9 +74,10 @@ async fn carry_out(ctx: &Ctx, subscriber: Subscriber) -> Result<TestOut> {
         Ok(())
     })
     .await?;
-    let attempt = tried.attempt;
+    let (attempt, note) = (tried.attempt, tried.answer.note);
     Ok(TestOut {
         delivered,
+        note,
         status: attempt.status,
         took_ms: attempt.took_ms,
         error: attempt.error,

@@ -310,6 +310,10 @@ async fn a_test_is_sent_at_once_and_leaves_no_delivery(#[values(Sqlite, Postgres
     assert_eq!(request.header("webhook-signature"), signature(&secret, &request));
     let said = webhooks::test(&ctx, made.id).await.expect("sends");
     assert!(!said.delivered && said.status == Some(404) && said.error.is_some(), "{said:?}");
+    assert_eq!(said.note, None);
+    inbox.then(Reply::status(202));
+    let said = webhooks::test(&ctx, made.id).await.expect("sends");
+    assert!(said.delivered && said.note.is_some_and(|note| note.contains("whether it has arrived")));
     assert!(log(&ctx, made.id).await.is_empty());
     assert!(webhooks::get(&ctx, made.id).await.expect("reads").failing_since.is_none());
 }

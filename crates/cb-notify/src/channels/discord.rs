@@ -1,5 +1,5 @@
-//! Discord (https://discord.com/developers/docs/resources/webhook#execute-webhook): an embed by a webhook, whose address is the
-//! secret.
+//! Discord (https://discord.com/developers/docs/resources/webhook#execute-webhook): a line with an embed by a webhook, whose address
+//! is the secret. The line is what a phone shows, as it is; only the embed's text is escaped.
 
 use cb_core::Severity;
 use cb_core::clock::fixed_width;
@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::request::{Outgoing, Said};
-use super::text::{characters, fitted, line, lines};
+use super::text::{characters, fitted, line, lines, plain, quiet};
 use super::{Http, Service, Stands, Telling, Way, no_rules};
 use crate::{Answer, End};
 
@@ -23,7 +23,7 @@ pub(super) const SERVICE: Service = Service {
     policy: Policy::Public,
     form,
     judge: no_rules,
-    way: Way::Http(Http { stands: Stands::Secret("url"), request, judged }),
+    way: Way::Http(Http { stands: Stands::Secret("url"), request, judged, look: None }),
 };
 
 fn form() -> Form {
@@ -45,17 +45,21 @@ fn request(telling: &Telling<'_>) -> Outgoing {
         Severity::Critical => 0xE7_4C_3C,
     };
     let mut embed = json!({
-        "title": fitted(&line(&notice.title), TITLE_MOST, characters, markdown),
-        "description": fitted(&lines(&notice.text), DESCRIPTION_MOST, characters, markdown),
+        "description": fitted(&quiet(&lines(&notice.text)), DESCRIPTION_MOST, characters, markdown),
         "color": colour,
         "timestamp": fixed_width(notice.at),
         "footer": { "text": format!("Circuit Breaker · {}", notice.severity.as_str()) },
     });
     if let Some(link) = telling.link {
+        embed["title"] = json!("Open");
         embed["url"] = json!(link);
     }
     // A device called @everyone wakes nobody.
-    let body = json!({ "embeds": [embed], "allowed_mentions": { "parse": [] } });
+    let body = json!({
+        "content": fitted(&quiet(&line(&notice.title)), TITLE_MOST, characters, plain),
+        "embeds": [embed],
+        "allowed_mentions": { "parse": [] },
+    });
     let mut url = telling.url.clone();
     if !url.query_pairs().any(|(name, _)| name == "wait") {
         // Without it Discord answers before it has looked at the message.
@@ -64,12 +68,9 @@ fn request(telling: &Telling<'_>) -> Outgoing {
     Outgoing::json(Method::POST, url, &body)
 }
 
-/// Nothing that a text has by itself formats it, links or names anybody.
+/// What still formats a quiet text.
 fn markdown(c: char, out: &mut String) {
-    if matches!(
-        c,
-        '\\' | '*' | '_' | '~' | '|' | '`' | '>' | '<' | '#' | '-' | '[' | ']' | '(' | ')' | '@' | ':'
-    ) {
+    if matches!(c, '\\' | '*' | '_' | '~' | '|' | '`' | '<' | '[' | ']') {
         out.push('\\');
     }
     out.push(c);

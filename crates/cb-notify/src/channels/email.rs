@@ -132,7 +132,7 @@ pub(super) async fn send(
         Ok(())
     });
     match handed_in.await.unwrap_or(Err(SmtpError::TimedOut)) {
-        Ok(()) => Answer { end: End::Delivered, status: None, error: None, excerpt: None, retry_after: None },
+        Ok(()) => Answer::delivered(),
         Err(error @ SmtpError::Greeting { .. }) => Answer::failed(
             end(&error),
             format!("{error}; it may accept another host name: enter one in the field Greet as"),

@@ -155,6 +155,15 @@ pub(super) struct Http {
     pub(super) request: fn(&Telling<'_>) -> Outgoing,
     /// What its answer means beyond its status.
     pub(super) judged: fn(&mut Answer, &Said<'_>),
+    /// What a test asks besides.
+    pub(super) look: Option<Look>,
+}
+
+/// A question that changes nothing, for whoever tests a channel.
+pub(super) struct Look {
+    pub(super) request: fn(&Telling<'_>) -> Outgoing,
+    /// What its answer tells them.
+    pub(super) note: fn(&Said<'_>) -> Option<&'static str>,
 }
 
 /// Where a service stands.
@@ -360,9 +369,13 @@ mod tests {
         case(Kind::Gotify, "public", "server", "http://2130706433/");
         case(Kind::Gotify, "secret", "token", "a\u{e4}");
         for kind in [Kind::Discord, Kind::Slack, Kind::Teams] {
-            case(kind, "secret", "url", "http://discord.com/api/webhooks/1/geheim");
             case(kind, "secret", "url", "geheim:2/3");
         }
+        for kind in [Kind::Discord, Kind::Teams] {
+            case(kind, "secret", "url", "http://discord.com/api/webhooks/1/geheim");
+        }
+        case(Kind::Slack, "secret", "url", "http://hooks.slack.com/services/T/B/geheim");
+        case(Kind::Slack, "secret", "url", "http://HOOKS.slack-gov.com./services/T/B/geheim");
         case(Kind::Telegram, "public", "chat_id", "maria");
         case(Kind::Telegram, "secret", "token", "123:ABC/../x");
         case(Kind::Telegram, "secret", "token", "botABC");

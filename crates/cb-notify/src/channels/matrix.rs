@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::request::{Outgoing, Said};
 use super::text::{bytes, fitted, html, html_lines, line, lines, plain};
-use super::{Http, Service, Stands, Telling, Way, require_token};
+use super::{Http, Look, Service, Stands, Telling, Way, require_token};
 use crate::{Answer, End};
 
 /// An event has 65,536 bytes, with both bodies and all escapes.
@@ -21,7 +21,12 @@ pub(super) const SERVICE: Service = Service {
     policy: Policy::Lan,
     form,
     judge,
-    way: Way::Http(Http { stands: Stands::Public("server"), request, judged }),
+    way: Way::Http(Http {
+        stands: Stands::Public("server"),
+        request,
+        judged,
+        look: Some(Look { request: encryption, note: encrypted }),
+    }),
 };
 
 fn form() -> Form {
@@ -31,7 +36,7 @@ fn form() -> Form {
                 .most(500)
                 .binding()
                 .help("Where its API answers, such as https://matrix-client.matrix.org"),
-            Field::line("room", "Room ID").help("Begins with !; the account must have joined it"),
+            Field::line("room", "Room ID").help("Begins with !; the account must have joined it. In an encrypted room too the message is sent unencrypted"),
         ],
         vec![Field::line("token", "Access token").most(4096).help("Of an account for this alone")],
     )
@@ -72,6 +77,20 @@ fn request(telling: &Telling<'_>) -> Outgoing {
     let path = ["_matrix", "client", "v3", "rooms", room, "send", "m.room.message", &id];
     Outgoing::json(Method::PUT, telling.below(&path), &event)
         .bearer(telling.secret("token").unwrap_or_default())
+}
+
+/// Whether the room is encrypted; 404 when it is not.
+fn encryption(telling: &Telling<'_>) -> Outgoing {
+    let room = telling.public("room").unwrap_or_default();
+    let path = ["_matrix", "client", "v3", "rooms", room, "state", "m.room.encryption"];
+    Outgoing::get(telling.below(&path)).bearer(telling.secret("token").unwrap_or_default())
+}
+
+fn encrypted(said: &Said<'_>) -> Option<&'static str> {
+    let encrypted = said.status.is_success() && said.json["algorithm"].is_string();
+    encrypted.then_some(
+        "This room is encrypted, and the message went there in clear: the homeserver can read it, and clients mark it as unencrypted.",
+    )
 }
 
 fn judged(answer: &mut Answer, said: &Said<'_>) {

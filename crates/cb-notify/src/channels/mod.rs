@@ -26,7 +26,7 @@ mod webhook;
 use std::time::Duration;
 
 use cb_core::form::{Public, Secrets};
-use cb_core::{Notice, Secret};
+use cb_core::{Notice, NoticeKind, Secret};
 use cb_net::http::{Limits, OutboundError, Pin, Tls};
 use cb_net::outbound::Outbound;
 use url::Url;
@@ -34,7 +34,7 @@ use url::Url;
 use crate::{Answer, End};
 use hidden::Hidden;
 pub use kinds::Kind;
-use kinds::{Http, Service, Stands, Way, no_rules, require_token};
+use kinds::{Http, Look, Service, Stands, Way, no_rules, require_token};
 use request::Said;
 
 /// A channel that somebody set up, opened.
@@ -151,9 +151,31 @@ impl Sender {
         if let Some((status, body)) = &heard {
             (http.judged)(&mut answer, &Said::of(service.title, *status, body));
         }
+        if let Some(look) =
+            http.look.as_ref().filter(|_| answer.end == End::Delivered && notice.kind == NoticeKind::Test)
+        {
+            look_closer(&outbound, service, look, &telling, &mut answer).await;
+        }
         let whole = heard.map(|(_, body)| String::from_utf8_lossy(&body).into_owned());
         hidden.keep(&mut answer, whole.as_deref().unwrap_or_default());
         answer
+    }
+}
+
+/// What somebody who tests a channel should know besides; what cannot be found out is not told.
+async fn look_closer(
+    outbound: &Outbound,
+    service: &Service,
+    look: &Look,
+    telling: &Telling<'_>,
+    answer: &mut Answer,
+) {
+    let Some(request) = (look.request)(telling).into_request() else { return };
+    let limits = Limits { total: Duration::from_secs(5), ..LIMITS };
+    if let Ok(response) = outbound.send(service.policy, request, limits).await
+        && let Some(note) = (look.note)(&Said::of(service.title, response.status(), response.body()))
+    {
+        answer.also(note);
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) const SERVICE: Service = Service {
     policy: Policy::Lan,
     form,
     judge,
-    way: Way::Http(Http { stands: Stands::Public("server"), request, judged }),
+    way: Way::Http(Http { stands: Stands::Public("server"), request, judged, look: None }),
 };
 
 fn form() -> Form {

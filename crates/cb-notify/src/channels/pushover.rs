@@ -21,7 +21,7 @@ pub(super) const SERVICE: Service = Service {
     policy: Policy::Public,
     form,
     judge,
-    way: Way::Http(Http { stands: Stands::At("https://api.pushover.net"), request, judged }),
+    way: Way::Http(Http { stands: Stands::At("https://api.pushover.net"), request, judged, look: None }),
 };
 
 fn form() -> Form {

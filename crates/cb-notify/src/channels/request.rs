@@ -22,6 +22,11 @@ impl Outgoing {
         Self { method, url, content_type: "application/json", headers: Vec::new(), body }
     }
 
+    pub(super) fn get(url: Url) -> Self {
+        let content_type = "application/json";
+        Self { method: Method::GET, url, content_type, headers: Vec::new(), body: Vec::new() }
+    }
+
     pub(super) fn form(url: Url, body: String) -> Self {
         let content_type = "application/x-www-form-urlencoded";
         Self { method: Method::POST, url, content_type, headers: Vec::new(), body: body.into_bytes() }

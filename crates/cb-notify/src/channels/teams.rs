@@ -22,7 +22,7 @@ pub(super) const SERVICE: Service = Service {
     policy: Policy::Public,
     form,
     judge: no_rules,
-    way: Way::Http(Http { stands: Stands::Secret("url"), request, judged }),
+    way: Way::Http(Http { stands: Stands::Secret("url"), request, judged, look: None }),
 };
 
 fn form() -> Form {

@@ -20,7 +20,7 @@ pub(super) const SERVICE: Service = Service {
     policy: Policy::Public,
     form,
     judge,
-    way: Way::Http(Http { stands: Stands::At("https://api.telegram.org"), request, judged }),
+    way: Way::Http(Http { stands: Stands::At("https://api.telegram.org"), request, judged, look: None }),
 };
 
 fn form() -> Form {

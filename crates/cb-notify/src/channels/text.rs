@@ -75,9 +75,52 @@ pub(super) fn lines(text: &str) -> String {
     kept.collect::<String>().trim().to_owned()
 }
 
+/// Shown nowhere, and no part of any mark: two signs with it between them mean nothing together.
+const NOTHING: char = '\u{200b}';
+
+/// For a text that is read as Markdown in one place and shown as it is in another, such as on a phone's lock screen, where an
+/// escape would be seen. Nothing in it mentions, links, shows a picture, hides or is a heading; what is left is `*stress*`.
+pub(super) fn quiet(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut begins = true;
+    let mut before = ['\n'; 2];
+    for c in text.chars() {
+        let doubled = c == before[1] && matches!(c, '*' | '_' | '~' | '|' | '`');
+        let linked = (before[1] == ']' && matches!(c, '(' | '[')) || (before == [':', '/'] && c == '/');
+        if doubled || linked || (begins && matches!(c, '#' | '-' | '>' | '+')) {
+            out.push(NOTHING);
+        }
+        out.push(c);
+        if matches!(c, '@' | '<') {
+            out.push(NOTHING);
+        }
+        begins = c == '\n' || (begins && c == ' ');
+        before = [before[1], c];
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{bytes, characters, fitted, html, line, lines, plain};
+    use super::{bytes, characters, fitted, html, line, lines, plain, quiet};
+
+    #[test]
+    fn a_quiet_text_looks_the_same_and_marks_nothing() {
+        for (text, quieted) in [
+            ("nas_01 was added (10.0.0.5)", "nas_01 was added (10.0.0.5)"),
+            ("@everyone <@1> <!channel>", "@\u{200b}everyone <\u{200b}@\u{200b}1> <\u{200b}!channel>"),
+            ("![x](https://a.b/c)", "![x]\u{200b}(https:/\u{200b}/a.b/c)"),
+            ("[x][y]", "[x]\u{200b}[y]"),
+            (
+                "||a|| __b__ ```c```",
+                "|\u{200b}|a|\u{200b}| _\u{200b}_b_\u{200b}_ `\u{200b}`\u{200b}`c`\u{200b}`\u{200b}`",
+            ),
+            ("# a\n  - b\n> c - d", "\u{200b}# a\n  \u{200b}- b\n\u{200b}> c - d"),
+        ] {
+            assert_eq!(quiet(text), quieted, "{text}");
+            assert_eq!(quiet(text).replace('\u{200b}', ""), text);
+        }
+    }
 
     #[test]
     fn a_text_is_cut_between_characters_and_never_inside_an_escape() {

@@ -15,7 +15,7 @@ pub(super) const SERVICE: Service = Service {
     policy: Policy::Lan,
     form,
     judge,
-    way: Way::Http(Http { stands: Stands::Secret("url"), request, judged }),
+    way: Way::Http(Http { stands: Stands::Secret("url"), request, judged, look: None }),
 };
 
 fn form() -> Form {

@@ -10,6 +10,9 @@ use crate::{http, notice, tell};
 const NAME: &str =
     "<b>&\"*_[x](y)</b> <!channel> <@U1> @everyone @room `a` ~~b~~ |c| #d\r\nBcc: x@y.z\u{202e}\u{0}";
 
+/// The same as one line that shows nothing more than it says.
+const SHOWN: &str = "<b>&\"*_[x](y)</b> <!channel> <@U1> @everyone @room `a` ~~b~~ |c| #d Bcc: x@y.z";
+
 async fn asked(kind: Kind, title: &str, text: &str) -> Heard {
     let server = Server::start(|_| reply(200, "ok")).await;
     tell(kind, &server, &notice(Severity::Warning, title, text)).await;
@@ -34,15 +37,34 @@ fn units(text: &str) -> usize {
 async fn a_name_formats_nothing_links_nothing_and_wakes_nobody() {
     let heard = asked(Kind::Discord, NAME, NAME).await;
     let body = heard.json();
-    let title = body["embeds"][0]["title"].as_str().expect("a title");
-    assert_eq!(
-        title,
-        "\\<b\\>&\"\\*\\_\\[x\\]\\(y\\)\\</b\\> \\<!channel\\> \\<\\@U1\\> \\@everyone \\@room \\`a\\` \\~\\~b\\~\\~ \\|c\\| \\#d Bcc\\: x\\@y.z"
+    // What a phone shows looks as it is.
+    let content = body["content"].as_str().expect("a title");
+    assert_eq!(content.replace('\u{200b}', ""), SHOWN);
+    for mark in ["<b", "](", "<!", "<@", "@everyone", "@room", "~~"] {
+        assert!(!content.contains(mark), "{mark}: {content}");
+    }
+    assert!(!body["embeds"][0]["title"].as_str().expect("a link").contains("b>"));
+    let description = body["embeds"][0]["description"].as_str().expect("text");
+    assert!(
+        description.replace('\u{200b}', "").starts_with(
+            "\\<b>&\"\\*\\_\\[x\\](y)\\</b> \\<!channel> \\<@U1> @everyone @room \\`a\\` \\~\\~b\\~\\~ \\|c\\| #d\nBcc: x@y.z"
+        ),
+        "{description}"
     );
-    assert!(body["embeds"][0]["description"].as_str().expect("text").contains("\\#d\nBcc\\:"));
+    assert_eq!(body["allowed_mentions"], serde_json::json!({ "parse": [] }));
 
     let heard = asked(Kind::Slack, NAME, NAME).await;
-    let shown = texts(&heard.json()).concat();
+    let text = heard.json()["text"].as_str().expect("text").replace("&lt;", "<").replace("&gt;", ">");
+    let text = text.replace("&amp;", "&");
+    let body = SHOWN.replace(" Bcc:", "\nBcc:");
+    assert!(
+        text.replace('\u{200b}', "").starts_with(&format!("{SHOWN}\n{body}\n<https://cb.lan/")),
+        "{text}"
+    );
+    for mark in ["](", "<!", "<@", "@everyone", "@room", "~~"] {
+        assert!(!text.contains(mark), "{mark}: {text}");
+    }
+    let shown = texts(&heard.json()["blocks"]).concat();
     assert!(shown.contains("&lt;b&gt;&amp;\"*_[x](y)&lt;/b&gt; &lt;!channel&gt; &lt;@U1&gt;"), "{shown}");
     assert!(!shown.contains("<!") && !shown.contains("<@"), "{shown}");
 
@@ -95,12 +117,16 @@ async fn a_text_of_100_kb_is_cut_to_the_limits_of_the_service() {
                     assert!(body["message"].as_str().expect("text").len() <= 4_096);
                 }
                 Kind::Discord => {
-                    let embed = &heard.json()["embeds"][0];
+                    let body = heard.json();
+                    let embed = &body["embeds"][0];
                     let of = |name: &str| units(embed[name].as_str().expect("text"));
                     assert!(of("title") <= 256 && of("description") <= 4_096);
                     assert!(of("title") + of("description") + 40 <= 6_000);
+                    assert!(units(body["content"].as_str().expect("a title")) <= 2_000);
                 }
                 Kind::Slack => {
+                    // Rocket.Chat takes 5,000 characters.
+                    assert!(units(heard.json()["text"].as_str().expect("text")) <= 5_000);
                     for block in heard.json()["blocks"].as_array().expect("blocks") {
                         let most = if block["type"] == "header" { 150 } else { 3_000 };
                         assert!(units(block["text"]["text"].as_str().unwrap_or_default()) <= most);

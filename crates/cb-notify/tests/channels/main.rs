@@ -2,6 +2,7 @@
 
 mod hostile;
 mod mail;
+mod notes;
 mod postfix;
 mod secrets;
 mod server;

@@ -88,8 +88,9 @@ async fn discord() {
     assert_eq!(
         heard.json(),
         json!({
+            "content": "Scan finished",
             "embeds": [{
-                "title": "Scan finished", "description": "3 new devices\n1 gone", "color": 0xF1_C4_0F, "url": LINK,
+                "title": "Open", "description": "3 new devices\n1 gone", "color": 0xF1_C4_0F, "url": LINK,
                 "timestamp": "2026-11-25T20:00:00.000000Z", "footer": { "text": "Circuit Breaker · warning" },
             }],
             "allowed_mentions": { "parse": [] },
@@ -106,7 +107,7 @@ async fn slack() {
     assert_eq!(
         heard.json(),
         json!({
-            "text": "Scan finished",
+            "text": format!("Scan finished\n3 new devices\n1 gone\n{}", link["text"].as_str().expect("a link")),
             "blocks": [
                 { "type": "header", "text": text("Scan finished") },
                 { "type": "section", "text": text("3 new devices\n1 gone") },
@@ -263,10 +264,19 @@ const CASES: &[Case] = &[
         "Discord cannot take it now: You are being rate limited.",
         Some(65),
     ),
-    (Kind::Slack, 403, "invalid_token", End::Refused, "Slack refuses it: invalid_token", None),
-    (Kind::Slack, 200, "no_text", End::Refused, "Slack refuses it: no_text", None),
-    (Kind::Slack, 200, "", End::Refused, "Slack refuses it: it answers nothing", None),
-    (Kind::Slack, 410, "channel_is_archived", End::Gone, "Slack refuses it: channel_is_archived", None),
+    (Kind::Slack, 403, "invalid_token", End::Refused, "Rocket.Chat) refuses it: invalid_token", None),
+    (Kind::Slack, 200, "no_text", End::Refused, "Rocket.Chat) refuses it: no_text", None),
+    (Kind::Slack, 200, "", End::Refused, "Rocket.Chat) refuses it: it answers nothing", None),
+    (Kind::Slack, 200, r#"{"success":true}"#, End::Delivered, "", None),
+    (Kind::Slack, 200, r#"{"success":false}"#, End::Refused, "refuses it", None),
+    (
+        Kind::Slack,
+        410,
+        "channel_is_archived",
+        End::Gone,
+        "Rocket.Chat) refuses it: channel_is_archived",
+        None,
+    ),
     (Kind::Slack, 502, "<html>Bad gateway</html>", End::Retry, "the receiver is in trouble", None),
     (
         Kind::Teams,
@@ -445,10 +455,10 @@ async fn where_a_channel_may_not_lead_is_told_at_its_field() {
         }
     }
     // On the user's network only what the user runs there.
-    for kind in [Kind::Ntfy, Kind::Gotify, Kind::Matrix, Kind::Webhook] {
+    for kind in [Kind::Ntfy, Kind::Gotify, Kind::Matrix, Kind::Slack, Kind::Webhook] {
         assert_eq!(check(kind, "http://10.0.0.5").await, Ok(()), "{kind:?}");
     }
-    for kind in [Kind::Discord, Kind::Slack, Kind::Teams] {
+    for kind in [Kind::Discord, Kind::Teams] {
         let reason = check(kind, "https://10.0.0.5").await.expect_err("private").1;
         assert!(reason.contains("Internet only"), "{kind:?}: {reason}");
     }

@@ -33,7 +33,11 @@ export function Controls({ on, test, turn }: Props) {
   );
 }
 
-function Result({ result: { delivered, status, took_ms, error, excerpt } }: { result: NotificationTest }) {
+function Result({
+  result: { delivered, status, took_ms, error, note, excerpt },
+}: {
+  result: NotificationTest;
+}) {
   const { t } = useTranslation();
   const Icon = delivered ? CircleCheck : CircleX;
   return (
@@ -44,6 +48,7 @@ function Result({ result: { delivered, status, took_ms, error, excerpt } }: { re
       />
       <div className="flex min-w-0 flex-1 flex-col gap-1">
         <p className="break-words first-letter:uppercase">{delivered ? t("notification.testOk") : error}</p>
+        {note ? <p className="break-words">{note}</p> : null}
         <p className="text-muted">
           {status === null ? "" : `${t("delivery.status", { status })}, `}
           {t("delivery.took", { ms: took_ms.toLocaleString() })}
