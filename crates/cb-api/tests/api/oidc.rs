@@ -409,7 +409,8 @@ async fn what_a_provider_or_a_stranger_makes_up_is_refused() {
     }
 
     // A certificate that is not the pinned one; and what an administrator types.
-    let pin = json!({ "certificate_sha256": "00".repeat(32), "client_secret": lab.idp.said["client_secret"] });
+    let pin =
+        json!({ "certificate_sha256": "00".repeat(32), "client_secret": lab.idp.said["client_secret"] });
     let pin = lab.change(pin).await;
     assert_eq!(pin.status, 200, "{pin:?}");
     let away = lab.site.ask(Ask::new("GET", &start)).await;

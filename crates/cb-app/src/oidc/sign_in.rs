@@ -118,17 +118,14 @@ pub async fn start(
     let Some(row) = providers::by_slug(app.store().reader(), slug).await? else {
         return Ok(Err((Problem::ProviderFailed, None)));
     };
-    let failed = |problem| failed(&row, problem);
     let address = format!("oidc/{}", place(meta.ip));
     // Every start asks the provider; the way back takes this back.
     app.throttle().enter([&address])?;
-    Ok(match depart(app, site, &row, own_path(next), None).await? {
-        Some(away) => Ok(away),
-        None => {
-            app.guessed(meta, failed(Problem::ProviderFailed)).await;
-            Err((Problem::ProviderFailed, Some(row.name)))
-        }
-    })
+    if let Some(away) = depart(app, site, &row, own_path(next), None).await? {
+        return Ok(Ok(away));
+    }
+    app.guessed(meta, failed(&row, Problem::ProviderFailed)).await;
+    Ok(Err((Problem::ProviderFailed, Some(row.name))))
 }
 
 /// A sign-in at a provider that came to nothing before anybody knew whose it was.
