@@ -17,7 +17,7 @@ export function env(name) {
   return value;
 }
 
-export async function launch() {
+export async function launch(more = []) {
   mkdirSync(SHOTS, { recursive: true });
   return chromium.launch({
     executablePath: process.env.CB_E2E_CHROMIUM ?? "/usr/bin/chromium",
@@ -30,6 +30,7 @@ export async function launch() {
       "--use-gl=angle",
       "--use-angle=swiftshader",
       "--enable-unsafe-swiftshader",
+      ...more,
     ],
   });
 }

@@ -27,6 +27,7 @@ import {
 
 const url = env("CB_E2E_URL").replace(/\/$/, "");
 const addressUrl = process.env.CB_E2E_ADDRESS_URL?.replace(/\/$/, "");
+const namedUrl = process.env.CB_E2E_NAMED_URL?.replace(/\/$/, "");
 const username = env("CB_E2E_USER");
 const password = env("CB_E2E_PASSWORD");
 const provider = JSON.parse(env("CB_E2E_OIDC"));
@@ -88,6 +89,24 @@ if (addressUrl)
     const troubles = there.take();
     expect(troubles.length === 0, `no trouble, not ${troubles.join("; ")}`);
     await other.close();
+  });
+
+if (namedUrl)
+  await steps.step("a browser that does not trust the certificate says so before the button", async () => {
+    // Passed by as a person passes it: the flag that ignores certificates would make it a trusted one.
+    const { hostname } = new URL(namedUrl);
+    const wary = await launch([`--host-resolver-rules=MAP ${hostname} 127.0.0.1`]);
+    const there = await (await wary.newContext()).newPage();
+    await there.goto(`${namedUrl}/login`).catch(() => {});
+    await there.waitForTimeout(500);
+    await there.keyboard.type("thisisunsafe");
+    await there.waitForURL(/\/login/);
+    await button(there, "Sign in with a passkey").waitFor();
+    await said(there, "This browser does not trust this server's certificate");
+    await there.screenshot({ path: `${SHOTS}passkey-untrusted.png` });
+    const links = there.getByRole("link", { name: "download its root certificate" });
+    expect((await links.first().getAttribute("href")) === "/ca.crt", "a link to the authority");
+    await wary.close();
   });
 
 await steps.step("a passkey is added after a proof, and recovery codes are shown once", async () => {

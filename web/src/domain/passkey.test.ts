@@ -35,6 +35,8 @@ describe("passkeys", () => {
     const refused = await showPasskey(challenge).catch((error: unknown) => error);
     expect(refusalOf(refused)).toBe("passkey.cancelled");
     expect(refusalOf(new DOMException("", "InvalidStateError"))).toBe("passkey.exists");
+    const untrusted = "WebAuthn is not supported on sites with TLS certificate errors.";
+    expect(refusalOf(new DOMException(untrusted, "NotAllowedError"))).toBe("passkey.untrusted");
     expect(refusalOf(new DOMException("", "DataError"))).toBeUndefined();
     expect(refusalOf(new Error("no network"))).toBeUndefined();
   });

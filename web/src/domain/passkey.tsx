@@ -3,7 +3,7 @@
  * JSON; nothing is understood here. Where the browser lacks the JSON forms, passkeys are not offered at all.
  */
 import { Fingerprint } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import type { CredentialJson, PasskeyChallenge, PasskeyRegistration } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
@@ -24,6 +24,7 @@ export async function showPasskey(
   { options, ...tokens }: PasskeyChallenge,
   how: Pick<CredentialRequestOptions, "mediation" | "signal"> = {},
 ): Promise<ShownPasskey> {
+  probe.abort();
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(
     options.publicKey as PublicKeyCredentialRequestOptionsJSON,
   );
@@ -31,10 +32,65 @@ export async function showPasskey(
 }
 
 export async function makePasskey({ options }: PasskeyRegistration): Promise<CredentialJson> {
+  probe.abort();
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(
     options.publicKey as PublicKeyCredentialCreationOptionsJSON,
   );
   return toJson(await navigator.credentials.create({ publicKey }));
+}
+
+/** Chromium's words where it does not trust the certificate; by name it is one refusal among others. */
+const UNTRUSTED = /certificate/i;
+
+/** A browser answers one question at a time: whoever asks in earnest takes this one back. */
+const probe = new AbortController();
+let trust: Promise<boolean> | undefined;
+
+/**
+ * Whether this browser gives no passkeys because it does not trust the server's certificate. Asks for one without showing
+ * anything, once, and takes the question back; a refusal comes at once.
+ */
+export function isCertificateTrusted(): Promise<boolean> {
+  trust ??= askQuietly();
+  return trust;
+}
+
+async function askQuietly(): Promise<boolean> {
+  if (!passkeysWork() || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return true;
+  setTimeout(() => probe.abort(), 100);
+  const publicKey = { challenge: crypto.getRandomValues(new Uint8Array(32)) };
+  try {
+    await navigator.credentials.get({ publicKey, mediation: "conditional", signal: probe.signal });
+  } catch (error) {
+    return !(error instanceof DOMException && error.name !== "AbortError" && UNTRUSTED.test(error.message));
+  }
+  return true;
+}
+
+/** Says so before a button that would only fail. */
+export function CertificateNotice() {
+  const { t } = useTranslation();
+  const [trusted, setTrusted] = useState(true);
+  useEffect(() => {
+    let here = true;
+    void isCertificateTrusted().then((is) => here && setTrusted(is));
+    return () => {
+      here = false;
+    };
+  }, []);
+  if (trusted) return null;
+  return (
+    <p role="status" className="text-sm text-muted">
+      {t("passkey.untrusted")}{" "}
+      <a
+        href="/ca.crt"
+        download="circuit-breaker-ca.crt"
+        className="text-accent-text underline underline-offset-2"
+      >
+        {t("auth.caDownload")}
+      </a>
+    </p>
+  );
 }
 
 /** The browser's refusals by name; it tells no more, so that no page can ask which passkeys there are. */
@@ -49,7 +105,9 @@ const refusals: Record<string, string> = {
 
 /** The key of the words for what the browser refused; nothing for an error that is no refusal. */
 export function refusalOf(error: unknown): string | undefined {
-  return error instanceof DOMException ? refusals[error.name] : undefined;
+  if (!(error instanceof DOMException)) return undefined;
+  if (error.name === "NotAllowedError" && UNTRUSTED.test(error.message)) return "passkey.untrusted";
+  return refusals[error.name];
 }
 
 interface PasskeyButtonProps {
@@ -80,9 +138,12 @@ export function PasskeyButton({ label, ask, send, onError, ...rest }: PasskeyBut
     }
   }
   return (
-    <Button {...rest} busy={busy} onClick={() => void run()}>
-      <Fingerprint aria-hidden className="size-4" />
-      {label}
-    </Button>
+    <>
+      <CertificateNotice />
+      <Button {...rest} busy={busy} onClick={() => void run()}>
+        <Fingerprint aria-hidden className="size-4" />
+        {label}
+      </Button>
+    </>
   );
 }

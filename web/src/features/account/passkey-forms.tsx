@@ -5,7 +5,7 @@ import { http, take } from "#/api/client";
 import type { Passkey } from "#/api/schema";
 import { continueSession } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
-import { makePasskey, refusalOf } from "#/domain/passkey";
+import { CertificateNotice, makePasskey, refusalOf } from "#/domain/passkey";
 import { deviceOf } from "#/domain/user-agent";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
@@ -53,6 +53,7 @@ export function NewPasskey({
     <Dialog title={t("account.passkeyAdd")} description={t("account.passkeyAddText")} open onClose={onClose}>
       <form onSubmit={submit} noValidate className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
+        <CertificateNotice />
         <TextField
           label={t("account.passkeyName")}
           help={t("account.passkeyNameHelp")}
