@@ -1,7 +1,7 @@
 //! Listening addresses. An unspecified IPv6 address (`[::]`) is every address of this machine, IPv4 as well, where both are there.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -47,8 +47,11 @@ fn open(
         opened.set_only_v6(false)?;
         bound(opened, address)
     });
+    // A kernel whose IPv6 is off by setting opens such a socket all the same, and has no address for it.
+    let loopback = || socket(Domain::IPV6)?.bind(&SocketAddr::from((Ipv6Addr::LOCALHOST, 0)).into());
     match v6 {
         Ok(opened) if socket(Domain::IPV4).is_err_and(|e| missing(&e)) => Ok((opened, Families::OnlyV6)),
+        Ok(opened) if loopback().is_err_and(|e| missing(&e)) => Ok((opened, Families::OnlyV4)),
         Ok(opened) => Ok((opened, Families::Both)),
         Err(error) if missing(&error) => {
             let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());

@@ -74,12 +74,12 @@ pub fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, ConfigErr
     match families {
         Families::Both => tracing::info!("{setting}: listens on {at}, by IPv6 and IPv4"),
         Families::One => tracing::info!("{setting}: listens on {at}"),
-        Families::OnlyV4 => tracing::warn!(
-            "{setting}: IPv6 is off on this machine, so the server listens on {at}, by IPv4 only. To leave IPv6 out on purpose, set {setting}={at}"
-        ),
-        Families::OnlyV6 => tracing::warn!(
-            "{setting}: IPv4 is off on this machine, so the server listens on {at}, by IPv6 only"
-        ),
+        Families::OnlyV4 => {
+            tracing::info!("{setting}: listens on {at}, by IPv4 only: IPv6 is off on this machine");
+        }
+        Families::OnlyV6 => {
+            tracing::info!("{setting}: listens on {at}, by IPv6 only: IPv4 is off on this machine");
+        }
     }
     Ok(listener)
 }

@@ -74,44 +74,64 @@ fn skipped(reason: &str) {
     eprintln!("SKIPPED: {reason}");
 }
 
-/// Runs a command in a network of its own: a LAN with the default route, and `docker0`, which sorts first.
-const NETWORK: &str = r#"
-mount -t sysfs sysfs /sys &&
-ip link set lo up &&
-ip link add docker0 type bridge && ip addr add 172.17.0.1/16 dev docker0 && ip link set docker0 up &&
-ip link add zlan type veth peer name zfar && ip addr add 192.168.1.20/24 dev zlan && ip link set zlan up && ip link set zfar up &&
-ip route add default via 192.168.1.1 dev zlan &&
-exec "$@"
-"#;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_printed_address_is_the_one_that_the_default_route_leaves_by() {
+/// A command in a network of its own, which `script` sets up; None, with its reason said, where that is not permitted.
+fn isolated(script: &str) -> Option<Command> {
     let isolate = || {
         let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--net", "--mount", "sh", "-c", NETWORK, "sh"]);
+        let script = format!("set -e; mount -t sysfs sysfs /sys; ip link set lo up; {script} exec \"$@\"");
+        command.args(["--map-root-user", "--net", "--mount", "sh", "-c", &script, "sh"]);
         command
     };
     let ready = isolate().arg("true").output();
-    if !ready.as_ref().is_ok_and(|r| r.status.success()) {
-        skipped(&format!("namespaces are not permitted here: {ready:?}"));
-        return;
+    if ready.as_ref().is_ok_and(|r| r.status.success()) {
+        return Some(isolate());
     }
-    let dir = tempfile::tempdir().expect("a folder");
-    let (data, out, log) = (dir.path().join("data"), dir.path().join("out"), dir.path().join("log"));
-    let mut command = isolate();
+    skipped(&format!("namespaces are not permitted here: {ready:?}"));
+    None
+}
+
+/// Starts the server there with its own listening addresses; answers once it has printed its address. Its output and its log.
+async fn started(mut command: Command, folder: &Path) -> (Server, String, String) {
+    let (out, log) = (folder.join("out"), folder.join("log"));
     command.arg(env!("CARGO_BIN_EXE_cb"));
-    serve(&mut command, &data, &[("CB_HTTPS_ADDR", "[::]:8443"), ("CB_HTTP_ADDR", "[::]:8080")])
+    serve(&mut command, &folder.join("data"), &[])
+        .env_remove("CB_HTTPS_ADDR")
+        .env_remove("CB_HTTP_ADDR")
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .stdout(fs::File::create(&out).expect("made"))
         .stderr(fs::File::create(&log).expect("made"));
     let server = Server::start(&mut command);
     until("it prints its address", || said(&out).contains("/ca.crt")).await;
-    assert!(said(&out).contains("https://192.168.1.20:8443/setup#code="), "{}", said(&out));
-    assert!(said(&log).contains("by IPv6 and IPv4"), "{}", said(&log));
-    let leaf = data.join("tls/leaf.pem");
+    (server, said(&out), said(&log))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_address_is_the_one_that_the_default_route_leaves_by() {
+    // `docker0` sorts first, by its name and by its address.
+    let network = "ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0; ip link set docker0 up; \
+        ip link add zlan type veth peer name zfar; ip addr add 192.168.1.20/24 dev zlan; ip link set zlan up; ip link set zfar up; \
+        ip route add default via 192.168.1.1 dev zlan;";
+    let Some(command) = isolated(network) else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let (server, printed, log) = started(command, dir.path()).await;
+    assert!(printed.contains("https://192.168.1.20:8443/setup#code="), "{printed}");
+    assert!(log.contains("CB_HTTPS_ADDR: listens on [::]:8443, by IPv6 and IPv4"), "{log}");
+    let leaf = dir.path().join("data/tls/leaf.pem");
     let names =
         Command::new("openssl").args(["x509", "-noout", "-ext", "subjectAltName", "-in"]).arg(&leaf).output();
     let names = String::from_utf8(names.expect("openssl").stdout).expect("text");
     assert!(names.contains("192.168.1.20") && !names.contains("172.17.0.1"), "{names}");
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_without_ipv6_is_served_by_ipv4_and_the_log_says_so() {
+    let Some(command) = isolated("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6;") else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let (server, printed, log) = started(command, dir.path()).await;
+    assert!(printed.contains("https://127.0.0.1:8443/setup#code="), "{printed}");
+    for setting in ["CB_HTTPS_ADDR: listens on [::]:8443", "CB_HTTP_ADDR: listens on [::]:8080"] {
+        assert!(log.contains(&format!("{setting}, by IPv4 only: IPv6 is off on this machine")), "{log}");
+    }
     server.stop();
 }
