@@ -6,14 +6,14 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/circuit-breaker/target
 CB := $(CARGO_TARGET_DIR)/release/cb
 DATA ?= ./data
 
-.PHONY: help run test bench faults faults-short dev gen e2e screenshot web ensure-build ensure-test web-check rust-check rust-test
+.PHONY: help run test bench faults faults-short fuzz-api fuzz-api-short dev gen e2e screenshot web ensure-build ensure-test web-check rust-check rust-test
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
 
 run: ensure-build $(CB) ## build what is stale and start the server; prints its address (DATA=./data)
 	CB_DATA_DIR=$(DATA) exec $(CB) serve
 
-test: ensure-test web-check rust-check faults-short e2e ## install what is missing and run every test
+test: ensure-test web-check rust-check faults-short fuzz-api-short e2e ## install what is missing and run every test
 
 bench: ensure-test $(CB) ## speed and size, beside nmap, as one table
 	scripts/bench $(CB)
@@ -24,6 +24,14 @@ faults: ensure-test $(CB) ## everything that can go wrong around it, for SECONDS
 
 faults-short: ensure-test $(CB) ## one small run of most faults, in a few minutes
 	scripts/faults --short $(CB)
+
+# Of each of its four runs.
+FUZZ_SECONDS ?= 300
+fuzz-api: ensure-test $(CB) ## what the API says of itself against what it does, over both databases, for FUZZ_SECONDS=300 each
+	scripts/fuzz-api --seconds $(FUZZ_SECONDS) $(CB)
+
+fuzz-api-short: ensure-test $(CB) ## the same in two minutes
+	scripts/fuzz-api --short $(CB)
 
 dev: ensure-build web/node_modules/.package-lock.json ## server and browser client, rebuilt as you type: http://localhost:5173
 	scripts/dev

@@ -97,7 +97,8 @@ async fn admit(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
         }
         Some(caller)
     };
-    if !parts.method.is_safe() {
+    // What no route takes is told by the router: 404 or 405, before anything is asked of the request.
+    if !parts.method.is_safe() && (ruled || caller.is_none()) {
         genuine(app, caller.as_ref(), parts)?;
     }
     // A route without a row in the table gets nobody to act for; a path or method without a route is told by the router.

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod auth;
+mod document;
 pub mod edge;
 mod extract;
 pub mod headers;

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use cb_app::live::{self, Topic};
 use cb_app::{Ctx, Heard, Listener};
 use cb_core::{Error, Event, Principal};
 use http::request::Parts;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
@@ -48,7 +48,7 @@ pub(crate) async fn audit(
     reader: Reader,
     parts: Parts,
     sockets: Extension<Sockets>,
-    upgrade: Upgrade,
+    Socket(upgrade): Socket,
 ) -> Result<Response, Problem> {
     open(Topic::Audit, reader.0, &parts, &sockets, upgrade)
 }
@@ -60,7 +60,7 @@ pub(crate) async fn discovery(
     reader: Reader,
     parts: Parts,
     sockets: Extension<Sockets>,
-    upgrade: Upgrade,
+    Socket(upgrade): Socket,
 ) -> Result<Response, Problem> {
     open(Topic::Discovery, reader.0, &parts, &sockets, upgrade)
 }
@@ -73,7 +73,7 @@ pub(crate) async fn notifications(
     reader: Reader,
     parts: Parts,
     sockets: Extension<Sockets>,
-    upgrade: Upgrade,
+    Socket(upgrade): Socket,
 ) -> Result<Response, Problem> {
     open(Topic::Notifications, reader.0, &parts, &sockets, upgrade)
 }
@@ -85,13 +85,30 @@ pub(crate) async fn topology(
     reader: Reader,
     parts: Parts,
     sockets: Extension<Sockets>,
-    upgrade: Upgrade,
+    Socket(upgrade): Socket,
 ) -> Result<Response, Problem> {
     open(Topic::Topology, reader.0, &parts, &sockets, upgrade)
 }
 
-/// What makes a request a WebSocket, if it has arrived.
-type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+/// The other side wants a WebSocket.
+pub(crate) struct Socket(WebSocketUpgrade);
+
+impl<S: Send + Sync> FromRequestParts<S> for Socket {
+    type Rejection = Response;
+
+    /// RFC 9110, section 15.5.22: 426 says what to ask for.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        WebSocketUpgrade::from_request_parts(parts, state).await.map(Self).map_err(|_| {
+            let why = "This path is a WebSocket: ask for it with the headers of RFC 6455 (Connection, Upgrade, Sec-WebSocket-Key and \
+                       Sec-WebSocket-Version: 13). A proxy in front must pass them on; nginx: proxy_http_version 1.1; proxy_set_header \
+                       Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";";
+            let refused = Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket_needed", why);
+            let mut response = refused.into_response();
+            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            response
+        })
+    }
+}
 
 /// How many streams each session or token has open.
 #[derive(Clone, Default)]
@@ -128,17 +145,9 @@ fn open(
     ctx: Ctx,
     parts: &Parts,
     sockets: &Sockets,
-    upgrade: Upgrade,
+    upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     ctx.authorize(topic.permission())?;
-    let upgrade = upgrade.map_err(|_| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "no_upgrade",
-            "This is a WebSocket, and its Upgrade and Connection headers did not arrive. If a proxy is in front of the server, let it pass \
-             WebSockets; nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";",
-        )
-    })?;
     let has_session = ctx.principal().session().is_some();
     // A browser always says where a page comes from; who does not and brings a cookie is no page of ours.
     if has_session && !parts.headers.contains_key(header::ORIGIN) {

@@ -114,7 +114,8 @@ pub async fn get(ctx: &Ctx, id: AddressId) -> Result<AddressOut> {
 pub async fn create(ctx: &Ctx, input: AddressIn) -> Result<AddressOut> {
     let mut wrong = Violations::new();
     let ip = ip(&mut wrong, &input.ip);
-    let hostname = input::optional_line(&mut wrong, "hostname", input.hostname.as_deref(), 253);
+    let hostname =
+        input::optional_line(&mut wrong, "hostname", input.hostname.as_deref(), input::HOSTNAME_MAX);
     wrong.into_result()?;
     let ip = ip.ok_or(Error::NotFound)?;
     ctx.write(Permission::InventoryWrite, "address_created", async |tx| {
@@ -145,7 +146,7 @@ pub async fn update(
 ) -> Result<AddressOut> {
     let mut wrong = Violations::new();
     let ip = patch.ip.and_then(|text| ip(&mut wrong, &text));
-    let hostname = input::line_patch(&mut wrong, "hostname", patch.hostname, 253);
+    let hostname = input::line_patch(&mut wrong, "hostname", patch.hostname, input::HOSTNAME_MAX);
     wrong.into_result()?;
     ctx.write(Permission::InventoryWrite, "address_updated", async |tx| {
         let row = find(tx.conn(), id).await?;

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::addresses::AddressOut;
 use crate::auth::active;
 use crate::ctx::Ctx;
-use crate::input::{self, NAME_MAX};
+use crate::input::{self, NAME_MAX, SHORT_MAX};
 use crate::interfaces::InterfaceOut;
 use crate::links::LinkOut;
 use crate::notify::news;
@@ -216,7 +216,7 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
     let mut wrong = Violations::new();
     let name = input::line(&mut wrong, "name", &input.name, NAME_MAX).unwrap_or_default();
     let mut text =
-        |field, value: &Option<String>| input::optional_line(&mut wrong, field, value.as_deref(), 100);
+        |field, value: &Option<String>| input::optional_line(&mut wrong, field, value.as_deref(), SHORT_MAX);
     let (role, vendor) = (text("role", &input.role), text("vendor", &input.vendor));
     let (model, os) = (text("model", &input.model), text("os", &input.os));
     let notes = input::notes(&mut wrong, input.notes.as_deref().unwrap_or_default());
@@ -269,10 +269,10 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
 pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i64>) -> Result<AssetOut> {
     let mut wrong = Violations::new();
     let name = patch.name.and_then(|n| input::line(&mut wrong, "name", &n, NAME_MAX));
-    let role = input::line_patch(&mut wrong, "role", patch.role, 100);
-    let vendor = input::line_patch(&mut wrong, "vendor", patch.vendor, 100);
-    let model = input::line_patch(&mut wrong, "model", patch.model, 100);
-    let os = input::line_patch(&mut wrong, "os", patch.os, 100);
+    let role = input::line_patch(&mut wrong, "role", patch.role, SHORT_MAX);
+    let vendor = input::line_patch(&mut wrong, "vendor", patch.vendor, SHORT_MAX);
+    let model = input::line_patch(&mut wrong, "model", patch.model, SHORT_MAX);
+    let os = input::line_patch(&mut wrong, "os", patch.os, SHORT_MAX);
     let notes = patch.notes.map(|n| input::notes(&mut wrong, &n));
     let tags = tag_set(&mut wrong, patch.tags);
     wrong.into_result()?;
@@ -405,12 +405,12 @@ fn difference(before: &asset::Model, after: &asset::Model) -> serde_json::Value 
     changes.into()
 }
 
-const TAGS_MOST: usize = 50;
+pub(crate) const TAGS_MOST: usize = 50;
 
 fn tag_set(wrong: &mut Violations, tags: Option<Vec<TagId>>) -> Option<BTreeSet<Uuid>> {
-    let tags: BTreeSet<Uuid> = tags?.into_iter().map(|t| t.0).collect();
+    let tags = tags?;
     wrong.require(tags.len() <= TAGS_MOST, "tags", "may be at most 50");
-    Some(tags)
+    Some(tags.into_iter().map(|t| t.0).collect())
 }
 
 async fn set_tags(tx: &mut WriteTx, asset: Uuid, tags: BTreeSet<Uuid>) -> Result<()> {

@@ -102,7 +102,7 @@ pub struct FindingFilter {
     pub scan: Option<ScanId>,
 }
 
-const ACCEPT_MOST: usize = 1000;
+pub(crate) const ACCEPT_MOST: usize = 1000;
 
 pub async fn list(ctx: &Ctx, list: &List, filter: &FindingFilter) -> Result<Page<FindingOut>> {
     let conn = ctx.read(Permission::DiscoveryRead)?;

@@ -7,26 +7,32 @@ use cb_core::{Error, Patch, Result};
 use ipnet::IpNet;
 
 pub const NAME_MAX: usize = 200;
+pub const LABEL_MAX: usize = 200;
+pub const SHORT_MAX: usize = 100;
+pub const TAG_MAX: usize = 64;
+pub const HOSTNAME_MAX: usize = 253;
 pub const NOTES_MAX: usize = 20_000;
 
-/// A text of one line, trimmed; `None` when it is refused (and noted).
+/// A text of one line, trimmed; `None` when it is refused (and noted). It is judged as it came, so that a description of it is exact.
 pub fn line(wrong: &mut Violations, field: &str, text: &str, most: usize) -> Option<String> {
-    let text = text.trim();
-    if text.is_empty() {
-        wrong.add(field, "may not be empty");
-    } else if text.chars().count() > most {
+    if text.chars().count() > most {
         wrong.add(field, format!("may have at most {most} characters"));
     } else if text.chars().any(char::is_control) {
         wrong.add(field, "may not contain line breaks or control characters");
+    } else if text.trim().is_empty() {
+        wrong.add(field, "may not be empty");
     } else {
-        return Some(text.to_owned());
+        return Some(text.trim().to_owned());
     }
     None
 }
 
 /// The same for a field that may be left out; an empty text counts as left out.
 pub fn optional_line(wrong: &mut Violations, field: &str, text: Option<&str>, most: usize) -> Option<String> {
-    let text = text.filter(|t| !t.trim().is_empty())?;
+    let blank = |text: &str| {
+        text.chars().count() <= most && text.chars().all(|c| c.is_whitespace() && !c.is_control())
+    };
+    let text = text.filter(|text| !blank(text))?;
     line(wrong, field, text, most)
 }
 

@@ -17,6 +17,7 @@ pub mod backup;
 mod bounds;
 pub mod credentials;
 mod ctx;
+pub mod described;
 mod exceptions;
 pub mod findings;
 pub mod folder;

@@ -87,7 +87,7 @@ pub async fn get(ctx: &Ctx, id: LinkId) -> Result<LinkOut> {
 /// Draws a link: its evidence is the person.
 pub async fn create(ctx: &Ctx, input: LinkIn) -> Result<LinkOut> {
     let mut wrong = Violations::new();
-    let label = input::optional_line(&mut wrong, "label", input.label.as_deref(), 200);
+    let label = input::optional_line(&mut wrong, "label", input.label.as_deref(), input::LABEL_MAX);
     wrong.require(input.a_asset_id != input.b_asset_id, "b_asset_id", SELF);
     wrong.into_result()?;
     ctx.write(Permission::InventoryWrite, "link_created", async |tx| {
@@ -105,7 +105,7 @@ pub async fn create(ctx: &Ctx, input: LinkIn) -> Result<LinkOut> {
 
 pub async fn update(ctx: &Ctx, id: LinkId, patch: LinkPatch, version: Option<i64>) -> Result<LinkOut> {
     let mut wrong = Violations::new();
-    let label = input::line_patch(&mut wrong, "label", patch.label, 200);
+    let label = input::line_patch(&mut wrong, "label", patch.label, input::LABEL_MAX);
     wrong.into_result()?;
     ctx.write(Permission::InventoryWrite, "link_updated", async |tx| {
         let row = find(tx.conn(), id).await?;

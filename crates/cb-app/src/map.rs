@@ -24,9 +24,9 @@ use crate::ctx::Ctx;
 const NODES_MOST: u64 = 20_000;
 /// Ports that a node names.
 const PORTS_MOST: usize = 12;
-const POSITIONS_MOST: usize = 5000;
+pub(crate) const POSITIONS_MOST: usize = 5000;
 /// How far from the middle something can be placed; keeps floating point exact enough.
-const FAR: f64 = 1e6;
+pub(crate) const FAR: i32 = 1_000_000;
 /// Ids in one statement.
 const CHUNK: usize = 500;
 
@@ -131,7 +131,8 @@ pub async fn place(ctx: &Ctx, input: PositionsIn) -> Result<()> {
         return Err(Error::invalid("positions", format!("must be 1 to {POSITIONS_MOST}")));
     }
     for (i, p) in input.positions.iter().enumerate() {
-        if !(p.x.is_finite() && p.y.is_finite() && p.x.abs() <= FAR && p.y.abs() <= FAR) {
+        let far = f64::from(FAR);
+        if !(p.x.is_finite() && p.y.is_finite() && p.x.abs() <= far && p.y.abs() <= far) {
             return Err(Error::invalid(
                 format!("positions[{i}]"),
                 "x and y must be between -1,000,000 and 1,000,000",

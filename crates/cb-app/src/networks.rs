@@ -284,8 +284,11 @@ fn cidr(wrong: &mut Violations, text: &str) -> Option<IpNet> {
     input::cidr(text).map_err(|reason| wrong.add("cidr", reason)).ok()
 }
 
+/// IEEE 802.1Q: 0 and 4095 are reserved.
+pub(crate) const VLAN_MOST: i32 = 4094;
+
 fn vlan(wrong: &mut Violations, vlan: Option<i32>) {
-    wrong.require(vlan.is_none_or(|v| (1..=4094).contains(&v)), "vlan", "must be between 1 and 4094");
+    wrong.require(vlan.is_none_or(|v| (1..=VLAN_MOST).contains(&v)), "vlan", "must be between 1 and 4094");
 }
 
 fn gateway(wrong: &mut Violations, text: Option<String>, cidr: Option<IpNet>) -> Option<String> {

@@ -17,9 +17,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 const DEFAULT: u64 = 50;
-const MOST: u64 = 500;
+pub(crate) const MOST: u64 = 500;
 /// Longest search text.
-const Q_MAX: usize = 200;
+pub(crate) const Q_MAX: usize = 200;
 
 /// What every list may be asked.
 #[derive(Debug, Clone, Default)]
@@ -177,6 +177,8 @@ where
     E::Model: ModelTrait<Entity = E> + Send + Sync,
 {
     let limit = list.limit()?;
+    // Also where nothing is searched.
+    list.patterns()?;
     let ((name, sort), down) = list.order(sorts, default)?;
     let sort_name = format!("{}{name}", if down { "-" } else { "" });
     let cursor = list.cursor(&sort_name)?;

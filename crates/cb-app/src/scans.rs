@@ -24,6 +24,7 @@ use crate::page::{self, List, Page, Sort};
 
 pub(crate) const JOB: &str = "scan";
 /// Scans that may wait or run at one time.
+pub(crate) const PROBES_MOST: usize = 32;
 const WAITING_MOST: u64 = 20;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -275,8 +276,8 @@ fn request(ctx: &Ctx, input: &ScanIn) -> Result<ScanRequest> {
 fn probes(names: &[String], wrong: &mut Violations) -> Vec<ProbeKind> {
     let known = || ProbeKind::ALL.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ");
     let mut probes = Vec::new();
-    wrong.require(names.len() <= 32, "probes", "are too many");
-    for (i, name) in names.iter().take(32).enumerate() {
+    wrong.require(names.len() <= PROBES_MOST, "probes", "are too many");
+    for (i, name) in names.iter().take(PROBES_MOST).enumerate() {
         match ProbeKind::parse(name) {
             Some(probe) => probes.push(probe),
             None => wrong.add(format!("probes[{i}]"), format!("must be one of {}", known())),

@@ -82,7 +82,8 @@ pub async fn update(ctx: &Ctx, patch: SettingsPatch, version: Option<i64>) -> Re
         "body",
         "must have at least one of instance_name, audit_retention_days, vault_key_rotation_days",
     );
-    let name = patch.instance_name.and_then(|name| input::line(&mut wrong, "instance_name", &name, 64));
+    let name =
+        patch.instance_name.and_then(|name| input::line(&mut wrong, "instance_name", &name, input::TAG_MAX));
     let days = patch.audit_retention_days.change();
     wrong.require(
         days.flatten().is_none_or(|days| RETENTION.contains(&days)),

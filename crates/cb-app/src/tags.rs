@@ -78,7 +78,7 @@ pub async fn get(ctx: &Ctx, id: TagId) -> Result<TagOut> {
 
 pub async fn create(ctx: &Ctx, input: TagIn) -> Result<TagOut> {
     let mut wrong = Violations::new();
-    let name = input::line(&mut wrong, "name", &input.name, 64).unwrap_or_default();
+    let name = input::line(&mut wrong, "name", &input.name, input::TAG_MAX).unwrap_or_default();
     let color = color(&mut wrong, &input.color);
     wrong.into_result()?;
     ctx.write(Permission::InventoryWrite, "tag_created", async |tx| {
@@ -103,7 +103,7 @@ pub async fn create(ctx: &Ctx, input: TagIn) -> Result<TagOut> {
 
 pub async fn update(ctx: &Ctx, id: TagId, patch: TagPatch, version: Option<i64>) -> Result<TagOut> {
     let mut wrong = Violations::new();
-    let name = patch.name.and_then(|n| input::line(&mut wrong, "name", &n, 64));
+    let name = patch.name.and_then(|n| input::line(&mut wrong, "name", &n, input::TAG_MAX));
     let color = patch.color.map(|c| color(&mut wrong, &c));
     wrong.into_result()?;
     ctx.write(Permission::InventoryWrite, "tag_updated", async |tx| {

@@ -24,9 +24,10 @@ use crate::input;
 
 /// What every one begins with, so that a leaked one is recognised.
 pub const PREFIX: &str = "cb_pat_";
-const NAME_MOST: usize = 64;
+pub(crate) const NAME_MOST: usize = 64;
 const TOKENS_MOST: u64 = 50;
-const DAYS_MOST: i64 = 3650;
+pub(crate) const SCOPES_MOST: usize = 32;
+pub(crate) const DAYS_MOST: i64 = 3650;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -126,7 +127,7 @@ pub async fn create(ctx: &Ctx, input: TokenIn) -> Result<NewToken> {
         }
     }
     wrong.require(!input.scopes.is_empty(), "scopes", "must name at least one");
-    wrong.require(input.scopes.len() <= 32, "scopes", "may be at most 32");
+    wrong.require(input.scopes.len() <= SCOPES_MOST, "scopes", "may be at most 32");
     let days = input.expires_in_days;
     wrong.require(
         days.is_none_or(|d| (1..=DAYS_MOST).contains(&d)),

@@ -25,17 +25,30 @@ pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> serde_json::
 /// A reader, and with it everything that is read through it.
 pub struct Objects<T> {
     inner: T,
-    /// Whether the visitor inside wants the fields of a struct.
-    object: bool,
+    wanted: Wanted,
+}
+
+/// What the visitor inside wants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Anything,
+    /// The fields of a struct.
+    Object,
+    /// JSON does not tell 1.0 from 1 (JSON Schema 2020-12, 6.1.1: an integer is a number without a fraction), and serde does.
+    Integer,
 }
 
 impl<T> Objects<T> {
     pub fn over(inner: T) -> Self {
-        Self { inner, object: false }
+        Self { inner, wanted: Wanted::Anything }
     }
 
     fn object(inner: T) -> Self {
-        Self { inner, object: true }
+        Self { inner, wanted: Wanted::Object }
+    }
+
+    fn integer(inner: T) -> Self {
+        Self { inner, wanted: Wanted::Integer }
     }
 }
 
@@ -43,6 +56,14 @@ macro_rules! pass_on {
     ($($method:ident($($name:ident: $type:ty),*)),* $(,)?) => {$(
         fn $method<V: Visitor<'de>>(self, $($name: $type,)* visitor: V) -> Result<V::Value, D::Error> {
             self.inner.$method($($name,)* Objects::over(visitor))
+        }
+    )*};
+}
+
+macro_rules! integers {
+    ($($method:ident),*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$method(Objects::integer(visitor))
         }
     )*};
 }
@@ -63,12 +84,16 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         self.inner.is_human_readable()
     }
 
+    integers! {
+        deserialize_i8, deserialize_i16, deserialize_i32, deserialize_i64, deserialize_u8, deserialize_u16, deserialize_u32,
+        deserialize_u64
+    }
+
     pass_on! {
-        deserialize_any(), deserialize_bool(), deserialize_i8(), deserialize_i16(), deserialize_i32(), deserialize_i64(),
-        deserialize_i128(), deserialize_u8(), deserialize_u16(), deserialize_u32(), deserialize_u64(), deserialize_u128(),
-        deserialize_f32(), deserialize_f64(), deserialize_char(), deserialize_str(), deserialize_string(), deserialize_bytes(),
-        deserialize_byte_buf(), deserialize_option(), deserialize_unit(), deserialize_seq(), deserialize_map(),
-        deserialize_identifier(), deserialize_ignored_any(),
+        deserialize_any(), deserialize_bool(), deserialize_i128(), deserialize_u128(), deserialize_f32(), deserialize_f64(),
+        deserialize_char(), deserialize_str(), deserialize_string(), deserialize_bytes(), deserialize_byte_buf(),
+        deserialize_option(), deserialize_unit(), deserialize_seq(), deserialize_map(), deserialize_identifier(),
+        deserialize_ignored_any(),
         deserialize_unit_struct(name: &'static str),
         deserialize_newtype_struct(name: &'static str),
         deserialize_tuple(len: usize),
@@ -89,14 +114,24 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Objects<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.object { f.write_str("an object") } else { self.inner.expecting(f) }
+        if self.wanted == Wanted::Object { f.write_str("an object") } else { self.inner.expecting(f) }
     }
 
     hand_over! {
         visit_bool: bool, visit_i8: i8, visit_i16: i16, visit_i32: i32, visit_i64: i64, visit_i128: i128, visit_u8: u8,
-        visit_u16: u16, visit_u32: u32, visit_u64: u64, visit_u128: u128, visit_f32: f32, visit_f64: f64, visit_char: char,
+        visit_u16: u16, visit_u32: u32, visit_u64: u64, visit_u128: u128, visit_f32: f32, visit_char: char,
         visit_str: &str, visit_borrowed_str: &'de str, visit_string: String, visit_bytes: &[u8],
         visit_borrowed_bytes: &'de [u8], visit_byte_buf: Vec<u8>,
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<V::Value, E> {
+        // Up to here every whole number has a number of its own.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if self.wanted == Wanted::Integer && value.fract() == 0.0 && value.abs() <= EXACT {
+            #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
+            return self.inner.visit_i64(value as i64);
+        }
+        self.inner.visit_f64(value)
     }
 
     fn visit_none<E: serde::de::Error>(self) -> Result<V::Value, E> {
@@ -116,7 +151,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Objects<V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<V::Value, A::Error> {
-        if self.object {
+        if self.wanted == Wanted::Object {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
         self.inner.visit_seq(Objects::over(seq))
@@ -315,5 +350,30 @@ mod tests {
         assert_eq!(super::from_slice::<Outer>(text.as_bytes()).expect("reads"), plain);
         assert_eq!(super::from_value::<Outer>(full()).expect("reads"), plain);
         assert!(super::from_slice::<Inner>(br#"{"x":1,"y":2} x"#).is_err(), "nothing comes after it");
+    }
+
+    #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        for (text, x) in [
+            ("1.0", 1),
+            ("-2e1", -20),
+            ("0.0", 0),
+            ("-0.0", 0),
+            ("7", 7),
+            ("9007199254740992.0", 9_007_199_254_740_992),
+        ] {
+            let read = super::from_slice::<Inner>(format!(r#"{{"x":{text},"y":1}}"#).as_bytes());
+            assert_eq!(read.expect(text).x, x, "{text}");
+        }
+        for text in ["1.5", "1e300", "9007199254740994.0", "\"1\"", "null"] {
+            assert!(
+                super::from_slice::<Inner>(format!(r#"{{"x":{text},"y":1}}"#).as_bytes()).is_err(),
+                "{text}"
+            );
+        }
+        assert!(
+            super::from_slice::<Vec<u8>>(b"[-1.0]").is_err()
+                && super::from_slice::<Vec<u8>>(b"[256.0]").is_err()
+        );
     }
 }

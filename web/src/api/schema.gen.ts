@@ -2023,7 +2023,7 @@ export interface components {
             /** @description True when absent. */
             enabled?: boolean | null;
             /** @description Empty or absent: all. */
-            events?: components["schemas"]["NoticeKind"][];
+            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "hook.received" | "subscriber.disabled")[];
             kind: components["schemas"]["ChannelKind"];
             min_severity?: components["schemas"]["Severity"] | null;
             /** @example Phone */
@@ -2054,7 +2054,7 @@ export interface components {
             /** @description True also forgets that it has failed. False drops what waits for it. */
             enabled?: boolean | null;
             /** @description All of them, when given; empty: every kind. */
-            events?: components["schemas"]["NoticeKind"][] | null;
+            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "hook.received" | "subscriber.disabled")[] | null;
             min_severity?: components["schemas"]["Severity"] | null;
             name?: string | null;
             /** @description All public fields, when given. Some need the secret again. */
@@ -3580,7 +3580,7 @@ export interface components {
             /** @description Only say what would be sent. */
             dry_run?: boolean;
             /** @description Of arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp; empty: all. */
-            probes?: string[];
+            probes?: ("arp" | "icmp" | "tcp_ping" | "ports" | "fingerprints" | "reverse_dns" | "mdns" | "ssdp")[];
             /**
              * @description Addresses and networks; at most 16, each at most a /16.
              * @example [
@@ -3772,7 +3772,7 @@ export interface components {
             /** @example backup script */
             name: string;
             /** @description Such as `inventory:read`; see `/roles`. */
-            scopes: string[];
+            scopes: ("inventory:read" | "inventory:write" | "discovery:read" | "discovery:write" | "audit:read" | "settings:read" | "settings:write" | "users:read" | "users:write" | "vault:read" | "vault:write" | "credentials:read" | "credentials:write" | "notifications:read" | "notifications:write")[];
         };
         Totp: {
             enabled: boolean;
@@ -3990,7 +3990,7 @@ export interface components {
             /** @description True when absent. */
             enabled?: boolean | null;
             /** @description Empty or absent: all. */
-            events?: components["schemas"]["NoticeKind"][];
+            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "hook.received" | "subscriber.disabled")[];
             /** @example Home automation */
             name: string;
             /** @example https://hooks.lan/circuit-breaker */
@@ -4001,7 +4001,7 @@ export interface components {
             /** @description True also forgets that it has failed. False drops what waits for it. */
             enabled?: boolean | null;
             /** @description All of them, when given; empty: every kind. */
-            events?: components["schemas"]["NoticeKind"][] | null;
+            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "hook.received" | "subscriber.disabled")[] | null;
             name?: string | null;
             /** @description Another origin gets another secret at once. */
             url?: string | null;

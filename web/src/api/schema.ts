@@ -58,6 +58,7 @@ export type ProviderTest = S["OidcProviderTest"];
 export type Role = S["Role"];
 export type Storage = S["StorageOut"];
 export type Scan = S["Scan"];
+export type ScanIn = S["ScanIn"];
 export type ScanPlan = S["ScanPlan"];
 export type Session = S["Session"];
 export type Settings = S["Settings"];

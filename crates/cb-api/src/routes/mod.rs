@@ -8,10 +8,10 @@
 use axum::Router;
 use cb_app::App;
 use utoipa::OpenApi;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::document;
 use crate::problem::{FieldProblem, Problem};
 
 mod addresses;
@@ -219,21 +219,7 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// The OpenAPI 3.1 document. Every operation may answer with a problem.
+/// The OpenAPI 3.1 document.
 pub fn document() -> utoipa::openapi::OpenApi {
-    let (_, mut document) = documented().split_for_parts();
-    let problem = ResponseBuilder::new()
-        .description("What went wrong")
-        .content(
-            "application/problem+json",
-            ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
-        )
-        .build();
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
-        }
-    }
-    document
+    document::complete(documented().split_for_parts().1)
 }

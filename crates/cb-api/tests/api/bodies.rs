@@ -1,6 +1,7 @@
 //! What people and programs send: long, slow, broken and wrong.
 
 use cb_testkit::Database::{self, Postgres, Sqlite};
+use cb_testkit::TestApp;
 use rstest::rstest;
 use std::time::{Duration, Instant};
 
@@ -149,4 +150,40 @@ async fn a_version_guards_against_lost_updates(#[values(Sqlite, Postgres)] datab
     assert_eq!(delete("\"1\"").await.status, 412);
     assert_eq!(delete("\"3\"").await.status, 204);
     assert_eq!(site.get(&login, &path).await.status, 404);
+}
+
+/// What no route takes is told as that, whatever else may be wrong with the request.
+#[rstest]
+#[tokio::test]
+async fn a_method_or_path_that_is_not_there_is_told_first(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
+    for (method, path) in [
+        ("DELETE", "/api/v1/assets"),
+        ("PUT", "/api/v1/tags"),
+        ("POST", "/api/v1/health"),
+        ("PATCH", "/api/v1/auth/login"),
+    ] {
+        let bare = Ask::new(method, path).by(&login);
+        let form = Ask::new(method, path).by(&login).header("Content-Type", "text/plain").body("x");
+        let token = Ask::new(method, path).header("Authorization", format!("Bearer {}", TestApp::API_TOKEN));
+        for ask in [bare, form, token] {
+            let answer = site.ask(ask).await;
+            assert_eq!(answer.status, 405, "{method} {path}: {}", answer.text());
+            assert!(
+                answer.one("allow").contains("GET") || answer.one("allow").contains("POST"),
+                "{method} {path}"
+            );
+        }
+        assert_eq!(
+            site.ask(Ask::new(method, path)).await.status,
+            401,
+            "{method} {path}: strangers learn nothing"
+        );
+    }
+    assert_eq!(site.ask(Ask::new("POST", "/api/v1/nothing").by(&login)).await.status, 404);
+    // The control: what is there asks for everything.
+    assert_eq!(site.ask(Ask::new("POST", "/api/v1/tags").by(&login).body("{}")).await.status, 415);
+    assert_eq!(site.ask(Ask::new("POST", "/api/v1/tags").by(&login).json("{}")).await.status, 403);
+    let stream = site.get(&login, "/api/v1/topology/stream").await;
+    assert_eq!((stream.status, stream.one("upgrade")), (426, "websocket"), "{}", stream.text());
 }

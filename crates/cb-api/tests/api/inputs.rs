@@ -169,3 +169,110 @@ async fn an_array_is_no_body_and_no_part_of_one() {
     assert_eq!(site.post(&admin, "/api/v1/users", evil).await.status, 422);
     assert_eq!(site.get(&admin, "/api/v1/users").await.json()["total"], 1, "nobody was made");
 }
+
+/// What is just within and just beyond each bound that the description states for a text or a list of a body: each is sent, and the server
+/// must say the same.
+#[tokio::test]
+async fn the_described_bounds_are_the_servers() {
+    let (site, admin) = Site::ready(Sqlite).await;
+    let document = serde_json::to_value(cb_api::routes::document()).expect("JSON");
+    for (schema, field, bound) in cb_app::described::FIELDS {
+        let described = &document["components"]["schemas"][schema]["properties"][field];
+        let bounds = ["maxLength", "maximum", "pattern", "maxItems"];
+        let words = &described["items"]["enum"];
+        assert!(
+            !words.is_null() || bounds.iter().any(|b| !described[b].is_null()),
+            "{schema}.{field} is described: {bound:?}"
+        );
+    }
+    let (mut told, mut differences) = (0, Vec::new());
+    for (template, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            if schema.is_null()
+                || method != "post"
+                || template.contains("{id}")
+                || template.ends_with("/setup")
+            {
+                continue;
+            }
+            // What may be left out may also contradict the rest.
+            let required = &resolved(&document, schema)["required"];
+            let mut whole = sample(&document, schema);
+            if let Some(fields) = whole.as_object_mut() {
+                fields.retain(|name, _| required.as_array().is_some_and(|all| all.iter().any(|r| r == name)));
+            }
+            for (field, property) in resolved(&document, schema)["properties"].as_object().expect("fields") {
+                for (given, fits) in around(&document, property) {
+                    let mut body = whole.clone();
+                    body[field] = given;
+                    let answer = site.ask(Ask::new("POST", template).write(&admin, &body)).await;
+                    if answer.status == 409 {
+                        continue;
+                    }
+                    let wrong = (answer.status == 422).then(|| answer.json()["errors"].clone());
+                    let named = wrong.as_ref().and_then(|w| w.as_array()).is_some_and(|all| {
+                        all.iter().any(|e| {
+                            e["field"] == **field
+                                && e["reason"]
+                                    .as_str()
+                                    .is_some_and(|r| OF_BOUNDS.iter().any(|b| r.contains(b)))
+                        })
+                    });
+                    if fits == named {
+                        differences.push(format!("{template} {field}, within: {fits}, {}", answer.text()));
+                    }
+                    told += 1;
+                }
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(told > 60, "{told} bounds were tried");
+}
+
+/// How the server says that a bound was passed.
+const OF_BOUNDS: [&str; 9] = [
+    "at most",
+    "at least",
+    "between",
+    "may not be empty",
+    "1 to",
+    "must be 1",
+    "are too many",
+    "too long",
+    "must name",
+];
+
+/// Values at the bounds of a property, and whether they are within.
+fn around(document: &Value, property: &Value) -> Vec<(Value, bool)> {
+    let number = |name: &str| property[name].as_u64().map(|n| usize::try_from(n).expect("small"));
+    // Neither a word with a year nor a row of the same letters, for it may be a password.
+    let text = |length: usize| Value::String("b7x!q-Zr".chars().cycle().take(length).collect());
+    let list = |length: usize| {
+        let item = sample(document, &property["items"]);
+        Value::Array(vec![item; length])
+    };
+    let mut all = Vec::new();
+    if let Some(most) = number("maxLength").filter(|most| *most < 100_000) {
+        all.extend([(text(most), true), (text(most + 1), false)]);
+    }
+    if let Some(least) = number("minLength") {
+        all.extend([(text(least), true), (text(least - 1), false)]);
+    }
+    if let Some(most) = number("maxItems") {
+        all.extend([(list(most), true), (list(most + 1), false)]);
+    }
+    if let Some(least) = number("minItems") {
+        all.push((list(least - 1), false));
+    }
+    if let (Some(least), Some(most)) = (property["minimum"].as_i64(), property["maximum"].as_i64()) {
+        all.extend([
+            (json!(least), true),
+            (json!(least - 1), false),
+            (json!(most), true),
+            (json!(most + 1), false),
+        ]);
+    }
+    all
+}

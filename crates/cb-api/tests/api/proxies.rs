@@ -77,6 +77,6 @@ async fn a_stream_whose_upgrade_was_lost_on_the_way_says_how_to_pass_it() {
     let (site, admin) = Site::ready(Sqlite).await;
     let ask = Ask::new("GET", "/api/v1/topology/stream").by(&admin).header("Origin", site.origin());
     let answer = site.ask(ask).await;
-    assert_eq!((answer.status, answer.json()["type"].as_str()), (400, Some("/problems/no_upgrade")));
+    assert_eq!((answer.status, answer.json()["type"].as_str()), (426, Some("/problems/websocket_needed")));
     assert!(answer.text().contains("proxy_set_header Upgrade $http_upgrade;"), "{}", answer.text());
 }

@@ -266,7 +266,10 @@ pub(crate) fn no_session() -> Error {
     Error::Denied("this needs a session of your own".to_owned())
 }
 
+pub(crate) const CODE_MOST: usize = 128;
+
 /// A code in a request's body, within bounds.
 pub(crate) fn bounded(wrong: &mut Violations, field: &str, code: &Secret) {
-    wrong.require(code.expose().len() <= 128, field, "may have at most 128 bytes");
+    let most = format!("may have at most {CODE_MOST} characters");
+    wrong.require(code.expose().chars().count() <= CODE_MOST, field, &most);
 }

@@ -83,7 +83,7 @@ impl Shown {
             "and passkey_token go together",
         );
         wrong.require(
-            password.as_ref().is_none_or(|p| p.expose().len() <= PASSWORD_MOST),
+            password.as_ref().is_none_or(|p| p.expose().chars().count() <= PASSWORD_MOST),
             "password",
             "is too long",
         );
@@ -173,7 +173,8 @@ pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admis
     let counts = Counts::of(app, "login", &key, &meta);
     counts.enter(app)?;
 
-    let named = key.chars().count() <= USERNAME_MOST && input.password.expose().len() <= PASSWORD_MOST;
+    let named =
+        key.chars().count() <= USERNAME_MOST && input.password.expose().chars().count() <= PASSWORD_MOST;
     let found = if named {
         user::Entity::find()
             .filter(user::Column::UsernameKey.eq(key.as_str()))

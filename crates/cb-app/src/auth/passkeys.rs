@@ -35,7 +35,7 @@ use crate::input;
 
 /// Passkeys that one user can have.
 const PASSKEYS_MOST: i32 = 20;
-const NAME_MOST: usize = 64;
+pub(crate) const NAME_MOST: usize = 64;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Passkey)]

@@ -49,7 +49,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
     rules::password(&mut wrong, "new_password", &input.new_password, &user.username);
     let has_one = !user.password_hash.is_empty();
     let given = input.current_password.filter(|_| has_one);
-    let fits = given.as_ref().is_none_or(|p| p.expose().len() <= rules::PASSWORD_MOST);
+    let fits = given.as_ref().is_none_or(|p| p.expose().chars().count() <= rules::PASSWORD_MOST);
     wrong.require(fits, "current_password", "is not the current one");
     wrong.require(given.is_some() || !has_one, "current_password", "must be given");
     wrong.into_result()?;

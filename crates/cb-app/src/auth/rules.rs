@@ -7,8 +7,9 @@ use cb_core::Secret;
 use cb_core::error::Violations;
 
 pub(crate) const USERNAME_MOST: usize = 64;
+pub(crate) const EMAIL_MOST: usize = 254;
 pub(crate) const PASSWORD_LEAST: usize = 8;
-/// In bytes; a bound on what is hashed, well above 64 characters in any script.
+/// A bound on what is hashed.
 pub(crate) const PASSWORD_MOST: usize = 1024;
 
 /// ASCII only: no two names look alike and differ.
@@ -26,7 +27,7 @@ pub(crate) fn username(wrong: &mut Violations, text: &str) -> String {
 
 pub(crate) fn email(wrong: &mut Violations, text: Option<&str>) -> Option<String> {
     let text = text.map(str::trim).filter(|t| !t.is_empty())?;
-    let ok = text.len() <= 254
+    let ok = text.chars().count() <= EMAIL_MOST
         && !text.chars().any(|c| c.is_control() || c.is_whitespace())
         && text
             .split_once('@')
@@ -47,8 +48,8 @@ pub(crate) fn password(wrong: &mut Violations, field: &str, password: &Secret, u
     let name = username.trim().to_lowercase();
     if text.chars().count() < PASSWORD_LEAST {
         wrong.add(field, format!("must have at least {PASSWORD_LEAST} characters"));
-    } else if text.len() > PASSWORD_MOST {
-        wrong.add(field, format!("may have at most {PASSWORD_MOST} bytes"));
+    } else if text.chars().count() > PASSWORD_MOST {
+        wrong.add(field, format!("may have at most {PASSWORD_MOST} characters"));
     } else if name.chars().count() >= 3 && lower.contains(&name) {
         wrong.add(field, "may not contain the username");
     } else {

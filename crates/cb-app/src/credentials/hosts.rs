@@ -7,7 +7,7 @@ use cb_core::allow::{AllowedHost, Destination, Ports};
 use cb_core::error::Violations;
 use serde_json::{Value, json};
 
-pub(super) const HOSTS_MOST: usize = 50;
+pub(crate) const HOSTS_MOST: usize = 50;
 
 /// At least one.
 pub(super) struct Hosts {

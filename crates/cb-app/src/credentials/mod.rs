@@ -34,6 +34,7 @@ use crate::order::name_key;
 use crate::page::{self, List, Page, Sort, contains};
 
 mod hosts;
+pub(crate) use hosts::HOSTS_MOST;
 pub mod kinds;
 pub mod test;
 pub mod uses;
@@ -160,7 +161,7 @@ pub async fn create(ctx: &Ctx, given: CredentialIn) -> Result<CredentialOut> {
     ctx.require_proof()?;
     let mut wrong = Violations::new();
     let kind = given.kind;
-    let name = input::line(&mut wrong, "name", &given.name, 100).unwrap_or_default();
+    let name = input::line(&mut wrong, "name", &given.name, input::SHORT_MAX).unwrap_or_default();
     let public = kind.public(&mut wrong, &given.public);
     kind.judge_secret(&mut wrong, &public, &given.secret);
     let hosts = Hosts::read(&mut wrong, &given.hosts, kind.ports(&public));
@@ -219,7 +220,9 @@ pub async fn update(
         let kind = kind_of(&before)?;
         let mut row = before.clone();
         let mut wrong = Violations::new();
-        if let Some(name) = patch.name.and_then(|name| input::line(&mut wrong, "name", &name, 100)) {
+        if let Some(name) =
+            patch.name.and_then(|name| input::line(&mut wrong, "name", &name, input::SHORT_MAX))
+        {
             row.name_key = name_key(&name);
             row.name = name;
         }

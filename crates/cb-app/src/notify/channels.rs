@@ -222,7 +222,7 @@ pub async fn create(ctx: &Ctx, given: ChannelIn) -> Result<ChannelOut> {
     ctx.require_proof()?;
     let mut wrong = Violations::new();
     let kind = given.kind;
-    let name = input::line(&mut wrong, "name", &given.name, 100).unwrap_or_default();
+    let name = input::line(&mut wrong, "name", &given.name, input::SHORT_MAX).unwrap_or_default();
     let events = kinds::read(&mut wrong, "events", &given.events);
     let public = kind.read(&mut wrong, &given.public);
     kind.judge(&mut wrong, &public, &given.secret);
@@ -284,7 +284,7 @@ pub async fn update(
     let stored = Opened::of(ctx.app(), &known).await?;
     let kind = stored.kind;
     let mut wrong = Violations::new();
-    let name = patch.name.and_then(|name| input::line(&mut wrong, "name", &name, 100));
+    let name = patch.name.and_then(|name| input::line(&mut wrong, "name", &name, input::SHORT_MAX));
     let events = patch.events.map(|given| kinds::read(&mut wrong, "events", &given));
     let public = match &patch.public {
         Some(given) => kind.read(&mut wrong, given),

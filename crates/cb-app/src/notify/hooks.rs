@@ -129,7 +129,7 @@ pub async fn create(ctx: &Ctx, given: HookIn) -> Result<HookOut> {
     ctx.authorize(Permission::NotificationsWrite)?;
     ctx.require_proof()?;
     let mut wrong = Violations::new();
-    let name = input::line(&mut wrong, "name", &given.name, 100).unwrap_or_default();
+    let name = input::line(&mut wrong, "name", &given.name, input::SHORT_MAX).unwrap_or_default();
     wrong.into_result()?;
     let now = ctx.now();
     ctx.write(Permission::NotificationsWrite, "hook_created", async |tx| {
@@ -170,7 +170,7 @@ pub async fn create(ctx: &Ctx, given: HookIn) -> Result<HookOut> {
 
 pub async fn update(ctx: &Ctx, id: HookId, patch: HookPatch, version: Option<i64>) -> Result<HookOut> {
     let mut wrong = Violations::new();
-    let name = patch.name.and_then(|name| input::line(&mut wrong, "name", &name, 100));
+    let name = patch.name.and_then(|name| input::line(&mut wrong, "name", &name, input::SHORT_MAX));
     wrong.into_result()?;
     ctx.write(Permission::NotificationsWrite, "hook_updated", async |tx| {
         let before = find(tx.conn(), id).await?;

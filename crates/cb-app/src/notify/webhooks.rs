@@ -37,7 +37,7 @@ use crate::page::{self, List, Page, Sort, contains};
 
 /// Webhooks that there can be: each notice is written down for each of them.
 const WEBHOOKS_MOST: u64 = 100;
-const URL_MAX: usize = 2_000;
+pub(crate) const URL_MAX: usize = 2_000;
 const TAKEN: &str = "another webhook has this name";
 
 #[derive(Serialize, ToSchema)]
@@ -132,7 +132,7 @@ pub async fn create(ctx: &Ctx, given: WebhookIn) -> Result<WebhookOut> {
     ctx.authorize(Permission::NotificationsWrite)?;
     ctx.require_proof()?;
     let mut wrong = Violations::new();
-    let name = input::line(&mut wrong, "name", &given.name, 100).unwrap_or_default();
+    let name = input::line(&mut wrong, "name", &given.name, input::SHORT_MAX).unwrap_or_default();
     let url = address(ctx.app(), &mut wrong, &given.url).await;
     let events = kinds::read(&mut wrong, "events", &given.events);
     let certificate_sha256 = certificate(&mut wrong, given.certificate_sha256);
@@ -187,7 +187,7 @@ pub async fn update(
     ctx.authorize(Permission::NotificationsWrite)?;
     let known = find(ctx.store().reader(), id).await?;
     let mut wrong = Violations::new();
-    let name = patch.name.and_then(|name| input::line(&mut wrong, "name", &name, 100));
+    let name = patch.name.and_then(|name| input::line(&mut wrong, "name", &name, input::SHORT_MAX));
     // A form sends the address that it has: that is no change, and asks for nothing.
     let url = match &patch.url {
         Some(url) if *url != known.url => Some(address(ctx.app(), &mut wrong, url).await),
@@ -319,17 +319,13 @@ pub async fn redeliver(ctx: &Ctx, id: WebhookId, delivery: DeliveryId) -> Result
 
 /// Judged as a request to it would be; what is wrong is noted, and then the text is of no use.
 async fn address(app: &App, wrong: &mut Violations, given: &str) -> String {
-    let url = given.trim();
-    if url.len() > URL_MAX {
-        wrong.add("url", format!("may have at most {URL_MAX} characters"));
-        return String::new();
-    }
-    match app.outbound().check(Policy::Lan, url).await {
+    let Some(url) = input::line(wrong, "url", given, URL_MAX) else { return String::new() };
+    match app.outbound().check(Policy::Lan, &url).await {
         Ok(_) => {}
         Err(OutboundError::Refused(reason)) => wrong.add("url", format!("may not be sent to: {reason}")),
         Err(error) => wrong.add("url", format!("cannot be used now: {error}")),
     }
-    url.to_owned()
+    url
 }
 
 pub(super) fn certificate(wrong: &mut Violations, given: Option<String>) -> Option<String> {

@@ -29,8 +29,12 @@ use crate::input;
 
 /// Providers that there can be.
 const PROVIDERS_MOST: u64 = 20;
-const GROUPS_MOST: usize = 50;
-const SCOPES_MOST: usize = 20;
+pub(crate) const GROUPS_MOST: usize = 50;
+pub(crate) const SCOPES_MOST: usize = 20;
+pub(crate) const NAME_MOST: usize = 64;
+pub(crate) const CLIENT_ID_MOST: usize = 256;
+pub(crate) const CLIENT_SECRET_MOST: usize = 1024;
+pub(crate) const CLAIM_MOST: usize = 128;
 const TAKEN: &str = "another provider has this slug";
 
 /// Members of this group get this role; of several the highest counts.
@@ -445,8 +449,9 @@ async fn sealed(ctx: &Ctx, tx: &WriteTx, id: Uuid, secret: Option<&Secret>) -> R
 
 fn judge_secret(wrong: &mut Violations, secret: Option<&Secret>) {
     let Some(secret) = secret else { return };
-    let fits =
-        !secret.is_empty() && secret.expose().len() <= 1024 && !secret.expose().chars().any(char::is_control);
+    let fits = !secret.expose().trim().is_empty()
+        && secret.expose().chars().count() <= CLIENT_SECRET_MOST
+        && !secret.expose().chars().any(char::is_control);
     wrong.require(fits, "client_secret", "must have 1 to 1024 characters, no line breaks");
 }
 
@@ -463,11 +468,13 @@ fn spelled(pin: Option<&str>) -> Option<String> {
 
 /// The row with its texts trimmed, or everything that is wrong with it.
 fn judged(mut wrong: Violations, mut row: oidc_provider::Model) -> Result<oidc_provider::Model> {
-    row.name = input::line(&mut wrong, "name", &row.name, 64).unwrap_or_default();
+    row.name = input::line(&mut wrong, "name", &row.name, NAME_MOST).unwrap_or_default();
     if row.credential_id.is_none() {
-        row.client_id = input::line(&mut wrong, "client_id", &row.client_id, 256).unwrap_or_default();
+        row.client_id =
+            input::line(&mut wrong, "client_id", &row.client_id, CLIENT_ID_MOST).unwrap_or_default();
     }
-    row.groups_claim = input::line(&mut wrong, "groups_claim", &row.groups_claim, 128).unwrap_or_default();
+    row.groups_claim =
+        input::line(&mut wrong, "groups_claim", &row.groups_claim, CLAIM_MOST).unwrap_or_default();
     row.issuer = input::line(&mut wrong, "issuer", &typed(&row.issuer), 512).unwrap_or_default();
     // OpenID Connect Discovery 1.0, section 3: https, no query, no fragment.
     let issuer = Url::parse(&row.issuer).ok().filter(|u| {
@@ -496,7 +503,9 @@ fn judged(mut wrong: Violations, mut row: oidc_provider::Model) -> Result<oidc_p
     wrong.require(scopes.iter().any(|s| s == "openid"), "scopes", "must contain openid");
     let groups: Vec<RoleGroup> = serde_json::from_value(row.role_groups.clone()).unwrap_or_default();
     let named = |g: &RoleGroup| {
-        (1..=200).contains(&g.group.chars().count()) && !g.group.chars().any(char::is_control)
+        !g.group.trim().is_empty()
+            && g.group.chars().count() <= input::NAME_MAX
+            && !g.group.chars().any(char::is_control)
     };
     wrong.require(
         groups.len() <= GROUPS_MOST && groups.iter().all(named),

@@ -8,7 +8,7 @@ import {
 import { ApiError, http, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery, replaceInPages } from "#/api/pages";
 import { scansKey } from "#/api/queries";
-import type { AssetKind, Finding, Page, Scan, ScanPlan } from "#/api/schema";
+import type { AssetKind, Finding, Page, Scan, ScanIn, ScanPlan } from "#/api/schema";
 
 export type FindingState = "open" | "accepted" | "ignored";
 
@@ -91,7 +91,7 @@ export function useReopen() {
 export function useStartScan() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: async (body: { targets: string[]; probes?: string[] }) => {
+    mutationFn: async (body: Pick<ScanIn, "targets" | "probes">) => {
       const answer = await take(http.POST("/api/v1/scans", { body }));
       if (!("id" in answer))
         throw new ApiError(0, { detail: "The server answered a plan instead of a scan." });
@@ -103,7 +103,7 @@ export function useStartScan() {
 
 export function useScanPlan() {
   return useMutation({
-    mutationFn: async (body: { targets: string[]; probes?: string[] }) => {
+    mutationFn: async (body: Pick<ScanIn, "targets" | "probes">) => {
       const answer = await take(http.POST("/api/v1/scans", { body: { ...body, dry_run: true } }));
       return answer as unknown as ScanPlan;
     },

@@ -37,7 +37,7 @@ export function toBody(
   return {
     name: form.name.trim(),
     public: filled(fieldsOf(kind.public), form.public),
-    events: form.everything ? [] : form.events,
+    events: form.everything ? [] : form.events.filter((kind) => kind !== "test"),
     min_severity: form.min_severity,
     ...(withSecret ? { secret: filled(secrets, form.secret) } : {}),
     ...(kind.pin ? { certificate_sha256: form.certificate_sha256.trim() || null } : {}),

@@ -26,7 +26,7 @@ export function toBody(form: WebhookForm): WebhookIn {
   return {
     name: form.name.trim(),
     url: form.url.trim(),
-    events: form.everything ? [] : form.events,
+    events: form.everything ? [] : form.events.filter((kind) => kind !== "test"),
     certificate_sha256: form.certificate_sha256.trim() || null,
   };
 }

@@ -1,0 +1,88 @@
+"""What schemathesis needs to know of this API: how one signs in, and that one does so again when a request has ended the session."""
+
+import json
+import os
+import random
+import ssl
+import time
+import urllib.request
+
+import schemathesis
+
+URL = os.environ["CB_FUZZ_URL"]
+# A fresh proof of identity lasts a few minutes.
+FRESH_SECONDS = 120
+TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TRUST.check_hostname, TRUST.verify_mode = False, ssl.CERT_NONE
+
+
+class Session:
+    headers, since = None, 0.0
+
+    @classmethod
+    def current(cls):
+        if cls.headers is None or time.monotonic() - cls.since > FRESH_SECONDS:
+            body = json.dumps({"username": os.environ["CB_FUZZ_USER"], "password": os.environ["CB_FUZZ_PASSWORD"]})
+            asked = urllib.request.Request(
+                f"{URL}/api/v1/auth/login", body.encode(), {"Content-Type": "application/json", "Origin": URL}
+            )
+            with urllib.request.urlopen(asked, context=TRUST, timeout=30) as answer:
+                cookie = answer.headers["Set-Cookie"].split(";")[0]
+                csrf = json.load(answer)["csrf_token"]
+            cls.headers = {"Cookie": cookie, "X-CSRF-Token": csrf}
+            cls.since = time.monotonic()
+        return cls.headers
+
+
+@schemathesis.auth(refresh_interval=None)
+class Administrator:
+    def get(self, case, context):
+        token = os.environ.get("CB_FUZZ_TOKEN")
+        return {"Authorization": f"Bearer {token}"} if token else Session.current()
+
+    def set(self, case, data, context):
+        case.headers.update(data)
+        # As the description of a session has it, for a write without a body.
+        if case.method.upper() != "GET":
+            case.headers.setdefault("Content-Type", "application/json")
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    # Each from an address of its own, as the trusted proxy says: whoever guesses is slowed down, and that is no difference.
+    case.headers["X-Forwarded-For"] = f"2001:db8:{random.randrange(65536):x}:{random.randrange(65536):x}::1"
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    if response.status_code == 401:
+        Session.headers = None
+
+
+# What no schema can say: that something exists, fits something else, or is reached. A 422 that names another field for data that the
+# description permits is a difference.
+BEYOND = {
+    "cursor": "comes from the page before",
+    "sort": "each list names its own orders",
+    "q": "some lists have no search",
+    "asset_id": "exists", "a_asset_id": "exists", "b_asset_id": "exists", "interface_id": "is of that asset",
+    "credential_id": "exists and is of the right kind", "tags": "exist",
+    "ip": "is the address of one machine", "cidr": "is of a network that can be", "gateway": "is in the network",
+    "password": "is not guessed first", "new_password": "is not guessed first",
+    "public": "as the kind has it", "secret": "as the kind has it", "hosts": "each a name, address or range",
+    "host": "one of the credential's", "path": "of kinds that take one", "certificate_sha256": "64 digits",
+    "host_key_sha256": "a fingerprint", "url": "judged, and its name resolved", "issuer": "judged",
+    "targets": "private, and not too large", "scopes": "openid among them; no more than the role permits", "default_role": "or a group",
+    "client_id": "unless a credential has it", "code": "exactly one proof", "credential": "what an authenticator answers",
+    "body": "at least one field", "positions": "of assets that exist", "ids": "exist", "kind": "fits the finding", "name": "of new assets only",
+    "email": "only of a user who has one",
+}  # fmt: skip
+
+
+@schemathesis.check
+def nothing_undescribed_is_refused(ctx, response, case):
+    if response.status_code != 422 or not case.meta or not case.meta.generation.mode.is_positive:
+        return
+    for wrong in response.json().get("errors", []):
+        field = wrong["field"].split(".")[0].split("[")[0]
+        assert field in BEYOND, f"{case.method} {case.path}: {wrong['field']} {wrong['reason']}"
