@@ -143,12 +143,14 @@ async fn sign_in(site: &Site, provider: &Provider, change: impl FnOnce(&mut Valu
     site.ask(Ask::new("GET", &back).header("Cookie", cookie)).await
 }
 
+/// Of the claims of an ID token, at this moment.
+type Change = fn(&mut Value, i64);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_token_counts_when_it_is_for_this_server() {
     let (site, admin) = Site::ready(Database::Sqlite).await;
     let provider = Provider::start().await;
     added(&site, &admin, &provider, &provider.issuer).await;
-    type Change = fn(&mut Value, i64);
     let cases: &[(&str, bool, Change)] = &[
         ("the control", true, |_, _| {}),
         ("several audiences", true, |c, _| c["aud"] = json!(["api", "cb"])),
