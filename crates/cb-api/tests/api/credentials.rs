@@ -237,6 +237,7 @@ async fn a_test_sends_a_secret_to_no_port_that_nobody_has_named(
     site.user(&admin, "eddie", "editor").await;
     let editor = site.signed_in("eddie").await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    #[expect(clippy::disallowed_methods, reason = "the device that must hear nothing")]
     let datagrams = std::net::UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
     datagrams.set_nonblocking(true).expect("set");
     let (tcp, udp) =
