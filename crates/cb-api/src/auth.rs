@@ -132,6 +132,11 @@ fn genuine(app: &App, caller: Option<&Caller>, parts: &Parts) -> Result<(), Prob
     Ok(())
 }
 
+/// A sender that is set up with another method, or with an address that is not the hook's.
+const OF_A_HOOK: &str = "This is the token of a hook, and a hook takes messages only by POST at its own address, /api/v1/hooks/…. At the \
+     sender set the method to POST (in Grafana “HTTP Method”, in Proxmox “Method”), and compare the address with the one that the hook \
+     shows in Circuit Breaker";
+
 async fn identify(app: &App, parts: &Parts) -> Result<Caller, Error> {
     let nobody = || Error::Unauthenticated("Sign in, or send a token in the Authorization header".to_owned());
     let headers = &parts.headers;
@@ -139,6 +144,9 @@ async fn identify(app: &App, parts: &Parts) -> Result<Caller, Error> {
         let token = value.as_bytes();
         let is_bearer = token.get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
         let token = token.get(7..).filter(|_| is_bearer).ok_or_else(nobody)?;
+        if token.starts_with(cb_app::notify::hooks::TOKEN_PREFIX.as_bytes()) {
+            return Err(Error::Unauthenticated(OF_A_HOOK.to_owned()));
+        }
         let meta = parts.extensions.get::<RequestMeta>();
         let meta = meta.ok_or_else(|| Error::Internal("a request without its meta data".to_owned()))?;
         return app.by_bearer(token, meta).await?.map(Caller::Token).ok_or_else(nobody);
@@ -265,10 +273,9 @@ fn forbidden(detail: &str) -> Problem {
 /// another site can do neither.
 fn own_page(parts: &Parts) -> Result<(), Problem> {
     same_origin(parts)?;
-    let is_json = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
-        v.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
-    });
-    if !is_json {
+    // What proves itself has no cookie that a form could send along, and its route knows what to change at the sender.
+    let proves_itself = crate::routes::hooks::is_message(&parts.method, parts.uri.path());
+    if !proves_itself && !crate::extract::is_json(&parts.headers) {
         return Err(crate::extract::not_json());
     }
     Ok(())

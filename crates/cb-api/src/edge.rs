@@ -210,7 +210,8 @@ fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
         return Err(misdirected(asked.as_deref()));
     }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    if length.is_some_and(|n: u64| n > BODY_BYTES as u64) {
+    let judged_later = routes::hooks::is_message(request.method(), request.uri().path());
+    if !judged_later && length.is_some_and(|n: u64| n > BODY_BYTES as u64) {
         return Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",

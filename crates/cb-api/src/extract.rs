@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use cb_core::Error;
 use cb_core::objects::Objects;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -30,17 +30,30 @@ pub fn not_json() -> Problem {
     )
 }
 
+/// Whether a body is said to be JSON.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let said =
+        headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).and_then(|v| v.split(';').next());
+    said.is_some_and(|v| v.trim().eq_ignore_ascii_case("application/json"))
+}
+
+pub fn too_slow(most: Duration) -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "too_slow",
+        format!("The body must arrive within {} seconds", most.as_secs()),
+    )
+}
+
+pub fn unreadable() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "unreadable", "The body could not be read to its end")
+}
+
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let is_json = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .and_then(|v| v.split(';').next())
-            .is_some_and(|v| v.trim().eq_ignore_ascii_case("application/json"));
-        if !is_json {
+        if !is_json(request.headers()) {
             return Err(not_json());
         }
         let Body(bytes) = Body::from_request(request, state).await?;
@@ -48,26 +61,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// A body as it came, to its last byte: what a signature covers. 413 and 408 as for [`Json`].
-pub struct Body(pub Bytes);
+/// A body as it came.
+struct Body(Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let read =
-            tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await.map_err(|_| {
-                Problem::new(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "too_slow",
-                    format!("The body must arrive within {} seconds", BODY_TIME.as_secs()),
-                )
-            })?;
-        let bytes = read.map_err(|rejection| match rejection.status() {
+        let read = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await;
+        let bytes = read.map_err(|_| too_slow(BODY_TIME))?.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body may have at most 1 MiB")
             }
-            _ => Problem::new(StatusCode::BAD_REQUEST, "unreadable", "The body could not be read to its end"),
+            _ => unreadable(),
         })?;
         Ok(Self(bytes))
     }

@@ -994,6 +994,7 @@ export interface paths {
          * Tells something from outside, as JSON in the format of the hook. It proves where it comes from by a signature of Standard
          *     Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`), or, in the formats of those that cannot sign, by
          *     `Authorization: Bearer`. 401 when it does not, or there is no such hook; 409 when it was sent before; at most 60 a minute.
+         *     A signed message may have 1 MiB; one with a token 8 MiB, and of a larger one is told that it came.
          */
         post: operations["post_hooks_id"];
         /** Removes it, with the log of its messages. */

@@ -1,16 +1,18 @@
 //! `/hooks`: where other systems tell us something, and what they have told.
 
-use axum::extract::State;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
 use cb_app::notify::hooks::{self, HookEventOut, HookIn, HookOut, HookPatch};
-use cb_app::notify::receive::{self as taking, Shown, Taken};
+use cb_app::notify::receive::{self as taking, Carried, NotTaken, Shown, Taken};
 use cb_app::{App, Page};
 use cb_core::ids::HookId;
-use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
 
 use super::ListQuery;
 use crate::auth::{Reader, Writer, meta};
-use crate::extract::{Body, Id, IfMatch, Json, Query, Versioned};
+use crate::extract::{Id, IfMatch, Json, Query, Versioned, is_json, too_slow, unreadable};
 use crate::problem::Problem;
 
 /// A page of hooks.
@@ -89,15 +91,16 @@ pub(crate) async fn events(
 /// Tells something from outside, as JSON in the format of the hook. It proves where it comes from by a signature of Standard
 /// Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`), or, in the formats of those that cannot sign, by
 /// `Authorization: Bearer`. 401 when it does not, or there is no such hook; 409 when it was sent before; at most 60 a minute.
+/// A signed message may have 1 MiB; one with a token 8 MiB, and of a larger one is told that it came.
 #[utoipa::path(post, path = "/hooks/{id}", operation_id = "post_hooks_id", tag = "notifications",
     params(("id" = HookId, Path)), request_body(content = serde_json::Value, description = "In the words of whoever sends it"),
     responses((status = 200, body = Taken)))]
 pub(crate) async fn receive(
     State(app): State<App>,
     Id(id): Id<HookId>,
-    parts: Parts,
-    Body(body): Body,
+    request: Request,
 ) -> Result<axum::Json<Taken>, Problem> {
+    let (parts, body) = request.into_parts();
     let headers = &parts.headers;
     let shown = Shown {
         id: only(headers, "webhook-id"),
@@ -105,7 +108,51 @@ pub(crate) async fn receive(
         signature: only(headers, "webhook-signature"),
         authorization: only(headers, header::AUTHORIZATION.as_str()),
     };
-    Ok(axum::Json(taking::receive(&app, meta(&parts)?, id, shown, &body).await?))
+    let meta = meta(&parts)?;
+    let pending = taking::open(&app, meta.ip, id, shown).await?;
+    let body = read(body, pending.most(), headers).await?;
+    let carried = body.as_deref().map_or(Carried::TooLarge, Carried::Whole);
+    let taken = pending.take(&app, meta, shown, carried, is_json(headers)).await;
+    Ok(axum::Json(taken.map_err(not_taken)?))
+}
+
+/// Whether a request is a message for a hook, whose size is judged when it is known who sends it.
+pub(crate) fn is_message(method: &Method, path: &str) -> bool {
+    let id = path.strip_prefix("/api/v1/hooks/");
+    method == Method::POST && id.is_some_and(|id| !id.is_empty() && !id.contains('/'))
+}
+
+/// A message of some MiB comes from another building sometimes.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// None: it has more than `most` bytes.
+async fn read(body: axum::body::Body, most: usize, headers: &HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > most) {
+        return Ok(None);
+    }
+    let read = tokio::time::timeout(BODY_TIME, Limited::new(body, most).collect()).await;
+    match read.map_err(|_| too_slow(BODY_TIME))? {
+        Ok(whole) => Ok(Some(whole.to_bytes().into())),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Ok(None),
+        Err(_) => Err(unreadable()),
+    }
+}
+
+fn not_taken(why: NotTaken) -> Problem {
+    match why {
+        NotTaken::Error(error) => error.into(),
+        NotTaken::NotJson(change) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not_json",
+            format!("A message must be sent as JSON (Content-Type: application/json); {change}"),
+        ),
+        NotTaken::TooLarge(most) => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("A signed message may have at most {} MiB; send less", most >> 20),
+        ),
+    }
 }
 
 /// A header field; nothing, when there are several of the name: one of them is somebody else's.

@@ -22,7 +22,7 @@ mod channels;
 mod credentials;
 mod findings;
 mod health;
-mod hooks;
+pub(crate) mod hooks;
 mod interfaces;
 mod links;
 mod map;

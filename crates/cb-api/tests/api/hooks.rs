@@ -225,6 +225,50 @@ async fn a_token_is_enough_for_who_cannot_sign_and_the_same_words_are_told_once(
     assert_eq!(site.events(&admin, &hook).await.len(), 3);
 }
 
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_words_later_are_news_and_a_test_always_is(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let subscriber =
+        json!({ "name": "Everything", "url": "https://127.0.0.1:9/", "events": ["hook.received"] });
+    let subscriber = site.post(&admin, "/api/v1/webhooks", subscriber).await.json();
+    let (hook, kuma) = (site.hook(&admin, "alertmanager").await, site.hook(&admin, "uptime_kuma").await);
+    let bearer = format!("Bearer {}", hook.secret);
+    let alert = json!({
+        "status": "firing", "groupLabels": null, "commonAnnotations": null,
+        "alerts": [{ "status": "firing", "labels": { "alertname": "HostDown" }, "startsAt": "2026-01-01T00:00:00Z" }],
+    })
+    .to_string();
+    // A retry; the other one of two Alertmanagers; and hours later its reminder.
+    let mut told = 0;
+    for (minutes, repeated) in [(0, false), (0, true), (4, true), (2, false), (1, true), (240, false)] {
+        site.test.clock.advance(TimeDelta::minutes(minutes));
+        let answer = site.shown(&hook.id, &bearer, alert.as_bytes()).await;
+        assert_eq!((answer.status, &answer.json()["repeated"]), (200, &json!(repeated)), "{minutes}");
+        told += usize::from(!repeated);
+        assert_eq!(site.events(&admin, &hook).await.len(), told, "the hook's list shows each");
+    }
+    // Of many at once one is told.
+    site.test.clock.advance(TimeDelta::hours(4));
+    let copies = (0..8).map(|_| site.shown(&hook.id, &bearer, alert.as_bytes()));
+    let answers = futures_util::future::join_all(copies).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let fresh = answers.iter().filter(|answer| answer.json()["repeated"] == json!(false)).count();
+    told += 1;
+    assert_eq!((fresh, site.events(&admin, &hook).await.len()), (1, told));
+    let deliveries = format!("/api/v1/webhooks/{}/deliveries", subscriber["id"].as_str().expect("an id"));
+    let deliveries = site.get(&admin, &deliveries).await.json();
+    assert_eq!(deliveries["items"].as_array().map(Vec::len), Some(told), "each is told");
+
+    let bearer = format!("Bearer {}", kuma.secret);
+    for told in 1..=3 {
+        let test = br#"{"heartbeat":null,"monitor":null,"msg":"Breaker Testing"}"#;
+        let answer = site.shown(&kuma.id, &bearer, test).await;
+        assert_eq!((answer.status, &answer.json()["repeated"]), (200, &json!(false)));
+        assert_eq!(site.events(&admin, &kuma).await.len(), told);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_secret_lets_the_old_one_live_for_a_day() {
     let (site, admin) = Site::ready(Sqlite).await;
@@ -290,7 +334,7 @@ async fn what_is_not_in_its_format_says_where_and_can_be_sent_again() {
     let now = site.seconds();
     for (body, field) in [
         (&br#"{"title":7}"#[..], "title"),
-        (br#"{"title":"a","severity":"fatal"}"#, "severity"),
+        (br#"{"title":"a","severity":"purple"}"#, "severity"),
         (br#"{"title":"a","colour":"red"}"#, "colour"),
         (b"{", "body"),
         (b"\xff", "body"),
@@ -306,10 +350,91 @@ async fn what_is_not_in_its_format_says_where_and_can_be_sent_again() {
     assert_eq!(site.signed(&hook, "", now, BODY).await.status, 422);
     let large = vec![b' '; (1 << 20) + 1];
     assert_eq!(site.signed(&hook, "msg_2", now, &large).await.status, 413);
-    let form = Ask::new("POST", &format!("/api/v1/hooks/{}", hook.id))
-        .header("Content-Type", "application/x-www-form-urlencoded")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_content_type_or_method_names_what_to_change_at_the_sender() {
+    let (site, admin) = Site::ready(Sqlite).await;
+    for (format, change) in [
+        ("alertmanager", "Grafana a contact point with the integration Webhook"),
+        ("uptime_kuma", "Preset - application/json"),
+        ("proxmox", "header Content-Type with the value application/json"),
+    ] {
+        let hook = site.hook(&admin, format).await;
+        let bearer = format!("Bearer {}", hook.secret);
+        let path = format!("/api/v1/hooks/{}", hook.id);
+        for said in ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"] {
+            let ask = |authorization: &str| {
+                let ask = Ask::new("POST", &path).header("Content-Type", said);
+                ask.header("Authorization", authorization).body("title=a")
+            };
+            let answer = site.ask(ask(&bearer)).await;
+            assert_eq!(answer.status, 415, "{format} {said}: {answer:?}");
+            assert!(answer.json()["detail"].as_str().is_some_and(|d| d.contains(change)), "{answer:?}");
+            // Who proves nothing hears nothing of its format.
+            assert_eq!(site.ask(ask("Bearer cb_hook_x")).await.status, 401);
+        }
+        let seen = site.seen(&admin, &hook).await;
+        assert!(seen["last_refused_reason"].as_str().is_some_and(|r| r.contains("its token")), "{seen}");
+        site.ask(Ask::new("POST", &path).header("Authorization", &bearer).body("title=a")).await;
+        let seen = site.seen(&admin, &hook).await;
+        assert!(seen["last_refused_reason"].as_str().is_some_and(|r| r.contains(change)), "{seen}");
+        for (method, path) in
+            [("PUT", path.as_str()), ("GET", &path), ("POST", "/api/v1/hooks"), ("PUT", "/")]
+        {
+            let ask = Ask::new(method, path).header("Authorization", &bearer).json(b"{}");
+            let answer = site.ask(ask).await;
+            assert_eq!(answer.status, 401, "{method} {path}: {answer:?}");
+            let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+            assert!(detail.contains("set the method to POST") && detail.contains("Proxmox"), "{detail}");
+        }
+    }
+    // A signature covers the body, so it is looked at first.
+    let hook = site.hook(&admin, "generic").await;
+    let now = site.seconds();
+    let key = Key::parse(&cb_core::Secret::new(hook.secret.clone())).expect("a key");
+    let signed = Ask::new("POST", &format!("/api/v1/hooks/{}", hook.id))
+        .header("webhook-id", "msg_1")
+        .header("webhook-timestamp", now.to_string())
+        .header("webhook-signature", sign(&[key], "msg_1", now, b"title=a"))
+        .header("Content-Type", "text/plain")
         .body("title=a");
-    assert_eq!(site.ask(form).await.status, 415);
+    let answer = site.ask(signed).await;
+    assert_eq!(answer.status, 415, "{answer:?}");
+    assert_eq!(site.events(&admin, &hook).await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_is_cut_and_told() {
+    let (site, admin) = Site::ready(Sqlite).await;
+    let hook = site.hook(&admin, "proxmox").await;
+    let bearer = format!("Bearer {}", hook.secret);
+    // The backups of 200 guests with their logs.
+    let report = "INFO: Finished Backup of VM 100 (00:00:12)\n".repeat(60_000);
+    let body = json!({ "title": "vzdump backup status", "message": report, "severity": "error" }).to_string();
+    assert!(body.len() > 2 << 20);
+    let answer = site.shown(&hook.id, &bearer, body.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // Nobody who shows nothing has so much read.
+    let stranger = site.shown(&hook.id, "Bearer cb_hook_x", body.as_bytes()).await;
+    assert_eq!(stranger.status, 401, "{stranger:?}");
+    let events = site.events(&admin, &hook).await;
+    assert_eq!(
+        (&events[0]["title"], &events[0]["severity"]),
+        (&json!("vzdump backup status"), &json!("critical"))
+    );
+    let text = events[0]["text"].as_str().expect("a text");
+    assert!(text.ends_with('…') && text.chars().count() <= 4_000, "{}", text.len());
+
+    let larger = vec![b' '; (8 << 20) + 1];
+    for repeated in [false, true] {
+        let answer = site.shown(&hook.id, &bearer, &larger).await;
+        assert_eq!((answer.status, &answer.json()["repeated"]), (200, &json!(repeated)), "{answer:?}");
+    }
+    let events = site.events(&admin, &hook).await;
+    assert_eq!(events.len(), 2);
+    let unread = |event: &&Value| event["title"].as_str().is_some_and(|title| title.contains("too large"));
+    assert_eq!(events.iter().find(unread).expect("told")["severity"], "warning");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,9 @@
-//! Taking a message at a hook. In this order: how often, who, when, whether it is new, what it says; and only then is anything
+//! Taking a message at a hook. In this order: how often, who, when, what it says, whether it is new; and only then is anything
 //! written.
 //!
-//! Invariants: a message is told once, whoever sends it again (the database keeps that); whoever proves nothing hears one answer,
-//! whether there is such a hook or not.
+//! Invariants: a signed message is told once, whoever sends it again (the database keeps that). One with a token has no id: the same
+//! words again within [`COPIES`] are a copy, later they are news, and a test is always told. Whoever proves nothing hears one answer,
+//! whether there is such a hook or not, and only who has shown a token may send more than [`SIGNED_MOST`].
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -12,7 +13,7 @@ use cb_core::ids::{HookEventId, HookId};
 use cb_core::notice::{Notice, NoticeKind};
 use cb_core::{Error, Event, FieldError, Principal, Result, Secret};
 use cb_fabric::Rate;
-use cb_notify::incoming::{Told, Verification};
+use cb_notify::incoming::{Format, Told, Verification};
 use cb_store::entities::{hook, hook_event};
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -40,8 +41,14 @@ const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 const KEPT: u64 = 1_000;
 /// … and all of the time in which one could be sent again.
 const REMEMBERED: TimeDelta = TimeDelta::minutes(15);
+/// The same words again within this time are a copy: a retry, or the other one of two Alertmanagers. A reminder comes later.
+const COPIES: TimeDelta = TimeDelta::minutes(5);
 /// Characters of a message's id.
 const ID_MOST: usize = 200;
+/// Bytes of a message that is signed: it is read before anybody knows who sends it.
+const SIGNED_MOST: usize = 1 << 20;
+/// Bytes of one whose sender has shown a token; a report of the backups of many guests has some MiB.
+const SHOWN_MOST: usize = 8 << 20;
 
 /// How often: requests of one address, whatever they are, and messages of one hook that prove themselves.
 pub(crate) struct Rates {
@@ -80,43 +87,141 @@ pub struct Taken {
 
 /// A message that is proved to be from whom the hook knows.
 struct Proved {
-    /// By which it is known again.
-    message_id: String,
+    known_by: KnownBy,
     sent_at: Time,
     verification: Verification,
 }
 
-pub async fn receive(
-    app: &App,
-    meta: RequestMeta,
-    id: HookId,
-    shown: Shown<'_>,
-    body: &[u8],
-) -> Result<Taken> {
-    app.hook_rates().address.enter(&neighborhood(meta.ip))?;
-    let now = app.now();
-    let Some(row) = open_hook(app.store().reader(), id).await? else { return Err(unproved()) };
-    let proved = match prove(app, &row, shown, body, now).await? {
-        Ok(proved) => proved,
-        Err(refusal) => {
-            refuse(app, row.id, &refusal.reason).await?;
-            return Err(refusal.answer);
-        }
-    };
-    app.hook_rates().hook.enter(&row.id.to_string())?;
-    let told = match format(&row)?.read(body) {
-        Ok(told) => told,
-        Err(FieldError { field, reason }) => {
-            let said = format!("not in its format: {field}: {reason}");
-            refuse(app, row.id, &said.chars().take(300).collect::<String>()).await?;
-            return Err(Error::invalid(field, reason));
-        }
-    };
-    let taken = keep(app, meta, &row, &proved, &told).await;
-    if let Err(Error::Conflict(reason)) = &taken {
-        refuse(app, row.id, reason).await?;
+/// How a message is known again.
+enum KnownBy {
+    /// The id that its sender has given and signed.
+    Id(String),
+    /// The hash of what it says.
+    Words(String),
+    /// Not at all.
+    Nothing,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy)]
+pub enum Carried<'a> {
+    Whole(&'a [u8]),
+    /// More than [`Pending::most`].
+    TooLarge,
+}
+
+/// Why a message is not taken.
+#[derive(Debug)]
+pub enum NotTaken {
+    Error(Error),
+    /// It is not said to be JSON; what to change at its sender.
+    NotJson(&'static str),
+    /// It has more than so many bytes, and nobody knows who sends it.
+    TooLarge(usize),
+}
+
+impl From<Error> for NotTaken {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
     }
-    taken
+}
+
+/// A request at a hook that is there, before its body is read.
+pub struct Pending {
+    row: hook::Model,
+    format: Format,
+    /// Of a sender that has shown a token; a signature covers the body.
+    shown: bool,
+}
+
+/// Looks at how often, which hook and, where a token says it, who.
+pub async fn open(app: &App, ip: IpAddr, id: HookId, shown: Shown<'_>) -> Result<Pending> {
+    app.hook_rates().address.enter(&neighborhood(ip))?;
+    let Some(row) = open_hook(app.store().reader(), id).await? else { return Err(unproved()) };
+    let format = format(&row)?;
+    let token = format.verification() == Verification::Bearer;
+    if token {
+        if let Err(reason) = bearer(&row, shown, app.now()) {
+            refuse(app, row.id, reason).await?;
+            return Err(unproved());
+        }
+        app.hook_rates().hook.enter(&row.id.to_string())?;
+    }
+    Ok(Pending { row, format, shown: token })
+}
+
+impl Pending {
+    /// Bytes of a body that are read.
+    pub fn most(&self) -> usize {
+        if self.shown { SHOWN_MOST } else { SIGNED_MOST }
+    }
+
+    /// `json`: its `Content-Type` says so.
+    pub async fn take(
+        self,
+        app: &App,
+        meta: RequestMeta,
+        shown: Shown<'_>,
+        carried: Carried<'_>,
+        json: bool,
+    ) -> Result<Taken, NotTaken> {
+        let (now, most) = (app.now(), self.most());
+        let Self { row, format, shown: by_token } = self;
+        let proved = match carried {
+            Carried::TooLarge if !by_token => return Err(NotTaken::TooLarge(most)),
+            // Nobody knows what it says; one within a while is enough.
+            Carried::TooLarge => Proved::shown(b"too large", now),
+            Carried::Whole(body) if by_token => Proved::shown(body, now),
+            Carried::Whole(body) => {
+                let proved = match signed(app, &row, shown, body, now).await? {
+                    Ok(proved) => proved,
+                    Err(refusal) => {
+                        refuse(app, row.id, &refusal.reason).await?;
+                        return Err(refusal.answer.into());
+                    }
+                };
+                app.hook_rates().hook.enter(&row.id.to_string())?;
+                proved
+            }
+        };
+        if !json {
+            let change = format.sends_json();
+            refuse(app, row.id, &format!("it is not sent as JSON: {change}")).await?;
+            return Err(NotTaken::NotJson(change));
+        }
+        let told = match carried {
+            Carried::TooLarge => Told::too_large(most),
+            Carried::Whole(body) => match format.read(body) {
+                Ok(told) => told,
+                Err(FieldError { field, reason }) => {
+                    let said = format!("not in its format: {field}: {reason}");
+                    refuse(app, row.id, &said.chars().take(300).collect::<String>()).await?;
+                    return Err(Error::invalid(field, reason).into());
+                }
+            },
+        };
+        let taken = keep(app, meta, &row, &proved.unless_test(&told), &told).await;
+        if let Err(Error::Conflict(reason)) = &taken {
+            refuse(app, row.id, reason).await?;
+        }
+        Ok(taken?)
+    }
+}
+
+impl Proved {
+    /// Who cannot sign gives no id either: the same words are the same message.
+    fn shown(body: &[u8], now: Time) -> Self {
+        let known_by = KnownBy::Words(cb_vault::token::hash_bytes(body));
+        Self { known_by, sent_at: now, verification: Verification::Bearer }
+    }
+
+    /// Whoever presses the button twice wants to see it twice.
+    fn unless_test(self, told: &Told) -> Self {
+        match self.known_by {
+            KnownBy::Words(_) if told.test => Self { known_by: KnownBy::Nothing, ..self },
+            _ => self,
+        }
+    }
 }
 
 /// Counts a message that was not taken.
@@ -153,70 +258,59 @@ impl Refusal {
     }
 }
 
-async fn prove(
+/// By whom a message is signed, and when.
+async fn signed(
     app: &App,
     row: &hook::Model,
     shown: Shown<'_>,
     body: &[u8],
     now: Time,
 ) -> Result<Result<Proved, Refusal>> {
-    let verification = format(row)?.verification();
-    match verification {
-        Verification::Signature => {
-            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-            let (id, timestamp) = (text(shown.id), text(shown.timestamp));
-            if !verify(&keys(app, row, now).await?, id, timestamp, body, text(shown.signature)) {
-                let reason = if shown.signature.is_empty() {
-                    "it has no header field webhook-signature"
-                } else {
-                    "its signature is not by the secret of this hook"
-                };
-                return Ok(Err(Refusal::unproved(reason)));
-            }
-            // From here on the sender is known, and hears what is wrong.
-            let plain = !id.is_empty() && id.len() <= ID_MOST && id.bytes().all(|b| b.is_ascii_graphic());
-            if !plain {
-                let reason = format!("must have 1 to {ID_MOST} printable ASCII characters");
-                return Ok(Err(refused("webhook-id", reason)));
-            }
-            let sent_at = timestamp.parse().ok().and_then(|at| DateTime::from_timestamp(at, 0));
-            let Some(sent_at) = sent_at else {
-                return Ok(Err(refused("webhook-timestamp", "must be seconds since 1970".to_owned())));
-            };
-            let off = now - sent_at;
-            if off.abs() > TOLERANCE {
-                let reason = format!(
-                    "is {} seconds {} this server's time; at most {} are taken. Set the clock that is wrong",
-                    off.num_seconds().abs(),
-                    if off > TimeDelta::zero() { "before" } else { "after" },
-                    TOLERANCE.num_seconds()
-                );
-                return Ok(Err(refused("webhook-timestamp", reason)));
-            }
-            Ok(Ok(Proved { message_id: id.to_owned(), sent_at, verification }))
-        }
-        Verification::Bearer => {
-            let token = shown.authorization.get(7..).filter(|_| {
-                shown.authorization.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
-            });
-            let Some(token) = token else {
-                return Ok(Err(Refusal::unproved(
-                    "it has no header field Authorization with a bearer token",
-                )));
-            };
-            let hash = cb_vault::token::hash_bytes(token.trim_ascii());
-            let previous = row.previous_token_hash.as_ref().filter(|_| previous_counts(row, now));
-            let known = |kept: &String| Secret::new(kept.clone()).matches(hash.as_bytes());
-            // Both are looked at, whichever it is.
-            let matches = [row.token_hash.as_ref(), previous].map(|kept| kept.is_some_and(known));
-            if !matches.contains(&true) {
-                return Ok(Err(Refusal::unproved("its token is not that of this hook")));
-            }
-            // Who cannot sign gives no id either: the same words are the same message.
-            let message_id = format!("sha256:{}", cb_vault::token::hash_bytes(body));
-            Ok(Ok(Proved { message_id, sent_at: now, verification }))
-        }
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    let (id, timestamp) = (text(shown.id), text(shown.timestamp));
+    if !verify(&keys(app, row, now).await?, id, timestamp, body, text(shown.signature)) {
+        let reason = if shown.signature.is_empty() {
+            "it has no header field webhook-signature"
+        } else {
+            "its signature is not by the secret of this hook"
+        };
+        return Ok(Err(Refusal::unproved(reason)));
     }
+    // From here on the sender is known, and hears what is wrong.
+    let plain = !id.is_empty() && id.len() <= ID_MOST && id.bytes().all(|b| b.is_ascii_graphic());
+    if !plain {
+        let reason = format!("must have 1 to {ID_MOST} printable ASCII characters");
+        return Ok(Err(refused("webhook-id", reason)));
+    }
+    let sent_at = timestamp.parse().ok().and_then(|at| DateTime::from_timestamp(at, 0));
+    let Some(sent_at) = sent_at else {
+        return Ok(Err(refused("webhook-timestamp", "must be seconds since 1970".to_owned())));
+    };
+    let off = now - sent_at;
+    if off.abs() > TOLERANCE {
+        let reason = format!(
+            "is {} seconds {} this server's time; at most {} are taken. Set the clock that is wrong",
+            off.num_seconds().abs(),
+            if off > TimeDelta::zero() { "before" } else { "after" },
+            TOLERANCE.num_seconds()
+        );
+        return Ok(Err(refused("webhook-timestamp", reason)));
+    }
+    Ok(Ok(Proved { known_by: KnownBy::Id(id.to_owned()), sent_at, verification: Verification::Signature }))
+}
+
+/// Whether the token of the hook is shown; why not, for the hook's owner.
+fn bearer(row: &hook::Model, shown: Shown<'_>, now: Time) -> Result<(), &'static str> {
+    let token = shown.authorization.get(7..).filter(|_| {
+        shown.authorization.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
+    });
+    let Some(token) = token else { return Err("it has no header field Authorization with a bearer token") };
+    let hash = cb_vault::token::hash_bytes(token.trim_ascii());
+    let previous = row.previous_token_hash.as_ref().filter(|_| previous_counts(row, now));
+    let known = |kept: &String| Secret::new(kept.clone()).matches(hash.as_bytes());
+    // Both are looked at, whichever it is.
+    let matches = [row.token_hash.as_ref(), previous].map(|kept| kept.is_some_and(known));
+    if matches.contains(&true) { Ok(()) } else { Err("its token is not that of this hook") }
 }
 
 fn refused(field: &str, reason: String) -> Refusal {
@@ -248,7 +342,7 @@ async fn keep(
     told: &Told,
 ) -> Result<Taken> {
     let principal = Principal::Hook { id: row.id.into(), name: row.name.clone() };
-    if let Some(known) = known(app.store().reader(), row.id, &proved.message_id).await? {
+    if let Some(known) = known(app.store().reader(), row.id, &proved.known_by, app.now()).await? {
         return again(app, &known, proved).await;
     }
     let address = meta.ip.to_string();
@@ -257,10 +351,19 @@ async fn keep(
         // It may have been switched off, or taken away, a moment ago.
         let now = ctx.now();
         let row = open_hook(tx.conn(), row.id.into()).await?.ok_or_else(unproved)?;
+        // Looked at again under the write's lock: of two copies at once the other was first.
+        if known(tx.conn(), row.id, &proved.known_by, now).await?.is_some() {
+            return Err(Error::Conflict(TWICE.to_owned()));
+        }
+        let id = ctx.new_id();
         let event = hook_event::Model {
-            id: ctx.new_id(),
+            id,
             hook_id: row.id,
-            message_id: proved.message_id.clone(),
+            message_id: match &proved.known_by {
+                KnownBy::Id(id) => id.clone(),
+                KnownBy::Words(hash) => format!("{}{id}", words(hash)),
+                KnownBy::Nothing => format!("test:{id}"),
+            },
             sent_at: proved.sent_at,
             at: now,
             address,
@@ -288,21 +391,40 @@ async fn keep(
         Ok(Taken { id: event.id.into(), repeated: false })
     });
     match written.await {
-        // Of two at once the other was first.
-        Err(Error::Conflict(_)) => match known(app.store().reader(), row.id, &proved.message_id).await? {
-            Some(known) => again(app, &known, proved).await,
-            None => Err(Error::Conflict(TWICE.to_owned())),
-        },
+        Err(Error::Conflict(_)) => {
+            match known(app.store().reader(), row.id, &proved.known_by, ctx.now()).await? {
+                Some(known) => again(app, &known, proved).await,
+                None => Err(Error::Conflict(TWICE.to_owned())),
+            }
+        }
         other => other,
     }
 }
 
 const TWICE: &str = "this message was taken before; it is not taken twice";
 
-async fn known(conn: &impl ConnectionTrait, hook: Uuid, message: &str) -> Result<Option<hook_event::Model>> {
-    let select = hook_event::Entity::find()
-        .filter(hook_event::Column::HookId.eq(hook))
-        .filter(hook_event::Column::MessageId.eq(message));
+/// What the ids of all messages with the same words begin with.
+fn words(hash: &str) -> String {
+    format!("sha256:{hash}:")
+}
+
+/// The message that this one is a copy of.
+async fn known(
+    conn: &impl ConnectionTrait,
+    hook: Uuid,
+    by: &KnownBy,
+    now: Time,
+) -> Result<Option<hook_event::Model>> {
+    let select = hook_event::Entity::find().filter(hook_event::Column::HookId.eq(hook));
+    let select = match by {
+        KnownBy::Id(id) => select.filter(hook_event::Column::MessageId.eq(id)),
+        // On both sides: the clock may have been set back since.
+        KnownBy::Words(hash) => select
+            .filter(hook_event::Column::MessageId.starts_with(words(hash)))
+            .filter(hook_event::Column::At.between(now - COPIES, now + COPIES))
+            .order_by_desc(hook_event::Column::Id),
+        KnownBy::Nothing => return Ok(None),
+    };
     select.one(conn).await.map_err(db)
 }
 

@@ -4,35 +4,39 @@ use std::collections::BTreeMap;
 
 use cb_core::clock::Time;
 use cb_core::{FieldError, Severity};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::{LABEL_MOST, LABELS_MOST, LISTED_MOST, TITLE_MOST, Told, json as parse, line, lines, page};
+use super::{
+    LABEL_MOST, LABELS_MOST, LISTED_MOST, TITLE_MOST, Told, json as parse, line, lines, or_default, page,
+    severity as meant,
+};
 
 type Labels = BTreeMap<String, String>;
 
 #[derive(Deserialize)]
 struct Message {
     status: Status,
+    #[serde(default, deserialize_with = "or_default")]
     alerts: Vec<Alert>,
-    #[serde(rename = "truncatedAlerts", default)]
+    #[serde(rename = "truncatedAlerts", default, deserialize_with = "or_default")]
     truncated: u64,
-    #[serde(rename = "groupLabels", default)]
+    #[serde(rename = "groupLabels", default, deserialize_with = "labels")]
     group: Labels,
-    #[serde(rename = "commonLabels", default)]
+    #[serde(rename = "commonLabels", default, deserialize_with = "labels")]
     common: Labels,
-    #[serde(rename = "commonAnnotations", default)]
+    #[serde(rename = "commonAnnotations", default, deserialize_with = "labels")]
     annotations: Labels,
-    #[serde(rename = "externalURL", default)]
+    #[serde(rename = "externalURL", default, deserialize_with = "or_default")]
     url: String,
 }
 
 #[derive(Deserialize)]
 struct Alert {
     status: Status,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "labels")]
     labels: Labels,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "labels")]
     annotations: Labels,
     #[serde(rename = "startsAt")]
     starts: Option<Time>,
@@ -41,10 +45,28 @@ struct Alert {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 enum Status {
     Firing,
     Resolved,
+}
+
+impl TryFrom<String> for Status {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "firing" => Ok(Self::Firing),
+            "resolved" => Ok(Self::Resolved),
+            _ => Err("must be firing or resolved"),
+        }
+    }
+}
+
+/// Without those that have no value.
+fn labels<'de, D: Deserializer<'de>>(reader: D) -> Result<Labels, D::Error> {
+    let all: BTreeMap<String, Option<String>> = or_default(reader)?;
+    Ok(all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
 }
 
 pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
@@ -75,6 +97,11 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
             "labels": kept(&message.common),
             "alerts": message.alerts.iter().take(LISTED_MOST).map(told).collect::<Vec<_>>(),
         }),
+        // What the button of Grafana sends.
+        test: message
+            .alerts
+            .iter()
+            .all(|a| a.labels.get("alertname").is_some_and(|name| name == "TestAlert")),
     })
 }
 
@@ -103,13 +130,10 @@ fn text(message: &Message) -> String {
     lines(&each.collect::<Vec<_>>().join("\n"))
 }
 
-/// The words that rules use by custom; without one, whoever alerts means it.
+/// By the labels that rules have for it by custom; without a known word, whoever alerts means it.
 fn severity(labels: &Labels) -> Severity {
-    match labels.get("severity").map(|s| s.to_ascii_lowercase()).as_deref() {
-        Some("critical" | "page" | "error" | "high" | "disaster" | "emergency") => Severity::Critical,
-        Some("info" | "none" | "low" | "debug" | "notice") => Severity::Info,
-        _ => Severity::Warning,
-    }
+    let mut words = ["severity", "priority"].iter().filter_map(|name| labels.get(*name));
+    words.find_map(|word| meant(word)).unwrap_or(Severity::Warning)
 }
 
 fn told(alert: &Alert) -> Value {
@@ -192,7 +216,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         for (body, field) in [
-            (r#"{"alerts":[]}"#, "body"),
+            (r#"{"alerts":[]}"#, "status"),
+            (r#"{"status":"firing"}"#, "alerts"),
             (r#"{"status":"firing","alerts":[]}"#, "alerts"),
             (r#"{"status":"odd","alerts":[]}"#, "status"),
             (r#"{"status":"firing","alerts":[{"labels":{"a":7},"status":"firing"}]}"#, "alerts[0].labels.a"),

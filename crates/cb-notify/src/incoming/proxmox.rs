@@ -8,17 +8,19 @@ use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{LABEL_MOST, LABELS_MOST, TITLE_MOST, Told, json as parse, line, lines};
+use super::{
+    LABEL_MOST, LABELS_MOST, TITLE_MOST, Told, json as parse, line, lines, or_default, severity as meant,
+};
 
 #[derive(Deserialize)]
 struct Notification {
     title: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     message: String,
     severity: Option<String>,
     /// Seconds since 1970.
     timestamp: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     fields: BTreeMap<String, Value>,
 }
 
@@ -28,21 +30,19 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
     if title.is_empty() {
         return Err(FieldError::new("title", "may not be empty"));
     }
-    let severity = match message.severity.as_deref() {
-        Some("error") => Severity::Critical,
-        Some("warning" | "unknown") => Severity::Warning,
-        Some("info" | "notice") | None => Severity::Info,
-        Some(_) => {
-            return Err(FieldError::new("severity", "must be one of info, notice, warning, error, unknown"));
-        }
-    };
+    // A word that nobody knows does not lose the message.
+    let severity =
+        message.severity.as_deref().map_or(Severity::Info, |word| meant(word).unwrap_or(Severity::Warning));
     let text = |value: &Value| match value {
         Value::String(text) => line(text, LABEL_MOST),
         other => line(&other.to_string(), LABEL_MOST),
     };
+    let known = message.fields.iter().filter(|(_, value)| !value.is_null());
     let fields: BTreeMap<String, String> =
-        message.fields.iter().take(LABELS_MOST).map(|(k, v)| (line(k, LABEL_MOST), text(v))).collect();
+        known.take(LABELS_MOST).map(|(k, v)| (line(k, LABEL_MOST), text(v))).collect();
     Ok(Told {
+        // What its button sends.
+        test: title == "Test notification",
         title,
         text: lines(&message.message),
         severity,
@@ -87,10 +87,9 @@ mod tests {
             assert_eq!(read(body.as_bytes()).expect("a message").severity, severity, "{word}");
         }
         for (body, field) in [
-            (r#"{"title":"a","severity":"critical"}"#, "severity"),
             (r#"{"title":"a","timestamp":"now"}"#, "timestamp"),
             (r#"{"title":"\u0000"}"#, "title"),
-            (r#"{"message":"a"}"#, "body"),
+            (r#"{"message":"a"}"#, "title"),
         ] {
             assert_eq!(read(body.as_bytes()).expect_err(body).field, field, "{body}");
         }

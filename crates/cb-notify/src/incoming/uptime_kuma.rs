@@ -1,6 +1,7 @@
 //! Uptime Kuma's notification of the kind webhook, as JSON.
 //!
-//! Its `monitor` is the whole row, passwords and headers included; only what it is called and what it is are read.
+//! Its `monitor` is the whole row, passwords and headers included; only what it is called and what it is are read. It has neither
+//! monitor nor heartbeat in three cases: its test, a certificate that runs out, and a domain that does. They differ by their text.
 
 use cb_core::{FieldError, Severity};
 use chrono::NaiveDateTime;
@@ -12,7 +13,6 @@ use super::{LABEL_MOST, TITLE_MOST, Told, json as parse, line, lines};
 #[derive(Deserialize)]
 struct Message {
     msg: String,
-    /// None in its test and in what is about a certificate.
     heartbeat: Option<Heartbeat>,
     monitor: Option<Monitor>,
 }
@@ -43,9 +43,8 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
         Some(2) => ("pending", Severity::Warning, false),
         Some(3) => ("in maintenance", Severity::Info, false),
         Some(_) => return Err(FieldError::new("heartbeat.status", "must be 0, 1, 2 or 3")),
-        // A certificate that runs out has a monitor and no heartbeat.
-        None if name.is_some() => ("", Severity::Warning, false),
-        None => ("", Severity::Info, false),
+        None if test(&msg) && name.is_none() => ("", Severity::Info, false),
+        None => ("", if expired(&msg) { Severity::Critical } else { Severity::Warning }, false),
     };
     let title = match &name {
         Some(name) if !word.is_empty() => line(&format!("{name} is {word}"), TITLE_MOST),
@@ -72,7 +71,27 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
             "hostname": monitor.as_ref().and_then(|m| kept(&m.hostname)),
             "status": (!word.is_empty()).then_some(word),
         }),
+        test: heartbeat.is_none() && name.is_none() && test(&msg),
     })
+}
+
+/// What its button sends: the name of the notification, and this word.
+fn test(msg: &str) -> bool {
+    msg.trim_end().ends_with(" Testing")
+}
+
+/// `… certificate … will be expired in -3 days`, `Domain name … will expire in 0 days`, and what says so in plain words.
+fn expired(msg: &str) -> bool {
+    let said = msg.to_ascii_lowercase();
+    let mut words = said.split_whitespace().rev();
+    let days = words
+        .find(|word| word.starts_with("day"))
+        .and_then(|_| words.next()?.parse::<i64>().ok())
+        .filter(|_| words.any(|word| word.starts_with("expire")));
+    match days {
+        Some(days) => days <= 0,
+        None => ["has expired", "is expired", "already expired"].iter().any(|plain| said.contains(plain)),
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +134,50 @@ mod tests {
         for status in [json!(4), json!(-1), json!("0"), json!(null)] {
             assert_eq!(read(&beat(&status)).expect_err("no status").field, "heartbeat.status");
         }
+    }
+
+    /// Each as its server writes it.
+    #[test]
+    fn a_certificate_and_a_domain_that_run_out_are_warnings_and_its_test_is_not() {
+        for (msg, severity, test) in [
+            ("Circuit Breaker Testing", Severity::Info, true),
+            (
+                "[NAS][https://nas.lan] server certificate nas.lan will be expired in 14 days",
+                Severity::Warning,
+                false,
+            ),
+            (
+                "[0 days][https://nas.lan] server certificate a.lan will expire in 7 days",
+                Severity::Warning,
+                false,
+            ),
+            (
+                "[NAS][https://nas.lan] server certificate nas.lan will be expired in 0 days",
+                Severity::Critical,
+                false,
+            ),
+            (
+                "[NAS][https://nas.lan] intermediate CA certificate R3 will be expired in -2 days",
+                Severity::Critical,
+                false,
+            ),
+            ("[NAS][https://nas.lan] server certificate nas.lan has expired", Severity::Critical, false),
+            ("Domain name expired.example.org will expire in 21 days", Severity::Warning, false),
+            ("Domain name example.org will expire in -1 days", Severity::Critical, false),
+            ("Something that later versions say", Severity::Warning, false),
+        ] {
+            let body = json!({ "heartbeat": null, "monitor": null, "msg": msg }).to_string();
+            let told = read(body.as_bytes()).expect("a message");
+            assert_eq!((told.title.as_str(), told.severity, told.test), (msg, severity, test));
+            assert!(!told.resolved);
+            let bare = read(json!({ "msg": msg }).to_string().as_bytes()).expect("a message");
+            assert_eq!(bare, told);
+        }
+        // A monitor of this name is no test.
+        let told = read(&beat(&json!(0))).expect("a message");
+        assert!(!told.test);
+        let body = json!({ "monitor": { "name": "A" }, "msg": "A Testing" }).to_string();
+        assert_eq!(read(body.as_bytes()).expect("a message").severity, Severity::Warning);
     }
 
     #[test]
