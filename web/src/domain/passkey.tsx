@@ -50,7 +50,7 @@ let trust: Promise<boolean> | undefined;
  * Whether this browser gives no passkeys because it does not trust the server's certificate. Asks for one without showing
  * anything, once, and takes the question back; a refusal comes at once.
  */
-export function isCertificateTrusted(): Promise<boolean> {
+function isCertificateTrusted(): Promise<boolean> {
   trust ??= askQuietly();
   return trust;
 }
