@@ -4,7 +4,8 @@ import type { HookFormat } from "#/api/schema";
 const TOKEN = "cb_hook_…";
 
 const recipes: Record<HookFormat, (url: string) => string> = {
-  generic: (url) => `POST ${url}
+  generic: (url) => `# with curl: --cacert circuit-breaker-ca.crt
+POST ${url}
 Content-Type: application/json
 webhook-id: …
 webhook-timestamp: …
@@ -17,11 +18,17 @@ webhook-signature: v1,…
       - url: ${url}
         http_config:
           authorization: { type: Bearer, credentials: ${TOKEN} }
-          tls_config: { ca_file: circuit-breaker-ca.crt }`,
+          tls_config: { ca_file: circuit-breaker-ca.crt }
+# Grafana: Webhook, HTTP method POST, Authorization Header Bearer with ${TOKEN},
+# TLS configuration, CA Certificate: the text of circuit-breaker-ca.crt`,
   uptime_kuma: (url) => `Post URL: ${url}
 Request Body: Preset - application/json
-Additional Headers: {"Authorization": "Bearer ${TOKEN}"}`,
-  proxmox: (url) => `Method/URL: POST ${url}
+Additional Headers: {"Authorization": "Bearer ${TOKEN}"}
+Environment of Uptime Kuma: NODE_EXTRA_CA_CERTS=/certs/circuit-breaker-ca.crt`,
+  proxmox: (url) => `On each node, with ca.crt of this server:
+  cp ca.crt /usr/local/share/ca-certificates/circuit-breaker-ca.crt
+  update-ca-certificates
+Method/URL: POST ${url}
 Headers:
   Content-Type: application/json
   Authorization: Bearer {{ secrets.token }}
