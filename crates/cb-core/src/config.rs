@@ -219,23 +219,20 @@ impl Config {
             raw.vault_key_new = Secret::new(String::new());
         }
         let secrets = [
-            ("CB_SETUP_CODE", &raw.setup_code, 12),
-            ("CB_API_TOKEN", &raw.api_token, 32),
-            ("CB_JWT_SECRET", &raw.jwt_secret, 32),
-            ("CB_VAULT_KEY", &raw.vault_key, 0),
-            ("CB_VAULT_KEY_NEW", &raw.vault_key_new, 0),
-            ("CB_BACKUP_PASSPHRASE", &raw.backup_passphrase, PASSPHRASE_LEAST),
+            ("CB_SETUP_CODE", &raw.setup_code, Form::Text { least: 12 }),
+            ("CB_API_TOKEN", &raw.api_token, Form::Text { least: 32 }),
+            ("CB_JWT_SECRET", &raw.jwt_secret, Form::Text { least: 32 }),
+            ("CB_VAULT_KEY", &raw.vault_key, Form::Key),
+            ("CB_VAULT_KEY_NEW", &raw.vault_key_new, Form::Key),
+            ("CB_BACKUP_PASSPHRASE", &raw.backup_passphrase, PASSPHRASE),
         ];
-        for (i, (name, secret, least)) in secrets.iter().enumerate() {
-            judge_secret(name, secret, *least)?;
+        for (i, (name, secret, form)) in secrets.iter().enumerate() {
+            form.judge(name, secret)?;
             for (other, twin, _) in &secrets[..i] {
                 if !secret.is_empty() && twin.matches(secret.expose().as_bytes()) {
-                    return Err(ConfigError::new(name, format!("it is the same as {other}"), GOOD_SECRET));
+                    return Err(ConfigError::new(name, format!("it is the same as {other}"), form.remedy()));
                 }
             }
-        }
-        for (name, key) in [("CB_VAULT_KEY", &raw.vault_key), ("CB_VAULT_KEY_NEW", &raw.vault_key_new)] {
-            judge_key(name, key)?;
         }
         let tls = match (raw.tls_cert.as_str(), raw.tls_key.as_str()) {
             ("", "") => None,
@@ -290,10 +287,20 @@ impl Config {
     }
 }
 
-/// Characters of a passphrase for backups: somebody with a copy of the archive can try as many as they like.
-const PASSPHRASE_LEAST: usize = 16;
+/// Somebody with a copy of an archive can try as many passphrases as they like.
+const PASSPHRASE: Form = Form::Text { least: 16 };
 
-const GOOD_SECRET: &str = "Make one with: openssl rand -base64 48";
+/// The command that makes a root key of the vault.
+pub const MAKE_KEY: &str = "openssl rand -base64 32 | tr +/ -_";
+
+/// What a secret must look like.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// Any characters, at least so many bytes.
+    Text { least: usize },
+    /// A root key: 32 bytes in URL-safe base64.
+    Key,
+}
 
 fn known(key: &str) -> bool {
     SETTINGS.iter().any(|s| s.0 == key)
@@ -303,44 +310,48 @@ fn given(secret: Secret) -> Option<Secret> {
     (!secret.is_empty()).then_some(secret)
 }
 
-fn judge_secret(name: &str, secret: &Secret, least: usize) -> Result<(), ConfigError> {
-    let text = secret.expose();
-    if text.is_empty() {
-        return Ok(());
+impl Form {
+    fn judge(self, name: &str, secret: &Secret) -> Result<(), ConfigError> {
+        let text = secret.expose();
+        let Some(first) = text.bytes().next() else { return Ok(()) };
+        let wrong = |why: &str| Err(ConfigError::new(name, why, self.remedy()));
+        let lower = text.to_ascii_lowercase();
+        let placeholder =
+            ["changeme", "change-me", "change_me", "placeholder", "example", "your-", "secret-here"];
+        if placeholder.iter().any(|p| lower.contains(p)) || text.bytes().all(|b| b == first) {
+            return wrong("it is a placeholder, not a secret");
+        }
+        match self {
+            Form::Text { least } if text.len() < least => {
+                wrong(&format!("it has {} characters; at least {least} are needed", text.len()))
+            }
+            Form::Key if key_bytes(secret).is_none() => {
+                wrong("it is not 32 bytes in URL-safe base64, which has 44 characters")
+            }
+            _ => Ok(()),
+        }
     }
-    if text.len() < least {
-        return Err(ConfigError::new(
-            name,
-            format!("it has {} characters; at least {least} are needed", text.len()),
-            GOOD_SECRET,
-        ));
+
+    /// What makes a secret of this form.
+    fn remedy(self) -> String {
+        match self {
+            Form::Text { .. } => "Make one with: openssl rand -base64 48".to_owned(),
+            Form::Key => format!(
+                "Put back the key that this database was used with; for a new database make one with: {MAKE_KEY}"
+            ),
+        }
     }
-    let lower = text.to_ascii_lowercase();
-    let placeholder =
-        ["changeme", "change-me", "change_me", "placeholder", "example", "your-", "secret-here"];
-    let first = text.as_bytes()[0];
-    if placeholder.iter().any(|p| lower.contains(p)) || text.bytes().all(|b| b == first) {
-        return Err(ConfigError::new(name, "it is a placeholder, not a secret", GOOD_SECRET));
-    }
-    Ok(())
 }
 
-/// A root key has the form that [`SETTINGS`] names.
-fn judge_key(name: &str, key: &Secret) -> Result<(), ConfigError> {
-    let bytes = URL_SAFE.decode(key.expose().trim()).map(Zeroizing::new);
-    if key.is_empty() || bytes.is_ok_and(|bytes| bytes.len() == 32) {
-        return Ok(());
-    }
-    Err(ConfigError::new(
-        name,
-        "it is not 32 bytes in URL-safe base64, which has 44 characters",
-        "Put back the key that this database was used with; for a new database make one with: openssl rand -base64 32 | tr +/ -_",
-    ))
+/// What a root key of the vault means; none when it is no key.
+fn key_bytes(key: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+    let bytes = URL_SAFE.decode(key.expose().trim()).map(Zeroizing::new).ok()?;
+    (bytes.len() == 32).then_some(bytes)
 }
 
 /// A passphrase for backups that was not given by a setting, judged like one.
 pub fn judge_passphrase(name: &str, secret: &Secret) -> Result<(), ConfigError> {
-    judge_secret(name, secret, PASSPHRASE_LEAST)
+    PASSPHRASE.judge(name, secret)
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr, ConfigError> {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use cb_core::config::{Config, ConfigError};
+use cb_core::config::{Config, ConfigError, MAKE_KEY};
 use cb_core::{Entropy, Error, Result, Secret};
 use cb_store::Store;
 use cb_store::entities::vault_key;
@@ -17,7 +17,6 @@ use super::current;
 use crate::app::{kept_secret, read_secret, remove};
 
 const NO_KEY: &str = "it is not 32 bytes in URL-safe base64";
-const HOW_TO_MAKE: &str = "openssl rand -base64 32 | tr +/ -_";
 
 pub(super) struct Source {
     /// `CB_VAULT_KEY`.
@@ -152,7 +151,7 @@ impl Source {
             (None, None) => Secret::new(Key::generate(entropy)),
             (None, Some(_)) => {
                 return Err(Error::Conflict(format!(
-                    "CB_VAULT_KEY gives the root key, so the new one is given too: make one with `{HOW_TO_MAKE}`, set CB_VAULT_KEY_NEW to it (or CB_VAULT_KEY_NEW_FILE to a file that holds it) beside CB_VAULT_KEY, and run this again"
+                    "CB_VAULT_KEY gives the root key, so the new one is given too: make one with `{MAKE_KEY}`, set CB_VAULT_KEY_NEW to it (or CB_VAULT_KEY_NEW_FILE to a file that holds it) beside CB_VAULT_KEY, and run this again"
                 )));
             }
         };
@@ -263,7 +262,7 @@ fn parse(name: &str, text: &Secret) -> Result<RootKey, ConfigError> {
         ConfigError::new(
             name,
             NO_KEY,
-            format!("Put back the key that this database was used with; for a new one: {HOW_TO_MAKE}"),
+            format!("Put back the key that this database was used with; for a new one: {MAKE_KEY}"),
         )
     })
 }
