@@ -55,6 +55,6 @@ async fn the_command_in_a_refusal_makes_what_the_server_takes(
     let mut command = cb();
     serve_on(&mut command, &data, port, &[]).env(name, &good);
     let _server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    let met = tokio::time::timeout(Duration::from_secs(60), Site::meet(&data, port)).await;
+    let met = tokio::time::timeout(Duration::from_mins(1), Site::meet(&data, port)).await;
     assert!(met.is_ok(), "the server starts with it");
 }
