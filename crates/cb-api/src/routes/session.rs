@@ -108,7 +108,7 @@ pub(crate) async fn forgot(
     if app.setup_required() {
         return Err(Error::SetupRequired.into());
     }
-    forgot::ask(&app, meta(&parts)?, input)?;
+    forgot::ask(&app, meta(&parts)?, &input)?;
     Ok(StatusCode::ACCEPTED)
 }
 

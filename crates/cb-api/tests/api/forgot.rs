@@ -26,7 +26,7 @@ struct Mailbox {
 impl Mailbox {
     async fn start() -> Self {
         let own = rcgen::generate_simple_self_signed(["mail.test".to_owned()]).expect("a certificate");
-        let pin = Sha256::digest(own.cert.der()).iter().map(|b| format!("{b:02x}")).collect();
+        let pin = cb_core::hex(&Sha256::digest(own.cert.der()));
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)

@@ -41,7 +41,7 @@ pub struct ResetMailOut {
 }
 
 /// Sends a link to the user of that name who has an address, after the answer. 429 for whoever asks too often.
-pub fn ask(app: &App, meta: RequestMeta, input: ForgotIn) -> Result<()> {
+pub fn ask(app: &App, meta: RequestMeta, input: &ForgotIn) -> Result<()> {
     let mut wrong = Violations::new();
     let key = input.username.trim().to_lowercase();
     let fits = !key.is_empty() && input.username.chars().count() <= USERNAME_MOST;
