@@ -10,6 +10,7 @@
 
 import { Route as rootRouteImport } from "./routes/__root"
 import { Route as AuthRouteImport } from "./routes/_auth"
+import { Route as ForgotRouteImport } from "./routes/forgot"
 import { Route as InviteRouteImport } from "./routes/invite"
 import { Route as LoginRouteImport } from "./routes/login"
 import { Route as ResetRouteImport } from "./routes/reset"
@@ -32,6 +33,11 @@ import { Route as AuthVaultKeysRouteImport } from "./routes/_auth/vault_.keys"
 
 const AuthRoute = AuthRouteImport.update({
   id: "/_auth",
+  getParentRoute: () => rootRouteImport,
+} as any)
+const ForgotRoute = ForgotRouteImport.update({
+  id: "/forgot",
+  path: "/forgot",
   getParentRoute: () => rootRouteImport,
 } as any)
 const InviteRoute = InviteRouteImport.update({
@@ -134,6 +140,7 @@ const AuthVaultKeysRoute = AuthVaultKeysRouteImport.update({
 
 export interface FileRoutesByFullPath {
   "/": typeof AuthIndexRoute
+  "/forgot": typeof ForgotRoute
   "/invite": typeof InviteRoute
   "/login": typeof LoginRoute
   "/reset": typeof ResetRoute
@@ -154,6 +161,7 @@ export interface FileRoutesByFullPath {
   "/vault/keys": typeof AuthVaultKeysRoute
 }
 export interface FileRoutesByTo {
+  "/forgot": typeof ForgotRoute
   "/invite": typeof InviteRoute
   "/login": typeof LoginRoute
   "/reset": typeof ResetRoute
@@ -177,6 +185,7 @@ export interface FileRoutesByTo {
 export interface FileRoutesById {
   __root__: typeof rootRouteImport
   "/_auth": typeof AuthRouteWithChildren
+  "/forgot": typeof ForgotRoute
   "/invite": typeof InviteRoute
   "/login": typeof LoginRoute
   "/reset": typeof ResetRoute
@@ -201,6 +210,7 @@ export interface FileRouteTypes {
   fileRoutesByFullPath: FileRoutesByFullPath
   fullPaths:
     | "/"
+    | "/forgot"
     | "/invite"
     | "/login"
     | "/reset"
@@ -221,6 +231,7 @@ export interface FileRouteTypes {
     | "/vault/keys"
   fileRoutesByTo: FileRoutesByTo
   to:
+    | "/forgot"
     | "/invite"
     | "/login"
     | "/reset"
@@ -243,6 +254,7 @@ export interface FileRouteTypes {
   id:
     | "__root__"
     | "/_auth"
+    | "/forgot"
     | "/invite"
     | "/login"
     | "/reset"
@@ -266,6 +278,7 @@ export interface FileRouteTypes {
 }
 export interface RootRouteChildren {
   AuthRoute: typeof AuthRouteWithChildren
+  ForgotRoute: typeof ForgotRoute
   InviteRoute: typeof InviteRoute
   LoginRoute: typeof LoginRoute
   ResetRoute: typeof ResetRoute
@@ -279,6 +292,13 @@ declare module "@tanstack/react-router" {
       path: ""
       fullPath: "/"
       preLoaderRoute: typeof AuthRouteImport
+      parentRoute: typeof rootRouteImport
+    }
+    "/forgot": {
+      id: "/forgot"
+      path: "/forgot"
+      fullPath: "/forgot"
+      preLoaderRoute: typeof ForgotRouteImport
       parentRoute: typeof rootRouteImport
     }
     "/invite": {
@@ -457,6 +477,7 @@ const AuthRouteWithChildren = AuthRoute._addFileChildren(AuthRouteChildren)
 
 const rootRouteChildren: RootRouteChildren = {
   AuthRoute: AuthRouteWithChildren,
+  ForgotRoute: ForgotRoute,
   InviteRoute: InviteRoute,
   LoginRoute: LoginRoute,
   ResetRoute: ResetRoute,

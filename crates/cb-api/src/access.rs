@@ -157,6 +157,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (PATCH, "/users/{id}", May(UsersWrite)),
     (DELETE, "/users/{id}", May(UsersWrite)),
     (POST, "/users/{id}/reset-link", May(UsersWrite)),
+    (POST, "/users/{id}/reset-mail", May(UsersWrite)),
     (DELETE, "/users/{id}/second-factor", May(UsersWrite)),
     (GET, "/users/{id}/sessions", May(UsersRead)),
     (DELETE, "/users/{id}/sessions", May(UsersWrite)),

@@ -15,9 +15,9 @@ use cb_core::{Error, Principal};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
-use crate::access;
 use crate::place::Place;
 use crate::problem::Problem;
+use crate::{access, idempotency};
 
 /// Stands for every path outside of `/api` that no route has: the static page and its files.
 pub const PAGE: &str = "(page)";
@@ -36,6 +36,7 @@ pub const PUBLIC: &[(Method, &str)] = &[
     (Method::POST, "/api/v1/auth/passkeys/login"),
     (Method::GET, "/api/v1/auth/oidc/{slug}/start"),
     (Method::GET, "/api/v1/auth/oidc/{slug}/callback"),
+    (Method::POST, "/api/v1/auth/forgot"),
     (Method::POST, "/api/v1/auth/reset"),
     (Method::POST, "/api/v1/auth/invite"),
     // Proves itself: by its signature, or by the hook's own token.
@@ -73,10 +74,17 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
     let (mut parts, body) = request.into_parts();
     match admit(&app, &parts).await {
         Ok(caller) => {
+            let principal = caller.as_ref().and_then(|caller| caller.principal().id());
             if let Some(caller) = caller {
                 parts.extensions.insert(caller);
             }
-            next.run(Request::from_parts(parts, body)).await
+            let (path, request) = (route(&parts).to_owned(), Request::from_parts(parts, body));
+            match principal {
+                Some(principal) if idempotency::wanted(&request) => {
+                    idempotency::around(&app, principal, &path, request, next).await
+                }
+                _ => next.run(request).await,
+            }
         }
         Err(problem) => problem.into_response(),
     }

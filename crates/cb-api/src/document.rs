@@ -2,8 +2,9 @@
 //! may answer with a problem.
 
 use cb_app::described::{self, Bound, LINE, LINES, NO_NUL, OPTIONAL_LINE};
+use cb_app::replay::KEY_MOST;
 use http::Method;
-use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterIn};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ArrayItems, Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -35,6 +36,9 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
             operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
             if !auth::is_public(method, path) {
                 operation.security = Some(proofs());
+                if *method == Method::POST {
+                    operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+                }
             }
             describe_parameters(operation);
         }
@@ -73,6 +77,21 @@ fn schemes() -> [(&'static str, SecurityScheme); 2] {
         ("token", SecurityScheme::Http(token.build())),
         ("session", SecurityScheme::ApiKey(ApiKey::Cookie(session))),
     ]
+}
+
+fn idempotency_key() -> Parameter {
+    let mut key = ObjectBuilder::new().schema_type(Type::String).build();
+    pattern(&mut key, "^[!-~]*$", 1, Some(KEY_MOST));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is \
+             answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a \
+             request that is still carried out, or whose end nobody knows. Another request with the key is a 422.",
+        ))
+        .schema(Some(key))
+        .build()
 }
 
 fn describe_parameters(operation: &mut Operation) {

@@ -30,10 +30,11 @@ const HEADER_LINES: usize = 100;
 const URI_BYTES: usize = 8 * 1024;
 /// What decides who calls, from where and to whom. Two of one are one too many: which of them would count? The session
 /// cookie is looked at by the guard, for HTTP/2 may send cookies in several lines.
-const ONCE: [header::HeaderName; 6] = [
+const ONCE: [header::HeaderName; 7] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     header::HOST,
+    crate::idempotency::HEADER,
     header::ORIGIN,
     header::HeaderName::from_static("sec-fetch-site"),
     header::HeaderName::from_static(auth::CSRF_HEADER),

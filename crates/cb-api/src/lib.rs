@@ -11,6 +11,7 @@ mod document;
 pub mod edge;
 mod extract;
 pub mod headers;
+pub mod idempotency;
 pub mod place;
 pub mod problem;
 pub mod routes;

@@ -128,6 +128,7 @@ pub const FIELDS: &[(&str, &str, Bound)] = &[
     ("CredentialPatch", "name", Line(SHORT_MAX)),
     ("CredentialTestIn", "path", Pattern(PATH)),
     ("CredentialTestIn", "port", Number(1, 65_535)),
+    ("ForgotIn", "username", Line(USERNAME_MOST)),
     ("HookIn", "name", Line(SHORT_MAX)),
     ("HookPatch", "name", Line(SHORT_MAX)),
     ("InterfaceIn", "mac", Pattern(MAC)),

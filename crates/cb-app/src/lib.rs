@@ -34,6 +34,7 @@ mod order;
 mod page;
 mod proposal;
 pub mod record;
+pub mod replay;
 pub mod scans;
 pub mod settings;
 pub mod setup;

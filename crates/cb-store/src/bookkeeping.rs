@@ -3,6 +3,7 @@
 //! function here that could change what a person typed or may do.
 
 mod ahead;
+mod answers;
 mod hooks;
 
 use std::time::Duration;

@@ -166,6 +166,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a link to set a new password, by mail. The answer is the same whatever the name: what is done is done after it. */
+        post: operations["post_auth_forgot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/identities": {
         parameters: {
             query?: never;
@@ -1626,6 +1643,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}/reset-mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends the user a link by which they set a new password. Nobody else sees it. */
+        post: operations["post_users_id_reset_mail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users/{id}/second-factor": {
         parameters: {
             query?: never;
@@ -2347,6 +2381,11 @@ export interface components {
         FindingKind: "new_asset" | "change";
         /** @enum {string} */
         FindingState: "open" | "accepted" | "ignored";
+        /** @description Whoever has forgotten their password. */
+        ForgotIn: {
+            /** @example ada */
+            username: string;
+        };
         Health: {
             status: string;
         };
@@ -2611,6 +2650,8 @@ export interface components {
             passkeys: boolean;
             /** @description Where else one can sign in. */
             providers: components["schemas"]["OidcProviderName"][];
+            /** @description Whether a forgotten password can be mended by mail. */
+            reset_by_mail: boolean;
         };
         MfaIn: {
             /** @description Six digits, or a recovery code; or else a passkey. */
@@ -3534,6 +3575,15 @@ export interface components {
             /** @description Out of the reset link. */
             token: string;
         };
+        /** @description What became of a mail. */
+        ResetMailOut: {
+            /** @description Why not. */
+            error: string | null;
+            /** @description Whether the mail server has taken it. */
+            sent: boolean;
+            /** @description The user's address. */
+            to: string;
+        };
         /** @enum {string} */
         Role: "viewer" | "editor" | "admin";
         /** @description Members of this group get this role; of several the highest counts. */
@@ -4060,7 +4110,10 @@ export interface operations {
     post_addresses: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4227,7 +4280,10 @@ export interface operations {
     post_assets: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4506,6 +4562,37 @@ export interface operations {
             };
         };
     };
+    post_auth_forgot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgotIn"];
+            };
+        };
+        responses: {
+            /** @description If there is such a user with a mail address, and mail can be sent, a link is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_auth_identities: {
         parameters: {
             query?: never;
@@ -4631,7 +4718,10 @@ export interface operations {
     post_auth_logout: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4810,7 +4900,10 @@ export interface operations {
     post_auth_oidc_link: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 slug: string;
             };
@@ -4899,7 +4992,10 @@ export interface operations {
     post_auth_passkeys: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4991,7 +5087,10 @@ export interface operations {
     post_auth_passkeys_registration: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5083,7 +5182,10 @@ export interface operations {
     post_auth_password: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5115,7 +5217,10 @@ export interface operations {
     post_auth_proof: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5147,7 +5252,10 @@ export interface operations {
     post_auth_proof_passkey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5175,7 +5283,10 @@ export interface operations {
     post_auth_recovery_codes: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5343,7 +5454,10 @@ export interface operations {
     post_auth_totp: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5399,7 +5513,10 @@ export interface operations {
     post_auth_totp_confirm: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5497,7 +5614,10 @@ export interface operations {
     post_channels: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5661,7 +5781,10 @@ export interface operations {
     post_channels_id_deliveries_delivery_redeliver: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["ChannelId"];
                 delivery: components["schemas"]["DeliveryId"];
@@ -5692,7 +5815,10 @@ export interface operations {
     post_channels_id_test: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["ChannelId"];
             };
@@ -5788,7 +5914,10 @@ export interface operations {
     post_credentials: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5912,7 +6041,10 @@ export interface operations {
     post_credentials_id_test: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["CredentialId"];
             };
@@ -6080,7 +6212,10 @@ export interface operations {
     post_findings_accept: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6142,7 +6277,10 @@ export interface operations {
     post_findings_id_accept: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["FindingId"];
             };
@@ -6176,7 +6314,10 @@ export interface operations {
     post_findings_id_ignore: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["FindingId"];
             };
@@ -6206,7 +6347,10 @@ export interface operations {
     post_findings_id_reopen: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["FindingId"];
             };
@@ -6301,7 +6445,10 @@ export interface operations {
     post_hooks: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6499,7 +6646,10 @@ export interface operations {
     post_hooks_id_secret: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["HookId"];
             };
@@ -6568,7 +6718,10 @@ export interface operations {
     post_interfaces: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6720,7 +6873,10 @@ export interface operations {
     post_invites: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6819,7 +6975,10 @@ export interface operations {
     post_links: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7066,7 +7225,10 @@ export interface operations {
     post_networks: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7273,7 +7435,10 @@ export interface operations {
     post_oidc_providers: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7397,7 +7562,10 @@ export interface operations {
     post_oidc_providers_id_test: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["ProviderId"];
             };
@@ -7548,7 +7716,10 @@ export interface operations {
     post_scans: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7619,7 +7790,10 @@ export interface operations {
     post_scans_id_cancel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["ScanId"];
             };
@@ -7834,7 +8008,10 @@ export interface operations {
     post_tags: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7986,7 +8163,10 @@ export interface operations {
     post_tokens: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8110,7 +8290,10 @@ export interface operations {
     post_users: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8234,7 +8417,10 @@ export interface operations {
     post_users_id_reset_link: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["UserId"];
             };
@@ -8248,6 +8434,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LinkOut"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_users_id_reset_mail: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResetMailOut"];
                 };
             };
             /** @description What went wrong */
@@ -8380,7 +8599,10 @@ export interface operations {
     rotate_vault: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8445,7 +8667,10 @@ export interface operations {
     post_webhooks: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8609,7 +8834,10 @@ export interface operations {
     post_webhooks_id_deliveries_delivery_redeliver: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["WebhookId"];
                 delivery: components["schemas"]["DeliveryId"];
@@ -8640,7 +8868,10 @@ export interface operations {
     post_webhooks_id_secret: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["WebhookId"];
             };
@@ -8670,7 +8901,10 @@ export interface operations {
     post_webhooks_id_test: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: components["schemas"]["WebhookId"];
             };

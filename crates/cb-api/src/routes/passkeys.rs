@@ -28,6 +28,8 @@ pub(crate) struct Methods {
     passkeys: bool,
     /// Where else one can sign in.
     providers: Vec<ProviderName>,
+    /// Whether a forgotten password can be mended by mail.
+    reset_by_mail: bool,
 }
 
 /// Before setup nobody can sign in.
@@ -41,7 +43,8 @@ pub(super) fn after_setup(app: &App) -> Result<(), Problem> {
 pub(crate) async fn methods(State(app): State<App>, parts: Parts) -> Result<axum::Json<Methods>, Problem> {
     after_setup(&app)?;
     let providers = providers::offered(&app).await?;
-    Ok(axum::Json(Methods { passkeys: site(&parts)?.has_passkeys(), providers }))
+    let reset_by_mail = cb_app::notify::mail::is_possible(&app).await?;
+    Ok(axum::Json(Methods { passkeys: site(&parts)?.has_passkeys(), providers, reset_by_mail }))
 }
 
 /// Asks for any passkey, to sign in without a password.

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use cb_app::App;
 use cb_app::auth::factors::{self, RecoveryCodes, Totp, TotpConfirm, TotpEnabled, TotpEnrolment};
+use cb_app::auth::forgot::{self, ForgotIn};
 use cb_app::auth::login::{self, LoginIn, MfaIn, ProofIn};
 use cb_app::auth::password::{self, PasswordIn, ResetIn};
 use cb_app::auth::sessions::{self, OpenSession};
@@ -94,6 +95,21 @@ pub(crate) async fn change_password(
     Json(input): Json<PasswordIn>,
 ) -> Result<Response, Problem> {
     signed_in(StatusCode::OK, password::change(&ctx, input).await?)
+}
+
+/// Asks for a link to set a new password, by mail. The answer is the same whatever the name: what is done is done after it.
+#[utoipa::path(post, path = "/auth/forgot", operation_id = "post_auth_forgot", tag = "session", request_body = ForgotIn,
+    responses((status = 202, description = "If there is such a user with a mail address, and mail can be sent, a link is on its way")))]
+pub(crate) async fn forgot(
+    State(app): State<App>,
+    parts: Parts,
+    Json(input): Json<ForgotIn>,
+) -> Result<StatusCode, Problem> {
+    if app.setup_required() {
+        return Err(Error::SetupRequired.into());
+    }
+    forgot::ask(&app, meta(&parts)?, &input)?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// Sets a new password by a reset link.

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use cb_app::auth::forgot::{self, ResetMailOut};
 use cb_app::auth::sessions::OpenSession;
 use cb_app::auth::{SessionOut, UserOut};
 use cb_app::users::{self, AcceptInviteIn, InviteIn, InviteOut, LinkOut, RoleOut, UserIn, UserPatch};
@@ -99,6 +100,16 @@ pub(crate) async fn reset_link(
     Id(id): Id<UserId>,
 ) -> Result<(StatusCode, axum::Json<LinkOut>), Problem> {
     Ok((StatusCode::CREATED, axum::Json(users::reset_link(&ctx, id).await?)))
+}
+
+/// Sends the user a link by which they set a new password. Nobody else sees it.
+#[utoipa::path(post, path = "/users/{id}/reset-mail", operation_id = "post_users_id_reset_mail", tag = "administration",
+    params(("id" = UserId, Path)), responses((status = 200, body = ResetMailOut)))]
+pub(crate) async fn reset_mail(
+    Writer(ctx): Writer,
+    Id(id): Id<UserId>,
+) -> Result<axum::Json<ResetMailOut>, Problem> {
+    Ok(axum::Json(forgot::send(&ctx, id).await?))
 }
 
 /// What each role permits.

@@ -25,6 +25,7 @@ fn the_public_list_is_as_reviewed() {
             "POST /api/v1/auth/passkeys/login",
             "GET /api/v1/auth/oidc/{slug}/start",
             "GET /api/v1/auth/oidc/{slug}/callback",
+            "POST /api/v1/auth/forgot",
             "POST /api/v1/auth/reset",
             "POST /api/v1/auth/invite",
             "POST /api/v1/hooks/{id}",

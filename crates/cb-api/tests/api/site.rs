@@ -125,9 +125,12 @@ impl Site {
 
     /// The same with settings of the edge.
     pub async fn with(database: Database, settings: &[(&str, &str)]) -> Self {
-        let test = TestApp::new(database).await;
         let vars = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("valid settings");
+        let mut test = TestApp::new(database).await;
+        if config.public_url.is_some() {
+            test = test.restart_with(|own| own.public_url.clone_from(&config.public_url)).await;
+        }
         let names = Names::of_this_machine(&Place::given(&config));
         let identity =
             Identity::open(test.data_dir(), None, &names, SystemClock.now()).expect("a certificate");

@@ -22,6 +22,7 @@ use crate::ctx::Ctx;
 
 pub mod device;
 pub mod factors;
+pub mod forgot;
 pub mod guesses;
 pub mod login;
 pub mod passkeys;

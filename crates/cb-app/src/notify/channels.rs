@@ -159,6 +159,12 @@ impl Opened {
         Channel { kind: self.kind, public: &self.public, secrets: &self.secrets, pin: self.pin }
     }
 
+    /// The same service, for a mail to somebody else.
+    pub(super) fn instead_to(mut self, address: &str) -> Self {
+        self.public.insert("to".to_owned(), address.to_owned());
+        self
+    }
+
     pub(super) fn where_to(&self) -> Option<String> {
         self.kind.where_to(&self.public, &self.secrets)
     }

@@ -10,6 +10,7 @@ pub mod channels;
 pub mod deliveries;
 pub mod hooks;
 pub mod kinds;
+pub mod mail;
 pub(crate) mod news;
 pub mod receive;
 pub(crate) mod schedule;

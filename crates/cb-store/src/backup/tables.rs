@@ -10,8 +10,8 @@ use sea_orm::{
 use crate::entities::{
     address, asset, asset_tag, audit_anchor, audit_checkpoint, audit_entry, audit_head, auth_step, channel,
     credential, credential_use, delivery, finding, finding_key, hook, hook_event, identity, interface, job,
-    link, network, notice, oidc_provider, passkey, position, recovery_code, scan, service, session, setting,
-    spent_ticket, tag, token, user, user_identity, vault_key, webhook,
+    kept_answer, link, network, notice, oidc_provider, passkey, position, recovery_code, scan, service,
+    session, setting, spent_ticket, tag, token, user, user_identity, vault_key, webhook,
 };
 use crate::fault::db;
 
@@ -45,6 +45,7 @@ tables! {
     network, asset, interface, address, service, identity, link, tag, asset_tag, position,
     job, scan, finding, finding_key,
     webhook, channel, notice, delivery, hook, hook_event,
+    kept_answer,
 }
 
 /// What one statement may carry, by the lesser of the two databases (SQLite).

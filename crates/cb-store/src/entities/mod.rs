@@ -19,6 +19,7 @@ pub mod hook_event;
 pub mod identity;
 pub mod interface;
 pub mod job;
+pub mod kept_answer;
 pub mod link;
 pub mod network;
 pub mod notice;

@@ -15,6 +15,7 @@ mod m0009_credentials;
 mod m0010_notifications;
 mod m0011_hooks;
 mod m0012_credential_ports;
+mod m0013_idempotency;
 mod run;
 #[cfg(test)]
 mod upgrade;
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_notifications::Migration),
             Box::new(m0011_hooks::Migration),
             Box::new(m0012_credential_ports::Migration),
+            Box::new(m0013_idempotency::Migration),
         ]
     }
 }

@@ -1,7 +1,7 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, lazy, Suspense, useState } from "react";
 import { ApiError, http, take } from "#/api/client";
-import { beginSession } from "#/api/session";
+import { beginSession, methodsQuery } from "#/api/session";
 import { PasswordField } from "#/domain/password-field";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
@@ -29,6 +29,7 @@ export function LoginPage({
 }) {
   const { t } = useTranslation();
   const client = useQueryClient();
+  const { data: methods } = useQuery(methodsQuery);
   const [error, setError] = useState<unknown>(null);
   const [missing, setMissing] = useState<{ username?: string; password?: string }>({});
   const [busy, setBusy] = useState(false);
@@ -119,6 +120,11 @@ export function LoginPage({
           {busy ? t("auth.signingIn") : t("auth.signIn")}
         </Button>
       </form>
+      {methods?.reset_by_mail ? (
+        <a href="/forgot" className="mt-4 text-sm text-accent-text underline underline-offset-2">
+          {t("auth.forgot")}
+        </a>
+      ) : null}
       <OtherWays next={next} onDone={onDone} onError={setError} />
       <p className="mt-8 text-xs text-muted">
         {t("auth.caHint")}{" "}

@@ -107,7 +107,17 @@ function Manage({ user, onDeleted }: { user: User; onDeleted: () => void }) {
     onSuccess: setLink,
     gcTime: 0,
   });
-  const error = enable.error ?? resetLink.error;
+  const resetMail = useMutation({
+    mutationFn: () => take(http.POST("/api/v1/users/{id}/reset-mail", { params: path })),
+    onSuccess: ({ to, sent, error }) =>
+      void toast(
+        sent ? t("users.resetMailed", { to }) : t("users.resetNotMailed", { to, error: error ?? "" }),
+        {
+          ms: 10_000,
+        },
+      ),
+  });
+  const error = enable.error ?? resetLink.error ?? resetMail.error;
 
   return (
     <Section title={t("users.manage")}>
@@ -139,6 +149,11 @@ function Manage({ user, onDeleted }: { user: User; onDeleted: () => void }) {
             <Button busy={resetLink.isPending} onClick={() => resetLink.mutate()}>
               {t("users.resetLink")}
             </Button>
+            {user.email ? (
+              <Button busy={resetMail.isPending} onClick={() => resetMail.mutate()}>
+                {t("users.resetMail")}
+              </Button>
+            ) : null}
             <Button onClick={() => setQuestion("disable")}>{t("users.disable")}</Button>
           </>
         )}

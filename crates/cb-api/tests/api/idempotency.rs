@@ -1,0 +1,134 @@
+//! A `POST` that is sent again is carried out once.
+
+use cb_api::idempotency::shows_secrets;
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use cb_testkit::TestApp;
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::site::{Answer, Ask, Login, Site};
+
+async fn send(site: &Site, by: &Login, key: &str, path: &str, body: &Value) -> Answer {
+    let ask = Ask::new("POST", path).header("Idempotency-Key", key);
+    site.ask(ask.write(by, body)).await
+}
+
+const TAGS: &str = "/api/v1/tags";
+
+fn tag(name: &str) -> Value {
+    json!({ "name": name, "color": "#112233" })
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_sent_again_is_answered_as_before(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let first = send(&site, &admin, "k-1", TAGS, &tag("rack")).await;
+    assert_eq!(first.status, 201, "{}", first.text());
+    assert!(first.all("idempotency-replayed").is_empty());
+    for _ in 0..2 {
+        let again = send(&site, &admin, "k-1", TAGS, &tag("rack")).await;
+        assert_eq!(
+            (again.status, again.text(), again.one("idempotency-replayed")),
+            (201, first.text(), "true")
+        );
+        assert_eq!(again.all("etag"), first.all("etag"));
+        assert_eq!(again.one("content-type"), first.one("content-type"));
+    }
+    let total = async || site.get(&admin, TAGS).await.json()["total"].clone();
+    assert_eq!(total().await, 1);
+
+    // Another request, another path, another person.
+    let other = send(&site, &admin, "k-1", TAGS, &tag("shelf")).await;
+    assert_eq!(other.status, 422, "{}", other.text());
+    assert_eq!(other.json()["errors"][0]["field"], "Idempotency-Key");
+    let elsewhere = send(&site, &admin, "k-1", "/api/v1/assets", &tag("rack")).await;
+    assert_eq!(elsewhere.status, 422);
+    site.user(&admin, "grace", "editor").await;
+    let grace = site.signed_in("grace").await;
+    assert_eq!(send(&site, &grace, "k-1", TAGS, &tag("hers")).await.status, 201);
+    assert_eq!(total().await, 2);
+
+    // What was refused can be mended under the same key.
+    assert_eq!(send(&site, &admin, "k-2", TAGS, &tag("rack")).await.status, 409);
+    assert_eq!(send(&site, &admin, "k-2", TAGS, &tag("drawer")).await.status, 201);
+
+    for (key, why) in [("", "empty"), ("a b", "a space"), (&*"x".repeat(256), "long"), ("ä", "no ASCII")] {
+        let refused = send(&site, &admin, key, TAGS, &tag("never")).await;
+        assert_eq!(refused.status, 422, "{why}: {}", refused.text());
+    }
+    let twice = Ask::new("POST", TAGS).header("Idempotency-Key", "a").header("Idempotency-Key", "b");
+    assert_eq!(site.ask(twice.write(&admin, &tag("never"))).await.status, 400);
+
+    // A day later it is a new request.
+    site.test.clock.advance(TimeDelta::hours(25));
+    let admin = Login::from_answer(&site.login(TestApp::USERNAME, TestApp::PASSWORD).await);
+    assert_eq!(send(&site, &admin, "k-1", TAGS, &tag("later")).await.status, 201);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_equal_requests_at_once_one_is_carried_out(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let asset = json!({ "name": "one", "kind": "device" });
+    let answers = join_all((0..12).map(|_| send(&site, &admin, "once", "/api/v1/assets", &asset))).await;
+    assert!(answers.iter().all(|a| matches!(a.status, 201 | 409)), "{answers:?}");
+    assert!(answers.iter().any(|a| a.status == 201));
+    assert_eq!(site.get(&admin, "/api/v1/assets").await.json()["total"], 1);
+    let again = send(&site, &admin, "once", "/api/v1/assets", &asset).await;
+    assert_eq!((again.status, again.one("idempotency-replayed")), (201, "true"));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_secret_is_shown_once(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let body = json!({ "name": "script", "scopes": ["inventory:read"], "expires_in_days": 5 });
+    let first = send(&site, &admin, "t", "/api/v1/tokens", &body).await;
+    assert_eq!(first.status, 201);
+    let again = send(&site, &admin, "t", "/api/v1/tokens", &body).await;
+    assert_eq!(again.status, 409, "{}", again.text());
+    assert!(!again.text().contains("cb_pat_"));
+    assert_eq!(site.get(&admin, "/api/v1/tokens").await.json().as_array().map(Vec::len), Some(1));
+}
+
+/// A route whose answer shows something that looks like a secret, and which the list lacks, would keep it in the database.
+#[test]
+fn every_answer_with_a_secret_in_it_is_known() {
+    const SECRETS: [&str; 9] = [
+        "secret",
+        "token",
+        "url",
+        "link",
+        "codes",
+        "csrf_token",
+        "signing_secret",
+        "registration_token",
+        "uri",
+    ];
+    // An address that somebody typed, and where a delivery went.
+    const SHOWN: [&str; 3] = ["WebhookOut", "DeliveryOut", "ChannelOut"];
+    let document = serde_json::to_value(cb_api::routes::document()).expect("JSON");
+    let mut known = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let answers = item["post"]["responses"].as_object().into_iter().flatten();
+        for (_, answer) in answers {
+            let schema = &answer["content"]["application/json"]["schema"];
+            let name = schema["$ref"].as_str().and_then(|r| r.rsplit('/').next()).unwrap_or_default();
+            let fields =
+                document["components"]["schemas"][name]["properties"].as_object().into_iter().flatten();
+            let secret = fields.into_iter().any(|(field, _)| SECRETS.contains(&field.as_str()));
+            let public = cb_api::auth::is_public(&http::Method::POST, path);
+            if secret && !public && !SHOWN.contains(&name) {
+                known += 1;
+                assert!(shows_secrets(path), "{path} answers with {name}, which shows a secret");
+            }
+        }
+    }
+    assert!(known > 5, "{known}");
+    for route in cb_api::idempotency::ONCE {
+        assert!(!document["paths"][format!("/api/v1{route}")]["post"].is_null(), "{route} is no route");
+    }
+}

@@ -1,0 +1,79 @@
+//! What was answered to a request that may be sent again.
+
+use cb_core::Result;
+use cb_core::clock::Time;
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
+use uuid::Uuid;
+
+use crate::entities::kept_answer::{Column, Entity, Model};
+use crate::fault::db;
+use crate::open::Store;
+
+impl Store {
+    /// Takes the place of `row`'s key; the row that has it already, if there is one. Of two at once, one gets it.
+    pub async fn claim_answer(&self, row: Model) -> Result<Option<Model>> {
+        let taken = Entity::insert(row.clone().into_active_model())
+            .on_conflict(OnConflict::columns([Column::PrincipalId, Column::KeyHash]).do_nothing().to_owned())
+            .exec_without_returning(self.writer())
+            .await
+            .map_err(db)?;
+        if taken == 1 {
+            return Ok(None);
+        }
+        let there = Entity::find()
+            .filter(Column::PrincipalId.eq(row.principal_id))
+            .filter(Column::KeyHash.eq(row.key_hash.as_str()));
+        there.one(self.writer()).await.map_err(db)
+    }
+
+    pub async fn keep_answer(
+        &self,
+        id: Uuid,
+        status: i32,
+        body: Option<String>,
+        etag: Option<String>,
+    ) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::Status, Expr::value(status))
+            .col_expr(Column::Body, Expr::value(body))
+            .col_expr(Column::Etag, Expr::value(etag))
+            .filter(Column::Id.eq(id))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
+    /// Nothing was done under the key.
+    pub async fn release_answer(&self, id: Uuid) -> Result<()> {
+        Entity::delete_by_id(id).exec(self.writer()).await.map_err(db)?;
+        Ok(())
+    }
+
+    /// Forgets what is older than `before`, and of one principal all but the newest `most`.
+    pub async fn forget_answers(&self, before: Time, principal: Uuid, most: u64) -> Result<()> {
+        let old = Entity::delete_many().filter(Column::CreatedAt.lt(before));
+        old.exec(self.writer()).await.map_err(db)?;
+        let own = Entity::find().filter(Column::PrincipalId.eq(principal));
+        let surplus = own.clone().count(self.reader()).await.map_err(db)?.saturating_sub(most);
+        if surplus > 0 {
+            let oldest: Vec<Uuid> = own
+                .select_only()
+                .column(Column::Id)
+                .order_by_asc(Column::CreatedAt)
+                .order_by_asc(Column::Id)
+                .limit(surplus.min(most))
+                .into_tuple()
+                .all(self.reader())
+                .await
+                .map_err(db)?;
+            let gone = Entity::delete_many().filter(Column::Id.is_in(oldest));
+            gone.exec(self.writer()).await.map_err(db)?;
+        }
+        Ok(())
+    }
+}
