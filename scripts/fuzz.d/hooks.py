@@ -2,10 +2,10 @@
 
 import json
 import os
-import random
 import ssl
 import time
 import urllib.request
+import uuid
 
 import schemathesis
 
@@ -34,11 +34,15 @@ class Session:
         return cls.headers
 
 
+def credentials():
+    token = os.environ.get("CB_FUZZ_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else Session.current()
+
+
 @schemathesis.auth(refresh_interval=None)
 class Administrator:
     def get(self, case, context):
-        token = os.environ.get("CB_FUZZ_TOKEN")
-        return {"Authorization": f"Bearer {token}"} if token else Session.current()
+        return credentials()
 
     def set(self, case, data, context):
         case.headers.update(data)
@@ -50,7 +54,15 @@ class Administrator:
 @schemathesis.hook
 def before_call(context, case, kwargs):
     # Each from an address of its own, as the trusted proxy says: whoever guesses is slowed down, and that is no difference.
-    case.headers["X-Forwarded-For"] = f"2001:db8:{random.randrange(65536):x}:{random.randrange(65536):x}::1"
+    # A method that is not described is refused to a stranger as everything is, with 401.
+    if case.method.upper() not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        case.headers.update(credentials())
+    # Not by `random`, whose seed makes the data the same each time.
+    part = os.urandom(4).hex()
+    case.headers["X-Forwarded-For"] = f"2001:db8:{part[:4]}:{part[4:]}::1"
+    # One key for two requests is a difference that no schema can describe.
+    for name in [name for name in case.headers if name.lower() == "idempotency-key"]:
+        case.headers[name] = str(uuid.uuid4())
 
 
 @schemathesis.hook
@@ -68,6 +80,7 @@ BEYOND = {
     "asset_id": "exists", "a_asset_id": "exists", "b_asset_id": "exists", "interface_id": "is of that asset",
     "credential_id": "exists and is of the right kind", "tags": "exist",
     "ip": "is the address of one machine", "cidr": "is of a network that can be", "gateway": "is in the network",
+    "current_password": "of whoever has one",
     "password": "is not guessed first", "new_password": "is not guessed first",
     "public": "as the kind has it", "secret": "as the kind has it", "hosts": "each a name, address or range",
     "host": "one of the credential's", "path": "of kinds that take one", "certificate_sha256": "64 digits",

@@ -99,7 +99,11 @@ fn answer(request: &str) -> (&'static str, &'static str) {
         ("/redfish/v1/Systems", ROOT) => ("200 OK", r#"{"Members":[{},{}]}"#),
         ("/redfish/v1/", _) => ("200 OK", r#"{"RedfishVersion":"1.17.0","Vendor":"Dell","Product":"iDRAC"}"#),
         ("/.well-known/openid-configuration", _) => ("200 OK", ELSEWHERE),
-        ("/jwks", _) => ("200 OK", r#"{"keys":[]}"#),
+        // The key of RFC 7517, A.1.
+        ("/jwks", _) => (
+            "200 OK",
+            r#"{"keys":[{"kty":"EC","crv":"P-256","use":"sig","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#,
+        ),
         _ => ("401 No", ""),
     }
 }

@@ -298,7 +298,7 @@ impl Story {
         self.admin("POST", "/oidc-providers/{id}/test", &provider, json!({})).await;
         self.admin("DELETE", "/oidc-providers/{id}", &provider, json!({})).await;
         let credential = json!({
-            "name": "Switches", "kind": "snmp_v2c", "secret": { "community": "lab" }, "hosts": ["127.0.0.1"],
+            "name": "Switches", "kind": "snmp_v2c", "secret": { "community": "lab" }, "hosts": ["127.0.0.1:1"],
         });
         let credential = self.admin("POST", "/credentials", "", credential).await;
         self.admin("PATCH", "/credentials/{id}", &credential, json!({ "name": "Core" })).await;

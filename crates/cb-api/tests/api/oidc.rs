@@ -426,7 +426,7 @@ async fn what_a_provider_or_a_stranger_makes_up_is_refused() {
         ("scopes", json!({ "scopes": ["openid", "a b"] })),
         ("role_groups", json!({ "role_groups": [{ "group": "", "role": "admin" }] })),
         ("default_role", json!({ "role_groups": [] })),
-        ("certificate_sha256", json!({ "certificate_sha256": "12:34" })),
+        ("certificate_sha256", json!({ "certificate_sha256": "12:34", "client_secret": "x" })),
         ("name", json!({ "name": " " })),
     ] {
         let answer = lab.change(patch).await;

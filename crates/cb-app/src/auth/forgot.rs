@@ -18,6 +18,7 @@ use super::rules::USERNAME_MOST;
 use super::steps::{self, Purpose};
 use crate::app::App;
 use crate::ctx::{Ctx, RequestMeta};
+use crate::input;
 use crate::notify::mail;
 
 /// Whoever has forgotten their password.
@@ -41,12 +42,11 @@ pub struct ResetMailOut {
 }
 
 /// Sends a link to the user of that name who has an address, after the answer. 429 for whoever asks too often.
-pub fn ask(app: &App, meta: RequestMeta, input: &ForgotIn) -> Result<()> {
+pub fn ask(app: &App, meta: RequestMeta, given: &ForgotIn) -> Result<()> {
     let mut wrong = Violations::new();
-    let key = input.username.trim().to_lowercase();
-    let fits = !key.is_empty() && input.username.chars().count() <= USERNAME_MOST;
-    wrong.require(fits, "username", &format!("must have 1 to {USERNAME_MOST} characters"));
+    let name = input::line(&mut wrong, "username", &given.username, USERNAME_MOST);
     wrong.into_result()?;
+    let key = name.unwrap_or_default().to_lowercase();
     app.throttle().enter([&format!("forgot/{}", place(meta.ip))])?;
     let task = app.clone();
     app.spawn(async move {

@@ -72,8 +72,8 @@ fn proven(test: &TestApp, ctx: &Ctx) -> Ctx {
 async fn grown_old(database: Database) -> (TestApp, Ctx, DatabaseConnection) {
     let (test, ctx) = TestApp::closed(database).await;
     let db = raw(&test).await;
-    // Behind those of the first start and of setup.
-    write_entries(&test, &db, 3_898).await;
+    // Behind those of the first start, of setup and of its user.
+    write_entries(&test, &db, 3_897).await;
     test.clock.advance(TimeDelta::days(100));
     // Somebody who has been here all the time.
     let now = test.app.now();
