@@ -336,7 +336,10 @@ mod tests {
                 super::from_slice::<Outer>(text.as_bytes()).expect_err(&text),
                 super::from_value::<Outer>(value).expect_err(&text),
             ] {
-                assert!(error.to_string().contains("expected an object"), "{error}: {text}");
+                // A value's own reader refuses a list for a variant with named fields by itself.
+                let said = error.to_string();
+                let refused = said.contains("expected an object") || said.contains("expected struct variant");
+                assert!(refused, "{error}: {text}");
             }
         }
         assert!(super::from_slice::<Inner>(b"[1, 2.5]").is_err());
