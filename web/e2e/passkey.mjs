@@ -98,8 +98,12 @@ if (namedUrl)
     const wary = await launch([`--host-resolver-rules=MAP ${hostname} 127.0.0.1`]);
     const there = await (await wary.newContext()).newPage();
     await there.goto(`${namedUrl}/login`).catch(() => {});
-    await there.waitForTimeout(500);
-    await there.keyboard.type("thisisunsafe");
+    // The warning takes a moment to listen.
+    for (let tries = 0; tries < 20 && !there.url().startsWith(namedUrl); tries++) {
+      await there.waitForTimeout(500);
+      await there.keyboard.type("thisisunsafe");
+      await there.waitForTimeout(500);
+    }
     await there.waitForURL(/\/login/);
     await button(there, "Sign in with a passkey").waitFor();
     await said(there, "This browser does not trust this server's certificate");
