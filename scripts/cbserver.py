@@ -32,6 +32,12 @@ CONTEXT.check_hostname = False
 CONTEXT.verify_mode = ssl.CERT_NONE
 
 
+def session_cookie(headers):
+    """Of the answer to a sign-in. Beside it is a cookie by which the browser is known."""
+    cookies = (value.split(";")[0] for name, value in headers if name.lower() == "set-cookie")
+    return next((cookie for cookie in cookies if cookie.startswith("__Host-cb_session=")), None)
+
+
 class Server:
     def __init__(self, binary, folder, https=8443, plain=8080, address="127.0.0.1", token=True, settings=None, timeout=30):
         self.binary = str(Path(binary).resolve())

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 
 import law
-from cbserver import CONTEXT, PASSWORD, USER, Server
+from cbserver import CONTEXT, PASSWORD, USER, Server, session_cookie
 
 WRITERS = 8
 # No answer may take this long: a server without an answer by then hangs and is not only slow.
@@ -226,8 +226,6 @@ class Load:
             write = law.Write("login", f"login {n}", 0)
             headers = {"Authorization": "", "Origin": self.site.server.url}
             if self.send(line, write, "POST", "/auth/login", {"username": USER, "password": PASSWORD}, headers):
-                for name, value in line.last_headers:
-                    if name.lower() == "set-cookie":
-                        write.cookie = value.split(";")[0]
+                write.cookie = session_cookie(line.last_headers)
             self.stopping.wait(0.15)
         line.close()

@@ -9,7 +9,7 @@ import time
 from datetime import datetime
 
 import law
-from cbserver import PASSWORD, USER, Server
+from cbserver import PASSWORD, USER, Server, session_cookie
 from run import ends, filled
 
 DAY = 24 * 3600
@@ -108,8 +108,8 @@ def clock_jumps(days):
         site = run.site()
         run.start(site)
         receiver, line = run.harness.receiver, Server.beside(site.server)
-        status, headers = sign_in(line, PASSWORD)
-        cookie = headers.get("set-cookie", "").split(";")[0]
+        sign_in(line, PASSWORD)
+        cookie = session_cookie(line.last_headers)
         with run.load(site, logins=False, paced=0.1).running() as load:
             receiver.status = 503
             run.pause(0.5, 1.0)

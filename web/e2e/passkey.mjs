@@ -42,7 +42,7 @@ const context = await browser.newContext({
 context.setDefaultTimeout(15_000);
 const watch = await watchedPage(context, url, [provider.issuer]);
 // What an ended session answers, and what every form that judges its own answers may get.
-watch.allow(401, /\/auth\/(me|login|mfa)$/);
+watch.allow(401, /(\/auth\/(me|login|mfa)|\/stream)$/);
 const { page } = watch;
 const steps = new Steps(watch);
 async function shot(name) {
@@ -204,8 +204,9 @@ await steps.step("it proves who one is", async () => {
   await button(form, "Create token").click();
   const proof = dialog(page, "Confirm your identity");
   await button(proof, "Use a passkey").waitFor();
-  await button(proof, "Use the password").click();
+  await button(proof, "Use the password and a code").click();
   await field(proof, `Password of ${username}`).waitFor();
+  await field(proof, "Code").waitFor();
   await button(proof, "Use a passkey").click();
   await field(proof, `Password of ${username}`).waitFor({ state: "detached" });
   await shot("proof");
