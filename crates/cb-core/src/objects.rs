@@ -332,15 +332,13 @@ mod tests {
         for value in changed {
             let text = value.to_string();
             serde_json::from_str::<Outer>(&text).expect("serde alone takes it");
-            for error in [
-                super::from_slice::<Outer>(text.as_bytes()).expect_err(&text),
-                super::from_value::<Outer>(value).expect_err(&text),
-            ] {
-                // A value's own reader refuses a list for a variant with named fields by itself.
-                let said = error.to_string();
-                let refused = said.contains("expected an object") || said.contains("expected struct variant");
-                assert!(refused, "{error}: {text}");
-            }
+            let error = super::from_slice::<Outer>(text.as_bytes()).expect_err(&text);
+            assert!(error.to_string().contains("expected an object"), "{error}: {text}");
+            let error = super::from_value::<Outer>(value).expect_err(&text);
+            // `serde_json::Value` itself refuses a list for a variant with named fields, in its own words.
+            let expected =
+                if text.contains(r#""named":["#) { "expected struct variant" } else { "expected an object" };
+            assert!(error.to_string().contains(expected), "{error}: {text}");
         }
         assert!(super::from_slice::<Inner>(b"[1, 2.5]").is_err());
         assert!(super::from_slice::<Vec<Inner>>(b"[[1, 2.5]]").is_err());

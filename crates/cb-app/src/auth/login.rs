@@ -102,8 +102,8 @@ impl Shown {
     }
 }
 
-/// The counts that a try stands under. A browser in which the account's holder has signed in has a count of its own; from all others
-/// a try counts for its place, and for the account together with every stranger's.
+/// What an attempt to sign in counts against. A browser in which the account's holder has signed in has a count of its own. An
+/// attempt from any other browser counts against its address, and against the account together with those of all strangers.
 enum Counts {
     Own(String),
     Shared {
@@ -140,7 +140,7 @@ impl Counts {
         }
     }
 
-    /// The try was a right one, and nothing more is asked for.
+    /// The attempt was right, and nothing more is asked for.
     fn admitted(&self, app: &App) {
         match self {
             Self::Own(key) => app.throttle().forgive(key),
@@ -154,7 +154,7 @@ impl Counts {
         }
     }
 
-    /// The try was a right one, and a second factor is still to come: nothing is proved yet.
+    /// The password was right and a second factor is still to come, so nothing is proved yet.
     fn spared(&self, app: &App) {
         match self {
             Self::Own(key) | Self::Place(key) => app.throttle().spare(key),
