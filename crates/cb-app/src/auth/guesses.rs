@@ -72,8 +72,14 @@ impl Guesses {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a guess; true for the first of its series, and the series that it follows.
-    fn count(&self, now: Duration, at: Time, guess: &Guess, meta: &RequestMeta) -> (bool, Option<Series>) {
+    /// Counts a guess. Answers its series, whether it is the first of it, and the series that it follows.
+    fn count(
+        &self,
+        now: Duration,
+        at: Time,
+        guess: &Guess,
+        meta: &RequestMeta,
+    ) -> (Key, bool, Option<Series>) {
         let key = Key::of(guess, meta);
         let shared = Key { account: String::new(), place: String::new(), ..key.clone() };
         let mut open = self.open();
@@ -86,15 +92,16 @@ impl Guesses {
         }
         if let Some(series) = open.get_mut(&key).filter(|s| s.ends > now) {
             series.more = series.more.saturating_add(1);
-            return (false, None);
+            return (key, false, None);
         }
         let series = Series { guess, meta: meta.clone(), first_at: at, ends: now + SERIES, more: 0 };
-        (true, open.insert(key, series))
+        let before = open.insert(key.clone(), series);
+        (key, true, before)
     }
 
     /// Guesses that could not be written are told with the others.
-    fn are_untold(&self, guess: &Guess, meta: &RequestMeta, many: u32) {
-        if let Some(series) = self.open().get_mut(&Key::of(guess, meta)) {
+    fn are_untold(&self, key: &Key, many: u32) {
+        if let Some(series) = self.open().get_mut(key) {
             series.more = series.more.saturating_add(many);
         }
     }
@@ -113,7 +120,7 @@ impl App {
     /// Leaves a trace of a wrong guess. The answer to the guess does not depend on it: what cannot be written now is written when
     /// the series is over.
     pub(crate) async fn guessed(&self, meta: &RequestMeta, guess: Guess) {
-        let (first, before) = self.guesses().count(self.steady(), self.now(), &guess, meta);
+        let (key, first, before) = self.guesses().count(self.steady(), self.now(), &guess, meta);
         let (mut told, mut untold) = (Ok(()), 1);
         if let Some(before) = before {
             told = self.tell_rest(&before).await;
@@ -126,7 +133,7 @@ impl App {
         }
         if let Err(error) = told {
             tracing::warn!(%error, action = guess.action, "a wrong guess could not be written to the audit log");
-            self.guesses().are_untold(&guess, meta, untold);
+            self.guesses().are_untold(&key, untold);
         }
     }
 
