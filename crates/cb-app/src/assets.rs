@@ -12,7 +12,7 @@ use cb_store::sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Order, Query, Se
 use cb_store::sea_orm::{self, ActiveValue::Set};
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, FromQueryResult,
-    ModelTrait as _, QueryFilter as _, QueryOrder as _, Select,
+    ModelTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use cb_store::{WriteTx, db};
 use chrono::{DateTime, Utc};
@@ -54,7 +54,13 @@ pub struct AssetOut {
     pub os: Option<String>,
     /// Markdown.
     pub notes: String,
+    /// What is shown: what a person has set, or else what was seen.
     pub status: AssetStatus,
+    /// What a person has set; it stays until a person changes it.
+    #[schema(required)]
+    pub status_set: Option<AssetStatus>,
+    /// What was seen last.
+    pub status_seen: AssetStatus,
     pub source: Source,
     /// Fields that a person typed; a scan leaves them alone.
     pub typed_fields: Vec<String>,
@@ -112,6 +118,7 @@ pub struct AssetIn {
     pub model: Option<String>,
     pub os: Option<String>,
     pub notes: Option<String>,
+    /// Stands above what is seen, until it is cleared.
     pub status: Option<AssetStatus>,
     /// Ids of tags.
     pub tags: Option<Vec<TagId>>,
@@ -138,8 +145,10 @@ pub struct AssetPatch {
     pub os: Patch<String>,
     #[serde(default)]
     pub notes: Option<String>,
+    /// Stands above what is seen; null clears it, and what is seen is shown again.
     #[serde(default)]
-    pub status: Option<AssetStatus>,
+    #[schema(value_type = Option<AssetStatus>)]
+    pub status: Patch<AssetStatus>,
     /// Ids of tags; they replace those that were there.
     #[serde(default)]
     pub tags: Option<Vec<TagId>>,
@@ -162,7 +171,7 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &AssetFilter) -> Result<Page<A
         select = select.filter(asset::Column::Kind.eq(kind.as_str()));
     }
     if let Some(status) = filter.status {
-        select = select.filter(asset::Column::Status.eq(status.as_str()));
+        select = select.filter(asset::Column::shown_status().eq(status.as_str()));
     }
     if let Some(tag) = filter.tag.as_deref() {
         select = select.filter(asset::Column::Id.in_subquery(tagged(tag)));
@@ -182,7 +191,10 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &AssetFilter) -> Result<Page<A
     let sorts = [
         ("name", Sort::text(asset::Column::NameKey)),
         ("kind", Sort::text(asset::Column::Kind)),
-        ("status", Sort::text(asset::Column::Status)),
+        (
+            "status",
+            Sort::derived(asset::Column::shown_status(), |row: &asset::Model| row.status().to_owned()),
+        ),
         ("vendor", Sort::text(asset::Column::Vendor)),
         ("created_at", Sort::time(asset::Column::CreatedAt)),
         ("last_seen_at", Sort::time(asset::Column::LastSeenAt)),
@@ -229,7 +241,6 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
         vendor.as_ref().map(|_| "vendor"),
         model.as_ref().map(|_| "model"),
         os.as_ref().map(|_| "os"),
-        input.status.map(|_| "status"),
     ]
     .into_iter()
     .flatten()
@@ -245,7 +256,8 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
         model,
         os,
         notes,
-        status: input.status.unwrap_or(AssetStatus::Unknown).as_str().to_owned(),
+        status_set: input.status.map(|status| status.as_str().to_owned()),
+        status_seen: AssetStatus::Unknown.as_str().to_owned(),
         source: Source::Manual.as_str().to_owned(),
         typed_fields: json!(typed),
         first_seen_at: None,
@@ -277,7 +289,9 @@ pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i
     let tags = tag_set(&mut wrong, patch.tags);
     wrong.into_result()?;
     ctx.write(Permission::InventoryWrite, "asset_updated", async |tx| {
-        let row = find(tx.conn(), id).await?;
+        // Locked: a scan that sees it at the same moment counts its version up too.
+        let row = asset::Entity::find_by_id(id.0).lock_exclusive().one(tx.conn()).await;
+        let row = row.map_err(db)?.ok_or(Error::NotFound)?;
         input::expect_version(row.version, version)?;
         let before = row.clone();
         let mut typed = typed_fields(&row)?;
@@ -307,9 +321,8 @@ pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i
             };
             *column = Set(value);
         }
-        if let Some(status) = patch.status {
-            typed.insert("status".to_owned());
-            change.status = Set(status.as_str().to_owned());
+        if let Some(status) = patch.status.change() {
+            change.status_set = Set(status.map(|status| status.as_str().to_owned()));
         }
         if let Some(notes) = notes {
             change.notes = Set(notes);
@@ -361,6 +374,18 @@ pub(crate) fn typed_fields(row: &asset::Model) -> Result<BTreeSet<String>> {
         .map_err(|e| Error::Internal(format!("the typed fields of asset {}: {e}", row.id)))
 }
 
+/// What people are told of it. The status has a column of its own.
+fn fields_of_a_person(row: &asset::Model) -> Result<Vec<String>> {
+    let mut typed = typed_fields(row)?;
+    typed.remove("status");
+    typed.extend(row.status_set.as_ref().map(|_| "status".to_owned()));
+    Ok(typed.into_iter().collect())
+}
+
+fn status(text: &str) -> Result<AssetStatus> {
+    word(AssetStatus::parse(text), text)
+}
+
 /// What a scan knows of an asset, into the fields that no person has typed; says whether any changed.
 pub(crate) fn observe(
     row: &asset::Model,
@@ -389,7 +414,7 @@ fn difference(before: &asset::Model, after: &asset::Model) -> serde_json::Value 
     let fields = |row: &asset::Model| {
         json!({
             "name": row.name, "kind": row.kind, "role": row.role, "vendor": row.vendor, "model": row.model,
-            "os": row.os, "notes": row.notes, "status": row.status,
+            "os": row.os, "notes": row.notes, "status": row.status_set,
         })
     };
     let (old, new) = (fields(before), fields(after));
@@ -502,11 +527,13 @@ async fn outs(conn: &impl ConnectionTrait, rows: Vec<asset::Model>) -> Result<Ve
     rows.into_iter()
         .map(|row| {
             Ok(AssetOut {
-                typed_fields: typed_fields(&row)?.into_iter().collect(),
+                typed_fields: fields_of_a_person(&row)?,
                 tags: tags.remove(&row.id).unwrap_or_default(),
                 addresses: addresses.remove(&row.id).unwrap_or_default(),
                 kind: word(AssetKind::parse(&row.kind), &row.kind)?,
-                status: word(AssetStatus::parse(&row.status), &row.status)?,
+                status: status(row.status())?,
+                status_set: row.status_set.as_deref().map(status).transpose()?,
+                status_seen: status(&row.status_seen)?,
                 source: word(Source::parse(&row.source), &row.source)?,
                 id: row.id.into(),
                 name: row.name,

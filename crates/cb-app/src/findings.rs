@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use cb_collect::report::Identity;
 use cb_core::error::Violations;
 use cb_core::ids::{AssetId, FindingId, ScanId};
-use cb_core::inventory::{AssetKind, AssetStatus, FindingKind, FindingState, LinkEvidence, LinkKind, Source};
+use cb_core::inventory::{AssetKind, FindingKind, FindingState, LinkEvidence, LinkKind, Source};
 use cb_core::{Error, Event, Permission, Result};
+use cb_store::bookkeeping::UP;
 use cb_store::entities::{address, asset, finding, interface, link, network, service};
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::sea_query::Expr;
@@ -275,7 +276,8 @@ fn new_asset(
         model: proposal.model.clone(),
         os: proposal.os.clone(),
         notes: String::new(),
-        status: AssetStatus::Up.as_str().to_owned(),
+        status_set: None,
+        status_seen: UP.to_owned(),
         source: Source::Discovered.as_str().to_owned(),
         typed_fields: json!(typed),
         first_seen_at: Some(row.created_at),

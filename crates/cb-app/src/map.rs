@@ -291,7 +291,7 @@ async fn nodes(
             let place = places.get(&row.id);
             Ok(MapNode {
                 kind: word(AssetKind::parse(&row.kind), &row.kind)?,
-                status: word(AssetStatus::parse(&row.status), &row.status)?,
+                status: word(AssetStatus::parse(row.status()), row.status())?,
                 network_id: network.map(Into::into),
                 addresses,
                 ports: ports.remove(&row.id).unwrap_or_default().into_iter().take(PORTS_MOST).collect(),

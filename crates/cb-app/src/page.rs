@@ -9,8 +9,9 @@ use cb_store::sea_orm::sea_query::{
     Expr, ExprTrait as _, NullOrdering, Order, SimpleExpr, SubQueryStatement,
 };
 use cb_store::sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, ModelTrait,
-    QueryFilter as _, QueryOrder as _, QueryResult, QuerySelect as _, QueryTrait as _, Select, Value,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IntoSimpleExpr as _,
+    ModelTrait, QueryFilter as _, QueryOrder as _, QueryResult, QuerySelect as _, QueryTrait as _, Select,
+    Value,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -146,19 +147,51 @@ pub(crate) enum Kind {
     Time,
 }
 
-/// A column that a list can be sorted by.
-pub(crate) struct Sort<C> {
-    pub column: C,
-    pub kind: Kind,
+/// What a list can be sorted by.
+pub(crate) struct Sort<E: EntityTrait> {
+    by: By<E>,
+    kind: Kind,
 }
 
-impl<C> Sort<C> {
-    pub const fn text(column: C) -> Self {
-        Self { column, kind: Kind::Text }
+enum By<E: EntityTrait> {
+    Column(E::Column),
+    /// A text that the database derives from several columns, and the same from a row.
+    Derived(SimpleExpr, fn(&E::Model) -> String),
+}
+
+impl<E: EntityTrait> Sort<E> {
+    pub const fn text(column: E::Column) -> Self {
+        Self { by: By::Column(column), kind: Kind::Text }
     }
 
-    pub const fn time(column: C) -> Self {
-        Self { column, kind: Kind::Time }
+    pub const fn time(column: E::Column) -> Self {
+        Self { by: By::Column(column), kind: Kind::Time }
+    }
+
+    pub const fn derived(expr: SimpleExpr, of: fn(&E::Model) -> String) -> Self {
+        Self { by: By::Derived(expr, of), kind: Kind::Text }
+    }
+
+    fn expr(&self) -> SimpleExpr {
+        match &self.by {
+            By::Column(column) => column.into_simple_expr(),
+            By::Derived(expr, _) => expr.clone(),
+        }
+    }
+
+    /// A row's own, as a cursor carries it.
+    fn value(&self, row: &E::Model) -> Option<String>
+    where
+        E::Model: ModelTrait<Entity = E>,
+    {
+        match &self.by {
+            By::Column(column) => match row.get(*column) {
+                Value::String(text) => text,
+                Value::ChronoDateTimeUtc(time) => time.map(|t| t.to_rfc3339()),
+                _ => None,
+            },
+            By::Derived(_, of) => Some(of(row)),
+        }
     }
 }
 
@@ -168,7 +201,7 @@ pub(crate) async fn page<E>(
     select: Select<E>,
     list: &List,
     id: E::Column,
-    sorts: &[(&'static str, Sort<E::Column>)],
+    sorts: &[(&'static str, Sort<E>)],
     default: &str,
 ) -> Result<Page<E::Model>>
 where
@@ -186,7 +219,7 @@ where
     let all = first.then(|| select.clone());
     let direction = if down { Order::Desc } else { Order::Asc };
     let mut query = select
-        .order_by_with_nulls(sort.column, direction.clone(), NullOrdering::Last)
+        .order_by_with_nulls(sort.expr(), direction.clone(), NullOrdering::Last)
         .order_by(id, direction)
         .limit(limit + 1);
     if let Some(cursor) = cursor {
@@ -234,10 +267,10 @@ fn how_many<E: EntityTrait>(all: Select<E>, id: E::Column) -> SimpleExpr {
 }
 
 /// The rows behind the cursor's.
-fn behind<C: ColumnTrait>(sort: &Sort<C>, id: C, down: bool, cursor: &Cursor) -> Result<Condition> {
+fn behind<E: EntityTrait>(sort: &Sort<E>, id: E::Column, down: bool, cursor: &Cursor) -> Result<Condition> {
     let later = if down { id.lt(cursor.id) } else { id.gt(cursor.id) };
     let Some(text) = &cursor.v else {
-        return Ok(Condition::all().add(sort.column.is_null()).add(later));
+        return Ok(Condition::all().add(sort.expr().is_null()).add(later));
     };
     let value: Value = match sort.kind {
         Kind::Text => text.clone().into(),
@@ -246,24 +279,18 @@ fn behind<C: ColumnTrait>(sort: &Sort<C>, id: C, down: bool, cursor: &Cursor) ->
             .to_utc()
             .into(),
     };
-    let beyond = if down { sort.column.lt(value.clone()) } else { sort.column.gt(value.clone()) };
+    let beyond = if down { sort.expr().lt(value.clone()) } else { sort.expr().gt(value.clone()) };
     Ok(Condition::any()
         .add(beyond)
-        .add(sort.column.is_null())
-        .add(Condition::all().add(sort.column.eq(value)).add(later)))
+        .add(sort.expr().is_null())
+        .add(Condition::all().add(sort.expr().eq(value)).add(later)))
 }
 
-fn cursor_of<M: ModelTrait>(
-    row: &M,
-    sort_name: &str,
-    sort: &Sort<<M::Entity as EntityTrait>::Column>,
-    id: <M::Entity as EntityTrait>::Column,
-) -> Option<String> {
-    let v = match row.get(sort.column) {
-        Value::String(text) => text,
-        Value::ChronoDateTimeUtc(time) => time.map(|t| t.to_rfc3339()),
-        _ => None,
-    };
+fn cursor_of<E: EntityTrait>(row: &E::Model, sort_name: &str, sort: &Sort<E>, id: E::Column) -> Option<String>
+where
+    E::Model: ModelTrait<Entity = E>,
+{
+    let v = sort.value(row);
     let Value::Uuid(Some(id)) = row.get(id) else { return None };
     let cursor = Cursor { s: sort_name.to_owned(), v, id };
     Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).ok()?))

@@ -11,7 +11,7 @@ use cb_collect::{Strength, Traits, same_machine};
 use cb_core::ids::ScanId;
 use cb_core::inventory::{FindingKind, FindingState, Protocol};
 use cb_core::{Event, Permission, Result};
-use cb_store::bookkeeping::Seen;
+use cb_store::bookkeeping::{Seen, UP};
 use cb_store::entities::{address, asset, finding, finding_key, identity, interface, network, service};
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::sea_query::{ExprTrait as _, OnConflict};
@@ -69,7 +69,7 @@ pub async fn record(ctx: &Ctx, scan: ScanId, reports: &[HostReport]) -> Result<R
             Match::Asset(known) => {
                 out.assets_seen += 1;
                 known.mark(report, &mut seen);
-                if matches!(known.row.status.as_str(), "unknown" | "down") {
+                if known.row.status_seen != UP {
                     risen.push(Event::AssetChanged { id: known.row.id.into() });
                 }
                 if known.lacks(report).is_some() || known.can_learn(report)? {

@@ -338,8 +338,7 @@ impl Store {
         Ok(())
     }
 
-    /// Moves `last_seen_at` forward. A device that answers a scan is up, unless a person has said
-    /// that it is under maintenance.
+    /// Moves `last_seen_at` forward. A device that answers a scan was seen up; what a person has set stays.
     pub async fn seen(&self, things: &[Seen], now: Time) -> Result<()> {
         let pick = |wanted: fn(&Seen) -> Option<Uuid>| things.iter().filter_map(wanted).collect::<Vec<_>>();
         let assets = pick(|s| if let Seen::Asset(id) = s { Some(*id) } else { None });
@@ -354,9 +353,10 @@ impl Store {
                 .await
                 .map_err(db)?;
             asset::Entity::update_many()
-                .col_expr(asset::Column::Status, Expr::value("up"))
+                .col_expr(asset::Column::StatusSeen, Expr::value(UP))
+                .col_expr(asset::Column::Version, Expr::col(asset::Column::Version).add(1))
                 .filter(asset::Column::Id.is_in(ids.to_vec()))
-                .filter(asset::Column::Status.is_in(["unknown", "down"]))
+                .filter(asset::Column::StatusSeen.ne(UP))
                 .exec(self.writer())
                 .await
                 .map_err(db)?;
@@ -391,6 +391,9 @@ impl Store {
 
 /// A request waits no longer for a note of who was seen.
 const TOUCH: Duration = Duration::from_millis(500);
+
+/// What a device is that answers.
+pub const UP: &str = "up";
 
 /// Ids in one statement: below every database's bound on parameters.
 const BATCH: usize = 500;

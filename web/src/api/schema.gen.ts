@@ -1938,7 +1938,11 @@ export interface components {
             os: string | null;
             role: string | null;
             source: components["schemas"]["Source"];
+            /** @description What is shown: what a person has set, or else what was seen. */
             status: components["schemas"]["AssetStatus"];
+            /** @description What was seen last. */
+            status_seen: components["schemas"]["AssetStatus"];
+            status_set: components["schemas"]["AssetStatus"] | null;
             tags: components["schemas"]["TagRef"][];
             /** @description Fields that a person typed; a scan leaves them alone. */
             typed_fields: string[];
@@ -2884,7 +2888,11 @@ export interface components {
                 os: string | null;
                 role: string | null;
                 source: components["schemas"]["Source"];
+                /** @description What is shown: what a person has set, or else what was seen. */
                 status: components["schemas"]["AssetStatus"];
+                /** @description What was seen last. */
+                status_seen: components["schemas"]["AssetStatus"];
+                status_set: components["schemas"]["AssetStatus"] | null;
                 tags: components["schemas"]["TagRef"][];
                 /** @description Fields that a person typed; a scan leaves them alone. */
                 typed_fields: string[];

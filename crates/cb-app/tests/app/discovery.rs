@@ -4,14 +4,15 @@ use cb_testkit::Database::{self, Postgres, Sqlite};
 use rstest::rstest;
 use std::net::IpAddr;
 
-use cb_app::assets::{self, AssetFilter, AssetPatch};
+use cb_app::addresses::{self, AddressIn};
+use cb_app::assets::{self, AssetFilter, AssetIn, AssetPatch};
 use cb_app::findings::{self, AcceptIn, AcceptManyIn, FindingFilter, FindingOut};
 use cb_app::record::{Recorded, record};
 use cb_app::scans::{self, ScanIn, Started};
 use cb_app::{Ctx, List, map, networks};
 use cb_collect::report::{Evidence, Guess, HostReport, Identity, IdentityKind, ServiceReport};
 use cb_core::ids::ScanId;
-use cb_core::inventory::{AssetKind, FindingKind, FindingState, Protocol};
+use cb_core::inventory::{AssetKind, AssetStatus, FindingKind, FindingState, Protocol};
 use cb_core::{Clock as _, Error, Patch, Principal};
 use cb_testkit::TestApp;
 
@@ -134,6 +135,56 @@ async fn a_second_scan_finds_nothing_new_and_keeps_what_was_typed(
         (1, "10.0.0.0/24", Some("10.0.0.1"))
     );
     assert_eq!(map::get(&ctx).await.expect("the map").links.len(), 1, "to the gateway, assumed");
+}
+
+/// Whoever says "down" or "maintenance" knows more than a scan that had an answer.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_that_a_person_has_set_stands_above_what_is_seen(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let (scan_ctx, scan) = scanner(&test, &ctx).await;
+    let nas = [host(&test, "10.0.0.5", NAS, &[22])];
+    let mut input: AssetIn =
+        serde_json::from_value(serde_json::json!({ "name": "nas", "kind": "storage", "vendor": "Mine" }))
+            .expect("an asset");
+    input.status = Some(AssetStatus::Down);
+    let id = assets::create(&ctx, input).await.expect("created").id;
+    let address = AddressIn { asset_id: id, interface_id: None, ip: "10.0.0.5".into(), hostname: None };
+    addresses::create(&ctx, address).await.expect("its address");
+    let shown = async || {
+        let asset = assets::get(&ctx, id).await.expect("read").asset;
+        let all = map::get(&ctx).await.expect("the map").nodes;
+        let node = all.iter().find(|node| node.id == id).expect("on the map");
+        let filter = AssetFilter { status: Some(asset.status), ..AssetFilter::default() };
+        let found = assets::list(&ctx, &List::default(), &filter).await.expect("lists");
+        assert_eq!((node.status, found.items.len()), (asset.status, 1), "the same everywhere");
+        asset
+    };
+    let set = async |status: Patch<AssetStatus>| {
+        let patch = AssetPatch { status, ..AssetPatch::default() };
+        assets::update(&ctx, id, patch, None).await.expect("set").version
+    };
+    let before = shown().await;
+    assert_eq!((before.status, before.status_seen), (AssetStatus::Down, AssetStatus::Unknown));
+    seen(&scan_ctx, scan, &nas).await;
+    let after = shown().await;
+    assert_eq!((after.status, after.status_set), (AssetStatus::Down, Some(AssetStatus::Down)));
+    assert_eq!(after.status_seen, AssetStatus::Up);
+    assert_eq!(after.version, before.version + 1, "whoever has read it before learns that it has changed");
+
+    for status in AssetStatus::ALL {
+        let version = set(Patch::Set(*status)).await;
+        seen(&scan_ctx, scan, &nas).await;
+        let now = shown().await;
+        assert_eq!((now.status, now.version), (*status, version), "a scan changes nothing of it");
+        assert!(now.typed_fields.contains(&"status".to_owned()));
+    }
+    set(Patch::Clear).await;
+    let cleared = shown().await;
+    assert_eq!((cleared.status, cleared.status_set), (AssetStatus::Up, None));
+    assert!(!cleared.typed_fields.contains(&"status".to_owned()));
 }
 
 #[rstest]

@@ -68,7 +68,7 @@ async fn an_asset_lives_and_dies(#[values(Sqlite, Postgres)] database: Database)
     assert_eq!(made.typed_fields, ["kind", "name", "vendor"]);
 
     let patch = AssetPatch {
-        status: Some(AssetStatus::Maintenance),
+        status: Patch::Set(AssetStatus::Maintenance),
         vendor: Patch::Clear,
         tags: Some(vec![]),
         ..AssetPatch::default()
@@ -114,11 +114,14 @@ async fn an_asset_lives_and_dies(#[values(Sqlite, Postgres)] database: Database)
 async fn pages_follow_each_other_in_every_order(#[values(Sqlite, Postgres)] database: Database) {
     let (test, ctx) = TestApp::ready(database).await;
     for i in 0..23 {
-        add(&ctx, &format!("host-{i}")).await;
+        let status = AssetStatus::ALL.get(i % 7).copied();
+        let input = AssetIn { status, ..asset(&format!("host-{i}"), AssetKind::Device) };
+        assets::create(&ctx, input).await.expect("created");
     }
-    for sort in ["name", "-name", "created_at", "-last_seen_at", "kind", "-vendor"] {
+    for sort in ["name", "-name", "created_at", "-last_seen_at", "kind", "-vendor", "status", "-status"] {
         let (mut seen, mut cursor, mut total) = (Vec::new(), None, None);
-        loop {
+        for page in 1.. {
+            assert!(page <= 5, "{sort}: a page that was there before");
             let list = List { limit: Some(5), cursor, sort: Some(sort.into()), q: None };
             let page = assets::list(&ctx, &list, &AssetFilter::default()).await.expect("lists");
             total = total.or(page.total);
@@ -135,6 +138,11 @@ async fn pages_follow_each_other_in_every_order(#[values(Sqlite, Postgres)] data
         if sort == "name" {
             assert_eq!(seen[..3], ["host-0", "host-1", "host-2"], "numbers sort by value");
         }
+    }
+    for status in AssetStatus::ALL {
+        let filter = AssetFilter { status: Some(*status), ..AssetFilter::default() };
+        let found = assets::list(&ctx, &List::default(), &filter).await.expect("lists").items;
+        assert!(found.len() >= 3 && found.iter().all(|a| a.status == *status), "{status:?}: {found:?}");
     }
     for (list, field) in [
         (List { limit: Some(0), ..List::default() }, "limit"),

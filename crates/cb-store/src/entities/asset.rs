@@ -1,6 +1,8 @@
 //! `assets`: anything the user has.
 
+use sea_orm::IntoSimpleExpr as _;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Func, SimpleExpr};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "assets")]
@@ -16,7 +18,11 @@ pub struct Model {
     pub model: Option<String>,
     pub os: Option<String>,
     pub notes: String,
-    pub status: String,
+    /// What a person says that its status is. No scan changes it.
+    pub status_set: Option<String>,
+    /// What was seen last; no person changes it.
+    #[sea_orm(column_name = "status")]
+    pub status_seen: String,
     pub source: String,
     pub typed_fields: Json,
     pub first_seen_at: Option<DateTimeUtc>,
@@ -24,6 +30,20 @@ pub struct Model {
     pub version: i64,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+}
+
+impl Model {
+    /// The status that is shown: a person knows better than a scan.
+    pub fn status(&self) -> &str {
+        self.status_set.as_deref().unwrap_or(&self.status_seen)
+    }
+}
+
+impl Column {
+    /// [`Model::status`], as the database says it.
+    pub fn shown_status() -> SimpleExpr {
+        Func::coalesce([Column::StatusSet.into_simple_expr(), Column::StatusSeen.into_simple_expr()]).into()
+    }
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -16,6 +16,7 @@ mod m0010_notifications;
 mod m0011_hooks;
 mod m0012_credential_ports;
 mod m0013_idempotency;
+mod m0014_asset_status;
 mod run;
 #[cfg(test)]
 mod upgrade;
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_hooks::Migration),
             Box::new(m0012_credential_ports::Migration),
             Box::new(m0013_idempotency::Migration),
+            Box::new(m0014_asset_status::Migration),
         ]
     }
 }

@@ -267,3 +267,53 @@ async fn a_providers_client_keeps_the_port_of_its_issuer(#[values(Sqlite, Postgr
         [r#"["id.lan","id.lan:9443","id.lan:9444"]"#, r#"["sso.lan","10.0.0.0/8"]"#, r#"["nas.lan"]"#]
     );
 }
+
+/// Only a scan wrote `up` over what was there, and it wrote nothing else.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_a_person_has_set_is_still_shown(#[values(Sqlite, Postgres)] database: Database) {
+    let old = Old::at(13, database).await;
+    let rows = [
+        ("1 maintenance", "maintenance", "[\"name\",\"status\"]", true),
+        ("2 down", "down", "[\"status\"]", false),
+        ("3 up by hand", "up", "[\"status\"]", false),
+        ("4 up by a scan", "up", "[\"status\"]", true),
+        ("5 never seen", "unknown", "[]", false),
+    ];
+    for (n, (name, status, typed, seen)) in (1..).zip(rows) {
+        let seen = if seen { "'2026-01-01T12:00:00+00:00'" } else { "NULL" };
+        let sql = format!(
+            "INSERT INTO assets (id, name, name_key, kind, notes, status, source, typed_fields, last_seen_at, version, created_at, updated_at) VALUES
+            (u({n}), '{name}', '{name}', 'device', '', '{status}', 'manual', '{typed}', {seen}, 1, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00')"
+        );
+        old.run("DELETE FROM assets WHERE name IN ('Küche', 'nas')").await;
+        old.run(&old.with_ids(&sql)).await;
+    }
+    let said = async || {
+        let store = old.open().await;
+        let all = asset::Entity::find().order_by_asc(asset::Column::Name).all(store.reader()).await;
+        let all: Vec<_> = all
+            .expect("reads")
+            .into_iter()
+            .map(|row| (row.status().to_owned(), row.status_set.is_some(), row.status_seen))
+            .collect();
+        all
+    };
+    let expected = [
+        ("maintenance", true, "up"),
+        ("down", true, "unknown"),
+        ("up", true, "unknown"),
+        ("up", false, "up"),
+        ("unknown", false, "unknown"),
+    ];
+    let expected = expected.map(|(shown, set, seen)| (shown.to_owned(), set, seen.to_owned()));
+    assert_eq!(said().await, expected);
+    Migrator::down(&old.db, Some(1)).await.expect("back");
+    let before: Vec<_> = rows.iter().map(|(_, status, ..)| (*status).to_owned()).collect();
+    assert_eq!(
+        old.texts("SELECT status FROM assets ORDER BY name").await,
+        before,
+        "as that version shows it"
+    );
+    assert_eq!(said().await, expected, "and forth");
+}

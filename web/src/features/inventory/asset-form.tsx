@@ -2,8 +2,8 @@ import { zodResolver } from "@hookform/resolvers/zod";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { ApiError } from "#/api/client";
-import type { Asset, AssetKind } from "#/api/schema";
-import { assetKinds } from "#/domain/asset";
+import type { Asset, AssetKind, AssetStatus } from "#/api/schema";
+import { assetKinds, assetStatuses } from "#/domain/asset";
 import { placeErrors } from "#/domain/form-errors";
 import { knownRoles } from "#/domain/icons";
 import { z } from "#/domain/zod";
@@ -24,10 +24,11 @@ const schema = z.object({
   vendor: word,
   model: word,
   os: word,
+  status: z.enum(["", ...assetStatuses] as ["", ...AssetStatus[]]),
   notes: z.string().max(65_536, "form.tooLong"),
   tags: z.array(z.string()),
 });
-const fields = ["name", "kind", "role", "vendor", "model", "os", "notes", "tags"] as const;
+const fields = ["name", "kind", "role", "vendor", "model", "os", "status", "notes", "tags"] as const;
 
 interface AssetFormProps {
   asset?: Asset;
@@ -48,11 +49,14 @@ export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
       vendor: asset?.vendor ?? "",
       model: asset?.model ?? "",
       os: asset?.os ?? "",
+      status: (asset?.status_set ?? "") as AssetStatus | "",
       notes: asset?.notes ?? "",
       tags: asset?.tags.map((tag) => tag.id) ?? [],
     },
   });
   const { errors, dirtyFields, isDirty, isSubmitting } = form.formState;
+  // "Unknown" says less than what is seen: it is offered only to whoever has it already.
+  const settable = assetStatuses.filter((s) => s !== "unknown" || asset?.status_set === "unknown");
   const message = (field: (typeof fields)[number]) => {
     const text = errors[field]?.message;
     return text?.startsWith("form.") ? t(text) : text;
@@ -66,6 +70,7 @@ export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
       vendor: values.vendor || null,
       model: values.model || null,
       os: values.os || null,
+      status: values.status || null,
     };
     // Only what was changed is sent: an untouched field must not count as typed by a person.
     const changes = asset
@@ -127,7 +132,19 @@ export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
           <TextField label={t("asset.vendor")} error={message("vendor")} {...form.register("vendor")} />
           <TextField label={t("asset.model")} error={message("model")} {...form.register("model")} />
         </div>
-        <TextField label={t("asset.os")} error={message("os")} {...form.register("os")} />
+        <div className="grid grid-cols-2 gap-3">
+          <TextField label={t("asset.os")} error={message("os")} {...form.register("os")} />
+          <SelectField label={t("asset.status")} error={message("status")} {...form.register("status")}>
+            <option value="">
+              {t("asset.statusAsSeen", { status: t(`status.${asset?.status_seen ?? "unknown"}`) })}
+            </option>
+            {settable.map((status) => (
+              <option key={status} value={status}>
+                {t(`status.${status}`)}
+              </option>
+            ))}
+          </SelectField>
+        </div>
         <TagPicker
           value={form.watch("tags")}
           onChange={(ids) => form.setValue("tags", ids, { shouldDirty: true })}

@@ -117,6 +117,12 @@ function Facts({ asset }: { asset: AssetDetail }) {
     <>
       <div className="flex flex-wrap items-center gap-2">
         <StatusMark status={asset.status} withText />
+        {asset.status_set ? (
+          <span className="inline-flex items-center gap-1.5 text-xs text-muted">
+            <PenLine aria-hidden className="size-3 text-accent-text" />
+            {t("asset.statusSet", { seen: t(`status.${asset.status_seen}`).toLowerCase() })}
+          </span>
+        ) : null}
         {asset.tags.map((tag) => (
           <TagChip key={tag.id} tag={tag} />
         ))}

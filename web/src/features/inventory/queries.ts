@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { http, ifMatch, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery } from "#/api/pages";
-import type { Asset, AssetKind, LinkKind } from "#/api/schema";
+import type { Asset, AssetKind, AssetStatus, LinkKind } from "#/api/schema";
 import { inTurns } from "#/domain/removal";
 import type { AssetFilter } from "./filter";
 
@@ -21,6 +21,7 @@ export interface AssetInput {
   vendor: string | null;
   model: string | null;
   os: string | null;
+  status: AssetStatus | null;
   notes: string;
   tags: string[];
 }
