@@ -270,11 +270,15 @@ await steps.step("it gets an interface, an address and a link", async () => {
 await steps.step("it is edited, found by the search language, and downloaded as CSV", async () => {
   await panel.getByRole("button", { name: "Edit Backup vault" }).click();
   await panel.getByLabel("Vendor").fill("Acme");
+  await panel.getByLabel("Status").selectOption("Maintenance");
+  await shot("12-asset-form");
   await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByText("Acme").waitFor();
+  await panel.getByText("Set by hand; seen: unknown").waitFor();
+  await shot("12-asset-status");
   await panel.getByRole("button", { name: "Close" }).click();
   const search = page.getByRole("searchbox", { name: /^Search, or kind/ });
-  await search.fill("kind:storage tag:critical");
+  await search.fill("kind:storage tag:critical status:maintenance");
   await page.waitForURL(/q=kind/);
   await page.waitForFunction(() => document.querySelectorAll("tbody [data-row-open]").length === 1);
   const download = page.waitForEvent("download");

@@ -45,6 +45,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (GET, "/audit-log", May(AuditRead)),
     (GET, "/audit-log/checkpoints", May(AuditRead)),
     (GET, "/audit-log/export", May(AuditRead)),
+    (GET, "/audit-log/standing", May(AuditRead)),
     (GET, "/audit-log/stream", May(AuditRead)),
     (GET, "/audit-log/verify", May(AuditRead)),
     (GET, "/auth/identities", Session),

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cb_core::audit::Checkpoint;
 use cb_core::clock::Time;
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
@@ -26,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 use uuid::Uuid;
 
+use crate::audit::Beside;
 use crate::auth::guesses::Guesses;
 use crate::auth::recent::Recent;
 use crate::ctx::{Ctx, RequestMeta};
@@ -75,7 +75,7 @@ struct Inner {
     signer: Signer,
     vault: Vault,
     checkpoint_key: CheckpointKey,
-    checkpoint_file: PathBuf,
+    beside: Beside,
     throttle: Throttle,
     jumps: Jumps,
     outbound: Outbound,
@@ -124,7 +124,7 @@ impl App {
         app.store().stay_beside(&config.data_dir, crate::backup::needed(config));
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
         // From now on the folder knows that it is in use, whatever becomes of the database.
-        if !app.setup_required() && !app.checkpoint_file().exists() {
+        if !app.setup_required() && !app.beside_database().is_there() {
             app.checkpoint_now().await;
         }
         app.spawn(crate::storage::watch(app.clone()));
@@ -214,7 +214,7 @@ impl App {
             signer: Signer::new(&jwt_secret),
             vault,
             checkpoint_key,
-            checkpoint_file: data.join(crate::audit::CHECKPOINT_FILE),
+            beside: Beside::of(data),
             throttle: Throttle::new(clock.clone()),
             jumps: Jumps::new(&*clock),
             outbound: Outbound::from_config(config),
@@ -327,32 +327,9 @@ impl App {
         &self.0.checkpoint_key
     }
 
-    /// Where the newest checkpoint is kept outside of the database.
-    pub(crate) fn checkpoint_file(&self) -> &Path {
-        &self.0.checkpoint_file
-    }
-
-    /// A checkpoint that cannot be written beside the database stands in it all the same.
-    pub(crate) fn write_checkpoint(&self, checkpoint: &Checkpoint) {
-        let file = &self.0.checkpoint_file;
-        // Somebody has made it what it is: that is evidence, and not written over.
-        if let Err(why) = crate::audit::read_checkpoint(file) {
-            let aside = std::fs::rename(file, file.with_extension("damaged"));
-            tracing::error!(%why, set_aside = aside.is_ok(), "the audit log's checkpoint was damaged");
-        }
-        let fresh = file.with_extension("new");
-        let text = serde_json::to_vec(checkpoint).unwrap_or_default();
-        let written = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&fresh)
-            .and_then(|mut open| open.write_all(&text).and_then(|()| open.sync_all()))
-            .and_then(|()| std::fs::rename(&fresh, file));
-        if let Err(error) = written {
-            tracing::warn!(file = %file.display(), %error, "the audit log's checkpoint cannot be kept beside the database");
-        }
+    /// What is kept of the audit log outside of the database.
+    pub(crate) fn beside_database(&self) -> &Beside {
+        &self.0.beside
     }
 
     pub(crate) fn throttle(&self) -> &Throttle {

@@ -21,6 +21,8 @@ pub enum NoticeKind {
     VaultRotated,
     #[serde(rename = "vault.rotation_failed")]
     VaultRotationFailed,
+    #[serde(rename = "audit.contradicted")]
+    AuditContradicted,
     #[serde(rename = "hook.received")]
     HookReceived,
     #[serde(rename = "subscriber.disabled")]
@@ -32,13 +34,14 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// Those that can be subscribed to.
-    pub const ALL: [NoticeKind; 8] = [
+    pub const ALL: [NoticeKind; 9] = [
         NoticeKind::ScanFinished,
         NoticeKind::FindingCreated,
         NoticeKind::AssetCreated,
         NoticeKind::AssetRemoved,
         NoticeKind::VaultRotated,
         NoticeKind::VaultRotationFailed,
+        NoticeKind::AuditContradicted,
         NoticeKind::HookReceived,
         NoticeKind::SubscriberDisabled,
     ];
@@ -51,6 +54,7 @@ impl NoticeKind {
             NoticeKind::AssetRemoved => "asset.removed",
             NoticeKind::VaultRotated => "vault.rotated",
             NoticeKind::VaultRotationFailed => "vault.rotation_failed",
+            NoticeKind::AuditContradicted => "audit.contradicted",
             NoticeKind::HookReceived => "hook.received",
             NoticeKind::SubscriberDisabled => "subscriber.disabled",
             NoticeKind::Test => "test",

@@ -3,11 +3,14 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use cb_app::audit::{self, CheckpointKey, Checkpoints, PublicKey};
-use cb_core::Secret;
+use cb_app::backup;
+use cb_core::clock::SystemClock;
 use cb_core::config::Config;
+use cb_core::{OsEntropy, Secret};
 use cb_store::Store;
 
 use crate::output;
@@ -20,17 +23,35 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         checkpoints: Option<PathBuf>,
     },
+    /// Take the older database that is there for the one that you want; no server may be running
+    AcceptRestore,
 }
 
 pub async fn run(command: Command) -> ExitCode {
-    let Command::Verify { checkpoints } = command;
-    match verify(checkpoints).await {
-        Ok(code) => code,
-        Err(error) => {
-            output::complain(&format!("{error:#}"));
-            ExitCode::from(2)
-        }
-    }
+    // The exit code 1 of `verify` says that the chain is broken.
+    let (done, failed) = match command {
+        Command::Verify { checkpoints } => (verify(checkpoints).await, ExitCode::from(2)),
+        Command::AcceptRestore => (accept_restore().await, ExitCode::FAILURE),
+    };
+    done.unwrap_or_else(|error| {
+        output::complain(&format!("{error:#}"));
+        failed
+    })
+}
+
+async fn accept_restore() -> anyhow::Result<ExitCode> {
+    let config = Config::load()?;
+    let done = backup::accept(&config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
+    output::line(&format!(
+        "Accepted: entry {} of the audit log records that entry {}, signed on {}, and all later entries are lost.",
+        done.head.seq, done.signed.seq, done.signed.at
+    ))?;
+    output::line(&format!(
+        "Sessions that have ended: {}. What was signed is kept as {}. Start the server: cb serve",
+        done.sessions_ended,
+        done.aside.join(", ")
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
@@ -49,7 +70,7 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
             let key = PublicKey::parse(&kept.public_key).context("its public key is not one")?;
             (Some(key), kept.items, None)
         }
-        None => (own_key(&folder.join("audit-key"))?, Vec::new(), Some(folder.join(audit::CHECKPOINT_FILE))),
+        None => (own_key(&folder.join("audit-key"))?, Vec::new(), Some(folder.clone())),
     };
     let found = audit::examine(&store, key.as_ref(), &kept, beside.as_deref()).await.context(
         "the log cannot be read; if the database is of an older version, start the server of this one once",

@@ -35,8 +35,7 @@ pub struct BackupArgs {
 #[derive(clap::Args)]
 pub struct RestoreArgs {
     /// The file that cb backup wrote
-    #[arg(required_unless_present = "accept_rollback")]
-    file: Option<PathBuf>,
+    file: PathBuf,
     /// The passphrase that the archive was encrypted with; or set CB_BACKUP_PASSPHRASE_FILE
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
@@ -46,9 +45,6 @@ pub struct RestoreArgs {
     /// Restore it although the audit log or a stored secret does not verify
     #[arg(long)]
     damaged: bool,
-    /// Restore nothing: take the older database that is there for what you want
-    #[arg(long, conflicts_with_all = ["file", "passphrase_file", "identity", "damaged"])]
-    accept_rollback: bool,
 }
 
 pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
@@ -90,9 +86,7 @@ pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
 
 pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     let config = Config::load()?;
-    let Some(file) = args.file.filter(|_| !args.accept_rollback) else {
-        return accept(&config).await;
-    };
+    let file = args.file;
     let keys =
         Keys { passphrase: passphrase(args.passphrase_file.as_deref(), &config)?, identity: args.identity };
     let expected = keys.passphrase.is_some() || keys.identity.is_some();
@@ -151,19 +145,6 @@ fn say(config: &Config, file: &Path, restored: &Restored) -> anyhow::Result<()> 
         output::line(&format!("Restored as it is, although it does not verify: {flaw}."))?;
     }
     output::line("Start the server: cb serve")
-}
-
-async fn accept(config: &Config) -> anyhow::Result<()> {
-    let done = backup::accept(config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
-    output::line(&format!(
-        "Accepted: entry {} of the audit log records that entry {}, signed on {}, and all later entries are lost.",
-        done.head.seq, done.signed.seq, done.signed.at
-    ))?;
-    output::line(&format!(
-        "Sessions that have ended: {}. The old checkpoint is kept as {}. Start the server: cb serve",
-        done.sessions_ended, done.aside
-    ))?;
-    Ok(())
 }
 
 /// From the file, or from the setting; never from the command line, where everybody on the machine reads it.

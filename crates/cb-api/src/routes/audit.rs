@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use cb_app::Page;
-use cb_app::audit::{self, Checkpoints, EntryFilter, EntryOut, Verification};
+use cb_app::audit::{self, Checkpoints, EntryFilter, EntryOut, StandingOut, Verification};
 use futures_util::{StreamExt as _, stream};
 use http::header;
 use serde::Deserialize;
@@ -79,6 +79,13 @@ pub(crate) async fn export(
     responses((status = 200, body = Checkpoints)))]
 pub(crate) async fn checkpoints(Reader(ctx): Reader) -> Result<axum::Json<Checkpoints>, Problem> {
     Ok(axum::Json(audit::checkpoints(&ctx).await?))
+}
+
+/// Whether the database has the log that this server has signed, without recomputing it.
+#[utoipa::path(get, path = "/audit-log/standing", operation_id = "get_audit_log_standing", tag = "audit",
+    responses((status = 200, body = StandingOut)))]
+pub(crate) async fn standing(Reader(ctx): Reader) -> Result<axum::Json<StandingOut>, Problem> {
+    Ok(axum::Json(audit::standing(&ctx).await?))
 }
 
 /// Recomputes the chain from the first entry to the last.

@@ -176,6 +176,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(audit::checkpoints))
+        .routes(routes!(audit::standing))
         .routes(routes!(audit::export))
         .routes(routes!(crate::streams::audit))
         .routes(routes!(crate::streams::discovery))

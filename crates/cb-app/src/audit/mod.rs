@@ -1,16 +1,16 @@
 //! Reading and verifying the audit log; and forgetting, in order and signed, what has outlived its retention.
 
+mod beside;
 mod export;
 mod retention;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
+pub(crate) use beside::{Beside, CHECKPOINT_FILE, SET_ASIDE_FILE, read_checkpoint};
+pub use beside::{StandingOut, standing};
 use cb_core::audit::{Checkpoint, Claim};
-use cb_core::clock::fixed_width;
 use cb_core::{Error, Permission, Result};
 use cb_store::entities::audit_entry;
 use cb_store::sea_orm::sea_query::Expr;
@@ -174,27 +174,6 @@ pub async fn checkpoints(ctx: &Ctx) -> Result<Checkpoints> {
 }
 
 impl App {
-    /// Signs the head as it is now, into the database and, where whoever holds the database alone cannot reach it, into the data
-    /// folder.
-    ///
-    /// Not before setup: the file in the data folder also says that the folder has been in use, see [`crate::backup`].
-    pub(crate) async fn checkpoint(&self) -> Result<()> {
-        if self.setup_required() {
-            return Ok(());
-        }
-        let Some((seq, hash)) = self.store().audit_head().await? else { return Ok(()) };
-        let signed = self.store().last_checkpoint().await?.is_some_and(|last| last.seq == seq);
-        if signed && self.checkpoint_file().exists() {
-            return Ok(());
-        }
-        let checkpoint = self.checkpoint_key().sign(Claim::Checkpoint, seq, &hash, &fixed_width(self.now()));
-        self.store().keep_checkpoint(&checkpoint).await?;
-        self.write_checkpoint(&checkpoint);
-        Ok(())
-    }
-}
-
-impl App {
     /// A checkpoint that can also wait for the next hour.
     pub(crate) async fn checkpoint_now(&self) {
         if let Err(error) = self.checkpoint().await {
@@ -236,11 +215,11 @@ fn witnesses(key: &PublicKey, checkpoints: &[Checkpoint]) -> (Witnesses, Option<
 pub async fn verify(ctx: &Ctx) -> Result<Verification> {
     ctx.authorize(Permission::AuditRead)?;
     let key = ctx.app().checkpoint_key().public();
-    examine(ctx.store(), Some(&key), &[], Some(ctx.app().checkpoint_file())).await
+    examine(ctx.store(), Some(&key), &[], Some(ctx.app().beside_database().folder())).await
 }
 
 /// Recomputes the chain and holds it against the checkpoints that `key` has signed: those in the database, those `kept`
-/// elsewhere, and the one in the file `beside` the database.
+/// elsewhere, and those in the data folder `beside` the database.
 pub async fn examine(
     store: &Store,
     key: Option<&PublicKey>,
@@ -265,7 +244,7 @@ pub async fn examine(
 
 type Witnesses = BTreeMap<i64, String>;
 
-/// What the checkpoints say that can be had; the first whose signature is bad; and what is wrong with the file.
+/// What the checkpoints say that can be had; the first whose signature is bad; and what is wrong with a file.
 async fn testimony(
     store: &Store,
     key: Option<&PublicKey>,
@@ -274,40 +253,16 @@ async fn testimony(
 ) -> Result<(Witnesses, Option<(i64, String)>, Option<String>)> {
     let mut known = store.checkpoints().await?;
     known.extend_from_slice(kept);
-    let mut damage = None;
-    match beside.map_or(Ok(None), read_checkpoint) {
-        Ok(None) => {}
-        Ok(Some(one)) if key.is_some_and(|key| key.id() != one.key_id) => {
-            damage = Some(damaged("it was signed with another key than this server's"));
+    let (found, mut damage) = beside.map(beside::both).unwrap_or_default();
+    for (file, one) in found {
+        if key.is_some_and(|key| key.id() != one.key_id) {
+            damage = Some(beside::damaged(&file, "it was signed with another key than this server's"));
+        } else {
+            known.push(one);
         }
-        Ok(Some(one)) => known.push(one),
-        Err(why) => damage = Some(why),
     }
     let (witnesses, bad) = key.map(|key| witnesses(key, &known)).unwrap_or_default();
     Ok((witnesses, bad, damage))
-}
-
-/// The file in the data folder that holds the newest checkpoint.
-pub const CHECKPOINT_FILE: &str = "audit-checkpoint.json";
-
-/// What is there and is no checkpoint is told: taken for a missing one, it would hide that somebody made it so.
-pub(crate) fn read_checkpoint(file: &Path) -> Result<Option<Checkpoint>, String> {
-    const MOST: u64 = 64 * 1024;
-    let open = match File::open(file) {
-        Ok(open) => open,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(damaged(&e.to_string())),
-    };
-    let mut text = Vec::new();
-    open.take(MOST).read_to_end(&mut text).map_err(|e| damaged(&e.to_string()))?;
-    serde_json::from_slice(&text).map(Some).map_err(|e| damaged(&e.to_string()))
-}
-
-fn damaged(why: &str) -> String {
-    format!(
-        "{CHECKPOINT_FILE} in the data folder cannot be used ({why}): find out who changed it, then move it away; the next \
-         checkpoint makes a new one"
-    )
 }
 
 impl From<audit_entry::Model> for EntryOut {

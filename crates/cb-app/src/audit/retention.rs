@@ -27,7 +27,8 @@ pub async fn prune(app: &App) -> Result<i64> {
     }
     let key = app.checkpoint_key();
     let public = key.public();
-    let (witnesses, ..) = testimony(app.store(), Some(&public), &[], Some(app.checkpoint_file())).await?;
+    let (witnesses, ..) =
+        testimony(app.store(), Some(&public), &[], Some(app.beside_database().folder())).await?;
     let ctx = app.own_ctx(Principal::Server);
     let mut gone = 0;
     while !app.stopping().is_cancelled() {

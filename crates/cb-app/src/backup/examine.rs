@@ -39,11 +39,11 @@ pub(super) async fn examine(
     folder: &Path,
     config: &Config,
     key: &CheckpointKey,
-    checkpoint: Option<&Checkpoint>,
+    kept: &[Checkpoint],
     unfit: impl FnOnce(Unfit) -> BackupError,
 ) -> Result<Examined, BackupError> {
     let store = Store::open_sqlite(folder).await?;
-    let examined = look(&store, config, key, checkpoint, unfit).await;
+    let examined = look(&store, config, key, kept, unfit).await;
     store.close().await?;
     examined
 }
@@ -52,7 +52,7 @@ async fn look(
     store: &Store,
     config: &Config,
     key: &CheckpointKey,
-    checkpoint: Option<&Checkpoint>,
+    kept: &[Checkpoint],
     unfit: impl FnOnce(Unfit) -> BackupError,
 ) -> Result<Examined, BackupError> {
     let settings = setting::Entity::find_by_id(1).one(store.reader()).await.map_err(db)?;
@@ -66,11 +66,10 @@ async fn look(
     }
     let mut flaws = Vec::new();
     let public = key.public();
-    let kept: Vec<Checkpoint> = checkpoint.cloned().into_iter().collect();
     if kept.iter().any(|one| one.key_id != public.id()) {
         flaws.push(format!("{} was signed with another key than the {AUDIT_KEY}", audit::CHECKPOINT_FILE));
     }
-    let verdict = audit::examine(store, Some(&public), &kept, None).await?;
+    let verdict = audit::examine(store, Some(&public), kept, None).await?;
     if let Some(why) = verdict.reason {
         flaws.push(match verdict.broken_at {
             Some(seq) => format!("the audit log does not verify at entry {seq}: {why}"),

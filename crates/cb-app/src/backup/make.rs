@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cb_core::audit::Checkpoint;
 use cb_core::clock::fixed_width;
 use cb_core::config::Config;
 use cb_core::{Clock, Entropy, hex};
@@ -24,7 +25,7 @@ use super::files::{self, AUDIT_KEY, Create as _, JWT_SECRET, Small, VAULT_KEY, u
 use super::scratch::Scratch;
 use super::{BackupError, Until, blocking, refused, unless_stopped};
 use crate::app::no_audit_key;
-use crate::audit::{CHECKPOINT_FILE, read_checkpoint};
+use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, read_checkpoint};
 use crate::vault::Unfit;
 
 /// Where an archive is written to, and how.
@@ -71,6 +72,7 @@ pub async fn make(
     };
     // Read before the copy, so that nothing in the folder is newer than the copy.
     let checkpoint = read_checkpoint(&data.join(CHECKPOINT_FILE));
+    let aside = read_checkpoint(&data.join(SET_ASIDE_FILE));
     let (mut small, mut missing) = kept(config)?;
     let key = small.iter().find(|(name, _)| name == AUDIT_KEY).map(|(_, bytes)| signing_key(bytes));
     let key = key.ok_or_else(|| refused(no_audit_key(&data).to_string()))??;
@@ -98,14 +100,14 @@ pub async fn make(
             if why.tried.is_empty() { "no key".to_owned() } else { why.tried.join(", ") }
         ))
     };
-    let signed = checkpoint.as_ref().ok().and_then(Option::as_ref);
+    let signed: Vec<Checkpoint> = [&checkpoint, &aside].into_iter().flatten().flatten().cloned().collect();
     let Examined { schema, head, assets, root, mut flaws } =
-        unless_stopped(stop, examine(&copy, config, &key, signed, unfit)).await.map_err(|e| {
+        unless_stopped(stop, examine(&copy, config, &key, &signed, unfit)).await.map_err(|e| {
             e.of_database(|reason| {
                 format!("The copy of the database cannot be used: {reason}. Run this again")
             })
         })?;
-    flaws.extend(checkpoint.as_ref().err().cloned());
+    flaws.extend([&checkpoint, &aside].into_iter().filter_map(|read| read.as_ref().err().cloned()));
     if !flaws.is_empty() && !target.damaged {
         return Err(refused(format!(
             "No archive was written because the data does not verify: {}. Find out why; to keep the data as it is, run this again with --damaged",

@@ -203,7 +203,7 @@ async fn make_ready(
     let checkpoint: Option<Checkpoint> = read_checkpoint(&staging.join(CHECKPOINT_FILE)).map_err(refused)?;
     let fingerprint = manifest.root_key_fingerprint.clone();
     let unfit = |why: Unfit| unfit(config, &fingerprint, &why);
-    let examined = examine(staging, &staged, &key, checkpoint.as_ref(), unfit).await;
+    let examined = examine(staging, &staged, &key, checkpoint.as_slice(), unfit).await;
     let Examined { head, flaws, .. } = examined.map_err(unusable)?;
     if head != manifest.head {
         return Err(refused(format!(

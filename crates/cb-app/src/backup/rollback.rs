@@ -18,7 +18,7 @@ use super::files::{self, AUDIT_KEY};
 use super::restore::end_sessions;
 use super::{BackupError, place, refused};
 use crate::app::{App, StartError, open_data_dir};
-use crate::audit::{CHECKPOINT_FILE, read_checkpoint};
+use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, read_checkpoint};
 
 const RESTORE: &str = "move the folder away and restore a backup into an empty one: cb restore FILE";
 
@@ -28,13 +28,16 @@ enum Memory {
     None,
     /// It was used: its files say so, but not how far its log had come.
     Used,
-    Signed(Checkpoint),
+    /// The one that was set aside, which knows most, comes first.
+    Signed(Vec<Checkpoint>),
 }
 
 fn memory(data: &Path) -> Memory {
+    // A damaged one is told by `cb audit-log verify`.
+    let aside = read_checkpoint(&data.join(SET_ASIDE_FILE)).unwrap_or_default();
     match read_checkpoint(&data.join(CHECKPOINT_FILE)) {
-        Ok(Some(checkpoint)) => Memory::Signed(checkpoint),
-        // Somebody has damaged it; `cb audit-log verify` says so.
+        Ok(Some(newest)) => Memory::Signed(aside.into_iter().chain([newest]).collect()),
+        _ if let Some(aside) = aside => Memory::Signed(vec![aside]),
         Err(_) => Memory::Used,
         // The key is made behind the first migration. While the setup code is there, nobody has used it.
         Ok(None) if data.join(AUDIT_KEY).exists() && !data.join("setup-code").exists() => Memory::Used,
@@ -68,6 +71,15 @@ async fn compare(config: &Config) -> Result<Option<Wrong>, StartError> {
         }
         Memory::Signed(signed) => signed,
     };
+    for signed in signed {
+        if let Some(wrong) = held_against(config, signed).await? {
+            return Ok(Some(wrong));
+        }
+    }
+    Ok(None)
+}
+
+async fn held_against(config: &Config, signed: Checkpoint) -> Result<Option<Wrong>, StartError> {
     let Some(found) = standing(config, signed.seq).await? else {
         return Ok(Some(Wrong::Missing(Some(signed))));
     };
@@ -80,16 +92,18 @@ async fn compare(config: &Config) -> Result<Option<Wrong>, StartError> {
     // A checkpoint that is not the server's own says nothing; `cb audit-log verify` says that it is not.
     if !is_own(&config.data_dir, &signed) {
         tracing::error!(
-            "{CHECKPOINT_FILE} in the data folder is not signed by this server's key; run: cb audit-log verify"
+            "a checkpoint in the data folder is not signed by this server's key; run: cb audit-log verify"
         );
         return Ok(None);
     }
-    if found.head < signed.seq {
-        return Ok(Some(Wrong::Behind { signed, head: found.head, set_up: true }));
+    if !found.contradicts(&signed) {
+        return Ok(None);
     }
-    // An entry that outlived its retention is gone, and that is all.
-    let pruned = found.hash.is_none() && found.first.is_some_and(|first| first > signed.seq);
-    Ok((!pruned).then_some(Wrong::Other(signed)))
+    Ok(Some(if found.head < signed.seq {
+        Wrong::Behind { signed, head: found.head, set_up: true }
+    } else {
+        Wrong::Other(signed)
+    }))
 }
 
 fn is_own(data: &Path, signed: &Checkpoint) -> bool {
@@ -112,7 +126,7 @@ pub(crate) async fn guard(config: &Config) -> Result<(), StartError> {
 }
 
 fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
-    const ACCEPT: &str = "If this older state is what you want, run: cb restore --accept-rollback";
+    const ACCEPT: &str = "If this older state is what you want, run: cb audit-log accept-restore";
     let data = config.data_dir.display();
     let (name, database) = match &config.db_url {
         Some(_) => ("CB_DB_URL", "the database of CB_DB_URL".to_owned()),
@@ -159,8 +173,8 @@ pub struct Accepted {
     /// The entry that says so.
     pub head: Head,
     pub sessions_ended: u64,
-    /// Where the old checkpoint is kept.
-    pub aside: String,
+    /// Where the old checkpoints are kept.
+    pub aside: Vec<String>,
 }
 
 /// Takes an older database for what it is: with an entry in its log, and the end of every session.
@@ -198,7 +212,7 @@ async fn write_down(
     config: &Config,
     signed: &Checkpoint,
     found: i64,
-) -> Result<(Head, u64, String), BackupError> {
+) -> Result<(Head, u64, Vec<String>), BackupError> {
     let before = app.store().audit_head().await?.map_or(found, |head| head.0);
     let ctx = app.own_ctx(Principal::Cli);
     let sessions = ctx
@@ -212,12 +226,20 @@ async fn write_down(
             Ok(sessions)
         })
         .await?;
-    // Kept: it is evidence of what was there.
-    let aside = format!("audit-checkpoint.{}.json", signed.seq);
+    // Kept: they are evidence of what was there.
     let data = &config.data_dir;
-    std::fs::rename(data.join(CHECKPOINT_FILE), data.join(&aside))
-        .and_then(|()| files::sync_folder(data))
-        .map_err(|e| files::unwritable(data, &e))?;
+    let mut aside = Vec::new();
+    for name in [SET_ASIDE_FILE, CHECKPOINT_FILE] {
+        let Ok(Some(one)) = read_checkpoint(&data.join(name)) else { continue };
+        if !app.store().standing(one.seq).await?.contradicts(&one) {
+            continue;
+        }
+        let kept = format!("audit-checkpoint.{}.json", one.seq);
+        std::fs::rename(data.join(name), data.join(&kept))
+            .and_then(|()| files::sync_folder(data))
+            .map_err(|e| files::unwritable(data, &e))?;
+        aside.push(kept);
+    }
     app.checkpoint().await?;
     let (seq, hash) =
         app.store().audit_head().await?.ok_or_else(|| Error::Internal("the log is empty".to_owned()))?;

@@ -40,6 +40,10 @@ fn described(kind: NoticeKind) -> NoticeKindOut {
         NoticeKind::VaultRotationFailed => {
             ("Vault key not rotated", "The vault's key was due, and could not be rotated.")
         }
+        NoticeKind::AuditContradicted => (
+            "Audit log contradicted",
+            "The database does not have the audit log that this server has signed: it was put back to an older state, or changed.",
+        ),
         NoticeKind::HookReceived => ("Hook received", "Another system has told something through a hook."),
         NoticeKind::SubscriberDisabled => (
             "Subscriber disabled",

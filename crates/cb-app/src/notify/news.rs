@@ -3,6 +3,7 @@
 //! What is told leaves the house: no secret, no inner error, and of a list so many items and no more.
 
 use cb_core::Result;
+use cb_core::audit::Checkpoint;
 use cb_core::inventory::ScanStatus;
 use cb_core::notice::{Notice, NoticeKind, Severity};
 use cb_store::WriteTx;
@@ -139,6 +140,28 @@ pub(crate) async fn vault_rotation_failed(ctx: &Ctx, tx: &mut WriteTx) -> Result
             .to_owned(),
         path: Some("/vault".to_owned()),
         data: json!({}),
+    };
+    tell(ctx, tx, news).await
+}
+
+pub(crate) async fn checkpoint_contradicted(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    signed: &Checkpoint,
+    head: i64,
+) -> Result<()> {
+    let news = News {
+        kind: NoticeKind::AuditContradicted,
+        severity: Severity::Critical,
+        title: "The database does not have the audit log that this server has signed".to_owned(),
+        text: format!(
+            "Entry {} was signed on {}, and the database has another one there, or none: its log ended at entry {head}. It was put back to \
+             an older state, or somebody has changed it. Put the newer one back; if you wanted the older one, stop the server and run: \
+             cb audit-log accept-restore",
+            signed.seq, signed.at
+        ),
+        path: Some("/audit".to_owned()),
+        data: json!({ "signed": { "seq": signed.seq, "hash": signed.hash, "at": signed.at }, "log_ended_at": head }),
     };
     tell(ctx, tx, news).await
 }

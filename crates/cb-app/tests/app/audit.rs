@@ -117,6 +117,12 @@ async fn grow(ctx: &Ctx, last: i64) {
     }
 }
 
+async fn more(ctx: &Ctx, what: &str, entries: u32) {
+    for n in 0..entries {
+        tags::create(ctx, named(&format!("{what} {n}"))).await.expect("created");
+    }
+}
+
 type Deed = (&'static str, i64, fn(&mut Vec<Row>));
 
 /// What the chain alone tells, and the entry that it names.
@@ -274,6 +280,50 @@ async fn a_log_rewritten_with_its_checkpoints_is_found_by_one_kept_elsewhere(
     let store = reading(&test).await;
     let found = audit::examine(&store, Some(&key), &kept.items, None).await.expect("examined");
     assert_eq!(found.broken_at, Some(kept.items[1].seq), "{found:?}");
+}
+
+/// The database is put back under the running server, which goes on and signs what it finds.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_never_moves_backwards(
+    #[values(Sqlite, Postgres)] database: Database,
+    #[values(false, true)] grown_past_it: bool,
+) {
+    let (test, ctx) = TestApp::ready(database).await;
+    grow(&ctx, 9).await;
+    audit::checkpoints(&ctx).await.expect("signed");
+    assert!(audit::standing(&ctx).await.expect("told").contradicted.is_none());
+    let intruder = Intruder::at(&test).await;
+    let rows = intruder.rows().await;
+    intruder.put(&rows[..6]).await;
+    intruder.put_head(6, &rows[5].hash).await;
+    intruder.run("DELETE FROM audit_checkpoints WHERE seq > 6").await;
+    if grown_past_it {
+        more(&ctx, "since", 6).await;
+    }
+    for round in ["one", "two", "three"] {
+        audit::checkpoints(&ctx).await.expect("signed");
+        let found = verify(&ctx).await;
+        assert!(!found.ok && found.broken_at.is_some_and(|seq| (7..=9).contains(&seq)), "{found:?}");
+        let held = audit::standing(&ctx).await.expect("told").contradicted.expect("one");
+        assert_eq!(held.seq, 9);
+        more(&ctx, round, 4).await;
+    }
+    let told: Vec<_> =
+        intruder.rows().await.into_iter().filter(|row| row.action == "checkpoint_contradicted").collect();
+    assert_eq!(told.len(), 1, "once");
+    assert!(told[0].detail.contains(r#""log_ended_at":"#) && told[0].detail.contains(r#""seq":9"#));
+
+    // What was set aside first knows most. A later and smaller one does not take its place.
+    let all = intruder.rows().await;
+    let newest = intruder.head().await;
+    intruder.put(&all[..7]).await;
+    intruder.put_head(7, &all[6].hash).await;
+    intruder.run("DELETE FROM audit_checkpoints WHERE seq > 7").await;
+    audit::checkpoints(&ctx).await.expect("signed");
+    let held = audit::standing(&ctx).await.expect("told").contradicted.expect("one");
+    assert!(held.seq >= 9 && held.seq <= newest.seq, "{held:?}");
+    assert!(!verify(&ctx).await.ok);
 }
 
 #[rstest]

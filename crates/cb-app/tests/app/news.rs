@@ -2,7 +2,7 @@
 
 use cb_app::findings::{self, AcceptManyIn, FindingFilter};
 use cb_app::record::record;
-use cb_app::{List, assets, scans, vault};
+use cb_app::{List, assets, audit, scans, vault};
 use cb_core::inventory::AssetKind;
 use cb_store::sea_orm::ConnectionTrait as _;
 use cb_testkit::Database::{self, Postgres, Sqlite};
@@ -11,6 +11,7 @@ use chrono::{FixedOffset, TimeDelta};
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use crate::audit::Intruder;
 use crate::discovery::{host, scanner};
 use crate::webhooks::{happens, hook, ready};
 use crate::write_path::raw;
@@ -100,4 +101,25 @@ async fn a_rotation_of_the_vault_is_told_and_so_is_one_that_fails(
         "no inner error leaves: {text}"
     );
     assert!(!vault::look(&test.app, &zone).await.expect("looks"), "once a day");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_put_back_is_told_once(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = ready(database).await;
+    let inbox = Receiver::start().await;
+    hook(&ctx, "Home", inbox.url("/")).await;
+    audit::checkpoints(&ctx).await.expect("signed");
+    let intruder = Intruder::at(&test).await;
+    let rows = intruder.rows().await;
+    intruder.put(&rows[..2]).await;
+    intruder.put_head(2, &rows[1].hash).await;
+    for _ in 0..3 {
+        audit::checkpoints(&ctx).await.expect("signed");
+    }
+    let notices = told(&inbox, "audit.contradicted", 1).await;
+    assert_eq!(notices.len(), 1);
+    let data = &notices[0]["data"];
+    assert_eq!((&data["severity"], &data["signed"]["seq"]), (&json!("critical"), &json!(rows.len())));
+    assert!(notices[0].to_string().contains("cb audit-log accept-restore"), "{data}");
 }

@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use cb_core::{Result, Secret};
+use cb_core::audit::Checkpoint;
+use cb_core::{Error, Result, Secret};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
 };
@@ -29,6 +30,15 @@ pub struct Standing {
     pub first: Option<i64>,
     /// The hash of the entry that was asked for, if it is there.
     pub hash: Option<String>,
+}
+
+impl Standing {
+    /// Whether this cannot be the log that `signed` is about, the entry of which was asked for. An entry that outlived its retention is gone,
+    /// and that is all.
+    pub fn contradicts(&self, signed: &Checkpoint) -> bool {
+        let pruned = self.hash.is_none() && self.first.is_some_and(|first| first > signed.seq);
+        self.hash.as_ref() != Some(&signed.hash) && !pruned
+    }
 }
 
 /// What `data_dir` holds, with the hash of the entry `seq`; none where there is no database, or an empty one.
@@ -120,6 +130,12 @@ pub fn newest_schema() -> String {
 }
 
 impl Store {
+    /// How this database stands, with the hash of the entry `seq`.
+    pub async fn standing(&self, seq: i64) -> Result<Standing> {
+        let standing = look(self, seq).await.map_err(db)?;
+        standing.ok_or_else(|| Error::Internal("the database has lost its tables".to_owned()))
+    }
+
     /// The schema of the database: its newest migration.
     pub async fn schema(&self) -> Result<String> {
         Ok(migrations::applied(self.reader()).await.map_err(db)?.pop().unwrap_or_default())

@@ -29,7 +29,7 @@ const ANSWERS: &[(&[&str], i32)] = &[
     (&["audit-log", "verify"], 2),
     (&["backup", "{dir}/archive", "--force"], 1),
     (&["restore", "{dir}/archive"], 1),
-    (&["restore", "--accept-rollback"], 1),
+    (&["audit-log", "accept-restore"], 1),
     (&["--help"], 1),
     (&["--version"], 1),
 ];
@@ -68,7 +68,7 @@ impl Place {
     /// The data folder for the `n`-th run of a command.
     fn data(&self, arguments: &[&str], n: u32) -> PathBuf {
         match arguments {
-            ["restore", "--accept-rollback"] => {
+            ["audit-log", "accept-restore"] => {
                 let (behind, ahead) = (self.path(&format!("behind{n}")), self.path(&format!("ahead{n}")));
                 self.does(&behind, &["restore", self.path("first").to_str().expect("UTF-8")]);
                 self.does(&ahead, &["restore", self.path("archive").to_str().expect("UTF-8")]);

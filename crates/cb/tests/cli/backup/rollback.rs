@@ -49,15 +49,15 @@ async fn an_older_database(#[case] on: Database) {
         "its audit log ends at entry",
         "was signed on",
         "cb restore FILE",
-        "--accept-rollback",
+        "cb audit-log accept-restore",
     ] {
         assert!(why.contains(words), "{words}: {why}");
     }
     assert!(older.complains(&["user", "list"]).contains("is older than the folder"));
 
-    let said = older.says(&["restore", "--accept-rollback"]);
+    let said = older.says(&["audit-log", "accept-restore"]);
     assert!(said.contains("Accepted: entry"), "{said}");
-    assert!(older.complains(&["restore", "--accept-rollback"]).contains("no rollback to accept"));
+    assert!(older.complains(&["audit-log", "accept-restore"]).contains("no rollback to accept"));
     let site = older.start().await;
     let log = site.client.get("/audit-log?action=rollback_accepted").await;
     assert_eq!(log["items"][0]["actor"]["name"], "command line", "{log}");
@@ -102,7 +102,7 @@ async fn a_database_that_is_lost_or_copied_in_half() {
     fresh.start().await.stop();
     std::fs::copy(fresh.data.join(DATABASE), &file).expect("copied");
     refuses("setup was not completed in it");
-    let why = home.complains(&["restore", "--accept-rollback"]);
+    let why = home.complains(&["audit-log", "accept-restore"]);
     assert!(why.contains("setup was not completed in it"), "{why}");
     // As the documented backup was, until now: the keys without the checkpoint.
     std::fs::remove_file(home.data.join("audit-checkpoint.json")).expect("removed");
