@@ -132,6 +132,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit-log/standing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the database has the log that this server has signed, without recomputing it. */
+        get: operations["get_audit_log_standing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit-log/stream": {
         parameters: {
             query?: never;
@@ -2011,6 +2028,10 @@ export interface components {
             /** Format: int64 */
             seq: number;
         };
+        /** @description Whether the log is the one that this server has signed. */
+        AuditStanding: {
+            contradicted: components["schemas"]["Checkpoint"] | null;
+        };
         CapabilityOut: {
             available: boolean;
             /** @description arp, icmp or tcp */
@@ -2062,7 +2083,7 @@ export interface components {
             /** @description True when absent. */
             enabled?: boolean | null;
             /** @description Empty or absent: all. */
-            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "hook.received" | "subscriber.disabled")[];
+            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "audit.contradicted" | "hook.received" | "subscriber.disabled")[];
             kind: components["schemas"]["ChannelKind"];
             min_severity?: components["schemas"]["Severity"] | null;
             /** @example Phone */
@@ -2093,7 +2114,7 @@ export interface components {
             /** @description True also forgets that it has failed. False drops what waits for it. */
             enabled?: boolean | null;
             /** @description All of them, when given; empty: every kind. */
-            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "hook.received" | "subscriber.disabled")[] | null;
+            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "audit.contradicted" | "hook.received" | "subscriber.disabled")[] | null;
             min_severity?: components["schemas"]["Severity"] | null;
             name?: string | null;
             /** @description All public fields, when given. Some need the secret again. */
@@ -2724,7 +2745,7 @@ export interface components {
          * @description What a notice is about. A subscriber names the kinds it wants to hear.
          * @enum {string}
          */
-        NoticeKind: "scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "hook.received" | "subscriber.disabled" | "test";
+        NoticeKind: "scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "audit.contradicted" | "hook.received" | "subscriber.disabled" | "test";
         NoticeKindDescription: {
             description: string;
             kind: components["schemas"]["NoticeKind"];
@@ -4049,7 +4070,7 @@ export interface components {
             /** @description True when absent. */
             enabled?: boolean | null;
             /** @description Empty or absent: all. */
-            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "hook.received" | "subscriber.disabled")[];
+            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "audit.contradicted" | "hook.received" | "subscriber.disabled")[];
             /** @example Home automation */
             name: string;
             /** @example https://hooks.lan/circuit-breaker */
@@ -4060,7 +4081,7 @@ export interface components {
             /** @description True also forgets that it has failed. False drops what waits for it. */
             enabled?: boolean | null;
             /** @description All of them, when given; empty: every kind. */
-            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "hook.received" | "subscriber.disabled")[] | null;
+            events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "audit.contradicted" | "hook.received" | "subscriber.disabled")[] | null;
             name?: string | null;
             /** @description Another origin gets another secret at once. */
             url?: string | null;
@@ -4502,6 +4523,34 @@ export interface operations {
                 };
                 content: {
                     "text/csv; charset=utf-8": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_audit_log_standing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditStanding"];
                 };
             };
             /** @description What went wrong */

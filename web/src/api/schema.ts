@@ -16,6 +16,7 @@ export type Channel = S["Channel"];
 export type ChannelIn = S["ChannelIn"];
 export type ChannelKind = S["ChannelKind"];
 export type ChannelKindDescription = S["ChannelKindDescription"];
+export type Checkpoint = S["Checkpoint"];
 export type Credential = S["Credential"];
 export type CredentialIn = S["CredentialIn"];
 export type CredentialKind = S["CredentialKind"];

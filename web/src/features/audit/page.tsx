@@ -1,4 +1,4 @@
-import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { ArrowUp, Download, ScrollText, ShieldCheck } from "lucide-react";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { http, take } from "#/api/client";
@@ -13,8 +13,9 @@ import { SelectField } from "#/ui/field";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
 import { Time } from "#/ui/time";
+import { Contradiction } from "./contradiction";
 import { EntryPanel } from "./entry-panel";
-import { type AuditFilter, auditQuery, exportHref } from "./queries";
+import { type AuditFilter, auditQuery, exportHref, standingQuery } from "./queries";
 import { useTail } from "./tail";
 import { Verification } from "./verification";
 
@@ -36,6 +37,7 @@ const proposed = [
   "channel_redelivered",
   "channel_tested",
   "channel_updated",
+  "checkpoint_contradicted",
   "credential_created",
   "credential_deleted",
   "credential_tested",
@@ -95,6 +97,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
     ...new Set([...proposed, ...rows.map((row) => row.action), ...(action ? [action] : [])]),
   ].sort();
   const columns = useColumns();
+  const standing = useQuery(standingQuery);
   const verify = useMutation({ mutationFn: () => take(http.GET("/api/v1/audit-log/verify")) });
   const entry = useChosen(rows, chosen);
   return (
@@ -136,6 +139,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           {t("audit.verify")}
         </Button>
       </PageHead>
+      {standing.data?.contradicted ? <Contradiction signed={standing.data.contradicted} /> : null}
       {verify.error ? <ErrorBox error={verify.error} className="m-4" /> : null}
       {verify.data ? (
         <Verification verdict={verify.data} at={verify.submittedAt} onClose={verify.reset} />

@@ -1,3 +1,4 @@
+import { queryOptions } from "@tanstack/react-query";
 import { http, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery } from "#/api/pages";
 
@@ -20,6 +21,12 @@ export const auditPage = (filter: AuditFilter, cursor?: string) =>
 
 export const auditQuery = (filter: AuditFilter) =>
   pagedQuery(["audit", asked(filter)], (cursor) => auditPage(filter, cursor));
+
+/** Read again with the list: an entry tells what has happened. */
+export const standingQuery = queryOptions({
+  queryKey: ["audit", "standing"],
+  queryFn: () => take(http.GET("/api/v1/audit-log/standing")),
+});
 
 /** A download by the browser itself: the server streams it, however long the log is. */
 export function exportHref(filter: AuditFilter): string {

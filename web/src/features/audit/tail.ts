@@ -3,7 +3,7 @@ import { type InfiniteData, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { useLive, useThrottled } from "#/api/hooks";
 import type { AuditEntry, Page } from "#/api/schema";
-import { type AuditFilter, auditPage, auditQuery } from "./queries";
+import { type AuditFilter, auditPage, auditQuery, standingQuery } from "./queries";
 
 /** A burst of entries is one read. */
 const TOGETHER_MS = 1_000;
@@ -44,6 +44,7 @@ export function useTail(filter: AuditFilter): Tail {
     setFresh(false);
   }
   const refresh = useThrottled(() => {
+    void client.invalidateQueries({ queryKey: standingQuery.queryKey });
     // What fails here is told by the list's own reads, and by the dot for the connection.
     if (live && atTop.current) void read().catch(() => setFresh(true));
     else setFresh(true);

@@ -6,7 +6,7 @@ use std::path::Path;
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use rstest::rstest;
 
-use super::{Home, World};
+use super::{Home, World, text};
 
 const DATABASE: &str = "circuit-breaker.db";
 
@@ -77,6 +77,64 @@ async fn an_older_database(#[case] on: Database) {
         why.contains("is older than the folder") || why.contains("is not the one that the folder"),
         "{why}"
     );
+}
+
+/// As the administrator of a PostgreSQL puts a dump back while the server runs: it goes on over the older state, and signs that.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_database_under_the_running_server() {
+    let world = World::new(true);
+    let home = world.home("instance", Postgres).await;
+    home.begin().await.stop();
+    world.sql("CREATE DATABASE older TEMPLATE instance").await;
+    let site = home.start().await;
+    for n in 0..5 {
+        assert!(site.client.asset(&format!("later {n}")).await);
+    }
+    let signed = site.client.get("/audit-log/checkpoints").await;
+    let signed = signed["items"].as_array().and_then(|all| all.last()).expect("one")["seq"].clone();
+    for sql in [
+        "ALTER DATABASE instance ALLOW_CONNECTIONS false",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'instance'",
+        "ALTER DATABASE instance RENAME TO newer",
+        "ALTER DATABASE older RENAME TO instance",
+    ] {
+        world.sql(sql).await;
+    }
+    let mut answers = false;
+    for _ in 0..200 {
+        let answer = site.client.ask("GET", "/audit-log/checkpoints", None).await;
+        answers = answer.is_ok_and(|answer| answer.status().is_success());
+        if answers {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(answers, "it goes on over the older one");
+    assert_eq!(site.client.get("/audit-log/standing").await["contradicted"]["seq"], signed);
+    for n in 0..9 {
+        assert!(site.client.asset(&format!("another {n}")).await);
+    }
+    let verdict = site.client.get("/audit-log/verify").await;
+    assert_eq!((&verdict["ok"], &verdict["broken_at"]), (&false.into(), &signed), "{verdict}");
+    site.stop();
+
+    // Held against it however often the server has signed since, and whoever looks.
+    let verdict = home.run(&["audit-log", "verify"]);
+    assert_eq!(verdict.status.code(), Some(1));
+    assert!(home.does_not_start().contains("run: cb audit-log accept-restore"));
+    let why = home.complains(&["backup", text(&world.path("archive"))]);
+    assert!(why.contains("the audit log does not verify at entry"), "{why}");
+    let said = home.says(&["audit-log", "accept-restore"]);
+    assert!(said.contains(&format!("records that entry {signed}")), "{said}");
+    assert!(said.contains(&format!("kept as audit-checkpoint.{signed}.json")), "{said}");
+    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    let site = home.start().await;
+    assert!(site.client.get("/audit-log/standing").await["contradicted"].is_null());
+    for action in ["checkpoint_contradicted", "rollback_accepted"] {
+        let log = site.client.get(&format!("/audit-log?action={action}")).await;
+        assert_eq!(log["items"].as_array().map(Vec::len), Some(1), "{action}: {log}");
+    }
+    site.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
