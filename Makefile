@@ -13,7 +13,7 @@ help: ## this list
 run: ensure-build $(CB) ## build what is stale and start the server; prints its address (DATA=./data)
 	CB_DATA_DIR=$(DATA) exec $(CB) serve
 
-test: ensure-test web-check rust-check faults-short e2e ## install what is missing and run every test
+test: ensure-test web-check rust-check faults-short fuzz-api-short e2e ## install what is missing and run every test
 
 bench: ensure-test $(CB) ## speed and size, beside nmap, as one table
 	scripts/bench $(CB)

@@ -4,10 +4,12 @@ import json
 import os
 import ssl
 import time
+import urllib.error
 import urllib.request
 import uuid
 
 import schemathesis
+from cbserver import session_cookie
 
 URL = os.environ["CB_FUZZ_URL"]
 # A fresh proof of identity lasts a few minutes.
@@ -17,21 +19,42 @@ TRUST.check_hostname, TRUST.verify_mode = False, ssl.CERT_NONE
 
 
 class Session:
-    headers, since = None, 0.0
+    """The administrator's. What is sent may end it: behind each write, and each 401, it is looked at before it is used again."""
+
+    headers, since, doubted = None, 0.0, False
 
     @classmethod
     def current(cls):
-        if cls.headers is None or time.monotonic() - cls.since > FRESH_SECONDS:
-            body = json.dumps({"username": os.environ["CB_FUZZ_USER"], "password": os.environ["CB_FUZZ_PASSWORD"]})
-            asked = urllib.request.Request(
-                f"{URL}/api/v1/auth/login", body.encode(), {"Content-Type": "application/json", "Origin": URL}
-            )
-            with urllib.request.urlopen(asked, context=TRUST, timeout=30) as answer:
-                cookie = answer.headers["Set-Cookie"].split(";")[0]
-                csrf = json.load(answer)["csrf_token"]
-            cls.headers = {"Cookie": cookie, "X-CSRF-Token": csrf}
-            cls.since = time.monotonic()
+        late = time.monotonic() - cls.since > FRESH_SECONDS
+        if cls.headers is None or late or (cls.doubted and not cls.stands()):
+            cls.begin()
+        cls.doubted = False
         return cls.headers
+
+    @classmethod
+    def stands(cls):
+        try:
+            with ask("/auth/me", headers=cls.headers) as answer:
+                return answer.status == 200
+        except urllib.error.HTTPError as refused:
+            if refused.code != 401:
+                raise
+            return False
+
+    @classmethod
+    def begin(cls):
+        body = json.dumps({"username": os.environ["CB_FUZZ_USER"], "password": os.environ["CB_FUZZ_PASSWORD"]})
+        with ask("/auth/login", body.encode(), {"Content-Type": "application/json", "Origin": URL}) as answer:
+            cookie = session_cookie(answer.headers.items())
+            csrf = json.load(answer)["csrf_token"]
+        cls.headers = {"Cookie": cookie, "X-CSRF-Token": csrf}
+        cls.since = time.monotonic()
+
+
+def ask(path, body=None, headers=None):
+    return urllib.request.urlopen(
+        urllib.request.Request(f"{URL}/api/v1{path}", body, headers or {}), context=TRUST, timeout=30
+    )
 
 
 def credentials():
@@ -67,8 +90,8 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    if response.status_code == 401:
-        Session.headers = None
+    if response.status_code == 401 or case.method.upper() not in ("GET", "HEAD"):
+        Session.doubted = True
 
 
 # What no schema can say: that something exists, fits something else, or is reached. A 422 that names another field for data that the

@@ -176,11 +176,15 @@ impl App {
 async fn probe(tx: &WriteTx, ring: &Arc<Ring>) -> Result<()> {
     match shut(tx.conn(), ring).await? {
         None => Ok(()),
-        Some((column, row)) => Err(Error::Conflict(format!(
-            "{}.{} of the row {row} does not open with the vault's keys, so nothing was changed; type that secret again, or remove it",
-            column.table, column.column
-        ))),
+        Some((column, row)) => Err(does_not_open(column, row)),
     }
+}
+
+fn does_not_open(column: &sealed::SealedColumn, row: Uuid) -> Error {
+    Error::Conflict(format!(
+        "{}.{} of the row {row} does not open with the vault's keys, so nothing was changed; type that secret again, or remove it",
+        column.table, column.column
+    ))
 }
 
 /// Opens every sealed text, and names the first that does not. On a thread of its own, while the database reads on.
@@ -210,7 +214,7 @@ async fn shut(
 }
 
 /// Seals the texts that `wanted` chooses anew, a page at a time and on a thread of its own, while the database writes the page
-/// before; answers how many.
+/// before; answers how many. The first that does not open ends it, and the transaction with it.
 async fn reseal(
     tx: &WriteTx,
     old: &Arc<Ring>,
@@ -227,7 +231,8 @@ async fn reseal(
             spawn_blocking(move || {
                 let anew = |(row, text): (Uuid, String)| {
                     let place = column.place(&row);
-                    let fresh = new.seal(place, &old.open(place, &text)?, now, &*entropy)?;
+                    let secret = old.open(place, &text).map_err(|_| does_not_open(column, row))?;
+                    let fresh = new.seal(place, &secret, now, &*entropy)?;
                     Ok(sealed::Change { row, old: text, new: fresh })
                 };
                 let changes = page.into_iter().filter(|(_, text)| wanted(text)).map(anew);
