@@ -13,7 +13,7 @@ help: ## this list
 run: ensure-build $(CB) ## build what is stale and start the server; prints its address (DATA=./data)
 	CB_DATA_DIR=$(DATA) exec $(CB) serve
 
-test: ensure-test web-check rust-check faults-short e2e ## install what is missing and run every test
+test: ensure-test web-check rust-check faults-short fuzz-api-short e2e ## install what is missing and run every test
 
 bench: ensure-test $(CB) ## speed and size, beside nmap, as one table
 	scripts/bench $(CB)
@@ -30,7 +30,7 @@ FUZZ_SECONDS ?= 300
 fuzz-api: ensure-test $(CB) ## what the API says of itself against what it does, over both databases, for FUZZ_SECONDS=300 each
 	scripts/fuzz-api --seconds $(FUZZ_SECONDS) $(CB)
 
-fuzz-api-short: ensure-test $(CB) ## the same in two minutes
+fuzz-api-short: ensure-test $(CB) ## the same in two minutes; a part of `make test`
 	scripts/fuzz-api --short $(CB)
 
 dev: ensure-build web/node_modules/.package-lock.json ## server and browser client, rebuilt as you type: http://localhost:5173
