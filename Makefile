@@ -30,7 +30,7 @@ FUZZ_SECONDS ?= 300
 fuzz-api: ensure-test $(CB) ## what the API says of itself against what it does, over both databases, for FUZZ_SECONDS=300 each
 	scripts/fuzz-api --seconds $(FUZZ_SECONDS) $(CB)
 
-fuzz-api-short: ensure-test $(CB) ## the same in two minutes
+fuzz-api-short: ensure-test $(CB) ## the same in two minutes; a part of `make test`
 	scripts/fuzz-api --short $(CB)
 
 dev: ensure-build web/node_modules/.package-lock.json ## server and browser client, rebuilt as you type: http://localhost:5173

@@ -1,60 +1,72 @@
-"""What schemathesis needs to know of this API: how one signs in, and that one does so again when a request has ended the session."""
+"""What schemathesis needs to know of this API: how to sign in, and how to keep a session that the requests themselves keep ending."""
 
+import http.client
 import json
 import os
-import ssl
 import time
-import urllib.error
-import urllib.request
+import urllib.parse
 import uuid
 
 import schemathesis
-from cbserver import session_cookie
+from cbserver import CONTEXT, session_cookie
 
 URL = os.environ["CB_FUZZ_URL"]
 # A fresh proof of identity lasts a few minutes.
 FRESH_SECONDS = 120
-TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-TRUST.check_hostname, TRUST.verify_mode = False, ssl.CERT_NONE
+TIMEOUT = 30
 
 
 class Session:
-    """The administrator's. What is sent may end it: behind each write, and each 401, it is looked at before it is used again."""
+    """The administrator's session. The requests sign out, replace it and remove its user's factors; `current` notices that."""
 
-    headers, since, doubted = None, 0.0, False
+    headers, since, device, connection = None, 0.0, None, None
+    # The cookies of all sessions so far.
+    cookies = set()
+
+    @classmethod
+    def ask(cls, method, path, headers, body=None):
+        if cls.connection is None:
+            cls.connection = http.client.HTTPSConnection(urllib.parse.urlsplit(URL).netloc, timeout=TIMEOUT, context=CONTEXT)
+        # The server closes a connection that was idle for long. The second try opens a new one.
+        for last in (False, True):
+            try:
+                cls.connection.request(method, f"/api/v1{path}", body, headers)
+                answer = cls.connection.getresponse()
+                return answer.status, answer.getheaders(), answer.read()
+            except (OSError, http.client.HTTPException):
+                cls.connection.close()
+                if last:
+                    raise
+
+    @classmethod
+    def lives(cls):
+        if cls.headers is None or time.monotonic() - cls.since > FRESH_SECONDS:
+            return False
+        status, _, text = cls.ask("GET", "/auth/me", cls.headers)
+        assert status in (200, 401), f"/auth/me answered {status}: {text[:300]}"
+        return status == 200
 
     @classmethod
     def current(cls):
-        late = time.monotonic() - cls.since > FRESH_SECONDS
-        if cls.headers is None or late or (cls.doubted and not cls.stands()):
-            cls.begin()
-        cls.doubted = False
+        """The headers of a session that was alive a moment ago. Nothing but the request that is sent next can end it."""
+        if not cls.lives():
+            # As a browser that signed in before: strangers who guess at this user then do not slow it down.
+            known = {"Cookie": cls.device} if cls.device else {}
+            body = json.dumps({"username": os.environ["CB_FUZZ_USER"], "password": os.environ["CB_FUZZ_PASSWORD"]})
+            sent = {"Content-Type": "application/json", "Origin": URL, **known}
+            status, headers, text = cls.ask("POST", "/auth/login", sent, body)
+            assert status == 200, f"the administrator cannot sign in any more, {status}: {text[:300]}"
+            cookie = session_cookie(headers)
+            cls.device = device_cookie(headers) or cls.device
+            cls.headers = {"Cookie": cookie, "X-CSRF-Token": json.loads(text)["csrf_token"]}
+            cls.cookies.add(cookie)
+            cls.since = time.monotonic()
         return cls.headers
 
-    @classmethod
-    def stands(cls):
-        try:
-            with ask("/auth/me", headers=cls.headers) as answer:
-                return answer.status == 200
-        except urllib.error.HTTPError as refused:
-            if refused.code != 401:
-                raise
-            return False
 
-    @classmethod
-    def begin(cls):
-        body = json.dumps({"username": os.environ["CB_FUZZ_USER"], "password": os.environ["CB_FUZZ_PASSWORD"]})
-        with ask("/auth/login", body.encode(), {"Content-Type": "application/json", "Origin": URL}) as answer:
-            cookie = session_cookie(answer.headers.items())
-            csrf = json.load(answer)["csrf_token"]
-        cls.headers = {"Cookie": cookie, "X-CSRF-Token": csrf}
-        cls.since = time.monotonic()
-
-
-def ask(path, body=None, headers=None):
-    return urllib.request.urlopen(
-        urllib.request.Request(f"{URL}/api/v1{path}", body, headers or {}), context=TRUST, timeout=30
-    )
+def device_cookie(headers):
+    cookies = (value.split(";")[0] for name, value in headers if name.lower() == "set-cookie")
+    return next((cookie for cookie in cookies if cookie.startswith("__Host-cb_device")), None)
 
 
 def credentials():
@@ -76,22 +88,18 @@ class Administrator:
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    # Each from an address of its own, as the trusted proxy says: whoever guesses is slowed down, and that is no difference.
+    # The session may have ended since this request was made up. One that the request itself made up stays.
+    ours = case.headers.get("Cookie") in Session.cookies
     # A method that is not described is refused to a stranger as everything is, with 401.
-    if case.method.upper() not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+    if ours or case.method.upper() not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         case.headers.update(credentials())
+    # Each from an address of its own, as the trusted proxy says: whoever guesses is slowed down, and that is no difference.
     # Not by `random`, whose seed makes the data the same each time.
     part = os.urandom(4).hex()
     case.headers["X-Forwarded-For"] = f"2001:db8:{part[:4]}:{part[4:]}::1"
     # One key for two requests is a difference that no schema can describe.
     for name in [name for name in case.headers if name.lower() == "idempotency-key"]:
         case.headers[name] = str(uuid.uuid4())
-
-
-@schemathesis.hook
-def after_call(context, case, response):
-    if response.status_code == 401 or case.method.upper() not in ("GET", "HEAD"):
-        Session.doubted = True
 
 
 # What no schema can say: that something exists, fits something else, or is reached. A 422 that names another field for data that the

@@ -26,6 +26,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::audit::Beside;
+use crate::auth::forgot::Desk;
 use crate::auth::guesses::Guesses;
 use crate::auth::recent::Recent;
 use crate::ctx::{Ctx, RequestMeta};
@@ -82,6 +83,7 @@ struct Inner {
     known_providers: Known,
     recent_sessions: Recent,
     guesses: Guesses,
+    forgot_desk: Desk,
     hook_rates: Rates,
     api_token: Option<Secret>,
     setup_code: Mutex<Option<Secret>>,
@@ -221,6 +223,7 @@ impl App {
             known_providers: Known::default(),
             recent_sessions: Recent::default(),
             guesses: Guesses::default(),
+            forgot_desk: Desk::default(),
             hook_rates: Rates::default(),
             api_token: config.api_token.clone(),
             setup_code: Mutex::new(setup_code),
@@ -355,6 +358,10 @@ impl App {
 
     pub(crate) fn hook_rates(&self) -> &Rates {
         &self.0.hook_rates
+    }
+
+    pub(crate) fn forgot_desk(&self) -> &Desk {
+        &self.0.forgot_desk
     }
 
     pub(crate) fn known_providers(&self) -> &Known {

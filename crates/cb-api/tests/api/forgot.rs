@@ -1,6 +1,8 @@
 //! A forgotten password, by mail.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,10 +13,12 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::identity::PASSWORD;
-use crate::site::{Answer, Login, Site};
+use crate::site::{Answer, Ask, Login, Site};
 
 /// A mail server that takes everything, over TLS from the first byte.
 struct Mailbox {
@@ -133,7 +137,7 @@ async fn a_forgotten_password_is_mended_by_mail_and_strangers_learn_nothing(
 ) {
     let (site, admin) = Site::ready_with(database, &[("CB_PUBLIC_URL", PUBLIC)]).await;
     let offered = async || {
-        let methods = site.ask(crate::site::Ask::new("GET", "/api/v1/auth/methods")).await.json();
+        let methods = site.ask(Ask::new("GET", "/api/v1/auth/methods")).await.json();
         methods["reset_by_mail"].clone()
     };
     assert_eq!(offered().await, false);
@@ -209,4 +213,138 @@ async fn an_administrator_has_a_link_mailed_and_never_sees_it(
     assert!(!sent.text().contains(&secret) && !log.text().contains(&secret));
     let reset = json!({ "token": secret, "new_password": "nine green kettles hum" });
     assert_eq!(site.public("/api/v1/auth/reset", reset).await.status, 204);
+}
+
+const BEHIND_PROXY: [(&str, &str); 2] = [("CB_PUBLIC_URL", PUBLIC), ("CB_TRUSTED_PROXIES", "127.0.0.1/32")];
+
+/// From an address of its own, so that nobody asks too often.
+async fn ask_from(site: &Site, place: usize, name: &str) -> Answer {
+    let from = format!("2001:db8:{place:x}::1");
+    let ask = Ask::new("POST", "/api/v1/auth/forgot").header("X-Forwarded-For", from);
+    site.ask(ask.json(json!({ "username": name }).to_string())).await
+}
+
+/// A mail server that is silent until it is let go, and then hangs up.
+struct Silent {
+    mailbox: Mailbox,
+    connected: Arc<AtomicUsize>,
+    go: Arc<Semaphore>,
+}
+
+impl Silent {
+    async fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let at = listener.local_addr().expect("bound");
+        let (connected, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let (count, gate) = (connected.clone(), go.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let gate = gate.clone();
+                tokio::spawn(async move {
+                    let _passed = gate.acquire().await;
+                    drop(stream);
+                });
+            }
+        });
+        Self { mailbox: Mailbox { at, pin: "ab".repeat(32), mails: Arc::default() }, connected, go }
+    }
+
+    fn connected(&self) -> usize {
+        self.connected.load(Ordering::SeqCst)
+    }
+}
+
+/// Mails are handed in a few at a time, and only so many wait, however many users are asked for. Nobody is told of the rest.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mails_of_all_together_are_bounded(#[values(Sqlite, Postgres)] database: Database) {
+    const AT_ONCE: usize = 4;
+    const WAITING: usize = 20;
+    let (site, admin) = Site::ready_with(database, &BEHIND_PROXY).await;
+    let silent = Silent::start().await;
+    channel(&site, &admin, &silent.mailbox).await;
+    let users = WAITING + 5;
+    for n in 0..users {
+        user(&site, &admin, &format!("user{n}"), Some(&format!("user{n}@attic.test"))).await;
+    }
+    for n in 0..users {
+        assert_eq!(ask_from(&site, n, &format!("user{n}")).await.status, 202);
+    }
+    for _ in 0..250 {
+        if silent.connected() >= AT_ONCE {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Time for one more to come, if there were no bound.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(silent.connected(), AT_ONCE);
+    silent.go.add_permits(users);
+    let count = async |action: &str| {
+        site.get(&admin, &format!("/api/v1/audit-log?action={action}")).await.json()["total"].clone()
+    };
+    let mut mailed = json!(0);
+    for _ in 0..500 {
+        mailed = count("reset_link_mailed").await;
+        if mailed == json!(WAITING) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!((mailed, count("reset_link_made").await), (json!(WAITING), json!(WAITING)));
+    // There is room again.
+    assert_eq!(ask_from(&site, users, "user24").await.status, 202);
+    for _ in 0..250 {
+        if silent.connected() > WAITING {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the next mail was not handed in");
+}
+
+/// While the database is slow, names wait to be looked up, and only so many; the answers are as fast as ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_names_that_wait_are_bounded() {
+    const WAITING: usize = 100;
+    let (site, admin) = Site::ready_with(Postgres, &BEHIND_PROXY).await;
+    let url = site.test.config().db_url.as_ref().expect("PostgreSQL").expose().to_owned();
+    let mut held = Command::new("psql")
+        .args(["-q", "-d", &url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("psql");
+    let mut to = held.stdin.take().expect("a pipe");
+    to.write_all(b"BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE;\n\\echo locked\n")
+        .await
+        .expect("written");
+    let mut line = String::new();
+    let mut from = BufReader::new(held.stdout.take().expect("a pipe"));
+    from.read_line(&mut line).await.expect("an answer");
+    assert_eq!(line.trim(), "locked");
+
+    for n in 0..WAITING {
+        let began = Instant::now();
+        assert_eq!(ask_from(&site, n, "nobody").await.status, 202, "{n}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{n}: {:?}", began.elapsed());
+    }
+    for name in ["nobody", "maria"] {
+        let full = ask_from(&site, WAITING, name).await;
+        assert_eq!(full.status, 503, "{}", full.text());
+        assert!(full.text().contains("ask again in a minute"), "{}", full.text());
+    }
+    to.write_all(b"COMMIT;\n").await.expect("written");
+    for _ in 0..250 {
+        if ask_from(&site, WAITING + 1, "nobody").await.status == 202 {
+            let log = site.get(&admin, "/api/v1/audit-log?action=reset_mail_asked").await;
+            assert_ne!(log.json()["total"], 0, "{}", log.text());
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the line stays full");
 }

@@ -1,15 +1,22 @@
 //! Links to set a new password, by mail. Whoever asks learns nothing: the answer is the same and as fast whatever the name, since
 //! everything is done after it. An administrator who has one sent hears what became of it.
+//!
+//! Work after the answer is bounded in two [`Line`]s. Every request passes the first, where the name is looked up; when it is full,
+//! the answer says so. Only a user's mail passes the second; when it is full, nobody but the log hears of it, because an answer
+//! would tell that there is such a user.
+
+use std::sync::Arc;
 
 use cb_core::error::Violations;
 use cb_core::ids::UserId;
-use cb_core::notice::{Notice, NoticeKind, Severity};
 use cb_core::{Error, Permission, Principal, Result};
+use cb_notify::channels::Letter;
 use cb_store::db;
 use cb_store::entities::user;
 use cb_store::sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
 use super::guesses::Guess;
@@ -41,23 +48,73 @@ pub struct ResetMailOut {
     pub error: Option<String>,
 }
 
-/// Sends a link to the user of that name who has an address, after the answer. 429 for whoever asks too often.
+/// Names that wait to be looked up, and how many are looked up at a time.
+const NAMES: (usize, usize) = (100, 4);
+/// Mails that wait to be handed in, and how many are at a time. A mail server may take half a minute for each.
+const MAILS: (usize, usize) = (20, 4);
+
+/// Work that waits and work under way: at most so much of both together, and of the second alone.
+struct Line {
+    places: Arc<Semaphore>,
+    at_work: Semaphore,
+}
+
+impl Line {
+    fn new((places, at_work): (usize, usize)) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), at_work: Semaphore::new(at_work) }
+    }
+
+    /// A place in the line; none when it is full.
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+}
+
+/// What is done after the answers.
+pub(crate) struct Desk {
+    names: Line,
+    mails: Line,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self { names: Line::new(NAMES), mails: Line::new(MAILS) }
+    }
+}
+
+/// Sends a link to the user of that name who has an address, after the answer. 429 for whoever asks too often, and 503 when too many
+/// ask.
 pub fn ask(app: &App, meta: RequestMeta, given: &ForgotIn) -> Result<()> {
     let mut wrong = Violations::new();
     let name = input::line(&mut wrong, "username", &given.username, USERNAME_MOST);
     wrong.into_result()?;
     let key = name.unwrap_or_default().to_lowercase();
     app.throttle().enter([&format!("forgot/{}", place(meta.ip))])?;
+    let Some(held) = app.forgot_desk().names.place() else {
+        let why = "too many people ask for a link to set a new password at the moment; ask again in a minute";
+        return Err(Error::Unavailable(why.to_owned()));
+    };
     let task = app.clone();
-    app.spawn(async move {
-        if let Err(error) = answer(&task, meta, &key).await {
-            tracing::warn!(%error, "a link to set a new password was not mailed");
-        }
-    });
+    after_the_answer(app, async move { look_up(&task, meta, &key, held).await });
     Ok(())
 }
 
-async fn answer(app: &App, meta: RequestMeta, key: &str) -> Result<()> {
+/// What is not done when the server stops is dropped; whoever asked asks again.
+fn after_the_answer(app: &App, work: impl Future<Output = Result<()>> + Send + 'static) {
+    let stopping = app.stopping().clone();
+    app.spawn(async move {
+        let done = tokio::select! {
+            done = work => done,
+            () = stopping.cancelled() => Err(Error::Unavailable("the server is stopping".to_owned())),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "a link to set a new password was not mailed");
+        }
+    });
+}
+
+async fn look_up(app: &App, meta: RequestMeta, key: &str, _held: OwnedSemaphorePermit) -> Result<()> {
+    let _at_work = app.forgot_desk().names.at_work.acquire().await.map_err(Error::internal)?;
     let actor = || Principal::SignIn { username: "forgotten password".to_owned() };
     let found = user::Entity::find().filter(user::Column::UsernameKey.eq(key)).one(app.store().reader());
     let found = found.await.map_err(db)?.filter(|u| u.disabled_at.is_none() && u.email.is_some());
@@ -65,12 +122,20 @@ async fn answer(app: &App, meta: RequestMeta, key: &str) -> Result<()> {
         app.guessed(&meta, Guess::at_nobody("reset_mail_asked", actor())).await;
         return Ok(());
     };
-    // A mailbox is not flooded, wherever the requests come from. Nobody hears of it, for that would tell that there is such a user.
+    // A mailbox is not flooded, wherever the requests come from.
     if app.throttle().enter([&format!("forgot-mail/{}", row.id)]).is_err() || !mail::is_possible(app).await? {
         return Ok(());
     }
-    let ctx = app.ctx(actor(), meta);
-    mailed(&ctx, row).await.map(|_| ())
+    let Some(held) = app.forgot_desk().mails.place() else {
+        return Err(Error::Unavailable("too many of these mails wait for the mail server".to_owned()));
+    };
+    let task = app.clone();
+    after_the_answer(app, async move {
+        let _held = held;
+        let _at_work = task.forgot_desk().mails.at_work.acquire().await.map_err(Error::internal)?;
+        mailed(&task.ctx(actor(), meta), row).await.map(drop)
+    });
+    Ok(())
 }
 
 /// Sends a user a link by which they set a new password, within a day.
@@ -104,20 +169,21 @@ async fn mailed(ctx: &Ctx, row: user::Model) -> Result<ResetMailOut> {
             Ok(secret)
         })
         .await?;
-    let notice = Notice {
+    let text = format!(
+        "Somebody asked for a link to set a new password for the user {username}. It works once, within a day. If you did not want it, \
+         do nothing: your password stays what it is."
+    );
+    let home = ctx.app().public_url().ok_or_else(mail::impossible)?;
+    let link = home.join(&format!("/reset#{}", secret.expose())).map_err(Error::internal)?;
+    let letter = Letter {
         id: ctx.new_id(),
-        kind: NoticeKind::Test,
         at: ctx.now(),
-        severity: Severity::Info,
-        title: "Set a new password".to_owned(),
-        text: format!(
-            "Somebody asked for a link to set a new password for the user {username}. It works once, within a day. If you did not want \
-             it, do nothing: your password stays what it is."
-        ),
-        path: Some(format!("/reset#{}", secret.expose())),
-        data: json!({}),
+        to: &to,
+        title: "Set a new password",
+        text: &text,
+        link: link.as_str(),
     };
-    let error = mail::send(ctx.app(), &to, &notice).await?;
+    let error = mail::send(ctx.app(), &letter).await?;
     let sent = error.is_none();
     ctx.record("reset_link_mailed", async |tx| {
         tx.about("user", id);

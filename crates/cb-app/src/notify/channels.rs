@@ -13,7 +13,7 @@ use cb_core::{Error, Event, Patch, Permission, Result, Secret};
 use cb_net::http::Pin;
 use cb_notify::Answer;
 pub use cb_notify::channels::Kind;
-use cb_notify::channels::{Channel, Sender};
+use cb_notify::channels::{Channel, Letter, Sender};
 use cb_store::entities::channel;
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{
@@ -159,12 +159,6 @@ impl Opened {
         Channel { kind: self.kind, public: &self.public, secrets: &self.secrets, pin: self.pin }
     }
 
-    /// The same service, for a mail to somebody else.
-    pub(super) fn instead_to(mut self, address: &str) -> Self {
-        self.public.insert("to".to_owned(), address.to_owned());
-        self
-    }
-
     pub(super) fn where_to(&self) -> Option<String> {
         self.kind.where_to(&self.public, &self.secrets)
     }
@@ -172,6 +166,11 @@ impl Opened {
     /// One try.
     pub(super) async fn tell(&self, app: &App, notice: &Notice) -> Answer {
         Sender::new(app.outbound().clone()).send(&self.channel(), notice, app.public_url()).await
+    }
+
+    /// One try to hand in a mail to one person.
+    pub(super) async fn write(&self, app: &App, letter: &Letter<'_>) -> Answer {
+        Sender::new(app.outbound().clone()).write(&self.channel(), letter).await
     }
 
     /// Judged as it would be sent to; what is wrong is noted.

@@ -1,7 +1,8 @@
 //! A mail to one user, sent now through the channel for mail; it leaves no delivery, for it may hold a secret.
 
-use cb_core::{Error, Notice, Result};
+use cb_core::{Error, Result};
 use cb_notify::End;
+use cb_notify::channels::Letter;
 use cb_store::db;
 use cb_store::entities::channel;
 use cb_store::sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
@@ -35,14 +36,10 @@ pub(crate) fn impossible() -> Error {
     Error::Conflict(why.to_owned())
 }
 
-/// Sends `notice`; the reason if it was not taken.
-pub(crate) async fn send(app: &App, to: &str, notice: &Notice) -> Result<Option<String>> {
+/// Sends `letter`; the reason if it was not taken.
+pub(crate) async fn send(app: &App, letter: &Letter<'_>) -> Result<Option<String>> {
     let row = carrier(app).await?.ok_or_else(impossible)?;
-    // Commas separate recipients.
-    if to.contains([',', ';', ' ']) {
-        return Ok(Some("the user's mail address cannot be written to".to_owned()));
-    }
-    let answer = Opened::of(app, &row).await?.instead_to(to).tell(app, notice).await;
+    let answer = Opened::of(app, &row).await?.write(app, letter).await;
     let failed = || answer.error.clone().unwrap_or_else(|| "the mail server did not take it".to_owned());
     Ok((answer.end != End::Delivered).then(failed))
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cb_core::clock::Time;
 use cb_core::error::Violations;
 use cb_core::form::{Field, Form, Public, Secrets};
 use cb_core::{Notice, Secret, Severity};
@@ -15,6 +16,7 @@ use lettre::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::text::{bytes, characters, fitted, line, lines, plain};
 use super::{Service, Way, leads};
@@ -109,6 +111,30 @@ pub(super) fn signs_in_with(public: &Public, secrets: &Secrets) -> Vec<String> {
         .collect()
 }
 
+/// A mail to one person, who asked for it. It is no notice: nobody subscribes to it, and nothing of it is kept.
+pub struct Letter<'a> {
+    pub id: Uuid,
+    pub at: Time,
+    pub to: &'a str,
+    /// One line.
+    pub title: &'a str,
+    pub text: &'a str,
+    /// The whole address.
+    pub link: &'a str,
+}
+
+/// What is written in one mail.
+struct Mail<'a> {
+    id: Uuid,
+    at: Time,
+    to: Vec<String>,
+    severity: Severity,
+    title: &'a str,
+    text: &'a str,
+    link: Option<&'a str>,
+}
+
+/// To everybody whom the channel names.
 pub(super) async fn send(
     outbound: &Outbound,
     public: &Public,
@@ -116,9 +142,42 @@ pub(super) async fn send(
     notice: &Notice,
     link: Option<&str>,
 ) -> Answer {
+    let mail = Mail {
+        id: notice.id,
+        at: notice.at,
+        to: recipients(public),
+        severity: notice.severity,
+        title: &notice.title,
+        text: &notice.text,
+        link,
+    };
+    hand_in(outbound, public, secrets, &mail).await
+}
+
+pub(super) async fn write(
+    outbound: &Outbound,
+    public: &Public,
+    secrets: &Secrets,
+    letter: &Letter<'_>,
+) -> Answer {
+    if letter.to.parse::<Address>().is_err() {
+        return Answer::failed(End::Refused, "the recipient's mail address cannot be read; correct it");
+    }
+    let mail = Mail {
+        id: letter.id,
+        at: letter.at,
+        to: vec![letter.to.to_owned()],
+        severity: Severity::Info,
+        title: letter.title,
+        text: letter.text,
+        link: Some(letter.link),
+    };
+    hand_in(outbound, public, secrets, &mail).await
+}
+
+async fn hand_in(outbound: &Outbound, public: &Public, secrets: &Secrets, mail: &Mail<'_>) -> Answer {
     let from = public.get("from").map(String::as_str).unwrap_or_default();
-    let to = recipients(public);
-    let (Some(server), Some(message)) = (server(public), message(from, &to, notice, link)) else {
+    let (Some(server), Some(message)) = (server(public), message(from, mail)) else {
         return Answer::failed(End::Refused, "a field of the channel cannot be read; enter it again");
     };
     let login = public.get("user").zip(secrets.get("password"));
@@ -127,7 +186,7 @@ pub(super) async fn send(
     let handed_in = timeout(LONGEST, async {
         let login = login.as_ref();
         let mut session = Session::open(outbound, Policy::Lan, &server, login, hello, PATIENCE).await?;
-        session.send(from, &to, &message).await?;
+        session.send(from, &mail.to, &message).await?;
         session.close().await;
         Ok(())
     });
@@ -157,36 +216,36 @@ fn end(error: &SmtpError) -> End {
     }
 }
 
-fn message(from: &str, to: &[String], notice: &Notice, link: Option<&str>) -> Option<Vec<u8>> {
-    let title = fitted(&line(&notice.title), TITLE_MOST, characters, plain);
-    let severity = match notice.severity {
+fn message(from: &str, mail: &Mail<'_>) -> Option<Vec<u8>> {
+    let title = fitted(&line(mail.title), TITLE_MOST, characters, plain);
+    let severity = match mail.severity {
         Severity::Info => "",
         Severity::Warning => "Warning: ",
         Severity::Critical => "Critical: ",
     };
     let subject = format!("[Circuit Breaker] {severity}{title}");
     let mut text = format!("{title}\n");
-    let more = fitted(&lines(&notice.text), TEXT_MOST, bytes, plain);
-    for part in [more.as_str(), link.unwrap_or_default()] {
+    let more = fitted(&lines(mail.text), TEXT_MOST, bytes, plain);
+    for part in [more.as_str(), mail.link.unwrap_or_default()] {
         if !part.is_empty() {
             text = format!("{text}\n{part}\n");
         }
     }
     let from: Address = from.parse().ok()?;
     // The same in every try: who gets it twice sees it once.
-    let id = format!("<{}@{}>", notice.id, from.domain());
+    let id = format!("<{}@{}>", mail.id, from.domain());
     let mut builder = Message::builder()
         .from(Mailbox::new(Some("Circuit Breaker".to_owned()), from))
-        .date(SystemTime::from(notice.at))
+        .date(SystemTime::from(mail.at))
         .message_id(Some(id))
         .subject(subject)
         .header(ContentType::TEXT_PLAIN)
         // RFC 3834: no answer from somebody's holiday.
         .raw_header(header("Auto-Submitted", "auto-generated")?);
-    if notice.severity == Severity::Critical {
+    if mail.severity == Severity::Critical {
         builder = builder.raw_header(header("Importance", "high")?);
     }
-    for to in to {
+    for to in &mail.to {
         builder = builder.to(Mailbox::new(None, to.parse().ok()?));
     }
     Some(builder.body(text).ok()?.formatted())

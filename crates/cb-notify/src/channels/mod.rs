@@ -32,6 +32,7 @@ use cb_net::outbound::Outbound;
 use url::Url;
 
 use crate::{Answer, End};
+pub use email::Letter;
 use hidden::Hidden;
 pub use kinds::Kind;
 use kinds::{Http, Look, Service, Stands, Way, no_rules, require_token};
@@ -115,15 +116,33 @@ impl Sender {
         judged.map(drop).map_err(|error| (field, leads(&error)))
     }
 
+    fn outbound_of(&self, channel: &Channel<'_>) -> Outbound {
+        match channel.pin {
+            Some(pin) => self.outbound.trusting(Tls::Pinned(pin)),
+            None => self.outbound.clone(),
+        }
+    }
+
+    /// One try to hand in a letter at the mail server of a channel, which ends within half a minute. The channel's own recipients get
+    /// nothing.
+    pub async fn write(&self, channel: &Channel<'_>, letter: &Letter<'_>) -> Answer {
+        if !matches!(channel.kind.service().way, Way::Mail) {
+            return Answer::failed(End::Refused, "only a channel for mail can send a letter");
+        }
+        let mut hidden = Hidden::of(channel.secrets);
+        hidden.also(email::signs_in_with(channel.public, channel.secrets));
+        let mut answer =
+            email::write(&self.outbound_of(channel), channel.public, channel.secrets, letter).await;
+        hidden.keep(&mut answer, "");
+        answer
+    }
+
     /// One try, which ends within half a minute whatever the other side does. `home` is where people find us.
     pub async fn send(&self, channel: &Channel<'_>, notice: &Notice, home: Option<&Url>) -> Answer {
         let service = channel.kind.service();
         let link = crate::webhook::link(notice, home);
         let link = link.as_deref();
-        let outbound = match channel.pin {
-            Some(pin) => self.outbound.trusting(Tls::Pinned(pin)),
-            None => self.outbound.clone(),
-        };
+        let outbound = self.outbound_of(channel);
         let mut hidden = Hidden::of(channel.secrets);
         let Way::Http(http) = &service.way else {
             hidden.also(email::signs_in_with(channel.public, channel.secrets));
