@@ -10,6 +10,7 @@ use cb_store::entities::{setting, vault_key};
 use cb_store::sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
 };
+use cb_store::sealed::Replacement;
 use cb_store::{Store, WriteTx, db, sealed};
 use cb_vault::seal::{Place, Ring, RootKey};
 use tokio::sync::Mutex;
@@ -213,9 +214,12 @@ async fn shut(
     }
 }
 
-/// Seals the texts that `wanted` chooses anew, a page at a time and on a thread of its own, while the database writes the page
-/// before; answers how many. The first that does not open ends it, and the transaction with it.
+/// Seals the texts that `wanted` chooses anew; answers how many. The first that does not open ends it, and the transaction with it.
+///
+/// Three pages are under way: one is read, one is sealed on a thread of its own, and one is written. It is read from beside the
+/// transaction, which holds the writers' lock: nobody else changes what is read, and each text must stand where it was read.
 async fn reseal(
+    store: &Store,
     tx: &WriteTx,
     old: &Arc<Ring>,
     new: &Arc<Ring>,
@@ -223,11 +227,13 @@ async fn reseal(
     now: Time,
     entropy: Arc<dyn Entropy>,
 ) -> Result<u64> {
-    let (mut count, mut texts, mut sealed) = (0, sealed::Texts::default(), None);
-    loop {
-        let page = texts.next(tx.conn()).await?;
+    let on = tx.conn().get_database_backend();
+    let mut texts = sealed::Texts::default();
+    let mut page = texts.next(store.reader()).await?;
+    let (mut count, mut sealed) = (0, None::<Replacement>);
+    while page.is_some() || sealed.is_some() {
         let (old, new, entropy) = (old.clone(), new.clone(), entropy.clone());
-        let sealing = page.map(|(column, page)| {
+        let sealing = page.take().map(|(column, page)| {
             spawn_blocking(move || {
                 let anew = |(row, text): (Uuid, String)| {
                     let place = column.place(&row);
@@ -236,22 +242,24 @@ async fn reseal(
                     Ok(sealed::Change { row, old: text, new: fresh })
                 };
                 let changes = page.into_iter().filter(|(_, text)| wanted(text)).map(anew);
-                changes.collect::<Result<Vec<_>>>().map(|changes| (column, changes))
+                changes.collect::<Result<Vec<_>>>().map(|changes| column.replacement(on, changes))
             })
         });
-        if let Some((column, changes)) = sealed.take() {
-            let changes: Vec<sealed::Change> = changes;
-            count += changes.len() as u64;
-            let column: &sealed::SealedColumn = column;
-            if !column.replace(tx.conn(), changes).await? {
-                return Err(Error::Internal(format!("{} changed under the lock", column.table)));
+        let reading = async { if sealing.is_some() { texts.next(store.reader()).await } else { Ok(None) } };
+        let writing = async {
+            match sealed.take() {
+                Some(replacement) => replacement.run(tx.conn()).await,
+                None => Ok(0),
             }
-        }
-        match sealing {
-            Some(sealing) => sealed = Some(sealing.await.map_err(Error::internal)??),
-            None => return Ok(count),
+        };
+        let (next, written) = tokio::try_join!(reading, writing)?;
+        count += written;
+        page = next;
+        if let Some(sealing) = sealing {
+            sealed = Some(sealing.await.map_err(Error::internal)??);
         }
     }
+    Ok(count)
 }
 
 fn new_key(root: &RootKey, id: Uuid, now: Time, entropy: &dyn Entropy) -> vault_key::Model {

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use cb_core::Result;
+use cb_core::{Error, Result};
 use cb_vault::seal::Place;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Func, IntoIden as _, Query, TableRef, ValueTuple};
-use sea_orm::{ConnectionTrait, Order};
+use sea_orm::{ConnectionTrait, DbBackend, Order, Statement};
 use uuid::Uuid;
 
 use crate::fault::db;
@@ -89,12 +89,9 @@ impl SealedColumn {
             .map_err(db)
     }
 
-    /// Puts each new text in the place of exactly the old one, in one statement; says whether every old one stood there.
-    pub async fn replace(&self, conn: &impl ConnectionTrait, changes: Vec<Change>) -> Result<bool> {
+    /// One statement that puts each new text in the place of exactly the old one.
+    pub fn replacement(&self, on: DbBackend, changes: Vec<Change>) -> Replacement {
         let wanted = changes.len() as u64;
-        if wanted == 0 {
-            return Ok(true);
-        }
         let rows = changes.into_iter().map(|c| ValueTuple::Three(c.row.into(), c.old.into(), c.new.into()));
         // Both databases call the columns of a bare list so.
         let given = |name: &'static str| Expr::col(("given", name));
@@ -103,13 +100,26 @@ impl SealedColumn {
         update.value(self.column, given("column3"));
         update.and_where(Expr::col((self.table, self.row)).eq(given("column1")));
         update.and_where(Expr::col((self.table, self.column)).eq(given("column2")));
-        Ok(conn.execute(&update).await.map_err(db)?.rows_affected() == wanted)
+        Replacement { table: self.table, statement: on.build(&update), wanted }
     }
 
     /// How many texts each key has sealed, by what the texts begin with.
     async fn uses(&self, conn: &impl ConnectionTrait) -> Result<Vec<(String, i64)>> {
         const HEAD: i32 = 39;
         let head = || Func::cust("substr").arg(Expr::col(self.column)).arg(1).arg(HEAD);
+        // As a rule one key has sealed them all. To see that takes a fifth of the time of sorting them by their keys.
+        let mut ends = Query::select();
+        ends.expr(Func::min(head())).expr(Func::max(head())).expr(Expr::col(self.column).count());
+        if let Some(row) = conn.query_one(ends.from(self.table)).await.map_err(db)? {
+            let first: Option<String> = row.try_get_by_index(0).map_err(db)?;
+            let last: Option<String> = row.try_get_by_index(1).map_err(db)?;
+            let count = row.try_get_by_index(2).map_err(db)?;
+            match first {
+                None => return Ok(Vec::new()),
+                Some(head) if last.as_ref() == Some(&head) => return Ok(vec![(head, count)]),
+                Some(_) => {}
+            }
+        }
         let mut select = Query::select();
         select.expr_as(head(), "head").expr(Expr::col(self.column).count()).from(self.table);
         select.and_where(Expr::col(self.column).is_not_null()).group_by_col("head");
@@ -133,6 +143,26 @@ pub struct Change {
     pub row: Uuid,
     pub old: String,
     pub new: String,
+}
+
+pub struct Replacement {
+    table: &'static str,
+    statement: Statement,
+    wanted: u64,
+}
+
+impl Replacement {
+    /// Answers how many texts were replaced. It is an error when an old one did not stand in its place.
+    pub async fn run(self, conn: &impl ConnectionTrait) -> Result<u64> {
+        if self.wanted == 0 {
+            return Ok(0);
+        }
+        let done = conn.execute_raw(self.statement).await.map_err(db)?.rows_affected();
+        if done != self.wanted {
+            return Err(Error::Internal(format!("{} changed under the lock", self.table)));
+        }
+        Ok(done)
+    }
 }
 
 /// Every sealed text there is, a page at a time.

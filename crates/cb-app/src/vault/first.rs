@@ -3,7 +3,7 @@
 use cb_core::clock::Time;
 use cb_core::{Entropy, Error, Principal, Result};
 use cb_store::entities::vault_key;
-use cb_store::sea_orm::EntityTrait as _;
+use cb_store::sea_orm::{ConnectionTrait as _, EntityTrait as _};
 use cb_store::{Audit, Store, db, sealed};
 use cb_vault::seal::RootKey;
 use serde_json::json;
@@ -44,8 +44,8 @@ pub(super) async fn make(store: &Store, root: &RootKey, now: Time, entropy: &dyn
                 let new = ring.seal(place, &secret, now, entropy)?;
                 changes.push(sealed::Change { row, old, new });
             }
-            resealed += changes.len() as u64;
-            column.replace(tx.conn(), changes).await?;
+            let on = tx.conn().get_database_backend();
+            resealed += column.replacement(on, changes).run(tx.conn()).await?;
         }
         if resealed == 0 && damaged > 0 {
             return Err(Error::Conflict(format!(

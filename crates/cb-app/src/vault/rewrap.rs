@@ -72,7 +72,7 @@ async fn change(ctx: &Ctx, next: &Next) -> Result<Rewrapped> {
         let new = Arc::new(ring(&next.key, &rewrapped).ok_or_else(no_current_key)?);
         // The old root key may have sealed it itself, before there were data keys.
         let direct = |text: &str| cb_vault::seal::key_of(text).is_none();
-        let resealed = reseal(tx, &old, &new, direct, now, app.shared_entropy()).await?;
+        let resealed = reseal(app.store(), tx, &old, &new, direct, now, app.shared_entropy()).await?;
         let key = current(&rewrapped).ok_or_else(no_current_key)?.id;
         tx.about("vault_key", key);
         tx.detail(json!({ "from": from, "to": to, "keys": rewrapped.len(), "resealed": resealed, "unreadable_keys": unreadable }));
