@@ -4,7 +4,6 @@
 // request or axe violation fails the step.
 //
 //   CB_E2E_URL, CB_E2E_USER, CB_E2E_PASSWORD   the server, and an administrator without a second factor
-import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { request } from "playwright-core";
 import {
@@ -24,6 +23,7 @@ import {
   staleProof,
   watchedPage,
 } from "./browser.mjs";
+import { totp } from "./totp.mjs";
 
 const url = env("CB_E2E_URL").replace(/\/$/, "");
 const username = env("CB_E2E_USER");
@@ -34,19 +34,6 @@ const second = "nine blue lanterns drift";
 const third = "two grey herons wait here";
 /** A session that has ended is gone from every window so soon. */
 const ENDED_MS = 2_000;
-
-const STEP_S = 30;
-/** RFC 6238 with SHA-1 and six digits; `ahead` steps from now. Each code counts once. */
-function totp(secret, ahead = 0) {
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-  const bits = [...secret].map((c) => alphabet.indexOf(c).toString(2).padStart(5, "0")).join("");
-  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 1000 / STEP_S) + ahead));
-  const mac = createHmac("sha1", key).update(counter).digest();
-  const at = mac[19] & 15;
-  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
-}
 
 const browser = await launch();
 const watches = [];

@@ -5,7 +5,7 @@ import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
-import { AuthShell } from "./shell";
+import { AuthLink, AuthShell } from "./shell";
 
 addWords(words);
 
@@ -32,11 +32,7 @@ export function ForgotPage() {
     }
   }
 
-  const back = (
-    <a href="/login" className="mt-5 text-sm text-accent-text underline underline-offset-2">
-      {t("forgot.back")}
-    </a>
-  );
+  const back = <AuthLink href="/login">{t("forgot.back")}</AuthLink>;
   if (state === "sent")
     return (
       <AuthShell title={t("forgot.title")}>

@@ -11,7 +11,7 @@ import { type Step, useFragmentStep } from "./fragment";
 import { OtherWays } from "./other-ways";
 import { ProblemBox } from "./problem";
 import type { SignInProblem } from "./problems";
-import { AuthShell } from "./shell";
+import { AuthLink, AuthShell } from "./shell";
 
 const SecondFactor = lazy(() => import("./second-factor"));
 
@@ -120,11 +120,7 @@ export function LoginPage({
           {busy ? t("auth.signingIn") : t("auth.signIn")}
         </Button>
       </form>
-      {methods?.reset_by_mail ? (
-        <a href="/forgot" className="mt-4 text-sm text-accent-text underline underline-offset-2">
-          {t("auth.forgot")}
-        </a>
-      ) : null}
+      {methods?.reset_by_mail ? <AuthLink href="/forgot">{t("auth.forgot")}</AuthLink> : null}
       <OtherWays next={next} onDone={onDone} onError={setError} />
       <p className="mt-8 text-xs text-muted">
         {t("auth.caHint")}{" "}

@@ -1,6 +1,8 @@
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { ApiError, http } from "#/api/client";
+import { methodsQuery } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
@@ -10,7 +12,7 @@ import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { toast } from "#/ui/toast";
 import { useFragmentSecret } from "./fragment";
-import { AuthShell } from "./shell";
+import { AuthLink, AuthShell } from "./shell";
 
 addWords(words);
 
@@ -18,28 +20,40 @@ addWords(words);
 export function ResetPage({ onDone }: { onDone: () => void }) {
   const { t } = useTranslation();
   const token = useFragmentSecret();
+  const { data: methods } = useQuery(methodsQuery);
   const [error, setError] = useState<unknown>(null);
+  const [used, setUsed] = useState(false);
   const form = useForm({ defaultValues: { new_password: "" } });
   const { errors, isSubmitting } = form.formState;
   const password = form.watch("new_password");
 
   const submit = form.handleSubmit(async (values) => {
     setError(null);
+    setUsed(false);
     try {
       await http.POST("/api/v1/auth/reset", { body: { ...values, token } });
       toast(t("reset.done"), { ms: 10_000 });
       onDone();
     } catch (problem) {
-      const used = problem instanceof ApiError && problem.status === 403;
-      setError(used ? new Error(t("reset.used")) : placeErrors(problem, ["new_password"], form.setError));
+      const old = problem instanceof ApiError && problem.status === 403;
+      setUsed(old);
+      setError(old ? null : placeErrors(problem, ["new_password"], form.setError));
     }
   });
 
-  if (!token) return <AuthShell title={t("reset.title")} lead={t("reset.noToken")} />;
+  const mailed = methods?.reset_by_mail ?? false;
+  const again = mailed ? <AuthLink href="/forgot">{t("reset.again")}</AuthLink> : null;
+  if (!token)
+    return (
+      <AuthShell title={t("reset.title")} lead={t(mailed ? "reset.noTokenMail" : "reset.noToken")}>
+        {again}
+      </AuthShell>
+    );
   return (
     <AuthShell title={t("reset.title")} lead={t("reset.lead")}>
       <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
         {error ? <ErrorBox error={error} /> : null}
+        {used ? <ErrorBox error={new Error(t(mailed ? "reset.usedMail" : "reset.used"))} /> : null}
         <NewPasswordField
           label={t("password.new")}
           autoFocus
@@ -55,6 +69,7 @@ export function ResetPage({ onDone }: { onDone: () => void }) {
           {t("reset.save")}
         </Button>
       </form>
+      {used ? again : null}
     </AuthShell>
   );
 }

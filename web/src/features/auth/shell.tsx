@@ -27,3 +27,15 @@ export function AuthShell({
     </main>
   );
 }
+
+/** A line that leads on; as high as a finger needs. */
+export function AuthLink({ href, children }: { href: string; children: ReactNode }) {
+  return (
+    <a
+      href={href}
+      className="mt-4 flex min-h-6 w-fit items-center text-sm text-accent-text underline underline-offset-2"
+    >
+      {children}
+    </a>
+  );
+}
