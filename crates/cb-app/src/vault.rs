@@ -173,9 +173,9 @@ impl App {
     }
 }
 
-/// Opens every sealed text, and refuses to go on when one does not.
-async fn probe(tx: &WriteTx, ring: &Arc<Ring>) -> Result<()> {
-    match shut(tx.conn(), ring).await? {
+/// Opens every sealed text before anything changes, and refuses to go on when one does not. The caller holds the writers' lock.
+async fn probe(store: &Store, ring: &Arc<Ring>) -> Result<()> {
+    match shut(store.reader(), ring).await? {
         None => Ok(()),
         Some((column, row)) => Err(does_not_open(column, row)),
     }
@@ -214,7 +214,7 @@ async fn shut(
     }
 }
 
-/// Seals the texts that `wanted` chooses anew; answers how many. The first that does not open ends it, and the transaction with it.
+/// Seals the texts that `wanted` chooses anew; answers how many.
 ///
 /// Three pages are under way: one is read, one is sealed on a thread of its own, and one is written. It is read from beside the
 /// transaction, which holds the writers' lock: nobody else changes what is read, and each text must stand where it was read.

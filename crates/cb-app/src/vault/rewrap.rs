@@ -54,7 +54,7 @@ async fn change(ctx: &Ctx, next: &Next) -> Result<Rewrapped> {
                 "the vault is wrapped by the new root key already (fingerprint {to})"
             )));
         }
-        probe(tx, &old).await?;
+        probe(app.store(), &old).await?;
         vault.source.stage(next)?;
         let rows = keys(tx.conn()).await?;
         let (mut rewrapped, mut unreadable) = (Vec::new(), Vec::new());

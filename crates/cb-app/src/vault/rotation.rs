@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::schedule::due;
 use super::status::{VaultOut, due_at, status};
-use super::{current, keys, new_key, no_current_key, reseal, ring, settings};
+use super::{current, keys, new_key, no_current_key, probe, reseal, ring, settings};
 use crate::app::App;
 use crate::auth::active;
 use crate::ctx::Ctx;
@@ -47,6 +47,7 @@ async fn turn(ctx: &Ctx, if_due: bool) -> Result<bool> {
             }
             // As the database has it now, not as this process remembers it.
             let old = Arc::new(vault.load(tx.conn()).await?);
+            probe(app.store(), &old).await?;
             let mut retired: vault_key::ActiveModel = before.clone().into();
             retired.retired_at = Set(Some(now));
             retired.update(tx.conn()).await.map_err(db)?;
