@@ -42,13 +42,18 @@ pub async fn run(command: Command) -> ExitCode {
 async fn accept_restore() -> anyhow::Result<ExitCode> {
     let config = Config::load()?;
     let done = backup::accept(&config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
+    output::line(&match &done.signed {
+        Some(signed) => format!(
+            "Accepted: entry {} of the audit log records that entry {}, signed on {}, and all later entries are lost.\nSessions that have ended: {}.",
+            done.head.seq, signed.seq, signed.at, done.sessions_ended
+        ),
+        None => format!(
+            "Accepted: entry {} of the audit log records that a checkpoint in the data folder could not be used.",
+            done.head.seq
+        ),
+    })?;
     output::line(&format!(
-        "Accepted: entry {} of the audit log records that entry {}, signed on {}, and all later entries are lost.",
-        done.head.seq, done.signed.seq, done.signed.at
-    ))?;
-    output::line(&format!(
-        "Sessions that have ended: {}. What was signed is kept as {}. Start the server: cb serve",
-        done.sessions_ended,
+        "What was there is kept as {}. Start the server: cb serve",
         done.aside.join(", ")
     ))?;
     Ok(ExitCode::SUCCESS)

@@ -1,8 +1,9 @@
-//! The checkpoint in the data folder, which whoever holds the database alone cannot reach. It never moves backwards: one that the database
-//! contradicts is set aside, and held against the log until an operator accepts the older database (`cb audit-log accept-restore`).
+//! The checkpoint in the data folder, which whoever holds the database alone cannot reach. [`Beside`] alone writes it, and never backwards:
+//! one that the database contradicts, or that cannot be used, is set aside and held against the log until an operator accepts that
+//! (`cb audit-log accept-restore`).
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use cb_core::{Error, Permission, Principal, Result};
 use cb_store::Store;
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -23,17 +24,20 @@ use crate::notify::news;
 pub(crate) const CHECKPOINT_FILE: &str = "audit-checkpoint.json";
 /// The one that knows most of those that the database contradicts.
 pub(crate) const SET_ASIDE_FILE: &str = "audit-checkpoint.contradicted.json";
+/// The newest one that could not be used.
+pub(crate) const DAMAGED_FILE: &str = "audit-checkpoint.damaged";
 
 /// The files of one data folder. Nothing else writes them while a server runs.
 pub(crate) struct Beside {
     folder: PathBuf,
-    /// Two checkpoints at once could write the older one last.
-    turn: Mutex<()>,
+    /// Two checkpoints at once could write the older one last. Holds what was told last, so that a folder which cannot be written to does
+    /// not tell it each hour.
+    turn: Mutex<Option<String>>,
 }
 
 impl Beside {
     pub fn of(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), turn: Mutex::new(()) }
+        Self { folder: folder.to_owned(), turn: Mutex::new(None) }
     }
 
     pub fn folder(&self) -> &Path {
@@ -44,18 +48,28 @@ impl Beside {
         self.folder.join(CHECKPOINT_FILE).exists()
     }
 
-    async fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().await
+    fn move_to(&self, name: &str) -> Result<()> {
+        std::fs::rename(self.folder.join(CHECKPOINT_FILE), self.folder.join(name))
+            .and_then(|()| File::open(&self.folder)?.sync_all())
+            .map_err(|e| Error::Internal(format!("{CHECKPOINT_FILE} cannot be renamed to {name}: {e}")))
     }
 
-    fn move_to(&self, name: &str) -> io::Result<()> {
-        std::fs::rename(self.folder.join(CHECKPOINT_FILE), self.folder.join(name))?;
-        File::open(&self.folder)?.sync_all()
-    }
-
-    /// A checkpoint that cannot be written beside the database stands in it all the same.
+    /// A checkpoint that cannot be written beside the database is in the database all the same.
     fn write(&self, checkpoint: &Checkpoint) {
         let file = self.folder.join(CHECKPOINT_FILE);
+        // The caller has set such a file aside, unless it could not be read then.
+        let forward = match read_checkpoint(&file) {
+            Ok(kept) => kept.is_none_or(|kept| kept.seq <= checkpoint.seq),
+            Err(_) => false,
+        };
+        if !forward {
+            tracing::error!(
+                file = %file.display(),
+                "the audit log's newest checkpoint is not kept beside the database: the one there knows more, or cannot be read. \
+                 Run: cb audit-log verify"
+            );
+            return;
+        }
         let fresh = file.with_extension("new");
         let text = serde_json::to_vec(checkpoint).unwrap_or_default();
         let written = OpenOptions::new()
@@ -84,7 +98,7 @@ pub struct StandingOut {
 
 pub async fn standing(ctx: &Ctx) -> Result<StandingOut> {
     ctx.authorize(Permission::AuditRead)?;
-    Ok(StandingOut { contradicted: ctx.app().set_aside().await? })
+    Ok(StandingOut { contradicted: ctx.app().contradicted().await? })
 }
 
 impl App {
@@ -96,17 +110,21 @@ impl App {
             return Ok(());
         }
         let beside = self.beside_database();
-        let _turn = beside.turn().await;
-        match read_checkpoint(&beside.folder.join(CHECKPOINT_FILE)) {
-            Ok(Some(kept)) if self.is_contradicted(&kept).await? => self.put_aside(&kept).await?,
-            Ok(_) => {}
-            // Somebody has made it what it is: that is evidence, and not written over.
-            Err(why) => {
-                let aside = beside.move_to("audit-checkpoint.damaged");
-                tracing::error!(%why, set_aside = aside.is_ok(), "the audit log's checkpoint was damaged");
+        let mut told = beside.turn.lock().await;
+        // Read before the kept checkpoint is compared: a database that is put back in between is seen then.
+        let Some(mut head) = self.store().audit_head().await? else { return Ok(()) };
+        match self.kept(CHECKPOINT_FILE) {
+            Kept::Own(kept) if goes_back(&kept, &head) || contradicts(self.store(), &kept).await? => {
+                self.put_aside(&mut told, &kept, head.0).await?;
+                head = self.store().audit_head().await?.unwrap_or(head);
             }
+            Kept::Unusable(why) => {
+                self.put_away(&mut told, &why).await?;
+                head = self.store().audit_head().await?.unwrap_or(head);
+            }
+            Kept::Nothing | Kept::Own(_) | Kept::Unreadable => {}
         }
-        let Some((seq, hash)) = self.store().audit_head().await? else { return Ok(()) };
+        let (seq, hash) = head;
         let signed = self.store().last_checkpoint().await?.is_some_and(|last| last.seq == seq);
         if signed && beside.is_there() {
             return Ok(());
@@ -117,47 +135,100 @@ impl App {
         Ok(())
     }
 
-    /// Tells it first: whatever happens in between, it is told once more rather than never.
-    async fn put_aside(&self, kept: &Checkpoint) -> Result<()> {
-        let head = self.store().audit_head().await?.map_or(0, |(seq, _)| seq);
-        tracing::error!(
-            signed = kept.seq,
-            signed_at = %kept.at,
-            log_ends_at = head,
-            "the database does not have the audit log that this server has signed: it was put back to an older state, or changed; \
-             see \"A database that is older than its folder\" in the operations page"
-        );
-        let ctx = self.own_ctx(Principal::Server);
-        ctx.record("checkpoint_contradicted", async |tx| {
-            tx.detail(json!({
-                "signed": { "seq": kept.seq, "hash": kept.hash, "at": kept.at },
-                "log_ended_at": head,
-            }));
-            news::checkpoint_contradicted(&ctx, tx, kept, head).await
-        })
-        .await?;
-        if self.set_aside().await?.is_some_and(|there| there.seq >= kept.seq) {
-            return Ok(());
+    /// Tells it first: after a kill in between it is told once more rather than never.
+    async fn put_aside(&self, told: &mut Option<String>, kept: &Checkpoint, head: i64) -> Result<()> {
+        if told.as_ref() != Some(&kept.signature) {
+            tracing::error!(
+                signed = kept.seq,
+                signed_at = %kept.at,
+                log_ends_at = head,
+                "the database does not have the audit log that this server has signed: it was put back to an older state, or changed; \
+                 see \"A database that is older than its folder\" in the operations page"
+            );
+            let ctx = self.own_ctx(Principal::Server);
+            ctx.record("checkpoint_contradicted", async |tx| {
+                tx.detail(json!({
+                    "signed": { "seq": kept.seq, "hash": kept.hash, "at": kept.at },
+                    "log_ended_at": head,
+                }));
+                news::checkpoint_contradicted(&ctx, tx, kept, head).await
+            })
+            .await?;
+            *told = Some(kept.signature.clone());
         }
-        self.beside_database().move_to(SET_ASIDE_FILE).map_err(|e| {
-            Error::Internal(format!("{CHECKPOINT_FILE} cannot be renamed to {SET_ASIDE_FILE}: {e}"))
-        })
+        let beside = self.beside_database();
+        match self.kept(SET_ASIDE_FILE) {
+            // The one that knows most is enough.
+            Kept::Own(there) if there.seq >= kept.seq && contradicts(self.store(), &there).await? => {
+                let file = beside.folder.join(CHECKPOINT_FILE);
+                std::fs::remove_file(&file)
+                    .map_err(|e| Error::Internal(format!("{CHECKPOINT_FILE} cannot be removed: {e}")))
+            }
+            _ => beside.move_to(SET_ASIDE_FILE),
+        }?;
+        *told = None;
+        Ok(())
     }
 
-    /// The one that was set aside, as long as the database contradicts it. A damaged one is for [`super::verify`] to tell.
-    async fn set_aside(&self) -> Result<Option<Checkpoint>> {
-        match read_checkpoint(&self.beside_database().folder.join(SET_ASIDE_FILE)) {
-            Ok(Some(kept)) if self.is_contradicted(&kept).await? => Ok(Some(kept)),
-            _ => Ok(None),
+    /// Somebody has made it what it is: that is evidence, and not written over.
+    async fn put_away(&self, told: &mut Option<String>, why: &str) -> Result<()> {
+        if told.as_deref() != Some(why) {
+            tracing::error!(%why, "the audit log's checkpoint in the data folder cannot be used and is set aside");
+            let ctx = self.own_ctx(Principal::Server);
+            ctx.record("checkpoint_damaged", async |tx| {
+                tx.detail(json!({ "reason": why }));
+                news::checkpoint_damaged(&ctx, tx).await
+            })
+            .await?;
+            *told = Some(why.to_owned());
         }
+        self.beside_database().move_to(DAMAGED_FILE)?;
+        // What is found there after that is another one.
+        *told = None;
+        Ok(())
     }
 
-    /// One that this server has not signed says nothing.
-    async fn is_contradicted(&self, kept: &Checkpoint) -> Result<bool> {
-        let key = self.checkpoint_key().public();
-        let own = key.id() == kept.key_id && key.verifies(Claim::Checkpoint, kept);
-        Ok(own && contradicts(self.store(), kept).await?)
+    /// The checkpoint that the database contradicts now: the one that was set aside, or the kept one, which the next checkpoint sets
+    /// aside. One that cannot be used is for [`super::verify`] to tell.
+    async fn contradicted(&self) -> Result<Option<Checkpoint>> {
+        for name in [SET_ASIDE_FILE, CHECKPOINT_FILE] {
+            if let Kept::Own(kept) = self.kept(name)
+                && contradicts(self.store(), &kept).await?
+            {
+                return Ok(Some(kept));
+            }
+        }
+        Ok(None)
     }
+
+    fn kept(&self, name: &str) -> Kept {
+        let file = self.beside_database().folder.join(name);
+        let own = self.checkpoint_key().public();
+        match read_checkpoint(&file) {
+            Ok(None) => Kept::Nothing,
+            Ok(Some(one)) if own.id() == one.key_id && own.verifies(Claim::Checkpoint, &one) => {
+                Kept::Own(one)
+            }
+            Ok(Some(_)) => Kept::Unusable(damaged(&file, "this server has not signed it as it is")),
+            // The disk or the rights may be put in order; nothing is lost until then.
+            Err(_) if std::fs::read(&file).is_err() => Kept::Unreadable,
+            Err(why) => Kept::Unusable(why),
+        }
+    }
+}
+
+/// What a file of the folder holds.
+enum Kept {
+    Nothing,
+    Own(Checkpoint),
+    /// It is no checkpoint of this server's.
+    Unusable(String),
+    Unreadable,
+}
+
+/// A log only grows, so its head is never before what was signed.
+fn goes_back(kept: &Checkpoint, (seq, hash): &(i64, String)) -> bool {
+    kept.seq > *seq || (kept.seq == *seq && kept.hash != *hash)
 }
 
 async fn contradicts(store: &Store, kept: &Checkpoint) -> Result<bool> {
@@ -180,12 +251,36 @@ pub(crate) fn read_checkpoint(file: &Path) -> Result<Option<Checkpoint>, String>
 
 pub(super) fn damaged(file: &Path, why: &str) -> String {
     let name = file.file_name().unwrap_or_default().display();
-    format!("{name} in the data folder cannot be used ({why}): find out who changed it, then move it away")
+    format!(
+        "{name} in the data folder cannot be used ({why}): find out who changed it, then stop the server and run: {ACCEPT}"
+    )
+}
+
+const ACCEPT: &str = "cb audit-log accept-restore";
+
+/// What a file says that could not be used and was set aside.
+pub(crate) fn damage(folder: &Path) -> Option<String> {
+    let there = folder.join(DAMAGED_FILE).symlink_metadata().is_ok();
+    there.then(|| damaged(&folder.join(DAMAGED_FILE), "it was found damaged, and set aside"))
+}
+
+/// Which file holds the checkpoint that `store` contradicts, and what to do about it.
+pub(super) async fn mend(store: &Store, folder: &Path) -> Result<Option<String>> {
+    for (file, one) in both(folder).0 {
+        if contradicts(store, &one).await? {
+            let name = file.file_name().unwrap_or_default().display();
+            return Ok(Some(format!(
+                "{name} in the data folder has entry {} as it was signed on {}. If you put an older database back, stop the server and run: {ACCEPT}",
+                one.seq, one.at
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// Both checkpoints of a data folder, and what is wrong with the first that cannot be read.
 pub(super) fn both(folder: &Path) -> (Vec<(PathBuf, Checkpoint)>, Option<String>) {
-    let (mut found, mut damage) = (Vec::new(), None);
+    let (mut found, mut damage) = (Vec::new(), damage(folder));
     for name in [CHECKPOINT_FILE, SET_ASIDE_FILE] {
         let file = folder.join(name);
         match read_checkpoint(&file) {
@@ -195,4 +290,38 @@ pub(super) fn both(folder: &Path) -> (Vec<(PathBuf, Checkpoint)>, Option<String>
         }
     }
     (found, damage)
+}
+
+#[cfg(test)]
+mod tests {
+    use cb_core::audit::Checkpoint;
+
+    use super::{Beside, CHECKPOINT_FILE, goes_back, read_checkpoint};
+
+    fn of(seq: i64, hash: &str) -> Checkpoint {
+        let (at, key_id, signature) = Default::default();
+        Checkpoint { seq, hash: hash.to_owned(), at, key_id, signature }
+    }
+
+    #[test]
+    fn the_file_never_moves_backwards_whoever_calls() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let beside = Beside::of(dir.path());
+        let file = dir.path().join(CHECKPOINT_FILE);
+        let kept = || read_checkpoint(&file).expect("reads").expect("one").seq;
+        for (written, stays) in [(7, 7), (9, 9), (8, 9), (9, 9), (12, 12)] {
+            beside.write(&of(written, "ab"));
+            assert_eq!(kept(), stays);
+        }
+        std::fs::write(&file, "x").expect("written");
+        beside.write(&of(20, "ab"));
+        assert_eq!(std::fs::read(&file).expect("reads"), b"x", "evidence");
+    }
+
+    #[test]
+    fn a_head_before_what_was_signed_goes_back() {
+        let head = (7, "ab".to_owned());
+        assert!(goes_back(&of(8, "ab"), &head) && goes_back(&of(7, "cd"), &head));
+        assert!(!goes_back(&of(7, "ab"), &head) && !goes_back(&of(6, "cd"), &head));
+    }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-pub(crate) use beside::{Beside, CHECKPOINT_FILE, SET_ASIDE_FILE, read_checkpoint};
+pub(crate) use beside::{Beside, CHECKPOINT_FILE, DAMAGED_FILE, SET_ASIDE_FILE, damage, read_checkpoint};
 pub use beside::{StandingOut, standing};
 use cb_core::audit::{Checkpoint, Claim};
 use cb_core::{Error, Permission, Result};
@@ -228,7 +228,12 @@ pub async fn examine(
 ) -> Result<Verification> {
     let (witnesses, bad, damage) = testimony(store, key, kept, beside).await?;
     let verdict = store.verify_audit(key, &witnesses).await?;
-    let (broken_at, reason) = verdict.broken.or(bad).unzip();
+    let (broken_at, mut reason) = verdict.broken.or(bad).unzip();
+    if let (Some(why), Some(folder)) = (&mut reason, beside)
+        && let Some(mend) = beside::mend(store, folder).await?
+    {
+        *why = format!("{why}; {mend}");
+    }
     let reason = reason.or(damage);
     let first = verdict.pruned_through.unwrap_or(0);
     Ok(Verification {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cb_core::audit::Claim;
 use cb_core::clock::fixed_width;
-use cb_core::{Principal, Result};
+use cb_core::{Error, Principal, Result};
 use cb_store::db;
 use cb_store::entities::setting;
 use cb_store::sea_orm::EntityTrait as _;
@@ -27,8 +27,11 @@ pub async fn prune(app: &App) -> Result<i64> {
     }
     let key = app.checkpoint_key();
     let public = key.public();
-    let (witnesses, ..) =
+    let (witnesses, _, damage) =
         testimony(app.store(), Some(&public), &[], Some(app.beside_database().folder())).await?;
+    if let Some(why) = damage {
+        return Err(Error::Conflict(format!("nothing is removed from the audit log: {why}")));
+    }
     let ctx = app.own_ctx(Principal::Server);
     let mut gone = 0;
     while !app.stopping().is_cancelled() {

@@ -25,7 +25,7 @@ use super::files::{self, AUDIT_KEY, Create as _, JWT_SECRET, Small, VAULT_KEY, u
 use super::scratch::Scratch;
 use super::{BackupError, Until, blocking, refused, unless_stopped};
 use crate::app::no_audit_key;
-use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, read_checkpoint};
+use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, damage, read_checkpoint};
 use crate::vault::Unfit;
 
 /// Where an archive is written to, and how.
@@ -73,6 +73,7 @@ pub async fn make(
     // Read before the copy, so that nothing in the folder is newer than the copy.
     let checkpoint = read_checkpoint(&data.join(CHECKPOINT_FILE));
     let aside = read_checkpoint(&data.join(SET_ASIDE_FILE));
+    let damage = damage(&data);
     let (mut small, mut missing) = kept(config)?;
     let key = small.iter().find(|(name, _)| name == AUDIT_KEY).map(|(_, bytes)| signing_key(bytes));
     let key = key.ok_or_else(|| refused(no_audit_key(&data).to_string()))??;
@@ -108,6 +109,7 @@ pub async fn make(
             })
         })?;
     flaws.extend([&checkpoint, &aside].into_iter().filter_map(|read| read.as_ref().err().cloned()));
+    flaws.extend(damage);
     if !flaws.is_empty() && !target.damaged {
         return Err(refused(format!(
             "No archive was written because the data does not verify: {}. Find out why; to keep the data as it is, run this again with --damaged",

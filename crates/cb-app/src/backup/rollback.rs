@@ -18,7 +18,7 @@ use super::files::{self, AUDIT_KEY};
 use super::restore::end_sessions;
 use super::{BackupError, place, refused};
 use crate::app::{App, StartError, open_data_dir};
-use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, read_checkpoint};
+use crate::audit::{CHECKPOINT_FILE, DAMAGED_FILE, SET_ASIDE_FILE, read_checkpoint};
 
 const RESTORE: &str = "move the folder away and restore a backup into an empty one: cb restore FILE";
 
@@ -166,10 +166,10 @@ fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
     ConfigError::new(name, reason, mend)
 }
 
-/// A rollback that somebody wanted.
+/// What somebody has taken for what it is.
 pub struct Accepted {
-    /// What the folder remembered.
-    pub signed: Checkpoint,
+    /// What the folder remembered and the database does not have; none when only a checkpoint could not be used.
+    pub signed: Option<Checkpoint>,
     /// The entry that says so.
     pub head: Head,
     pub sessions_ended: u64,
@@ -177,7 +177,8 @@ pub struct Accepted {
     pub aside: Vec<String>,
 }
 
-/// Takes an older database for what it is: with an entry in its log, and the end of every session.
+/// Takes an older database for what it is, with an entry in its log and the end of every session; and gives up checkpoints that cannot
+/// be used.
 pub async fn accept(
     config: &Config,
     clock: Arc<dyn Clock>,
@@ -190,58 +191,88 @@ pub async fn accept(
         )));
     }
     let _lock = open_data_dir(&config.data_dir)?;
-    let (signed, found) = match compare(config).await? {
-        None => {
+    let unusable = unusable(&config.data_dir);
+    let found = match compare(config).await? {
+        None if unusable.is_empty() => {
             return Err(refused(
                 "There is no rollback to accept: the database has every entry that its folder remembers",
             ));
         }
-        Some(Wrong::Behind { signed, head, set_up: true }) => (signed, head),
-        Some(Wrong::Other(signed)) => (signed, 0),
+        None => None,
+        Some(Wrong::Behind { signed, head, set_up: true }) => Some((signed, head)),
+        Some(Wrong::Other(signed)) => Some((signed, 0)),
         Some(wrong) => return Err(refused(refusal(config, &wrong).to_string())),
     };
     let app = App::beside_as_it_is(config, clock, entropy).await?;
-    let done = write_down(&app, config, &signed, found).await;
+    let done = write_down(&app, config, found, &unusable).await;
     app.close().await?;
-    let (head, sessions_ended, aside) = done?;
-    Ok(Accepted { signed, head, sessions_ended, aside })
+    done
+}
+
+/// The files that hold no checkpoint of this server's.
+fn unusable(data: &Path) -> Vec<&'static str> {
+    let is_unusable = |name: &&str| match read_checkpoint(&data.join(name)) {
+        Ok(one) => one.is_some_and(|one| !is_own(data, &one)),
+        Err(_) => true,
+    };
+    let mut names: Vec<_> = [CHECKPOINT_FILE, SET_ASIDE_FILE].into_iter().filter(is_unusable).collect();
+    names.extend(data.join(DAMAGED_FILE).symlink_metadata().is_ok().then_some(DAMAGED_FILE));
+    names
 }
 
 async fn write_down(
     app: &App,
     config: &Config,
-    signed: &Checkpoint,
-    found: i64,
-) -> Result<(Head, u64, Vec<String>), BackupError> {
-    let before = app.store().audit_head().await?.map_or(found, |head| head.0);
+    found: Option<(Checkpoint, i64)>,
+    unusable: &[&str],
+) -> Result<Accepted, BackupError> {
+    let before = app.store().audit_head().await?.map(|head| head.0);
     let ctx = app.own_ctx(Principal::Cli);
-    let sessions = ctx
+    let sessions_ended = ctx
         .record("rollback_accepted", async |tx| {
-            let sessions = end_sessions(tx).await?;
-            tx.detail(json!({
-                "signed": { "seq": signed.seq, "hash": signed.hash, "at": signed.at },
-                "log_ended_at": before,
-                "sessions_ended": sessions,
-            }));
+            let mut sessions = 0;
+            let mut detail = json!({ "unusable": unusable });
+            if let Some((signed, head)) = &found {
+                sessions = end_sessions(tx).await?;
+                detail = json!({
+                    "signed": { "seq": signed.seq, "hash": signed.hash, "at": signed.at },
+                    "log_ended_at": before.unwrap_or(*head),
+                    "sessions_ended": sessions,
+                    "unusable": unusable,
+                });
+            }
+            tx.detail(detail);
             Ok(sessions)
         })
         .await?;
+    let head = async || {
+        let head = app.store().audit_head().await?;
+        head.ok_or_else(|| Error::Internal("the log is empty".to_owned()))
+    };
     // Kept: they are evidence of what was there.
+    let (entry, _) = head().await?;
     let data = &config.data_dir;
     let mut aside = Vec::new();
+    let mut keep = |name: &str, kept: String| {
+        std::fs::rename(data.join(name), data.join(&kept))
+            .and_then(|()| files::sync_folder(data))
+            .map_err(|e| files::unwritable(data, &e))?;
+        aside.push(kept);
+        Ok::<_, BackupError>(())
+    };
+    for (n, name) in (1..).zip(unusable) {
+        keep(name, format!("audit-checkpoint.damaged.{entry}.{n}"))?;
+    }
     for name in [SET_ASIDE_FILE, CHECKPOINT_FILE] {
         let Ok(Some(one)) = read_checkpoint(&data.join(name)) else { continue };
         if !app.store().standing(one.seq).await?.contradicts(&one) {
             continue;
         }
         let kept = format!("audit-checkpoint.{}.json", one.seq);
-        std::fs::rename(data.join(name), data.join(&kept))
-            .and_then(|()| files::sync_folder(data))
-            .map_err(|e| files::unwritable(data, &e))?;
-        aside.push(kept);
+        let taken = data.join(&kept).exists();
+        keep(name, if taken { format!("audit-checkpoint.{}.{entry}.json", one.seq) } else { kept })?;
     }
     app.checkpoint().await?;
-    let (seq, hash) =
-        app.store().audit_head().await?.ok_or_else(|| Error::Internal("the log is empty".to_owned()))?;
-    Ok((Head { seq, hash }, sessions, aside))
+    let (seq, hash) = head().await?;
+    Ok(Accepted { signed: found.map(|found| found.0), head: Head { seq, hash }, sessions_ended, aside })
 }

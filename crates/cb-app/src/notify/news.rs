@@ -166,6 +166,20 @@ pub(crate) async fn checkpoint_contradicted(
     tell(ctx, tx, news).await
 }
 
+pub(crate) async fn checkpoint_damaged(ctx: &Ctx, tx: &mut WriteTx) -> Result<()> {
+    let news = News {
+        kind: NoticeKind::AuditContradicted,
+        severity: Severity::Critical,
+        title: "The checkpoint of the audit log in the data folder cannot be used".to_owned(),
+        text: "The server writes this file whole or not at all, so somebody else has changed it, or the signing key was replaced. Find out who \
+               did, then stop the server and run: cb audit-log accept-restore"
+            .to_owned(),
+        path: Some("/audit".to_owned()),
+        data: json!({}),
+    };
+    tell(ctx, tx, news).await
+}
+
 pub(crate) async fn subscriber_disabled(
     ctx: &Ctx,
     tx: &mut WriteTx,

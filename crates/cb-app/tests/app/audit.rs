@@ -301,10 +301,19 @@ async fn a_checkpoint_never_moves_backwards(
     if grown_past_it {
         more(&ctx, "since", 6).await;
     }
+    // Told before the next checkpoint, too.
+    let held = audit::standing(&ctx).await.expect("told").contradicted.expect("one");
+    assert_eq!(held.seq, 9);
     for round in ["one", "two", "three"] {
         audit::checkpoints(&ctx).await.expect("signed");
         let found = verify(&ctx).await;
         assert!(!found.ok && found.broken_at.is_some_and(|seq| (7..=9).contains(&seq)), "{found:?}");
+        let reason = found.reason.expect("a reason");
+        assert!(
+            reason.contains("audit-checkpoint.contradicted.json in the data folder has entry 9"),
+            "{reason}"
+        );
+        assert!(reason.contains("cb audit-log accept-restore"), "{reason}");
         let held = audit::standing(&ctx).await.expect("told").contradicted.expect("one");
         assert_eq!(held.seq, 9);
         more(&ctx, round, 4).await;
@@ -355,13 +364,36 @@ async fn a_damaged_checkpoint_beside_the_database_is_not_taken_for_a_missing_one
     // An altered one is a checkpoint of its entry, with a bad signature.
     std::fs::write(&file, good.replace("\"seq\":4", "\"seq\":2")).expect("written");
     assert_eq!(verify(&ctx).await.broken_at, Some(2));
-    // The next checkpoint does not write over the evidence.
-    std::fs::write(&file, "x").expect("written");
-    grow(&ctx, 5).await;
+    // The next checkpoint does not write over the evidence, and does not make it forgotten.
+    let aside = test.data_dir().join("audit-checkpoint.damaged");
+    let altered = good.replace("\"seq\":4", "\"seq\":2");
+    for (round, evidence) in [("x", "x"), ("altered", &altered), ("another key's", &other_key)] {
+        std::fs::write(&file, evidence).expect("written");
+        for n in 0..3 {
+            audit::checkpoints(&ctx).await.expect("signed");
+            let found = verify(&ctx).await;
+            assert!(!found.ok && found.broken_at.is_none(), "{round}: {found:?}");
+            let reason = found.reason.expect("a reason");
+            assert!(reason.contains("audit-checkpoint.damaged in the data folder"), "{round}: {reason}");
+            assert!(reason.contains("cb audit-log accept-restore"), "{round}: {reason}");
+            more(&ctx, &format!("{round} {n}"), 1).await;
+        }
+        assert_eq!(std::fs::read_to_string(&aside).expect("set aside"), evidence, "{round}");
+    }
+    // One that cannot be set aside stays where it is, and is not told again each time.
+    std::fs::remove_file(&aside).expect("removed");
+    std::fs::create_dir(&aside).expect("made");
+    std::fs::write(&file, "y").expect("written");
+    for _ in 0..3 {
+        assert!(audit::checkpoints(&ctx).await.is_err());
+        assert_eq!(std::fs::read(&file).expect("reads"), b"y");
+    }
+    std::fs::remove_dir(&aside).expect("removed");
     audit::checkpoints(&ctx).await.expect("signed");
-    assert!(verify(&ctx).await.ok);
-    let aside = std::fs::read(test.data_dir().join("audit-checkpoint.damaged")).expect("set aside");
-    assert_eq!(aside, b"x");
+    let told = Intruder(raw(&test).await).rows().await;
+    let told = told.iter().filter(|row| row.action == "checkpoint_damaged").count();
+    assert_eq!(told, 4, "once for each");
+    std::fs::remove_file(&aside).expect("removed");
     std::fs::remove_file(&file).expect("removed");
     assert!(verify(&ctx).await.ok, "a missing one is no damage: a restored backup has none");
 }

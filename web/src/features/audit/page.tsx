@@ -38,6 +38,7 @@ const proposed = [
   "channel_tested",
   "channel_updated",
   "checkpoint_contradicted",
+  "checkpoint_damaged",
   "credential_created",
   "credential_deleted",
   "credential_tested",

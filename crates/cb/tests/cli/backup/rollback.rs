@@ -137,6 +137,75 @@ async fn an_older_database_under_the_running_server() {
     site.stop();
 }
 
+/// A kill loses the checkpoint of the last entries and no more; a file that was put back meanwhile is found at the next start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_and_a_file_that_was_put_back() {
+    let world = World::new(false);
+    let home = world.home("instance", Sqlite).await;
+    home.begin().await.stop();
+    let file = home.data.join(DATABASE);
+    std::fs::copy(&file, world.path("older.db")).expect("copied");
+    let site = home.start().await;
+    for n in 0..5 {
+        assert!(site.client.asset(&format!("unsigned {n}")).await);
+    }
+    drop(site);
+    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    let site = home.start().await;
+    assert!(site.client.get("/audit-log/standing").await["contradicted"].is_null());
+    let signed = site.client.get("/audit-log/checkpoints").await;
+    let signed = signed["items"].as_array().and_then(|all| all.last()).expect("one")["seq"].clone();
+    std::fs::copy(world.path("older.db"), world.path("put back.db")).expect("copied");
+    std::fs::rename(world.path("put back.db"), &file).expect("renamed");
+    drop(site);
+    for ending in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(home.data.join(format!("{DATABASE}{ending}")));
+    }
+    let why = home.does_not_start();
+    assert!(why.contains(&format!("and entry {signed} was signed on")), "{why}");
+    let verdict = home.run(&["audit-log", "verify"]);
+    let verdict = String::from_utf8_lossy(&verdict.stdout).into_owned();
+    assert!(
+        verdict.contains(&format!("audit-checkpoint.json in the data folder has entry {signed}")),
+        "{verdict}"
+    );
+    assert!(verdict.contains("run: cb audit-log accept-restore"), "{verdict}");
+    assert!(home.says(&["audit-log", "accept-restore"]).contains(&format!("records that entry {signed}")));
+    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    home.start().await.stop();
+}
+
+/// Held against the chain however often the server signs, until an operator gives it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_checkpoint() {
+    let world = World::new(false);
+    let home = world.home("instance", Sqlite).await;
+    home.begin().await.stop();
+    let file = home.data.join("audit-checkpoint.json");
+    std::fs::write(&file, "x").expect("written");
+    for _ in 0..2 {
+        let site = home.start().await;
+        assert!(site.client.asset("another").await);
+        site.stop();
+        let verdict = home.run(&["audit-log", "verify"]);
+        assert_eq!(verdict.status.code(), Some(1));
+        let verdict = String::from_utf8_lossy(&verdict.stdout).into_owned();
+        assert!(verdict.contains("audit-checkpoint.damaged in the data folder"), "{verdict}");
+    }
+    let why = home.complains(&["backup", text(&world.path("archive"))]);
+    assert!(why.contains("audit-checkpoint.damaged in the data folder"), "{why}");
+    let said = home.says(&["audit-log", "accept-restore"]);
+    assert!(said.contains("a checkpoint in the data folder could not be used"), "{said}");
+    assert!(said.contains("is kept as audit-checkpoint.damaged."), "{said}");
+    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    let site = home.start().await;
+    for action in ["checkpoint_damaged", "rollback_accepted"] {
+        let log = site.client.get(&format!("/audit-log?action={action}")).await;
+        assert_eq!(log["items"].as_array().map(Vec::len), Some(1), "{action}: {log}");
+    }
+    site.stop();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_lost_or_copied_in_half() {
     let world = World::new(false);
