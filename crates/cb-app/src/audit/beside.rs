@@ -137,7 +137,8 @@ impl App {
 
     /// Tells it first: after a kill in between it is told once more rather than never.
     async fn put_aside(&self, told: &mut Option<String>, kept: &Checkpoint, head: i64) -> Result<()> {
-        if told.as_ref() != Some(&kept.signature) {
+        let what = format!("{} {}", kept.seq, kept.hash);
+        if told.as_ref() != Some(&what) {
             tracing::error!(
                 signed = kept.seq,
                 signed_at = %kept.at,
@@ -154,7 +155,7 @@ impl App {
                 news::checkpoint_contradicted(&ctx, tx, kept, head).await
             })
             .await?;
-            *told = Some(kept.signature.clone());
+            *told = Some(what);
         }
         let beside = self.beside_database();
         match self.kept(SET_ASIDE_FILE) {
