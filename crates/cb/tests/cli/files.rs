@@ -60,6 +60,8 @@ async fn every_file_is_for_its_owner_alone_whatever_the_umask_and_the_folder() {
         assert_eq!(mode(file), 0o600, "{}", file.display());
     }
     assert_eq!(mode(&data.join("tls")), 0o700);
+    // Each file above also names its mode. This is for those of a library that names none.
+    assert_eq!(server.status("Umask"), "0077");
     let folder = format!("The folder {} is open to other users (mode 0777)", data.display());
     let mend = format!("chmod 700 {}", data.display());
     let logged = fs::read_to_string(&log).expect("the log");

@@ -69,6 +69,13 @@ impl Server {
         Self(command.spawn().expect("starts"))
     }
 
+    /// What the kernel says of the process under a name, such as `Umask`.
+    pub fn status(&self, name: &str) -> String {
+        let all = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("it runs");
+        let line = all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.expect("such a line").trim().to_owned()
+    }
+
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status().expect("runs");
