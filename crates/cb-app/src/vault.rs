@@ -174,8 +174,8 @@ impl App {
 }
 
 /// Opens every sealed text before anything changes, and refuses to go on when one does not. The caller holds the writers' lock.
-async fn probe(store: &Store, ring: &Arc<Ring>) -> Result<()> {
-    match shut(store.reader(), ring).await? {
+async fn probe(beside: &impl ConnectionTrait, ring: &Arc<Ring>) -> Result<()> {
+    match shut(beside, ring).await? {
         None => Ok(()),
         Some((column, row)) => Err(does_not_open(column, row)),
     }
@@ -216,10 +216,11 @@ async fn shut(
 
 /// Seals the texts that `wanted` chooses anew; answers how many.
 ///
-/// Three pages are under way: one is read, one is sealed on a thread of its own, and one is written. It is read from beside the
-/// transaction, which holds the writers' lock: nobody else changes what is read, and each text must stand where it was read.
+/// Three pages are under way: one is read, one is sealed on a thread of its own, and one is written. They are read `beside` the
+/// transaction, in a snapshot taken since it holds the writers' lock: nobody else changes what is read, and each text must stand where
+/// it was read.
 async fn reseal(
-    store: &Store,
+    beside: &impl ConnectionTrait,
     tx: &WriteTx,
     old: &Arc<Ring>,
     new: &Arc<Ring>,
@@ -229,7 +230,7 @@ async fn reseal(
 ) -> Result<u64> {
     let on = tx.conn().get_database_backend();
     let mut texts = sealed::Texts::default();
-    let mut page = texts.next(store.reader()).await?;
+    let mut page = texts.next(beside).await?;
     let (mut count, mut sealed) = (0, None::<Replacement>);
     while page.is_some() || sealed.is_some() {
         let (old, new, entropy) = (old.clone(), new.clone(), entropy.clone());
@@ -245,7 +246,7 @@ async fn reseal(
                 changes.collect::<Result<Vec<_>>>().map(|changes| column.replacement(on, changes))
             })
         });
-        let reading = async { if sealing.is_some() { texts.next(store.reader()).await } else { Ok(None) } };
+        let reading = async { if sealing.is_some() { texts.next(beside).await } else { Ok(None) } };
         let writing = async {
             match sealed.take() {
                 Some(replacement) => replacement.run(tx.conn()).await,

@@ -54,7 +54,8 @@ async fn change(ctx: &Ctx, next: &Next) -> Result<Rewrapped> {
                 "the vault is wrapped by the new root key already (fingerprint {to})"
             )));
         }
-        probe(app.store(), &old).await?;
+        let beside = app.store().snapshot().await?;
+        probe(&beside, &old).await?;
         vault.source.stage(next)?;
         let rows = keys(tx.conn()).await?;
         let (mut rewrapped, mut unreadable) = (Vec::new(), Vec::new());
@@ -72,7 +73,7 @@ async fn change(ctx: &Ctx, next: &Next) -> Result<Rewrapped> {
         let new = Arc::new(ring(&next.key, &rewrapped).ok_or_else(no_current_key)?);
         // The old root key may have sealed it itself, before there were data keys.
         let direct = |text: &str| cb_vault::seal::key_of(text).is_none();
-        let resealed = reseal(app.store(), tx, &old, &new, direct, now, app.shared_entropy()).await?;
+        let resealed = reseal(&beside, tx, &old, &new, direct, now, app.shared_entropy()).await?;
         let key = current(&rewrapped).ok_or_else(no_current_key)?.id;
         tx.about("vault_key", key);
         tx.detail(json!({ "from": from, "to": to, "keys": rewrapped.len(), "resealed": resealed, "unreadable_keys": unreadable }));

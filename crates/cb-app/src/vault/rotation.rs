@@ -47,14 +47,15 @@ async fn turn(ctx: &Ctx, if_due: bool) -> Result<bool> {
             }
             // As the database has it now, not as this process remembers it.
             let old = Arc::new(vault.load(tx.conn()).await?);
-            probe(app.store(), &old).await?;
+            let beside = app.store().snapshot().await?;
+            probe(&beside, &old).await?;
             let mut retired: vault_key::ActiveModel = before.clone().into();
             retired.retired_at = Set(Some(now));
             retired.update(tx.conn()).await.map_err(db)?;
             let fresh = new_key(old.root(), ctx.new_id(), now, app.entropy());
             vault_key::Entity::insert(active(fresh.clone())).exec(tx.conn()).await.map_err(db)?;
             let new = Arc::new(ring(old.root(), &keys(tx.conn()).await?).ok_or_else(no_current_key)?);
-            let resealed = reseal(app.store(), tx, &old, &new, |_| true, now, app.shared_entropy()).await?;
+            let resealed = reseal(&beside, tx, &old, &new, |_| true, now, app.shared_entropy()).await?;
             let mut change: setting::ActiveModel = settings.into();
             change.vault_key_rotated_at = Set(Some(now));
             change.vault_future_since = Set(None);
