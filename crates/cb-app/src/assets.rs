@@ -1,6 +1,8 @@
 //! Assets: anything the user has. What a person typed is remembered by field, so that a scan never
 //! overwrites it.
 
+mod search;
+
 use std::collections::{BTreeSet, HashMap};
 
 use cb_core::error::Violations;
@@ -8,11 +10,11 @@ use cb_core::ids::{AddressId, AssetId, NetworkId, ServiceId, TagId};
 use cb_core::inventory::{AssetKind, AssetStatus, Protocol, Source};
 use cb_core::{Error, Event, Patch, Permission, Result};
 use cb_store::entities::{address, asset, asset_tag, interface, link, service, tag};
-use cb_store::sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Order, Query, SelectStatement, UnionType};
+use cb_store::sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Order, Query, UnionType};
 use cb_store::sea_orm::{self, ActiveValue::Set};
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, FromQueryResult,
-    ModelTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    ModelTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use cb_store::{WriteTx, db};
 use chrono::{DateTime, Utc};
@@ -29,7 +31,8 @@ use crate::interfaces::InterfaceOut;
 use crate::links::LinkOut;
 use crate::notify::news;
 use crate::order::name_key;
-use crate::page::{self, List, Page, Sort, contains};
+use crate::page::{self, List, Page, Sort};
+use search::{assets_of, search, tagged};
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TagRef {
@@ -374,7 +377,7 @@ pub(crate) fn typed_fields(row: &asset::Model) -> Result<BTreeSet<String>> {
         .map_err(|e| Error::Internal(format!("the typed fields of asset {}: {e}", row.id)))
 }
 
-/// What people are told of it. The status has a column of its own.
+/// The fields that a person has typed, as the API lists them. The status has a column of its own.
 fn fields_of_a_person(row: &asset::Model) -> Result<Vec<String>> {
     let mut typed = typed_fields(row)?;
     typed.remove("status");
@@ -454,54 +457,6 @@ async fn set_tags(tx: &mut WriteTx, asset: Uuid, tags: BTreeSet<Uuid>) -> Result
         asset_tag::Entity::insert_many::<asset_tag::ActiveModel, _>(rows).exec(conn).await.map_err(db)?;
     }
     Ok(())
-}
-
-/// `SELECT <asset column> FROM <table>`, for an `IN`.
-fn assets_of<E: cb_store::sea_orm::EntityTrait>(table: E, column: E::Column) -> SelectStatement {
-    Query::select().column(column).from(table).take()
-}
-
-fn tagged(tag: &str) -> SelectStatement {
-    let which = match Uuid::parse_str(tag) {
-        Ok(id) => Expr::col(tag::Column::Id).eq(id),
-        Err(_) => Expr::col(tag::Column::NameKey).eq(name_key(tag)),
-    };
-    let tags = Query::select().column(tag::Column::Id).from(tag::Entity).and_where(which).take();
-    assets_of(asset_tag::Entity, asset_tag::Column::AssetId)
-        .and_where(Expr::col(asset_tag::Column::TagId).in_subquery(tags))
-        .take()
-}
-
-/// Rows that have `word` in a text of theirs, in an address, a host name, a MAC or a tag.
-fn search(select: Select<asset::Entity>, word: &str) -> Select<asset::Entity> {
-    use asset::Column as C;
-    let col = |column: C| Expr::col((asset::Entity, column));
-    let mut any = Condition::any();
-    for column in [C::Name, C::Vendor, C::Model, C::Role, C::Os, C::Notes] {
-        any = any.add(contains(col(column), word));
-    }
-    let by_address = assets_of(address::Entity, address::Column::AssetId)
-        .cond_where(
-            Condition::any()
-                .add(contains(Expr::col(address::Column::Ip), word))
-                .add(contains(Expr::col(address::Column::Hostname), word)),
-        )
-        .take();
-    let by_mac = assets_of(interface::Entity, interface::Column::AssetId)
-        .and_where(contains(Expr::col(interface::Column::Mac), word))
-        .take();
-    let tags = Query::select()
-        .column(tag::Column::Id)
-        .from(tag::Entity)
-        .and_where(contains(Expr::col(tag::Column::Name), word))
-        .take();
-    let by_tag = assets_of(asset_tag::Entity, asset_tag::Column::AssetId)
-        .and_where(Expr::col(asset_tag::Column::TagId).in_subquery(tags))
-        .take();
-    for subquery in [by_address, by_mac, by_tag] {
-        any = any.add(col(C::Id).in_subquery(subquery));
-    }
-    select.filter(any)
 }
 
 async fn out(conn: &impl ConnectionTrait, row: asset::Model) -> Result<AssetOut> {

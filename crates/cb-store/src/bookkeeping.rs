@@ -392,7 +392,7 @@ impl Store {
 /// A request waits no longer for a note of who was seen.
 const TOUCH: Duration = Duration::from_millis(500);
 
-/// What a device is that answers.
+/// The status of a device that answers a scan.
 pub const UP: &str = "up";
 
 /// Ids in one statement: below every database's bound on parameters.

@@ -212,7 +212,7 @@ impl App {
             }
             Ok(Some(_)) => Kept::Unusable(damaged(&file, "this server has not signed it as it is")),
             // The disk or the rights may be put in order; nothing is lost until then.
-            Err(_) if std::fs::read(&file).is_err() => Kept::Unreadable,
+            Err(_) if !is_readable(&file) => Kept::Unreadable,
             Err(why) => Kept::Unusable(why),
         }
     }
@@ -225,6 +225,10 @@ enum Kept {
     /// It is no checkpoint of this server's.
     Unusable(String),
     Unreadable,
+}
+
+fn is_readable(file: &Path) -> bool {
+    File::open(file).and_then(|mut open| open.read(&mut [0])).is_ok()
 }
 
 /// A log only grows, so its head is never before what was signed.
@@ -259,7 +263,7 @@ pub(super) fn damaged(file: &Path, why: &str) -> String {
 
 const ACCEPT: &str = "cb audit-log accept-restore";
 
-/// What a file says that could not be used and was set aside.
+/// What is to be said of a checkpoint that was set aside because it could not be used.
 pub(crate) fn damage(folder: &Path) -> Option<String> {
     let there = folder.join(DAMAGED_FILE).symlink_metadata().is_ok();
     there.then(|| damaged(&folder.join(DAMAGED_FILE), "it was found damaged, and set aside"))

@@ -33,8 +33,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Whether this cannot be the log that `signed` is about, the entry of which was asked for. An entry that outlived its retention is gone,
-    /// and that is all.
+    /// Whether the log contradicts `signed`, whose entry was asked for. An entry that was removed for its age contradicts nothing.
     pub fn contradicts(&self, signed: &Checkpoint) -> bool {
         let pruned = self.hash.is_none() && self.first.is_some_and(|first| first > signed.seq);
         self.hash.as_ref() != Some(&signed.hash) && !pruned

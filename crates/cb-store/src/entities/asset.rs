@@ -40,7 +40,7 @@ impl Model {
 }
 
 impl Column {
-    /// [`Model::status`], as the database says it.
+    /// The same as [`Model::status`], for a query.
     pub fn shown_status() -> SimpleExpr {
         Func::coalesce([Column::StatusSet.into_simple_expr(), Column::StatusSeen.into_simple_expr()]).into()
     }

@@ -43,7 +43,7 @@ const UP: &[&str] = &[
         OR (status = 'up' AND last_seen_at IS NULL AND CAST(typed_fields AS text) LIKE '%"status"%')"#,
     "UPDATE assets SET status = CASE WHEN last_seen_at IS NULL THEN 'unknown' ELSE 'up' END WHERE status_set IS NOT NULL",
     "DROP INDEX assets_status",
-    // What is shown is filtered and sorted by (`entities::asset`).
+    // Lists filter and sort by the status that is shown (`entities::asset`).
     "CREATE INDEX assets_shown_status ON assets (COALESCE(status_set, status), id)",
 ];
 
