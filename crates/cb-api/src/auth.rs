@@ -10,6 +10,7 @@ use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use cb_app::auth::{Devices, Site};
+use cb_app::replay::Asker;
 use cb_app::{App, Authenticated, Ctx, RequestMeta};
 use cb_core::{Error, Principal};
 use http::request::Parts;
@@ -74,14 +75,14 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
     let (mut parts, body) = request.into_parts();
     match admit(&app, &parts).await {
         Ok(caller) => {
-            let principal = caller.as_ref().and_then(|caller| caller.principal().id());
+            let asker = caller.as_ref().and_then(|caller| Asker::of(caller.principal()));
             if let Some(caller) = caller {
                 parts.extensions.insert(caller);
             }
             let (path, request) = (route(&parts).to_owned(), Request::from_parts(parts, body));
-            match principal {
-                Some(principal) if idempotency::wanted(&request) => {
-                    idempotency::around(&app, principal, &path, request, next).await
+            match asker {
+                Some(asker) if idempotency::wanted(&request) => {
+                    idempotency::around(&app, asker, path, request, next).await
                 }
                 _ => next.run(request).await,
             }

@@ -1,14 +1,17 @@
 //! `Idempotency-Key`: a `POST` that is sent again, because its answer was lost, is not carried out again. The guard hands over whoever
 //! has proved who they are; public routes do not look at the header.
 
-use axum::body::{Body as Stream, to_bytes};
+use axum::body::{Body as Stream, Bytes, to_bytes};
 use axum::extract::{FromRequest as _, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use cb_app::replay::{Answer, Turn};
+use cb_app::replay::{Answer, Asker, Turn};
 use cb_app::{App, replay};
+use cb_core::Error;
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use uuid::Uuid;
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use crate::extract::Body;
 use crate::problem::Problem;
@@ -43,26 +46,39 @@ pub fn wanted(request: &Request) -> bool {
 }
 
 /// Carries the request out, or answers as before.
-pub async fn around(app: &App, principal: Uuid, route: &str, request: Request, next: Next) -> Response {
-    match attempt(app, principal, route, request, next).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
+pub async fn around(app: &App, asker: Asker, route: String, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let bytes = match Body::from_request(Request::from_parts(parts.clone(), body), &()).await {
+        Ok(Body(bytes)) => bytes,
+        Err(problem) => return problem.into_response(),
+    };
+    // In a task of its own: whoever hangs up asks again, and then it matters how this ended.
+    let (tell, told) = oneshot::channel();
+    let task = app.clone();
+    let work = async move {
+        // Nobody may listen any more.
+        let _ = tell.send(attempt(&task, &asker, &route, parts, bytes, next).await);
+    };
+    app.spawn(work.in_current_span());
+    match told.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(problem)) => problem.into_response(),
+        Err(_) => Problem::from(Error::Unavailable("the server is stopping".to_owned())).into_response(),
     }
 }
 
 async fn attempt(
     app: &App,
-    principal: Uuid,
+    asker: &Asker,
     route: &str,
-    request: Request,
+    parts: Parts,
+    bytes: Bytes,
     next: Next,
 ) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
-    let Body(bytes) = Body::from_request(Request::from_parts(parts.clone(), body), &()).await?;
     let path = parts.uri.path_and_query().map_or("", |p| p.as_str());
-    let asked = [path.as_bytes(), b"\n", &bytes].concat();
+    let sent = [path.as_bytes(), b"\n", &bytes].concat();
     let key = parts.headers.get(HEADER).map_or(&b""[..], HeaderValue::as_bytes);
-    let id = match replay::begin(app, principal, key, &asked).await? {
+    let id = match replay::begin(app, asker, key, &sent).await? {
         Turn::First(id) => id,
         Turn::Again(answer) => return Ok(again(answer)),
     };
@@ -77,7 +93,7 @@ async fn attempt(
     }
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, ANSWER_MOST).await.map_err(|error| {
-        Problem::from(cb_core::Error::OutcomeUnknown(format!(
+        Problem::from(Error::OutcomeUnknown(format!(
             "This was done, and its answer could not be kept: {error}"
         )))
     })?;

@@ -401,7 +401,7 @@ impl App {
     }
 
     /// Background work that ends when the server does.
-    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.0.tasks.spawn(work);
     }
 }

@@ -1,10 +1,12 @@
 //! Requests that may be sent again: a `POST` with an `Idempotency-Key` is carried out once, however often it comes.
 //!
-//! Invariants: the key is taken before anything is done, and of simultaneous requests one takes it. A key belongs to one principal and one
-//! request. What was refused gives its key back; what nobody knows the end of keeps it, and is never carried out again under it. An answer
-//! that shows a secret is not kept, so that a secret is shown once. Keys live a day, at most [`MOST`] for one principal.
+//! Invariants: the key is taken before anything is done, and of simultaneous requests one takes it. A key belongs to one asker and one
+//! request: an asker is a user's sessions, a token or the operator, with what they may do. What was refused gives its key back; what nobody
+//! knows the end of keeps it for a day, and is never carried out again under it. An answer that shows a secret is not kept, so that a secret
+//! is shown once. Keys live a day, at most [`MOST`] for one asker, and go into no backup.
 
-use cb_core::{Error, Result};
+use cb_core::clock::Time;
+use cb_core::{Error, Principal, Result};
 use cb_store::entities::kept_answer;
 use cb_vault::token;
 use chrono::TimeDelta;
@@ -13,7 +15,7 @@ use uuid::Uuid;
 use crate::app::App;
 
 const LIVES: TimeDelta = TimeDelta::hours(24);
-/// Of one principal.
+/// Of one asker.
 const MOST: u64 = 1_000;
 /// Longer answers are not kept.
 const BODY_MOST: usize = 64 * 1024;
@@ -37,30 +39,59 @@ pub enum Turn {
     Again(Answer),
 }
 
+/// Who sends a request, with what they may do: an answer is not given to somebody who might not have got it.
+#[derive(Debug)]
+pub struct Asker {
+    id: Uuid,
+    may: String,
+}
+
+impl Asker {
+    /// None for those whose requests are not kept.
+    pub fn of(principal: &Principal) -> Option<Self> {
+        match principal {
+            Principal::User { id, role, .. } => Some(Self { id: id.0, may: role.as_str().to_owned() }),
+            Principal::Token { id, role, scopes, .. } => {
+                let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+                Some(Self { id: id.0, may: format!("{} {}", role.as_str(), scopes.join(" ")) })
+            }
+            Principal::Operator => Some(Self { id: Uuid::nil(), may: "all".to_owned() }),
+            _ => None,
+        }
+    }
+}
+
 /// Takes the key for this request.
-pub async fn begin(app: &App, principal: Uuid, key: &[u8], request: &[u8]) -> Result<Turn> {
+pub async fn begin(app: &App, asker: &Asker, key: &[u8], request: &[u8]) -> Result<Turn> {
     if key.is_empty() || key.len() > KEY_MOST || !key.iter().all(u8::is_ascii_graphic) {
         let reason = format!(
             "must have 1 to {KEY_MOST} printable ASCII characters and no spaces; a UUID is a good one"
         );
         return Err(Error::invalid("Idempotency-Key", reason));
     }
-    let now = app.now();
-    if !app.removals_held() {
-        app.store().forget_answers(now - LIVES, principal, MOST - 1).await?;
-    }
     let row = kept_answer::Model {
         id: app.new_id(),
-        principal_id: principal,
+        principal_id: asker.id,
         key_hash: token::hash_bytes(key),
-        fingerprint: token::hash_bytes(request),
+        fingerprint: app.signer().fingerprint(&[asker.may.as_bytes(), b"\n", request].concat()),
         status: None,
         body: None,
         etag: None,
-        created_at: now,
+        created_at: app.now(),
     };
     let (id, fingerprint) = (row.id, row.fingerprint.clone());
-    let Some(before) = app.store().claim_answer(row).await? else { return Ok(Turn::First(id)) };
+    // Nothing is old while the clock may be wrong.
+    let expired = if app.removals_held() { Time::UNIX_EPOCH } else { app.now() - LIVES };
+    let Some(before) = app.store().claim_answer(row, expired).await? else {
+        if app.store().forget_surplus_answers(asker.id, MOST).await? {
+            return Ok(Turn::First(id));
+        }
+        app.store().release_answer(id).await?;
+        return Err(Error::Unavailable(format!(
+            "{MOST} requests with an Idempotency-Key of yours are being carried out or were cut short. Send this one without the header, or \
+             wait until they are a day old"
+        )));
+    };
     if before.fingerprint != fingerprint {
         let reason = "was used for another request; make a new one for each";
         return Err(Error::invalid("Idempotency-Key", reason));
@@ -86,6 +117,13 @@ pub async fn begin(app: &App, principal: Uuid, key: &[u8], request: &[u8]) -> Re
 pub async fn done(app: &App, id: Uuid, answer: Answer) -> Result<()> {
     let body = answer.body.filter(|body| body.len() <= BODY_MOST);
     app.store().keep_answer(id, i32::from(answer.status), body, answer.etag).await
+}
+
+/// Forgets what is older than a day; nothing while the clock may be wrong.
+pub(crate) async fn sweep(app: &App) {
+    if let Err(error) = app.store().forget_answers(app.now() - LIVES).await {
+        tracing::warn!(%error, "kept answers could not be removed; the next sweep takes them");
+    }
 }
 
 /// It was refused, and nothing was done.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use cb_core::Result;
 use cb_core::clock::{SKEW, Time};
 use chrono::TimeDelta;
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, UpdateMany,
@@ -176,6 +176,17 @@ impl Store {
             .await
             .map_err(db)?;
         Ok(gone.rows_affected)
+    }
+
+    /// Takes a ticket that came to nothing: it is not taken again either.
+    pub async fn void_ticket(&self, hash: String, expires_at: Time) -> Result<()> {
+        let row = spent_ticket::Model { hash, expires_at };
+        spent_ticket::Entity::insert(spent_ticket::ActiveModel::from(row).reset_all())
+            .on_conflict(OnConflict::column(spent_ticket::Column::Hash).do_nothing().to_owned())
+            .exec_without_returning(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
     }
 
     /// Forgets the spent tickets that are too old to be taken anyway.

@@ -178,6 +178,20 @@ pub(crate) async fn sqlite(
     Ok(Pool::new(Database::connect(options).await?, condemned, None))
 }
 
+/// Takes every row out of `tables` of the SQLite database at `file`, which nobody has open, so that nothing of them stays in it.
+pub(crate) async fn empty(file: &Path, tables: &[&str]) -> Result<(), DbErr> {
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rw", file.display()));
+    options
+        .max_connections(1)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|o| o.journal_mode(SqliteJournalMode::Delete).pragma("secure_delete", "1"));
+    let db = Database::connect(options).await?;
+    for table in tables {
+        db.execute_unprepared(&format!("DELETE FROM \"{table}\"")).await?;
+    }
+    db.close().await
+}
+
 /// Makes the SQLite database at `file` one file, without a write-ahead log beside it. Fails where changes are left in a log.
 pub(crate) async fn keep_no_log(file: &Path) -> Result<(), DbErr> {
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rw", file.display()));

@@ -55,6 +55,7 @@ pub struct Signer {
     csrf_key: Secret,
     device_key: Secret,
     name_key: Secret,
+    request_key: Secret,
 }
 
 impl Signer {
@@ -67,6 +68,7 @@ impl Signer {
             csrf_key: Secret::new(mac(bytes, b"csrf-key")),
             device_key: Secret::new(mac(bytes, b"device-key")),
             name_key: Secret::new(mac(bytes, b"name-key")),
+            request_key: Secret::new(mac(bytes, b"request-key")),
         }
     }
 
@@ -126,6 +128,11 @@ impl Signer {
     /// against it.
     pub fn alias(&self, text: &str) -> String {
         mac(self.name_key.expose().as_bytes(), text.as_bytes()).chars().take(12).collect()
+    }
+
+    /// Tells one request from others. A request may hold a password, so nobody without the server's secret can try texts against it.
+    pub fn fingerprint(&self, request: &[u8]) -> String {
+        mac(self.request_key.expose().as_bytes(), request)
     }
 
     pub fn csrf_matches(&self, sid: &str, candidate: &[u8]) -> bool {

@@ -1,9 +1,11 @@
 import type { Column } from "./data-table";
 
-/** RFC 4180, with the leading character of a formula defused: a host name may be chosen by whoever owns the host. */
+/** Where a spreadsheet sees a cell begin that it runs as a formula, also behind another separator than the comma and behind what it drops. */
+const formula = /(^|[;\t|\n\r])(?=[\s\p{Cc}\p{Cf}"]*[=+\-@＝＋－＠])/gu;
+
+/** RFC 4180, every cell quoted, no formula in any: a host name may be chosen by whoever owns the host. The server's export does the same. */
 export function csvCell(value: string): string {
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return `"${value.replace(formula, "$1'").replaceAll('"', '""')}"`;
 }
 
 export function toCsv<T>(columns: Column<T>[], rows: readonly T[]): string {

@@ -101,7 +101,7 @@ const PUBLIC: &str = "https://attic.test:8443";
 
 async fn channel(site: &Site, admin: &Login, mailbox: &Mailbox) {
     let body = json!({
-        "name": "Mail", "kind": "email", "certificate_sha256": mailbox.pin,
+        "name": format!("Mail by {}", mailbox.at), "kind": "email", "certificate_sha256": mailbox.pin,
         "public": {
             "host": "127.0.0.1", "port": mailbox.at.port().to_string(), "security": "tls", "from": "breaker@attic.test",
             "to": "maria@attic.test",
@@ -347,4 +347,54 @@ async fn the_names_that_wait_are_bounded() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("the line stays full");
+}
+
+/// Strangers can ask as often as they like: the link that an administrator has handed over goes on, and a mailbox gets ten a day.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_push_out_no_link_that_an_administrator_has_made(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready_with(database, &BEHIND_PROXY).await;
+    let mailbox = Mailbox::start().await;
+    channel(&site, &admin, &mailbox).await;
+    let ada = user(&site, &admin, "ada", Some("ada@attic.test")).await;
+    let made = site.post(&admin, &format!("/api/v1/users/{ada}/reset-link"), json!({})).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let path = made.json()["path"].as_str().expect("a path").to_owned();
+    let token = path.split_once('#').expect("a token").1.to_owned();
+    let mailed = async || mailbox.mails.lock().expect("not poisoned").len();
+    for n in 0..14 {
+        let before = mailed().await;
+        assert_eq!(ask_from(&site, n, "ada").await.status, 202);
+        for _ in 0..40 {
+            if mailed().await > before || n >= 10 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        site.test.clock.advance(chrono::TimeDelta::minutes(20));
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(mailed().await, 10);
+    let reset = site
+        .public("/api/v1/auth/reset", json!({ "token": token, "new_password": "nine blue herons wade" }))
+        .await;
+    assert_eq!(reset.status, 204, "{}", reset.text());
+}
+
+/// A channel whose server is down does not keep the link back that another one could carry.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_mail_server_is_tried() {
+    let (site, admin) = Site::ready_with(Sqlite, &[("CB_PUBLIC_URL", PUBLIC)]).await;
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let at = closed.local_addr().expect("bound");
+    drop(closed);
+    channel(&site, &admin, &Mailbox { at, pin: "ab".repeat(32), mails: Arc::default() }).await;
+    let mailbox = Mailbox::start().await;
+    channel(&site, &admin, &mailbox).await;
+    let ada = user(&site, &admin, "ada", Some("ada@attic.test")).await;
+    let sent = site.post(&admin, &format!("/api/v1/users/{ada}/reset-mail"), json!({})).await;
+    assert_eq!((sent.status, sent.json()["sent"].clone()), (200, json!(true)), "{}", sent.text());
+    assert_eq!(mailbox.mails.lock().expect("not poisoned").len(), 1);
 }

@@ -281,3 +281,18 @@ async fn every_user_made_and_every_role_changed_is_in_the_log(
     let verdict = site.get(&admin, "/api/v1/audit-log/verify").await.json();
     assert_eq!(verdict["ok"], true, "{verdict}");
 }
+
+/// Whoever shows the second factor of no sign-in has proved nothing. They leave one entry, as every guess does.
+#[rstest]
+#[tokio::test]
+async fn a_second_factor_of_nobody_cannot_flood_the_log(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::behind_proxy(database).await;
+    for n in 0..30 {
+        let address = format!("198.51.100.{}", n % 3);
+        let body = json!({ "mfa_token": format!("{n:043}"), "code": "123456" });
+        let answer = site.ask_from(&address, "", "/api/v1/auth/mfa", &body).await;
+        assert!(matches!(answer.status, 401 | 429), "{answer:?}");
+    }
+    let entries = site.entries(&admin, "login_failed").await;
+    assert_eq!(entries.len(), 3, "one for each place: {entries:?}");
+}

@@ -1,5 +1,7 @@
 //! A `POST` that is sent again is carried out once.
 
+use std::time::Duration;
+
 use cb_api::idempotency::shows_secrets;
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
@@ -7,6 +9,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::site::{Answer, Ask, Login, Site};
 
@@ -92,6 +95,64 @@ async fn a_secret_is_shown_once(#[values(Sqlite, Postgres)] database: Database) 
     assert_eq!(again.status, 409, "{}", again.text());
     assert!(!again.text().contains("cb_pat_"));
     assert_eq!(site.get(&admin, "/api/v1/tokens").await.json().as_array().map(Vec::len), Some(1));
+}
+
+/// A connection that is lost is what the header is for: what was asked is carried out once, and answered when it is asked again.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_hangs_up_asks_again_and_is_answered(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let (mut replayed, tries) = (0, 12);
+    for n in 0..tries {
+        let (key, body) = (format!("cut-{n}"), tag(&format!("rack {n}")));
+        let ask = Ask::new("POST", TAGS).header("Host", site.host()).header("Idempotency-Key", &key);
+        let bytes = ask.write(&admin, &body).bytes();
+        let mut stream = site.connect().await;
+        stream.write_all(&bytes).await.expect("written");
+        stream.flush().await.expect("written");
+        tokio::time::sleep(Duration::from_millis(3 * n)).await;
+        drop(stream);
+        let mut last = send(&site, &admin, &key, TAGS, &body).await;
+        for _ in 0..200 {
+            if last.status != 409 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            last = send(&site, &admin, &key, TAGS, &body).await;
+        }
+        assert_eq!(last.status, 201, "{n}: {}", last.text());
+        replayed += usize::from(!last.all("idempotency-replayed").is_empty());
+    }
+    assert_eq!(site.get(&admin, TAGS).await.json()["total"], tries);
+    assert!(replayed > 0, "no request was cut short behind its beginning");
+}
+
+/// A session's answer is for sessions of the same user with the same role, a token's for that token with the same scopes.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_not_given_to_who_might_not_have_got_it(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    assert_eq!(send(&site, &admin, "mine", TAGS, &tag("rack")).await.status, 201);
+    for (scopes, status) in
+        [(json!(["inventory:read"]), 403), (json!(["inventory:read", "inventory:write"]), 409)]
+    {
+        let body = json!({ "name": format!("script {status}"), "scopes": scopes, "expires_in_days": 5 });
+        let token = site.post(&admin, "/api/v1/tokens", body).await.json()["secret"].clone();
+        let bearer = format!("Bearer {}", token.as_str().expect("a secret"));
+        let ask = Ask::new("POST", TAGS).header("Idempotency-Key", "mine").header("Authorization", &bearer);
+        let answer = site.ask(ask.json(tag("rack").to_string())).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+
+    // An editor who is made a viewer does not get an editor's answer again.
+    let grace = site.user(&admin, "grace", "editor").await;
+    let hers = site.signed_in("grace").await;
+    assert_eq!(send(&site, &hers, "hers", TAGS, &tag("shelf")).await.status, 201);
+    let patched = site.patch(&admin, &format!("/api/v1/users/{grace}"), json!({ "role": "viewer" })).await;
+    assert_eq!(patched.status, 200, "{}", patched.text());
+    let hers = site.signed_in("grace").await;
+    let refused = send(&site, &hers, "hers", TAGS, &tag("shelf")).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
 }
 
 /// A route whose answer shows something that looks like a secret, and which the list lacks, would keep it in the database.

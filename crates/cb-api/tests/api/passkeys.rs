@@ -123,8 +123,11 @@ async fn what_is_no_answer_to_our_challenge_opens_nothing(#[values(Sqlite, Postg
     let asked = site.challenge().await;
     let (first, second) = (key.get(&asked["options"]), key.get(&site.challenge().await["options"]));
     refused("an answer to another challenge", &asked, &second).await;
-    assert_eq!(site.by_passkey(&asked, &first).await.status, 200, "the answer to this one");
-    refused("which has been spent", &asked, &first).await;
+    refused("a challenge that was answered wrongly is spent", &asked, &first).await;
+    let asked = site.challenge().await;
+    let answer = key.get(&asked["options"]);
+    assert_eq!(site.by_passkey(&asked, &answer).await.status, 200, "the answer to this one");
+    refused("which has been spent", &asked, &answer).await;
 
     // Every wrong one slows the next down; an hour without any is forgotten.
     let calm = || site.test.clock.advance(TimeDelta::minutes(61));
@@ -213,8 +216,10 @@ async fn what_is_no_answer_to_our_challenge_opens_nothing(#[values(Sqlite, Postg
     let admin = site.proved_admin(&admin).await;
     assert_eq!(site.patch(&admin, &user, json!({ "disabled": true })).await.status, 200);
     let asked = site.challenge().await;
-    refused("a disabled user's", &asked, &key.get(&asked["options"])).await;
+    let answer = key.get(&asked["options"]);
+    refused("a disabled user's", &asked, &answer).await;
     assert_eq!(site.patch(&admin, &user, json!({ "disabled": false })).await.status, 200);
+    refused("an answer from before they were enabled", &asked, &answer).await;
     let asked = site.challenge().await;
     assert_eq!(site.by_passkey(&asked, &key.get(&asked["options"])).await.status, 200, "the control");
 }

@@ -22,10 +22,26 @@ use crate::notify::news;
 
 /// The newest checkpoint.
 pub(crate) const CHECKPOINT_FILE: &str = "audit-checkpoint.json";
-/// The one that knows most of those that the database contradicts.
+/// The newest one that the database contradicts.
 pub(crate) const SET_ASIDE_FILE: &str = "audit-checkpoint.contradicted.json";
 /// The newest one that could not be used.
 pub(crate) const DAMAGED_FILE: &str = "audit-checkpoint.damaged";
+
+/// What was set aside before stays beside it, numbered from 1, up to this.
+const EARLIER_MOST: usize = 50;
+
+fn earlier(name: &str, number: usize) -> String {
+    match name.strip_suffix(".json") {
+        Some(stem) => format!("{stem}-{number}.json"),
+        None => format!("{name}-{number}"),
+    }
+}
+
+/// The files of `folder` that were set aside under `name` and are still held against the log, the first one first.
+pub(crate) fn set_aside(folder: &Path, name: &str) -> Vec<String> {
+    let names = (1..=EARLIER_MOST).map(|number| earlier(name, number)).chain([name.to_owned()]);
+    names.filter(|name| folder.join(name).symlink_metadata().is_ok()).collect()
+}
 
 /// The files of one data folder. Nothing else writes them while a server runs.
 pub(crate) struct Beside {
@@ -48,8 +64,17 @@ impl Beside {
         self.folder.join(CHECKPOINT_FILE).exists()
     }
 
+    /// Nothing that was set aside before is written over: whoever changes the database twice would hide what was lost first.
     fn move_to(&self, name: &str) -> Result<()> {
-        std::fs::rename(self.folder.join(CHECKPOINT_FILE), self.folder.join(name))
+        let is_there = |name: &str| self.folder.join(name).symlink_metadata().is_ok();
+        let rename = |from: &str, to: &str| std::fs::rename(self.folder.join(from), self.folder.join(to));
+        let mut free = (1..=EARLIER_MOST).map(|number| earlier(name, number)).filter(|name| !is_there(name));
+        let before = match free.next() {
+            Some(number) if is_there(name) => rename(name, &number),
+            _ => Ok(()),
+        };
+        before
+            .and_then(|()| rename(CHECKPOINT_FILE, name))
             .and_then(|()| File::open(&self.folder)?.sync_all())
             .map_err(|e| Error::Internal(format!("{CHECKPOINT_FILE} cannot be renamed to {name}: {e}")))
     }
@@ -157,16 +182,7 @@ impl App {
             .await?;
             *told = Some(what);
         }
-        let beside = self.beside_database();
-        match self.kept(SET_ASIDE_FILE) {
-            // The one that knows most is enough.
-            Kept::Own(there) if there.seq >= kept.seq && contradicts(self.store(), &there).await? => {
-                let file = beside.folder.join(CHECKPOINT_FILE);
-                std::fs::remove_file(&file)
-                    .map_err(|e| Error::Internal(format!("{CHECKPOINT_FILE} cannot be removed: {e}")))
-            }
-            _ => beside.move_to(SET_ASIDE_FILE),
-        }?;
+        self.beside_database().move_to(SET_ASIDE_FILE)?;
         *told = None;
         Ok(())
     }
@@ -189,10 +205,11 @@ impl App {
         Ok(())
     }
 
-    /// The checkpoint that the database contradicts now: the one that was set aside, or the kept one, which the next checkpoint sets
+    /// The checkpoint that the database contradicts now: the first that was set aside, or the kept one, which the next checkpoint sets
     /// aside. One that cannot be used is for [`super::verify`] to tell.
     async fn contradicted(&self) -> Result<Option<Checkpoint>> {
-        for name in [SET_ASIDE_FILE, CHECKPOINT_FILE] {
+        let aside = set_aside(self.beside_database().folder(), SET_ASIDE_FILE);
+        for name in aside.iter().map(String::as_str).chain([CHECKPOINT_FILE]) {
             if let Kept::Own(kept) = self.kept(name)
                 && contradicts(self.store(), &kept).await?
             {
@@ -265,13 +282,13 @@ const ACCEPT: &str = "cb audit-log accept-restore";
 
 /// What is to be said of a checkpoint that was set aside because it could not be used.
 pub(crate) fn damage(folder: &Path) -> Option<String> {
-    let there = folder.join(DAMAGED_FILE).symlink_metadata().is_ok();
-    there.then(|| damaged(&folder.join(DAMAGED_FILE), "it was found damaged, and set aside"))
+    let newest = set_aside(folder, DAMAGED_FILE).pop()?;
+    Some(damaged(&folder.join(newest), "it was found damaged, and set aside"))
 }
 
 /// Which file holds the checkpoint that `store` contradicts, and what to do about it.
 pub(super) async fn mend(store: &Store, folder: &Path) -> Result<Option<String>> {
-    for (file, one) in both(folder).0 {
+    for (file, one) in all(folder).0 {
         if contradicts(store, &one).await? {
             let name = file.file_name().unwrap_or_default().display();
             return Ok(Some(format!(
@@ -283,10 +300,10 @@ pub(super) async fn mend(store: &Store, folder: &Path) -> Result<Option<String>>
     Ok(None)
 }
 
-/// Both checkpoints of a data folder, and what is wrong with the first that cannot be read.
-pub(super) fn both(folder: &Path) -> (Vec<(PathBuf, Checkpoint)>, Option<String>) {
+/// Every checkpoint of a data folder, and what is wrong with the first that cannot be read.
+pub(super) fn all(folder: &Path) -> (Vec<(PathBuf, Checkpoint)>, Option<String>) {
     let (mut found, mut damage) = (Vec::new(), damage(folder));
-    for name in [CHECKPOINT_FILE, SET_ASIDE_FILE] {
+    for name in [CHECKPOINT_FILE.to_owned()].into_iter().chain(set_aside(folder, SET_ASIDE_FILE)) {
         let file = folder.join(name);
         match read_checkpoint(&file) {
             Ok(Some(one)) => found.push((file, one)),
@@ -301,7 +318,9 @@ pub(super) fn both(folder: &Path) -> (Vec<(PathBuf, Checkpoint)>, Option<String>
 mod tests {
     use cb_core::audit::Checkpoint;
 
-    use super::{Beside, CHECKPOINT_FILE, goes_back, read_checkpoint};
+    use super::{
+        Beside, CHECKPOINT_FILE, EARLIER_MOST, SET_ASIDE_FILE, goes_back, read_checkpoint, set_aside,
+    };
 
     fn of(seq: i64, hash: &str) -> Checkpoint {
         let (at, key_id, signature) = Default::default();
@@ -321,6 +340,23 @@ mod tests {
         std::fs::write(&file, "x").expect("written");
         beside.write(&of(20, "ab"));
         assert_eq!(std::fs::read(&file).expect("reads"), b"x", "evidence");
+    }
+
+    #[test]
+    fn what_was_set_aside_is_never_written_over() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let beside = Beside::of(dir.path());
+        for n in 0..EARLIER_MOST + 3 {
+            std::fs::write(dir.path().join(CHECKPOINT_FILE), n.to_string()).expect("written");
+            beside.move_to(SET_ASIDE_FILE).expect("moved");
+        }
+        let names = set_aside(dir.path(), SET_ASIDE_FILE);
+        let texts: Vec<_> =
+            names.iter().map(|name| std::fs::read_to_string(dir.path().join(name)).expect("reads")).collect();
+        let newest = (EARLIER_MOST + 2).to_string();
+        let kept: Vec<_> = (0..EARLIER_MOST).map(|n| n.to_string()).chain([newest]).collect();
+        assert_eq!(texts, kept, "the first ones and the newest");
+        assert_eq!(names[0], "audit-checkpoint.contradicted-1.json");
     }
 
     #[test]

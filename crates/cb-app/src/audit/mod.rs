@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-pub(crate) use beside::{Beside, CHECKPOINT_FILE, DAMAGED_FILE, SET_ASIDE_FILE, damage, read_checkpoint};
+pub(crate) use beside::{
+    Beside, CHECKPOINT_FILE, DAMAGED_FILE, SET_ASIDE_FILE, damage, read_checkpoint, set_aside,
+};
 pub use beside::{StandingOut, standing};
 use cb_core::audit::{Checkpoint, Claim};
 use cb_core::{Error, Permission, Result};
@@ -258,7 +260,7 @@ async fn testimony(
 ) -> Result<(Witnesses, Option<(i64, String)>, Option<String>)> {
     let mut known = store.checkpoints().await?;
     known.extend_from_slice(kept);
-    let (found, mut damage) = beside.map(beside::both).unwrap_or_default();
+    let (found, mut damage) = beside.map(beside::all).unwrap_or_default();
     for (file, one) in found {
         if key.is_some_and(|key| key.id() != one.key_id) {
             damage = Some(beside::damaged(&file, "it was signed with another key than this server's"));

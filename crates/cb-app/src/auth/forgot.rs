@@ -15,7 +15,7 @@ use cb_store::db;
 use cb_store::entities::user;
 use cb_store::sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
@@ -122,6 +122,12 @@ async fn look_up(app: &App, meta: RequestMeta, key: &str, _held: OwnedSemaphoreP
         app.guessed(&meta, Guess::at_nobody("reset_mail_asked", actor())).await;
         return Ok(());
     };
+    // Whoever has so many links in their mailbox needs no other one today. Links that an administrator has made are not among them, so
+    // strangers push none of those out.
+    let conn = app.store().reader();
+    if steps::open(app.now(), conn, Purpose::Reset, row.id, &asked_for()).await? >= steps::OPEN_MOST {
+        return Ok(());
+    }
     // A mailbox is not flooded, wherever the requests come from.
     if app.throttle().enter([&format!("forgot-mail/{}", row.id)]).is_err() || !mail::is_possible(app).await? {
         return Ok(());
@@ -133,7 +139,7 @@ async fn look_up(app: &App, meta: RequestMeta, key: &str, _held: OwnedSemaphoreP
     after_the_answer(app, async move {
         let _held = held;
         let _at_work = task.forgot_desk().mails.at_work.acquire().await.map_err(Error::internal)?;
-        mailed(&task.ctx(actor(), meta), row).await.map(drop)
+        mailed(&task.ctx(actor(), meta), row, asked_for()).await.map(drop)
     });
     Ok(())
 }
@@ -154,10 +160,15 @@ pub async fn send(ctx: &Ctx, id: UserId) -> Result<ResetMailOut> {
         // Before a link is made that nobody gets.
         return Err(mail::impossible());
     }
-    mailed(ctx, row).await
+    mailed(ctx, row, json!({})).await
 }
 
-async fn mailed(ctx: &Ctx, row: user::Model) -> Result<ResetMailOut> {
+/// Marks the links that anybody can ask for.
+fn asked_for() -> Value {
+    json!({ "by": "mail" })
+}
+
+async fn mailed(ctx: &Ctx, row: user::Model, payload: Value) -> Result<ResetMailOut> {
     let to = row.email.clone().unwrap_or_default();
     let (id, username) = (row.id, row.username.clone());
     let secret = ctx
@@ -165,7 +176,7 @@ async fn mailed(ctx: &Ctx, row: user::Model) -> Result<ResetMailOut> {
             tx.about("user", row.id);
             tx.detail(json!({ "username": row.username, "by": "mail" }));
             let (_, secret) =
-                steps::begin(ctx, tx, Purpose::Reset, Some((row.id, row.auth_epoch)), json!({})).await?;
+                steps::begin(ctx, tx, Purpose::Reset, Some((row.id, row.auth_epoch)), payload).await?;
             Ok(secret)
         })
         .await?;
@@ -185,6 +196,9 @@ async fn mailed(ctx: &Ctx, row: user::Model) -> Result<ResetMailOut> {
     };
     let error = mail::send(ctx.app(), &letter).await?;
     let sent = error.is_none();
+    if let Some(error) = &error {
+        tracing::warn!(user = %id, %error, "a link to set a new password was not mailed");
+    }
     ctx.record("reset_link_mailed", async |tx| {
         tx.about("user", id);
         // Not the reason: it has what the mail server says.

@@ -236,6 +236,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
     let shown = Shown::one_of(None, input.code, input.passkey_token, input.credential)?;
     // A step belongs to somebody who knows the password. What is no step counts for its place alone.
     let begun = steps::find(now, app.store().reader(), Purpose::Mfa, &input.mfa_token).await?;
+    let known = begun.is_some();
     let owner = match begun.and_then(|step| step.user_id) {
         Some(id) => user::Entity::find_by_id(id).one(app.store().reader()).await.map_err(db)?,
         None => None,
@@ -245,7 +246,14 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
     counts.enter(app)?;
     let gone = || Error::Unauthenticated("the code is wrong, or it took too long; sign in again".to_owned());
 
-    let ctx = app.ctx(Principal::SignIn { username: "second factor".to_owned() }, meta.clone());
+    let actor = Principal::SignIn { username: "second factor".to_owned() };
+    if !known {
+        let mut guess = Guess::at_nobody("login_failed", actor);
+        guess.detail = json!({ "second_factor": true });
+        app.guessed(&meta, guess).await;
+        return Err(gone());
+    }
+    let ctx = app.ctx(actor, meta.clone());
     let opened = ctx
         .record("login", async |tx| {
             let refused = || Ok(None);

@@ -283,6 +283,10 @@ pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLogi
         })
         .await;
     if matches!(opened, Err(Error::Unauthenticated(_))) {
+        // A challenge is answered once, also wrongly.
+        if let Some(ticket) = tickets::open::<Asked>(app, Kind::PasskeyLogin, &input.passkey_token).await {
+            tickets::void(app, &ticket).await?;
+        }
         let mut guess = Guess::at_nobody("login_failed", actor);
         guess.detail = json!({ "passkey": true });
         app.guessed(&meta, guess).await;

@@ -26,6 +26,7 @@ use super::steps::{self, Purpose};
 use super::{UserOut, active, own, wrong_login};
 use crate::app::{App, Authenticated};
 use crate::ctx::Ctx;
+use crate::replay;
 
 /// A session ends so long after its last request …
 pub const IDLE: TimeDelta = TimeDelta::hours(24);
@@ -512,6 +513,7 @@ pub async fn sweep_dead(app: &App) {
     if let Err(error) = app.store().sweep_tickets(now).await {
         tracing::warn!(%error, "spent tickets could not be removed; the next sweep takes them");
     }
+    replay::sweep(app).await;
 }
 
 /// The same, now and then.

@@ -45,9 +45,25 @@ impl Purpose {
 }
 
 /// Steps of one purpose that one user can have open with the same payload; the oldest goes when there is one more.
-const OPEN_MOST: usize = 10;
+pub(crate) const OPEN_MOST: usize = 10;
 /// Wrong answers that a step survives.
 const ATTEMPTS_MOST: i32 = 5;
+
+/// How many of a user's steps with this payload can still be finished.
+pub(crate) async fn open(
+    now: Time,
+    conn: &impl ConnectionTrait,
+    purpose: Purpose,
+    user: Uuid,
+    payload: &Value,
+) -> Result<usize> {
+    let rows = auth_step::Entity::find()
+        .filter(auth_step::Column::Purpose.eq(purpose.as_str()))
+        .filter(auth_step::Column::UserId.eq(user))
+        .filter(auth_step::Column::ExpiresAt.gt(now));
+    let rows = rows.all(conn).await.map_err(db)?;
+    Ok(rows.iter().filter(|step| step.payload == *payload).count())
+}
 
 /// Begins one; the secret is shown this once.
 pub(crate) async fn begin(

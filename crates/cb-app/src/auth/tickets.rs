@@ -86,6 +86,11 @@ pub(crate) async fn open<T: DeserializeOwned>(app: &App, kind: Kind, ticket: &Se
     })
 }
 
+/// Takes one whose way ended in a refusal, which leaves nothing else in the database.
+pub(crate) async fn void<T>(app: &App, ticket: &Ticket<T>) -> Result<()> {
+    app.store().void_ticket(ticket.hash.clone(), ticket.expires_at).await
+}
+
 /// Takes it; false when it has been taken before.
 pub(crate) async fn spend<T>(tx: &WriteTx, ticket: &Ticket<T>) -> Result<bool> {
     let row = spent_ticket::Model { hash: ticket.hash.clone(), expires_at: ticket.expires_at };

@@ -25,7 +25,7 @@ use super::files::{self, AUDIT_KEY, Create as _, JWT_SECRET, Small, VAULT_KEY, u
 use super::scratch::Scratch;
 use super::{BackupError, Until, blocking, refused, unless_stopped};
 use crate::app::no_audit_key;
-use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, damage, read_checkpoint};
+use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, damage, read_checkpoint, set_aside};
 use crate::vault::Unfit;
 
 /// Where an archive is written to, and how.
@@ -72,7 +72,8 @@ pub async fn make(
     };
     // Read before the copy, so that nothing in the folder is newer than the copy.
     let checkpoint = read_checkpoint(&data.join(CHECKPOINT_FILE));
-    let aside = read_checkpoint(&data.join(SET_ASIDE_FILE));
+    let aside = set_aside(&data, SET_ASIDE_FILE).into_iter().map(|name| read_checkpoint(&data.join(name)));
+    let aside: Vec<_> = aside.collect();
     let damage = damage(&data);
     let (mut small, mut missing) = kept(config)?;
     let key = small.iter().find(|(name, _)| name == AUDIT_KEY).map(|(_, bytes)| signing_key(bytes));
@@ -101,14 +102,15 @@ pub async fn make(
             if why.tried.is_empty() { "no key".to_owned() } else { why.tried.join(", ") }
         ))
     };
-    let signed: Vec<Checkpoint> = [&checkpoint, &aside].into_iter().flatten().flatten().cloned().collect();
+    let beside = || aside.iter().chain([&checkpoint]);
+    let signed: Vec<Checkpoint> = beside().flatten().flatten().cloned().collect();
     let Examined { schema, head, assets, root, mut flaws } =
         unless_stopped(stop, examine(&copy, config, &key, &signed, unfit)).await.map_err(|e| {
             e.of_database(|reason| {
                 format!("The copy of the database cannot be used: {reason}. Run this again")
             })
         })?;
-    flaws.extend([&checkpoint, &aside].into_iter().filter_map(|read| read.as_ref().err().cloned()));
+    flaws.extend(beside().filter_map(|read| read.as_ref().err().cloned()));
     flaws.extend(damage);
     if !flaws.is_empty() && !target.damaged {
         return Err(refused(format!(

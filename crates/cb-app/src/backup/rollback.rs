@@ -18,7 +18,7 @@ use super::files::{self, AUDIT_KEY};
 use super::restore::end_sessions;
 use super::{BackupError, place, refused};
 use crate::app::{App, StartError, open_data_dir};
-use crate::audit::{CHECKPOINT_FILE, DAMAGED_FILE, SET_ASIDE_FILE, read_checkpoint};
+use crate::audit::{CHECKPOINT_FILE, DAMAGED_FILE, SET_ASIDE_FILE, read_checkpoint, set_aside};
 
 const RESTORE: &str = "move the folder away and restore a backup into an empty one: cb restore FILE";
 
@@ -28,16 +28,18 @@ enum Memory {
     None,
     /// It was used: its files say so, but not how far its log had come.
     Used,
-    /// The one that was set aside, which knows most, comes first.
+    /// Those that were set aside come first.
     Signed(Vec<Checkpoint>),
 }
 
 fn memory(data: &Path) -> Memory {
     // A damaged one is told by `cb audit-log verify`.
-    let aside = read_checkpoint(&data.join(SET_ASIDE_FILE)).unwrap_or_default();
+    let aside = set_aside(data, SET_ASIDE_FILE);
+    let aside = aside.iter().filter_map(|name| read_checkpoint(&data.join(name)).unwrap_or_default());
+    let aside: Vec<_> = aside.collect();
     match read_checkpoint(&data.join(CHECKPOINT_FILE)) {
         Ok(Some(newest)) => Memory::Signed(aside.into_iter().chain([newest]).collect()),
-        _ if let Some(aside) = aside => Memory::Signed(vec![aside]),
+        _ if !aside.is_empty() => Memory::Signed(aside),
         Err(_) => Memory::Used,
         // The key is made behind the first migration. While the setup code is there, nobody has used it.
         Ok(None) if data.join(AUDIT_KEY).exists() && !data.join("setup-code").exists() => Memory::Used,
@@ -210,13 +212,15 @@ pub async fn accept(
 }
 
 /// The files that hold no checkpoint of this server's.
-fn unusable(data: &Path) -> Vec<&'static str> {
-    let is_unusable = |name: &&str| match read_checkpoint(&data.join(name)) {
+fn unusable(data: &Path) -> Vec<String> {
+    let is_unusable = |name: &String| match read_checkpoint(&data.join(name)) {
         Ok(one) => one.is_some_and(|one| !is_own(data, &one)),
         Err(_) => true,
     };
-    let mut names: Vec<_> = [CHECKPOINT_FILE, SET_ASIDE_FILE].into_iter().filter(is_unusable).collect();
-    names.extend(data.join(DAMAGED_FILE).symlink_metadata().is_ok().then_some(DAMAGED_FILE));
+    let mut names = set_aside(data, SET_ASIDE_FILE);
+    names.push(CHECKPOINT_FILE.to_owned());
+    names.retain(is_unusable);
+    names.extend(set_aside(data, DAMAGED_FILE));
     names
 }
 
@@ -224,7 +228,7 @@ async fn write_down(
     app: &App,
     config: &Config,
     found: Option<(Checkpoint, i64)>,
-    unusable: &[&str],
+    unusable: &[String],
 ) -> Result<Accepted, BackupError> {
     let before = app.store().audit_head().await?.map(|head| head.0);
     let ctx = app.own_ctx(Principal::Cli);
@@ -263,14 +267,16 @@ async fn write_down(
     for (n, name) in (1..).zip(unusable) {
         keep(name, format!("audit-checkpoint.damaged.{entry}.{n}"))?;
     }
-    for name in [SET_ASIDE_FILE, CHECKPOINT_FILE] {
+    let mut names = set_aside(data, SET_ASIDE_FILE);
+    names.push(CHECKPOINT_FILE.to_owned());
+    for (n, name) in (1..).zip(&names) {
         let Ok(Some(one)) = read_checkpoint(&data.join(name)) else { continue };
         if !app.store().standing(one.seq).await?.contradicts(&one) {
             continue;
         }
         let kept = format!("audit-checkpoint.{}.json", one.seq);
         let taken = data.join(&kept).exists();
-        keep(name, if taken { format!("audit-checkpoint.{}.{entry}.json", one.seq) } else { kept })?;
+        keep(name, if taken { format!("audit-checkpoint.{}.{entry}.{n}.json", one.seq) } else { kept })?;
     }
     app.checkpoint().await?;
     let (seq, hash) = head().await?;

@@ -10,11 +10,11 @@ use cb_store::sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Qu
 use super::channels::Opened;
 use crate::app::App;
 
-/// The channel that carries it: the oldest one for mail that is on and encrypts. None without `CB_PUBLIC_URL` either: what a link begins
-/// with must not come from whoever asks for it.
-async fn carrier(app: &App) -> Result<Option<channel::Model>> {
+/// The channels that can carry it, the oldest first: those for mail that are on and encrypt. None without `CB_PUBLIC_URL` either: what a
+/// link begins with must not come from whoever asks for it.
+async fn carriers(app: &App) -> Result<Vec<channel::Model>> {
     if app.public_url().is_none() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let rows = channel::Entity::find()
         .filter(channel::Column::Kind.eq(cb_notify::channels::Kind::Email.as_str()))
@@ -22,12 +22,12 @@ async fn carrier(app: &App) -> Result<Option<channel::Model>> {
         .order_by_asc(channel::Column::CreatedAt)
         .order_by_asc(channel::Column::Id);
     let rows = rows.all(app.store().reader()).await.map_err(db)?;
-    Ok(rows.into_iter().find(|row| row.public["security"] != "none"))
+    Ok(rows.into_iter().filter(|row| row.public["security"] != "none").collect())
 }
 
 /// Whether a link can be sent by mail at all.
 pub async fn is_possible(app: &App) -> Result<bool> {
-    Ok(carrier(app).await?.is_some())
+    Ok(!carriers(app).await?.is_empty())
 }
 
 pub(crate) fn impossible() -> Error {
@@ -36,10 +36,23 @@ pub(crate) fn impossible() -> Error {
     Error::Conflict(why.to_owned())
 }
 
-/// Sends `letter`; the reason if it was not taken.
+/// Mail servers that are tried for one letter.
+const TRIED_MOST: usize = 3;
+
+/// Sends `letter` by the first channel whose server takes it; the reasons if none did.
 pub(crate) async fn send(app: &App, letter: &Letter<'_>) -> Result<Option<String>> {
-    let row = carrier(app).await?.ok_or_else(impossible)?;
-    let answer = Opened::of(app, &row).await?.write(app, letter).await;
-    let failed = || answer.error.clone().unwrap_or_else(|| "the mail server did not take it".to_owned());
-    Ok((answer.end != End::Delivered).then(failed))
+    let carriers = carriers(app).await?;
+    if carriers.is_empty() {
+        return Err(impossible());
+    }
+    let mut reasons = Vec::new();
+    for row in carriers.iter().take(TRIED_MOST) {
+        let answer = Opened::of(app, row).await?.write(app, letter).await;
+        if answer.end == End::Delivered {
+            return Ok(None);
+        }
+        let reason = answer.error.as_deref().unwrap_or("the mail server did not take it");
+        reasons.push(format!("{}: {reason}", row.name));
+    }
+    Ok(Some(reasons.join("; ")))
 }

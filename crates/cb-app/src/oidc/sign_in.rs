@@ -288,35 +288,52 @@ async fn admit(
     person: Person,
 ) -> Result<std::result::Result<Admission, Problem>> {
     let ctx = app.ctx(Principal::SignIn { username: format!("{} account", provider.slug) }, meta.clone());
-    ctx.record("login_failed", async |tx| {
+    let subject = person.subject.clone();
+    let mut refused = None;
+    let admitted = ctx.record("login_failed", async |tx| {
         tx.detail(json!({ "provider": provider.slug, "subject": person.subject, "address": meta.ip }));
+        let mut nothing_done = |why, user| {
+            refused = Some((why, user));
+            Err(Error::Stale)
+        };
         if !tickets::spend(tx, ticket).await? {
-            return Ok(Err(Problem::Expired));
+            return nothing_done(Problem::Expired, None);
         }
         let user = match whoever(&ctx, tx, provider, &person).await? {
             Ok(user) => user,
-            Err(why) => return Ok(Err(why)),
+            Err((why, Some(user))) => {
+                tx.about("user", user);
+                return Ok(Err(why));
+            }
+            Err((why, None)) => return nothing_done(why, None),
         };
         if user.disabled_at.is_some() {
-            tx.about("user", user.id);
-            return Ok(Err(Problem::Disabled));
+            return nothing_done(Problem::Disabled, Some(user.id));
         }
         tx.action("login");
         tx.detail(json!({ "username": user.username, "provider": provider.slug, "role": user.role }));
         let device = meta.devices.known(app, &user.username_key);
         let proof = Proof::Provider { authenticated_at: person.authenticated_at, device };
         sessions::admit(&ctx, tx, user.id, user.auth_epoch, proof).await.map(Ok)
-    })
-    .await
+    });
+    let admitted = admitted.await;
+    let Some((why, user)) = refused else { return admitted };
+    // Whoever has an account at the provider can come as often as they like: told as guesses are, with a count.
+    tickets::void(app, ticket).await?;
+    let mut guess = failed(provider, why);
+    guess.user = user;
+    guess.detail["subject"] = json!(subject);
+    app.guessed(&meta, guess).await;
+    Ok(Err(why))
 }
 
-/// The user who is linked to this account; a new one, if the provider makes them.
+/// The user who is linked to this account; a new one, if the provider makes them. A problem comes with the user whom it concerns.
 async fn whoever(
     ctx: &Ctx,
     tx: &mut WriteTx,
     provider: &oidc_provider::Model,
     person: &Person,
-) -> Result<std::result::Result<user::Model, Problem>> {
+) -> Result<std::result::Result<user::Model, (Problem, Option<Uuid>)>> {
     let linked = user_identity::Entity::find()
         .filter(user_identity::Column::ProviderId.eq(provider.id))
         .filter(user_identity::Column::Subject.eq(person.subject.as_str()))
@@ -326,13 +343,13 @@ async fn whoever(
     let role = role_of(provider, person.groups.as_deref().unwrap_or_default());
     let Some(identity) = linked else {
         if !provider.create_users {
-            return Ok(Err(Problem::UnknownUser));
+            return Ok(Err((Problem::UnknownUser, None)));
         }
-        let Some(role) = role else { return Ok(Err(Problem::NoRole)) };
+        let Some(role) = role else { return Ok(Err((Problem::NoRole, None))) };
         let username = username(provider, person);
         let taken = user::Entity::find().filter(user::Column::UsernameKey.eq(username.to_lowercase()));
         if taken.count(tx.conn()).await.map_err(db)? > 0 {
-            return Ok(Err(Problem::NameTaken));
+            return Ok(Err((Problem::NameTaken, None)));
         }
         let email = person.email.clone().filter(|e| e.len() <= 254);
         let cause = cause(provider, person);
@@ -345,13 +362,14 @@ async fn whoever(
     if identity.grants_role {
         let Some(role) = role else {
             // Whom the provider gives no access to any more has none: what they have open ends too.
+            let id = user.id;
             if !is_last_admin(tx, &user).await? {
                 let mut detail = cause(provider, person);
                 detail["username"] = json!(user.username);
                 tx.tell("access_withdrawn", "user", user.id, detail);
                 sessions::revoke(ctx, tx, user, Kept::Nothing).await?;
             }
-            return Ok(Err(Problem::NoRole));
+            return Ok(Err((Problem::NoRole, Some(id))));
         };
         if user.role != role.as_str() && !is_last_admin(tx, &user).await? {
             user = crate::users::set_role(ctx, tx, user, role, cause(provider, person)).await?;

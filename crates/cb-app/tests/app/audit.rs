@@ -323,15 +323,20 @@ async fn a_checkpoint_never_moves_backwards(
     assert_eq!(told.len(), 1, "once");
     assert!(told[0].detail.contains(r#""log_ended_at":"#) && told[0].detail.contains(r#""seq":9"#));
 
-    // What was set aside first knows most. A later and smaller one does not take its place.
+    // The database is put back once more. What was set aside first stays, and stays the one that is told.
     let all = intruder.rows().await;
-    let newest = intruder.head().await;
     intruder.put(&all[..7]).await;
     intruder.put_head(7, &all[6].hash).await;
     intruder.run("DELETE FROM audit_checkpoints WHERE seq > 7").await;
     audit::checkpoints(&ctx).await.expect("signed");
     let held = audit::standing(&ctx).await.expect("told").contradicted.expect("one");
-    assert!(held.seq >= 9 && held.seq <= newest.seq, "{held:?}");
+    assert_eq!(held.seq, 9, "{held:?}");
+    let of = |name: &str| {
+        let text = std::fs::read_to_string(test.data_dir().join(name)).expect("kept");
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["seq"].as_i64().expect("a number")
+    };
+    assert_eq!(of("audit-checkpoint.contradicted-1.json"), 9);
+    assert!(of("audit-checkpoint.contradicted.json") > 9);
     assert!(!verify(&ctx).await.ok);
 }
 
@@ -383,6 +388,11 @@ async fn a_damaged_checkpoint_beside_the_database_is_not_taken_for_a_missing_one
     // One that cannot be set aside stays where it is, and is not told again each time.
     std::fs::remove_file(&aside).expect("removed");
     std::fs::create_dir(&aside).expect("made");
+    let earlier = |n: usize| test.data_dir().join(format!("audit-checkpoint.damaged-{n}"));
+    assert!(earlier(2).exists() && !earlier(3).exists(), "the first two rounds' evidence");
+    for n in 3..=50 {
+        std::fs::write(earlier(n), "").expect("written");
+    }
     std::fs::write(&file, "y").expect("written");
     for _ in 0..3 {
         assert!(audit::checkpoints(&ctx).await.is_err());
@@ -394,6 +404,9 @@ async fn a_damaged_checkpoint_beside_the_database_is_not_taken_for_a_missing_one
     let told = told.iter().filter(|row| row.action == "checkpoint_damaged").count();
     assert_eq!(told, 4, "once for each");
     std::fs::remove_file(&aside).expect("removed");
+    for n in 1..=50 {
+        std::fs::remove_file(earlier(n)).expect("removed");
+    }
     std::fs::remove_file(&file).expect("removed");
     assert!(verify(&ctx).await.ok, "a missing one is no damage: a restored backup has none");
 }

@@ -8,6 +8,7 @@ mod credentials;
 mod discovery;
 mod inventory;
 mod news;
+mod replay;
 mod retention;
 mod vault;
 mod vault_columns;

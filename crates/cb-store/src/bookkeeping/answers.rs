@@ -14,8 +14,13 @@ use crate::fault::db;
 use crate::open::Store;
 
 impl Store {
-    /// Takes the place of `row`'s key; the row that has it already, if there is one. Of two at once, one gets it.
-    pub async fn claim_answer(&self, row: Model) -> Result<Option<Model>> {
+    /// Takes the place of `row`'s key; the row that has it already, if there is one that was not made before `expired`. Of two at once,
+    /// one gets it.
+    pub async fn claim_answer(&self, row: Model, expired: Time) -> Result<Option<Model>> {
+        let own = Entity::delete_many()
+            .filter(Column::PrincipalId.eq(row.principal_id))
+            .filter(Column::KeyHash.eq(row.key_hash.as_str()));
+        own.filter(Column::CreatedAt.lt(expired)).exec(self.writer()).await.map_err(db)?;
         let taken = Entity::insert(row.clone().into_active_model())
             .on_conflict(OnConflict::columns([Column::PrincipalId, Column::KeyHash]).do_nothing().to_owned())
             .exec_without_returning(self.writer())
@@ -54,26 +59,33 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets what is older than `before`, and of one principal all but the newest `most`.
-    pub async fn forget_answers(&self, before: Time, principal: Uuid, most: u64) -> Result<()> {
+    /// Forgets what is older than `before`.
+    pub async fn forget_answers(&self, before: Time) -> Result<()> {
         let old = Entity::delete_many().filter(Column::CreatedAt.lt(before));
         old.exec(self.writer()).await.map_err(db)?;
+        Ok(())
+    }
+
+    /// Leaves `principal` the newest `most` rows. Those without an answer stay, however old they are: nobody knows how their requests ended.
+    /// False where too many of those are there.
+    pub async fn forget_surplus_answers(&self, principal: Uuid, most: u64) -> Result<bool> {
         let own = Entity::find().filter(Column::PrincipalId.eq(principal));
-        let surplus = own.clone().count(self.reader()).await.map_err(db)?.saturating_sub(most);
+        let surplus = own.clone().count(self.writer()).await.map_err(db)?.saturating_sub(most);
         if surplus > 0 {
             let oldest: Vec<Uuid> = own
+                .filter(Column::Status.is_not_null())
                 .select_only()
                 .column(Column::Id)
                 .order_by_asc(Column::CreatedAt)
                 .order_by_asc(Column::Id)
                 .limit(surplus.min(most))
                 .into_tuple()
-                .all(self.reader())
+                .all(self.writer())
                 .await
                 .map_err(db)?;
             let gone = Entity::delete_many().filter(Column::Id.is_in(oldest));
-            gone.exec(self.writer()).await.map_err(db)?;
+            return Ok(gone.exec(self.writer()).await.map_err(db)?.rows_affected >= surplus);
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -45,7 +45,7 @@ impl Build {
             .col(pk_uuid("id"))
             // No reference: the operator is no row.
             .col(uuid("principal_id"))
-            // SHA-256 of the key, and of the request.
+            // SHA-256 of the key; what tells the request from others, by a key of the server's.
             .col(self.text("key_hash"))
             .col(self.text("fingerprint"))
             // None while the request is carried out, and for ever when nobody knows how that ended.
