@@ -24,6 +24,24 @@ pub struct Open {
 }
 
 impl Open {
+    /// What is open, and what others can do with it.
+    pub fn told(&self) -> String {
+        if self.is_folder { format!("{self}. {}", self.reach()) } else { self.to_string() }
+    }
+
+    /// What others can do with a folder whose files are closed to them.
+    fn reach(&self) -> &'static str {
+        // In a sticky folder everybody removes their own files only.
+        let (writes, sticky) = (self.mode & 0o022 != 0, self.mode & 0o1000 != 0);
+        match (writes, sticky) {
+            (false, _) => "The files in it are closed to them, but they see their names",
+            (true, true) => "The files in it are closed to them, but they see their names and can add files",
+            (true, false) => {
+                "The files in it are closed to them, but they see their names, and they can remove the files and put others in their place"
+            }
+        }
+    }
+
     /// What to do about it.
     pub fn mend(&self) -> String {
         let mode = if self.is_folder { "700" } else { "600" };
@@ -80,10 +98,7 @@ pub(crate) fn shut(data: &Path) {
     };
     for open in found {
         if open.path == data {
-            tracing::warn!(
-                "{open}. The files in it are closed to them, but they see their names. Run: {}",
-                open.mend()
-            );
+            tracing::warn!("{}. Run: {}", open.told(), open.mend());
             continue;
         }
         match shut_one(&open) {
@@ -111,10 +126,25 @@ mod tests {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
     use std::path::Path;
 
-    use super::{open_to_others, shut};
+    use super::{Open, open_to_others, shut};
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).expect("there").mode() & 0o7777
+    }
+
+    #[test]
+    fn a_folder_that_others_write_to_says_that_they_can_replace_files() {
+        for (mode, replaces, adds) in [
+            (0o755, false, false),
+            (0o777, true, false),
+            (0o770, true, false),
+            (0o702, true, false),
+            (0o1777, false, true),
+        ] {
+            let open = Open { path: "data".into(), mode, is_folder: true };
+            assert_eq!(open.reach().contains("put others in their place"), replaces, "{mode:o}");
+            assert_eq!(open.reach().contains("can add files"), adds, "{mode:o}");
+        }
     }
 
     #[test]

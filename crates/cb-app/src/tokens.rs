@@ -23,7 +23,7 @@ use crate::ctx::{Ctx, RequestMeta};
 use crate::input;
 
 /// What every one begins with, so that a leaked one is recognised.
-pub const PREFIX: &str = "cb_pat_";
+pub const PREFIX: &str = cb_core::config::PERSONAL_TOKEN;
 pub(crate) const NAME_MOST: usize = 64;
 const TOKENS_MOST: u64 = 50;
 pub(crate) const SCOPES_MOST: usize = 32;

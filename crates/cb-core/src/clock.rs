@@ -11,6 +11,11 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 pub type Time = DateTime<Utc>;
 
+/// For people: RFC 3339, to the second, in UTC.
+pub fn to_second(at: Time) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
 /// What the clocks of two servers may differ by, or what a clock is set by in the ordinary course of things. A stored time that lies
 /// further ahead than its longest wait and this is of a clock that was wrong.
 pub const SKEW: TimeDelta = TimeDelta::minutes(5);

@@ -3,22 +3,24 @@
 //!
 //! A setting that cannot be used is a [`ConfigError`] that names it, the reason and the mend.
 
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE;
 use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
 use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::Secret;
 use crate::allow::Allow;
 use crate::origin::{OwnName, own_names};
+use secrets::{Form, PASSPHRASE};
+
+pub use secrets::{HOOK_TOKEN, MAKE_KEY, PERSONAL_TOKEN, judge_passphrase};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {reason}. {mend}")]
@@ -190,6 +192,13 @@ impl Config {
                         "Name a file that the server's user can read",
                     )
                 })?;
+                if text.trim().is_empty() {
+                    return Err(ConfigError::new(
+                        &name,
+                        format!("{value} is empty"),
+                        format!("Write the value into the file, or unset {name}"),
+                    ));
+                }
                 values.insert(key.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
             } else {
                 warnings.push(format!("{name} is not a setting of this version and is ignored"));
@@ -220,7 +229,7 @@ impl Config {
         }
         let secrets = [
             ("CB_SETUP_CODE", &raw.setup_code, Form::Text { least: 12 }),
-            ("CB_API_TOKEN", &raw.api_token, Form::Text { least: 32 }),
+            ("CB_API_TOKEN", &raw.api_token, Form::Token { least: 32 }),
             ("CB_JWT_SECRET", &raw.jwt_secret, Form::Text { least: 32 }),
             ("CB_VAULT_KEY", &raw.vault_key, Form::Key),
             ("CB_VAULT_KEY_NEW", &raw.vault_key_new, Form::Key),
@@ -287,71 +296,12 @@ impl Config {
     }
 }
 
-/// Somebody with a copy of an archive can try as many passphrases as they like.
-const PASSPHRASE: Form = Form::Text { least: 16 };
-
-/// The command that makes a root key of the vault.
-pub const MAKE_KEY: &str = "openssl rand -base64 32 | tr +/ -_";
-
-/// What a secret must look like.
-#[derive(Debug, Clone, Copy)]
-enum Form {
-    /// Any characters, at least so many bytes.
-    Text { least: usize },
-    /// A root key: 32 bytes in URL-safe base64.
-    Key,
-}
-
 fn known(key: &str) -> bool {
     SETTINGS.iter().any(|s| s.0 == key)
 }
 
 fn given(secret: Secret) -> Option<Secret> {
     (!secret.is_empty()).then_some(secret)
-}
-
-impl Form {
-    fn judge(self, name: &str, secret: &Secret) -> Result<(), ConfigError> {
-        let text = secret.expose();
-        let Some(first) = text.bytes().next() else { return Ok(()) };
-        let wrong = |why: &str| Err(ConfigError::new(name, why, self.remedy()));
-        let lower = text.to_ascii_lowercase();
-        let placeholder =
-            ["changeme", "change-me", "change_me", "placeholder", "example", "your-", "secret-here"];
-        if placeholder.iter().any(|p| lower.contains(p)) || text.bytes().all(|b| b == first) {
-            return wrong("it is a placeholder, not a secret");
-        }
-        match self {
-            Form::Text { least } if text.len() < least => {
-                wrong(&format!("it has {} characters; at least {least} are needed", text.len()))
-            }
-            Form::Key if key_bytes(secret).is_none() => {
-                wrong("it is not 32 bytes in URL-safe base64, which has 44 characters")
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// What makes a secret of this form.
-    fn remedy(self) -> String {
-        match self {
-            Form::Text { .. } => "Make one with: openssl rand -base64 48".to_owned(),
-            Form::Key => format!(
-                "Put back the key that this database was used with; for a new database make one with: {MAKE_KEY}"
-            ),
-        }
-    }
-}
-
-/// What a root key of the vault means; none when it is no key.
-fn key_bytes(key: &Secret) -> Option<Zeroizing<Vec<u8>>> {
-    let bytes = URL_SAFE.decode(key.expose().trim()).map(Zeroizing::new).ok()?;
-    (bytes.len() == 32).then_some(bytes)
-}
-
-/// A passphrase for backups that was not given by a setting, judged like one.
-pub fn judge_passphrase(name: &str, secret: &Secret) -> Result<(), ConfigError> {
-    PASSPHRASE.judge(name, secret)
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr, ConfigError> {
@@ -477,6 +427,7 @@ mod tests {
 
     #[test]
     fn a_bad_setting_names_itself_the_reason_and_the_mend() {
+        let zeros = format!("{}=", "A".repeat(43));
         for (name, value, says) in [
             ("CB_HTTPS_ADDR", "8443", "not an address with a port"),
             ("CB_PUBLIC_URL", "http://lab", "https://host:port"),
@@ -485,6 +436,13 @@ mod tests {
             ("CB_JWT_SECRET", "short", "at least 32"),
             ("CB_API_TOKEN", "changeme-changeme-changeme-changeme", "placeholder"),
             ("CB_VAULT_KEY", "cG9saXNoZWQgYnJhc3MgbGFtcHMgaW4gdGhlIGF0dGM", "32 bytes in URL-safe base64"),
+            ("CB_API_TOKEN", "cb_hook_k3QwZr8xT1vB6nMhY0pLdF5s", "begins with cb_hook_"),
+            ("CB_API_TOKEN", "cb_pat_k3QwZr8xT1vB6nMhY0pLdF5sJc", "begins with cb_pat_"),
+            ("CB_API_TOKEN", "cb_pat_k3QwZr8xT1vB6nMhY0pLdF5sJc", "openssl rand -base64 48"),
+            ("CB_VAULT_KEY", &zeros, "placeholder"),
+            ("CB_VAULT_KEY", "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=", "placeholder"),
+            ("CB_VAULT_KEY", "Y2hhbmdlbWUtY2hhbmdlbWUtY2hhbmdlbWUtY2hhbmc=", "placeholder"),
+            ("CB_JWT_SECRET", &zeros, "placeholder"),
             ("CB_VAULT_KEY_NEW", &"a key that is none ".repeat(3), "32 bytes in URL-safe base64"),
             ("CB_DB_URL", "mysql://x", "not a database"),
             ("CB_HSTS", "maybe", "none of on, off, reset"),
@@ -510,6 +468,20 @@ mod tests {
         let config =
             load(&[("CB_DB_URL", "postgres://cb@db/x"), ("CB_DB_PASSWORD", "a/b@c")]).expect("valid");
         assert_eq!(config.db_url.expect("url").expose(), "postgres://cb:a%2Fb%40c@db/x");
+    }
+
+    #[test]
+    fn an_empty_file_is_refused_for_every_setting_and_not_taken_for_an_unset_one() {
+        let file = std::env::temp_dir().join(format!("cb-empty-{}", std::process::id()));
+        for text in ["", "\n", " \r\n\n"] {
+            std::fs::write(&file, text).expect("written");
+            for (key, ..) in super::SETTINGS {
+                let name = format!("CB_{}_FILE", key.to_ascii_uppercase());
+                let error = load(&[(&name, file.to_str().expect("text"))]).expect_err(&name);
+                assert!(error.starts_with(&name) && error.contains("is empty"), "{name}: {error}");
+            }
+        }
+        std::fs::remove_file(file).expect("removed");
     }
 
     #[test]

@@ -64,9 +64,9 @@ pub enum SmtpError {
     PlainPassword,
     #[error("the server offers no way to sign in that we know (PLAIN, LOGIN)")]
     NoLogin,
-    /// Another name may do, so this is nothing that passes by itself.
+    /// Another name may help. The server decides whether waiting helps, too: a 4xx answer is temporary (RFC 5321, 4.2.1).
     #[error("the server does not accept our greeting (EHLO {name}): {said}")]
-    Greeting { name: String, said: String },
+    Greeting { name: String, said: String, temporary: bool },
     #[error("the server refuses the user name or password: {0}")]
     Login(String),
     /// Another day it may take it.
@@ -140,7 +140,7 @@ impl Session {
             Ok(connection) => Ok(Self { connection, patience, name }),
             // What the server says before we have said anything is not about our name.
             Err(error) if error.status().is_some() && greeted.load(Ordering::Relaxed) => {
-                Err(SmtpError::Greeting { name, said: said(&error) })
+                Err(refused_greeting(name, &error))
             }
             Err(error) => Err(classify(&error)),
         }
@@ -175,7 +175,7 @@ impl Session {
             Ok(Ok(_)) => Ok(()),
             // Postfix judges the greeting only when it knows the recipient.
             Ok(Err(error)) if error.status().is_some() && names_greeting(&said(&error)) => {
-                Err(SmtpError::Greeting { name: self.name.clone(), said: said(&error) })
+                Err(refused_greeting(self.name.clone(), &error))
             }
             Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(SmtpError::TimedOut),
@@ -201,7 +201,8 @@ async fn start_tls(
     stream.write_all(format!("EHLO {hello}\r\n").as_bytes()).await.map_err(|e| lost(&e))?;
     let offers = answer(stream).await?;
     if offers.starts_with(['4', '5']) {
-        return Err(SmtpError::Greeting { name: hello.to_string(), said: shown(&offers) });
+        let temporary = offers.starts_with('4');
+        return Err(SmtpError::Greeting { name: hello.to_string(), said: shown(&offers), temporary });
     }
     expect(&offers, "250")?;
     if !offers.lines().any(|line| line.get(4..).is_some_and(|w| w.trim().eq_ignore_ascii_case("STARTTLS"))) {
@@ -251,6 +252,10 @@ fn shown(text: &str) -> String {
 
 fn said(error: &lettre::transport::smtp::Error) -> String {
     shown(&std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string))
+}
+
+fn refused_greeting(name: String, error: &lettre::transport::smtp::Error) -> SmtpError {
+    SmtpError::Greeting { name, said: said(error), temporary: error.is_transient() }
 }
 
 fn names_greeting(said: &str) -> bool {

@@ -69,7 +69,7 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let (key, kept, beside) = match file {
         Some(file) => {
             let text = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-            let kept: Checkpoints = serde_json::from_slice(&text).with_context(|| {
+            let kept: Checkpoints = cb_core::objects::from_slice(&text).with_context(|| {
                 format!("{} is not the answer of GET /audit-log/checkpoints", file.display())
             })?;
             let key = PublicKey::parse(&kept.public_key).context("its public key is not one")?;

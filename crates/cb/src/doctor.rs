@@ -64,9 +64,10 @@ fn data_folder(config: &Config) -> Vec<Found> {
         Ok(open) if open.is_empty() => {
             vec![Found::Well(format!("data folder: {shown} is for its owner alone"))]
         }
-        Ok(open) => {
-            open.iter().map(|o| Found::Weak(format!("data folder: {o}. Run: {}", o.mend()))).collect()
-        }
+        Ok(open) => open
+            .iter()
+            .map(|o| Found::Weak(format!("data folder: {}. Run: {}", o.told(), o.mend())))
+            .collect(),
         Err(error) => vec![Found::Broken(format!(
             "data folder: {shown} cannot be read ({error}). Run this as the server's user; where no server has run yet, start one: cb serve"
         ))],

@@ -19,7 +19,7 @@ pub enum Command {
     Check {
         url: String,
         /// public: the Internet only; lan: private addresses too
-        #[arg(long)]
+        #[arg(long, value_name = "public|lan")]
         policy: Policy,
         /// Take these answers and ask no name server
         #[arg(long = "resolve", value_name = "NAME=IP[,IP]")]

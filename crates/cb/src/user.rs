@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use cb_app::users::{self, LinkOut, UserIn, UserPatch};
 use cb_app::{App, Ctx, List};
-use cb_core::clock::SystemClock;
+use cb_core::clock::{self, SystemClock};
 use cb_core::config::Config;
 use cb_core::{Error, OsEntropy, Principal, Role, Secret};
 
@@ -81,7 +81,7 @@ async fn list(ctx: &Ctx) -> anyhow::Result<()> {
     loop {
         let page = users::list(ctx, &list).await.map_err(said)?;
         for user in page.items {
-            let seen = user.last_login_at.map_or_else(|| "never signed in".to_owned(), |t| t.to_rfc3339());
+            let seen = user.last_login_at.map_or_else(|| "never signed in".to_owned(), clock::to_second);
             let state = if user.disabled { "disabled" } else { "active" };
             let factor = if user.second_factor { "two factors" } else { "password" };
             output::line(&format!(
@@ -112,7 +112,7 @@ fn show(config: &Config, link: &LinkOut) -> anyhow::Result<()> {
         || format!("https://localhost:{}", config.https_addr.port()),
         |url| url.as_str().trim_end_matches('/').to_owned(),
     );
-    output::line(&format!("Once, until {}: {origin}{}", link.expires_at.to_rfc3339(), link.path))
+    output::line(&format!("Once, until {}: {origin}{}", clock::to_second(link.expires_at), link.path))
 }
 
 fn said(error: Error) -> anyhow::Error {

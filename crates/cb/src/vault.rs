@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cb_app::vault::{self, Rewrapped, VaultLookResult, VaultOut};
 use cb_app::{App, Ctx};
-use cb_core::clock::SystemClock;
+use cb_core::clock::{self, SystemClock};
 use cb_core::config::Config;
 use cb_core::{OsEntropy, Principal};
 
@@ -76,10 +76,10 @@ fn say(config: &Config, done: &Rewrapped) -> anyhow::Result<()> {
 }
 
 fn show(vault: &VaultOut) -> anyhow::Result<()> {
-    let next = vault.next_rotation_at.map_or_else(|| "never by itself".to_owned(), |at| at.to_rfc3339());
+    let next = vault.next_rotation_at.map_or_else(|| "never by itself".to_owned(), clock::to_second);
     output::line(&format!("Sealed secrets     {}", vault.sealed))?;
     output::line(&format!("Current key        {}", vault.current_key_id))?;
-    output::line(&format!("  since            {}", vault.created_at.to_rfc3339()))?;
+    output::line(&format!("  since            {}", clock::to_second(vault.created_at)))?;
     output::line(&format!("Next rotation      {next}"))?;
     output::line(&format!("Retired keys       {}", vault.keys.len().saturating_sub(1)))?;
     if let Some(at) = vault.looked_at {
@@ -88,7 +88,7 @@ fn show(vault: &VaultOut) -> anyhow::Result<()> {
             (Some(VaultLookResult::NotDue), _) => "not due yet".to_owned(),
             (_, error) => format!("failed: {}", error.as_deref().unwrap_or("no reason is known")),
         };
-        output::line(&format!("Last daily look    {}, {result}", at.to_rfc3339()))?;
+        output::line(&format!("Last daily look    {}, {result}", clock::to_second(at)))?;
     }
     output::line(&format!("Root key           fingerprint {}", vault.root_fingerprint))
 }

@@ -2843,7 +2843,7 @@ export interface components {
             authorization_endpoint: string | null;
             issuer: string | null;
             ok: boolean;
-            /** @description How the provider spells its issuer, where that differs from what was typed in the final slash alone. */
+            /** @description How the provider spells its issuer, where that differs from what was typed only in its final slash, its case or a port of 443. */
             own_spelling: string | null;
             /** @description Why it cannot be used. */
             reason: string | null;
@@ -3592,8 +3592,10 @@ export interface components {
              *     ]
              */
             trusted: string[];
-            /** @description Addresses outside of it that have sent `X-Forwarded-For` since the server started, at most 8. */
+            /** @description Addresses outside of it that have sent `X-Forwarded-For`, `Forwarded` or `X-Real-IP` since the server started: the last 8. */
             unknown: components["schemas"]["UnknownProxy"][];
+            /** @description Trusted proxies whose `X-Forwarded-For` had an entry that is no address: the last 8. */
+            unreadable: components["schemas"]["UnreadableProxy"][];
         };
         /** @description Shown once. */
         RecoveryCodes: {
@@ -3882,10 +3884,26 @@ export interface components {
             /** Format: date-time */
             first_seen: string;
             /**
+             * @description The header that it has sent. The server reads `X-Forwarded-For` only.
+             * @example X-Forwarded-For
+             */
+            sends: string;
+            /**
              * @description The setting that makes it a trusted proxy.
              * @example CB_TRUSTED_PROXIES=10.0.0.2,10.0.0.5
              */
             setting: string;
+        };
+        UnreadableProxy: {
+            /** @example 10.0.0.2 */
+            address: string;
+            /**
+             * @description The beginning of the entry.
+             * @example unknown
+             */
+            entry: string;
+            /** Format: date-time */
+            first_seen: string;
         };
         User: {
             /** Format: date-time */

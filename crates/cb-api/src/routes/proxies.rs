@@ -18,8 +18,10 @@ pub(crate) struct Proxies {
     /// `CB_TRUSTED_PROXIES`: addresses and ranges.
     #[schema(example = json!(["10.0.0.2/32"]))]
     trusted: Vec<String>,
-    /// Addresses outside of it that have sent `X-Forwarded-For` since the server started, at most 8.
+    /// Addresses outside of it that have sent `X-Forwarded-For`, `Forwarded` or `X-Real-IP` since the server started: the last 8.
     unknown: Vec<UnknownProxy>,
+    /// Trusted proxies whose `X-Forwarded-For` had an entry that is no address: the last 8.
+    unreadable: Vec<UnreadableProxy>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,6 +32,19 @@ pub(crate) struct UnknownProxy {
     /// The setting that makes it a trusted proxy.
     #[schema(example = "CB_TRUSTED_PROXIES=10.0.0.2,10.0.0.5")]
     setting: String,
+    /// The header that it has sent. The server reads `X-Forwarded-For` only.
+    #[schema(example = "X-Forwarded-For")]
+    sends: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UnreadableProxy {
+    #[schema(example = "10.0.0.2")]
+    address: String,
+    first_seen: DateTime<Utc>,
+    /// The beginning of the entry.
+    #[schema(example = "unknown")]
+    entry: String,
 }
 
 /// The proxies that are trusted, and those that nobody has told the server about.
@@ -44,9 +59,16 @@ pub(crate) async fn get(
         address: stranger.address.to_string(),
         first_seen: stranger.first_seen,
         setting: setting(trusted, stranger.address),
+        sends: stranger.said,
+    });
+    let unreadable = place.strangers.list_unreadable().into_iter().map(|stranger| UnreadableProxy {
+        address: stranger.address.to_string(),
+        first_seen: stranger.first_seen,
+        entry: stranger.said,
     });
     Ok(Json(Proxies {
         trusted: trusted.iter().map(ToString::to_string).collect(),
         unknown: unknown.collect(),
+        unreadable: unreadable.collect(),
     }))
 }

@@ -1,21 +1,29 @@
 //! The answers that the HTTP library writes by itself, to a head that it cannot read (400, 414, 431), have
 //! no header of ours. They are recognized on their way out and given them: no response may be without. [`super::frames`] does it for
 //! HTTP/2.
+//!
+//! The client may still be sending. A connection that is closed with unread bytes is reset, and the answer is lost, so what follows the
+//! answer is read and forgotten within bounds, as [`super::linger`] does for bodies.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use cb_core::OsEntropy;
 use cb_core::config::Hsts;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use super::frames::{Frames, Next};
 use crate::headers::{self, Nonce};
 
 /// The library's own heads are shorter than this.
 const LONGEST: usize = 256;
+/// What is read behind an answer to a head.
+const REST_MOST: usize = 4 * 1024 * 1024;
+const REST_LONGEST: Duration = Duration::from_secs(5);
 
 /// A connection whose bare answers are dressed.
 pub(super) struct Dressed<S> {
@@ -28,11 +36,28 @@ pub(super) struct Dressed<S> {
     pending: Vec<u8>,
     /// How much of `pending` is written.
     written: usize,
+    /// A bare answer was written, so the rest of the request is unread.
+    answered: bool,
+    /// While it is read.
+    rest: Option<Rest>,
+}
+
+struct Rest {
+    left: usize,
+    until: Pin<Box<Sleep>>,
 }
 
 impl<S> Dressed<S> {
     pub fn new(inner: S, hsts: Option<Hsts>, h2: bool) -> Self {
-        Self { inner, hsts, frames: h2.then(Frames::default), pending: Vec::new(), written: 0 }
+        Self {
+            inner,
+            hsts,
+            frames: h2.then(Frames::default),
+            pending: Vec::new(),
+            written: 0,
+            answered: false,
+            rest: None,
+        }
     }
 }
 
@@ -124,7 +149,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Dressed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Dressed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Dressed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_pending(cx))?;
         if self.frames.is_some() && !buf.is_empty() {
@@ -132,6 +157,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Dressed<S> {
         }
         let Some(full) = dress(buf, self.hsts) else { return Pin::new(&mut self.inner).poll_write(cx, buf) };
         self.pending = full;
+        self.answered = true;
         // Taken whole either way; what is left goes out with the next flush.
         match self.poll_pending(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -146,7 +172,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Dressed<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_pending(cx))?;
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        if !self.answered {
+            return Pin::new(&mut self.inner).poll_shutdown(cx);
+        }
+        let this = &mut *self;
+        if this.rest.is_none() {
+            // The client hears the end of the answer and stops.
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+        }
+        let rest = this.rest.get_or_insert_with(|| Rest {
+            left: REST_MOST,
+            until: Box::pin(tokio::time::sleep(REST_LONGEST)),
+        });
+        let mut piece = [0; 8 * 1024];
+        while rest.left > 0 && rest.until.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut piece);
+            match ready!(Pin::new(&mut this.inner).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {
+                    rest.left = rest.left.saturating_sub(buf.filled().len());
+                }
+                // It has ended, or is gone.
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

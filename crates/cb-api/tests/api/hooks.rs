@@ -349,7 +349,11 @@ async fn what_is_not_in_its_format_says_where_and_can_be_sent_again() {
     assert_eq!(site.signed(&hook, &"x".repeat(201), now, BODY).await.status, 422);
     assert_eq!(site.signed(&hook, "", now, BODY).await.status, 422);
     let large = vec![b' '; (1 << 20) + 1];
+    let before = site.seen(&admin, &hook).await["refused"].as_i64().expect("a number");
     assert_eq!(site.signed(&hook, "msg_2", now, &large).await.status, 413);
+    let seen = site.seen(&admin, &hook).await;
+    assert_eq!(seen["refused"], before + 1);
+    assert!(seen["last_refused_reason"].as_str().is_some_and(|r| r.contains("more than 1 MiB")), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -170,6 +170,11 @@ async fn an_id_token_counts_when_it_is_for_this_server() {
         }),
         ("good from now on", true, |c, now| c["nbf"] = json!(now)),
         ("not good yet", false, |c, now| c["nbf"] = json!(now + 3_600)),
+        ("good from a fraction of a second on", true, |c, now| {
+            c["nbf"] = format!("{now}.5").parse().expect("a number");
+        }),
+        ("good after all time", false, |c, _| c["nbf"] = json!(9.5e20)),
+        ("good before all time", false, |c, _| c["nbf"] = json!(-9.5e20)),
         ("good from a text on", false, |c, _| c["nbf"] = json!("yesterday")),
     ];
     for (what, admitted, change) in cases {
@@ -237,6 +242,11 @@ async fn an_issuer_is_recognised_as_people_type_it() {
     let typed = format!("{}/.well-known/openid-configuration", provider.issuer);
     let path = added(&site, &admin, &provider, &typed).await;
     assert_eq!(site.get(&admin, &path).await.json()["issuer"], json!(provider.issuer));
+    let typed = json!({ "issuer": format!("{typed}/") });
+    assert_eq!(site.patch(&admin, &path, typed).await.json()["issuer"], json!(provider.issuer));
+    let shouted = provider.issuer.replace("https://", "HTTPS://");
+    let typed = site.patch(&admin, &path, json!({ "issuer": shouted })).await;
+    assert_eq!(typed.json()["issuer"], json!(shouted), "{typed:?}");
     let test = async || site.post(&admin, &format!("{path}/test"), json!({})).await.json();
     let told = test().await;
     assert_eq!((&told["ok"], &told["own_spelling"]), (&json!(false), &json!(own)), "{told}");

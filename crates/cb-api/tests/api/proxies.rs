@@ -12,7 +12,10 @@ const PEER: &str = "127.0.0.1";
 async fn a_proxy_that_nobody_named_is_told_with_the_setting_that_names_it() {
     let (site, admin) = Site::ready_with(Sqlite, &[("CB_TRUSTED_PROXIES", "10.0.0.2, 10.9.0.0/24")]).await;
     let told = async || site.get(&admin, "/api/v1/proxies").await.json();
-    assert_eq!(told().await, json!({ "trusted": ["10.0.0.2/32", "10.9.0.0/24"], "unknown": [] }));
+    assert_eq!(
+        told().await,
+        json!({ "trusted": ["10.0.0.2/32", "10.9.0.0/24"], "unknown": [], "unreadable": [] })
+    );
     for _ in 0..3 {
         site.ask(Ask::new("GET", "/").header("X-Forwarded-For", "198.51.100.7")).await;
     }
@@ -20,6 +23,29 @@ async fn a_proxy_that_nobody_named_is_told_with_the_setting_that_names_it() {
     assert_eq!(told["unknown"].as_array().map(Vec::len), Some(1), "{told}");
     assert_eq!(told["unknown"][0]["address"], PEER);
     assert_eq!(told["unknown"][0]["setting"], format!("CB_TRUSTED_PROXIES=10.0.0.2,10.9.0.0/24,{PEER}"));
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_whose_chain_cannot_be_read_is_told() {
+    let (site, admin) = Site::ready_with(Sqlite, &[("CB_TRUSTED_PROXIES", PEER)]).await;
+    let told = async || site.get(&admin, "/api/v1/proxies").await.json()["unreadable"].clone();
+    for chain in ["203.0.113.7:4711", "[2001:db8::1]:99", "unknown, 203.0.113.7"] {
+        site.ask(Ask::new("GET", "/").header("X-Forwarded-For", chain)).await;
+        assert_eq!(told().await, json!([]), "{chain}");
+    }
+    site.ask(Ask::new("GET", "/").header("X-Forwarded-For", "203.0.113.7, unknown")).await;
+    let told = told().await;
+    assert_eq!((&told[0]["address"], &told[0]["entry"]), (&json!(PEER), &json!("unknown")), "{told}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_sends_only_what_is_not_read_is_named_by_it() {
+    let (site, admin) = Site::ready(Sqlite).await;
+    let told = async || site.get(&admin, "/api/v1/proxies").await.json()["unknown"][0]["sends"].clone();
+    site.ask(Ask::new("GET", "/").header("X-Real-IP", "198.51.100.7")).await;
+    assert_eq!(told().await, "X-Real-IP");
+    site.ask(Ask::new("GET", "/").header("X-Forwarded-For", "198.51.100.7")).await;
+    assert_eq!(told().await, "X-Forwarded-For");
 }
 
 #[tokio::test]
@@ -45,6 +71,8 @@ async fn a_trusted_proxy_that_speaks_plain_http_gets_a_page_and_not_an_endless_r
         ("X-Forwarded-Scheme", "https"),
         ("X-Forwarded-Ssl", "on"),
         ("Forwarded", "for=198.51.100.7;proto=https;by=203.0.113.43"),
+        ("X-Forwarded-Proto", "https, http"),
+        ("X-Forwarded-Proto", "https,https"),
     ] {
         let page = site.ask_plain(ask("/map").header(name, value)).await;
         assert_eq!(page.status, 421, "{name}: {page:?}");

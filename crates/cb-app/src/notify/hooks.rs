@@ -34,7 +34,7 @@ use crate::page::{self, List, Page, Sort, contains};
 const HOOKS_MOST: u64 = 100;
 const TAKEN: &str = "another hook has this name";
 /// A token says what it is, so that one that is lost is recognized.
-pub const TOKEN_PREFIX: &str = "cb_hook_";
+pub const TOKEN_PREFIX: &str = cb_core::config::HOOK_TOKEN;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Hook)]

@@ -168,7 +168,12 @@ impl Pending {
         let (now, most) = (app.now(), self.most());
         let Self { row, format, shown: by_token } = self;
         let proved = match carried {
-            Carried::TooLarge if !by_token => return Err(NotTaken::TooLarge(most)),
+            Carried::TooLarge if !by_token => {
+                let reason =
+                    format!("it has more than {} MiB, and a signed message may have no more", most >> 20);
+                refuse(app, row.id, &reason).await?;
+                return Err(NotTaken::TooLarge(most));
+            }
             // Nobody knows what it says; one within a while is enough.
             Carried::TooLarge => Proved::shown(b"too large", now),
             Carried::Whole(body) if by_token => Proved::shown(body, now),

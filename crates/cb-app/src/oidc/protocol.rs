@@ -193,7 +193,7 @@ impl Provider<'_> {
         serde_json::from_value(document).map_err(|e| format!("{at} is no description of a provider: {e}"))
     }
 
-    /// How the provider spells its issuer, if only the final slash is another one.
+    /// How the provider spells its issuer, if what was typed means the same ([`same_issuer`]).
     pub async fn own_spelling(&self, app: &App) -> Option<String> {
         let known = self.document(app).await.ok()?;
         let (typed, own) = (self.row.issuer.as_str(), known.issuer().as_str());
@@ -343,8 +343,7 @@ impl Provider<'_> {
         }
         // RFC 7519, 4.1.5; the library does not look at it.
         if let Some(from) = claims.additional_claims().claims.get("nbf") {
-            // A fraction of a second is permitted, and of no matter beside the skew.
-            let seconds = from.as_number().and_then(|n| n.to_string().split('.').next()?.parse::<i64>().ok());
+            let seconds = from.as_number().and_then(whole_seconds);
             if seconds.is_none_or(|from| from > (now + SKEW).timestamp()) {
                 return Err("its ID token is not good yet; compare the clocks".to_owned());
             }
@@ -394,9 +393,22 @@ impl Provider<'_> {
     }
 }
 
-/// Whether two spellings of an issuer differ in the final slash at most.
+/// Whether two spellings name the same issuer: the final slash, the case of scheme and host, and the port of https may differ.
 pub(super) fn same_issuer(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/') == other.trim_end_matches('/')
+    let plain = |text: &str| {
+        let url = Url::parse(text).map_or_else(|_| text.to_owned(), String::from);
+        url.trim_end_matches('/').to_owned()
+    };
+    plain(one) == plain(other)
+}
+
+/// Whole seconds since 1970 (RFC 7519, section 2: a fraction is permitted); none of a number that is no time.
+fn whole_seconds(number: &serde_json::Number) -> Option<i64> {
+    /// In the year 33658.
+    const LAST: f64 = 1e12;
+    let seconds = number.as_f64().filter(|seconds| seconds.abs() < LAST)?;
+    #[expect(clippy::cast_possible_truncation, reason = "the line above bounds it")]
+    Some(seconds.floor() as i64)
 }
 
 fn verified_email(email: Option<&EndUserEmail>, verified: Option<bool>) -> Option<String> {

@@ -147,7 +147,7 @@ pub struct ProviderTest {
     pub issuer: Option<String>,
     #[schema(required)]
     pub authorization_endpoint: Option<String>,
-    /// How the provider spells its issuer, where that differs from what was typed in the final slash alone.
+    /// How the provider spells its issuer, where that differs from what was typed only in its final slash, its case or a port of 443.
     #[schema(required)]
     pub own_spelling: Option<String>,
     /// Why it cannot be used.
@@ -458,7 +458,7 @@ fn judge_secret(wrong: &mut Violations, secret: Option<&Secret>) {
 /// An issuer as people type it: often it is the address of the provider's description.
 fn typed(issuer: &str) -> String {
     let issuer = issuer.trim();
-    issuer.strip_suffix(WELL_KNOWN).unwrap_or(issuer).to_owned()
+    issuer.trim_end_matches('/').strip_suffix(WELL_KNOWN).unwrap_or(issuer).to_owned()
 }
 
 /// A pin as it is kept; one that is none stays as it is.

@@ -19,8 +19,12 @@ enum Strict {
     /// Before anything is said.
     Busy,
     AtOnce,
+    /// For good.
+    AtOnceForGood,
     /// As Postfix does, which then knows the recipient.
     AtRecipient,
+    /// As Postfix does while its name server is away.
+    AtRecipientForNow,
 }
 
 struct Relay {
@@ -49,6 +53,10 @@ impl Relay {
                         ("EHLO", Strict::AtOnce) => "421 4.7.0 we do not talk to strangers\r\n",
                         ("RCPT", Strict::AtRecipient) => {
                             "504 5.5.2 <x>: Helo command rejected: need a name\r\n"
+                        }
+                        ("EHLO", Strict::AtOnceForGood) => "550 5.7.1 no strangers\r\n",
+                        ("RCPT", Strict::AtRecipientForNow) => {
+                            "450 4.7.1 <x>: Helo command rejected: Host not found; we need a name\r\n"
                         }
                         ("EHLO", _) => "250-relay.test\r\n250 STARTTLS\r\n",
                         ("DATA", _) => "354 go on\r\n",
@@ -106,16 +114,20 @@ async fn a_server_is_greeted_with_a_name_that_somebody_has_given() {
 }
 
 #[tokio::test]
-async fn a_refused_greeting_is_told_as_one_and_not_as_something_that_passes() {
+async fn a_refused_greeting_is_told_as_one_and_passes_when_the_server_says_so() {
     let outbound = outbound("https://breaker.example.org");
-    for (strict, security) in [
-        (Strict::AtOnce, Security::None),
-        (Strict::AtOnce, Security::StartTls),
-        (Strict::AtRecipient, Security::None),
+    for (strict, security, passes) in [
+        (Strict::AtOnce, Security::None, true),
+        (Strict::AtOnce, Security::StartTls, true),
+        (Strict::AtOnceForGood, Security::None, false),
+        (Strict::AtOnceForGood, Security::StartTls, false),
+        (Strict::AtRecipient, Security::None, false),
+        (Strict::AtRecipientForNow, Security::None, true),
     ] {
         let relay = Relay::start(strict).await;
         match relay.hand_in(&outbound, security, Hello::default()).await {
-            Err(SmtpError::Greeting { name, said }) => {
+            Err(SmtpError::Greeting { name, said, temporary }) => {
+                assert_eq!(temporary, passes, "{strict:?} {security:?}");
                 assert_eq!(name, "breaker.example.org", "{strict:?} {security:?}");
                 assert!(said.contains("strangers") || said.contains("need a name"), "{said}");
             }

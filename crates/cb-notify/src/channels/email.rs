@@ -206,13 +206,15 @@ fn end(error: &SmtpError) -> End {
         | SmtpError::NoStartTls
         | SmtpError::PlainPassword
         | SmtpError::NoLogin
-        | SmtpError::Greeting { .. }
+        | SmtpError::Greeting { temporary: false, .. }
         | SmtpError::Login(_)
         | SmtpError::Refused(_)
         | SmtpError::Address(_) => End::Refused,
-        SmtpError::Connection(_) | SmtpError::Temporary(_) | SmtpError::Protocol(_) | SmtpError::TimedOut => {
-            End::Retry
-        }
+        SmtpError::Connection(_)
+        | SmtpError::Greeting { temporary: true, .. }
+        | SmtpError::Temporary(_)
+        | SmtpError::Protocol(_)
+        | SmtpError::TimedOut => End::Retry,
     }
 }
 

@@ -80,17 +80,26 @@ fn test(msg: &str) -> bool {
     msg.trim_end().ends_with(" Testing")
 }
 
-/// `… certificate … will be expired in -3 days`, `Domain name … will expire in 0 days`, and what says so in plain words.
+/// `… certificate … will be expired in -3 days`, `Domain name … will expire in 0 days`, `… expired 1 days ago`, and the same in plain
+/// words. The texts begin with names that somebody chose, so only what follows the last `expire` counts.
 fn expired(msg: &str) -> bool {
     let said = msg.to_ascii_lowercase();
-    let mut words = said.split_whitespace().rev();
-    let days = words
-        .find(|word| word.starts_with("day"))
-        .and_then(|_| words.next()?.parse::<i64>().ok())
-        .filter(|_| words.any(|word| word.starts_with("expire")));
+    let words: Vec<&str> = said.split(|c: char| c.is_whitespace() || ".,;:!".contains(c)).collect();
+    let Some(at) = words.iter().rposition(|word| word.starts_with("expire")) else { return false };
+    let (before, after) = (&words[..at], &words[at + 1..]);
+    let days = after
+        .iter()
+        .position(|word| word.starts_with("day"))
+        .and_then(|day| after.get(day.checked_sub(1)?)?.parse::<i64>().ok());
+    let past = words[at] == "expired";
     match days {
+        _ if past && after.contains(&"ago") => true,
         Some(days) => days <= 0,
-        None => ["has expired", "is expired", "already expired"].iter().any(|plain| said.contains(plain)),
+        None => {
+            past && before
+                .last()
+                .is_some_and(|word| matches!(*word, "has" | "have" | "is" | "are" | "already" | "was"))
+        }
     }
 }
 
@@ -162,6 +171,18 @@ mod tests {
                 false,
             ),
             ("[NAS][https://nas.lan] server certificate nas.lan has expired", Severity::Critical, false),
+            (
+                "[NAS][https://nas.lan] server certificate nas.lan expired 1 days ago",
+                Severity::Critical,
+                false,
+            ),
+            ("Domain name example.org expired a day ago.", Severity::Critical, false),
+            ("Domain name example.org expired yesterday", Severity::Critical, false),
+            (
+                "[expired 3 days ago][https://nas.lan] server certificate a.lan will expire in 7 days",
+                Severity::Warning,
+                false,
+            ),
             ("Domain name expired.example.org will expire in 21 days", Severity::Warning, false),
             ("Domain name example.org will expire in -1 days", Severity::Critical, false),
             ("Something that later versions say", Severity::Warning, false),

@@ -65,6 +65,12 @@ fn the_operators_exceptions_count() {
 }
 
 #[test]
+fn a_missing_policy_is_named_with_its_words() {
+    let (code, _, err) = cb(None, &["http://1.1.1.1/"]);
+    assert!(code == 2 && err.contains("--policy <public|lan>"), "{err}");
+}
+
+#[test]
 fn a_question_that_cannot_be_asked_is_another_exit_code() {
     for arguments in [
         "",
