@@ -93,7 +93,7 @@ fn expired(msg: &str) -> bool {
         .and_then(|day| after.get(day.checked_sub(1)?)?.parse::<i64>().ok());
     let past = words[at] == "expired";
     match days {
-        _ if past && after.contains(&"ago") => true,
+        _ if past && ["ago", "yesterday"].iter().any(|word| after.contains(word)) => true,
         Some(days) => days <= 0,
         None => {
             past && before

@@ -67,7 +67,10 @@ async fn every_file_is_for_its_owner_alone_whatever_the_umask_and_the_folder() {
     let logged = fs::read_to_string(&log).expect("the log");
     assert!(logged.contains(&folder) && logged.contains(&mend), "{logged}");
     let (told, _) = doctor(&data, port);
-    assert!(told.contains(&format!("weak    data folder: {folder}. Run: {mend}")), "{told}");
+    assert!(told.contains(&format!("weak    data folder: {folder}. ")) && told.contains(&mend), "{told}");
+    for said in [&logged, &told] {
+        assert!(said.contains("they can remove the files and put others in their place"), "{said}");
+    }
     server.stop();
 
     // As an earlier version, or somebody's copy, has left them.

@@ -7,7 +7,6 @@ import { Time } from "#/ui/time";
 
 /** Proxies that the settings do not name, and trusted ones whose words cannot be read. Nothing is shown while there are none. */
 export function UnknownProxies() {
-  const { t } = useTranslation();
   const { data } = useQuery({ queryKey: ["proxies"], queryFn: () => take(http.GET("/api/v1/proxies")) });
   if (!data) return null;
   return (
