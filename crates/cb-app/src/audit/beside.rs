@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use cb_core::audit::{Checkpoint, Claim};
 use cb_core::clock::fixed_width;
-use cb_core::{Error, Permission, Principal, Result};
+use cb_core::{Error, Permission, Principal, Result, objects};
 use cb_store::Store;
 use serde::Serialize;
 use serde_json::json;
@@ -268,7 +268,7 @@ pub(crate) fn read_checkpoint(file: &Path) -> Result<Option<Checkpoint>, String>
     };
     let mut text = Vec::new();
     open.take(MOST).read_to_end(&mut text).map_err(|e| damaged(e.to_string()))?;
-    serde_json::from_slice(&text).map(Some).map_err(|e| damaged(e.to_string()))
+    objects::from_slice(&text).map(Some).map_err(|e| damaged(e.to_string()))
 }
 
 pub(super) fn damaged(file: &Path, why: &str) -> String {
