@@ -307,6 +307,53 @@ await steps.step("its delete can be taken back, and is sent ten seconds later wh
   await page.getByRole("button", { name: "Clear the filter" }).click();
 });
 
+await steps.step("tables sort by click and by keyboard, and the address remembers", async () => {
+  const header = (name) => page.getByRole("columnheader", { name });
+  await page.getByRole("link", { name: "Inventory" }).click();
+  await header("Addresses").getByRole("button").click();
+  await page.waitForURL(/sort=address/);
+  expect((await header("Addresses").getAttribute("aria-sort")) === "ascending", "told to a screen reader");
+  await header("Addresses").getByRole("button").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/sort=-address/);
+  expect((await header("Addresses").getAttribute("aria-sort")) === "descending", "turned round by keyboard");
+  await page.reload();
+  await page.locator("tbody [data-row-open]").first().waitFor();
+  expect((await header("Addresses").getAttribute("aria-sort")) === "descending", "and after a reload");
+});
+
+await steps.step("rows are walked with j and k, selected with x, opened with Enter", async () => {
+  const rows = page.locator("tbody [data-row-open]");
+  await rows.first().focus();
+  await page.keyboard.press("j");
+  expect(
+    (await page.evaluate(() => document.activeElement?.closest("tr")?.dataset.row)) === "1",
+    "j goes down",
+  );
+  await page.keyboard.press("k");
+  await page.keyboard.press("x");
+  expect(await page.locator("tbody input[type=checkbox]").first().isChecked(), "x selects");
+  await page.keyboard.press("x");
+  await page.keyboard.press("Enter");
+  await panel.waitFor();
+  await page.keyboard.press("Escape");
+  await panel.waitFor({ state: "detached" });
+});
+
+await steps.step("a filter that nobody knows shows nothing, and offers what is known", async () => {
+  const search = page.getByRole("searchbox").first();
+  await search.fill("status:asleep");
+  await page.getByText("does not know “asleep”").waitFor();
+  expect((await page.locator("tbody [data-row-open]").count()) === 0, "no row");
+  await page.getByRole("button", { name: "Unknown", exact: true }).click();
+  await page.waitForURL(/status/);
+  await page.getByText("does not know").waitFor({ state: "detached" });
+  await search.fill("color:red");
+  await page.getByText("There is no filter called “color:”").waitFor();
+  await search.fill("");
+  await page.locator("tbody [data-row-open]").first().waitFor();
+});
+
 await steps.step("several are tagged at once", async () => {
   await page.locator("tbody input[type=checkbox]").first().check();
   await page.getByRole("button", { name: "Add tags" }).click();

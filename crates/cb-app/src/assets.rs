@@ -6,7 +6,7 @@ mod search;
 use std::collections::{BTreeSet, HashMap};
 
 use cb_core::error::Violations;
-use cb_core::ids::{AddressId, AssetId, NetworkId, ServiceId, TagId};
+use cb_core::ids::{AddressId, AssetId, ServiceId, TagId};
 use cb_core::inventory::{AssetKind, AssetStatus, Protocol, Source};
 use cb_core::{Error, Event, Patch, Permission, Result};
 use cb_store::entities::{address, asset, asset_tag, interface, link, service, tag};
@@ -32,7 +32,9 @@ use crate::links::LinkOut;
 use crate::notify::news;
 use crate::order::name_key;
 use crate::page::{self, List, Page, Sort};
-use search::{assets_of, search, tagged};
+pub use search::AssetFilter;
+use search::{first_address, narrowed};
+pub(crate) use search::{plain_role, role_word};
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TagRef {
@@ -157,47 +159,15 @@ pub struct AssetPatch {
     pub tags: Option<Vec<TagId>>,
 }
 
-/// What a list of assets can be narrowed to.
-#[derive(Debug, Default)]
-pub struct AssetFilter {
-    pub kind: Option<AssetKind>,
-    pub status: Option<AssetStatus>,
-    /// A tag's name or id.
-    pub tag: Option<String>,
-    pub network: Option<NetworkId>,
-}
-
 pub async fn list(ctx: &Ctx, list: &List, filter: &AssetFilter) -> Result<Page<AssetOut>> {
     let conn = ctx.read(Permission::InventoryRead)?;
-    let mut select = asset::Entity::find();
-    if let Some(kind) = filter.kind {
-        select = select.filter(asset::Column::Kind.eq(kind.as_str()));
-    }
-    if let Some(status) = filter.status {
-        select = select.filter(asset::Column::shown_status().eq(status.as_str()));
-    }
-    if let Some(tag) = filter.tag.as_deref() {
-        select = select.filter(asset::Column::Id.in_subquery(tagged(tag)));
-    }
-    if let Some(network) = filter.network {
-        select = select.filter(
-            asset::Column::Id.in_subquery(
-                assets_of(address::Entity, address::Column::AssetId)
-                    .and_where(Expr::col(address::Column::NetworkId).eq(network.0))
-                    .take(),
-            ),
-        );
-    }
-    for word in list.patterns()? {
-        select = search(select, &word);
-    }
+    let select = narrowed(filter, list.q.as_deref())?;
     let sorts = [
         ("name", Sort::text(asset::Column::NameKey)),
+        ("status", Sort::derived(asset::Column::shown_status())),
+        ("address", Sort::derived(first_address())),
         ("kind", Sort::text(asset::Column::Kind)),
-        (
-            "status",
-            Sort::derived(asset::Column::shown_status(), |row: &asset::Model| row.status().to_owned()),
-        ),
+        ("role", Sort::derived(asset::Column::shown_role())),
         ("vendor", Sort::text(asset::Column::Vendor)),
         ("created_at", Sort::time(asset::Column::CreatedAt)),
         ("last_seen_at", Sort::time(asset::Column::LastSeenAt)),

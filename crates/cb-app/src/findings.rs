@@ -1,5 +1,7 @@
 //! Review: a person accepts a finding into the inventory, ignores it, or takes that back.
 
+mod search;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -11,7 +13,6 @@ use cb_core::{Error, Event, Permission, Result};
 use cb_store::bookkeeping::UP;
 use cb_store::entities::{address, asset, finding, interface, link, network, service};
 use cb_store::sea_orm::ActiveValue::Set;
-use cb_store::sea_orm::sea_query::Expr;
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _,
     QuerySelect as _,
@@ -30,10 +31,11 @@ use crate::ctx::Ctx;
 use crate::input::{self, NAME_MAX};
 use crate::notify::news;
 use crate::order::name_key;
-use crate::page::{self, List, Page, Sort, contains};
+use crate::page::{self, List, Page};
 use crate::proposal::{Evidence, Proposal, ProposedAddress, ProposedService};
 use crate::record::{add_identities, waiting};
 use crate::{addresses, interfaces, links, networks};
+pub use search::FindingFilter;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Finding)]
@@ -96,33 +98,12 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// What a list of findings can be narrowed to.
-#[derive(Debug, Default)]
-pub struct FindingFilter {
-    pub state: Option<FindingState>,
-    pub scan: Option<ScanId>,
-}
-
 pub(crate) const ACCEPT_MOST: usize = 1000;
 
 pub async fn list(ctx: &Ctx, list: &List, filter: &FindingFilter) -> Result<Page<FindingOut>> {
     let conn = ctx.read(Permission::DiscoveryRead)?;
-    let mut select = finding::Entity::find();
-    if let Some(state) = filter.state {
-        select = select.filter(finding::Column::State.eq(state.as_str()));
-    }
-    if let Some(scan) = filter.scan {
-        select = select.filter(finding::Column::ScanId.eq(scan.0));
-    }
-    for word in list.patterns()? {
-        select = select.filter(contains(Expr::col(finding::Column::Title), &word));
-    }
-    let sorts = [
-        ("created_at", Sort::time(finding::Column::CreatedAt)),
-        ("last_seen_at", Sort::time(finding::Column::LastSeenAt)),
-        ("title", Sort::text(finding::Column::Title)),
-    ];
-    let page = page::page(conn, select, list, finding::Column::Id, &sorts, "created_at").await?;
+    let select = search::narrowed(conn, filter, list.q.as_deref()).await?;
+    let page = page::page(conn, select, list, finding::Column::Id, &search::sorts(), "created_at").await?;
     let items = page.items.into_iter().map(FindingOut::try_from).collect::<Result<_>>()?;
     Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
 }

@@ -145,6 +145,7 @@ pub(crate) fn contains(expr: impl Into<SimpleExpr>, pattern: &str) -> SimpleExpr
 pub(crate) enum Kind {
     Text,
     Time,
+    Number,
 }
 
 /// What a list can be sorted by.
@@ -155,8 +156,8 @@ pub(crate) struct Sort<E: EntityTrait> {
 
 enum By<E: EntityTrait> {
     Column(E::Column),
-    /// A text that the database derives from several columns, and the same from a row.
-    Derived(SimpleExpr, fn(&E::Model) -> String),
+    /// A text that the database derives, from several columns or from another table.
+    Derived(SimpleExpr),
 }
 
 impl<E: EntityTrait> Sort<E> {
@@ -168,29 +169,34 @@ impl<E: EntityTrait> Sort<E> {
         Self { by: By::Column(column), kind: Kind::Time }
     }
 
-    pub const fn derived(expr: SimpleExpr, of: fn(&E::Model) -> String) -> Self {
-        Self { by: By::Derived(expr, of), kind: Kind::Text }
+    pub const fn number(column: E::Column) -> Self {
+        Self { by: By::Column(column), kind: Kind::Number }
+    }
+
+    pub const fn derived(expr: SimpleExpr) -> Self {
+        Self { by: By::Derived(expr), kind: Kind::Text }
     }
 
     fn expr(&self) -> SimpleExpr {
         match &self.by {
             By::Column(column) => column.into_simple_expr(),
-            By::Derived(expr, _) => expr.clone(),
+            By::Derived(expr) => expr.clone(),
         }
     }
 
-    /// A row's own, as a cursor carries it.
-    fn value(&self, row: &E::Model) -> Option<String>
+    /// A row's own value, as a cursor carries it.
+    fn value(&self, row: &Row<E::Model>) -> Option<String>
     where
         E::Model: ModelTrait<Entity = E>,
     {
         match &self.by {
-            By::Column(column) => match row.get(*column) {
+            By::Column(column) => match row.model.get(*column) {
                 Value::String(text) => text,
+                Value::Int(number) => number.map(|n| n.to_string()),
                 Value::ChronoDateTimeUtc(time) => time.map(|t| t.to_rfc3339()),
                 _ => None,
             },
-            By::Derived(_, of) => Some(of(row)),
+            By::Derived(_) => row.place.clone(),
         }
     }
 }
@@ -228,26 +234,32 @@ where
     if let Some(all) = all {
         query = query.expr_as(how_many(all, id), TOTAL);
     }
-    let rows = query.into_model::<Row<E::Model>>().all(conn).await.map_err(db)?;
+    if let By::Derived(expr) = &sort.by {
+        query = query.expr_as(expr.clone(), PLACE);
+    }
+    let mut rows = query.into_model::<Row<E::Model>>().all(conn).await.map_err(db)?;
     // No row at all, and so none with a total, is a total of zero.
     let total = first.then(|| rows.first().and_then(|r| r.total).unwrap_or(0));
-    let mut items: Vec<E::Model> = rows.into_iter().map(|r| r.model).collect();
-    let more = items.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     if more {
-        items.pop();
+        rows.pop();
     }
     let next_cursor =
-        if more { items.last().and_then(|last| cursor_of(last, &sort_name, sort, id)) } else { None };
+        if more { rows.last().and_then(|last| cursor_of(last, &sort_name, sort, id)) } else { None };
+    let items = rows.into_iter().map(|r| r.model).collect();
     Ok(Page { items, next_cursor, total })
 }
 
 const TOTAL: &str = "cb_total";
+const PLACE: &str = "cb_place";
 
 /// A row, with the total when that was asked for: one query for both, since going to the database costs more than
 /// what it does there.
 struct Row<M> {
     model: M,
     total: Option<u64>,
+    /// What the row is sorted by, when the database derives it.
+    place: Option<String>,
 }
 
 impl<M: FromQueryResult> FromQueryResult for Row<M> {
@@ -256,6 +268,7 @@ impl<M: FromQueryResult> FromQueryResult for Row<M> {
         Ok(Self {
             model: M::from_query_result(row, prefix)?,
             total: total.and_then(|n| u64::try_from(n).ok()),
+            place: row.try_get_nullable(prefix, PLACE)?,
         })
     }
 }
@@ -272,12 +285,11 @@ fn behind<E: EntityTrait>(sort: &Sort<E>, id: E::Column, down: bool, cursor: &Cu
     let Some(text) = &cursor.v else {
         return Ok(Condition::all().add(sort.expr().is_null()).add(later));
     };
+    let damaged = || Error::invalid("cursor", "is damaged; start without");
     let value: Value = match sort.kind {
         Kind::Text => text.clone().into(),
-        Kind::Time => chrono::DateTime::parse_from_rfc3339(text)
-            .map_err(|_| Error::invalid("cursor", "is damaged; start without"))?
-            .to_utc()
-            .into(),
+        Kind::Time => chrono::DateTime::parse_from_rfc3339(text).map_err(|_| damaged())?.to_utc().into(),
+        Kind::Number => text.parse::<i32>().map_err(|_| damaged())?.into(),
     };
     let beyond = if down { sort.expr().lt(value.clone()) } else { sort.expr().gt(value.clone()) };
     Ok(Condition::any()
@@ -286,12 +298,17 @@ fn behind<E: EntityTrait>(sort: &Sort<E>, id: E::Column, down: bool, cursor: &Cu
         .add(Condition::all().add(sort.expr().eq(value)).add(later)))
 }
 
-fn cursor_of<E: EntityTrait>(row: &E::Model, sort_name: &str, sort: &Sort<E>, id: E::Column) -> Option<String>
+fn cursor_of<E: EntityTrait>(
+    row: &Row<E::Model>,
+    sort_name: &str,
+    sort: &Sort<E>,
+    id: E::Column,
+) -> Option<String>
 where
     E::Model: ModelTrait<Entity = E>,
 {
     let v = sort.value(row);
-    let Value::Uuid(Some(id)) = row.get(id) else { return None };
+    let Value::Uuid(Some(id)) = row.model.get(id) else { return None };
     let cursor = Cursor { s: sort_name.to_owned(), v, id };
     Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).ok()?))
 }

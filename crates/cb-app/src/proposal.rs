@@ -101,6 +101,12 @@ impl Proposal {
         proposal
     }
 
+    /// The key of the first address, for sorting.
+    pub(crate) fn address_key(&self) -> Option<String> {
+        let first = self.addresses.first()?;
+        first.ip.parse().ok().map(crate::order::ip_key)
+    }
+
     /// Adds what another address of the same machine, or another look at one, has told.
     pub fn absorb(&mut self, report: &HostReport) {
         let guess = &report.guess;

@@ -28,6 +28,7 @@ use crate::assets::observe;
 use crate::auth::active;
 use crate::ctx::Ctx;
 use crate::notify::news;
+use crate::order::name_key;
 use crate::proposal::{self, Evidence, Proposal};
 
 /// What a batch of reports came to.
@@ -461,7 +462,9 @@ async fn extend(
     let id = row.id;
     let (confidence, version) = (Ord::max(row.confidence, i32::from(report.confidence)), row.version + 1);
     let mut change: finding::ActiveModel = row.into();
+    change.title_key = Set(name_key(&title));
     change.title = Set(title);
+    change.address_key = Set(proposal.address_key());
     change.proposal = Set(json!(proposal));
     change.evidence = Set(json!(evidence));
     change.identities = Set(json!(identities));
@@ -491,6 +494,8 @@ fn new_finding(
         kind: kind.as_str().to_owned(),
         state: FindingState::Open.as_str().to_owned(),
         title: proposal.name.clone(),
+        title_key: name_key(&proposal.name),
+        address_key: proposal.address_key(),
         asset_id: asset,
         proposal: json!(proposal),
         evidence: json!(evidence),

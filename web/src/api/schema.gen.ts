@@ -4293,11 +4293,21 @@ export interface operations {
                 /** @description Words to look for. */
                 q?: string;
                 kind?: components["schemas"]["AssetKind"];
+                /** @description A role: `access_point`, `access-point` and `Access point` are the same. */
+                role?: string;
                 status?: components["schemas"]["AssetStatus"];
                 /** @description A tag's name or id. */
                 tag?: string;
-                /** @description Assets with an address in this network. */
-                network?: components["schemas"]["NetworkId"];
+                /** @description A part of the vendor's name. */
+                vendor?: string;
+                /** @description Assets with an address in this network: its id, CIDR or name. */
+                network?: string;
+                /** @description Assets with this open port, 1 to 65535. */
+                port?: number;
+                /** @description Seen at this time or later. */
+                seen_after?: string;
+                /** @description Seen last before this time. */
+                seen_before?: string;
             };
             header?: never;
             path?: never;
@@ -6258,6 +6268,18 @@ export interface operations {
                 state?: components["schemas"]["FindingState"];
                 /** @description Findings of this scan. */
                 scan_id?: components["schemas"]["ScanId"];
+                /** @description Whether a new asset or a change is proposed. */
+                change?: components["schemas"]["FindingKind"];
+                /** @description The kind of the proposed asset. */
+                kind?: components["schemas"]["AssetKind"];
+                /** @description A role: `access_point`, `access-point` and `Access point` are the same. */
+                role?: string;
+                /** @description A part of the vendor's name. */
+                vendor?: string;
+                /** @description Findings whose first address is in this network: its id, CIDR or name. */
+                network?: string;
+                /** @description Findings with this open port, 1 to 65535. */
+                port?: number;
             };
             header?: never;
             path?: never;

@@ -36,7 +36,7 @@ const acronyms: Record<string, string> = { nas: "NAS", tv: "TV", vm: "VM", iot: 
 
 /** "access_point" → "Access point". Roles are free words: what we do not know is shown as it is. */
 export function roleName(role: string): string {
-  const words = role.replaceAll("_", " ");
+  const words = role.replaceAll(/[_-]/g, " ");
   return acronyms[role] ?? words.charAt(0).toUpperCase() + words.slice(1);
 }
 

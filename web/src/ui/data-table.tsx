@@ -1,6 +1,8 @@
 /**
- * The one table of the client: virtual rows, server-side sort, selection, endless scroll, arrow keys between rows.
+ * The one table of the client: virtual rows, sort, selection, endless scroll, and keys (j, k and arrows move; x selects; Enter opens).
  * A real <table>, so that screen readers have rows and headers; rows out of sight are two spacer rows.
+ *
+ * A column is sorted by the server when it is `sortable`, and here when it has `sortBy`; a table uses one of the two.
  */
 import {
   type ColumnDef,
@@ -11,10 +13,21 @@ import {
 } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { type KeyboardEvent, type ReactNode, type RefObject, useEffect, useMemo, useRef } from "react";
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import { useTranslation } from "#/i18n";
+import { columnWidths } from "./column-widths";
 import { cx } from "./cx";
 import { ErrorBox, Skeleton } from "./feedback";
+import { ordered, type SortValue } from "./order";
 
 export interface Column<T> {
   id: string;
@@ -22,7 +35,24 @@ export interface Column<T> {
   cell: (row: T) => ReactNode;
   /** What stands in the CSV; columns without it are left out. */
   csv?: (row: T) => string;
+  /** The server sorts by it. */
   sortable?: boolean;
+  /** The client sorts by it, when it holds all rows. */
+  sortBy?: (row: T) => SortValue;
+  /** What it is sorted by first: the newest, the most. */
+  descendingFirst?: boolean;
+  /**
+   * Its width follows its content between these pixels. `text` is what is measured, with `extra` pixels for what is no text. The
+   * highest `rank` goes first where there is no room. On a phone the width is `slim`, for a cell that shows less there.
+   */
+  width?: {
+    min: number;
+    max?: number;
+    text?: (row: T) => string;
+    extra?: number;
+    rank?: number;
+    slim?: number;
+  };
   className?: string;
 }
 
@@ -54,13 +84,34 @@ interface DataTableProps<T> {
 const features = tableFeatures({ rowSortingFeature, rowSelectionFeature });
 const ROW = 36;
 const AHEAD = 25;
+/** Rows that are looked at for the widths of columns. */
+const MEASURED = 200;
+/** Pixels of a character, and of what surrounds a cell's text. */
+const CHARACTER = 7.4;
+const AROUND = 24;
+const BOX = 40;
+/** As `@max-xl` has it. */
+const PHONE = 576;
 
 export function DataTable<T extends object>(props: DataTableProps<T>) {
-  const { columns, rows, rowId, selection, onSelection, sort, onSort, hasMore, loadMore } = props;
+  const { rowId, selection, onSelection, sort, onSort, hasMore, loadMore } = props;
   const { t } = useTranslation();
   const ownScroller = useRef<HTMLDivElement>(null);
   const scroller = props.scrollerRef ?? ownScroller;
   const atTop = useRef(true);
+  const room = useRoom(scroller);
+  const rows = useMemo(() => {
+    const by = props.columns.find((column) => column.id === sort?.replace(/^-/, ""))?.sortBy;
+    return by ? ordered(props.rows, by, sort?.startsWith("-") ?? false) : props.rows;
+  }, [props.rows, props.columns, sort]);
+  const widths = useMemo(
+    () => widthsOf(props.columns, props.rows, room - (onSelection ? BOX : 0)),
+    [props.columns, props.rows, room, onSelection],
+  );
+  const columns = useMemo(
+    () => (widths ? props.columns.filter((column) => widths.has(column.id)) : props.columns),
+    [props.columns, widths],
+  );
 
   const defs = useMemo(
     () =>
@@ -68,7 +119,10 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
         (c): ColumnDef<typeof features, T> => ({
           id: c.id,
           header: c.header,
-          enableSorting: !!c.sortable,
+          // The library sorts by columns with an accessor only. The order itself is the server's or `ordered`'s.
+          accessorFn: () => null,
+          enableSorting: !!c.sortable || !!c.sortBy,
+          sortDescFirst: !!c.descendingFirst,
           cell: (x) => c.cell(x.row.original),
         }),
       ),
@@ -113,6 +167,37 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     if (hasMore && reached >= rows.length - AHEAD) loadMore?.();
   }, [hasMore, reached, rows.length, loadMore]);
 
+  function focusRow(index: number): void {
+    if (index < 0 || index >= model.length) return;
+    virtual.scrollToIndex(index);
+    // The row may have to be drawn first.
+    let tries = 10;
+    const focus = () => {
+      const row = scroller.current?.querySelector(`tr[data-row="${index}"]`);
+      const target = row?.querySelector<HTMLElement>("[data-row-open]") ?? row?.querySelector("input");
+      if (target) target.focus({ preventScroll: true });
+      else if (tries-- > 0) requestAnimationFrame(focus);
+    };
+    focus();
+  }
+  function onKey(event: KeyboardEvent<HTMLTableSectionElement>): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const element = event.target as HTMLElement;
+    if (element.closest("select,textarea,[contenteditable]")) return;
+    const index = Number(element.closest("tr")?.dataset.row ?? Number.NaN);
+    const row = model[index];
+    if (!row) return;
+    const key = event.key;
+    if (key === "ArrowDown" || key === "j") focusRow(index + 1);
+    else if (key === "ArrowUp" || key === "k") focusRow(index - 1);
+    else if (key === "Home") focusRow(0);
+    else if (key === "End") focusRow(model.length - 1);
+    else if (key === "x" && onSelection) row.toggleSelected();
+    else if (key === "Enter" && element.closest("input") && props.onOpen) props.onOpen(row.original);
+    else return;
+    event.preventDefault();
+  }
+
   if (props.error && rows.length === 0)
     return <ErrorBox error={props.error} retry={props.retry} className="m-4" />;
   if (!props.loading && rows.length === 0) return <>{props.empty}</>;
@@ -138,6 +223,14 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
         aria-rowcount={typeof props.total === "number" ? props.total + 1 : -1}
         aria-label={props.label}
       >
+        {widths ? (
+          <colgroup>
+            {onSelection ? <col style={{ width: BOX }} /> : null}
+            {columns.map((column) => (
+              <col key={column.id} style={{ width: widths.get(column.id) }} />
+            ))}
+          </colgroup>
+        ) : null}
         <thead className="sticky top-0 z-10 bg-canvas">
           {table.getHeaderGroups().map((group) => (
             <tr key={group.id}>
@@ -162,7 +255,15 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                   <th
                     key={header.id}
                     scope="col"
-                    aria-sort={direction ? (direction === "asc" ? "ascending" : "descending") : undefined}
+                    aria-sort={
+                      direction
+                        ? direction === "asc"
+                          ? "ascending"
+                          : "descending"
+                        : sortable
+                          ? "none"
+                          : undefined
+                    }
                     className={cx(
                       "h-9 border-b border-line px-2 text-xs font-medium text-muted first:pl-4",
                       style.get(header.column.id),
@@ -171,7 +272,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                     {sortable ? (
                       <button
                         type="button"
-                        className="flex items-center gap-1 hover:text-ink"
+                        className="flex min-h-6 max-w-full items-center gap-1 hover:text-ink"
                         onClick={header.column.getToggleSortingHandler()}
                       >
                         <table.FlexRender header={header} />
@@ -187,7 +288,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
             </tr>
           ))}
         </thead>
-        <tbody onKeyDown={walkRows}>
+        <tbody onKeyDown={onKey}>
           {props.loading && rows.length === 0 ? <LoadingRows width={width} /> : null}
           {first ? <Spacer height={first.start} /> : null}
           {items.map((item) => {
@@ -197,6 +298,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
             return (
               <tr
                 key={row.id}
+                data-row={item.index}
                 aria-rowindex={item.index + 2}
                 aria-selected={onSelection ? row.getIsSelected() : undefined}
                 onClick={(event) => {
@@ -253,15 +355,43 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   );
 }
 
-function walkRows(event: KeyboardEvent<HTMLTableSectionElement>): void {
-  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
-  const row = (event.target as HTMLElement).closest("tr");
-  const next = event.key === "ArrowDown" ? row?.nextElementSibling : row?.previousElementSibling;
-  const button = next?.querySelector<HTMLElement>("[data-row-open]");
-  if (!button) return;
-  event.preventDefault();
-  button.focus();
-  next?.scrollIntoView({ block: "nearest" });
+/** The width of an element's inside, in pixels; 0 until it is known. */
+function useRoom(element: RefObject<HTMLElement | null>): number {
+  const [box, setBox] = useState<HTMLElement | null>(null);
+  const [room, setRoom] = useState(0);
+  // After each render, because the element is not there while the table is empty.
+  useLayoutEffect(() => setBox(element.current));
+  useLayoutEffect(() => {
+    if (!box) return;
+    const look = () => setRoom(box.clientWidth);
+    look();
+    const observer = new ResizeObserver(look);
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, [box]);
+  return room;
+}
+
+/** Nothing where the columns say no widths; they have classes instead. */
+function widthsOf<T>(
+  columns: readonly Column<T>[],
+  rows: readonly T[],
+  room: number,
+): Map<string, number> | undefined {
+  if (room <= 0 || !columns.every((column) => column.width)) return undefined;
+  const looked = rows.slice(0, MEASURED);
+  const asked = columns.map((column) => {
+    const { min, max, extra, rank, slim, text = column.csv } = column.width ?? { min: 0 };
+    if (slim && room < PHONE) return { id: column.id, min: slim, max: slim, content: slim, rank: rank ?? 0 };
+    // The header has room for its arrow.
+    const longest = looked.reduce(
+      (most, row) => Math.max(most, text?.(row).length ?? 0),
+      column.header.length + 2,
+    );
+    const content = longest * CHARACTER + AROUND + (extra ?? 0);
+    return { id: column.id, min, max: max ?? 480, content, rank: rank ?? 0 };
+  });
+  return columnWidths(asked, room);
 }
 
 /** One cell only: a colSpan over hidden columns would bring their widths back. */

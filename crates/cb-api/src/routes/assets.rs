@@ -2,8 +2,9 @@
 
 use cb_app::Page;
 use cb_app::assets::{self, AssetDetail, AssetFilter, AssetIn, AssetOut, AssetPatch};
-use cb_core::ids::{AssetId, NetworkId};
+use cb_core::ids::AssetId;
 use cb_core::inventory::{AssetKind, AssetStatus};
+use chrono::{DateTime, Utc};
 use http::StatusCode;
 
 use super::list_query;
@@ -13,11 +14,21 @@ use crate::problem::Problem;
 
 list_query!(AssetQuery {
     kind: AssetKind,
+    /// A role: `access_point`, `access-point` and `Access point` are the same.
+    role: String,
     status: AssetStatus,
     /// A tag's name or id.
     tag: String,
-    /// Assets with an address in this network.
-    network: NetworkId,
+    /// A part of the vendor's name.
+    vendor: String,
+    /// Assets with an address in this network: its id, CIDR or name.
+    network: String,
+    /// Assets with this open port, 1 to 65535.
+    port: u32,
+    /// Seen at this time or later.
+    seen_after: DateTime<Utc>,
+    /// Seen last before this time.
+    seen_before: DateTime<Utc>,
 });
 
 /// A page of assets.
@@ -26,13 +37,21 @@ pub(crate) async fn list(
     Reader(ctx): Reader,
     Query(query): Query<AssetQuery>,
 ) -> Result<axum::Json<Page<AssetOut>>, Problem> {
+    let list = query.list();
     let filter = AssetFilter {
+        // The list has the words.
+        q: None,
         kind: query.kind,
+        role: query.role,
         status: query.status,
-        tag: query.tag.clone(),
+        tag: query.tag,
+        vendor: query.vendor,
         network: query.network,
+        port: query.port,
+        seen_after: query.seen_after,
+        seen_before: query.seen_before,
     };
-    Ok(axum::Json(assets::list(&ctx, &query.list(), &filter).await?))
+    Ok(axum::Json(assets::list(&ctx, &list, &filter).await?))
 }
 
 /// Adds an asset.

@@ -3,7 +3,7 @@
 use cb_app::Page;
 use cb_app::findings::{self, AcceptIn, AcceptManyIn, Accepted, AcceptedMany, FindingFilter, FindingOut};
 use cb_core::ids::{FindingId, ScanId};
-use cb_core::inventory::FindingState;
+use cb_core::inventory::{AssetKind, FindingKind, FindingState};
 
 use super::list_query;
 use crate::auth::{Reader, Writer};
@@ -14,6 +14,18 @@ list_query!(FindingQuery {
     state: FindingState,
     /// Findings of this scan.
     scan_id: ScanId,
+    /// Whether a new asset or a change is proposed.
+    change: FindingKind,
+    /// The kind of the proposed asset.
+    kind: AssetKind,
+    /// A role: `access_point`, `access-point` and `Access point` are the same.
+    role: String,
+    /// A part of the vendor's name.
+    vendor: String,
+    /// Findings whose first address is in this network: its id, CIDR or name.
+    network: String,
+    /// Findings with this open port, 1 to 65535.
+    port: u32,
 });
 
 /// A page of findings.
@@ -23,8 +35,18 @@ pub(crate) async fn list(
     Reader(ctx): Reader,
     Query(query): Query<FindingQuery>,
 ) -> Result<axum::Json<Page<FindingOut>>, Problem> {
-    let filter = FindingFilter { state: query.state, scan: query.scan_id };
-    Ok(axum::Json(findings::list(&ctx, &query.list(), &filter).await?))
+    let list = query.list();
+    let filter = FindingFilter {
+        state: query.state,
+        scan: query.scan_id,
+        change: query.change,
+        kind: query.kind,
+        role: query.role,
+        vendor: query.vendor,
+        network: query.network,
+        port: query.port,
+    };
+    Ok(axum::Json(findings::list(&ctx, &list, &filter).await?))
 }
 
 /// One finding with its evidence.

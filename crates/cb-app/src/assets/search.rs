@@ -1,12 +1,144 @@
 //! How assets are found: what a list is narrowed to, and the words that are looked for.
 
-use cb_store::entities::{address, asset, asset_tag, interface, tag};
-use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
-use cb_store::sea_orm::{Condition, QueryFilter as _, Select};
+use cb_core::Result;
+use cb_core::error::Violations;
+use cb_core::inventory::{AssetKind, AssetStatus};
+use cb_store::entities::{address, asset, asset_tag, interface, network, service, tag};
+use cb_store::sea_orm::sea_query::{
+    Expr, ExprTrait as _, Func, Query, SelectStatement, SimpleExpr, SubQueryStatement,
+};
+use cb_store::sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, Select};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::input::SHORT_MAX;
 use crate::order::name_key;
-use crate::page::contains;
+use crate::page::{contains, like, patterns};
+
+/// What assets can be narrowed to. Each field that is given must fit.
+#[derive(Debug, Default, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AssetFilter {
+    /// Words to look for, each of which must be found.
+    pub q: Option<String>,
+    pub kind: Option<AssetKind>,
+    /// `access_point`, `access-point` and `Access point` are the same role.
+    pub role: Option<String>,
+    pub status: Option<AssetStatus>,
+    /// A tag's name or id.
+    pub tag: Option<String>,
+    /// A part of the vendor's name.
+    pub vendor: Option<String>,
+    /// The id, the CIDR or the name of a network that an address is in.
+    pub network: Option<String>,
+    /// An open port, 1 to 65535.
+    pub port: Option<u32>,
+    /// Seen at this time or later.
+    pub seen_after: Option<DateTime<Utc>>,
+    /// Seen last before this time.
+    pub seen_before: Option<DateTime<Utc>>,
+}
+
+impl AssetFilter {
+    fn checked(&self) -> Result<()> {
+        let mut wrong = Violations::new();
+        let texts =
+            [("role", &self.role), ("tag", &self.tag), ("vendor", &self.vendor), ("network", &self.network)];
+        for (field, text) in texts {
+            let short = text.as_ref().is_none_or(|text| text.chars().count() <= SHORT_MAX);
+            wrong.require(short, field, &format!("may have at most {SHORT_MAX} characters"));
+        }
+        let port = self.port.is_none_or(|port| (1..=65_535).contains(&port));
+        wrong.require(port, "port", "must be between 1 and 65535");
+        wrong.into_result()
+    }
+}
+
+/// The assets that fit `filter` and have every word of `q`.
+pub(super) fn narrowed(filter: &AssetFilter, q: Option<&str>) -> Result<Select<asset::Entity>> {
+    use asset::Column as C;
+    filter.checked()?;
+    let mut select = asset::Entity::find();
+    if let Some(kind) = filter.kind {
+        select = select.filter(C::Kind.eq(kind.as_str()));
+    }
+    if let Some(role) = filter.role.as_deref() {
+        select = select.filter(plain_role(Expr::col((asset::Entity, C::Role))).eq(role_word(role)));
+    }
+    if let Some(status) = filter.status {
+        select = select.filter(C::shown_status().eq(status.as_str()));
+    }
+    if let Some(tag) = filter.tag.as_deref() {
+        select = select.filter(C::Id.in_subquery(tagged(tag)));
+    }
+    if let Some(vendor) = filter.vendor.as_deref() {
+        select =
+            select.filter(contains(Expr::col((asset::Entity, C::Vendor)), &like(&vendor.to_lowercase())));
+    }
+    if let Some(network) = filter.network.as_deref() {
+        let inside = assets_of(address::Entity, address::Column::AssetId)
+            .and_where(Expr::col(address::Column::NetworkId).in_subquery(networks(network)))
+            .take();
+        select = select.filter(C::Id.in_subquery(inside));
+    }
+    if let Some(port) = filter.port {
+        let open = assets_of(service::Entity, service::Column::AssetId)
+            .and_where(Expr::col(service::Column::Port).eq(i32::try_from(port).unwrap_or(0)))
+            .take();
+        select = select.filter(C::Id.in_subquery(open));
+    }
+    if let Some(at) = filter.seen_after {
+        select = select.filter(C::LastSeenAt.gte(at));
+    }
+    if let Some(at) = filter.seen_before {
+        select = select.filter(C::LastSeenAt.lt(at));
+    }
+    for words in [q, filter.q.as_deref()] {
+        for word in patterns(words)? {
+            select = search(select, &word);
+        }
+    }
+    Ok(select)
+}
+
+/// A role as it is compared: `Access point` and `access-point` are `access_point`.
+pub(crate) fn role_word(role: &str) -> String {
+    role.trim().to_lowercase().replace(['-', ' '], "_")
+}
+
+/// [`role_word`] of a column or an expression.
+pub(crate) fn plain_role(role: SimpleExpr) -> SimpleExpr {
+    let replaced = |text: SimpleExpr, what: &str| -> SimpleExpr {
+        Func::cust("replace").args([text, what.into(), "_".into()]).into()
+    };
+    replaced(replaced(Func::lower(role).into(), "-"), " ")
+}
+
+/// The key of an asset's first address, for a sort.
+pub(super) fn first_address() -> SimpleExpr {
+    let own =
+        Expr::col((address::Entity, address::Column::AssetId)).equals((asset::Entity, asset::Column::Id));
+    let first = Query::select()
+        .expr(Func::min(Expr::col((address::Entity, address::Column::IpKey))))
+        .from(address::Entity)
+        .and_where(own)
+        .take();
+    SubQueryStatement::from(first).into()
+}
+
+/// The networks that have this id, CIDR or name.
+fn networks(text: &str) -> SelectStatement {
+    use network::Column as N;
+    let which = match Uuid::parse_str(text) {
+        Ok(id) => Condition::all().add(Expr::col(N::Id).eq(id)),
+        Err(_) => Condition::any()
+            .add(Expr::col(N::Cidr).eq(text))
+            .add(Expr::expr(Func::lower(Expr::col(N::Name))).eq(text.to_lowercase())),
+    };
+    Query::select().column(N::Id).from(network::Entity).cond_where(which).take()
+}
 
 /// `SELECT <asset column> FROM <table>`, for an `IN`.
 pub(super) fn assets_of<E: cb_store::sea_orm::EntityTrait>(table: E, column: E::Column) -> SelectStatement {

@@ -77,7 +77,7 @@ pub async fn scanner(test: &TestApp, ctx: &Ctx) -> (Ctx, ScanId) {
 }
 
 async fn open(ctx: &Ctx) -> Vec<FindingOut> {
-    let filter = FindingFilter { state: Some(FindingState::Open), scan: None };
+    let filter = FindingFilter { state: Some(FindingState::Open), ..FindingFilter::default() };
     findings::list(ctx, &List::default(), &filter).await.expect("lists").items
 }
 
@@ -309,4 +309,75 @@ async fn a_damaged_note_of_what_was_typed_stops_a_scan_from_overwriting() {
     .await
     .expect("damaged");
     assert!(matches!(record(&scan_ctx, scan, &[report]).await, Err(Error::Internal(_))));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn findings_sort_and_narrow_by_what_they_propose(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let (scan_ctx, scan) = scanner(&test, &ctx).await;
+    let mut reports = vec![
+        host(&test, "10.0.0.10", NAS, &[22]),
+        host(&test, "10.0.0.9", None, &[443]),
+        host(&test, "10.0.1.2", None, &[]),
+        host(&test, "10.0.0.100", None, &[80, 22]),
+    ];
+    for (report, (role, confidence)) in
+        reports.iter_mut().zip([(Some("access-point"), 9), (None, 80), (Some("nas"), 100), (None, 70)])
+    {
+        report.guess.role = role.map(str::to_owned);
+        report.confidence = confidence;
+    }
+    reports[2].network = Some("10.0.1.0/24".parse().expect("a network"));
+    assert_eq!(seen(&scan_ctx, scan, &reports).await.findings_new, 4);
+
+    let titles = async |sort: &str, filter: &FindingFilter| {
+        let (mut titles, mut cursor) = (Vec::new(), None);
+        loop {
+            let list = List { limit: Some(1), cursor, sort: Some(sort.to_owned()), q: None };
+            let page = findings::list(&ctx, &list, filter).await.expect(sort);
+            titles.extend(page.items.into_iter().map(|f| f.title));
+            assert!(titles.len() <= 4, "{sort}: {titles:?}");
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return titles.join(" ");
+            }
+        }
+    };
+    let all = FindingFilter::default();
+    for (sort, expected) in [
+        ("address", "host-9 host-10 host-100 host-2"),
+        ("-address", "host-2 host-100 host-10 host-9"),
+        ("title", "host-2 host-9 host-10 host-100"),
+        ("confidence", "host-10 host-100 host-9 host-2"),
+    ] {
+        assert_eq!(titles(sort, &all).await, expected, "{sort}");
+    }
+    assert!(titles("role", &all).await.starts_with("host-10 "), "access-point, device, device, nas");
+    assert!(titles("vendor", &all).await.starts_with("host-10 "), "the only one with a vendor");
+    assert!(titles("-last_seen_at", &all).await.contains("host-9"));
+
+    let none = FindingFilter::default;
+    for (filter, expected) in [
+        (FindingFilter { role: Some("Access point".into()), ..none() }, "host-10"),
+        (FindingFilter { vendor: Some("synol".into()), ..none() }, "host-10"),
+        (FindingFilter { network: Some("10.0.1.0/24".into()), ..none() }, "host-2"),
+        (FindingFilter { network: Some("attic".into()), ..none() }, ""),
+        (FindingFilter { port: Some(22), ..none() }, "host-10 host-100"),
+        (FindingFilter { port: Some(2), ..none() }, ""),
+        (FindingFilter { kind: Some(AssetKind::Storage), ..none() }, ""),
+        (FindingFilter { change: Some(FindingKind::Change), ..none() }, ""),
+    ] {
+        assert_eq!(titles("address", &filter).await, expected, "{filter:?}");
+    }
+    let found = |q: &str| {
+        let list = List { q: Some(q.to_owned()), ..List::default() };
+        let ctx = ctx.clone();
+        async move { findings::list(&ctx, &list, &FindingFilter::default()).await.expect("lists").items.len() }
+    };
+    assert_eq!((found("10.0.0.").await, found("synology").await, found("nothing").await), (3, 1, 0));
+    let wrong = FindingFilter { port: Some(65_536), ..none() };
+    let said = findings::list(&ctx, &List::default(), &wrong).await;
+    assert!(matches!(said, Err(Error::Invalid(ref fields)) if fields[0].field == "port"), "{said:?}");
+    drop(test);
 }

@@ -118,7 +118,20 @@ async fn pages_follow_each_other_in_every_order(#[values(Sqlite, Postgres)] data
         let input = AssetIn { status, ..asset(&format!("host-{i}"), AssetKind::Device) };
         assets::create(&ctx, input).await.expect("created");
     }
-    for sort in ["name", "-name", "created_at", "-last_seen_at", "kind", "-vendor", "status", "-status"] {
+    for sort in [
+        "name",
+        "-name",
+        "created_at",
+        "-last_seen_at",
+        "kind",
+        "-vendor",
+        "status",
+        "-status",
+        "address",
+        "-address",
+        "role",
+        "-role",
+    ] {
         let (mut seen, mut cursor, mut total) = (Vec::new(), None, None);
         for page in 1.. {
             assert!(page <= 5, "{sort}: a page that was there before");
@@ -277,5 +290,106 @@ async fn what_was_placed_stays_and_links_have_two_ends(#[values(Sqlite, Postgres
     assert_eq!((node.x, node.y, drawn.links.len(), drawn.nodes.len()), (Some(-3.25), Some(2.0), 1, 2));
     assets::delete(&ctx, a, None).await.expect("removed");
     assert_eq!(map::get(&ctx).await.expect("the map").links.len(), 0);
+    drop(test);
+}
+
+async fn addressed(ctx: &Ctx, input: AssetIn, ip: &str) -> AssetId {
+    let id = assets::create(ctx, input).await.expect("created").id;
+    let address = AddressIn { asset_id: id, interface_id: None, ip: ip.into(), hostname: None };
+    addresses::create(ctx, address).await.expect("address");
+    id
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn assets_sort_by_their_first_address_as_a_number(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let with = |name: &str, role: Option<&str>| AssetIn {
+        role: role.map(str::to_owned),
+        ..asset(name, AssetKind::Device)
+    };
+    let ten = addressed(&ctx, with("ten", Some("switch")), "10.0.0.10").await;
+    addressed(&ctx, with("nine", Some("access-point")), "10.0.0.9").await;
+    addressed(&ctx, with("six", None), "fd00::1").await;
+    add(&ctx, "none").await;
+    let by = async |sort: &str| {
+        let (mut found, mut cursor) = (Vec::new(), None);
+        for _ in 0..9 {
+            let list = List { limit: Some(1), cursor, sort: Some(sort.into()), q: None };
+            let page = assets::list(&ctx, &list, &AssetFilter::default()).await.expect("lists");
+            found.extend(page.items.into_iter().map(|a| a.name));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        found.join(" ")
+    };
+    assert_eq!(by("address").await, "nine ten six none");
+    assert_eq!(by("-address").await, "six ten nine none", "what has none comes last either way");
+    assert!(by("role").await.starts_with("nine ") && by("role").await.ends_with(" ten"));
+    let first = AddressIn { asset_id: ten, interface_id: None, ip: "10.0.0.1".into(), hostname: None };
+    addresses::create(&ctx, first).await.expect("address");
+    assert_eq!(by("address").await, "ten nine six none", "its first address counts");
+    drop(test);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn assets_narrow_by_every_field(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let network = NetworkIn {
+        name: "Attic lab".into(),
+        cidr: "10.7.0.0/24".into(),
+        vlan: None,
+        gateway: None,
+        notes: None,
+    };
+    let network = networks::create(&ctx, network).await.expect("network").id;
+    let input = AssetIn {
+        role: Some("access-point".into()),
+        vendor: Some("Raspberry Pi".into()),
+        ..asset("ap", AssetKind::Device)
+    };
+    addressed(&ctx, input, "10.7.0.9").await;
+    addressed(&ctx, asset("other", AssetKind::Device), "10.8.0.9").await;
+    let none = AssetFilter::default;
+    let role = |role: &str| AssetFilter { role: Some(role.into()), ..none() };
+    let inside = |network: &str| AssetFilter { network: Some(network.into()), ..none() };
+    for filter in [
+        role("Access point"),
+        role("access_point"),
+        role("ACCESS-POINT"),
+        AssetFilter { vendor: Some("raspberry".into()), ..none() },
+        inside("attic LAB"),
+        inside("10.7.0.0/24"),
+        inside(&network.to_string()),
+        AssetFilter { q: Some("ap rasp".into()), ..none() },
+    ] {
+        assert_eq!(names(&ctx, List::default(), filter.clone()).await, ["ap"], "{filter:?}");
+    }
+    let now = test.app.now();
+    for filter in [
+        role("access"),
+        inside("nowhere"),
+        AssetFilter { port: Some(22), ..none() },
+        AssetFilter { seen_after: Some(now), ..none() },
+        AssetFilter { seen_before: Some(now), ..none() },
+    ] {
+        assert!(names(&ctx, List::default(), filter.clone()).await.is_empty(), "{filter:?}");
+    }
+    let long = "x".repeat(201);
+    for (filter, field) in [
+        (AssetFilter { port: Some(0), ..none() }, "port"),
+        (AssetFilter { port: Some(65_536), ..none() }, "port"),
+        (role(&long), "role"),
+        (inside(&long), "network"),
+        (AssetFilter { vendor: Some(long.clone()), ..none() }, "vendor"),
+        (AssetFilter { tag: Some(long.clone()), ..none() }, "tag"),
+        (AssetFilter { q: Some(long.clone()), ..none() }, "q"),
+    ] {
+        let said = assets::list(&ctx, &List::default(), &filter).await.expect_err(field);
+        assert_eq!(fields(said), [field]);
+    }
     drop(test);
 }

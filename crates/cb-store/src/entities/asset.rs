@@ -44,6 +44,11 @@ impl Column {
     pub fn shown_status() -> SimpleExpr {
         Func::coalesce([Column::StatusSet.into_simple_expr(), Column::StatusSeen.into_simple_expr()]).into()
     }
+
+    /// The word that a list shows for what an asset is: its role, or its kind while it has none.
+    pub fn shown_role() -> SimpleExpr {
+        Func::coalesce([Column::Role.into_simple_expr(), Column::Kind.into_simple_expr()]).into()
+    }
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -11,6 +11,10 @@ pub struct Model {
     pub kind: String,
     pub state: String,
     pub title: String,
+    /// Sorts as people expect, as an asset's `name_key` does.
+    pub title_key: String,
+    /// The key of the first proposed address, which sorts as the address does.
+    pub address_key: Option<String>,
     pub asset_id: Option<Uuid>,
     pub proposal: Json,
     pub evidence: Json,

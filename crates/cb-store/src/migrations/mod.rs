@@ -17,6 +17,7 @@ mod m0011_hooks;
 mod m0012_credential_ports;
 mod m0013_idempotency;
 mod m0014_asset_status;
+mod m0015_list_orders;
 mod run;
 #[cfg(test)]
 mod upgrade;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_credential_ports::Migration),
             Box::new(m0013_idempotency::Migration),
             Box::new(m0014_asset_status::Migration),
+            Box::new(m0015_list_orders::Migration),
         ]
     }
 }

@@ -308,7 +308,8 @@ async fn a_status_that_a_person_has_set_is_still_shown(#[values(Sqlite, Postgres
     ];
     let expected = expected.map(|(shown, set, seen)| (shown.to_owned(), set, seen.to_owned()));
     assert_eq!(said().await, expected);
-    Migrator::down(&old.db, Some(1)).await.expect("back");
+    let newer = u32::try_from(Migrator::migrations().len()).expect("a few") - 13;
+    Migrator::down(&old.db, Some(newer)).await.expect("back");
     let before: Vec<_> = rows.iter().map(|(_, status, ..)| (*status).to_owned()).collect();
     assert_eq!(
         old.texts("SELECT status FROM assets ORDER BY name").await,
@@ -316,4 +317,26 @@ async fn a_status_that_a_person_has_set_is_still_shown(#[values(Sqlite, Postgres
         "as that version shows it"
     );
     assert_eq!(said().await, expected, "and forth");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn findings_get_the_keys_that_they_are_sorted_by(#[values(Sqlite, Postgres)] database: Database) {
+    let old = Old::at(14, database).await;
+    for (n, title, ip) in [(1, "Host-10", "10.0.0.10"), (2, "host-9", "10.0.0.9"), (3, "nowhere", "")] {
+        let addresses = if ip.is_empty() { String::new() } else { format!(r#"{{"ip":"{ip}"}}"#) };
+        let sql = format!(
+            "INSERT INTO findings (id, kind, state, title, proposal, evidence, identities, confidence, created_at, last_seen_at, version) VALUES
+            (u({n}), 'new_asset', 'open', '{title}', '{{\"addresses\":[{addresses}]}}', '[]', '[]', 60, '2026-01-01T12:00:00+00:00', '2026-01-01T12:00:00+00:00', 1)"
+        );
+        old.run("DELETE FROM findings WHERE title = 'a host'").await;
+        old.run(&old.with_ids(&sql)).await;
+    }
+    drop(old.open().await);
+    let keys = "SELECT title || ' ' || title_key || ' ' || COALESCE(address_key, '-') FROM findings ORDER BY title_key";
+    assert_eq!(
+        old.texts(keys).await,
+        ["host-9 host-0019 40a000009", "Host-10 host-00210 40a00000a", "nowhere nowhere -"]
+    );
+    drop(old);
 }

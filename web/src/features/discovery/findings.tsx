@@ -1,15 +1,20 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { CircleCheck, Radar } from "lucide-react";
-import { type ReactNode, useMemo, useState } from "react";
+import { type ReactNode, useCallback, useMemo, useState } from "react";
 import { useLive, useThrottled } from "#/api/hooks";
 import type { Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { KindIcon, roleName } from "#/domain/asset";
+import { parseFilter } from "#/domain/filter/grammar";
+import { findingKeys } from "#/domain/filter/matcher";
+import { FilterProblems } from "#/domain/filter/problems";
+import { useVocabulary } from "#/domain/filter/vocabulary";
 import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, ErrorBox } from "#/ui/feedback";
+import { SearchBox } from "#/ui/search-box";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { Confidence } from "./confidence";
@@ -17,16 +22,29 @@ import { applyFinding, type FindingState, findingsKey, findingsQuery, useAcceptM
 
 interface FindingsProps {
   state: FindingState;
+  q: string;
+  sort: string;
+  onList: (next: { q?: string; sort?: string }) => void;
   selected?: string;
   onSelect: (finding: Finding | null) => void;
   begin: ReactNode;
 }
 
-export function Findings({ state, selected, onSelect, begin }: FindingsProps) {
+export function Findings({ state, q, sort, onList, selected, onSelect, begin }: FindingsProps) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const client = useQueryClient();
-  const findings = useInfiniteQuery(findingsQuery(state));
+  const vocabulary = useVocabulary();
+  const { filter, problems, blocked } = useMemo(
+    () => parseFilter(q, vocabulary, { keys: findingKeys }),
+    [q, vocabulary],
+  );
+  const findings = useInfiniteQuery({
+    ...findingsQuery(state, filter, sort),
+    placeholderData: (previous) => previous,
+    enabled: !blocked,
+  });
+  const setQ = useCallback((next: string) => onList({ q: next || undefined }), [onList]);
   const [chosen, setChosen] = useState<Set<string>>(new Set());
   const [accepted, setAccepted] = useState(0);
   const accept = useAcceptMany();
@@ -36,7 +54,9 @@ export function Findings({ state, selected, onSelect, begin }: FindingsProps) {
     if (message.type === "finding" && applyFinding(client, message.data)) refetch();
   });
 
-  const rows = findings.data?.items ?? [];
+  const rows = blocked ? [] : (findings.data?.items ?? []);
+  // What only the server knows is a problem when it knows it neither.
+  const told = problems.filter((one) => one.type !== "doubt" || (findings.isSuccess && rows.length === 0));
   const columns = useColumns();
   const writes = can("discovery:write") && state === "open";
   // Only what is still shown may be accepted: a finding that went away under the selection is not.
@@ -104,13 +124,21 @@ export function Findings({ state, selected, onSelect, begin }: FindingsProps) {
           )}
         </div>
       ) : null}
+      {rows.length > 0 || q ? (
+        <div className="border-b border-line px-4 py-2">
+          <SearchBox label={t("findings.search")} className="max-w-96" value={q} onChange={setQ} />
+        </div>
+      ) : null}
+      <FilterProblems problems={told} text={q} onText={setQ} />
       <DataTable
         label={t("findings.title")}
         columns={columns}
         rows={rows}
         rowId={(row) => row.id}
         rowLabel={(row) => row.title}
-        loading={findings.isPending}
+        sort={sort}
+        onSort={(next) => onList({ sort: next || undefined })}
+        loading={findings.isPending && !blocked}
         error={findings.error}
         retry={() => void findings.refetch()}
         selection={writes ? chosen : undefined}
@@ -121,7 +149,12 @@ export function Findings({ state, selected, onSelect, begin }: FindingsProps) {
         loadMore={findings.fetchNextPage}
         total={findings.data?.total}
         empty={
-          state === "open" ? (
+          q ? (
+            <Empty
+              title={t("filter.noMatch")}
+              action={<Button onClick={() => setQ("")}>{t("filter.clear")}</Button>}
+            />
+          ) : state === "open" ? (
             <Empty icon={<Radar aria-hidden />} title={t("findings.noneOpen")} action={begin}>
               {t("findings.noneOpenText")}
             </Empty>
@@ -134,6 +167,9 @@ export function Findings({ state, selected, onSelect, begin }: FindingsProps) {
   );
 }
 
+const about = ({ proposal }: Finding) =>
+  [proposal.role && roleName(proposal.role), proposal.os].filter(Boolean).join(" · ");
+
 function useColumns(): Column<Finding>[] {
   const { t } = useTranslation();
   return useMemo(
@@ -141,7 +177,8 @@ function useColumns(): Column<Finding>[] {
       {
         id: "title",
         header: t("findings.what"),
-        className: "w-[34%] @max-xl:w-auto",
+        sortable: true,
+        width: { min: 132, max: 360, extra: 24, text: (row) => row.title },
         cell: (row) => (
           <>
             <KindIcon kind={row.proposal.kind} role={row.proposal.role} />
@@ -152,7 +189,8 @@ function useColumns(): Column<Finding>[] {
       {
         id: "address",
         header: t("asset.addresses"),
-        className: "w-[19%] @max-xl:w-32",
+        sortable: true,
+        width: { min: 120, max: 320, extra: 40, text: (row) => row.proposal.addresses[0]?.ip ?? "" },
         cell: (row) => (
           <span className="mono">
             {row.proposal.addresses[0]?.ip}
@@ -163,33 +201,42 @@ function useColumns(): Column<Finding>[] {
         ),
       },
       {
-        id: "about",
+        id: "role",
         header: t("findings.about"),
-        className: "@max-5xl:hidden",
-        cell: (row) => (
-          <span className="text-muted">
-            {[row.proposal.role && roleName(row.proposal.role), row.proposal.vendor, row.proposal.os]
-              .filter(Boolean)
-              .join(" · ")}
-          </span>
-        ),
+        sortable: true,
+        className: "text-muted",
+        width: { min: 112, max: 280, text: about, rank: 2 },
+        cell: about,
+      },
+      {
+        id: "vendor",
+        header: t("asset.vendor"),
+        sortable: true,
+        className: "text-muted",
+        width: { min: 112, max: 320, text: (row) => row.proposal.vendor ?? "", rank: 3 },
+        cell: (row) => row.proposal.vendor,
       },
       {
         id: "evidence",
         header: t("findings.evidence"),
-        className: "w-24 @max-3xl:hidden",
+        width: { min: 88, max: 96, rank: 5 },
         cell: (row) => row.evidence.length,
       },
       {
         id: "confidence",
         header: t("findings.confidence"),
-        className: "w-32 @max-3xl:w-16 @max-xl:hidden",
+        sortable: true,
+        descendingFirst: true,
+        width: { min: 120, max: 140, rank: 4 },
         cell: (row) => <Confidence value={row.confidence} />,
       },
       {
-        id: "seen",
+        id: "last_seen_at",
         header: t("findings.seen"),
-        className: "w-28 text-muted @max-xl:hidden",
+        sortable: true,
+        descendingFirst: true,
+        className: "text-muted",
+        width: { min: 104, max: 140, rank: 1, text: () => "59 minutes ago" },
         cell: (row) => <Time at={row.last_seen_at} />,
       },
     ],

@@ -19,6 +19,8 @@ addWords(words);
 export interface DiscoverySearch {
   state?: FindingState;
   tab?: "scans";
+  q?: string;
+  sort?: string;
   finding?: string;
   scan?: "new";
 }
@@ -106,6 +108,9 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
             <Findings
               key={state}
               state={state}
+              q={search.q ?? ""}
+              sort={search.sort ?? "address"}
+              onList={(next) => go({ ...search, ...next })}
               selected={search.finding}
               onSelect={(row) => go({ ...search, scan: undefined, finding: row?.id })}
               begin={begin}

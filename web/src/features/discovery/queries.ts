@@ -9,6 +9,7 @@ import { ApiError, http, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery, replaceInPages } from "#/api/pages";
 import { scansKey } from "#/api/queries";
 import type { AssetKind, Finding, Page, Scan, ScanIn, ScanPlan } from "#/api/schema";
+import type { Filter } from "#/domain/filter/grammar";
 
 export type FindingState = "open" | "accepted" | "ignored";
 
@@ -18,9 +19,14 @@ export const findingQuery = (id: string) =>
     queryKey: ["finding", id],
     queryFn: () => take(http.GET("/api/v1/findings/{id}", { params: { path: { id } } })),
   });
-export const findingsQuery = (state: FindingState) =>
-  pagedQuery([...findingsKey, state], (cursor) =>
-    take(http.GET("/api/v1/findings", { params: { query: { state, limit: PAGE_SIZE, cursor } } })),
+export type FindingFilter = Pick<Filter, "kind" | "role" | "vendor" | "network" | "port" | "q">;
+export const findingsQuery = (state: FindingState, filter: FindingFilter = {}, sort = "address") =>
+  pagedQuery([...findingsKey, state, filter, sort], (cursor) =>
+    take(
+      http.GET("/api/v1/findings", {
+        params: { query: { ...filter, state, sort, limit: PAGE_SIZE, cursor } },
+      }),
+    ),
   );
 
 /** Puts a changed finding into every loaded list; answers whether any list must be fetched again. */

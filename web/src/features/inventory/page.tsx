@@ -8,6 +8,9 @@ import { networksQuery } from "#/api/queries";
 import type { Asset } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { KindIcon, roleName, StatusMark, TagChip } from "#/domain/asset";
+import { parseFilter } from "#/domain/filter/grammar";
+import { FilterProblems } from "#/domain/filter/problems";
+import { useVocabulary } from "#/domain/filter/vocabulary";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
@@ -21,7 +24,6 @@ import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { AssetForm } from "./asset-form";
 import { AssetPanel } from "./asset-panel";
-import { parseFilter } from "./filter";
 import { assetsQuery, useAddTags } from "./queries";
 import { TagPicker } from "./tag-picker";
 
@@ -44,16 +46,24 @@ export function InventoryPage({
   const { can } = useAuth();
   const client = useQueryClient();
   const text = search.q ?? "";
-  const { filter, problems } = useMemo(() => parseFilter(text), [text]);
+  const vocabulary = useVocabulary();
+  const { filter, problems, blocked } = useMemo(() => parseFilter(text, vocabulary), [text, vocabulary]);
+  const asked = useMemo(
+    () => ({ ...filter, ...(search.network ? { network: search.network } : {}) }),
+    [filter, search.network],
+  );
   const assets = useInfiniteQuery({
-    ...assetsQuery(filter, search.network, search.sort ?? "name"),
+    ...assetsQuery(asked, search.sort ?? "name"),
     placeholderData: (previous) => previous,
+    enabled: !blocked,
   });
   const hidden = useHidden();
   const rows = useMemo(
-    () => (assets.data?.items ?? []).filter((row) => !hidden.has(row.id)),
-    [assets.data, hidden],
+    () => (blocked ? [] : (assets.data?.items ?? []).filter((row) => !hidden.has(row.id))),
+    [assets.data, hidden, blocked],
   );
+  // What only the server knows is a problem when it knows it neither.
+  const told = problems.filter((one) => one.type !== "doubt" || (assets.isSuccess && rows.length === 0));
   const [chosen, setChosen] = useState<Set<string>>(new Set());
   const columns = useColumns();
   const writes = can("inventory:write");
@@ -87,7 +97,7 @@ export function InventoryPage({
 
   return (
     <>
-      <PageHead title={t("pages.inventory")} count={assets.data?.total?.toLocaleString()}>
+      <PageHead title={t("pages.inventory")} count={blocked ? "0" : assets.data?.total?.toLocaleString()}>
         <SearchBox
           label={t("inventory.search")}
           className="w-80 max-md:w-auto max-md:flex-1"
@@ -104,22 +114,12 @@ export function InventoryPage({
         </Button>
         {add}
       </PageHead>
-      {problems.length > 0 || search.network ? (
+      {search.network ? (
         <div className="flex flex-wrap items-center gap-3 border-b border-line px-4 py-2">
-          {search.network ? (
-            <NetworkFilter id={search.network} onClear={() => go({ ...search, network: undefined })} />
-          ) : null}
-          {problems.map((problem) => (
-            <p key={problem.word} role="status" className="text-degraded-text">
-              {t("inventory.unknownValue", {
-                field: problem.field,
-                word: problem.word,
-                allowed: problem.allowed.join(", "),
-              })}
-            </p>
-          ))}
+          <NetworkFilter id={search.network} onClear={() => go({ ...search, network: undefined })} />
         </div>
       ) : null}
+      <FilterProblems problems={told} text={text} onText={setQ} />
       {chosen.size > 0 ? (
         <BulkBar rows={rows.filter((row) => chosen.has(row.id))} clear={() => setChosen(new Set())} />
       ) : null}
@@ -130,7 +130,7 @@ export function InventoryPage({
           rows={rows}
           rowId={(row) => row.id}
           rowLabel={(row) => row.name}
-          loading={assets.isPending}
+          loading={assets.isPending && !blocked}
           error={assets.error}
           retry={() => void assets.refetch()}
           sort={search.sort ?? "name"}
@@ -145,8 +145,8 @@ export function InventoryPage({
           empty={
             filtered ? (
               <Empty
-                title={t("inventory.noMatch")}
-                action={<Button onClick={() => go({})}>{t("inventory.clear")}</Button>}
+                title={t("filter.noMatch")}
+                action={<Button onClick={() => go({})}>{t("filter.clear")}</Button>}
               >
                 {t("inventory.syntax")}
               </Empty>
@@ -187,7 +187,7 @@ function NetworkFilter({ id, onClear }: { id: string; onClear: () => void }) {
     >
       {t("inventory.inNetwork", { name: network ? network.name : "…" })}
       <X aria-hidden className="size-3.5 text-muted" />
-      <span className="sr-only">{t("inventory.clear")}</span>
+      <span className="sr-only">{t("filter.clear")}</span>
     </button>
   );
 }
@@ -259,6 +259,14 @@ function BulkBar({ rows, clear }: { rows: readonly Asset[]; clear: () => void })
   );
 }
 
+type Translate = ReturnType<typeof useTranslation>["t"];
+const shownRole = (row: Asset, t: Translate) => (row.role ? roleName(row.role) : t(`kind.${row.kind}`));
+/** "Brother" and "Brother HL-2270" are said once. */
+const product = ({ vendor, model }: Asset) =>
+  vendor && model?.toLowerCase().startsWith(vendor.toLowerCase())
+    ? model
+    : [vendor, model].filter(Boolean).join(" ");
+
 function useColumns(): Column<Asset>[] {
   const { t } = useTranslation();
   return useMemo(
@@ -267,7 +275,7 @@ function useColumns(): Column<Asset>[] {
         id: "name",
         header: t("asset.name"),
         sortable: true,
-        className: "w-[28%] @max-xl:w-auto",
+        width: { min: 132, max: 360, extra: 24 },
         csv: (row) => row.name,
         cell: (row) => (
           <>
@@ -279,14 +287,16 @@ function useColumns(): Column<Asset>[] {
       {
         id: "status",
         header: t("asset.status"),
-        className: "w-28 @max-xl:w-14",
-        csv: (row) => row.status,
+        sortable: true,
+        width: { min: 88, max: 140, extra: 18, slim: 68 },
+        csv: (row) => t(`status.${row.status}`),
         cell: (row) => <StatusCell asset={row} />,
       },
       {
-        id: "addresses",
+        id: "address",
         header: t("asset.addresses"),
-        className: "w-[19%] @max-xl:w-32",
+        sortable: true,
+        width: { min: 120, max: 320, extra: 12, text: firstAddress },
         csv: (row) => row.addresses.join(" "),
         cell: (row) => (
           <span className="mono" title={row.addresses.join(", ")}>
@@ -298,24 +308,27 @@ function useColumns(): Column<Asset>[] {
         ),
       },
       {
-        id: "kind",
+        id: "role",
         header: t("asset.kind"),
         sortable: true,
-        className: "w-32 text-muted @max-3xl:hidden",
-        csv: (row) => row.kind,
-        cell: (row) => (row.role ? roleName(row.role) : t(`kind.${row.kind}`)),
+        className: "text-muted",
+        width: { min: 96, max: 200, rank: 2 },
+        csv: (row) => shownRole(row, t),
+        cell: (row) => shownRole(row, t),
       },
       {
         id: "vendor",
         header: t("asset.vendor"),
-        className: "text-muted @max-5xl:hidden",
-        csv: (row) => [row.vendor, row.model].filter(Boolean).join(" "),
-        cell: (row) => [row.vendor, row.model].filter(Boolean).join(" "),
+        sortable: true,
+        className: "text-muted",
+        width: { min: 112, max: 320, rank: 3 },
+        csv: product,
+        cell: (row) => <span title={product(row)}>{product(row)}</span>,
       },
       {
         id: "tags",
         header: t("asset.tags"),
-        className: "w-[14%] @max-3xl:hidden",
+        width: { min: 96, max: 280, extra: 20, rank: 4 },
         csv: (row) => row.tags.map((tag) => tag.name).join(" "),
         cell: (row) => (
           <span className="flex gap-1 overflow-hidden">
@@ -329,13 +342,19 @@ function useColumns(): Column<Asset>[] {
         id: "last_seen_at",
         header: t("asset.lastSeen"),
         sortable: true,
-        className: "w-28 text-muted @max-xl:hidden",
+        descendingFirst: true,
+        className: "text-muted",
+        width: { min: 104, max: 140, rank: 1, text: () => "59 minutes ago" },
         csv: (row) => row.last_seen_at ?? "",
         cell: (row) => <Time at={row.last_seen_at} />,
       },
     ],
     [t],
   );
+}
+
+function firstAddress({ addresses }: Asset): string {
+  return `${addresses[0] ?? ""}${addresses.length > 1 ? ` +${addresses.length - 1}` : ""}`;
 }
 
 function StatusCell({ asset }: { asset: Asset }) {

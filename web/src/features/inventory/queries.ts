@@ -2,16 +2,12 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { http, ifMatch, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery } from "#/api/pages";
 import type { Asset, AssetKind, AssetStatus, LinkKind } from "#/api/schema";
+import type { Filter } from "#/domain/filter/grammar";
 import { inTurns } from "#/domain/removal";
-import type { AssetFilter } from "./filter";
 
-export const assetsQuery = (filter: AssetFilter, network: string | undefined, sort: string) =>
-  pagedQuery(["assets", "list", filter, network ?? null, sort], (cursor) =>
-    take(
-      http.GET("/api/v1/assets", {
-        params: { query: { ...filter, ...(network ? { network } : {}), sort, limit: PAGE_SIZE, cursor } },
-      }),
-    ),
+export const assetsQuery = (filter: Filter, sort: string) =>
+  pagedQuery(["assets", "list", filter, sort], (cursor) =>
+    take(http.GET("/api/v1/assets", { params: { query: { ...filter, sort, limit: PAGE_SIZE, cursor } } })),
   );
 
 export interface AssetInput {

@@ -8,7 +8,7 @@ import { http, ifMatch, take } from "#/api/client";
 import { networksQuery } from "#/api/queries";
 import type { Network } from "#/api/schema";
 import { useAuth } from "#/api/session";
-import { addressOrder, isCidr, isIp } from "#/domain/address";
+import { isCidr, isIp } from "#/domain/address";
 import { placeErrors } from "#/domain/form-errors";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { z } from "#/domain/zod";
@@ -24,6 +24,7 @@ import { Panel } from "#/ui/panel";
 addWords(words);
 
 export interface NetworksSearch {
+  sort?: string;
   selected?: string;
 }
 
@@ -33,15 +34,14 @@ export function NetworksPage({ search, go }: { search: NetworksSearch; go: (next
   const networks = useQuery(networksQuery);
   const hidden = useHidden();
   const rows = useMemo(
-    () =>
-      (networks.data ?? []).filter((row) => !hidden.has(row.id)).sort((a, b) => addressOrder(a.cidr, b.cidr)),
+    () => (networks.data ?? []).filter((row) => !hidden.has(row.id)),
     [networks.data, hidden],
   );
   const columns = useColumns();
   const selected = rows.find((row) => row.id === search.selected);
-  const close = () => go({});
+  const close = () => go({ ...search, selected: undefined });
   const add = can("inventory:write") ? (
-    <Button look="primary" onClick={() => go({ selected: "new" })}>
+    <Button look="primary" onClick={() => go({ ...search, selected: "new" })}>
       <Plus aria-hidden className="size-4" />
       {t("networks.add")}
     </Button>
@@ -69,8 +69,10 @@ export function NetworksPage({ search, go }: { search: NetworksSearch; go: (next
           loading={networks.isPending}
           error={networks.error}
           retry={() => void networks.refetch()}
+          sort={search.sort ?? "cidr"}
+          onSort={(sort) => go({ ...search, sort: sort || undefined })}
           activeId={search.selected}
-          onOpen={(row) => go({ selected: row.id })}
+          onOpen={(row) => go({ ...search, selected: row.id })}
           total={rows.length}
           empty={
             <Empty icon={<EthernetPort aria-hidden />} title={t("networks.none")} action={add}>
@@ -240,37 +242,46 @@ function useColumns(): Column<Network>[] {
       {
         id: "name",
         header: t("networks.name"),
-        className: "w-[30%] @max-xl:w-auto",
+        sortBy: (row) => row.name,
+        width: { min: 112, max: 400, text: (row) => row.name },
         cell: (row) => <span className="truncate">{row.name}</span>,
       },
       {
         id: "cidr",
         header: t("networks.cidr"),
-        className: "w-44 @max-xl:w-36",
+        sortBy: (row) => row.cidr,
+        width: { min: 124, max: 340, extra: 16, text: (row) => row.cidr },
         cell: (row) => <span className="mono">{row.cidr}</span>,
       },
       {
         id: "vlan",
         header: t("networks.vlan"),
-        className: "w-20 @max-xl:hidden",
+        sortBy: (row) => row.vlan,
+        width: { min: 72, max: 96, rank: 2 },
         cell: (row) => row.vlan ?? <span className="text-faint">–</span>,
       },
       {
         id: "gateway",
         header: t("networks.gateway"),
-        className: "@max-3xl:hidden",
+        sortBy: (row) => row.gateway,
+        width: { min: 120, max: 340, extra: 16, text: (row) => row.gateway ?? "", rank: 3 },
         cell: (row) => <span className="mono">{row.gateway ?? <span className="text-faint">–</span>}</span>,
       },
       {
         id: "count",
         header: t("networks.count"),
-        className: "w-28 text-right @max-xl:w-20 [&_button]:ml-auto",
+        sortBy: (row) => row.address_count,
+        descendingFirst: true,
+        className: "text-right [&_button]:ml-auto",
+        width: { min: 104, max: 128 },
         cell: (row) => row.address_count.toLocaleString(),
       },
       {
         id: "source",
         header: t("asset.source"),
-        className: "w-32 pl-6! text-muted @max-3xl:hidden",
+        sortBy: (row) => t(`source.${row.source}`),
+        className: "pl-6! text-muted",
+        width: { min: 128, max: 200, text: (row) => t(`source.${row.source}`), rank: 4 },
         cell: (row) => t(`source.${row.source}`),
       },
     ],

@@ -17,6 +17,7 @@ import { providersQuery } from "./queries";
 addWords(words);
 
 export interface ProvidersSearch {
+  sort?: string;
   selected?: string;
   panel?: "new";
 }
@@ -58,7 +59,7 @@ export function ProvidersPage({
               key={adding ? "new" : chosen?.id}
               provider={adding ? undefined : chosen}
               writes={writes}
-              onClose={() => go({})}
+              onClose={() => go({ sort: search.sort })}
               onSaved={({ id }) => go({ selected: id })}
             />
           ) : undefined
@@ -73,8 +74,10 @@ export function ProvidersPage({
           loading={providers.isPending}
           error={providers.error}
           retry={() => void providers.refetch()}
+          sort={search.sort ?? "name"}
+          onSort={(sort) => go({ ...search, sort: sort || undefined })}
           activeId={search.selected}
-          onOpen={(row) => go({ selected: row.id })}
+          onOpen={(row) => go({ sort: search.sort, selected: row.id })}
           total={rows.length}
           empty={
             <Empty icon={<LogIn aria-hidden />} title={t("provider.none")} action={add}>
@@ -91,16 +94,24 @@ function useColumns(): Column<OidcProvider>[] {
   const { t } = useTranslation();
   return useMemo(
     () => [
-      { id: "name", header: t("provider.name"), cell: (row) => <span className="truncate">{row.name}</span> },
+      {
+        id: "name",
+        header: t("provider.name"),
+        sortBy: (row) => row.name,
+        cell: (row) => <span className="truncate">{row.name}</span>,
+      },
       {
         id: "issuer",
         header: t("provider.issuer"),
+        sortBy: (row) => row.issuer,
         className: "@max-xl:hidden",
         cell: (row) => <span className="mono text-muted">{row.issuer}</span>,
       },
       {
         id: "enabled",
         header: t("provider.status"),
+        sortBy: (row) => row.enabled,
+        descendingFirst: true,
         className: "w-28",
         cell: (row) =>
           row.enabled ? <Badge tone="up">{t("provider.on")}</Badge> : <Badge>{t("provider.off")}</Badge>,

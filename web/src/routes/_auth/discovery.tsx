@@ -1,6 +1,9 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { DiscoveryPage, type DiscoverySearch } from "#/features/discovery/page";
 import { useGo } from "../-go";
+import { sortOf } from "../-search";
+
+const sorts = ["title", "address", "role", "vendor", "confidence", "created_at", "last_seen_at"];
 
 export const Route = createFileRoute("/_auth/discovery")({
   validateSearch: (search: Record<string, unknown>): DiscoverySearch => ({
@@ -9,6 +12,8 @@ export const Route = createFileRoute("/_auth/discovery")({
         ? search.state
         : undefined,
     tab: search.tab === "scans" ? "scans" : undefined,
+    q: search.q === undefined ? undefined : String(search.q),
+    sort: sortOf(search.sort, sorts, "address"),
     finding: typeof search.finding === "string" ? search.finding : undefined,
     scan: search.scan === "new" ? "new" : undefined,
   }),

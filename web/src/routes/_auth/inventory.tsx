@@ -1,24 +1,15 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { InventoryPage, type InventorySearch } from "#/features/inventory/page";
 import { useGo } from "../-go";
+import { sortOf, text } from "../-search";
 
-const sorts = [
-  "name",
-  "-name",
-  "kind",
-  "-kind",
-  "last_seen_at",
-  "-last_seen_at",
-  "created_at",
-  "-created_at",
-];
-const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
+const sorts = ["name", "status", "address", "kind", "role", "vendor", "last_seen_at", "created_at"];
 
 export const Route = createFileRoute("/_auth/inventory")({
   validateSearch: (search: Record<string, unknown>): InventorySearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     network: text(search.network),
-    sort: sorts.find((sort) => sort === search.sort),
+    sort: sortOf(search.sort, sorts, "name"),
     selected: text(search.selected),
     panel: search.panel === "new" ? "new" : undefined,
   }),

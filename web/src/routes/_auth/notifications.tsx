@@ -2,13 +2,14 @@ import { createFileRoute } from "@tanstack/react-router";
 import type { ListSearch } from "#/features/notifications/list-page";
 import { WebhooksPage } from "#/features/notifications/webhooks-page";
 import { useGo } from "../-go";
+import { sortOf } from "../-search";
 
-const sorts = ["name", "-name", "created_at", "-created_at"];
+const sorts = ["name", "created_at"];
 
 export const Route = createFileRoute("/_auth/notifications")({
   validateSearch: (search: Record<string, unknown>): ListSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
-    sort: sorts.find((sort) => sort === search.sort),
+    sort: sortOf(search.sort, sorts, "name"),
     selected: typeof search.selected === "string" ? search.selected : undefined,
     panel: search.panel === "new" ? "new" : undefined,
   }),

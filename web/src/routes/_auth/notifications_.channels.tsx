@@ -2,14 +2,14 @@ import { createFileRoute } from "@tanstack/react-router";
 import { ChannelsPage } from "#/features/notifications/channels-page";
 import type { ListSearch } from "#/features/notifications/list-page";
 import { useGo } from "../-go";
+import { sortOf } from "../-search";
 
-const columns = ["name", "kind", "created_at"];
-const sorts = columns.flatMap((column) => [column, `-${column}`]);
+const sorts = ["name", "kind", "created_at"];
 
 export const Route = createFileRoute("/_auth/notifications_/channels")({
   validateSearch: (search: Record<string, unknown>): ListSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
-    sort: sorts.find((sort) => sort === search.sort),
+    sort: sortOf(search.sort, sorts, "name"),
     selected: typeof search.selected === "string" ? search.selected : undefined,
     panel: search.panel === "new" ? "new" : undefined,
   }),

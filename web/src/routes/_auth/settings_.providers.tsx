@@ -1,9 +1,11 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { ProvidersPage, type ProvidersSearch } from "#/features/providers/page";
 import { useGo } from "../-go";
+import { sortOf } from "../-search";
 
 export const Route = createFileRoute("/_auth/settings_/providers")({
   validateSearch: (search: Record<string, unknown>): ProvidersSearch => ({
+    sort: sortOf(search.sort, ["name", "issuer", "enabled"], "name"),
     selected: typeof search.selected === "string" ? search.selected : undefined,
     panel: search.panel === "new" ? "new" : undefined,
   }),

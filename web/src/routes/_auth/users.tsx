@@ -1,13 +1,14 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { UsersPage, type UsersSearch } from "#/features/users/page";
 import { useGo } from "../-go";
+import { sortOf } from "../-search";
 
-const sorts = ["username", "-username", "role", "-role", "last_login_at", "-last_login_at"];
+const sorts = ["username", "role", "last_login_at"];
 
 export const Route = createFileRoute("/_auth/users")({
   validateSearch: (search: Record<string, unknown>): UsersSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
-    sort: sorts.find((sort) => sort === search.sort),
+    sort: sortOf(search.sort, sorts, "username"),
     tab: search.tab === "invites" ? "invites" : undefined,
     selected: typeof search.selected === "string" ? search.selected : undefined,
     panel: search.panel === "new" || search.panel === "invite" ? search.panel : undefined,

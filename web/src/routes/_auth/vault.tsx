@@ -1,14 +1,14 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { CredentialsPage, type CredentialsSearch } from "#/features/credentials/page";
 import { useGo } from "../-go";
+import { sortOf } from "../-search";
 
-const columns = ["name", "kind", "last_used_at", "secret_changed_at"];
-const sorts = columns.flatMap((column) => [column, `-${column}`]);
+const sorts = ["name", "kind", "last_used_at", "secret_changed_at"];
 
 export const Route = createFileRoute("/_auth/vault")({
   validateSearch: (search: Record<string, unknown>): CredentialsSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
-    sort: sorts.find((sort) => sort === search.sort),
+    sort: sortOf(search.sort, sorts, "name"),
     selected: typeof search.selected === "string" ? search.selected : undefined,
     panel: search.panel === "new" ? "new" : undefined,
   }),

@@ -1,0 +1,141 @@
+//! How findings are found: what a list is narrowed to, and what it can be sorted by. What a scan proposes is one JSON
+//! text; `->` and `->>` read it alike on both databases.
+
+use cb_core::error::Violations;
+use cb_core::ids::ScanId;
+use cb_core::inventory::{AssetKind, FindingKind, FindingState};
+use cb_core::{Error, Result};
+use cb_store::db;
+use cb_store::entities::{finding, network};
+use cb_store::sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, Func, SimpleExpr};
+use cb_store::sea_orm::{
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, IntoSimpleExpr as _, QueryFilter as _,
+    Select,
+};
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::assets::{plain_role, role_word};
+use crate::input::SHORT_MAX;
+use crate::order::range;
+use crate::page::{Sort, contains, like, patterns};
+
+/// What a list of findings can be narrowed to. Each field that is given must fit.
+#[derive(Debug, Default)]
+pub struct FindingFilter {
+    pub state: Option<FindingState>,
+    pub scan: Option<ScanId>,
+    /// Whether a new asset or a change is proposed.
+    pub change: Option<FindingKind>,
+    /// The kind of the proposed asset.
+    pub kind: Option<AssetKind>,
+    /// `access_point`, `access-point` and `Access point` are the same role.
+    pub role: Option<String>,
+    /// A part of the vendor's name.
+    pub vendor: Option<String>,
+    /// The id, the CIDR or the name of the network that the first address is in.
+    pub network: Option<String>,
+    /// A port that was found open, 1 to 65535.
+    pub port: Option<u32>,
+}
+
+pub(super) fn sorts() -> [(&'static str, Sort<finding::Entity>); 8] {
+    [
+        ("title", Sort::text(finding::Column::TitleKey)),
+        ("address", Sort::text(finding::Column::AddressKey)),
+        ("kind", Sort::derived(proposed("kind"))),
+        ("role", Sort::derived(Func::coalesce([proposed("role"), proposed("kind")]).into())),
+        ("vendor", Sort::derived(proposed("vendor"))),
+        ("confidence", Sort::number(finding::Column::Confidence)),
+        ("created_at", Sort::time(finding::Column::CreatedAt)),
+        ("last_seen_at", Sort::time(finding::Column::LastSeenAt)),
+    ]
+}
+
+/// A field of the proposal, as text.
+fn proposed(field: &'static str) -> SimpleExpr {
+    Expr::expr(finding::Column::Proposal.into_simple_expr())
+        .binary(BinOper::Custom("->>"), Expr::cust(format!("'{field}'")))
+}
+
+fn without_spaces(text: SimpleExpr) -> SimpleExpr {
+    Func::cust("replace").args([text, " ".into(), "".into()]).into()
+}
+
+pub(super) async fn narrowed(
+    conn: &impl ConnectionTrait,
+    filter: &FindingFilter,
+    q: Option<&str>,
+) -> Result<Select<finding::Entity>> {
+    use finding::Column as C;
+    checked(filter)?;
+    let mut select = finding::Entity::find();
+    if let Some(state) = filter.state {
+        select = select.filter(C::State.eq(state.as_str()));
+    }
+    if let Some(scan) = filter.scan {
+        select = select.filter(C::ScanId.eq(scan.0));
+    }
+    if let Some(change) = filter.change {
+        select = select.filter(C::Kind.eq(change.as_str()));
+    }
+    if let Some(kind) = filter.kind {
+        select = select.filter(proposed("kind").eq(kind.as_str()));
+    }
+    if let Some(role) = filter.role.as_deref() {
+        select = select.filter(plain_role(proposed("role")).eq(role_word(role)));
+    }
+    if let Some(vendor) = filter.vendor.as_deref() {
+        select = select.filter(contains(proposed("vendor"), &like(&vendor.to_lowercase())));
+    }
+    if let Some(port) = filter.port {
+        // What follows the number is a comma or the end of the object, whatever the order of the keys.
+        // PostgreSQL writes a space behind a colon.
+        let services = without_spaces(proposed("services"));
+        let one = |end: &str| services.clone().like(format!("%\"port\":{port}{end}%"));
+        select = select.filter(Condition::any().add(one(",")).add(one("}")));
+    }
+    if let Some(network) = filter.network.as_deref() {
+        let mut any = Condition::any().add(C::Id.is_null());
+        for (first, last) in ranges(conn, network).await? {
+            any = any.add(C::AddressKey.between(first, last));
+        }
+        select = select.filter(any);
+    }
+    for word in patterns(q)? {
+        let texts = [
+            C::Title.into_simple_expr(),
+            proposed("vendor"),
+            proposed("role"),
+            proposed("os"),
+            proposed("addresses"),
+        ];
+        let any = texts.into_iter().fold(Condition::any(), |any, text| any.add(contains(text, &word)));
+        select = select.filter(any);
+    }
+    Ok(select)
+}
+
+fn checked(filter: &FindingFilter) -> Result<()> {
+    let mut wrong = Violations::new();
+    for (field, text) in [("role", &filter.role), ("vendor", &filter.vendor), ("network", &filter.network)] {
+        let short = text.as_ref().is_none_or(|text| text.chars().count() <= SHORT_MAX);
+        wrong.require(short, field, &format!("may have at most {SHORT_MAX} characters"));
+    }
+    let port = filter.port.is_none_or(|port| (1..=65_535).contains(&port));
+    wrong.require(port, "port", "must be between 1 and 65535");
+    wrong.into_result()
+}
+
+/// The keys of the first and the last address of what `text` names: a CIDR, or a known network by its id or its name.
+async fn ranges(conn: &impl ConnectionTrait, text: &str) -> Result<Vec<(String, String)>> {
+    if let Ok(cidr) = text.parse::<IpNet>() {
+        return Ok(vec![range(cidr)]);
+    }
+    let which = match Uuid::parse_str(text) {
+        Ok(id) => network::Column::Id.eq(id),
+        Err(_) => Expr::expr(Func::lower(network::Column::Name.into_simple_expr())).eq(text.to_lowercase()),
+    };
+    let rows = network::Entity::find().filter(which).all(conn).await.map_err(db)?;
+    rows.iter().map(|row| row.cidr.parse().map(range).map_err(Error::internal)).collect()
+}

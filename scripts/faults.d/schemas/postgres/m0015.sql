@@ -1,0 +1,10 @@
+ALTER TABLE "findings" ADD COLUMN "title_key" text NOT NULL DEFAULT '' COLLATE "C";
+ALTER TABLE "findings" ADD COLUMN "address_key" text NULL COLLATE "C";
+CREATE INDEX findings_title ON findings (state, title_key, id);
+CREATE INDEX findings_address ON findings (state, address_key, id);
+CREATE INDEX findings_seen ON findings (state, last_seen_at, id);
+CREATE INDEX assets_role ON assets (COALESCE(role, kind), id);
+CREATE INDEX assets_created ON assets (created_at, id);
+CREATE INDEX addresses_first ON addresses (asset_id, ip_key);
+CREATE INDEX services_port ON services (port, asset_id);
+INSERT INTO seaql_migrations (version, applied_at) VALUES ('m0015_list_orders', 1767268800);
