@@ -1,6 +1,8 @@
 //! Assets: anything the user has. What a person typed is remembered by field, so that a scan never
 //! overwrites it.
 
+mod bulk;
+mod export;
 mod search;
 
 use std::collections::{BTreeSet, HashMap};
@@ -32,6 +34,9 @@ use crate::links::LinkOut;
 use crate::notify::news;
 use crate::order::name_key;
 use crate::page::{self, List, Page, Sort};
+pub(crate) use bulk::MOST as BULK_MOST;
+pub use bulk::{AssetsDone, AssetsIn, AssetsTagIn, delete_many, tag_many};
+pub use export::{Export, export};
 pub use search::AssetFilter;
 use search::{first_address, narrowed};
 pub(crate) use search::{plain_role, role_word};

@@ -121,6 +121,8 @@ pub const FIELDS: &[(&str, &str, Bound)] = &[
     ("AssetPatch", "role", OptionalLine(SHORT_MAX)),
     ("AssetPatch", "tags", Items(0, crate::assets::TAGS_MOST)),
     ("AssetPatch", "vendor", OptionalLine(SHORT_MAX)),
+    ("AssetsIn", "ids", Items(1, crate::assets::BULK_MOST)),
+    ("AssetsTagIn", "tags", Items(1, crate::assets::TAGS_MOST)),
     ("ChannelIn", "events", Choice(events)),
     ("ChannelIn", "name", Line(SHORT_MAX)),
     ("ChannelPatch", "events", Choice(events)),

@@ -16,6 +16,7 @@ pub mod backup;
 #[cfg(test)]
 mod bounds;
 pub mod credentials;
+pub mod csv;
 mod ctx;
 pub mod described;
 mod exceptions;

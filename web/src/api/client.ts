@@ -173,10 +173,16 @@ export function ifMatch(version: number): Record<string, string> {
 
 /** A delete that survives the page being closed; used to flush pending undoable deletes. */
 export function deleteOnLeave(path: string): void {
+  sendOnLeave("DELETE", path);
+}
+
+/** The same for a request with a body, of which a browser takes 64 kB. */
+export function sendOnLeave(method: string, path: string, body?: unknown): void {
   void fetch(path, {
-    method: "DELETE",
+    method,
     keepalive: true,
     credentials: "same-origin",
     headers: { "X-CSRF-Token": csrfToken, "Content-Type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   }).catch(() => {});
 }

@@ -59,6 +59,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/assets/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Removes many assets: those with the given ids, or all that fit a filter. */
+        post: operations["post_assets_delete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assets/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The assets as CSV (RFC 4180), in the words that the pages show: a text that a spreadsheet would run as a formula has an
+         *     apostrophe in front. A file that ends within a transfer is not whole: the session has ended, or the server has failed.
+         */
+        get: operations["get_assets_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assets/tag": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives many assets more tags: those with the given ids, or all that fit a filter. */
+        post: operations["post_assets_tag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/assets/{id}": {
         parameters: {
             query?: never;
@@ -1976,6 +2030,36 @@ export interface components {
             links: components["schemas"]["Link"][];
             services: components["schemas"]["Service"][];
         };
+        /** @description What assets can be narrowed to. Each field that is given must fit. */
+        AssetFilter: {
+            kind?: components["schemas"]["AssetKind"] | null;
+            /** @description The id, the CIDR or the name of a network that an address is in. */
+            network?: string | null;
+            /**
+             * Format: int32
+             * @description An open port, 1 to 65535.
+             */
+            port?: number | null;
+            /** @description Words to look for, each of which must be found. */
+            q?: string | null;
+            /** @description `access_point`, `access-point` and `Access point` are the same role. */
+            role?: string | null;
+            /**
+             * Format: date-time
+             * @description Seen at this time or later.
+             */
+            seen_after?: string | null;
+            /**
+             * Format: date-time
+             * @description Seen last before this time.
+             */
+            seen_before?: string | null;
+            status?: components["schemas"]["AssetStatus"] | null;
+            /** @description A tag's name or id. */
+            tag?: string | null;
+            /** @description A part of the vendor's name. */
+            vendor?: string | null;
+        };
         /** Format: uuid */
         AssetId: string;
         AssetIn: {
@@ -2007,6 +2091,30 @@ export interface components {
         };
         /** @enum {string} */
         AssetStatus: "up" | "degraded" | "down" | "unknown" | "maintenance";
+        AssetsDone: {
+            /**
+             * Format: int64
+             * @description How many assets were changed.
+             */
+            count: number;
+        };
+        /** @description Which assets: either `ids`, or `filter`. */
+        AssetsIn: {
+            /**
+             * Format: int64
+             * @description With `filter`: how many the caller has seen to fit. If it is another number by now, nothing is done.
+             */
+            count?: number | null;
+            filter?: components["schemas"]["AssetFilter"] | null;
+            /** @description 1 to 10,000. An asset that is gone is skipped. */
+            ids?: components["schemas"]["AssetId"][] | null;
+        };
+        AssetsTagIn: {
+            /** @description Which assets. */
+            assets: components["schemas"]["AssetsIn"];
+            /** @description Ids of tags that they get. The tags that they have stay. */
+            tags: components["schemas"]["TagId"][];
+        };
         AuditEntry: {
             /** @example asset_updated */
             action: string;
@@ -4356,6 +4464,130 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_assets_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssetsIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetsDone"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_assets_export: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Columns in their order, with commas between them: `name`, `status`, `address`, `role`, `vendor`, `model`, `os`, `tags`,
+                 *     `last_seen_at`, `notes`; all when not given.
+                 */
+                columns?: string;
+                /** @description A field, with `-` in front for descending. */
+                sort?: string;
+                /** @description Words to look for. */
+                q?: string;
+                kind?: components["schemas"]["AssetKind"];
+                /** @description A role: `access_point`, `access-point` and `Access point` are the same. */
+                role?: string;
+                status?: components["schemas"]["AssetStatus"];
+                /** @description A tag's name or id. */
+                tag?: string;
+                /** @description A part of the vendor's name. */
+                vendor?: string;
+                /** @description Assets with an address in this network: its id, CIDR or name. */
+                network?: string;
+                /** @description Assets with this open port, 1 to 65535. */
+                port?: number;
+                /** @description Seen at this time or later. */
+                seen_after?: string;
+                /** @description Seen last before this time. */
+                seen_before?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv; charset=utf-8": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_assets_tag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssetsTagIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetsDone"];
                 };
             };
             /** @description What went wrong */

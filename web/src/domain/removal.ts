@@ -63,25 +63,55 @@ export async function inTurns<T>(
 }
 
 export function useRemoval(): (removal: Removal) => void {
-  const client = useQueryClient();
-  const { t } = useTranslation();
-  return ({ ids, text, resource, send, invalidate }) => {
-    setHidden(ids, true);
-    deferred(text, t("common.undo"), {
-      undo: () => setHidden(ids, false),
+  const remove = useManyRemoval();
+  return ({ ids, text, resource, send, invalidate }) =>
+    remove({
+      ids,
+      text,
+      resource,
+      invalidate,
       leave: () => {
         for (const id of ids) deleteOnLeave(`/api/v1/${resource}/${id}`);
       },
+      send: async () => {
+        // Gone already is what was wanted.
+        const errors = await inTurns(ids, (id) =>
+          send(id).catch((error) => {
+            if (!(error instanceof ApiError && error.status === 404)) throw error;
+          }),
+        );
+        if (errors[0]) throw errors[0];
+      },
+    });
+}
+
+interface ManyRemoval extends Omit<Removal, "send"> {
+  /** Removes them all. */
+  send: () => Promise<unknown>;
+  /** The same while the page is left. */
+  leave: () => void;
+  undone?: () => void;
+}
+
+/** For what one request removes. `ids` are those to hide until then. */
+export function useManyRemoval(): (removal: ManyRemoval) => void {
+  const client = useQueryClient();
+  const { t } = useTranslation();
+  return ({ ids, text, resource, send, leave, undone, invalidate }) => {
+    setHidden(ids, true);
+    deferred(text, t("common.undo"), {
+      undo: () => {
+        setHidden(ids, false);
+        undone?.();
+      },
+      leave,
       commit: () => {
         void (async () => {
-          // Gone already is what was wanted.
-          const errors = await inTurns(ids, (id) =>
-            send(id).catch((error) => {
-              if (!(error instanceof ApiError && error.status === 404)) throw error;
-            }),
-          );
-          if (errors[0])
-            toast(errors[0] instanceof Error ? errors[0].message : t("error.unknown"), { tone: "error" });
+          try {
+            await send();
+          } catch (error) {
+            toast(error instanceof Error ? error.message : t("error.unknown"), { tone: "error" });
+          }
           // Whatever else of this resource is kept may name what is gone (a link's other end) and would ask for it when
           // shown again: what is off the screen is forgotten, what is on it is read anew, what is gone is not asked for.
           const gone = new Set<unknown>(ids);

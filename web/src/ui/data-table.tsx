@@ -33,8 +33,8 @@ export interface Column<T> {
   id: string;
   header: string;
   cell: (row: T) => ReactNode;
-  /** What stands in the CSV; columns without it are left out. */
-  csv?: (row: T) => string;
+  /** Its words, as they are measured for its width. */
+  text?: (row: T) => string;
   /** The server sorts by it. */
   sortable?: boolean;
   /** The client sorts by it, when it holds all rows. */
@@ -77,12 +77,15 @@ interface DataTableProps<T> {
   total?: number | null;
   /** Told when the top of the list comes into view or leaves it. */
   onTop?: (inView: boolean) => void;
+  /** Rows with less room around them. */
+  dense?: boolean;
   /** For whoever scrolls the list. */
   scrollerRef?: RefObject<HTMLDivElement | null>;
 }
 
 const features = tableFeatures({ rowSortingFeature, rowSelectionFeature });
 const ROW = 36;
+const DENSE_ROW = 28;
 const AHEAD = 25;
 /** Rows that are looked at for the widths of columns. */
 const MEASURED = 200;
@@ -153,12 +156,19 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     },
   });
   const model = table.getRowModel().rows;
+  const allSelected = useMemo(
+    () => !!selection && rows.length > 0 && rows.every((row) => selection.has(rowId(row))),
+    [rows, selection, rowId],
+  );
   const virtual = useVirtualizer({
     count: model.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => ROW,
+    estimateSize: () => (props.dense ? DENSE_ROW : ROW),
     overscan: 12,
   });
+  // The sizes of rows are remembered.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another density is another size
+  useLayoutEffect(() => virtual.measure(), [virtual, props.dense]);
   const items = virtual.getVirtualItems();
   const first = items[0];
   const last = items[items.length - 1];
@@ -193,7 +203,12 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     else if (key === "Home") focusRow(0);
     else if (key === "End") focusRow(model.length - 1);
     else if (key === "x" && onSelection) row.toggleSelected();
-    else if (key === "Enter" && element.closest("input") && props.onOpen) props.onOpen(row.original);
+    else if (key === "Tab" && !event.shiftKey && row.id === props.activeId) {
+      // The panel follows the row that it belongs to.
+      const panel = document.querySelector<HTMLElement>("[data-panel]");
+      if (!panel) return;
+      panel.focus();
+    } else if (key === "Enter" && element.closest("input") && props.onOpen) props.onOpen(row.original);
     else return;
     event.preventDefault();
   }
@@ -240,9 +255,9 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                     type="checkbox"
                     className="block size-4 accent-accent"
                     aria-label={t("table.selectAll")}
-                    checked={rows.length > 0 && table.getIsAllRowsSelected()}
+                    checked={allSelected}
                     ref={(box) => {
-                      if (box) box.indeterminate = table.getIsSomeRowsSelected();
+                      if (box) box.indeterminate = !allSelected && !!selection?.size;
                     }}
                     onChange={table.getToggleAllRowsSelectedHandler()}
                   />
@@ -306,7 +321,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                     props.onOpen?.(row.original);
                 }}
                 className={cx(
-                  "h-9",
+                  props.dense ? "h-7" : "h-9",
                   props.onOpen && "cursor-pointer",
                   active ? "bg-selected" : row.getIsSelected() ? "bg-accent-soft" : "hover:bg-hover",
                 )}
@@ -381,7 +396,7 @@ function widthsOf<T>(
   if (room <= 0 || !columns.every((column) => column.width)) return undefined;
   const looked = rows.slice(0, MEASURED);
   const asked = columns.map((column) => {
-    const { min, max, extra, rank, slim, text = column.csv } = column.width ?? { min: 0 };
+    const { min, max, extra, rank, slim, text = column.text } = column.width ?? { min: 0 };
     if (slim && room < PHONE) return { id: column.id, min: slim, max: slim, content: slim, rank: rank ?? 0 };
     // The header has room for its arrow.
     const longest = looked.reduce(

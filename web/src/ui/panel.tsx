@@ -41,6 +41,16 @@ export function Panel({ title, icon, subtitle, actions, onClose, children, foote
   return (
     <aside
       aria-labelledby={heading}
+      data-panel
+      tabIndex={-1}
+      onKeyDown={(event) => {
+        // Back to the row that it belongs to.
+        if (event.key !== "Tab" || !event.shiftKey || event.target !== event.currentTarget) return;
+        const row = document.querySelector<HTMLElement>("[data-row-open][aria-current=true]");
+        if (!row) return;
+        event.preventDefault();
+        row.focus();
+      }}
       className="appear flex w-full min-w-0 shrink-0 flex-col border-line bg-surface max-lg:absolute max-lg:inset-y-0 max-lg:right-0 max-lg:z-20 max-lg:max-w-md max-lg:shadow-float max-md:max-w-none lg:w-96 lg:border-l xl:w-[26rem]"
     >
       <header className="flex min-h-12 items-center gap-2.5 border-b border-line py-1.5 pr-2 pl-4">

@@ -1,36 +1,9 @@
 import { act, fireEvent, render, screen } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "#/api/client";
-import { csvCell, toCsv } from "./csv";
 import { ErrorBox } from "./feedback";
 import { relativeTime } from "./time";
 import { deferred, flushDeferred, Toaster, UNDO_MS } from "./toast";
-
-describe("csv", () => {
-  it("quotes every cell", () => {
-    expect(csvCell('say "hi", you')).toBe('"say ""hi"", you"');
-    expect(csvCell("plain")).toBe('"plain"');
-    expect(csvCell("nas-1; a=b")).toBe('"nas-1; a=b"');
-  });
-  it.each([
-    ["=HYPERLINK(1)", "'=HYPERLINK(1)"],
-    ["－1", "'－1"],
-    ["\u200b @x", "'\u200b @x"],
-    ["a;=1+1;b", "a;'=1+1;b"],
-    ['a;"=1', `a;'""=1`],
-    ["a\n+1", "a\n'+1"],
-    ["a|\t-1", "a|'\t'-1"],
-  ])("defuses a formula wherever a reader may see a cell begin: %j", (value, safe) => {
-    expect(csvCell(value)).toBe(`"${safe}"`);
-  });
-  it("writes the columns that have words, with CRLF", () => {
-    const columns = [
-      { id: "n", header: "Name", cell: () => null, csv: (row: { n: string }) => row.n },
-      { id: "x", header: "Icon", cell: () => null },
-    ];
-    expect(toCsv(columns, [{ n: "a" }, { n: "b,c" }])).toBe('"Name"\r\n"a"\r\n"b,c"');
-  });
-});
 
 describe("time", () => {
   const now = Date.UTC(2026, 0, 10, 12);

@@ -1,12 +1,16 @@
 //! `/assets`: anything the user has.
 
+use axum::response::Response;
 use cb_app::Page;
-use cb_app::assets::{self, AssetDetail, AssetFilter, AssetIn, AssetOut, AssetPatch};
+use cb_app::assets::{
+    self, AssetDetail, AssetFilter, AssetIn, AssetOut, AssetPatch, AssetsDone, AssetsIn, AssetsTagIn,
+};
 use cb_core::ids::AssetId;
 use cb_core::inventory::{AssetKind, AssetStatus};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 
+use super::csv::csv;
 use super::list_query;
 use crate::auth::{Reader, Writer};
 use crate::extract::{Id, IfMatch, Json, Query, Versioned};
@@ -15,15 +19,20 @@ use crate::problem::Problem;
 list_query!(AssetQuery {
     kind: AssetKind,
     /// A role: `access_point`, `access-point` and `Access point` are the same.
+    #[param(max_length = 100)]
     role: String,
     status: AssetStatus,
     /// A tag's name or id.
+    #[param(max_length = 100)]
     tag: String,
     /// A part of the vendor's name.
+    #[param(max_length = 100)]
     vendor: String,
     /// Assets with an address in this network: its id, CIDR or name.
+    #[param(max_length = 100)]
     network: String,
     /// Assets with this open port, 1 to 65535.
+    #[param(minimum = 1, maximum = 65535)]
     port: u32,
     /// Seen at this time or later.
     seen_after: DateTime<Utc>,
@@ -52,6 +61,86 @@ pub(crate) async fn list(
         seen_before: query.seen_before,
     };
     Ok(axum::Json(assets::list(&ctx, &list, &filter).await?))
+}
+
+/// What an export can be narrowed to, as the list; it has no pages.
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExportQuery {
+    /// Columns in their order, with commas between them: `name`, `status`, `address`, `role`, `vendor`, `model`, `os`, `tags`,
+    /// `last_seen_at`, `notes`; all when not given.
+    columns: Option<String>,
+    /// A field, with `-` in front for descending.
+    sort: Option<String>,
+    /// Words to look for.
+    #[param(max_length = 200)]
+    q: Option<String>,
+    kind: Option<AssetKind>,
+    /// A role: `access_point`, `access-point` and `Access point` are the same.
+    #[param(max_length = 100)]
+    role: Option<String>,
+    status: Option<AssetStatus>,
+    /// A tag's name or id.
+    #[param(max_length = 100)]
+    tag: Option<String>,
+    /// A part of the vendor's name.
+    #[param(max_length = 100)]
+    vendor: Option<String>,
+    /// Assets with an address in this network: its id, CIDR or name.
+    #[param(max_length = 100)]
+    network: Option<String>,
+    /// Assets with this open port, 1 to 65535.
+    #[param(minimum = 1, maximum = 65535)]
+    port: Option<u32>,
+    /// Seen at this time or later.
+    seen_after: Option<DateTime<Utc>>,
+    /// Seen last before this time.
+    seen_before: Option<DateTime<Utc>>,
+}
+
+/// The assets as CSV (RFC 4180), in the words that the pages show: a text that a spreadsheet would run as a formula has an
+/// apostrophe in front. A file that ends within a transfer is not whole: the session has ended, or the server has failed.
+#[utoipa::path(get, path = "/assets/export", operation_id = "get_assets_export", tag = "inventory", params(ExportQuery),
+    responses((status = 200, body = String, content_type = "text/csv; charset=utf-8")))]
+pub(crate) async fn export(
+    Reader(ctx): Reader,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    let filter = AssetFilter {
+        q: None,
+        kind: query.kind,
+        role: query.role,
+        status: query.status,
+        tag: query.tag,
+        vendor: query.vendor,
+        network: query.network,
+        port: query.port,
+        seen_after: query.seen_after,
+        seen_before: query.seen_before,
+    };
+    let export = assets::export(&ctx, query.q, query.sort, query.columns.as_deref(), filter)?;
+    csv(ctx.app().now().format("inventory-%Y%m%dT%H%M%SZ.csv"), export).await
+}
+
+/// Removes many assets: those with the given ids, or all that fit a filter.
+#[utoipa::path(post, path = "/assets/delete", operation_id = "post_assets_delete", tag = "inventory", request_body = AssetsIn,
+    responses((status = 200, body = AssetsDone)))]
+pub(crate) async fn delete_many(
+    Writer(ctx): Writer,
+    Json(input): Json<AssetsIn>,
+) -> Result<axum::Json<AssetsDone>, Problem> {
+    Ok(axum::Json(assets::delete_many(&ctx, input).await?))
+}
+
+/// Gives many assets more tags: those with the given ids, or all that fit a filter.
+#[utoipa::path(post, path = "/assets/tag", operation_id = "post_assets_tag", tag = "inventory", request_body = AssetsTagIn,
+    responses((status = 200, body = AssetsDone)))]
+pub(crate) async fn tag_many(
+    Writer(ctx): Writer,
+    Json(input): Json<AssetsTagIn>,
+) -> Result<axum::Json<AssetsDone>, Problem> {
+    Ok(axum::Json(assets::tag_many(&ctx, input).await?))
 }
 
 /// Adds an asset.

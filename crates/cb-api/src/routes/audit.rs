@@ -1,15 +1,13 @@
 //! `/audit-log`: who did what, and whether the log is whole.
 
-use axum::body::Body;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use cb_app::Page;
 use cb_app::audit::{self, Checkpoints, EntryFilter, EntryOut, StandingOut, Verification};
-use futures_util::{StreamExt as _, stream};
-use http::header;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::csv::csv;
 use super::list_query;
 use crate::auth::Reader;
 use crate::extract::Query;
@@ -54,24 +52,8 @@ pub(crate) async fn export(
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
     let filter = EntryFilter { action: query.action, entity_id: query.entity_id };
-    let mut export = audit::export(&ctx, query.q.as_deref(), &filter).await?;
-    // What goes wrong at once still has a status of its own.
-    let first = export.next().await?;
-    let rest = stream::try_unfold(export, async |mut export| match export.next().await {
-        Ok(part) => Ok(part.map(|part| (part, export))),
-        Err(error) => {
-            // Logged where every error is. The connection is cut, so that half a log is not taken for a whole one.
-            let _ = Problem::from(error);
-            Err(std::io::Error::other("the export was cut off"))
-        }
-    });
-    let name = ctx.app().now().format("audit-log-%Y%m%dT%H%M%SZ.csv");
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
-    ];
-    let body = Body::from_stream(stream::iter(first.map(Ok)).chain(rest));
-    Ok((headers, body).into_response())
+    let export = audit::export(&ctx, query.q.as_deref(), &filter).await?;
+    csv(ctx.app().now().format("audit-log-%Y%m%dT%H%M%SZ.csv"), export).await
 }
 
 /// Signed statements of the log's head, one of this moment among them: kept elsewhere, they tell a log that was rewritten.

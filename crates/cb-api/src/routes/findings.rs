@@ -19,12 +19,16 @@ list_query!(FindingQuery {
     /// The kind of the proposed asset.
     kind: AssetKind,
     /// A role: `access_point`, `access-point` and `Access point` are the same.
+    #[param(max_length = 100)]
     role: String,
     /// A part of the vendor's name.
+    #[param(max_length = 100)]
     vendor: String,
     /// Findings whose first address is in this network: its id, CIDR or name.
+    #[param(max_length = 100)]
     network: String,
     /// Findings with this open port, 1 to 65535.
+    #[param(minimum = 1, maximum = 65535)]
     port: u32,
 });
 

@@ -20,6 +20,7 @@ mod audit;
 mod ca;
 mod channels;
 mod credentials;
+mod csv;
 mod findings;
 mod health;
 pub(crate) mod hooks;
@@ -149,6 +150,9 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(credentials::test))
         .routes(routes!(credentials::uses))
         .routes(routes!(assets::list, assets::create))
+        .routes(routes!(assets::export))
+        .routes(routes!(assets::delete_many))
+        .routes(routes!(assets::tag_many))
         .routes(routes!(assets::get, assets::update, assets::delete))
         .routes(routes!(interfaces::list, interfaces::create))
         .routes(routes!(interfaces::get, interfaces::update, interfaces::delete))

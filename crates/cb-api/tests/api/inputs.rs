@@ -101,6 +101,7 @@ fn sample(document: &Value, schema: &Value) -> Value {
         "integer" | "number" => json!(schema["minimum"].as_i64().unwrap_or(1)),
         "boolean" => json!(false),
         _ if schema["format"] == "uuid" => json!(uuid::Uuid::nil()),
+        _ if schema["format"] == "date-time" => json!("2026-01-01T00:00:00Z"),
         _ => json!("a"),
     }
 }

@@ -248,6 +248,10 @@ impl Story {
         self.admin("PATCH", "/links/{id}", &link, json!({ "label": "blue" })).await;
         let tag = self.admin("POST", "/tags", "", json!({ "name": "rack", "color": "#112233" })).await;
         self.admin("PATCH", "/tags/{id}", &tag, json!({ "color": "#332211" })).await;
+        let some = json!({ "assets": { "ids": [one, two] }, "tags": [tag] });
+        self.admin("POST", "/assets/tag", "", some).await;
+        let three = self.admin("POST", "/assets", "", json!({ "name": "three", "kind": "device" })).await;
+        self.admin("POST", "/assets/delete", "", json!({ "ids": [three] })).await;
         let place = json!({ "positions": [{ "asset_id": one, "x": 1.0, "y": 2.0 }] });
         self.admin("PUT", "/map/positions", "", place).await;
         self.admin("DELETE", "/map/positions/{asset_id}", &one, json!({})).await;

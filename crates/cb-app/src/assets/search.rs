@@ -19,21 +19,27 @@ use crate::page::{contains, like, patterns};
 
 /// What assets can be narrowed to. Each field that is given must fit.
 #[derive(Debug, Default, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct AssetFilter {
     /// Words to look for, each of which must be found.
+    #[schema(max_length = 200)]
     pub q: Option<String>,
     pub kind: Option<AssetKind>,
     /// `access_point`, `access-point` and `Access point` are the same role.
+    #[schema(max_length = 100)]
     pub role: Option<String>,
     pub status: Option<AssetStatus>,
     /// A tag's name or id.
+    #[schema(max_length = 100)]
     pub tag: Option<String>,
     /// A part of the vendor's name.
+    #[schema(max_length = 100)]
     pub vendor: Option<String>,
     /// The id, the CIDR or the name of a network that an address is in.
+    #[schema(max_length = 100)]
     pub network: Option<String>,
     /// An open port, 1 to 65535.
+    #[schema(minimum = 1, maximum = 65535)]
     pub port: Option<u32>,
     /// Seen at this time or later.
     pub seen_after: Option<DateTime<Utc>>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cb_app::audit::{self, Verification};
+use cb_app::csv::Parts as _;
 use cb_app::{Ctx, tags, users};
 use cb_core::audit::{Entry, GENESIS};
 use cb_core::{Error, Permission, Principal, Role, Secret};

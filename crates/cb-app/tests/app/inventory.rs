@@ -1,7 +1,8 @@
 //! Assets and what belongs to them: created, found, paged, changed, removed.
 
 use cb_app::addresses::{self, AddressFilter, AddressIn};
-use cb_app::assets::{self, AssetFilter, AssetIn, AssetPatch};
+use cb_app::assets::{self, AssetFilter, AssetIn, AssetPatch, AssetsIn, AssetsTagIn};
+use cb_app::csv::Parts as _;
 use cb_app::interfaces::{self, InterfaceIn};
 use cb_app::links::{self, LinkIn};
 use cb_app::map::{self, PositionIn, PositionsIn};
@@ -391,5 +392,99 @@ async fn assets_narrow_by_every_field(#[values(Sqlite, Postgres)] database: Data
         let said = assets::list(&ctx, &List::default(), &filter).await.expect_err(field);
         assert_eq!(fields(said), [field]);
     }
+    drop(test);
+}
+
+fn all(filter: AssetFilter, count: u64) -> AssetsIn {
+    AssetsIn { filter: Some(filter), count: Some(count), ids: None }
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn many_assets_are_tagged_and_removed_by_filter_and_by_id(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (test, ctx) = TestApp::ready(database).await;
+    for i in 0..1_203 {
+        add(&ctx, &format!("{}-{i}", if i < 3 { "keep" } else { "old" })).await;
+    }
+    let tag =
+        tags::create(&ctx, TagIn { name: "Prod".into(), color: "#112233".into() }).await.expect("tag").id;
+    let old = || AssetFilter { q: Some("old-".into()), ..AssetFilter::default() };
+    let tagged = |assets| assets::tag_many(&ctx, AssetsTagIn { assets, tags: vec![tag] });
+    assert_eq!(tagged(all(old(), 1_200)).await.expect("tagged").count, 1_200);
+    assert_eq!(tagged(all(old(), 1_200)).await.expect("tagged").count, 0, "they have it already");
+    let prod = AssetFilter { tag: Some("prod".into()), ..AssetFilter::default() };
+    let page = assets::list(&ctx, &List::default(), &prod).await.expect("lists");
+    assert_eq!((page.total, page.items[0].version), (Some(1_200), 2));
+
+    let stale = assets::delete_many(&ctx, all(old(), 1_199)).await;
+    assert!(matches!(stale, Err(Error::Conflict(_))), "one more than was seen: {stale:?}");
+    let one = page.items[0].id;
+    let ids = AssetsIn { ids: Some(vec![one, one, AssetId(uuid::Uuid::nil())]), ..AssetsIn::default() };
+    assert_eq!(assets::delete_many(&ctx, ids).await.expect("removed").count, 1);
+    assert_eq!(assets::delete_many(&ctx, all(old(), 1_199)).await.expect("removed").count, 1_199);
+    assert_eq!(names(&ctx, List::default(), AssetFilter::default()).await, ["keep-0", "keep-1", "keep-2"]);
+
+    let log = cb_app::audit::list(&ctx, &List::default(), &cb_app::audit::EntryFilter::default()).await;
+    let log = log.expect("lists").items;
+    assert_eq!(log[0].action, "assets_deleted", "one entry for all");
+    assert_eq!(log[0].detail["count"], 1_199);
+    assert_eq!(log[0].detail["assets"].as_array().map(Vec::len), Some(500), "and a bounded one");
+    assert_eq!(log.iter().filter(|entry| entry.action == "asset_deleted").count(), 0);
+
+    let none = AssetsIn::default;
+    for (input, field) in [
+        (none(), "ids"),
+        (AssetsIn { ids: Some(Vec::new()), ..none() }, "ids"),
+        (AssetsIn { ids: Some(vec![one; 10_001]), ..none() }, "ids"),
+        (AssetsIn { ids: Some(vec![one]), count: Some(1), ..none() }, "count"),
+        (AssetsIn { ids: Some(vec![one]), filter: Some(old()), ..none() }, "filter"),
+        (AssetsIn { filter: Some(old()), ..none() }, "count"),
+        (all(AssetFilter { port: Some(0), ..AssetFilter::default() }, 1), "port"),
+    ] {
+        let said = assets::delete_many(&ctx, input).await.expect_err(field);
+        assert_eq!(fields(said), [field]);
+    }
+    let nothing = AssetsTagIn { assets: all(AssetFilter::default(), 3), tags: Vec::new() };
+    assert_eq!(fields(assets::tag_many(&ctx, nothing).await.expect_err("tags")), ["tags"]);
+    drop(test);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_inventory_is_written_as_csv_whole_and_in_the_words_of_the_page(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (test, ctx) = TestApp::ready(database).await;
+    for i in 0..1_059 {
+        add(&ctx, &format!("host-{i}")).await;
+    }
+    let evil = AssetIn {
+        role: Some("access-point".into()),
+        status: Some(AssetStatus::Down),
+        ..asset("=HYPERLINK(\"http://x\")", AssetKind::Device)
+    };
+    addressed(&ctx, evil, "10.0.0.9").await;
+    let text = async |columns: Option<&str>, sort: &str, filter: AssetFilter| {
+        let mut export = assets::export(&ctx, None, Some(sort.to_owned()), columns, filter).expect("begins");
+        let mut text = String::new();
+        while let Some(part) = export.next().await.expect("a part") {
+            assert!(part.lines().count() <= 501, "little of it is in memory");
+            text.push_str(&part);
+        }
+        text
+    };
+    let whole = text(None, "name", AssetFilter::default()).await;
+    assert_eq!(whole.lines().count(), 1_061, "the header and every asset");
+    let down = AssetFilter { status: Some(AssetStatus::Down), ..AssetFilter::default() };
+    let some = text(Some("address,role,status,name"), "-name", down).await;
+    assert_eq!(
+        some,
+        "\u{feff}\"Addresses\",\"Kind\",\"Status\",\"Name\"\r\n\
+         \"10.0.0.9\",\"Access point\",\"Down\",\"'=HYPERLINK(\"\"http://x\"\")\"\r\n"
+    );
+    let wrong = assets::export(&ctx, None, None, Some("name,shoe"), AssetFilter::default());
+    assert_eq!(fields(wrong.err().expect("refused")), ["columns"]);
     drop(test);
 }

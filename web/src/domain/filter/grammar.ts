@@ -67,6 +67,7 @@ function find<Word extends string>(choices: readonly Choice<Word>[], value: stri
 }
 
 const units: Record<string, number> = { m: 60, h: 3_600, d: 86_400, w: 604_800 };
+const portOffers = ["22", "80", "443"];
 const seenOffers = ["<1h", "<7d", ">7d", ">4w"];
 
 type Read = { set: Filter; doubt?: readonly string[] } | { offers: readonly string[] };
@@ -107,7 +108,7 @@ const readers: Record<FilterKey, (value: string, words: Vocabulary, now: number)
   },
   port(value) {
     const port = /^\d{1,5}$/.test(value) ? Number(value) : 0;
-    return port >= 1 && port <= 65_535 ? { set: { port } } : { offers: ["22", "443", "1–65535"] };
+    return port >= 1 && port <= 65_535 ? { set: { port } } : { offers: portOffers };
   },
   seen(value, _words, now) {
     const [, sign = "<", count = "", unit = ""] = /^([<>]?)(\d{1,5})([mhdw])$/i.exec(value) ?? [];
@@ -126,7 +127,7 @@ function offersOf(key: FilterKey, words: Vocabulary): readonly string[] {
   if (key === "status") return labels(words.statuses);
   if (key === "tag") return words.tags ?? [];
   if (key === "network") return words.networks?.map((one) => one.name) ?? [];
-  return key === "seen" ? seenOffers : key === "port" ? ["22", "80", "443"] : [];
+  return key === "seen" ? seenOffers : key === "port" ? portOffers : [];
 }
 
 /** An IPv6 or a MAC address, or a link: a word with colons and no key. */

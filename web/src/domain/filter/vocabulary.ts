@@ -7,18 +7,23 @@ import { knownRoles } from "#/domain/icons";
 import { useTranslation } from "#/i18n";
 import type { Vocabulary } from "./grammar";
 
+type Translate = ReturnType<typeof useTranslation>["t"];
+
+/** What is the same everywhere. */
+export function commonWords(t: Translate): Pick<Vocabulary, "kinds" | "statuses" | "roles"> {
+  return {
+    kinds: assetKinds.map((word) => ({ word, label: t(`kind.${word}`) })),
+    statuses: assetStatuses.map((word) => ({ word, label: t(`status.${word}`) })),
+    roles: knownRoles.map((word) => ({ word, label: roleName(word) })),
+  };
+}
+
 export function useVocabulary(): Vocabulary {
   const { t } = useTranslation();
   const tags = useQuery(tagsQuery).data;
   const networks = useQuery(networksQuery).data;
   return useMemo(
-    () => ({
-      kinds: assetKinds.map((word) => ({ word, label: t(`kind.${word}`) })),
-      statuses: assetStatuses.map((word) => ({ word, label: t(`status.${word}`) })),
-      roles: knownRoles.map((word) => ({ word, label: roleName(word) })),
-      tags: tags?.map((tag) => tag.name),
-      networks,
-    }),
+    () => ({ ...commonWords(t), tags: tags?.map((tag) => tag.name), networks }),
     [t, tags, networks],
   );
 }

@@ -15,6 +15,7 @@ import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, ErrorBox } from "#/ui/feedback";
 import { SearchBox } from "#/ui/search-box";
+import { useTableView } from "#/ui/table-view";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { Confidence } from "./confidence";
@@ -57,7 +58,7 @@ export function Findings({ state, q, sort, onList, selected, onSelect, begin }: 
   const rows = blocked ? [] : (findings.data?.items ?? []);
   // What only the server knows is a problem when it knows it neither.
   const told = problems.filter((one) => one.type !== "doubt" || (findings.isSuccess && rows.length === 0));
-  const columns = useColumns();
+  const { columns, dense, menu } = useTableView("findings", useColumns());
   const writes = can("discovery:write") && state === "open";
   // Only what is still shown may be accepted: a finding that went away under the selection is not.
   const ids = rows.filter((row) => chosen.has(row.id)).map((row) => row.id);
@@ -125,14 +126,16 @@ export function Findings({ state, q, sort, onList, selected, onSelect, begin }: 
         </div>
       ) : null}
       {rows.length > 0 || q ? (
-        <div className="border-b border-line px-4 py-2">
-          <SearchBox label={t("findings.search")} className="max-w-96" value={q} onChange={setQ} />
+        <div className="flex items-center gap-2 border-b border-line px-4 py-2">
+          <SearchBox label={t("findings.search")} className="max-w-96 flex-1" value={q} onChange={setQ} />
+          {menu}
         </div>
       ) : null}
       <FilterProblems problems={told} text={q} onText={setQ} />
       <DataTable
         label={t("findings.title")}
         columns={columns}
+        dense={dense}
         rows={rows}
         rowId={(row) => row.id}
         rowLabel={(row) => row.title}

@@ -4,10 +4,13 @@ import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
 import { LogOut, Plus, Radar, UserCog } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
-import { type ComponentType, type ReactNode, useDeferredValue, useState } from "react";
+import { type ComponentType, type ReactNode, useDeferredValue, useMemo, useState } from "react";
 import { http, take } from "#/api/client";
 import { useAuth } from "#/api/session";
 import { KindIcon } from "#/domain/asset";
+import { parseFilter } from "#/domain/filter/grammar";
+import { FilterProblems } from "#/domain/filter/problems";
+import { useVocabulary } from "#/domain/filter/vocabulary";
 import { useTranslation } from "#/i18n";
 
 interface PaletteProps {
@@ -40,14 +43,18 @@ function PaletteBody({ onClose, pages }: Omit<PaletteProps, "open">) {
   const navigate = useNavigate();
   const [text, setText] = useState("");
   const wanted = useDeferredValue(text.trim());
+  const vocabulary = useVocabulary();
+  const { filter, problems, blocked } = useMemo(() => parseFilter(wanted, vocabulary), [wanted, vocabulary]);
+  const asks = !blocked && Object.keys(filter).length > 0;
   const assets = useQuery({
-    queryKey: ["assets", "palette", wanted],
+    queryKey: ["assets", "palette", filter],
     queryFn: async () =>
-      (await take(http.GET("/api/v1/assets", { params: { query: { q: wanted, limit: 8 } } }))).items,
-    enabled: wanted.length > 0,
+      (await take(http.GET("/api/v1/assets", { params: { query: { ...filter, limit: 8 } } }))).items,
+    enabled: asks,
     placeholderData: (previous) => previous,
   });
-  const found = wanted ? (assets.data ?? []) : [];
+  const found = asks ? (assets.data ?? []) : [];
+  const told = problems.filter((one) => one.type !== "doubt" || (assets.isSuccess && found.length === 0));
   const matches = (label: string) => label.toLowerCase().includes(text.trim().toLowerCase());
   const run = (work: () => void) => () => {
     onClose();
@@ -80,6 +87,7 @@ function PaletteBody({ onClose, pages }: Omit<PaletteProps, "open">) {
         placeholder={t("palette.placeholder")}
         className="h-12 w-full border-b border-line bg-transparent px-4 text-base outline-none"
       />
+      <FilterProblems problems={told} text={text} onText={setText} />
       <Command.List label={t("palette.results")} className="max-h-[55vh] overflow-y-auto p-1.5">
         {found.length === 0 && shownPages.length === 0 && actions.length === 0 ? (
           <p className="px-3 py-6 text-center text-muted">

@@ -1,8 +1,7 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Boxes, Download, Plus, Tag as TagIcon, Trash2, X } from "lucide-react";
+import { Boxes, Download, Plus, X } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
-import { http } from "#/api/client";
 import { useLive, useThrottled } from "#/api/hooks";
 import { networksQuery } from "#/api/queries";
 import type { Asset } from "#/api/schema";
@@ -11,21 +10,19 @@ import { KindIcon, roleName, StatusMark, TagChip } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
-import { useHidden, useRemoval } from "#/domain/removal";
+import { useHidden } from "#/domain/removal";
 import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
-import { downloadCsv, toCsv } from "#/ui/csv";
 import { type Column, DataTable } from "#/ui/data-table";
-import { Dialog } from "#/ui/dialog";
-import { Empty, ErrorBox } from "#/ui/feedback";
+import { Empty } from "#/ui/feedback";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
+import { useTableView } from "#/ui/table-view";
 import { Time } from "#/ui/time";
-import { toast } from "#/ui/toast";
 import { AssetForm } from "./asset-form";
 import { AssetPanel } from "./asset-panel";
-import { assetsQuery, useAddTags } from "./queries";
-import { TagPicker } from "./tag-picker";
+import { BulkBar } from "./bulk-bar";
+import { assetsQuery, exportAddress } from "./queries";
 
 export interface InventorySearch {
   q?: string;
@@ -34,6 +31,9 @@ export interface InventorySearch {
   selected?: string;
   panel?: "new";
 }
+
+const none: readonly Asset[] = [];
+const idOf = (row: Asset) => row.id;
 
 export function InventoryPage({
   search,
@@ -58,14 +58,27 @@ export function InventoryPage({
     enabled: !blocked,
   });
   const hidden = useHidden();
+  const loaded = assets.data?.items ?? none;
+  const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set());
+  // All that fit this filter, also those that are not loaded.
+  const [everything, setEverything] = useState<string>();
+  const [removed, setRemoved] = useState<string>();
+  const key = JSON.stringify(asked);
+  const all = everything === key;
   const rows = useMemo(
-    () => (blocked ? [] : (assets.data?.items ?? []).filter((row) => !hidden.has(row.id))),
-    [assets.data, hidden, blocked],
+    () => (blocked || removed === key ? [] : loaded.filter((row) => !hidden.has(row.id))),
+    [loaded, hidden, blocked, removed, key],
   );
+  const chosen = useMemo(() => (all ? new Set(rows.map((row) => row.id)) : ticked), [all, rows, ticked]);
+  const setChosen = (next: ReadonlySet<string>) => {
+    setEverything(undefined);
+    setTicked(next);
+  };
+  const selected = useMemo(() => rows.filter((row) => chosen.has(row.id)), [rows, chosen]);
+  const total = assets.data?.total ?? rows.length;
   // What only the server knows is a problem when it knows it neither.
   const told = problems.filter((one) => one.type !== "doubt" || (assets.isSuccess && rows.length === 0));
-  const [chosen, setChosen] = useState<Set<string>>(new Set());
-  const columns = useColumns();
+  const { columns, dense, menu } = useTableView("inventory", useColumns());
   const writes = can("inventory:write");
   const setQ = useCallback((q: string) => go({ ...search, q: q || undefined }), [go, search]);
 
@@ -104,14 +117,22 @@ export function InventoryPage({
           value={text}
           onChange={setQ}
         />
-        <Button
-          aria-label={t("common.csvOf")}
-          disabled={rows.length === 0}
-          onClick={() => downloadCsv("inventory.csv", toCsv(columns, rows))}
-        >
-          <Download aria-hidden className="size-4" />
-          <span className="max-md:hidden">{t("common.csv")}</span>
-        </Button>
+        {rows.length > 0 ? (
+          <a
+            href={exportAddress(
+              asked,
+              search.sort ?? "name",
+              columns.map((column) => column.id),
+            )}
+            download
+            aria-label={t("common.csvOf")}
+            className={buttonClass()}
+          >
+            <Download aria-hidden className="size-4" />
+            <span className="max-md:hidden">{t("common.csv")}</span>
+          </a>
+        ) : null}
+        <span className="max-md:hidden">{menu}</span>
         {add}
       </PageHead>
       {search.network ? (
@@ -120,15 +141,28 @@ export function InventoryPage({
         </div>
       ) : null}
       <FilterProblems problems={told} text={text} onText={setQ} />
-      {chosen.size > 0 ? (
-        <BulkBar rows={rows.filter((row) => chosen.has(row.id))} clear={() => setChosen(new Set())} />
+      {selected.length > 0 ? (
+        <BulkBar
+          rows={selected}
+          all={all}
+          total={total}
+          onAll={
+            rows.length < total && !assets.isPlaceholderData && selected.length === rows.length
+              ? () => setEverything(key)
+              : undefined
+          }
+          filter={asked}
+          hide={(whole) => setRemoved(whole ? key : undefined)}
+          clear={() => setChosen(new Set())}
+        />
       ) : null}
       <WithPanel panel={panel}>
         <DataTable
           label={t("pages.inventory")}
           columns={columns}
+          dense={dense}
           rows={rows}
-          rowId={(row) => row.id}
+          rowId={idOf}
           rowLabel={(row) => row.name}
           loading={assets.isPending && !blocked}
           error={assets.error}
@@ -192,73 +226,6 @@ function NetworkFilter({ id, onClear }: { id: string; onClear: () => void }) {
   );
 }
 
-function BulkBar({ rows, clear }: { rows: readonly Asset[]; clear: () => void }) {
-  const { t } = useTranslation();
-  const remove = useRemoval();
-  const addTags = useAddTags();
-  const [tagging, setTagging] = useState(false);
-  const [picked, setPicked] = useState<string[]>([]);
-  return (
-    <div
-      role="toolbar"
-      aria-label={t("table.bulk")}
-      className="flex min-h-12 flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-1.5"
-    >
-      <span className="mr-2">{t("table.selected", { count: rows.length })}</span>
-      <Button onClick={() => setTagging(true)}>
-        <TagIcon aria-hidden className="size-4" />
-        {t("inventory.addTag")}
-      </Button>
-      <Button
-        look="danger"
-        onClick={() => {
-          remove({
-            ids: rows.map((row) => row.id),
-            text: t("inventory.deletedMany", { count: rows.length }),
-            resource: "assets",
-            send: (id) => http.DELETE("/api/v1/assets/{id}", { params: { path: { id } } }),
-            invalidate: [["assets", "list"], ["networks"], ["tags"]],
-          });
-          clear();
-        }}
-      >
-        <Trash2 aria-hidden className="size-4" />
-        {t("common.delete")}
-      </Button>
-      <Button look="ghost" onClick={clear}>
-        {t("table.clear")}
-      </Button>
-      <Dialog title={t("inventory.addTag")} open={tagging} onClose={() => setTagging(false)}>
-        {addTags.error ? <ErrorBox error={addTags.error} className="mb-3" /> : null}
-        <TagPicker value={picked} onChange={setPicked} />
-        <div className="mt-4 flex gap-2">
-          <Button
-            look="primary"
-            disabled={picked.length === 0}
-            busy={addTags.isPending}
-            onClick={() =>
-              addTags.mutate(
-                { assets: rows, tags: picked },
-                {
-                  onSuccess: (tagged) => {
-                    setTagging(false);
-                    setPicked([]);
-                    clear();
-                    toast(t("inventory.tagged", { count: tagged }));
-                  },
-                },
-              )
-            }
-          >
-            {t("inventory.addTagTo", { count: rows.length })}
-          </Button>
-          <Button onClick={() => setTagging(false)}>{t("common.cancel")}</Button>
-        </div>
-      </Dialog>
-    </div>
-  );
-}
-
 type Translate = ReturnType<typeof useTranslation>["t"];
 const shownRole = (row: Asset, t: Translate) => (row.role ? roleName(row.role) : t(`kind.${row.kind}`));
 /** "Brother" and "Brother HL-2270" are said once. */
@@ -276,7 +243,7 @@ function useColumns(): Column<Asset>[] {
         header: t("asset.name"),
         sortable: true,
         width: { min: 132, max: 360, extra: 24 },
-        csv: (row) => row.name,
+        text: (row) => row.name,
         cell: (row) => (
           <>
             <KindIcon kind={row.kind} role={row.role} />
@@ -289,7 +256,7 @@ function useColumns(): Column<Asset>[] {
         header: t("asset.status"),
         sortable: true,
         width: { min: 88, max: 140, extra: 18, slim: 68 },
-        csv: (row) => t(`status.${row.status}`),
+        text: (row) => t(`status.${row.status}`),
         cell: (row) => <StatusCell asset={row} />,
       },
       {
@@ -297,7 +264,7 @@ function useColumns(): Column<Asset>[] {
         header: t("asset.addresses"),
         sortable: true,
         width: { min: 120, max: 320, extra: 12, text: firstAddress },
-        csv: (row) => row.addresses.join(" "),
+        text: (row) => row.addresses.join(" "),
         cell: (row) => (
           <span className="mono" title={row.addresses.join(", ")}>
             {row.addresses[0]}
@@ -313,7 +280,7 @@ function useColumns(): Column<Asset>[] {
         sortable: true,
         className: "text-muted",
         width: { min: 96, max: 200, rank: 2 },
-        csv: (row) => shownRole(row, t),
+        text: (row) => shownRole(row, t),
         cell: (row) => shownRole(row, t),
       },
       {
@@ -322,14 +289,14 @@ function useColumns(): Column<Asset>[] {
         sortable: true,
         className: "text-muted",
         width: { min: 112, max: 320, rank: 3 },
-        csv: product,
+        text: product,
         cell: (row) => <span title={product(row)}>{product(row)}</span>,
       },
       {
         id: "tags",
         header: t("asset.tags"),
         width: { min: 96, max: 280, extra: 20, rank: 4 },
-        csv: (row) => row.tags.map((tag) => tag.name).join(" "),
+        text: (row) => row.tags.map((tag) => tag.name).join(" "),
         cell: (row) => (
           <span className="flex gap-1 overflow-hidden">
             {row.tags.slice(0, 3).map((tag) => (
@@ -345,7 +312,7 @@ function useColumns(): Column<Asset>[] {
         descendingFirst: true,
         className: "text-muted",
         width: { min: 104, max: 140, rank: 1, text: () => "59 minutes ago" },
-        csv: (row) => row.last_seen_at ?? "",
+        text: (row) => row.last_seen_at ?? "",
         cell: (row) => <Time at={row.last_seen_at} />,
       },
     ],

@@ -1,9 +1,8 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { http, ifMatch, take } from "#/api/client";
+import { http, ifMatch, sendOnLeave, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery } from "#/api/pages";
 import type { Asset, AssetKind, AssetStatus, LinkKind } from "#/api/schema";
 import type { Filter } from "#/domain/filter/grammar";
-import { inTurns } from "#/domain/removal";
 
 export const assetsQuery = (filter: Filter, sort: string) =>
   pagedQuery(["assets", "list", filter, sort], (cursor) =>
@@ -47,25 +46,45 @@ export function useSaveAsset() {
   });
 }
 
+/** Which assets: those with these ids, or all that fit a filter, which were `count` when they were counted. */
+export type Chosen = { ids: string[] } | { filter: Filter; count: number };
+/** Of a request, far below what the server takes. */
+const AT_ONCE = 1_000;
+
+function parts(chosen: Chosen): Chosen[] {
+  if (!("ids" in chosen)) return [chosen];
+  const { ids } = chosen;
+  return Array.from({ length: Math.ceil(ids.length / AT_ONCE) }, (_, at) => ({
+    ids: ids.slice(at * AT_ONCE, (at + 1) * AT_ONCE),
+  }));
+}
+
+export async function deleteAssets(chosen: Chosen): Promise<void> {
+  for (const body of parts(chosen)) await take(http.POST("/api/v1/assets/delete", { body }));
+}
+
+export function deleteAssetsOnLeave(chosen: Chosen): void {
+  for (const body of parts(chosen)) sendOnLeave("POST", "/api/v1/assets/delete", body);
+}
+
 export function useAddTags() {
   const done = useInvalidate();
   return useMutation({
-    mutationFn: async ({ assets, tags }: { assets: readonly Asset[]; tags: readonly string[] }) => {
-      const lacking = assets.filter((asset) => tags.some((tag) => !asset.tags.some((has) => has.id === tag)));
-      const errors = await inTurns(lacking, (asset) =>
-        take(
-          http.PATCH("/api/v1/assets/{id}", {
-            params: { path: { id: asset.id } },
-            headers: ifMatch(asset.version),
-            body: { tags: [...new Set([...asset.tags.map((has) => has.id), ...tags])] },
-          }),
-        ),
-      );
-      if (errors[0]) throw errors[0];
-      return lacking.length;
+    mutationFn: async ({ chosen, tags }: { chosen: Chosen; tags: string[] }) => {
+      let count = 0;
+      for (const assets of parts(chosen))
+        count += (await take(http.POST("/api/v1/assets/tag", { body: { assets, tags } }))).count;
+      return count;
     },
     onSettled: done,
   });
+}
+
+/** Where the server writes the list as CSV: all that fits, in the list's order. */
+export function exportAddress(filter: Filter, sort: string, columns: readonly string[]): string {
+  const query = new URLSearchParams({ sort, columns: columns.join(",") });
+  for (const [name, value] of Object.entries(filter)) if (value !== undefined) query.set(name, String(value));
+  return `/api/v1/assets/export?${query}`;
 }
 
 export function useCreateTag() {

@@ -326,6 +326,7 @@ describe("search", () => {
     expect([...(findNodes(model, "NAS back") ?? [])]).toEqual(["a1"]);
     expect([...(findNodes(model, "10.0.0.77") ?? [])]).toEqual(["a3"]);
     expect(findNodes(model, "  ")).toBeNull();
+    expect(findNodes(model, "status:asleep")?.size, "what cannot be asked shows nothing").toBe(0);
   });
 });
 

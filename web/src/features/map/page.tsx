@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { List, Map as MapIcon, PinOff } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useAuth } from "#/api/session";
+import { FilterProblems } from "#/domain/filter/problems";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/map.json";
 import { Button, buttonClass } from "#/ui/button";
@@ -16,7 +17,7 @@ import type { Place } from "./layout";
 import { MapList } from "./list";
 import { isPinned } from "./model";
 import { warmUp } from "./pixels";
-import { findNodes } from "./search";
+import { findNodes, mapFilter } from "./search";
 
 addWords(words);
 
@@ -134,6 +135,9 @@ export function MapPage({ search, go, panel }: MapPageProps) {
           />
         </fieldset>
       </PageHead>
+      {map.model ? (
+        <FilterProblems problems={mapFilter(map.model, text).problems} text={text} onText={setQ} />
+      ) : null}
       {map.model?.truncated ? (
         <p role="status" className="border-b border-line px-4 py-2 text-degraded-text">
           {t("map.truncated")}

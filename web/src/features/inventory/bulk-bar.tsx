@@ -1,0 +1,105 @@
+import { Tag as TagIcon, Trash2 } from "lucide-react";
+import { useState } from "react";
+import type { Asset } from "#/api/schema";
+import type { Filter } from "#/domain/filter/grammar";
+import { useManyRemoval } from "#/domain/removal";
+import { useTranslation } from "#/i18n";
+import { Button } from "#/ui/button";
+import { Dialog } from "#/ui/dialog";
+import { ErrorBox } from "#/ui/feedback";
+import { toast } from "#/ui/toast";
+import { type Chosen, deleteAssets, deleteAssetsOnLeave, useAddTags } from "./queries";
+import { TagPicker } from "./tag-picker";
+
+interface BulkBarProps {
+  /** The selected ones that are loaded. */
+  rows: readonly Asset[];
+  /** All that fit the filter are selected. */
+  all: boolean;
+  /** How many fit. */
+  total: number;
+  /** Selects all that fit; there while only the loaded ones are. */
+  onAll?: () => void;
+  filter: Filter;
+  /** Hides the whole list, or shows it again. */
+  hide: (whole: boolean) => void;
+  clear: () => void;
+}
+
+/** What is done to the selected assets: those that are ticked, or all that fit the filter, also those that are not loaded. */
+export function BulkBar({ rows, all, total, onAll, filter, hide, clear }: BulkBarProps) {
+  const { t } = useTranslation();
+  const remove = useManyRemoval();
+  const addTags = useAddTags();
+  const [tagging, setTagging] = useState(false);
+  const [picked, setPicked] = useState<string[]>([]);
+  const count = all ? total : rows.length;
+  const chosen: Chosen = all ? { filter, count: total } : { ids: rows.map((row) => row.id) };
+  return (
+    <div
+      role="toolbar"
+      aria-label={t("table.bulk")}
+      className="flex min-h-12 flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-1.5"
+    >
+      <span role="status" className="mr-2">
+        {t(all ? "table.allSelected" : "table.selected", { count, number: count.toLocaleString() })}
+      </span>
+      {!all && onAll ? (
+        <Button onClick={onAll}>{t("table.selectMatching", { number: total.toLocaleString() })}</Button>
+      ) : null}
+      <Button onClick={() => setTagging(true)}>
+        <TagIcon aria-hidden className="size-4" />
+        {t("inventory.addTag")}
+      </Button>
+      <Button
+        look="danger"
+        onClick={() => {
+          hide(all);
+          remove({
+            ids: rows.map((row) => row.id),
+            text: t("inventory.deletedMany", { count, number: count.toLocaleString() }),
+            resource: "assets",
+            send: () => deleteAssets(chosen).finally(() => hide(false)),
+            leave: () => deleteAssetsOnLeave(chosen),
+            undone: () => hide(false),
+            invalidate: [["assets", "list"], ["networks"], ["tags"]],
+          });
+          clear();
+        }}
+      >
+        <Trash2 aria-hidden className="size-4" />
+        {t("common.delete")}
+      </Button>
+      <Button look="ghost" onClick={clear}>
+        {t("table.clear")}
+      </Button>
+      <Dialog title={t("inventory.addTag")} open={tagging} onClose={() => setTagging(false)}>
+        {addTags.error ? <ErrorBox error={addTags.error} className="mb-3" /> : null}
+        <TagPicker value={picked} onChange={setPicked} />
+        <div className="mt-4 flex gap-2">
+          <Button
+            look="primary"
+            disabled={picked.length === 0}
+            busy={addTags.isPending}
+            onClick={() =>
+              addTags.mutate(
+                { chosen, tags: picked },
+                {
+                  onSuccess: (tagged) => {
+                    setTagging(false);
+                    setPicked([]);
+                    clear();
+                    toast(t("inventory.tagged", { count: tagged, number: tagged.toLocaleString() }));
+                  },
+                },
+              )
+            }
+          >
+            {t("inventory.addTagTo", { count, number: count.toLocaleString() })}
+          </Button>
+          <Button onClick={() => setTagging(false)}>{t("common.cancel")}</Button>
+        </div>
+      </Dialog>
+    </div>
+  );
+}
