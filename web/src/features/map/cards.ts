@@ -45,7 +45,7 @@ export interface Card {
   lines: readonly string[];
   worst: AssetStatus;
 }
-interface CardBox {
+export interface CardBox {
   x: number;
   y: number;
   width: number;
@@ -72,10 +72,14 @@ export interface CardSpot extends CardBox {
   size: number;
 }
 
-/** Cards stand beside what they speak for, never on it, nor on another group where there is any other room; and never on each other. */
+/**
+ * Cards stand beside what they speak for, never on it, nor on another group where there is any other room; and never on each other, nor
+ * on what lies in the `corners`.
+ */
 export function placeCards(
   wishes: readonly CardWish[],
   screen: { width: number; height: number },
+  corners: readonly CardBox[] = [],
 ): CardSpot[] {
   const spots: CardSpot[] = [];
   const seen = [...wishes.keys()]
@@ -92,7 +96,7 @@ export function placeCards(
   for (const at of seen) {
     const wish = wishes[at] as CardWish;
     const possible = candidates(wish, screen)
-      .filter(({ box }) => !meets(boxOf(wish), box) && !spots.some((one) => meets(one, box)))
+      .filter(({ box }) => ![...corners, ...spots].some((one) => meets(one, box)))
       .map((one) => ({ ...one, covers: outlines.reduce((sum, other) => sum + common(other, one.box), 0) }));
     const first = possible[0];
     if (!first) continue;
@@ -101,13 +105,6 @@ export function placeCards(
   }
   return spots;
 }
-
-const boxOf = ({ left, right, top, bottom }: CardWish): CardBox => ({
-  x: left,
-  y: top,
-  width: right - left,
-  height: bottom - top,
-});
 
 function candidates(wish: CardWish, screen: { width: number; height: number }) {
   const out: { size: number; box: CardBox }[] = [];

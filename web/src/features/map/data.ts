@@ -45,12 +45,17 @@ const KEEP_AFTER_MS = 500;
 export function usePlaces(model: MapModel | undefined): Placed | null {
   const [placed, setPlaced] = useState<Placed | null>(null);
   const seating = useRef<Seating | null>(null);
+  const kept = useRef<Seating | null>(null);
   const latest = useRef(model);
 
   // Before the browser paints: the picture may come in the same frame as the page.
   useLayoutEffect(() => {
     latest.current = model;
     if (!model) return;
+    if (!seating.current) {
+      seating.current = recall();
+      kept.current = seating.current;
+    }
     const groups = groupNodes(model);
     const pinned: Place[] = [];
     for (const node of model.nodes.values()) if (isPinned(node)) pinned.push({ x: node.x, y: node.y });
@@ -59,7 +64,7 @@ export function usePlaces(model: MapModel | undefined): Placed | null {
         id: group.id,
         members: group.members.map((node) => ({ id: node.id, hub: isHub(node.role) })),
       })),
-      seating.current ?? recall(),
+      seating.current,
       pinned,
     );
     seating.current = seats;
@@ -75,7 +80,9 @@ export function usePlaces(model: MapModel | undefined): Placed | null {
   useEffect(() => {
     const keep = () => {
       const { current } = latest;
-      if (placed && seating.current && current) remember(seating.current, (id) => current.nodes.has(id));
+      if (!placed || !seating.current || !current || kept.current === seating.current) return;
+      kept.current = seating.current;
+      remember(seating.current, (id) => current.nodes.has(id));
     };
     const timer = setTimeout(keep, KEEP_AFTER_MS);
     addEventListener("pagehide", keep);

@@ -50,6 +50,7 @@ describe("layout", () => {
     const groups = [group("a", 120), group("b", 7), group("c", 1)];
     const seating = settle(groups, EMPTY_SEATING);
     expect(settle(groups, EMPTY_SEATING)).toEqual(seating);
+    expect(settle(groups, seating)).toBe(seating);
     expect(nearest([...placesOf(groups, seating).values()])).toBeGreaterThan(SPACING * 0.99);
   });
 

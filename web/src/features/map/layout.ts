@@ -135,7 +135,7 @@ export class Ground {
   }
 }
 
-/** Seats for all of `groups`. `pinned`: places that people chose, which newcomers keep clear of. */
+/** Seats for all of `groups`; the same object when nothing has changed. `pinned`: places that people chose, which newcomers keep clear of. */
 export function settle(
   groups: readonly LayoutGroup[],
   known: Seating,
@@ -155,6 +155,7 @@ export function settle(
     }
     if (fresh.length > 0) newcomers.set(group.id, fresh);
   }
+  if (newcomers.size === 0 && seats.size === known.seats.size) return known;
   const middles = middlesOf(groups, known, seats);
   const blocked = pointsUnder(pinned);
   for (const [group, members] of newcomers) {

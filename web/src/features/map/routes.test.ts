@@ -43,6 +43,13 @@ describe("routes", () => {
     }
   });
 
+  it("a wire of the hub's own row does not go beyond the hub", () => {
+    const { wires } = routeLinks(star, (id) => spots.get(id));
+    const hub = spots.get("n0");
+    const wire = wires.find(({ a }) => spots.get(a)?.y === hub?.y && (spots.get(a)?.x ?? 0) < (hub?.x ?? 0));
+    expect(Math.max(...(wire?.path ?? []).map(({ x }) => x))).toBe(hub?.x);
+  });
+
   it("no shared lane goes through a node", () => {
     const { strands } = routeLinks(star, (id) => spots.get(id));
     for (const { from, to, ends } of strands) {
@@ -146,6 +153,14 @@ describe("cards", () => {
         true,
       );
     }
+  });
+
+  it("keep out of the corners that something else lies in", () => {
+    const corner = { x: 640, y: 300, width: 160, height: 300 };
+    const [spot] = placeCards([wish(560, 440)], screen, [corner]);
+    expect(spot && meets(spot, corner)).toBe(false);
+    const [free] = placeCards([wish(560, 440)], screen);
+    expect(free && meets(free, corner)).toBe(true);
   });
 
   it("nothing is said of what is not on the screen, nor where there is no room", () => {

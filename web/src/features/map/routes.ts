@@ -97,11 +97,14 @@ function bundle(hub: Spot, links: Bundle["links"], wires: Wire[], strands: Stran
   };
   for (const { link, member } of links) {
     const y = Math.round((member.y + RISE) * 1_000) / 1_000;
-    stretch(y, member.x);
-    stretch(y, column);
     const up = { x: member.x, y };
+    // In the row of the hub there is no need to go round by the lane beside it.
+    const straight = inside && member.y === hub.y;
+    const rest = straight ? last.slice(1) : [{ x: column, y }, ...last];
+    stretch(y, member.x);
+    stretch(y, straight ? hub.x : column);
     strands.push({ from: member, to: up, evidence, ends: [link.a, link.b] });
-    wires.push({ a: link.a, b: link.b, evidence, path: [member, up, { x: column, y }, ...last] });
+    wires.push({ a: link.a, b: link.b, evidence, path: [member, up, ...rest] });
   }
   for (const [y, { left, right }] of rows)
     strands.push({ from: { x: left, y }, to: { x: right, y }, evidence, ends: null });

@@ -1,6 +1,6 @@
 /** All words of one frame, by how near one looks: names under nodes, titles beside groups, cards for groups that are far. */
 import { type Size, toScreen } from "./camera";
-import { type Card, type CardSpot, cardSize, cardWords, placeCards, titleWords } from "./cards";
+import { type Card, type CardBox, type CardSpot, cardSize, cardWords, placeCards, titleWords } from "./cards";
 import type { View } from "./gl";
 import type { Group } from "./group";
 import { FAR_RADIUS, hoverWords, labelLines, lineHeight, lineWords } from "./labels";
@@ -143,7 +143,7 @@ export class Speech {
         sizes: (cards[at] ?? []).map((card) => cardSize(card, this.measure)),
       };
     });
-    for (const spot of placeCards(wishes, size)) {
+    for (const spot of placeCards(wishes, size, cornersOf(size))) {
       const card = cards[spot.wish]?.[spot.size];
       const outline = outlines[spot.wish];
       if (!card || !outline) continue;
@@ -153,6 +153,14 @@ export class Speech {
       );
     }
   }
+}
+
+/** The legend and the buttons lie on the map: see `canvas.tsx`. */
+function cornersOf({ width, height }: Size): CardBox[] {
+  return [
+    { x: 0, y: height - 56, width: 120, height: 56 },
+    { x: width - 60, y: height - 210, width: 60, height: 210 },
+  ];
 }
 
 function onScreen({ x, y }: Place, { width, height }: Size, beyond: number): boolean {
