@@ -94,12 +94,22 @@ const roles: Record<string, Drawing> = {
 export const knownRoles = Object.keys(roles).sort();
 export const allDrawings: readonly Drawing[] = drawings;
 
+const spellings = new Map<string, string>();
+const SPELLINGS_MOST = 1_000;
+
 /** Roles are free words, typed by people too: "Access point", "access_point" and "access-point" are the same. */
 export function roleWord(role: string): string {
-  return role
-    .trim()
-    .toLowerCase()
-    .replace(/[\s_-]+/g, "-");
+  // The map asks for thousands of nodes, which have a few roles among them.
+  let word = spellings.get(role);
+  if (word === undefined) {
+    word = role
+      .trim()
+      .toLowerCase()
+      .replace(/[\s_-]+/g, "-");
+    if (spellings.size >= SPELLINGS_MOST) spellings.clear();
+    spellings.set(role, word);
+  }
+  return word;
 }
 
 export function drawingOf(kind: AssetKind, role: string | null | undefined): Drawing {

@@ -184,26 +184,30 @@ function chosen(
   floats: number,
   isIn: (at: number) => boolean,
 ): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(rows.length);
+  const starts: number[] = [];
+  for (let at = 0; at < rows.length; at += floats) if (isIn(at)) starts.push(at);
+  // Most often all are in: the first picture shows everything.
+  if (starts.length * floats === rows.length) return rows;
+  const out = new Float32Array(starts.length * floats);
   let to = 0;
-  for (let at = 0; at < rows.length; at += floats) {
-    if (!isIn(at)) continue;
-    out.set(rows.subarray(at, at + floats), to);
-    to += floats;
-  }
-  return out.subarray(0, to);
+  for (const start of starts) for (let at = start; at < start + floats; at++) out[to++] = rows[at] ?? 0;
+  return out;
 }
 
 function nodesIn(rows: Float32Array<ArrayBuffer>, { left, right, bottom, top }: Box) {
   return chosen(rows, NODE_FLOATS, (at) => {
-    const [x = 0, y = 0] = [rows[at], rows[at + 1]];
+    const x = rows[at] ?? 0;
+    const y = rows[at + 1] ?? 0;
     return x >= left && x <= right && y >= bottom && y <= top;
   });
 }
 
 function linksIn(rows: Float32Array<ArrayBuffer>, { left, right, bottom, top }: Box) {
   return chosen(rows, LINK_FLOATS, (at) => {
-    const [ax = 0, ay = 0, bx = 0, by = 0] = [rows[at], rows[at + 1], rows[at + 2], rows[at + 3]];
+    const ax = rows[at] ?? 0;
+    const ay = rows[at + 1] ?? 0;
+    const bx = rows[at + 2] ?? 0;
+    const by = rows[at + 3] ?? 0;
     return (
       Math.max(ax, bx) >= left &&
       Math.min(ax, bx) <= right &&
