@@ -150,6 +150,11 @@ await steps.step("on a phone a tap selects, the panel comes from below, and one 
   const { y } = await sheet.boundingBox();
   expect(y > 300, `the panel below the map, not at ${y}`);
   await shot("04-phone-panel", phone);
+  // The found node is in the middle of what the panel leaves.
+  const left = await phone.locator("[data-map]").boundingBox();
+  await phone.touchscreen.tap(left.x + left.width / 2, (left.y + y) / 2);
+  await phone.waitForTimeout(400);
+  expect(new URL(phone.url()).searchParams.get("selected") === ids.hall, "the found node above the panel");
   await button(sheet, "Close").click();
   await sheet.waitFor({ state: "detached" });
   await phone.waitForTimeout(300);

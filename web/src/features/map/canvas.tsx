@@ -94,7 +94,7 @@ export function MapCanvas({
   useEffect(() => renderer.current?.setMatches(matches), [matches]);
   useEffect(() => renderer.current?.setGroupsShown(grouped), [grouped]);
   useEffect(() => {
-    if (focus) renderer.current?.center(focus.id);
+    if (focus) renderer.current?.center(focus.id, matchMedia(PHONE).matches ? SHEET : 0);
   }, [focus]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the theme is what changes the colors that are read
   useEffect(() => renderer.current?.refreshColors(), [theme]);

@@ -288,11 +288,13 @@ export class MapRenderer {
     if (to) this.eye.glide(to, 150);
   }
 
-  /** Into the middle, near enough to be read. */
-  center(id: string): void {
+  /** Into the middle of what is not `covered` at the foot, near enough to be read. */
+  center(id: string, covered = 0): void {
     const node = this.scene.nodes.get(id);
     const { camera } = this.eye;
-    if (node) this.eye.glide({ x: node.x, y: node.y, scale: Math.max(camera.scale, 0.9) }, 150);
+    if (!node) return;
+    const scale = Math.max(camera.scale, 0.9);
+    this.eye.glide({ x: node.x, y: node.y - (covered * this.eye.size.height) / 2 / scale, scale }, 150);
   }
 
   /** Into view, if it is not there. `covered`: the part of the height, at the foot, that something else covers. */
