@@ -52,6 +52,8 @@ pub struct MapNode {
     pub network_id: Option<NetworkId>,
     pub addresses: Vec<String>,
     pub ports: Vec<i32>,
+    /// The machine that this server runs on: one of its addresses is this machine's.
+    pub server: bool,
     /// Where a person placed it; null: where the layout puts it.
     #[schema(required)]
     pub x: Option<f64>,
@@ -285,6 +287,7 @@ async fn nodes(
     }
     let found = find.all(conn).await.map_err(db)?;
     let places: HashMap<Uuid, (f64, f64)> = found.into_iter().map(|p| (p.asset_id, (p.x, p.y))).collect();
+    let own: Vec<String> = cb_collect::own_addresses().iter().map(ToString::to_string).collect();
     rows.into_iter()
         .map(|row| {
             let (network, addresses) = addresses.remove(&row.id).unwrap_or_default();
@@ -293,6 +296,7 @@ async fn nodes(
                 kind: word(AssetKind::parse(&row.kind), &row.kind)?,
                 status: word(AssetStatus::parse(row.status()), row.status())?,
                 network_id: network.map(Into::into),
+                server: addresses.iter().any(|address| own.contains(address)),
                 addresses,
                 ports: ports.remove(&row.id).unwrap_or_default().into_iter().take(PORTS_MOST).collect(),
                 x: place.map(|p| p.0),

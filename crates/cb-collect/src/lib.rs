@@ -25,7 +25,7 @@ pub mod vendor;
 
 pub use engine::{Env, scan};
 pub use fusion::{Reason, Strength, Traits, fuse, same_machine};
-pub use local::{Ability, Capabilities, LocalNetwork, local_networks};
+pub use local::{Ability, Capabilities, LocalNetwork, local_networks, own_addresses};
 pub use plan::{Plan, plan};
 pub use report::{
     Completeness, Evidence, Guess, HostReport, Identity, IdentityKind, Outcome, Phase, ProbeKind,

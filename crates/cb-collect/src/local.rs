@@ -38,6 +38,11 @@ pub fn local_networks() -> Vec<LocalNetwork> {
     networks
 }
 
+/// The addresses of this machine on every interface that is up and is not loopback.
+pub fn own_addresses() -> Vec<IpAddr> {
+    interfaces().into_iter().flat_map(|i| i.networks).map(|(address, _)| address).collect()
+}
+
 /// An interface that is up, has a carrier and is not loopback.
 #[derive(Debug, Clone)]
 pub(crate) struct Interface {

@@ -76,6 +76,23 @@ async fn a_listener_that_went_away_stops_the_scan() {
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 
+#[tokio::test]
+async fn this_machine_knows_its_own_name() {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let Some(own) = cb_collect::own_addresses().into_iter().find(IpAddr::is_ipv4) else {
+        skipped("this machine has no address on a network");
+        return;
+    };
+    if name.trim().len() == 12 && name.trim().bytes().all(|b| b.is_ascii_hexdigit()) {
+        skipped("this machine is a container that nobody named");
+        return;
+    }
+    let alone = request(&[&own.to_string()], &[ProbeKind::Icmp]);
+    let (hosts, _) = collect(alone, CancellationToken::new()).await;
+    let guess = hosts.first().map(|host| host.guess.name.clone());
+    assert_eq!(guess.as_deref(), name.trim().split('.').next(), "{own}");
+}
+
 async fn a_cancelled_scan_stops_within_a_second_and_holds_no_socket() {
     let before = sockets();
     // Before anything, in the sweep, in the ports, in the fingerprints.

@@ -2743,6 +2743,8 @@ export interface components {
             network_id: components["schemas"]["NetworkId"] | null;
             ports: number[];
             role: string | null;
+            /** @description The machine that this server runs on: one of its addresses is this machine's. */
+            server: boolean;
             status: components["schemas"]["AssetStatus"];
             /**
              * Format: double

@@ -75,3 +75,58 @@ function checkTarget(target: string, minPrefix: number): TargetCheck {
 export function addressOrder(a: string, b: string): number {
   return a.localeCompare(b, "en", { numeric: true });
 }
+
+/** An address as a number of 32 or 128 bits; null when it is none. */
+function addressNumber(text: string): { bits: 32 | 128; value: bigint } | null {
+  if (isIpv4(text)) return { bits: 32, value: joined(text.split(".").map(Number), 8n) };
+  if (!isIpv6(text)) return null;
+  const tail = /^(.*:)([\d.]+)$/.exec(text);
+  const plain =
+    tail?.[1] && tail[2]?.includes(".")
+      ? tail[1] + hexPairs(joined(tail[2].split(".").map(Number), 8n))
+      : text;
+  const [before = "", after] = plain.split("::");
+  const pieces = (part: string) => part.split(":").filter(Boolean);
+  const [left, right] = [pieces(before), pieces(after ?? "")];
+  const middle = Array<string>(after === undefined ? 0 : 8 - left.length - right.length).fill("0");
+  const words = [...left, ...middle, ...right].map((word) => Number.parseInt(word, 16));
+  return { bits: 128, value: joined(words, 16n) };
+}
+
+function joined(parts: readonly number[], bits: bigint): bigint {
+  return parts.reduce((sum, part) => (sum << bits) | BigInt(part), 0n);
+}
+
+function hexPairs(value: bigint): string {
+  return `${(value >> 16n).toString(16)}:${(value & 0xffffn).toString(16)}`;
+}
+
+/** Finds the narrowest of many networks that holds an address. */
+export class NetworkIndex<T> {
+  private readonly byStart = new Map<string, T>();
+  private readonly lengths = new Set<number>();
+
+  constructor(networks: Iterable<{ cidr: string; is: T }>) {
+    for (const { cidr, is } of networks) {
+      const [address = "", length = ""] = cidr.split("/");
+      const number = addressNumber(address);
+      if (!number || !isCidr(cidr)) continue;
+      this.lengths.add(Number(length));
+      this.byStart.set(startKey(number, Number(length)), is);
+    }
+  }
+
+  find(address: string): T | undefined {
+    const number = addressNumber(address);
+    if (!number) return undefined;
+    for (const length of [...this.lengths].sort((a, b) => b - a)) {
+      const found = length <= number.bits ? this.byStart.get(startKey(number, length)) : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+}
+
+function startKey({ bits, value }: { bits: number; value: bigint }, length: number): string {
+  return `${bits}/${length}/${value >> BigInt(bits - length)}`;
+}

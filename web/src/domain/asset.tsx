@@ -32,12 +32,19 @@ export function KindIcon({
   return <Icon aria-hidden className={cx("size-4 shrink-0 text-muted", className)} />;
 }
 
-const acronyms: Record<string, string> = { nas: "NAS", tv: "TV", vm: "VM", iot: "IoT", ups: "UPS" };
+const acronyms: Record<string, string> = {
+  nas: "NAS",
+  tv: "TV",
+  vm: "VM",
+  iot: "IoT",
+  ups: "UPS",
+  plc: "PLC",
+};
 
-/** "access_point" → "Access point". Roles are free words: what we do not know is shown as it is. */
+/** "access-point" → "Access point". Roles are free words: what we do not know is shown as it is. */
 export function roleName(role: string): string {
-  const words = role.replaceAll(/[_-]/g, " ");
-  return acronyms[role] ?? words.charAt(0).toUpperCase() + words.slice(1);
+  const words = role.replace(/[_-]/g, " ");
+  return acronyms[role.toLowerCase()] ?? words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 const shapes: Record<AssetStatus, string> = {

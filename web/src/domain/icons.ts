@@ -8,6 +8,7 @@ import * as box from "lucide-react/icons/box";
 import * as boxes from "lucide-react/icons/boxes";
 import * as cctv from "lucide-react/icons/cctv";
 import * as question from "lucide-react/icons/circle-question-mark";
+import * as circuit from "lucide-react/icons/circuit-board";
 import * as cloud from "lucide-react/icons/cloud";
 import * as container from "lucide-react/icons/container";
 import * as cpu from "lucide-react/icons/cpu";
@@ -62,12 +63,13 @@ const kinds: Record<AssetKind, Drawing> = {
   other: drawing(question),
 };
 
+/** By the words that discovery proposes (`ROLES` in crates/cb-collect/src/engine/guess.rs; a test compares), and some more. */
 const roles: Record<string, Drawing> = {
   router: drawing(router),
   gateway: drawing(router),
   firewall: drawing(shield),
   switch: drawing(network),
-  access_point: drawing(wifi),
+  "access-point": drawing(wifi),
   server: drawing(server),
   hypervisor: drawing(server),
   vm: drawing(box),
@@ -81,16 +83,41 @@ const roles: Record<string, Drawing> = {
   tablet: drawing(tablet),
   tv: drawing(tv),
   speaker: drawing(speaker),
-  game_console: drawing(gamepad),
+  "game-console": drawing(gamepad),
   iot: drawing(cpu),
   light: drawing(lightbulb),
   ups: drawing(battery),
   plug: drawing(plug),
+  plc: drawing(circuit),
 };
 
 export const knownRoles = Object.keys(roles).sort();
 export const allDrawings: readonly Drawing[] = drawings;
 
+const spellings = new Map<string, string>();
+const SPELLINGS_MOST = 1_000;
+
+/** Roles are free words, typed by people too: "Access point", "access_point" and "access-point" are the same. */
+export function roleWord(role: string): string {
+  // The map asks for thousands of nodes, which have a few roles among them.
+  let word = spellings.get(role);
+  if (word === undefined) {
+    word = role
+      .trim()
+      .toLowerCase()
+      .replace(/[\s_-]+/g, "-");
+    if (spellings.size >= SPELLINGS_MOST) spellings.clear();
+    spellings.set(role, word);
+  }
+  return word;
+}
+
 export function drawingOf(kind: AssetKind, role: string | null | undefined): Drawing {
-  return (role && roles[role]) || kinds[kind] || kinds.other;
+  return (role && roles[roleWord(role)]) || kinds[kind] || kinds.other;
+}
+
+const hubRoles = new Set(["router", "gateway", "firewall", "switch", "access-point"]);
+/** What others are connected to. */
+export function isHub(role: string | null | undefined): boolean {
+  return !!role && hubRoles.has(roleWord(role));
 }

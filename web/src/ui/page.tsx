@@ -19,10 +19,18 @@ export function PageHead({
   );
 }
 
-/** The content of a page with room for a side panel at its right. */
-export function WithPanel({ children, panel }: { children: ReactNode; panel?: ReactNode }) {
+/** The content of a page with room for a side panel at its right. `sheet`: on a phone the panel comes from below and leaves a part of the page. */
+export function WithPanel({
+  children,
+  panel,
+  sheet = false,
+}: {
+  children: ReactNode;
+  panel?: ReactNode;
+  sheet?: boolean;
+}) {
   return (
-    <div className="relative flex min-h-0 flex-1">
+    <div data-sheet={sheet || undefined} className="group/with relative flex min-h-0 flex-1">
       <div className="flex min-w-0 flex-1 flex-col">{children}</div>
       {panel}
     </div>

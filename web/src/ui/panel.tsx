@@ -51,7 +51,7 @@ export function Panel({ title, icon, subtitle, actions, onClose, children, foote
         event.preventDefault();
         row.focus();
       }}
-      className="appear flex w-full min-w-0 shrink-0 flex-col border-line bg-surface max-lg:absolute max-lg:inset-y-0 max-lg:right-0 max-lg:z-20 max-lg:max-w-md max-lg:shadow-float max-md:max-w-none lg:w-96 lg:border-l xl:w-[26rem]"
+      className="appear flex w-full min-w-0 shrink-0 flex-col border-line bg-surface max-lg:absolute max-lg:inset-y-0 max-lg:right-0 max-lg:z-20 max-lg:max-w-md max-lg:shadow-float max-md:max-w-none lg:w-96 lg:border-l xl:w-[26rem] max-md:group-data-sheet/with:top-auto max-md:group-data-sheet/with:h-[58%] max-md:group-data-sheet/with:rounded-t-xl max-md:group-data-sheet/with:border-t"
     >
       <header className="flex min-h-12 items-center gap-2.5 border-b border-line py-1.5 pr-2 pl-4">
         {icon}

@@ -488,3 +488,22 @@ async fn the_inventory_is_written_as_csv_whole_and_in_the_words_of_the_page(
     assert_eq!(fields(wrong.err().expect("refused")), ["columns"]);
     drop(test);
 }
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_map_marks_the_machine_of_this_server(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let Some(own) = cb_collect::own_addresses().into_iter().find(std::net::IpAddr::is_ipv4) else {
+        // A machine without a network has no address to know itself by.
+        return;
+    };
+    let at = |asset_id, ip: &str| AddressIn { asset_id, ip: ip.to_owned(), interface_id: None, hostname: None };
+    let (server, other) = (add(&ctx, "server").await, add(&ctx, "other").await);
+    for (asset, ip) in [(server, "203.0.113.9"), (server, &own.to_string()), (other, "203.0.113.10")] {
+        addresses::create(&ctx, at(asset, ip)).await.expect("its address");
+    }
+    let marked: Vec<_> =
+        map::get(&ctx).await.expect("the map").nodes.into_iter().filter(|n| n.server).map(|n| n.id).collect();
+    assert_eq!(marked, [server]);
+    drop(test);
+}

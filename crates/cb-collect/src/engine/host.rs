@@ -60,10 +60,15 @@ async fn learn(job: &Job, alive: &Alive, notes: &Mutex<Notes>) {
     }
     let trip = Mutex::new(trip);
     let name = async {
-        if job.request.wants(ProbeKind::ReverseDns)
-            && let Some(name) = names::reverse(job, address).await
-        {
-            lock().hostname = Some(name);
+        let mut name = None;
+        if job.request.wants(ProbeKind::ReverseDns) {
+            name = names::reverse(job, address).await;
+        }
+        if name.is_none() && job.is_own(address) {
+            name = names::of_this_machine();
+        }
+        if name.is_some() {
+            lock().hostname = name;
         }
     };
     let ports = async {

@@ -53,7 +53,7 @@ pub(crate) async fn find(job: &Job, target: &Target, alive: &mpsc::Sender<Alive>
     });
     let (own, others): (Vec<_>, Vec<_>) = addresses
         .into_iter()
-        .partition(|a| job.interfaces.iter().any(|i| i.networks.iter().any(|(own, _)| own == a)));
+        .partition(|a| job.is_own(*a));
     for address in own {
         let mac = job
             .interfaces

@@ -121,6 +121,11 @@ impl Job {
             .map_or(&self.other, |(_, pacer)| pacer)
     }
 
+    /// Whether this machine has the address.
+    pub fn is_own(&self, address: IpAddr) -> bool {
+        self.interfaces.iter().any(|i| i.networks.iter().any(|(own, _)| *own == address))
+    }
+
     /// The own network that contains `address`, else the target, when that is a network.
     pub fn network_of(&self, address: IpAddr) -> Option<IpNet> {
         let own = self.interfaces.iter().flat_map(|i| &i.networks).map(|(_, network)| *network);

@@ -52,6 +52,18 @@ fn parse(text: &str) -> Vec<IpAddr> {
         .collect()
 }
 
+/// What the kernel calls this machine: a server knows its own name when no name server does.
+pub(crate) fn of_this_machine() -> Option<String> {
+    machine_name(nix::unistd::gethostname().ok()?.to_str()?)
+}
+
+/// A container that nobody named is called by its id, which helps nobody.
+fn machine_name(name: &str) -> Option<String> {
+    let name = name.trim();
+    let id = name.len() == 12 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    (!name.is_empty() && name != "localhost" && !id).then(|| name.to_owned())
+}
+
 /// The first name that any of the servers knows. All are asked at once.
 pub(crate) async fn reverse(job: &Job, address: IpAddr) -> Option<String> {
     let name = dns::reverse_name(address);
@@ -104,5 +116,14 @@ mod tests {
             parse(text),
             ["10.0.0.1".parse().expect("address"), "fd00::1".parse::<IpAddr>().expect("address")]
         );
+    }
+
+    #[test]
+    fn a_container_id_is_no_name() {
+        assert_eq!(machine_name("attic\n").as_deref(), Some("attic"));
+        assert_eq!(machine_name("nas.home.example").as_deref(), Some("nas.home.example"));
+        for none in ["", " ", "localhost", "3f2a9c01d4be"] {
+            assert_eq!(machine_name(none), None, "{none}");
+        }
     }
 }

@@ -12,8 +12,14 @@ export interface Size {
   height: number;
 }
 
+/** How far and how near one may go. */
+export interface Range {
+  min: number;
+  max: number;
+}
 const SCALE_MIN = 0.006;
-const SCALE_MAX = 20;
+/** As near as makes a node of 28 units 96 pixels wide. */
+export const SCALE_MAX = 96 / 28;
 /** The closest that "fit" goes: a map of three nodes must not fill the screen with three discs. */
 const FIT_SCALE_MAX = 1.15;
 
@@ -26,8 +32,8 @@ export function toMap({ x, y, scale }: Camera, { width, height }: Size, spot: Pl
 }
 
 /** Nearer or farther, with what is under `spot` staying there. */
-export function zoomedAt(camera: Camera, size: Size, spot: Place, factor: number): Camera {
-  const scale = Math.min(SCALE_MAX, Math.max(SCALE_MIN, camera.scale * factor));
+export function zoomedAt(camera: Camera, size: Size, spot: Place, factor: number, range: Range): Camera {
+  const scale = Math.min(range.max, Math.max(range.min, camera.scale * factor));
   const under = toMap(camera, size, spot);
   return {
     x: under.x - (spot.x - size.width / 2) / scale,
@@ -53,6 +59,27 @@ export function fitting(places: Iterable<Place>, { width, height }: Size): Camer
     FIT_SCALE_MAX,
   );
   return { x: (left + right) / 2, y: (bottom + top) / 2, scale: Math.max(SCALE_MIN, scale) };
+}
+
+/**
+ * The smallest move of the camera that brings `place` into view, `margin` pixels from the edge; null when it is there.
+ * `covered`: pixels at the foot that something else covers.
+ */
+export function showing(
+  camera: Camera,
+  size: Size,
+  place: Place,
+  margin: number,
+  covered = 0,
+): Camera | null {
+  const spot = toScreen(camera, size, place);
+  const beyond = (at: number, length: number) => {
+    const room = Math.min(margin, length / 2);
+    return at < room ? at - room : at > length - room ? at - (length - room) : 0;
+  };
+  const [dx, dy] = [beyond(spot.x, size.width), beyond(spot.y, size.height - covered)];
+  if (dx === 0 && dy === 0) return null;
+  return { ...camera, x: camera.x + dx / camera.scale, y: camera.y - dy / camera.scale };
 }
 
 /** Between two views, so that a zoom around a spot keeps that spot still all the way. */

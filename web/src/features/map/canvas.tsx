@@ -9,7 +9,12 @@ import { UNGROUPED } from "./group";
 import type { Place } from "./layout";
 import { Legend } from "./legend";
 import { MapRenderer } from "./renderer";
+import { groupLines } from "./summary";
 import { type Direction, stepTo } from "./walk";
+
+/** On a phone the panel comes from below, over so much of the map: see `Panel`. */
+const PHONE = "(width < 48rem)";
+const SHEET = 0.58;
 
 interface MapCanvasProps {
   placed: Placed;
@@ -39,9 +44,9 @@ export function MapCanvas({
   const [cursor, setCursor] = useState<string | null>(null);
   const [grouped, setGrouped] = useState(true);
   const theme = useShownTheme();
-  const handlers = useRef({ onSelect, onMoved, t });
+  const handlers = useRef({ onSelect, onMoved, mayPin, t });
   useEffect(() => {
-    handlers.current = { onSelect, onMoved, t };
+    handlers.current = { onSelect, onMoved, mayPin, t };
   });
 
   useEffect(() => {
@@ -59,15 +64,10 @@ export function MapCanvas({
           if (group.id === UNGROUPED) return handlers.current.t("map.noNetwork");
           return short || group.name === group.cidr ? group.name : `${group.name}  ${group.cidr}`;
         },
-        summary: (group) =>
-          handlers.current.t(
-            `map.summary.${group.worst === "down" || group.worst === "degraded" ? group.worst : "fine"}`,
-            {
-              count: group.members.length,
-              bad: group.counts[group.worst],
-            },
-          ),
+        lines: (group) => groupLines(group, handlers.current.t),
+        thisServer: () => handlers.current.t("map.thisServer"),
       },
+      () => handlers.current.mayPin,
     );
     renderer.current = map;
     fitted.current = false;
@@ -83,15 +83,18 @@ export function MapCanvas({
     map.setData(placed.model, placed.places, placed.groups);
     if (!fitted.current && placed.places.size > 0) {
       fitted.current = true;
-      map.fit(false);
+      map.begin();
     }
   }, [placed]);
-  useEffect(() => renderer.current?.setSelected(selected ?? null), [selected]);
+  useEffect(() => {
+    renderer.current?.setSelected(selected ?? null);
+    if (selected && matchMedia(PHONE).matches) renderer.current?.reveal(selected, SHEET);
+  }, [selected]);
   useEffect(() => renderer.current?.setCursor(cursor), [cursor]);
   useEffect(() => renderer.current?.setMatches(matches), [matches]);
   useEffect(() => renderer.current?.setGroupsShown(grouped), [grouped]);
   useEffect(() => {
-    if (focus) renderer.current?.focusOn(focus.id);
+    if (focus) renderer.current?.center(focus.id, matchMedia(PHONE).matches ? SHEET : 0);
   }, [focus]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the theme is what changes the colors that are read
   useEffect(() => renderer.current?.refreshColors(), [theme]);
@@ -115,7 +118,7 @@ export function MapCanvas({
           : (placed.groups[0]?.members[0]?.id ?? null);
         if (next) {
           setCursor(next);
-          renderer.current?.focusOn(next);
+          renderer.current?.reveal(next);
         }
         break;
       }

@@ -3,15 +3,14 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { http } from "#/api/client";
 import { useLive } from "#/api/hooks";
+import { isHub } from "#/domain/icons";
 import { useHidden } from "#/domain/removal";
 import { type Group, groupNodes } from "./group";
-import { isHub, type LayoutOutput, layout, type Place } from "./layout";
-import { LayoutClient } from "./layout-client";
+import { History } from "./history";
+import { type Place, placeOf, type Seating, settle } from "./layout";
+import { recall, remember } from "./memory";
 import { applyDeltas, isPinned, type MapDelta, type MapModel } from "./model";
 import { hear, mapKey, mapQuery, pageListens } from "./source";
-
-/** So many are placed in a few milliseconds, sooner than a worker has started. */
-const PLACED_HERE = 2_000;
 
 export function useMapModel() {
   const client = useQueryClient();
@@ -39,82 +38,120 @@ export interface Placed {
   places: ReadonlyMap<string, Place>;
 }
 
-/** Gives every node a place. What has one keeps it; the rest is asked of the worker. */
+/** A burst of changes is kept once. */
+const KEEP_AFTER_MS = 500;
+
+/** Gives every node a place: the one that a person chose, else that of its seat. */
 export function usePlaces(model: MapModel | undefined): Placed | null {
   const [placed, setPlaced] = useState<Placed | null>(null);
-  const places = useRef(new Map<string, Place>());
-  const pinned = useRef(new Set<string>());
-  const latest = useRef<{ model: MapModel; groups: Group[] } | null>(null);
-  const client = useRef<LayoutClient | null>(null);
-
-  const settle = useCallback((answer: LayoutOutput) => {
-    for (const [id, place] of Object.entries(answer))
-      if (!places.current.has(id)) places.current.set(id, place);
-    if (latest.current) setPlaced({ ...latest.current, places: new Map(places.current) });
-  }, []);
-  useEffect(
-    () => () => {
-      client.current?.close();
-      client.current = null;
-    },
-    [],
-  );
+  const seating = useRef<Seating | null>(null);
+  const kept = useRef<Seating | null>(null);
+  const latest = useRef(model);
 
   // Before the browser paints: the picture may come in the same frame as the page.
   useLayoutEffect(() => {
+    latest.current = model;
     if (!model) return;
-    const groups = groupNodes(model);
-    latest.current = { model, groups };
-    for (const id of places.current.keys()) if (!model.nodes.has(id)) places.current.delete(id);
-    let lacking = false;
-    for (const node of model.nodes.values()) {
-      if (isPinned(node)) {
-        places.current.set(node.id, { x: node.x, y: node.y });
-        pinned.current.add(node.id);
-      } else if (pinned.current.delete(node.id)) {
-        // Unpinned by a person: back to the seat that the layout has for it.
-        places.current.delete(node.id);
-      }
-      if (!places.current.has(node.id)) lacking = true;
+    if (!seating.current) {
+      seating.current = recall();
+      kept.current = seating.current;
     }
-    if (lacking) {
-      const input = {
-        groups: groups.map((group) => ({
-          id: group.id,
-          members: group.members.map((node) => ({ id: node.id, hub: isHub(node.role) })),
-        })),
-        fixed: Object.fromEntries(places.current),
-      };
-      client.current ??= model.nodes.size > PLACED_HERE ? new LayoutClient(settle) : null;
-      if (client.current) client.current.ask(input);
-      else settle(layout(input));
-    } else setPlaced({ model, groups, places: new Map(places.current) });
-  }, [model, settle]);
+    const groups = groupNodes(model);
+    const pinned: Place[] = [];
+    for (const node of model.nodes.values()) if (isPinned(node)) pinned.push({ x: node.x, y: node.y });
+    const seats = settle(
+      groups.map((group) => ({
+        id: group.id,
+        members: group.members.map((node) => ({ id: node.id, hub: isHub(node.role) })),
+      })),
+      seating.current,
+      pinned,
+    );
+    seating.current = seats;
+    const places = new Map<string, Place>();
+    for (const node of model.nodes.values()) {
+      const seat = seats.seats.get(node.id);
+      if (isPinned(node)) places.set(node.id, { x: node.x, y: node.y });
+      else if (seat) places.set(node.id, placeOf(seat));
+    }
+    setPlaced({ model, groups, places });
+  }, [model]);
+
+  useEffect(() => {
+    const keep = () => {
+      const { current } = latest;
+      if (!placed || !seating.current || !current || kept.current === seating.current) return;
+      kept.current = seating.current;
+      remember(seating.current, (id) => current.nodes.has(id));
+    };
+    const timer = setTimeout(keep, KEEP_AFTER_MS);
+    addEventListener("pagehide", keep);
+    return () => {
+      clearTimeout(timer);
+      removeEventListener("pagehide", keep);
+    };
+  }, [placed]);
   return placed;
 }
 
-export function usePin() {
+/** Changes of places are saved one after another, in the order in which they were made. */
+const IN_TURN = { id: "map-places" };
+
+/** Puts nodes to places of their own and back to their seats, and takes both back. `failed`: what could not be saved was taken back. */
+export function usePlacing(failed: () => void) {
   const client = useQueryClient();
-  const set = useCallback(
-    (id: string, place: Place | null) =>
+  const history = useRef(new History<Placing>());
+  const placeNow = useCallback(
+    (id: string): Place | null => {
+      const node = client.getQueryData<MapModel>(mapKey)?.nodes.get(id);
+      return node && isPinned(node) ? { x: node.x, y: node.y } : null;
+    },
+    [client],
+  );
+  const { mutate, isPending } = useMutation({
+    scope: IN_TURN,
+    mutationFn: ({ id, to }: Placing) =>
+      to
+        ? http.PUT("/api/v1/map/positions", { body: { positions: [{ asset_id: id, x: to.x, y: to.y }] } })
+        : http.DELETE("/api/v1/map/positions/{asset_id}", { params: { path: { asset_id: id } } }),
+    onMutate: ({ id, to }) => {
       client.setQueryData<MapModel>(mapKey, (old) => {
         const node = old?.nodes.get(id);
         if (!old || !node) return old;
-        const nodes = new Map(old.nodes).set(id, { ...node, x: place?.x ?? null, y: place?.y ?? null });
-        return { ...old, nodes };
-      }),
+        return { ...old, nodes: new Map(old.nodes).set(id, { ...node, x: to?.x ?? null, y: to?.y ?? null }) };
+      });
+    },
+    onError: () => {
+      failed();
+      void client.invalidateQueries({ queryKey: mapKey });
+    },
+  });
+  const place = useCallback(
+    (id: string, to: Place | null) => {
+      const placing = { id, from: placeNow(id), to };
+      history.current.add(placing);
+      mutate(placing);
+    },
+    [mutate, placeNow],
+  );
+  const isThere = useCallback(
+    ({ id }: Placing) => client.getQueryData<MapModel>(mapKey)?.nodes.has(id) ?? false,
     [client],
   );
-  const pin = useMutation({
-    mutationFn: ({ id, place }: { id: string; place: Place }) =>
-      http.PUT("/api/v1/map/positions", { body: { positions: [{ asset_id: id, x: place.x, y: place.y }] } }),
-    onMutate: ({ id, place }) => void set(id, place),
-    onError: () => void client.invalidateQueries({ queryKey: mapKey }),
-  });
-  const unpin = useMutation({
-    mutationFn: (id: string) =>
-      http.DELETE("/api/v1/map/positions/{asset_id}", { params: { path: { asset_id: id } } }),
-    onSuccess: (_, id) => void set(id, null),
-  });
-  return { pin, unpin };
+  const undo = useCallback(() => {
+    const last = history.current.undo(isThere);
+    if (last) mutate({ id: last.id, from: last.to, to: last.from });
+  }, [mutate, isThere]);
+  const redo = useCallback(() => {
+    const next = history.current.redo(isThere);
+    if (next) mutate(next);
+  }, [mutate, isThere]);
+  return { place, undo, redo, isPending };
+}
+
+interface Placing {
+  id: string;
+  /** Null: on its seat. */
+  from: Place | null;
+  to: Place | null;
 }

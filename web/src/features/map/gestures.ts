@@ -3,24 +3,28 @@ import type { Place } from "./layout";
 
 export interface GestureEvents {
   /** True when there is something to drag: moves are then drags of it, not of the ground. */
-  grab(spot: Place): boolean;
+  grab(spot: Place, touch: boolean): boolean;
   drag(spot: Place): void;
   drop(): void;
   pan(dx: number, dy: number): void;
   /** Let go while moving; the last move, in pixels. */
   fling(dx: number, dy: number): void;
   zoom(spot: Place, factor: number, smooth: boolean): void;
-  click(spot: Place): void;
+  click(spot: Place, touch: boolean): void;
   doubleClick(spot: Place): void;
   hover(spot: Place | null): void;
 }
 
 /** A hand shakes: less than this is a click. */
 const SHAKE = { mouse: 3, touch: 8 };
+const REST = 8;
 const DOUBLE_MS = 300;
 const FLING_MS = 60;
-/** One notch of an ordinary wheel is 100 to 120 units. */
-const WHEEL = Math.log(1.7) / 110;
+/** One notch of an ordinary wheel is 100 to 120 units, and makes everything a fifth larger. */
+const WHEEL = Math.log(1.2) / 110;
+/** Browsers tell a pinch on a touchpad as a wheel with Ctrl, of so many units for a doubling or so. */
+const PINCH = 1 / 100;
+const NOTCHES_MOST = 3;
 const LINE_PX = 36;
 
 interface Pointer {
@@ -33,6 +37,8 @@ export function listen(target: HTMLElement, events: GestureEvents): () => void {
   let grabbed = false;
   let moved = false;
   let last = { dx: 0, dy: 0, when: 0 };
+  /** Where something was dropped: until the mouse leaves there, it says nothing. */
+  let resting: Place | null = null;
   let clicked = { at: { x: 0, y: 0 }, when: Number.NEGATIVE_INFINITY };
 
   const spotOf = (event: MouseEvent): Place => {
@@ -50,7 +56,7 @@ export function listen(target: HTMLElement, events: GestureEvents): () => void {
     if (pointers.size === 1) {
       moved = false;
       last = { dx: 0, dy: 0, when: 0 };
-      grabbed = events.grab(at);
+      grabbed = events.grab(at, event.pointerType === "touch");
     } else {
       // A second finger: from here on it is a pinch.
       moved = true;
@@ -63,7 +69,10 @@ export function listen(target: HTMLElement, events: GestureEvents): () => void {
     const at = spotOf(event);
     const pointer = pointers.get(event.pointerId);
     if (!pointer) {
-      if (pointers.size === 0 && event.pointerType !== "touch") events.hover(at);
+      if (pointers.size > 0 || event.pointerType === "touch") return;
+      if (resting && Math.hypot(at.x - resting.x, at.y - resting.y) <= REST) return;
+      resting = null;
+      events.hover(at);
       return;
     }
     const before = pointer.at;
@@ -93,6 +102,8 @@ export function listen(target: HTMLElement, events: GestureEvents): () => void {
     if (grabbed) events.drop();
     grabbed = false;
     if (moved) {
+      resting = pointer.at;
+      events.hover(null);
       if (event.type === "pointerup" && event.timeStamp - last.when < FLING_MS)
         events.fling(last.dx, last.dy);
       return;
@@ -102,7 +113,7 @@ export function listen(target: HTMLElement, events: GestureEvents): () => void {
       event.timeStamp - clicked.when < DOUBLE_MS && !far(pointer.at, clicked.at, event.pointerType);
     clicked = { at: pointer.at, when: twice ? Number.NEGATIVE_INFINITY : event.timeStamp };
     if (twice) events.doubleClick(pointer.at);
-    else events.click(pointer.at);
+    else events.click(pointer.at, event.pointerType === "touch");
   }
 
   function leave(): void {
@@ -112,9 +123,11 @@ export function listen(target: HTMLElement, events: GestureEvents): () => void {
   function wheel(event: WheelEvent): void {
     event.preventDefault();
     const delta = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 1 : LINE_PX);
-    const bounded = Math.max(-240, Math.min(240, delta));
+    const most = NOTCHES_MOST * 110;
+    const bounded = Math.max(-most, Math.min(most, delta));
     // A touchpad sends many small steps and is smooth by itself.
-    events.zoom(spotOf(event), Math.exp(-bounded * WHEEL), Math.abs(bounded) > 40);
+    const small = Math.abs(bounded) <= 40;
+    events.zoom(spotOf(event), Math.exp(-bounded * (event.ctrlKey && small ? PINCH : WHEEL)), !small);
   }
 
   target.style.touchAction = "none";

@@ -13,7 +13,14 @@ export interface Group {
 /** The group of what belongs to no known network. */
 export const UNGROUPED = "";
 
-const severity: readonly AssetStatus[] = ["maintenance", "up", "unknown", "degraded", "down"];
+/** What is broken speaks for its group; else the group is as most of its nodes are. */
+function worstOf(counts: Readonly<Record<AssetStatus, number>>): AssetStatus {
+  if (counts.down > 0) return "down";
+  if (counts.degraded > 0) return "degraded";
+  const { up, unknown, maintenance } = counts;
+  if (up > unknown && up >= maintenance) return "up";
+  return maintenance > unknown ? "maintenance" : "unknown";
+}
 
 export function groupNodes(model: MapModel): Group[] {
   const groups = new Map<string, Group>();
@@ -22,7 +29,7 @@ export function groupNodes(model: MapModel): Group[] {
     name,
     cidr,
     members: [],
-    worst: "maintenance",
+    worst: "unknown",
     counts: { up: 0, degraded: 0, down: 0, unknown: 0, maintenance: 0 },
   });
   for (const group of model.groups.values()) groups.set(group.id, make(group.id, group.name, group.cidr));
@@ -35,10 +42,13 @@ export function groupNodes(model: MapModel): Group[] {
     }
     group.members.push(node);
     group.counts[node.status] += 1;
-    if (severity.indexOf(node.status) > severity.indexOf(group.worst)) group.worst = node.status;
   }
   return [...groups.values()]
     .filter((group) => group.members.length > 0)
-    .map((group) => ({ ...group, members: group.members.sort((a, b) => (a.id < b.id ? -1 : 1)) }))
+    .map((group) => ({
+      ...group,
+      worst: worstOf(group.counts),
+      members: group.members.sort((a, b) => (a.id < b.id ? -1 : 1)),
+    }))
     .sort((a, b) => (a.id === UNGROUPED ? 1 : b.id === UNGROUPED ? -1 : a.id < b.id ? -1 : 1));
 }

@@ -3,7 +3,8 @@ import { allDrawings } from "#/domain/icons";
 
 export const ATLAS_COLUMNS = 8;
 export const ATLAS_ROWS = Math.ceil(allDrawings.length / ATLAS_COLUMNS);
-const CELL = 64;
+/** Pixels of one icon's cell: a node of 96 pixels on a screen of twice the pixels shows its icon as large. */
+export const ATLAS_CELL = 128;
 const ICON_BOX = 24;
 
 let atlas: HTMLCanvasElement | null = null;
@@ -11,8 +12,8 @@ let atlas: HTMLCanvasElement | null = null;
 export function iconAtlas(): HTMLCanvasElement {
   if (atlas) return atlas;
   const canvas = document.createElement("canvas");
-  canvas.width = ATLAS_COLUMNS * CELL;
-  canvas.height = ATLAS_ROWS * CELL;
+  canvas.width = ATLAS_COLUMNS * ATLAS_CELL;
+  canvas.height = ATLAS_ROWS * ATLAS_CELL;
   const context = canvas.getContext("2d");
   if (context) {
     context.strokeStyle = "#ffffff";
@@ -21,8 +22,8 @@ export function iconAtlas(): HTMLCanvasElement {
     context.lineJoin = "round";
     for (const { index, shapes } of allDrawings) {
       context.save();
-      context.translate((index % ATLAS_COLUMNS) * CELL, Math.floor(index / ATLAS_COLUMNS) * CELL);
-      context.scale(CELL / ICON_BOX, CELL / ICON_BOX);
+      context.translate((index % ATLAS_COLUMNS) * ATLAS_CELL, Math.floor(index / ATLAS_COLUMNS) * ATLAS_CELL);
+      context.scale(ATLAS_CELL / ICON_BOX, ATLAS_CELL / ICON_BOX);
       for (const [tag, attributes] of shapes) context.stroke(toPath(tag, attributes));
       context.restore();
     }

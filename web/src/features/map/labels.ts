@@ -20,11 +20,21 @@ export function fitText(text: string, width: number, fontPx: number): string {
   return text.length <= letters ? text : `${text.slice(0, letters - 1)}…`;
 }
 
-export function labelLines(node: MapNode, radius: number): { text: string; mono: boolean }[] {
+interface LabelLine {
+  text: string;
+  mono: boolean;
+  /** In the color of what is chosen. */
+  mark?: boolean;
+}
+
+/** `role`: what the node is to the one who looks, such as this server; said under its name. */
+export function labelLines(node: MapNode, radius: number, role = ""): LabelLine[] {
   if (radius < FAR_RADIUS) return [];
   // Neighbors stand six radii apart.
-  const width = radius * 5.6;
-  const lines = [{ text: fitText(node.name, width, NAME_PX), mono: false }];
+  const width = radius * 5.3;
+  const lines: LabelLine[] = [{ text: fitText(node.name, width, NAME_PX), mono: false }];
+  // Said in full: nothing else on the map is it.
+  if (role) lines.push({ text: role, mono: false, mark: true });
   if (radius >= ADDRESS_RADIUS) {
     const address = node.addresses[0];
     if (address && address !== node.name)
@@ -42,7 +52,14 @@ export function labelLines(node: MapNode, radius: number): { text: string; mono:
 }
 
 /** One line of a label; its spot is the middle of its upper edge. */
-export function lineWords(text: string, mono: boolean, width: Measure, colors: MapPalette): Words {
+export function lineWords(
+  text: string,
+  mono: boolean,
+  color: string | null,
+  back: string,
+  width: Measure,
+  colors: MapPalette,
+): Words {
   const font = lineFont(mono);
   const wide = width(text, font);
   return {
@@ -51,14 +68,17 @@ export function lineWords(text: string, mono: boolean, width: Measure, colors: M
     width: wide + 6,
     height: (mono ? SMALL_PX : NAME_PX) + 8,
     draw(context) {
+      // Lines run behind words.
+      context.beginPath();
+      context.roundRect(-wide / 2 - 2, -2, wide + 4, (mono ? SMALL_PX : NAME_PX) + 4, 3);
+      context.fillStyle = back;
+      context.globalAlpha = 0.9;
+      context.fill();
+      context.globalAlpha = 1;
       context.textAlign = "center";
       context.textBaseline = "top";
-      context.lineJoin = "round";
-      context.lineWidth = 3;
-      context.strokeStyle = colors.canvas;
       context.font = font;
-      context.fillStyle = mono ? colors.muted : colors.ink;
-      context.strokeText(text, 0, 0);
+      context.fillStyle = color ?? (mono ? colors.muted : colors.ink);
       context.fillText(text, 0, 0);
     },
   };

@@ -14,7 +14,23 @@ export interface LinkLook {
   alpha: number;
 }
 
-const FLOATS = 8;
+export const LINK_FLOATS = 8;
+
+export function linkRows(looks: readonly LinkLook[]): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(looks.length * LINK_FLOATS);
+  let at = 0;
+  for (const { from, to, evidence, strong, alpha } of looks) {
+    values[at++] = from.x;
+    values[at++] = from.y;
+    values[at++] = to.x;
+    values[at++] = to.y;
+    values[at++] = (evidence === "drawn" ? 5 : 1.5) + Number(strong);
+    values[at++] = patternNumber[evidence];
+    values[at++] = Number(strong);
+    values[at++] = alpha;
+  }
+  return values;
+}
 
 const VERTEX = /* glsl */ `
 layout(location = 0) in vec4 a_ends;
@@ -29,9 +45,11 @@ void main() {
   vec2 normal = vec2(-way.y, way.x) / len;
   vec2 at = corner();
   float along = at.x * 0.5 + 0.5;
-  v_half = a_style.x * 0.5 + 1.0;
+  // From far away a double line is a thick one: it is drawn as a plain one.
+  bool far = u_pixel.x < 0.4;
+  v_half = (far ? min(a_style.x, 2.0) : a_style.x) * 0.5 + 1.0;
   v_at = vec2(along * len * u_pixel.x, at.y * v_half);
-  v_style = a_style.yzw;
+  v_style = vec3(far && a_style.y > 2.5 ? 0.0 : a_style.y, a_style.zw);
   gl_Position = onScreen(mix(a_ends.xy, a_ends.zw, along) + normal * v_at.y / u_pixel.x);
 }`;
 
@@ -65,19 +83,7 @@ export class LinkProgram {
     this.rows = new Rows(gl, [4, 4], "thing");
   }
 
-  set(looks: readonly LinkLook[]): void {
-    const values = new Float32Array(looks.length * FLOATS);
-    let at = 0;
-    for (const { from, to, evidence, strong, alpha } of looks) {
-      values[at++] = from.x;
-      values[at++] = from.y;
-      values[at++] = to.x;
-      values[at++] = to.y;
-      values[at++] = (evidence === "drawn" ? 5 : 1.5) + Number(strong);
-      values[at++] = patternNumber[evidence];
-      values[at++] = Number(strong);
-      values[at++] = alpha;
-    }
+  set(values: Float32Array<ArrayBuffer>): void {
     this.rows.set(values);
   }
 

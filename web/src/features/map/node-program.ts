@@ -4,7 +4,7 @@
  */
 import type { AssetStatus } from "#/api/schema";
 import { type GL, Program, Rows, setView, VIEW, VIEW_UNIFORMS, type View } from "./gl";
-import { ATLAS_COLUMNS, ATLAS_ROWS, iconAtlas } from "./icon-atlas";
+import { ATLAS_CELL, ATLAS_COLUMNS, ATLAS_ROWS, iconAtlas } from "./icon-atlas";
 import { type MapPalette, rgb } from "./palette";
 
 const statuses: readonly AssetStatus[] = ["up", "degraded", "down", "unknown", "maintenance"];
@@ -26,10 +26,26 @@ export interface NodeLook {
   alpha: number;
 }
 
+export const NODE_FLOATS = 8;
+
+export function nodeRows(looks: readonly NodeLook[]): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(looks.length * NODE_FLOATS);
+  let at = 0;
+  for (const look of looks) {
+    values[at++] = look.x;
+    values[at++] = look.y;
+    values[at++] = look.size;
+    values[at++] = look.icon;
+    values[at++] = shapeNumber[look.status];
+    values[at++] = Number(look.pinned);
+    values[at++] = Number(look.marked);
+    values[at++] = look.alpha;
+  }
+  return values;
+}
+
 /** Under this radius, in pixels, an icon is a smudge: the status shape alone is drawn. */
 const SHAPE_ONLY = 6;
-const FLOATS = 8;
-
 const VERTEX = /* glsl */ `
 layout(location = 0) in vec3 a_place;
 layout(location = 1) in vec2 a_what;
@@ -66,6 +82,7 @@ uniform vec3 u_back;
 #ifndef FAR
 uniform sampler2D u_atlas;
 uniform vec2 u_grid;
+uniform float u_cell;
 uniform vec3 u_fill;
 uniform vec3 u_ink;
 #endif
@@ -106,7 +123,8 @@ void main() {
   if (abs(cell.x) < 1.0 && abs(cell.y) < 1.0) {
     vec2 inside = vec2(cell.x, -cell.y) * 0.5 + 0.5;
     vec2 place = vec2(mod(v_what.x, u_grid.x), floor(v_what.x / u_grid.x));
-    float icon = textureLod(u_atlas, (place + inside) / u_grid, 0.0).a;
+    // Of the smaller pictures of the atlas, the one that has about as many pixels as the screen here.
+    float icon = textureLod(u_atlas, (place + inside) / u_grid, log2(max(1.0, u_cell * v_pixel / 1.16))).a;
     color = mix(color, u_ink, icon);
   }
   vec2 badge = v_at - vec2(0.72, -0.72);
@@ -129,7 +147,7 @@ void main() {
 }`;
 
 const FAR_UNIFORMS = [...VIEW_UNIFORMS, "u_status", "u_accent", "u_back"] as const;
-const UNIFORMS = [...FAR_UNIFORMS, "u_atlas", "u_grid", "u_fill", "u_ink"] as const;
+const UNIFORMS = [...FAR_UNIFORMS, "u_atlas", "u_grid", "u_cell", "u_fill", "u_ink"] as const;
 
 export class NodeProgram {
   private readonly rows: Rows;
@@ -144,19 +162,7 @@ export class NodeProgram {
     this.rows = new Rows(gl, [3, 2, 3], "thing");
   }
 
-  set(looks: readonly NodeLook[]): void {
-    const values = new Float32Array(looks.length * FLOATS);
-    let at = 0;
-    for (const look of looks) {
-      values[at++] = look.x;
-      values[at++] = look.y;
-      values[at++] = look.size;
-      values[at++] = look.icon;
-      values[at++] = shapeNumber[look.status];
-      values[at++] = Number(look.pinned);
-      values[at++] = Number(look.marked);
-      values[at++] = look.alpha;
-    }
+  set(values: Float32Array<ArrayBuffer>): void {
     this.rows.set(values);
   }
 
@@ -176,6 +182,7 @@ export class NodeProgram {
       gl.bindTexture(gl.TEXTURE_2D, this.atlas());
       gl.uniform1i(near.u_atlas, 0);
       gl.uniform2f(near.u_grid, ATLAS_COLUMNS, ATLAS_ROWS);
+      gl.uniform1f(near.u_cell, ATLAS_CELL);
       gl.uniform3fv(near.u_fill, rgb(colors.node));
       gl.uniform3fv(near.u_ink, rgb(colors.ink));
     }
@@ -190,7 +197,8 @@ export class NodeProgram {
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, iconAtlas());
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
-    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
+    gl.generateMipmap(gl.TEXTURE_2D);
     return this.texture;
   }
 }

@@ -12,8 +12,7 @@ import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
 import { toast } from "#/ui/toast";
 import { MapCanvas } from "./canvas";
-import { useMapModel, usePin, usePlaces } from "./data";
-import type { Place } from "./layout";
+import { useMapModel, usePlaces, usePlacing } from "./data";
 import { MapList } from "./list";
 import { isPinned } from "./model";
 import { warmUp } from "./pixels";
@@ -37,7 +36,7 @@ export function MapPage({ search, go, panel }: MapPageProps) {
   const { can } = useAuth();
   const map = useMapModel();
   const placed = usePlaces(map.model);
-  const { pin, unpin } = usePin();
+  const { place, undo, redo, isPending } = usePlacing(() => toast(t("map.notSaved"), { tone: "error" }));
   const [focus, setFocus] = useState<{ id: string } | null>(null);
   const find = useRef<HTMLInputElement>(null);
   const text = search.q ?? "";
@@ -63,28 +62,26 @@ export function MapPage({ search, go, panel }: MapPageProps) {
     },
     [select],
   );
-  const moved = useCallback(
-    (id: string, place: Place) => {
-      if (mayPin) pin.mutate({ id, place }, { onError: () => toast(t("map.notSaved"), { tone: "error" }) });
-    },
-    [mayPin, pin.mutate, t],
-  );
-
   useEffect(() => {
     function onKey(event: KeyboardEvent) {
       const target = event.target as HTMLElement;
-      if (event.key !== "/" || target.closest("input,textarea,select,[role=dialog]")) return;
+      if (target.closest("input,textarea,select,[contenteditable],[role=dialog]")) return;
+      const key = event.key.toLowerCase();
+      if (mayPin && key === "z" && (event.ctrlKey || event.metaKey) && !event.altKey)
+        if (event.shiftKey) redo();
+        else undo();
+      else if (key === "/") find.current?.focus();
+      else return;
       event.preventDefault();
-      find.current?.focus();
     }
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
-  }, []);
+  }, [mayPin, undo, redo]);
 
   const selected = search.selected ? map.model?.nodes.get(search.selected) : undefined;
   const actions =
     selected && isPinned(selected) && mayPin ? (
-      <Button busy={unpin.isPending} onClick={() => unpin.mutate(selected.id)}>
+      <Button busy={isPending} onClick={() => place(selected.id, null)}>
         <PinOff aria-hidden className="size-4" />
         {t("map.unpin")}
       </Button>
@@ -144,6 +141,7 @@ export function MapPage({ search, go, panel }: MapPageProps) {
         </p>
       ) : null}
       <WithPanel
+        sheet={!asList}
         panel={search.selected ? panel(search.selected, actions, () => select(null), open) : undefined}
       >
         {map.error && !map.model ? (
@@ -174,7 +172,7 @@ export function MapPage({ search, go, panel }: MapPageProps) {
             focus={focus}
             mayPin={mayPin}
             onSelect={select}
-            onMoved={moved}
+            onMoved={place}
             onFind={() => find.current?.focus()}
           />
         ) : null}

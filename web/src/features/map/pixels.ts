@@ -4,9 +4,11 @@
  */
 import type { GL, View } from "./gl";
 import { GroundProgram } from "./ground-program";
-import { LinkProgram } from "./link-program";
-import { NodeProgram } from "./node-program";
+import type { Rim } from "./hull";
+import { LINK_FLOATS, LinkProgram } from "./link-program";
+import { NODE_FLOATS, NodeProgram } from "./node-program";
 import { type MapPalette, rgb } from "./palette";
+import { type Part, Picture } from "./picture";
 import { WordsProgram } from "./words-program";
 
 interface Programs {
@@ -14,6 +16,29 @@ interface Programs {
   links: LinkProgram;
   nodes: NodeProgram;
   words: WordsProgram;
+  picture: Picture;
+}
+
+/** Links and nodes as rows for the GPU: `linkRows`, `nodeRows`. */
+export interface Layer {
+  links: Float32Array<ArrayBuffer>;
+  nodes: Float32Array<ArrayBuffer>;
+}
+export interface Frame {
+  view: View;
+  colors: MapPalette;
+  /** Radius of an ordinary node, in map units. */
+  radius: number;
+  ground: boolean;
+  /** What seldom changes, and a number that changes with it. */
+  base: Layer;
+  version: number;
+  /** What is lit, chosen or dragged. */
+  above: Layer;
+  /** How much of the base is seen. */
+  baseAlpha: number;
+  /** The picture may be stretched for now. */
+  hasty: boolean;
 }
 
 export class Pixels {
@@ -47,6 +72,7 @@ export class Pixels {
       links: new LinkProgram(gl),
       ground: new GroundProgram(gl),
       words: new WordsProgram(gl),
+      picture: new Picture(gl),
     };
   }
 
@@ -54,28 +80,59 @@ export class Pixels {
     return this.made;
   }
 
-  /** `nodeRadius`: that of an ordinary node, in map units. */
-  draw(view: View, colors: MapPalette, nodeRadius: number, ground: boolean): void {
-    const { gl, canvas, made } = this;
+  setGround(rims: readonly Rim[]): void {
+    this.made.ground.set(rims);
+  }
+
+  /** Makes the picture true, and answers the view that it is true for: words go by that. */
+  bring(frame: Frame): View {
+    const { canvas, made } = this;
+    const { view } = frame;
     const width = Math.round(view.size.width * view.ratio);
     const height = Math.round(view.size.height * view.ratio);
     if (canvas.width !== width || canvas.height !== height) {
       canvas.width = width;
       canvas.height = height;
     }
-    gl.viewport(0, 0, width, height);
-    gl.clearColor(...rgb(colors.canvas), 1);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    if (ground) made.ground.draw(view, colors);
+    return made.picture.bring(view, frame.version, frame.hasty, (at, part) => this.paint(frame, at, part));
+  }
+
+  /** `view`: what `bring` answered. */
+  draw(frame: Frame, view: View): void {
+    const { gl, canvas, made } = this;
+    const { colors, above, baseAlpha } = frame;
+    gl.viewport(0, 0, canvas.width, canvas.height);
+    this.clear(colors);
+    if (frame.ground && baseAlpha < 1) made.ground.draw(view, colors);
+    made.picture.show(view, baseAlpha);
+    made.links.set(above.links);
     made.links.draw(view, colors);
-    made.nodes.draw(view, colors, nodeRadius);
+    made.nodes.set(above.nodes);
+    made.nodes.draw(view, colors, frame.radius);
     made.words.draw(view);
+  }
+
+  private clear(colors: MapPalette): void {
+    this.gl.clearColor(...rgb(colors.canvas), 1);
+    this.gl.clear(this.gl.COLOR_BUFFER_BIT);
+  }
+
+  private paint({ colors, base, radius, ground }: Frame, view: View, part: Part): void {
+    const { made } = this;
+    this.clear(colors);
+    if (ground) made.ground.draw(view, colors);
+    const box = mapBox(view, part);
+    made.links.set(linksIn(base.links, box));
+    made.links.draw(view, colors);
+    made.nodes.set(nodesIn(base.nodes, box));
+    made.nodes.draw(view, colors, radius);
   }
 
   /** Off the page, and as small as it can be. */
   rest(): void {
     this.onRestored = () => {};
     this.canvas.remove();
+    this.made.picture.rest();
     this.canvas.width = 1;
     this.canvas.height = 1;
   }
@@ -99,6 +156,65 @@ export class Pixels {
     };
     requestAnimationFrame(look);
   }
+}
+
+interface Box {
+  left: number;
+  right: number;
+  bottom: number;
+  top: number;
+}
+
+/** What a part of the picture shows, in map units, with room for what sticks out of its place. */
+function mapBox({ camera, size, ratio }: View, part: Part): Box {
+  const perUnit = camera.scale * ratio;
+  const left = camera.x - size.width / 2 / camera.scale + part.x / perUnit;
+  const bottom = camera.y - size.height / 2 / camera.scale + part.y / perUnit;
+  const reach = 30 + 8 / camera.scale;
+  return {
+    left: left - reach,
+    bottom: bottom - reach,
+    right: left + part.width / perUnit + reach,
+    top: bottom + part.height / perUnit + reach,
+  };
+}
+
+function chosen(
+  rows: Float32Array<ArrayBuffer>,
+  floats: number,
+  isIn: (at: number) => boolean,
+): Float32Array<ArrayBuffer> {
+  const starts: number[] = [];
+  for (let at = 0; at < rows.length; at += floats) if (isIn(at)) starts.push(at);
+  // Most often all are in: the first picture shows everything.
+  if (starts.length * floats === rows.length) return rows;
+  const out = new Float32Array(starts.length * floats);
+  let to = 0;
+  for (const start of starts) for (let at = start; at < start + floats; at++) out[to++] = rows[at] ?? 0;
+  return out;
+}
+
+function nodesIn(rows: Float32Array<ArrayBuffer>, { left, right, bottom, top }: Box) {
+  return chosen(rows, NODE_FLOATS, (at) => {
+    const x = rows[at] ?? 0;
+    const y = rows[at + 1] ?? 0;
+    return x >= left && x <= right && y >= bottom && y <= top;
+  });
+}
+
+function linksIn(rows: Float32Array<ArrayBuffer>, { left, right, bottom, top }: Box) {
+  return chosen(rows, LINK_FLOATS, (at) => {
+    const ax = rows[at] ?? 0;
+    const ay = rows[at + 1] ?? 0;
+    const bx = rows[at + 2] ?? 0;
+    const by = rows[at + 3] ?? 0;
+    return (
+      Math.max(ax, bx) >= left &&
+      Math.min(ax, bx) <= right &&
+      Math.max(ay, by) >= bottom &&
+      Math.min(ay, by) <= top
+    );
+  });
 }
 
 let spare: Pixels | null = null;

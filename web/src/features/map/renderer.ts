@@ -1,32 +1,28 @@
 /**
- * Stage 4: what is seen, and what a hand does with it. Owns the camera and the looks; knows nothing of React. Invariants:
- * only `setData` and a drag change where things stand, so nothing moves when something is added; at most one drawing
- * per frame, and none when nothing has changed.
+ * Stage 4: what is seen, and what a hand does with it. Knows nothing of React. Invariants: only `setData` and a drag change where things
+ * stand, so nothing moves when something is added; at most one drawing per frame, and none when nothing has changed.
  */
-import type { MapLink, MapNode } from "#/api/schema";
-import { drawingOf } from "#/domain/icons";
-import { between, type Camera, fitting, type Size, toMap, toScreen, zoomedAt } from "./camera";
-import { cardWidth, cardWords, titleWords } from "./cards";
+import { type Camera, fitting, SCALE_MAX, type Size, showing, toMap } from "./camera";
+import { Eye } from "./eye";
 import { listen } from "./gestures";
 import type { View } from "./gl";
 import type { Group } from "./group";
-import { hull, type Rim, rimOf } from "./hull";
-import { FAR_RADIUS, hoverWords, labelLines, lineHeight, lineWords } from "./labels";
-import { isHub, type Place, SPACING } from "./layout";
-import type { LinkLook } from "./link-program";
-import { isPinned, type MapModel } from "./model";
-import type { NodeLook } from "./node-program";
+import { FAR_RADIUS } from "./labels";
+import type { Place } from "./layout";
+import type { MapModel } from "./model";
 import { type MapPalette, readPalette } from "./palette";
-import { givePixels, type Pixels, takePixels } from "./pixels";
+import { type Frame, givePixels, type Pixels, takePixels } from "./pixels";
+import { DIM, type Outline, RADIUS, Scene } from "./scene";
+import { type GroupWords, Speech } from "./speech";
 
-const RADIUS = 14;
-const HUB_RADIUS = 18;
-/** From the outermost nodes of a group to its outline, in map units. */
-const PAD = SPACING * 0.62;
-const DIM = 0.16;
-/** A node can be caught a little beside its disc. */
-const CATCH = 1.2;
+/** A node can be caught a little beside its disc; by a finger, farther. */
+const CATCH = { mouse: 1.2, touch: 1.7 };
 const SMALLEST_PX = 3;
+/** On a screen as narrow as a phone's the first view shows names, not everything. */
+const NARROW = 600;
+const NAMES_SCALE = (FAR_RADIUS / RADIUS) * 1.4;
+/** So many nodes are drawn slower than a hand zooms. */
+const MANY = 1_500;
 
 export interface RendererEvents {
   select(id: string | null): void;
@@ -35,92 +31,55 @@ export interface RendererEvents {
   drawn(): void;
 }
 
-export interface GroupWords {
-  /** With the network's range, or short, for where there is little room. */
-  title(group: Group, short: boolean): string;
-  summary(group: Group): string;
-}
-
-/** A node where it stands; a drag may have moved it from its place in the model. */
-interface Standing {
-  id: string;
-  x: number;
-  y: number;
-  radius: number;
-  node: MapNode;
-  pinned: boolean;
-}
-interface Outline {
-  group: Group;
-  center: Place;
-  top: Place;
-  title: string;
-  short: string;
-  summary: string;
-}
-
 export class MapRenderer {
   private readonly pixels: Pixels = takePixels();
-  private nodes = new Map<string, Standing>();
-  private links: readonly MapLink[] = [];
-  private outlines: Outline[] = [];
-  private rims: Rim[] = [];
-  private camera: Camera = { x: 0, y: 0, scale: 1 };
-  private size: Size;
+  private readonly scene = new Scene();
+  private readonly speech: Speech;
+  private readonly eye: Eye;
   private colors: MapPalette = readPalette();
   private groupsShown = true;
   private hovered: string | null = null;
   private selected: string | null = null;
   private cursor: string | null = null;
-  private matches: ReadonlySet<string> | null = null;
-  /** What is hovered and its neighbors. */
-  private lit: ReadonlySet<string> | null = null;
   private dragging: { id: string; dx: number; dy: number; moved: boolean } | null = null;
-  /** The looks in GPU memory are no longer true. */
-  private stale = true;
+  /** Changes with what the picture is made of, beside the scene. */
+  private look = 0;
   private frame = 0;
-  private way: { from: Camera; to: Camera; began: number; length: number } | null = null;
   private told = false;
   private killed = false;
   private readonly observer: ResizeObserver;
   private readonly deaf: () => void;
-  private readonly widths = new Map<string, number>();
-  private readonly ruler = document.createElement("canvas").getContext("2d");
 
   constructor(
     private readonly container: HTMLElement,
     private readonly events: RendererEvents,
-    private readonly words: GroupWords,
+    words: GroupWords,
+    private readonly mayDrag: () => boolean,
   ) {
-    this.size = { width: container.clientWidth, height: container.clientHeight };
+    this.speech = new Speech(words);
+    this.eye = new Eye(sizeOf(container), () => this.redraw());
     container.append(this.pixels.canvas);
     this.pixels.onRestored = () => {
-      this.giveGround();
-      this.change();
+      this.pixels.setGround(this.scene.rims);
+      this.repaint();
     };
     this.pixels.programs.words.forget();
     this.deaf = listen(container, {
-      grab: (spot) => this.grab(spot),
+      grab: (spot, touch) => this.grab(spot, touch),
       drag: (spot) => this.drag(spot),
       drop: () => this.drop(),
-      pan: (dx, dy) => this.look({ ...this.camera, ...this.beside(dx, dy) }),
-      fling: (dx, dy) => this.glide({ ...this.camera, ...this.beside(3 * dx, 3 * dy) }, 200),
-      zoom: (spot, factor, smooth) => {
-        const from = smooth && this.way ? this.way.to : this.camera;
-        const to = zoomedAt(from, this.size, spot, factor);
-        if (smooth) this.glide(to, 120);
-        else this.look(to);
-      },
-      click: (spot) => this.events.select(this.at(spot)?.id ?? null),
-      doubleClick: (spot) => {
-        if (!this.at(spot)) this.glide(zoomedAt(this.camera, this.size, spot, 2.2), 150);
-      },
-      hover: (spot) => this.hover(spot ? (this.at(spot)?.id ?? null) : null),
+      pan: (dx, dy) => this.eye.look(this.eye.beside(dx, dy)),
+      fling: (dx, dy) => this.eye.glide(this.eye.beside(3 * dx, 3 * dy), 200),
+      zoom: (spot, factor, smooth) => this.eye.zoomAt(spot, factor, smooth),
+      click: (spot, touch) => this.click(spot, touch),
+      doubleClick: (spot) => this.doubleClick(spot),
+      hover: (spot) => this.hover(spot),
     });
     this.observer = new ResizeObserver(() => {
-      const size = { width: container.clientWidth, height: container.clientHeight };
-      if (size.width === this.size.width && size.height === this.size.height) return;
-      this.size = size;
+      const size = sizeOf(container);
+      if (size.width === this.eye.size.width && size.height === this.eye.size.height) return;
+      this.eye.size = size;
+      this.setRange();
       // A canvas of a new size is empty: it is drawn to before anybody sees it.
       this.draw();
     });
@@ -129,7 +88,7 @@ export class MapRenderer {
   }
 
   private readonly refont = (): void => {
-    this.widths.clear();
+    this.speech.forget();
     this.pixels.programs.words.forget();
     this.redraw();
   };
@@ -137,209 +96,37 @@ export class MapRenderer {
   // ---- what there is ----
 
   setData(model: MapModel, places: ReadonlyMap<string, Place>, groups: readonly Group[]): void {
-    const nodes = new Map<string, Standing>();
-    for (const node of model.nodes.values()) {
-      const place = this.dragging?.id === node.id ? this.nodes.get(node.id) : places.get(node.id);
-      if (!place) continue;
-      const radius = isHub(node.role) ? HUB_RADIUS : RADIUS;
-      nodes.set(node.id, { id: node.id, x: place.x, y: place.y, radius, node, pinned: isPinned(node) });
-    }
-    this.nodes = nodes;
-    this.links = [...model.links.values()].filter((link) => nodes.has(link.a) && nodes.has(link.b));
-    this.setGroups(groups, places);
-    this.change();
-  }
-
-  private setGroups(groups: readonly Group[], places: ReadonlyMap<string, Place>): void {
-    this.outlines = [];
-    this.rims = [];
-    for (const group of groups) {
-      const members = group.members
-        .map((node) => places.get(node.id))
-        .filter((place): place is Place => !!place);
-      if (members.length === 0) continue;
-      const corners = hull(members);
-      const center = {
-        x: members.reduce((sum, place) => sum + place.x, 0) / members.length,
-        y: members.reduce((sum, place) => sum + place.y, 0) / members.length,
-      };
-      this.outlines.push({
-        group,
-        center,
-        top: { x: center.x, y: Math.max(...corners.map((place) => place.y)) + PAD },
-        title: this.words.title(group, false),
-        short: this.words.title(group, true),
-        summary: this.words.summary(group),
-      });
-      // What belongs to no network has no ground of its own.
-      if (group.id) this.rims.push(rimOf(corners, PAD));
-    }
-    this.giveGround();
-  }
-
-  private giveGround(): void {
-    this.pixels.programs.ground.set(this.rims);
-  }
-
-  // ---- what it looks like ----
-
-  /** The looks of things have changed. */
-  private change(): void {
-    this.stale = true;
+    this.scene.set(model, places, groups, this.dragging?.id ?? null);
+    this.pixels.setGround(this.scene.rims);
+    this.setRange();
     this.redraw();
   }
 
-  private redraw(): void {
-    this.frame ||= requestAnimationFrame((now) => {
-      this.frame = 0;
-      this.step(now);
-      this.draw();
-    });
+  /** One may go as far as shows everything, and as near as makes a node 96 pixels wide. */
+  private setRange(): void {
+    const all = fitting(this.scene.nodes.values(), this.eye.size);
+    this.eye.range = { min: Math.min(all?.scale ?? 1, SCALE_MAX), max: SCALE_MAX };
   }
 
-  private draw(): void {
-    if (this.killed || this.size.width === 0 || this.size.height === 0) return;
-    if (this.stale) this.giveLooks();
-    const view: View = { camera: this.camera, size: this.size, ratio: devicePixelRatio || 1 };
-    this.speak(view);
-    this.pixels.draw(view, this.colors, RADIUS, this.groupsShown);
-    if (this.pixels.programs.words.unsaid) this.redraw();
-    if (!this.told && this.nodes.size > 0) {
-      this.told = true;
-      this.pixels.whenDone(() => {
-        if (!this.killed) this.events.drawn();
-      });
-    }
-  }
-
-  private giveLooks(): void {
-    this.stale = false;
-    const { nodes, hovered, selected, cursor, matches } = this;
-    const lit = hovered && nodes.has(hovered) ? new Set([hovered, ...this.neighbors(hovered)]) : null;
-    const looks: NodeLook[] = [];
-    const above: NodeLook[] = [];
-    for (const { id, x, y, radius, node, pinned } of nodes.values()) {
-      const marked = id === selected || id === cursor;
-      const look = {
-        x,
-        y,
-        size: radius,
-        icon: drawingOf(node.kind, node.role).index,
-        status: node.status,
-        pinned,
-        marked,
-        alpha: this.isDim(id, lit) ? DIM : 1,
-      };
-      (marked || id === hovered || id === this.dragging?.id ? above : looks).push(look);
-    }
-    this.pixels.programs.nodes.set([...looks, ...above]);
-
-    const focus = hovered ?? selected;
-    const lines: LinkLook[] = [];
-    for (const link of this.links) {
-      const from = nodes.get(link.a);
-      const to = nodes.get(link.b);
-      if (!from || !to) continue;
-      const strong = !!focus && (link.a === focus || link.b === focus);
-      const dim = (lit && !strong) || (matches && !(matches.has(link.a) && matches.has(link.b)));
-      lines.push({ from, to, evidence: link.evidence, strong, alpha: dim ? DIM * 0.8 : 1 });
-    }
-    this.pixels.programs.links.set(lines);
-    this.lit = lit;
-  }
-
-  private isDim(id: string, lit: ReadonlySet<string> | null): boolean {
-    return (!!lit && !lit.has(id)) || (!!this.matches && !this.matches.has(id));
-  }
-
-  private readonly measure = (text: string, font: string): number => {
-    const key = `${font}|${text}`;
-    let width = this.widths.get(key);
-    if (width === undefined) {
-      if (this.ruler) this.ruler.font = font;
-      width = this.ruler?.measureText(text).width ?? 0;
-      if (this.widths.size > 20_000) this.widths.clear();
-      this.widths.set(key, width);
-    }
-    return width;
-  };
-
-  /** All words of this frame, by how near one looks. */
-  private speak(view: View): void {
-    const { camera, size, colors, measure } = this;
-    const sheet = this.pixels.programs.words;
-    sheet.begin(view.ratio);
-    const plain = RADIUS * camera.scale;
-    if (plain >= FAR_RADIUS) {
-      for (const { id, x, y, radius, node } of this.nodes.values()) {
-        const spot = toScreen(camera, size, { x, y });
-        const top = spot.y + radius * camera.scale * 1.22 + 3;
-        if (spot.x < -160 || spot.x > size.width + 160 || top < -120 || top > size.height) continue;
-        const alpha = this.isDim(id, this.lit) ? DIM : 1;
-        let line = top;
-        for (const { text, mono } of labelLines(node, plain)) {
-          sheet.say(`${mono ? "a" : "n"}|${text}`, spot.x, line, alpha, () =>
-            lineWords(text, mono, measure, colors),
-          );
-          line += lineHeight(mono);
-        }
-      }
-    }
-    if (this.groupsShown) for (const outline of this.outlines) this.speakFor(outline, plain < FAR_RADIUS);
-    const under = this.hovered ? this.nodes.get(this.hovered) : undefined;
-    if (under) {
-      const { node } = under;
-      const address = node.addresses[0] && node.addresses[0] !== node.name ? node.addresses[0] : "";
-      const spot = toScreen(camera, size, under);
-      const radius = Math.max(SMALLEST_PX, under.radius * camera.scale);
-      sheet.say(`h|${node.name}|${address}`, spot.x, spot.y + radius * 1.22 + 2, 1, () =>
-        hoverWords(node.name, address, measure, colors),
-      );
-    }
-  }
-
-  private speakFor({ group, center, top, title, short, summary }: Outline, far: boolean): void {
-    const { camera, size, colors, measure } = this;
-    const sheet = this.pixels.programs.words;
-    if (far) {
-      const spot = toScreen(camera, size, center);
-      if (spot.x > 0 && spot.x < size.width) {
-        // A group whose middle is on screen keeps its words on screen.
-        const room = cardWidth(short, summary, measure) / 2 + 6;
-        spot.x = Math.max(room, Math.min(size.width - room, spot.x));
-      }
-      sheet.say(`c|${short}|${summary}|${group.worst}`, spot.x, spot.y, 1, () =>
-        cardWords(short, summary, group.worst, measure, colors),
-      );
-    } else if (group.id) {
-      const spot = toScreen(camera, size, top);
-      sheet.say(`t|${title}`, spot.x, spot.y - 5, 1, () => titleWords(title, measure, colors));
-    }
+  setMatches(ids: ReadonlySet<string> | null): void {
+    this.scene.setMatches(ids);
+    this.redraw();
   }
 
   setSelected(id: string | null): void {
-    if (this.selected === id) return;
     this.selected = id;
-    this.change();
+    this.redraw();
   }
 
   setCursor(id: string | null): void {
-    if (this.cursor === id) return;
     this.cursor = id;
-    this.change();
-  }
-
-  /** Nodes that a search found; null when nothing is searched for. */
-  setMatches(ids: ReadonlySet<string> | null): void {
-    if (this.matches === ids) return;
-    this.matches = ids;
-    this.change();
+    this.redraw();
   }
 
   setGroupsShown(shown: boolean): void {
     if (this.groupsShown === shown) return;
     this.groupsShown = shown;
-    this.redraw();
+    this.repaint();
   }
 
   refreshColors(): void {
@@ -347,114 +134,179 @@ export class MapRenderer {
     if (JSON.stringify(colors) === JSON.stringify(this.colors)) return;
     this.colors = colors;
     this.pixels.programs.words.forget();
-    this.redraw();
+    this.repaint();
   }
 
   neighbors(id: string): ReadonlySet<string> {
-    const near = new Set<string>();
-    for (const { a, b } of this.links) {
-      if (a === id) near.add(b);
-      else if (b === id) near.add(a);
+    return this.scene.neighbors(id);
+  }
+
+  // ---- drawing ----
+
+  private repaint(): void {
+    this.look += 1;
+    this.redraw();
+  }
+
+  private redraw(): void {
+    this.frame ||= requestAnimationFrame((now) => {
+      this.frame = 0;
+      this.eye.step(now);
+      this.draw();
+    });
+  }
+
+  private draw(): void {
+    const { eye, scene, pixels, colors } = this;
+    if (this.killed || eye.size.width === 0 || eye.size.height === 0) return;
+    const wanted: View = { camera: eye.camera, size: eye.size, ratio: devicePixelRatio || 1 };
+    const { hovered, selected, cursor, dragging } = this;
+    const focus = { hovered, selected, cursor, dragged: dragging?.moved ? dragging.id : null };
+    const lit = scene.lit(focus);
+    const frame: Frame = {
+      view: wanted,
+      colors,
+      radius: RADIUS,
+      ground: this.groupsShown,
+      base: scene.base(),
+      // Both only grow, so their sum is new when one of them is.
+      version: this.look + scene.version,
+      above: scene.above(focus, lit),
+      baseAlpha: lit ? DIM : 1,
+      hasty: eye.moving && scene.nodes.size > MANY,
+    };
+    const view = pixels.bring(frame);
+    this.speech.say(view, pixels.programs.words, colors, scene, lit, hovered, this.groupsShown);
+    pixels.draw(frame, view);
+    if (pixels.programs.words.unsaid) this.redraw();
+    if (!this.told && scene.nodes.size > 0) {
+      this.told = true;
+      pixels.whenDone(() => {
+        if (!this.killed) this.events.drawn();
+      });
     }
-    return near;
   }
 
   // ---- what a hand does ----
 
-  /** The topmost node under a spot of the picture. */
-  private at(spot: Place): Standing | null {
-    const { x, y } = toMap(this.camera, this.size, spot);
-    const smallest = SMALLEST_PX / this.camera.scale;
-    let found: Standing | null = null;
-    for (const one of this.nodes.values()) {
-      if (Math.hypot(one.x - x, one.y - y) <= CATCH * Math.max(one.radius, smallest)) found = one;
-    }
-    return found;
+  private at(spot: Place, touch = false) {
+    const { camera, size } = this.eye;
+    const reach = touch ? CATCH.touch : CATCH.mouse;
+    return this.scene.at(toMap(camera, size, spot), SMALLEST_PX / camera.scale, reach);
   }
 
-  private hover(id: string | null): void {
+  private hover(spot: Place | null): void {
+    const card = spot ? this.speech.cardAt(spot) : undefined;
+    const id = spot && !card ? (this.at(spot)?.id ?? null) : null;
+    this.container.style.cursor = id || card ? "pointer" : "";
     if (this.hovered === id) return;
     this.hovered = id;
-    this.container.style.cursor = id ? "pointer" : "";
-    this.change();
+    this.redraw();
   }
 
-  private grab(spot: Place): boolean {
-    this.way = null;
+  private click(spot: Place, touch: boolean): void {
+    const card = this.speech.cardAt(spot);
+    if (card) this.open(card.outline);
+    else this.events.select(this.at(spot, touch)?.id ?? null);
+  }
+
+  private doubleClick(spot: Place): void {
     const under = this.at(spot);
-    if (!under) return false;
-    const at = toMap(this.camera, this.size, spot);
+    if (under) this.center(under.id);
+    else this.eye.zoomAt(spot, 2, true);
+  }
+
+  /** Shows a group as large as its nodes can speak. */
+  private open({ left, right, bottom, top }: Outline): void {
+    const { size } = this.eye;
+    const corners = [
+      { x: left, y: bottom },
+      { x: right, y: top },
+    ];
+    const all = fitting(corners, size);
+    if (!all) return;
+    const near = (FAR_RADIUS / RADIUS) * 1.05;
+    this.eye.glide({ ...all, scale: Math.max(all.scale, near) }, 150);
+  }
+
+  /** A finger pans, whatever is under it; only what is chosen is in its hand. */
+  private grab(spot: Place, touch: boolean): boolean {
+    this.eye.stop();
+    if (!this.mayDrag() || this.speech.cardAt(spot)) return false;
+    const under = this.at(spot, touch);
+    if (!under || (touch && under.id !== this.selected)) return false;
+    const at = toMap(this.eye.camera, this.eye.size, spot);
     this.dragging = { id: under.id, dx: under.x - at.x, dy: under.y - at.y, moved: false };
     return true;
   }
 
   private drag(spot: Place): void {
     const drag = this.dragging;
-    const node = drag ? this.nodes.get(drag.id) : undefined;
+    const node = drag ? this.scene.nodes.get(drag.id) : undefined;
     if (!drag || !node) return;
-    const at = toMap(this.camera, this.size, spot);
+    const at = toMap(this.eye.camera, this.eye.size, spot);
     drag.moved = true;
+    this.hovered = null;
+    this.scene.lift(drag.id);
     node.x = at.x + drag.dx;
     node.y = at.y + drag.dy;
-    this.change();
+    this.redraw();
   }
 
   private drop(): void {
     const drag = this.dragging;
     this.dragging = null;
-    const node = drag ? this.nodes.get(drag.id) : undefined;
+    this.scene.lift(null);
+    const node = drag ? this.scene.nodes.get(drag.id) : undefined;
     if (!drag?.moved || !node) return;
     node.pinned = true;
-    this.change();
+    this.redraw();
     this.events.moved(node.id, { x: node.x, y: node.y });
   }
 
   // ---- where one looks from ----
 
-  private beside(dx: number, dy: number): Place {
-    const { x, y, scale } = this.camera;
-    return { x: x - dx / scale, y: y + dy / scale };
-  }
-
-  private look(camera: Camera): void {
-    this.way = null;
-    this.camera = camera;
-    this.redraw();
-  }
-
-  private glide(to: Camera, length: number): void {
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
-      this.look(to);
+  /** Shows everything; at first, on a phone, the largest group with the names of its nodes. */
+  begin(): void {
+    const all = fitting(this.scene.nodes.values(), this.eye.size);
+    if (!all) return;
+    if (this.eye.size.width >= NARROW || all.scale >= NAMES_SCALE) {
+      this.eye.look(all);
       return;
     }
-    this.way = { from: this.camera, to, began: performance.now(), length };
-    this.redraw();
+    const largest = this.scene.outlines.reduce<Outline | null>(
+      (best, one) => (!best || one.group.members.length > best.group.members.length ? one : best),
+      null,
+    );
+    if (!largest) return;
+    const { left, right, bottom, top } = largest;
+    this.eye.look({ x: (left + right) / 2, y: (bottom + top) / 2, scale: NAMES_SCALE });
   }
 
-  private step(now: number): void {
-    const { way } = this;
-    if (!way) return;
-    const part = Math.min(1, Math.max(0, (now - way.began) / way.length));
-    this.camera = between(way.from, way.to, part * (2 - part));
-    if (part < 1) this.redraw();
-    else this.way = null;
+  fit(): void {
+    const to = fitting(this.scene.nodes.values(), this.eye.size);
+    if (to) this.eye.glide(to, 150);
   }
 
-  /** Shows everything. */
-  fit(animate = true): void {
-    const to = fitting(this.nodes.values(), this.size);
-    if (to && animate) this.glide(to, 150);
-    else if (to) this.look(to);
+  /** Into the middle of what is not `covered` at the foot, near enough to be read. */
+  center(id: string, covered = 0): void {
+    const node = this.scene.nodes.get(id);
+    const { camera } = this.eye;
+    if (!node) return;
+    const scale = Math.max(camera.scale, 0.9);
+    this.eye.glide({ x: node.x, y: node.y - (covered * this.eye.size.height) / 2 / scale, scale }, 150);
   }
 
-  focusOn(id: string): void {
-    const node = this.nodes.get(id);
-    if (node) this.glide({ x: node.x, y: node.y, scale: Math.max(this.camera.scale, 0.9) }, 150);
+  /** Into view, if it is not there. `covered`: the part of the height, at the foot, that something else covers. */
+  reveal(id: string, covered = 0): void {
+    const node = this.scene.nodes.get(id);
+    if (!node) return;
+    const to: Camera | null = showing(this.eye.goal, this.eye.size, node, 60, covered * this.eye.size.height);
+    if (to) this.eye.glide(to, 150);
   }
 
   zoom(factor: number): void {
-    const middle = { x: this.size.width / 2, y: this.size.height / 2 };
-    this.glide(zoomedAt(this.way?.to ?? this.camera, this.size, middle, factor), 120);
+    this.eye.zoom(factor);
   }
 
   kill(): void {
@@ -465,4 +317,8 @@ export class MapRenderer {
     document.fonts.removeEventListener("loadingdone", this.refont);
     givePixels(this.pixels);
   }
+}
+
+function sizeOf(element: HTMLElement): Size {
+  return { width: element.clientWidth, height: element.clientHeight };
 }

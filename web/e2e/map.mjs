@@ -1,0 +1,183 @@
+// The map, in a real browser on a real server that is already set up: what it says, what a hand does with it, and that
+// nothing moves that nobody moved. Any console error, failed request or axe violation fails the step.
+//
+//   CB_E2E_URL, CB_E2E_USER, CB_E2E_PASSWORD   the server, and an administrator without a second factor
+import { beginWalk, button, expect, judged, panel, signIn, site } from "./browser.mjs";
+
+const { url, username, password } = site();
+const { browser, desk, watch, page, steps, shot } = await beginWalk("map", url);
+const ready = (on = page) =>
+  on.waitForFunction(() => performance.getEntriesByName("map-interactive").length > 0);
+const aside = panel(page);
+
+/** Asks the API as the page itself does. */
+const ask = (method, path, body) =>
+  page.evaluate(
+    async ([how, where, what]) => {
+      const { csrf_token } = await (await fetch("/api/v1/auth/me")).json();
+      const headers = { "content-type": "application/json", "x-csrf-token": csrf_token };
+      const answer = await fetch(`/api/v1${where}`, {
+        method: how,
+        headers,
+        body: what && JSON.stringify(what),
+      });
+      if (!answer.ok) throw new Error(`${how} ${where}: ${answer.status} ${await answer.text()}`);
+      return answer.status === 204 ? null : answer.json();
+    },
+    [method, path, body],
+  );
+const ids = {};
+async function add(name, role, addresses, hub) {
+  const { id } = await ask("POST", "/assets", { name, kind: "device", role, status: "up" });
+  ids[name] = id;
+  for (const ip of addresses) await ask("POST", "/addresses", { asset_id: id, ip });
+  if (hub) await ask("POST", "/links", { a_asset_id: hub, b_asset_id: id, kind: "ethernet" });
+  return id;
+}
+/** Seat of each node, by its id, as this browser remembers them. */
+const seats = () =>
+  page.evaluate(() => {
+    const { groups } = JSON.parse(localStorage.getItem("cb.map.seats"));
+    return Object.fromEntries(Object.values(groups).flatMap((group) => Object.entries(group.seats)));
+  });
+const answerTo = (method) =>
+  page.waitForResponse((r) => r.url().includes("/map/positions") && r.request().method() === method);
+async function find(name) {
+  await page.getByRole("searchbox", { name: "Find on the map" }).fill(name);
+  await page.keyboard.press("Enter");
+  await aside.getByRole("heading", { name }).waitFor();
+  await page.waitForTimeout(400);
+}
+
+await steps.step("two networks with a gateway in both", async () => {
+  await signIn(page, url, username, password);
+  await ask("POST", "/networks", { name: "Home", cidr: "10.90.0.0/24" });
+  await ask("POST", "/networks", { name: "Lab", cidr: "10.90.1.0/24" });
+  const gateway = await add("gateway", "router", ["10.90.0.1", "10.90.1.1"]);
+  const point = await add("hall", "access-point", ["10.90.0.2"], gateway);
+  for (let at = 0; at < 14; at++) await add(`phone-${at}`, "phone", [`10.90.0.${20 + at}`], point);
+  for (let at = 0; at < 5; at++) await add(`rack-${at}`, "server", [`10.90.1.${20 + at}`]);
+  await page.goto(`${url}/map`);
+  await ready();
+  await page.waitForTimeout(800);
+  await shot("01-desk");
+});
+
+await steps.step("a drag is undone and done again by keys", async () => {
+  await find("phone-3");
+  const box = await page.locator("[data-map]").boundingBox();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  const saved = answerTo("PUT");
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  await page.mouse.move(x + 60, y + 40, { steps: 4 });
+  await page.mouse.move(x + 150, y + 110, { steps: 4 });
+  await page.mouse.up();
+  const [place] = (await saved).request().postDataJSON().positions;
+  expect(place.asset_id === ids["phone-3"], "the node in the middle to be the dragged one");
+  await aside.getByRole("button", { name: "Unpin" }).waitFor();
+  await shot("02-dragged");
+  const taken = answerTo("DELETE");
+  await page.keyboard.press("Control+z");
+  expect((await taken).status() === 204, "the place to be given back");
+  await aside.getByRole("button", { name: "Unpin" }).waitFor({ state: "detached" });
+  const again = answerTo("PUT");
+  await page.keyboard.press("Control+Shift+Z");
+  const [same] = (await again).request().postDataJSON().positions;
+  expect(same.x === place.x && same.y === place.y, "the same place again");
+  const unpinned = answerTo("DELETE");
+  await aside.getByRole("button", { name: "Unpin" }).click();
+  await unpinned;
+  const back = answerTo("PUT");
+  await page.keyboard.press("Control+z");
+  expect((await back).request().postDataJSON().positions[0].x === place.x, "the unpin to be undone");
+  await page.keyboard.press("Escape");
+  await aside.waitFor({ state: "detached" });
+});
+
+await steps.step("arrow keys move the choice, and nothing is centered while it is in view", async () => {
+  await page.getByRole("application").focus();
+  const spoken = page.locator("p[aria-live=polite]");
+  await page.keyboard.press("ArrowRight");
+  const first = await spoken.textContent();
+  await page.keyboard.press("ArrowDown");
+  await page.waitForFunction(
+    (was) => document.querySelector("p[aria-live=polite]").textContent !== was,
+    first,
+  );
+  await page.keyboard.press("f");
+});
+
+await steps.step("nothing moves when nodes are removed, nor after a reload", async () => {
+  await page.waitForTimeout(800);
+  const before = await seats();
+  for (const name of ["phone-0", "phone-5", "rack-1"]) await ask("DELETE", `/assets/${ids[name]}`);
+  await page.getByText("18 nodes").waitFor();
+  await page.reload();
+  await ready();
+  await page.waitForTimeout(800);
+  const after = await seats();
+  expect(Object.keys(after).length === 18, `18 seats, not ${Object.keys(after).length}`);
+  for (const [id, seat] of Object.entries(after))
+    expect(String(before[id]) === String(seat), `${id} to stay at ${before[id]}, not ${seat}`);
+  await add("phone-new", "phone", ["10.90.0.200"]);
+  await page.getByText("19 nodes").waitFor();
+  await page.waitForTimeout(800);
+  const grown = await seats();
+  for (const [id, seat] of Object.entries(after))
+    expect(String(grown[id]) === String(seat), `${id} to stay at ${seat}, not ${grown[id]}`);
+});
+
+await steps.step("on a phone a tap selects, the panel comes from below, and one finger pans", async () => {
+  const context = await browser.newContext({
+    ...desk,
+    viewport: { width: 390, height: 844 },
+    colorScheme: "light",
+    hasTouch: true,
+    isMobile: true,
+    storageState: await page.context().storageState(),
+  });
+  const phone = await context.newPage();
+  await phone.goto(`${url}/map`);
+  await ready(phone);
+  await phone.waitForTimeout(500);
+  await shot("03-phone", phone);
+  await phone.getByRole("searchbox", { name: "Find on the map" }).fill("hall");
+  await phone.keyboard.press("Enter");
+  const sheet = panel(phone);
+  await sheet.getByRole("heading", { name: "hall" }).waitFor();
+  await phone.waitForTimeout(500);
+  const { y } = await sheet.boundingBox();
+  expect(y > 300, `the panel below the map, not at ${y}`);
+  await shot("04-phone-panel", phone);
+  // The found node is in the middle of what the panel leaves.
+  const left = await phone.locator("[data-map]").boundingBox();
+  await phone.touchscreen.tap(left.x + left.width / 2, (left.y + y) / 2);
+  await phone.waitForTimeout(400);
+  expect(new URL(phone.url()).searchParams.get("selected") === ids.hall, "the found node above the panel");
+  await button(sheet, "Close").click();
+  await sheet.waitFor({ state: "detached" });
+  await phone.waitForTimeout(300);
+  const map = await phone.locator("[data-map]").boundingBox();
+  const moved = [];
+  phone.on("request", (r) => r.url().includes("/map/positions") && moved.push(r.method()));
+  const hand = await context.newCDPSession(phone);
+  const touch = (type, points) => hand.send("Input.dispatchTouchEvent", { type, touchPoints: points });
+  const middle = { x: map.x + map.width / 2, y: map.y + map.height / 2 };
+  await touch("touchStart", [middle]);
+  for (let step = 1; step <= 6; step++)
+    await touch("touchMove", [{ x: middle.x + 15 * step, y: middle.y + 5 * step }]);
+  await touch("touchEnd", []);
+  await phone.waitForTimeout(400);
+  expect(moved.length === 0, "a finger on a node to pan, not to drag it");
+  await judged(phone);
+  await context.close();
+});
+
+await steps.step("the map stands up to axe", async () => {
+  await judged(page);
+});
+
+watch.take();
+await browser.close();
+process.exit(steps.end());

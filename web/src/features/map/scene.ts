@@ -1,0 +1,255 @@
+/**
+ * What there is to draw: nodes where they stand, links as they run, groups with their outlines; and how they look. Knows no camera
+ * and no GPU. The base is all that seldom changes; what is lit, chosen or dragged is drawn above it, so that it costs little.
+ */
+import type { MapLink, MapNode } from "#/api/schema";
+import { drawingOf, isHub } from "#/domain/icons";
+import type { Group } from "./group";
+import { hull, type Rim, rimOf } from "./hull";
+import { joinsOf } from "./joins";
+import { type Place, SPACING } from "./layout";
+import { type LinkLook, linkRows } from "./link-program";
+import { isPinned, type MapModel } from "./model";
+import { type NodeLook, nodeRows } from "./node-program";
+import type { Layer } from "./pixels";
+import { routeLinks, type Strand, type Wire } from "./routes";
+
+export const RADIUS = 14;
+const HUB_RADIUS = 18;
+/** From the outermost nodes of a group to its outline, in map units. */
+const PAD = SPACING * 0.62;
+export const DIM = 0.16;
+
+/** A node where it stands; a drag may have moved it from its place in the model. */
+export interface Standing {
+  id: string;
+  x: number;
+  y: number;
+  radius: number;
+  node: MapNode;
+  group: string;
+  pinned: boolean;
+}
+export interface Outline {
+  group: Group;
+  /** The box around it, in map units. */
+  left: number;
+  right: number;
+  bottom: number;
+  top: number;
+  rim: Rim;
+}
+/** What is lit and chosen. */
+export interface Focus {
+  hovered: string | null;
+  selected: string | null;
+  cursor: string | null;
+  dragged: string | null;
+}
+
+export class Scene {
+  nodes = new Map<string, Standing>();
+  outlines: Outline[] = [];
+  rims: Rim[] = [];
+  private links: readonly MapLink[] = [];
+  private wires = new Map<string, Wire[]>();
+  private strands: Strand[] = [];
+  private matches: ReadonlySet<string> | null = null;
+  private lifted: string | null = null;
+  private layer: Layer | null = null;
+  /** Changes with the base. */
+  version = 0;
+
+  /** `held`: a node that is in somebody's hand just now stays there. */
+  set(
+    model: MapModel,
+    places: ReadonlyMap<string, Place>,
+    groups: readonly Group[],
+    held: string | null,
+  ): void {
+    const before = this.nodes;
+    this.nodes = new Map();
+    for (const group of groups)
+      for (const node of group.members) {
+        const place = held === node.id ? before.get(node.id) : places.get(node.id);
+        if (!place) continue;
+        const radius = isHub(node.role) ? HUB_RADIUS : RADIUS;
+        const { x, y } = place;
+        this.nodes.set(node.id, { id: node.id, x, y, radius, node, group: group.id, pinned: isPinned(node) });
+      }
+    this.links = [...model.links.values()].filter((link) => this.nodes.has(link.a) && this.nodes.has(link.b));
+    this.setGroups(groups);
+    this.route(groups);
+    this.change();
+  }
+
+  private setGroups(groups: readonly Group[]): void {
+    this.outlines = [];
+    this.rims = [];
+    for (const group of groups) {
+      const members = group.members.flatMap((node) => this.nodes.get(node.id) ?? []);
+      if (members.length === 0) continue;
+      const corners = hull(members);
+      const rim = rimOf(corners, PAD);
+      const xs = corners.map((corner) => corner.x);
+      const ys = corners.map((corner) => corner.y);
+      this.outlines.push({
+        group,
+        left: Math.min(...xs) - PAD,
+        right: Math.max(...xs) + PAD,
+        bottom: Math.min(...ys) - PAD,
+        top: Math.max(...ys) + PAD,
+        rim,
+      });
+      // What belongs to no network has no ground of its own.
+      if (group.id) this.rims.push(rim);
+    }
+  }
+
+  private route(groups: readonly Group[]): void {
+    const { wires, strands } = routeLinks(this.links, (id) => {
+      const one = this.nodes.get(id);
+      return one && { x: one.x, y: one.y, group: one.group, hub: isHub(one.node.role), seated: !one.pinned };
+    });
+    this.strands = strands;
+    this.wires = new Map();
+    for (const wire of wires)
+      for (const id of new Set([wire.a, wire.b])) {
+        const own = this.wires.get(id);
+        if (own) own.push(wire);
+        else this.wires.set(id, [wire]);
+      }
+    for (const { node, group } of joinsOf(groups)) {
+      const from = this.nodes.get(node);
+      const to = this.outlines.find((outline) => outline.group.id === group);
+      if (!from || !to) continue;
+      // To the nearest point of the outline; a way there that links have taken already is enough.
+      if (
+        strands.some(
+          (strand) =>
+            strand.ends === null &&
+            strand.to.x === from.x &&
+            strand.to.y === from.y &&
+            inside(strand.from, to),
+        )
+      )
+        continue;
+      strands.push({ from, to: nearestOf(to.rim, from), evidence: "inferred", ends: [node, node] });
+    }
+  }
+
+  setMatches(matches: ReadonlySet<string> | null): void {
+    this.matches = matches;
+    this.change();
+  }
+
+  /** Takes a node out of the base, to be drawn above it; null puts it back. */
+  lift(id: string | null): void {
+    if (this.lifted === id) return;
+    this.lifted = id;
+    this.change();
+  }
+
+  private change(): void {
+    this.layer = null;
+    this.version += 1;
+  }
+
+  neighbors(id: string): ReadonlySet<string> {
+    const near = new Set<string>();
+    for (const { a, b } of this.wires.get(id) ?? []) near.add(a === id ? b : a);
+    return near;
+  }
+
+  /** Whether a search has hidden it. */
+  isDim(id: string): boolean {
+    return !!this.matches && !this.matches.has(id);
+  }
+
+  private look(one: Standing, marked: boolean): NodeLook {
+    const { x, y, radius, node, pinned } = one;
+    const icon = drawingOf(node.kind, node.role).index;
+    return {
+      x,
+      y,
+      size: radius,
+      icon,
+      status: node.status,
+      pinned,
+      marked,
+      alpha: this.isDim(one.id) ? DIM : 1,
+    };
+  }
+
+  base(): Layer {
+    if (this.layer) return this.layer;
+    const nodes: NodeLook[] = [];
+    for (const one of this.nodes.values()) if (one.id !== this.lifted) nodes.push(this.look(one, false));
+    const links: LinkLook[] = [];
+    for (const { from, to, evidence, ends } of this.strands) {
+      if (ends?.some((id) => id === this.lifted)) continue;
+      const dim = this.matches !== null && (ends === null || ends.some((id) => this.isDim(id)));
+      links.push({ from, to, evidence, strong: false, alpha: dim ? DIM * 0.8 : 1 });
+    }
+    this.layer = { nodes: nodeRows(nodes), links: linkRows(links) };
+    return this.layer;
+  }
+
+  /** What is lit: the hovered node and its neighbors. */
+  lit({ hovered }: Focus): ReadonlySet<string> | null {
+    return hovered && this.nodes.has(hovered) ? new Set([hovered, ...this.neighbors(hovered)]) : null;
+  }
+
+  above(focus: Focus, lit: ReadonlySet<string> | null): Layer {
+    const { hovered, selected, cursor, dragged } = focus;
+    const ids = new Set<string>(lit ?? []);
+    for (const id of [selected, cursor, hovered, dragged]) if (id) ids.add(id);
+    const nodes: NodeLook[] = [];
+    for (const id of ids) {
+      const one = this.nodes.get(id);
+      if (!one) continue;
+      const look = this.look(one, id === selected || id === cursor);
+      nodes.push(lit && !lit.has(id) ? { ...look, alpha: DIM } : look);
+    }
+    const links: LinkLook[] = [];
+    for (const id of new Set([hovered ?? selected, dragged])) {
+      if (!id) continue;
+      for (const wire of this.wires.get(id) ?? []) {
+        // What is in somebody's hand has left its lanes.
+        const ends = [this.nodes.get(wire.a), this.nodes.get(wire.b)].filter((one) => !!one);
+        const path: readonly Place[] = wire.a === dragged || wire.b === dragged ? ends : wire.path;
+        for (const [at, from] of path.entries()) {
+          const to = path[at + 1];
+          if (to) links.push({ from, to, evidence: wire.evidence, strong: true, alpha: 1 });
+        }
+      }
+    }
+    // Lines end at the rims of nodes: those that they lead to are drawn over them.
+    if (!lit)
+      for (const id of new Set([selected, dragged])) {
+        if (!id) continue;
+        for (const near of this.neighbors(id)) {
+          const one = this.nodes.get(near);
+          if (one && !ids.has(near)) nodes.unshift(this.look(one, false));
+        }
+      }
+    return { nodes: nodeRows(nodes), links: linkRows(links) };
+  }
+
+  /** The topmost node within reach of a place; on screen no node is smaller than `smallest`, in map units. */
+  at({ x, y }: Place, smallest: number, reach: number): Standing | null {
+    let found: Standing | null = null;
+    for (const one of this.nodes.values())
+      if (Math.hypot(one.x - x, one.y - y) <= reach * Math.max(one.radius, smallest)) found = one;
+    return found;
+  }
+}
+
+function inside({ x }: Place, { left, right }: Outline): boolean {
+  return x >= left && x <= right;
+}
+
+function nearestOf(rim: Rim, { x, y }: Place): Place {
+  const far = (point: Place) => Math.hypot(point.x - x, point.y - y);
+  return rim.reduce<Place>((best, point) => (far(point) < far(best) ? point : best), rim[0] ?? { x, y });
+}
