@@ -1,5 +1,6 @@
 //! IP addresses of assets. Each knows the narrowest network that contains it.
 
+use cb_core::audit::Action;
 use std::net::IpAddr;
 
 use cb_core::error::Violations;
@@ -118,7 +119,7 @@ pub async fn create(ctx: &Ctx, input: AddressIn) -> Result<AddressOut> {
         input::optional_line(&mut wrong, "hostname", input.hostname.as_deref(), input::HOSTNAME_MAX);
     wrong.into_result()?;
     let ip = ip.ok_or(Error::NotFound)?;
-    ctx.write(Permission::InventoryWrite, "address_created", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::AddressCreated, async |tx| {
         let owner = assets::named(tx.conn(), "asset_id", input.asset_id).await?;
         let nic = match input.interface_id {
             Some(id) => Some(nic(tx.conn(), id, owner.id).await?.id),
@@ -148,7 +149,7 @@ pub async fn update(
     let ip = patch.ip.and_then(|text| ip(&mut wrong, &text));
     let hostname = input::line_patch(&mut wrong, "hostname", patch.hostname, input::HOSTNAME_MAX);
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, "address_updated", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::AddressUpdated, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         let before = json!({ "ip": row.ip, "hostname": row.hostname, "asset_id": row.asset_id });
@@ -186,7 +187,7 @@ pub async fn update(
 }
 
 pub async fn delete(ctx: &Ctx, id: AddressId, version: Option<i64>) -> Result<()> {
-    ctx.write(Permission::InventoryWrite, "address_deleted", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::AddressDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("address", row.id);

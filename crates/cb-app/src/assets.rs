@@ -5,6 +5,7 @@ mod bulk;
 mod export;
 mod search;
 
+use cb_core::audit::Action;
 use std::collections::{BTreeSet, HashMap};
 
 use cb_core::error::Violations;
@@ -244,7 +245,7 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
         created_at: now,
         updated_at: now,
     };
-    ctx.write(Permission::InventoryWrite, "asset_created", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::AssetCreated, async |tx| {
         asset::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(db)?;
         set_tags(tx, row.id, tags.unwrap_or_default()).await?;
         tx.about("asset", row.id);
@@ -266,7 +267,7 @@ pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i
     let notes = patch.notes.map(|n| input::notes(&mut wrong, &n));
     let tags = tag_set(&mut wrong, patch.tags);
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, "asset_updated", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::AssetUpdated, async |tx| {
         // Locked: a scan that sees it at the same moment counts its version up too.
         let row = asset::Entity::find_by_id(id.0).lock_exclusive().one(tx.conn()).await;
         let row = row.map_err(db)?.ok_or(Error::NotFound)?;
@@ -321,7 +322,7 @@ pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i
 }
 
 pub async fn delete(ctx: &Ctx, id: AssetId, version: Option<i64>) -> Result<()> {
-    ctx.write(Permission::InventoryWrite, "asset_deleted", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::AssetDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("asset", row.id);

@@ -1,5 +1,6 @@
 //! Bounds that the front door takes too long to reach: a password is hashed at each sign-in, on purpose.
 
+use cb_core::audit::Action;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ async fn of_a_thousand_sessions_of_one_user_the_newest_hundred_live(
     for n in 1..1_000 {
         clock.advance(TimeDelta::seconds(1));
         let ctx = app.ctx(Principal::SignIn { username: who.username.clone() }, meta());
-        let admitted = ctx.record("login", async |tx| {
+        let admitted = ctx.record(Action::Login, async |tx| {
             sessions::admit(&ctx, tx, who.id, who.auth_epoch, Proof::Password { device: None })
                 .await?
                 .session()

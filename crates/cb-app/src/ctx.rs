@@ -1,5 +1,6 @@
 //! What every operation carries.
 
+use cb_core::audit::Action;
 use std::net::IpAddr;
 
 use cb_core::clock::Time;
@@ -92,7 +93,7 @@ impl Ctx {
     pub(crate) async fn write<T>(
         &self,
         permission: Permission,
-        action: &'static str,
+        action: Action,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<T> {
         self.authorize(permission)?;
@@ -103,7 +104,7 @@ impl Ctx {
     /// themselves otherwise.
     pub(crate) async fn record<T>(
         &self,
-        action: &'static str,
+        action: Action,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<T> {
         // A body may have been long on its way, and a write waits for others: whoever has lost their session, token or role
@@ -120,7 +121,7 @@ impl Ctx {
     /// [`Ctx::record`] for what has happened already: it is told even when the session of whoever did it has ended since.
     pub(crate) async fn record_past<T>(
         &self,
-        action: &'static str,
+        action: Action,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<T> {
         let audit = Audit {

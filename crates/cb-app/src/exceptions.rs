@@ -1,6 +1,7 @@
 //! What the operator has let out by a setting goes into the audit log: `CB_OUTBOUND_ALLOW` and `CB_SCAN_ALLOW`, each time
 //! that they are not what they were.
 
+use cb_core::audit::Action;
 use cb_core::config::Config;
 use cb_core::{Principal, Result};
 use cb_store::db;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 
-const ACTION: &str = "outbound_exceptions_set";
+const ACTION: Action = Action::OutboundExceptionsSet;
 
 /// When the server starts.
 pub(crate) async fn record(app: &App, config: &Config) -> Result<()> {
@@ -20,7 +21,7 @@ pub(crate) async fn record(app: &App, config: &Config) -> Result<()> {
         "scan_allow": texts(&mut config.scan_allow.iter().map(ToString::to_string)),
     });
     let newest = audit_entry::Entity::find()
-        .filter(audit_entry::Column::Action.eq(ACTION))
+        .filter(audit_entry::Column::Action.eq(ACTION.as_str()))
         .order_by_desc(audit_entry::Column::Seq)
         .one(app.store().reader())
         .await

@@ -2,6 +2,7 @@
 
 mod search;
 
+use cb_core::audit::Action;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -118,7 +119,7 @@ pub async fn accept(ctx: &Ctx, id: FindingId, input: AcceptIn) -> Result<Accepte
     let name = input.name.and_then(|n| input::line(&mut wrong, "name", &n, NAME_MAX));
     wrong.into_result()?;
     ctx.authorize(Permission::InventoryWrite)?;
-    ctx.write(Permission::DiscoveryWrite, "finding_accepted", async |tx| {
+    ctx.write(Permission::DiscoveryWrite, Action::FindingAccepted, async |tx| {
         let row = find(tx.conn(), id).await?;
         let (row, asset) = take_in(ctx, tx, row, name, input.kind).await?;
         tx.about("finding", row.id);
@@ -134,7 +135,7 @@ pub async fn accept_many(ctx: &Ctx, input: AcceptManyIn) -> Result<AcceptedMany>
         return Err(Error::invalid("ids", format!("must name 1 to {ACCEPT_MOST} findings")));
     }
     ctx.authorize(Permission::InventoryWrite)?;
-    ctx.write(Permission::DiscoveryWrite, "findings_accepted", async |tx| {
+    ctx.write(Permission::DiscoveryWrite, Action::FindingsAccepted, async |tx| {
         let mut out = AcceptedMany { accepted: Vec::new(), skipped: Vec::new() };
         let mut made = Vec::new();
         let mut skip =
@@ -159,17 +160,17 @@ pub async fn accept_many(ctx: &Ctx, input: AcceptManyIn) -> Result<AcceptedMany>
 }
 
 pub async fn ignore(ctx: &Ctx, id: FindingId) -> Result<FindingOut> {
-    settle(ctx, id, "finding_ignored", FindingState::Open, FindingState::Ignored).await
+    settle(ctx, id, Action::FindingIgnored, FindingState::Open, FindingState::Ignored).await
 }
 
 pub async fn reopen(ctx: &Ctx, id: FindingId) -> Result<FindingOut> {
-    settle(ctx, id, "finding_reopened", FindingState::Ignored, FindingState::Open).await
+    settle(ctx, id, Action::FindingReopened, FindingState::Ignored, FindingState::Open).await
 }
 
 async fn settle(
     ctx: &Ctx,
     id: FindingId,
-    action: &'static str,
+    action: Action,
     from: FindingState,
     to: FindingState,
 ) -> Result<FindingOut> {

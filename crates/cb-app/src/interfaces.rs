@@ -1,5 +1,6 @@
 //! Interfaces: where an asset meets a network. A MAC is evidence, never the identity of an asset.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::{AssetId, InterfaceId};
 use cb_core::{Error, Event, Patch, Permission, Result};
@@ -90,7 +91,7 @@ pub async fn create(ctx: &Ctx, input: InterfaceIn) -> Result<InterfaceOut> {
     let name = input::line(&mut wrong, "name", &input.name, NAME_MAX).unwrap_or_default();
     let mac = mac(&mut wrong, input.mac);
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, "interface_created", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::InterfaceCreated, async |tx| {
         let owner = assets::named(tx.conn(), "asset_id", input.asset_id).await?;
         let row = new_row(ctx, owner.id, name, mac);
         interface::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(db)?;
@@ -112,7 +113,7 @@ pub async fn update(
     let name = patch.name.and_then(|n| input::line(&mut wrong, "name", &n, NAME_MAX));
     let mac = patch.mac.change().map(|m| mac(&mut wrong, m));
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, "interface_updated", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::InterfaceUpdated, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         let before = json!({ "name": row.name, "mac": row.mac, "asset_id": row.asset_id });
@@ -143,7 +144,7 @@ pub async fn update(
 }
 
 pub async fn delete(ctx: &Ctx, id: InterfaceId, version: Option<i64>) -> Result<()> {
-    ctx.write(Permission::InventoryWrite, "interface_deleted", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::InterfaceDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("interface", row.id);

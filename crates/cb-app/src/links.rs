@@ -1,5 +1,6 @@
 //! Links: edges between two assets, each with the evidence for it.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::{AssetId, LinkId};
 use cb_core::inventory::{LinkEvidence, LinkKind};
@@ -90,7 +91,7 @@ pub async fn create(ctx: &Ctx, input: LinkIn) -> Result<LinkOut> {
     let label = input::optional_line(&mut wrong, "label", input.label.as_deref(), input::LABEL_MAX);
     wrong.require(input.a_asset_id != input.b_asset_id, "b_asset_id", SELF);
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, "link_created", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::LinkCreated, async |tx| {
         let a = assets::named(tx.conn(), "a_asset_id", input.a_asset_id).await?;
         let b = assets::named(tx.conn(), "b_asset_id", input.b_asset_id).await?;
         let row = new_row(ctx, a.id, b.id, input.kind, LinkEvidence::Drawn, label);
@@ -107,7 +108,7 @@ pub async fn update(ctx: &Ctx, id: LinkId, patch: LinkPatch, version: Option<i64
     let mut wrong = Violations::new();
     let label = input::line_patch(&mut wrong, "label", patch.label, input::LABEL_MAX);
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, "link_updated", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::LinkUpdated, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         let before = json!({ "kind": row.kind, "label": row.label, "a": row.a_asset_id, "b": row.b_asset_id });
@@ -144,7 +145,7 @@ pub async fn update(ctx: &Ctx, id: LinkId, patch: LinkPatch, version: Option<i64
 }
 
 pub async fn delete(ctx: &Ctx, id: LinkId, version: Option<i64>) -> Result<()> {
-    ctx.write(Permission::InventoryWrite, "link_deleted", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::LinkDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("link", row.id);

@@ -1,5 +1,6 @@
 //! The map: assets as nodes, links, networks as groups, and the places that people chose.
 
+use cb_core::audit::Action;
 use std::collections::{BTreeSet, HashMap};
 
 use cb_core::ids::{AssetId, LinkId, NetworkId};
@@ -141,7 +142,7 @@ pub async fn place(ctx: &Ctx, input: PositionsIn) -> Result<()> {
             ));
         }
     }
-    ctx.write(Permission::InventoryWrite, "map_placed", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::MapPlaced, async |tx| {
         // The last place of an asset that is named twice counts.
         let places: HashMap<Uuid, (f64, f64)> =
             input.positions.iter().map(|p| (p.asset_id.0, (p.x, p.y))).collect();
@@ -187,7 +188,7 @@ pub async fn place(ctx: &Ctx, input: PositionsIn) -> Result<()> {
 
 /// Lets the layout have the asset again.
 pub async fn release(ctx: &Ctx, id: AssetId) -> Result<()> {
-    ctx.write(Permission::InventoryWrite, "map_released", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::MapReleased, async |tx| {
         let gone = position::Entity::delete_by_id(id.0).exec(tx.conn()).await.map_err(db)?;
         if gone.rows_affected == 0 {
             return Err(Error::NotFound);

@@ -1,5 +1,6 @@
 //! Networks: subnets and VLANs. An address belongs to the narrowest one that contains it.
 
+use cb_core::audit::Action;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -115,7 +116,7 @@ pub async fn create(ctx: &Ctx, input: NetworkIn) -> Result<NetworkOut> {
     let notes = input::notes(&mut wrong, input.notes.as_deref().unwrap_or_default());
     wrong.into_result()?;
     let cidr = cidr.ok_or(Error::NotFound)?;
-    ctx.write(Permission::InventoryWrite, "network_created", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::NetworkCreated, async |tx| {
         let row =
             network::Model { notes, vlan: input.vlan, ..new_row(ctx, name, cidr, gateway, Source::Manual) };
         insert(tx, row.clone()).await?;
@@ -132,7 +133,7 @@ pub async fn update(
     patch: NetworkPatch,
     version: Option<i64>,
 ) -> Result<NetworkOut> {
-    ctx.write(Permission::InventoryWrite, "network_updated", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::NetworkUpdated, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         let old = parse(&row)?;
@@ -181,7 +182,7 @@ pub async fn update(
 
 /// Removes the network; its addresses stay, in the next wider one.
 pub async fn delete(ctx: &Ctx, id: NetworkId, version: Option<i64>) -> Result<()> {
-    ctx.write(Permission::InventoryWrite, "network_deleted", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::NetworkDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         let range = parse(&row)?;

@@ -3,6 +3,7 @@
 //! ignored (then it is the same one), or nobody (then it is a new finding). What a person typed is not
 //! touched here at all.
 
+use cb_core::audit::Action;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -89,7 +90,7 @@ pub async fn record(ctx: &Ctx, scan: ScanId, reports: &[HostReport]) -> Result<R
     }
     if !rest.is_empty() {
         out.findings_new = ctx
-            .write(Permission::DiscoveryWrite, "findings_recorded", async |tx| {
+            .write(Permission::DiscoveryWrite, Action::FindingsRecorded, async |tx| {
                 write(ctx, tx, scan, &rest).await
             })
             .await?;

@@ -1,6 +1,7 @@
 //! Scans: what may be scanned, the jobs that do it, and how far they are.
 
 use cb_collect::{Capabilities, Plan, ProbeKind, ScanRequest, Target};
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::ScanId;
 use cb_core::inventory::ScanStatus;
@@ -198,7 +199,7 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
         started_at: None,
         finished_at: None,
     };
-    ctx.write(Permission::DiscoveryWrite, "scan_requested", async |tx| {
+    ctx.write(Permission::DiscoveryWrite, Action::ScanRequested, async |tx| {
         let waiting = job::Entity::find()
             .filter(job::Column::Kind.eq(JOB))
             .filter(job::Column::State.is_in(["queued", "running"]))
@@ -225,7 +226,7 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
 
 /// Stops a scan: one that waits is over at once, one that runs within a second.
 pub async fn cancel(ctx: &Ctx, id: ScanId) -> Result<ScanOut> {
-    ctx.write(Permission::DiscoveryWrite, "scan_cancelled", async |tx| {
+    ctx.write(Permission::DiscoveryWrite, Action::ScanCancelled, async |tx| {
         let row = find(tx.conn(), id).await?;
         let status = word(ScanStatus::parse(&row.status), &row.status)?;
         if status.is_over() {

@@ -1,5 +1,6 @@
 //! The instance's settings. `auth_enabled` is shown and cannot be set: it says that setup is complete.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::{Error, Patch, Permission, Result};
 use cb_store::db;
@@ -100,7 +101,7 @@ pub async fn update(ctx: &Ctx, patch: SettingsPatch, version: Option<i64>) -> Re
     if days.is_some() || rotation.is_some() {
         ctx.require_proof()?;
     }
-    ctx.write(Permission::SettingsWrite, "settings_updated", async |tx| {
+    ctx.write(Permission::SettingsWrite, Action::SettingsUpdated, async |tx| {
         let row = setting::Entity::find_by_id(1).one(tx.conn()).await.map_err(db)?.ok_or(Error::NotFound)?;
         input::expect_version(row.version, version)?;
         let mut changes = serde_json::Map::new();

@@ -1,5 +1,6 @@
 //! The first administrator: once, by whoever holds the one-time code.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::{Error, Principal, Result, Role, Secret};
 use cb_store::db;
@@ -53,7 +54,7 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
     let (code, file) = app.setup_code().ok_or_else(already)?;
     if !code.matches(input.code.expose().trim().as_bytes()) {
         let actor = Principal::Setup { username: "setup code".to_owned() };
-        app.guessed(&meta, Guess::at_nobody("setup_failed", actor)).await;
+        app.guessed(&meta, Guess::at_nobody(Action::SetupFailed, actor)).await;
         let at = file
             .map_or_else(|| "the setting CB_SETUP_CODE".to_owned(), |f| format!("the file {}", f.display()));
         return Err(Error::Denied(format!(
@@ -71,7 +72,7 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
 
     let ctx = app.ctx(Principal::Setup { username: username.clone() }, meta.clone());
     let opened = ctx
-        .record("setup_completed", async |tx| {
+        .record(Action::SetupCompleted, async |tx| {
             let settings = setting::Entity::find_by_id(1).one(tx.conn()).await.map_err(db)?;
             let settings =
                 settings.ok_or_else(|| Error::Internal("the settings row is missing".to_owned()))?;

@@ -1,5 +1,6 @@
 //! Tags: words that people put on assets. The shortest example of a resource.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::TagId;
 use cb_core::{Error, Event, Permission, Result};
@@ -81,7 +82,7 @@ pub async fn create(ctx: &Ctx, input: TagIn) -> Result<TagOut> {
     let name = input::line(&mut wrong, "name", &input.name, input::TAG_MAX).unwrap_or_default();
     let color = color(&mut wrong, &input.color);
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, "tag_created", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::TagCreated, async |tx| {
         let now = ctx.now();
         let row = tag::Model {
             id: ctx.new_id(),
@@ -106,7 +107,7 @@ pub async fn update(ctx: &Ctx, id: TagId, patch: TagPatch, version: Option<i64>)
     let name = patch.name.and_then(|n| input::line(&mut wrong, "name", &n, input::TAG_MAX));
     let color = patch.color.map(|c| color(&mut wrong, &c));
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, "tag_updated", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::TagUpdated, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         let before = json!({ "name": row.name, "color": row.color });
@@ -131,7 +132,7 @@ pub async fn update(ctx: &Ctx, id: TagId, patch: TagPatch, version: Option<i64>)
 }
 
 pub async fn delete(ctx: &Ctx, id: TagId, version: Option<i64>) -> Result<()> {
-    ctx.write(Permission::InventoryWrite, "tag_deleted", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::TagDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("tag", row.id);

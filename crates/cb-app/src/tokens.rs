@@ -1,5 +1,6 @@
 //! API tokens: a user's own, for programs. Stored hashed, shown once, cut to what their owner's role permits at each use.
 
+use cb_core::audit::Action;
 use cb_core::clock::Time;
 use cb_core::error::Violations;
 use cb_core::ids::TokenId;
@@ -137,7 +138,7 @@ pub async fn create(ctx: &Ctx, input: TokenIn) -> Result<NewToken> {
     wrong.into_result()?;
     let secret = format!("{PREFIX}{}", ctx.app().entropy().token());
     let now = ctx.now();
-    ctx.record("token_created", async |tx| {
+    ctx.record(Action::TokenCreated, async |tx| {
         let owner = own(tx.conn(), ctx).await?;
         if of(owner.id).count(tx.conn()).await.map_err(db)? >= TOKENS_MOST {
             return Err(Error::Conflict(format!("you have {TOKENS_MOST} tokens; remove one first")));
@@ -165,7 +166,7 @@ pub async fn create(ctx: &Ctx, input: TokenIn) -> Result<NewToken> {
 
 /// Ends one of the caller's own; an administrator ends anyone's.
 pub async fn delete(ctx: &Ctx, id: TokenId) -> Result<()> {
-    ctx.record("token_deleted", async |tx| {
+    ctx.record(Action::TokenDeleted, async |tx| {
         let row = token::Entity::find_by_id(id.0).one(tx.conn()).await.map_err(db)?.ok_or(Error::NotFound)?;
         let is_own = matches!(ctx.principal(), Principal::User { id, .. } if id.0 == row.user_id);
         if !is_own && !ctx.principal().permits(Permission::UsersWrite) {
@@ -232,7 +233,7 @@ impl App {
         let key = format!("bearer/{}", place(meta.ip));
         self.throttle().enter([&key])?;
         let actor = Principal::SignIn { username: "API token".to_owned() };
-        self.guessed(meta, Guess::at_nobody("token_refused", actor)).await;
+        self.guessed(meta, Guess::at_nobody(Action::TokenRefused, actor)).await;
         Ok(None)
     }
 }

@@ -1,5 +1,6 @@
 //! Users and their roles, by administrators. The database itself keeps the last administrator.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::{InviteId, UserId};
 use cb_core::{Error, Patch, Permission, Principal, Result, Role, Secret};
@@ -131,7 +132,7 @@ pub async fn create(ctx: &Ctx, input: UserIn) -> Result<UserOut> {
     ctx.require_proof()?;
     let (username, email, hash) =
         judged(ctx.app(), &input.username, input.email.as_deref(), input.password).await?;
-    ctx.write(Permission::UsersWrite, "user_created", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::UserCreated, async |tx| {
         insert(ctx, tx, username, email, hash, input.role, json!({})).await.map(Into::into)
     })
     .await
@@ -145,16 +146,16 @@ pub async fn update(ctx: &Ctx, id: UserId, patch: UserPatch) -> Result<UserOut> 
     if patch.role.is_some() || patch.disabled.is_some() {
         ctx.require_proof()?;
     }
-    ctx.write(Permission::UsersWrite, "user_updated", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::UserUpdated, async |tx| {
         let mut row = find(tx.conn(), id).await?;
         let role = patch.role.filter(|r| r.as_str() != row.role);
         let disabled = patch.disabled.filter(|d| *d != row.disabled_at.is_some());
         // Each change of its own is an entry of its own. The first of them is the entry of this write.
         tx.action(match (&email, role, disabled) {
-            (None, Some(_), _) => "role_changed",
-            (None, None, Some(true)) => "user_disabled",
-            (None, None, Some(false)) => "user_enabled",
-            _ => "user_updated",
+            (None, Some(_), _) => Action::RoleChanged,
+            (None, None, Some(true)) => Action::UserDisabled,
+            (None, None, Some(false)) => Action::UserEnabled,
+            _ => Action::UserUpdated,
         });
         tx.about("user", row.id);
         tx.detail(json!({ "username": row.username }));
@@ -164,7 +165,7 @@ pub async fn update(ctx: &Ctx, id: UserId, patch: UserPatch) -> Result<UserOut> 
             change.email = Set(email);
             change.updated_at = Set(ctx.now());
             row = change.update(tx.conn()).await.map_err(db)?;
-            tx.tell("user_updated", "user", row.id, detail);
+            tx.tell(Action::UserUpdated, "user", row.id, detail);
         }
         if let Some(role) = role {
             row = set_role(ctx, tx, row, role, json!({})).await?;
@@ -184,7 +185,7 @@ async fn set_disabled(ctx: &Ctx, tx: &mut WriteTx, user: user::Model, disabled: 
     change.disabled_at = Set(disabled.then(|| ctx.now()));
     change.updated_at = Set(ctx.now());
     let row = change.update(tx.conn()).await.map_err(|e| last_admin(&e))?;
-    tx.tell(if disabled { "user_disabled" } else { "user_enabled" }, "user", id, detail);
+    tx.tell(if disabled { Action::UserDisabled } else { Action::UserEnabled }, "user", id, detail);
     if disabled {
         sessions::revoke(ctx, tx, row, Kept::Nothing).await?;
     }
@@ -194,7 +195,7 @@ async fn set_disabled(ctx: &Ctx, tx: &mut WriteTx, user: user::Model, disabled: 
 pub async fn delete(ctx: &Ctx, id: UserId) -> Result<()> {
     ctx.authorize(Permission::UsersWrite)?;
     ctx.require_proof()?;
-    ctx.write(Permission::UsersWrite, "user_deleted", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::UserDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         tx.about("user", row.id);
         tx.detail(json!({ "username": row.username, "role": row.role }));
@@ -210,7 +211,7 @@ pub async fn delete(ctx: &Ctx, id: UserId) -> Result<()> {
 pub async fn clear_second_factor(ctx: &Ctx, id: UserId) -> Result<UserOut> {
     ctx.authorize(Permission::UsersWrite)?;
     ctx.require_proof()?;
-    ctx.write(Permission::UsersWrite, "second_factor_cleared", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::SecondFactorCleared, async |tx| {
         let row = find(tx.conn(), id).await?;
         tx.about("user", row.id);
         tx.detail(json!({ "username": row.username }));
@@ -228,7 +229,7 @@ pub async fn open_sessions(ctx: &Ctx, id: UserId) -> Result<Vec<OpenSession>> {
 
 /// Ends every session of a user.
 pub async fn end_sessions(ctx: &Ctx, id: UserId) -> Result<()> {
-    ctx.write(Permission::UsersWrite, "sessions_ended", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::SessionsEnded, async |tx| {
         let row = find(tx.conn(), id).await?;
         tx.about("user", row.id);
         tx.detail(json!({ "username": row.username }));
@@ -241,7 +242,7 @@ pub async fn end_sessions(ctx: &Ctx, id: UserId) -> Result<()> {
 pub async fn reset_link(ctx: &Ctx, id: UserId) -> Result<LinkOut> {
     ctx.authorize(Permission::UsersWrite)?;
     ctx.require_proof()?;
-    ctx.write(Permission::UsersWrite, "reset_link_made", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::ResetLinkMade, async |tx| {
         let row = find(tx.conn(), id).await?;
         if row.disabled_at.is_some() {
             return Err(Error::Conflict("this user is disabled; enable them first".to_owned()));
@@ -293,7 +294,7 @@ pub async fn invite(ctx: &Ctx, input: InviteIn) -> Result<LinkOut> {
     let mut wrong = Violations::new();
     let email = rules::email(&mut wrong, input.email.as_deref());
     wrong.into_result()?;
-    ctx.write(Permission::UsersWrite, "invite_made", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::InviteMade, async |tx| {
         let payload = json!({ "role": input.role, "email": email, "invited_by": ctx.principal().name() });
         tx.detail(json!({ "role": input.role, "email": email }));
         let (step, secret) = steps::begin(ctx, tx, Purpose::Invite, None, payload).await?;
@@ -304,7 +305,7 @@ pub async fn invite(ctx: &Ctx, input: InviteIn) -> Result<LinkOut> {
 }
 
 pub async fn withdraw_invite(ctx: &Ctx, id: InviteId) -> Result<()> {
-    ctx.write(Permission::UsersWrite, "invite_withdrawn", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::InviteWithdrawn, async |tx| {
         let row = auth_step::Entity::find_by_id(id.0).one(tx.conn()).await.map_err(db)?;
         let row = row.filter(|r| r.purpose == Purpose::Invite.as_str()).ok_or(Error::NotFound)?;
         tx.about("invite", row.id);
@@ -325,13 +326,13 @@ pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) 
     let gone = || Error::Denied("this invite has been used, or it is too old; ask for a new one".to_owned());
     if steps::find(now, app.store().reader(), Purpose::Invite, &input.token).await?.is_none() {
         let actor = Principal::SignIn { username: "invite".to_owned() };
-        app.guessed(&meta, Guess::at_nobody("invite_failed", actor)).await;
+        app.guessed(&meta, Guess::at_nobody(Action::InviteFailed, actor)).await;
         return Err(gone());
     }
     let (username, _, hash) = judged(app, &input.username, None, input.password).await?;
     let ctx = app.ctx(Principal::SignIn { username: username.clone() }, meta);
     let opened = ctx
-        .record("invite_accepted", async |tx| {
+        .record(Action::InviteAccepted, async |tx| {
             let step = steps::find(now, tx.conn(), Purpose::Invite, &input.token).await?.ok_or_else(gone)?;
             let invite = invite_of(&step).ok_or_else(gone)?;
             steps::finish(tx, step).await?;
@@ -401,7 +402,7 @@ pub(crate) async fn insert(
         .await
         .map_err(|e| conflict(&e, "another user has this name"))?;
     tx.tell(
-        "user_created",
+        Action::UserCreated,
         "user",
         row.id,
         with(cause, json!({ "username": row.username, "role": row.role })),
@@ -423,7 +424,7 @@ pub(crate) async fn set_role(
     change.role = Set(role.as_str().to_owned());
     change.updated_at = Set(ctx.now());
     let user = change.update(tx.conn()).await.map_err(|e| last_admin(&e))?;
-    tx.tell("role_changed", "user", id, with(cause, detail));
+    tx.tell(Action::RoleChanged, "user", id, with(cause, detail));
     sessions::revoke(ctx, tx, user, Kept::Tokens).await?;
     find(tx.conn(), id.into()).await
 }

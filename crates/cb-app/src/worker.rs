@@ -3,6 +3,7 @@
 //! A job whose server died is taken again when its lease has run out (at once, when no other process
 //! can be working on it), and given up with a reason after [`ATTEMPTS`]. Nothing runs for ever.
 
+use cb_core::audit::Action;
 use std::time::Duration;
 
 use cb_collect::{Completeness, Env, HostReport, Outcome, ScanEvent};
@@ -276,7 +277,7 @@ async fn finish(
     error: Option<String>,
     progress: Option<&Progress>,
 ) -> Result<()> {
-    ctx.write(Permission::DiscoveryWrite, "scan_finished", async |tx| {
+    ctx.write(Permission::DiscoveryWrite, Action::ScanFinished, async |tx| {
         let now = ctx.now();
         let mut change: scan::ActiveModel = scans::find(tx.conn(), row.id.into()).await?.into();
         change.status = Set(status.as_str().to_owned());

@@ -135,3 +135,139 @@ mod tests {
         );
     }
 }
+
+macro_rules! actions {
+    ($($action:ident $word:literal)*) => {
+        /// What was done, as the log says it. A word that once stood in a log stays on the list: entries are for ever.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[schema(as = AuditAction)]
+        pub enum Action {
+            $($action,)*
+        }
+
+        impl Action {
+            pub const ALL: &[Self] = &[$(Self::$action,)*];
+
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$action => $word,)*
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    AccessWithdrawn "access_withdrawn"
+    AddressCreated "address_created"
+    AddressDeleted "address_deleted"
+    AddressUpdated "address_updated"
+    AssetCreated "asset_created"
+    AssetDeleted "asset_deleted"
+    AssetUpdated "asset_updated"
+    AssetsDeleted "assets_deleted"
+    AssetsTagged "assets_tagged"
+    AuditLogPruned "audit_log_pruned"
+    BackupRestored "backup_restored"
+    ChannelCreated "channel_created"
+    ChannelDeleted "channel_deleted"
+    ChannelDisabled "channel_disabled"
+    ChannelRedelivered "channel_redelivered"
+    ChannelTested "channel_tested"
+    ChannelUpdated "channel_updated"
+    CheckpointContradicted "checkpoint_contradicted"
+    CheckpointDamaged "checkpoint_damaged"
+    CredentialCreated "credential_created"
+    CredentialDeleted "credential_deleted"
+    CredentialTested "credential_tested"
+    CredentialUpdated "credential_updated"
+    FindingAccepted "finding_accepted"
+    FindingIgnored "finding_ignored"
+    FindingReopened "finding_reopened"
+    FindingsAccepted "findings_accepted"
+    FindingsRecorded "findings_recorded"
+    HookCreated "hook_created"
+    HookDeleted "hook_deleted"
+    HookReceived "hook_received"
+    HookSecretRotated "hook_secret_rotated"
+    HookUpdated "hook_updated"
+    IdentityLinkFailed "identity_link_failed"
+    IdentityLinked "identity_linked"
+    IdentityProofFailed "identity_proof_failed"
+    IdentityProved "identity_proved"
+    IdentityUnlinked "identity_unlinked"
+    InterfaceCreated "interface_created"
+    InterfaceDeleted "interface_deleted"
+    InterfaceUpdated "interface_updated"
+    InviteAccepted "invite_accepted"
+    InviteFailed "invite_failed"
+    InviteMade "invite_made"
+    InviteWithdrawn "invite_withdrawn"
+    LinkCreated "link_created"
+    LinkDeleted "link_deleted"
+    LinkUpdated "link_updated"
+    Login "login"
+    LoginFailed "login_failed"
+    Logout "logout"
+    MapPlaced "map_placed"
+    MapReleased "map_released"
+    NetworkCreated "network_created"
+    NetworkDeleted "network_deleted"
+    NetworkUpdated "network_updated"
+    OidcProviderCreated "oidc_provider_created"
+    OidcProviderDeleted "oidc_provider_deleted"
+    OidcProviderTested "oidc_provider_tested"
+    OidcProviderUpdated "oidc_provider_updated"
+    OutboundExceptionsSet "outbound_exceptions_set"
+    PasskeyAdded "passkey_added"
+    PasskeyRemoved "passkey_removed"
+    PasskeyRenamed "passkey_renamed"
+    PasswordChangeFailed "password_change_failed"
+    PasswordChanged "password_changed"
+    PasswordReset "password_reset"
+    PasswordResetFailed "password_reset_failed"
+    RecoveryCodesRenewed "recovery_codes_renewed"
+    ResetLinkMade "reset_link_made"
+    ResetLinkMailed "reset_link_mailed"
+    ResetMailAsked "reset_mail_asked"
+    RoleChanged "role_changed"
+    RollbackAccepted "rollback_accepted"
+    ScanCancelled "scan_cancelled"
+    ScanFinished "scan_finished"
+    ScanRequested "scan_requested"
+    SecondFactorAsked "second_factor_asked"
+    SecondFactorCleared "second_factor_cleared"
+    SessionEnded "session_ended"
+    SessionsEnded "sessions_ended"
+    SettingsUpdated "settings_updated"
+    SetupCompleted "setup_completed"
+    SetupFailed "setup_failed"
+    TagCreated "tag_created"
+    TagDeleted "tag_deleted"
+    TagUpdated "tag_updated"
+    TokenCreated "token_created"
+    TokenDeleted "token_deleted"
+    TokenRefused "token_refused"
+    TotpDisabled "totp_disabled"
+    TotpEnabled "totp_enabled"
+    TotpEnrolmentBegun "totp_enrolment_begun"
+    UserCreated "user_created"
+    UserDeleted "user_deleted"
+    UserDisabled "user_disabled"
+    UserEnabled "user_enabled"
+    UserUpdated "user_updated"
+    VaultKeyCreated "vault_key_created"
+    VaultKeyRotated "vault_key_rotated"
+    VaultKeysRemoved "vault_keys_removed"
+    VaultRootChanged "vault_root_changed"
+    VaultRootReplaced "vault_root_replaced"
+    VaultRotationFailed "vault_rotation_failed"
+    WebhookCreated "webhook_created"
+    WebhookDeleted "webhook_deleted"
+    WebhookDisabled "webhook_disabled"
+    WebhookRedelivered "webhook_redelivered"
+    WebhookSecretRotated "webhook_secret_rotated"
+    WebhookTested "webhook_tested"
+    WebhookUpdated "webhook_updated"
+}

@@ -2,6 +2,7 @@
 
 mod lost;
 
+use cb_core::audit::Action;
 use cb_core::{Error, Principal, Result, Secret};
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use chrono::Utc;
@@ -33,7 +34,7 @@ impl Bench {
     async fn write(&self, work: impl AsyncFnOnce(&mut WriteTx) -> Result<()>) -> Result<()> {
         #[expect(clippy::disallowed_methods, reason = "any time will do")]
         let at = Utc::now();
-        let audit = Audit { action: "asset_created", actor: &Principal::Cli, at, origin: None };
+        let audit = Audit { action: Action::AssetCreated, actor: &Principal::Cli, at, origin: None };
         self.store.write(audit, work).await.map(|_| ())
     }
 

@@ -43,7 +43,7 @@ pub(crate) async fn append(
         actor_kind: audit.actor.kind().to_owned(),
         actor_id: audit.actor.id().map(|id| id.to_string()),
         actor_name: audit.actor.name(),
-        action: audit.action.to_owned(),
+        action: audit.action.as_str().to_owned(),
         entity_kind: entity.map(|e| e.0.to_owned()),
         entity_id: entity.map(|e| e.1.to_string()),
         detail: canonical(detail),

@@ -1,6 +1,7 @@
 //! A PostgreSQL that is out of reach without a word, full of others, or replaced by another: nothing waits for it for long, and nothing
 //! from before is in the way when it is back.
 
+use cb_core::audit::Action;
 use std::time::Duration;
 
 use cb_core::{Error, Principal, Secret};
@@ -34,7 +35,7 @@ async fn reads(store: &Store, sql: &str) -> Vec<Result<(), Error>> {
 
 async fn write(store: &Store) -> Result<(), Error> {
     #[expect(clippy::disallowed_methods, reason = "any time will do")]
-    let audit = Audit { action: "asset_created", actor: &Principal::Cli, at: Utc::now(), origin: None };
+    let audit = Audit { action: Action::AssetCreated, actor: &Principal::Cli, at: Utc::now(), origin: None };
     store.write(audit, async |_| Ok(())).await.map(drop)
 }
 

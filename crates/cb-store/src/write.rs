@@ -4,6 +4,7 @@
 //! comes out of the pool (`pool.rs`). A connection whose COMMIT or ROLLBACK failed is never used again. When a COMMIT has no answer,
 //! the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
 
+use cb_core::audit::Action;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -39,7 +40,7 @@ const BRIEF: Duration = Duration::from_millis(300);
 
 /// What the entry says besides what the closure adds.
 pub struct Audit<'a> {
-    pub action: &'static str,
+    pub action: Action,
     pub actor: &'a Principal,
     pub at: Time,
     /// None when no request asked for it.
@@ -163,7 +164,7 @@ impl ConnectionTrait for Tx {
 
 /// One more audit entry of a write.
 struct Told {
-    action: &'static str,
+    action: Action,
     entity: (&'static str, Uuid),
     detail: Value,
 }
@@ -171,7 +172,7 @@ struct Told {
 /// An open writing transaction. It cannot be committed from outside.
 pub struct WriteTx {
     tx: Tx,
-    action: &'static str,
+    action: Action,
     entity: Option<(&'static str, Uuid)>,
     detail: Value,
     more: Vec<Told>,
@@ -181,7 +182,7 @@ pub struct WriteTx {
 
 impl WriteTx {
     /// What it turned out to be, when that is only known within.
-    pub fn action(&mut self, action: &'static str) {
+    pub fn action(&mut self, action: Action) {
         self.action = action;
     }
 
@@ -197,7 +198,7 @@ impl WriteTx {
 
     /// An audit entry for one thing that this write does. If the whole write is that action, this is its entry; otherwise it is an
     /// entry of its own. Whoever looks for the action finds it, whatever caused it.
-    pub fn tell(&mut self, action: &'static str, kind: &'static str, id: impl Into<Uuid>, detail: Value) {
+    pub fn tell(&mut self, action: Action, kind: &'static str, id: impl Into<Uuid>, detail: Value) {
         let id = id.into();
         if self.action == action && self.entity.is_none_or(|entity| entity == (kind, id)) {
             self.entity = Some((kind, id));

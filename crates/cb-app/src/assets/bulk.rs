@@ -63,7 +63,7 @@ pub struct AssetsDone {
 /// Removes them.
 pub async fn delete_many(ctx: &Ctx, input: AssetsIn) -> Result<AssetsDone> {
     let which = Which::of(input, "")?;
-    ctx.write(Permission::InventoryWrite, "assets_deleted", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::AssetsDeleted, async |tx| {
         let rows = which.rows(tx.conn()).await?;
         for row in &rows {
             tx.emit(Event::AssetRemoved { id: row.id.into() });
@@ -90,7 +90,7 @@ pub async fn tag_many(ctx: &Ctx, input: AssetsTagIn) -> Result<AssetsDone> {
     let tags = tag_set(&mut wrong, Some(input.tags)).unwrap_or_default();
     wrong.into_result()?;
     let which = Which::of(input.assets, "assets.")?;
-    ctx.write(Permission::InventoryWrite, "assets_tagged", async |tx| {
+    ctx.write(Permission::InventoryWrite, Action::AssetsTagged, async |tx| {
         let known =
             tag::Entity::find().filter(tag::Column::Id.is_in(tags.iter().copied())).all(tx.conn()).await;
         let known = known.map_err(db)?;

@@ -2,6 +2,7 @@
 //! one that the database contradicts, or that cannot be used, is set aside and held against the log until an operator accepts that
 //! (`cb audit-log accept-restore`).
 
+use cb_core::audit::Action;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -172,7 +173,7 @@ impl App {
                  see \"A database that is older than its folder\" in the operations page"
             );
             let ctx = self.own_ctx(Principal::Server);
-            ctx.record("checkpoint_contradicted", async |tx| {
+            ctx.record(Action::CheckpointContradicted, async |tx| {
                 tx.detail(json!({
                     "signed": { "seq": kept.seq, "hash": kept.hash, "at": kept.at },
                     "log_ended_at": head,
@@ -192,7 +193,7 @@ impl App {
         if told.as_deref() != Some(why) {
             tracing::error!(%why, "the audit log's checkpoint in the data folder cannot be used and is set aside");
             let ctx = self.own_ctx(Principal::Server);
-            ctx.record("checkpoint_damaged", async |tx| {
+            ctx.record(Action::CheckpointDamaged, async |tx| {
                 tx.detail(json!({ "reason": why }));
                 news::checkpoint_damaged(&ctx, tx).await
             })

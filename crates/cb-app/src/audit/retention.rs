@@ -1,6 +1,7 @@
 //! Removing what has outlived the retention, so that the rest can still be verified: the log then begins behind an entry
 //! whose number and hash the server has signed. See docs/adr/0008-audit-retention.md.
 
+use cb_core::audit::Action;
 use std::time::Duration;
 
 use cb_core::audit::Claim;
@@ -37,7 +38,7 @@ pub async fn prune(app: &App) -> Result<i64> {
     while !app.stopping().is_cancelled() {
         let Some(batch) = app.store().outlived(&public, &witnesses, oldest).await? else { break };
         let anchor = key.sign(Claim::Anchor, batch.through, &batch.hash, &fixed_width(app.now()));
-        ctx.record("audit_log_pruned", async |tx| {
+        ctx.record(Action::AuditLogPruned, async |tx| {
             tx.detail(json!({ "through": batch.through, "entries": batch.entries() }));
             tx.prune(&batch, &anchor).await
         })

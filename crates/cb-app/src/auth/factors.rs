@@ -1,5 +1,6 @@
 //! Second factors: one-time codes by time, and recovery codes for when the device is lost; [`super::passkeys`] are the third.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::{Error, Result, Secret};
 use cb_store::entities::{recovery_code, user};
@@ -118,7 +119,7 @@ pub async fn state(ctx: &Ctx) -> Result<Totp> {
 /// A new secret for an authenticator. What was in force stays so until [`confirm`].
 pub async fn begin(ctx: &Ctx) -> Result<TotpEnrolment> {
     ctx.require_proof()?;
-    ctx.record("totp_enrolment_begun", async |tx| {
+    ctx.record(Action::TotpEnrolmentBegun, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         if user.totp_enabled_at.is_some() {
             return Err(Error::Conflict("one-time codes are on; turn them off first".to_owned()));
@@ -139,7 +140,7 @@ pub async fn begin(ctx: &Ctx) -> Result<TotpEnrolment> {
 /// Turns one-time codes on. Every other session ends; this one goes on under a new id.
 pub async fn confirm(ctx: &Ctx, input: TotpConfirm) -> Result<(Vec<String>, Opened)> {
     ctx.require_proof()?;
-    ctx.record("totp_enabled", async |tx| {
+    ctx.record(Action::TotpEnabled, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         let sealed = user.totp_secret.clone().filter(|_| user.totp_enabled_at.is_none());
         let sealed = sealed.ok_or_else(|| Error::Conflict("begin with a new secret first".to_owned()))?;
@@ -162,7 +163,7 @@ pub async fn confirm(ctx: &Ctx, input: TotpConfirm) -> Result<(Vec<String>, Open
 /// Turns one-time codes off. Every other session ends.
 pub async fn turn_off(ctx: &Ctx) -> Result<Opened> {
     ctx.require_proof()?;
-    ctx.record("totp_disabled", async |tx| {
+    ctx.record(Action::TotpDisabled, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         tx.about("user", user.id);
         let user = forget_totp(tx, user).await?;
@@ -175,7 +176,7 @@ pub async fn turn_off(ctx: &Ctx) -> Result<Opened> {
 /// New recovery codes; the old ones stop working.
 pub async fn new_recovery_codes(ctx: &Ctx) -> Result<RecoveryCodes> {
     ctx.require_proof()?;
-    ctx.record("recovery_codes_renewed", async |tx| {
+    ctx.record(Action::RecoveryCodesRenewed, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         if methods(&user).is_empty() {
             return Err(Error::Conflict(

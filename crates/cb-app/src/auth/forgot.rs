@@ -5,6 +5,7 @@
 //! the answer says so. Only a user's mail passes the second; when it is full, nobody but the log hears of it, because an answer
 //! would tell that there is such a user.
 
+use cb_core::audit::Action;
 use std::sync::Arc;
 
 use cb_core::error::Violations;
@@ -119,7 +120,7 @@ async fn look_up(app: &App, meta: RequestMeta, key: &str, _held: OwnedSemaphoreP
     let found = user::Entity::find().filter(user::Column::UsernameKey.eq(key)).one(app.store().reader());
     let found = found.await.map_err(db)?.filter(|u| u.disabled_at.is_none() && u.email.is_some());
     let Some(row) = found.filter(|_| app.public_url().is_some()) else {
-        app.guessed(&meta, Guess::at_nobody("reset_mail_asked", actor())).await;
+        app.guessed(&meta, Guess::at_nobody(Action::ResetMailAsked, actor())).await;
         return Ok(());
     };
     // Whoever has so many links in their mailbox needs no other one today. Links that an administrator has made are not among them, so
@@ -172,7 +173,7 @@ async fn mailed(ctx: &Ctx, row: user::Model, payload: Value) -> Result<ResetMail
     let to = row.email.clone().unwrap_or_default();
     let (id, username) = (row.id, row.username.clone());
     let secret = ctx
-        .record("reset_link_made", async |tx| {
+        .record(Action::ResetLinkMade, async |tx| {
             tx.about("user", row.id);
             tx.detail(json!({ "username": row.username, "by": "mail" }));
             let (_, secret) =
@@ -199,7 +200,7 @@ async fn mailed(ctx: &Ctx, row: user::Model, payload: Value) -> Result<ResetMail
     if let Some(error) = &error {
         tracing::warn!(user = %id, %error, "a link to set a new password was not mailed");
     }
-    ctx.record("reset_link_mailed", async |tx| {
+    ctx.record(Action::ResetLinkMailed, async |tx| {
         tx.about("user", id);
         // Not the reason: it has what the mail server says.
         tx.detail(json!({ "username": username, "sent": sent }));

@@ -4,6 +4,7 @@
 //! are one more entry, with their count, when the minute is over. Beyond [`SERIES_MOST`] series at a time, all further guesses of
 //! one kind share a series.
 
+use cb_core::audit::Action;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,7 +25,7 @@ const SERIES_MOST: usize = 200;
 /// A wrong guess, as the log tells it.
 #[derive(Debug, Clone)]
 pub(crate) struct Guess {
-    pub action: &'static str,
+    pub action: Action,
     pub actor: Principal,
     /// The user that it was a guess at, where there is one.
     pub user: Option<Uuid>,
@@ -35,14 +36,14 @@ pub(crate) struct Guess {
 
 impl Guess {
     /// A guess that does not say whose secret it was meant for.
-    pub fn at_nobody(action: &'static str, actor: Principal) -> Self {
+    pub fn at_nobody(action: Action, actor: Principal) -> Self {
         Self { action, actor, user: None, account: String::new(), detail: json!({}) }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    action: &'static str,
+    action: Action,
     account: String,
     place: String,
 }
@@ -132,7 +133,7 @@ impl App {
             told = self.tell(meta.clone(), guess.clone(), detail).await;
         }
         if let Err(error) = told {
-            tracing::warn!(%error, action = guess.action, "a wrong guess could not be written to the audit log");
+            tracing::warn!(%error, action = guess.action.as_str(), "a wrong guess could not be written to the audit log");
             self.guesses().are_untold(&key, untold);
         }
     }
@@ -166,7 +167,7 @@ pub async fn close(app: &App, all: bool) {
     for (key, series) in app.guesses().over(now) {
         if let Err(error) = app.tell_rest(&series).await {
             let (action, more) = (series.guess.action, series.more);
-            tracing::warn!(%error, action, more, "wrong guesses could not be written to the audit log");
+            tracing::warn!(%error, action = action.as_str(), more, "wrong guesses could not be written to the audit log");
             app.guesses().put_back(key, series);
         }
     }

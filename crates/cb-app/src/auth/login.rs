@@ -1,5 +1,6 @@
 //! Signing in: a password, then a second factor where there is one; and showing again who one is.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::{Error, Principal, Result, Secret};
 use cb_fabric::Key;
@@ -198,7 +199,7 @@ pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admis
     let device = meta.devices.known(app, &user.username_key);
     let ctx = app.ctx(Principal::SignIn { username: user.username.clone() }, meta);
     let admission = ctx
-        .record("login", async |tx| {
+        .record(Action::Login, async |tx| {
             let proof = Proof::Password { device };
             sessions::admit(&ctx, tx, user.id, user.auth_epoch, proof).await
         })
@@ -219,7 +220,7 @@ fn wrong_guess(app: &App, user: Option<&user::Model>, typed: &str) -> Guess {
         ("unknown name".to_owned(), json!({ "name_alias": alias, "name_length": typed.chars().count() }))
     };
     Guess {
-        action: "login_failed",
+        action: Action::LoginFailed,
         actor: Principal::SignIn { username: name },
         user: user.map(|u| u.id),
         account: alias,
@@ -248,16 +249,16 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
 
     let actor = Principal::SignIn { username: "second factor".to_owned() };
     if !known {
-        let mut guess = Guess::at_nobody("login_failed", actor);
+        let mut guess = Guess::at_nobody(Action::LoginFailed, actor);
         guess.detail = json!({ "second_factor": true });
         app.guessed(&meta, guess).await;
         return Err(gone());
     }
     let ctx = app.ctx(actor, meta.clone());
     let opened = ctx
-        .record("login", async |tx| {
+        .record(Action::Login, async |tx| {
             let refused = || Ok(None);
-            tx.action("login_failed");
+            tx.action(Action::LoginFailed);
             tx.detail(json!({ "second_factor": true, "address": meta.ip }));
             let Some(step) = steps::find(now, tx.conn(), Purpose::Mfa, &input.mfa_token).await? else {
                 return refused();
@@ -280,7 +281,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
                 steps::fail(tx, step).await?;
                 return refused();
             }
-            tx.action("login");
+            tx.action(Action::Login);
             tx.detail(json!({ "username": user.username, "second_factor": true }));
             steps::finish(tx, step).await?;
             sessions::admit(&ctx, tx, id, epoch, Proof::SecondFactor).await?.session().map(Some)
@@ -327,7 +328,7 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<Opened> {
         Shown::Code(_) | Shown::Passkey(_) => false,
     };
     let proved = ctx
-        .record("identity_proved", async |tx| {
+        .record(Action::IdentityProved, async |tx| {
             tx.about("user", id);
             let user = own(tx.conn(), ctx).await?;
             let right = match &shown {
@@ -345,7 +346,7 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<Opened> {
                 }
             };
             if !right {
-                tx.action("identity_proof_failed");
+                tx.action(Action::IdentityProofFailed);
                 return Ok(None);
             }
             sessions::prove(ctx, tx, &user).await.map(Some)

@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::PasskeyId;
 use cb_core::{Error, Principal, Result, Secret, objects};
@@ -194,7 +195,7 @@ pub async fn register(ctx: &Ctx, site: &Site, given: PasskeyIn) -> Result<(Passk
     if key.cred_id().len() > 1023 {
         return Err(Error::invalid("credential", "has an id of more than 1023 bytes"));
     }
-    ctx.record("passkey_added", async |tx| {
+    ctx.record(Action::PasskeyAdded, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         let Begun { user: asked, epoch, .. } = ticket.payload;
         if user.id != asked || user.auth_epoch != epoch || !tickets::spend(tx, &ticket).await? {
@@ -230,7 +231,7 @@ pub async fn rename(ctx: &Ctx, id: PasskeyId, patch: PasskeyPatch) -> Result<Pas
     let name = input::line(&mut wrong, "name", &patch.name, NAME_MOST);
     wrong.into_result()?;
     let name = name.ok_or(Error::NotFound)?;
-    ctx.record("passkey_renamed", async |tx| {
+    ctx.record(Action::PasskeyRenamed, async |tx| {
         let row = find(tx.conn(), ctx, id).await?;
         tx.about("passkey", row.id);
         tx.detail(json!({ "name": { "from": row.name, "to": name } }));
@@ -244,7 +245,7 @@ pub async fn rename(ctx: &Ctx, id: PasskeyId, patch: PasskeyPatch) -> Result<Pas
 /// Every other session ends; this one goes on under a new id.
 pub async fn remove(ctx: &Ctx, id: PasskeyId) -> Result<Opened> {
     ctx.require_proof()?;
-    ctx.record("passkey_removed", async |tx| {
+    ctx.record(Action::PasskeyRemoved, async |tx| {
         let row = find(tx.conn(), ctx, id).await?;
         let user = own(tx.conn(), ctx).await?;
         stays_reachable(tx.conn(), &user, Without::Passkey).await?;
@@ -271,7 +272,7 @@ pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLogi
     let ctx = app.ctx(actor.clone(), meta.clone());
     let refused = || Error::Unauthenticated("this passkey is not known here, or it took too long".to_owned());
     let opened = ctx
-        .record("login", async |tx| {
+        .record(Action::Login, async |tx| {
             let user = check(&ctx, tx, site, Kind::PasskeyLogin, &input, None).await?.ok_or_else(refused)?;
             if user.disabled_at.is_some() {
                 return Err(refused());
@@ -287,7 +288,7 @@ pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLogi
         if let Some(ticket) = tickets::open::<Asked>(app, Kind::PasskeyLogin, &input.passkey_token).await {
             tickets::void(app, &ticket).await?;
         }
-        let mut guess = Guess::at_nobody("login_failed", actor);
+        let mut guess = Guess::at_nobody(Action::LoginFailed, actor);
         guess.detail = json!({ "passkey": true });
         app.guessed(&meta, guess).await;
     }

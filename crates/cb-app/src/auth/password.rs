@@ -1,5 +1,6 @@
 //! Changing a password, by its owner or by whoever holds a reset link.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::{Error, Principal, Result, Secret};
 use cb_store::entities::user;
@@ -62,7 +63,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
         && !cb_vault::password::verify(current, Some(user.password_hash.clone())).await?
     {
         let guess = Guess {
-            action: "password_change_failed",
+            action: Action::PasswordChangeFailed,
             actor: ctx.principal().clone(),
             user: Some(user.id),
             account: user.id.to_string(),
@@ -75,7 +76,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
     }
     ctx.app().throttle().forgive(&key);
     let hash = cb_vault::password::hash(input.new_password, ctx.app().entropy()).await?;
-    ctx.record("password_changed", async |tx| {
+    ctx.record(Action::PasswordChanged, async |tx| {
         // Changed by somebody else meanwhile: whoever holds the older password has no say.
         let current = own(tx.conn(), ctx).await?;
         if current.auth_epoch != user.auth_epoch {
@@ -102,13 +103,13 @@ pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
     let gone = || Error::Denied("this link has been used, or it is too old; ask for a new one".to_owned());
     let actor = Principal::SignIn { username: "reset link".to_owned() };
     if steps::find(now, app.store().reader(), Purpose::Reset, &input.token).await?.is_none() {
-        app.guessed(&meta, Guess::at_nobody("password_reset_failed", actor)).await;
+        app.guessed(&meta, Guess::at_nobody(Action::PasswordResetFailed, actor)).await;
         return Err(gone());
     }
     let plain = input.new_password.clone();
     let hash = cb_vault::password::hash(input.new_password, app.entropy()).await?;
     let ctx = app.ctx(actor, meta);
-    ctx.record("password_reset", async |tx| {
+    ctx.record(Action::PasswordReset, async |tx| {
         let step = steps::find(now, tx.conn(), Purpose::Reset, &input.token).await?.ok_or_else(gone)?;
         let (id, epoch) = step.user_id.zip(step.auth_epoch).ok_or_else(gone)?;
         let user = user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?;

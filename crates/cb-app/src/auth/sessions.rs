@@ -1,5 +1,6 @@
 //! Sessions: where they come from, whom they stand for, and how they end.
 
+use cb_core::audit::Action;
 use std::time::Duration;
 
 use cb_core::clock::Time;
@@ -244,7 +245,7 @@ pub(crate) async fn admit(
         // Somebody else who knows the password does not push out the steps that a known browser has begun.
         let begun_in = json!({ "device": device });
         let (_, secret) = steps::begin(ctx, tx, Purpose::Mfa, Some((current.id, epoch)), begun_in).await?;
-        tx.action("second_factor_asked");
+        tx.action(Action::SecondFactorAsked);
         return Ok(Admission::SecondFactor(SecondFactorRequired {
             mfa_required: true,
             mfa_token: secret.expose().to_owned(),
@@ -430,7 +431,7 @@ pub(crate) async fn open_sessions(
 /// Ends one of the caller's own sessions. Somebody else's is not found.
 pub async fn end(ctx: &Ctx, id: SessionId) -> Result<()> {
     let Principal::User { id: owner, .. } = ctx.principal() else { return Err(Error::NotFound) };
-    ctx.record("session_ended", async |tx| {
+    ctx.record(Action::SessionEnded, async |tx| {
         let gone = session::Entity::delete_many()
             .filter(session::Column::Id.eq(id.0))
             .filter(session::Column::UserId.eq(owner.0))
@@ -452,7 +453,7 @@ pub async fn end_others(ctx: &Ctx) -> Result<()> {
     let Principal::User { id: owner, session: current, .. } = ctx.principal() else {
         return Err(Error::NotFound);
     };
-    ctx.record("sessions_ended", async |tx| {
+    ctx.record(Action::SessionsEnded, async |tx| {
         let others: Vec<_> = of(tx, owner.0).await?.into_iter().filter(|s| s.id != current.0).collect();
         tx.about("user", *owner);
         tx.detail(json!({ "sessions": others.len() }));
@@ -470,7 +471,7 @@ pub async fn logout(ctx: &Ctx) -> Result<()> {
     let Some(id) = ctx.principal().session() else {
         return Err(Error::Conflict("a token has no session to end".to_owned()));
     };
-    ctx.record("logout", async |tx| {
+    ctx.record(Action::Logout, async |tx| {
         session::Entity::delete_by_id(id.0).exec(tx.conn()).await.map_err(db)?;
         tx.about("session", id);
         tx.emit(Event::SessionEnded { id });

@@ -1,5 +1,6 @@
 //! Restores an archive into an empty place: verifies all of it first, then moves it there, whole or not at all.
 
+use cb_core::audit::Action;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -258,7 +259,7 @@ async fn begin_again(
 ) -> Result<(Head, u64, u64), BackupError> {
     let ctx = app.own_ctx(Principal::Cli);
     let sessions = ctx
-        .record("backup_restored", async |tx| {
+        .record(Action::BackupRestored, async |tx| {
             let sessions = end_sessions(tx).await?;
             tx.detail(json!({
                 "backup_of": manifest.created_at,

@@ -4,6 +4,7 @@
 //! that it is in use and how far its log had come. The database is always at least as far; where it is not, it was replaced,
 //! lost or copied in half, and the server does not start over it. Above all it does not offer setup.
 
+use cb_core::audit::Action;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -233,7 +234,7 @@ async fn write_down(
     let before = app.store().audit_head().await?.map(|head| head.0);
     let ctx = app.own_ctx(Principal::Cli);
     let sessions_ended = ctx
-        .record("rollback_accepted", async |tx| {
+        .record(Action::RollbackAccepted, async |tx| {
             let mut sessions = 0;
             let mut detail = json!({ "unusable": unusable });
             if let Some((signed, head)) = &found {

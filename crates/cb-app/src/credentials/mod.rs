@@ -5,6 +5,7 @@
 //! only way to a secret, and looks at the host first; whatever sends a secret to more places, or to somebody else there, needs
 //! the secret itself in the same change.
 
+use cb_core::audit::Action;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -186,7 +187,7 @@ pub async fn create(ctx: &Ctx, given: CredentialIn) -> Result<CredentialOut> {
         created_at: now,
         updated_at: now,
     };
-    ctx.write(Permission::CredentialsWrite, "credential_created", async |tx| {
+    ctx.write(Permission::CredentialsWrite, Action::CredentialCreated, async |tx| {
         if credential::Entity::find().count(tx.conn()).await.map_err(db)? >= CREDENTIALS_MOST {
             let most = format!("there are {CREDENTIALS_MOST} credentials; delete one first");
             return Err(Error::Conflict(most));
@@ -214,7 +215,7 @@ pub async fn update(
     if let Some(secret) = &patch.secret {
         usable(kind_of(&find(ctx.store().reader(), id).await?)?, secret).await?;
     }
-    ctx.write(Permission::CredentialsWrite, "credential_updated", async |tx| {
+    ctx.write(Permission::CredentialsWrite, Action::CredentialUpdated, async |tx| {
         let before = find(tx.conn(), id).await?;
         input::expect_version(before.version, version)?;
         let kind = kind_of(&before)?;
@@ -291,7 +292,7 @@ pub async fn update(
 pub async fn delete(ctx: &Ctx, id: CredentialId, version: Option<i64>) -> Result<()> {
     ctx.authorize(Permission::CredentialsWrite)?;
     ctx.require_proof()?;
-    ctx.write(Permission::CredentialsWrite, "credential_deleted", async |tx| {
+    ctx.write(Permission::CredentialsWrite, Action::CredentialDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         let users = uses::users(tx.conn(), &[row.id]).await?.remove(&row.id).unwrap_or_default();

@@ -3,6 +3,7 @@
 //! Whoever may not write credentials learns from it whether the credential works there, and nothing else: a failure has one
 //! sentence and comes at one time, so that nobody maps a network with it.
 
+use cb_core::audit::Action;
 use std::time::Duration;
 
 use cb_collect::clients::http::Authorization;
@@ -125,7 +126,7 @@ async fn carry_out(ctx: &Ctx, id: CredentialId, kind: Kind, there: There) -> Res
         told_at.await;
     }
     opened.ended(ctx.app(), ok).await?;
-    ctx.write(Permission::CredentialsRead, "credential_tested", async |tx| {
+    ctx.write(Permission::CredentialsRead, Action::CredentialTested, async |tx| {
         let row = find(tx.conn(), id).await?;
         tx.about("credential", row.id);
         // Not the reason: it has what the device says.

@@ -3,6 +3,7 @@
 //! Its secret goes where it was typed for and nowhere else: whoever changes where it is sent, or whom is trusted there, gives it
 //! again in the same change.
 
+use cb_core::audit::Action;
 use std::collections::BTreeMap;
 
 use cb_core::error::Violations;
@@ -259,7 +260,7 @@ pub async fn create(ctx: &Ctx, given: ChannelIn) -> Result<ChannelOut> {
         updated_at: now,
     };
     let row = ctx
-        .write(Permission::NotificationsWrite, "channel_created", async |tx| {
+        .write(Permission::NotificationsWrite, Action::ChannelCreated, async |tx| {
             if channel::Entity::find().count(tx.conn()).await.map_err(db)? >= CHANNELS_MOST {
                 let most = format!("there are {CHANNELS_MOST} channels; delete one first");
                 return Err(Error::Conflict(most));
@@ -323,7 +324,7 @@ pub async fn update(
         wrong.into_result()?;
     }
     let row = ctx
-        .write(Permission::NotificationsWrite, "channel_updated", async |tx| {
+        .write(Permission::NotificationsWrite, Action::ChannelUpdated, async |tx| {
             let before = find(tx.conn(), id).await?;
             input::expect_version(before.version, version)?;
             let judged = |row: &channel::Model| {
@@ -380,7 +381,7 @@ pub async fn update(
 
 /// With its log of deliveries, and whatever waits.
 pub async fn delete(ctx: &Ctx, id: ChannelId, version: Option<i64>) -> Result<()> {
-    ctx.write(Permission::NotificationsWrite, "channel_deleted", async |tx| {
+    ctx.write(Permission::NotificationsWrite, Action::ChannelDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("channel", row.id);
@@ -410,7 +411,7 @@ pub async fn deliveries(
 
 /// Sends one again.
 pub async fn redeliver(ctx: &Ctx, id: ChannelId, delivery: DeliveryId) -> Result<DeliveryOut> {
-    deliveries::redeliver(ctx, Subscriber::Channel(id.0), "channel_redelivered", delivery).await
+    deliveries::redeliver(ctx, Subscriber::Channel(id.0), Action::ChannelRedelivered, delivery).await
 }
 
 /// Within the transaction that writes the row, so that no rotation comes between.

@@ -1,5 +1,6 @@
 //! What was sent to a subscriber, what it answered, and sending it again.
 
+use cb_core::audit::Action;
 use std::collections::HashMap;
 
 use cb_core::clock::Time;
@@ -163,7 +164,7 @@ pub(super) async fn list(
 pub(super) async fn redeliver(
     ctx: &Ctx,
     subscriber: Subscriber,
-    action: &'static str,
+    action: Action,
     id: DeliveryId,
 ) -> Result<DeliveryOut> {
     ctx.write(Permission::NotificationsWrite, action, async |tx| {

@@ -3,6 +3,7 @@
 //! The format decides how a message proves where it comes from; a secret is made here and shown once. One that signs is kept
 //! sealed, for it is needed again; a token only as its hash.
 
+use cb_core::audit::Action;
 use cb_core::clock::Time;
 use cb_core::error::Violations;
 use cb_core::ids::{HookEventId, HookId};
@@ -132,7 +133,7 @@ pub async fn create(ctx: &Ctx, given: HookIn) -> Result<HookOut> {
     let name = input::line(&mut wrong, "name", &given.name, input::SHORT_MAX).unwrap_or_default();
     wrong.into_result()?;
     let now = ctx.now();
-    ctx.write(Permission::NotificationsWrite, "hook_created", async |tx| {
+    ctx.write(Permission::NotificationsWrite, Action::HookCreated, async |tx| {
         if hook::Entity::find().count(tx.conn()).await.map_err(db)? >= HOOKS_MOST {
             return Err(Error::Conflict(format!("there are {HOOKS_MOST} hooks; delete one first")));
         }
@@ -172,7 +173,7 @@ pub async fn update(ctx: &Ctx, id: HookId, patch: HookPatch, version: Option<i64
     let mut wrong = Violations::new();
     let name = patch.name.and_then(|name| input::line(&mut wrong, "name", &name, input::SHORT_MAX));
     wrong.into_result()?;
-    ctx.write(Permission::NotificationsWrite, "hook_updated", async |tx| {
+    ctx.write(Permission::NotificationsWrite, Action::HookUpdated, async |tx| {
         let before = find(tx.conn(), id).await?;
         input::expect_version(before.version, version)?;
         // Field by field: what comes in counts beside this.
@@ -197,7 +198,7 @@ pub async fn update(ctx: &Ctx, id: HookId, patch: HookPatch, version: Option<i64
 
 /// With its messages.
 pub async fn delete(ctx: &Ctx, id: HookId, version: Option<i64>) -> Result<()> {
-    ctx.write(Permission::NotificationsWrite, "hook_deleted", async |tx| {
+    ctx.write(Permission::NotificationsWrite, Action::HookDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("hook", row.id);
@@ -213,7 +214,7 @@ pub async fn delete(ctx: &Ctx, id: HookId, version: Option<i64>) -> Result<()> {
 pub async fn rotate_secret(ctx: &Ctx, id: HookId) -> Result<HookOut> {
     ctx.authorize(Permission::NotificationsWrite)?;
     ctx.require_proof()?;
-    ctx.write(Permission::NotificationsWrite, "hook_secret_rotated", async |tx| {
+    ctx.write(Permission::NotificationsWrite, Action::HookSecretRotated, async |tx| {
         let before = find(tx.conn(), id).await?;
         let (app, until) = (ctx.app(), ctx.now() + OVERLAP);
         let fresh = Fresh::of(format(&before)?, app, tx, id).await?;

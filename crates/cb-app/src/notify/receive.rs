@@ -5,6 +5,7 @@
 //! words again within [`COPIES`] are a copy, later they are news, and a test is always told. Whoever proves nothing hears one answer,
 //! whether there is such a hook or not, and only who has shown a token may send more than [`SIGNED_MOST`].
 
+use cb_core::audit::Action;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
@@ -352,7 +353,7 @@ async fn keep(
     }
     let address = meta.ip.to_string();
     let ctx = app.ctx(principal, meta);
-    let written = ctx.record("hook_received", async |tx| {
+    let written = ctx.record(Action::HookReceived, async |tx| {
         // It may have been switched off, or taken away, a moment ago.
         let now = ctx.now();
         let row = open_hook(tx.conn(), row.id.into()).await?.ok_or_else(unproved)?;

@@ -1,5 +1,6 @@
 //! One who is told, of whatever kind: opening what it takes, one try, and an end when it has failed for too long.
 
+use cb_core::audit::Action;
 use std::time::{Duration, Instant};
 
 use cb_core::clock::Time;
@@ -158,8 +159,8 @@ async fn disable(
     let ctx = app.own_ctx(Principal::Server);
     let kind = word(subscriber);
     let action = match subscriber {
-        Subscriber::Webhook(_) => "webhook_disabled",
-        Subscriber::Channel(_) => "channel_disabled",
+        Subscriber::Webhook(_) => Action::WebhookDisabled,
+        Subscriber::Channel(_) => Action::ChannelDisabled,
     };
     let done = ctx
         .record(action, async |tx| {

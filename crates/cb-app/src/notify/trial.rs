@@ -1,5 +1,6 @@
 //! A test: a notice that nobody subscribes to, sent now to one subscriber, also to one that is disabled; it leaves no delivery.
 
+use cb_core::audit::Action;
 use cb_core::notice::{Notice, NoticeKind, Severity};
 use cb_core::{Error, Permission, Result};
 use cb_store::Subscriber;
@@ -52,8 +53,8 @@ pub(super) async fn run(ctx: &Ctx, subscriber: Subscriber) -> Result<TestOut> {
 async fn carry_out(ctx: &Ctx, subscriber: Subscriber) -> Result<TestOut> {
     let receiver = Receiver::find(ctx.app(), subscriber).await?.ok_or(Error::NotFound)?;
     let action = match subscriber {
-        Subscriber::Webhook(_) => "webhook_tested",
-        Subscriber::Channel(_) => "channel_tested",
+        Subscriber::Webhook(_) => Action::WebhookTested,
+        Subscriber::Channel(_) => Action::ChannelTested,
     };
     let notice = Notice {
         id: ctx.new_id(),

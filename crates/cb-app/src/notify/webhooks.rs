@@ -3,6 +3,7 @@
 //! The secret that signs is made here, shown once, and belongs to one origin: another origin has another secret from its first
 //! request on, so that nobody is handed what was signed for somebody else.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::{DeliveryId, WebhookId};
 use cb_core::notice::NoticeKind;
@@ -159,7 +160,7 @@ pub async fn create(ctx: &Ctx, given: WebhookIn) -> Result<WebhookOut> {
         created_at: now,
         updated_at: now,
     };
-    ctx.write(Permission::NotificationsWrite, "webhook_created", async |tx| {
+    ctx.write(Permission::NotificationsWrite, Action::WebhookCreated, async |tx| {
         if webhook::Entity::find().count(tx.conn()).await.map_err(db)? >= WEBHOOKS_MOST {
             let most = format!("there are {WEBHOOKS_MOST} webhooks; delete one first");
             return Err(Error::Conflict(most));
@@ -199,7 +200,7 @@ pub async fn update(
     if url.is_some() || pin.as_ref().is_some_and(|pin| *pin != known.certificate_sha256) {
         ctx.require_proof()?;
     }
-    ctx.write(Permission::NotificationsWrite, "webhook_updated", async |tx| {
+    ctx.write(Permission::NotificationsWrite, Action::WebhookUpdated, async |tx| {
         let before = find(tx.conn(), id).await?;
         input::expect_version(before.version, version)?;
         if before.url != known.url || before.certificate_sha256 != known.certificate_sha256 {
@@ -259,7 +260,7 @@ pub async fn update(
 
 /// With its log of deliveries, and whatever waits.
 pub async fn delete(ctx: &Ctx, id: WebhookId, version: Option<i64>) -> Result<()> {
-    ctx.write(Permission::NotificationsWrite, "webhook_deleted", async |tx| {
+    ctx.write(Permission::NotificationsWrite, Action::WebhookDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("webhook", row.id);
@@ -275,7 +276,7 @@ pub async fn delete(ctx: &Ctx, id: WebhookId, version: Option<i64>) -> Result<()
 pub async fn rotate_secret(ctx: &Ctx, id: WebhookId) -> Result<WebhookOut> {
     ctx.authorize(Permission::NotificationsWrite)?;
     ctx.require_proof()?;
-    ctx.write(Permission::NotificationsWrite, "webhook_secret_rotated", async |tx| {
+    ctx.write(Permission::NotificationsWrite, Action::WebhookSecretRotated, async |tx| {
         let before = find(tx.conn(), id).await?;
         let (app, until) = (ctx.app(), ctx.now() + OVERLAP);
         let old = app.unseal(WEBHOOK_SECRET.place(&before.id), &before.secret).await?;
@@ -314,7 +315,7 @@ pub async fn deliveries(
 
 /// Sends one again.
 pub async fn redeliver(ctx: &Ctx, id: WebhookId, delivery: DeliveryId) -> Result<DeliveryOut> {
-    deliveries::redeliver(ctx, Subscriber::Webhook(id.0), "webhook_redelivered", delivery).await
+    deliveries::redeliver(ctx, Subscriber::Webhook(id.0), Action::WebhookRedelivered, delivery).await
 }
 
 /// Judged as a request to it would be; what is wrong is noted, and then the text is of no use.

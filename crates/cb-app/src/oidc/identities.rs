@@ -1,5 +1,6 @@
 //! Who one is at providers: the own links, seen and cut.
 
+use cb_core::audit::Action;
 use cb_core::ids::IdentityId;
 use cb_core::{Error, Principal, Result};
 use cb_store::db;
@@ -58,7 +59,7 @@ pub async fn list(ctx: &Ctx) -> Result<Vec<IdentityOut>> {
 /// Cuts one of the own links. Every other session ends; this one goes on under a new id.
 pub async fn unlink(ctx: &Ctx, id: IdentityId) -> Result<Opened> {
     ctx.require_proof()?;
-    ctx.record("identity_unlinked", async |tx| {
+    ctx.record(Action::IdentityUnlinked, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         let found = user_identity::Entity::find_by_id(id.0).find_also_related(oidc_provider::Entity);
         let (row, provider) = found.one(tx.conn()).await.map_err(db)?.ok_or(Error::NotFound)?;

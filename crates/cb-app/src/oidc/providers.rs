@@ -1,5 +1,6 @@
 //! The providers, by administrators.
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::{CredentialId, ProviderId};
 use cb_core::{Error, Patch, Permission, Result, Role, Secret};
@@ -222,7 +223,7 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
     row.issuer = given.issuer;
     row.client_id = given.client_id.unwrap_or_default();
     let mut row = judged(wrong, row)?;
-    ctx.write(Permission::UsersWrite, "oidc_provider_created", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::OidcProviderCreated, async |tx| {
         if oidc_provider::Entity::find().count(tx.conn()).await.map_err(db)? >= PROVIDERS_MOST {
             return Err(Error::Conflict(format!("there are {PROVIDERS_MOST} providers; delete one first")));
         }
@@ -248,7 +249,7 @@ pub async fn update(
 ) -> Result<ProviderOut> {
     ctx.authorize(Permission::UsersWrite)?;
     ctx.require_proof()?;
-    ctx.write(Permission::UsersWrite, "oidc_provider_updated", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::OidcProviderUpdated, async |tx| {
         let before = find(tx.conn(), id).await?;
         input::expect_version(before.version, version)?;
         let mut wrong = Violations::new();
@@ -327,7 +328,7 @@ pub async fn update(
 pub async fn delete(ctx: &Ctx, id: ProviderId, version: Option<i64>) -> Result<()> {
     ctx.authorize(Permission::UsersWrite)?;
     ctx.require_proof()?;
-    ctx.write(Permission::UsersWrite, "oidc_provider_deleted", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::OidcProviderDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         let linked = user_identity::Entity::find().filter(user_identity::Column::ProviderId.eq(row.id));
@@ -360,7 +361,7 @@ pub async fn test(ctx: &Ctx, id: ProviderId) -> Result<ProviderTest> {
         Err(reason) => Err(reason),
     };
     let own_spelling = if answer.is_ok() { None } else { provider.own_spelling(ctx.app()).await };
-    ctx.write(Permission::UsersWrite, "oidc_provider_tested", async |tx| {
+    ctx.write(Permission::UsersWrite, Action::OidcProviderTested, async |tx| {
         tx.about("oidc_provider", row.id);
         tx.detail(json!({ "slug": row.slug, "ok": answer.is_ok() }));
         Ok(match &answer {

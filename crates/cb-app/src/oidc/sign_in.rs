@@ -1,6 +1,7 @@
 //! The way to a provider and back. What must be remembered meanwhile goes with the browser as a sealed cookie; the `state`
 //! ties the answer to it, PKCE and the nonce tie the tokens to both.
 
+use cb_core::audit::Action;
 use cb_core::{Error, Principal, Result, Role, Secret};
 use cb_store::entities::{oidc_provider, user, user_identity};
 use cb_store::sea_orm::ActiveValue::Set;
@@ -131,7 +132,7 @@ pub async fn start(
 /// A sign-in at a provider that came to nothing before anybody knew whose it was.
 fn failed(provider: &oidc_provider::Model, problem: Problem) -> Guess {
     Guess {
-        action: "login_failed",
+        action: Action::LoginFailed,
         actor: Principal::SignIn { username: format!("{} account", provider.slug) },
         user: None,
         account: format!("{}/{}", provider.id, problem.code()),
@@ -249,12 +250,12 @@ async fn keep_link(
     ticket: &Ticket<Going>,
     person: Person,
 ) -> Result<std::result::Result<(), Problem>> {
-    ctx.record("identity_linked", async |tx| {
+    ctx.record(Action::IdentityLinked, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         tx.about("user", user.id);
         tx.detail(json!({ "provider": provider.slug, "subject": person.subject }));
         let refused = |tx: &mut WriteTx, why| {
-            tx.action("identity_link_failed");
+            tx.action(Action::IdentityLinkFailed);
             Ok(Err(why))
         };
         if !tickets::spend(tx, ticket).await? {
@@ -290,7 +291,7 @@ async fn admit(
     let ctx = app.ctx(Principal::SignIn { username: format!("{} account", provider.slug) }, meta.clone());
     let subject = person.subject.clone();
     let mut refused = None;
-    let admitted = ctx.record("login_failed", async |tx| {
+    let admitted = ctx.record(Action::LoginFailed, async |tx| {
         tx.detail(json!({ "provider": provider.slug, "subject": person.subject, "address": meta.ip }));
         let mut nothing_done = |why, user| {
             refused = Some((why, user));
@@ -310,7 +311,7 @@ async fn admit(
         if user.disabled_at.is_some() {
             return nothing_done(Problem::Disabled, Some(user.id));
         }
-        tx.action("login");
+        tx.action(Action::Login);
         tx.detail(json!({ "username": user.username, "provider": provider.slug, "role": user.role }));
         let device = meta.devices.known(app, &user.username_key);
         let proof = Proof::Provider { authenticated_at: person.authenticated_at, device };
@@ -366,7 +367,7 @@ async fn whoever(
             if !is_last_admin(tx, &user).await? {
                 let mut detail = cause(provider, person);
                 detail["username"] = json!(user.username);
-                tx.tell("access_withdrawn", "user", user.id, detail);
+                tx.tell(Action::AccessWithdrawn, "user", user.id, detail);
                 sessions::revoke(ctx, tx, user, Kept::Nothing).await?;
             }
             return Ok(Err((Problem::NoRole, Some(id))));

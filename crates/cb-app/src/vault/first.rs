@@ -1,5 +1,6 @@
 //! The first data key: of a new vault, or of one whose values the root key has sealed itself.
 
+use cb_core::audit::Action;
 use cb_core::clock::Time;
 use cb_core::{Entropy, Error, Principal, Result};
 use cb_store::entities::vault_key;
@@ -18,7 +19,7 @@ const NAMED_MOST: usize = 20;
 /// Makes it, and seals anew what the root key had sealed itself, in one transaction.
 pub(super) async fn make(store: &Store, root: &RootKey, now: Time, entropy: &dyn Entropy) -> Result<()> {
     let key = new_key(root, entropy.uuid(now), now, entropy);
-    let audit = Audit { action: "vault_key_created", actor: &Principal::Server, at: now, origin: None };
+    let audit = Audit { action: Action::VaultKeyCreated, actor: &Principal::Server, at: now, origin: None };
     let written = store.write(audit, async |tx| {
         // Another process may have been first.
         if !keys(tx.conn()).await?.is_empty() {
@@ -77,7 +78,7 @@ pub(super) async fn instead_of_lost(
     }
     let key = new_key(&next.key, entropy.uuid(now), now, entropy);
     let to = key.root_fingerprint.clone();
-    let audit = Audit { action: "vault_root_replaced", actor: &Principal::Server, at: now, origin: None };
+    let audit = Audit { action: Action::VaultRootReplaced, actor: &Principal::Server, at: now, origin: None };
     let written = store.write(audit, async |tx| {
         if sealed::count(tx.conn()).await? > 0 {
             return Err(Error::Stale);

@@ -1,5 +1,6 @@
 //! Changing the root key: every data key is wrapped anew in one transaction; nothing that is sealed changes.
 
+use cb_core::audit::Action;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ pub async fn rewrap(ctx: &Ctx) -> Result<Rewrapped> {
 async fn change(ctx: &Ctx, next: &Next) -> Result<Rewrapped> {
     let (app, now) = (ctx.app(), ctx.now());
     let vault = app.vault();
-    ctx.record("vault_root_changed", async |tx| {
+    ctx.record(Action::VaultRootChanged, async |tx| {
         let old = Arc::new(vault.load(tx.conn()).await?);
         let (from, to) = (old.root().fingerprint(), next.key.fingerprint());
         if from == to {

@@ -1,5 +1,6 @@
 //! The rotation: a new data key, and everything sealed with it in one transaction.
 
+use cb_core::audit::Action;
 use std::sync::Arc;
 
 use cb_core::{Error, Permission, Principal, Result};
@@ -38,7 +39,7 @@ async fn turn(ctx: &Ctx, if_due: bool) -> Result<bool> {
     let (app, now) = (ctx.app(), ctx.now());
     let vault = app.vault();
     let turned = ctx
-        .record("vault_key_rotated", async |tx| {
+        .record(Action::VaultKeyRotated, async |tx| {
             let rows = keys(tx.conn()).await?;
             let settings = settings(tx.conn()).await?;
             let before = current(&rows).ok_or_else(no_current_key)?;

@@ -1,5 +1,6 @@
 //! The daily look at the vault: whether its key is old enough to be rotated, and which retired keys nobody needs any more.
 
+use cb_core::audit::Action;
 use std::time::Duration;
 
 use cb_core::clock::Time;
@@ -102,7 +103,7 @@ pub async fn look<Z: TimeZone>(app: &App, zone: &Z) -> Result<bool> {
 async fn tell_failure(app: &App) {
     let ctx = app.own_ctx(Principal::Server);
     let told =
-        ctx.record("vault_rotation_failed", async |tx| news::vault_rotation_failed(&ctx, tx).await).await;
+        ctx.record(Action::VaultRotationFailed, async |tx| news::vault_rotation_failed(&ctx, tx).await).await;
     if let Err(error) = told {
         tracing::warn!(%error, "nobody was told that the vault's key was not rotated");
     }
@@ -121,7 +122,7 @@ async fn forget(app: &App) -> Result<usize> {
         return Ok(0);
     }
     let ctx = app.own_ctx(Principal::Server);
-    ctx.record("vault_keys_removed", async |tx| {
+    ctx.record(Action::VaultKeysRemoved, async |tx| {
         // Looked at again under the lock.
         let uses = sealed::uses(tx.conn()).await?;
         let idle = |row: &vault_key::Model| old(row) && !uses.contains_key(&Some(row.id));

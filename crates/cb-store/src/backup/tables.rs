@@ -147,6 +147,7 @@ fn iden(column: impl sea_orm::ColumnTrait) -> sea_orm::DynIden {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use cb_core::audit::Action;
     use cb_core::{Principal, Secret};
     use cb_testkit::Postgres;
     use chrono::DateTime;
@@ -222,7 +223,8 @@ mod tests {
         let store = Store::open_sqlite(dir.path()).await.expect("opens");
         for at in 0..4 {
             let at = DateTime::from_timestamp(at, 0).expect("a time");
-            let audit = Audit { action: "tried", actor: &Principal::Server, at, origin: None };
+            let audit =
+                Audit { action: Action::SettingsUpdated, actor: &Principal::Server, at, origin: None };
             store.write(audit, async |_| Ok(())).await.expect("written");
         }
         for sql in [

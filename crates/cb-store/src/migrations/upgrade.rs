@@ -1,5 +1,6 @@
 //! A database of an older version is brought to the newest, and nothing of it is lost.
 
+use cb_core::audit::Action;
 use std::collections::BTreeMap;
 
 use cb_core::audit::{Entry, GENESIS};
@@ -220,7 +221,7 @@ async fn everything_is_still_there_and_the_chain_verifies(
     let verdict = verify().await;
     assert_eq!((verdict.entries, verdict.broken, verdict.pruned_through), (ENTRIES, None, None));
     // The chain goes on behind what was there, and the guards stand.
-    let audit = Audit { action: "settings_updated", actor: &Principal::Cli, at: now(), origin: None };
+    let audit = Audit { action: Action::SettingsUpdated, actor: &Principal::Cli, at: now(), origin: None };
     store.write(audit, async |_| Ok(())).await.expect("written");
     let verdict = verify().await;
     assert_eq!((verdict.entries, verdict.broken), (ENTRIES + 1, None));
