@@ -52,18 +52,21 @@ pub async fn around(app: &App, asker: Asker, route: String, request: Request, ne
         Ok(Body(bytes)) => bytes,
         Err(problem) => return problem.into_response(),
     };
-    // In a task of its own: whoever hangs up asks again, and then it matters how this ended.
+    // In a task of its own, so that it goes on when the client hangs up. The client asks again, and is told how it ended.
     let (tell, told) = oneshot::channel();
     let task = app.clone();
     let work = async move {
-        // Nobody may listen any more.
+        // An error says that the client has gone. The answer is kept all the same.
         let _ = tell.send(attempt(&task, &asker, &route, parts, bytes, next).await);
     };
     app.spawn(work.in_current_span());
     match told.await {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => problem.into_response(),
-        Err(_) => Problem::from(Error::Unavailable("the server is stopping".to_owned())).into_response(),
+        Err(_) => {
+            let why = "The server stopped or failed while it carried this out. It may have been done or not; look before you use a new key";
+            Problem::from(Error::OutcomeUnknown(why.to_owned())).into_response()
+        }
     }
 }
 

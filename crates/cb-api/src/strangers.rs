@@ -97,8 +97,8 @@ impl Strangers {
         let entry: String = entry.chars().take(SHOWN).collect();
         if heard(&self.unreadable).hear(peer, &entry, now) {
             tracing::warn!(
-                "The trusted proxy {peer} sends `{entry}` in {READ}, which is no address. Everybody behind it counts as the proxy that \
-                 said so in the audit log and in the limits on sign-ins. Let the proxy send the client's address"
+                "The trusted proxy {peer} sends `{entry}` in {READ}, which is no address. The server takes everybody behind it for one \
+                 visitor, in the audit log and in the limits on sign-ins. Let the proxy send the client's address"
             );
         }
     }

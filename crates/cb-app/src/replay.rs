@@ -39,7 +39,7 @@ pub enum Turn {
     Again(Answer),
 }
 
-/// Who sends a request, with what they may do: an answer is not given to somebody who might not have got it.
+/// Who sends a request, and what they may do. An answer is given again only to the same asker with the same rights.
 #[derive(Debug)]
 pub struct Asker {
     id: Uuid,

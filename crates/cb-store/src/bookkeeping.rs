@@ -178,7 +178,7 @@ impl Store {
         Ok(gone.rows_affected)
     }
 
-    /// Takes a ticket that came to nothing: it is not taken again either.
+    /// Marks a ticket as spent after its request was refused, so that nobody uses it again.
     pub async fn void_ticket(&self, hash: String, expires_at: Time) -> Result<()> {
         let row = spent_ticket::Model { hash, expires_at };
         spent_ticket::Entity::insert(spent_ticket::ActiveModel::from(row).reset_all())

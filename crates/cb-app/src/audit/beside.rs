@@ -65,7 +65,7 @@ impl Beside {
         self.folder.join(CHECKPOINT_FILE).exists()
     }
 
-    /// Nothing that was set aside before is written over: whoever changes the database twice would hide what was lost first.
+    /// Writes over nothing that was set aside before. Otherwise somebody who changes the database twice would hide what was lost first.
     fn move_to(&self, name: &str) -> Result<()> {
         let is_there = |name: &str| self.folder.join(name).symlink_metadata().is_ok();
         let rename = |from: &str, to: &str| std::fs::rename(self.folder.join(from), self.folder.join(to));

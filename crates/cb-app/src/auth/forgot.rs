@@ -123,8 +123,8 @@ async fn look_up(app: &App, meta: RequestMeta, key: &str, _held: OwnedSemaphoreP
         app.guessed(&meta, Guess::at_nobody(Action::ResetMailAsked, actor())).await;
         return Ok(());
     };
-    // Whoever has so many links in their mailbox needs no other one today. Links that an administrator has made are not among them, so
-    // strangers push none of those out.
+    // A mailbox that holds so many links needs no other one today. Links from an administrator are not counted, so strangers do not push
+    // them out.
     let conn = app.store().reader();
     if steps::open(app.now(), conn, Purpose::Reset, row.id, &asked_for()).await? >= steps::OPEN_MOST {
         return Ok(());

@@ -284,7 +284,7 @@ pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLogi
         })
         .await;
     if matches!(opened, Err(Error::Unauthenticated(_))) {
-        // A challenge is answered once, also wrongly.
+        // A challenge can be answered once. A wrong answer spends it too.
         if let Some(ticket) = tickets::open::<Asked>(app, Kind::PasskeyLogin, &input.passkey_token).await {
             tickets::void(app, &ticket).await?;
         }

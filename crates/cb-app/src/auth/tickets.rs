@@ -86,7 +86,7 @@ pub(crate) async fn open<T: DeserializeOwned>(app: &App, kind: Kind, ticket: &Se
     })
 }
 
-/// Takes one whose way ended in a refusal, which leaves nothing else in the database.
+/// Spends a ticket whose request was refused. Nothing else of such a request is in the database.
 pub(crate) async fn void<T>(app: &App, ticket: &Ticket<T>) -> Result<()> {
     app.store().void_ticket(ticket.hash.clone(), ticket.expires_at).await
 }

@@ -319,7 +319,7 @@ async fn admit(
     });
     let admitted = admitted.await;
     let Some((why, user)) = refused else { return admitted };
-    // Whoever has an account at the provider can come as often as they like: told as guesses are, with a count.
+    // Anybody with an account at the provider can try as often as they like. The log counts these refusals as it counts guesses.
     tickets::void(app, ticket).await?;
     let mut guess = failed(provider, why);
     guess.user = user;

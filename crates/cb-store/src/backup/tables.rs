@@ -47,7 +47,7 @@ tables! {
     webhook, channel, notice, delivery, hook, hook_event,
 }
 
-/// What no copy takes: it stands for requests that may hold passwords, and is of use for a day.
+/// Tables that no copy takes. Their rows are of use for a day, and were made from requests that may hold passwords.
 pub(super) const LEFT_OUT: &[&str] = &["kept_answers"];
 
 /// What one statement may carry, by the lesser of the two databases (SQLite).

@@ -66,8 +66,8 @@ impl Store {
         Ok(())
     }
 
-    /// Leaves `principal` the newest `most` rows. Those without an answer stay, however old they are: nobody knows how their requests ended.
-    /// False where too many of those are there.
+    /// Removes the oldest answers of `principal` until `most` rows are left. Rows without an answer stay, because nobody knows how their
+    /// requests ended. False when too many of those are left.
     pub async fn forget_surplus_answers(&self, principal: Uuid, most: u64) -> Result<bool> {
         let own = Entity::find().filter(Column::PrincipalId.eq(principal));
         let surplus = own.clone().count(self.writer()).await.map_err(db)?.saturating_sub(most);
