@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::{AssetId, TagId};
 use cb_core::{Error, Event, Permission, Result};

@@ -497,7 +497,8 @@ async fn the_map_marks_the_machine_of_this_server(#[values(Sqlite, Postgres)] da
         // A machine without a network has no address to know itself by.
         return;
     };
-    let at = |asset_id, ip: &str| AddressIn { asset_id, ip: ip.to_owned(), interface_id: None, hostname: None };
+    let at =
+        |asset_id, ip: &str| AddressIn { asset_id, ip: ip.to_owned(), interface_id: None, hostname: None };
     let (server, other) = (add(&ctx, "server").await, add(&ctx, "other").await);
     for (asset, ip) in [(server, "203.0.113.9"), (server, &own.to_string()), (other, "203.0.113.10")] {
         addresses::create(&ctx, at(asset, ip)).await.expect("its address");

@@ -51,9 +51,7 @@ pub(crate) async fn find(job: &Job, target: &Target, alive: &mpsc::Sender<Alive>
         let (_, network) = interface.networks.iter().find(|(_, network)| covers(network, target))?;
         network.addr().is_ipv4().then_some(interface)
     });
-    let (own, others): (Vec<_>, Vec<_>) = addresses
-        .into_iter()
-        .partition(|a| job.is_own(*a));
+    let (own, others): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|a| job.is_own(*a));
     for address in own {
         let mac = job
             .interfaces
