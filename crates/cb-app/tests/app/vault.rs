@@ -397,6 +397,8 @@ const NOT_SEALED: &[(&str, &str, &str)] = &[
     ("tags", "name_key", "a name, folded"),
     ("networks", "cidr_key", "sorts"),
     ("addresses", "ip_key", "sorts"),
+    ("findings", "title_key", "a name, folded"),
+    ("findings", "address_key", "sorts"),
     ("jobs", "dedup_key", "tells jobs apart"),
     ("vault_keys", "wrapped", "wrapped by the root key, which rewraps it"),
     ("users", "password_changed_at", "a time"),
