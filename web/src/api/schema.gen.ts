@@ -139,7 +139,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A page of the audit log, the newest first. */
+        /** A page of the audit log: `-seq`, the newest first, or `seq`, the oldest first. */
         get: operations["get_audit_log"];
         put?: never;
         post?: never;
@@ -2115,9 +2115,13 @@ export interface components {
             /** @description Ids of tags that they get. The tags that they have stay. */
             tags: components["schemas"]["TagId"][];
         };
+        /**
+         * @description What was done, as the log says it. A word that once stood in a log stays on the list: entries are for ever.
+         * @enum {string}
+         */
+        AuditAction: "access_withdrawn" | "address_created" | "address_deleted" | "address_updated" | "asset_created" | "asset_deleted" | "asset_updated" | "assets_deleted" | "assets_tagged" | "audit_log_pruned" | "backup_restored" | "channel_created" | "channel_deleted" | "channel_disabled" | "channel_redelivered" | "channel_tested" | "channel_updated" | "checkpoint_contradicted" | "checkpoint_damaged" | "credential_created" | "credential_deleted" | "credential_tested" | "credential_updated" | "finding_accepted" | "finding_ignored" | "finding_reopened" | "findings_accepted" | "findings_recorded" | "hook_created" | "hook_deleted" | "hook_received" | "hook_secret_rotated" | "hook_updated" | "identity_link_failed" | "identity_linked" | "identity_proof_failed" | "identity_proved" | "identity_unlinked" | "interface_created" | "interface_deleted" | "interface_updated" | "invite_accepted" | "invite_failed" | "invite_made" | "invite_withdrawn" | "link_created" | "link_deleted" | "link_updated" | "login" | "login_failed" | "logout" | "map_placed" | "map_released" | "network_created" | "network_deleted" | "network_updated" | "oidc_provider_created" | "oidc_provider_deleted" | "oidc_provider_tested" | "oidc_provider_updated" | "outbound_exceptions_set" | "passkey_added" | "passkey_removed" | "passkey_renamed" | "password_change_failed" | "password_changed" | "password_reset" | "password_reset_failed" | "recovery_codes_renewed" | "reset_link_made" | "reset_link_mailed" | "reset_mail_asked" | "role_changed" | "rollback_accepted" | "scan_cancelled" | "scan_finished" | "scan_requested" | "second_factor_asked" | "second_factor_cleared" | "session_ended" | "sessions_ended" | "settings_updated" | "setup_completed" | "setup_failed" | "tag_created" | "tag_deleted" | "tag_updated" | "token_created" | "token_deleted" | "token_refused" | "totp_disabled" | "totp_enabled" | "totp_enrolment_begun" | "user_created" | "user_deleted" | "user_disabled" | "user_enabled" | "user_updated" | "vault_key_created" | "vault_key_rotated" | "vault_keys_removed" | "vault_root_changed" | "vault_root_replaced" | "vault_rotation_failed" | "webhook_created" | "webhook_deleted" | "webhook_disabled" | "webhook_redelivered" | "webhook_secret_rotated" | "webhook_tested" | "webhook_updated";
         AuditEntry: {
-            /** @example asset_updated */
-            action: string;
+            action: components["schemas"]["AuditAction"];
             actor: components["schemas"]["ActorOut"];
             /** @description Where the request came from. */
             address: string | null;
@@ -2130,6 +2134,8 @@ export interface components {
             };
             entity_id: string | null;
             entity_kind: string | null;
+            /** @description What it is called today; what it was called then when it is gone; null for what has no name. */
+            entity_name: string | null;
             hash: string;
             prev_hash: string;
             request_id: string | null;
@@ -3044,8 +3050,7 @@ export interface components {
         /** @description One page of a list. */
         Page_AuditEntry: {
             items: {
-                /** @example asset_updated */
-                action: string;
+                action: components["schemas"]["AuditAction"];
                 actor: components["schemas"]["ActorOut"];
                 /** @description Where the request came from. */
                 address: string | null;
@@ -3058,6 +3063,8 @@ export interface components {
                 };
                 entity_id: string | null;
                 entity_kind: string | null;
+                /** @description What it is called today; what it was called then when it is gone; null for what has no name. */
+                entity_name: string | null;
                 hash: string;
                 prev_hash: string;
                 request_id: string | null;
@@ -4706,7 +4713,8 @@ export interface operations {
                 sort?: string;
                 /** @description Words to look for. */
                 q?: string;
-                action?: string;
+                /** @description Entries of this action. */
+                action?: components["schemas"]["AuditAction"];
                 /** @description Entries about this thing. */
                 entity_id?: string;
             };
@@ -4768,7 +4776,7 @@ export interface operations {
             query?: {
                 /** @description Words to look for. */
                 q?: string;
-                action?: string;
+                action?: components["schemas"]["AuditAction"];
                 /** @description Entries about this thing. */
                 entity_id?: string;
             };

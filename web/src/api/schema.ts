@@ -11,6 +11,7 @@ export type Asset = S["Asset"];
 export type AssetDetail = S["AssetDetail"];
 export type AssetKind = S["AssetKind"];
 export type AssetStatus = S["AssetStatus"];
+export type AuditAction = S["AuditAction"];
 export type AuditEntry = S["AuditEntry"];
 export type Channel = S["Channel"];
 export type ChannelIn = S["ChannelIn"];

@@ -16,6 +16,7 @@ export function addWords(more: Tree): void {
   Object.assign(words, more);
 }
 
+const number = new Intl.NumberFormat(LANGUAGE);
 const plural = new Intl.PluralRules(LANGUAGE);
 
 function find(key: string): string | undefined {
@@ -24,7 +25,7 @@ function find(key: string): string | undefined {
   return typeof at === "string" ? at : undefined;
 }
 
-/** The text of a key, with `{{name}}` filled in; `count` chooses between `key_one` and `key_other`. */
+/** The text of a key, with `{{name}}` filled in; `count` chooses between `key_one` and `key_other`, and reads 1,058. */
 function t(key: string, values: Values & { count?: number; defaultValue?: string } = {}): string {
   const { count, defaultValue } = values;
   const text =
@@ -33,7 +34,11 @@ function t(key: string, values: Values & { count?: number; defaultValue?: string
     defaultValue ??
     key;
   return text.replace(/\{\{(\w+)\}\}/g, (whole, name: string) =>
-    values[name] === undefined ? whole : String(values[name] ?? ""),
+    values[name] === undefined
+      ? whole
+      : name === "count"
+        ? number.format(count ?? 0)
+        : String(values[name] ?? ""),
   );
 }
 

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use cb_app::Page;
-use cb_app::audit::{self, Checkpoints, EntryFilter, EntryOut, StandingOut, Verification};
+use cb_app::audit::{self, Action, Checkpoints, EntryFilter, EntryOut, StandingOut, Verification};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -14,19 +14,20 @@ use crate::extract::Query;
 use crate::problem::Problem;
 
 list_query!(AuditQuery {
-    action: String,
+    /// Entries of this action.
+    action: Action,
     /// Entries about this thing.
     entity_id: Uuid,
 });
 
-/// A page of the audit log, the newest first.
+/// A page of the audit log: `-seq`, the newest first, or `seq`, the oldest first.
 #[utoipa::path(get, path = "/audit-log", operation_id = "get_audit_log", tag = "audit", params(AuditQuery),
     responses((status = 200, body = Page<EntryOut>)))]
 pub(crate) async fn list(
     Reader(ctx): Reader,
     Query(query): Query<AuditQuery>,
 ) -> Result<axum::Json<Page<EntryOut>>, Problem> {
-    let filter = EntryFilter { action: query.action.clone(), entity_id: query.entity_id };
+    let filter = EntryFilter { action: query.action, entity_id: query.entity_id };
     Ok(axum::Json(audit::list(&ctx, &query.list(), &filter).await?))
 }
 
@@ -37,7 +38,7 @@ pub(crate) async fn list(
 pub(crate) struct ExportQuery {
     /// Words to look for.
     q: Option<String>,
-    action: Option<String>,
+    action: Option<Action>,
     /// Entries about this thing.
     entity_id: Option<Uuid>,
 }

@@ -121,9 +121,14 @@ async fn the_export_is_the_whole_log_in_order_and_its_chain_can_be_recomputed(
     assert_eq!(parse(&text)[1], rows[5]);
     let (_, text, _) = export(&site, &admin, "?q=CALC%20cmd").await;
     assert_eq!(parse(&text).len(), 126, "the header, and every second tag");
-    let (_, text, whole) = export(&site, &admin, "?action=nothing").await;
+    let (_, text, whole) = export(&site, &admin, "?action=hook_received").await;
     assert_eq!((parse(&text).len(), whole), (1, true));
-    for (query, field) in [("?limit=5", "limit"), ("?entity_id=x", "entity_id"), ("?cursor=5", "cursor")] {
+    for (query, field) in [
+        ("?limit=5", "limit"),
+        ("?action=nothing", "action"),
+        ("?entity_id=x", "entity_id"),
+        ("?cursor=5", "cursor"),
+    ] {
         let answer = site.get(&admin, &format!("{EXPORT}{query}")).await;
         assert_eq!((answer.status, answer.json()["errors"][0]["field"].as_str()), (422, Some(field)));
     }
@@ -214,4 +219,51 @@ async fn how_long_the_log_is_kept_is_set_by_a_person_who_has_just_proved_who_the
     assert_eq!((refused.status, refused.json()["type"].as_str()), (403, Some("/problems/proof_required")));
     assert_eq!(kept().await, json!(90));
     assert_eq!(site.get(&admin, "/api/v1/audit-log/verify").await.json()["pruned_through"], json!(null));
+}
+
+/// What an entry is about has its name, also when it is called otherwise today, and when it is gone.
+#[rstest]
+#[tokio::test]
+async fn entries_name_what_they_are_about(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let made = site.post(&admin, "/api/v1/assets", json!({ "name": "nas", "kind": "storage" })).await.json();
+    let asset = format!("/api/v1/assets/{}", made["id"].as_str().expect("an id"));
+    assert_eq!(site.patch(&admin, &asset, json!({ "notes": "in the attic" })).await.status, 200);
+    assert_eq!(site.patch(&admin, &asset, json!({ "name": "attic nas" })).await.status, 200);
+    let names = async || {
+        let path = format!("/api/v1/audit-log?entity_id={}&sort=seq", made["id"].as_str().expect("an id"));
+        let log = site.get(&admin, &path).await.json();
+        let items = log["items"].as_array().expect("a list").clone();
+        items
+            .into_iter()
+            .map(|entry| (entry["action"].clone(), entry["entity_name"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let today = json!("attic nas");
+    assert_eq!(
+        names().await,
+        [
+            (json!("asset_created"), today.clone()),
+            (json!("asset_updated"), today.clone()),
+            (json!("asset_updated"), today.clone()),
+        ]
+    );
+    assert_eq!(site.delete(&admin, &asset).await.status, 204);
+    assert_eq!(
+        names().await,
+        [
+            (json!("asset_created"), today.clone()),
+            (json!("asset_updated"), today.clone()),
+            (json!("asset_updated"), today.clone()),
+            (json!("asset_deleted"), today),
+        ]
+    );
+    // The first page of the oldest is followed by the next, and a word that is no action is refused by its name.
+    let first = site.get(&admin, "/api/v1/audit-log?sort=seq&limit=2").await.json();
+    assert_eq!((&first["items"][0]["seq"], &first["items"][1]["seq"]), (&json!(1), &json!(2)));
+    let next =
+        format!("/api/v1/audit-log?sort=seq&limit=2&cursor={}", first["next_cursor"].as_str().expect("more"));
+    assert_eq!(site.get(&admin, &next).await.json()["items"][0]["seq"], json!(3));
+    let refused = site.get(&admin, "/api/v1/audit-log?action=asset_painted").await;
+    assert_eq!((refused.status, refused.json()["errors"][0]["field"].as_str()), (422, Some("action")));
 }

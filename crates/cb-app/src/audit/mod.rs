@@ -2,6 +2,7 @@
 
 mod beside;
 mod export;
+mod names;
 mod retention;
 
 use std::collections::BTreeMap;
@@ -12,10 +13,11 @@ pub(crate) use beside::{
     Beside, CHECKPOINT_FILE, DAMAGED_FILE, SET_ASIDE_FILE, damage, read_checkpoint, set_aside,
 };
 pub use beside::{StandingOut, standing};
+pub use cb_core::audit::Action;
 use cb_core::audit::{Checkpoint, Claim};
 use cb_core::{Error, Permission, Result};
 use cb_store::entities::audit_entry;
-use cb_store::sea_orm::sea_query::Expr;
+use cb_store::sea_orm::sea_query::{Expr, Order};
 use cb_store::sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Select,
@@ -23,6 +25,7 @@ use cb_store::sea_orm::{
 use cb_store::{Store, db};
 pub use cb_vault::checkpoint::{CheckpointKey, PublicKey};
 pub use export::{Export, export};
+use names::Names;
 pub(crate) use retention::keep_to_retention;
 pub use retention::prune;
 use serde::{Deserialize, Serialize};
@@ -40,12 +43,15 @@ pub struct EntryOut {
     /// RFC 3339, UTC.
     pub at: String,
     pub actor: ActorOut,
-    #[schema(example = "asset_updated")]
+    #[schema(value_type = Action, example = "asset_updated")]
     pub action: String,
     #[schema(required)]
     pub entity_kind: Option<String>,
     #[schema(required)]
     pub entity_id: Option<String>,
+    /// What it is called today; what it was called then when it is gone; null for what has no name.
+    #[schema(required)]
+    pub entity_name: Option<String>,
     #[schema(value_type = std::collections::HashMap<String, serde_json::Value>)]
     pub detail: serde_json::Value,
     #[schema(required)]
@@ -100,11 +106,11 @@ pub struct Verification {
 /// What the log can be narrowed to.
 #[derive(Debug, Default)]
 pub struct EntryFilter {
-    pub action: Option<String>,
+    pub action: Option<Action>,
     pub entity_id: Option<Uuid>,
 }
 
-/// The newest first; the cursor is the last entry's number.
+/// In the order of the log, the newest first unless `sort` is `seq`; the cursor is the last entry's number.
 pub async fn list(ctx: &Ctx, list: &List, filter: &EntryFilter) -> Result<Page<EntryOut>> {
     use audit_entry::Column as C;
     let conn = ctx.read(Permission::AuditRead)?;
@@ -112,37 +118,41 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &EntryFilter) -> Result<Page<E
     if !(1..=500).contains(&limit) {
         return Err(Error::invalid("limit", "must be between 1 and 500"));
     }
-    if list.sort.as_deref().is_some_and(|s| !s.is_empty() && s != "-seq") {
-        return Err(Error::invalid("sort", "must be -seq: the log has one order"));
-    }
+    let oldest_first = match list.sort.as_deref() {
+        None | Some("" | "-seq") => false,
+        Some("seq") => true,
+        Some(_) => return Err(Error::invalid("sort", "must be seq or -seq")),
+    };
     let mut select = narrowed(list.q.as_deref(), filter)?;
-    let before = match list.cursor.as_deref().filter(|c| !c.is_empty()) {
+    let behind = match list.cursor.as_deref().filter(|c| !c.is_empty()) {
         None => None,
         Some(text) => {
             Some(text.parse::<i64>().map_err(|_| Error::invalid("cursor", "is not one of this list"))?)
         }
     };
-    let total = match before {
+    let total = match behind {
         None => Some(select.clone().count(conn).await.map_err(db)?),
         Some(_) => None,
     };
-    if let Some(before) = before {
-        select = select.filter(C::Seq.lt(before));
+    if let Some(seq) = behind {
+        select = select.filter(if oldest_first { C::Seq.gt(seq) } else { C::Seq.lt(seq) });
     }
-    let mut rows = select.order_by_desc(C::Seq).limit(limit + 1).all(conn).await.map_err(db)?;
+    let order = if oldest_first { Order::Asc } else { Order::Desc };
+    let mut rows = select.order_by(C::Seq, order).limit(limit + 1).all(conn).await.map_err(db)?;
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     if more {
         rows.pop();
     }
     let next_cursor = rows.last().filter(|_| more).map(|r| r.seq.to_string());
-    Ok(Page { items: rows.into_iter().map(Into::into).collect(), next_cursor, total })
+    let names = Names::of(conn, &rows).await?;
+    Ok(Page { items: rows.into_iter().map(|row| out(row, &names)).collect(), next_cursor, total })
 }
 
 /// The entries that `q` and `filter` leave.
 fn narrowed(q: Option<&str>, filter: &EntryFilter) -> Result<Select<audit_entry::Entity>> {
     use audit_entry::Column as C;
     let mut select = audit_entry::Entity::find();
-    if let Some(action) = &filter.action {
+    if let Some(action) = filter.action {
         select = select.filter(C::Action.eq(action.as_str()));
     }
     if let Some(id) = filter.entity_id {
@@ -272,31 +282,31 @@ async fn testimony(
     Ok((witnesses, bad, damage))
 }
 
-impl From<audit_entry::Model> for EntryOut {
-    fn from(row: audit_entry::Model) -> Self {
-        Self {
-            actor: ActorOut {
-                kind: match row.actor_kind.as_str() {
-                    "user" => ActorKind::User,
-                    "operator" => ActorKind::Operator,
-                    _ => ActorKind::System,
-                },
-                id: row.actor_id,
-                name: row.actor_name,
+fn out(row: audit_entry::Model, names: &Names) -> EntryOut {
+    // A detail that was tampered with is shown as it is; `verify` says what it means.
+    let detail =
+        serde_json::from_str(&row.detail).unwrap_or_else(|_| serde_json::json!({ "raw": row.detail }));
+    EntryOut {
+        entity_name: names.find(&row, &detail),
+        actor: ActorOut {
+            kind: match row.actor_kind.as_str() {
+                "user" => ActorKind::User,
+                "operator" => ActorKind::Operator,
+                _ => ActorKind::System,
             },
-            // A detail that was tampered with is shown as it is; `verify` says what it means.
-            detail: serde_json::from_str(&row.detail)
-                .unwrap_or_else(|_| serde_json::json!({ "raw": row.detail })),
-            seq: row.seq,
-            at: row.at,
-            action: row.action,
-            entity_kind: row.entity_kind,
-            entity_id: row.entity_id,
-            request_id: row.request_id,
-            address: row.address,
-            agent: row.agent,
-            hash: row.hash,
-            prev_hash: row.prev_hash,
-        }
+            id: row.actor_id,
+            name: row.actor_name,
+        },
+        detail,
+        seq: row.seq,
+        at: row.at,
+        action: row.action,
+        entity_kind: row.entity_kind,
+        entity_id: row.entity_id,
+        request_id: row.request_id,
+        address: row.address,
+        agent: row.agent,
+        hash: row.hash,
+        prev_hash: row.prev_hash,
     }
 }

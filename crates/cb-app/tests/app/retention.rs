@@ -106,7 +106,7 @@ async fn what_has_outlived_the_retention_goes_and_the_rest_verifies(
     assert!(found.ok, "{found:?}");
     // Two batches, an entry for each.
     assert_eq!((found.pruned_through, found.entries, first(&db).await), (Some(3_900), 1_102, 3_901));
-    let filter = audit::EntryFilter { action: Some("audit_log_pruned".to_owned()), entity_id: None };
+    let filter = audit::EntryFilter { action: Some(audit::Action::AuditLogPruned), entity_id: None };
     let told = audit::list(&ctx, &List::default(), &filter).await.expect("listed").items;
     let details: Vec<_> = told.iter().map(|e| (&e.detail, e.actor.name.as_str())).collect();
     assert_eq!(

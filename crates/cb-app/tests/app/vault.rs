@@ -116,9 +116,9 @@ pub async fn crowd(test: &TestApp, db: &DatabaseConnection, ring: &Ring, count: 
     }
 }
 
-pub async fn entries(test: &TestApp, action: &str) -> Vec<serde_json::Value> {
+pub async fn entries(test: &TestApp, action: audit::Action) -> Vec<serde_json::Value> {
     let ctx = test.app.own_ctx(Principal::Cli);
-    let filter = audit::EntryFilter { action: Some(action.to_owned()), entity_id: None };
+    let filter = audit::EntryFilter { action: Some(action), entity_id: None };
     let list = audit::list(&ctx, &List::default(), &filter).await.expect("listed");
     list.items.into_iter().map(|e| e.detail).collect()
 }
@@ -146,7 +146,7 @@ async fn a_rotation_seals_everything_anew_and_keeps_the_old_key(
     assert_eq!((new.sealed, new.keys.len(), new.rotated_at), (1_203, 2, Some(test.app.now())));
     assert_eq!(new.next_rotation_at, Some(test.app.now() + TimeDelta::days(90)));
     let told = json!({ "from": old.current_key_id, "to": new.current_key_id, "resealed": 1_203 });
-    assert_eq!(entries(&test, "vault_key_rotated").await, [told]);
+    assert_eq!(entries(&test, audit::Action::VaultKeyRotated).await, [told]);
     let (ring, after) = (ring(&test, &db).await, texts(&db).await);
     let mut seen = BTreeSet::new();
     for ((row, was), (same, text)) in before.iter().zip(&after) {
@@ -227,7 +227,7 @@ async fn what_is_written_while_keys_rotate_ends_under_the_newest(
         assert_eq!(key_of(text), Some(ring.current()), "{row} was left under an old key");
         assert!(*row != me(&ctx) || lasts.iter().any(|l| l == opened.expose()), "lost");
     }
-    assert_eq!(entries(&test, "vault_key_rotated").await.len(), 4);
+    assert_eq!(entries(&test, audit::Action::VaultKeyRotated).await.len(), 4);
 }
 
 #[rstest]
@@ -248,7 +248,7 @@ async fn a_text_that_does_not_open_stops_the_rotation_and_is_named(
     assert!(!why.contains(&text[60..80]), "never the content: {why}");
     assert_eq!(texts(&db).await, before);
     assert_eq!(vault_key::Entity::find().all(&db).await.expect("reads"), keys);
-    assert!(entries(&test, "vault_key_rotated").await.is_empty());
+    assert!(entries(&test, audit::Action::VaultKeyRotated).await.is_empty());
 }
 
 #[rstest]
@@ -364,10 +364,14 @@ async fn what_the_root_key_had_sealed_itself_is_sealed_anew(#[values(Sqlite, Pos
     assert_eq!(key_of(&texts(&db).await[0].1), Some(current));
     let told = json!({ "to": current, "resealed": 1, "damaged": 0, "damaged_rows": [] });
     // The newest first; the other is of the first start.
-    assert_eq!(entries(&test, "vault_key_created").await[0], told);
+    assert_eq!(entries(&test, audit::Action::VaultKeyCreated).await[0], told);
     assert!(opens(&proven(&test, &test.app, &test.app.ctx(who, test.meta()))).await);
     let test = test.restart().await;
-    assert_eq!((keys().await.len(), entries(&test, "vault_key_created").await.len()), (1, 2), "once");
+    assert_eq!(
+        (keys().await.len(), entries(&test, audit::Action::VaultKeyCreated).await.len()),
+        (1, 2),
+        "once"
+    );
 }
 
 #[rstest]

@@ -40,7 +40,7 @@ async fn a_rotation_takes_every_column(#[values(Sqlite, Postgres)] database: Dat
     provider(database, &db, id, &sealed).await;
     test.clock.advance(chrono::TimeDelta::minutes(1));
     let told = vault::rotate(&proven(&test, &test.app, &ctx)).await.expect("rotates");
-    assert_eq!(entries(&test, "vault_key_rotated").await[0]["resealed"], 4);
+    assert_eq!(entries(&test, cb_app::audit::Action::VaultKeyRotated).await[0]["resealed"], 4);
     assert_eq!((told.sealed, told.keys[0].secrets, told.keys[1].secrets), (4, 4, 0));
     let new = ring(&test, &db).await;
     let now = oidc_provider::Entity::find_by_id(id).one(&db).await.expect("reads").expect("there");

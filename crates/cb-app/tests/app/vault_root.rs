@@ -68,7 +68,7 @@ async fn a_new_root_key_takes_the_old_ones_place(#[values(Sqlite, Postgres)] dat
         assert!(now.knows(&row.id) && row.root_fingerprint == done.to);
     }
     let told = json!({ "from": done.from, "to": done.to, "keys": 2, "resealed": 0, "unreadable_keys": [] });
-    assert_eq!(entries(&test, "vault_root_changed").await, [told]);
+    assert_eq!(entries(&test, cb_app::audit::Action::VaultRootChanged).await, [told]);
     // Who runs on, with the old key in memory, opens, seals, and finds the new one when it is needed.
     assert!(opens(&running).await);
     begin(&running).await;
@@ -189,7 +189,7 @@ async fn what_the_old_root_key_had_sealed_itself_is_sealed_anew(
     sealed_by_root(&test, &db, me(&ctx)).await;
     assert_eq!(key_of(&texts(&db).await[0].1), None);
     rewrap(&test, test.config()).await.expect("rewraps");
-    assert_eq!(entries(&test, "vault_root_changed").await[0]["resealed"], 1);
+    assert_eq!(entries(&test, cb_app::audit::Action::VaultRootChanged).await[0]["resealed"], 1);
     assert_eq!(key_of(&texts(&db).await[0].1), Some(ring(&test, &db).await.current()));
     assert!(opens(&proven(&test, &test.app, &ctx)).await);
 }
@@ -236,5 +236,5 @@ async fn a_second_server_without_the_key_does_not_make_its_own() {
     let told =
         App::open(&config, test.clock.clone(), Arc::new(OsEntropy)).await.err().expect("refused").to_string();
     assert!(told.contains("vault-key") && told.contains("in the folder that it has run with"), "{told}");
-    assert!(entries(&test, "vault_root_replaced").await.is_empty());
+    assert!(entries(&test, cb_app::audit::Action::VaultRootReplaced).await.is_empty());
 }

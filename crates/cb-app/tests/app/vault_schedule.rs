@@ -71,7 +71,7 @@ async fn a_due_key_is_rotated_at_half_past_four_of_the_servers_time(
     let after = told(&test.app).await;
     assert_eq!((after.look_result, after.keys.len()), (Some(VaultLookResult::NotDue), before.keys.len()));
     assert_eq!((after.looked_at, after.look_error), (Some(test.app.now()), None));
-    assert_eq!(entries(&test, "vault_key_rotated").await.len(), 2);
+    assert_eq!(entries(&test, cb_app::audit::Action::VaultKeyRotated).await.len(), 2);
 }
 
 #[rstest]
@@ -88,7 +88,7 @@ async fn of_two_servers_that_look_one_rotates(#[values(Sqlite, Postgres)] databa
         assert_eq!(after.keys.len(), 1 + round, "one rotation");
         assert_eq!(after.look_result, Some(VaultLookResult::Rotated), "whoever was second does not hide it");
     }
-    assert_eq!(entries(&test, "vault_key_rotated").await.len(), 3);
+    assert_eq!(entries(&test, cb_app::audit::Action::VaultKeyRotated).await.len(), 3);
 }
 
 #[rstest]
@@ -176,7 +176,7 @@ async fn a_retired_key_goes_when_it_is_old_and_seals_nothing(#[values(Sqlite, Po
     test.clock.advance(TimeDelta::days(400));
     assert!(look(&test.app).await);
     assert_eq!(told(&test.app).await.keys.len(), 2, "a stored secret needs it");
-    assert!(entries(&test, "vault_keys_removed").await.is_empty());
+    assert!(entries(&test, cb_app::audit::Action::VaultKeysRemoved).await.is_empty());
     vault::rotate(&test.app.own_ctx(Principal::Cli)).await.expect("rotates");
     assert_eq!(of(&told(&test.app).await, first).expect("there").0, 0);
     test.clock.advance(TimeDelta::days(1));
@@ -184,7 +184,7 @@ async fn a_retired_key_goes_when_it_is_old_and_seals_nothing(#[values(Sqlite, Po
     let left = told(&test.app).await;
     assert_eq!((left.keys.len(), of(&left, first)), (2, None), "the one that was retired yesterday is kept");
     let gone = json!({ "keys": [first], "retired_for_days": 365 });
-    assert_eq!(entries(&test, "vault_keys_removed").await, [gone]);
+    assert_eq!(entries(&test, cb_app::audit::Action::VaultKeysRemoved).await, [gone]);
     let (row, text) = texts(&db).await[0].clone();
     assert!(ring(&test, &db).await.open(TOTP_SECRET.place(&row), &text).is_ok());
 }
@@ -204,7 +204,7 @@ async fn how_often_is_a_setting_that_asks_for_proof(#[values(Sqlite, Postgres)] 
     let never = told(&test.app).await;
     assert_eq!((never.rotation_days, never.next_rotation_at), (None, None));
     let change = json!({ "vault_key_rotation_days": { "from": 30, "to": null } });
-    assert_eq!(entries(&test, "settings_updated").await[0], change);
+    assert_eq!(entries(&test, cb_app::audit::Action::SettingsUpdated).await[0], change);
     test.clock.advance(TimeDelta::minutes(11));
     assert!(matches!(keep(&ctx, Patch::Set(30)).await, Err(Error::ProofRequired)));
 }

@@ -154,9 +154,9 @@ async fn after_a_restart_what_waited_is_sent(#[values(Sqlite, Postgres)] databas
     panic!("it is still there");
 }
 
-async fn entries(test: &TestApp, action: &str) -> Vec<serde_json::Value> {
+async fn entries(test: &TestApp, action: audit::Action) -> Vec<serde_json::Value> {
     let ctx = test.app.ctx(Principal::Operator, test.meta());
-    let filter = audit::EntryFilter { action: Some(action.to_owned()), ..audit::EntryFilter::default() };
+    let filter = audit::EntryFilter { action: Some(action), ..audit::EntryFilter::default() };
     let page = audit::list(&ctx, &List::default(), &filter).await.expect("reads");
     page.items.iter().map(|entry| serde_json::to_value(entry).expect("JSON")).collect()
 }
@@ -200,7 +200,7 @@ async fn after_five_days_of_failure_it_is_disabled_and_others_are_told(
     assert!(!after.enabled && after.disabled_at == Some(test.app.now()), "{:?}", after.disabled_at);
     assert_eq!(after.disabled_reason.as_deref(), Some("every try of the last 5 days has failed"));
     assert!(log(&ctx, made.id).await.iter().all(|d| d.state == DeliveryState::Dropped));
-    let entries = entries(&test, "webhook_disabled").await;
+    let entries = entries(&test, audit::Action::WebhookDisabled).await;
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0]["actor"]["kind"], "system");
     let told = witness.wait_for(4).await;
@@ -240,7 +240,7 @@ async fn a_receiver_that_is_gone_is_disabled_at_once(#[values(Sqlite, Postgres)]
     }
     let after = webhooks::get(&ctx, made.id).await.expect("reads");
     assert!(!after.enabled && after.disabled_reason.is_some_and(|reason| reason.contains("410")));
-    assert_eq!(entries(&test, "webhook_disabled").await.len(), 1);
+    assert_eq!(entries(&test, audit::Action::WebhookDisabled).await.len(), 1);
     assert!(webhooks::redeliver(&ctx, made.id, dead.id).await.is_err(), "enable it first");
 }
 

@@ -2,24 +2,30 @@ import type { ReactNode } from "react";
 import type { AuditEntry } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
+import { cx } from "#/ui/cx";
 import { Panel, Section } from "#/ui/panel";
 import { Time } from "#/ui/time";
 import { type Change, fieldName, readDetail, valueText } from "./diff";
+import { actionLabel, sentence } from "./sentence";
 
 interface EntryPanelProps {
   entry: AuditEntry;
+  /** The entries that the list tells together, with this one. */
+  batch: readonly AuditEntry[];
+  onEntry: (seq: number) => void;
   onActor: (name: string) => void;
   onEntity: (id: string) => void;
   onClose: () => void;
 }
 
-export function EntryPanel({ entry, onActor, onEntity, onClose }: EntryPanelProps) {
+export function EntryPanel({ entry, batch, onEntry, onActor, onEntity, onClose }: EntryPanelProps) {
   const { t } = useTranslation();
   const { actor, entity_id } = entry;
   const { changes, facts } = readDetail(entry.detail);
   const rows: [string, string | null][] = [
+    [t("audit.action"), entry.action],
     [t("audit.actor"), `${actor.name} (${t(`actor.${actor.kind}`)})`],
-    [t("audit.entity"), [entry.entity_kind, entity_id].filter(Boolean).join(" ") || null],
+    [t("audit.entity"), [entry.entity_kind, entry.entity_name, entity_id].filter(Boolean).join(" ") || null],
     [t("audit.address"), entry.address],
     [t("audit.agent"), entry.agent],
     [t("error.requestId"), entry.request_id],
@@ -28,7 +34,7 @@ export function EntryPanel({ entry, onActor, onEntity, onClose }: EntryPanelProp
   ];
   return (
     <Panel
-      title={entry.action}
+      title={actionLabel(entry.action, t)}
       subtitle={
         <>
           {t("audit.number", { seq: entry.seq })}, <Time at={entry.at} />
@@ -42,6 +48,8 @@ export function EntryPanel({ entry, onActor, onEntity, onClose }: EntryPanelProp
         </>
       }
     >
+      <p>{sentence([entry], t)}.</p>
+      {batch.length > 1 ? <Together entry={entry} batch={batch} onEntry={onEntry} /> : null}
       {changes.length > 0 ? (
         <Section title={t("audit.changes")}>
           <Changes changes={changes} />
@@ -58,8 +66,9 @@ export function EntryPanel({ entry, onActor, onEntity, onClose }: EntryPanelProp
           </dl>
         </Section>
       ) : null}
-      <Section title={t("audit.record")}>
-        <dl className="flex flex-col gap-2.5">
+      <details className="mt-5">
+        <summary className="cursor-pointer py-1 text-muted hover:text-ink">{t("audit.record")}</summary>
+        <dl className="mt-1.5 flex flex-col gap-2.5">
           {rows.map(([label, value]) =>
             value ? (
               <div key={label}>
@@ -68,15 +77,43 @@ export function EntryPanel({ entry, onActor, onEntity, onClose }: EntryPanelProp
               </div>
             ) : null,
           )}
+          <div>
+            <dt className="text-xs text-muted">{t("audit.raw")}</dt>
+            <dd className="mono mt-1 overflow-x-auto rounded-md bg-sunken p-3 break-words whitespace-pre-wrap">
+              {JSON.stringify(entry.detail, null, 2)}
+            </dd>
+          </div>
         </dl>
-        <details className="mt-3">
-          <summary className="cursor-pointer py-1 text-muted hover:text-ink">{t("audit.raw")}</summary>
-          <pre className="mono mt-1.5 overflow-x-auto rounded-md bg-sunken p-3 break-words whitespace-pre-wrap">
-            {JSON.stringify(entry.detail, null, 2)}
-          </pre>
-        </details>
-      </Section>
+      </details>
     </Panel>
+  );
+}
+
+function Together({ entry, batch, onEntry }: Pick<EntryPanelProps, "entry" | "batch" | "onEntry">) {
+  const { t } = useTranslation();
+  return (
+    <Section title={t("audit.together", { count: batch.length })}>
+      <ol className="-mx-2 max-h-60 overflow-y-auto">
+        {batch.map((one) => (
+          <li key={one.seq}>
+            <button
+              type="button"
+              aria-current={one.seq === entry.seq}
+              onClick={() => onEntry(one.seq)}
+              className={cx(
+                "flex min-h-8 w-full items-center gap-2 rounded-md px-2 py-1 text-left hover:bg-hover",
+                one.seq === entry.seq && "bg-accent-soft",
+              )}
+            >
+              <span className="min-w-0 flex-1 break-words">{sentence([one], t)}</span>
+              <span className="shrink-0 text-muted">
+                <Time at={one.at} />
+              </span>
+            </button>
+          </li>
+        ))}
+      </ol>
+    </Section>
   );
 }
 

@@ -16,91 +16,36 @@ import { Time } from "#/ui/time";
 import { Contradiction } from "./contradiction";
 import { EntryPanel } from "./entry-panel";
 import { type AuditFilter, auditQuery, exportHref, standingQuery } from "./queries";
+import { actionLabel, actions, type Batch, batches, changed, sentence } from "./sentence";
 import { useTail } from "./tail";
 import { Verification } from "./verification";
 
 addWords(words);
 
-export interface AuditSearch extends AuditFilter {
+/** As the address has it: an action that nobody knows narrows nothing. */
+export interface AuditSearch extends Omit<AuditFilter, "action"> {
+  action?: string;
   entry?: number;
 }
 
-/** What is most often looked for, offered before it has been seen; the rest is offered once it stands in the log. */
-const proposed = [
-  "asset_created",
-  "asset_deleted",
-  "asset_updated",
-  "backup_restored",
-  "channel_created",
-  "channel_deleted",
-  "channel_disabled",
-  "channel_redelivered",
-  "channel_tested",
-  "channel_updated",
-  "checkpoint_contradicted",
-  "checkpoint_damaged",
-  "credential_created",
-  "credential_deleted",
-  "credential_tested",
-  "credential_updated",
-  "findings_accepted",
-  "hook_created",
-  "hook_deleted",
-  "hook_received",
-  "hook_secret_rotated",
-  "hook_updated",
-  "invite_accepted",
-  "invite_made",
-  "login",
-  "login_failed",
-  "logout",
-  "password_changed",
-  "password_reset",
-  "reset_link_made",
-  "role_changed",
-  "rollback_accepted",
-  "scan_requested",
-  "second_factor_cleared",
-  "sessions_ended",
-  "settings_updated",
-  "token_created",
-  "token_deleted",
-  "totp_disabled",
-  "totp_enabled",
-  "user_created",
-  "user_deleted",
-  "user_disabled",
-  "user_enabled",
-  "vault_key_created",
-  "vault_key_rotated",
-  "vault_keys_removed",
-  "vault_root_changed",
-  "vault_rotation_failed",
-  "webhook_created",
-  "webhook_deleted",
-  "webhook_disabled",
-  "webhook_redelivered",
-  "webhook_secret_rotated",
-  "webhook_tested",
-  "webhook_updated",
-];
+const NEWEST = "-seq";
 
 export function AuditPage({ search, go }: { search: AuditSearch; go: (next: AuditSearch) => void }) {
   const { t } = useTranslation();
-  const { entry: chosen, ...filter } = search;
-  const { q = "", action, entity } = filter;
+  const { entry: chosen, ...rest } = search;
+  const filter: AuditFilter = { ...rest, action: actions.find((one) => one === rest.action) };
+  const { q = "", action, entity, sort = NEWEST } = filter;
   const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
   const log = useInfiniteQuery(auditQuery(filter));
   const tail = useTail(filter);
   const list = useRef<HTMLDivElement>(null);
-  const rows = log.data?.items ?? [];
-  const actions = [
-    ...new Set([...proposed, ...rows.map((row) => row.action), ...(action ? [action] : [])]),
-  ].sort();
+  const rows = useMemo(() => log.data?.items ?? [], [log.data]);
+  const told = useMemo(() => batches(rows), [rows]);
   const columns = useColumns();
   const standing = useQuery(standingQuery);
   const verify = useMutation({ mutationFn: () => take(http.GET("/api/v1/audit-log/verify")) });
   const entry = useChosen(rows, chosen);
+  const active = told.find((batch) => batch.entries.some((one) => one.seq === chosen));
   return (
     <>
       <PageHead title={t("pages.audit")} count={log.data?.total?.toLocaleString()}>
@@ -115,7 +60,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           <option value="">{t("audit.anyAction")}</option>
           {actions.map((one) => (
             <option key={one} value={one}>
-              {one}
+              {actionLabel(one, t)}
             </option>
           ))}
         </SelectField>
@@ -172,8 +117,11 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
         panel={
           entry ? (
             <EntryPanel
-              key={entry.seq}
               entry={entry}
+              batch={
+                told.find((batch) => batch.entries.some((one) => one.seq === entry.seq))?.entries ?? [entry]
+              }
+              onEntry={(seq) => go({ ...search, entry: seq })}
               onActor={(name) => go({ ...search, q: name })}
               onEntity={(id) => go({ ...search, entity: id })}
               onClose={() => go({ ...search, entry: undefined })}
@@ -184,32 +132,44 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
         <DataTable
           label={t("pages.audit")}
           columns={columns}
-          rows={rows}
-          rowId={(row) => String(row.seq)}
-          rowLabel={(row) => row.action}
+          rows={told}
+          rowId={({ entries }) => rowId(entries)}
+          rowLabel={({ entries }) => sentence(entries, t)}
+          sort={sort}
+          onSort={(next) => go({ ...search, sort: next === NEWEST ? undefined : next })}
           loading={log.isPending}
           error={log.error}
           retry={() => void log.refetch()}
-          activeId={chosen === undefined ? undefined : String(chosen)}
-          onOpen={(row) => go({ ...search, entry: row.seq })}
+          activeId={active && rowId(active.entries)}
+          onOpen={(batch) => go({ ...search, entry: batch.entry.seq })}
           hasMore={log.hasNextPage && !log.isFetchingNextPage}
           loadMore={log.fetchNextPage}
           total={log.data?.total}
           onTop={tail.setAtTop}
           scrollerRef={list}
           empty={
-            <Empty
-              icon={<ScrollText aria-hidden />}
-              title={t(q || action || entity ? "audit.noMatch" : "audit.none")}
-            >
-              {t("audit.noneText")}
-            </Empty>
+            q || action || entity ? (
+              <Empty
+                icon={<ScrollText aria-hidden />}
+                title={t("audit.noMatch")}
+                action={<Button onClick={() => go({})}>{t("audit.showAll")}</Button>}
+              >
+                {t("audit.noMatchText")}
+              </Empty>
+            ) : (
+              <Empty icon={<ScrollText aria-hidden />} title={t("audit.none")}>
+                {t("audit.noneText")}
+              </Empty>
+            )
           }
         />
       </WithPanel>
     </>
   );
 }
+
+/** The oldest entry of a batch stays in it when newer ones come. */
+const rowId = (entries: readonly AuditEntry[]) => String(Math.min(...entries.map((entry) => entry.seq)));
 
 /** The chosen entry stays open when the list is read anew without it. */
 function useChosen(rows: readonly AuditEntry[], seq: number | undefined): AuditEntry | undefined {
@@ -229,45 +189,41 @@ function LiveSwitch({ on, onChange }: { on: boolean; onChange: (on: boolean) => 
   );
 }
 
-function useColumns(): Column<AuditEntry>[] {
+function useColumns(): Column<Batch>[] {
   const { t } = useTranslation();
   return useMemo(
     () => [
       {
-        id: "action",
-        header: t("audit.action"),
-        className: "w-[30%] @max-xl:w-auto",
-        cell: (row) => <span className="mono truncate">{row.action}</span>,
+        id: "what",
+        header: t("audit.happened"),
+        cell: ({ entry, entries }) => <Happened entry={entry} entries={entries} />,
       },
       {
-        id: "actor",
-        header: t("audit.actor"),
-        className: "w-[18%] @max-xl:w-24",
-        cell: (row) => row.actor.name,
+        id: "address",
+        header: t("audit.address"),
+        className: "w-40 @max-3xl:hidden",
+        cell: ({ entry }) => <span className="mono text-muted">{entry.address}</span>,
       },
       {
-        id: "entity",
-        header: t("audit.entity"),
-        className: "@max-xl:hidden",
-        cell: (row) => (
-          <span className="text-muted">
-            {row.entity_kind} <span className="mono">{row.entity_id}</span>
-          </span>
-        ),
-      },
-      {
-        id: "at",
+        id: "seq",
         header: t("audit.at"),
         className: "w-28 text-muted",
-        cell: (row) => <Time at={row.at} />,
-      },
-      {
-        id: "hash",
-        header: t("audit.hash"),
-        className: "w-32 @max-5xl:hidden",
-        cell: (row) => <span className="mono text-muted">{row.hash.slice(0, 12)}</span>,
+        sortable: true,
+        descendingFirst: true,
+        cell: ({ entry }) => <Time at={entry.at} />,
       },
     ],
     [t],
+  );
+}
+
+function Happened({ entry, entries }: Batch) {
+  const { t } = useTranslation();
+  const fields = entries.length === 1 ? changed(entry) : [];
+  return (
+    <span className="truncate">
+      {sentence(entries, t)}
+      {fields.length > 0 ? <span className="text-muted">: {fields.join(", ")}</span> : null}
+    </span>
   );
 }

@@ -46,7 +46,7 @@ export function useTail(filter: AuditFilter): Tail {
   const refresh = useThrottled(() => {
     void client.invalidateQueries({ queryKey: standingQuery.queryKey });
     // What fails here is told by the list's own reads, and by the dot for the connection.
-    if (live && atTop.current) void read().catch(() => setFresh(true));
+    if (live && atTop.current && !filter.sort) void read().catch(() => setFresh(true));
     else setFresh(true);
   }, TOGETHER_MS);
   useLive("audit-log", refresh);

@@ -7,6 +7,7 @@ export const Route = createFileRoute("/_auth/audit")({
     q: search.q === undefined ? undefined : String(search.q),
     action: typeof search.action === "string" && search.action !== "" ? search.action : undefined,
     entity: typeof search.entity === "string" && search.entity !== "" ? search.entity : undefined,
+    sort: search.sort === "seq" ? "seq" : undefined,
     entry: Number.isSafeInteger(search.entry) ? (search.entry as number) : undefined,
   }),
   component: Audit,

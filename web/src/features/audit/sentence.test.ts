@@ -1,0 +1,92 @@
+import { expect, it } from "vitest";
+import type { AuditEntry } from "#/api/schema";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/audit.json";
+import { actions, batches, sentence } from "./sentence";
+
+addWords(words);
+// biome-ignore lint/correctness/useHookAtTopLevel: a hook by its name only
+const { t } = useTranslation();
+
+const entry = (more: Partial<AuditEntry> = {}): AuditEntry => ({
+  seq: 1,
+  at: "2026-01-01T10:00:00Z",
+  actor: { kind: "user", id: "u1", name: "ada" },
+  action: "asset_deleted",
+  entity_kind: "asset",
+  entity_id: "a1",
+  entity_name: "nas",
+  detail: {},
+  request_id: null,
+  address: null,
+  agent: null,
+  hash: "",
+  prev_hash: "",
+  ...more,
+});
+const say = (...entries: AuditEntry[]) => sentence(entries, t);
+const system = (name: string) => ({ kind: "system" as const, id: null, name });
+
+it("names who did what to what", () => {
+  expect(say(entry())).toBe("ada deleted the asset nas");
+  expect(say(entry({ entity_name: null }))).toBe("ada deleted the asset");
+  expect(say(entry(), entry({ entity_name: "printer" }))).toBe("ada deleted 2 assets");
+});
+
+it("counts what one entry did to many", () => {
+  const accepted = Array.from({ length: 1_058 }, () => ({}));
+  expect(say(entry({ action: "findings_accepted", detail: { accepted } }))).toBe(
+    "ada accepted 1,058 findings",
+  );
+  expect(say(entry({ action: "map_placed", detail: { placed: 3 } }))).toBe("ada moved 3 assets on the map");
+});
+
+it("does not say that a user guessed at their own password", () => {
+  const at = { entity_kind: "user", entity_name: "ada", actor: system("sign-in (ada)") };
+  expect(say(entry({ action: "login", ...at }))).toBe("ada signed in");
+  expect(say(entry({ action: "login_failed", ...at, detail: { count: 12 } }))).toBe(
+    "Somebody failed to sign in as ada 12 times",
+  );
+  expect(say(entry({ action: "login_failed", ...at, entity_kind: null, entity_name: null }))).toBe(
+    "Somebody failed to sign in",
+  );
+});
+
+it("says what an actor is that is no person", () => {
+  const hook = entry({ action: "hook_received", actor: system("hook (alerts)") });
+  expect(say(hook)).toBe("The incoming hook alerts received a message");
+  expect(say(entry({ actor: system("scanner") }))).toBe("The scanner deleted the asset nas");
+});
+
+it("leaves no gap and no bracket in any sentence", () => {
+  for (const action of actions) {
+    for (const name of ["nas", null]) {
+      for (const many of [1, 2]) {
+        const text = say(...Array.from({ length: many }, () => entry({ action, entity_name: name })));
+        expect(text, action).not.toMatch(/[[\]{}]| {2}|^[a-z]+ *$| (of|for|to|as)$/);
+        expect(text.length, action).toBeGreaterThan(12);
+      }
+    }
+  }
+});
+
+it("says a word of another version as it is", () => {
+  expect(say(entry({ action: "asset_painted" as AuditEntry["action"] }))).toContain("asset_painted");
+});
+
+it("tells alike entries that follow each other together", () => {
+  const rows = [
+    entry({ seq: 9 }),
+    entry({ seq: 8, at: "2026-01-01T09:55:00Z" }),
+    entry({ seq: 7, at: "2026-01-01T09:00:00Z" }),
+    entry({ seq: 6, at: "2026-01-01T09:00:00Z", actor: { kind: "user", id: "u2", name: "grace" } }),
+    entry({ seq: 5, at: "2026-01-01T09:00:00Z", actor: { kind: "user", id: "u2", name: "grace" } }),
+    entry({ seq: 4, at: "2026-01-01T09:00:00Z", action: "asset_created" }),
+  ];
+  expect(batches(rows).map((batch) => batch.entries.map((one) => one.seq))).toEqual([
+    [9, 8],
+    [7],
+    [6, 5],
+    [4],
+  ]);
+});

@@ -1,0 +1,109 @@
+/** What an entry says, as a sentence for people; and which entries are told together. */
+import type { AuditAction, AuditEntry } from "#/api/schema";
+import type { useTranslation } from "#/i18n";
+import words from "#/i18n/en/audit.json";
+import { readDetail } from "./diff";
+
+type T = ReturnType<typeof useTranslation>["t"];
+
+/** The compiler refuses an action without words, and words without an action. */
+const labels: Record<AuditAction, string> = words.audit.actions;
+words.audit.actions satisfies Record<AuditAction, string>;
+words.audit.did satisfies Record<`${AuditAction}_one` | `${AuditAction}_other`, string>;
+true satisfies Exclude<keyof typeof labels, AuditAction> extends never ? true : false;
+
+const isAction = (word: string): word is AuditAction => Object.hasOwn(labels, word);
+
+export const actions = (Object.keys(labels) as AuditAction[]).sort((a, b) =>
+  labels[a].localeCompare(labels[b]),
+);
+
+export function actionLabel(action: string, t: T): string {
+  return isAction(action) ? t(`audit.actions.${action}`) : action;
+}
+
+/** Entries of one kind by one actor that follow each other are told in one line. */
+export interface Batch {
+  /** The first in the list. */
+  entry: AuditEntry;
+  entries: AuditEntry[];
+}
+
+/** Entries further apart than this are told apart. */
+const TOGETHER_MS = 10 * 60_000;
+
+export function batches(rows: readonly AuditEntry[]): Batch[] {
+  const all: Batch[] = [];
+  for (const entry of rows) {
+    const batch = all.at(-1);
+    const before = batch?.entries.at(-1);
+    if (batch && before && isAlike(before, entry)) batch.entries.push(entry);
+    else all.push({ entry, entries: [entry] });
+  }
+  return all;
+}
+
+function isAlike(a: AuditEntry, b: AuditEntry): boolean {
+  return (
+    a.action === b.action &&
+    a.actor.kind === b.actor.kind &&
+    a.actor.id === b.actor.id &&
+    a.actor.name === b.actor.name &&
+    Math.abs(Date.parse(a.at) - Date.parse(b.at)) <= TOGETHER_MS
+  );
+}
+
+export function sentence(entries: readonly AuditEntry[], t: T): string {
+  const [entry] = entries;
+  if (!entry) return "";
+  const who = actorName(entry, t);
+  if (!isAction(entry.action)) return t("audit.unknownAction", { who, action: entry.action });
+  const what = commonName(entries);
+  const count = entries.reduce((sum, one) => sum + weight(one), 0);
+  const text = t(`audit.did.${entry.action}`, { who, what, count });
+  // What stands in brackets is about the name; without one it is left out.
+  return text
+    .replace(/\[([^\]]*)\]/g, what ? "$1" : "")
+    .replace(/\s+/g, " ")
+    .trim();
+}
+
+/** What was changed: names of fields. */
+export function changed(entry: AuditEntry): string[] {
+  return readDetail(entry.detail).changes.flatMap(({ field }) =>
+    field ? [field.replaceAll("_", " ").trim()] : [],
+  );
+}
+
+function commonName(entries: readonly AuditEntry[]): string {
+  const names = new Set(entries.map((entry) => entry.entity_name ?? text(entry.detail.username)));
+  const [name] = names;
+  return names.size === 1 ? (name ?? "") : "";
+}
+
+/** How many things one entry is about. */
+function weight({ detail }: AuditEntry): number {
+  const { count, entries, placed, accepted } = detail;
+  const many = Array.isArray(accepted) ? accepted.length : (count ?? entries ?? placed);
+  return typeof many === "number" && many > 0 ? many : 1;
+}
+
+/** Actors that are no people are named for what they are: the log keeps them as `hook (name)`, `sign-in (name)` and the like. */
+function actorName(entry: AuditEntry, t: T): string {
+  const { name, kind } = entry.actor;
+  if (kind === "user") return name;
+  if (kind === "operator") return t("audit.operator");
+  if (name === "scanner") return t("audit.scanner");
+  if (name === "server") return t("audit.server");
+  if (name === "command line") return t("audit.commandLine");
+  const hook = /^hook \((.*)\)$/.exec(name);
+  if (hook) return t("audit.hook", { name: hook[1] });
+  // Whoever signs in, or opens an invitation, is nobody yet; the entry is about the user that they become.
+  if (/^(sign-in|setup) \(/.test(name)) {
+    const user = entry.entity_kind === "user" ? entry.entity_name : null;
+    return user ?? text(entry.detail.username) ?? t("audit.somebody");
+  }
+  return name;
+}
+
+const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
