@@ -5,24 +5,9 @@
 import { type QueryClient, queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, use, useMemo } from "react";
 import { http, setCsrfToken, take } from "./client";
-import type { Me, Session } from "./schema";
+import type { Me, Permission, Session } from "./schema";
 
-export type Permission =
-  | "inventory:read"
-  | "inventory:write"
-  | "discovery:read"
-  | "discovery:write"
-  | "audit:read"
-  | "settings:read"
-  | "settings:write"
-  | "users:read"
-  | "users:write"
-  | "vault:read"
-  | "vault:write"
-  | "credentials:read"
-  | "credentials:write"
-  | "notifications:read"
-  | "notifications:write";
+export type { Permission };
 
 export const meQuery = queryOptions({
   queryKey: ["me"],
