@@ -19,6 +19,8 @@ export const meQuery = queryOptions({
   staleTime: Number.POSITIVE_INFINITY,
   gcTime: Number.POSITIVE_INFINITY,
   retry: false,
+  // A page that asks who is there on its way in must get an answer or an error.
+  networkMode: "always",
 });
 
 export const setupQuery = queryOptions({
@@ -26,6 +28,7 @@ export const setupQuery = queryOptions({
   queryFn: () => take(http.GET("/api/v1/setup")),
   staleTime: 0,
   retry: false,
+  networkMode: "always",
 });
 
 /** The ways to sign in here, beside a password. */

@@ -55,6 +55,9 @@ const t: Translate = (
   );
 };
 
+/** For code that is no part of a page. */
+export const say = t;
+
 const said = { t };
 
 /** A hook, so that a change of the language can draw a page anew once there is a second one. */

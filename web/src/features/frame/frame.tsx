@@ -4,6 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { Search } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { useAuth } from "#/api/session";
+import { AwayNotice } from "#/domain/away";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg";
@@ -75,6 +76,7 @@ export function Frame({ children }: { children: ReactNode }) {
           <AccountMenu />
         </div>
       </header>
+      <AwayNotice />
       <SessionEnd />
       {can("discovery:read") ? <StorageNotice /> : null}
       {can("discovery:read") ? <LiveNotice /> : null}
