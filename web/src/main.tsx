@@ -1,12 +1,12 @@
 import "./styles.css";
 import "./i18n";
 import "./ui/theme";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { onlineManager, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { type AnyRoute, createRouter, RouterProvider } from "@tanstack/react-router";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { ApiError, onSessionAlive, onSessionEnd, setCsrfToken } from "./api/client";
+import { ApiError, onSessionAlive, onSessionEnd, reach, setCsrfToken } from "./api/client";
 import { meQuery } from "./api/session";
 import { routeTree } from "./routeTree.gen";
 import { ErrorBox } from "./ui/feedback";
@@ -22,8 +22,19 @@ const queryClient = new QueryClient({
       // What the server refused stays refused; only a lost connection is worth two more tries.
       retry: (failures, error) => failures < 2 && error instanceof ApiError && error.status === 0,
       refetchOnWindowFocus: false,
+      refetchOnReconnect: "always",
     },
+    // A change is sent now or not at all. It must not go out by itself later.
+    mutations: { networkMode: "always" },
   },
+});
+
+// While the server is away, reads wait. When it is back, what is on the screen is read again, and the rest when it is shown.
+onlineManager.setEventListener(() => undefined);
+reach.watch(() => {
+  const here = reach.awaySince() === null;
+  if (here) void queryClient.invalidateQueries({ refetchType: "none" });
+  onlineManager.setOnline(here);
 });
 
 const router = createRouter({

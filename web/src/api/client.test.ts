@@ -1,5 +1,14 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { ApiError, doubtSession, http, onSessionAlive, onSessionEnd, setCsrfToken, take } from "./client";
+import {
+  ApiError,
+  doubtSession,
+  http,
+  onSessionAlive,
+  onSessionEnd,
+  reach,
+  setCsrfToken,
+  take,
+} from "./client";
 import { answerProof, isProofAsked, watchProof } from "./proof";
 
 function answer(status: number, body: unknown, headers: Record<string, string> = {}) {
@@ -13,7 +22,10 @@ function answer(status: number, body: unknown, headers: Record<string, string> =
   vi.stubGlobal("fetch", send);
   return send;
 }
-afterEach(() => {
+afterEach(async () => {
+  // The doubt of a test ends within it.
+  answer(200, {});
+  await reach.doubt();
   vi.unstubAllGlobals();
   setCsrfToken("");
   onSessionEnd(() => {});
@@ -56,11 +68,60 @@ describe("client", () => {
   });
 
   it("survives an error page that is not JSON", async () => {
-    answer(502, "<html>", { "Content-Type": "text/html" });
+    answer(500, "<html>", { "Content-Type": "text/html" });
     await expect(take(http.GET("/api/v1/settings"))).rejects.toMatchObject({
-      status: 502,
-      message: "HTTP 502",
+      status: 500,
+      message: "HTTP 500",
     });
+  });
+
+  it.each([
+    ["a proxy that has no server behind it", () => answer(502, "<html>", { "Content-Type": "text/html" })],
+    [
+      "nobody",
+      () =>
+        vi.stubGlobal(
+          "fetch",
+          vi.fn(() => Promise.reject(new TypeError("refused"))),
+        ),
+    ],
+  ])("says of a read that %s answers that the server cannot be reached", async (_who, nobody) => {
+    nobody();
+    await expect(take(http.GET("/api/v1/settings"))).rejects.toMatchObject({
+      status: 0,
+      message:
+        "The server cannot be reached. Check that it is running and that this device is on its network.",
+    });
+    await vi.waitFor(() => expect(reach.awaySince()).not.toBeNull(), 2_000);
+  });
+
+  it("sends no change while the server is away, so that it can say that nothing was saved", async () => {
+    const send = vi.fn((_to: Request | string) => Promise.reject(new TypeError("refused")));
+    vi.stubGlobal("fetch", send);
+    const body = { name: "Lab", cidr: "10.0.0.0/24" };
+    // The first one may have gone out: nobody knows.
+    await expect(take(http.POST("/api/v1/networks", { body }))).rejects.toThrow("it is not known whether");
+    await vi.waitFor(() => expect(reach.awaySince()).not.toBeNull(), 2_000);
+    send.mockClear();
+    await expect(take(http.POST("/api/v1/networks", { body }))).rejects.toThrow("Nothing was saved");
+    expect(send.mock.calls.map(([to]) => to)).toEqual(["/api/v1/health"]);
+  });
+
+  it("sends the change when the server is back by then", async () => {
+    vi.stubGlobal("fetch", () => Promise.reject(new TypeError("refused")));
+    await expect(reach.doubt()).resolves.toBe(false);
+    answer(200, { id: "n" });
+    await take(http.POST("/api/v1/networks", { body: { name: "Lab", cidr: "10.0.0.0/24" } }));
+    expect(reach.awaySince()).toBeNull();
+  });
+
+  it("calls no refusal an outage", async () => {
+    for (const status of [401, 403, 404, 421, 500, 503]) {
+      answer(status, { detail: "no" });
+      await http.GET("/api/v1/settings").catch(() => {});
+    }
+    await doubtSession();
+    expect(reach.awaySince()).toBeNull();
   });
 
   it("tells the router when the session is gone, but leaves the 401 of the forms that sign in to them", async () => {

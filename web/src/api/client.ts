@@ -1,14 +1,19 @@
 /**
  * The one way to the server's HTTP API. Owns: the CSRF token, the deadline of each request, the judgement whether the
  * session has ended, and the translation of problem+json into `ApiError`. Invariant: no other module calls `fetch`. A call
- * either returns data or throws. A write that the server wants a fresh proof for waits for it and is sent again.
+ * either returns data or throws. A write that the server wants a fresh proof for waits for it and is sent again. While the
+ * server is away (`reach`) no write is sent, so that an error can say for certain that nothing was saved.
  */
 import createClient, { type Middleware } from "openapi-fetch";
+import { say } from "#/i18n";
 import { askForProof } from "./proof";
+import { Reach } from "./reach";
 import type { Me, Problem } from "./schema";
 import type { paths } from "./schema.gen";
 
 const REQUEST_DEADLINE_MS = 30_000;
+/** A request that waits this long asks whether the server is still there. It goes on waiting. */
+const LONG_WAIT_MS = 8_000;
 /** Another tab may have renewed the session that we share, and its cookie may be on its way. */
 const SECOND_LOOK_MS = 300;
 
@@ -41,6 +46,26 @@ export class ApiError extends Error {
   get unproved(): boolean {
     return this.status === 403 && this.problem.type === PROOF_REQUIRED;
   }
+}
+
+/** An answer from between: a proxy speaks for a server that is not there. The server itself explains each refusal in JSON. */
+function isFromBetween(response: Response): boolean {
+  return response.status >= 502 && response.status <= 504 && !isJson(response);
+}
+
+const isJson = (response: Response): boolean => /json/.test(response.headers.get("content-type") ?? "");
+
+/** Whether the server is there. Asks the address that needs no session. */
+export const reach = new Reach(async (signal) => {
+  const answer = await fetch("/api/v1/health", { signal, cache: "no-store", credentials: "omit" });
+  return answer.status < 500 || isJson(answer);
+});
+
+/** The error of a request that got no answer from the server. */
+function unanswered(method: string, why: "unsent" | "late" | "broken"): ApiError {
+  if (why === "unsent") return new ApiError(0, { detail: say("error.unsaved") });
+  if (method === "GET") return new ApiError(0, { detail: say(why === "late" ? "error.late" : "error.away") });
+  return new ApiError(0, { detail: say(why === "late" ? "error.lateWrite" : "error.brokenWrite") });
 }
 
 let csrfToken = "";
@@ -91,8 +116,7 @@ async function judgeSession(): Promise<"alive" | "ended" | "unknown"> {
 }
 
 async function toError(response: Response): Promise<ApiError> {
-  const kind = response.headers.get("content-type") ?? "";
-  const problem: Partial<Problem> = kind.includes("json") ? await response.json().catch(() => ({})) : {};
+  const problem: Partial<Problem> = isJson(response) ? await response.json().catch(() => ({})) : {};
   const wait = Number(response.headers.get("retry-after"));
   return new ApiError(response.status, problem, Number.isFinite(wait) && wait > 0 ? wait : null);
 }
@@ -105,8 +129,9 @@ const guard: Middleware = {
     }
     return request;
   },
-  async onResponse({ response, schemaPath }) {
+  async onResponse({ request, response, schemaPath }) {
     if (response.ok) return undefined;
+    if (isFromBetween(response)) throw unanswered(request.method, "broken");
     const error = await toError(response);
     // The gate of the pages (routes/_auth.tsx) and the forms that sign in judge their own answers.
     const judged =
@@ -117,23 +142,36 @@ const guard: Middleware = {
     else if (!judged && error.status === 401) void doubtSession();
     throw error;
   },
-  onError({ error }) {
-    if (error instanceof DOMException && error.name === "TimeoutError") {
-      return new ApiError(0, { detail: "The server did not answer within 30 seconds." });
-    }
-    return new ApiError(0, {
-      detail: "The server cannot be reached. Is it running, and are you on its network?",
-    });
+  onError({ error, request }) {
+    if (error instanceof ApiError) return error;
+    const late = error instanceof DOMException && error.name === "TimeoutError";
+    return unanswered(request.method, late ? "late" : "broken");
   },
 };
 
 /** Writes under /auth that are under way: each may bring this session a new id. */
 const authWrites = new Set<Promise<Response>>();
 
+/** Sends, and tells `reach` how it went. */
+async function sendHeard(request: Request): Promise<Response> {
+  const long = setTimeout(() => void reach.doubt(), LONG_WAIT_MS);
+  try {
+    const response = await fetch(request, {
+      signal: AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_DEADLINE_MS)]),
+    });
+    if (response.status < 500 || isJson(response)) reach.heard();
+    else void reach.doubt();
+    return response;
+  } catch (error) {
+    if (!request.signal.aborted) void reach.doubt();
+    throw error;
+  } finally {
+    clearTimeout(long);
+  }
+}
+
 async function send(request: Request): Promise<Response> {
-  const answer = fetch(request, {
-    signal: AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_DEADLINE_MS)]),
-  });
+  const answer = sendHeard(request);
   if (request.method === "GET" || !new URL(request.url).pathname.startsWith("/api/v1/auth/")) return answer;
   authWrites.add(answer);
   try {
@@ -145,6 +183,7 @@ async function send(request: Request): Promise<Response> {
 
 async function sendProved(request: Request): Promise<Response> {
   if (request.method === "GET") return send(request);
+  if (reach.awaySince() !== null && !(await reach.doubt())) throw unanswered(request.method, "unsent");
   // Bytes, not a stream that is split for a second reader: what is sent twice is the same twice.
   const body = await request.clone().arrayBuffer();
   const once = () => (body.byteLength > 0 ? new Request(request, { body }) : request.clone());

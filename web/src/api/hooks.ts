@@ -1,5 +1,6 @@
 /** React bindings of the live topics. */
 import { useEffect, useRef, useSyncExternalStore } from "react";
+import { reach } from "./client";
 import { type LiveMessage, type LiveState, live } from "./live";
 
 /** Calls `handler` for each message of a topic while the component is mounted. */
@@ -19,6 +20,11 @@ export function useLive<T extends keyof typeof live>(
 
 export function useLiveState(topic: keyof typeof live): LiveState {
   return useSyncExternalStore(live[topic].watch, live[topic].getState);
+}
+
+/** Since when the server is away, in milliseconds; null while it is there. */
+export function useAwaySince(): number | null {
+  return useSyncExternalStore(reach.watch, reach.awaySince);
 }
 
 /** At most one call per `interval`, the last one never lost. For refetches caused by bursts of events. */

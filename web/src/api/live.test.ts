@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { onSessionEnd } from "./client";
+import { onSessionEnd, reach } from "./client";
 import { backoff, LiveTopic } from "./live";
 
 class FakeSocket {
@@ -40,6 +40,7 @@ const server = (status: number) => {
 beforeEach(() => {
   vi.useFakeTimers();
   FakeSocket.made = [];
+  reach.heard();
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -153,16 +154,28 @@ describe("live", () => {
     expect(live.getState()).toBe("idle");
   });
 
-  it("tries again, and later each time, when the server is not there at all", async () => {
+  it("opens no socket while the server is away, and one at once when it is back", async () => {
     vi.stubGlobal("fetch", () => Promise.reject(new TypeError("no network")));
     const live = topic();
-    live.subscribe(() => {});
-    for (let tries = 1; tries < 5; tries++) {
-      expect(FakeSocket.made).toHaveLength(tries);
+    const seen: string[] = [];
+    live.subscribe((message) => seen.push(message.type));
+    last().say({ type: "hello" });
+    last().end(1006);
+    // None opens.
+    for (let seconds = 0; seconds < 60; seconds++) {
+      await vi.advanceTimersByTimeAsync(1_000);
       last().end(1006);
-      await vi.advanceTimersByTimeAsync(backoff(tries - 1, () => 1) + 10);
     }
-    expect(live.getState()).toBe("connecting");
+    expect(reach.awaySince()).not.toBeNull();
+    expect(live.getState()).toBe("waiting");
+    expect(FakeSocket.made.length).toBeLessThan(5);
+    const before = FakeSocket.made.length;
+    server(200);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(reach.awaySince()).toBeNull();
+    expect(FakeSocket.made).toHaveLength(before + 1);
+    last().say({ type: "hello" });
+    expect(seen).toEqual(["resync"]);
   });
 
   it("asks nobody when nobody listens any more", async () => {

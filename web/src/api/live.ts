@@ -3,9 +3,10 @@
  * the last. Invariants: it never polls; a gap (reconnect, sleep, 4429) is always announced as `{type: "resync"}` so
  * that listeners fetch again; on 4401 the client judges whether the session has ended or only has a new id, and so it does
  * when a socket does not come to open: a browser does not tell a refusal (the tab slept longer than the session) from silence.
- * To add a topic: one line in `Topics`.
+ * While the
+ * server is away (`reach`) no socket is opened: all come back when it does. To add a topic: one line in `Topics`.
  */
-import { doubtSession } from "./client";
+import { doubtSession, reach } from "./client";
 import type { Finding, MapGroup, MapLink, MapNode, Scan, Storage } from "./schema";
 
 type Gap = { type: "resync"; data?: unknown };
@@ -57,6 +58,7 @@ export class LiveTopic<T extends Topic> {
   private retry: ReturnType<typeof setTimeout> | undefined;
   private linger: ReturnType<typeof setTimeout> | undefined;
   private tick: ReturnType<typeof setInterval> | undefined;
+  private unwatchReach = () => {};
   private state: LiveState = "idle";
 
   constructor(
@@ -89,9 +91,13 @@ export class LiveTopic<T extends Topic> {
     this.tick = setInterval(() => {
       const now = Date.now();
       if (now - last > SLEEP_MS) this.reconnectNow();
+      else if (this.state === "open") reach.heard();
       last = now;
     }, 10_000);
     this.opened = false;
+    this.unwatchReach = reach.watch(() => {
+      if (this.waits()) this.reconnectNow();
+    });
     this.connect();
   }
 
@@ -99,6 +105,7 @@ export class LiveTopic<T extends Topic> {
     removeEventListener("online", this.wake);
     removeEventListener("pageshow", this.wake);
     document.removeEventListener("visibilitychange", this.wake);
+    this.unwatchReach();
     clearInterval(this.tick);
     clearTimeout(this.retry);
     this.drop();
@@ -111,6 +118,11 @@ export class LiveTopic<T extends Topic> {
     clearTimeout(this.retry);
     this.drop();
     this.greeted = false;
+    // What is away is asked for in one place, which calls again when it is back.
+    if (reach.awaySince() !== null) {
+      if (this.state !== "blocked") this.setState("waiting");
+      return;
+    }
     // What is blocked stays so until a socket opens.
     if (this.state !== "blocked") this.setState("connecting");
     const scheme = location.protocol === "https:" ? "wss" : "ws";
@@ -130,6 +142,7 @@ export class LiveTopic<T extends Topic> {
     } catch {
       return;
     }
+    reach.heard();
     if (message.type === "hello") {
       this.attempt = 0;
       this.unopened = 0;

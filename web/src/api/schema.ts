@@ -53,6 +53,7 @@ export type OidcProviderIn = S["OidcProviderIn"];
 export type Passkey = S["Passkey"];
 export type PasskeyChallenge = S["PasskeyChallenge"];
 export type PasskeyRegistration = S["PasskeyRegistrationOut"];
+export type Permission = S["TokenIn"]["scopes"][number];
 export type Problem = S["Problem"];
 export type Proof = S["ProofIn"];
 export type ProofKind = S["ProofKind"];

@@ -5,24 +5,9 @@
 import { type QueryClient, queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, use, useMemo } from "react";
 import { http, setCsrfToken, take } from "./client";
-import type { Me, Session } from "./schema";
+import type { Me, Permission, Session } from "./schema";
 
-export type Permission =
-  | "inventory:read"
-  | "inventory:write"
-  | "discovery:read"
-  | "discovery:write"
-  | "audit:read"
-  | "settings:read"
-  | "settings:write"
-  | "users:read"
-  | "users:write"
-  | "vault:read"
-  | "vault:write"
-  | "credentials:read"
-  | "credentials:write"
-  | "notifications:read"
-  | "notifications:write";
+export type { Permission };
 
 export const meQuery = queryOptions({
   queryKey: ["me"],
@@ -34,6 +19,8 @@ export const meQuery = queryOptions({
   staleTime: Number.POSITIVE_INFINITY,
   gcTime: Number.POSITIVE_INFINITY,
   retry: false,
+  // A page that asks who is there on its way in must get an answer or an error.
+  networkMode: "always",
 });
 
 export const setupQuery = queryOptions({
@@ -41,6 +28,7 @@ export const setupQuery = queryOptions({
   queryFn: () => take(http.GET("/api/v1/setup")),
   staleTime: 0,
   retry: false,
+  networkMode: "always",
 });
 
 /** The ways to sign in here, beside a password. */

@@ -1,5 +1,6 @@
 /** The words and marks that every feature shares about assets: kind, role, status by colour and shape, tags. */
 
+import { useAwaySince } from "#/api/hooks";
 import type { AssetKind, AssetStatus, TagRef } from "#/api/schema";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/inventory.json";
@@ -62,13 +63,33 @@ const tones: Record<AssetStatus, [shape: string, text: string]> = {
   maintenance: ["text-maintenance", "text-maintenance-text"],
 };
 
-export function StatusMark({ status, withText = false }: { status: AssetStatus; withText?: boolean }) {
+/** What can be said of a state while the server is away: what was measured is of then. Maintenance was said by a person. */
+export function statusWhileAway(status: AssetStatus): AssetStatus {
+  return status === "maintenance" ? status : "unknown";
+}
+
+interface StatusProps {
+  status: AssetStatus;
+  withText?: boolean;
+}
+
+/** The state of something that is there; unknown while the server is away. */
+export function StatusMark({ status, withText }: StatusProps) {
+  const { t } = useTranslation();
+  const away = useAwaySince() !== null;
+  const shown = away ? statusWhileAway(status) : status;
+  const was = shown === status ? undefined : t("away.was", { status: t(`status.${status}`) });
+  return <StatusSign status={shown} withText={withText} title={was} />;
+}
+
+/** A state as such, as a legend explains it. */
+export function StatusSign({ status, withText = false, title }: StatusProps & { title?: string }) {
   const { t } = useTranslation();
   const hollow = status === "unknown" || status === "maintenance";
   return (
     <span
       className={cx("inline-flex items-center gap-1.5", tones[status][1])}
-      title={withText ? undefined : t(`status.${status}`)}
+      title={title ?? (withText ? undefined : t(`status.${status}`))}
     >
       <svg viewBox="0 0 12 12" aria-hidden="true" className={cx("size-3 shrink-0", tones[status][0])}>
         <path

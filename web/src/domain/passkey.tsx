@@ -5,7 +5,7 @@
 import { Fingerprint } from "lucide-react";
 import { useEffect, useState } from "react";
 import type { CredentialJson, PasskeyChallenge, PasskeyRegistration } from "#/api/schema";
-import { useTranslation } from "#/i18n";
+import { type Key, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 
 export function passkeysWork(): boolean {
@@ -94,7 +94,7 @@ export function CertificateNotice() {
 }
 
 /** The browser's refusals by name; it tells no more, so that no page can ask which passkeys there are. */
-const refusals: Record<string, string> = {
+const refusals: Record<string, Key> = {
   NotAllowedError: "passkey.cancelled",
   AbortError: "passkey.cancelled",
   InvalidStateError: "passkey.exists",
@@ -104,7 +104,7 @@ const refusals: Record<string, string> = {
 };
 
 /** The key of the words for what the browser refused; nothing for an error that is no refusal. */
-export function refusalOf(error: unknown): string | undefined {
+export function refusalOf(error: unknown): Key | undefined {
   if (!(error instanceof DOMException)) return undefined;
   if (error.name === "NotAllowedError" && UNTRUSTED.test(error.message)) return "passkey.untrusted";
   return refusals[error.name];

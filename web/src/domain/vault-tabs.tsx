@@ -6,10 +6,10 @@ import { PageTabs } from "#/ui/page-tabs";
 
 addWords(words);
 
-const tabs: readonly { to: string; key: string; needs: Permission }[] = [
+const tabs = [
   { to: "/vault", key: "credentials", needs: "credentials:read" },
   { to: "/vault/keys", key: "keys", needs: "vault:read" },
-];
+] as const satisfies { to: string; key: string; needs: Permission }[];
 
 export function VaultTabs() {
   const { t } = useTranslation();

@@ -3,6 +3,9 @@
  * the part that speaks says `addWords(words)`. A test reads the sources and fails for a word that would not be there yet.
  */
 import first from "./en/first.json";
+import type { CountedKey, Key } from "./keys";
+
+export type { Key };
 
 const LANGUAGE = "en";
 
@@ -25,8 +28,23 @@ function find(key: string): string | undefined {
   return typeof at === "string" ? at : undefined;
 }
 
+/** Whether a text is the key of another one: for messages that a schema carries. */
+export function isKey(text: string): text is Key {
+  return find(text) !== undefined;
+}
+
+interface Translate {
+  (key: Key, values?: Values & { count?: never }): string;
+  (key: Key | CountedKey, values: Values & { count: number }): string;
+  /** For a word that other programs may make up: what is not known is shown as it is. */
+  (key: string, values: Values & { defaultValue: string }): string;
+}
+
 /** The text of a key, with `{{name}}` filled in; `count` chooses between `key_one` and `key_other`, and reads 1,058. */
-function t(key: string, values: Values & { count?: number; defaultValue?: string } = {}): string {
+const t: Translate = (
+  key: string,
+  values: Values & { count?: number; defaultValue?: string } = {},
+): string => {
   const { count, defaultValue } = values;
   const text =
     (count === undefined ? undefined : (find(`${key}_${plural.select(count)}`) ?? find(`${key}_other`))) ??
@@ -40,7 +58,10 @@ function t(key: string, values: Values & { count?: number; defaultValue?: string
         ? number.format(count ?? 0)
         : String(values[name] ?? ""),
   );
-}
+};
+
+/** For code that is no part of a page. */
+export const say = t;
 
 const said = { t };
 

@@ -1,4 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { Role } from "#/api/schema";
+import { permissions, scopeKey } from "#/domain/scopes";
+import openapi from "../../../docs/openapi.json";
+import { addWords, isKey, useTranslation as translation } from ".";
+import account from "./en/account.json";
 
 const sources = import.meta.glob<string>(["/src/**/*.{ts,tsx}", "!/src/**/*.test.*", "!/src/**/*.gen.ts"], {
   query: "?raw",
@@ -73,6 +78,34 @@ const inFrame = (file: string) =>
   (/^\/src\/features\//.test(file) && !file.startsWith("/src/features/auth/"));
 
 describe("the words", () => {
+  it("does not compile a key whose words cannot be known, which `tsc` reads here", () => {
+    const [role, word]: [Role, string] = ["viewer", "viewer"];
+    const { t } = translation();
+    t(`roles.${role}`);
+    // @ts-expect-error a plain text in a key: nobody knows whether there are words for it
+    t(`roles.${word}`);
+    // @ts-expect-error there is no such word
+    expect(t("roles.emperor")).toBe("roles.emperor");
+    // @ts-expect-error a text in two forms needs its count
+    t("table.selected");
+  });
+  it("has no key that is forced past the compiler", () => {
+    const forced = Object.entries(sources).flatMap(([file, source]) =>
+      matches(source, /(\bt\([^;]*?\bas (?:Key|never|any|unknown)\b)/g).map((call) => `${file}: ${call}`),
+    );
+    expect(forced).toEqual([]);
+  });
+  it("has a sentence for each permission that a token can have", () => {
+    const { enum: known } = openapi.components.schemas.TokenIn.properties.scopes.items;
+    const { t } = translation();
+    addWords(account);
+    expect(known.filter((scope) => !isKey(scopeKey(scope) ?? ""))).toEqual([]);
+    expect(known.map((scope) => t(scopeKey(scope) ?? "common.save"))).not.toContainEqual(
+      expect.stringMatching(/scope|:/),
+    );
+    expect(permissions.toSorted()).toEqual(known.toSorted());
+  });
+
   it("has every key that is asked for", () => {
     expect(callsIn(text).filter((key) => !known.has(key))).toEqual([]);
     expect(started.filter((start) => ![...known].some((key) => key.startsWith(start)))).toEqual([]);

@@ -23,10 +23,11 @@ import {
   useRef,
   useState,
 } from "react";
+import { useAwaySince } from "#/api/hooks";
 import { useTranslation } from "#/i18n";
 import { columnWidths } from "./column-widths";
 import { cx } from "./cx";
-import { ErrorBox, Skeleton } from "./feedback";
+import { ErrorBox, NotLoaded, Skeleton } from "./feedback";
 import { ordered, type SortValue } from "./order";
 
 export interface Column<T> {
@@ -420,6 +421,14 @@ function Spacer({ height }: { height: number }) {
 }
 
 function LoadingRows({ width }: { width: number }) {
+  if (useAwaySince() !== null)
+    return (
+      <tr>
+        <td className="relative h-12">
+          <NotLoaded className="absolute top-3 left-4 w-[calc(100cqw-2rem)]" />
+        </td>
+      </tr>
+    );
   return Array.from({ length: 8 }, (_, at) => (
     // biome-ignore lint/suspicious/noArrayIndexKey: placeholder rows have no identity
     <tr key={at} className="h-9" aria-hidden>

@@ -2,6 +2,7 @@
 import { CircleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiError } from "#/api/client";
+import { useAwaySince } from "#/api/hooks";
 import { useTranslation } from "#/i18n";
 import { Button } from "./button";
 import { cx } from "./cx";
@@ -75,7 +76,14 @@ export function Skeleton({ className }: { className?: string }) {
   return <div aria-hidden className={cx("skeleton", className)} />;
 }
 
+/** In place of a skeleton while the server is away: a skeleton would pretend that something is on its way. */
+export function NotLoaded({ className }: { className?: string }) {
+  const { t } = useTranslation();
+  return <p className={cx("text-muted", className)}>{t("away.later")}</p>;
+}
+
 export function SkeletonLines({ lines = 4 }: { lines?: number }) {
+  if (useAwaySince() !== null) return <NotLoaded />;
   return (
     <div className="flex flex-col gap-2.5" aria-busy="true">
       {Array.from({ length: lines }, (_, at) => (

@@ -6,6 +6,7 @@ import { http, take } from "#/api/client";
 import type { Token } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
+import { permissions, scopeKey } from "#/domain/scopes";
 import { useTranslation } from "#/i18n";
 import { Button, IconButton } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
@@ -69,7 +70,9 @@ function TokenRow({ token, onEnd }: { token: Token; onEnd: () => void }) {
         <ul aria-label={t("token.scopes")} className="my-1 flex flex-wrap gap-1">
           {token.scopes.map((scope) => (
             <li key={scope} className="flex">
-              <Badge>{t(`scope.${scope.replace(":", ".")}`)}</Badge>
+              <Badge>
+                <ScopeName scope={scope} />
+              </Badge>
             </li>
           ))}
         </ul>
@@ -102,18 +105,26 @@ function TokenRow({ token, onEnd }: { token: Token; onEnd: () => void }) {
   );
 }
 
+/** What a permission is called; one that this page does not know yet is shown as it is. */
+function ScopeName({ scope }: { scope: string }) {
+  const { t } = useTranslation();
+  const key = scopeKey(scope);
+  return key ? t(key) : <code className="mono">{scope}</code>;
+}
+
 const expiries = ["7", "30", "90", "365", "never"] as const;
 
 function NewToken({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();
-  const { me } = useAuth();
+  const { can } = useAuth();
+  const offered = permissions.filter(can);
   const client = useQueryClient();
   const [error, setError] = useState<unknown>(null);
   const [secret, setSecret] = useState<string | null>(null);
   const form = useForm({
     defaultValues: {
       name: "",
-      scopes: me.permissions.filter((one) => one === "inventory:read"),
+      scopes: offered.filter((one) => one === "inventory:read"),
       expiry: "90",
     },
   });
@@ -153,11 +164,11 @@ function NewToken({ onClose }: { onClose: () => void }) {
         />
         <fieldset className="flex flex-col gap-2">
           <legend className="mb-1.5 text-xs font-medium text-muted">{t("token.scopes")}</legend>
-          {me.permissions.map((scope) => (
+          {offered.map((scope) => (
             <Checkbox
               key={scope}
               value={scope}
-              label={t(`scope.${scope.replace(":", ".")}`)}
+              label={<ScopeName scope={scope} />}
               {...form.register("scopes", {
                 validate: (chosen) => chosen.length > 0 || t("token.scopesNeeded"),
               })}

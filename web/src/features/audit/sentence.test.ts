@@ -1,12 +1,10 @@
 import { expect, it } from "vitest";
 import type { AuditEntry } from "#/api/schema";
-import { addWords, useTranslation } from "#/i18n";
+import { addWords, say as t } from "#/i18n";
 import words from "#/i18n/en/audit.json";
 import { actions, batches, sentence } from "./sentence";
 
 addWords(words);
-// biome-ignore lint/correctness/useHookAtTopLevel: a hook by its name only
-const { t } = useTranslation();
 
 const entry = (more: Partial<AuditEntry> = {}): AuditEntry => ({
   seq: 1,

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { AwayNotice } from "#/domain/away";
 import logo from "#/icon.svg";
 
 /** The quiet page around login and setup. */
@@ -14,17 +15,20 @@ export function AuthShell({
   wide?: boolean;
 }) {
   return (
-    <main className="flex min-h-full items-start justify-center overflow-y-auto px-4 py-[9vh]">
-      <div className={wide ? "w-full max-w-xl" : "w-full max-w-sm"}>
-        <div className="mb-7 flex items-center gap-3">
-          <img src={logo} alt="" className="size-9" />
-          <span className="text-base font-semibold">Circuit Breaker</span>
+    <>
+      <AwayNotice />
+      <main className="flex min-h-full items-start justify-center overflow-y-auto px-4 py-[9vh]">
+        <div className={wide ? "w-full max-w-xl" : "w-full max-w-sm"}>
+          <div className="mb-7 flex items-center gap-3">
+            <img src={logo} alt="" className="size-9" />
+            <span className="text-base font-semibold">Circuit Breaker</span>
+          </div>
+          <h1 className="text-xl font-semibold tracking-tight">{title}</h1>
+          {lead ? <div className="mt-1.5 text-base text-muted">{lead}</div> : null}
+          <div className="mt-6">{children}</div>
         </div>
-        <h1 className="text-xl font-semibold tracking-tight">{title}</h1>
-        {lead ? <div className="mt-1.5 text-base text-muted">{lead}</div> : null}
-        <div className="mt-6">{children}</div>
-      </div>
-    </main>
+      </main>
+    </>
   );
 }
 

@@ -28,11 +28,13 @@ export function Capabilities({ discovery }: { discovery: Discovery }) {
             <Info aria-hidden className="mt-0.5 size-4 shrink-0 text-degraded-text" />
           )}
           <div className="min-w-0">
-            <span className="font-medium">{t(`capability.${capability.name}.name`)}</span>{" "}
+            <span className="font-medium">
+              {t(`capability.${capability.name}.name`, { defaultValue: capability.name })}
+            </span>{" "}
             <span className="text-muted">
               {capability.available
-                ? t(`capability.${capability.name}.can`)
-                : t(`capability.${capability.name}.cannot`)}
+                ? t(`capability.${capability.name}.can`, { defaultValue: "" })
+                : t(`capability.${capability.name}.cannot`, { defaultValue: "" })}
             </span>
             {!capability.available && capability.reason ? <Reason text={capability.reason} /> : null}
           </div>
@@ -93,7 +95,7 @@ function ScanFields({
   const problem =
     targets.length === 0
       ? t("scan.targetsNeeded")
-      : bad
+      : bad?.problem
         ? t(`scan.problem.${bad.problem}`, { target: bad.target, prefix: discovery.max_prefix })
         : targets.length > discovery.max_targets
           ? t("scan.tooMany", { max: discovery.max_targets })

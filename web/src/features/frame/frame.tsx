@@ -1,25 +1,16 @@
 /** What stands around every page: the rail (a bar at the foot on phones), the top bar, the palette. */
 
 import { Link } from "@tanstack/react-router";
-import {
-  Bell,
-  Boxes,
-  EthernetPort,
-  KeyRound,
-  Map as MapIcon,
-  Radar,
-  ScrollText,
-  Search,
-  Settings,
-  Users,
-} from "lucide-react";
+import { Search } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
-import { type Permission, useAuth } from "#/api/session";
+import { useAuth } from "#/api/session";
+import { AwayNotice } from "#/domain/away";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg";
 import { AccountMenu } from "./account-menu";
 import { LiveNotice } from "./live-notice";
+import { pages } from "./pages";
 import { Rail } from "./rail";
 import { SessionEnd } from "./session-end";
 import { LiveDot, ScanStatus } from "./status";
@@ -28,18 +19,6 @@ import { StorageNotice } from "./storage-notice";
 addWords(words);
 
 const Palette = lazy(() => import("./palette"));
-
-const pages = [
-  { to: "/map", key: "map", icon: MapIcon, needs: "inventory:read" },
-  { to: "/inventory", key: "inventory", icon: Boxes, needs: "inventory:read" },
-  { to: "/networks", key: "networks", icon: EthernetPort, needs: "inventory:read" },
-  { to: "/discovery", key: "discovery", icon: Radar, needs: "discovery:read" },
-  { to: "/notifications", key: "notifications", icon: Bell, needs: "notifications:read" },
-  { to: "/vault", key: "vault", icon: KeyRound, needs: "credentials:read" },
-  { to: "/audit", key: "audit", icon: ScrollText, needs: "audit:read" },
-  { to: "/users", key: "users", icon: Users, needs: "users:read" },
-  { to: "/settings", key: "settings", icon: Settings, needs: "settings:read" },
-] as const satisfies { to: string; key: string; icon: unknown; needs: Permission }[];
 
 export function Frame({ children }: { children: ReactNode }) {
   const { t } = useTranslation();
@@ -97,6 +76,7 @@ export function Frame({ children }: { children: ReactNode }) {
           <AccountMenu />
         </div>
       </header>
+      <AwayNotice />
       <SessionEnd />
       {can("discovery:read") ? <StorageNotice /> : null}
       {can("discovery:read") ? <LiveNotice /> : null}

@@ -1,11 +1,12 @@
 /** The bar above every page while WebSockets do not get through. */
 import { Unplug } from "lucide-react";
-import { useLiveState } from "#/api/hooks";
+import { useAwaySince, useLiveState } from "#/api/hooks";
 import { useTranslation } from "#/i18n";
 
 export function LiveNotice() {
   const { t } = useTranslation();
-  const blocked = useLiveState("discovery") === "blocked";
+  const away = useAwaySince() !== null;
+  const blocked = useLiveState("discovery") === "blocked" && !away;
   return (
     // Always there, so that a screen reader hears what comes into it.
     <div role="status">

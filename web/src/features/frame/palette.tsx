@@ -4,7 +4,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
 import { LogOut, Plus, Radar, UserCog } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
-import { type ComponentType, type ReactNode, useDeferredValue, useMemo, useState } from "react";
+import { type ReactNode, useDeferredValue, useMemo, useState } from "react";
 import { http, take } from "#/api/client";
 import { useAuth } from "#/api/session";
 import { KindIcon } from "#/domain/asset";
@@ -12,11 +12,12 @@ import { parseFilter } from "#/domain/filter/grammar";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { useTranslation } from "#/i18n";
+import type { Page } from "./pages";
 
 interface PaletteProps {
   open: boolean;
   onClose: () => void;
-  pages: readonly { to: string; key: string; icon: ComponentType<{ className?: string }> }[];
+  pages: readonly Page[];
 }
 
 export default function Palette({ open, onClose, pages }: PaletteProps) {
@@ -63,19 +64,19 @@ function PaletteBody({ onClose, pages }: Omit<PaletteProps, "open">) {
 
   const actions = [
     {
-      key: "newAsset",
+      key: "newAsset" as const,
       icon: Plus,
       shown: can("inventory:write"),
       run: () => void navigate({ to: "/inventory", search: { panel: "new" } }),
     },
     {
-      key: "newScan",
+      key: "newScan" as const,
       icon: Radar,
       shown: can("discovery:write"),
       run: () => void navigate({ to: "/discovery", search: { scan: "new" } }),
     },
-    { key: "account", icon: UserCog, shown: true, run: () => void navigate({ to: "/account" }) },
-    { key: "signOut", icon: LogOut, shown: true, run: () => void signOut() },
+    { key: "account" as const, icon: UserCog, shown: true, run: () => void navigate({ to: "/account" }) },
+    { key: "signOut" as const, icon: LogOut, shown: true, run: () => void signOut() },
   ].filter((action) => action.shown && matches(t(`palette.actions.${action.key}`)));
   const shownPages = pages.filter((page) => matches(t(`pages.${page.key}`)));
 

@@ -1,15 +1,10 @@
 /** The way to every page: a rail at the left, on phones a bar at the foot with the first few and a menu of the rest. */
 import { Link, useLocation, useNavigate } from "@tanstack/react-router";
-import { Ellipsis, type LucideIcon } from "lucide-react";
+import { Ellipsis } from "lucide-react";
 import { useTranslation } from "#/i18n";
 import { cx } from "#/ui/cx";
 import { Menu, MenuItem } from "#/ui/menu";
-
-interface Page {
-  to: string;
-  key: string;
-  icon: LucideIcon;
-}
+import type { Page } from "./pages";
 
 /** As many as have room for their names at 390 px. */
 const AT_FOOT = 5;

@@ -1,7 +1,7 @@
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Radar } from "lucide-react";
-import { useLive, useLiveState } from "#/api/hooks";
+import { useAwaySince, useLive, useLiveState } from "#/api/hooks";
 import { replaceInPages } from "#/api/pages";
 import { isActive, scansKey, scansQuery } from "#/api/queries";
 import type { Page, Scan } from "#/api/schema";
@@ -47,15 +47,18 @@ export function LiveDot() {
   const discovery = useLiveState("discovery");
   const topology = useLiveState("topology");
   const states = [discovery, topology];
-  const state = states.includes("blocked")
-    ? "blocked"
-    : states.includes("waiting")
-      ? "waiting"
-      : states.includes("open")
-        ? "open"
-        : states.includes("connecting")
-          ? "connecting"
-          : "idle";
+  const away = useAwaySince() !== null;
+  const state = away
+    ? "away"
+    : states.includes("blocked")
+      ? "blocked"
+      : states.includes("waiting")
+        ? "waiting"
+        : states.includes("open")
+          ? "open"
+          : states.includes("connecting")
+            ? "connecting"
+            : "idle";
   return (
     <span role="status" className="flex size-8 items-center justify-center" title={t(`live.${state}`)}>
       <span
@@ -64,7 +67,7 @@ export function LiveDot() {
           "size-2",
           state === "open"
             ? "rounded-full bg-up"
-            : state === "waiting" || state === "blocked"
+            : state === "waiting" || state === "blocked" || state === "away"
               ? "bg-down"
               : "rounded-full border border-unknown",
         )}

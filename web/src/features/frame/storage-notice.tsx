@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { HardDrive } from "lucide-react";
 import { useEffect } from "react";
 import { ApiError, doubtSession, http, take } from "#/api/client";
-import { useLive, useLiveState } from "#/api/hooks";
+import { useAwaySince, useLive, useLiveState } from "#/api/hooks";
 import { useTranslation } from "#/i18n";
 
 const key = ["storage"] as const;
@@ -17,8 +17,9 @@ export function StorageNotice() {
   });
   // The server ends its streams when it cannot ask the database who listens.
   const live = useLiveState("discovery");
+  const away = useAwaySince() !== null;
   useEffect(() => {
-    if (live !== "waiting") return;
+    if (live !== "waiting" || away) return;
     let here = true;
     // A stream also ends with its session. Then there is nobody to ask for.
     void doubtSession().then((verdict) => {
@@ -27,7 +28,7 @@ export function StorageNotice() {
     return () => {
       here = false;
     };
-  }, [live, refetch]);
+  }, [live, away, refetch]);
   useLive("discovery", (message) => {
     if (message.type === "resync") void client.invalidateQueries({ queryKey: key });
     if (message.type === "storage") client.setQueryData(key, message.data);

@@ -7,7 +7,7 @@ import { assetKinds, assetStatuses } from "#/domain/asset";
 import { placeErrors } from "#/domain/form-errors";
 import { knownRoles } from "#/domain/icons";
 import { z } from "#/domain/zod";
-import { useTranslation } from "#/i18n";
+import { isKey, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextArea, TextField } from "#/ui/field";
@@ -59,7 +59,7 @@ export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
   const settable = assetStatuses.filter((s) => s !== "unknown" || asset?.status_set === "unknown");
   const message = (field: (typeof fields)[number]) => {
     const text = errors[field]?.message;
-    return text?.startsWith("form.") ? t(text) : text;
+    return text && isKey(text) ? t(text) : text;
   };
 
   const submit = form.handleSubmit(async (values) => {

@@ -2,14 +2,15 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { http } from "#/api/client";
-import { useLive } from "#/api/hooks";
+import { useAwaySince, useLive } from "#/api/hooks";
+import { statusWhileAway } from "#/domain/asset";
 import { isHub } from "#/domain/icons";
 import { useHidden } from "#/domain/removal";
 import { type Group, groupNodes } from "./group";
 import { History } from "./history";
 import { type Place, placeOf, type Seating, settle } from "./layout";
 import { recall, remember } from "./memory";
-import { applyDeltas, isPinned, type MapDelta, type MapModel } from "./model";
+import { applyDeltas, isPinned, type MapDelta, type MapModel, withStatuses } from "./model";
 import { hear, mapKey, mapQuery, pageListens } from "./source";
 
 export function useMapModel() {
@@ -20,15 +21,20 @@ export function useMapModel() {
   useLive("topology", (message) => hear(client, message));
   useEffect(pageListens, []);
 
+  const away = useAwaySince() !== null;
+  const known = useMemo(
+    () => (query.data && away ? withStatuses(query.data, statusWhileAway) : query.data),
+    [query.data, away],
+  );
   const model = useMemo(() => {
-    if (!query.data || hidden.size === 0) return query.data;
+    if (!known || hidden.size === 0) return known;
     const deltas: MapDelta[] = [];
     for (const id of hidden) {
-      if (query.data.nodes.has(id)) deltas.push({ type: "node_removed", data: { id } });
-      else if (query.data.links.has(id)) deltas.push({ type: "link_removed", data: { id } });
+      if (known.nodes.has(id)) deltas.push({ type: "node_removed", data: { id } });
+      else if (known.links.has(id)) deltas.push({ type: "link_removed", data: { id } });
     }
-    return deltas.length > 0 ? applyDeltas(query.data, deltas) : query.data;
-  }, [query.data, hidden]);
+    return deltas.length > 0 ? applyDeltas(known, deltas) : known;
+  }, [known, hidden]);
   return { ...query, model };
 }
 

@@ -1,6 +1,6 @@
 import { ChevronDown } from "lucide-react";
 import type { LinkEvidence } from "#/api/schema";
-import { assetStatuses, StatusMark } from "#/domain/asset";
+import { assetStatuses, StatusSign } from "#/domain/asset";
 import { useTranslation } from "#/i18n";
 
 const dashes: Record<LinkEvidence, string | undefined> = {
@@ -42,7 +42,7 @@ export function Legend({ mayPin }: { mayPin: boolean }) {
         <ul className="flex flex-col gap-1">
           {assetStatuses.map((status) => (
             <li key={status}>
-              <StatusMark status={status} withText />
+              <StatusSign status={status} withText />
             </li>
           ))}
         </ul>

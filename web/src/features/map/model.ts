@@ -3,7 +3,7 @@
  * burst of deltas is applied in one copy.
  */
 import type { LiveMessage } from "#/api/live";
-import type { MapGroup, MapLink, MapNode, MapOut } from "#/api/schema";
+import type { AssetStatus, MapGroup, MapLink, MapNode, MapOut } from "#/api/schema";
 
 export interface MapModel {
   nodes: ReadonlyMap<string, MapNode>;
@@ -61,6 +61,13 @@ export function applyDeltas(model: MapModel, deltas: readonly MapDelta[]): MapMo
     }
   }
   return { ...model, nodes, links, groups };
+}
+
+/** The same map with other states. */
+export function withStatuses(model: MapModel, change: (status: AssetStatus) => AssetStatus): MapModel {
+  const nodes = new Map<string, MapNode>();
+  for (const [id, node] of model.nodes) nodes.set(id, { ...node, status: change(node.status) });
+  return { ...model, nodes };
 }
 
 /** A place that a person chose. Nothing but that person moves it. */

@@ -1,13 +1,14 @@
 import { Link } from "@tanstack/react-router";
 import { List, Map as MapIcon, PinOff } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useAwaySince } from "#/api/hooks";
 import { useAuth } from "#/api/session";
 import { FilterProblems } from "#/domain/filter/problems";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/map.json";
 import { Button, buttonClass } from "#/ui/button";
 import { cx } from "#/ui/cx";
-import { Empty, ErrorBox, Skeleton } from "#/ui/feedback";
+import { Empty, ErrorBox, NotLoaded, Skeleton } from "#/ui/feedback";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
 import { toast } from "#/ui/toast";
@@ -185,7 +186,8 @@ function Waiting({ warm }: { warm: boolean }) {
   useEffect(() => {
     if (warm) warmUp();
   }, [warm]);
-  return <Skeleton className="m-4 flex-1" />;
+  const away = useAwaySince() !== null;
+  return away ? <NotLoaded className="m-4" /> : <Skeleton className="m-4 flex-1" />;
 }
 
 function ViewButton({

@@ -12,7 +12,7 @@ import { isCidr, isIp } from "#/domain/address";
 import { placeErrors } from "#/domain/form-errors";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { z } from "#/domain/zod";
-import { addWords, useTranslation } from "#/i18n";
+import { addWords, isKey, useTranslation } from "#/i18n";
 import words from "#/i18n/en/inventory.json";
 import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
@@ -122,7 +122,7 @@ function NetworkPanel({ network, onClose }: { network?: Network; onClose: () => 
   const { errors, isSubmitting } = form.formState;
   const message = (field: (typeof fields)[number]) => {
     const text = errors[field]?.message;
-    return text?.startsWith("form.") ? t(text) : text;
+    return text && isKey(text) ? t(text) : text;
   };
   const writes = can("inventory:write");
 

@@ -5,7 +5,7 @@ const tabs = [
   { to: "/notifications", key: "webhooks" },
   { to: "/notifications/channels", key: "channels" },
   { to: "/notifications/incoming", key: "incoming" },
-];
+] as const;
 
 export function Tabs() {
   const { t } = useTranslation();

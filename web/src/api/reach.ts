@@ -1,0 +1,98 @@
+/**
+ * Whether the server can be reached: the one owner of that question. Everything that notices something (a request that failed or
+ * that waits long, a stream that broke, a browser that is online again) calls `doubt`, and only a probe decides. So a refused
+ * stream, a slow answer or an ended session is never called an outage. While the server is away this module alone keeps asking.
+ */
+
+/** How a probe ended. `silent`: no answer within its deadline. */
+type Answer = "here" | "gone" | "silent";
+
+const PROBE_MS = 10_000;
+/** A second look before anything is said: a server that restarts is back within a moment. */
+const SECOND_LOOK_MS = 700;
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MAX_MS = 10_000;
+
+export class Reach {
+  private since: number | null = null;
+  private heardAt = Date.now();
+  private asking: Promise<boolean> | null = null;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private attempt = 0;
+  private readonly watchers = new Set<() => void>();
+
+  /** `ask` answers whether the server itself answered; it throws when nothing came. */
+  constructor(
+    private readonly ask: (signal: AbortSignal) => Promise<boolean>,
+    private readonly random: () => number = Math.random,
+  ) {
+    addEventListener("online", this.look);
+    addEventListener("offline", this.look);
+    document.addEventListener("visibilitychange", this.look);
+  }
+
+  /** Since when the server is away: the last time that anything came from it. Null while it is there. */
+  awaySince = (): number | null => this.since;
+
+  watch = (changed: () => void): (() => void) => {
+    this.watchers.add(changed);
+    return () => this.watchers.delete(changed);
+  };
+
+  /** Something came from the server. */
+  heard(): void {
+    this.heardAt = Date.now();
+    if (this.since === null) return;
+    clearTimeout(this.retry);
+    this.attempt = 0;
+    this.setSince(null);
+  }
+
+  /** Something did not come. Asks the server, once for all who doubt at the same time, and answers whether it is there. */
+  doubt(): Promise<boolean> {
+    this.asking ??= this.judge().finally(() => {
+      this.asking = null;
+    });
+    return this.asking;
+  }
+
+  private async judge(): Promise<boolean> {
+    clearTimeout(this.retry);
+    const asked = Date.now();
+    let answer = await this.probe();
+    if (answer === "gone" && this.since === null) {
+      await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
+      answer = await this.probe();
+    }
+    // Another request may have got its answer meanwhile.
+    if (answer === "here" || this.heardAt > asked) {
+      this.heard();
+      return true;
+    }
+    this.setSince(this.since ?? this.heardAt);
+    const wait = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(this.attempt++, 10));
+    // Jitter, so that a server that starts is not met by every tab at once.
+    this.retry = setTimeout(() => void this.doubt(), wait / 2 + (wait / 2) * this.random());
+    return false;
+  }
+
+  private async probe(): Promise<Answer> {
+    const signal = AbortSignal.timeout(PROBE_MS);
+    try {
+      return (await this.ask(signal)) ? "here" : "gone";
+    } catch {
+      return signal.aborted ? "silent" : "gone";
+    }
+  }
+
+  private look = (event: Event): void => {
+    if (event.type === "offline" || (this.since !== null && document.visibilityState === "visible"))
+      void this.doubt();
+  };
+
+  private setSince(since: number | null): void {
+    if (this.since === since) return;
+    this.since = since;
+    for (const changed of this.watchers) changed();
+  }
+}
