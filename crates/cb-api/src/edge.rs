@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, Extension, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use cb_app::{App, RequestMeta};
 use cb_core::Error;
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::headers::{self, Nonce};
 use crate::place::{Place, host_name};
 use crate::problem::Problem;
-use crate::{auth, routes, spa};
+use crate::{auth, compression, routes, spa};
 
 /// A request that takes longer than this is given up.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -90,6 +90,8 @@ pub fn service(app: App, place: Arc<Place>) -> Router {
     let edge = Edge { app: app.clone(), place };
     routes::router(app.clone())
         .fallback(page)
+        .layer(from_fn(compression::mark))
+        .layer(compression::layer())
         .layer(from_fn_with_state(app, auth::guard))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn_with_state(edge, around))

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod auth;
+pub mod compression;
 mod document;
 pub mod edge;
 mod extract;

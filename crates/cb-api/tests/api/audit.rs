@@ -21,7 +21,7 @@ fn by_the_machine(site: &Site) -> Ctx {
 }
 
 /// The body of a chunked answer (RFC 9112, 7.1), as far as it came, and whether it came to its end.
-fn unchunked(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+pub fn unchunked(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     while let Some(line) = bytes.windows(2).position(|w| w == b"\r\n") {
         let length = std::str::from_utf8(&bytes[..line]).ok().and_then(|n| usize::from_str_radix(n, 16).ok());

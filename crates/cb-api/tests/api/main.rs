@@ -6,6 +6,7 @@ mod authenticator;
 mod bad_input;
 mod bodies;
 mod channels;
+mod compression;
 mod credentials;
 mod forgot;
 mod guesses;
