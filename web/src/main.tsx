@@ -7,9 +7,11 @@ import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError, onSessionAlive, onSessionEnd, reach, setCsrfToken } from "./api/client";
-import { meQuery } from "./api/session";
+import { live } from "./api/live";
+import { meQuery, setEnded } from "./api/session";
 import { routeTree } from "./routeTree.gen";
 import { ErrorBox } from "./ui/feedback";
+import { endLoses } from "./ui/guard";
 
 // Parts that add a <style> at run time (the dialog's scroll lock) must carry the nonce of this page.
 const nonce = document.querySelector<HTMLMetaElement>("meta[property=csp-nonce]")?.nonce;
@@ -56,18 +58,22 @@ declare module "@tanstack/react-router" {
 }
 
 onSessionEnd((reason) => {
-  setCsrfToken("");
-  queryClient.removeQueries({ queryKey: meQuery.queryKey });
   const { location, matches } = router.state;
+  const inside = matches.some((match) => match.routeId.startsWith("/_auth"));
+  setCsrfToken("");
+  // The page stays with what was typed in it, and asks to sign in beside it.
+  if (inside && reason === "unauthenticated" && endLoses()) return setEnded(true);
+  queryClient.removeQueries({ queryKey: meQuery.queryKey });
   if (reason === "setup_required") void router.navigate({ to: "/setup" });
   // The public pages need no session and keep what is being typed.
-  else if (matches.some((match) => match.routeId.startsWith("/_auth")))
-    void router.navigate({ to: "/login", search: { next: location.href } });
+  else if (inside) void router.navigate({ to: "/login", search: { next: location.href } });
 });
 
 onSessionAlive((me) => {
   const before = queryClient.getQueryData(meQuery.queryKey);
   queryClient.setQueryData(meQuery.queryKey, me);
+  setEnded(false);
+  for (const topic of Object.values(live)) topic.revive();
   // Another tab has signed in as somebody else: nothing of the one before may stay.
   if (before && before.user.id !== me.user.id)
     void queryClient.resetQueries({ predicate: (query) => query.queryKey[0] !== meQuery.queryKey[0] });

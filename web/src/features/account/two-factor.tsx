@@ -11,6 +11,7 @@ import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { ErrorBox, Skeleton, SkeletonLines } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
 import { SecretText } from "#/ui/secret";
 import { Day } from "#/ui/time";
 import { toast } from "#/ui/toast";
@@ -109,7 +110,7 @@ function Enrol({
   const client = useQueryClient();
   const [error, setError] = useState<unknown>(null);
   const form = useForm({ defaultValues: { code: "" } });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const submit = form.handleSubmit(async ({ code }) => {
     setError(null);
     try {
@@ -124,7 +125,7 @@ function Enrol({
     }
   });
   return (
-    <form onSubmit={submit} noValidate className="flex flex-col gap-4">
+    <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-4">
       <p>{t("account.scan")}</p>
       <Suspense fallback={<Skeleton className="size-52" />}>
         <Qr text={enrolment.uri} label={t("account.qr")} />
@@ -148,8 +149,8 @@ function Enrol({
         <Button type="submit" look="primary" busy={isSubmitting}>
           {t("account.turnOn")}
         </Button>
-        <Button onClick={onCancel}>{t("common.cancel")}</Button>
+        <Cancel onClick={onCancel} />
       </div>
-    </form>
+    </Form>
   );
 }

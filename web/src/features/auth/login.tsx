@@ -7,6 +7,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { PlainForm } from "#/ui/form";
 import { type Step, useFragmentStep } from "./fragment";
 import { OtherWays } from "./other-ways";
 import { ProblemBox } from "./problem";
@@ -98,7 +99,7 @@ export function LoginPage({
   return (
     <AuthShell title={t("auth.signIn")}>
       {problem && !error ? <ProblemBox problem={problem} provider={provider} /> : null}
-      <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <PlainForm onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         <TextField
           label={t("auth.username")}
@@ -119,7 +120,7 @@ export function LoginPage({
         <Button type="submit" look="primary" className="h-9" busy={busy}>
           {busy ? t("auth.signingIn") : t("auth.signIn")}
         </Button>
-      </form>
+      </PlainForm>
       {methods?.reset_by_mail ? <AuthLink href="/forgot">{t("auth.forgot")}</AuthLink> : null}
       <OtherWays next={next} onDone={onDone} onError={setError} />
       <p className="mt-8 text-xs text-muted">

@@ -12,7 +12,7 @@ import { AccountMenu } from "./account-menu";
 import { LiveNotice } from "./live-notice";
 import { pages } from "./pages";
 import { Rail } from "./rail";
-import { SessionEnd } from "./session-end";
+import { SessionEnd, SessionEnded } from "./session-end";
 import { LiveDot, ScanStatus } from "./status";
 import { StorageNotice } from "./storage-notice";
 
@@ -78,6 +78,7 @@ export function Frame({ children }: { children: ReactNode }) {
       </header>
       <AwayNotice />
       <SessionEnd />
+      <SessionEnded />
       {can("discovery:read") ? <StorageNotice /> : null}
       {can("discovery:read") ? <LiveNotice /> : null}
       <div className="flex min-h-0 flex-1 max-md:flex-col-reverse">
