@@ -2,7 +2,13 @@ import "./styles.css";
 import "./i18n";
 import "./ui/theme";
 import { onlineManager, QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { type AnyRoute, createRouter, RouterProvider } from "@tanstack/react-router";
+import {
+  type AnyRoute,
+  createRouter,
+  type ErrorComponentProps,
+  type RouteComponent,
+  RouterProvider,
+} from "@tanstack/react-router";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -12,6 +18,7 @@ import { meQuery, setEnded } from "./api/session";
 import { routeTree } from "./routeTree.gen";
 import { ErrorBox } from "./ui/feedback";
 import { endLoses } from "./ui/guard";
+import { fetchWhileIdle, isMissingCode, MissingCode } from "./ui/later";
 
 // Parts that add a <style> at run time (the dialog's scroll lock) must carry the nonce of this page.
 const nonce = document.querySelector<HTMLMetaElement>("meta[property=csp-nonce]")?.nonce;
@@ -39,17 +46,37 @@ reach.watch(() => {
   onlineManager.setOnline(here);
 });
 
+/** In place of a page, inside the frame where that is there. */
+function PageError({ error, reset }: ErrorComponentProps) {
+  if (isMissingCode(error))
+    return (
+      <MissingCode
+        retry={async () => {
+          await Promise.all(router.state.matches.map(({ routeId }) => fetchPage(routeId)));
+          reset();
+        }}
+      />
+    );
+  return (
+    <div className="p-4">
+      <ErrorBox
+        error={error}
+        retry={() => {
+          reset();
+          void router.invalidate();
+        }}
+      />
+    </div>
+  );
+}
+
 const router = createRouter({
   routeTree,
   context: { queryClient },
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
   scrollRestoration: true,
-  defaultErrorComponent: ({ error, reset }) => (
-    <div className="p-4">
-      <ErrorBox error={error} retry={reset} />
-    </div>
-  ),
+  defaultErrorComponent: PageError,
 });
 declare module "@tanstack/react-router" {
   interface Register {
@@ -81,11 +108,27 @@ onSessionAlive((me) => {
   else void queryClient.refetchQueries({ predicate: (query) => query.state.status === "error" });
 });
 
+/** Fetches the code of a page. The router's own way swallows a failure, and shows it when the page is drawn. */
+async function fetchPage(routeId: string): Promise<void> {
+  const route = router.routesById[routeId as keyof typeof router.routesById] as AnyRoute | undefined;
+  const component = route?.options.component as
+    | (RouteComponent & { preload?: () => Promise<void> })
+    | undefined;
+  await component?.preload?.();
+  // What has come needs no fetching.
+  if (component?.preload) throw new Error(`The code of ${routeId} did not come.`);
+}
+
 // The code of the page is fetched while the gate asks who is there. What fails here is tried again by the router.
-for (const { routeId } of router.matchRoutes(router.latestLocation))
-  router
-    .loadRouteChunk(router.routesById[routeId as keyof typeof router.routesById] as AnyRoute)
-    ?.catch(() => {});
+for (const { routeId } of router.matchRoutes(router.latestLocation)) fetchPage(routeId).catch(() => {});
+
+// The code of the other pages, once somebody is in and the first page is drawn.
+const stop = router.subscribe("onRendered", () => {
+  if (!router.state.matches.some(({ routeId }) => routeId === "/_auth")) return;
+  stop();
+  const inside = Object.keys(router.routesById).filter((routeId) => routeId.startsWith("/_auth/"));
+  fetchWhileIdle(inside.map((routeId) => () => fetchPage(routeId)));
+});
 
 const root = document.getElementById("root");
 if (root) {

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, lazy, Suspense, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession, methodsQuery } from "#/api/session";
 import { PasswordField } from "#/domain/password-field";
@@ -8,13 +8,14 @@ import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { PlainForm } from "#/ui/form";
+import { Later, later } from "#/ui/later";
 import { type Step, useFragmentStep } from "./fragment";
 import { OtherWays } from "./other-ways";
 import { ProblemBox } from "./problem";
 import type { SignInProblem } from "./problems";
 import { AuthLink, AuthShell } from "./shell";
 
-const SecondFactor = lazy(() => import("./second-factor"));
+const SecondFactor = later(() => import("./second-factor"));
 
 /** Two fields: no form library, so that the very first page stays small. */
 export function LoginPage({
@@ -83,17 +84,19 @@ export function LoginPage({
 
   if (step)
     return (
-      <Suspense fallback={<AuthShell title={t("auth.secondFactor")} />}>
-        <SecondFactor
-          step={step}
-          onDone={onDone}
-          onBack={(expired) => {
+      <Later
+        part={SecondFactor}
+        fallback={<AuthShell title={t("auth.secondFactor")} />}
+        props={{
+          step,
+          onDone,
+          onBack: (expired) => {
             setBegun(null);
             setLeft(carried);
             setError(expired ? new Error(t("auth.expired")) : null);
-          }}
-        />
-      </Suspense>
+          },
+        }}
+      />
     );
 
   return (
