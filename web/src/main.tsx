@@ -2,14 +2,23 @@ import "./styles.css";
 import "./i18n";
 import "./ui/theme";
 import { onlineManager, QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { type AnyRoute, createRouter, RouterProvider } from "@tanstack/react-router";
+import {
+  type AnyRoute,
+  createRouter,
+  type ErrorComponentProps,
+  type RouteComponent,
+  RouterProvider,
+} from "@tanstack/react-router";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError, onSessionAlive, onSessionEnd, reach, setCsrfToken } from "./api/client";
-import { meQuery } from "./api/session";
+import { live } from "./api/live";
+import { meQuery, setEnded } from "./api/session";
 import { routeTree } from "./routeTree.gen";
 import { ErrorBox } from "./ui/feedback";
+import { endLoses } from "./ui/guard";
+import { fetchWhileIdle, isMissingCode, MissingCode } from "./ui/later";
 
 // Parts that add a <style> at run time (the dialog's scroll lock) must carry the nonce of this page.
 const nonce = document.querySelector<HTMLMetaElement>("meta[property=csp-nonce]")?.nonce;
@@ -37,17 +46,37 @@ reach.watch(() => {
   onlineManager.setOnline(here);
 });
 
+/** In place of a page, inside the frame where that is there. */
+function PageError({ error, reset }: ErrorComponentProps) {
+  if (isMissingCode(error))
+    return (
+      <MissingCode
+        retry={async () => {
+          await Promise.all(router.state.matches.map(({ routeId }) => fetchPage(routeId)));
+          reset();
+        }}
+      />
+    );
+  return (
+    <div className="p-4">
+      <ErrorBox
+        error={error}
+        retry={() => {
+          reset();
+          void router.invalidate();
+        }}
+      />
+    </div>
+  );
+}
+
 const router = createRouter({
   routeTree,
   context: { queryClient },
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
   scrollRestoration: true,
-  defaultErrorComponent: ({ error, reset }) => (
-    <div className="p-4">
-      <ErrorBox error={error} retry={reset} />
-    </div>
-  ),
+  defaultErrorComponent: PageError,
 });
 declare module "@tanstack/react-router" {
   interface Register {
@@ -56,18 +85,22 @@ declare module "@tanstack/react-router" {
 }
 
 onSessionEnd((reason) => {
-  setCsrfToken("");
-  queryClient.removeQueries({ queryKey: meQuery.queryKey });
   const { location, matches } = router.state;
+  const inside = matches.some((match) => match.routeId.startsWith("/_auth"));
+  setCsrfToken("");
+  // The page stays with what was typed in it, and asks to sign in beside it.
+  if (inside && reason === "unauthenticated" && endLoses()) return setEnded(true);
+  queryClient.removeQueries({ queryKey: meQuery.queryKey });
   if (reason === "setup_required") void router.navigate({ to: "/setup" });
   // The public pages need no session and keep what is being typed.
-  else if (matches.some((match) => match.routeId.startsWith("/_auth")))
-    void router.navigate({ to: "/login", search: { next: location.href } });
+  else if (inside) void router.navigate({ to: "/login", search: { next: location.href } });
 });
 
 onSessionAlive((me) => {
   const before = queryClient.getQueryData(meQuery.queryKey);
   queryClient.setQueryData(meQuery.queryKey, me);
+  setEnded(false);
+  for (const topic of Object.values(live)) topic.revive();
   // Another tab has signed in as somebody else: nothing of the one before may stay.
   if (before && before.user.id !== me.user.id)
     void queryClient.resetQueries({ predicate: (query) => query.queryKey[0] !== meQuery.queryKey[0] });
@@ -75,11 +108,27 @@ onSessionAlive((me) => {
   else void queryClient.refetchQueries({ predicate: (query) => query.state.status === "error" });
 });
 
+/** Fetches the code of a page. The router's own way swallows a failure, and shows it when the page is drawn. */
+async function fetchPage(routeId: string): Promise<void> {
+  const route = router.routesById[routeId as keyof typeof router.routesById] as AnyRoute | undefined;
+  const component = route?.options.component as
+    | (RouteComponent & { preload?: () => Promise<void> })
+    | undefined;
+  await component?.preload?.();
+  // What has come needs no fetching.
+  if (component?.preload) throw new Error(`The code of ${routeId} did not come.`);
+}
+
 // The code of the page is fetched while the gate asks who is there. What fails here is tried again by the router.
-for (const { routeId } of router.matchRoutes(router.latestLocation))
-  router
-    .loadRouteChunk(router.routesById[routeId as keyof typeof router.routesById] as AnyRoute)
-    ?.catch(() => {});
+for (const { routeId } of router.matchRoutes(router.latestLocation)) fetchPage(routeId).catch(() => {});
+
+// The code of the other pages, once somebody is in and the first page is drawn.
+const stop = router.subscribe("onRendered", () => {
+  if (!router.state.matches.some(({ routeId }) => routeId === "/_auth")) return;
+  stop();
+  const inside = Object.keys(router.routesById).filter((routeId) => routeId.startsWith("/_auth/"));
+  fetchWhileIdle(inside.map((routeId) => () => fetchPage(routeId)));
+});
 
 const root = document.getElementById("root");
 if (root) {

@@ -16,6 +16,7 @@ import { Route as LoginRouteImport } from "./routes/login"
 import { Route as ResetRouteImport } from "./routes/reset"
 import { Route as SetupRouteImport } from "./routes/setup"
 import { Route as AuthIndexRouteImport } from "./routes/_auth/index"
+import { Route as AuthSplatRouteImport } from "./routes/_auth/$"
 import { Route as AuthAccountRouteImport } from "./routes/_auth/account"
 import { Route as AuthAuditRouteImport } from "./routes/_auth/audit"
 import { Route as AuthDiscoveryRouteImport } from "./routes/_auth/discovery"
@@ -63,6 +64,11 @@ const SetupRoute = SetupRouteImport.update({
 const AuthIndexRoute = AuthIndexRouteImport.update({
   id: "/",
   path: "/",
+  getParentRoute: () => AuthRoute,
+} as any)
+const AuthSplatRoute = AuthSplatRouteImport.update({
+  id: "/$",
+  path: "/$",
   getParentRoute: () => AuthRoute,
 } as any)
 const AuthAccountRoute = AuthAccountRouteImport.update({
@@ -145,6 +151,7 @@ export interface FileRoutesByFullPath {
   "/login": typeof LoginRoute
   "/reset": typeof ResetRoute
   "/setup": typeof SetupRoute
+  "/$": typeof AuthSplatRoute
   "/account": typeof AuthAccountRoute
   "/audit": typeof AuthAuditRoute
   "/discovery": typeof AuthDiscoveryRoute
@@ -166,6 +173,7 @@ export interface FileRoutesByTo {
   "/login": typeof LoginRoute
   "/reset": typeof ResetRoute
   "/setup": typeof SetupRoute
+  "/$": typeof AuthSplatRoute
   "/account": typeof AuthAccountRoute
   "/audit": typeof AuthAuditRoute
   "/discovery": typeof AuthDiscoveryRoute
@@ -190,6 +198,7 @@ export interface FileRoutesById {
   "/login": typeof LoginRoute
   "/reset": typeof ResetRoute
   "/setup": typeof SetupRoute
+  "/_auth/$": typeof AuthSplatRoute
   "/_auth/account": typeof AuthAccountRoute
   "/_auth/audit": typeof AuthAuditRoute
   "/_auth/discovery": typeof AuthDiscoveryRoute
@@ -215,6 +224,7 @@ export interface FileRouteTypes {
     | "/login"
     | "/reset"
     | "/setup"
+    | "/$"
     | "/account"
     | "/audit"
     | "/discovery"
@@ -236,6 +246,7 @@ export interface FileRouteTypes {
     | "/login"
     | "/reset"
     | "/setup"
+    | "/$"
     | "/account"
     | "/audit"
     | "/discovery"
@@ -259,6 +270,7 @@ export interface FileRouteTypes {
     | "/login"
     | "/reset"
     | "/setup"
+    | "/_auth/$"
     | "/_auth/account"
     | "/_auth/audit"
     | "/_auth/discovery"
@@ -334,6 +346,13 @@ declare module "@tanstack/react-router" {
       path: "/"
       fullPath: "/"
       preLoaderRoute: typeof AuthIndexRouteImport
+      parentRoute: typeof AuthRoute
+    }
+    "/_auth/$": {
+      id: "/_auth/$"
+      path: "/$"
+      fullPath: "/$"
+      preLoaderRoute: typeof AuthSplatRouteImport
       parentRoute: typeof AuthRoute
     }
     "/_auth/account": {
@@ -438,6 +457,7 @@ declare module "@tanstack/react-router" {
 }
 
 interface AuthRouteChildren {
+  AuthSplatRoute: typeof AuthSplatRoute
   AuthAccountRoute: typeof AuthAccountRoute
   AuthAuditRoute: typeof AuthAuditRoute
   AuthDiscoveryRoute: typeof AuthDiscoveryRoute
@@ -456,6 +476,7 @@ interface AuthRouteChildren {
 }
 
 const AuthRouteChildren: AuthRouteChildren = {
+  AuthSplatRoute: AuthSplatRoute,
   AuthAccountRoute: AuthAccountRoute,
   AuthAuditRoute: AuthAuditRoute,
   AuthDiscoveryRoute: AuthDiscoveryRoute,

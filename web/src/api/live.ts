@@ -83,7 +83,12 @@ export class LiveTopic<T extends Topic> {
     };
   }
 
-  private start(): void {
+  /** A session goes on after it seemed to have ended: whoever still listens hears again. */
+  revive(): void {
+    if (this.state === "idle" && this.listeners.size > 0) this.start(true);
+  }
+
+  private start(again = false): void {
     addEventListener("online", this.wake);
     addEventListener("pageshow", this.wake);
     document.addEventListener("visibilitychange", this.wake);
@@ -94,7 +99,8 @@ export class LiveTopic<T extends Topic> {
       else if (this.state === "open") reach.heard();
       last = now;
     }, 10_000);
-    this.opened = false;
+    // What was missed in between is a gap.
+    this.opened = again;
     this.unwatchReach = reach.watch(() => {
       if (this.waits()) this.reconnectNow();
     });

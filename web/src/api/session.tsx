@@ -3,7 +3,7 @@
  * public ones (/login, /setup, /invite, /reset) redirects. Owns the `me` query and keeps the CSRF token beside it.
  */
 import { type QueryClient, queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
-import { createContext, type ReactNode, use, useMemo } from "react";
+import { createContext, type ReactNode, use, useMemo, useSyncExternalStore } from "react";
 import { http, setCsrfToken, take } from "./client";
 import type { Me, Permission, Session } from "./schema";
 
@@ -53,6 +53,25 @@ export function continueSession(client: QueryClient, { user, csrf_token }: Sessi
   client.setQueryData(meQuery.queryKey, (me) => me && { ...me, user, csrf_token });
   // What can be shown as a proof may have changed, and the session's end.
   void client.refetchQueries({ queryKey: meQuery.queryKey });
+}
+
+let ended = false;
+const endWatchers = new Set<() => void>();
+
+/** Whether the session has ended on a page that stays, because something typed there would be lost. */
+export function setEnded(next: boolean): void {
+  ended = next;
+  for (const changed of endWatchers) changed();
+}
+
+export function useEnded(): boolean {
+  return useSyncExternalStore(
+    (changed) => {
+      endWatchers.add(changed);
+      return () => endWatchers.delete(changed);
+    },
+    () => ended,
+  );
 }
 
 interface Auth {

@@ -1,7 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
-import { createRootRouteWithContext, Link, Outlet } from "@tanstack/react-router";
-import { useTranslation } from "#/i18n";
-import { buttonClass } from "#/ui/button";
+import { createRootRouteWithContext, Outlet } from "@tanstack/react-router";
+import { NotFound } from "#/ui/not-found";
 import { Toaster } from "#/ui/toast";
 
 export const Route = createRootRouteWithContext<{ queryClient: QueryClient }>()({
@@ -11,20 +10,9 @@ export const Route = createRootRouteWithContext<{ queryClient: QueryClient }>()(
       <Toaster />
     </>
   ),
-  notFoundComponent: NotFound,
-});
-
-function NotFound() {
-  const { t } = useTranslation();
-  return (
+  notFoundComponent: () => (
     <main>
-      <div className="flex flex-col items-center gap-3 px-6 py-[18vh] text-center">
-        <h1 className="text-base font-medium">{t("notFound.title")}</h1>
-        <p className="text-muted">{t("notFound.text")}</p>
-        <Link to="/map" className={buttonClass("primary")}>
-          {t("notFound.back")}
-        </Link>
-      </div>
+      <NotFound />
     </main>
-  );
-}
+  ),
+});

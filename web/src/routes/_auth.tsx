@@ -4,6 +4,7 @@ import { ApiError } from "#/api/client";
 import { AuthProvider, meQuery } from "#/api/session";
 import { ProofDialog } from "#/features/auth/proof";
 import { Frame } from "#/features/frame/frame";
+import { Guard } from "#/ui/guard-question";
 
 /** The gate: everything below needs a session. */
 export const Route = createFileRoute("/_auth")({
@@ -29,6 +30,7 @@ function Gate() {
         <Outlet />
       </Frame>
       <ProofDialog />
+      <Guard />
     </AuthProvider>
   );
 }

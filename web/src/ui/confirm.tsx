@@ -4,6 +4,8 @@ import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { ErrorBox } from "./feedback";
 import { TextField } from "./field";
+import { Cancel, PlainForm } from "./form";
+import { deliberately } from "./guard";
 
 interface ConfirmProps {
   title: string;
@@ -30,8 +32,11 @@ export function Confirm({ title, text, action, word, work, onClose }: ConfirmPro
     setBusy(true);
     setError(null);
     try {
-      await work();
-      onClose();
+      // What it ends may hold a form with changes, such as the panel of what is deleted.
+      await deliberately(async () => {
+        await work();
+        onClose();
+      });
     } catch (problem) {
       setError(problem);
       setBusy(false);
@@ -40,7 +45,7 @@ export function Confirm({ title, text, action, word, work, onClose }: ConfirmPro
 
   return (
     <Dialog title={title} description={text} open onClose={onClose}>
-      <form onSubmit={submit} noValidate className="flex flex-col gap-4">
+      <PlainForm onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         {word === undefined ? null : (
           <TextField
@@ -57,9 +62,9 @@ export function Confirm({ title, text, action, word, work, onClose }: ConfirmPro
           <Button type="submit" look="danger" autoFocus={word === undefined} busy={busy} disabled={!ready}>
             {action}
           </Button>
-          <Button onClick={onClose}>{t("common.cancel")}</Button>
+          <Cancel onClick={onClose} />
         </div>
-      </form>
+      </PlainForm>
     </Dialog>
   );
 }

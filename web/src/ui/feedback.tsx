@@ -12,6 +12,8 @@ function useReason(): (error: unknown) => string {
   const { t } = useTranslation();
   return (error) => {
     if (error instanceof ApiError && error.unproved) return t("error.unproved");
+    // The server says it to programs, which have tokens.
+    if (error instanceof ApiError && error.status === 401) return t("error.signedOut");
     return error instanceof Error ? error.message : t("error.unknown");
   };
 }
@@ -35,7 +37,9 @@ export function ErrorBox({
     >
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
       <div className="min-w-0 flex-1">
-        {api?.problem.title && !api.unproved ? <p className="font-medium">{api.problem.title}</p> : null}
+        {api?.problem.title && !api.unproved && api.status !== 401 ? (
+          <p className="font-medium">{api.problem.title}</p>
+        ) : null}
         <p className="break-words">{reason(error)}</p>
         {api?.retryAfter ? (
           <p className="text-muted">{t("error.retryAfter", { seconds: api.retryAfter })}</p>

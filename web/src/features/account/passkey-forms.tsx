@@ -12,6 +12,7 @@ import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
 
 const NAME_MOST = 64;
 
@@ -31,7 +32,7 @@ export function NewPasskey({
       name: browser && system ? t("session.on", { client: browser, system }) : (system ?? browser ?? ""),
     },
   });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const submit = form.handleSubmit(async ({ name }) => {
     setError(null);
     try {
@@ -51,7 +52,7 @@ export function NewPasskey({
   });
   return (
     <Dialog title={t("account.passkeyAdd")} description={t("account.passkeyAddText")} open onClose={onClose}>
-      <form onSubmit={submit} noValidate className="flex flex-col gap-4">
+      <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         <CertificateNotice />
         <TextField
@@ -66,9 +67,9 @@ export function NewPasskey({
           <Button type="submit" look="primary" busy={isSubmitting}>
             {t("account.passkeyMake")}
           </Button>
-          <Button onClick={onClose}>{t("common.cancel")}</Button>
+          <Cancel onClick={onClose} />
         </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -83,7 +84,7 @@ export function RenamePasskey({
   const { t } = useTranslation();
   const [error, setError] = useState<unknown>(null);
   const form = useForm({ defaultValues: { name: passkey.name } });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const submit = form.handleSubmit(async ({ name }) => {
     setError(null);
     try {
@@ -95,7 +96,7 @@ export function RenamePasskey({
     }
   });
   return (
-    <form onSubmit={submit} noValidate className="flex min-w-0 flex-1 flex-wrap items-end gap-2">
+    <Form changed={isDirty} onSubmit={submit} className="flex min-w-0 flex-1 flex-wrap items-end gap-2">
       <TextField
         label={t("account.passkeyName")}
         className="min-w-40 flex-1"
@@ -107,8 +108,8 @@ export function RenamePasskey({
       <Button type="submit" look="primary" busy={isSubmitting}>
         {t("common.save")}
       </Button>
-      <Button onClick={() => void onDone(false)}>{t("common.cancel")}</Button>
+      <Cancel onClick={() => void onDone(false)} />
       {error ? <ErrorBox error={error} className="w-full" /> : null}
-    </form>
+    </Form>
   );
 }

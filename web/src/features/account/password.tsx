@@ -10,6 +10,7 @@ import { PasswordField } from "#/domain/password-field";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
+import { Cancel, Form } from "#/ui/form";
 import { toast } from "#/ui/toast";
 import { sessionsQuery } from "./queries";
 
@@ -22,7 +23,7 @@ export function Password() {
   const [open, setOpen] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const form = useForm({ defaultValues: empty });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const typed = form.watch("new_password");
 
   function close() {
@@ -46,7 +47,7 @@ export function Password() {
   const action = t(me.user.has_password ? "account.changePassword" : "account.setPassword");
   if (!open) return <Button onClick={() => setOpen(true)}>{action}</Button>;
   return (
-    <form onSubmit={submit} noValidate className="flex max-w-sm flex-col gap-4">
+    <Form changed={isDirty} onSubmit={submit} className="flex max-w-sm flex-col gap-4">
       {error ? <ErrorBox error={error} /> : null}
       <input type="text" autoComplete="username" value={me.user.username} readOnly hidden />
       {me.user.has_password ? (
@@ -73,8 +74,8 @@ export function Password() {
         <Button type="submit" look="primary" busy={isSubmitting}>
           {action}
         </Button>
-        <Button onClick={close}>{t("common.cancel")}</Button>
+        <Cancel onClick={close} />
       </div>
-    </form>
+    </Form>
   );
 }

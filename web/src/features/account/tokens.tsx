@@ -13,6 +13,7 @@ import { Confirm } from "#/ui/confirm";
 import { Dialog } from "#/ui/dialog";
 import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Checkbox, SelectField, TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
 import { SecretText } from "#/ui/secret";
 import { Day, Time } from "#/ui/time";
 import { tokensQuery } from "./queries";
@@ -128,7 +129,7 @@ function NewToken({ onClose }: { onClose: () => void }) {
       expiry: "90",
     },
   });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const submit = form.handleSubmit(async ({ name, scopes, expiry }) => {
     setError(null);
     try {
@@ -152,7 +153,7 @@ function NewToken({ onClose }: { onClose: () => void }) {
     );
   return (
     <Dialog title={t("token.add")} open onClose={onClose}>
-      <form onSubmit={submit} noValidate className="flex flex-col gap-4">
+      <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         <TextField
           label={t("token.name")}
@@ -196,9 +197,9 @@ function NewToken({ onClose }: { onClose: () => void }) {
           <Button type="submit" look="primary" busy={isSubmitting}>
             {t("token.create")}
           </Button>
-          <Button onClick={onClose}>{t("common.cancel")}</Button>
+          <Cancel onClick={onClose} />
         </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { ShieldCheck, ShieldOff } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { http, take } from "#/api/client";
 import type { TotpEnrolment } from "#/api/schema";
@@ -11,13 +11,15 @@ import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { ErrorBox, Skeleton, SkeletonLines } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
+import { Later, later } from "#/ui/later";
 import { SecretText } from "#/ui/secret";
 import { Day } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { Codes } from "./codes";
 import { passkeysQuery, sessionsQuery, totpQuery } from "./queries";
 
-const Qr = lazy(() => import("./qr"));
+const Qr = later(() => import("./qr"));
 
 export function TwoFactor() {
   const { t } = useTranslation();
@@ -109,7 +111,7 @@ function Enrol({
   const client = useQueryClient();
   const [error, setError] = useState<unknown>(null);
   const form = useForm({ defaultValues: { code: "" } });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const submit = form.handleSubmit(async ({ code }) => {
     setError(null);
     try {
@@ -124,11 +126,13 @@ function Enrol({
     }
   });
   return (
-    <form onSubmit={submit} noValidate className="flex flex-col gap-4">
+    <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-4">
       <p>{t("account.scan")}</p>
-      <Suspense fallback={<Skeleton className="size-52" />}>
-        <Qr text={enrolment.uri} label={t("account.qr")} />
-      </Suspense>
+      <Later
+        part={Qr}
+        fallback={<Skeleton className="size-52" />}
+        props={{ text: enrolment.uri, label: t("account.qr") }}
+      />
       <div className="max-w-md">
         <SecretText label={t("account.secret")} text={enrolment.secret} />
       </div>
@@ -148,8 +152,8 @@ function Enrol({
         <Button type="submit" look="primary" busy={isSubmitting}>
           {t("account.turnOn")}
         </Button>
-        <Button onClick={onCancel}>{t("common.cancel")}</Button>
+        <Cancel onClick={onCancel} />
       </div>
-    </form>
+    </Form>
   );
 }

@@ -5,6 +5,7 @@ import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { PlainForm } from "#/ui/form";
 import { AuthLink, AuthShell } from "./shell";
 
 addWords(words);
@@ -44,7 +45,7 @@ export function ForgotPage() {
     );
   return (
     <AuthShell title={t("forgot.title")} lead={t("forgot.lead")}>
-      <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <PlainForm onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         <TextField
           label={t("auth.username")}
@@ -57,7 +58,7 @@ export function ForgotPage() {
         <Button type="submit" look="primary" className="h-9" busy={state === "sending"}>
           {t("forgot.send")}
         </Button>
-      </form>
+      </PlainForm>
       {back}
     </AuthShell>
   );

@@ -11,6 +11,7 @@ import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { Form } from "#/ui/form";
 import { useFragmentSecret } from "./fragment";
 import { AuthShell } from "./shell";
 
@@ -23,7 +24,7 @@ export function InvitePage({ onDone }: { onDone: () => void }) {
   const token = useFragmentSecret();
   const [error, setError] = useState<unknown>(null);
   const form = useForm({ defaultValues: { username: "", password: "" } });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const [username, password] = form.watch(["username", "password"]);
 
   const submit = form.handleSubmit(async (values) => {
@@ -43,7 +44,7 @@ export function InvitePage({ onDone }: { onDone: () => void }) {
   if (!token) return <AuthShell title={t("invite.title")} lead={t("invite.noToken")} />;
   return (
     <AuthShell title={t("invite.title")} lead={t("invite.lead")}>
-      <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         <TextField
           label={t("auth.username")}
@@ -70,7 +71,7 @@ export function InvitePage({ onDone }: { onDone: () => void }) {
         <Button type="submit" look="primary" className="h-9" busy={isSubmitting}>
           {t("invite.accept")}
         </Button>
-      </form>
+      </Form>
     </AuthShell>
   );
 }

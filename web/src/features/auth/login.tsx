@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, lazy, Suspense, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { ApiError, http, take } from "#/api/client";
 import { beginSession, methodsQuery } from "#/api/session";
 import { PasswordField } from "#/domain/password-field";
@@ -7,13 +7,15 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { PlainForm } from "#/ui/form";
+import { Later, later } from "#/ui/later";
 import { type Step, useFragmentStep } from "./fragment";
 import { OtherWays } from "./other-ways";
 import { ProblemBox } from "./problem";
 import type { SignInProblem } from "./problems";
 import { AuthLink, AuthShell } from "./shell";
 
-const SecondFactor = lazy(() => import("./second-factor"));
+const SecondFactor = later(() => import("./second-factor"));
 
 /** Two fields: no form library, so that the very first page stays small. */
 export function LoginPage({
@@ -82,23 +84,25 @@ export function LoginPage({
 
   if (step)
     return (
-      <Suspense fallback={<AuthShell title={t("auth.secondFactor")} />}>
-        <SecondFactor
-          step={step}
-          onDone={onDone}
-          onBack={(expired) => {
+      <Later
+        part={SecondFactor}
+        fallback={<AuthShell title={t("auth.secondFactor")} />}
+        props={{
+          step,
+          onDone,
+          onBack: (expired) => {
             setBegun(null);
             setLeft(carried);
             setError(expired ? new Error(t("auth.expired")) : null);
-          }}
-        />
-      </Suspense>
+          },
+        }}
+      />
     );
 
   return (
     <AuthShell title={t("auth.signIn")}>
       {problem && !error ? <ProblemBox problem={problem} provider={provider} /> : null}
-      <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <PlainForm onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         <TextField
           label={t("auth.username")}
@@ -119,7 +123,7 @@ export function LoginPage({
         <Button type="submit" look="primary" className="h-9" busy={busy}>
           {busy ? t("auth.signingIn") : t("auth.signIn")}
         </Button>
-      </form>
+      </PlainForm>
       {methods?.reset_by_mail ? <AuthLink href="/forgot">{t("auth.forgot")}</AuthLink> : null}
       <OtherWays next={next} onDone={onDone} onError={setError} />
       <p className="mt-8 text-xs text-muted">

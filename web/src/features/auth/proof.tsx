@@ -1,4 +1,5 @@
 /** Asks again who one is, when the server wants to know (api/proof.ts). Mounted once, in the frame. */
+
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, useLocation } from "@tanstack/react-router";
 import { type FormEvent, useState, useSyncExternalStore } from "react";
@@ -13,6 +14,7 @@ import { Button, buttonClass } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { Cancel, PlainForm } from "#/ui/form";
 
 export function ProofDialog() {
   const { t } = useTranslation();
@@ -63,7 +65,7 @@ function ProofForm() {
               )
             }
           />
-          <Button onClick={() => answerProof(false)}>{t("common.cancel")}</Button>
+          <Cancel onClick={() => answerProof(false)} />
         </div>
       ) : (
         <TypedProof key={by} withCode={by === "password_and_code"} prove={prove} onError={setError} />
@@ -133,7 +135,7 @@ function TypedProof({ withCode, prove, onError }: TypedProofProps) {
   }
 
   return (
-    <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
+    <PlainForm onSubmit={submit} className="flex flex-col gap-4">
       {/* For password managers: whose password is asked for. */}
       <input type="text" autoComplete="username" value={me.user.username} readOnly hidden />
       <PasswordField
@@ -159,9 +161,9 @@ function TypedProof({ withCode, prove, onError }: TypedProofProps) {
         <Button type="submit" look="primary" busy={busy}>
           {t("proof.confirm")}
         </Button>
-        <Button onClick={() => answerProof(false)}>{t("common.cancel")}</Button>
+        <Cancel onClick={() => answerProof(false)} />
       </div>
-    </form>
+    </PlainForm>
   );
 }
 
@@ -181,7 +183,7 @@ function SignInAgain() {
         >
           {t("frame.signInAgain")}
         </Link>
-        <Button onClick={() => answerProof(false)}>{t("common.cancel")}</Button>
+        <Cancel onClick={() => answerProof(false)} />
       </div>
     </div>
   );

@@ -10,6 +10,7 @@ import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
+import { Form } from "#/ui/form";
 import { toast } from "#/ui/toast";
 import { useFragmentSecret } from "./fragment";
 import { AuthLink, AuthShell } from "./shell";
@@ -24,7 +25,7 @@ export function ResetPage({ onDone }: { onDone: () => void }) {
   const [error, setError] = useState<unknown>(null);
   const [used, setUsed] = useState(false);
   const form = useForm({ defaultValues: { new_password: "" } });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const password = form.watch("new_password");
 
   const submit = form.handleSubmit(async (values) => {
@@ -51,7 +52,7 @@ export function ResetPage({ onDone }: { onDone: () => void }) {
     );
   return (
     <AuthShell title={t("reset.title")} lead={t("reset.lead")}>
-      <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         {used ? <ErrorBox error={new Error(t(mailed ? "reset.usedMail" : "reset.used"))} /> : null}
         <NewPasswordField
@@ -68,7 +69,7 @@ export function ResetPage({ onDone }: { onDone: () => void }) {
         <Button type="submit" look="primary" className="h-9" busy={isSubmitting}>
           {t("reset.save")}
         </Button>
-      </form>
+      </Form>
       {used ? again : null}
     </AuthShell>
   );

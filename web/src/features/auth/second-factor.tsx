@@ -7,6 +7,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { PlainForm } from "#/ui/form";
 import type { Step } from "./fragment";
 import { AuthShell } from "./shell";
 
@@ -115,7 +116,7 @@ export default function SecondFactor({
     );
   return (
     <AuthShell title={t("auth.secondFactor")} lead={t("auth.secondFactorCode")}>
-      <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <PlainForm onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         <TextField
           label={t("auth.code")}
@@ -135,7 +136,7 @@ export default function SecondFactor({
         </Button>
         {passkey ? <Button onClick={() => change("passkey")}>{t("auth.usePasskey")}</Button> : null}
         {back}
-      </form>
+      </PlainForm>
     </AuthShell>
   );
 }

@@ -10,6 +10,7 @@ import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { Form } from "#/ui/form";
 import { AuthShell } from "./shell";
 
 addWords(words);
@@ -26,7 +27,7 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
   const [given] = useState(takeCode);
   const [error, setError] = useState<unknown>(null);
   const form = useForm({ defaultValues: { code: given, username: "admin", password: "", email: "" } });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const [username, password] = form.watch(["username", "password"]);
 
   useEffect(() => {
@@ -62,7 +63,7 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
 
   return (
     <AuthShell title={t("setup.title")} lead={t("setup.lead")}>
-      <form onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         {given && !errors.code ? null : (
           <TextField
@@ -108,7 +109,7 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
         <Button type="submit" look="primary" className="h-9" busy={isSubmitting}>
           {t("setup.create")}
         </Button>
-      </form>
+      </Form>
     </AuthShell>
   );
 }

@@ -9,6 +9,7 @@ import { PublicInput, SecretInput, useRules } from "#/domain/kind-inputs";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { TextArea, TextField } from "#/ui/field";
+import { Form } from "#/ui/form";
 import { FormError } from "#/ui/form-error";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
@@ -34,7 +35,7 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
   const begin = toForm(kind, credential);
   if (trusted && kind.pin) begin[pinField(kind.pin)] = trusted;
   const form = useForm<CredentialForm>({ defaultValues: begin });
-  const { errors } = form.formState;
+  const { errors, isDirty } = form.formState;
   const rules = useRules();
   const needed = (text: string) => text.trim() !== "" || t("form.required");
   const values = useWatch({ control: form.control, name: "public" });
@@ -76,7 +77,7 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
   });
 
   return (
-    <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
+    <Form changed={isDirty} id={id} onSubmit={submit} className="flex flex-col gap-4">
       <FormError error={error} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
@@ -146,7 +147,7 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
           />
         ) : null}
       </fieldset>
-    </form>
+    </Form>
   );
 }
 

@@ -9,6 +9,8 @@ import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { SelectField } from "#/ui/field";
+import { Cancel } from "#/ui/form";
+import { FromVersion, useLeave } from "#/ui/guard";
 import { Panel, Section } from "#/ui/panel";
 import { toast } from "#/ui/toast";
 import { CredentialFields } from "./credential-form";
@@ -31,6 +33,8 @@ export function NewCredentialPanel({
   const [busy, setBusy] = useState(false);
   const [chosen, setChosen] = useState<CredentialKind>("snmp_v2c");
   const kind = kinds.data && kindOf(kinds.data, chosen);
+  // Another kind has other fields.
+  const leave = useLeave();
   return (
     <Panel title={t("credential.add")} onClose={onClose} footer={<Footer busy={busy} onClose={onClose} />}>
       {kinds.error ? <ErrorBox error={kinds.error} retry={() => void kinds.refetch()} /> : null}
@@ -39,7 +43,10 @@ export function NewCredentialPanel({
           <SelectField
             label={t("credential.kind")}
             value={chosen}
-            onChange={(event) => setChosen(event.target.value as CredentialKind)}
+            onChange={(event) => {
+              const next = event.target.value as CredentialKind;
+              leave(() => setChosen(next));
+            }}
           >
             {kinds.data?.map((one) => (
               <option key={one.kind} value={one.kind}>
@@ -116,25 +123,34 @@ function Content({
   const { t } = useTranslation();
   // A fingerprint that a test has shown, and that somebody wants to trust.
   const [trusted, setTrusted] = useState<string>();
+  const leave = useLeave();
   return (
     <>
       {kind.testable ? (
         <Section title={t("credential.test")}>
-          <TestBox kind={kind} credential={credential} writes={writes} onTrust={setTrusted} />
+          <TestBox
+            kind={kind}
+            credential={credential}
+            writes={writes}
+            onTrust={(shown) => leave(() => setTrusted(shown))}
+          />
         </Section>
       ) : null}
       <Section title={t("credential.one")}>
-        <CredentialFields
-          // What was saved is the new beginning.
-          key={`${credential.version} ${trusted ?? ""}`}
-          id={FORM}
-          kind={kind}
-          credential={credential}
-          trusted={trusted}
-          writes={writes}
-          onBusy={onBusy}
-          onSaved={() => setTrusted(undefined)}
-        />
+        <FromVersion of={credential}>
+          {(held) => (
+            <CredentialFields
+              key={trusted}
+              id={FORM}
+              kind={kind}
+              credential={held}
+              trusted={trusted}
+              writes={writes}
+              onBusy={onBusy}
+              onSaved={() => setTrusted(undefined)}
+            />
+          )}
+        </FromVersion>
       </Section>
       <Section title={t("credential.usedBy")}>
         {credential.used_by.length === 0 ? <p className="text-muted">{t("credential.unused")}</p> : null}
@@ -169,7 +185,7 @@ function Footer({ busy, onClose, children }: { busy: boolean; onClose: () => voi
       <Button look="primary" type="submit" form={FORM} busy={busy}>
         {t("common.save")}
       </Button>
-      <Button onClick={onClose}>{t("common.cancel")}</Button>
+      <Cancel onClick={onClose} />
       {children}
     </>
   );

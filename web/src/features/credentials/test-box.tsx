@@ -7,6 +7,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { PlainForm } from "#/ui/form";
 import { toast } from "#/ui/toast";
 import { portAt, singleHosts } from "./fields";
 import { credentialQuery, credentialsKey, usesQuery } from "./queries";
@@ -71,7 +72,7 @@ export function TestBox({ kind, credential, writes, onTrust }: Props) {
     test.mutate();
   }
   return (
-    <form onSubmit={submit} noValidate className="flex flex-col gap-3">
+    <PlainForm onSubmit={submit} className="flex flex-col gap-3">
       <div className="flex gap-2">
         <TextField
           label={t("credential.testHost")}
@@ -128,7 +129,7 @@ export function TestBox({ kind, credential, writes, onTrust }: Props) {
           />
         ) : null}
       </div>
-    </form>
+    </PlainForm>
   );
 }
 

@@ -7,6 +7,7 @@ import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
 import { Badge, ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
+import { useUnsaved } from "#/ui/guard";
 import { Panel, Section } from "#/ui/panel";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
@@ -27,10 +28,15 @@ export function FindingPanel({
   const { proposal } = finding;
   const [name, setName] = useState(proposal.name);
   const [kind, setKind] = useState<AssetKind>(proposal.kind);
+  const { saved } = useUnsaved(name !== proposal.name || kind !== proposal.kind);
   const accept = useAccept();
   const ignore = useIgnore();
   const reopen = useReopen();
   const writes = can("discovery:write");
+  const next = () => {
+    saved();
+    onNext();
+  };
   const open = finding.state === "open";
   const error = accept.error ?? ignore.error ?? reopen.error;
 
@@ -63,7 +69,7 @@ export function FindingPanel({
                   {
                     onSuccess: () => {
                       toast(t("findings.acceptedOne", { name: name.trim() || proposal.name }));
-                      onNext();
+                      next();
                     },
                   },
                 )
@@ -71,12 +77,12 @@ export function FindingPanel({
             >
               {t("findings.accept")}
             </Button>
-            <Button busy={ignore.isPending} onClick={() => ignore.mutate(finding.id, { onSuccess: onNext })}>
+            <Button busy={ignore.isPending} onClick={() => ignore.mutate(finding.id, { onSuccess: next })}>
               {t("findings.ignore")}
             </Button>
           </>
         ) : writes && finding.state === "ignored" ? (
-          <Button busy={reopen.isPending} onClick={() => reopen.mutate(finding.id, { onSuccess: onNext })}>
+          <Button busy={reopen.isPending} onClick={() => reopen.mutate(finding.id, { onSuccess: next })}>
             {t("findings.reopen")}
           </Button>
         ) : finding.asset_id ? (

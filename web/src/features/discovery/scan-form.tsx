@@ -11,6 +11,7 @@ import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Checkbox, TextArea } from "#/ui/field";
+import { Form } from "#/ui/form";
 import { proposed } from "./proposed";
 import { useScanPlan, useStartScan } from "./queries";
 
@@ -84,7 +85,8 @@ function ScanFields({
   showCapabilities,
 }: ScanFormProps & { discovery: Discovery }) {
   const { t } = useTranslation();
-  const [text, setText] = useState(() => proposed(discovery.local_networks).join("\n"));
+  const [begin] = useState(() => proposed(discovery.local_networks).join("\n"));
+  const [text, setText] = useState(begin);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set(probes));
   const [tried, setTried] = useState(false);
   const start = useStartScan();
@@ -112,13 +114,13 @@ function ScanFields({
       : undefined;
 
   return (
-    <form
-      noValidate
+    <Form
+      changed={text !== begin || chosen.size !== probes.length}
       className="flex flex-col gap-4"
-      onSubmit={(event) => {
-        event.preventDefault();
+      onSubmit={async () => {
         setTried(true);
-        if (!problem) start.mutate(body, { onSuccess: onStarted });
+        // The error is shown from the mutation.
+        if (!problem) await start.mutateAsync(body).then(onStarted, () => {});
       }}
     >
       {failed && !refused ? <ErrorBox error={failed} /> : null}
@@ -190,7 +192,7 @@ function ScanFields({
         {secondary}
       </div>
       <PlanDialog plan={plan.data} onClose={() => plan.reset()} />
-    </form>
+    </Form>
   );
 }
 

@@ -3,6 +3,7 @@ import { CircleUser, Download, LogOut, Monitor, Moon, Sun, UserCog } from "lucid
 import { useAuth } from "#/api/session";
 import { useTranslation } from "#/i18n";
 import { IconButton } from "#/ui/button";
+import { leave } from "#/ui/guard";
 import { Menu, MenuChoice, MenuItem, MenuLabel, MenuLink, MenuSeparator } from "#/ui/menu";
 import { setTheme, type Theme, useTheme } from "#/ui/theme";
 import { flushDeferred, toast } from "#/ui/toast";
@@ -46,10 +47,12 @@ export function AccountMenu() {
         {t("frame.caRoot")}
       </MenuLink>
       <MenuItem
-        onSelect={() => {
-          flushDeferred("commit");
-          signOut().catch(() => toast(t("frame.signOutFailed"), { tone: "error" }));
-        }}
+        onSelect={() =>
+          leave(() => {
+            flushDeferred("commit");
+            signOut().catch(() => toast(t("frame.signOutFailed"), { tone: "error" }));
+          })
+        }
       >
         <LogOut aria-hidden className="size-4 text-muted" />
         {t("frame.signOut")}

@@ -2,23 +2,25 @@
 
 import { Link } from "@tanstack/react-router";
 import { Search } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { useAuth } from "#/api/session";
 import { AwayNotice } from "#/domain/away";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg";
+import { Dialog } from "#/ui/dialog";
+import { Later, later } from "#/ui/later";
 import { AccountMenu } from "./account-menu";
 import { LiveNotice } from "./live-notice";
 import { pages } from "./pages";
 import { Rail } from "./rail";
-import { SessionEnd } from "./session-end";
+import { SessionEnd, SessionEnded } from "./session-end";
 import { LiveDot, ScanStatus } from "./status";
 import { StorageNotice } from "./storage-notice";
 
 addWords(words);
 
-const Palette = lazy(() => import("./palette"));
+const Palette = later(() => import("./palette"));
 
 export function Frame({ children }: { children: ReactNode }) {
   const { t } = useTranslation();
@@ -78,6 +80,7 @@ export function Frame({ children }: { children: ReactNode }) {
       </header>
       <AwayNotice />
       <SessionEnd />
+      <SessionEnded />
       {can("discovery:read") ? <StorageNotice /> : null}
       {can("discovery:read") ? <LiveNotice /> : null}
       <div className="flex min-h-0 flex-1 max-md:flex-col-reverse">
@@ -87,9 +90,15 @@ export function Frame({ children }: { children: ReactNode }) {
         </main>
       </div>
       {wanted ? (
-        <Suspense>
-          <Palette open={palette} onClose={() => setPalette(false)} pages={seen} />
-        </Suspense>
+        <Later
+          part={Palette}
+          around={(words) => (
+            <Dialog title={t("palette.title")} open={palette} onClose={() => setPalette(false)}>
+              {words}
+            </Dialog>
+          )}
+          props={{ open: palette, onClose: () => setPalette(false), pages: seen }}
+        />
       ) : null}
     </div>
   );

@@ -11,6 +11,7 @@ import { isKey, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextArea, TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
 import { Panel } from "#/ui/panel";
 import { toast } from "#/ui/toast";
 import { type AssetInput, useSaveAsset } from "./queries";
@@ -36,7 +37,9 @@ interface AssetFormProps {
   onSaved: (id: string) => void;
 }
 
-export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
+export function AssetForm({ asset: given, onClose, onSaved }: AssetFormProps) {
+  // What it began with: a change by somebody else meanwhile must be refused, not overwritten unseen.
+  const [asset] = useState(given);
   const { t } = useTranslation();
   const save = useSaveAsset();
   const [error, setError] = useState<unknown>(null);
@@ -102,11 +105,11 @@ export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
           >
             {t("common.save")}
           </Button>
-          <Button onClick={onClose}>{t("common.cancel")}</Button>
+          <Cancel onClick={onClose} />
         </>
       }
     >
-      <form id="asset-form" onSubmit={submit} noValidate className="flex flex-col gap-4">
+      <Form changed={isDirty} id="asset-form" onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         <TextField label={t("asset.name")} autoFocus error={message("name")} {...form.register("name")} />
         <div className="grid grid-cols-2 gap-3">
@@ -150,7 +153,7 @@ export function AssetForm({ asset, onClose, onSaved }: AssetFormProps) {
           onChange={(ids) => form.setValue("tags", ids, { shouldDirty: true })}
         />
         <TextArea label={t("asset.notes")} rows={5} error={message("notes")} {...form.register("notes")} />
-      </form>
+      </Form>
     </Panel>
   );
 }

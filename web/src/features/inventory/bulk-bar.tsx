@@ -7,6 +7,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox } from "#/ui/feedback";
+import { Cancel, Form } from "#/ui/form";
 import { toast } from "#/ui/toast";
 import { type Chosen, deleteAssets, deleteAssetsOnLeave, useAddTags } from "./queries";
 import { TagPicker } from "./tag-picker";
@@ -35,6 +36,20 @@ export function BulkBar({ rows, all, total, onAll, filter, hide, clear }: BulkBa
   const [picked, setPicked] = useState<string[]>([]);
   const count = all ? total : rows.length;
   const chosen: Chosen = all ? { filter, count: total } : { ids: rows.map((row) => row.id) };
+  function stop(): void {
+    setTagging(false);
+    setPicked([]);
+  }
+  async function tag(): Promise<void> {
+    try {
+      const tagged = await addTags.mutateAsync({ chosen, tags: picked });
+      stop();
+      clear();
+      toast(t("inventory.tagged", { count: tagged, number: tagged.toLocaleString() }));
+    } catch {
+      // Shown from the mutation.
+    }
+  }
   return (
     <div
       role="toolbar"
@@ -73,32 +88,17 @@ export function BulkBar({ rows, all, total, onAll, filter, hide, clear }: BulkBa
       <Button look="ghost" onClick={clear}>
         {t("table.clear")}
       </Button>
-      <Dialog title={t("inventory.addTag")} open={tagging} onClose={() => setTagging(false)}>
-        {addTags.error ? <ErrorBox error={addTags.error} className="mb-3" /> : null}
-        <TagPicker value={picked} onChange={setPicked} />
-        <div className="mt-4 flex gap-2">
-          <Button
-            look="primary"
-            disabled={picked.length === 0}
-            busy={addTags.isPending}
-            onClick={() =>
-              addTags.mutate(
-                { chosen, tags: picked },
-                {
-                  onSuccess: (tagged) => {
-                    setTagging(false);
-                    setPicked([]);
-                    clear();
-                    toast(t("inventory.tagged", { count: tagged, number: tagged.toLocaleString() }));
-                  },
-                },
-              )
-            }
-          >
-            {t("inventory.addTagTo", { count, number: count.toLocaleString() })}
-          </Button>
-          <Button onClick={() => setTagging(false)}>{t("common.cancel")}</Button>
-        </div>
+      <Dialog title={t("inventory.addTag")} open={tagging} onClose={stop}>
+        <Form changed={picked.length > 0} onSubmit={tag}>
+          {addTags.error ? <ErrorBox error={addTags.error} className="mb-3" /> : null}
+          <TagPicker value={picked} onChange={setPicked} />
+          <div className="mt-4 flex gap-2">
+            <Button type="submit" look="primary" disabled={picked.length === 0} busy={addTags.isPending}>
+              {t("inventory.addTagTo", { count, number: count.toLocaleString() })}
+            </Button>
+            <Cancel onClick={stop} />
+          </div>
+        </Form>
       </Dialog>
     </div>
   );

@@ -132,15 +132,15 @@ function DrawLink({ asset, onDone }: { asset: Asset; onDone: () => void }) {
   });
   return (
     <InlineForm
+      changed={!!target || text !== "" || label !== "" || kind !== "ethernet"}
       busy={draw.isPending}
       error={draw.error}
       onCancel={onDone}
-      onSubmit={() => {
+      onSubmit={async () => {
         if (!target) return setMissing(true);
-        draw.mutate(
-          { a_asset_id: asset.id, b_asset_id: target.id, kind, label: label.trim() || null },
-          { onSuccess: onDone },
-        );
+        const link = { a_asset_id: asset.id, b_asset_id: target.id, kind, label: label.trim() || null };
+        // The error is shown from the mutation.
+        await draw.mutateAsync(link).then(onDone, () => {});
       }}
     >
       <TextField

@@ -11,6 +11,8 @@ import { useTranslation } from "#/i18n";
 import { Button, IconButton } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
+import { GuardScope, useGuardScope } from "#/ui/guard";
 import { Section } from "#/ui/panel";
 import { Time } from "#/ui/time";
 import { useSaveAddress, useSaveInterface } from "./queries";
@@ -44,52 +46,56 @@ export function Addresses({ asset, writes }: { asset: AssetDetail; writes: boole
   const hidden = useHidden();
   const remove = useRemoval();
   const [editing, setEditing] = useState<string | null>(null);
+  const { path, leave } = useGuardScope();
+  const edit = (id: string) => leave(() => setEditing(id));
   const rows = asset.address_list
     .filter((row) => !hidden.has(row.id))
     .sort((a, b) => addressOrder(a.ip, b.ip));
   return (
-    <Section
-      title={t("asset.addresses")}
-      action={writes ? <AddButton label={t("address.add")} onClick={() => setEditing("new")} /> : null}
-    >
-      {editing === "new" ? <AddressForm asset={asset} onDone={() => setEditing(null)} /> : null}
-      {rows.length > 0 ? (
-        <ul className={list}>
-          {rows.map((row) => (
-            <li key={row.id} className="flex min-h-9 flex-wrap items-center gap-x-3 py-1">
-              {editing === row.id ? (
-                <AddressForm asset={asset} address={row} onDone={() => setEditing(null)} />
-              ) : (
-                <>
-                  <span className="mono">{row.ip}</span>
-                  <span className="min-w-0 truncate">{row.hostname}</span>
-                  <span className="text-xs text-muted">
-                    {row.source === "manual" ? t("source.manual") : <Time at={row.last_seen_at} />}
-                  </span>
-                  {writes ? (
-                    <RowActions
-                      name={row.ip}
-                      onEdit={() => setEditing(row.id)}
-                      onDelete={() =>
-                        remove({
-                          ids: [row.id],
-                          text: t("common.deleted", { name: row.ip }),
-                          resource: "addresses",
-                          send: (id) => http.DELETE("/api/v1/addresses/{id}", { params: { path: { id } } }),
-                          invalidate: [["assets"], ["networks"]],
-                        })
-                      }
-                    />
-                  ) : null}
-                </>
-              )}
-            </li>
-          ))}
-        </ul>
-      ) : editing ? null : (
-        <p className="text-muted">{t("address.none")}</p>
-      )}
-    </Section>
+    <GuardScope path={path}>
+      <Section
+        title={t("asset.addresses")}
+        action={writes ? <AddButton label={t("address.add")} onClick={() => edit("new")} /> : null}
+      >
+        {editing === "new" ? <AddressForm asset={asset} onDone={() => setEditing(null)} /> : null}
+        {rows.length > 0 ? (
+          <ul className={list}>
+            {rows.map((row) => (
+              <li key={row.id} className="flex min-h-9 flex-wrap items-center gap-x-3 py-1">
+                {editing === row.id ? (
+                  <AddressForm asset={asset} address={row} onDone={() => setEditing(null)} />
+                ) : (
+                  <>
+                    <span className="mono">{row.ip}</span>
+                    <span className="min-w-0 truncate">{row.hostname}</span>
+                    <span className="text-xs text-muted">
+                      {row.source === "manual" ? t("source.manual") : <Time at={row.last_seen_at} />}
+                    </span>
+                    {writes ? (
+                      <RowActions
+                        name={row.ip}
+                        onEdit={() => edit(row.id)}
+                        onDelete={() =>
+                          remove({
+                            ids: [row.id],
+                            text: t("common.deleted", { name: row.ip }),
+                            resource: "addresses",
+                            send: (id) => http.DELETE("/api/v1/addresses/{id}", { params: { path: { id } } }),
+                            invalidate: [["assets"], ["networks"]],
+                          })
+                        }
+                      />
+                    ) : null}
+                  </>
+                )}
+              </li>
+            ))}
+          </ul>
+        ) : editing ? null : (
+          <p className="text-muted">{t("address.none")}</p>
+        )}
+      </Section>
+    </GuardScope>
   );
 }
 
@@ -112,7 +118,7 @@ function AddressForm({
       interface_id: address?.interface_id ?? "",
     },
   });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const submit = form.handleSubmit(async (values) => {
     setError(null);
     try {
@@ -129,7 +135,7 @@ function AddressForm({
     }
   });
   return (
-    <InlineForm onSubmit={submit} onCancel={onDone} busy={isSubmitting} error={error}>
+    <InlineForm changed={isDirty} onSubmit={submit} onCancel={onDone} busy={isSubmitting} error={error}>
       <TextField
         label={t("address.ip")}
         mono
@@ -165,48 +171,53 @@ export function Interfaces({ asset, writes }: { asset: AssetDetail; writes: bool
   const hidden = useHidden();
   const remove = useRemoval();
   const [editing, setEditing] = useState<string | null>(null);
+  const { path, leave } = useGuardScope();
+  const edit = (id: string) => leave(() => setEditing(id));
   const rows = asset.interfaces.filter((row) => !hidden.has(row.id));
   return (
-    <Section
-      title={t("asset.interfaces")}
-      action={writes ? <AddButton label={t("interface.add")} onClick={() => setEditing("new")} /> : null}
-    >
-      {editing === "new" ? <InterfaceForm assetId={asset.id} onDone={() => setEditing(null)} /> : null}
-      {rows.length > 0 ? (
-        <ul className={list}>
-          {rows.map((row) => (
-            <li key={row.id} className="flex min-h-9 flex-wrap items-center gap-x-3 py-1">
-              {editing === row.id ? (
-                <InterfaceForm assetId={asset.id} nic={row} onDone={() => setEditing(null)} />
-              ) : (
-                <>
-                  <span>{row.name}</span>
-                  <span className="mono">{row.mac}</span>
-                  <span className="min-w-0 truncate text-xs text-muted">{row.vendor}</span>
-                  {writes ? (
-                    <RowActions
-                      name={row.name}
-                      onEdit={() => setEditing(row.id)}
-                      onDelete={() =>
-                        remove({
-                          ids: [row.id],
-                          text: t("common.deleted", { name: row.name }),
-                          resource: "interfaces",
-                          send: (id) => http.DELETE("/api/v1/interfaces/{id}", { params: { path: { id } } }),
-                          invalidate: [["assets"]],
-                        })
-                      }
-                    />
-                  ) : null}
-                </>
-              )}
-            </li>
-          ))}
-        </ul>
-      ) : editing ? null : (
-        <p className="text-muted">{t("interface.none")}</p>
-      )}
-    </Section>
+    <GuardScope path={path}>
+      <Section
+        title={t("asset.interfaces")}
+        action={writes ? <AddButton label={t("interface.add")} onClick={() => edit("new")} /> : null}
+      >
+        {editing === "new" ? <InterfaceForm assetId={asset.id} onDone={() => setEditing(null)} /> : null}
+        {rows.length > 0 ? (
+          <ul className={list}>
+            {rows.map((row) => (
+              <li key={row.id} className="flex min-h-9 flex-wrap items-center gap-x-3 py-1">
+                {editing === row.id ? (
+                  <InterfaceForm assetId={asset.id} nic={row} onDone={() => setEditing(null)} />
+                ) : (
+                  <>
+                    <span>{row.name}</span>
+                    <span className="mono">{row.mac}</span>
+                    <span className="min-w-0 truncate text-xs text-muted">{row.vendor}</span>
+                    {writes ? (
+                      <RowActions
+                        name={row.name}
+                        onEdit={() => edit(row.id)}
+                        onDelete={() =>
+                          remove({
+                            ids: [row.id],
+                            text: t("common.deleted", { name: row.name }),
+                            resource: "interfaces",
+                            send: (id) =>
+                              http.DELETE("/api/v1/interfaces/{id}", { params: { path: { id } } }),
+                            invalidate: [["assets"]],
+                          })
+                        }
+                      />
+                    ) : null}
+                  </>
+                )}
+              </li>
+            ))}
+          </ul>
+        ) : editing ? null : (
+          <p className="text-muted">{t("interface.none")}</p>
+        )}
+      </Section>
+    </GuardScope>
   );
 }
 
@@ -215,7 +226,7 @@ function InterfaceForm({ assetId, nic, onDone }: { assetId: string; nic?: Interf
   const save = useSaveInterface(assetId);
   const [error, setError] = useState<unknown>(null);
   const form = useForm({ defaultValues: { name: nic?.name ?? "", mac: nic?.mac ?? "" } });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const submit = form.handleSubmit(async (values) => {
     setError(null);
     try {
@@ -231,7 +242,7 @@ function InterfaceForm({ assetId, nic, onDone }: { assetId: string; nic?: Interf
     }
   });
   return (
-    <InlineForm onSubmit={submit} onCancel={onDone} busy={isSubmitting} error={error}>
+    <InlineForm changed={isDirty} onSubmit={submit} onCancel={onDone} busy={isSubmitting} error={error}>
       <TextField
         label={t("interface.name")}
         autoFocus
@@ -252,13 +263,15 @@ function InterfaceForm({ assetId, nic, onDone }: { assetId: string; nic?: Interf
 }
 
 export function InlineForm({
+  changed,
   onSubmit,
   onCancel,
   busy,
   error,
   children,
 }: {
-  onSubmit: () => void;
+  changed: boolean;
+  onSubmit: () => Promise<unknown>;
   onCancel: () => void;
   busy: boolean;
   error: unknown;
@@ -266,18 +279,11 @@ export function InlineForm({
 }) {
   const { t } = useTranslation();
   return (
-    <form
-      noValidate
+    <Form
+      changed={changed}
+      onEscape={onCancel}
       className="my-2 flex w-full flex-col gap-3 rounded-md border border-line-strong bg-canvas p-3"
-      onSubmit={(event) => {
-        event.preventDefault();
-        onSubmit();
-      }}
-      onKeyDown={(event) => {
-        if (event.key !== "Escape") return;
-        event.preventDefault();
-        onCancel();
-      }}
+      onSubmit={onSubmit}
     >
       {error ? <ErrorBox error={error} /> : null}
       {children}
@@ -285,8 +291,8 @@ export function InlineForm({
         <Button type="submit" look="primary" busy={busy}>
           {t("common.save")}
         </Button>
-        <Button onClick={onCancel}>{t("common.cancel")}</Button>
+        <Cancel onClick={onCancel} />
       </div>
-    </form>
+    </Form>
   );
 }

@@ -8,6 +8,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { Checkbox, TextField } from "#/ui/field";
+import { useUnsaved } from "#/ui/guard";
 import { useCreateTag } from "./queries";
 
 /** Choose tags, or make a new one without leaving. */
@@ -23,6 +24,7 @@ export function TagPicker({
   const create = useCreateTag();
   const [name, setName] = useState("");
   const wanted = name.trim();
+  useUnsaved(wanted !== "");
   const exists = tags.data?.some((tag) => tag.name.toLowerCase() === wanted.toLowerCase());
 
   function add(): void {

@@ -9,6 +9,7 @@ import words from "#/i18n/en/map.json";
 import { Button, buttonClass } from "#/ui/button";
 import { cx } from "#/ui/cx";
 import { Empty, ErrorBox, NotLoaded, Skeleton } from "#/ui/feedback";
+import { PlainForm } from "#/ui/form";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
 import { toast } from "#/ui/toast";
@@ -95,7 +96,7 @@ export function MapPage({ search, go, panel }: MapPageProps) {
         title={t("pages.map")}
         count={map.model ? t("map.count", { count: map.model.nodes.size }) : undefined}
       >
-        <form
+        <PlainForm
           className="flex items-center gap-2 max-md:flex-1"
           onSubmit={(event) => {
             event.preventDefault();
@@ -116,7 +117,7 @@ export function MapPage({ search, go, panel }: MapPageProps) {
             value={text}
             onChange={setQ}
           />
-        </form>
+        </PlainForm>
         <fieldset className="flex gap-1 rounded-md bg-sunken p-0.5">
           <legend className="sr-only">{t("map.view")}</legend>
           <ViewButton

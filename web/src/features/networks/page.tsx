@@ -18,6 +18,8 @@ import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, ErrorBox } from "#/ui/feedback";
 import { TextArea, TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
+import { useLeave } from "#/ui/guard";
 import { PageHead, WithPanel } from "#/ui/page";
 import { Panel } from "#/ui/panel";
 
@@ -119,12 +121,13 @@ function NetworkPanel({ network, onClose }: { network?: Network; onClose: () => 
       notes: network?.notes ?? "",
     },
   });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const message = (field: (typeof fields)[number]) => {
     const text = errors[field]?.message;
     return text && isKey(text) ? t(text) : text;
   };
   const writes = can("inventory:write");
+  const leave = useLeave();
 
   const submit = form.handleSubmit(async (values) => {
     setError(null);
@@ -163,21 +166,23 @@ function NetworkPanel({ network, onClose }: { network?: Network; onClose: () => 
             <Button look="primary" type="submit" form="network-form" busy={isSubmitting}>
               {t("common.save")}
             </Button>
-            <Button onClick={onClose}>{t("common.cancel")}</Button>
+            <Cancel onClick={onClose} />
             {network ? (
               <Button
                 look="danger"
                 className="ml-auto"
-                onClick={() => {
-                  remove({
-                    ids: [network.id],
-                    text: t("common.deleted", { name: network.name }),
-                    resource: "networks",
-                    send: (id) => http.DELETE("/api/v1/networks/{id}", { params: { path: { id } } }),
-                    invalidate: [networksQuery.queryKey, ["map"]],
-                  });
-                  onClose();
-                }}
+                onClick={() =>
+                  leave(() => {
+                    remove({
+                      ids: [network.id],
+                      text: t("common.deleted", { name: network.name }),
+                      resource: "networks",
+                      send: (id) => http.DELETE("/api/v1/networks/{id}", { params: { path: { id } } }),
+                      invalidate: [networksQuery.queryKey, ["map"]],
+                    });
+                    onClose();
+                  })
+                }
               >
                 <Trash2 aria-hidden className="size-4" />
                 {t("common.delete")}
@@ -187,7 +192,7 @@ function NetworkPanel({ network, onClose }: { network?: Network; onClose: () => 
         ) : undefined
       }
     >
-      <form id="network-form" onSubmit={submit} noValidate>
+      <Form changed={isDirty} id="network-form" onSubmit={submit}>
         <fieldset disabled={!writes} className="flex flex-col gap-4">
           <legend className="sr-only">{t("networks.fields")}</legend>
           {error ? <ErrorBox error={error} /> : null}
@@ -225,7 +230,7 @@ function NetworkPanel({ network, onClose }: { network?: Network; onClose: () => 
             {...form.register("notes")}
           />
         </fieldset>
-      </form>
+      </Form>
       {network ? (
         <Link to="/inventory" search={{ network: network.id }} className={buttonClass("plain", "mt-4")}>
           {t("networks.show")}

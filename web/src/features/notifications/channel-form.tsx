@@ -8,6 +8,7 @@ import { PublicInput, SecretInput, useRules } from "#/domain/kind-inputs";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { SelectField, TextField } from "#/ui/field";
+import { Form } from "#/ui/form";
 import { FormError } from "#/ui/form-error";
 import { toast } from "#/ui/toast";
 import { type ChannelForm, formFields, severities, toBody, toForm } from "./channel-fields";
@@ -28,7 +29,7 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
   const [error, setError] = useState<unknown>(null);
   const [replacing, setReplacing] = useState(!channel);
   const form = useForm<ChannelForm>({ defaultValues: toForm(kind, channel) });
-  const { errors } = form.formState;
+  const { errors, isDirty } = form.formState;
   const [values, everything] = useWatch({ control: form.control, name: ["public", "everything"] });
   const secrets = fieldsOf(kind.secret).filter((field) => isAsked(field, values));
   // What the server misses must be seen.
@@ -67,7 +68,7 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
   });
 
   return (
-    <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
+    <Form changed={isDirty} id={id} onSubmit={submit} className="flex flex-col gap-4">
       <FormError error={error} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
@@ -143,6 +144,6 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
           />
         ) : null}
       </fieldset>
-    </form>
+    </Form>
   );
 }

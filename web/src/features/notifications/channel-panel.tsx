@@ -7,6 +7,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { SelectField } from "#/ui/field";
+import { FromVersion, useLeave } from "#/ui/guard";
 import { Panel, Section } from "#/ui/panel";
 import { ChannelFields } from "./channel-form";
 import { Controls } from "./controls";
@@ -32,6 +33,8 @@ export function NewChannelPanel({
   const [busy, setBusy] = useState(false);
   const [chosen, setChosen] = useState<ChannelKind>("email");
   const kind = kinds.data?.find((one) => one.kind === chosen);
+  // Another kind has other fields.
+  const leave = useLeave();
   return (
     <Panel
       title={t("channel.add")}
@@ -43,7 +46,10 @@ export function NewChannelPanel({
           <SelectField
             label={t("channel.kind")}
             value={chosen}
-            onChange={(event) => setChosen(event.target.value as ChannelKind)}
+            onChange={(event) => {
+              const next = event.target.value as ChannelKind;
+              leave(() => setChosen(next));
+            }}
           >
             {kinds.data?.map((one) => (
               <option key={one.kind} value={one.kind}>
@@ -126,16 +132,18 @@ export function ChannelPanel({ id, onClose }: { id: string; onClose: () => void 
             <Deliveries subscriber={{ resource: "channels", id }} writes={writes} />
           </Section>
           <Section title={t("channel.one")}>
-            <ChannelFields
-              // What was saved is the new beginning.
-              key={data.version}
-              id={FORM}
-              kind={kind}
-              channel={data}
-              writes={writes}
-              onBusy={setBusy}
-              onSaved={keep}
-            />
+            <FromVersion of={data}>
+              {(held) => (
+                <ChannelFields
+                  id={FORM}
+                  kind={kind}
+                  channel={held}
+                  writes={writes}
+                  onBusy={setBusy}
+                  onSaved={keep}
+                />
+              )}
+            </FromVersion>
           </Section>
         </>
       ) : error ? (

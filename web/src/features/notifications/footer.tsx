@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
+import { Cancel } from "#/ui/form";
 
 interface Props {
   form: string;
@@ -16,7 +17,7 @@ export function Footer({ form, busy, onClose, children }: Props) {
       <Button look="primary" type="submit" form={form} busy={busy}>
         {t("common.save")}
       </Button>
-      <Button onClick={onClose}>{t("common.cancel")}</Button>
+      <Cancel onClick={onClose} />
       {children}
     </>
   );

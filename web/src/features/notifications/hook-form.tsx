@@ -5,6 +5,7 @@ import type { Hook, HookFormat } from "#/api/schema";
 import { placeErrors } from "#/domain/form-errors";
 import { useTranslation } from "#/i18n";
 import { SelectField, TextField } from "#/ui/field";
+import { Form } from "#/ui/form";
 import { FormError } from "#/ui/form-error";
 import { toast } from "#/ui/toast";
 
@@ -24,7 +25,7 @@ export function HookFields({ id, hook, writes, onBusy, onSaved }: Props) {
   const form = useForm<{ name: string; format: HookFormat }>({
     defaultValues: { name: hook?.name ?? "", format: hook?.format ?? "generic" },
   });
-  const { errors } = form.formState;
+  const { errors, isDirty } = form.formState;
   const format = form.watch("format");
 
   const submit = form.handleSubmit(async (typed) => {
@@ -53,7 +54,7 @@ export function HookFields({ id, hook, writes, onBusy, onSaved }: Props) {
   });
 
   return (
-    <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
+    <Form changed={isDirty} id={id} onSubmit={submit} className="flex flex-col gap-4">
       <FormError error={error} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
@@ -78,6 +79,6 @@ export function HookFields({ id, hook, writes, onBusy, onSaved }: Props) {
           </SelectField>
         )}
       </fieldset>
-    </form>
+    </Form>
   );
 }

@@ -7,6 +7,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { FromVersion } from "#/ui/guard";
 import { Panel, Section } from "#/ui/panel";
 import { CopyButton, SecretText } from "#/ui/secret";
 import { Moment, Time } from "#/ui/time";
@@ -89,15 +90,9 @@ export function HookPanel({ id, onClose, onSecret }: Props) {
             <SetUp hook={data} />
           </Section>
           <Section title={t("hook.one")}>
-            <HookFields
-              // What was saved is the new beginning.
-              key={data.version}
-              id={FORM}
-              hook={data}
-              writes={writes}
-              onBusy={setBusy}
-              onSaved={keep}
-            />
+            <FromVersion of={data}>
+              {(held) => <HookFields id={FORM} hook={held} writes={writes} onBusy={setBusy} onSaved={keep} />}
+            </FromVersion>
           </Section>
           <Section
             title={t("notification.secret")}

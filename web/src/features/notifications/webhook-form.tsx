@@ -5,6 +5,7 @@ import type { Webhook } from "#/api/schema";
 import { placeErrors } from "#/domain/form-errors";
 import { useTranslation } from "#/i18n";
 import { TextField } from "#/ui/field";
+import { Form } from "#/ui/form";
 import { FormError } from "#/ui/form-error";
 import { toast } from "#/ui/toast";
 import { EventsField } from "./events-field";
@@ -22,7 +23,7 @@ export function WebhookFields({ id, webhook, writes, onBusy, onSaved }: Props) {
   const { t } = useTranslation();
   const [error, setError] = useState<unknown>(null);
   const form = useForm<WebhookForm>({ defaultValues: toForm(webhook) });
-  const { errors } = form.formState;
+  const { errors, isDirty } = form.formState;
   const [url, everything] = form.watch(["url", "everything"]);
   const needed = (text: string) => text.trim() !== "" || t("form.required");
 
@@ -52,7 +53,7 @@ export function WebhookFields({ id, webhook, writes, onBusy, onSaved }: Props) {
   });
 
   return (
-    <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
+    <Form changed={isDirty} id={id} onSubmit={submit} className="flex flex-col gap-4">
       <FormError error={error} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
@@ -94,6 +95,6 @@ export function WebhookFields({ id, webhook, writes, onBusy, onSaved }: Props) {
           {...form.register("certificate_sha256")}
         />
       </fieldset>
-    </form>
+    </Form>
   );
 }

@@ -7,6 +7,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { FromVersion } from "#/ui/guard";
 import { Panel, Section } from "#/ui/panel";
 import { Moment, Time } from "#/ui/time";
 import { Controls } from "./controls";
@@ -112,15 +113,17 @@ export function WebhookPanel({ id, onClose, onSecret }: Props) {
             <Deliveries subscriber={{ resource: "webhooks", id }} writes={writes} />
           </Section>
           <Section title={t("webhook.one")}>
-            <WebhookFields
-              // What was saved is the new beginning.
-              key={data.version}
-              id={FORM}
-              webhook={data}
-              writes={writes}
-              onBusy={setBusy}
-              onSaved={keepAndShow}
-            />
+            <FromVersion of={data}>
+              {(held) => (
+                <WebhookFields
+                  id={FORM}
+                  webhook={held}
+                  writes={writes}
+                  onBusy={setBusy}
+                  onSaved={keepAndShow}
+                />
+              )}
+            </FromVersion>
           </Section>
           <Section
             title={t("notification.secret")}

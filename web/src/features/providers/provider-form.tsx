@@ -12,6 +12,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { Checkbox, SelectField, TextField } from "#/ui/field";
+import { Form } from "#/ui/form";
 import { Section } from "#/ui/panel";
 import { toast } from "#/ui/toast";
 import { type ProviderForm, slugOf, toBody, toForm } from "./fields";
@@ -34,7 +35,7 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
   const [error, setError] = useState<unknown>(null);
   const [replacing, setReplacing] = useState(!provider?.has_client_secret);
   const form = useForm<ProviderForm>({ defaultValues: toForm(provider) });
-  const { errors, dirtyFields } = form.formState;
+  const { errors, dirtyFields, isDirty } = form.formState;
   const needed = (text: string) => text.trim() !== "" || t("form.required");
   const name = form.register("name", { validate: needed });
   const credentials = useQuery(credentialsOfKindQuery("oidc_client"));
@@ -70,7 +71,7 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
   });
 
   return (
-    <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
+    <Form changed={isDirty} id={id} onSubmit={submit} className="flex flex-col gap-4">
       {error ? <ErrorBox error={error} /> : null}
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
@@ -199,6 +200,6 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
           />
         </fieldset>
       </details>
-    </form>
+    </Form>
   );
 }

@@ -8,6 +8,8 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { ErrorBox } from "#/ui/feedback";
+import { Cancel } from "#/ui/form";
+import { FromVersion } from "#/ui/guard";
 import { Panel, Section } from "#/ui/panel";
 import { SecretText } from "#/ui/secret";
 import { toast } from "#/ui/toast";
@@ -25,6 +27,9 @@ export function ProviderPanel({ provider, writes, onClose, onSaved }: Props) {
   const { t } = useTranslation();
   const [busy, setBusy] = useState(false);
   const [deleting, setDeleting] = useState(false);
+  const fields = (held?: OidcProvider) => (
+    <ProviderFields id="provider-form" provider={held} writes={writes} onBusy={setBusy} onSaved={onSaved} />
+  );
   return (
     <Panel
       title={provider?.name ?? t("provider.add")}
@@ -35,7 +40,7 @@ export function ProviderPanel({ provider, writes, onClose, onSaved }: Props) {
             <Button look="primary" type="submit" form="provider-form" busy={busy}>
               {t("common.save")}
             </Button>
-            <Button onClick={onClose}>{t("common.cancel")}</Button>
+            <Cancel onClick={onClose} />
             {provider ? (
               <Button look="danger" className="ml-auto" onClick={() => setDeleting(true)}>
                 {t("common.delete")}
@@ -58,15 +63,7 @@ export function ProviderPanel({ provider, writes, onClose, onSaved }: Props) {
         </Section>
       ) : null}
       <Section title={t("provider.one")}>
-        <ProviderFields
-          // What was saved is the new beginning.
-          key={provider?.version}
-          id="provider-form"
-          provider={provider}
-          writes={writes}
-          onBusy={setBusy}
-          onSaved={onSaved}
-        />
+        {provider ? <FromVersion of={provider}>{fields}</FromVersion> : fields()}
       </Section>
       {deleting && provider ? (
         <Delete provider={provider} onClose={() => setDeleting(false)} onDeleted={onClose} />

@@ -16,6 +16,8 @@ import words from "#/i18n/en/settings.json";
 import { Button, buttonClass, IconButton } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
+import { FromVersion, GuardScope, useGuardScope } from "#/ui/guard";
 import { Block, Blocks, PageHead } from "#/ui/page";
 import { toast } from "#/ui/toast";
 import { UnknownProxies } from "./proxies";
@@ -34,14 +36,14 @@ export function SettingsPage() {
           {settings.error ? (
             <ErrorBox error={settings.error} retry={() => void settings.refetch()} />
           ) : settings.data ? (
-            <InstanceName key={settings.data.version} settings={settings.data} />
+            <FromVersion of={settings.data}>{(held) => <InstanceName settings={held} />}</FromVersion>
           ) : (
             <SkeletonLines lines={2} />
           )}
         </Block>
         <Block title={t("settings.retention")} text={t("settings.retentionText")}>
           {settings.data ? (
-            <Retention key={settings.data.version} settings={settings.data} />
+            <FromVersion of={settings.data}>{(held) => <Retention settings={held} />}</FromVersion>
           ) : settings.error ? null : (
             <SkeletonLines lines={2} />
           )}
@@ -84,7 +86,7 @@ function InstanceName({ settings }: { settings: Settings }) {
     }
   });
   return (
-    <form onSubmit={submit} noValidate className="flex items-end gap-2">
+    <Form changed={isDirty} onSubmit={submit} className="flex items-end gap-2">
       <TextField
         label={t("settings.name")}
         className="max-w-sm flex-1"
@@ -98,7 +100,7 @@ function InstanceName({ settings }: { settings: Settings }) {
         </Button>
       ) : null}
       {error ? <ErrorBox error={error} /> : null}
-    </form>
+    </Form>
   );
 }
 
@@ -109,12 +111,13 @@ function Tags() {
   const hidden = useHidden();
   const remove = useRemoval();
   const [editing, setEditing] = useState<string | null>(null);
+  const { path, leave } = useGuardScope();
   if (tags.error) return <ErrorBox error={tags.error} retry={() => void tags.refetch()} />;
   if (!tags.data) return <SkeletonLines lines={3} />;
   const rows = tags.data.filter((tag) => !hidden.has(tag.id));
   const writes = can("inventory:write");
   return (
-    <>
+    <GuardScope path={path}>
       {rows.length > 0 ? (
         <ul className="mb-3 divide-y divide-line border-y border-line">
           {rows.map((tag) =>
@@ -130,7 +133,7 @@ function Tags() {
                   <>
                     <IconButton
                       label={t("settings.tagEdit", { name: tag.name })}
-                      onClick={() => setEditing(tag.id)}
+                      onClick={() => leave(() => setEditing(tag.id))}
                     >
                       <Pencil aria-hidden className="size-4" />
                     </IconButton>
@@ -159,13 +162,13 @@ function Tags() {
         editing === "new" ? (
           <TagForm taken={tags.data} onDone={() => setEditing(null)} />
         ) : (
-          <Button onClick={() => setEditing("new")}>
+          <Button onClick={() => leave(() => setEditing("new"))}>
             <Plus aria-hidden className="size-4" />
             {t("settings.tagAdd")}
           </Button>
         )
       ) : null}
-    </>
+    </GuardScope>
   );
 }
 
@@ -176,7 +179,7 @@ function TagForm({ tag, taken, onDone }: { tag?: Tag; taken: readonly Tag[]; onD
   const form = useForm({
     defaultValues: { name: tag?.name ?? "", color: tag?.color ?? nextTagColor(taken) },
   });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const submit = form.handleSubmit(async (body) => {
     setError(null);
     try {
@@ -197,7 +200,7 @@ function TagForm({ tag, taken, onDone }: { tag?: Tag; taken: readonly Tag[]; onD
     }
   });
   return (
-    <form onSubmit={submit} noValidate className="flex flex-wrap items-end gap-2">
+    <Form changed={isDirty} onSubmit={submit} className="flex flex-wrap items-end gap-2">
       <TextField
         label={t("settings.tagName")}
         autoFocus
@@ -215,8 +218,8 @@ function TagForm({ tag, taken, onDone }: { tag?: Tag; taken: readonly Tag[]; onD
       <Button type="submit" look="primary" busy={isSubmitting}>
         {t("common.save")}
       </Button>
-      <Button onClick={onDone}>{t("common.cancel")}</Button>
+      <Cancel onClick={onDone} />
       {error ? <ErrorBox error={error} className="w-full" /> : null}
-    </form>
+    </Form>
   );
 }

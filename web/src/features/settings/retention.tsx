@@ -11,6 +11,7 @@ import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { ErrorBox } from "#/ui/feedback";
 import { Checkbox, TextField } from "#/ui/field";
+import { Form } from "#/ui/form";
 import { toast } from "#/ui/toast";
 
 const LEAST = 30;
@@ -48,7 +49,7 @@ export function Retention({ settings }: { settings: Settings }) {
     }
   });
   return (
-    <form onSubmit={submit} noValidate className="flex flex-col items-start gap-3">
+    <Form changed={isDirty} onSubmit={submit} className="flex flex-col items-start gap-3">
       <Checkbox label={t("settings.forEver")} disabled={!writes} {...form.register("forEver")} />
       {forEver ? null : (
         <TextField
@@ -81,6 +82,6 @@ export function Retention({ settings }: { settings: Settings }) {
           onClose={() => setAsked(null)}
         />
       )}
-    </form>
+    </Form>
   );
 }

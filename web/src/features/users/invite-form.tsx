@@ -9,6 +9,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
 import { Panel } from "#/ui/panel";
 import { OneTimeLink } from "./one-time-link";
 import { invitesQuery } from "./queries";
@@ -19,7 +20,7 @@ export function InvitePanel({ onClose }: { onClose: () => void }) {
   const [error, setError] = useState<unknown>(null);
   const [link, setLink] = useState<LinkOut | null>(null);
   const form = useForm({ defaultValues: { role: "viewer" as Role, email: "" } });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const role = form.watch("role");
   const submit = form.handleSubmit(async (values) => {
     setError(null);
@@ -49,11 +50,11 @@ export function InvitePanel({ onClose }: { onClose: () => void }) {
           <Button look="primary" type="submit" form="invite-form" busy={isSubmitting}>
             {t("users.makeLink")}
           </Button>
-          <Button onClick={onClose}>{t("common.cancel")}</Button>
+          <Cancel onClick={onClose} />
         </>
       }
     >
-      <form id="invite-form" onSubmit={submit} noValidate className="flex flex-col gap-4">
+      <Form changed={isDirty} id="invite-form" onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         <p className="text-muted">{t("users.inviteText")}</p>
         <SelectField
@@ -77,7 +78,7 @@ export function InvitePanel({ onClose }: { onClose: () => void }) {
           error={errors.email?.message}
           {...form.register("email")}
         />
-      </form>
+      </Form>
     </Panel>
   );
 }

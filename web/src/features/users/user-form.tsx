@@ -11,6 +11,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
 import { Panel } from "#/ui/panel";
 import { usersKey } from "./queries";
 
@@ -21,7 +22,7 @@ export function NewUserPanel({ onClose, onMade }: { onClose: () => void; onMade:
   const form = useForm({
     defaultValues: { username: "", email: "", role: "viewer" as Role, password: "" },
   });
-  const { errors, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   const [username, password, role] = form.watch(["username", "password", "role"]);
   const submit = form.handleSubmit(async (values) => {
     setError(null);
@@ -43,11 +44,11 @@ export function NewUserPanel({ onClose, onMade }: { onClose: () => void; onMade:
           <Button look="primary" type="submit" form="user-form" busy={isSubmitting}>
             {t("users.create")}
           </Button>
-          <Button onClick={onClose}>{t("common.cancel")}</Button>
+          <Cancel onClick={onClose} />
         </>
       }
     >
-      <form id="user-form" onSubmit={submit} noValidate className="flex flex-col gap-4">
+      <Form changed={isDirty} id="user-form" onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         <p className="text-muted">{t("users.addText")}</p>
         <TextField
@@ -90,7 +91,7 @@ export function NewUserPanel({ onClose, onMade }: { onClose: () => void; onMade:
           error={errors.email?.message}
           {...form.register("email")}
         />
-      </form>
+      </Form>
     </Panel>
   );
 }

@@ -11,6 +11,7 @@ import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/vault.json";
 import { Button } from "#/ui/button";
 import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { FromVersion } from "#/ui/guard";
 import { Block, Blocks, PageHead } from "#/ui/page";
 import { Day, Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
@@ -49,7 +50,7 @@ export function VaultKeysPage() {
               {settings.error ? (
                 <ErrorBox error={settings.error} retry={() => void settings.refetch()} />
               ) : settings.data ? (
-                <Schedule key={settings.data.version} settings={settings.data} />
+                <FromVersion of={settings.data}>{(held) => <Schedule settings={held} />}</FromVersion>
               ) : null}
             </Block>
             <Block title={t("vault.history")} text={t("vault.historyText")}>

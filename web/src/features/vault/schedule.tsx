@@ -10,6 +10,7 @@ import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { Checkbox, TextField } from "#/ui/field";
+import { Form } from "#/ui/form";
 import { toast } from "#/ui/toast";
 import { vaultQuery } from "./queries";
 
@@ -44,7 +45,7 @@ export function Schedule({ settings }: { settings: Settings }) {
     }
   });
   return (
-    <form onSubmit={submit} noValidate className="flex flex-col items-start gap-3">
+    <Form changed={isDirty} onSubmit={submit} className="flex flex-col items-start gap-3">
       <Checkbox label={t("vault.rotates")} disabled={!writes} {...form.register("rotates")} />
       {rotates ? (
         <TextField
@@ -68,6 +69,6 @@ export function Schedule({ settings }: { settings: Settings }) {
           {t("common.save")}
         </Button>
       ) : null}
-    </form>
+    </Form>
   );
 }
