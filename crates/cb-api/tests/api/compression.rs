@@ -79,14 +79,14 @@ fn no_answer_that_shows_a_secret_is_compressed() {
     let document = serde_json::to_value(cb_api::routes::document()).expect("JSON");
     let (mut harmless, mut secret) = (0, 0);
     for (path, item) in document["paths"].as_object().expect("paths") {
-        let shown = fields(&document, &item["get"]["responses"], 0);
+        let found = fields(&document, &item["get"]["responses"], 0);
         if item["get"].is_null() {
             continue;
         }
-        let shows = shown.iter().any(|field| SECRETS.contains(&field.as_str()));
+        let shows = found.iter().any(|field| SECRETS.contains(&field.as_str()));
         secret += u32::from(shows);
         harmless += u32::from(!shows);
-        assert!(!shows || !may_be_compressed(&Method::GET, path), "GET {path} shows {shown:?}");
+        assert!(!shows || !may_be_compressed(&Method::GET, path), "GET {path} shows {found:?}");
         assert!(!may_be_compressed(&Method::POST, path), "POST {path}");
     }
     assert!(secret > 0 && harmless > 20, "{secret} {harmless}");
