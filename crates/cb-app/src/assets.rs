@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use cb_core::error::Violations;
 use cb_core::ids::{AddressId, AssetId, ServiceId, TagId};
-use cb_core::inventory::{AssetKind, AssetStatus, Protocol, Source};
+use cb_core::inventory::{AssetKind, AssetStatus, Protocol, Source, WebScheme};
 use cb_core::{Error, Event, Patch, Permission, Result};
 use cb_store::entities::{address, asset, asset_tag, interface, link, service, tag};
 use cb_store::sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Order, Query, UnionType};
@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use crate::addresses::AddressOut;
 use crate::auth::active;
+use crate::conflicts::{self, Conflict};
 use crate::ctx::Ctx;
 use crate::input::{self, NAME_MAX, SHORT_MAX};
 use crate::interfaces::InterfaceOut;
@@ -96,6 +97,8 @@ pub struct AssetDetail {
     pub address_list: Vec<AddressOut>,
     pub services: Vec<ServiceOut>,
     pub links: Vec<LinkOut>,
+    /// Addresses of it that other assets have too, with those others.
+    pub conflicts: Vec<Conflict>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -112,6 +115,9 @@ pub struct ServiceOut {
     pub product: Option<String>,
     #[schema(required)]
     pub version_text: Option<String>,
+    /// How it sent a page, so that a browser can be sent there; null where it sent none.
+    #[schema(required)]
+    pub scheme: Option<WebScheme>,
     /// 0 to 100.
     pub confidence: i32,
     #[schema(required)]
@@ -200,6 +206,7 @@ pub async fn get(ctx: &Ctx, id: AssetId) -> Result<AssetDetail> {
         address_list: addresses.map_err(db)?.into_iter().map(AddressOut::try_from).collect::<Result<_>>()?,
         services: services.map_err(db)?.into_iter().map(ServiceOut::try_from).collect::<Result<_>>()?,
         links: links.map_err(db)?.into_iter().map(LinkOut::try_from).collect::<Result<_>>()?,
+        conflicts: conflicts::of_asset(conn, id).await?,
     })
 }
 
@@ -539,6 +546,7 @@ impl TryFrom<service::Model> for ServiceOut {
             name: row.name,
             product: row.product,
             version_text: row.version_text,
+            scheme: row.scheme.map(|text| word(WebScheme::parse(&text), &text)).transpose()?,
             confidence: row.confidence,
             last_seen_at: row.last_seen_at,
         })

@@ -351,6 +351,7 @@ async fn add_service(
         name: one.name,
         product: one.product,
         version_text: one.version,
+        scheme: one.scheme.map(|scheme| scheme.as_str().to_owned()),
         confidence: i32::from(one.confidence),
         last_seen_at: Some(seen),
     };

@@ -15,6 +15,7 @@ pub mod auth;
 pub mod backup;
 #[cfg(test)]
 mod bounds;
+pub mod conflicts;
 pub mod credentials;
 pub mod csv;
 mod ctx;

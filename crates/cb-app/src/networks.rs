@@ -1,7 +1,10 @@
 //! Networks: subnets and VLANs. An address belongs to the narrowest one that contains it.
 
+mod facts;
+mod space;
+
 use cb_core::audit::Action;
-use std::collections::HashMap;
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use cb_core::error::Violations;
@@ -13,7 +16,7 @@ use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::sea_query::Expr;
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    QueryFilter as _, QueryOrder as _,
 };
 use cb_store::{WriteTx, conflict, db};
 use chrono::{DateTime, Utc};
@@ -25,10 +28,13 @@ use uuid::Uuid;
 
 use crate::assets::word;
 use crate::auth::active;
+use crate::conflicts::{self, AssetRef, Conflict};
 use crate::ctx::Ctx;
 use crate::input::{self, NAME_MAX};
 use crate::order::{network_key, range};
 use crate::page::{self, List, Page, Sort, contains};
+use facts::Facts;
+pub use facts::NetworkScan;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Network)]
@@ -42,11 +48,39 @@ pub struct NetworkOut {
     pub gateway: Option<String>,
     pub notes: String,
     pub source: Source,
-    /// Known addresses in it, those in a narrower network left out.
+    /// Addresses of assets in it, each counted once, those in a narrower network left out.
     pub address_count: u64,
+    /// Addresses that machines can have: without its own, the broadcast address and narrower networks. Null where there are more
+    /// than 2^32.
+    #[schema(required)]
+    pub usable: Option<u64>,
+    /// Usable addresses that neither an asset nor the gateway has; null where `usable` is.
+    #[schema(required)]
+    pub free: Option<u64>,
+    /// The lowest address that neither an asset, nor a finding, nor the gateway has; null where there is none.
+    #[schema(required)]
+    pub next_free: Option<String>,
+    /// Addresses that several assets have.
+    pub conflicts: u64,
+    /// The asset that has the gateway's address.
+    #[schema(required)]
+    pub gateway_asset: Option<AssetRef>,
+    /// The newest scan that looked at all of it, or else at a part; null where none of the last 1,000 scans did, and for whoever may
+    /// not read scans.
+    #[schema(required)]
+    pub last_scan: Option<NetworkScan>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+/// A network with its conflicts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NetworkDetail {
+    #[serde(flatten)]
+    pub network: NetworkOut,
+    /// The first 100 addresses that several assets have.
+    pub conflict_list: Vec<Conflict>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -94,17 +128,14 @@ pub async fn list(ctx: &Ctx, list: &List) -> Result<Page<NetworkOut>> {
         ("created_at", Sort::time(network::Column::CreatedAt)),
     ];
     let page = page::page(conn, select, list, network::Column::Id, &sorts, "cidr").await?;
-    let counts = counts(conn, page.items.iter().map(|n| n.id).collect()).await?;
-    let items = page.items.into_iter().map(|row| {
-        let count = counts.get(&row.id).copied().unwrap_or(0);
-        out(row, count)
-    });
-    Ok(Page { items: items.collect::<Result<_>>()?, next_cursor: page.next_cursor, total: page.total })
+    let items = outs(ctx, conn, page.items).await?;
+    Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
 }
 
-pub async fn get(ctx: &Ctx, id: NetworkId) -> Result<NetworkOut> {
+pub async fn get(ctx: &Ctx, id: NetworkId) -> Result<NetworkDetail> {
     let conn = ctx.read(Permission::InventoryRead)?;
-    counted(conn, find(conn, id).await?).await
+    let network = told(ctx, conn, find(conn, id).await?).await?;
+    Ok(NetworkDetail { network, conflict_list: conflicts::in_network(conn, id).await? })
 }
 
 pub async fn create(ctx: &Ctx, input: NetworkIn) -> Result<NetworkOut> {
@@ -122,7 +153,7 @@ pub async fn create(ctx: &Ctx, input: NetworkIn) -> Result<NetworkOut> {
         insert(tx, row.clone()).await?;
         tx.about("network", row.id);
         tx.detail(json!({ "name": row.name, "cidr": row.cidr, "vlan": row.vlan }));
-        counted(tx.conn(), row).await
+        told(ctx, tx.conn(), row).await
     })
     .await
 }
@@ -175,7 +206,7 @@ pub async fn update(
         tx.about("network", row.id);
         tx.detail(json!({ "from": before, "to": { "name": row.name, "cidr": row.cidr, "vlan": row.vlan, "gateway": row.gateway } }));
         tx.emit(Event::NetworkChanged { id });
-        counted(tx.conn(), row).await
+        told(ctx, tx.conn(), row).await
     })
     .await
 }
@@ -235,6 +266,8 @@ pub(crate) async fn containing(conn: &impl ConnectionTrait, ip: IpAddr) -> Resul
     let rows = network::Entity::find()
         .filter(network::Column::CidrKey.lte(format!("{}/999", crate::order::ip_key(ip))))
         .order_by_desc(network::Column::CidrKey)
+        // Of two VLANs with the same range always the same one.
+        .order_by_asc(network::Column::Id)
         .all(conn)
         .await
         .map_err(db)?;
@@ -261,8 +294,8 @@ async fn settle(tx: &mut WriteTx, range_: IpNet) -> Result<()> {
         .filter_map(|row| Some((parse(row).ok()?, row.id)))
         .filter(|(n, _)| n.contains(&range_) || range_.contains(n))
         .collect();
-    // The widest first, so that the narrowest has the last word.
-    touching.sort_by_key(|(n, _)| n.prefix_len());
+    // The widest first, so that the narrowest has the last word, and of two equal ones the same as in `containing`.
+    touching.sort_by_key(|(n, id)| (n.prefix_len(), Reverse(*id)));
     for (net, id) in touching {
         let (low, high) = range(net);
         address::Entity::update_many()
@@ -306,26 +339,17 @@ async fn find(conn: &impl ConnectionTrait, id: NetworkId) -> Result<network::Mod
     network::Entity::find_by_id(id.0).one(conn).await.map_err(db)?.ok_or(Error::NotFound)
 }
 
-async fn counts(conn: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<HashMap<Uuid, u64>> {
-    let rows: Vec<(Uuid, i64)> = address::Entity::find()
-        .select_only()
-        .column(address::Column::NetworkId)
-        .column_as(address::Column::Id.count(), "addresses")
-        .filter(address::Column::NetworkId.is_in(ids))
-        .group_by(address::Column::NetworkId)
-        .into_tuple()
-        .all(conn)
-        .await
-        .map_err(db)?;
-    Ok(rows.into_iter().map(|(id, n)| (id, u64::try_from(n).unwrap_or(0))).collect())
+async fn told(ctx: &Ctx, conn: &impl ConnectionTrait, row: network::Model) -> Result<NetworkOut> {
+    outs(ctx, conn, vec![row]).await?.pop().ok_or(Error::NotFound)
 }
 
-async fn counted(conn: &impl ConnectionTrait, row: network::Model) -> Result<NetworkOut> {
-    let count = counts(conn, vec![row.id]).await?.get(&row.id).copied().unwrap_or(0);
-    out(row, count)
+async fn outs(ctx: &Ctx, conn: &impl ConnectionTrait, rows: Vec<network::Model>) -> Result<Vec<NetworkOut>> {
+    let with_scans = ctx.authorize(Permission::DiscoveryRead).is_ok();
+    let facts = facts::of(conn, &rows, with_scans).await?;
+    rows.into_iter().zip(facts).map(|(row, facts)| out(row, facts)).collect()
 }
 
-fn out(row: network::Model, address_count: u64) -> Result<NetworkOut> {
+fn out(row: network::Model, facts: Facts) -> Result<NetworkOut> {
     Ok(NetworkOut {
         source: word(Source::parse(&row.source), &row.source)?,
         id: row.id.into(),
@@ -334,7 +358,13 @@ fn out(row: network::Model, address_count: u64) -> Result<NetworkOut> {
         vlan: row.vlan,
         gateway: row.gateway,
         notes: row.notes,
-        address_count,
+        address_count: facts.address_count,
+        usable: facts.usable,
+        free: facts.free,
+        next_free: facts.next_free,
+        conflicts: facts.conflicts,
+        gateway_asset: facts.gateway_asset,
+        last_scan: facts.last_scan,
         version: row.version,
         created_at: row.created_at,
         updated_at: row.updated_at,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use cb_collect::Traits;
 use cb_collect::report::{HostReport, Identity, ServiceReport};
-use cb_core::inventory::{AssetKind, Protocol};
+use cb_core::inventory::{AssetKind, Protocol, WebScheme};
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,10 @@ pub struct ProposedService {
     pub product: Option<String>,
     #[schema(required)]
     pub version: Option<String>,
+    /// How it sent a page; null where it sent none.
+    #[serde(default)]
+    #[schema(required)]
+    pub scheme: Option<WebScheme>,
     /// 0 to 100.
     pub confidence: u8,
 }
@@ -242,6 +246,7 @@ impl ProposedService {
             name: service.name.clone(),
             product: service.product.clone(),
             version: service.version.clone(),
+            scheme: service.scheme,
             confidence: service.confidence,
         }
     }

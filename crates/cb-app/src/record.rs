@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use cb_collect::report::{HostReport, Identity, IdentityKind};
 use cb_collect::{Strength, Traits, same_machine};
 use cb_core::ids::ScanId;
-use cb_core::inventory::{FindingKind, FindingState, Protocol};
+use cb_core::inventory::{FindingKind, FindingState, Protocol, WebScheme};
 use cb_core::{Event, Permission, Result};
 use cb_store::bookkeeping::{Seen, UP};
 use cb_store::entities::{address, asset, finding, finding_key, identity, interface, network, service};
@@ -331,6 +331,7 @@ impl Known {
             .filter(|(known, s)| {
                 i32::from(s.confidence) >= known.confidence
                     && (known.name != s.name
+                        || (s.scheme.is_some() && known.scheme.as_deref() != s.scheme.map(WebScheme::as_str))
                         || (s.product.is_some() && known.product != s.product)
                         || (s.version.is_some() && known.version_text != s.version))
             })
@@ -359,6 +360,9 @@ async fn learn(ctx: &Ctx, tx: &mut WriteTx, known: &Known, report: &HostReport) 
         }
         if seen.version.is_some() {
             change.version_text = Set(seen.version.clone());
+        }
+        if let Some(scheme) = seen.scheme {
+            change.scheme = Set(Some(scheme.as_str().to_owned()));
         }
         change.update(tx.conn()).await.map_err(db)?;
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use cb_core::clock::Time;
-use cb_core::inventory::{AssetKind, Protocol};
+use cb_core::inventory::{AssetKind, Protocol, WebScheme};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -230,6 +230,9 @@ pub struct ServiceReport {
     pub name: String,
     pub product: Option<String>,
     pub version: Option<String>,
+    /// How it sent a page, whatever it is called; none where it sent no page.
+    #[serde(default)]
+    pub scheme: Option<WebScheme>,
     /// 0 to 100; below 50 the name is only the port's usual one.
     pub confidence: u8,
 }

@@ -58,6 +58,7 @@ vocabulary! {
         Measured = "measured", Inferred = "inferred", Assumed = "assumed", Drawn = "drawn",
     }
     Protocol { Tcp = "tcp", Udp = "udp" }
+    WebScheme { Http = "http", Https = "https" }
     FindingKind { NewAsset = "new_asset", Change = "change" }
     FindingState { Open = "open", Accepted = "accepted", Ignored = "ignored" }
     ScanStatus {

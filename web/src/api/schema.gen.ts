@@ -1312,7 +1312,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One network. */
+        /** One network, with its conflicts. */
         get: operations["get_networks_id"];
         put?: never;
         post?: never;
@@ -1975,6 +1975,11 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /** @description An address that several assets have. */
+        AddressConflict: {
+            assets: components["schemas"]["AssetRef"][];
+            ip: string;
+        };
         /** Format: uuid */
         AddressId: string;
         AddressIn: {
@@ -2026,6 +2031,8 @@ export interface components {
         /** @description An asset with all that belongs to it. */
         AssetDetail: components["schemas"]["Asset"] & {
             address_list: components["schemas"]["Address"][];
+            /** @description Addresses of it that other assets have too, with those others. */
+            conflicts: components["schemas"]["AddressConflict"][];
             interfaces: components["schemas"]["Interface"][];
             links: components["schemas"]["Link"][];
             services: components["schemas"]["Service"][];
@@ -2088,6 +2095,13 @@ export interface components {
             /** @description Ids of tags; they replace those that were there. */
             tags?: components["schemas"]["TagId"][] | null;
             vendor?: string | null;
+        };
+        /** @description An asset by its name and looks. */
+        AssetRef: {
+            id: components["schemas"]["AssetId"];
+            kind: components["schemas"]["AssetKind"];
+            name: string;
+            role: string | null;
         };
         /** @enum {string} */
         AssetStatus: "up" | "degraded" | "down" | "unknown" | "maintenance";
@@ -2811,23 +2825,48 @@ export interface components {
         Network: {
             /**
              * Format: int64
-             * @description Known addresses in it, those in a narrower network left out.
+             * @description Addresses of assets in it, each counted once, those in a narrower network left out.
              */
             address_count: number;
             cidr: string;
+            /**
+             * Format: int64
+             * @description Addresses that several assets have.
+             */
+            conflicts: number;
             /** Format: date-time */
             created_at: string;
+            /**
+             * Format: int64
+             * @description Usable addresses that neither an asset nor the gateway has; null where `usable` is.
+             */
+            free: number | null;
             gateway: string | null;
+            gateway_asset: components["schemas"]["AssetRef"] | null;
             id: components["schemas"]["NetworkId"];
+            last_scan: components["schemas"]["NetworkScan"] | null;
             name: string;
+            /** @description The lowest address that neither an asset, nor a finding, nor the gateway has; null where there is none. */
+            next_free: string | null;
             notes: string;
             source: components["schemas"]["Source"];
             /** Format: date-time */
             updated_at: string;
+            /**
+             * Format: int64
+             * @description Addresses that machines can have: without its own, the broadcast address and narrower networks. Null where there are more
+             *     than 2^32.
+             */
+            usable: number | null;
             /** Format: int64 */
             version: number;
             /** Format: int32 */
             vlan: number | null;
+        };
+        /** @description A network with its conflicts. */
+        NetworkDetail: components["schemas"]["Network"] & {
+            /** @description The first 100 addresses that several assets have. */
+            conflict_list: components["schemas"]["AddressConflict"][];
         };
         /** Format: uuid */
         NetworkId: string;
@@ -2851,6 +2890,24 @@ export interface components {
             notes?: string | null;
             /** Format: int32 */
             vlan?: number | null;
+        };
+        /** @description The last scan of a network, and what came of it. */
+        NetworkScan: {
+            /**
+             * Format: date-time
+             * @description When it ended, or when it was asked for.
+             */
+            at: string;
+            /** Format: int64 */
+            findings_new: number;
+            /** Format: int64 */
+            hosts_found: number;
+            id: components["schemas"]["ScanId"];
+            status: components["schemas"]["ScanStatus"];
+            /** @description Targets that it had in all. What came of it is of all of them. */
+            targets: number;
+            /** @description It looked at all addresses of the network, not at some. */
+            whole: boolean;
         };
         /** @description A token just made. */
         NewToken: components["schemas"]["Token"] & {
@@ -3382,19 +3439,39 @@ export interface components {
             items: {
                 /**
                  * Format: int64
-                 * @description Known addresses in it, those in a narrower network left out.
+                 * @description Addresses of assets in it, each counted once, those in a narrower network left out.
                  */
                 address_count: number;
                 cidr: string;
+                /**
+                 * Format: int64
+                 * @description Addresses that several assets have.
+                 */
+                conflicts: number;
                 /** Format: date-time */
                 created_at: string;
+                /**
+                 * Format: int64
+                 * @description Usable addresses that neither an asset nor the gateway has; null where `usable` is.
+                 */
+                free: number | null;
                 gateway: string | null;
+                gateway_asset: components["schemas"]["AssetRef"] | null;
                 id: components["schemas"]["NetworkId"];
+                last_scan: components["schemas"]["NetworkScan"] | null;
                 name: string;
+                /** @description The lowest address that neither an asset, nor a finding, nor the gateway has; null where there is none. */
+                next_free: string | null;
                 notes: string;
                 source: components["schemas"]["Source"];
                 /** Format: date-time */
                 updated_at: string;
+                /**
+                 * Format: int64
+                 * @description Addresses that machines can have: without its own, the broadcast address and narrower networks. Null where there are more
+                 *     than 2^32.
+                 */
+                usable: number | null;
                 /** Format: int64 */
                 version: number;
                 /** Format: int32 */
@@ -3695,6 +3772,7 @@ export interface components {
             port: number;
             product: string | null;
             protocol: components["schemas"]["Protocol"];
+            scheme: components["schemas"]["WebScheme"] | null;
             version: string | null;
         };
         /** @enum {string} */
@@ -3828,6 +3906,7 @@ export interface components {
             port: number;
             product: string | null;
             protocol: components["schemas"]["Protocol"];
+            scheme: components["schemas"]["WebScheme"] | null;
             version_text: string | null;
         };
         /** Format: uuid */
@@ -4160,6 +4239,8 @@ export interface components {
             /** @description What is wrong; null when all is well. */
             reason: string | null;
         };
+        /** @enum {string} */
+        WebScheme: "http" | "https";
         Webhook: {
             certificate_sha256: string | null;
             /** Format: date-time */
@@ -7612,7 +7693,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Network"];
+                    "application/json": components["schemas"]["NetworkDetail"];
                 };
             };
             /** @description What went wrong */

@@ -1,7 +1,7 @@
 //! `/networks`: subnets and VLANs.
 
 use cb_app::Page;
-use cb_app::networks::{self, NetworkIn, NetworkOut, NetworkPatch};
+use cb_app::networks::{self, NetworkDetail, NetworkIn, NetworkOut, NetworkPatch};
 use cb_core::ids::NetworkId;
 use http::StatusCode;
 
@@ -30,15 +30,15 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Versioned(out.version, out)))
 }
 
-/// One network.
+/// One network, with its conflicts.
 #[utoipa::path(get, path = "/networks/{id}", operation_id = "get_networks_id", tag = "inventory", params(("id" = NetworkId, Path)),
-    responses((status = 200, body = NetworkOut)))]
+    responses((status = 200, body = NetworkDetail)))]
 pub(crate) async fn get(
     Reader(ctx): Reader,
     Id(id): Id<NetworkId>,
-) -> Result<Versioned<NetworkOut>, Problem> {
+) -> Result<Versioned<NetworkDetail>, Problem> {
     let out = networks::get(&ctx, id).await?;
-    Ok(Versioned(out.version, out))
+    Ok(Versioned(out.network.version, out))
 }
 
 /// Changes a network: what is absent stays, null is cleared.

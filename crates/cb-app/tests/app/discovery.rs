@@ -34,6 +34,7 @@ pub fn host(test: &TestApp, ip: &str, mac: Option<&str>, ports: &[u16]) -> HostR
                 name: "ssh".into(),
                 product: None,
                 version: None,
+                scheme: None,
                 confidence: 80,
             })
             .collect(),

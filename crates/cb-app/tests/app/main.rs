@@ -7,6 +7,7 @@ mod clock;
 mod credentials;
 mod discovery;
 mod inventory;
+mod networks;
 mod news;
 mod replay;
 mod retention;

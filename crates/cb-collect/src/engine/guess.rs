@@ -257,6 +257,7 @@ mod tests {
             name: name.to_owned(),
             product: None,
             version: None,
+            scheme: None,
             confidence,
         }
     }

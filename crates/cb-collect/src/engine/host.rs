@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use cb_core::inventory::Protocol;
+use cb_core::inventory::{Protocol, WebScheme};
 use futures_util::{StreamExt as _, stream};
 
 use super::guess;
@@ -322,6 +322,7 @@ fn service(protocol: Protocol, port: u16, answers: &[Answer]) -> ServiceReport {
             name: spoken.unwrap_or(usual).to_owned(),
             product: None,
             version: None,
+            scheme: scheme(answers),
             confidence: match spoken {
                 Some(_) => 70,
                 None if usual == "unknown" => 10,
@@ -329,14 +330,24 @@ fn service(protocol: Protocol, port: u16, answers: &[Answer]) -> ServiceReport {
             },
         };
     };
+    let scheme = scheme(answers);
+    // A page is recognized by its content, which is the same within TLS.
+    let secure = scheme == Some(WebScheme::Https) && meaning.service == "http";
     ServiceReport {
         protocol,
         port,
-        name: meaning.service,
+        name: if secure { "https".to_owned() } else { meaning.service },
         product: meaning.product,
         version: meaning.version,
+        scheme,
         confidence: meaning.confidence,
     }
+}
+
+/// Whether a page came, and within TLS or not. A name says neither: `jellyfin` may be both.
+fn scheme(answers: &[Answer]) -> Option<WebScheme> {
+    let page = answers.iter().find(|a| a.probe == "http")?;
+    Some(if page.service == "https" { WebScheme::Https } else { WebScheme::Http })
 }
 
 fn confidence(
@@ -361,4 +372,42 @@ fn confidence(
         sum += 6;
     }
     sum.min(99)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(server: &str, secure: bool) -> Vec<Answer> {
+        let mut page = Answer::new("http", "http").field("status", "200").field("server", server);
+        if !secure {
+            return vec![page];
+        }
+        page.service = "https";
+        vec![Answer::new("tls", "tls").field("version", "TLSv1_3"), page]
+    }
+
+    #[test]
+    fn a_page_is_within_tls_when_it_came_so_whatever_the_port_and_the_product() {
+        let told = |port, answers: &[Answer]| {
+            let service = service(Protocol::Tcp, port, answers);
+            (service.name, service.scheme)
+        };
+        for server in ["nginx/1.24.0", "something new"] {
+            assert_eq!(
+                told(443, &page(server, false)),
+                ("http".to_owned(), Some(WebScheme::Http)),
+                "{server}"
+            );
+            assert_eq!(
+                told(80, &page(server, true)),
+                ("https".to_owned(), Some(WebScheme::Https)),
+                "{server}"
+            );
+        }
+        // The usual name of a port, a certificate without a page, another protocol: no browser gets anything there.
+        assert_eq!(told(443, &[]).1, None);
+        assert_eq!(told(443, &[Answer::new("tls", "tls").field("version", "TLSv1_3")]).1, None);
+        assert_eq!(told(80, &[Answer::new("ssh", "ssh").field("banner", "SSH-2.0-OpenSSH_9.6")]).1, None);
+    }
 }

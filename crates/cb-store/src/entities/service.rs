@@ -14,6 +14,8 @@ pub struct Model {
     pub name: String,
     pub product: Option<String>,
     pub version_text: Option<String>,
+    /// `http` or `https`, when it sent a page.
+    pub scheme: Option<String>,
     pub confidence: i32,
     pub last_seen_at: Option<DateTimeUtc>,
 }
