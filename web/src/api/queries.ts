@@ -2,7 +2,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, take } from "./client";
 import { pagedQuery } from "./pages";
-import type { CredentialKind } from "./schema";
+import type { CredentialKind, Network } from "./schema";
 
 export const assetQuery = (id: string) =>
   queryOptions({
@@ -16,11 +16,33 @@ export const tagsQuery = queryOptions({
     (await take(http.GET("/api/v1/tags", { params: { query: { limit: 500, sort: "name" } } }))).items,
 });
 
+/** Far more pages of networks than anybody has. */
+const NETWORK_PAGES_MOST = 20;
+
+/** All of them: the filter language names them, and their page sorts them. */
 export const networksQuery = queryOptions({
   queryKey: ["networks"],
-  queryFn: async () =>
-    (await take(http.GET("/api/v1/networks", { params: { query: { limit: 500 } } }))).items,
+  queryFn: async () => {
+    const all: Network[] = [];
+    let cursor: string | undefined;
+    for (let page = 0; page < NETWORK_PAGES_MOST; page++) {
+      const { items, next_cursor } = await take(
+        http.GET("/api/v1/networks", { params: { query: { limit: 500, cursor } } }),
+      );
+      all.push(...items);
+      if (!next_cursor) break;
+      cursor = next_cursor;
+    }
+    return all;
+  },
 });
+
+/** One, with its conflicts. */
+export const networkQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["networks", "one", id],
+    queryFn: () => take(http.GET("/api/v1/networks/{id}", { params: { path: { id } } })),
+  });
 
 /** For a form that names one. */
 export const credentialsOfKindQuery = (kind: CredentialKind) =>

@@ -13,6 +13,7 @@ import type frame from "./en/frame.json";
 import type hooks from "./en/hooks.json";
 import type inventory from "./en/inventory.json";
 import type map from "./en/map.json";
+import type networks from "./en/networks.json";
 import type notifications from "./en/notifications.json";
 import type password from "./en/password.json";
 import type providers from "./en/providers.json";
@@ -33,6 +34,7 @@ type Words = typeof account &
   typeof hooks &
   typeof inventory &
   typeof map &
+  typeof networks &
   typeof notifications &
   typeof password &
   typeof providers &

@@ -1,5 +1,5 @@
 /** What a page shows instead of its content: nothing yet, still loading, or an error with a way on. */
-import { CircleAlert } from "lucide-react";
+import { CircleAlert, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiError } from "#/api/client";
 import { useAwaySince } from "#/api/hooks";
@@ -52,6 +52,19 @@ export function ErrorBox({
       </div>
       {retry ? <Button onClick={retry}>{t("error.retry")}</Button> : null}
     </div>
+  );
+}
+
+/** Something to know before one goes on. */
+export function Warning({ children, className }: { children: ReactNode; className?: string }) {
+  return (
+    <p
+      role="status"
+      className={cx("flex gap-2.5 rounded-md border border-degraded/50 bg-sunken p-3 text-sm", className)}
+    >
+      <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-degraded-text" />
+      <span className="min-w-0 break-words">{children}</span>
+    </p>
   );
 }
 

@@ -2,9 +2,10 @@
 import { Check, Copy } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
 import { useTranslation } from "#/i18n";
-import { Button } from "./button";
+import { Button, IconButton } from "./button";
 
-export function CopyButton({ text, label }: { text: string; label: string }) {
+/** `icon`: only a sign, beside the text that it copies. */
+export function CopyButton({ text, label, icon }: { text: string; label: string; icon?: boolean }) {
   const { t } = useTranslation();
   const [state, setState] = useState<"idle" | "copied" | "failed">("idle");
   useEffect(() => {
@@ -12,25 +13,32 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
     const timer = setTimeout(() => setState("idle"), 4_000);
     return () => clearTimeout(timer);
   }, [state]);
+  const copy = () => {
+    // Without a secure context there is no clipboard; the text can still be selected.
+    const written = navigator.clipboard?.writeText(text) ?? Promise.reject(new Error("no clipboard"));
+    written.then(
+      () => setState("copied"),
+      () => setState("failed"),
+    );
+  };
+  const sign =
+    state === "copied" ? (
+      <Check aria-hidden className="size-4 text-up-text" />
+    ) : (
+      <Copy aria-hidden className="size-4" />
+    );
   return (
     <>
-      <Button
-        onClick={() => {
-          // Without a secure context there is no clipboard; the text can still be selected.
-          const written = navigator.clipboard?.writeText(text) ?? Promise.reject(new Error("no clipboard"));
-          written.then(
-            () => setState("copied"),
-            () => setState("failed"),
-          );
-        }}
-      >
-        {state === "copied" ? (
-          <Check aria-hidden className="size-4 text-up-text" />
-        ) : (
-          <Copy aria-hidden className="size-4" />
-        )}
-        {state === "copied" ? t("secret.copied") : label}
-      </Button>
+      {icon ? (
+        <IconButton className="size-7" label={label} onClick={copy}>
+          {sign}
+        </IconButton>
+      ) : (
+        <Button onClick={copy}>
+          {sign}
+          {state === "copied" ? t("secret.copied") : label}
+        </Button>
+      )}
       <span role="status" className={state === "failed" ? "text-xs text-down-text" : "sr-only"}>
         {state === "copied" ? t("secret.copied") : state === "failed" ? t("secret.copyFailed") : ""}
       </span>

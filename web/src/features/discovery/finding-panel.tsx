@@ -3,6 +3,7 @@ import { useState } from "react";
 import type { AssetKind, Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { assetKinds, KindIcon, roleName } from "#/domain/asset";
+import { modelName } from "#/domain/product";
 import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
 import { Badge, ErrorBox } from "#/ui/feedback";
@@ -43,7 +44,7 @@ export function FindingPanel({
   const facts = [
     [t("asset.role"), proposal.role && roleName(proposal.role)],
     [t("asset.vendor"), proposal.vendor],
-    [t("asset.model"), proposal.model],
+    [t("asset.model"), modelName(proposal)],
     [t("asset.os"), proposal.os],
   ].filter((row): row is [string, string] => !!row[1]);
 

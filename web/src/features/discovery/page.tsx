@@ -23,6 +23,8 @@ export interface DiscoverySearch {
   sort?: string;
   finding?: string;
   scan?: "new";
+  /** What the scan form begins with, such as a network. */
+  targets?: string;
 }
 interface DiscoveryPageProps {
   search: DiscoverySearch;
@@ -40,7 +42,10 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
   const active = scans.data?.items.filter((scan) => isActive(scan.status)) ?? [];
   const finding = useQuery({ ...findingQuery(search.finding ?? ""), enabled: !!search.finding });
   const begin = can("discovery:write") ? (
-    <Button look="primary" onClick={() => go({ ...search, finding: undefined, scan: "new" })}>
+    <Button
+      look="primary"
+      onClick={() => go({ ...search, finding: undefined, scan: "new", targets: undefined })}
+    >
       <Plus aria-hidden className="size-4" />
       {t("scans.begin")}
     </Button>
@@ -48,8 +53,14 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
 
   const panel =
     search.scan === "new" ? (
-      <Panel title={t("scans.begin")} onClose={() => go({ ...search, scan: undefined })}>
-        <ScanForm showCapabilities startLabel={t("scan.start")} onStarted={() => go({ state: "open" })} />
+      <Panel title={t("scans.begin")} onClose={() => go({ ...search, scan: undefined, targets: undefined })}>
+        <ScanForm
+          key={search.targets}
+          showCapabilities
+          targets={search.targets}
+          startLabel={t("scan.start")}
+          onStarted={() => go({ state: "open" })}
+        />
       </Panel>
     ) : finding.data && search.finding ? (
       <FindingPanel

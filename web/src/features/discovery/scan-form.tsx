@@ -66,6 +66,8 @@ function Reason({ text }: { text: string }) {
 interface ScanFormProps {
   onStarted: (scan: Scan) => void;
   startLabel: string;
+  /** What it begins with, in place of this server's own networks. */
+  targets?: string;
   secondary?: ReactNode;
   showCapabilities?: boolean;
 }
@@ -79,13 +81,14 @@ export function ScanForm(props: ScanFormProps) {
 
 function ScanFields({
   discovery,
+  targets: given,
   onStarted,
   startLabel,
   secondary,
   showCapabilities,
 }: ScanFormProps & { discovery: Discovery }) {
   const { t } = useTranslation();
-  const [begin] = useState(() => proposed(discovery.local_networks).join("\n"));
+  const [begin] = useState(() => given ?? proposed(discovery.local_networks).join("\n"));
   const [text, setText] = useState(begin);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set(probes));
   const [tried, setTried] = useState(false);

@@ -11,6 +11,7 @@ import { KindIcon } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
+import { distinct } from "#/domain/product";
 import { useTranslation } from "#/i18n";
 import type { Page } from "./pages";
 
@@ -106,7 +107,9 @@ function PaletteBody({ onClose, pages }: Omit<PaletteProps, "open">) {
                 <KindIcon kind={asset.kind} role={asset.role} />
                 <span className="truncate font-medium">{asset.name}</span>
                 <span className="mono ml-auto truncate pl-3 text-muted">
-                  {asset.addresses.slice(0, 2).join(", ")}
+                  {distinct([asset.name, ...asset.addresses])
+                    .slice(1, 3)
+                    .join(", ")}
                 </span>
               </Item>
             ))}

@@ -9,7 +9,7 @@ import { knownRoles } from "#/domain/icons";
 import { z } from "#/domain/zod";
 import { isKey, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
-import { ErrorBox } from "#/ui/feedback";
+import { ErrorBox, Warning } from "#/ui/feedback";
 import { SelectField, TextArea, TextField } from "#/ui/field";
 import { Cancel, Form } from "#/ui/form";
 import { Panel } from "#/ui/panel";
@@ -33,11 +33,13 @@ const fields = ["name", "kind", "role", "vendor", "model", "os", "status", "note
 
 interface AssetFormProps {
   asset?: Asset;
+  /** It was deleted meanwhile. */
+  gone?: boolean;
   onClose: () => void;
   onSaved: (id: string) => void;
 }
 
-export function AssetForm({ asset: given, onClose, onSaved }: AssetFormProps) {
+export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormProps) {
   // What it began with: a change by somebody else meanwhile must be refused, not overwritten unseen.
   const [asset] = useState(given);
   const { t } = useTranslation();
@@ -101,7 +103,7 @@ export function AssetForm({ asset: given, onClose, onSaved }: AssetFormProps) {
             type="submit"
             form="asset-form"
             busy={isSubmitting}
-            disabled={!!asset && !isDirty}
+            disabled={gone || (!!asset && !isDirty)}
           >
             {t("common.save")}
           </Button>
@@ -110,6 +112,7 @@ export function AssetForm({ asset: given, onClose, onSaved }: AssetFormProps) {
       }
     >
       <Form changed={isDirty} id="asset-form" onSubmit={submit} className="flex flex-col gap-4">
+        {gone ? <Warning>{t("asset.goneWhileEditing")}</Warning> : null}
         {error ? <ErrorBox error={error} /> : null}
         <TextField label={t("asset.name")} autoFocus error={message("name")} {...form.register("name")} />
         <div className="grid grid-cols-2 gap-3">
@@ -152,7 +155,13 @@ export function AssetForm({ asset: given, onClose, onSaved }: AssetFormProps) {
           value={form.watch("tags")}
           onChange={(ids) => form.setValue("tags", ids, { shouldDirty: true })}
         />
-        <TextArea label={t("asset.notes")} rows={5} error={message("notes")} {...form.register("notes")} />
+        <TextArea
+          label={t("asset.notes")}
+          help={t("form.markdown")}
+          rows={5}
+          error={message("notes")}
+          {...form.register("notes")}
+        />
       </Form>
     </Panel>
   );

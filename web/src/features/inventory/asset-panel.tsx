@@ -1,21 +1,27 @@
 /** Everything about one asset, in the side panel. The same on the inventory page and on the map. */
 import { useQuery } from "@tanstack/react-query";
-import { Pencil, PenLine, Trash2 } from "lucide-react";
+import { Link, useLocation } from "@tanstack/react-router";
+import { Boxes, Map as MapIcon, Pencil, PenLine, Trash2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { http } from "#/api/client";
+import { ApiError, http } from "#/api/client";
+import { useLive, useThrottled } from "#/api/hooks";
 import { assetQuery } from "#/api/queries";
 import type { AssetDetail } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { KindIcon, roleName, StatusMark, TagChip } from "#/domain/asset";
+import { Gone } from "#/domain/gone";
+import { distinct, modelName } from "#/domain/product";
 import { useRemoval } from "#/domain/removal";
 import { useTranslation } from "#/i18n";
-import { IconButton } from "#/ui/button";
-import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { buttonClass, IconButton } from "#/ui/button";
+import { ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { Markdown } from "#/ui/markdown";
 import { Panel, Section } from "#/ui/panel";
 import { Time } from "#/ui/time";
 import { AssetForm } from "./asset-form";
 import { Links } from "./links";
 import { Addresses, Interfaces } from "./parts";
+import { Services } from "./services";
 
 interface AssetPanelProps {
   id: string;
@@ -32,7 +38,23 @@ export function AssetPanel({ id, onClose, onOpen, actions }: AssetPanelProps) {
   const remove = useRemoval();
   const [editing, setEditing] = useState(false);
   const writes = can("inventory:write");
+  // Another asset may take one of its addresses, so every change may be one of this.
+  const refresh = useThrottled(() => void asset.refetch(), 1_000);
+  useLive("topology", (message) => {
+    if (message.type === "node" || message.type === "node_removed" || message.type === "resync") refresh();
+  });
+  const gone = asset.error instanceof ApiError && asset.error.status === 404;
 
+  if (editing && asset.data)
+    return (
+      <AssetForm
+        asset={asset.data}
+        gone={gone}
+        onClose={() => setEditing(false)}
+        onSaved={() => setEditing(false)}
+      />
+    );
+  if (gone) return <Gone kind="asset" id={id} name={asset.data?.name} onClose={onClose} />;
   if (asset.error && !asset.data) {
     return (
       <Panel title={t("asset.title")} onClose={onClose}>
@@ -48,14 +70,12 @@ export function AssetPanel({ id, onClose, onOpen, actions }: AssetPanelProps) {
     );
   }
   const data = asset.data;
-  if (editing)
-    return <AssetForm asset={data} onClose={() => setEditing(false)} onSaved={() => setEditing(false)} />;
 
   return (
     <Panel
       title={data.name}
       icon={<KindIcon kind={data.kind} role={data.role} className="size-5" />}
-      subtitle={[t(`kind.${data.kind}`), data.role && roleName(data.role)].filter(Boolean).join(" · ")}
+      subtitle={distinct([t(`kind.${data.kind}`), data.role && roleName(data.role)]).join(" · ")}
       onClose={onClose}
       actions={
         writes ? (
@@ -83,17 +103,42 @@ export function AssetPanel({ id, onClose, onOpen, actions }: AssetPanelProps) {
       }
     >
       <Facts asset={data} />
-      {actions ? <div className="mt-4 flex flex-wrap gap-2">{actions}</div> : null}
+      <div className="mt-4 flex flex-wrap gap-2">
+        <Elsewhere id={data.id} />
+        {actions}
+      </div>
       {data.notes ? (
         <Section title={t("asset.notes")}>
-          <p className="break-words whitespace-pre-wrap">{data.notes}</p>
+          <Markdown text={data.notes} />
         </Section>
       ) : null}
-      <Addresses asset={data} writes={writes} />
+      <Addresses asset={data} writes={writes} onOpen={onOpen} />
       <Services asset={data} />
       <Interfaces asset={data} writes={writes} />
       <Links asset={data} writes={writes} onOpen={onOpen} />
     </Panel>
+  );
+}
+
+/** The same asset on the other page. */
+function Elsewhere({ id }: { id: string }) {
+  const { t } = useTranslation();
+  const { pathname } = useLocation();
+  return (
+    <>
+      {pathname === "/map" ? null : (
+        <Link to="/map" search={{ selected: id }} className={buttonClass()}>
+          <MapIcon aria-hidden className="size-4" />
+          {t("asset.showOnMap")}
+        </Link>
+      )}
+      {pathname === "/inventory" ? null : (
+        <Link to="/inventory" search={{ selected: id }} className={buttonClass()}>
+          <Boxes aria-hidden className="size-4" />
+          {t("asset.openInInventory")}
+        </Link>
+      )}
+    </>
   );
 }
 
@@ -102,7 +147,7 @@ function Facts({ asset }: { asset: AssetDetail }) {
   const typed = new Set(asset.typed_fields);
   const rows: [field: string, label: string, value: ReactNode][] = [
     ["vendor", t("asset.vendor"), asset.vendor],
-    ["model", t("asset.model"), asset.model],
+    ["model", t("asset.model"), modelName(asset)],
     ["os", t("asset.os"), asset.os],
     ["source", t("asset.source"), t(`source.${asset.source}`)],
     [
@@ -160,36 +205,5 @@ function Typed() {
       <PenLine aria-hidden className="size-3 text-accent-text" />
       <span className="sr-only">{t("asset.typed")}</span>
     </span>
-  );
-}
-
-function Services({ asset }: { asset: AssetDetail }) {
-  const { t } = useTranslation();
-  if (asset.services.length === 0) return null;
-  const several = asset.address_list.length > 1;
-  const ips = new Map(asset.address_list.map((address) => [address.id, address.ip]));
-  const rows = [...asset.services].sort((a, b) => a.port - b.port);
-  return (
-    <Section title={t("asset.services")}>
-      <ul className="divide-y divide-line border-y border-line">
-        {rows.map((service) => (
-          <li key={service.id} className="flex min-h-9 items-center gap-3 py-1">
-            <span className="mono w-20 shrink-0">
-              {service.port}/{service.protocol}
-            </span>
-            <span className="min-w-0 flex-1 break-words">
-              {service.name}{" "}
-              <span className="text-muted">
-                {service.product} {service.version_text}
-              </span>
-            </span>
-            {several && service.address_id ? (
-              <span className="mono text-xs text-muted">{ips.get(service.address_id)}</span>
-            ) : null}
-            {service.confidence < 40 ? <Badge>{t("service.guess")}</Badge> : null}
-          </li>
-        ))}
-      </ul>
-    </Section>
   );
 }

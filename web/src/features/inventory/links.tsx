@@ -6,6 +6,7 @@ import { http, take } from "#/api/client";
 import { assetQuery } from "#/api/queries";
 import type { Asset, AssetDetail, Link, LinkKind } from "#/api/schema";
 import { KindIcon } from "#/domain/asset";
+import { distinct } from "#/domain/product";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { useTranslation } from "#/i18n";
 import { IconButton } from "#/ui/button";
@@ -167,7 +168,9 @@ function DrawLink({ asset, onDone }: { asset: Asset; onDone: () => void }) {
                 >
                   <KindIcon kind={other.kind} role={other.role} />
                   <span className="min-w-0 truncate">{other.name}</span>
-                  <span className="mono ml-auto text-xs text-muted">{other.addresses[0]}</span>
+                  <span className="mono ml-auto text-xs text-muted">
+                    {distinct([other.name, ...other.addresses])[1]}
+                  </span>
                 </button>
               </li>
             ))}

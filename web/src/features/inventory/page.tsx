@@ -10,6 +10,7 @@ import { KindIcon, roleName, StatusMark, TagChip } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
+import { productName } from "#/domain/product";
 import { useHidden } from "#/domain/removal";
 import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
@@ -228,11 +229,6 @@ function NetworkFilter({ id, onClear }: { id: string; onClear: () => void }) {
 
 type Translate = ReturnType<typeof useTranslation>["t"];
 const shownRole = (row: Asset, t: Translate) => (row.role ? roleName(row.role) : t(`kind.${row.kind}`));
-/** "Brother" and "Brother HL-2270" are said once. */
-const product = ({ vendor, model }: Asset) =>
-  vendor && model?.toLowerCase().startsWith(vendor.toLowerCase())
-    ? model
-    : [vendor, model].filter(Boolean).join(" ");
 
 function useColumns(): Column<Asset>[] {
   const { t } = useTranslation();
@@ -289,8 +285,8 @@ function useColumns(): Column<Asset>[] {
         sortable: true,
         className: "text-muted",
         width: { min: 112, max: 320, rank: 3 },
-        text: product,
-        cell: (row) => <span title={product(row)}>{product(row)}</span>,
+        text: productName,
+        cell: (row) => <span title={productName(row)}>{productName(row)}</span>,
       },
       {
         id: "tags",

@@ -1,10 +1,11 @@
 /** Interfaces and addresses of one asset: shown, added, changed and removed in place. */
-import { Pencil, Plus, Trash2 } from "lucide-react";
+import { Pencil, Plus, Trash2, TriangleAlert } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useForm } from "react-hook-form";
 import { http } from "#/api/client";
-import type { Address, AssetDetail, Interface } from "#/api/schema";
+import type { Address, AddressConflict, AssetDetail, Interface } from "#/api/schema";
 import { addressOrder, isIp, isMac } from "#/domain/address";
+import { AssetLink } from "#/domain/asset-link";
 import { placeErrors } from "#/domain/form-errors";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { useTranslation } from "#/i18n";
@@ -41,7 +42,13 @@ function AddButton({ label, onClick }: { label: string; onClick: () => void }) {
   );
 }
 
-export function Addresses({ asset, writes }: { asset: AssetDetail; writes: boolean }) {
+interface AddressesProps {
+  asset: AssetDetail;
+  writes: boolean;
+  onOpen: (id: string) => void;
+}
+
+export function Addresses({ asset, writes, onOpen }: AddressesProps) {
   const { t } = useTranslation();
   const hidden = useHidden();
   const remove = useRemoval();
@@ -86,6 +93,7 @@ export function Addresses({ asset, writes }: { asset: AssetDetail; writes: boole
                         }
                       />
                     ) : null}
+                    <Shared conflict={asset.conflicts.find((one) => one.ip === row.ip)} onOpen={onOpen} />
                   </>
                 )}
               </li>
@@ -96,6 +104,23 @@ export function Addresses({ asset, writes }: { asset: AssetDetail; writes: boole
         )}
       </Section>
     </GuardScope>
+  );
+}
+
+/** Who else has this address. */
+function Shared({ conflict, onOpen }: { conflict?: AddressConflict; onOpen: (id: string) => void }) {
+  const { t } = useTranslation();
+  const hidden = useHidden();
+  const others = conflict?.assets.filter((asset) => !hidden.has(asset.id)) ?? [];
+  if (others.length === 0) return null;
+  return (
+    <p className="flex w-full flex-wrap items-center gap-x-2 pb-1 text-degraded-text">
+      <TriangleAlert aria-hidden className="size-3.5 shrink-0" />
+      {t("address.also")}
+      {others.map((asset) => (
+        <AssetLink key={asset.id} asset={asset} onOpen={onOpen} />
+      ))}
+    </p>
   );
 }
 

@@ -1,7 +1,7 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { DiscoveryPage, type DiscoverySearch } from "#/features/discovery/page";
 import { useGo } from "../-go";
-import { sortOf } from "../-search";
+import { sortOf, text } from "../-search";
 
 const sorts = ["title", "address", "role", "vendor", "confidence", "created_at", "last_seen_at"];
 
@@ -16,6 +16,7 @@ export const Route = createFileRoute("/_auth/discovery")({
     sort: sortOf(search.sort, sorts, "address"),
     finding: typeof search.finding === "string" ? search.finding : undefined,
     scan: search.scan === "new" ? "new" : undefined,
+    targets: text(search.targets),
   }),
   component: Discovery,
 });

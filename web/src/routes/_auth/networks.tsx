@@ -1,14 +1,16 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { NetworksPage, type NetworksSearch } from "#/features/networks/page";
 import { useGo } from "../-go";
-import { sortOf } from "../-search";
+import { sortOf, text } from "../-search";
 
-const sorts = ["name", "cidr", "vlan", "gateway", "count", "source"];
+const sorts = ["name", "cidr", "vlan", "use", "free", "conflicts", "gateway", "scanned"];
 
 export const Route = createFileRoute("/_auth/networks")({
   validateSearch: (search: Record<string, unknown>): NetworksSearch => ({
+    q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "cidr"),
-    selected: typeof search.selected === "string" ? search.selected : undefined,
+    selected: text(search.selected),
+    panel: search.panel === "edit" ? "edit" : undefined,
   }),
   component: Networks,
 });

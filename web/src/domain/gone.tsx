@@ -1,0 +1,45 @@
+/** In place of a panel whose thing is not there: deleted while one looked at it, or by the time somebody follows a link to it. */
+import { Link } from "@tanstack/react-router";
+import { Trash2 } from "lucide-react";
+import { useAuth } from "#/api/session";
+import { useTranslation } from "#/i18n";
+import { Button, buttonClass } from "#/ui/button";
+import { Empty } from "#/ui/feedback";
+import { Panel } from "#/ui/panel";
+
+interface GoneProps {
+  kind: "asset" | "network";
+  id: string;
+  /** Its name, when it was there a moment ago. */
+  name?: string;
+  onClose: () => void;
+}
+
+export function Gone({ kind, id, name, onClose }: GoneProps) {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  return (
+    <Panel title={name ?? t(`gone.${kind}.title`)} onClose={onClose}>
+      <div role="status">
+        <Empty
+          icon={<Trash2 aria-hidden />}
+          title={name ? t("gone.now", { name }) : t(`gone.${kind}.link`)}
+          action={
+            <>
+              <Button look="primary" onClick={onClose}>
+                {t("common.close")}
+              </Button>
+              {can("audit:read") ? (
+                <Link to="/audit" search={{ entity: id }} className={buttonClass()}>
+                  {t("gone.who")}
+                </Link>
+              ) : null}
+            </>
+          }
+        >
+          {t(`gone.${kind}.text`)}
+        </Empty>
+      </div>
+    </Panel>
+  );
+}

@@ -1,0 +1,148 @@
+/** A network as a person types it: a new one, or one to change. */
+import { zodResolver } from "@hookform/resolvers/zod";
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useForm } from "react-hook-form";
+import { ApiError, http, ifMatch, take } from "#/api/client";
+import { networksQuery } from "#/api/queries";
+import type { Network } from "#/api/schema";
+import { isCidr, isIp } from "#/domain/address";
+import { placeErrors } from "#/domain/form-errors";
+import { z } from "#/domain/zod";
+import { isKey, useTranslation } from "#/i18n";
+import { Button } from "#/ui/button";
+import { ErrorBox, Warning } from "#/ui/feedback";
+import { TextArea, TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
+import { Panel } from "#/ui/panel";
+
+const schema = z.object({
+  name: z.string().trim().min(1, "form.required").max(200, "form.tooLong"),
+  cidr: z.string().trim().refine(isCidr, "form.cidr"),
+  vlan: z
+    .string()
+    .trim()
+    .refine(
+      (text) => text === "" || (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 4094),
+      "form.vlan",
+    ),
+  gateway: z
+    .string()
+    .trim()
+    .refine((text) => text === "" || isIp(text), "form.ip"),
+  notes: z.string(),
+});
+const fields = ["name", "cidr", "vlan", "gateway", "notes"] as const;
+
+interface NetworkFormProps {
+  network?: Network;
+  /** It was deleted meanwhile. */
+  gone?: boolean;
+  onClose: () => void;
+  onSaved: (id: string) => void;
+}
+
+export function NetworkForm({ network: now, gone, onClose, onSaved }: NetworkFormProps) {
+  const { t } = useTranslation();
+  // What was changed is what was there when it was opened: somebody else's change in between must not be overwritten.
+  const [network] = useState(now);
+  const client = useQueryClient();
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({
+    resolver: zodResolver(schema),
+    defaultValues: {
+      name: network?.name ?? "",
+      cidr: network?.cidr ?? "",
+      vlan: network?.vlan?.toString() ?? "",
+      gateway: network?.gateway ?? "",
+      notes: network?.notes ?? "",
+    },
+  });
+  const { errors, isDirty, isSubmitting } = form.formState;
+  const message = (field: (typeof fields)[number]) => {
+    const text = errors[field]?.message;
+    return text && isKey(text) ? t(text) : text;
+  };
+
+  const submit = form.handleSubmit(async (values) => {
+    setError(null);
+    const body = {
+      ...values,
+      vlan: values.vlan ? Number(values.vlan) : null,
+      gateway: values.gateway || null,
+    };
+    try {
+      const saved = network
+        ? await take(
+            http.PATCH("/api/v1/networks/{id}", {
+              params: { path: { id: network.id } },
+              headers: ifMatch(network.version),
+              body,
+            }),
+          )
+        : await take(http.POST("/api/v1/networks", { body }));
+      await client.invalidateQueries({ queryKey: networksQuery.queryKey });
+      onSaved(saved.id);
+    } catch (problem) {
+      if (problem instanceof ApiError && problem.status === 412)
+        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
+      else setError(placeErrors(problem, fields, form.setError));
+    }
+  });
+
+  return (
+    <Panel
+      title={network ? t("networks.edit", { name: network.name }) : t("networks.add")}
+      onClose={onClose}
+      footer={
+        <>
+          <Button look="primary" type="submit" form="network-form" busy={isSubmitting} disabled={gone}>
+            {t("common.save")}
+          </Button>
+          <Cancel onClick={onClose} />
+        </>
+      }
+    >
+      <Form changed={isDirty} id="network-form" onSubmit={submit}>
+        <div className="flex flex-col gap-4">
+          {gone ? <Warning>{t("networks.goneWhileEditing")}</Warning> : null}
+          {error ? <ErrorBox error={error} /> : null}
+          <TextField
+            label={t("networks.name")}
+            autoFocus
+            error={message("name")}
+            {...form.register("name")}
+          />
+          <TextField
+            label={t("networks.cidr")}
+            mono
+            placeholder="192.168.1.0/24"
+            error={message("cidr")}
+            {...form.register("cidr")}
+          />
+          <div className="grid grid-cols-2 gap-3">
+            <TextField
+              label={t("networks.vlan")}
+              inputMode="numeric"
+              error={message("vlan")}
+              {...form.register("vlan")}
+            />
+            <TextField
+              label={t("networks.gateway")}
+              mono
+              error={message("gateway")}
+              {...form.register("gateway")}
+            />
+          </div>
+          <TextArea
+            label={t("networks.notes")}
+            help={t("form.markdown")}
+            rows={4}
+            error={message("notes")}
+            {...form.register("notes")}
+          />
+        </div>
+      </Form>
+    </Panel>
+  );
+}
