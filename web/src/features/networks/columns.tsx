@@ -41,7 +41,7 @@ export function useColumns(): Column<Network>[] {
         // The fullest first; those without an end are the emptiest.
         sortBy: (row) => fullness(row).share,
         descendingFirst: true,
-        width: { min: 150, max: 220, extra: 76, text: (row) => fullnessWords(row, t), rank: 1 },
+        width: { min: 150, max: 220, extra: 60, text: (row) => fullnessWords(row, t), rank: 1, slim: 126 },
         cell: (row) => <UseBar network={row} />,
       },
       {
@@ -116,7 +116,7 @@ export function useColumns(): Column<Network>[] {
       {
         id: "scan",
         header: t("networks.scan"),
-        width: { min: 96, max: 96, rank: 7 },
+        width: { min: 88, max: 88, rank: 7 },
         cell: (row) => (takes(row) ? <ScanLink compact network={row} /> : null),
       },
     ];

@@ -17,18 +17,28 @@ export function fullness({ usable, free, address_count }: Network): {
 const ALMOST_FULL = 0.8;
 const FULL = 0.95;
 
+const whole = (count: number) => count.toLocaleString();
+const rough = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+/** 16,777,190 is 16.8M where there is little room. */
+const short = (count: number) => (count < 100_000 ? whole(count) : rough.format(count));
+
 /** "13 of 254", or "12 in use" where there is no end to the addresses. */
-export function fullnessWords(network: Network, t: ReturnType<typeof useTranslation>["t"]): string {
+export function fullnessWords(
+  network: Network,
+  t: ReturnType<typeof useTranslation>["t"],
+  said: (count: number) => string = short,
+): string {
   const { used, usable } = fullness(network);
   return usable === null
-    ? t("networks.inUse", { number: used.toLocaleString() })
-    : t("networks.useOf", { used: used.toLocaleString(), usable: usable.toLocaleString() });
+    ? t("networks.inUse", { number: said(used) })
+    : t("networks.useOf", { used: said(used), usable: said(usable) });
 }
 
 export function UseBar({ network, wide = false }: { network: Network; wide?: boolean }) {
   const { t } = useTranslation();
   const { used, usable, share } = fullness(network);
-  const words = fullnessWords(network, t);
+  const words = fullnessWords(network, t, wide ? whole : short);
+  const all = fullnessWords(network, t, whole);
   if (usable === null) return <span className={wide ? undefined : "text-muted"}>{words}</span>;
   const percent = Math.round(share * 100);
   const tone = share >= FULL ? "bg-down" : share >= ALMOST_FULL ? "bg-degraded" : "bg-accent";
@@ -41,9 +51,12 @@ export function UseBar({ network, wide = false }: { network: Network; wide?: boo
         aria-valuenow={used}
         aria-valuemin={0}
         aria-valuemax={usable}
-        aria-valuetext={t("networks.useText", { words, percent })}
-        title={t("networks.useText", { words, percent })}
-        className={cx("block h-1.5 overflow-hidden rounded-full bg-hover", wide ? "flex-1" : "w-16 shrink-0")}
+        aria-valuetext={t("networks.useText", { words: all, percent })}
+        title={t("networks.useText", { words: all, percent })}
+        className={cx(
+          "block h-1.5 overflow-hidden rounded-full bg-hover",
+          wide ? "flex-1" : "w-12 shrink-0 @max-xl:w-7",
+        )}
       >
         <span
           className={cx("block h-full rounded-full", tone)}
@@ -51,7 +64,7 @@ export function UseBar({ network, wide = false }: { network: Network; wide?: boo
           style={{ width: used > 0 ? `max(3px, ${percent}%)` : 0 }}
         />
       </span>
-      <span className="truncate tabular-nums">{words}</span>
+      <span className="truncate tabular-nums">{wide ? t("networks.inUse", { number: words }) : words}</span>
     </span>
   );
 }

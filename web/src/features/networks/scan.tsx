@@ -33,7 +33,11 @@ export function ScanLink({ network, compact = false }: { network: Network; compa
       to="/discovery"
       search={{ scan: "new", targets: network.cidr }}
       aria-label={t("networks.scanOf", { name: network.name })}
-      className={buttonClass("plain", compact ? "h-7 px-2 max-md:h-8" : undefined)}
+      className={
+        compact
+          ? "inline-flex min-h-7 items-center gap-1.5 rounded-md px-2 text-ink hover:bg-hover"
+          : buttonClass()
+      }
     >
       <Radar aria-hidden className="size-4" />
       {t("networks.scan")}
@@ -58,6 +62,7 @@ export function LastScan({ network, whole = false }: { network: Network; whole?:
       <>
         {link}
         {running || ended ? null : <span className="text-muted"> · {t(`scanStatus.${scan.status}`)}</span>}
+        {scan.whole ? null : <span className="text-muted"> · {t("networks.part")}</span>}
       </>
     );
   return (
