@@ -1,13 +1,15 @@
-import { createFileRoute, Outlet, redirect, useNavigate } from "@tanstack/react-router";
+import { createFileRoute, Outlet, redirect, useMatches, useNavigate } from "@tanstack/react-router";
 import { useCallback } from "react";
 import { ApiError } from "#/api/client";
-import { AuthProvider, meQuery } from "#/api/session";
+import { AuthProvider, meQuery, useAuth } from "#/api/session";
 import { ProofDialog } from "#/features/auth/proof";
 import { Frame } from "#/features/frame/frame";
 import { Guard } from "#/ui/guard-question";
+import { NoAccess } from "#/ui/no-page";
 
 /** The gate: everything below needs a session. */
 export const Route = createFileRoute("/_auth")({
+  staticData: { needs: null },
   beforeLoad: async ({ context, location }) => {
     try {
       await context.queryClient.ensureQueryData(meQuery);
@@ -21,13 +23,20 @@ export const Route = createFileRoute("/_auth")({
   component: Gate,
 });
 
+/** The page, when the role may see it. */
+function Page() {
+  const { can } = useAuth();
+  const needs = useMatches({ select: (matches) => matches.at(-1)?.staticData.needs ?? null });
+  return needs === null || can(needs) ? <Outlet /> : <NoAccess />;
+}
+
 function Gate() {
   const navigate = useNavigate();
   const leave = useCallback(() => navigate({ to: "/login" }), [navigate]);
   return (
     <AuthProvider onSignedOut={leave}>
       <Frame>
-        <Outlet />
+        <Page />
       </Frame>
       <ProofDialog />
       <Guard />

@@ -11,6 +11,7 @@ interface LoginSearch {
 }
 
 export const Route = createFileRoute("/login")({
+  staticData: { needs: null },
   validateSearch: (search: Record<string, unknown>): LoginSearch => ({
     next: ownPath(search.next),
     problem: problemIn(search.problem),

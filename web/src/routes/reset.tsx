@@ -3,6 +3,7 @@ import { setupQuery } from "#/api/session";
 import { ResetPage } from "#/features/auth/reset";
 
 export const Route = createFileRoute("/reset")({
+  staticData: { needs: null },
   beforeLoad: async ({ context }) => {
     const setup = await context.queryClient.fetchQuery(setupQuery);
     if (setup.required) throw redirect({ to: "/setup" });

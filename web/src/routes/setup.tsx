@@ -4,6 +4,7 @@ import { SetupAdmin } from "#/features/auth/setup";
 import { FirstScan } from "#/features/discovery/first-scan";
 
 export const Route = createFileRoute("/setup")({
+  staticData: { needs: null },
   validateSearch: (search: Record<string, unknown>): { step?: "network" } =>
     search.step === "network" ? { step: "network" } : {},
   beforeLoad: async ({ context, search }) => {

@@ -92,6 +92,7 @@ function Versioned() {
 
 function page(content: () => React.ReactNode, start = "/a") {
   const root = createRootRoute({
+    staticData: { needs: null },
     component: () => (
       <>
         <Link to={"/b" as "/"}>away</Link>
@@ -103,8 +104,18 @@ function page(content: () => React.ReactNode, start = "/a") {
       </>
     ),
   });
-  const a = createRoute({ getParentRoute: () => root, path: "/a", component: content });
-  const b = createRoute({ getParentRoute: () => root, path: "/b", component: () => <p>page b</p> });
+  const a = createRoute({
+    getParentRoute: () => root,
+    path: "/a",
+    staticData: { needs: null },
+    component: content,
+  });
+  const b = createRoute({
+    getParentRoute: () => root,
+    path: "/b",
+    staticData: { needs: null },
+    component: () => <p>page b</p>,
+  });
   const history = createMemoryHistory({ initialEntries: ["/b", start], initialIndex: 1 });
   const router = createRouter({ routeTree: root.addChildren([a, b]), history });
   // biome-ignore lint/suspicious/noExplicitAny: the registered router is the product's

@@ -4,6 +4,7 @@ import { type ReactNode, useState } from "react";
 import { http, ifMatch } from "#/api/client";
 import type { Credential, CredentialKind, CredentialKindDescription } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { useMaySee } from "#/domain/may-see";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
@@ -122,6 +123,7 @@ function Content({
 }) {
   const { t } = useTranslation();
   // A fingerprint that a test has shown, and that somebody wants to trust.
+  const maySee = useMaySee();
   const [trusted, setTrusted] = useState<string>();
   const leave = useLeave();
   return (
@@ -157,7 +159,7 @@ function Content({
         <ul className="flex flex-col gap-1">
           {credential.used_by.map((user) => (
             <li key={user.id}>
-              {user.kind === "oidc_provider" ? (
+              {user.kind === "oidc_provider" && maySee("/settings/providers") ? (
                 <Link to="/settings/providers" search={{ selected: user.id }} className="hover:underline">
                   {user.name}
                 </Link>

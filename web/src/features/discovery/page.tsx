@@ -52,7 +52,7 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
   ) : null;
 
   const panel =
-    search.scan === "new" ? (
+    search.scan === "new" && can("discovery:write") ? (
       <Panel title={t("scans.begin")} onClose={() => go({ ...search, scan: undefined, targets: undefined })}>
         <ScanForm
           key={search.targets}

@@ -5,6 +5,7 @@ import { Search } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { useAuth } from "#/api/session";
 import { AwayNotice } from "#/domain/away";
+import { useMaySee } from "#/domain/may-see";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg";
@@ -27,7 +28,8 @@ export function Frame({ children }: { children: ReactNode }) {
   const { can } = useAuth();
   const [palette, setPalette] = useState(false);
   const [wanted, setWanted] = useState(false);
-  const seen = pages.filter((page) => can(page.needs));
+  const maySee = useMaySee();
+  const seen = pages.filter((page) => maySee(page.to));
 
   useEffect(() => {
     function onKey(event: KeyboardEvent) {

@@ -34,7 +34,7 @@ export function ProvidersPage({
   const providers = useQuery(providersQuery);
   const columns = useColumns();
   const rows = providers.data ?? [];
-  const writes = can("settings:write");
+  const writes = can("users:write");
   const chosen = rows.find(({ id }) => id === search.selected);
   const adding = writes && search.panel === "new";
   const add = writes ? (

@@ -9,6 +9,7 @@ import type { Settings, Tag } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { TagChip } from "#/domain/asset";
 import { placeErrors } from "#/domain/form-errors";
+import { useMaySee } from "#/domain/may-see";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { nextTagColor } from "#/domain/tag-colors";
 import { addWords, useTranslation } from "#/i18n";
@@ -27,6 +28,7 @@ addWords(words);
 
 export function SettingsPage() {
   const { t } = useTranslation();
+  const maySee = useMaySee();
   const settings = useQuery(settingsQuery);
   return (
     <>
@@ -49,12 +51,14 @@ export function SettingsPage() {
           )}
         </Block>
         <UnknownProxies />
-        <Block title={t("settings.providers")} text={t("settings.providersText")}>
-          <Link to="/settings/providers" className={buttonClass()}>
-            <LogIn aria-hidden className="size-4" />
-            {t("settings.providersOpen")}
-          </Link>
-        </Block>
+        {maySee("/settings/providers") ? (
+          <Block title={t("settings.providers")} text={t("settings.providersText")}>
+            <Link to="/settings/providers" className={buttonClass()}>
+              <LogIn aria-hidden className="size-4" />
+              {t("settings.providersOpen")}
+            </Link>
+          </Block>
+        ) : null}
         <Block title={t("settings.tags")} text={t("settings.tagsText")}>
           <Tags />
         </Block>

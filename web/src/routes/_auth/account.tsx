@@ -3,6 +3,7 @@ import { AccountPage, type AccountSearch } from "#/features/account/page";
 import { useGo } from "../-go";
 
 export const Route = createFileRoute("/_auth/account")({
+  staticData: { needs: null },
   validateSearch: (search: Record<string, unknown>): AccountSearch => ({
     linked: typeof search.linked === "string" ? search.linked : undefined,
   }),

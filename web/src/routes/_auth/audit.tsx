@@ -3,6 +3,7 @@ import { AuditPage, type AuditSearch } from "#/features/audit/page";
 import { useGo } from "../-go";
 
 export const Route = createFileRoute("/_auth/audit")({
+  staticData: { needs: "audit:read" },
   validateSearch: (search: Record<string, unknown>): AuditSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     action: typeof search.action === "string" && search.action !== "" ? search.action : undefined,

@@ -6,6 +6,7 @@ import { sortOf, text } from "../-search";
 const sorts = ["title", "address", "role", "vendor", "confidence", "created_at", "last_seen_at"];
 
 export const Route = createFileRoute("/_auth/discovery")({
+  staticData: { needs: "discovery:read" },
   validateSearch: (search: Record<string, unknown>): DiscoverySearch => ({
     state:
       search.state === "open" || search.state === "accepted" || search.state === "ignored"

@@ -6,6 +6,7 @@ import { sortOf, text } from "../-search";
 const sorts = ["name", "status", "address", "kind", "role", "vendor", "last_seen_at", "created_at"];
 
 export const Route = createFileRoute("/_auth/inventory")({
+  staticData: { needs: "inventory:read" },
   validateSearch: (search: Record<string, unknown>): InventorySearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     network: text(search.network),

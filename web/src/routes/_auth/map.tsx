@@ -5,6 +5,7 @@ import { beginMap } from "#/features/map/source";
 import { useGo } from "../-go";
 
 export const Route = createFileRoute("/_auth/map")({
+  staticData: { needs: "inventory:read" },
   validateSearch: (search: Record<string, unknown>): MapSearch => ({
     selected: typeof search.selected === "string" ? search.selected : undefined,
     view: search.view === "list" ? "list" : undefined,

@@ -6,6 +6,7 @@ import { sortOf, text } from "../-search";
 const sorts = ["name", "cidr", "vlan", "use", "free", "conflicts", "gateway", "scanned"];
 
 export const Route = createFileRoute("/_auth/networks")({
+  staticData: { needs: "inventory:read" },
   validateSearch: (search: Record<string, unknown>): NetworksSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "cidr"),

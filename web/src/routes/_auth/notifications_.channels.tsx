@@ -7,6 +7,7 @@ import { sortOf } from "../-search";
 const sorts = ["name", "kind", "created_at"];
 
 export const Route = createFileRoute("/_auth/notifications_/channels")({
+  staticData: { needs: "notifications:read" },
   validateSearch: (search: Record<string, unknown>): ListSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "name"),

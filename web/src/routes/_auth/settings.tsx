@@ -1,4 +1,7 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { SettingsPage } from "#/features/settings/page";
 
-export const Route = createFileRoute("/_auth/settings")({ component: SettingsPage });
+export const Route = createFileRoute("/_auth/settings")({
+  staticData: { needs: "settings:read" },
+  component: SettingsPage,
+});

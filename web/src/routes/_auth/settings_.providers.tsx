@@ -4,6 +4,7 @@ import { useGo } from "../-go";
 import { sortOf } from "../-search";
 
 export const Route = createFileRoute("/_auth/settings_/providers")({
+  staticData: { needs: "users:read" },
   validateSearch: (search: Record<string, unknown>): ProvidersSearch => ({
     sort: sortOf(search.sort, ["name", "issuer", "enabled"], "name"),
     selected: typeof search.selected === "string" ? search.selected : undefined,

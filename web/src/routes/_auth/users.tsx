@@ -6,6 +6,7 @@ import { sortOf } from "../-search";
 const sorts = ["username", "role", "last_login_at"];
 
 export const Route = createFileRoute("/_auth/users")({
+  staticData: { needs: "users:read" },
   validateSearch: (search: Record<string, unknown>): UsersSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "username"),

@@ -6,6 +6,7 @@ import { sortOf } from "../-search";
 const sorts = ["name", "kind", "last_used_at", "secret_changed_at"];
 
 export const Route = createFileRoute("/_auth/vault")({
+  staticData: { needs: "credentials:read" },
   validateSearch: (search: Record<string, unknown>): CredentialsSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "name"),
