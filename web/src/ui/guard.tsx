@@ -73,8 +73,6 @@ function setQuestion(next: Question | null): void {
 /** Whether the changes may go. */
 export function ask(): Promise<boolean> {
   if (question) return question.answer;
-  // Nobody there to ask: a page without the dialog has no forms worth it.
-  if (watchers.size === 0) return Promise.resolve(true);
   let settle: Question["settle"] = () => {};
   const answer = new Promise<boolean>((resolve) => {
     settle = resolve;
@@ -91,15 +89,13 @@ export function answer(discard: boolean): void {
 
 /** Goes on at once when nothing would be lost, else when the person says so. */
 export function leave(proceed: () => void, scope?: symbol): void {
-  if (!hasUnsaved(scope)) {
-    proceed();
-    return;
-  }
-  void ask().then((discard) => {
-    if (!discard) return;
+  function go(): void {
     forget(scope);
     proceed();
-  });
+  }
+  // Nobody there to ask: a page without the question has no forms worth it.
+  if (!hasUnsaved(scope) || watchers.size === 0) go();
+  else void ask().then((discard) => discard && go());
 }
 
 const ScopeContext = createContext<Path>([]);

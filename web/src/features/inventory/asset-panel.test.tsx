@@ -112,9 +112,9 @@ async function shown(page: "/inventory" | "/map"): Promise<void> {
       <AssetPanel id="a1" onClose={() => {}} onOpen={onOpen} />
     </AuthProvider>
   );
-  const root = createRootRoute();
+  const root = createRootRoute({ staticData: { needs: null } });
   const routes = (["/inventory", "/map"] as const).map((path) =>
-    createRoute({ getParentRoute: () => root, path, component }),
+    createRoute({ getParentRoute: () => root, path, component, staticData: { needs: null } }),
   );
   const router = createRouter({
     routeTree: root.addChildren(routes),

@@ -107,7 +107,7 @@ async function shown(search: NetworksSearch): Promise<void> {
     </AuthProvider>
   );
   const router = createRouter({
-    routeTree: createRootRoute({ component: page }),
+    routeTree: createRootRoute({ component: page, staticData: { needs: null } }),
     history: createMemoryHistory(),
   });
   render(
