@@ -1,5 +1,5 @@
 /** The reads that more than one feature shares. What only one feature reads stands in that feature. */
-import { queryOptions } from "@tanstack/react-query";
+import { type QueryClient, queryOptions } from "@tanstack/react-query";
 import { http, take } from "./client";
 import { pagedQuery } from "./pages";
 import type { CredentialKind, Network } from "./schema";
@@ -56,6 +56,17 @@ export const settingsQuery = queryOptions({
   queryKey: ["settings"],
   queryFn: () => take(http.GET("/api/v1/settings")),
 });
+
+export const vaultQuery = queryOptions({
+  queryKey: ["vault"],
+  queryFn: () => take(http.GET("/api/v1/vault")),
+});
+
+/** Makes a new key for the vault, and puts what the server says of it where pages read it. */
+export async function rotateVaultKey(client: QueryClient): Promise<void> {
+  client.setQueryData(vaultQuery.queryKey, await take(http.POST("/api/v1/vault/rotate")));
+  void client.invalidateQueries({ queryKey: settingsQuery.queryKey });
+}
 
 export const discoveryQuery = queryOptions({
   queryKey: ["discovery"],

@@ -14,6 +14,9 @@ function useReason(): (error: unknown) => string {
     if (error instanceof ApiError && error.unproved) return t("error.unproved");
     // The server says it to programs, which have tokens.
     if (error instanceof ApiError && error.status === 401) return t("error.signedOut");
+    // A mistake in this page's own code, in words for programmers.
+    if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError)
+      return t("error.unknown");
     return error instanceof Error ? error.message : t("error.unknown");
   };
 }

@@ -6,7 +6,7 @@ import { IconButton } from "#/ui/button";
 import { leave } from "#/ui/guard";
 import { Menu, MenuChoice, MenuItem, MenuLabel, MenuLink, MenuSeparator } from "#/ui/menu";
 import { setTheme, type Theme, useTheme } from "#/ui/theme";
-import { flushDeferred, toast } from "#/ui/toast";
+import { signOutSaid } from "./sign-out";
 
 export function AccountMenu() {
   const { t } = useTranslation();
@@ -46,14 +46,7 @@ export function AccountMenu() {
         <Download aria-hidden className="size-4 text-muted" />
         {t("frame.caRoot")}
       </MenuLink>
-      <MenuItem
-        onSelect={() =>
-          leave(() => {
-            flushDeferred("commit");
-            signOut().catch(() => toast(t("frame.signOutFailed"), { tone: "error" }));
-          })
-        }
-      >
+      <MenuItem onSelect={() => leave(() => signOutSaid(signOut))}>
         <LogOut aria-hidden className="size-4 text-muted" />
         {t("frame.signOut")}
       </MenuItem>

@@ -1,10 +1,9 @@
-/** ⌘K: pages, actions, and everything in the inventory, by name or address. */
+/** ⌘K: what was chosen last, actions, pages, and everything in the inventory by the filter language. */
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
-import { LogOut, Plus, Radar, UserCog } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
-import { type ReactNode, useDeferredValue, useMemo, useState } from "react";
+import { type ComponentType, type ReactNode, useDeferredValue, useEffect, useMemo, useState } from "react";
 import { http, take } from "#/api/client";
 import { useAuth } from "#/api/session";
 import { KindIcon } from "#/domain/asset";
@@ -13,7 +12,10 @@ import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { distinct } from "#/domain/product";
 import { useTranslation } from "#/i18n";
+import { Confirm } from "#/ui/confirm";
 import type { Page } from "./pages";
+import { type Recent, recents, remember } from "./recent";
+import { type Question, useActions } from "./use-actions";
 
 interface PaletteProps {
   open: boolean;
@@ -23,125 +25,164 @@ interface PaletteProps {
 
 export default function Palette({ open, onClose, pages }: PaletteProps) {
   const { t } = useTranslation();
+  // What asks before it is done outlives the palette.
+  const [asked, setAsked] = useState<Question | null>(null);
   return (
-    <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
-      <Radix.Portal>
-        <Radix.Overlay className="appear fixed inset-0 z-40 bg-[rgb(0_0_0/0.55)]" />
-        <Radix.Content
-          aria-describedby={undefined}
-          className="appear fixed top-[10vh] left-1/2 z-50 w-[calc(100vw-1.5rem)] max-w-xl -translate-x-1/2 overflow-hidden rounded-lg border border-line-strong bg-raised shadow-float"
-        >
-          <Radix.Title className="sr-only">{t("palette.title")}</Radix.Title>
-          <PaletteBody onClose={onClose} pages={pages} />
-        </Radix.Content>
-      </Radix.Portal>
-    </Radix.Root>
+    <>
+      <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
+        <Radix.Portal>
+          <Radix.Overlay className="appear fixed inset-0 z-40 bg-[rgb(0_0_0/0.55)]" />
+          <Radix.Content
+            aria-describedby={undefined}
+            className="appear fixed top-[10vh] left-1/2 z-50 w-[calc(100vw-1.5rem)] max-w-xl -translate-x-1/2 overflow-hidden rounded-lg border border-line-strong bg-raised shadow-float"
+          >
+            <Radix.Title className="sr-only">{t("palette.title")}</Radix.Title>
+            <PaletteBody onClose={onClose} pages={pages} onAsk={setAsked} />
+          </Radix.Content>
+        </Radix.Portal>
+      </Radix.Root>
+      {asked ? (
+        <Confirm
+          title={asked.title}
+          text={asked.text}
+          action={asked.title}
+          work={asked.work}
+          onClose={() => setAsked(null)}
+        />
+      ) : null}
+    </>
   );
 }
 
-function PaletteBody({ onClose, pages }: Omit<PaletteProps, "open">) {
+/** One line of the palette that is no asset. */
+interface Line {
+  id: string;
+  label: string;
+  /** Where its button is. */
+  place?: string;
+  icon: ComponentType<{ className?: string }>;
+  run: () => void;
+}
+
+/** Whether each typed word begins a word of the line. */
+function matches({ label, place = "" }: Line, text: string): boolean {
+  const words = `${label} ${place}`.toLowerCase().split(/[\s:/]+/);
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .filter(Boolean)
+    .every((typed) => words.some((word) => word.startsWith(typed)));
+}
+
+function PaletteBody({
+  onClose,
+  pages,
+  onAsk,
+}: Omit<PaletteProps, "open"> & { onAsk: (question: Question) => void }) {
   const { t } = useTranslation();
-  const { can, signOut } = useAuth();
+  const { me } = useAuth();
   const navigate = useNavigate();
   const [text, setText] = useState("");
-  const wanted = useDeferredValue(text.trim());
-  const vocabulary = useVocabulary();
-  const { filter, problems, blocked } = useMemo(() => parseFilter(wanted, vocabulary), [wanted, vocabulary]);
-  const asks = !blocked && Object.keys(filter).length > 0;
-  const assets = useQuery({
-    queryKey: ["assets", "palette", filter],
-    queryFn: async () =>
-      (await take(http.GET("/api/v1/assets", { params: { query: { ...filter, limit: 8 } } }))).items,
-    enabled: asks,
-    placeholderData: (previous) => previous,
-  });
-  const found = asks ? (assets.data ?? []) : [];
-  const told = problems.filter((one) => one.type !== "doubt" || (assets.isSuccess && found.length === 0));
-  const matches = (label: string) => label.toLowerCase().includes(text.trim().toLowerCase());
-  const run = (work: () => void) => () => {
+  const [chosen, setChosen] = useState("");
+  const { found, problems, isFetching } = useAssets(text);
+  const actions = useActions(onAsk);
+  const kept = useMemo(() => recents(me.user.id), [me.user.id]);
+  const lines: Line[] = [
+    ...actions,
+    ...pages.map((page) => ({
+      id: `page ${page.key}`,
+      label: t(`pages.${page.key}`),
+      icon: page.icon,
+      run: () => void navigate({ to: page.to }),
+    })),
+  ];
+  const fitting = text.trim() ? lines.filter((line) => matches(line, text.trim())) : lines;
+  const openAsset = (id: string) => void navigate({ to: "/inventory", search: { selected: id } });
+  const choose = (recent: Recent, work: () => void) => () => {
+    remember(me.user.id, recent);
     onClose();
     work();
   };
-
-  const actions = [
-    {
-      key: "newAsset" as const,
-      icon: Plus,
-      shown: can("inventory:write"),
-      run: () => void navigate({ to: "/inventory", search: { panel: "new" } }),
-    },
-    {
-      key: "newScan" as const,
-      icon: Radar,
-      shown: can("discovery:write"),
-      run: () => void navigate({ to: "/discovery", search: { scan: "new" } }),
-    },
-    { key: "account" as const, icon: UserCog, shown: true, run: () => void navigate({ to: "/account" }) },
-    { key: "signOut" as const, icon: LogOut, shown: true, run: () => void signOut() },
-  ].filter((action) => action.shown && matches(t(`palette.actions.${action.key}`)));
-  const shownPages = pages.filter((page) => matches(t(`pages.${page.key}`)));
+  const lineItem = (line: Line) => (
+    <Item key={line.id} value={line.id} onSelect={choose({ id: line.id }, line.run)}>
+      <line.icon className="size-4 shrink-0 text-muted" />
+      <span className="truncate">{line.label}</span>
+      {line.place ? <span className="ml-auto truncate pl-3 text-xs text-muted">{line.place}</span> : null}
+    </Item>
+  );
+  const assetItem = (id: string, asset: NonNullable<Recent["asset"]>, addresses: readonly string[] = []) => (
+    <Item key={id} value={id} onSelect={choose({ id, asset }, () => openAsset(id))}>
+      <KindIcon kind={asset.kind} role={asset.role} />
+      <span className="truncate font-medium">{asset.name}</span>
+      <span className="mono ml-auto truncate pl-3 text-muted">
+        {distinct([asset.name, ...addresses])
+          .slice(1, 3)
+          .join(", ")}
+      </span>
+    </Item>
+  );
+  // Before anything is typed: what was chosen last. A line that the role has lost since is not there.
+  const shownRecents = text.trim()
+    ? []
+    : kept.flatMap(({ id, asset }) => {
+        if (asset) return [assetItem(id, asset)];
+        const line = lines.find((one) => one.id === id);
+        return line ? [lineItem(line)] : [];
+      });
+  const again = new Set(text.trim() ? [] : kept.map(({ id }) => id));
+  const rest = fitting.filter(({ id }) => !again.has(id));
+  const doing = rest.filter(({ id }) => !id.startsWith("page "));
+  const going = rest.filter(({ id }) => id.startsWith("page "));
+  // Enter takes the first one until the arrows say otherwise, also when assets arrive above it.
+  const first = shownRecents[0]?.key ?? found[0]?.id ?? doing[0]?.id ?? going[0]?.id ?? "";
+  useEffect(() => setChosen(first), [first]);
 
   return (
-    <Command shouldFilter={false} label={t("palette.title")} loop>
+    <Command shouldFilter={false} label={t("palette.title")} loop value={chosen} onValueChange={setChosen}>
       <Command.Input
         value={text}
         onValueChange={setText}
         placeholder={t("palette.placeholder")}
         className="h-12 w-full border-b border-line bg-transparent px-4 text-base outline-none"
       />
-      <FilterProblems problems={told} text={text} onText={setText} />
+      <FilterProblems problems={problems} text={text} onText={setText} />
       <Command.List label={t("palette.results")} className="max-h-[55vh] overflow-y-auto p-1.5">
-        {found.length === 0 && shownPages.length === 0 && actions.length === 0 ? (
+        {first === "" ? (
           <p className="px-3 py-6 text-center text-muted">
-            {assets.isFetching ? t("palette.searching") : t("palette.nothing", { text })}
+            {isFetching ? t("palette.searching") : t("palette.nothing", { text })}
           </p>
         ) : null}
+        {shownRecents.length > 0 ? <Group heading={t("palette.recent")}>{shownRecents}</Group> : null}
         {found.length > 0 ? (
           <Group heading={t("palette.assets")}>
-            {found.map((asset) => (
-              <Item
-                key={asset.id}
-                value={asset.id}
-                onSelect={run(() => void navigate({ to: "/inventory", search: { selected: asset.id } }))}
-              >
-                <KindIcon kind={asset.kind} role={asset.role} />
-                <span className="truncate font-medium">{asset.name}</span>
-                <span className="mono ml-auto truncate pl-3 text-muted">
-                  {distinct([asset.name, ...asset.addresses])
-                    .slice(1, 3)
-                    .join(", ")}
-                </span>
-              </Item>
-            ))}
+            {found.map(({ id, name, kind, role, addresses }) =>
+              assetItem(id, { name, kind, role: role ?? null }, addresses),
+            )}
           </Group>
         ) : null}
-        {shownPages.length > 0 ? (
-          <Group heading={t("palette.pages")}>
-            {shownPages.map((page) => (
-              <Item
-                key={page.key}
-                value={`page ${page.key}`}
-                onSelect={run(() => void navigate({ to: page.to }))}
-              >
-                <page.icon className="size-4 text-muted" />
-                {t(`pages.${page.key}`)}
-              </Item>
-            ))}
-          </Group>
-        ) : null}
-        {actions.length > 0 ? (
-          <Group heading={t("palette.do")}>
-            {actions.map((action) => (
-              <Item key={action.key} value={`action ${action.key}`} onSelect={run(action.run)}>
-                <action.icon aria-hidden className="size-4 text-muted" />
-                {t(`palette.actions.${action.key}`)}
-              </Item>
-            ))}
-          </Group>
-        ) : null}
+        {doing.length > 0 ? <Group heading={t("palette.do")}>{doing.map(lineItem)}</Group> : null}
+        {going.length > 0 ? <Group heading={t("palette.pages")}>{going.map(lineItem)}</Group> : null}
       </Command.List>
     </Command>
   );
+}
+
+/** The assets that a text asks for, in the one filter language. */
+function useAssets(text: string) {
+  const wanted = useDeferredValue(text.trim());
+  const vocabulary = useVocabulary();
+  const { filter, problems, blocked } = useMemo(() => parseFilter(wanted, vocabulary), [wanted, vocabulary]);
+  const asks = !blocked && Object.keys(filter).length > 0;
+  const { data, isFetching, isSuccess } = useQuery({
+    queryKey: ["assets", "palette", filter],
+    queryFn: async () =>
+      (await take(http.GET("/api/v1/assets", { params: { query: { ...filter, limit: 8 } } }))).items,
+    enabled: asks,
+    placeholderData: (previous) => previous,
+  });
+  const found = asks ? (data ?? []) : [];
+  const told = problems.filter((one) => one.type !== "doubt" || (isSuccess && found.length === 0));
+  return { found, problems: told, isFetching };
 }
 
 function Group({ heading, children }: { heading: string; children: ReactNode }) {

@@ -2,8 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { RefreshCw } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { http, take } from "#/api/client";
-import { settingsQuery } from "#/api/queries";
+import { rotateVaultKey, settingsQuery, vaultQuery } from "#/api/queries";
 import type { Vault } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { VaultTabs } from "#/domain/vault-tabs";
@@ -16,7 +15,6 @@ import { Block, Blocks, PageHead } from "#/ui/page";
 import { Day, Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { History } from "./history";
-import { vaultQuery } from "./queries";
 import { Schedule } from "./schedule";
 
 addWords(words);
@@ -94,8 +92,7 @@ function Current({ vault }: { vault: Vault }) {
     setBusy(true);
     setError(null);
     try {
-      client.setQueryData(vaultQuery.queryKey, await take(http.POST("/api/v1/vault/rotate")));
-      void client.invalidateQueries({ queryKey: settingsQuery.queryKey });
+      await rotateVaultKey(client);
       toast(t("vault.rotated"));
     } catch (problem) {
       setError(problem);

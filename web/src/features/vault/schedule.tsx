@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { http, take } from "#/api/client";
-import { settingsQuery } from "#/api/queries";
+import { settingsQuery, vaultQuery } from "#/api/queries";
 import type { Settings } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
@@ -12,7 +12,6 @@ import { ErrorBox } from "#/ui/feedback";
 import { Checkbox, TextField } from "#/ui/field";
 import { Form } from "#/ui/form";
 import { toast } from "#/ui/toast";
-import { vaultQuery } from "./queries";
 
 const LEAST = 1;
 const MOST = 3650;

@@ -1,0 +1,123 @@
+/**
+ * What can be done from anywhere, in one list: the palette shows it. The words are those of the button on its page, so that there is
+ * one name for each thing; `page` says where that button is. To add one: a line here, and its words in the palette's imports.
+ */
+import {
+  Bell,
+  Boxes,
+  EthernetPort,
+  KeyRound,
+  LogIn,
+  type LucideIcon,
+  MailPlus,
+  Radar,
+  UserPlus,
+  Webhook,
+} from "lucide-react";
+import type { Permission } from "#/api/session";
+import type { Key } from "#/i18n";
+import type { FileRoutesByTo } from "../routeTree.gen";
+
+export interface Opening {
+  id: string;
+  words: Key;
+  page: Key;
+  icon: LucideIcon;
+  needs: Permission;
+  to: keyof FileRoutesByTo;
+  search: Record<string, string>;
+}
+
+/** What opens a form on its page. */
+export const openings = [
+  {
+    id: "scan",
+    words: "scans.begin",
+    page: "pages.discovery",
+    icon: Radar,
+    needs: "discovery:write",
+    to: "/discovery",
+    search: { scan: "new" },
+  },
+  {
+    id: "asset",
+    words: "asset.add",
+    page: "pages.inventory",
+    icon: Boxes,
+    needs: "inventory:write",
+    to: "/inventory",
+    search: { panel: "new" },
+  },
+  {
+    id: "network",
+    words: "networks.add",
+    page: "pages.networks",
+    icon: EthernetPort,
+    needs: "inventory:write",
+    to: "/networks",
+    search: { selected: "new" },
+  },
+  {
+    id: "credential",
+    words: "credential.add",
+    page: "pages.vault",
+    icon: KeyRound,
+    needs: "credentials:write",
+    to: "/vault",
+    search: { panel: "new" },
+  },
+  {
+    id: "webhook",
+    words: "webhook.add",
+    page: "pages.notifications",
+    icon: Webhook,
+    needs: "notifications:write",
+    to: "/notifications",
+    search: { panel: "new" },
+  },
+  {
+    id: "channel",
+    words: "channel.add",
+    page: "pages.notifications",
+    icon: Bell,
+    needs: "notifications:write",
+    to: "/notifications/channels",
+    search: { panel: "new" },
+  },
+  {
+    id: "hook",
+    words: "hook.add",
+    page: "pages.notifications",
+    icon: Bell,
+    needs: "notifications:write",
+    to: "/notifications/incoming",
+    search: { panel: "new" },
+  },
+  {
+    id: "user",
+    words: "users.add",
+    page: "pages.users",
+    icon: UserPlus,
+    needs: "users:write",
+    to: "/users",
+    search: { panel: "new" },
+  },
+  {
+    id: "invite",
+    words: "users.invite",
+    page: "pages.users",
+    icon: MailPlus,
+    needs: "users:write",
+    to: "/users",
+    search: { panel: "invite" },
+  },
+  {
+    id: "provider",
+    words: "provider.add",
+    page: "pages.settings",
+    icon: LogIn,
+    needs: "users:write",
+    to: "/settings/providers",
+    search: { panel: "new" },
+  },
+] as const satisfies readonly Opening[];

@@ -1,0 +1,10 @@
+import { say } from "#/i18n";
+import { flushDeferred, toast } from "#/ui/toast";
+import { forgetRecents } from "./recent";
+
+/** Signs out, after what waits for its undo time was sent, and leaves nothing of what was chosen. Says so when it fails. */
+export function signOutSaid(signOut: () => Promise<void>): void {
+  flushDeferred("commit");
+  forgetRecents();
+  signOut().catch(() => toast(say("frame.signOutFailed"), { tone: "error" }));
+}
