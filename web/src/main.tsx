@@ -51,6 +51,7 @@ function PageError({ error, reset }: ErrorComponentProps) {
   if (isMissingCode(error))
     return (
       <MissingCode
+        page
         retry={async () => {
           await Promise.all(router.state.matches.map(({ routeId }) => fetchPage(routeId)));
           reset();

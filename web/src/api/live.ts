@@ -96,7 +96,7 @@ export class LiveTopic<T extends Topic> {
     this.tick = setInterval(() => {
       const now = Date.now();
       if (now - last > SLEEP_MS) this.reconnectNow();
-      else if (this.state === "open") reach.heard();
+      else if (this.state === "open") reach.streams();
       last = now;
     }, 10_000);
     // What was missed in between is a gap.

@@ -78,6 +78,30 @@ describe("whether the server can be reached", () => {
     }
   });
 
+  it("is no for one that hangs although its stream is still open, since the last thing that came", async () => {
+    const reach = reachOf();
+    vi.setSystemTime(T0 + 60_000);
+    reach.streams();
+    answer = "hangs";
+    const verdict = reach.doubt();
+    await vi.advanceTimersByTimeAsync(5_000);
+    reach.streams();
+    await vi.advanceTimersByTimeAsync(6_000);
+    await expect(verdict).resolves.toBe(false);
+    expect(reach.awaySince()).toBe(T0);
+  });
+
+  it("is no for one that broke off, since its stream was last open", async () => {
+    const reach = reachOf();
+    vi.setSystemTime(T0 + 60_000);
+    reach.streams();
+    answer = "gone";
+    const verdict = reach.doubt();
+    await vi.advanceTimersByTimeAsync(1_000);
+    await expect(verdict).resolves.toBe(false);
+    expect(reach.awaySince()).toBe(T0 + 60_000);
+  });
+
   it("is asked once for all who doubt", async () => {
     const reach = reachOf();
     await Promise.all([reach.doubt(), reach.doubt(), reach.doubt()]);

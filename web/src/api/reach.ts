@@ -16,6 +16,7 @@ const RETRY_MAX_MS = 10_000;
 export class Reach {
   private since: number | null = null;
   private heardAt = Date.now();
+  private openAt = 0;
   private asking: Promise<boolean> | null = null;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private attempt = 0;
@@ -31,7 +32,7 @@ export class Reach {
     document.addEventListener("visibilitychange", this.look);
   }
 
-  /** Since when the server is away: the last time that anything came from it. Null while it is there. */
+  /** Since when the server is away: the last time that it was surely there. Null while it is there. */
   awaySince = (): number | null => this.since;
 
   watch = (changed: () => void): (() => void) => {
@@ -46,6 +47,11 @@ export class Reach {
     clearTimeout(this.retry);
     this.attempt = 0;
     this.setSince(null);
+  }
+
+  /** A stream is open. What is shown is of now, unless the server hangs: then a stream stays open and says nothing. */
+  streams(): void {
+    this.openAt = Date.now();
   }
 
   /** Something did not come. Asks the server, once for all who doubt at the same time, and answers whether it is there. */
@@ -69,7 +75,8 @@ export class Reach {
       this.heard();
       return true;
     }
-    this.setSince(this.since ?? this.heardAt);
+    const last = answer === "gone" ? Math.max(this.heardAt, this.openAt) : this.heardAt;
+    this.setSince(this.since ?? last);
     const wait = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(this.attempt++, 10));
     // Jitter, so that a server that starts is not met by every tab at once.
     this.retry = setTimeout(() => void this.doubt(), wait / 2 + (wait / 2) * this.random());

@@ -74,18 +74,20 @@ export function Warning({ children, className }: { children: ReactNode; classNam
 export function Empty({
   icon,
   title,
+  heading: Heading = "h2",
   children,
   action,
 }: {
   icon?: ReactNode;
   title: string;
+  heading?: "h1" | "h2";
   children?: ReactNode;
   action?: ReactNode;
 }) {
   return (
     <div className="flex flex-col items-center gap-3 px-6 py-14 text-center">
       {icon ? <div className="text-faint [&>svg]:size-8 [&>svg]:stroke-[1.25]">{icon}</div> : null}
-      <h2 className="text-base font-medium">{title}</h2>
+      <Heading className="text-base font-medium">{title}</Heading>
       {children ? <div className="max-w-md text-muted">{children}</div> : null}
       {action ? <div className="mt-1 flex gap-2">{action}</div> : null}
     </div>

@@ -43,8 +43,8 @@ function reloadOnce(): boolean {
 type Load = () => Promise<unknown>;
 const parts = new Set<Load>();
 
-/** Says that the code is missing, and goes on by itself when it can: `retry` fetches it again and fails if it still does not come. */
-export function MissingCode({ retry }: { retry: Load }) {
+/** Says that the code is missing, and goes on by itself when it can: `retry` fetches it again and fails if it still does not come. `page`: in place of a whole page. */
+export function MissingCode({ retry, page = false }: { retry: Load; page?: boolean }) {
   const { t } = useTranslation();
   const away = useAwaySince() !== null;
   // A failure may be old: the code was fetched ahead while the server was away.
@@ -71,6 +71,7 @@ export function MissingCode({ retry }: { retry: Load }) {
     <Empty
       icon={<CloudDownload aria-hidden />}
       title={t("later.title")}
+      heading={page ? "h1" : "h2"}
       action={
         state === "away" ? (
           <Button look="primary" onClick={() => setState("trying")}>

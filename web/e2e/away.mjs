@@ -1,0 +1,299 @@
+// The server goes away and comes back, in a real browser: it is stopped, it is stalled, it is upgraded; and what somebody types meanwhile.
+//
+//   CB_E2E_URL, CB_E2E_USER, CB_E2E_PASSWORD   a server of its own, and an administrator without a second factor
+//   CB_E2E_SERVER                              how to start it anew: JSON with pid, command, folder, environment and log
+import { spawn } from "node:child_process";
+import { openSync } from "node:fs";
+import {
+  beginWalk,
+  button,
+  env,
+  expect,
+  field,
+  judged,
+  panel,
+  said,
+  signIn,
+  signInHere,
+  site,
+} from "./browser.mjs";
+
+const { url, username, password } = site();
+const { browser, watch, page, steps, shot } = await beginWalk("away", url);
+const server = JSON.parse(env("CB_E2E_SERVER"));
+let { pid } = server;
+let child = null;
+
+/** Until the process is gone. */
+async function gone() {
+  for (let waits = 0; waits < 200; waits++) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    if (child?.exitCode !== null && child) return;
+    await page.waitForTimeout(50);
+  }
+  throw new Error("expected the server to end");
+}
+async function stop() {
+  process.kill(pid, "SIGTERM");
+  await gone();
+}
+function start() {
+  const log = openSync(server.log, "a");
+  child = spawn(server.command[0], server.command.slice(1), {
+    cwd: server.folder,
+    env: server.environment,
+    stdio: ["ignore", log, log],
+  });
+  pid = child.pid;
+}
+process.on("exit", () => child?.kill());
+
+const notice = (on = page) => on.getByRole("status").filter({ hasText: "The server has not answered since" });
+const state = (word) => page.getByRole("row", { name: /attic/ }).getByText(word, { exact: true }).first();
+const question = () => page.getByRole("dialog", { name: "Discard your changes?" });
+/** What a browser says of requests that nobody answers. */
+const expected =
+  /net::ERR_|WebSocket connection to|answer 50[234]|Failed to load resource|failed .*\/(health|stream|api)|dynamically imported|Code is missing/;
+const quiet = () => {
+  const other = watch.take().filter((trouble) => !expected.test(trouble));
+  expect(other.length === 0, `no other trouble than ${other.join("\n")}`);
+};
+const open = (name) => page.getByRole("link", { name, exact: true }).first().click();
+const ask = (method, path, body) =>
+  page.evaluate(
+    async ([method, path, body]) => {
+      const me = await (await fetch("/api/v1/auth/me")).json();
+      const headers = { "Content-Type": "application/json", "X-CSRF-Token": me.csrf_token };
+      const answer = await fetch(`/api/v1${path}`, { method, headers, body: JSON.stringify(body) });
+      return answer.json();
+    },
+    [method, path, body],
+  );
+
+await steps.step("a page says that the server is away, since when, and takes the states back", async () => {
+  await signIn(page, url, username, password);
+  await ask("POST", "/assets", { name: "attic", kind: "device", role: "nas", status: "up" });
+  await open("Inventory");
+  await state("Up").waitFor();
+  // Time to fetch the other pages' code.
+  await page.waitForTimeout(4_000);
+  await shot("before");
+  await stop();
+  const began = Date.now();
+  await notice().waitFor();
+  expect(Date.now() - began < 6_000, "the line within 6 s");
+  await said(notice(), /\d{1,2}:\d\d/);
+  await state("Unknown").waitFor();
+  await page.getByTitle("Not live: the server does not answer").waitFor();
+  await judged(page);
+  await shot("inventory");
+  quiet();
+});
+
+await steps.step(
+  "a page that was not visited before opens all the same, and so does the palette",
+  async () => {
+    for (const name of ["Vault", "Users", "Audit log", "Settings"]) {
+      await open(name);
+      await page.getByRole("heading", { name, exact: true, level: 1 }).waitFor();
+      await notice().waitFor();
+    }
+    await page.keyboard.press("Control+k");
+    await page
+      .getByRole("dialog")
+      .getByRole("option", { name: /Add asset/ })
+      .waitFor();
+    await page.keyboard.press("Escape");
+    await open("Map");
+    await page.locator("[data-map], canvas").first().waitFor();
+    await shot("map");
+    quiet();
+  },
+);
+
+await steps.step("a change says that nothing was saved, and what was typed stays", async () => {
+  await open("Inventory");
+  await page.getByRole("button", { name: "Add asset" }).first().click();
+  await field(panel(page), "Name").fill("typed while away");
+  await button(panel(page), "Save").click();
+  await said(panel(page), "Nothing was saved, because the server cannot be reached.");
+  expect((await field(panel(page), "Name").inputValue()) === "typed while away", "the text to stay");
+  await judged(page);
+  await shot("form");
+  quiet();
+});
+
+await steps.step(
+  "when it is back the line goes by itself, states are read again, and the change is saved",
+  async () => {
+    start();
+    await notice().waitFor({ state: "detached", timeout: 30_000 });
+    await state("Up").waitFor();
+    await page.getByTitle("Live: changes appear at once").waitFor();
+    await button(panel(page), "Save").click();
+    await page.getByRole("heading", { name: "typed while away" }).waitFor();
+    await page.keyboard.press("Escape");
+    await shot("back");
+    quiet();
+  },
+);
+
+await steps.step("a server that hangs is told too, and one that is slow is not", async () => {
+  process.kill(pid, "SIGSTOP");
+  await open("Users");
+  await page.waitForTimeout(5_000);
+  expect((await notice().count()) === 0, "no line after 5 s");
+  process.kill(pid, "SIGCONT");
+  await page.getByRole("cell", { name: username }).first().waitFor();
+  await open("Inventory");
+  await state("Up").waitFor();
+  process.kill(pid, "SIGSTOP");
+  // Something that was not asked for yet.
+  await page.getByRole("searchbox").fill("hangs");
+  await notice().waitFor({ timeout: 40_000 });
+  process.kill(pid, "SIGCONT");
+  await notice().waitFor({ state: "detached", timeout: 40_000 });
+  await page.getByRole("searchbox").fill("");
+  await state("Up").waitFor();
+  quiet();
+});
+
+await steps.step(
+  "code that is gone after an upgrade: loaded anew once, then a page of our own that offers it",
+  async () => {
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      viewport: { width: 390, height: 844 },
+    });
+    const phone = await context.newPage();
+    // Nothing is fetched ahead for whoever saves data.
+    await phone.addInitScript(() =>
+      Object.defineProperty(navigator, "connection", { value: { saveData: true } }),
+    );
+    await signIn(phone, url, username, password);
+    await phone.route("**/assets/networks-*.js", (route) => route.fulfill({ status: 404, body: "gone" }));
+    let loads = 0;
+    phone.on("load", () => (loads += 1));
+    await phone.getByRole("link", { name: "Networks", exact: true }).click();
+    await phone.getByRole("button", { name: "Reload the page" }).waitFor();
+    expect(loads === 1, `one load, not ${loads}`);
+    await phone.getByRole("navigation", { name: "Pages", exact: true }).waitFor();
+    await judged(phone);
+    await shot("upgraded-phone", phone);
+    await phone.unroute("**/assets/networks-*.js");
+    await phone.getByRole("button", { name: "Reload the page" }).click();
+    await phone.getByRole("heading", { name: "Networks", level: 1 }).waitFor();
+    await context.close();
+    quiet();
+  },
+);
+
+await steps.step("an address that nobody has keeps the frame", async () => {
+  await page.goto(`${url}/nonsense`);
+  await page.getByRole("heading", { name: "There is no such page" }).waitFor();
+  await page.getByRole("navigation", { name: "Pages", exact: true }).waitFor();
+  await judged(page);
+});
+
+await steps.step(
+  "nothing typed is lost: every way out asks, by keyboard, and gives the focus back",
+  async () => {
+    await page.goto(`${url}/inventory`);
+    await page.getByRole("button", { name: "Add asset" }).first().click();
+    const name = field(panel(page), "Name");
+    await name.fill("half typed");
+    const ways = {
+      "the Escape key": () => page.keyboard.press("Escape"),
+      "another row": () => page.getByRole("row", { name: /attic/ }).getByText("attic").click(),
+      "another page": () => open("Networks"),
+      "the way back": () => page.evaluate(() => history.back()),
+      "the Cancel button": () => button(panel(page), "Cancel").click(),
+    };
+    for (const [way, go] of Object.entries(ways)) {
+      await name.focus();
+      await go();
+      await question()
+        .waitFor({ timeout: 5_000 })
+        .catch(() => expect(false, `a question after ${way}`));
+      if (way === "the Escape key") {
+        await judged(page);
+        await shot("question");
+      }
+      await page.waitForTimeout(100);
+      await page.keyboard.press("Enter");
+      await question().waitFor({ state: "detached" });
+      expect((await name.inputValue()) === "half typed", `the text to stay after ${way}`);
+    }
+    await name.focus();
+    await page.keyboard.press("Escape");
+    await question().waitFor();
+    await page.waitForTimeout(100);
+    await page.keyboard.press("Escape");
+    await question().waitFor({ state: "detached" });
+    expect(await name.evaluate((one) => document.activeElement === one), "the focus back in the field");
+    const asked = page.waitForEvent("dialog");
+    await page.evaluate(() => void setTimeout(() => location.reload()));
+    const dialog = await asked;
+    expect(dialog.type() === "beforeunload", "the browser to ask before a reload");
+    await dialog.dismiss();
+    expect((await name.inputValue()) === "half typed", "the text to stay after a reload that was refused");
+  },
+);
+
+await steps.step("a session that ends keeps what was typed: sign in beside it, then save", async () => {
+  watch.allow(401, /./);
+  await page.context().clearCookies();
+  await button(panel(page), "Save").click();
+  await page.getByRole("dialog", { name: "Your session has ended" }).waitFor();
+  await shot("session");
+  const coming = page.context().waitForEvent("page");
+  await page.getByRole("link", { name: "Sign in in a new tab" }).click();
+  const tab = await coming;
+  await signInHere(tab, username, password);
+  await tab.waitForURL(/\/map/);
+  await tab.close();
+  await page.bringToFront();
+  await page.evaluate(() => dispatchEvent(new Event("focus")));
+  await said(page, "You are signed in again.");
+  expect((await field(panel(page), "Name").inputValue()) === "half typed", "the text to stay");
+  await button(panel(page), "Save").click();
+  await page.getByRole("heading", { name: "half typed" }).waitFor();
+  expect((await question().count()) === 0, "no question about what is saved");
+  quiet();
+});
+
+await steps.step(
+  "the palette: actions in the words of their buttons, what was chosen last first, gone at sign-out",
+  async () => {
+    await page.keyboard.press("Control+k");
+    const options = page.getByRole("dialog").getByRole("option");
+    await page.keyboard.type("add net");
+    await options.first().filter({ hasText: "Add network" }).waitFor();
+    await page.keyboard.press("Enter");
+    await panel(page).getByRole("heading", { name: "Add network" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Control+k");
+    await options.first().filter({ hasText: "Add network" }).waitFor();
+    await page.keyboard.type("role:nas attic");
+    await options.first().filter({ hasText: "attic" }).waitFor();
+    await shot("palette");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("sign out");
+    await options.first().filter({ hasText: "Sign out" }).waitFor();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/login/);
+    expect(
+      (await page.evaluate(() => localStorage.getItem("cb.recent"))) === null,
+      "nothing of the palette to stay",
+    );
+    quiet();
+  },
+);
+
+await browser.close();
+process.exit(steps.end());
