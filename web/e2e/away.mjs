@@ -235,11 +235,13 @@ await steps.step(
     await page.keyboard.press("Escape");
     await question().waitFor({ state: "detached" });
     expect(await name.evaluate((one) => document.activeElement === one), "the focus back in the field");
+    watch.answersDialogs = true;
     const asked = page.waitForEvent("dialog");
     await page.evaluate(() => void setTimeout(() => location.reload()));
     const dialog = await asked;
     expect(dialog.type() === "beforeunload", "the browser to ask before a reload");
     await dialog.dismiss();
+    watch.answersDialogs = false;
     expect((await name.inputValue()) === "half typed", "the text to stay after a reload that was refused");
   },
 );

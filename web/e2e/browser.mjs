@@ -46,6 +46,8 @@ export async function watchedPage(context, origin, visits = []) {
   const allowed = [];
   const watch = {
     page,
+    /** The walk answers the browser's own questions itself. */
+    answersDialogs: false,
     /** Answers and clears what went wrong so far. */
     take: () => troubles.splice(0),
     /** From here on, answers matching (status, path) are expected. */
@@ -61,6 +63,10 @@ export async function watchedPage(context, origin, visits = []) {
     // A session that gets a new id twice in a moment: a stream was just opened with the one between. It is opened anew.
     if (/WebSocket .*no valid credentials/.test(message.text()) && isAllowed(401, `${origin}/stream`)) return;
     troubles.push(`console ${message.type()}: ${message.text()} (${url})`);
+  });
+  // A walk that goes on by an address leaves a form behind, which asks first.
+  page.on("dialog", (dialog) => {
+    if (!watch.answersDialogs) void dialog.accept();
   });
   page.on("pageerror", (error) => troubles.push(`page error: ${error.stack ?? error.message}`));
   page.on("response", (response) => {

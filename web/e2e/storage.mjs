@@ -4,7 +4,19 @@
 //   CB_E2E_DATABASE                            the server's SQLite file
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { beginWalk, button, env, expect, field, judged, panel, said, signIn, site } from "./browser.mjs";
+import {
+  beginWalk,
+  button,
+  dialog,
+  env,
+  expect,
+  field,
+  judged,
+  panel,
+  said,
+  signIn,
+  site,
+} from "./browser.mjs";
 
 const { url, username, password } = site();
 const { browser, watch, page, steps, shot } = await beginWalk("storage", url);
@@ -38,6 +50,7 @@ await steps.step("while nothing can be saved the page says so, and what was type
   await judged(page);
   await shot("locked");
   await page.getByRole("link", { name: "Inventory" }).click();
+  await button(dialog(page, "Discard your changes?"), "Discard changes").click();
   await page.getByRole("table").waitFor();
   await notice().waitFor();
   await page.goBack();
