@@ -4,6 +4,8 @@
 
 mod ahead;
 mod answers;
+#[cfg(test)]
+mod begun;
 mod hooks;
 
 use std::time::Duration;
