@@ -146,7 +146,7 @@ if (target)
     if (open.items.length > 0)
       await ask("POST", "/findings/accept", { ids: open.items.map((one) => one.id) });
     await page.goto(`${url}/networks?selected=${id}`);
-    await said(aside, /Completed/);
+    await said(aside, /Completed|Partly done/);
     await shot("04-scanned");
     const assets = (await ask("GET", "/assets?port=8006&limit=10")).items;
     const [found] = assets.filter((one) => one.addresses.some((ip) => ip.startsWith("10.77.1.")));
