@@ -27,6 +27,7 @@ const ask = (method, path, body) =>
     [method, path, body],
   );
 const ids = {};
+const networks = [];
 async function add(name, role, addresses, hub) {
   const { id } = await ask("POST", "/assets", { name, kind: "device", role, status: "up" });
   ids[name] = id;
@@ -51,8 +52,11 @@ async function find(name) {
 
 await steps.step("two networks with a gateway in both", async () => {
   await signIn(page, url, username, password);
-  await ask("POST", "/networks", { name: "Home", cidr: "10.90.0.0/24" });
-  await ask("POST", "/networks", { name: "Lab", cidr: "10.90.1.0/24" });
+  for (const [name, cidr] of [
+    ["Home", "10.90.0.0/24"],
+    ["Lab", "10.90.1.0/24"],
+  ])
+    networks.push((await ask("POST", "/networks", { name, cidr })).id);
   const gateway = await add("gateway", "router", ["10.90.0.1", "10.90.1.1"]);
   const point = await add("hall", "access-point", ["10.90.0.2"], gateway);
   for (let at = 0; at < 14; at++) await add(`phone-${at}`, "phone", [`10.90.0.${20 + at}`], point);
@@ -111,7 +115,10 @@ await steps.step("arrow keys move the choice, and nothing is centered while it i
 await steps.step("nothing moves when nodes are removed, nor after a reload", async () => {
   await page.waitForTimeout(800);
   const before = await seats();
-  for (const name of ["phone-0", "phone-5", "rack-1"]) await ask("DELETE", `/assets/${ids[name]}`);
+  for (const name of ["phone-0", "phone-5", "rack-1"]) {
+    await ask("DELETE", `/assets/${ids[name]}`);
+    delete ids[name];
+  }
   await page.getByText("18 nodes").waitFor();
   await page.reload();
   await ready();
@@ -176,6 +183,13 @@ await steps.step("on a phone a tap selects, the panel comes from below, and one 
 
 await steps.step("the map stands up to axe", async () => {
   await judged(page);
+});
+
+await steps.step("what this walk has made is gone again", async () => {
+  await page.goto(`${url}/inventory`);
+  for (const id of Object.values(ids)) await ask("DELETE", `/assets/${id}`);
+  for (const id of networks) await ask("DELETE", `/networks/${id}`);
+  watch.take();
 });
 
 watch.take();

@@ -113,7 +113,9 @@ async fn next(app: &App, events: &mut Listener) -> Result<bool> {
             return Ok(true);
         }
     };
-    app.store().scan_started(row.id, now).await?;
+    if !app.store().scan_started(row.id, now).await? {
+        return Ok(true);
+    }
     app.bus().publish([Event::ScanChanged { id: row.id.into() }]);
     let mut running = Running {
         ctx: &ctx,

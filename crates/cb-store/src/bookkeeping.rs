@@ -4,6 +4,8 @@
 
 mod ahead;
 mod answers;
+#[cfg(test)]
+mod begun;
 mod hooks;
 
 use std::time::Duration;
@@ -295,15 +297,17 @@ impl Store {
         Ok(())
     }
 
-    pub async fn scan_started(&self, id: Uuid, now: Time) -> Result<()> {
-        scan::Entity::update_many()
+    /// False when somebody has stopped it between the claim and the start: then it is over, and must not seem to run for ever.
+    pub async fn scan_started(&self, id: Uuid, now: Time) -> Result<bool> {
+        let started = scan::Entity::update_many()
             .col_expr(scan::Column::Status, Expr::value("running"))
             .col_expr(scan::Column::StartedAt, Expr::value(now))
             .filter(scan::Column::Id.eq(id))
+            .filter(scan::Column::Status.is_in(["queued", "running"]))
             .exec(self.writer())
             .await
             .map_err(db)?;
-        Ok(())
+        Ok(started.rows_affected == 1)
     }
 
     /// A scan whose worker was told to stop waits again.

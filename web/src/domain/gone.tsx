@@ -37,7 +37,8 @@ export function Gone({ kind, id, name, onClose }: GoneProps) {
             </>
           }
         >
-          {t(`gone.${kind}.text`)}
+          {name ? null : <p>{t("gone.link")}</p>}
+          <p>{t(`gone.${kind}.text`)}</p>
         </Empty>
       </div>
     </Panel>

@@ -36,7 +36,7 @@ export function ScanStatus() {
       aria-label={t("frame.scanning", { percent })}
     >
       <Radar aria-hidden className="size-4 text-accent-text" />
-      <span className="max-md:hidden">{t("frame.scanningShort")}</span>
+      <span className="max-md:hidden">{t("frame.scanningShort")}</span>{" "}
       <span className="w-9 text-right">{percent}</span>
     </Link>
   );

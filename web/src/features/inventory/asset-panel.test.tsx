@@ -187,7 +187,7 @@ it("says that its asset was deleted elsewhere, also while one changes it", async
   await panel().findByText(/deleted while you were changing it/, {}, { timeout: 3_000 });
   expect((panel().getByRole("textbox", { name: "Name" }) as HTMLInputElement).value).toBe("typed by me");
   fireEvent.click(panel().getByRole("button", { name: "Cancel" }));
-  await panel().findByText("printer was deleted");
+  await screen.findByText("printer was deleted");
   expect(panel().getByRole("link", { name: "See who deleted it" }).getAttribute("href")).toBe(
     "/audit?entity=a1",
   );
