@@ -402,14 +402,12 @@ await steps.step("a network is added, edited and deleted", async () => {
   await panel.getByLabel("Network", { exact: true }).fill("203.0.113.0/24");
   await panel.getByLabel("VLAN").fill("42");
   await panel.getByRole("button", { name: "Save" }).click();
-  await panel.waitFor({ state: "detached" });
-  await open("Attic");
+  await panel.getByRole("heading", { name: "Attic" }).waitFor();
+  await panel.getByRole("button", { name: "Edit Attic" }).click();
   await panel.getByLabel("Gateway").fill("203.0.113.1");
   await panel.getByRole("button", { name: "Save" }).click();
-  await panel.waitFor({ state: "detached" });
-  await page.getByText("203.0.113.1").waitFor();
-  await open("Attic");
-  await panel.getByRole("button", { name: "Delete" }).click();
+  await panel.getByText("203.0.113.1").first().waitFor();
+  await panel.getByRole("button", { name: "Delete Attic" }).click();
   await page.getByRole("button", { name: "Attic", exact: true }).waitFor({ state: "detached" });
   await shot("14-networks");
 });

@@ -83,7 +83,9 @@ function InstanceName({ settings }: { settings: Settings }) {
   const submit = form.handleSubmit(async (body) => {
     setError(null);
     try {
-      client.setQueryData(settingsQuery.queryKey, await take(http.PATCH("/api/v1/settings", { body })));
+      const saved = await take(http.PATCH("/api/v1/settings", { body }));
+      form.reset(body);
+      client.setQueryData(settingsQuery.queryKey, saved);
       toast(t("settings.saved"));
     } catch (problem) {
       setError(placeErrors(problem, ["instance_name"], form.setError));

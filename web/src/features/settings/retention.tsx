@@ -35,7 +35,9 @@ export function Retention({ settings }: { settings: Settings }) {
 
   async function save(days: number | null): Promise<void> {
     const body = { audit_retention_days: days };
-    client.setQueryData(settingsQuery.queryKey, await take(http.PATCH("/api/v1/settings", { body })));
+    const saved = await take(http.PATCH("/api/v1/settings", { body }));
+    form.reset(form.getValues());
+    client.setQueryData(settingsQuery.queryKey, saved);
     toast(t("settings.saved"));
   }
   const submit = form.handleSubmit(async (values) => {

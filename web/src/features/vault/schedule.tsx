@@ -36,7 +36,9 @@ export function Schedule({ settings }: { settings: Settings }) {
       vault_key_rotation_days: values.rotates ? Number(values.vault_key_rotation_days) : null,
     };
     try {
-      client.setQueryData(settingsQuery.queryKey, await take(http.PATCH("/api/v1/settings", { body })));
+      const saved = await take(http.PATCH("/api/v1/settings", { body }));
+      form.reset(values);
+      client.setQueryData(settingsQuery.queryKey, saved);
       void client.invalidateQueries({ queryKey: vaultQuery.queryKey });
       toast(t("vault.saved"));
     } catch (problem) {
