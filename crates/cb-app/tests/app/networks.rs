@@ -193,7 +193,8 @@ async fn a_network_knows_its_last_scan(#[values(Sqlite, Postgres)] database: Dat
     let wider = stopped(&ctx, &["172.31.0.0/16"]).await;
     assert_eq!((last(net).await, last(other).await), (Some((wider, true, 1)), Some((wider, true, 1))));
     let scan = read(&ctx, net).await.last_scan.expect("the scan");
-    assert_eq!(scan.status, ScanStatus::Cancelled);
+    // The worker may have been faster than whoever stopped it.
+    assert!(matches!(scan.status, ScanStatus::Cancelled | ScanStatus::Completed), "{:?}", scan.status);
 
     // Scans are for those who may read them.
     let Principal::User { id: owner, username, .. } = ctx.principal().clone() else { panic!("a user") };
