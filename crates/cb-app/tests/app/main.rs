@@ -10,6 +10,8 @@ mod inventory;
 mod news;
 mod replay;
 mod retention;
+mod review;
+mod sight;
 mod vault;
 mod vault_columns;
 mod vault_root;

@@ -18,6 +18,7 @@ mod m0012_credential_ports;
 mod m0013_idempotency;
 mod m0014_asset_status;
 mod m0015_list_orders;
+mod m0016_review_and_sight;
 mod run;
 #[cfg(test)]
 mod upgrade;
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_idempotency::Migration),
             Box::new(m0014_asset_status::Migration),
             Box::new(m0015_list_orders::Migration),
+            Box::new(m0016_review_and_sight::Migration),
         ]
     }
 }

@@ -73,13 +73,13 @@ export function Findings({ state, q, sort, onList, selected, onSelect, begin }: 
       { onSuccess: done },
     );
   }
-  function done(result: { accepted: number; skipped: string[] }): void {
-    setAccepted(result.accepted);
+  function done(result: { count: number; skipped: { reason: string }[] }): void {
+    setAccepted(result.count);
     setChosen(new Set());
     onSelect(null);
-    toast(t("findings.acceptedMany", { count: result.accepted }));
-    if (result.skipped[0])
-      toast(t("findings.skipped", { count: result.skipped.length, reason: result.skipped[0] }), {
+    toast(t("findings.acceptedMany", { count: result.count }));
+    if (result.skipped[0]?.reason)
+      toast(t("findings.skipped", { count: result.skipped.length, reason: result.skipped[0].reason }), {
         tone: "error",
       });
   }

@@ -16,6 +16,7 @@ import { Time } from "#/ui/time";
 import { AssetForm } from "./asset-form";
 import { Links } from "./links";
 import { Addresses, Interfaces } from "./parts";
+import { Sight } from "./sight";
 
 interface AssetPanelProps {
   id: string;
@@ -127,6 +128,7 @@ function Facts({ asset }: { asset: AssetDetail }) {
           <TagChip key={tag.id} tag={tag} />
         ))}
       </div>
+      <Sight asset={asset} />
       <dl className="mt-3 grid grid-cols-[auto_1fr] gap-x-5 gap-y-1">
         {rows.map(([field, label, value]) =>
           value ? (
