@@ -117,7 +117,8 @@ pub async fn accept(ctx: &Ctx, id: FindingId, input: AcceptIn) -> Result<Accepte
     let name = input.name.and_then(|n| input::line(&mut wrong, "name", &n, NAME_MAX));
     let role = input::line_patch(&mut wrong, "role", input.role, SHORT_MAX);
     wrong.into_result()?;
-    let typed = Typed { name, kind: input.kind, role };
+    let implied = role.as_ref().and_then(|role| role.as_deref()).and_then(cb_collect::kind_of);
+    let typed = Typed { name, kind: input.kind.or(implied), role };
     ctx.authorize(Permission::InventoryWrite)?;
     ctx.write(Permission::DiscoveryWrite, Action::FindingAccepted, async |tx| {
         let row = find(tx.conn(), id).await?;

@@ -20,7 +20,8 @@ use crate::discovery::{host, scanner};
 
 async fn of(ctx: &Ctx, state: FindingState) -> Vec<FindingOut> {
     let filter = FindingFilter { state: Some(state), ..FindingFilter::default() };
-    let list = List { limit: Some(500), ..List::default() };
+    // Findings of one moment have no order of their own.
+    let list = List { limit: Some(500), sort: Some("address".into()), ..List::default() };
     findings::list(ctx, &list, &filter).await.expect("lists").items
 }
 
