@@ -95,6 +95,13 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (GET, "/findings", May(DiscoveryRead)),
     // Accepting also wants `inventory:write`, for it makes assets.
     (POST, "/findings/accept", May(DiscoveryWrite)),
+    (GET, "/findings/groups", May(DiscoveryRead)),
+    (POST, "/findings/ignore", May(DiscoveryWrite)),
+    (POST, "/findings/propose", May(DiscoveryWrite)),
+    (POST, "/findings/reopen", May(DiscoveryWrite)),
+    (POST, "/findings/tag", May(DiscoveryWrite)),
+    // Also wants `inventory:write` where it takes an acceptance back.
+    (POST, "/findings/undo", May(DiscoveryWrite)),
     (GET, "/findings/{id}", May(DiscoveryRead)),
     (POST, "/findings/{id}/accept", May(DiscoveryWrite)),
     (POST, "/findings/{id}/ignore", May(DiscoveryWrite)),

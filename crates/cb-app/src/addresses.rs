@@ -44,6 +44,12 @@ pub struct AddressOut {
     pub source: Source,
     #[schema(required)]
     pub last_seen_at: Option<DateTime<Utc>>,
+    /// What answered when it was seen last: `arp`, `icmp`, `tcp:22` (a port), `neighbor` (the server's neighbor table), `local` (the
+    /// server itself), `mdns`, `ssdp`.
+    pub seen_by: Vec<String>,
+    /// When a scan that would have seen it had no answer; null once it is seen again.
+    #[schema(required)]
+    pub missed_at: Option<DateTime<Utc>>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -154,7 +160,7 @@ pub async fn update(
         input::expect_version(row.version, version)?;
         let before = json!({ "ip": row.ip, "hostname": row.hostname, "asset_id": row.asset_id });
         tx.emit(Event::AssetChanged { id: row.asset_id.into() });
-        let (next, mut owner) = (row.version + 1, row.asset_id);
+        let (next, mut owner, key) = (row.version + 1, row.asset_id, row.ip_key.clone());
         let mut change: address::ActiveModel = row.into();
         if let Some(asset) = patch.asset_id {
             owner = assets::named(tx.conn(), "asset_id", asset).await?.id;
@@ -171,6 +177,12 @@ pub async fn update(
             change.ip_key = Set(ip_key(ip));
             change.ip = Set(ip.to_string());
             change.source = Set(Source::Manual.as_str().to_owned());
+            if ip_key(ip) != key {
+                // Nobody has seen it there.
+                change.last_seen_at = Set(None);
+                change.seen_by = Set(None);
+                change.missed_at = Set(None);
+            }
         }
         if let Some(hostname) = hostname {
             change.hostname = Set(hostname);
@@ -221,6 +233,8 @@ pub(crate) fn new_row(
         hostname,
         source: source.as_str().to_owned(),
         last_seen_at: (source == Source::Discovered).then_some(now),
+        seen_by: None,
+        missed_at: None,
         version: 1,
         created_at: now,
         updated_at: now,
@@ -261,6 +275,8 @@ impl TryFrom<address::Model> for AddressOut {
             ip: row.ip,
             hostname: row.hostname,
             last_seen_at: row.last_seen_at,
+            seen_by: row.seen_by.iter().flat_map(|by| by.split(' ')).map(str::to_owned).collect(),
+            missed_at: row.missed_at,
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,

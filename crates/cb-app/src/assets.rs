@@ -71,8 +71,12 @@ pub struct AssetOut {
     /// What a person has set; it stays until a person changes it.
     #[schema(required)]
     pub status_set: Option<AssetStatus>,
-    /// What was seen last.
+    /// What was seen last. `up`: it answered the last scan that would have seen it; `not_seen`: it did not; `unknown`: it was
+    /// never seen.
     pub status_seen: AssetStatus,
+    /// Since when `status_seen` is so. For `not_seen`: when it answered last.
+    #[schema(required)]
+    pub status_since: Option<DateTime<Utc>>,
     pub source: Source,
     /// Fields that a person typed; a scan leaves them alone.
     pub typed_fields: Vec<String>,
@@ -244,6 +248,7 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
         notes,
         status_set: input.status.map(|status| status.as_str().to_owned()),
         status_seen: AssetStatus::Unknown.as_str().to_owned(),
+        status_since: None,
         source: Source::Manual.as_str().to_owned(),
         typed_fields: json!(typed),
         first_seen_at: None,
@@ -418,7 +423,7 @@ fn difference(before: &asset::Model, after: &asset::Model) -> serde_json::Value 
 
 pub(crate) const TAGS_MOST: usize = 50;
 
-fn tag_set(wrong: &mut Violations, tags: Option<Vec<TagId>>) -> Option<BTreeSet<Uuid>> {
+pub(crate) fn tag_set(wrong: &mut Violations, tags: Option<Vec<TagId>>) -> Option<BTreeSet<Uuid>> {
     let tags = tags?;
     wrong.require(tags.len() <= TAGS_MOST, "tags", "may be at most 50");
     Some(tags.into_iter().map(|t| t.0).collect())
@@ -472,6 +477,7 @@ async fn outs(conn: &impl ConnectionTrait, rows: Vec<asset::Model>) -> Result<Ve
                 status: status(row.status())?,
                 status_set: row.status_set.as_deref().map(status).transpose()?,
                 status_seen: status(&row.status_seen)?,
+                status_since: row.status_since,
                 source: word(Source::parse(&row.source), &row.source)?,
                 id: row.id.into(),
                 name: row.name,

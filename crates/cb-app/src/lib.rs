@@ -40,6 +40,7 @@ pub mod replay;
 pub mod scans;
 pub mod settings;
 pub mod setup;
+pub mod sight;
 pub mod storage;
 pub mod tags;
 pub mod tokens;

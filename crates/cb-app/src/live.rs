@@ -91,6 +91,9 @@ fn notifications(ctx: &Ctx, events: &[Event]) -> Vec<Message> {
     subscribers.chain(hooks).collect()
 }
 
+/// Findings of one burst that are told one by one; a review of more is read as a list.
+const FINDINGS_MOST: usize = 100;
+
 async fn discovery(ctx: &Ctx, events: &[Event]) -> Result<Vec<Message>> {
     let mut out = Vec::new();
     let findings: BTreeSet<_> = events
@@ -101,10 +104,11 @@ async fn discovery(ctx: &Ctx, events: &[Event]) -> Result<Vec<Message>> {
         .iter()
         .filter_map(|e| if let Event::ScanChanged { id } = e { Some(*id) } else { None })
         .collect();
-    for id in findings {
-        if let Some(finding) = there(findings::get(ctx, id).await)? {
-            out.push(message(ctx, "finding", json!(finding)));
-        }
+    if findings.len() > FINDINGS_MOST {
+        out.push(resync(ctx));
+    } else {
+        let read = findings::of(ctx, &findings).await?;
+        out.extend(read.into_iter().map(|finding| message(ctx, "finding", json!(finding))));
     }
     for id in scans {
         if let Some(scan) = there(scans::get(ctx, id).await)? {

@@ -251,6 +251,12 @@ pub(crate) fn new_row(
     }
 }
 
+/// Whether an address is in it.
+pub(crate) async fn is_used(conn: &impl ConnectionTrait, id: Uuid) -> Result<bool> {
+    let inside = address::Entity::find().filter(address::Column::NetworkId.eq(id));
+    Ok(inside.one(conn).await.map_err(db)?.is_some())
+}
+
 /// Adds a network and gives it the addresses that lie in it.
 pub(crate) async fn insert(tx: &mut WriteTx, row: network::Model) -> Result<()> {
     let (id, range) = (row.id, parse(&row)?);

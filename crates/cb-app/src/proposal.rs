@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use cb_collect::Traits;
 use cb_collect::report::{HostReport, Identity, ServiceReport};
+use cb_core::ids::TagId;
 use cb_core::inventory::{AssetKind, Protocol, WebScheme};
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
@@ -26,6 +27,14 @@ pub struct Proposal {
     pub interfaces: Vec<ProposedInterface>,
     pub addresses: Vec<ProposedAddress>,
     pub services: Vec<ProposedService>,
+    /// Of `kind` and `role` those that a person chose; a scan leaves them alone.
+    #[serde(default)]
+    #[schema(required)]
+    pub typed: Vec<String>,
+    /// Ids of the tags that the asset gets.
+    #[serde(default)]
+    #[schema(required)]
+    pub tags: Vec<TagId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -100,6 +109,8 @@ impl Proposal {
             interfaces: Vec::new(),
             addresses: Vec::new(),
             services: Vec::new(),
+            typed: Vec::new(),
+            tags: Vec::new(),
         };
         proposal.absorb(report);
         proposal
@@ -114,8 +125,10 @@ impl Proposal {
     /// Adds what another address of the same machine, or another look at one, has told.
     pub fn absorb(&mut self, report: &HostReport) {
         let guess = &report.guess;
+        let by_hand = |field: &str| self.typed.iter().any(|typed| typed == field);
+        let (kind, role) = (by_hand("kind"), by_hand("role"));
         for (mine, theirs) in [
-            (&mut self.role, &guess.role),
+            (&mut self.role, if role { &None } else { &guess.role }),
             (&mut self.vendor, &guess.vendor),
             (&mut self.model, &guess.model),
             (&mut self.os, &guess.os),
@@ -124,7 +137,7 @@ impl Proposal {
                 mine.clone_from(theirs);
             }
         }
-        if self.kind == AssetKind::Other {
+        if self.kind == AssetKind::Other && !kind {
             self.kind = guess.kind;
         }
         // A name of its own is better than one made of an address.

@@ -285,7 +285,8 @@ impl Known {
     fn mark(&self, report: &HostReport, seen: &mut Vec<Seen>) {
         seen.push(Seen::Asset(self.row.id));
         let Some(at) = self.address(report) else { return };
-        seen.push(Seen::Address(at.id));
+        let signs = cb_collect::signs(report.evidence.iter().map(|e| (e.source.as_str(), e.port)));
+        seen.push(Seen::Address(at.id, signs.join(" ")));
         seen.extend(
             report
                 .services
@@ -475,6 +476,7 @@ async fn extend(
     change.identities = Set(json!(identities));
     change.confidence = Set(confidence);
     change.last_seen_at = Set(ctx.now());
+    change.missed_at = Set(None);
     change.version = Set(version);
     change.update(tx.conn()).await.map_err(db)?;
     add_keys(tx, id, report).await?;
@@ -510,6 +512,9 @@ fn new_finding(
         last_seen_at: now,
         resolved_at: None,
         resolved_by: None,
+        review_id: None,
+        review: None,
+        missed_at: None,
         version: 1,
     }
 }

@@ -27,6 +27,7 @@ use crate::ctx::Ctx;
 use crate::notify::news;
 use crate::record::record;
 use crate::scans::{self, JOB};
+use crate::sight;
 
 const ATTEMPTS: i32 = 3;
 const LEASE: TimeDelta = TimeDelta::seconds(30);
@@ -129,6 +130,9 @@ async fn next(app: &App, events: &mut Listener) -> Result<bool> {
     match end {
         End::Over(outcome) => {
             let (status, error) = verdict(&outcome);
+            if status == ScanStatus::Completed {
+                sight::missed(&ctx, &outcome.sweeps, now).await?;
+            }
             finish(&ctx, &row, status, &outcome.limitations, error, Some(&progress)).await?;
         }
         End::Failed(reason) => {

@@ -20,10 +20,11 @@ pub mod plan;
 pub mod ports;
 mod probes;
 pub mod report;
+pub mod sight;
 pub mod target;
 pub mod vendor;
 
-pub use engine::{Env, scan};
+pub use engine::{Env, kind_of, scan};
 pub use fusion::{Reason, Strength, Traits, fuse, same_machine};
 pub use local::{Ability, Capabilities, LocalNetwork, local_networks, own_addresses};
 pub use plan::{Plan, plan};
@@ -31,4 +32,5 @@ pub use report::{
     Completeness, Evidence, Guess, HostReport, Identity, IdentityKind, Outcome, Phase, ProbeKind,
     RequestError, ScanEvent, ScanRequest, ServiceReport,
 };
+pub use sight::{Method, Sweep, signs};
 pub use target::{Target, TargetError};

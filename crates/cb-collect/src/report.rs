@@ -7,6 +7,7 @@ use cb_core::inventory::{AssetKind, Protocol, WebScheme};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::sight::Sweep;
 use crate::target::Target;
 
 /// Most targets that one scan takes.
@@ -279,6 +280,8 @@ pub struct Outcome {
     pub status: Completeness,
     /// What it could not do, one sentence each, with the mend.
     pub limitations: Vec<String>,
+    /// The targets that were asked to the end, and how.
+    pub sweeps: Vec<Sweep>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -59,6 +59,8 @@ ids! {
     ServiceId,
     ScanId,
     FindingId,
+    /// A step of review, which many findings may share.
+    ReviewId,
     JobId,
     /// One request as it passes through middleware, handler, use case, audit entry and log.
     RequestId,

@@ -43,7 +43,7 @@ vocabulary! {
         Cluster = "cluster", External = "external", Other = "other",
     }
     AssetStatus {
-        Up = "up", Degraded = "degraded", Down = "down", Unknown = "unknown",
+        Up = "up", Degraded = "degraded", Down = "down", NotSeen = "not_seen", Unknown = "unknown",
         Maintenance = "maintenance",
     }
     /// Where a row came from: a person or a scan.
@@ -60,6 +60,9 @@ vocabulary! {
     Protocol { Tcp = "tcp", Udp = "udp" }
     WebScheme { Http = "http", Https = "https" }
     FindingKind { NewAsset = "new_asset", Change = "change" }
+    /// What findings can be grouped by: the network that they were seen in, the kind or the role of the proposed asset, or whether
+    /// that is new.
+    FindingGrouping { Network = "network", Kind = "kind", Role = "role", Change = "change" }
     FindingState { Open = "open", Accepted = "accepted", Ignored = "ignored" }
     ScanStatus {
         Queued = "queued", Running = "running", Completed = "completed", Partial = "partial",

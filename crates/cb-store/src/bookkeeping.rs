@@ -7,6 +7,7 @@ mod answers;
 #[cfg(test)]
 mod begun;
 mod hooks;
+mod sight;
 
 use std::time::Duration;
 
@@ -21,8 +22,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entities::{
-    address, asset, auth_step, credential, credential_use, finding, job, scan, service, session, setting,
-    spent_ticket, token, vault_key,
+    auth_step, credential, credential_use, job, scan, session, setting, spent_ticket, token, vault_key,
 };
 use crate::fault::conflict;
 use crate::fault::db;
@@ -32,6 +32,7 @@ mod deliveries;
 
 pub use ahead::Longest;
 pub use deliveries::{Health, Held, Outcome};
+pub use sight::{NOT_SEEN, Seen, UP};
 
 /// How far a scan has come.
 #[derive(Debug, Clone, Default)]
@@ -42,15 +43,6 @@ pub struct Progress {
     pub hosts_found: i64,
     pub findings_new: i64,
     pub assets_seen: i64,
-}
-
-/// A thing that answered again, and what it is known by.
-#[derive(Debug, Clone, Copy)]
-pub enum Seen {
-    Asset(Uuid),
-    Address(Uuid),
-    Service(Uuid),
-    Finding(Uuid),
 }
 
 /// A look at the vault's schedule.
@@ -352,66 +344,10 @@ impl Store {
             .map_err(db)?;
         Ok(())
     }
-
-    /// Moves `last_seen_at` forward. A device that answers a scan was seen up; what a person has set stays.
-    pub async fn seen(&self, things: &[Seen], now: Time) -> Result<()> {
-        let pick = |wanted: fn(&Seen) -> Option<Uuid>| things.iter().filter_map(wanted).collect::<Vec<_>>();
-        let assets = pick(|s| if let Seen::Asset(id) = s { Some(*id) } else { None });
-        let addresses = pick(|s| if let Seen::Address(id) = s { Some(*id) } else { None });
-        let services = pick(|s| if let Seen::Service(id) = s { Some(*id) } else { None });
-        let findings = pick(|s| if let Seen::Finding(id) = s { Some(*id) } else { None });
-        for ids in assets.chunks(BATCH) {
-            asset::Entity::update_many()
-                .col_expr(asset::Column::LastSeenAt, Expr::value(now))
-                .filter(asset::Column::Id.is_in(ids.to_vec()))
-                .exec(self.writer())
-                .await
-                .map_err(db)?;
-            asset::Entity::update_many()
-                .col_expr(asset::Column::StatusSeen, Expr::value(UP))
-                .col_expr(asset::Column::Version, Expr::col(asset::Column::Version).add(1))
-                .filter(asset::Column::Id.is_in(ids.to_vec()))
-                .filter(asset::Column::StatusSeen.ne(UP))
-                .exec(self.writer())
-                .await
-                .map_err(db)?;
-        }
-        for ids in addresses.chunks(BATCH) {
-            address::Entity::update_many()
-                .col_expr(address::Column::LastSeenAt, Expr::value(now))
-                .filter(address::Column::Id.is_in(ids.to_vec()))
-                .exec(self.writer())
-                .await
-                .map_err(db)?;
-        }
-        for ids in services.chunks(BATCH) {
-            service::Entity::update_many()
-                .col_expr(service::Column::LastSeenAt, Expr::value(now))
-                .filter(service::Column::Id.is_in(ids.to_vec()))
-                .exec(self.writer())
-                .await
-                .map_err(db)?;
-        }
-        for ids in findings.chunks(BATCH) {
-            finding::Entity::update_many()
-                .col_expr(finding::Column::LastSeenAt, Expr::value(now))
-                .filter(finding::Column::Id.is_in(ids.to_vec()))
-                .exec(self.writer())
-                .await
-                .map_err(db)?;
-        }
-        Ok(())
-    }
 }
 
 /// A request waits no longer for a note of who was seen.
 const TOUCH: Duration = Duration::from_millis(500);
-
-/// The status of a device that answers a scan.
-pub const UP: &str = "up";
-
-/// Ids in one statement: below every database's bound on parameters.
-const BATCH: usize = 500;
 
 /// Queued, or its lease has ended. A lease that ends later than one that is taken now was taken before the clock was set back:
 /// it is over.

@@ -2,7 +2,7 @@
 import { type QueryClient, queryOptions } from "@tanstack/react-query";
 import { http, take } from "./client";
 import { pagedQuery } from "./pages";
-import type { CredentialKind, Network } from "./schema";
+import type { CredentialKind, Network, Scan } from "./schema";
 
 export const assetQuery = (id: string) =>
   queryOptions({
@@ -77,6 +77,21 @@ export const scansKey = ["scans"] as const;
 export const scansQuery = pagedQuery(scansKey, (cursor) =>
   take(http.GET("/api/v1/scans", { params: { query: { limit: 25, cursor } } })),
 );
+
+export const waitingKey = ["findings-waiting"] as const;
+/** How many findings wait for review. */
+export const waitingQuery = queryOptions({
+  queryKey: waitingKey,
+  queryFn: async () =>
+    (await take(http.GET("/api/v1/findings", { params: { query: { state: "open", limit: 1 } } }))).total ?? 0,
+});
+
+/** The scan that is at work now, or else the one that is next. */
+export function currentScan(scans: readonly Scan[] | undefined): Scan | undefined {
+  const active = scans?.filter((scan) => isActive(scan.status)) ?? [];
+  // Those that wait run in the order in which they came; the list has the newest first.
+  return active.find((scan) => scan.status === "running") ?? active.at(-1);
+}
 
 export function isActive(status: string): boolean {
   return status === "queued" || status === "running";

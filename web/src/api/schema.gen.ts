@@ -957,8 +957,113 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Takes many findings into the inventory at once. */
+        /** Takes many findings into the inventory at once: those with the given ids, or all that fit a filter. */
         post: operations["post_findings_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many findings of each network, kind, role or change there are, of those that fit; at most 500 groups. */
+        get: operations["get_findings_groups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/ignore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets many findings aside at once; later scans do not bring them back. */
+        post: operations["post_findings_ignore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/propose": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets the kind or the role that open findings propose. */
+        post: operations["post_findings_propose"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Brings many ignored findings back at once. */
+        post: operations["post_findings_reopen"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/tag": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds tags that the assets of open findings get when they are accepted. */
+        post: operations["post_findings_tag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes the last step of review back, of every finding that it changed and that nobody has changed since. An asset that an
+         *     acceptance made is removed, unless it was changed.
+         */
+        post: operations["post_findings_undo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1933,23 +2038,17 @@ export interface components {
             kind?: components["schemas"]["AssetKind"] | null;
             /** @description Instead of the proposed name. */
             name?: string | null;
+            /** @description Instead of the proposed role; null: no role. */
+            role?: string | null;
         };
         AcceptInviteIn: {
             password: string;
             token: string;
             username: string;
         };
-        AcceptManyIn: {
-            /** @description At most 1,000. */
-            ids: components["schemas"]["FindingId"][];
-        };
         Accepted: {
             asset_id: components["schemas"]["AssetId"];
             finding: components["schemas"]["Finding"];
-        };
-        AcceptedMany: {
-            accepted: components["schemas"]["FindingId"][];
-            skipped: components["schemas"]["Skipped"][];
         };
         /** @enum {string} */
         ActorKind: "user" | "operator" | "system";
@@ -1968,7 +2067,17 @@ export interface components {
             ip: string;
             /** Format: date-time */
             last_seen_at: string | null;
+            /**
+             * Format: date-time
+             * @description When a scan that would have seen it had no answer; null once it is seen again.
+             */
+            missed_at: string | null;
             network_id: components["schemas"]["NetworkId"] | null;
+            /**
+             * @description What answered when it was seen last: `arp`, `icmp`, `tcp:22` (a port), `neighbor` (the server's neighbor table), `local` (the
+             *     server itself), `mdns`, `ssdp`.
+             */
+            seen_by: string[];
             source: components["schemas"]["Source"];
             /** Format: date-time */
             updated_at: string;
@@ -2016,9 +2125,17 @@ export interface components {
             source: components["schemas"]["Source"];
             /** @description What is shown: what a person has set, or else what was seen. */
             status: components["schemas"]["AssetStatus"];
-            /** @description What was seen last. */
+            /**
+             * @description What was seen last. `up`: it answered the last scan that would have seen it; `not_seen`: it did not; `unknown`: it was
+             *     never seen.
+             */
             status_seen: components["schemas"]["AssetStatus"];
             status_set: components["schemas"]["AssetStatus"] | null;
+            /**
+             * Format: date-time
+             * @description Since when `status_seen` is so. For `not_seen`: when it answered last.
+             */
+            status_since: string | null;
             tags: components["schemas"]["TagRef"][];
             /** @description Fields that a person typed; a scan leaves them alone. */
             typed_fields: string[];
@@ -2104,7 +2221,7 @@ export interface components {
             role: string | null;
         };
         /** @enum {string} */
-        AssetStatus: "up" | "degraded" | "down" | "unknown" | "maintenance";
+        AssetStatus: "up" | "degraded" | "down" | "not_seen" | "unknown" | "maintenance";
         AssetsDone: {
             /**
              * Format: int64
@@ -2133,7 +2250,7 @@ export interface components {
          * @description What was done, as the log says it. A word that once stood in a log stays on the list: entries are for ever.
          * @enum {string}
          */
-        AuditAction: "access_withdrawn" | "address_created" | "address_deleted" | "address_updated" | "asset_created" | "asset_deleted" | "asset_updated" | "assets_deleted" | "assets_tagged" | "audit_log_pruned" | "backup_restored" | "channel_created" | "channel_deleted" | "channel_disabled" | "channel_redelivered" | "channel_tested" | "channel_updated" | "checkpoint_contradicted" | "checkpoint_damaged" | "credential_created" | "credential_deleted" | "credential_tested" | "credential_updated" | "finding_accepted" | "finding_ignored" | "finding_reopened" | "findings_accepted" | "findings_recorded" | "hook_created" | "hook_deleted" | "hook_received" | "hook_secret_rotated" | "hook_updated" | "identity_link_failed" | "identity_linked" | "identity_proof_failed" | "identity_proved" | "identity_unlinked" | "interface_created" | "interface_deleted" | "interface_updated" | "invite_accepted" | "invite_failed" | "invite_made" | "invite_withdrawn" | "link_created" | "link_deleted" | "link_updated" | "login" | "login_failed" | "logout" | "map_placed" | "map_released" | "network_created" | "network_deleted" | "network_updated" | "oidc_provider_created" | "oidc_provider_deleted" | "oidc_provider_tested" | "oidc_provider_updated" | "outbound_exceptions_set" | "passkey_added" | "passkey_removed" | "passkey_renamed" | "password_change_failed" | "password_changed" | "password_reset" | "password_reset_failed" | "recovery_codes_renewed" | "reset_link_made" | "reset_link_mailed" | "reset_mail_asked" | "role_changed" | "rollback_accepted" | "scan_cancelled" | "scan_finished" | "scan_requested" | "second_factor_asked" | "second_factor_cleared" | "session_ended" | "sessions_ended" | "settings_updated" | "setup_completed" | "setup_failed" | "tag_created" | "tag_deleted" | "tag_updated" | "token_created" | "token_deleted" | "token_refused" | "totp_disabled" | "totp_enabled" | "totp_enrolment_begun" | "user_created" | "user_deleted" | "user_disabled" | "user_enabled" | "user_updated" | "vault_key_created" | "vault_key_rotated" | "vault_keys_removed" | "vault_root_changed" | "vault_root_replaced" | "vault_rotation_failed" | "webhook_created" | "webhook_deleted" | "webhook_disabled" | "webhook_redelivered" | "webhook_secret_rotated" | "webhook_tested" | "webhook_updated";
+        AuditAction: "access_withdrawn" | "address_created" | "address_deleted" | "address_updated" | "asset_created" | "asset_deleted" | "asset_updated" | "assets_deleted" | "assets_tagged" | "audit_log_pruned" | "backup_restored" | "channel_created" | "channel_deleted" | "channel_disabled" | "channel_redelivered" | "channel_tested" | "channel_updated" | "checkpoint_contradicted" | "checkpoint_damaged" | "credential_created" | "credential_deleted" | "credential_tested" | "credential_updated" | "finding_accepted" | "finding_ignored" | "finding_reopened" | "findings_accepted" | "findings_ignored" | "findings_proposed" | "findings_recorded" | "findings_reopened" | "findings_review_undone" | "findings_tagged" | "hook_created" | "hook_deleted" | "hook_received" | "hook_secret_rotated" | "hook_updated" | "identity_link_failed" | "identity_linked" | "identity_proof_failed" | "identity_proved" | "identity_unlinked" | "interface_created" | "interface_deleted" | "interface_updated" | "invite_accepted" | "invite_failed" | "invite_made" | "invite_withdrawn" | "link_created" | "link_deleted" | "link_updated" | "login" | "login_failed" | "logout" | "map_placed" | "map_released" | "network_created" | "network_deleted" | "network_updated" | "oidc_provider_created" | "oidc_provider_deleted" | "oidc_provider_tested" | "oidc_provider_updated" | "outbound_exceptions_set" | "passkey_added" | "passkey_removed" | "passkey_renamed" | "password_change_failed" | "password_changed" | "password_reset" | "password_reset_failed" | "recovery_codes_renewed" | "reset_link_made" | "reset_link_mailed" | "reset_mail_asked" | "role_changed" | "rollback_accepted" | "scan_cancelled" | "scan_finished" | "scan_requested" | "second_factor_asked" | "second_factor_cleared" | "session_ended" | "sessions_ended" | "settings_updated" | "setup_completed" | "setup_failed" | "tag_created" | "tag_deleted" | "tag_updated" | "token_created" | "token_deleted" | "token_refused" | "totp_disabled" | "totp_enabled" | "totp_enrolment_begun" | "user_created" | "user_deleted" | "user_disabled" | "user_enabled" | "user_updated" | "vault_key_created" | "vault_key_rotated" | "vault_keys_removed" | "vault_root_changed" | "vault_root_replaced" | "vault_rotation_failed" | "webhook_created" | "webhook_deleted" | "webhook_disabled" | "webhook_redelivered" | "webhook_secret_rotated" | "webhook_tested" | "webhook_updated";
         AuditEntry: {
             action: components["schemas"]["AuditAction"];
             actor: components["schemas"]["ActorOut"];
@@ -2522,18 +2639,91 @@ export interface components {
             /** Format: date-time */
             resolved_at: string | null;
             resolved_by: string | null;
+            review_id: components["schemas"]["ReviewId"] | null;
             scan_id: components["schemas"]["ScanId"] | null;
             state: components["schemas"]["FindingState"];
             title: string;
             /** Format: int64 */
             version: number;
         };
+        /** @description What a list of findings can be narrowed to. Each field that is given must fit. */
+        FindingFilter: {
+            change?: components["schemas"]["FindingKind"] | null;
+            /** @description The findings of one group: its `key`. */
+            group?: string | null;
+            group_by?: components["schemas"]["FindingGrouping"] | null;
+            kind?: components["schemas"]["AssetKind"] | null;
+            /** @description The id, the CIDR or the name of the network that the first address is in. */
+            network?: string | null;
+            /**
+             * Format: int32
+             * @description A port that was found open, 1 to 65535.
+             */
+            port?: number | null;
+            /** @description Words to look for, each of which must be found. */
+            q?: string | null;
+            /** @description `access_point`, `access-point` and `Access point` are the same role. */
+            role?: string | null;
+            scan_id?: components["schemas"]["ScanId"] | null;
+            /** @description A part of the vendor's name. */
+            vendor?: string | null;
+        };
+        /** @description Findings that have something in common. */
+        FindingGroup: {
+            /**
+             * Format: int64
+             * @description How many findings are in it.
+             */
+            count: number;
+            /** @description A CIDR, a kind, a role, `new_asset` or `change`; empty for findings of which it is not known. */
+            key: string;
+        };
+        /**
+         * @description What findings can be grouped by: the network that they were seen in, the kind or the role of the proposed asset, or whether
+         *     that is new.
+         * @enum {string}
+         */
+        FindingGrouping: "network" | "kind" | "role" | "change";
         /** Format: uuid */
         FindingId: string;
         /** @enum {string} */
         FindingKind: "new_asset" | "change";
         /** @enum {string} */
         FindingState: "open" | "accepted" | "ignored";
+        FindingsDone: {
+            /**
+             * Format: int64
+             * @description How many findings were changed.
+             */
+            count: number;
+            review_id: components["schemas"]["ReviewId"] | null;
+            /** @description Those that were not, and why. */
+            skipped: components["schemas"]["Skipped"][];
+        };
+        /** @description Which findings: either `ids`, or `filter`. */
+        FindingsIn: {
+            /**
+             * Format: int64
+             * @description With `filter`: how many the caller has seen to fit. If it is another number by now, nothing is done.
+             */
+            count?: number | null;
+            filter?: components["schemas"]["FindingFilter"] | null;
+            /** @description 1 to 10,000. A finding that cannot be changed so is skipped, and the answer says why. */
+            ids?: components["schemas"]["FindingId"][] | null;
+        };
+        FindingsProposeIn: {
+            /** @description Which findings. */
+            findings: components["schemas"]["FindingsIn"];
+            kind?: components["schemas"]["AssetKind"] | null;
+            /** @description Their role; null: none. Without a kind, a role that is known brings its own. */
+            role?: string | null;
+        };
+        FindingsTagIn: {
+            /** @description Which findings. */
+            findings: components["schemas"]["FindingsIn"];
+            /** @description Ids of tags that their assets get when they are accepted. The tags that they have stay. */
+            tags: components["schemas"]["TagId"][];
+        };
         /** @description Whoever has forgotten their password. */
         ForgotIn: {
             /** @example ada */
@@ -3047,7 +3237,17 @@ export interface components {
                 ip: string;
                 /** Format: date-time */
                 last_seen_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description When a scan that would have seen it had no answer; null once it is seen again.
+                 */
+                missed_at: string | null;
                 network_id: components["schemas"]["NetworkId"] | null;
+                /**
+                 * @description What answered when it was seen last: `arp`, `icmp`, `tcp:22` (a port), `neighbor` (the server's neighbor table), `local` (the
+                 *     server itself), `mdns`, `ssdp`.
+                 */
+                seen_by: string[];
                 source: components["schemas"]["Source"];
                 /** Format: date-time */
                 updated_at: string;
@@ -3084,9 +3284,17 @@ export interface components {
                 source: components["schemas"]["Source"];
                 /** @description What is shown: what a person has set, or else what was seen. */
                 status: components["schemas"]["AssetStatus"];
-                /** @description What was seen last. */
+                /**
+                 * @description What was seen last. `up`: it answered the last scan that would have seen it; `not_seen`: it did not; `unknown`: it was
+                 *     never seen.
+                 */
                 status_seen: components["schemas"]["AssetStatus"];
                 status_set: components["schemas"]["AssetStatus"] | null;
+                /**
+                 * Format: date-time
+                 * @description Since when `status_seen` is so. For `not_seen`: when it answered last.
+                 */
+                status_since: string | null;
                 tags: components["schemas"]["TagRef"][];
                 /** @description Fields that a person typed; a scan leaves them alone. */
                 typed_fields: string[];
@@ -3297,6 +3505,7 @@ export interface components {
                 /** Format: date-time */
                 resolved_at: string | null;
                 resolved_by: string | null;
+                review_id: components["schemas"]["ReviewId"] | null;
                 scan_id: components["schemas"]["ScanId"] | null;
                 state: components["schemas"]["FindingState"];
                 title: string;
@@ -3743,6 +3952,10 @@ export interface components {
             os: string | null;
             role: string | null;
             services: components["schemas"]["ProposedService"][];
+            /** @description Ids of the tags that the asset gets. */
+            tags: components["schemas"]["TagId"][];
+            /** @description Of `kind` and `role` those that a person chose; a scan leaves them alone. */
+            typed: string[];
             vendor: string | null;
         };
         ProposedAddress: {
@@ -3810,6 +4023,11 @@ export interface components {
             /** @description The user's address. */
             to: string;
         };
+        /**
+         * Format: uuid
+         * @description A step of review, which many findings may share.
+         */
+        ReviewId: string;
         /** @enum {string} */
         Role: "viewer" | "editor" | "admin";
         /** @description Members of this group get this role; of several the highest counts. */
@@ -4073,6 +4291,10 @@ export interface components {
             secret: string;
             /** @description For a QR code. */
             uri: string;
+        };
+        UndoIn: {
+            /** @description The `review_id` that the step answered with. */
+            review_id: components["schemas"]["ReviewId"];
         };
         UnknownProxy: {
             /** @example 10.0.0.5 */
@@ -6603,6 +6825,10 @@ export interface operations {
                 network?: string;
                 /** @description Findings with this open port, 1 to 65535. */
                 port?: number;
+                /** @description By what `group` is a group. */
+                group_by?: components["schemas"]["FindingGrouping"];
+                /** @description Findings of one group: its `key`, as `/findings/groups` has it. */
+                group?: string;
             };
             header?: never;
             path?: never;
@@ -6641,7 +6867,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["AcceptManyIn"];
+                "application/json": components["schemas"]["FindingsIn"];
             };
         };
         responses: {
@@ -6650,7 +6876,229 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AcceptedMany"];
+                    "application/json": components["schemas"]["FindingsDone"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_findings_groups: {
+        parameters: {
+            query: {
+                by: components["schemas"]["FindingGrouping"];
+                /** @description Words to look for. */
+                q?: string;
+                state?: components["schemas"]["FindingState"];
+                /** @description Findings of this scan. */
+                scan_id?: components["schemas"]["ScanId"];
+                /** @description Whether a new asset or a change is proposed. */
+                change?: components["schemas"]["FindingKind"];
+                /** @description The kind of the proposed asset. */
+                kind?: components["schemas"]["AssetKind"];
+                /** @description A role: `access_point`, `access-point` and `Access point` are the same. */
+                role?: string;
+                /** @description A part of the vendor's name. */
+                vendor?: string;
+                /** @description Findings whose first address is in this network: its id, CIDR or name. */
+                network?: string;
+                /** @description Findings with this open port, 1 to 65535. */
+                port?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingGroup"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_findings_ignore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindingsIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingsDone"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_findings_propose: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindingsProposeIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingsDone"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_findings_reopen: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindingsIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingsDone"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_findings_tag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindingsTagIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingsDone"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_findings_undo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UndoIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingsDone"];
                 };
             };
             /** @description What went wrong */

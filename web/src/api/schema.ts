@@ -89,3 +89,5 @@ export interface Page<T> {
   next_cursor?: string | null;
   total?: number | null;
 }
+export type FindingGrouping = S["FindingGrouping"];
+export type ReviewDone = S["FindingsDone"];

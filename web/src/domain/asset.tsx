@@ -18,7 +18,14 @@ export const assetKinds: readonly AssetKind[] = [
   "external",
   "other",
 ];
-export const assetStatuses: readonly AssetStatus[] = ["up", "degraded", "down", "unknown", "maintenance"];
+export const assetStatuses: readonly AssetStatus[] = [
+  "up",
+  "degraded",
+  "down",
+  "not_seen",
+  "unknown",
+  "maintenance",
+];
 
 export function KindIcon({
   kind,
@@ -52,6 +59,7 @@ const shapes: Record<AssetStatus, string> = {
   up: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 0 1 0-9z",
   degraded: "M6 1.2 11.2 10.6H.8z",
   down: "M1.7 1.7h8.6v8.6H1.7z",
+  not_seen: "M2.2 2.2h7.6v7.6H2.2z",
   unknown: "M6 2.4a3.6 3.6 0 1 1 0 7.2a3.6 3.6 0 0 1 0-7.2z",
   maintenance: "M6 .7 11.3 6 6 11.3.7 6z",
 };
@@ -59,9 +67,13 @@ const tones: Record<AssetStatus, [shape: string, text: string]> = {
   up: ["text-up", "text-up-text"],
   degraded: ["text-degraded", "text-degraded-text"],
   down: ["text-down", "text-down-text"],
+  not_seen: ["text-unknown", "text-unknown-text"],
   unknown: ["text-unknown", "text-unknown-text"],
   maintenance: ["text-maintenance", "text-maintenance-text"],
 };
+
+/** Drawn as an outline: nothing is known to be well or to be broken. */
+export const hollowStatuses: ReadonlySet<AssetStatus> = new Set(["not_seen", "unknown", "maintenance"]);
 
 /** What can be said of a state while the server is away: what was measured is of then. Maintenance was said by a person. */
 export function statusWhileAway(status: AssetStatus): AssetStatus {
@@ -71,21 +83,25 @@ export function statusWhileAway(status: AssetStatus): AssetStatus {
 interface StatusProps {
   status: AssetStatus;
   withText?: boolean;
+  /** Instead of the status's own word. */
+  text?: string;
 }
 
 /** The state of something that is there; unknown while the server is away. */
-export function StatusMark({ status, withText }: StatusProps) {
+export function StatusMark({ status, withText, text }: StatusProps) {
   const { t } = useTranslation();
   const away = useAwaySince() !== null;
   const shown = away ? statusWhileAway(status) : status;
   const was = shown === status ? undefined : t("away.was", { status: t(`status.${status}`) });
-  return <StatusSign status={shown} withText={withText} title={was} />;
+  return (
+    <StatusSign status={shown} withText={withText} text={shown === status ? text : undefined} title={was} />
+  );
 }
 
 /** A state as such, as a legend explains it. */
-export function StatusSign({ status, withText = false, title }: StatusProps & { title?: string }) {
+export function StatusSign({ status, withText = false, text, title }: StatusProps & { title?: string }) {
   const { t } = useTranslation();
-  const hollow = status === "unknown" || status === "maintenance";
+  const hollow = hollowStatuses.has(status);
   return (
     <span
       className={cx("inline-flex items-center gap-1.5", tones[status][1])}
@@ -100,7 +116,7 @@ export function StatusSign({ status, withText = false, title }: StatusProps & { 
           strokeLinejoin="round"
         />
       </svg>
-      <span className={withText ? "" : "sr-only"}>{t(`status.${status}`)}</span>
+      <span className={withText ? "" : "sr-only"}>{text ?? t(`status.${status}`)}</span>
     </span>
   );
 }

@@ -2,6 +2,9 @@
  * The one table of the client: virtual rows, sort, selection, endless scroll, and keys (j, k and arrows move; x selects; Enter opens).
  * A real <table>, so that screen readers have rows and headers; rows out of sight are two spacer rows.
  *
+ * Groups are headings between rows that the server has put in their order. The focus stays where the hand is: when the row that has it goes
+ * away, the one that takes its place gets it.
+ *
  * A column is sorted by the server when it is `sortable`, and here when it has `sortBy`; a table uses one of the two.
  */
 import {
@@ -78,6 +81,10 @@ interface DataTableProps<T> {
   total?: number | null;
   /** Told when the top of the list comes into view or leaves it. */
   onTop?: (inView: boolean) => void;
+  /** Which group a row belongs to, and what its heading shows. The rows of a group follow each other. */
+  groups?: { of: (row: T) => string; heading: (group: string) => ReactNode };
+  /** What other keys do to the row that has the focus. */
+  keys?: Readonly<Record<string, (row: T) => void>>;
   /** Rows with less room around them. */
   dense?: boolean;
   /** For whoever scrolls the list. */
@@ -87,6 +94,7 @@ interface DataTableProps<T> {
 const features = tableFeatures({ rowSortingFeature, rowSelectionFeature });
 const ROW = 36;
 const DENSE_ROW = 28;
+const GROUP_ROW = 40;
 const AHEAD = 25;
 /** Rows that are looked at for the widths of columns. */
 const MEASURED = 200;
@@ -161,26 +169,50 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     () => !!selection && rows.length > 0 && rows.every((row) => selection.has(rowId(row))),
     [rows, selection, rowId],
   );
+  const { groups } = props;
+  // Rows by their index, and headings by their group.
+  const lines = useMemo(() => {
+    if (!groups) return rows.map((_, at) => at);
+    const all: (number | string)[] = [];
+    let before: string | undefined;
+    for (const [at, row] of rows.entries()) {
+      const group = groups.of(row);
+      if (group !== before) all.push(group);
+      before = group;
+      all.push(at);
+    }
+    return all;
+  }, [rows, groups]);
   const virtual = useVirtualizer({
-    count: model.length,
+    count: lines.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => (props.dense ? DENSE_ROW : ROW),
+    estimateSize: (at) => (typeof lines[at] === "string" ? GROUP_ROW : props.dense ? DENSE_ROW : ROW),
     overscan: 12,
   });
   // The sizes of rows are remembered.
   // biome-ignore lint/correctness/useExhaustiveDependencies: another density is another size
-  useLayoutEffect(() => virtual.measure(), [virtual, props.dense]);
+  useLayoutEffect(() => virtual.measure(), [virtual, props.dense, lines]);
   const items = virtual.getVirtualItems();
   const first = items[0];
   const last = items[items.length - 1];
   const reached = last?.index ?? -1;
   useEffect(() => {
-    if (hasMore && reached >= rows.length - AHEAD) loadMore?.();
-  }, [hasMore, reached, rows.length, loadMore]);
+    if (hasMore && reached >= lines.length - AHEAD) loadMore?.();
+  }, [hasMore, reached, lines.length, loadMore]);
+
+  const held = useRef<{ id: string; index: number } | null>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the rows change
+  useLayoutEffect(() => {
+    const { id, index } = held.current ?? {};
+    if (id === undefined || index === undefined || rows.some((row) => rowId(row) === id)) return;
+    const active = document.activeElement;
+    if (active && active !== document.body) held.current = null;
+    else focusRow(Math.min(index, rows.length - 1));
+  }, [rows]);
 
   function focusRow(index: number): void {
     if (index < 0 || index >= model.length) return;
-    virtual.scrollToIndex(index);
+    virtual.scrollToIndex(lines.indexOf(index));
     // The row may have to be drawn first.
     let tries = 10;
     const focus = () => {
@@ -210,6 +242,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
       if (!panel) return;
       panel.focus();
     } else if (key === "Enter" && element.closest("input") && props.onOpen) props.onOpen(row.original);
+    else if (props.keys && Object.hasOwn(props.keys, key)) props.keys[key]?.(row.original);
     else return;
     event.preventDefault();
   }
@@ -304,18 +337,42 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
             </tr>
           ))}
         </thead>
-        <tbody onKeyDown={onKey}>
+        <tbody
+          onKeyDown={onKey}
+          onFocus={({ target }) => {
+            const index = Number(target.closest("tr")?.dataset.row ?? Number.NaN);
+            const row = model[index];
+            held.current = row ? { id: row.id, index } : null;
+          }}
+          onBlur={({ relatedTarget }) => {
+            // A row that goes away loses the focus to nobody.
+            if (relatedTarget) held.current = null;
+          }}
+        >
           {props.loading && rows.length === 0 ? <LoadingRows width={width} /> : null}
           {first ? <Spacer height={first.start} /> : null}
           {items.map((item) => {
-            const row = model[item.index];
+            const line = lines[item.index];
+            if (typeof line === "string")
+              return (
+                <tr key={`group ${line}`} className="h-10">
+                  <th
+                    scope="rowgroup"
+                    colSpan={width}
+                    className="border-b border-line bg-sunken px-4 text-left font-normal"
+                  >
+                    {groups?.heading(line)}
+                  </th>
+                </tr>
+              );
+            const row = model[line ?? -1];
             if (!row) return null;
             const active = props.activeId === row.id;
             return (
               <tr
                 key={row.id}
-                data-row={item.index}
-                aria-rowindex={item.index + 2}
+                data-row={line}
+                aria-rowindex={(line ?? 0) + 2}
                 aria-selected={onSelection ? row.getIsSelected() : undefined}
                 onClick={(event) => {
                   if (!(event.target as HTMLElement).closest("button,a,input,select,label"))

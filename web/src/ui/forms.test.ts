@@ -49,6 +49,7 @@ describe("every field", () => {
     "/src/domain/new-password.tsx",
     "/src/domain/password-field.tsx",
     "/src/features/audit/page.tsx",
+    "/src/features/discovery/kind-role.tsx",
     "/src/features/notifications/deliveries.tsx",
     "/src/features/notifications/events-field.tsx",
     "/src/features/providers/role-groups.tsx",

@@ -57,6 +57,16 @@ export function Time({ at }: { at: string | null | undefined }) {
   );
 }
 
+/** A moment in the past, as short as it can be told: a time of today, else a day. */
+export function since(at: string, now = Date.now()): string {
+  const date = new Date(at);
+  const today = new Date(now);
+  if (date.toDateString() === today.toDateString())
+    return date.toLocaleTimeString(undefined, { timeStyle: "short" });
+  const year = date.getFullYear() === today.getFullYear() ? undefined : "numeric";
+  return date.toLocaleDateString(undefined, { month: "short", day: "numeric", year });
+}
+
 /** A day, for what is to come: an expiry is a date, not a distance. */
 export function Day({ at }: { at: string }) {
   const date = new Date(at);

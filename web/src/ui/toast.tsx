@@ -13,7 +13,14 @@ interface Toast {
   id: number;
   text: string;
   tone: "plain" | "error";
-  action?: { label: string; run: () => void };
+  action?: Action;
+  /** A second thing to do about it. */
+  also?: Action;
+}
+
+interface Action {
+  label: string;
+  run: () => void;
 }
 
 const SHOWN_MS = 5_000;
@@ -38,10 +45,11 @@ function dismiss(id: number): void {
 
 export function toast(
   text: string,
-  options: { tone?: Toast["tone"]; action?: Toast["action"]; ms?: number } = {},
+  options: { tone?: Toast["tone"]; action?: Action; also?: Action; ms?: number } = {},
 ): number {
   const id = nextId++;
-  set([...toasts.slice(-(MOST - 1)), { id, text, tone: options.tone ?? "plain", action: options.action }]);
+  const { tone = "plain", action, also } = options;
+  set([...toasts.slice(-(MOST - 1)), { id, text, tone, action, also }]);
   timers.set(
     id,
     setTimeout(() => dismiss(id), options.ms ?? SHOWN_MS),
@@ -118,18 +126,21 @@ export function Toaster() {
           )}
         >
           <p className="min-w-0 flex-1 break-words">{item.text}</p>
-          {item.action ? (
-            <button
-              type="button"
-              className="rounded px-2 py-1 font-medium text-accent-text hover:bg-hover"
-              onClick={() => {
-                item.action?.run();
-                dismiss(item.id);
-              }}
-            >
-              {item.action.label}
-            </button>
-          ) : null}
+          {[item.also, item.action].map((action) =>
+            action ? (
+              <button
+                key={action.label}
+                type="button"
+                className="rounded px-2 py-1 font-medium whitespace-nowrap text-accent-text hover:bg-hover"
+                onClick={() => {
+                  action.run();
+                  dismiss(item.id);
+                }}
+              >
+                {action.label}
+              </button>
+            ) : null,
+          )}
           <IconButton label={t("common.close")} className="size-7" onClick={() => dismiss(item.id)}>
             <X aria-hidden className="size-4" />
           </IconButton>

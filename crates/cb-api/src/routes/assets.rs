@@ -70,6 +70,9 @@ pub(crate) async fn list(
 pub(crate) struct ExportQuery {
     /// Columns in their order, with commas between them: `name`, `status`, `address`, `role`, `vendor`, `model`, `os`, `tags`,
     /// `last_seen_at`, `notes`; all when not given.
+    #[param(
+        pattern = "^((name|status|address|role|vendor|model|os|tags|last_seen_at|notes)(,(name|status|address|role|vendor|model|os|tags|last_seen_at|notes))*)?$"
+    )]
     columns: Option<String>,
     /// A field, with `-` in front for descending.
     sort: Option<String>,

@@ -1,9 +1,15 @@
 //! `/findings`: what scans propose, for review.
 
 use cb_app::Page;
-use cb_app::findings::{self, AcceptIn, AcceptManyIn, Accepted, AcceptedMany, FindingFilter, FindingOut};
+use cb_app::findings::{
+    self, AcceptIn, Accepted, FindingFilter, FindingGroup, FindingOut, FindingsDone, FindingsIn,
+    FindingsProposeIn, FindingsTagIn, UndoIn,
+};
 use cb_core::ids::{FindingId, ScanId};
-use cb_core::inventory::{AssetKind, FindingKind, FindingState};
+use cb_core::inventory::{AssetKind, FindingGrouping, FindingKind, FindingState};
+
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::list_query;
 use crate::auth::{Reader, Writer};
@@ -30,6 +36,11 @@ list_query!(FindingQuery {
     /// Findings with this open port, 1 to 65535.
     #[param(minimum = 1, maximum = 65535)]
     port: u32,
+    /// By what `group` is a group.
+    group_by: FindingGrouping,
+    /// Findings of one group: its `key`, as `/findings/groups` has it.
+    #[param(max_length = 100)]
+    group: String,
 });
 
 /// A page of findings.
@@ -42,6 +53,8 @@ pub(crate) async fn list(
     let list = query.list();
     let filter = FindingFilter {
         state: query.state,
+        // The list has the words.
+        q: None,
         scan: query.scan_id,
         change: query.change,
         kind: query.kind,
@@ -49,6 +62,8 @@ pub(crate) async fn list(
         vendor: query.vendor,
         network: query.network,
         port: query.port,
+        group_by: query.group_by,
+        group: query.group,
     };
     Ok(axum::Json(findings::list(&ctx, &list, &filter).await?))
 }
@@ -74,14 +89,118 @@ pub(crate) async fn accept(
     Ok(axum::Json(findings::accept(&ctx, id, input).await?))
 }
 
-/// Takes many findings into the inventory at once.
-#[utoipa::path(post, path = "/findings/accept", operation_id = "post_findings_accept", tag = "discovery", request_body = AcceptManyIn,
-    responses((status = 200, body = AcceptedMany)))]
+/// What the groups are made of.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct GroupsQuery {
+    by: FindingGrouping,
+    /// Words to look for.
+    #[param(max_length = 200)]
+    q: Option<String>,
+    state: Option<FindingState>,
+    /// Findings of this scan.
+    scan_id: Option<ScanId>,
+    /// Whether a new asset or a change is proposed.
+    change: Option<FindingKind>,
+    /// The kind of the proposed asset.
+    kind: Option<AssetKind>,
+    /// A role: `access_point`, `access-point` and `Access point` are the same.
+    #[param(max_length = 100)]
+    role: Option<String>,
+    /// A part of the vendor's name.
+    #[param(max_length = 100)]
+    vendor: Option<String>,
+    /// Findings whose first address is in this network: its id, CIDR or name.
+    #[param(max_length = 100)]
+    network: Option<String>,
+    /// Findings with this open port, 1 to 65535.
+    #[param(minimum = 1, maximum = 65535)]
+    port: Option<u32>,
+}
+
+/// How many findings of each network, kind, role or change there are, of those that fit; at most 500 groups.
+#[utoipa::path(get, path = "/findings/groups", operation_id = "get_findings_groups", tag = "discovery", params(GroupsQuery),
+    responses((status = 200, body = Vec<FindingGroup>)))]
+pub(crate) async fn groups(
+    Reader(ctx): Reader,
+    Query(query): Query<GroupsQuery>,
+) -> Result<axum::Json<Vec<FindingGroup>>, Problem> {
+    let filter = FindingFilter {
+        state: query.state,
+        q: None,
+        scan: query.scan_id,
+        change: query.change,
+        kind: query.kind,
+        role: query.role,
+        vendor: query.vendor,
+        network: query.network,
+        port: query.port,
+        group_by: None,
+        group: None,
+    };
+    Ok(axum::Json(findings::groups(&ctx, &filter, query.by, query.q.as_deref()).await?))
+}
+
+/// Takes many findings into the inventory at once: those with the given ids, or all that fit a filter.
+#[utoipa::path(post, path = "/findings/accept", operation_id = "post_findings_accept", tag = "discovery", request_body = FindingsIn,
+    responses((status = 200, body = FindingsDone)))]
 pub(crate) async fn accept_many(
     Writer(ctx): Writer,
-    Json(input): Json<AcceptManyIn>,
-) -> Result<axum::Json<AcceptedMany>, Problem> {
+    Json(input): Json<FindingsIn>,
+) -> Result<axum::Json<FindingsDone>, Problem> {
     Ok(axum::Json(findings::accept_many(&ctx, input).await?))
+}
+
+/// Sets many findings aside at once; later scans do not bring them back.
+#[utoipa::path(post, path = "/findings/ignore", operation_id = "post_findings_ignore", tag = "discovery", request_body = FindingsIn,
+    responses((status = 200, body = FindingsDone)))]
+pub(crate) async fn ignore_many(
+    Writer(ctx): Writer,
+    Json(input): Json<FindingsIn>,
+) -> Result<axum::Json<FindingsDone>, Problem> {
+    Ok(axum::Json(findings::ignore_many(&ctx, input).await?))
+}
+
+/// Brings many ignored findings back at once.
+#[utoipa::path(post, path = "/findings/reopen", operation_id = "post_findings_reopen", tag = "discovery", request_body = FindingsIn,
+    responses((status = 200, body = FindingsDone)))]
+pub(crate) async fn reopen_many(
+    Writer(ctx): Writer,
+    Json(input): Json<FindingsIn>,
+) -> Result<axum::Json<FindingsDone>, Problem> {
+    Ok(axum::Json(findings::reopen_many(&ctx, input).await?))
+}
+
+/// Sets the kind or the role that open findings propose.
+#[utoipa::path(post, path = "/findings/propose", operation_id = "post_findings_propose", tag = "discovery",
+    request_body = FindingsProposeIn, responses((status = 200, body = FindingsDone)))]
+pub(crate) async fn propose_many(
+    Writer(ctx): Writer,
+    Json(input): Json<FindingsProposeIn>,
+) -> Result<axum::Json<FindingsDone>, Problem> {
+    Ok(axum::Json(findings::propose_many(&ctx, input).await?))
+}
+
+/// Adds tags that the assets of open findings get when they are accepted.
+#[utoipa::path(post, path = "/findings/tag", operation_id = "post_findings_tag", tag = "discovery", request_body = FindingsTagIn,
+    responses((status = 200, body = FindingsDone)))]
+pub(crate) async fn tag_many(
+    Writer(ctx): Writer,
+    Json(input): Json<FindingsTagIn>,
+) -> Result<axum::Json<FindingsDone>, Problem> {
+    Ok(axum::Json(findings::tag_many(&ctx, input).await?))
+}
+
+/// Takes the last step of review back, of every finding that it changed and that nobody has changed since. An asset that an
+/// acceptance made is removed, unless it was changed.
+#[utoipa::path(post, path = "/findings/undo", operation_id = "post_findings_undo", tag = "discovery", request_body = UndoIn,
+    responses((status = 200, body = FindingsDone)))]
+pub(crate) async fn undo(
+    Writer(ctx): Writer,
+    Json(input): Json<UndoIn>,
+) -> Result<axum::Json<FindingsDone>, Problem> {
+    Ok(axum::Json(findings::undo(&ctx, input).await?))
 }
 
 /// Sets a finding aside; later scans do not bring it back.

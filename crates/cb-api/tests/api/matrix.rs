@@ -274,6 +274,14 @@ impl Story {
         self.admin("POST", "/findings/{id}/reopen", &findings[0], json!({})).await;
         self.admin("POST", "/findings/{id}/accept", &findings[1], json!({})).await;
         self.admin("POST", "/findings/accept", "", json!({ "ids": [findings[2]] })).await;
+        let one = json!({ "ids": [findings[3]] });
+        let tag = self.admin("POST", "/tags", "", json!({ "name": "lab", "color": "#112233" })).await;
+        self.admin("POST", "/findings/tag", "", json!({ "findings": one, "tags": [tag] })).await;
+        self.admin("POST", "/findings/propose", "", json!({ "findings": one, "role": "printer" })).await;
+        self.admin("POST", "/findings/ignore", "", one.clone()).await;
+        self.admin("POST", "/findings/reopen", "", one).await;
+        let read = self.site.get(&self.admin, &format!("/api/v1/findings/{}", findings[3])).await.json();
+        self.admin("POST", "/findings/undo", "", json!({ "review_id": read["review_id"] })).await;
         let scan = json!({ "targets": ["172.31.255.78"], "probes": ["arp"] });
         self.admin("POST", "/scans", "", scan).await;
     }

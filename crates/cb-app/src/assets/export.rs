@@ -97,6 +97,7 @@ fn status_word(status: AssetStatus) -> &'static str {
         AssetStatus::Up => "Up",
         AssetStatus::Degraded => "Degraded",
         AssetStatus::Down => "Down",
+        AssetStatus::NotSeen => "Not seen",
         AssetStatus::Unknown => "Unknown",
         AssetStatus::Maintenance => "Maintenance",
     }

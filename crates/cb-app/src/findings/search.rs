@@ -3,43 +3,125 @@
 
 use cb_core::error::Violations;
 use cb_core::ids::ScanId;
-use cb_core::inventory::{AssetKind, FindingKind, FindingState};
-use cb_core::{Error, Result};
+use cb_core::inventory::{AssetKind, FindingGrouping, FindingKind, FindingState};
+use cb_core::{Error, Permission, Result};
 use cb_store::db;
 use cb_store::entities::{finding, network};
 use cb_store::sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, Func, SimpleExpr};
 use cb_store::sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, IntoSimpleExpr as _, QueryFilter as _,
-    Select,
+    QueryOrder as _, QuerySelect as _, Select,
 };
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::assets::{plain_role, role_word};
+use crate::ctx::Ctx;
 use crate::input::SHORT_MAX;
 use crate::order::range;
 use crate::page::{Sort, contains, like, patterns};
 
 /// What a list of findings can be narrowed to. Each field that is given must fit.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FindingFilter {
+    /// Of findings that are changed, the change knows which state they must have.
+    #[serde(skip)]
     pub state: Option<FindingState>,
+    /// Words to look for, each of which must be found.
+    #[schema(max_length = 200)]
+    pub q: Option<String>,
+    /// Findings of this scan.
+    #[serde(rename = "scan_id")]
     pub scan: Option<ScanId>,
     /// Whether a new asset or a change is proposed.
     pub change: Option<FindingKind>,
     /// The kind of the proposed asset.
     pub kind: Option<AssetKind>,
     /// `access_point`, `access-point` and `Access point` are the same role.
+    #[schema(max_length = 100)]
     pub role: Option<String>,
     /// A part of the vendor's name.
+    #[schema(max_length = 100)]
     pub vendor: Option<String>,
     /// The id, the CIDR or the name of the network that the first address is in.
+    #[schema(max_length = 100)]
     pub network: Option<String>,
     /// A port that was found open, 1 to 65535.
+    #[schema(minimum = 1, maximum = 65535)]
     pub port: Option<u32>,
+    /// By what `group` is a group.
+    pub group_by: Option<FindingGrouping>,
+    /// The findings of one group: its `key`.
+    #[schema(max_length = 100)]
+    pub group: Option<String>,
 }
 
-pub(super) fn sorts() -> [(&'static str, Sort<finding::Entity>); 8] {
+/// Findings that have something in common.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FindingGroup {
+    /// A CIDR, a kind, a role, `new_asset` or `change`; empty for findings of which it is not known.
+    pub key: String,
+    /// How many findings are in it.
+    pub count: i64,
+}
+
+/// Groups in one answer.
+const GROUPS_MOST: u64 = 500;
+
+/// The groups of the findings that fit, in the order of their keys; at most 500.
+pub async fn groups(
+    ctx: &Ctx,
+    filter: &FindingFilter,
+    by: FindingGrouping,
+    q: Option<&str>,
+) -> Result<Vec<FindingGroup>> {
+    let conn = ctx.read(Permission::DiscoveryRead)?;
+    let rows: Vec<(String, i64)> = narrowed(conn, filter, q)
+        .await?
+        .select_only()
+        .expr_as(group_key(by), "key")
+        .column_as(finding::Column::Id.count(), "count")
+        .group_by(group_key(by))
+        .order_by_asc(group_key(by))
+        .limit(GROUPS_MOST)
+        .into_tuple()
+        .all(conn)
+        .await
+        .map_err(db)?;
+    Ok(rows.into_iter().map(|(key, count)| FindingGroup { key, count }).collect())
+}
+
+/// What findings of one group have in common; without parameters, so that a database sees it to be the same wherever it stands.
+fn group_key(by: FindingGrouping) -> SimpleExpr {
+    let key = match by {
+        FindingGrouping::Kind => proposed("kind"),
+        FindingGrouping::Role => proposed("role"),
+        FindingGrouping::Change => finding::Column::Kind.into_simple_expr(),
+        FindingGrouping::Network => {
+            let step = |from: SimpleExpr, with: &'static str, to: &'static str| {
+                from.binary(BinOper::Custom(with), Expr::cust(to))
+            };
+            let proposal = finding::Column::Proposal.into_simple_expr();
+            let first = step(step(proposal, "->", "'addresses'"), "->", "0");
+            step(first, "->>", "'network'")
+        }
+    };
+    Func::coalesce([key, Expr::cust("''")]).into()
+}
+
+/// By group, and within it by address.
+fn grouped(by: FindingGrouping) -> Sort<finding::Entity> {
+    let address = Func::coalesce([finding::Column::AddressKey.into_simple_expr(), Expr::cust("''")]);
+    let both = group_key(by)
+        .binary(BinOper::Custom("||"), Expr::cust("' '"))
+        .binary(BinOper::Custom("||"), SimpleExpr::from(address));
+    Sort::derived(both)
+}
+
+pub(super) fn sorts() -> [(&'static str, Sort<finding::Entity>); 12] {
     [
         ("title", Sort::text(finding::Column::TitleKey)),
         ("address", Sort::text(finding::Column::AddressKey)),
@@ -49,6 +131,10 @@ pub(super) fn sorts() -> [(&'static str, Sort<finding::Entity>); 8] {
         ("confidence", Sort::number(finding::Column::Confidence)),
         ("created_at", Sort::time(finding::Column::CreatedAt)),
         ("last_seen_at", Sort::time(finding::Column::LastSeenAt)),
+        ("group_network", grouped(FindingGrouping::Network)),
+        ("group_kind", grouped(FindingGrouping::Kind)),
+        ("group_role", grouped(FindingGrouping::Role)),
+        ("group_change", grouped(FindingGrouping::Change)),
     ]
 }
 
@@ -102,7 +188,10 @@ pub(super) async fn narrowed(
         }
         select = select.filter(any);
     }
-    for word in patterns(q)? {
+    if let (Some(by), Some(group)) = (filter.group_by, filter.group.as_deref()) {
+        select = select.filter(group_key(by).eq(group));
+    }
+    for word in patterns(q)?.into_iter().chain(patterns(filter.q.as_deref())?) {
         let texts = [
             C::Title.into_simple_expr(),
             proposed("vendor"),
@@ -118,12 +207,20 @@ pub(super) async fn narrowed(
 
 fn checked(filter: &FindingFilter) -> Result<()> {
     let mut wrong = Violations::new();
-    for (field, text) in [("role", &filter.role), ("vendor", &filter.vendor), ("network", &filter.network)] {
+    let texts = [
+        ("role", &filter.role),
+        ("vendor", &filter.vendor),
+        ("network", &filter.network),
+        ("group", &filter.group),
+    ];
+    for (field, text) in texts {
         let short = text.as_ref().is_none_or(|text| text.chars().count() <= SHORT_MAX);
         wrong.require(short, field, &format!("may have at most {SHORT_MAX} characters"));
     }
     let port = filter.port.is_none_or(|port| (1..=65_535).contains(&port));
     wrong.require(port, "port", "must be between 1 and 65535");
+    let named = filter.group.is_none() || filter.group_by.is_some();
+    wrong.require(named, "group", "needs `group_by`, which says by what it is a group");
     wrong.into_result()
 }
 

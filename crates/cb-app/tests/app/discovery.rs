@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use cb_app::addresses::{self, AddressIn};
 use cb_app::assets::{self, AssetFilter, AssetIn, AssetPatch};
-use cb_app::findings::{self, AcceptIn, AcceptManyIn, FindingFilter, FindingOut};
+use cb_app::findings::{self, AcceptIn, FindingFilter, FindingOut, FindingsIn};
 use cb_app::record::{Recorded, record};
 use cb_app::scans::{self, ScanIn, Started};
 use cb_app::{Ctx, List, map, networks};
@@ -62,7 +62,7 @@ pub fn host(test: &TestApp, ip: &str, mac: Option<&str>, ports: &[u16]) -> HostR
     }
 }
 
-fn with_key(mut report: HostReport, key: &str) -> HostReport {
+pub fn with_key(mut report: HostReport, key: &str) -> HostReport {
     report.identities.push(Identity { kind: IdentityKind::SshHostKey, value: key.to_owned() });
     report
 }
@@ -88,7 +88,8 @@ async fn seen(ctx: &Ctx, scan: ScanId, reports: &[HostReport]) -> Recorded {
 
 async fn accept_all(ctx: &Ctx) -> usize {
     let ids = open(ctx).await.into_iter().map(|f| f.id).collect();
-    findings::accept_many(ctx, AcceptManyIn { ids }).await.expect("accepted").accepted.len()
+    let input = FindingsIn { ids: Some(ids), ..FindingsIn::default() };
+    usize::try_from(findings::accept_many(ctx, input).await.expect("accepted").count).expect("few")
 }
 
 const NAS: Option<&str> = Some("00:11:32:00:00:05");
@@ -204,9 +205,10 @@ async fn one_machine_with_three_addresses_is_one_asset(#[values(Sqlite, Postgres
     assert_eq!(seen(&scan_ctx, scan, &reports).await.findings_new, 1);
     let found = open(&ctx).await;
     assert_eq!((found.len(), found[0].proposal.addresses.len(), found[0].proposal.services.len()), (1, 3, 4));
-    let accepted = findings::accept(&ctx, found[0].id, AcceptIn { name: Some("Mine".into()), kind: None })
-        .await
-        .expect("accepted");
+    let accepted =
+        findings::accept(&ctx, found[0].id, AcceptIn { name: Some("Mine".into()), ..AcceptIn::default() })
+            .await
+            .expect("accepted");
     let detail = assets::get(&ctx, accepted.asset_id).await.expect("read");
     assert_eq!((detail.address_list.len(), detail.interfaces.len(), detail.services.len()), (3, 1, 4));
     assert_eq!(detail.asset.typed_fields, ["name"]);

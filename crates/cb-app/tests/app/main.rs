@@ -11,6 +11,8 @@ mod networks;
 mod news;
 mod replay;
 mod retention;
+mod review;
+mod sight;
 mod vault;
 mod vault_columns;
 mod vault_root;

@@ -249,7 +249,12 @@ async fn a_service_learns_how_it_sends_its_page(#[values(Sqlite, Postgres)] data
         .expect("lists")
         .items;
     let ids = open.iter().map(|finding| finding.id).collect();
-    cb_app::findings::accept_many(&ctx, cb_app::findings::AcceptManyIn { ids }).await.expect("accepted");
+    cb_app::findings::accept_many(
+        &ctx,
+        cb_app::findings::FindingsIn { ids: Some(ids), ..Default::default() },
+    )
+    .await
+    .expect("accepted");
     let all =
         assets::list(&ctx, &List::default(), &assets::AssetFilter::default()).await.expect("lists").items;
     let id = all.first().expect("the asset").id;

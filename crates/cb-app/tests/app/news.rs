@@ -1,6 +1,6 @@
 //! What this server tells of itself: in the transaction that makes it true, once, and bounded.
 
-use cb_app::findings::{self, AcceptManyIn, FindingFilter};
+use cb_app::findings::{self, FindingFilter, FindingsIn};
 use cb_app::record::record;
 use cb_app::{List, assets, audit, scans, vault};
 use cb_core::inventory::AssetKind;
@@ -51,8 +51,8 @@ async fn a_batch_of_findings_is_one_notice_and_each_asset_is_its_own(
 
     let open = findings::list(&ctx, &List::default(), &FindingFilter::default()).await.expect("lists").items;
     let ids = open.iter().take(3).map(|f| f.id).collect();
-    let accepted = findings::accept_many(&ctx, AcceptManyIn { ids }).await.expect("accepted");
-    assert_eq!(accepted.accepted.len(), 3);
+    let three = FindingsIn { ids: Some(ids), ..FindingsIn::default() };
+    assert_eq!(findings::accept_many(&ctx, three).await.expect("accepted").count, 3);
     let created = told(&inbox, "asset.created", 3).await;
     assert!(created.iter().all(|body| body["data"]["source"] == "discovered"), "{created:?}");
 

@@ -29,6 +29,12 @@ pub(crate) const ROLES: &[(&str, AssetKind)] = &[
     ("iot", AssetKind::Device),
 ];
 
+/// The kind of a role that a guess can be, however it is spelled.
+pub fn kind_of(role: &str) -> Option<AssetKind> {
+    let wanted = role.trim().to_lowercase().replace(['_', ' '], "-");
+    ROLES.iter().find(|(name, _)| *name == wanted).map(|(_, kind)| *kind)
+}
+
 /// What a maker mostly makes, when nothing else is known: words in the vendor's name.
 const VENDOR_ROLES: &[(&str, &str, u8)] = &[
     ("synology", "nas", 60),

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::{Job, arp, icmp, neighbors, tcp};
 use crate::local::Interface;
 use crate::report::ProbeKind;
+use crate::sight::Method;
 use crate::target::{self, Target};
 
 /// Addresses asked by TCP at a time.
@@ -69,21 +70,41 @@ pub(crate) async fn find(job: &Job, target: &Target, alive: &mpsc::Sender<Alive>
         }
         job.decided(1);
     }
+    let mut broken = false;
     if let Some(interface) = link.filter(|i| i.arp && job.request.wants(ProbeKind::Arp))
         && job.abilities.arp.available
     {
         match by_arp(job, interface, &others, alive).await {
-            Ok(()) => return,
-            Err(error) => job.limit(format!(
-                "ARP on {} did not work ({error}), so only echo requests and TCP were used there; check that the interface is up",
-                interface.name
-            )),
+            Ok(()) => return job.swept(target, vec![Method::Arp]),
+            Err(error) => {
+                broken = true;
+                job.limit(format!(
+                    "ARP on {} did not work ({error}), so only echo requests and TCP were used there; check that the interface is up",
+                    interface.name
+                ));
+            }
         }
     }
+    let (icmp, tcp) = (pings(job), job.request.pings_by_tcp());
+    let mut by = Vec::new();
+    by.extend(icmp.then_some(Method::Icmp));
+    by.extend(tcp.then_some(Method::Tcp));
+    by.extend((tcp && link.is_some()).then_some(Method::Neighbors));
     for chunk in others.chunks(CHUNK) {
-        let rest = by_icmp(job, chunk, alive).await;
+        let (rest, all) = by_icmp(job, chunk, alive).await;
+        if !all {
+            by.retain(|method| *method != Method::Icmp);
+        }
         by_tcp(job, &rest, link.is_some(), alive).await;
     }
+    // Where ARP should have worked and did not, silence says more about this machine than about the others.
+    if !broken {
+        job.swept(target, by);
+    }
+}
+
+fn pings(job: &Job) -> bool {
+    job.request.wants(ProbeKind::Icmp) && job.abilities.icmp.available
 }
 
 fn covers(network: &IpNet, target: &Target) -> bool {
@@ -131,11 +152,11 @@ async fn by_arp(
     tokio::join!(sweep, forward).0
 }
 
-/// Who did not answer.
-async fn by_icmp(job: &Job, addresses: &[IpAddr], alive: &mpsc::Sender<Alive>) -> Vec<IpAddr> {
-    let Some(first) = addresses.first().copied() else { return Vec::new() };
-    if !job.request.wants(ProbeKind::Icmp) || !job.abilities.icmp.available {
-        return addresses.to_vec();
+/// Who did not answer, and whether all were asked.
+async fn by_icmp(job: &Job, addresses: &[IpAddr], alive: &mpsc::Sender<Alive>) -> (Vec<IpAddr>, bool) {
+    let Some(first) = addresses.first().copied() else { return (Vec::new(), true) };
+    if !pings(job) {
+        return (addresses.to_vec(), false);
     }
     let mut answered = HashSet::new();
     let (found, mut queue) = mpsc::channel(addresses.len());
@@ -163,13 +184,14 @@ async fn by_icmp(job: &Job, addresses: &[IpAddr], alive: &mpsc::Sender<Alive>) -
         .await
     };
     let (result, ()) = tokio::join!(sweep, forward);
+    let all = result.is_ok();
     if let Err(error) = result {
         job.limit(format!(
             "echo requests to {first} and its neighbors failed ({error}), so TCP was used there; check the route with `ip route get {first}`"
         ));
     }
     job.decided(answered.len() as u64);
-    addresses.iter().copied().filter(|a| !answered.contains(a)).collect()
+    (addresses.iter().copied().filter(|a| !answered.contains(a)).collect(), all)
 }
 
 async fn by_tcp(job: &Job, addresses: &[IpAddr], on_link: bool, alive: &mpsc::Sender<Alive>) {

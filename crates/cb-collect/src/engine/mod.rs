@@ -31,8 +31,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::local::{self, Capabilities, Interface};
 use crate::report::{Completeness, HostReport, Outcome, Phase, ProbeKind, ScanEvent, ScanRequest};
+use crate::sight::{Method, Sweep};
 #[cfg(test)]
 pub(crate) use guess::ROLES;
+pub use guess::kind_of;
 use liveness::Alive;
 use pace::Pacer;
 
@@ -69,6 +71,8 @@ pub(crate) struct Job {
     pub multicast: multicast::Heard,
     pub names: names::Servers,
     limitations: Mutex<BTreeSet<String>>,
+    /// One for each target at most.
+    sweeps: Mutex<Vec<Sweep>>,
     /// Addresses of which the sweep is done.
     swept: AtomicU64,
     /// Hosts found; and those of them that are reported.
@@ -97,6 +101,7 @@ impl Job {
             other: Pacer::new(rate),
             multicast: multicast::Heard::default(),
             limitations: Mutex::default(),
+            sweeps: Mutex::default(),
             swept: AtomicU64::new(0),
             found: AtomicU64::new(0),
             reported: AtomicU64::new(0),
@@ -145,6 +150,12 @@ impl Job {
         }
     }
 
+    /// Each address of `target` was asked by these methods.
+    pub fn swept(&self, target: &crate::Target, by: Vec<Method>) {
+        let sweep = Sweep { network: target.network(), by };
+        self.sweeps.lock().unwrap_or_else(PoisonError::into_inner).push(sweep);
+    }
+
     pub fn decided(&self, addresses: u64) {
         self.swept.fetch_add(addresses, Ordering::Relaxed);
     }
@@ -185,7 +196,7 @@ pub async fn scan(
         Ok(request) => request,
         Err(error) => {
             let status = Completeness::Partial { collected: 0, expected: 0, reason: error.to_string() };
-            return Outcome { hosts: 0, status, limitations: Vec::new() };
+            return Outcome { hosts: 0, status, limitations: Vec::new(), sweeps: Vec::new() };
         }
     };
     let job = Arc::new(Job::new(request, env.clone()));
@@ -213,7 +224,8 @@ pub async fn scan(
             reason: format!("{lost} hosts were found but could not be looked at; scan them again"),
         },
     };
-    Outcome { hosts, status, limitations }
+    let sweeps = std::mem::take(&mut *job.sweeps.lock().unwrap_or_else(PoisonError::into_inner));
+    Outcome { hosts, status, limitations, sweeps }
 }
 
 async fn run(job: &Arc<Job>, hosts: &mut JoinSet<Option<HostReport>>, events: &mpsc::Sender<ScanEvent>) {

@@ -15,6 +15,10 @@ pub struct Model {
     pub hostname: Option<String>,
     pub source: String,
     pub last_seen_at: Option<DateTimeUtc>,
+    /// What answered when it was seen last: the words of `cb_collect::signs`, with spaces between.
+    pub seen_by: Option<String>,
+    /// A scan that would have seen it had no answer. Nothing, once it is seen again.
+    pub missed_at: Option<DateTimeUtc>,
     pub version: i64,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

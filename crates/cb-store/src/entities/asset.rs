@@ -23,6 +23,8 @@ pub struct Model {
     /// What was seen last; no person changes it.
     #[sea_orm(column_name = "status")]
     pub status_seen: String,
+    /// Since when `status_seen` is so.
+    pub status_since: Option<DateTimeUtc>,
     pub source: String,
     pub typed_fields: Json,
     pub first_seen_at: Option<DateTimeUtc>,

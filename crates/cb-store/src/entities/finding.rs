@@ -24,6 +24,12 @@ pub struct Model {
     pub last_seen_at: DateTimeUtc,
     pub resolved_at: Option<DateTimeUtc>,
     pub resolved_by: Option<String>,
+    /// The last step of review, which many findings may share.
+    pub review_id: Option<Uuid>,
+    /// What takes that step back: what was there before, or what was made.
+    pub review: Option<Json>,
+    /// A scan that would have seen it had no answer. Nothing, once it is seen again.
+    pub missed_at: Option<DateTimeUtc>,
     pub version: i64,
 }
 

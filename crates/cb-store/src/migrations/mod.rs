@@ -19,6 +19,7 @@ mod m0013_idempotency;
 mod m0014_asset_status;
 mod m0015_list_orders;
 mod m0016_service_scheme;
+mod m0017_review_and_sight;
 mod run;
 #[cfg(test)]
 mod upgrade;
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_asset_status::Migration),
             Box::new(m0015_list_orders::Migration),
             Box::new(m0016_service_scheme::Migration),
+            Box::new(m0017_review_and_sight::Migration),
         ]
     }
 }

@@ -1,45 +1,51 @@
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
-import type { AssetKind, Finding } from "#/api/schema";
+import { useEffect, useRef, useState } from "react";
+import type { Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
-import { assetKinds, KindIcon, roleName } from "#/domain/asset";
+import { KindIcon, roleName } from "#/domain/asset";
 import { modelName } from "#/domain/product";
 import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
-import { Badge, ErrorBox } from "#/ui/feedback";
-import { SelectField, TextField } from "#/ui/field";
+import { Badge } from "#/ui/feedback";
+import { TextField } from "#/ui/field";
 import { useUnsaved } from "#/ui/guard";
 import { Panel, Section } from "#/ui/panel";
 import { Time } from "#/ui/time";
-import { toast } from "#/ui/toast";
 import { Confidence } from "./confidence";
-import { useAccept, useIgnore, useReopen } from "./queries";
+import { KindRoleField, readWhat, writeWhat } from "./kind-role";
+import type { Review } from "./review";
 
-export function FindingPanel({
-  finding,
-  onClose,
-  onNext,
-}: {
+/** What a person has typed over a proposal that is not accepted yet. */
+interface Draft {
+  id: string;
+  name: string;
+  what: string;
+}
+
+interface FindingPanelProps {
   finding: Finding;
-  onClose: () => void;
+  review: Review;
+  /** Goes on to the next finding. */
   onNext: () => void;
-}) {
+  onClose: () => void;
+}
+
+/** One and the same panel for each finding in turn, so that the focus stays on the button that was pressed. */
+export function FindingPanel({ finding, review, onNext, onClose }: FindingPanelProps) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const { proposal } = finding;
-  const [name, setName] = useState(proposal.name);
-  const [kind, setKind] = useState<AssetKind>(proposal.kind);
-  const { saved } = useUnsaved(name !== proposal.name || kind !== proposal.kind);
-  const accept = useAccept();
-  const ignore = useIgnore();
-  const reopen = useReopen();
-  const writes = can("discovery:write");
-  const next = () => {
-    saved();
-    onNext();
+  const proposed: Draft = {
+    id: finding.id,
+    name: proposal.name,
+    what: writeWhat(proposal.kind, proposal.role),
   };
+  const [typed, setTyped] = useState<Draft>(proposed);
+  const draft = typed.id === finding.id ? typed : proposed;
+  const { saved } = useUnsaved(draft.name !== proposed.name || draft.what !== proposed.what);
+  const writes = can("discovery:write");
   const open = finding.state === "open";
-  const error = accept.error ?? ignore.error ?? reopen.error;
+  const accepts = writes && open && can("inventory:write");
 
   const facts = [
     [t("asset.role"), proposal.role && roleName(proposal.role)],
@@ -47,6 +53,43 @@ export function FindingPanel({
     [t("asset.model"), modelName(proposal)],
     [t("asset.os"), proposal.os],
   ].filter((row): row is [string, string] => !!row[1]);
+
+  function next(): void {
+    saved();
+    onNext();
+  }
+  function accept(): void {
+    const name = draft.name.trim();
+    review.accept(finding, {
+      ...(name && name !== proposal.name ? { name } : {}),
+      ...(draft.what !== proposed.what ? readWhat(draft.what) : {}),
+    });
+    next();
+  }
+  function step(type: "ignore" | "reopen"): void {
+    review.step({ type }, { ids: [finding.id] }, [finding.id]);
+    next();
+  }
+  const latest = useRef({ accept, step });
+  useEffect(() => {
+    latest.current = { accept, step };
+  });
+  useEffect(() => {
+    if (!writes || !open) return;
+    function onKey(event: KeyboardEvent): void {
+      const { target, key } = event;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      if (!(target instanceof HTMLElement) || !target.closest("[data-panel]")) return;
+      if (target.closest("input,select,textarea")) return;
+      if (key === "a" && accepts) latest.current.accept();
+      else if (key === "i") latest.current.step("ignore");
+      else if (key === "u") review.undoLast();
+      else return;
+      event.preventDefault();
+    }
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [writes, open, accepts, review]);
 
   return (
     <Panel
@@ -57,35 +100,19 @@ export function FindingPanel({
       footer={
         writes && open ? (
           <>
-            <Button
-              look="primary"
-              busy={accept.isPending}
-              onClick={() =>
-                accept.mutate(
-                  {
-                    id: finding.id,
-                    ...(name.trim() && name.trim() !== proposal.name ? { name: name.trim() } : {}),
-                    ...(kind !== proposal.kind ? { kind } : {}),
-                  },
-                  {
-                    onSuccess: () => {
-                      toast(t("findings.acceptedOne", { name: name.trim() || proposal.name }));
-                      next();
-                    },
-                  },
-                )
-              }
-            >
-              {t("findings.accept")}
-            </Button>
-            <Button busy={ignore.isPending} onClick={() => ignore.mutate(finding.id, { onSuccess: next })}>
+            {accepts ? (
+              <Button look="primary" aria-keyshortcuts="a" onClick={accept}>
+                {t("findings.accept")}
+                <Key name="A" />
+              </Button>
+            ) : null}
+            <Button aria-keyshortcuts="i" onClick={() => step("ignore")}>
               {t("findings.ignore")}
+              <Key name="I" />
             </Button>
           </>
         ) : writes && finding.state === "ignored" ? (
-          <Button busy={reopen.isPending} onClick={() => reopen.mutate(finding.id, { onSuccess: next })}>
-            {t("findings.reopen")}
-          </Button>
+          <Button onClick={() => step("reopen")}>{t("findings.reopen")}</Button>
         ) : finding.asset_id ? (
           <>
             <Link to="/map" search={{ selected: finding.asset_id }} className={buttonClass("primary")}>
@@ -98,26 +125,22 @@ export function FindingPanel({
         ) : undefined
       }
     >
-      {error ? <ErrorBox error={error} className="mb-4" /> : null}
-      {writes && open && finding.kind === "new_asset" ? (
+      {accepts && finding.kind === "new_asset" ? (
         <div className="mb-5 grid grid-cols-[1fr_auto] gap-3">
           <TextField
             label={t("asset.name")}
-            value={name}
+            value={draft.name}
             maxLength={200}
-            onChange={(event) => setName(event.target.value)}
+            onChange={(event) => setTyped({ ...draft, name: event.target.value })}
+            onKeyDown={(event) => {
+              if (event.key === "Enter") accept();
+            }}
           />
-          <SelectField
+          <KindRoleField
             label={t("asset.kind")}
-            value={kind}
-            onChange={(event) => setKind(event.target.value as AssetKind)}
-          >
-            {assetKinds.map((value) => (
-              <option key={value} value={value}>
-                {t(`kind.${value}`)}
-              </option>
-            ))}
-          </SelectField>
+            value={draft.what}
+            onChange={(what) => setTyped({ ...draft, what })}
+          />
         </div>
       ) : null}
       <div className="flex items-center justify-between gap-3">
@@ -227,5 +250,17 @@ export function FindingPanel({
         </table>
       </Section>
     </Panel>
+  );
+}
+
+/** The key that does the same. */
+function Key({ name }: { name: string }) {
+  return (
+    <kbd
+      aria-hidden
+      className="rounded border border-current px-1 font-sans text-[11px] leading-4 opacity-60 max-md:hidden"
+    >
+      {name}
+    </kbd>
   );
 }

@@ -1,37 +1,59 @@
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import { CircleCheck, Radar } from "lucide-react";
-import { type ReactNode, useCallback, useMemo, useState } from "react";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { CircleCheck, EyeOff, Radar, RotateCcw } from "lucide-react";
+import { type ReactNode, useCallback, useEffect, useMemo, useState } from "react";
 import { useLive, useThrottled } from "#/api/hooks";
-import type { Finding } from "#/api/schema";
+import { tagsQuery } from "#/api/queries";
+import type { AssetKind, Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
-import { KindIcon, roleName } from "#/domain/asset";
+import { assetKinds, KindIcon, roleName, TagChip } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
 import { findingKeys } from "#/domain/filter/matcher";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { useTranslation } from "#/i18n";
-import { Button, buttonClass } from "#/ui/button";
+import { Button } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
-import { Empty, ErrorBox } from "#/ui/feedback";
+import { Empty } from "#/ui/feedback";
 import { SearchBox } from "#/ui/search-box";
 import { useTableView } from "#/ui/table-view";
 import { Time } from "#/ui/time";
-import { toast } from "#/ui/toast";
 import { Confidence } from "./confidence";
-import { applyFinding, type FindingState, findingsKey, findingsQuery, useAcceptMany } from "./queries";
+import {
+  applyFinding,
+  type FindingFilter,
+  type FindingState,
+  findingsQuery,
+  type Grouping,
+  groupings,
+  groupOf,
+  groupsQuery,
+  refreshFindings,
+} from "./queries";
+import type { Review } from "./review";
+import { ReviewBar } from "./review-bar";
 
 interface FindingsProps {
   state: FindingState;
   q: string;
   sort: string;
-  onList: (next: { q?: string; sort?: string }) => void;
+  group?: Grouping;
+  /** Only those of this scan. */
+  from?: string;
+  onList: (next: { q?: string; sort?: string; group?: Grouping }) => void;
+  review: Review;
+  /** Told which rows are shown, in their order. */
+  onRows: (rows: readonly Finding[]) => void;
   selected?: string;
   onSelect: (finding: Finding | null) => void;
+  /** Accepts or ignores one, as its panel would, and goes on to the next. */
+  onStep: (finding: Finding, step: "accept" | "ignore") => void;
   begin: ReactNode;
 }
 
-export function Findings({ state, q, sort, onList, selected, onSelect, begin }: FindingsProps) {
+const none: Finding[] = [];
+
+export function Findings(props: FindingsProps) {
+  const { state, q, sort, group, from, onList, review, onRows, selected, onSelect, onStep, begin } = props;
   const { t } = useTranslation();
   const { can } = useAuth();
   const client = useQueryClient();
@@ -40,122 +62,139 @@ export function Findings({ state, q, sort, onList, selected, onSelect, begin }: 
     () => parseFilter(q, vocabulary, { keys: findingKeys }),
     [q, vocabulary],
   );
+  const asked: FindingFilter = useMemo(
+    () => ({ ...filter, ...(from ? { scan_id: from } : {}) }),
+    [filter, from],
+  );
   const findings = useInfiniteQuery({
-    ...findingsQuery(state, filter, sort),
+    ...findingsQuery(state, asked, group ? `group_${group}` : sort),
     placeholderData: (previous) => previous,
     enabled: !blocked,
   });
   const setQ = useCallback((next: string) => onList({ q: next || undefined }), [onList]);
-  const [chosen, setChosen] = useState<Set<string>>(new Set());
-  const [accepted, setAccepted] = useState(0);
-  const accept = useAcceptMany();
-  const refetch = useThrottled(() => void client.invalidateQueries({ queryKey: findingsKey }), 1_000);
+  const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set());
+  // All that fit this filter, also those that are not loaded.
+  const [everything, setEverything] = useState<string>();
+  const key = JSON.stringify([state, asked]);
+  const all = everything === key;
+  const refetch = useThrottled(() => void refreshFindings(client), 1_000);
   useLive("discovery", (message) => {
     if (message.type === "resync") refetch();
     if (message.type === "finding" && applyFinding(client, message.data)) refetch();
   });
 
-  const rows = blocked ? [] : (findings.data?.items ?? []);
+  const loaded = findings.data?.items ?? none;
+  const { hidden, listed } = review;
+  useEffect(() => {
+    if (!findings.isPlaceholderData) listed(new Set(loaded.map((row) => row.id)));
+  }, [listed, loaded, findings.isPlaceholderData]);
+  const rows = useMemo(
+    () => (blocked || hidden.all ? none : loaded.filter((row) => !hidden.ids.has(row.id))),
+    [blocked, hidden, loaded],
+  );
+  useEffect(() => onRows(rows), [onRows, rows]);
+  const away = loaded.length - (hidden.all ? 0 : rows.length);
+  const total = blocked || hidden.all ? 0 : (findings.data?.total ?? rows.length) - away;
   // What only the server knows is a problem when it knows it neither.
   const told = problems.filter((one) => one.type !== "doubt" || (findings.isSuccess && rows.length === 0));
   const { columns, dense, menu } = useTableView("findings", useColumns());
-  const writes = can("discovery:write") && state === "open";
-  // Only what is still shown may be accepted: a finding that went away under the selection is not.
-  const ids = rows.filter((row) => chosen.has(row.id)).map((row) => row.id);
-
-  async function acceptAll(): Promise<void> {
-    // "All" means all, not only the pages that happen to be loaded. Bounded, so that a broken cursor cannot loop.
-    await findings.refetch();
-    let result = await findings.fetchNextPage();
-    for (let page = 0; result.hasNextPage && page < 200; page++) result = await findings.fetchNextPage();
-    accept.mutate(
-      (result.data?.items ?? rows).map((row) => row.id),
-      { onSuccess: done },
-    );
-  }
-  function done(result: { accepted: number; skipped: string[] }): void {
-    setAccepted(result.accepted);
-    setChosen(new Set());
-    onSelect(null);
-    toast(t("findings.acceptedMany", { count: result.accepted }));
-    if (result.skipped[0])
-      toast(t("findings.skipped", { count: result.skipped.length, reason: result.skipped[0] }), {
-        tone: "error",
-      });
-  }
+  const writes = can("discovery:write");
+  const accepts = writes && can("inventory:write") && state === "open";
+  const selects = writes && state !== "accepted";
+  const chosen = useMemo(() => (all ? new Set(rows.map((row) => row.id)) : ticked), [all, rows, ticked]);
+  const picked = useMemo(() => rows.filter((row) => chosen.has(row.id)), [rows, chosen]);
+  const setChosen = (next: ReadonlySet<string>) => {
+    setEverything(undefined);
+    setTicked(next);
+  };
+  const keys = useMemo(
+    () => ({
+      ...(accepts ? { a: (row: Finding) => onStep(row, "accept") } : {}),
+      ...(writes && state === "open" ? { i: (row: Finding) => onStep(row, "ignore") } : {}),
+      u: () => review.undoLast(),
+    }),
+    [accepts, writes, state, onStep, review],
+  );
+  const narrowed = q !== "" || !!from;
 
   return (
     <>
-      {accepted > 0 ? (
-        <div
-          role="status"
-          className="flex flex-wrap items-center gap-3 border-b border-line bg-accent-soft px-4 py-2.5"
-        >
-          <CircleCheck aria-hidden className="size-4 text-accent-text" />
-          <span className="flex-1">{t("findings.acceptedMany", { count: accepted })}</span>
-          <Link to="/map" className={buttonClass("primary")}>
-            {t("findings.seeThem")}
-          </Link>
+      {rows.length > 0 || narrowed ? (
+        <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2">
+          <SearchBox
+            label={t("findings.search")}
+            className="max-w-96 min-w-40 flex-1"
+            value={q}
+            onChange={setQ}
+          />
+          <label className="flex items-center gap-1.5 text-muted">
+            <span className="max-md:sr-only">{t("findings.groupBy")}</span>
+            <select
+              className="h-8 rounded-md border border-line-strong bg-canvas px-2 text-sm text-ink max-md:h-10"
+              value={group ?? ""}
+              onChange={(event) =>
+                onList({ group: groupings.find((one) => one === event.target.value), sort: undefined })
+              }
+            >
+              <option value="">{t("findings.groups.none")}</option>
+              {groupings.map((one) => (
+                <option key={one} value={one}>
+                  {t(`findings.groups.${one}`)}
+                </option>
+              ))}
+            </select>
+          </label>
+          <span className="max-md:hidden">{menu}</span>
+          {accepts && picked.length === 0 && total > 0 ? (
+            <Button
+              look="primary"
+              className="ml-auto"
+              onClick={() => review.step({ type: "accept" }, { filter: asked, count: total }, [])}
+            >
+              {t("findings.acceptAll", { count: total })}
+            </Button>
+          ) : null}
         </div>
       ) : null}
-      {accept.error ? <ErrorBox error={accept.error} className="m-4" /> : null}
-      {writes && rows.length > 0 ? (
-        <div className="flex min-h-12 flex-wrap items-center gap-2 border-b border-line px-4 py-1.5">
-          {ids.length > 0 ? (
-            <>
-              <span className="text-muted">{t("table.selected", { count: ids.length })}</span>
-              <Button
-                look="primary"
-                busy={accept.isPending}
-                onClick={() => accept.mutate(ids, { onSuccess: done })}
-              >
-                {t("findings.acceptChosen", { count: ids.length })}
-              </Button>
-              <Button look="ghost" onClick={() => setChosen(new Set())}>
-                {t("table.clear")}
-              </Button>
-            </>
-          ) : (
-            <>
-              <span className="flex-1 text-muted">{t("findings.lead")}</span>
-              <Button look="primary" busy={accept.isPending} onClick={() => void acceptAll()}>
-                {t("findings.acceptAll", { count: findings.data?.total ?? rows.length })}
-              </Button>
-            </>
-          )}
-        </div>
-      ) : null}
-      {rows.length > 0 || q ? (
-        <div className="flex items-center gap-2 border-b border-line px-4 py-2">
-          <SearchBox label={t("findings.search")} className="max-w-96 flex-1" value={q} onChange={setQ} />
-          {menu}
-        </div>
+      {selects && picked.length > 0 ? (
+        <ReviewBar
+          state={state}
+          accepts={accepts}
+          count={all ? total : picked.length}
+          all={all}
+          total={total}
+          onAll={
+            rows.length < total && !findings.isPlaceholderData && picked.length === rows.length
+              ? () => setEverything(key)
+              : undefined
+          }
+          onStep={(step) => {
+            const ids = picked.map((row) => row.id);
+            review.step(step, all ? { filter: asked, count: total } : { ids }, ids);
+            setChosen(new Set());
+          }}
+          onClear={() => setChosen(new Set())}
+        />
       ) : null}
       <FilterProblems problems={told} text={q} onText={setQ} />
-      <DataTable
-        label={t("findings.title")}
-        columns={columns}
-        dense={dense}
-        rows={rows}
-        rowId={(row) => row.id}
-        rowLabel={(row) => row.title}
-        sort={sort}
-        onSort={(next) => onList({ sort: next || undefined })}
+      <Table
+        {...{ state, asked, group, rows, columns, dense, total, keys, accepts, writes, review }}
+        sort={group ? undefined : sort}
+        onSort={(next) => onList({ sort: next || undefined, group: undefined })}
         loading={findings.isPending && !blocked}
         error={findings.error}
         retry={() => void findings.refetch()}
-        selection={writes ? chosen : undefined}
-        onSelection={writes ? setChosen : undefined}
-        activeId={selected}
-        onOpen={onSelect}
+        selection={selects ? chosen : undefined}
+        onSelection={selects ? setChosen : undefined}
+        selected={selected}
+        onSelect={onSelect}
         hasMore={findings.hasNextPage && !findings.isFetchingNextPage}
         loadMore={findings.fetchNextPage}
-        total={findings.data?.total}
         empty={
-          q ? (
+          narrowed ? (
             <Empty
               title={t("filter.noMatch")}
-              action={<Button onClick={() => setQ("")}>{t("filter.clear")}</Button>}
+              action={q ? <Button onClick={() => setQ("")}>{t("filter.clear")}</Button> : undefined}
             />
           ) : state === "open" ? (
             <Empty icon={<Radar aria-hidden />} title={t("findings.noneOpen")} action={begin}>
@@ -170,11 +209,123 @@ export function Findings({ state, q, sort, onList, selected, onSelect, begin }: 
   );
 }
 
+interface TableProps {
+  state: FindingState;
+  asked: FindingFilter;
+  group?: Grouping;
+  rows: readonly Finding[];
+  columns: Column<Finding>[];
+  dense: boolean;
+  total: number;
+  keys: Readonly<Record<string, (row: Finding) => void>>;
+  accepts: boolean;
+  writes: boolean;
+  review: Review;
+  sort?: string;
+  onSort: (sort: string) => void;
+  loading: boolean;
+  error: unknown;
+  retry: () => void;
+  selection?: ReadonlySet<string>;
+  onSelection?: (next: Set<string>) => void;
+  selected?: string;
+  onSelect: (finding: Finding | null) => void;
+  hasMore: boolean;
+  loadMore: () => void;
+  empty: ReactNode;
+}
+
+/** The findings, under the headings of their groups where they are grouped. */
+function Table({ state, asked, group, accepts, writes, review, selected, onSelect, ...table }: TableProps) {
+  const { t } = useTranslation();
+  const counts = useQuery({
+    ...groupsQuery(state, asked, group ?? "kind"),
+    enabled: !!group,
+    placeholderData: (previous) => previous,
+  }).data;
+  const { rows } = table;
+  const groups = useMemo(
+    () =>
+      group && {
+        of: (row: Finding) => groupOf(row, group),
+        heading: (name: string) => {
+          const count = counts?.find((one) => one.key === name)?.count ?? 0;
+          const label = groupLabel(group, name, t);
+          const here = rows.filter((row) => groupOf(row, group) === name).map((row) => row.id);
+          const whole = { filter: { ...asked, group_by: group, group: name }, count };
+          return (
+            <span className="flex items-center gap-2">
+              <span className="truncate font-semibold">{label}</span>
+              <span className="text-muted">{count.toLocaleString()}</span>
+              <span className="ml-auto flex gap-1">
+                {accepts && count > 0 ? (
+                  <Button
+                    className="h-7 max-md:h-8"
+                    aria-label={t("findings.acceptGroup", { count, group: label })}
+                    onClick={() => review.step({ type: "accept" }, whole, here)}
+                  >
+                    <CircleCheck aria-hidden className="size-3.5" />
+                    {t("findings.accept")}
+                  </Button>
+                ) : null}
+                {writes && state === "open" && count > 0 ? (
+                  <Button
+                    look="ghost"
+                    className="h-7 max-md:h-8"
+                    aria-label={t("findings.ignoreGroup", { count, group: label })}
+                    onClick={() => review.step({ type: "ignore" }, whole, here)}
+                  >
+                    <EyeOff aria-hidden className="size-3.5" />
+                    {t("findings.ignore")}
+                  </Button>
+                ) : null}
+                {writes && state === "ignored" && count > 0 ? (
+                  <Button
+                    className="h-7 max-md:h-8"
+                    aria-label={t("findings.reopenGroup", { count, group: label })}
+                    onClick={() => review.step({ type: "reopen" }, whole, here)}
+                  >
+                    <RotateCcw aria-hidden className="size-3.5" />
+                    {t("findings.reopen")}
+                  </Button>
+                ) : null}
+              </span>
+            </span>
+          );
+        },
+      },
+    [group, counts, rows, asked, accepts, writes, state, review, t],
+  );
+  return (
+    <DataTable
+      {...table}
+      label={t("findings.title")}
+      groups={groups}
+      rowId={idOf}
+      rowLabel={(row) => row.title}
+      activeId={selected}
+      onOpen={onSelect}
+    />
+  );
+}
+
+type Translate = ReturnType<typeof useTranslation>["t"];
+
+function groupLabel(by: Grouping, name: string, t: Translate): string {
+  if (name === "") return t(`findings.unknownGroup.${by}`);
+  if (by === "network") return name;
+  if (by === "role") return t("findings.looksLike", { role: roleName(name) });
+  const kind = assetKinds.find((one): one is AssetKind => one === name);
+  return kind ? t(`kind.${kind}`) : name;
+}
+
+const idOf = (row: Finding) => row.id;
 const about = ({ proposal }: Finding) =>
   [proposal.role && roleName(proposal.role), proposal.os].filter(Boolean).join(" · ");
 
 function useColumns(): Column<Finding>[] {
   const { t } = useTranslation();
+  const tags = useQuery(tagsQuery).data;
   return useMemo(
     () => [
       {
@@ -220,6 +371,28 @@ function useColumns(): Column<Finding>[] {
         cell: (row) => row.proposal.vendor,
       },
       {
+        id: "tags",
+        header: t("asset.tags"),
+        width: {
+          min: 72,
+          max: 280,
+          extra: 20,
+          rank: 6,
+          text: (row) =>
+            row.proposal.tags.map((id) => tags?.find((tag) => tag.id === id)?.name ?? "").join(" "),
+        },
+        cell: (row) => (
+          <span className="flex gap-1 overflow-hidden">
+            {tags
+              ?.filter((tag) => row.proposal.tags.includes(tag.id))
+              .slice(0, 3)
+              .map((tag) => (
+                <TagChip key={tag.id} tag={tag} />
+              ))}
+          </span>
+        ),
+      },
+      {
         id: "evidence",
         header: t("findings.evidence"),
         width: { min: 88, max: 96, rank: 5 },
@@ -243,6 +416,6 @@ function useColumns(): Column<Finding>[] {
         cell: (row) => <Time at={row.last_seen_at} />,
       },
     ],
-    [t],
+    [t, tags],
   );
 }

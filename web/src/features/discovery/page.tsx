@@ -1,6 +1,8 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { Plus } from "lucide-react";
-import { discoveryQuery, isActive, scansQuery } from "#/api/queries";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Plus, X } from "lucide-react";
+import { useCallback, useRef, useState } from "react";
+import { discoveryQuery, scansQuery } from "#/api/queries";
+import type { Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/discovery.json";
@@ -10,9 +12,10 @@ import { PageHead, WithPanel } from "#/ui/page";
 import { Panel } from "#/ui/panel";
 import { FindingPanel } from "./finding-panel";
 import { Findings } from "./findings";
-import { type FindingState, findingQuery } from "./queries";
+import { type FindingState, findingInLists, findingQuery, type Grouping, scanQuery } from "./queries";
+import { useReview } from "./review";
 import { Capabilities, ScanForm } from "./scan-form";
-import { ScanCard, ScanList } from "./scans";
+import { activeScans, ScanCard, ScanList } from "./scans";
 
 addWords(words);
 
@@ -21,6 +24,9 @@ export interface DiscoverySearch {
   tab?: "scans";
   q?: string;
   sort?: string;
+  group?: Grouping;
+  /** Only the findings of this scan. */
+  from?: string;
   finding?: string;
   scan?: "new";
   /** What the scan form begins with, such as a network. */
@@ -36,11 +42,39 @@ const tabs = ["open", "accepted", "ignored", "scans"] as const;
 export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
   const { t } = useTranslation();
   const { can } = useAuth();
+  const client = useQueryClient();
   const scans = useInfiniteQuery(scansQuery);
   const state = search.state ?? "open";
   const tab = search.tab ?? state;
-  const active = scans.data?.items.filter((scan) => isActive(scan.status)) ?? [];
-  const finding = useQuery({ ...findingQuery(search.finding ?? ""), enabled: !!search.finding });
+  const active = activeScans(scans.data?.items);
+  const finding = useQuery({
+    ...findingQuery(search.finding ?? ""),
+    enabled: !!search.finding,
+    placeholderData: () => findingInLists(client, search.finding ?? ""),
+  });
+  const review = useReview();
+  const rows = useRef<readonly Finding[]>([]);
+  const [shown, setShown] = useState(0);
+  const onRows = useCallback((next: readonly Finding[]) => {
+    rows.current = next;
+    setShown(next.length);
+  }, []);
+  /** Opens the finding that follows `id`; the panel closes behind the last. */
+  const goOn = (id: string) => {
+    const at = rows.current.findIndex((row) => row.id === id);
+    const next = rows.current[at + 1] ?? rows.current[at - 1];
+    go({ ...search, finding: next?.id });
+    // The panel takes the focus along when it closes.
+    if (!next) requestAnimationFrame(() => document.getElementById("discovery-tab")?.focus());
+  };
+  const onStep = (row: Finding, type: "accept" | "ignore") => {
+    if (type === "accept") review.accept(row, {});
+    else review.step({ type }, { ids: [row.id] }, [row.id]);
+    // With its panel open the next one opens; the table keeps the focus.
+    if (search.finding === row.id) goOn(row.id);
+    else if (rows.current.length === 1)
+      requestAnimationFrame(() => document.getElementById("discovery-tab")?.focus());
+  };
   const begin = can("discovery:write") ? (
     <Button
       look="primary"
@@ -64,10 +98,10 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
       </Panel>
     ) : finding.data && search.finding ? (
       <FindingPanel
-        key={finding.data.id}
         finding={finding.data}
+        review={review}
         onClose={() => go({ ...search, finding: undefined })}
-        onNext={() => go({ ...search, finding: undefined })}
+        onNext={() => goOn(search.finding ?? "")}
       />
     ) : undefined;
 
@@ -87,7 +121,13 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
               id={`tab-${name}`}
               aria-controls="discovery-tab"
               aria-selected={tab === name}
-              onClick={() => go(name === "scans" ? { tab: "scans" } : { state: name })}
+              onClick={() =>
+                go(
+                  name === "scans"
+                    ? { tab: "scans" }
+                    : { state: name, from: search.from, group: search.group },
+                )
+              }
               className={cx(
                 "h-7 rounded px-2.5 max-md:h-9 max-md:flex-1 max-md:px-1",
                 tab === name ? "bg-raised font-medium text-ink shadow-sm" : "text-muted hover:text-ink",
@@ -97,14 +137,15 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
             </button>
           ))}
         </div>
-        {begin}
+        {tab === "open" && shown === 0 && !search.q && !search.from ? null : begin}
       </PageHead>
       <WithPanel panel={panel}>
         <div
           role="tabpanel"
           id="discovery-tab"
           aria-labelledby={`tab-${tab}`}
-          className="flex min-h-0 flex-1 flex-col"
+          tabIndex={-1}
+          className="flex min-h-0 flex-1 flex-col outline-none"
         >
           {active.length > 0 && tab !== "scans" ? (
             <ul className="flex flex-col gap-2 border-b border-line p-4">
@@ -112,6 +153,11 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
                 <ScanCard key={scan.id} scan={scan} />
               ))}
             </ul>
+          ) : null}
+          {search.from && tab !== "scans" ? (
+            <div className="flex items-center border-b border-line px-4 py-2">
+              <OfScan id={search.from} onClear={() => go({ ...search, from: undefined })} />
+            </div>
           ) : null}
           {tab === "scans" ? (
             <ScansTab />
@@ -121,6 +167,11 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
               state={state}
               q={search.q ?? ""}
               sort={search.sort ?? "address"}
+              group={search.group}
+              from={search.from}
+              review={review}
+              onRows={onRows}
+              onStep={onStep}
               onList={(next) => go({ ...search, ...next })}
               selected={search.finding}
               onSelect={(row) => go({ ...search, scan: undefined, finding: row?.id })}
@@ -130,6 +181,23 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
         </div>
       </WithPanel>
     </>
+  );
+}
+
+/** Says whose findings are shown, and shows all again. */
+function OfScan({ id, onClear }: { id: string; onClear: () => void }) {
+  const { t } = useTranslation();
+  const scan = useQuery(scanQuery(id)).data;
+  return (
+    <button
+      type="button"
+      onClick={onClear}
+      className="inline-flex min-h-7 items-center gap-1.5 rounded border border-line-strong px-2 text-left hover:bg-hover"
+    >
+      {t("findings.ofScan", { targets: scan ? scan.targets.join(", ") : "…" })}
+      <X aria-hidden className="size-3.5 shrink-0 text-muted" />
+      <span className="sr-only">{t("filter.clear")}</span>
+    </button>
   );
 }
 

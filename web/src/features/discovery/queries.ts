@@ -7,19 +7,34 @@ import {
 } from "@tanstack/react-query";
 import { ApiError, http, take } from "#/api/client";
 import { PAGE_SIZE, pagedQuery, replaceInPages } from "#/api/pages";
-import { scansKey } from "#/api/queries";
-import type { AssetKind, Finding, Page, Scan, ScanIn, ScanPlan } from "#/api/schema";
+import { scansKey, waitingKey } from "#/api/queries";
+import type {
+  AssetKind,
+  Finding,
+  FindingGrouping,
+  Page,
+  ReviewDone,
+  Scan,
+  ScanIn,
+  ScanPlan,
+} from "#/api/schema";
 import type { Filter } from "#/domain/filter/grammar";
 
 export type FindingState = "open" | "accepted" | "ignored";
+/** What the page groups by. */
+export const groupings = ["network", "kind", "role"] as const satisfies readonly FindingGrouping[];
+export type Grouping = (typeof groupings)[number];
 
-export const findingsKey = ["findings"] as const;
+const findingsKey = ["findings"] as const;
+const groupsKey = ["finding-groups"] as const;
 export const findingQuery = (id: string) =>
   queryOptions({
     queryKey: ["finding", id],
     queryFn: () => take(http.GET("/api/v1/findings/{id}", { params: { path: { id } } })),
   });
-export type FindingFilter = Pick<Filter, "kind" | "role" | "vendor" | "network" | "port" | "q">;
+export type FindingFilter = Pick<Filter, "kind" | "role" | "vendor" | "network" | "port" | "q"> & {
+  scan_id?: string;
+};
 export const findingsQuery = (state: FindingState, filter: FindingFilter = {}, sort = "address") =>
   pagedQuery([...findingsKey, state, filter, sort], (cursor) =>
     take(
@@ -28,6 +43,27 @@ export const findingsQuery = (state: FindingState, filter: FindingFilter = {}, s
       }),
     ),
   );
+export const groupsQuery = (state: FindingState, filter: FindingFilter, by: Grouping) =>
+  queryOptions({
+    queryKey: [...groupsKey, state, filter, by],
+    queryFn: () => take(http.GET("/api/v1/findings/groups", { params: { query: { ...filter, state, by } } })),
+  });
+
+/** The group of a finding, as the server makes it. */
+export function groupOf({ proposal }: Finding, by: Grouping): string {
+  if (by === "network") return proposal.addresses[0]?.network ?? "";
+  return (by === "kind" ? proposal.kind : proposal.role) ?? "";
+}
+
+/** A finding that a list holds, so that its panel need not wait. */
+export function findingInLists(client: QueryClient, id: string): Finding | undefined {
+  for (const [, data] of client.getQueriesData<InfiniteData<Page<Finding>>>({ queryKey: findingsKey }))
+    for (const page of data?.pages ?? []) {
+      const found = page.items.find((finding) => finding.id === id);
+      if (found) return found;
+    }
+  return undefined;
+}
 
 /** Puts a changed finding into every loaded list; answers whether any list must be fetched again. */
 export function applyFinding(client: QueryClient, finding: Finding): boolean {
@@ -42,57 +78,51 @@ export function applyFinding(client: QueryClient, finding: Finding): boolean {
   return stale;
 }
 
-function useAfterReview() {
-  const client = useQueryClient();
-  return () => {
-    void client.invalidateQueries({ queryKey: findingsKey });
-    void client.invalidateQueries({ queryKey: ["finding"] });
-    void client.invalidateQueries({ queryKey: ["assets"] });
-    void client.invalidateQueries({ queryKey: ["networks"] });
-  };
+export function refreshFindings(client: QueryClient): Promise<unknown> {
+  return Promise.all(
+    [findingsKey, groupsKey, waitingKey].map((queryKey) => client.invalidateQueries({ queryKey })),
+  );
 }
 
-export function useAccept() {
-  return useMutation({
-    mutationFn: ({ id, ...body }: { id: string; name?: string; kind?: AssetKind }) =>
-      take(http.POST("/api/v1/findings/{id}/accept", { params: { path: { id } }, body })),
-    onSuccess: useAfterReview(),
-  });
+/** Which findings: those with these ids, or all that fit a filter, which were `count` when they were counted. */
+export type Chosen =
+  | { ids: string[] }
+  | { filter: FindingFilter & { group_by?: FindingGrouping; group?: string }; count: number };
+export type Step =
+  | { type: "accept" | "ignore" | "reopen" }
+  | { type: "propose"; kind?: AssetKind; role: string | null }
+  | { type: "tag"; tags: string[] };
+
+export function sendStep(step: Step, findings: Chosen): Promise<ReviewDone> {
+  switch (step.type) {
+    case "accept":
+      return take(http.POST("/api/v1/findings/accept", { body: findings }));
+    case "ignore":
+      return take(http.POST("/api/v1/findings/ignore", { body: findings }));
+    case "reopen":
+      return take(http.POST("/api/v1/findings/reopen", { body: findings }));
+    case "propose": {
+      const { kind, role } = step;
+      return take(http.POST("/api/v1/findings/propose", { body: { findings, kind, role } }));
+    }
+    case "tag":
+      return take(http.POST("/api/v1/findings/tag", { body: { findings, tags: step.tags } }));
+  }
 }
 
-/** The server takes 500 at a time; more are sent in turns. */
-const ACCEPT_AT_ONCE = 500;
-export function useAcceptMany() {
-  return useMutation({
-    mutationFn: async (ids: string[]) => {
-      let accepted = 0;
-      const skipped: string[] = [];
-      for (let at = 0; at < ids.length; at += ACCEPT_AT_ONCE) {
-        const answer = await take(
-          http.POST("/api/v1/findings/accept", { body: { ids: ids.slice(at, at + ACCEPT_AT_ONCE) } }),
-        );
-        accepted += answer.accepted.length;
-        skipped.push(...answer.skipped.map((s) => s.reason));
-      }
-      return { accepted, skipped };
-    },
-    onSettled: useAfterReview(),
-  });
+export function acceptOne(
+  id: string,
+  body: { name?: string; kind?: AssetKind; role?: string | null },
+): Promise<Finding> {
+  const accepted = take(http.POST("/api/v1/findings/{id}/accept", { params: { path: { id } }, body }));
+  return accepted.then(({ finding }) => finding);
 }
 
-export function useIgnore() {
-  return useMutation({
-    mutationFn: (id: string) => take(http.POST("/api/v1/findings/{id}/ignore", { params: { path: { id } } })),
-    onSuccess: useAfterReview(),
+export const scanQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["scan", id],
+    queryFn: () => take(http.GET("/api/v1/scans/{id}", { params: { path: { id } } })),
   });
-}
-
-export function useReopen() {
-  return useMutation({
-    mutationFn: (id: string) => take(http.POST("/api/v1/findings/{id}/reopen", { params: { path: { id } } })),
-    onSuccess: useAfterReview(),
-  });
-}
 
 export function useStartScan() {
   const client = useQueryClient();

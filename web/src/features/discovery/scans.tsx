@@ -1,12 +1,14 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Square, TriangleAlert } from "lucide-react";
+import { Link } from "@tanstack/react-router";
+import { RotateCw, Square, TriangleAlert } from "lucide-react";
 import { isActive, scansQuery } from "#/api/queries";
-import type { Scan } from "#/api/schema";
+import type { Scan, ScanIn } from "#/api/schema";
+import { useAuth } from "#/api/session";
 import { useTranslation } from "#/i18n";
-import { Button } from "#/ui/button";
+import { Button, buttonClass } from "#/ui/button";
 import { Badge, Empty, ErrorBox, Progress, SkeletonLines } from "#/ui/feedback";
 import { Time } from "#/ui/time";
-import { useCancelScan } from "./queries";
+import { useCancelScan, useStartScan } from "./queries";
 
 export function ScanList() {
   const { t } = useTranslation();
@@ -17,7 +19,7 @@ export function ScanList() {
   return (
     <>
       <ul className="flex flex-col gap-2">
-        {scans.data.items.map((scan) => (
+        {inOrder(scans.data.items).map((scan) => (
           <ScanCard key={scan.id} scan={scan} />
         ))}
       </ul>
@@ -30,6 +32,18 @@ export function ScanList() {
   );
 }
 
+/** The scan at work first, then those that wait, in the order in which they run. */
+export function activeScans(scans: readonly Scan[] = []): Scan[] {
+  const active = scans.filter((scan) => isActive(scan.status)).reverse();
+  return active.sort((a, b) => Number(b.status === "running") - Number(a.status === "running"));
+}
+
+/** Behind them the others, the newest first, as the server has them. */
+const inOrder = (scans: readonly Scan[]): Scan[] => [
+  ...activeScans(scans),
+  ...scans.filter((scan) => !isActive(scan.status)),
+];
+
 const tones = {
   queued: "plain",
   running: "accent",
@@ -41,7 +55,9 @@ const tones = {
 
 export function ScanCard({ scan }: { scan: Scan }) {
   const { t } = useTranslation();
+  const { can } = useAuth();
   const cancel = useCancelScan();
+  const again = useStartScan();
   const active = isActive(scan.status);
   const share = scan.addresses_total > 0 ? scan.addresses_done / scan.addresses_total : 0;
   return (
@@ -51,7 +67,7 @@ export function ScanCard({ scan }: { scan: Scan }) {
           {scan.targets.join(", ")}
         </span>
         <Badge tone={tones[scan.status]}>{t(`scanStatus.${scan.status}`)}</Badge>
-        {active ? (
+        {active && can("discovery:write") ? (
           <Button
             look="danger"
             className="h-7"
@@ -81,6 +97,31 @@ export function ScanCard({ scan }: { scan: Scan }) {
         {t("scans.seen", { count: scan.assets_seen })} ·{" "}
         <Time at={scan.finished_at ?? scan.started_at ?? scan.created_at} /> · {scan.requested_by}
       </p>
+      {!active ? (
+        <div className="mt-2 flex flex-wrap gap-2">
+          {scan.findings_new > 0 ? (
+            <Link
+              to="/discovery"
+              search={{ from: scan.id }}
+              className={buttonClass("plain", "h-7 max-md:h-9")}
+            >
+              {t("scans.openFindings", { count: scan.findings_new })}
+            </Link>
+          ) : null}
+          {can("discovery:write") ? (
+            <Button
+              look="ghost"
+              className="h-7 max-md:h-9"
+              busy={again.isPending}
+              onClick={() => again.mutate({ targets: scan.targets, probes: scan.probes as ScanIn["probes"] })}
+            >
+              <RotateCw aria-hidden className="size-3.5" />
+              {t("scans.again")}
+            </Button>
+          ) : null}
+        </div>
+      ) : null}
+      {again.error ? <ErrorBox className="mt-2" error={again.error} /> : null}
       {scan.error ? <p className="mt-1.5 text-down-text">{scan.error}</p> : null}
       {cancel.error ? <ErrorBox className="mt-2" error={cancel.error} /> : null}
       {scan.limitations.length > 0 ? (

@@ -15,6 +15,7 @@ import { AccountMenu } from "./account-menu";
 import { LiveNotice } from "./live-notice";
 import { pages } from "./pages";
 import { Rail } from "./rail";
+import { ScanEnds } from "./review";
 import { SessionEnd, SessionEnded } from "./session-end";
 import { LiveDot, ScanStatus } from "./status";
 import { StorageNotice } from "./storage-notice";
@@ -85,6 +86,7 @@ export function Frame({ children }: { children: ReactNode }) {
       <SessionEnded />
       {can("discovery:read") ? <StorageNotice /> : null}
       {can("discovery:read") ? <LiveNotice /> : null}
+      {can("discovery:read") ? <ScanEnds /> : null}
       <div className="flex min-h-0 flex-1 max-md:flex-col-reverse">
         <Rail pages={seen} />
         <main id="content" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col outline-none">

@@ -5,18 +5,20 @@ import { useTranslation } from "#/i18n";
 import { cx } from "#/ui/cx";
 import { Menu, MenuItem } from "#/ui/menu";
 import type { Page } from "./pages";
+import { useWaiting } from "./review";
 
 /** As many as have room for their names at 390 px. */
 const AT_FOOT = 5;
 
 const entry = cx(
-  "flex h-9 items-center gap-3 rounded-md px-2.5 text-muted hover:bg-hover hover:text-ink",
+  "relative flex h-9 items-center gap-3 rounded-md px-2.5 text-muted hover:bg-hover hover:text-ink",
   "max-md:h-14 max-md:min-w-0 max-md:flex-1 max-md:flex-col max-md:justify-center max-md:gap-1 max-md:px-0 max-md:text-[10px] md:max-lg:justify-center md:max-lg:px-0",
 );
 const here = "bg-accent-soft text-accent-text! font-medium max-md:bg-transparent";
 
 export function Rail({ pages }: { pages: readonly Page[] }) {
   const { t } = useTranslation();
+  const waiting = useWaiting();
   const shown = pages.length > AT_FOOT ? AT_FOOT - 1 : AT_FOOT;
   return (
     <nav
@@ -35,10 +37,22 @@ export function Rail({ pages }: { pages: readonly Page[] }) {
           <span className="max-md:max-w-full max-md:truncate md:max-lg:sr-only">
             {t(`pages.${page.key}`)}
           </span>
+          {page.key === "discovery" && waiting > 0 ? <Waiting count={waiting} /> : null}
         </Link>
       ))}
       {pages.length > shown ? <More pages={pages.slice(shown)} /> : null}
     </nav>
+  );
+}
+
+/** How many findings wait for review. */
+function Waiting({ count }: { count: number }) {
+  const { t } = useTranslation();
+  return (
+    <span className="ml-auto rounded-full bg-accent px-1.5 text-[11px] leading-[18px] font-semibold text-accent-ink tabular-nums max-lg:absolute max-lg:top-0.5 max-lg:left-1/2 max-lg:ml-1 max-lg:px-1 max-lg:leading-4">
+      <span aria-hidden>{count > 999 ? "999+" : count}</span>
+      <span className="sr-only">{t("frame.waiting", { count })}</span>
+    </span>
   );
 }
 

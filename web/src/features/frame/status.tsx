@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { Radar } from "lucide-react";
 import { useAwaySince, useLive, useLiveState } from "#/api/hooks";
 import { replaceInPages } from "#/api/pages";
-import { isActive, scansKey, scansQuery } from "#/api/queries";
+import { currentScan, scansKey, scansQuery } from "#/api/queries";
 import type { Page, Scan } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { cx } from "#/ui/cx";
@@ -25,7 +25,7 @@ export function ScanStatus() {
     });
     if (!found) void client.invalidateQueries({ queryKey: scansKey });
   });
-  const running = data?.items.find((scan) => isActive(scan.status));
+  const running = currentScan(data?.items);
   if (!running) return null;
   const share = running.addresses_total > 0 ? running.addresses_done / running.addresses_total : 0;
   const percent = `${Math.round(share * 100)}%`;

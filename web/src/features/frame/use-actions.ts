@@ -1,11 +1,12 @@
 /** The actions of the palette: those of the shared list, and those that are done at once. Only what the role may do. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { CheckCheck, LogOut, Monitor, Moon, RefreshCw, Sun, UserCog } from "lucide-react";
 import { http, take } from "#/api/client";
 import { rotateVaultKey } from "#/api/queries";
 import { useAuth } from "#/api/session";
 import { openings } from "#/domain/actions";
+import { refreshAfterReview, undoReview } from "#/domain/undo-review";
 import { addWords, useTranslation } from "#/i18n";
 import channelWords from "#/i18n/en/channels.json";
 import credentialWords from "#/i18n/en/credentials.json";
@@ -19,7 +20,8 @@ import vaultWords from "#/i18n/en/vault.json";
 import webhookWords from "#/i18n/en/webhooks.json";
 import { leave } from "#/ui/guard";
 import { setTheme } from "#/ui/theme";
-import { toast } from "#/ui/toast";
+import { toast, UNDO_MS } from "#/ui/toast";
+import { useWaiting } from "./review";
 import { signOutSaid } from "./sign-out";
 
 addWords(channelWords);
@@ -40,40 +42,26 @@ export interface Question {
   work: () => Promise<void>;
 }
 
-/** As many as the server takes at a time, and as often as there can be findings. */
-const AT_ONCE = 500;
-const ROUNDS = 100;
-
-/** Accepts every open finding; answers how many. */
-async function acceptAll(): Promise<number> {
-  let accepted = 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    const query = { state: "open", limit: AT_ONCE } as const;
-    const { items } = await take(http.GET("/api/v1/findings", { params: { query } }));
-    if (items.length === 0) break;
-    const ids = items.map(({ id }) => id);
-    const answer = await take(http.POST("/api/v1/findings/accept", { body: { ids } }));
-    accepted += answer.accepted.length;
-    // What cannot be accepted would come again and again.
-    if (answer.accepted.length === 0) break;
-  }
-  return accepted;
-}
-
 export function useActions(onAsk: (question: Question) => void) {
   const { t } = useTranslation();
   const { can, signOut } = useAuth();
   const client = useQueryClient();
   const navigate = useNavigate();
   const accepts = can("discovery:write") && can("inventory:write");
-  const waiting = useQuery({
-    queryKey: ["findings", "waiting"],
-    queryFn: async () =>
-      (await take(http.GET("/api/v1/findings", { params: { query: { state: "open", limit: 1 } } }))).total ??
-      0,
-    enabled: accepts,
-  });
-  const count = waiting.data ?? 0;
+  const count = useWaiting();
+  async function acceptAll(seen: number): Promise<void> {
+    const body = { filter: {}, count: seen };
+    const { count, skipped, review_id } = await take(http.POST("/api/v1/findings/accept", { body }));
+    await refreshAfterReview(client);
+    const [first] = skipped;
+    if (first)
+      toast(t("findings.skipped", { count: skipped.length, reason: first.reason }), { tone: "error" });
+    if (!review_id) return;
+    toast(t("findings.did.accept", { count }), {
+      ms: UNDO_MS,
+      action: { label: t("common.undo"), run: () => void undoReview(client, review_id, t) },
+    });
+  }
   const acceptWords = t("findings.acceptAll", { count });
   return [
     ...openings
@@ -97,8 +85,7 @@ export function useActions(onAsk: (question: Question) => void) {
                 title: acceptWords,
                 text: t("palette.acceptText", { count }),
                 work: async () => {
-                  toast(t("findings.acceptedMany", { count: await acceptAll() }));
-                  void client.invalidateQueries();
+                  await acceptAll(count);
                 },
               }),
           },

@@ -6,6 +6,7 @@ import type { Asset, AssetKind, AssetStatus } from "#/api/schema";
 import { assetKinds, assetStatuses } from "#/domain/asset";
 import { placeErrors } from "#/domain/form-errors";
 import { knownRoles } from "#/domain/icons";
+import { TagPicker } from "#/domain/tag-picker";
 import { z } from "#/domain/zod";
 import { isKey, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
@@ -15,7 +16,6 @@ import { Cancel, Form } from "#/ui/form";
 import { Panel } from "#/ui/panel";
 import { toast } from "#/ui/toast";
 import { type AssetInput, useSaveAsset } from "./queries";
-import { TagPicker } from "./tag-picker";
 
 const word = z.string().trim().max(200, "form.tooLong");
 const schema = z.object({
@@ -61,7 +61,9 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
   });
   const { errors, dirtyFields, isDirty, isSubmitting } = form.formState;
   // "Unknown" says less than what is seen: it is offered only to whoever has it already.
-  const settable = assetStatuses.filter((s) => s !== "unknown" || asset?.status_set === "unknown");
+  const settable = assetStatuses.filter(
+    (s) => (s !== "unknown" && s !== "not_seen") || asset?.status_set === s,
+  );
   const message = (field: (typeof fields)[number]) => {
     const text = errors[field]?.message;
     return text && isKey(text) ? t(text) : text;

@@ -21,11 +21,12 @@ const row = {
   interface_id: null,
   network_id: null,
   hostname: null,
+  missed_at: null,
   source: "manual",
   last_seen_at: at,
 } as const;
 const stamp = { version: 1, created_at: at, updated_at: at };
-const address = (id: string, ip: string) => ({ id, asset_id: "a1", ip, ...row, ...stamp });
+const address = (id: string, ip: string) => ({ id, asset_id: "a1", ip, seen_by: [], ...row, ...stamp });
 const service = (
   id: string,
   address_id: string,
@@ -57,6 +58,7 @@ const asset: AssetDetail = {
   status: "up",
   status_set: null,
   status_seen: "up",
+  status_since: null,
   source: "manual",
   typed_fields: [],
   tags: [],

@@ -22,6 +22,7 @@ import { AssetForm } from "./asset-form";
 import { Links } from "./links";
 import { Addresses, Interfaces } from "./parts";
 import { Services } from "./services";
+import { Sight } from "./sight";
 
 interface AssetPanelProps {
   id: string;
@@ -172,6 +173,7 @@ function Facts({ asset }: { asset: AssetDetail }) {
           <TagChip key={tag.id} tag={tag} />
         ))}
       </div>
+      <Sight asset={asset} />
       <dl className="mt-3 grid grid-cols-[auto_1fr] gap-x-5 gap-y-1">
         {rows.map(([field, label, value]) =>
           value ? (

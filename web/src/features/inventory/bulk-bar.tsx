@@ -3,6 +3,7 @@ import { useState } from "react";
 import type { Asset } from "#/api/schema";
 import type { Filter } from "#/domain/filter/grammar";
 import { useManyRemoval } from "#/domain/removal";
+import { TagPicker } from "#/domain/tag-picker";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
@@ -10,7 +11,6 @@ import { ErrorBox } from "#/ui/feedback";
 import { Cancel, Form } from "#/ui/form";
 import { toast } from "#/ui/toast";
 import { type Chosen, deleteAssets, deleteAssetsOnLeave, useAddTags } from "./queries";
-import { TagPicker } from "./tag-picker";
 
 interface BulkBarProps {
   /** The selected ones that are loaded. */

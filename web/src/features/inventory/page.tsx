@@ -19,7 +19,7 @@ import { Empty } from "#/ui/feedback";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
 import { useTableView } from "#/ui/table-view";
-import { Time } from "#/ui/time";
+import { since, Time } from "#/ui/time";
 import { AssetForm } from "./asset-form";
 import { AssetPanel } from "./asset-panel";
 import { BulkBar } from "./bulk-bar";
@@ -251,8 +251,8 @@ function useColumns(): Column<Asset>[] {
         id: "status",
         header: t("asset.status"),
         sortable: true,
-        width: { min: 88, max: 140, extra: 18, slim: 68 },
-        text: (row) => t(`status.${row.status}`),
+        width: { min: 88, max: 220, extra: 18, slim: 68 },
+        text: (row) => statusText(row, t),
         cell: (row) => <StatusCell asset={row} />,
       },
       {
@@ -320,11 +320,19 @@ function firstAddress({ addresses }: Asset): string {
   return `${addresses[0] ?? ""}${addresses.length > 1 ? ` +${addresses.length - 1}` : ""}`;
 }
 
+/** With the time of the last answer where that is what it says. */
+function statusText(asset: Asset, t: Translate): string {
+  return asset.status === "not_seen" && asset.last_seen_at
+    ? t("sight.notSeenSince", { time: since(asset.last_seen_at) })
+    : t(`status.${asset.status}`);
+}
+
 function StatusCell({ asset }: { asset: Asset }) {
+  const { t } = useTranslation();
   return (
     <>
       <span className="@max-xl:hidden">
-        <StatusMark status={asset.status} withText />
+        <StatusMark status={asset.status} withText text={statusText(asset, t)} />
       </span>
       <span className="@xl:hidden">
         <StatusMark status={asset.status} />

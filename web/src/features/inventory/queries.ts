@@ -87,14 +87,6 @@ export function exportAddress(filter: Filter, sort: string, columns: readonly st
   return `/api/v1/assets/export?${query}`;
 }
 
-export function useCreateTag() {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: (body: { name: string; color: string }) => take(http.POST("/api/v1/tags", { body })),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["tags"] }),
-  });
-}
-
 export function useSaveInterface(assetId: string) {
   return useMutation({
     mutationFn: ({

@@ -1,5 +1,6 @@
 /** What a group says: its name beside its outline, or, where its nodes are too small to speak, a card for all of it. */
 import type { AssetStatus } from "#/api/schema";
+import { hollowStatuses } from "#/domain/asset";
 import type { MapPalette } from "./palette";
 import type { Words } from "./words-program";
 
@@ -179,7 +180,8 @@ function statusShape(
     context.lineTo(x + r, y + r * 0.85);
     context.lineTo(x - r, y + r * 0.85);
     context.closePath();
-  } else if (status === "down") context.rect(x - r * 0.9, y - r * 0.9, r * 1.8, r * 1.8);
+  } else if (status === "down" || status === "not_seen")
+    context.rect(x - r * 0.9, y - r * 0.9, r * 1.8, r * 1.8);
   else if (status === "maintenance") {
     context.moveTo(x, y - r);
     context.lineTo(x + r, y);
@@ -188,7 +190,7 @@ function statusShape(
     context.closePath();
   } else context.arc(x, y, r * 0.9, 0, 2 * Math.PI);
   const color = colors.status[status];
-  if (status === "unknown" || status === "maintenance") {
+  if (hollowStatuses.has(status)) {
     context.strokeStyle = color;
     context.lineWidth = 1.6;
     context.stroke();

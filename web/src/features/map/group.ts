@@ -17,9 +17,10 @@ export const UNGROUPED = "";
 function worstOf(counts: Readonly<Record<AssetStatus, number>>): AssetStatus {
   if (counts.down > 0) return "down";
   if (counts.degraded > 0) return "degraded";
-  const { up, unknown, maintenance } = counts;
-  if (up > unknown && up >= maintenance) return "up";
-  return maintenance > unknown ? "maintenance" : "unknown";
+  const { up, not_seen, unknown, maintenance } = counts;
+  if (up > unknown + not_seen && up >= maintenance) return "up";
+  if (maintenance > unknown + not_seen) return "maintenance";
+  return not_seen > unknown ? "not_seen" : "unknown";
 }
 
 export function groupNodes(model: MapModel): Group[] {
@@ -30,7 +31,7 @@ export function groupNodes(model: MapModel): Group[] {
     cidr,
     members: [],
     worst: "unknown",
-    counts: { up: 0, degraded: 0, down: 0, unknown: 0, maintenance: 0 },
+    counts: { up: 0, degraded: 0, down: 0, not_seen: 0, unknown: 0, maintenance: 0 },
   });
   for (const group of model.groups.values()) groups.set(group.id, make(group.id, group.name, group.cidr));
   for (const node of model.nodes.values()) {

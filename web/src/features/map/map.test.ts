@@ -86,6 +86,8 @@ describe("group", () => {
     expect(worst("up", "unknown", "unknown")).toBe("unknown");
     expect(worst("unknown", "degraded", "up")).toBe("degraded");
     expect(worst("maintenance", "maintenance", "unknown")).toBe("maintenance");
+    expect(worst("up", "not_seen", "not_seen")).toBe("not_seen");
+    expect(worst("up", "not_seen", "unknown")).not.toBe("up");
     expect(worst("up", "maintenance")).toBe("up");
   });
 

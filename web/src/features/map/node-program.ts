@@ -7,7 +7,7 @@ import { type GL, Program, Rows, setView, VIEW, VIEW_UNIFORMS, type View } from 
 import { ATLAS_CELL, ATLAS_COLUMNS, ATLAS_ROWS, iconAtlas } from "./icon-atlas";
 import { type MapPalette, rgb } from "./palette";
 
-const statuses: readonly AssetStatus[] = ["up", "degraded", "down", "unknown", "maintenance"];
+const statuses: readonly AssetStatus[] = ["up", "degraded", "down", "unknown", "maintenance", "not_seen"];
 const shapeNumber = Object.fromEntries(statuses.map((status, at) => [status, at])) as Record<
   AssetStatus,
   number
@@ -76,7 +76,7 @@ in vec2 v_at;
 flat in float v_pixel;
 flat in vec2 v_what;
 flat in vec3 v_state;
-uniform vec3 u_status[5];
+uniform vec3 u_status[6];
 uniform vec3 u_accent;
 uniform vec3 u_back;
 #ifndef FAR
@@ -96,7 +96,8 @@ float shape(vec2 p, float r) {
   }
   if (v_what.y < 2.5) return max(abs(p.x), abs(p.y)) - r * 0.84;
   if (v_what.y < 3.5) return abs(length(p) - r * 0.72) - r * 0.2;
-  return abs((abs(p.x) + abs(p.y)) * 0.7071 - r * 0.62) - r * 0.2;
+  if (v_what.y < 4.5) return abs((abs(p.x) + abs(p.y)) * 0.7071 - r * 0.62) - r * 0.2;
+  return abs(max(abs(p.x), abs(p.y)) - r * 0.66) - r * 0.18;
 }
 float cover(float distance) {
   return 1.0 - smoothstep(-v_pixel, v_pixel, distance);

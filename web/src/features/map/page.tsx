@@ -1,7 +1,9 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { List, Map as MapIcon, PinOff } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useAwaySince } from "#/api/hooks";
+import { waitingQuery } from "#/api/queries";
 import { useAuth } from "#/api/session";
 import { FilterProblems } from "#/domain/filter/problems";
 import { addWords, useTranslation } from "#/i18n";
@@ -37,6 +39,7 @@ export function MapPage({ search, go, panel }: MapPageProps) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const map = useMapModel();
+  const waiting = useQuery({ ...waitingQuery, enabled: can("discovery:read") }).data ?? 0;
   const placed = usePlaces(map.model);
   const { place, undo, redo, isPending } = usePlacing(() => toast(t("map.notSaved"), { tone: "error" }));
   const [focus, setFocus] = useState<{ id: string } | null>(null);
@@ -155,14 +158,18 @@ export function MapPage({ search, go, panel }: MapPageProps) {
             icon={<MapIcon aria-hidden />}
             title={t("map.none")}
             action={
-              can("discovery:write") ? (
+              waiting > 0 ? (
+                <Link to="/discovery" className={buttonClass("primary")}>
+                  {t("map.review", { count: waiting })}
+                </Link>
+              ) : can("discovery:write") ? (
                 <Link to="/discovery" search={{ scan: "new" }} className={buttonClass("primary")}>
                   {t("inventory.scan")}
                 </Link>
               ) : undefined
             }
           >
-            {t("map.noneText")}
+            {waiting > 0 ? t("map.noneReviewed") : t("map.noneText")}
           </Empty>
         ) : asList ? (
           <MapList model={map.model} matches={matches} selected={search.selected} onSelect={select} />

@@ -35,6 +35,7 @@ export function readPalette(element: Element = document.documentElement): MapPal
       up: token("up"),
       degraded: token("degraded"),
       down: token("down"),
+      not_seen: token("unknown"),
       unknown: token("unknown"),
       maintenance: token("maintenance"),
     },

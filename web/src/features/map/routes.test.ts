@@ -101,7 +101,7 @@ describe("joins", () => {
     cidr,
     members,
     worst: "up",
-    counts: { up: 0, degraded: 0, down: 0, unknown: 0, maintenance: 0 },
+    counts: { up: 0, degraded: 0, down: 0, not_seen: 0, unknown: 0, maintenance: 0 },
   });
 
   it("a gateway with addresses in several networks joins them, each by its narrowest", () => {

@@ -9,15 +9,17 @@ type Translate = ReturnType<typeof useTranslation>["t"];
 const ROLES_SAID = 3;
 
 export function groupLines({ members, counts, worst }: Group, t: Translate): string[] {
-  const bad = worst === "down" || worst === "degraded" ? worst : "fine";
-  const first = t(`map.summary.${bad}`, { count: members.length, bad: counts[worst] });
+  // Of those that nobody saw the card tells also where most are up.
+  const said = worst === "down" || worst === "degraded" ? worst : counts.not_seen > 0 ? "not_seen" : "fine";
+  const bad = said === "fine" ? 0 : counts[said];
+  const first = t(`map.summary.${said}`, { count: members.length, bad });
   const kinds = new Map<string, number>();
   for (const { role, kind } of members) {
     const word = role ? roleName(roleWord(role)) : t(`kind.${kind}`);
     kinds.set(word, (kinds.get(word) ?? 0) + 1);
   }
   const sorted = [...kinds].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
-  const said = sorted.slice(0, ROLES_SAID).map(([word, count]) => `${word} ${count}`);
-  if (sorted.length > ROLES_SAID) said.push("…");
-  return [first, said.join(", ")];
+  const words = sorted.slice(0, ROLES_SAID).map(([word, count]) => `${word} ${count}`);
+  if (sorted.length > ROLES_SAID) words.push("…");
+  return [first, words.join(", ")];
 }

@@ -1,5 +1,9 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { DiscoveryPage, type DiscoverySearch } from "#/features/discovery/page";
+
+/** As `Grouping` has them; named here, so that the route does not load the page's code. */
+const groupings = ["network", "kind", "role"] as const;
+
 import { useGo } from "../-go";
 import { sortOf, text } from "../-search";
 
@@ -15,7 +19,9 @@ export const Route = createFileRoute("/_auth/discovery")({
     tab: search.tab === "scans" ? "scans" : undefined,
     q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "address"),
-    finding: typeof search.finding === "string" ? search.finding : undefined,
+    group: groupings.find((one) => one === search.group),
+    from: text(search.from),
+    finding: text(search.finding),
     scan: search.scan === "new" ? "new" : undefined,
     targets: text(search.targets),
   }),

@@ -7,7 +7,7 @@ use super::refused::forge_database;
 use super::{World, text};
 
 /// Undoes the migrations from `m0011_hooks` on, as their `down` does. A new migration is undone here too.
-const BACK: &str = "ALTER TABLE services DROP COLUMN scheme; DROP INDEX services_port; DROP INDEX addresses_first; DROP INDEX assets_created; DROP INDEX assets_role; DROP INDEX findings_seen; DROP INDEX findings_address; DROP INDEX findings_title; ALTER TABLE findings DROP COLUMN address_key; ALTER TABLE findings DROP COLUMN title_key; DROP INDEX assets_shown_status; CREATE INDEX assets_status ON assets (status, id); ALTER TABLE assets DROP COLUMN status_set; DROP TABLE kept_answers; DROP TABLE hook_events; DROP TABLE hooks; DELETE FROM seaql_migrations WHERE version >= 'm0011'";
+const BACK: &str = "DROP INDEX findings_review; DROP INDEX addresses_key; ALTER TABLE assets DROP COLUMN status_since; ALTER TABLE addresses DROP COLUMN missed_at; ALTER TABLE addresses DROP COLUMN seen_by; ALTER TABLE findings DROP COLUMN missed_at; ALTER TABLE findings DROP COLUMN review; ALTER TABLE findings DROP COLUMN review_id; ALTER TABLE services DROP COLUMN scheme; DROP INDEX services_port; DROP INDEX addresses_first; DROP INDEX assets_created; DROP INDEX assets_role; DROP INDEX findings_seen; DROP INDEX findings_address; DROP INDEX findings_title; ALTER TABLE findings DROP COLUMN address_key; ALTER TABLE findings DROP COLUMN title_key; DROP INDEX assets_shown_status; CREATE INDEX assets_status ON assets (status, id); ALTER TABLE assets DROP COLUMN status_set; DROP TABLE kept_answers; DROP TABLE hook_events; DROP TABLE hooks; DELETE FROM seaql_migrations WHERE version >= 'm0011'";
 
 #[rstest]
 #[case(Sqlite)]

@@ -1,15 +1,15 @@
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { useState } from "react";
+import { http, take } from "#/api/client";
 import { tagsQuery } from "#/api/queries";
-import { TagChip } from "#/domain/asset";
-import { nextTagColor } from "#/domain/tag-colors";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { Checkbox, TextField } from "#/ui/field";
 import { useUnsaved } from "#/ui/guard";
-import { useCreateTag } from "./queries";
+import { TagChip } from "./asset";
+import { nextTagColor } from "./tag-colors";
 
 /** Choose tags, or make a new one without leaving. */
 export function TagPicker({
@@ -88,4 +88,12 @@ export function TagPicker({
       </div>
     </fieldset>
   );
+}
+
+function useCreateTag() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: { name: string; color: string }) => take(http.POST("/api/v1/tags", { body })),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["tags"] }),
+  });
 }
