@@ -60,7 +60,7 @@ await steps.step("every service has its form", async () => {
 await steps.step("a channel is made, and the form names what is missing", async () => {
   await field(inPanel(), "Service").selectOption("ntfy");
   await save();
-  await said(inPanel(), "This is needed.");
+  await said(inPanel(), "This field is required.");
   await field(inPanel(), "Name").fill("Phone");
   await field(inPanel(), "Server").fill(phone.url);
   await field(inPanel(), "Topic").fill("attic alarms");

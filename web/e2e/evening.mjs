@@ -76,9 +76,9 @@ await steps.step("the administrator is made", async () => {
 await steps.step("the wizard says what the scanner can do and shows exactly what it will send", async () => {
   await page.getByText("What is on your network?").waitFor();
   await page.getByText("TCP", { exact: true }).waitFor();
-  await page.getByLabel("Where to look").fill("10.0.0.1/99");
+  await page.getByLabel("Targets").fill("10.0.0.1/99");
   await page.getByText("neither an address nor a network").waitFor();
-  await page.getByLabel("Where to look").fill(target);
+  await page.getByLabel("Targets").fill(target);
   await page.getByRole("button", { name: "Dry run" }).click();
   await page.getByRole("dialog", { name: "Exactly what will be sent" }).waitFor();
   await shot("02-dry-run");
@@ -130,7 +130,7 @@ await steps.step("one is ignored and reopened", async () => {
   await page.getByRole("tab", { name: "Ignored" }).click();
   await rows.first().click();
   await panel.getByRole("button", { name: "Reopen" }).click();
-  await page.getByText("Nothing is ignored").waitFor();
+  await page.getByText("No findings ignored").waitFor();
   await page.getByRole("tab", { name: "To review" }).click();
 });
 
@@ -233,7 +233,7 @@ await steps.step("an asset is added, with a tag made on the way", async () => {
   await page.getByRole("link", { name: "Inventory" }).click();
   await page.getByRole("button", { name: "Add asset" }).click();
   await panel.getByRole("button", { name: "Save" }).click();
-  await panel.getByText("This is needed.").waitFor();
+  await panel.getByText("This field is required.").waitFor();
   await panel.getByLabel("Name").fill("Backup vault");
   await panel.getByLabel("Kind").selectOption("storage");
   await panel.getByLabel("Role").fill("nas");

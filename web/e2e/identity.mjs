@@ -85,7 +85,7 @@ await steps.step("an administrator makes an invite, and shows again who they are
   await judged(page);
   await field(proof, `Password of ${username}`).fill("wrong password");
   await page.keyboard.press("Enter");
-  await said(proof, "This password is not right.");
+  await said(proof, "This password is wrong.");
   await field(proof, `Password of ${username}`).fill(password);
   await page.keyboard.press("Enter");
   await proof.waitFor({ state: "detached" });
@@ -329,7 +329,7 @@ await steps.step(
     const form = dialog(page, "New token");
     expect((await form.getByLabel("Manage users").count()) === 0, "no scope beyond the own role");
     await button(form, "Create token").click();
-    await said(form, "This is needed.");
+    await said(form, "This field is required.");
     await field(form, "Name").fill("backup script");
     await form.getByLabel("View scans and findings").check();
     await form.getByLabel("Expires after").selectOption("30");

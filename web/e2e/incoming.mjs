@@ -69,7 +69,7 @@ await steps.step("a page without hooks says what they are for", async () => {
 await steps.step("a hook is made, and says where and how to send", async () => {
   await button(page, "Add hook").click();
   await save();
-  await said(inPanel(), "This is needed.");
+  await said(inPanel(), "This field is required.");
   await field(inPanel(), "Name").fill("Backups");
   await judged(page);
   await shot("new");

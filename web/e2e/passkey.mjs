@@ -126,7 +126,7 @@ await steps.step("a passkey is added after a proof, and recovery codes are shown
   await judged(page);
   await field(form, "Name").fill("");
   await button(form, "Continue").click();
-  await said(form, "This is needed.");
+  await said(form, "This field is required.");
   await field(form, "Name").fill("Test key");
   watch.allow(403, /\/auth\/(passkeys\/registration|proof)$/);
   await staleProof(page, "auth/passkeys/registration");

@@ -72,7 +72,7 @@ await steps.step("an SNMP community is kept, and the form names what is missing"
   await field(inPanel(), "Authentication password").waitFor({ state: "detached" });
   await field(inPanel(), "Kind").selectOption("snmp_v2c");
   await save();
-  await said(inPanel(), "This is needed.");
+  await said(inPanel(), "This field is required.");
   await field(inPanel(), "Name").fill("Switches");
   await field(inPanel(), "Community").fill("public");
   await field(inPanel(), "Hosts").fill("127.0.0.1\n10.0.10.0/24");

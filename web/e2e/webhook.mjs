@@ -78,7 +78,7 @@ await steps.step("a page without webhooks says what they are for", async () => {
 await steps.step("the form names what is missing, and the server what it refuses", async () => {
   await button(page, "Add webhook").click();
   await save();
-  await said(inPanel(), "This is needed.");
+  await said(inPanel(), "This field is required.");
   await inPanel().getByLabel("All events, including future ones").uncheck();
   await field(inPanel(), "Name").fill("Workshop");
   await field(inPanel(), "URL").fill("ftp://127.0.0.1/hook");
