@@ -38,7 +38,7 @@ await steps.step("a page without channels says what they are for", async () => {
   await signIn(page, url, username, password);
   await page.getByRole("link", { name: "Notifications" }).click();
   await page.getByRole("link", { name: "Channels" }).click();
-  await page.getByRole("heading", { name: "No channel yet" }).waitFor();
+  await page.getByRole("heading", { name: "No channels yet" }).waitFor();
   await judged(page);
   await shot("empty");
 });
@@ -60,7 +60,7 @@ await steps.step("every service has its form", async () => {
 await steps.step("a channel is made, and the form names what is missing", async () => {
   await field(inPanel(), "Service").selectOption("ntfy");
   await save();
-  await said(inPanel(), "This is needed.");
+  await said(inPanel(), "This field is required.");
   await field(inPanel(), "Name").fill("Phone");
   await field(inPanel(), "Server").fill(phone.url);
   await field(inPanel(), "Topic").fill("attic alarms");
@@ -77,7 +77,7 @@ await steps.step("a channel is made, and the form names what is missing", async 
   await field(inPanel(), "Access token").fill("tk_wrong");
   await save();
   await said(page, "Saved Phone");
-  await said(inPanel(), "Kept, and never shown again");
+  await said(inPanel(), "Stored. It is never shown again.");
   await said(inPanel(), "Never used");
 });
 
@@ -91,7 +91,7 @@ await steps.step("a wrong token is told in plain words, and the right one arrive
   await save();
   await button(inPanel(), "Replace").waitFor();
   await button(inPanel(), "Send a test").click();
-  await said(inPanel(), "It arrived.");
+  await said(inPanel(), "The test arrived.");
   const [message] = phone.messages;
   expect(
     message?.topic === "attic" && message.title,
@@ -114,7 +114,7 @@ await steps.step("it is told what happens, from its severity on", async () => {
     "the message to have come",
   );
   await said(inPanel(), "Delivering");
-  await field(inPanel(), "From severity").selectOption("critical");
+  await field(inPanel(), "Minimum severity").selectOption("critical");
   await save();
   await said(page, "Saved Phone");
   await page.goto(`${url}/inventory?panel=new`);
@@ -168,7 +168,7 @@ await steps.step("a channel is removed for good", async () => {
   await judged(page);
   await button(question, "Delete").click();
   await said(page, "Deleted Phone");
-  await page.getByRole("heading", { name: "No channel yet" }).waitFor();
+  await page.getByRole("heading", { name: "No channels yet" }).waitFor();
   expect(!(await page.content()).includes(TOKEN), "no secret in the page");
 });
 

@@ -41,11 +41,11 @@ await steps.step("every page leads to setup before it is done", async () => {
 
 await steps.step("a wrong code is refused in words", async () => {
   watch.allow(403, /\/setup$/);
-  await page.getByLabel("One-time code").fill("WRONG-CODE");
+  await page.getByLabel("Setup code").fill("WRONG-CODE");
   await page.getByLabel("Username").fill(username);
   await page.getByLabel("Password", { exact: true }).fill(password);
   await page.getByRole("button", { name: "Create administrator" }).click();
-  await page.getByText("This code is not right").waitFor();
+  await page.getByText("This setup code is wrong").waitFor();
 });
 
 await steps.step(
@@ -53,10 +53,10 @@ await steps.step(
   async () => {
     await page.goto("about:blank");
     await page.goto(setupUrl);
-    await page.getByRole("heading", { name: "Set up the administrator" }).waitFor();
+    await page.getByRole("heading", { name: "Create the administrator" }).waitFor();
     await page.waitForFunction(() => location.hash === "");
     expect(
-      (await page.getByLabel("One-time code").count()) === 0,
+      (await page.getByLabel("Setup code").count()) === 0,
       "the code field to be hidden when the link brought the code",
     );
     await page.getByLabel("Password", { exact: true }).fill("short");
@@ -68,7 +68,7 @@ await steps.step(
 await steps.step("the administrator is made", async () => {
   await page.getByLabel("Username").fill(username);
   await page.getByLabel("Password", { exact: true }).fill(password);
-  await page.getByText("Good and long").waitFor();
+  await page.getByText("Long and strong").waitFor();
   await page.getByRole("button", { name: "Create administrator" }).click();
   await page.waitForURL(/step=network/);
 });
@@ -76,9 +76,9 @@ await steps.step("the administrator is made", async () => {
 await steps.step("the wizard says what the scanner can do and shows exactly what it will send", async () => {
   await page.getByText("What is on your network?").waitFor();
   await page.getByText("TCP", { exact: true }).waitFor();
-  await page.getByLabel("Where to look").fill("10.0.0.1/99");
+  await page.getByLabel("Targets").fill("10.0.0.1/99");
   await page.getByText("neither an address nor a network").waitFor();
-  await page.getByLabel("Where to look").fill(target);
+  await page.getByLabel("Targets").fill(target);
   await page.getByRole("button", { name: "Dry run" }).click();
   await page.getByRole("dialog", { name: "Exactly what will be sent" }).waitFor();
   await shot("02-dry-run");
@@ -130,7 +130,7 @@ await steps.step("one is ignored and reopened", async () => {
   await page.getByRole("tab", { name: "Ignored" }).click();
   await rows.first().click();
   await panel.getByRole("button", { name: "Reopen" }).click();
-  await page.getByText("Nothing is ignored").waitFor();
+  await page.getByText("No findings ignored").waitFor();
   await page.getByRole("tab", { name: "To review" }).click();
 });
 
@@ -233,7 +233,7 @@ await steps.step("an asset is added, with a tag made on the way", async () => {
   await page.getByRole("link", { name: "Inventory" }).click();
   await page.getByRole("button", { name: "Add asset" }).click();
   await panel.getByRole("button", { name: "Save" }).click();
-  await panel.getByText("This is needed.").waitFor();
+  await panel.getByText("This field is required.").waitFor();
   await panel.getByLabel("Name").fill("Backup vault");
   await panel.getByLabel("Kind").selectOption("storage");
   await panel.getByLabel("Role").fill("nas");
@@ -282,7 +282,7 @@ await steps.step("it is edited, found by the search language, and downloaded as 
   await page.waitForURL(/q=kind/);
   await page.waitForFunction(() => document.querySelectorAll("tbody [data-row-open]").length === 1);
   const download = page.waitForEvent("download");
-  await page.getByRole("link", { name: "Download what is shown as CSV" }).click();
+  await page.getByRole("link", { name: "Download these rows as CSV" }).click();
   const csv = readFileSync(await (await download).path(), "utf8");
   expect(csv.includes("Backup vault") && csv.trim().split("\r\n").length === 2, `one row of CSV, not ${csv}`);
 });
@@ -426,8 +426,8 @@ await steps.step("the palette finds an asset and a page", async () => {
 });
 
 await steps.step("the audit log verifies", async () => {
-  await page.getByRole("button", { name: "Verify the chain" }).click();
-  await page.getByText("The chain is whole").waitFor();
+  await page.getByRole("button", { name: "Verify the log" }).click();
+  await page.getByText("The log is intact").waitFor();
   await shot("16-audit");
 });
 

@@ -95,7 +95,7 @@ async function askFor(name) {
   await page.getByRole("link", { name: "Forgot your password?" }).click();
   await field(page, "Username").fill(name);
   await page.keyboard.press("Enter");
-  await said(page, "a link is on its way");
+  await said(page, "the server has sent a link to it");
 }
 
 async function setPassword(link, value) {
@@ -145,7 +145,7 @@ await steps.step("the sign-in page leads to the question, which wants a name", a
   await page.getByRole("link", { name: "Forgot your password?" }).click();
   await page.getByRole("heading", { name: "Forgot your password?" }).waitFor();
   await judged(page);
-  await button(page, "Mail me a link").click();
+  await button(page, "Email me a link").click();
   expect((await field(page, "Username").getAttribute("aria-invalid")) === "true", "the field to say so");
   await judged(page);
   await shot("nameless");
@@ -186,12 +186,12 @@ await steps.step(
 
 await steps.step("an old link is refused, and the way to a new one is shown", async () => {
   await setPassword(link, NEWER);
-  await said(page, "This link was used, or it is too old. Ask for a new one.");
+  await said(page, "This link has expired, or it was used before. Request a new one.");
   await judged(page);
-  await page.getByRole("link", { name: "Mail me a new link" }).click();
+  await page.getByRole("link", { name: "Email me a new link" }).click();
   await page.getByRole("heading", { name: "Forgot your password?" }).waitFor();
   await page.goto(`${url}/reset`);
-  await page.getByRole("link", { name: "Mail me a new link" }).waitFor();
+  await page.getByRole("link", { name: "Email me a new link" }).waitFor();
   await judged(page);
 });
 
@@ -200,7 +200,7 @@ await steps.step("a second factor stays: the new password alone is not enough", 
   await setPassword(await mailed(2, "grace@attic.test"), NEW);
   await page.waitForURL(/\/login/);
   await signInHere(page, "grace", NEW);
-  await page.getByRole("heading", { name: "Second step" }).waitFor();
+  await page.getByRole("heading", { name: "Two-factor sign-in" }).waitFor();
   await field(page, "Code").fill(totp(secret, 1));
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/map/);
@@ -227,7 +227,7 @@ for (const scheme of ["dark", "light"]) {
       await picture("asked");
       await field(page, "Username").fill("nobody");
       await page.keyboard.press("Enter");
-      await said(page, "a link is on its way");
+      await said(page, "the server has sent a link to it");
       await picture("answered");
       await page.goto("about:blank");
       await page.goto(link);
@@ -235,10 +235,10 @@ for (const scheme of ["dark", "light"]) {
       await picture("link");
       await field(page, "New password").fill(NEWER);
       await button(page, "Set new password").click();
-      await said(page, "This link was used");
+      await said(page, "This link has expired");
       await picture("used");
       await page.goto(`${url}/reset`);
-      await page.getByRole("link", { name: "Mail me a new link" }).waitFor();
+      await page.getByRole("link", { name: "Email me a new link" }).waitFor();
       await picture("no-secret");
     });
   }

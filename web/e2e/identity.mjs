@@ -75,17 +75,17 @@ await steps.step("an administrator makes an invite, and shows again who they are
   await page.getByRole("link", { name: "Users" }).click();
   await button(page, "Invite").click();
   await field(panel(page), "Role").selectOption("editor");
-  await panel(page).getByLabel("E-mail (optional)").fill("grace@example.org");
+  await panel(page).getByLabel("Email (optional)").fill("grace@example.org");
   admin.allow(403, /\/(invites|auth\/proof)$/);
   await staleProof(page, "invites");
-  await button(panel(page), "Make link").click();
+  await button(panel(page), "Create link").click();
   const proof = dialog(page, "Confirm your identity");
   await proof.waitFor();
   await shot(page, "proof");
   await judged(page);
   await field(proof, `Password of ${username}`).fill("wrong password");
   await page.keyboard.press("Enter");
-  await said(proof, "This password is not right.");
+  await said(proof, "This password is wrong.");
   await field(proof, `Password of ${username}`).fill(password);
   await page.keyboard.press("Enter");
   await proof.waitFor({ state: "detached" });
@@ -104,24 +104,24 @@ await steps.step("a proof that is not given does nothing, and says so", async ()
   const { page } = admin;
   await button(page, "Invite").click();
   await staleProof(page, "invites");
-  await button(panel(page), "Make link").click();
+  await button(panel(page), "Create link").click();
   await button(dialog(page, "Confirm your identity"), "Cancel").click();
-  await said(panel(page), "Nothing was done");
+  await said(panel(page), "Nothing was changed");
   await button(panel(page), "Cancel").click();
 });
 
 await steps.step("invites are listed and can be withdrawn", async () => {
   const { page } = admin;
   await button(page, "Invite").click();
-  await button(panel(page), "Make link").click();
+  await button(panel(page), "Create link").click();
   await panel(page).getByLabel("Invite link").waitFor();
   await button(panel(page), "Done").click();
   await page.getByRole("tab", { name: /^Invites/ }).click();
   await said(page, "grace@example.org");
   await shot(page, "invites");
   await judged(page);
-  await button(page, "Withdraw the invite of Viewer").first().click();
-  await button(page, "Withdraw the invite of Viewer").waitFor({ state: "detached" });
+  await button(page, "Withdraw the invite for Viewer").first().click();
+  await button(page, "Withdraw the invite for Viewer").waitFor({ state: "detached" });
 });
 
 const grace = await window();
@@ -131,18 +131,18 @@ await steps.step("the invited person joins; the secret leaves the address bar at
   await page.goto(inviteLink);
   await page.getByRole("heading", { name: "You are invited" }).waitFor();
   await page.waitForFunction(() => location.hash === "");
-  await button(page, "Join").click();
-  await said(page, "Type your username.");
+  await button(page, "Create account").click();
+  await said(page, "Enter your username.");
   await field(page, "Username").fill(other);
   await field(page, "Password").fill(`${other}-2026`);
-  await said(page, "Easily guessed");
-  await button(page, "Join").click();
+  await said(page, "Easy to guess");
+  await button(page, "Create account").click();
   await said(page, "may not contain the username");
   await field(page, "Password").fill(first);
   await button(page, "Show password").click();
   await shot(page, "invite");
   await judged(page);
-  await button(page, "Join").click();
+  await button(page, "Create account").click();
   await page.waitForURL(/\/map/);
   expect((await page.getByRole("link", { name: "Users" }).count()) === 0, "no administration for an editor");
   await page.goBack();
@@ -155,8 +155,8 @@ await steps.step("an invite works once, and a link without a secret says so", as
   await page.goto(inviteLink);
   await field(page, "Username").fill(`${other}-2`);
   await field(page, "Password").fill(first);
-  await button(page, "Join").click();
-  await said(page, "This invite was used");
+  await button(page, "Create account").click();
+  await said(page, "This invite has expired");
   await shot(page, "invite-used");
   await page.goto(`${url}/reset`);
   await said(page, "this address has none");
@@ -200,7 +200,7 @@ await steps.step("a password changed in one window ends the other within two sec
   await live(tab);
   expect(tab.url() === `${url}/networks`, `the other tab to stay where it was, not ${tab.url()}`);
   await tab.close();
-  await said(page, "This one");
+  await said(page, "This device");
 });
 
 await steps.step("the window that was sent away comes back to where it was, and nowhere else", async () => {
@@ -223,14 +223,14 @@ await steps.step("two-factor sign-in is turned on, with recovery codes shown onc
   const { page } = grace;
   await button(page, "Turn on").click();
   await page.getByRole("img", { name: "QR code for an authenticator app" }).waitFor();
-  secret = await page.getByLabel("Or type this key into the app").inputValue();
+  secret = await page.getByLabel("Or enter this key in the app").inputValue();
   expect(/^[A-Z2-7]{32}$/.test(secret), "a base32 secret of 160 bits");
   await shot(page, "two-factor");
   await judged(page);
   grace.allow(422, /\/auth\/totp\/confirm$/);
   await page.getByLabel("Code from the app").fill("000000");
   await page.keyboard.press("Enter");
-  await said(page, "is not right");
+  await said(page, "is wrong");
   await page.getByLabel("Code from the app").fill(totp(secret));
   await page.keyboard.press("Enter");
   const codes = dialog(page, "Recovery codes");
@@ -238,7 +238,7 @@ await steps.step("two-factor sign-in is turned on, with recovery codes shown onc
   recovery = await codes.getByRole("listitem").allTextContents();
   expect(recovery.length === 10, `ten codes, not ${recovery.length}`);
   await page.keyboard.press("Escape");
-  await said(codes, "Keep them first");
+  await said(codes, "Save the codes first");
   const download = page.waitForEvent("download");
   await button(codes, "Download").click();
   const text = readFileSync(await (await download).path(), "utf8");
@@ -250,7 +250,7 @@ await steps.step("two-factor sign-in is turned on, with recovery codes shown onc
   await said(codes, "Copied");
   await shot(page, "recovery-codes");
   await judged(page);
-  await codes.getByLabel("I have kept them").check();
+  await codes.getByLabel("I have saved the codes").check();
   await button(codes, "Done").click();
   await said(page, "10 recovery codes left.");
   await atLogin(phone.page);
@@ -262,7 +262,7 @@ await steps.step("signing in asks for the code after the password", async () => 
   await page.goto(`${url}/networks`);
   await page.waitForURL(/\/login\?next=/);
   await signInHere(page, other, second);
-  await page.getByRole("heading", { name: "Second step" }).waitFor();
+  await page.getByRole("heading", { name: "Two-factor sign-in" }).waitFor();
   expect(
     (await field(page, "Code").getAttribute("autocomplete")) === "one-time-code",
     "a field for one-time codes",
@@ -271,7 +271,7 @@ await steps.step("signing in asks for the code after the password", async () => 
   await judged(page);
   await field(page, "Code").fill("000000");
   await page.keyboard.press("Enter");
-  await said(page, "This code is not right.");
+  await said(page, "This code is wrong.");
   expect(
     await field(page, "Code").evaluate((box) => box === document.activeElement),
     "the field to have the focus",
@@ -297,7 +297,7 @@ await steps.step(
     });
     await field(page, "Code").fill("000000");
     await page.keyboard.press("Enter");
-    await said(page, "Begin again.");
+    await said(page, "Start again.");
     await shot(page, "second-factor-expired");
     expect((await field(page, "Username").inputValue()) === other, "the name to be kept");
     await page.reload();
@@ -316,9 +316,9 @@ await steps.step("sessions are listed in plain words, and one is ended", async (
   await shot(page, "account");
   await judged(page);
   await live(phone.page);
-  await button(page, "End the session of Chrome on Linux").click();
+  await button(page, "End the session on Chrome on Linux").click();
   await atLogin(phone.page);
-  await button(page, "End the session of Chrome on Linux").waitFor({ state: "detached" });
+  await button(page, "End the session on Chrome on Linux").waitFor({ state: "detached" });
 });
 
 await steps.step(
@@ -329,10 +329,10 @@ await steps.step(
     const form = dialog(page, "New token");
     expect((await form.getByLabel("Manage users").count()) === 0, "no scope beyond the own role");
     await button(form, "Create token").click();
-    await said(form, "This is needed.");
+    await said(form, "This field is required.");
     await field(form, "Name").fill("backup script");
-    await form.getByLabel("See scans and findings").check();
-    await form.getByLabel("Ends after").selectOption("30");
+    await form.getByLabel("View scans and findings").check();
+    await form.getByLabel("Expires after").selectOption("30");
     await shot(page, "token-form");
     await judged(page);
     // The question stands over the form; what was typed there stays, whichever way it is answered.
@@ -342,7 +342,7 @@ await steps.step(
     const proof = dialog(page, "Confirm your identity");
     await proof.waitFor();
     await page.keyboard.press("Escape");
-    await said(form, "Nothing was done");
+    await said(form, "Nothing was changed");
     expect((await field(form, "Name").inputValue()) === "backup script", "the form to keep what was typed");
     await staleProof(page, "tokens");
     await button(form, "Create token").click();
@@ -373,20 +373,20 @@ await steps.step(
 
 await steps.step("recovery codes are made anew, two-factor sign-in is turned off and on again", async () => {
   const { page } = grace;
-  await button(page, "New recovery codes").click();
-  await button(dialog(page, "New recovery codes"), "New recovery codes").click();
+  await button(page, "Create new recovery codes").click();
+  await button(dialog(page, "Create new recovery codes"), "Create new recovery codes").click();
   const codes = dialog(page, "Recovery codes");
-  await codes.getByLabel("I have kept them").check();
+  await codes.getByLabel("I have saved the codes").check();
   await button(codes, "Done").click();
   await said(page, "10 recovery codes left.");
   await button(page, "Turn off").click();
   await shot(page, "turn-off");
   await button(dialog(page, "Turn off two-factor sign-in"), "Turn off").click();
   await button(page, "Turn on").click();
-  secret = await page.getByLabel("Or type this key into the app").inputValue();
+  secret = await page.getByLabel("Or enter this key in the app").inputValue();
   await page.getByLabel("Code from the app").fill(totp(secret));
   await page.keyboard.press("Enter");
-  await codes.getByLabel("I have kept them").check();
+  await codes.getByLabel("I have saved the codes").check();
   await button(codes, "Done").click();
 });
 
@@ -399,10 +399,10 @@ await steps.step("an administrator clears a second factor, which ends the sessio
   await said(panel(page), "Chrome on Linux");
   await shot(page, "user");
   await judged(page);
-  await button(panel(page), "Clear second factor").click();
-  await button(dialog(page, `Clear the second factor of ${other}`), "Clear second factor").click();
+  await button(panel(page), "Remove second factor").click();
+  await button(dialog(page, `Remove the second factor of ${other}`), "Remove second factor").click();
   await atLogin(grace.page);
-  await button(panel(page), "Clear second factor").waitFor({ state: "detached" });
+  await button(panel(page), "Remove second factor").waitFor({ state: "detached" });
 });
 
 await steps.step("a reset link sets a new password", async () => {
@@ -431,9 +431,9 @@ await steps.step("a reset link sets a new password", async () => {
 await steps.step("a role is changed, sessions are ended, a user is disabled and enabled", async () => {
   const { page } = admin;
   await field(panel(page), "Role").selectOption("viewer");
-  await button(dialog(page, `Make ${other} Viewer`), "Change role").click();
+  await button(dialog(page, `Change the role of ${other} to Viewer`), "Change role").click();
   await atLogin(grace.page);
-  await said(page, `${other}: Viewer`);
+  await said(page, `${other} now has the role Viewer`);
   await signInHere(grace.page, other, third);
   await grace.page.waitForURL(/\/map/);
   await grace.page.goto(`${url}/inventory`);
@@ -474,7 +474,7 @@ await steps.step("a user is added with a password, and deleted by typing the nam
   await field(panel(page), "Username").fill(`${other}-2`);
   await field(panel(page), "Password").fill("short");
   await button(panel(page), "Create user").click();
-  await said(panel(page), "At least 8 characters.");
+  await said(panel(page), "Use at least 8 characters.");
   await field(panel(page), "Password").fill(first);
   await shot(page, "user-form");
   await judged(page);
@@ -558,7 +558,7 @@ await steps.step("the audit log follows itself, shows before and after, and is e
   await page.getByLabel("Only this action").selectOption("settings_updated");
   await page.waitForURL(/action=settings_updated/);
   const download = page.waitForEvent("download");
-  await page.getByRole("link", { name: "Download everything that matches as CSV" }).click();
+  await page.getByRole("link", { name: "Download all matching entries as CSV" }).click();
   const lines = readFileSync(await (await download).path(), "utf8")
     .trim()
     .split("\r\n");
@@ -566,7 +566,7 @@ await steps.step("the audit log follows itself, shows before and after, and is e
     lines.length >= 3 && lines.slice(1).every((line) => line.includes("settings_updated")),
     `only what matches, and all of it, not ${lines.length} lines`,
   );
-  await button(page, "Verify the chain").click();
+  await button(page, "Verify the log").click();
   await said(page, "signed checkpoint");
   const checkpoints = page.waitForEvent("download");
   await page.getByRole("link", { name: "Download checkpoints" }).click();
@@ -580,7 +580,7 @@ await steps.step("the audit log follows itself, shows before and after, and is e
 await steps.step("how long the audit log is kept is a setting, and shortening it asks", async () => {
   const { page } = admin;
   await page.goto(`${url}/settings`);
-  await page.getByLabel("Keep every entry for ever").uncheck();
+  await page.getByLabel("Keep all entries forever").uncheck();
   await field(page, "Days to keep").fill("7");
   await button(page, "Save").last().click();
   await said(page, "A number from 30 to 3650");
@@ -588,11 +588,11 @@ await steps.step("how long the audit log is kept is a setting, and shortening it
   await button(page, "Save").last().click();
   await shot(page, "retention");
   await judged(page);
-  await button(dialog(page, "Keep 3650 days only"), "Keep 3650 days only").click();
-  await dialog(page, "Keep 3650 days only").waitFor({ state: "detached" });
+  await button(dialog(page, "Keep entries for 3650 days only"), "Keep entries for 3650 days only").click();
+  await dialog(page, "Keep entries for 3650 days only").waitFor({ state: "detached" });
   await page.reload();
   expect((await field(page, "Days to keep").inputValue()) === "3650", "the days to be kept");
-  await page.getByLabel("Keep every entry for ever").check();
+  await page.getByLabel("Keep all entries forever").check();
   await button(page, "Save").last().click();
   await said(page, "Saved");
 });

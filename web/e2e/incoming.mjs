@@ -61,7 +61,7 @@ await steps.step("a page without hooks says what they are for", async () => {
   await signIn(page, url, username, password);
   await page.goto(`${url}/notifications`);
   await page.getByRole("link", { name: "Incoming" }).click();
-  await page.getByRole("heading", { name: "No hook yet" }).waitFor();
+  await page.getByRole("heading", { name: "No hooks yet" }).waitFor();
   await judged(page);
   await shot("empty");
 });
@@ -69,13 +69,13 @@ await steps.step("a page without hooks says what they are for", async () => {
 await steps.step("a hook is made, and says where and how to send", async () => {
   await button(page, "Add hook").click();
   await save();
-  await said(inPanel(), "This is needed.");
+  await said(inPanel(), "This field is required.");
   await field(inPanel(), "Name").fill("Backups");
   await judged(page);
   await shot("new");
   await save();
   await readSecret("Backups", /^whsec_[A-Za-z0-9+/]{32,}=*$/);
-  await said(inPanel(), "Nothing has come in yet.");
+  await said(inPanel(), "No messages received yet.");
   address = await field(inPanel(), "Address").inputValue();
   expect(address.startsWith(`${url}/api/v1/hooks/`), `an address of this server, not ${address}`);
   await judged(page);
@@ -124,7 +124,7 @@ await steps.step("a rotated secret and the one before are both taken", async () 
   await judged(page);
   await button(question, "Rotate").click();
   await readSecret("Backups", /^whsec_/);
-  await said(inPanel(), "The one before is taken too until");
+  await said(inPanel(), "The old secret still works until");
   for (const [at, secret] of secrets.entries()) {
     const body = JSON.stringify({ title: `By secret ${at + 1}`, resolved: at === 1 });
     const status = await post(address, body, signed(secret, `msg_r${at}`, body));
@@ -138,7 +138,7 @@ await steps.step("a system that cannot sign shows a token", async () => {
   await button(page, "Add hook").click();
   await field(inPanel(), "Name").fill("Prometheus");
   await field(inPanel(), "Format").selectOption("alertmanager");
-  await said(inPanel(), "It cannot sign: it shows a token.");
+  await said(inPanel(), "They cannot sign messages, so they send a token.");
   await save();
   const token = await readSecret("Prometheus", /^cb_hook_/);
   const to = await field(inPanel(), "Address").inputValue();
@@ -178,13 +178,13 @@ await steps.step("a system that cannot sign shows a token", async () => {
 await steps.step("while it is off nothing is taken", async () => {
   await page.goto(`${url}/notifications/incoming`);
   await list().getByText("Backups").click();
-  await button(inPanel(), "Switch off").click();
-  await inPanel().getByText("Switched off").waitFor();
+  await button(inPanel(), "Turn off").click();
+  await inPanel().getByText("Off", { exact: true }).waitFor();
   const body = JSON.stringify({ title: "Too early" });
   const status = await post(address, body, signed(secrets[1], "msg_off", body));
   expect(status >= 400 && status < 500, `a refusal, not ${status}`);
-  await button(inPanel(), "Switch on").click();
-  await button(inPanel(), "Switch off").waitFor();
+  await button(inPanel(), "Turn on").click();
+  await button(inPanel(), "Turn off").waitFor();
   expect((await message("Too early").count()) === 0, "nothing of it among the messages");
 });
 
@@ -215,7 +215,7 @@ await steps.step("hooks are removed for good", async () => {
     await button(question, "Delete").click();
     await said(page, `Deleted ${name}`);
   }
-  await page.getByRole("heading", { name: "No hook yet" }).waitFor();
+  await page.getByRole("heading", { name: "No hooks yet" }).waitFor();
   const content = await page.content();
   expect(
     secrets.every((secret) => !content.includes(secret)),

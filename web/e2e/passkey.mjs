@@ -85,7 +85,7 @@ if (addressUrl)
     expect((await button(there.page, "Sign in with a passkey").count()) === 0, "no passkey by an address");
     await signIn(there.page, addressUrl, username, password);
     await there.page.goto(`${addressUrl}/account`);
-    await said(there.page, "Passkeys belong to a name");
+    await said(there.page, "A passkey belongs to a server name");
     const troubles = there.take();
     expect(troubles.length === 0, `no trouble, not ${troubles.join("; ")}`);
     await other.close();
@@ -106,9 +106,9 @@ if (namedUrl)
     }
     await there.waitForURL(/\/login/);
     await button(there, "Sign in with a passkey").waitFor();
-    await said(there, "This browser does not trust this server's certificate");
+    await said(there, "Your browser does not trust this server's certificate");
     await there.screenshot({ path: `${SHOTS}passkey-untrusted.png` });
-    const links = there.getByRole("link", { name: "download its root certificate" });
+    const links = there.getByRole("link", { name: "download the root certificate" });
     expect((await links.first().getAttribute("href")) === "/ca.crt", "a link to the authority");
     await wary.close();
   });
@@ -126,7 +126,7 @@ await steps.step("a passkey is added after a proof, and recovery codes are shown
   await judged(page);
   await field(form, "Name").fill("");
   await button(form, "Continue").click();
-  await said(form, "This is needed.");
+  await said(form, "This field is required.");
   await field(form, "Name").fill("Test key");
   watch.allow(403, /\/auth\/(passkeys\/registration|proof)$/);
   await staleProof(page, "auth/passkeys/registration");
@@ -139,7 +139,7 @@ await steps.step("a passkey is added after a proof, and recovery codes are shown
   expect((await codes.getByRole("listitem").count()) === 10, "ten codes");
   await shot("codes");
   await judged(page);
-  await codes.getByLabel("I have kept them").check();
+  await codes.getByLabel("I have saved the codes").check();
   await button(codes, "Done").click();
   await said(page, "Test key");
   await said(page, "10 recovery codes left.");
@@ -148,10 +148,10 @@ await steps.step("a passkey is added after a proof, and recovery codes are shown
 });
 
 await steps.step("it is renamed", async () => {
-  await button(page, "Rename the passkey Test key").click();
+  await button(page, "Rename passkey Test key").click();
   await field(page, "Name").fill("Laptop");
   await page.keyboard.press("Enter");
-  await button(page, "Rename the passkey Laptop").waitFor();
+  await button(page, "Rename passkey Laptop").waitFor();
 });
 
 await steps.step("it signs in without a name and a password, and back to where one was", async () => {
@@ -169,7 +169,7 @@ await steps.step("a passkey that is not shown is said in words, and the password
   await signOut();
   await authenticator.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: false });
   await button(page, "Sign in with a passkey").click();
-  await said(page, "No passkey was shown.");
+  await said(page, "Your browser did not provide a passkey.");
   await shot("not-shown");
   await judged(page);
   await authenticator.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
@@ -177,14 +177,14 @@ await steps.step("a passkey that is not shown is said in words, and the password
 
 await steps.step("after a password it is the second step, and a code may be typed instead", async () => {
   await signInHere(page, username, password);
-  await page.getByRole("heading", { name: "Second step" }).waitFor();
+  await page.getByRole("heading", { name: "Two-factor sign-in" }).waitFor();
   await button(page, "Use a passkey").waitFor();
   await shot("second-step");
   await judged(page);
   await button(page, "Use a code").click();
   await field(page, "Code").fill("0000-0000");
   await page.keyboard.press("Enter");
-  await said(page, "This code is not right.");
+  await said(page, "This code is wrong.");
   await shot("second-step-code");
   await judged(page);
   // Once to change the way, once to show it.
@@ -227,10 +227,10 @@ await steps.step("the users page knows of it", async () => {
 
 await steps.step("it is removed, and the password alone is enough again", async () => {
   await toAccount();
-  await button(page, "Remove the passkey Laptop").click();
+  await button(page, "Remove passkey Laptop").click();
   await shot("remove");
-  await button(dialog(page, "Remove the passkey Laptop"), "Remove").click();
-  await button(page, "Remove the passkey Laptop").waitFor({ state: "detached" });
+  await button(dialog(page, "Remove passkey Laptop"), "Remove").click();
+  await button(page, "Remove passkey Laptop").waitFor({ state: "detached" });
   await signOut();
   watch.allow(401, /\/auth\/passkeys\/login$/);
   await button(page, "Sign in with a passkey").click();
@@ -278,25 +278,25 @@ await page.setViewportSize({ width: 1360, height: 860 });
 
 await steps.step("a provider is added, and tested", async () => {
   await page.goto(`${url}/settings`);
-  await page.getByRole("link", { name: "Providers" }).click();
+  await page.getByRole("link", { name: "Manage providers" }).click();
   await button(page, "Add provider").first().click();
   const form = panel(page);
   await field(form, "Name").fill(providerName);
   expect((await field(form, "Short name").inputValue()) === "test-provider", "a short name from the name");
   await field(form, "Issuer").fill(provider.issuer);
-  await field(form, "Client id").fill(provider.client_id);
+  await field(form, "Client ID").fill(provider.client_id);
   if (provider.client_secret) await field(form, "Client secret").fill(provider.client_secret);
   if (provider.certificate_sha256) {
-    await form.getByText("More", { exact: true }).click();
+    await form.getByText("Advanced", { exact: true }).click();
     await field(form, "Certificate (SHA-256)").fill(provider.certificate_sha256);
   }
-  await field(form, "Role of everybody else").selectOption("viewer");
+  await field(form, "Role of everyone else").selectOption("viewer");
   await button(form, "Save").click();
   await field(form, "Redirect URI").waitFor();
   const redirect = await field(form, "Redirect URI").inputValue();
   expect(redirect.startsWith(`${url}/`), `a redirect URI of this server, not ${redirect}`);
   await button(form, "Test").click();
-  await said(form, "The provider answers, and its answer can be used.");
+  await said(form, "The provider answers, and the server can use it.");
   await shot("provider");
   await judged(page);
 });
@@ -308,7 +308,7 @@ await steps.step("an account there is not enough: it must be connected first", a
   await page.getByLabel("Name").fill("somebody");
   await button(page, "Sign in").click();
   await page.waitForURL(/\/login\?problem=/);
-  await said(page, `No account here is connected to yours at ${providerName}.`);
+  await said(page, `No account here is connected to your ${providerName} account.`);
   await shot("unknown-user");
   await judged(page);
 });
@@ -347,7 +347,7 @@ await steps.step("it is disconnected, and the provider is deleted by typing its 
   const question = dialog(page, `Delete ${providerName}`);
   await question.getByLabel(`Type ${providerName} to confirm`).fill(providerName);
   await button(question, "Delete").click();
-  await said(page, "No provider yet");
+  await said(page, "No providers yet");
 });
 
 await browser.close();

@@ -58,7 +58,7 @@ async function save() {
 await steps.step("an empty vault says what it is for", async () => {
   await signIn(page, url, username, password);
   await page.getByRole("link", { name: "Vault" }).click();
-  await page.getByRole("heading", { name: "No credential yet" }).waitFor();
+  await page.getByRole("heading", { name: "No credentials yet" }).waitFor();
   await judged(page);
   await shot("empty");
 });
@@ -72,7 +72,7 @@ await steps.step("an SNMP community is kept, and the form names what is missing"
   await field(inPanel(), "Authentication password").waitFor({ state: "detached" });
   await field(inPanel(), "Kind").selectOption("snmp_v2c");
   await save();
-  await said(inPanel(), "This is needed.");
+  await said(inPanel(), "This field is required.");
   await field(inPanel(), "Name").fill("Switches");
   await field(inPanel(), "Community").fill("public");
   await field(inPanel(), "Hosts").fill("127.0.0.1\n10.0.10.0/24");
@@ -80,7 +80,7 @@ await steps.step("an SNMP community is kept, and the form names what is missing"
   await shot("new");
   await save();
   await said(page, "Saved Switches");
-  await said(inPanel(), "It has not been used yet.");
+  await said(inPanel(), "This credential has not been used yet.");
 });
 
 await steps.step("a wrong community is told in plain words, and the right one shows the device", async () => {
@@ -107,7 +107,7 @@ await steps.step("a wrong community is told in plain words, and the right one sh
   await save();
   await button(inPanel(), "Replace").waitFor();
   await button(testArea(), "Test").click();
-  await said(testArea(), "It works.");
+  await said(testArea(), "The credential works.");
   await said(testArea(), "attic-switch");
   await said(inPanel(), "Worked");
   await said(inPanel(), "Failed");
@@ -155,7 +155,7 @@ await steps.step(
     await judged(page);
     await shot("certificate");
     await button(testArea(), "Trust this certificate").click();
-    await said(inPanel(), "Type it again and save.");
+    await said(inPanel(), "Enter the secret again and save.");
     expect(
       (await field(inPanel(), "Certificate (SHA-256)").inputValue()) === bmc.fingerprint,
       "the shown fingerprint in the form",
@@ -165,7 +165,7 @@ await steps.step(
     await page.keyboard.press("Enter");
     await button(inPanel(), "Replace").waitFor();
     await button(testArea(), "Test").click();
-    await said(testArea(), "It works.");
+    await said(testArea(), "The credential works.");
     expect(bmc.seen.secrets === 1, `the secret to have left once, not ${bmc.seen.secrets} times`);
     await said(inPanel(), `127.0.0.1 : ${bmc.port}`);
     await shot("trusted");
@@ -205,16 +205,16 @@ await steps.step("a credential is removed for good", async () => {
 await steps.step("the key is rotated: the history shows both, and the secrets still work", async () => {
   await page.getByRole("link", { name: "Keys" }).click();
   const area = (name) => page.getByRole("region", { name, exact: true });
-  await said(area("Current key"), "Due for rotation");
-  await said(area("Schedule"), "Next look");
+  await said(area("Current key"), "Next rotation");
+  await said(area("Schedule"), "Next check");
   const keys = () => area("History").getByRole("listitem");
   expect((await keys().count()) === 1, "one key before");
   await judged(page);
   await shot("keys");
   await button(area("Current key"), "Rotate now").click();
-  await said(page, "Everything is sealed with a new key");
+  await said(page, "All secrets are encrypted with a new key");
   await keys().nth(1).waitFor();
-  await said(keys().nth(0), "Seals");
+  await said(keys().nth(0), "In use");
   await said(keys().nth(1), "Kept until");
   await said(keys().nth(1), "0 secrets");
   await judged(page);
@@ -227,22 +227,22 @@ await steps.step("the key is rotated: the history shows both, and the secrets st
   await page.getByRole("table", { name: "Vault" }).getByText("Switches").click();
   await field(testArea(), "Port").fill(snmpPort);
   await button(testArea(), "Test").click();
-  await said(testArea(), "It works.");
+  await said(testArea(), "The credential works.");
 });
 
 await steps.step("how often it rotates is a setting, with its bounds said beside it", async () => {
   await page.goto(`${url}/vault/keys`);
   const schedule = page.getByRole("region", { name: "Schedule", exact: true });
-  await field(schedule, "After days").fill("0");
+  await field(schedule, "Days between rotations").fill("0");
   await button(schedule, "Save").click();
-  await said(schedule, "A number from 1 to 3650.");
+  await said(schedule, "Enter a number from 1 to 3650.");
   await judged(page);
-  await field(schedule, "After days").fill("30");
+  await field(schedule, "Days between rotations").fill("30");
   await button(schedule, "Save").click();
   await said(page, "Saved");
-  await schedule.getByLabel("Rotate by itself").click();
+  await schedule.getByLabel("Rotate automatically").click();
   await button(schedule, "Save").click();
-  await said(page.getByRole("region", { name: "Current key", exact: true }), "Never by itself");
+  await said(page.getByRole("region", { name: "Current key", exact: true }), "Not scheduled");
   await shot("schedule");
 });
 

@@ -70,7 +70,7 @@ async function addAsset(name) {
 await steps.step("a page without webhooks says what they are for", async () => {
   await signIn(page, url, username, password);
   await page.getByRole("link", { name: "Notifications" }).click();
-  await page.getByRole("heading", { name: "No webhook yet" }).waitFor();
+  await page.getByRole("heading", { name: "No webhooks yet" }).waitFor();
   await judged(page);
   await shot("empty");
 });
@@ -78,15 +78,15 @@ await steps.step("a page without webhooks says what they are for", async () => {
 await steps.step("the form names what is missing, and the server what it refuses", async () => {
   await button(page, "Add webhook").click();
   await save();
-  await said(inPanel(), "This is needed.");
-  await inPanel().getByLabel("Everything, also what is added later").uncheck();
+  await said(inPanel(), "This field is required.");
+  await inPanel().getByLabel("All events, including future ones").uncheck();
   await field(inPanel(), "Name").fill("Workshop");
   await field(inPanel(), "URL").fill("ftp://127.0.0.1/hook");
   await save();
-  await said(inPanel(), "Choose at least one, or everything.");
+  await said(inPanel(), "Choose at least one event, or all events.");
   await judged(page);
   await shot("new");
-  await inPanel().getByLabel("Everything, also what is added later").check();
+  await inPanel().getByLabel("All events, including future ones").check();
   watch.allow(422, /\/webhooks$/);
   await save();
   await inPanel().locator("[aria-invalid=true]").waitFor();
@@ -123,7 +123,7 @@ await steps.step("it is made after a fresh proof, and its secret is shown this o
 
 await steps.step("a test arrives, and the library of Standard Webhooks verifies it", async () => {
   await button(inPanel(), "Send a test").click();
-  await said(inPanel(), "It arrived.");
+  await said(inPanel(), "The test arrived.");
   await said(inPanel(), "Status 204");
   expect(inbox.requests.length === 1, `one request, not ${inbox.requests.length}`);
   expect(last().verified, `a request that verifies, not: ${last().error}`);
@@ -142,13 +142,13 @@ await steps.step("a rotated secret is shown once, and both sign for a day", asyn
   await button(question, "Rotate").click();
   const { shown, secret } = await readSecret("Workshop");
   await button(shown, "Done").click();
-  await said(inPanel(), "The one before signs along until");
+  await said(inPanel(), "The old secret also signs requests until");
   for (const only of [old, secret]) {
     inbox.secrets.splice(0, 2, only);
     const before = inbox.requests.length;
     await button(inPanel(), "Send a test").click();
     await until("a request", () => inbox.requests.length > before);
-    await said(inPanel(), "It arrived.");
+    await said(inPanel(), "The test arrived.");
     expect(
       last().verified,
       `it to verify with ${only === old ? "the old" : "the new"} secret: ${last().error}`,
@@ -161,19 +161,19 @@ await steps.step("a rotated secret is shown once, and both sign for a day", asyn
 await steps.step("an outage shows as it happens, and what was missed is sent again", async () => {
   inbox.fail(true);
   await addAsset("Band saw");
-  await said(delivery("Band saw"), "Trying again");
+  await said(delivery("Band saw"), "Retrying");
   await delivery("Band saw").focus();
   await page.keyboard.press("Enter");
   await said(inPanel(), "Status 503");
   await said(inPanel(), "out of order");
-  await said(inPanel(), "Next try:");
+  await said(inPanel(), "Next attempt:");
   await said(inPanel(), "Failing since");
   await judged(page);
   await shot("outage");
   inbox.fail(false);
   await button(inPanel(), "Send again").click();
   await said(delivery("Band saw"), "Delivered");
-  await inPanel().getByText("What is sent arrives.").waitFor();
+  await inPanel().getByText("Messages arrive.").waitFor();
   const sent = about("Band saw");
   expect(sent.length >= 2, `at least two tries, not ${sent.length}`);
   expect(
@@ -195,9 +195,9 @@ await steps.step("a receiver that is gone is tried again by itself until it is b
   const { port, secrets: known } = inbox;
   await inbox.close();
   await addAsset("Drill press");
-  await said(delivery("Drill press"), "Trying again");
+  await said(delivery("Drill press"), "Retrying");
   await delivery("Drill press").click();
-  await said(inPanel(), "Next try:");
+  await said(inPanel(), "Next attempt:");
   await shot("gone");
   inbox = await receiver({ port });
   inbox.secrets.push(...known);
@@ -207,38 +207,38 @@ await steps.step("a receiver that is gone is tried again by itself until it is b
   await inPanel().getByLabel("Show deliveries").selectOption("Delivered");
   await delivery("Band saw").waitFor();
   await inPanel().getByLabel("Show deliveries").selectOption("Failed");
-  await said(inPanel(), "None of these.");
+  await said(inPanel(), "No deliveries match.");
   await inPanel().getByLabel("Show deliveries").selectOption("All");
 });
 
 await steps.step("it hears only of what was chosen, and nothing while it is switched off", async () => {
-  await inPanel().getByLabel("Everything, also what is added later").uncheck();
+  await inPanel().getByLabel("All events, including future ones").uncheck();
   await inPanel().locator("fieldset li input").first().check();
   await save();
   await said(page, "Saved Workshop");
   const before = inbox.requests.length;
   await addAsset("Lathe");
-  await button(inPanel(), "Switch off").click();
-  await inPanel().getByText("Switched off").waitFor();
+  await button(inPanel(), "Turn off").click();
+  await inPanel().getByText("Off", { exact: true }).waitFor();
   await judged(page);
   await shot("off");
   expect((await delivery("Lathe").count()) === 0, "no delivery of what was not chosen");
   expect(inbox.requests.length === before, "nothing to have been sent");
-  await button(inPanel(), "Switch on").click();
+  await button(inPanel(), "Turn on").click();
   await inPanel().getByText("Delivering").waitFor();
 });
 
 await steps.step("another receiver gets another secret, and the one before nothing more", async () => {
   const before = inbox.requests.length;
   await field(inPanel(), "URL").fill(elsewhere.url);
-  await said(inPanel(), "it gets a new secret");
+  await said(inPanel(), "It gets a new secret");
   await judged(page);
   await save();
   const { shown, secret } = await readSecret("Workshop");
   await button(shown, "Done").click();
   elsewhere.secrets.push(secret);
   await button(inPanel(), "Send a test").click();
-  await said(inPanel(), "It arrived.");
+  await said(inPanel(), "The test arrived.");
   const [test] = elsewhere.requests;
   expect(test.verified, `a request that verifies, not: ${test.error}`);
   expect(signatures(test).length === 1, "no signature by the secret of the one before");
@@ -257,7 +257,7 @@ await steps.step("the list shows how each fares, by keyboard, in light and on a 
   await list().locator("[data-row-open]").first().focus();
   await page.keyboard.press("Enter");
   await delivery("Drill press").click();
-  await said(inPanel(), "What is sent");
+  await said(inPanel(), "Request body");
   await judged(page);
   await shot("phone");
   await page.setViewportSize({ width: 1360, height: 860 });
@@ -281,8 +281,8 @@ await steps.step("an editor reads it all but the path, and writes nothing", asyn
   await theirs.getByRole("table", { name: "Webhooks" }).getByText("Workshop").click();
   const shown = theirs.locator("aside");
   await shown.getByRole("button", { name: /Drill press/ }).click();
-  await said(shown, "What is sent");
-  for (const name of ["Add webhook", "Send a test", "Switch off", "Rotate", "Save", "Delete", "Send again"])
+  await said(shown, "Request body");
+  for (const name of ["Add webhook", "Send a test", "Turn off", "Rotate", "Save", "Delete", "Send again"])
     expect((await button(theirs, name).count()) === 0, `no button “${name}”`);
   const origin = await field(shown, "URL").inputValue();
   expect(origin.replace(/\/$/, "") === new URL(elsewhere.url).origin, `the origin only, not ${origin}`);
@@ -290,8 +290,8 @@ await steps.step("an editor reads it all but the path, and writes nothing", asyn
   await judged(theirs);
   await shot("reader", theirs);
   for (const [tab, none, add] of [
-    ["Channels", "No channel yet", "Add channel"],
-    ["Incoming", "No hook yet", "Add hook"],
+    ["Channels", "No channels yet", "Add channel"],
+    ["Incoming", "No hooks yet", "Add hook"],
   ]) {
     await theirs.getByRole("link", { name: tab }).click();
     await theirs.getByRole("heading", { name: none }).waitFor();
@@ -312,7 +312,7 @@ await steps.step("a webhook is removed for good", async () => {
   await judged(page);
   await button(question, "Delete").click();
   await said(page, "Deleted Workshop");
-  await page.getByRole("heading", { name: "No webhook yet" }).waitFor();
+  await page.getByRole("heading", { name: "No webhooks yet" }).waitFor();
   const content = await page.content();
   expect(
     secrets.length === 3 && secrets.every((secret) => !content.includes(secret)),

@@ -100,10 +100,14 @@ describe("client", () => {
     vi.stubGlobal("fetch", send);
     const body = { name: "Lab", cidr: "10.0.0.0/24" };
     // The first one may have gone out: nobody knows.
-    await expect(take(http.POST("/api/v1/networks", { body }))).rejects.toThrow("it is not known whether");
+    await expect(take(http.POST("/api/v1/networks", { body }))).rejects.toThrow(
+      "may or may not have been saved",
+    );
     await vi.waitFor(() => expect(reach.awaySince()).not.toBeNull(), 2_000);
     send.mockClear();
-    await expect(take(http.POST("/api/v1/networks", { body }))).rejects.toThrow("Nothing was saved");
+    await expect(take(http.POST("/api/v1/networks", { body }))).rejects.toThrow(
+      "Your changes were not saved",
+    );
     expect(send.mock.calls.map(([to]) => to)).toEqual(["/api/v1/health"]);
   });
 

@@ -29,11 +29,11 @@ it("says that the server is away, takes states back, and goes by itself", async 
   const time = new Date(reach.awaySince() ?? 0).toLocaleTimeString(undefined, { timeStyle: "short" });
   expect(screen.getByText(`The server has not answered since ${time}.`)).toBeTruthy();
   expect(screen.queryByText("Up")).toBeNull();
-  expect(screen.getByTitle("Unknown. It was “Up” when the server last answered.")).toBeTruthy();
+  expect(screen.getByTitle("Unknown. The status was “Up” when the server last answered.")).toBeTruthy();
   // A person said it, and a legend explains it.
   expect(screen.getByText("Maintenance")).toBeTruthy();
   expect(screen.getByText("Degraded")).toBeTruthy();
-  expect(screen.getByText(/was not loaded before/)).toBeTruthy();
+  expect(screen.getByText(/not loaded before the connection was lost/)).toBeTruthy();
 
   act(() => reach.heard());
   expect(screen.queryByText(/has not answered/)).toBeNull();

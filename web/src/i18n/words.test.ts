@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { addWords, useTranslation as words } from ".";
 
@@ -31,5 +32,64 @@ describe("a text", () => {
   it("says what lacks its value", () => {
     expect(t("test.hello")).toBe("Hello {{name}}, {{name}}");
     expect(t("test.hello", { name: null })).toBe("Hello , ");
+  });
+});
+
+const files = import.meta.glob<Tree>("/src/i18n/en/*.json", { import: "default", eager: true });
+interface Tree {
+  [key: string]: string | Tree;
+}
+function flatten(tree: Tree, prefix = ""): [string, string][] {
+  return Object.entries(tree).flatMap(([key, value]): [string, string][] =>
+    typeof value === "string" ? [[prefix + key, value]] : flatten(value, `${prefix}${key}.`),
+  );
+}
+/** Lines for a configuration file, and a header by its name: they are no prose. */
+const CODE = new Set(["frame.notLiveMend", "delivery.id.webhooks"]);
+const texts = Object.values(files)
+  .flatMap((file) => flatten(file))
+  .filter(([key]) => !CODE.has(key));
+const failing = (breaks: (text: string) => boolean) =>
+  texts
+    .filter(([, text]) => breaks(text.replace(/\{\{\w+\}\}/g, "X")))
+    .map(([key, text]) => `${key}: ${text}`);
+
+// Tests run in `web`.
+const glossary = readFileSync("../docs/glossary.md", "utf8");
+
+/** The spellings of the last column. */
+const forbidden = glossary
+  .split("\n")
+  .filter((line) => line.startsWith("| "))
+  .flatMap((line) =>
+    [...(line.split("|").at(-2) ?? "").matchAll(/`([^`]+)`/g)].map(([, word]) => word ?? ""),
+  );
+
+/** A spelling that differs only by its capitals from others, such as `id`, is wrong as it is written. */
+function uses(text: string, word: string): boolean {
+  const flags = /^(id|ids|Id|url|client id)$/.test(word) ? "u" : "iu";
+  return new RegExp(`(?<![\\p{L}\\p{N}])${word.replace(/[.*+?]/g, "\\$&")}(?![\\p{L}\\p{N}])`, flags).test(
+    text,
+  );
+}
+
+describe("the words of the pages", () => {
+  it("keep the glossary", () => {
+    expect(forbidden.length).toBeGreaterThan(80);
+    expect(
+      forbidden.flatMap((word) => failing((text) => uses(text, word)).map((at) => `${word} in ${at}`)),
+    ).toEqual([]);
+  });
+  it.each<[string, (text: string) => boolean]>([
+    ["a doubled space", (text) => text.includes("  ")],
+    ["a space at an end", (text) => text !== text.trim()],
+    ["straight quotes", (text) => text.includes('"')],
+    ["three dots", (text) => text.includes("...")],
+    [
+      "a sentence of more than 30 words",
+      (text) => text.split(/[.!?:](?:\s|$)/).some((one) => one.split(/\s+/).length > 30),
+    ],
+  ])("have nowhere %s", (_, breaks) => {
+    expect(failing(breaks)).toEqual([]);
   });
 });

@@ -43,10 +43,10 @@ it("does not say that a user guessed at their own password", () => {
   const at = { entity_kind: "user", entity_name: "ada", actor: system("sign-in (ada)") };
   expect(say(entry({ action: "login", ...at }))).toBe("ada signed in");
   expect(say(entry({ action: "login_failed", ...at, detail: { count: 12 } }))).toBe(
-    "Somebody failed to sign in as ada 12 times",
+    "Someone failed to sign in as ada 12 times",
   );
   expect(say(entry({ action: "login_failed", ...at, entity_kind: null, entity_name: null }))).toBe(
-    "Somebody failed to sign in",
+    "Someone failed to sign in",
   );
 });
 

@@ -84,18 +84,18 @@ const row = () => screen.getByRole("button", { name: /Band saw was added/ });
 describe("the deliveries", () => {
   it("change while somebody looks, and stay open", async () => {
     await open(true);
-    expect(row().textContent).toContain("Trying again");
+    expect(row().textContent).toContain("Retrying");
     fireEvent.click(row());
-    screen.getByText("Next try:", { exact: false });
+    screen.getByText("Next attempt:", { exact: false });
     answer = [delivered];
     say({ type: "hook", data: { id: "7" } });
     await act(() => vi.advanceTimersByTimeAsync(2_100));
-    expect(row().textContent).toContain("Trying again");
+    expect(row().textContent).toContain("Retrying");
     say({ type: "subscriber", data: { id: "9" } });
     await act(() => vi.advanceTimersByTimeAsync(600));
     expect(row().textContent).toContain("Delivered");
     expect(row().getAttribute("aria-expanded")).toBe("true");
-    expect(screen.getAllByRole("list", { name: "Tries" })[0]?.children.length).toBe(2);
+    expect(screen.getAllByRole("list", { name: "Attempts" })[0]?.children.length).toBe(2);
   });
   it("are sent again where they are", async () => {
     await open(true);
@@ -107,7 +107,7 @@ describe("the deliveries", () => {
   it("are read only for whoever may not write", async () => {
     await open(false);
     fireEvent.click(row());
-    screen.getByText("What is sent");
+    screen.getByText("Request body");
     expect(screen.queryByRole("button", { name: "Send again" })).toBeNull();
   });
 });
