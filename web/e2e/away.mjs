@@ -120,7 +120,7 @@ await steps.step("a change says that nothing was saved, and what was typed stays
   await page.getByRole("button", { name: "Add asset" }).first().click();
   await field(panel(page), "Name").fill("typed while away");
   await button(panel(page), "Save").click();
-  await said(panel(page), "Nothing was saved, because the server cannot be reached.");
+  await said(panel(page), "Your changes were not saved, because the server cannot be reached.");
   expect((await field(panel(page), "Name").inputValue()) === "typed while away", "the text to stay");
   await judged(page);
   await shot("form");
@@ -194,7 +194,7 @@ await steps.step(
 
 await steps.step("an address that nobody has keeps the frame", async () => {
   await page.goto(`${url}/nonsense`);
-  await page.getByRole("heading", { name: "There is no such page" }).waitFor();
+  await page.getByRole("heading", { name: "Page not found" }).waitFor();
   await page.getByRole("navigation", { name: "Pages", exact: true }).waitFor();
   await judged(page);
 });

@@ -125,8 +125,9 @@ await steps.step("one is ignored and reopened", async () => {
   const rows = page.locator("tbody [data-row-open]");
   if ((await rows.count()) < 2) return;
   await rows.first().click();
+  const title = await panel.getByRole("heading", { level: 2 }).textContent();
   await panel.getByRole("button", { name: "Ignore" }).click();
-  await panel.waitFor({ state: "detached" });
+  await panel.getByRole("heading", { level: 2, name: title, exact: true }).waitFor({ state: "detached" });
   await page.getByRole("tab", { name: "Ignored" }).click();
   await rows.first().click();
   await panel.getByRole("button", { name: "Reopen" }).click();
@@ -138,13 +139,13 @@ await steps.step("the rest is accepted at once", async () => {
   const all = page.getByRole("button", { name: /^Accept (all \d+|it)$/ });
   await all.waitFor();
   await all.click();
-  await page.getByRole("link", { name: "See them on the map" }).waitFor({ timeout: 60_000 });
+  await page.getByRole("button", { name: "Show on the map" }).waitFor({ timeout: 60_000 });
   await page.getByText("Nothing to review").waitFor();
   await shot("07-accepted");
 });
 
 await steps.step("the map shows them", async () => {
-  await page.getByRole("link", { name: "See them on the map" }).click();
+  await page.getByRole("button", { name: "Show on the map" }).click();
   await mapReady();
   await page.waitForTimeout(400);
   accepted = Number(/\d+/.exec(await page.getByText(/^\d+ nodes?$/).textContent())?.[0]);

@@ -440,7 +440,7 @@ await steps.step("a role is changed, sessions are ended, a user is disabled and 
   await live(grace.page);
   expect((await button(grace.page, "Add asset").count()) === 0, "nothing to add for a viewer");
   await page.reload();
-  await button(panel(page), "End all").click();
+  await button(panel(page), "End all sessions").click();
   await atLogin(grace.page);
   await button(panel(page), "Disable").click();
   await button(dialog(page, `Disable ${other}`), "Disable").click();

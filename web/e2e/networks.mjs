@@ -122,7 +122,7 @@ await steps.step("Scan opens the form with this network", async () => {
   await button(page, "Attic").click();
   await aside.getByRole("link", { name: "Scan Attic" }).click();
   await aside.getByRole("heading", { name: "New scan" }).waitFor();
-  const text = await field(aside, "Where to look").inputValue();
+  const text = await field(aside, "Targets").inputValue();
   expect(text === "10.91.0.0/28", `the network in the form, not "${text}"`);
   await page.keyboard.press("Escape");
   await aside.waitFor({ state: "detached" });

@@ -120,7 +120,7 @@ await steps.step("more hosts want the secret again, fewer do not, and others get
   await save();
   await said(
     inPanel(),
-    "The secret must be given again, for it could be sent to more hosts or ports than before.",
+    "The secret must be entered again, because it could be sent to more hosts or ports than before.",
   );
   await judged(page);
   await field(inPanel(), "Community").fill("");
@@ -141,7 +141,7 @@ await steps.step(
     await button(page, "Add credential").click();
     await field(inPanel(), "Kind").selectOption("basic");
     await field(inPanel(), "Name").fill("BMC");
-    await field(inPanel(), "User name").fill("root");
+    await field(inPanel(), "Username").fill("root");
     await field(inPanel(), "Password").fill("calvin");
     await field(inPanel(), "Hosts").fill(`127.0.0.1:${bmc.port}`);
     await field(inPanel(), "Certificate (SHA-256)").fill("ab".repeat(32));

@@ -94,7 +94,7 @@ impl From<Error> for Problem {
             Error::Stale => plain(
                 StatusCode::PRECONDITION_FAILED,
                 "stale",
-                "Somebody else has changed this since you read it; read it again".to_owned(),
+                "Someone else has changed this since you read it. Read it again.".to_owned(),
             ),
             Error::RateLimited { retry_after } => {
                 let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1);

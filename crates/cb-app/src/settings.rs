@@ -28,7 +28,7 @@ pub struct SettingsOut {
     /// How long an entry of the audit log is kept; null: for ever.
     #[schema(required)]
     pub audit_retention_days: Option<i32>,
-    /// How old the key that seals stored secrets becomes before it is rotated; null: never by itself.
+    /// How old the key that seals stored secrets becomes before it is rotated; null: not scheduled.
     #[schema(required)]
     pub vault_key_rotation_days: Option<i32>,
     /// When it was rotated last; null: never.
@@ -48,7 +48,7 @@ pub struct SettingsPatch {
     #[serde(default)]
     #[schema(value_type = Option<i32>, minimum = 30, maximum = 3650)]
     pub audit_retention_days: Patch<i32>,
-    /// 1 to 3650, or null: never by itself. Asks for a fresh proof of identity.
+    /// 1 to 3650, or null: not scheduled. Asks for a fresh proof of identity.
     #[serde(default)]
     #[schema(value_type = Option<i32>, minimum = 1, maximum = 3650)]
     pub vault_key_rotation_days: Patch<i32>,
@@ -95,7 +95,7 @@ pub async fn update(ctx: &Ctx, patch: SettingsPatch, version: Option<i64>) -> Re
     wrong.require(
         rotation.flatten().is_none_or(|days| ROTATION.contains(&days)),
         "vault_key_rotation_days",
-        "must be between 1 and 3650, or null never to rotate by itself",
+        "must be from 1 to 3650, or null to turn automatic rotation off",
     );
     wrong.into_result()?;
     if days.is_some() || rotation.is_some() {

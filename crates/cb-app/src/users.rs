@@ -323,7 +323,8 @@ pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) 
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &input.token);
     wrong.into_result()?;
-    let gone = || Error::Denied("this invite has been used, or it is too old; ask for a new one".to_owned());
+    let gone =
+        || Error::Denied("This invite has expired, or it was used before. Ask for a new one.".to_owned());
     if steps::find(now, app.store().reader(), Purpose::Invite, &input.token).await?.is_none() {
         let actor = Principal::SignIn { username: "invite".to_owned() };
         app.guessed(&meta, Guess::at_nobody(Action::InviteFailed, actor)).await;

@@ -67,7 +67,7 @@ pub enum SmtpError {
     /// Another name may help. The server decides whether waiting helps, too: a 4xx answer is temporary (RFC 5321, 4.2.1).
     #[error("the server does not accept our greeting (EHLO {name}): {said}")]
     Greeting { name: String, said: String, temporary: bool },
-    #[error("the server refuses the user name or password: {0}")]
+    #[error("the server refuses the username or password: {0}")]
     Login(String),
     /// Another day it may take it.
     #[error("the server cannot take it now: {0}")]

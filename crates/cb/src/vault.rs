@@ -61,7 +61,7 @@ fn say(config: &Config, done: &Rewrapped) -> anyhow::Result<()> {
         if config.db_url.is_some() {
             output::line("Every other server of this database needs the same file before it starts again.")?;
         }
-        output::line("The server that runs on this folder takes it up by itself.")?;
+        output::line("The server that runs on this folder uses it automatically.")?;
     } else {
         output::line(
             "Now set CB_VAULT_KEY to the value of CB_VAULT_KEY_NEW wherever it is set (the compose file,",
@@ -76,7 +76,7 @@ fn say(config: &Config, done: &Rewrapped) -> anyhow::Result<()> {
 }
 
 fn show(vault: &VaultOut) -> anyhow::Result<()> {
-    let next = vault.next_rotation_at.map_or_else(|| "never by itself".to_owned(), clock::to_second);
+    let next = vault.next_rotation_at.map_or_else(|| "not scheduled".to_owned(), clock::to_second);
     output::line(&format!("Sealed secrets     {}", vault.sealed))?;
     output::line(&format!("Current key        {}", vault.current_key_id))?;
     output::line(&format!("  since            {}", clock::to_second(vault.created_at)))?;

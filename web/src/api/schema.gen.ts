@@ -4152,7 +4152,7 @@ export interface components {
             vault_key_rotated_at: string | null;
             /**
              * Format: int32
-             * @description How old the key that seals stored secrets becomes before it is rotated; null: never by itself.
+             * @description How old the key that seals stored secrets becomes before it is rotated; null: not scheduled.
              */
             vault_key_rotation_days: number | null;
             /** Format: int64 */
@@ -4169,7 +4169,7 @@ export interface components {
             instance_name?: string | null;
             /**
              * Format: int32
-             * @description 1 to 3650, or null: never by itself. Asks for a fresh proof of identity.
+             * @description 1 to 3650, or null: not scheduled. Asks for a fresh proof of identity.
              */
             vault_key_rotation_days?: number | null;
         };
@@ -4404,7 +4404,7 @@ export interface components {
             rotated_at: string | null;
             /**
              * Format: int32
-             * @description Null: never by itself.
+             * @description Null: not scheduled.
              */
             rotation_days: number | null;
             /**

@@ -80,6 +80,21 @@ describe("the words of the pages", () => {
       forbidden.flatMap((word) => failing((text) => uses(text, word)).map((at) => `${word} in ${at}`)),
     ).toEqual([]);
   });
+  it.each(["README.md", "docs/user-guide.md", "docs/operations.md"])("are those of %s", (file) => {
+    // What people type, and what the server prints, is no prose.
+    const prose = readFileSync(`../${file}`, "utf8")
+      .replace(/^```[\s\S]*?^```/gm, "")
+      .replace(/`[^`]*`/g, "X")
+      .replace(/\]\([^)]*\)/g, "]");
+    expect(prose.length).toBeGreaterThan(1000);
+    expect(
+      prose
+        .split("\n\n")
+        .flatMap((part) =>
+          forbidden.filter((word) => uses(part, word)).map((word) => `${word}: ${part.slice(0, 80)}`),
+        ),
+    ).toEqual([]);
+  });
   it.each<[string, (text: string) => boolean]>([
     ["a doubled space", (text) => text.includes("  ")],
     ["a space at an end", (text) => text !== text.trim()],

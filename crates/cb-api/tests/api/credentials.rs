@@ -433,7 +433,7 @@ async fn each_kind_proves_itself_as_its_device_wants() {
             &root,
             json!({ "password": "x" }),
             here(mail.port()),
-            "refuses the user name or password",
+            "refuses the username or password",
         ),
         (
             "http at https",

@@ -146,7 +146,7 @@ pub async fn confirm(ctx: &Ctx, input: TotpConfirm) -> Result<(Vec<String>, Open
         let sealed = sealed.ok_or_else(|| Error::Conflict("begin with a new secret first".to_owned()))?;
         let secret = ctx.app().unseal(TOTP_SECRET.place(&user.id), &sealed).await?;
         let Some(step) = totp::check(&secret, input.code.expose(), ctx.now(), None)? else {
-            return Err(Error::invalid("code", "is not right; see that the device's clock is"));
+            return Err(Error::invalid("code", "is wrong. Check that the clock of the device is right"));
         };
         tx.about("user", user.id);
         let mut change: user::ActiveModel = user.into();

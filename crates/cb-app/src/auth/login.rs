@@ -352,7 +352,8 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<Opened> {
             sessions::prove(ctx, tx, &user).await.map(Some)
         })
         .await?;
-    let opened = proved.ok_or_else(|| Error::Denied("this is not right; try again".to_owned()))?;
+    let opened =
+        proved.ok_or_else(|| Error::Denied("The code or the passkey is wrong. Try again.".to_owned()))?;
     ctx.app().throttle().forgive(&key);
     Ok(opened)
 }

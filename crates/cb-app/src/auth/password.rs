@@ -100,7 +100,8 @@ pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
     factors::bounded(&mut wrong, "token", &input.token);
     rules::password(&mut wrong, "new_password", &input.new_password, "");
     wrong.into_result()?;
-    let gone = || Error::Denied("this link has been used, or it is too old; ask for a new one".to_owned());
+    let gone =
+        || Error::Denied("This link has expired, or it was used before. Ask for a new one.".to_owned());
     let actor = Principal::SignIn { username: "reset link".to_owned() };
     if steps::find(now, app.store().reader(), Purpose::Reset, &input.token).await?.is_none() {
         app.guessed(&meta, Guess::at_nobody(Action::PasswordResetFailed, actor)).await;

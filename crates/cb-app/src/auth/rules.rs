@@ -32,7 +32,7 @@ pub(crate) fn email(wrong: &mut Violations, text: Option<&str>) -> Option<String
         && text
             .split_once('@')
             .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
-    wrong.require(ok, "email", "is not an e-mail address");
+    wrong.require(ok, "email", "is not an email address");
     Some(text.to_owned())
 }
 

@@ -251,13 +251,13 @@ pub async fn update(
         }
         row.hosts = hosts.to_json();
         if row.certificate_sha256 != before.certificate_sha256 {
-            reasons.push("another certificate would be trusted with it");
+            reasons.push("the trusted certificate changes");
         }
         if before.host_key_sha256.is_some() && row.host_key_sha256 != before.host_key_sha256 {
-            reasons.push("another host key would be trusted with it");
+            reasons.push("the trusted host key changes");
         }
         if kind.rebound(&old, &public).is_some() {
-            reasons.push("it would travel in another way");
+            reasons.push("it would be sent in a different way");
         }
         match &patch.secret {
             Some(secret) => {
@@ -265,7 +265,7 @@ pub async fn update(
                 row.secret_changed_at = ctx.now();
             }
             None if !reasons.is_empty() && (kind.has_secret(&old) || kind.has_secret(&public)) => {
-                wrong.add("secret", format!("must be given again, for {}", reasons.join(" and ")));
+                wrong.add("secret", format!("must be entered again, because {}", reasons.join(" and ")));
             }
             None => {}
         }

@@ -302,14 +302,14 @@ pub async fn update(
     };
     let mut reasons = Vec::new();
     if kind.rebound(&stored.public, &public).is_some() {
-        reasons.push("it would be sent elsewhere or in another way");
+        reasons.push("it would be sent to a different receiver or in a different way");
     }
     if pin != known.certificate_sha256 {
-        reasons.push("another certificate would be trusted with it");
+        reasons.push("the trusted certificate changes");
     }
     let new_secret = patch.secret.is_some();
     if !new_secret && !stored.secrets.is_empty() && !reasons.is_empty() {
-        wrong.add("secret", format!("must be given again, for {}", reasons.join(" and ")));
+        wrong.add("secret", format!("must be entered again, because {}", reasons.join(" and ")));
     }
     let moved = new_secret || public != stored.public;
     let opened = Opened { kind, public, secrets: patch.secret.unwrap_or(stored.secrets), pin: stored.pin };

@@ -47,7 +47,7 @@ fn described(kind: NoticeKind) -> NoticeKindOut {
         NoticeKind::HookReceived => ("Hook received", "Another system has told something through a hook."),
         NoticeKind::SubscriberDisabled => (
             "Subscriber disabled",
-            "A webhook or channel failed for days, or wants no more, and is told nothing now.",
+            "The server turned off a webhook or a channel, because it failed for days or refused further messages.",
         ),
         NoticeKind::Test => ("Test", "Asked for by a person; nobody subscribes to it."),
     };
@@ -57,7 +57,7 @@ fn described(kind: NoticeKind) -> NoticeKindOut {
 /// The kinds that a subscriber names, each once; none: all.
 pub(super) fn read(wrong: &mut Violations, field: &str, given: &[NoticeKind]) -> Vec<NoticeKind> {
     if given.contains(&NoticeKind::Test) {
-        wrong.add(field, "may not have test: it comes only when somebody asks for it");
+        wrong.add(field, "must not contain `test`: the server sends a test only when a person asks for it");
     }
     NoticeKind::ALL.into_iter().filter(|kind| given.contains(kind)).collect()
 }

@@ -170,7 +170,7 @@ pub(crate) async fn checkpoint_damaged(ctx: &Ctx, tx: &mut WriteTx) -> Result<()
     let news = News {
         kind: NoticeKind::AuditContradicted,
         severity: Severity::Critical,
-        title: "The checkpoint of the audit log in the data folder cannot be used".to_owned(),
+        title: "The server cannot use the audit log checkpoint in the data folder".to_owned(),
         text: "The server writes this file whole or not at all, so somebody else has changed it, or the signing key was replaced. Find out who \
                did, then stop the server and run: cb audit-log accept-restore"
             .to_owned(),
@@ -192,7 +192,7 @@ pub(crate) async fn subscriber_disabled(
         kind: NoticeKind::SubscriberDisabled,
         severity: Severity::Warning,
         title: format!("The {kind} {name} was disabled"),
-        text: format!("It is told nothing now: {reason}."),
+        text: format!("The server no longer sends to it: {reason}."),
         path: Some("/notifications".to_owned()),
         data: json!({ "subscriber_kind": kind, "subscriber_id": id, "name": name, "reason": reason }),
     };

@@ -130,7 +130,7 @@ impl Receiver {
 pub(super) async fn is_gone(app: &App, subscriber: Subscriber) -> Result<()> {
     let reason = match subscriber {
         Subscriber::Webhook(_) => "the receiver says that it wants no more (410)",
-        Subscriber::Channel(_) => "the service says that nobody is told there any more",
+        Subscriber::Channel(_) => "the service says that the channel no longer exists",
     };
     disable(app, subscriber, reason, |_| true).await
 }

@@ -261,15 +261,15 @@ pub async fn update(
         let secret_given = patch.client_secret.clone().change();
         let given = secret_given.is_some() || matches!(patch.credential_id, Patch::Set(_));
         for (changes, why) in [
-            (moved, "must be given again, for the issuer changes"),
-            (trusts_another, "must be given again, for another certificate would be trusted with it"),
+            (moved, "must be entered again, because the issuer changes"),
+            (trusts_another, "must be entered again, because the certificate changes"),
         ] {
             wrong.require(!changes || given || before.client_secret.is_none(), "client_secret", why);
         }
         wrong.require(
             !trusts_another || given || before.credential_id.is_none(),
             "credential_id",
-            "must be given again, for another certificate would be trusted with its secret",
+            "must be entered again, because the certificate changes",
         );
         if let Some(secret) = &secret_given {
             judge_secret(&mut wrong, secret.as_ref());

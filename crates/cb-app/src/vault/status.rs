@@ -44,7 +44,7 @@ pub struct VaultOut {
     pub created_at: DateTime<Utc>,
     #[schema(required)]
     pub rotated_at: Option<DateTime<Utc>>,
-    /// Null: never by itself.
+    /// Null: not scheduled.
     #[schema(required)]
     pub rotation_days: Option<i32>,
     /// From then on, the next daily look rotates.

@@ -153,7 +153,7 @@ async fn a_service_is_left_alone_as_long_as_it_asks_and_given_up_when_it_is_gone
     for _ in 0..200 {
         let now = channels::get(&ctx, hook.id).await.expect("reads");
         if let Some(reason) = now.disabled_reason {
-            assert!(reason.contains("nobody is told there") && !now.enabled, "{reason}");
+            assert!(reason.contains("no longer exists") && !now.enabled, "{reason}");
             let entries = audit::list(&ctx, &List::default(), &audit::EntryFilter::default()).await;
             let told = serde_json::to_string(&entries.expect("reads").items).expect("JSON");
             assert!(told.contains("channel_disabled") && !told.contains("geheim"), "{told}");

@@ -22,7 +22,7 @@ pub async fn prove(device: Device<'_>, user: &str, password: &Secret) -> Outcome
         Err(SmtpError::Connection(error)) => Err(device.failed(error).await),
         Err(SmtpError::TimedOut) => Err(device.silent("It may be off, or speak another protocol there.")),
         Err(error @ SmtpError::Greeting { .. }) => Err(Failure::new(format!(
-            "{}: {error}. It may accept another host name: that of CB_PUBLIC_URL, or the domain of the user name.",
+            "{}: {error}. It may accept a different hostname: the one of CB_PUBLIC_URL, or the domain of the username.",
             device.host
         ))),
         Err(error) => Err(Failure::new(format!("{}: {error}.", device.host))),

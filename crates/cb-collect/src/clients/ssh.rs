@@ -124,7 +124,7 @@ fn refused(device: Device<'_>, trusted: Option<&str>, seen: &Seen, error: &russh
         (Some(presented), Some(trusted)) if presented != trusted => Failure {
             presented: Some(presented),
             ..Failure::new(format!(
-                "Nothing was sent: {host} shows another host key than the trusted one. It was set up anew, or somebody stands in between."
+                "Nothing was sent: {host} shows a host key that is not the trusted one. The host was reinstalled, or someone intercepts the connection."
             ))
         },
         _ => Failure::new(format!("{host} on port {} does not speak SSH as we do: {error}.", device.port)),

@@ -66,7 +66,7 @@ pub enum Refused {
     NoUrl(&'static str),
     #[error("it contains {}, which no URL does", show(*.0))]
     Character(char),
-    #[error("it contains a user name or password; give credentials in their own field")]
+    #[error("it contains a username or password. Enter credentials in their own fields")]
     Userinfo,
     #[error("'{0}' is not a port from 1 to 65535")]
     Port(String),

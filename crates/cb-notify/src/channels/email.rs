@@ -41,7 +41,7 @@ fn form() -> Form {
             Field::line("port", "Port").most(5).optional().binding().help("The usual one without it"),
             Field::line("from", "From").help("An address that the server lets you send from"),
             Field::line("to", "To").most(2048).help("Up to 10 addresses, with commas between them"),
-            Field::line("user", "User name").optional().binding(),
+            Field::line("user", "Username").optional().binding(),
             Field::line("greeting", "Greet as").most(253).optional().help(
                 "The host name that the server is greeted with (EHLO). Without it: the host of CB_PUBLIC_URL, or the domain of the sender",
             ),
@@ -76,8 +76,8 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
         "must be a host name such as breaker.example.org, without an address, a port or underscores",
     );
     let (user, password) = (public.contains_key("user"), secrets.contains_key("password"));
-    wrong.require(!user || password, "secret.password", "is needed for the user name");
-    wrong.require(user || !password, "public.user", "is needed for the password");
+    wrong.require(!user || password, "secret.password", "is needed with a username");
+    wrong.require(user || !password, "public.user", "is needed with a password");
     wrong.require(
         !(user && password) || security(public) != Security::None,
         "public.security",

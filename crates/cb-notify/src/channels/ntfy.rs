@@ -33,8 +33,8 @@ fn form() -> Form {
             Field::line("server", "Server").most(500).binding().help("https://ntfy.sh, or your own"),
             Field::line("topic", "Topic")
                 .most(64)
-                .help("On a public server whoever knows it reads along: choose one that nobody guesses"),
-            Field::line("user", "User name").optional().binding().help("With a password; not with a token"),
+                .help("On a public server, anyone who knows the topic can read it. Choose a topic that is hard to guess."),
+            Field::line("user", "Username").optional().binding().help("With a password; not with a token"),
         ],
         vec![
             Field::line("token", "Access token").most(1024).optional(),
@@ -58,12 +58,12 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
     let user = public.get("user");
     wrong.require(user.is_none_or(|user| !user.contains(':')), "public.user", "may not contain a colon");
     let has = |name: &str| secrets.contains_key(name);
-    wrong.require(user.is_none() || has("password"), "secret.password", "is needed for the user name");
-    wrong.require(user.is_some() || !has("password"), "public.user", "is needed for the password");
+    wrong.require(user.is_none() || has("password"), "secret.password", "is needed with a username");
+    wrong.require(user.is_some() || !has("password"), "public.user", "is needed with a password");
     wrong.require(
         user.is_none() || !has("token"),
         "secret.token",
-        "is not used with a user name; leave one of them out",
+        "cannot be used with a username. Leave one of them out",
     );
     require_token(wrong, secrets, "token");
 }

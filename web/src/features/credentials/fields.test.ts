@@ -8,7 +8,7 @@ const v3 = {
   kind: "snmp_v3",
   title: "SNMP v3",
   public: {
-    properties: { auth: { ...text("Authentication"), enum: ["none", "md5"] }, user: text("User name") },
+    properties: { auth: { ...text("Authentication"), enum: ["none", "md5"] }, user: text("Username") },
     required: ["user"],
     "x-order": ["user", "auth"],
   },

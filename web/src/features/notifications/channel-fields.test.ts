@@ -8,7 +8,7 @@ const ntfy = {
   title: "ntfy",
   pin: "certificate",
   public: {
-    properties: { server: text("Server"), topic: text("Topic"), user: text("User name") },
+    properties: { server: text("Server"), topic: text("Topic"), user: text("Username") },
     required: ["server", "topic"],
     "x-order": ["server", "topic", "user"],
   },
