@@ -139,13 +139,13 @@ await steps.step("the rest is accepted at once", async () => {
   const all = page.getByRole("button", { name: /^Accept (all \d+|it)$/ });
   await all.waitFor();
   await all.click();
-  await page.getByRole("button", { name: "Show on the map" }).waitFor({ timeout: 60_000 });
+  await page.getByRole("button", { name: "Show on the map" }).last().waitFor({ timeout: 60_000 });
   await page.getByText("Nothing to review").waitFor();
   await shot("07-accepted");
 });
 
 await steps.step("the map shows them", async () => {
-  await page.getByRole("button", { name: "Show on the map" }).click();
+  await page.getByRole("button", { name: "Show on the map" }).last().click();
   await mapReady();
   await page.waitForTimeout(400);
   accepted = Number(/\d+/.exec(await page.getByText(/^\d+ nodes?$/).textContent())?.[0]);

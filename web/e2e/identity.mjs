@@ -519,7 +519,7 @@ await steps.step("the audit log tells it, by action", async () => {
   await page.waitForURL(/action=invite_accepted/);
   await page.waitForFunction(() => {
     const rows = [...document.querySelectorAll("tbody [data-row-open]")];
-    return rows.length > 0 && rows.every((row) => /accepted (an|\d+) invitation/.test(row.textContent));
+    return rows.length > 0 && rows.every((row) => /accepted (an|\d+) invite/.test(row.textContent));
   });
   await shot(page, "audit");
   await judged(page);
