@@ -179,7 +179,9 @@ await steps.step("while it is off nothing is taken", async () => {
   await page.goto(`${url}/notifications/incoming`);
   await list().getByText("Backups").click();
   await button(inPanel(), "Turn off").click();
-  await inPanel().getByText(/^○? ?Off$/).waitFor();
+  await inPanel()
+    .getByText(/^○? ?Off$/)
+    .waitFor();
   const body = JSON.stringify({ title: "Too early" });
   const status = await post(address, body, signed(secrets[1], "msg_off", body));
   expect(status >= 400 && status < 500, `a refusal, not ${status}`);

@@ -219,7 +219,9 @@ await steps.step("it hears only of what was chosen, and nothing while it is swit
   const before = inbox.requests.length;
   await addAsset("Lathe");
   await button(inPanel(), "Turn off").click();
-  await inPanel().getByText(/^○? ?Off$/).waitFor();
+  await inPanel()
+    .getByText(/^○? ?Off$/)
+    .waitFor();
   await judged(page);
   await shot("off");
   expect((await delivery("Lathe").count()) === 0, "no delivery of what was not chosen");
