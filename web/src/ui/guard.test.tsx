@@ -90,6 +90,42 @@ function Versioned() {
   );
 }
 
+function StaysOpen() {
+  const [one, setOne] = useState({ version: 1, name: "first" });
+  change = setOne;
+  return (
+    <FromVersion of={one}>
+      {(held, saved) => (
+        <SettingForm
+          name={held.name}
+          onSaved={(name) => {
+            const answer = { version: held.version + 1, name: `${name}!` };
+            saved(answer);
+            // The page hears of it later, as a query's readers do.
+            setTimeout(() => act(() => setOne(answer)), 0);
+          }}
+        />
+      )}
+    </FromVersion>
+  );
+}
+
+function SettingForm({ name, onSaved }: { name: string; onSaved: (name: string) => void }) {
+  const form = useForm({ defaultValues: { name } });
+  return (
+    <Form
+      changed={form.formState.isDirty}
+      onSubmit={form.handleSubmit(async (values) => {
+        await save(values.name);
+        onSaved(values.name);
+      })}
+    >
+      <TextField label="Name" {...form.register("name")} />
+      <button type="submit">Save</button>
+    </Form>
+  );
+}
+
 function page(content: () => React.ReactNode, start = "/a") {
   const root = createRootRoute({
     staticData: { needs: null },
@@ -271,6 +307,33 @@ describe("a form with changes", () => {
     await type("typed");
     act(() => change({ version: 3, name: "third" }));
     expect(await field()).toBe("typed");
+  });
+
+  it("counts as unchanged once it is saved and stays open, and takes what comes next", async () => {
+    page(() => <StaysOpen />);
+    const field = async () => await screen.findByLabelText<HTMLInputElement>("Name");
+    await type("typed");
+    (await field()).focus();
+    click("Save");
+    // The answer differs from what was typed.
+    await waitFor(async () => expect((await field()).value).toBe("typed!"));
+    expect(hasUnsaved()).toBe(false);
+    expect(document.activeElement).toBe(await field());
+    act(() => change({ version: 3, name: "third" }));
+    expect((await field()).value).toBe("third");
+  });
+
+  it("keeps what was typed when another change arrives while it is being saved, and saving fails", async () => {
+    let fail = (_error: Error) => {};
+    save.mockImplementation(() => new Promise((_done, failed) => (fail = failed)));
+    process.once("unhandledRejection", () => {});
+    page(() => <Versioned />);
+    await type("typed");
+    click("Save");
+    await waitFor(() => expect(save).toHaveBeenCalled());
+    act(() => change({ version: 2, name: "second" }));
+    await act(async () => fail(new Error("stale")));
+    expect((await screen.findByLabelText<HTMLInputElement>("Name")).value).toBe("typed");
   });
 });
 

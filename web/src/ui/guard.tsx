@@ -5,7 +5,18 @@
  * A form says here that it has changes (`useUnsaved`; `Form` does it). A part that can be closed makes a scope (`GuardScope`) and
  * closes by `leave`, which asks only for what is inside it. Navigation and the end of the tab ask for everything.
  */
-import { createContext, Fragment, type ReactNode, use, useCallback, useEffect, useMemo, useRef } from "react";
+import {
+  createContext,
+  Fragment,
+  type ReactNode,
+  use,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 
 /** From the outermost scope to the innermost. */
 type Path = readonly symbol[];
@@ -30,6 +41,13 @@ export function hasUnsaved(scope?: symbol): boolean {
 
 export function forget(scope?: symbol): void {
   for (const entry of entries) if (scope === undefined || entry.path.includes(scope)) entry.changed = false;
+}
+
+/** Whether something within a scope was typed and is not saved, or is still on its way to the server. */
+function isTyped(scope: symbol | undefined): boolean {
+  for (const { path, changed } of entries)
+    if (changed && (scope === undefined || path.includes(scope))) return true;
+  return false;
 }
 
 /** Whether the end of the page would lose something: also what is on its way to the server. */
@@ -125,20 +143,49 @@ export function useLeave(): (proceed: () => void) => void {
 /**
  * Draws a form of something that has a version. A newer version begins the form anew, unless something typed would be lost: then the
  * form stays with the version that it began with, and the server refuses it if that one is no longer the newest.
+ *
+ * A form that stays open after it was saved calls `saved` with the server's answer. It then counts as unchanged, and begins anew from
+ * that answer. The focus stays on the field of the same name.
  */
 export function FromVersion<T extends { version: number }>({
   of,
   children,
 }: {
   of: T;
-  children: (held: T) => ReactNode;
+  children: (held: T, saved: (answer: T) => void) => ReactNode;
 }) {
   const { path } = useGuardScope();
+  const scope = path.at(-1);
   const held = useRef(of);
-  if (!hasUnsaved(path.at(-1))) held.current = of;
+  const latest = useRef(of);
+  // What the page still shows of the time before the form was saved.
+  const before = useRef<T>(undefined);
+  const [saves, setSaves] = useState(0);
+  const focused = useRef<string>(undefined);
+  if (of !== before.current && !isTyped(scope)) held.current = of;
+  const saved = useCallback(
+    (answer: T) => {
+      forget(scope);
+      before.current = latest.current;
+      held.current = answer;
+      const { activeElement } = document;
+      focused.current = activeElement?.getAttribute("name") ?? undefined;
+      setSaves((count) => count + 1);
+    },
+    [scope],
+  );
+  useLayoutEffect(() => {
+    latest.current = of;
+  });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only after a save
+  useLayoutEffect(() => {
+    const name = focused.current;
+    focused.current = undefined;
+    if (name) document.getElementsByName(name)[0]?.focus();
+  }, [saves]);
   return (
     <GuardScope path={path}>
-      <Fragment key={held.current.version}>{children(held.current)}</Fragment>
+      <Fragment key={`${held.current.version} ${saves}`}>{children(held.current, saved)}</Fragment>
     </GuardScope>
   );
 }

@@ -38,14 +38,18 @@ export function SettingsPage() {
           {settings.error ? (
             <ErrorBox error={settings.error} retry={() => void settings.refetch()} />
           ) : settings.data ? (
-            <FromVersion of={settings.data}>{(held) => <InstanceName settings={held} />}</FromVersion>
+            <FromVersion of={settings.data}>
+              {(held, saved) => <InstanceName settings={held} saved={saved} />}
+            </FromVersion>
           ) : (
             <SkeletonLines lines={2} />
           )}
         </Block>
         <Block title={t("settings.retention")} text={t("settings.retentionText")}>
           {settings.data ? (
-            <FromVersion of={settings.data}>{(held) => <Retention settings={held} />}</FromVersion>
+            <FromVersion of={settings.data}>
+              {(held, saved) => <Retention settings={held} saved={saved} />}
+            </FromVersion>
           ) : settings.error ? null : (
             <SkeletonLines lines={2} />
           )}
@@ -73,7 +77,7 @@ export function SettingsPage() {
   );
 }
 
-function InstanceName({ settings }: { settings: Settings }) {
+function InstanceName({ settings, saved }: { settings: Settings; saved: (answer: Settings) => void }) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const client = useQueryClient();
@@ -83,9 +87,9 @@ function InstanceName({ settings }: { settings: Settings }) {
   const submit = form.handleSubmit(async (body) => {
     setError(null);
     try {
-      const saved = await take(http.PATCH("/api/v1/settings", { body }));
-      form.reset(body);
-      client.setQueryData(settingsQuery.queryKey, saved);
+      const answer = await take(http.PATCH("/api/v1/settings", { body }));
+      client.setQueryData(settingsQuery.queryKey, answer);
+      saved(answer);
       toast(t("settings.saved"));
     } catch (problem) {
       setError(placeErrors(problem, ["instance_name"], form.setError));

@@ -19,7 +19,7 @@ const MOST = 3650;
 const PROPOSED = "365";
 
 /** How long the audit log is kept. What makes it shorter removes entries for good, so that it asks first. */
-export function Retention({ settings }: { settings: Settings }) {
+export function Retention({ settings, saved }: { settings: Settings; saved: (answer: Settings) => void }) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const client = useQueryClient();
@@ -35,9 +35,9 @@ export function Retention({ settings }: { settings: Settings }) {
 
   async function save(days: number | null): Promise<void> {
     const body = { audit_retention_days: days };
-    const saved = await take(http.PATCH("/api/v1/settings", { body }));
-    form.reset(form.getValues());
-    client.setQueryData(settingsQuery.queryKey, saved);
+    const answer = await take(http.PATCH("/api/v1/settings", { body }));
+    client.setQueryData(settingsQuery.queryKey, answer);
+    saved(answer);
     toast(t("settings.saved"));
   }
   const submit = form.handleSubmit(async (values) => {

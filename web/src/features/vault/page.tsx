@@ -48,7 +48,9 @@ export function VaultKeysPage() {
               {settings.error ? (
                 <ErrorBox error={settings.error} retry={() => void settings.refetch()} />
               ) : settings.data ? (
-                <FromVersion of={settings.data}>{(held) => <Schedule settings={held} />}</FromVersion>
+                <FromVersion of={settings.data}>
+                  {(held, saved) => <Schedule settings={held} saved={saved} />}
+                </FromVersion>
               ) : null}
             </Block>
             <Block title={t("vault.history")} text={t("vault.historyText")}>

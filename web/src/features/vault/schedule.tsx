@@ -18,7 +18,7 @@ const MOST = 3650;
 const PROPOSED = "90";
 
 /** How old the key becomes before it is rotated. */
-export function Schedule({ settings }: { settings: Settings }) {
+export function Schedule({ settings, saved }: { settings: Settings; saved: (answer: Settings) => void }) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const client = useQueryClient();
@@ -36,9 +36,9 @@ export function Schedule({ settings }: { settings: Settings }) {
       vault_key_rotation_days: values.rotates ? Number(values.vault_key_rotation_days) : null,
     };
     try {
-      const saved = await take(http.PATCH("/api/v1/settings", { body }));
-      form.reset(values);
-      client.setQueryData(settingsQuery.queryKey, saved);
+      const answer = await take(http.PATCH("/api/v1/settings", { body }));
+      client.setQueryData(settingsQuery.queryKey, answer);
+      saved(answer);
       void client.invalidateQueries({ queryKey: vaultQuery.queryKey });
       toast(t("vault.saved"));
     } catch (problem) {
