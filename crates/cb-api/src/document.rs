@@ -112,7 +112,9 @@ fn describe_bodies(components: &mut Components) {
     for (name, schema) in &mut components.schemas {
         let RefOr::T(Schema::Object(input)) = schema else { continue };
         // What only goes out needs no bound.
-        let is_input = ["In", "Patch", "Confirm", "RoleGroup"].iter().any(|end| name.ends_with(end));
+        let is_input = ["In", "Patch", "Confirm", "RoleGroup", "ViewColumn", "ViewNarrowing"]
+            .iter()
+            .any(|end| name.ends_with(end));
         if !is_input {
             continue;
         }

@@ -45,6 +45,9 @@ const USERNAME: &str = r"^[A-Za-z0-9._@-]{1,64}$";
 const EMAIL: &str = r"^([^@\x00-\x20\x7f-\x9f\s]+@[^@\x00-\x20\x7f-\x9f\s]+)?$";
 const COLOR: &str = r"^#[0-9A-Fa-f]{6}$";
 const SLUG: &str = r"^[a-z0-9-]{1,32}$";
+/// A name of the client's own, such as a column.
+const WORD: &str = r"^[a-z0-9_]{1,64}$";
+const ORDER: &str = r"^(-?[a-z0-9_]{1,64})?$";
 const MAC: &str = r"^([0-9A-Fa-f]{2}([:-]?[0-9A-Fa-f]{2}){5})?$";
 const PIN: &str = r"^(:*[0-9A-Fa-f]){64}:*$";
 const PATH: &str = r#"^/([!"$-.0-~][!"$-~]{0,510})?$"#;
@@ -202,6 +205,19 @@ pub const FIELDS: &[(&str, &str, Bound)] = &[
     ("UserIn", "password", Text(PASSWORD_LEAST, PASSWORD_MOST)),
     ("UserIn", "username", Pattern(USERNAME)),
     ("UserPatch", "email", Pattern(EMAIL)),
+    ("ViewColumn", "id", Pattern(WORD)),
+    ("ViewIn", "columns", Items(0, crate::views::COLUMNS_MOST)),
+    ("ViewIn", "name", Line(SHORT_MAX)),
+    ("ViewIn", "narrowed", Items(0, crate::views::NARROWED_MOST)),
+    ("ViewIn", "q", OptionalLine(crate::views::FILTER_MOST)),
+    ("ViewIn", "sort", Pattern(ORDER)),
+    ("ViewNarrowing", "name", Pattern(WORD)),
+    ("ViewNarrowing", "value", Line(LABEL_MAX)),
+    ("ViewPatch", "columns", Items(0, crate::views::COLUMNS_MOST)),
+    ("ViewPatch", "name", Line(SHORT_MAX)),
+    ("ViewPatch", "narrowed", Items(0, crate::views::NARROWED_MOST)),
+    ("ViewPatch", "q", OptionalLine(crate::views::FILTER_MOST)),
+    ("ViewPatch", "sort", Pattern(ORDER)),
     ("WebhookIn", "events", Choice(events)),
     ("WebhookIn", "name", Line(SHORT_MAX)),
     ("WebhookIn", "url", Line(crate::notify::webhooks::URL_MAX)),

@@ -46,6 +46,7 @@ pub mod tags;
 pub mod tokens;
 pub mod users;
 pub mod vault;
+pub mod views;
 mod worker;
 
 pub use app::{App, Authenticated, StartError};

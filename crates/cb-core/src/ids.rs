@@ -56,6 +56,8 @@ ids! {
     NetworkId,
     LinkId,
     TagId,
+    /// What a user wants a table to show, saved under a name.
+    ViewId,
     ServiceId,
     ScanId,
     FindingId,

@@ -1908,6 +1908,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The own views, by name. There are at most 50. */
+        get: operations["get_views"];
+        put?: never;
+        /** Saves a view under a new name. */
+        post: operations["post_views"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of the own views. */
+        get: operations["get_views_id"];
+        put?: never;
+        post?: never;
+        /** Deletes a view. */
+        delete: operations["delete_views_id"];
+        options?: never;
+        head?: never;
+        /** Renames a view or replaces what it shows: what is absent stays. */
+        patch: operations["patch_views_id"];
+        trace?: never;
+    };
     "/api/v1/webhooks": {
         parameters: {
             query?: never;
@@ -2250,7 +2287,7 @@ export interface components {
          * @description What was done, as the log says it. A word that once stood in a log stays on the list: entries are for ever.
          * @enum {string}
          */
-        AuditAction: "access_withdrawn" | "address_created" | "address_deleted" | "address_updated" | "asset_created" | "asset_deleted" | "asset_updated" | "assets_deleted" | "assets_tagged" | "audit_log_pruned" | "backup_restored" | "channel_created" | "channel_deleted" | "channel_disabled" | "channel_redelivered" | "channel_tested" | "channel_updated" | "checkpoint_contradicted" | "checkpoint_damaged" | "credential_created" | "credential_deleted" | "credential_tested" | "credential_updated" | "finding_accepted" | "finding_ignored" | "finding_reopened" | "findings_accepted" | "findings_ignored" | "findings_proposed" | "findings_recorded" | "findings_reopened" | "findings_review_undone" | "findings_tagged" | "hook_created" | "hook_deleted" | "hook_received" | "hook_secret_rotated" | "hook_updated" | "identity_link_failed" | "identity_linked" | "identity_proof_failed" | "identity_proved" | "identity_unlinked" | "interface_created" | "interface_deleted" | "interface_updated" | "invite_accepted" | "invite_failed" | "invite_made" | "invite_withdrawn" | "link_created" | "link_deleted" | "link_updated" | "login" | "login_failed" | "logout" | "map_placed" | "map_released" | "network_created" | "network_deleted" | "network_updated" | "oidc_provider_created" | "oidc_provider_deleted" | "oidc_provider_tested" | "oidc_provider_updated" | "outbound_exceptions_set" | "passkey_added" | "passkey_removed" | "passkey_renamed" | "password_change_failed" | "password_changed" | "password_reset" | "password_reset_failed" | "recovery_codes_renewed" | "reset_link_made" | "reset_link_mailed" | "reset_mail_asked" | "role_changed" | "rollback_accepted" | "scan_cancelled" | "scan_finished" | "scan_requested" | "second_factor_asked" | "second_factor_cleared" | "session_ended" | "sessions_ended" | "settings_updated" | "setup_completed" | "setup_failed" | "tag_created" | "tag_deleted" | "tag_updated" | "token_created" | "token_deleted" | "token_refused" | "totp_disabled" | "totp_enabled" | "totp_enrolment_begun" | "user_created" | "user_deleted" | "user_disabled" | "user_enabled" | "user_updated" | "vault_key_created" | "vault_key_rotated" | "vault_keys_removed" | "vault_root_changed" | "vault_root_replaced" | "vault_rotation_failed" | "webhook_created" | "webhook_deleted" | "webhook_disabled" | "webhook_redelivered" | "webhook_secret_rotated" | "webhook_tested" | "webhook_updated";
+        AuditAction: "access_withdrawn" | "address_created" | "address_deleted" | "address_updated" | "asset_created" | "asset_deleted" | "asset_updated" | "assets_deleted" | "assets_tagged" | "audit_log_pruned" | "backup_restored" | "channel_created" | "channel_deleted" | "channel_disabled" | "channel_redelivered" | "channel_tested" | "channel_updated" | "checkpoint_contradicted" | "checkpoint_damaged" | "credential_created" | "credential_deleted" | "credential_tested" | "credential_updated" | "finding_accepted" | "finding_ignored" | "finding_reopened" | "findings_accepted" | "findings_ignored" | "findings_proposed" | "findings_recorded" | "findings_reopened" | "findings_review_undone" | "findings_tagged" | "hook_created" | "hook_deleted" | "hook_received" | "hook_secret_rotated" | "hook_updated" | "identity_link_failed" | "identity_linked" | "identity_proof_failed" | "identity_proved" | "identity_unlinked" | "interface_created" | "interface_deleted" | "interface_updated" | "invite_accepted" | "invite_failed" | "invite_made" | "invite_withdrawn" | "link_created" | "link_deleted" | "link_updated" | "login" | "login_failed" | "logout" | "map_placed" | "map_released" | "network_created" | "network_deleted" | "network_updated" | "oidc_provider_created" | "oidc_provider_deleted" | "oidc_provider_tested" | "oidc_provider_updated" | "outbound_exceptions_set" | "passkey_added" | "passkey_removed" | "passkey_renamed" | "password_change_failed" | "password_changed" | "password_reset" | "password_reset_failed" | "recovery_codes_renewed" | "reset_link_made" | "reset_link_mailed" | "reset_mail_asked" | "role_changed" | "rollback_accepted" | "scan_cancelled" | "scan_finished" | "scan_requested" | "second_factor_asked" | "second_factor_cleared" | "session_ended" | "sessions_ended" | "settings_updated" | "setup_completed" | "setup_failed" | "tag_created" | "tag_deleted" | "tag_updated" | "token_created" | "token_deleted" | "token_refused" | "totp_disabled" | "totp_enabled" | "totp_enrolment_begun" | "user_created" | "user_deleted" | "user_disabled" | "user_enabled" | "user_updated" | "vault_key_created" | "vault_key_rotated" | "vault_keys_removed" | "vault_root_changed" | "vault_root_replaced" | "vault_rotation_failed" | "view_created" | "view_deleted" | "view_updated" | "webhook_created" | "webhook_deleted" | "webhook_disabled" | "webhook_redelivered" | "webhook_secret_rotated" | "webhook_tested" | "webhook_updated";
         AuditEntry: {
             action: components["schemas"]["AuditAction"];
             actor: components["schemas"]["ActorOut"];
@@ -4460,6 +4497,78 @@ export interface components {
             pruned_through: number | null;
             /** @description What is wrong; null when all is well. */
             reason: string | null;
+        };
+        View: {
+            /** @description Columns that are not named follow, and are shown. */
+            columns: components["schemas"]["ViewColumn"][];
+            /** Format: date-time */
+            created_at: string;
+            /** @description Rows with less room around them. */
+            dense: boolean;
+            id: components["schemas"]["ViewId"];
+            list: components["schemas"]["ViewList"];
+            name: string;
+            narrowed: components["schemas"]["ViewNarrowing"][];
+            /** @description The filter's text. */
+            q: string;
+            /** @description The column that the table is sorted by, with `-` in front for descending; empty for the table's own order. */
+            sort: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /** @description A column of the table, in the order in which the view has it. */
+        ViewColumn: {
+            /** @example vendor */
+            id: string;
+            shown: boolean;
+        };
+        /**
+         * Format: uuid
+         * @description What a user wants a table to show, saved under a name.
+         */
+        ViewId: string;
+        ViewIn: {
+            columns?: components["schemas"]["ViewColumn"][];
+            dense?: boolean;
+            list: components["schemas"]["ViewList"];
+            /**
+             * @description Unique among the user's views of this table, in upper or lower case.
+             * @example NAS without a tag
+             */
+            name: string;
+            narrowed?: components["schemas"]["ViewNarrowing"][];
+            /**
+             * @description The filter's text.
+             * @example kind:storage
+             */
+            q?: string;
+            /** @example -last_seen_at */
+            sort?: string;
+        };
+        /**
+         * @description The tables that have views.
+         * @enum {string}
+         */
+        ViewList: "inventory" | "networks" | "findings" | "audit_log";
+        /** @description What narrows the table besides the filter's text, such as one network. */
+        ViewNarrowing: {
+            /**
+             * @description The parameter of the page's address.
+             * @example group
+             */
+            name: string;
+            /** @example network */
+            value: string;
+        };
+        ViewPatch: {
+            columns?: components["schemas"]["ViewColumn"][] | null;
+            dense?: boolean | null;
+            name?: string | null;
+            narrowed?: components["schemas"]["ViewNarrowing"][] | null;
+            q?: string | null;
+            sort?: string | null;
         };
         /** @enum {string} */
         WebScheme: "http" | "https";
@@ -9482,6 +9591,164 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Vault"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_views: {
+        parameters: {
+            query?: {
+                /** @description Only those of this table. */
+                list?: "inventory" | "networks" | "findings" | "audit_log";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_views: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_views_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ViewId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_views_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ViewId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_views_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ViewId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
                 };
             };
             /** @description What went wrong */

@@ -1,8 +1,8 @@
 import { DropdownMenu } from "radix-ui";
-import type { ReactNode } from "react";
+import { type ReactNode, useLayoutEffect, useState } from "react";
 import { cx } from "./cx";
 
-const item =
+export const menuItem =
   "flex h-8 w-full items-center gap-2 rounded px-2 text-sm text-ink outline-none select-none data-[highlighted]:bg-hover data-[disabled]:opacity-50 max-md:h-11";
 
 export function Menu({
@@ -17,17 +17,39 @@ export function Menu({
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.Content
-          align="end"
-          sideOffset={4}
-          aria-label={label}
-          className="appear z-50 min-w-52 rounded-lg border border-line-strong bg-raised p-1 shadow-float"
-        >
-          {children}
-        </DropdownMenu.Content>
-      </DropdownMenu.Portal>
+      <MenuFrame label={label}>{children}</MenuFrame>
     </DropdownMenu.Root>
+  );
+}
+
+/** What opens: within the page's main landmark, so that whoever goes from landmark to landmark finds it. */
+export function MenuFrame({
+  label,
+  className,
+  children,
+}: {
+  label: string;
+  className?: string;
+  children: ReactNode;
+}) {
+  // After the first drawing: a page may be drawn together with its landmark. Later the menu would lose its place when this changed.
+  const [main, setMain] = useState<HTMLElement | null>(null);
+  useLayoutEffect(() => setMain(document.querySelector("main")), []);
+  return (
+    <DropdownMenu.Portal container={main}>
+      <DropdownMenu.Content
+        align="end"
+        sideOffset={4}
+        collisionPadding={8}
+        aria-label={label}
+        className={cx(
+          "appear z-50 max-h-[70vh] min-w-52 overflow-y-auto rounded-lg border border-line-strong bg-raised p-1 shadow-float",
+          className,
+        )}
+      >
+        {children}
+      </DropdownMenu.Content>
+    </DropdownMenu.Portal>
   );
 }
 
@@ -41,7 +63,7 @@ export function MenuItem({
   danger?: boolean;
 }) {
   return (
-    <DropdownMenu.Item className={cx(item, danger && "text-down-text")} onSelect={onSelect}>
+    <DropdownMenu.Item className={cx(menuItem, danger && "text-down-text")} onSelect={onSelect}>
       {children}
     </DropdownMenu.Item>
   );
@@ -58,7 +80,7 @@ export function MenuLink({
 }) {
   return (
     <DropdownMenu.Item asChild>
-      <a className={item} href={href} download={download}>
+      <a className={menuItem} href={href} download={download}>
         {children}
       </a>
     </DropdownMenu.Item>

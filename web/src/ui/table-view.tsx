@@ -5,9 +5,9 @@ import { type ReactNode, useMemo, useState } from "react";
 import { useTranslation } from "#/i18n";
 import { IconButton } from "./button";
 import type { Column } from "./data-table";
-import { MenuChoice } from "./menu";
+import { MenuChoice, MenuFrame } from "./menu";
 
-interface Choice {
+export interface Choice {
   /** Ids of columns in their order. Those that are not named follow. */
   order: string[];
   hidden: string[];
@@ -41,20 +41,27 @@ export function chosenColumns<T>(columns: readonly Column<T>[], { order, hidden 
   return first ? [first, ...shown] : shown;
 }
 
+/** `instead`: a choice that somebody else keeps, in place of the one that this browser remembers. */
 export function useTableView<T>(
   table: string,
   columns: Column<T>[],
-): { columns: Column<T>[]; dense: boolean; menu: ReactNode } {
+  instead?: { choice: Choice; onChange: (next: Choice) => void },
+): { columns: Column<T>[]; dense: boolean; menu: ReactNode; choice: Choice } {
   const key = `cb.table.${table}`;
-  const [choice, setChoice] = useState(() => readChoice(localStorage.getItem(key)));
-  const shown = useMemo(() => chosenColumns(columns, choice), [columns, choice]);
+  const [remembered, setRemembered] = useState(() => readChoice(localStorage.getItem(key)));
+  const choice = instead?.choice ?? remembered;
+  // The same columns for the same choice, however often it is read.
+  const fingerprint = JSON.stringify(choice);
+  const shown = useMemo(() => chosenColumns(columns, readChoice(fingerprint)), [columns, fingerprint]);
   const change = (next: Choice) => {
-    setChoice(next);
+    if (instead) return instead.onChange(next);
+    setRemembered(next);
     localStorage.setItem(key, JSON.stringify(next));
   };
   return {
     columns: shown,
     dense: choice.dense,
+    choice,
     menu: <ViewMenu columns={columns} choice={choice} onChange={change} />,
   };
 }
@@ -90,54 +97,47 @@ function ViewMenu<T>({
           <Columns3 aria-hidden className="size-4" />
         </IconButton>
       </DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.Content
-          align="end"
-          sideOffset={4}
-          aria-label={t("table.view")}
-          className="appear z-50 max-h-[70vh] min-w-64 overflow-y-auto rounded-lg border border-line-strong bg-raised p-1 shadow-float"
-        >
-          {all.slice(1).map((column, at) => (
-            <DropdownMenu.Group key={column.id} aria-label={column.header} className="flex items-center">
-              <DropdownMenu.CheckboxItem
-                checked={!choice.hidden.includes(column.id)}
-                onCheckedChange={(show) => toggle(column.id, show)}
-                onSelect={(event) => event.preventDefault()}
-                className="flex h-8 flex-1 items-center gap-2 rounded px-2 text-sm outline-none data-[highlighted]:bg-hover max-md:h-11"
-              >
-                <span aria-hidden className="w-4 text-accent-text">
-                  {choice.hidden.includes(column.id) ? "" : "✓"}
-                </span>
-                {column.header}
-              </DropdownMenu.CheckboxItem>
-              <Move
-                label={t("table.left", { name: column.header })}
-                disabled={at === 0}
-                onSelect={() => move(column.id, -1)}
-              >
-                <ArrowUp aria-hidden className="size-3.5" />
-              </Move>
-              <Move
-                label={t("table.right", { name: column.header })}
-                disabled={at === all.length - 2}
-                onSelect={() => move(column.id, 1)}
-              >
-                <ArrowDown aria-hidden className="size-3.5" />
-              </Move>
-            </DropdownMenu.Group>
-          ))}
-          <DropdownMenu.Separator className="my-1 h-px bg-line" />
-          <MenuChoice
-            label={t("table.density")}
-            value={choice.dense ? "dense" : "usual"}
-            onChange={(value) => onChange({ ...choice, dense: value === "dense" })}
-            options={[
-              { value: "usual", label: t("table.comfortable") },
-              { value: "dense", label: t("table.compact") },
-            ]}
-          />
-        </DropdownMenu.Content>
-      </DropdownMenu.Portal>
+      <MenuFrame label={t("table.view")} className="min-w-64">
+        {all.slice(1).map((column, at) => (
+          <DropdownMenu.Group key={column.id} aria-label={column.header} className="flex items-center">
+            <DropdownMenu.CheckboxItem
+              checked={!choice.hidden.includes(column.id)}
+              onCheckedChange={(show) => toggle(column.id, show)}
+              onSelect={(event) => event.preventDefault()}
+              className="flex h-8 flex-1 items-center gap-2 rounded px-2 text-sm outline-none data-[highlighted]:bg-hover max-md:h-11"
+            >
+              <span aria-hidden className="w-4 text-accent-text">
+                {choice.hidden.includes(column.id) ? "" : "✓"}
+              </span>
+              {column.header}
+            </DropdownMenu.CheckboxItem>
+            <Move
+              label={t("table.left", { name: column.header })}
+              disabled={at === 0}
+              onSelect={() => move(column.id, -1)}
+            >
+              <ArrowUp aria-hidden className="size-3.5" />
+            </Move>
+            <Move
+              label={t("table.right", { name: column.header })}
+              disabled={at === all.length - 2}
+              onSelect={() => move(column.id, 1)}
+            >
+              <ArrowDown aria-hidden className="size-3.5" />
+            </Move>
+          </DropdownMenu.Group>
+        ))}
+        <DropdownMenu.Separator className="my-1 h-px bg-line" />
+        <MenuChoice
+          label={t("table.density")}
+          value={choice.dense ? "dense" : "usual"}
+          onChange={(value) => onChange({ ...choice, dense: value === "dense" })}
+          options={[
+            { value: "usual", label: t("table.comfortable") },
+            { value: "dense", label: t("table.compact") },
+          ]}
+        />
+      </MenuFrame>
     </DropdownMenu.Root>
   );
 }

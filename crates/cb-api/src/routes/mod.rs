@@ -42,6 +42,7 @@ mod tags;
 mod tokens;
 mod users;
 mod vault;
+mod views;
 mod webhooks;
 
 /// A query of a list: what every list takes, and the filters of this one.
@@ -164,6 +165,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(links::get, links::update, links::delete))
         .routes(routes!(tags::list, tags::create))
         .routes(routes!(tags::get, tags::update, tags::delete))
+        .routes(routes!(views::list, views::create))
+        .routes(routes!(views::get, views::update, views::delete))
         .routes(routes!(map::get))
         .routes(routes!(map::place))
         .routes(routes!(map::release))

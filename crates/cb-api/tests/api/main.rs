@@ -27,4 +27,5 @@ mod redirect;
 mod setup;
 mod site;
 mod streams;
+mod views;
 mod webhooks;

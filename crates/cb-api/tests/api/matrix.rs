@@ -359,6 +359,10 @@ impl Story {
         let token = json!({ "name": "x", "scopes": ["inventory:read"] });
         let token = id_of(&self.call(&own, "POST", "/tokens", "", token).await.json());
         self.call(&own, "DELETE", "/tokens/{id}", &token, json!({})).await;
+        let view = json!({ "list": "inventory", "name": "NAS" });
+        let view = id_of(&self.call(&own, "POST", "/views", "", view).await.json());
+        self.call(&own, "PATCH", "/views/{id}", &view, json!({ "dense": true })).await;
+        self.call(&own, "DELETE", "/views/{id}", &view, json!({})).await;
         let own = Login::from_answer(
             &self.call(&own, "POST", "/auth/proof", "", json!({ "password": PASSWORD })).await,
         );

@@ -7,7 +7,7 @@ use cb_core::audit::Action;
 use cb_store::db;
 use cb_store::entities::{
     address, asset, audit_entry, channel, credential, finding, hook, interface, network, oidc_provider,
-    passkey, scan, tag, token, user, webhook,
+    passkey, scan, tag, token, user, view, webhook,
 };
 use cb_store::sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _,
@@ -115,6 +115,7 @@ async fn named(conn: &impl ConnectionTrait, kind: &str, ids: HashSet<Uuid>) -> R
         "tag" => column!(tag, Name),
         "token" => column!(token, Name),
         "user" => column!(user, Username),
+        "view" => column!(view, Name),
         "webhook" => column!(webhook, Name),
         // The others have no name of their own.
         _ => Ok(Vec::new()),

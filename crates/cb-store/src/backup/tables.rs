@@ -11,7 +11,7 @@ use crate::entities::{
     address, asset, asset_tag, audit_anchor, audit_checkpoint, audit_entry, audit_head, auth_step, channel,
     credential, credential_use, delivery, finding, finding_key, hook, hook_event, identity, interface, job,
     link, network, notice, oidc_provider, passkey, position, recovery_code, scan, service, session, setting,
-    spent_ticket, tag, token, user, user_identity, vault_key, webhook,
+    spent_ticket, tag, token, user, user_identity, vault_key, view, webhook,
 };
 use crate::fault::db;
 
@@ -39,7 +39,7 @@ macro_rules! tables {
 
 // Tables come after the tables that they refer to.
 tables! {
-    setting, user, session, token, auth_step, recovery_code, passkey, spent_ticket,
+    setting, user, session, token, auth_step, recovery_code, passkey, spent_ticket, view,
     audit_head, audit_entry, audit_checkpoint, audit_anchor,
     vault_key, credential, credential_use, oidc_provider, user_identity,
     network, asset, interface, address, service, identity, link, tag, asset_tag, position,

@@ -37,4 +37,5 @@ pub mod token;
 pub mod user;
 pub mod user_identity;
 pub mod vault_key;
+pub mod view;
 pub mod webhook;

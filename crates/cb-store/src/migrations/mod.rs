@@ -20,6 +20,7 @@ mod m0014_asset_status;
 mod m0015_list_orders;
 mod m0016_service_scheme;
 mod m0017_review_and_sight;
+mod m0018_views;
 mod run;
 #[cfg(test)]
 mod upgrade;
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_list_orders::Migration),
             Box::new(m0016_service_scheme::Migration),
             Box::new(m0017_review_and_sight::Migration),
+            Box::new(m0018_views::Migration),
         ]
     }
 }

@@ -3,6 +3,7 @@ import { ArrowUp, Download, ScrollText, ShieldCheck } from "lucide-react";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { http, take } from "#/api/client";
 import type { AuditEntry } from "#/api/schema";
+import { useViews } from "#/domain/views/use-views";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/audit.json";
 import { Button, buttonClass } from "#/ui/button";
@@ -26,13 +27,14 @@ addWords(words);
 export interface AuditSearch extends Omit<AuditFilter, "action"> {
   action?: string;
   entry?: number;
+  view?: string;
 }
 
 const NEWEST = "-seq";
 
 export function AuditPage({ search, go }: { search: AuditSearch; go: (next: AuditSearch) => void }) {
   const { t } = useTranslation();
-  const { entry: chosen, ...rest } = search;
+  const { entry: chosen, view, ...rest } = search;
   const filter: AuditFilter = { ...rest, action: actions.find((one) => one === rest.action) };
   const { q = "", action, entity, sort = NEWEST } = filter;
   const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
@@ -41,7 +43,12 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
   const list = useRef<HTMLDivElement>(null);
   const rows = useMemo(() => log.data?.items ?? [], [log.data]);
   const told = useMemo(() => batches(rows), [rows]);
-  const columns = useColumns();
+  const { columns, dense, menu } = useViews(
+    "audit_log",
+    useColumns(),
+    { q: search.q, sort: search.sort, action, entity, view },
+    (next) => go(next as AuditSearch),
+  );
   const standing = useQuery(standingQuery);
   const verify = useMutation({ mutationFn: () => take(http.GET("/api/v1/audit-log/verify")) });
   const entry = useChosen(rows, chosen);
@@ -55,7 +62,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           hideLabel
           className="w-44 max-md:w-auto max-md:min-w-40 max-md:flex-1"
           value={action ?? ""}
-          onChange={(event) => go({ ...filter, action: event.target.value || undefined })}
+          onChange={(event) => go({ ...search, action: event.target.value || undefined })}
         >
           <option value="">{t("audit.anyAction")}</option>
           {actions.map((one) => (
@@ -64,6 +71,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
             </option>
           ))}
         </SelectField>
+        {menu}
         <LiveSwitch on={tail.live} onChange={tail.setLive} />
         <a
           href={exportHref(filter)}
@@ -132,6 +140,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
         <DataTable
           label={t("pages.audit")}
           columns={columns}
+          dense={dense}
           rows={told}
           rowId={({ entries }) => rowId(entries)}
           rowLabel={({ entries }) => sentence(entries, t)}
@@ -196,20 +205,26 @@ function useColumns(): Column<Batch>[] {
       {
         id: "what",
         header: t("audit.happened"),
+        width: {
+          min: 160,
+          max: 900,
+          text: ({ entry, entries }) => `${sentence(entries, t)}: ${changed(entry).join(", ")}`,
+        },
         cell: ({ entry, entries }) => <Happened entry={entry} entries={entries} />,
       },
       {
         id: "address",
         header: t("audit.address"),
-        className: "w-40 @max-3xl:hidden",
+        width: { min: 112, max: 320, extra: 12, rank: 1, text: ({ entry }) => entry.address ?? "" },
         cell: ({ entry }) => <span className="mono text-muted">{entry.address}</span>,
       },
       {
         id: "seq",
         header: t("audit.at"),
-        className: "w-28 text-muted",
         sortable: true,
         descendingFirst: true,
+        className: "text-muted",
+        width: { min: 104, max: 140, text: () => "59 minutes ago" },
         cell: ({ entry }) => <Time at={entry.at} />,
       },
     ],

@@ -112,25 +112,26 @@ function useColumns(kinds: CredentialKindDescription[] = []): Column<Credential>
         id: "name",
         header: t("credential.name"),
         sortable: true,
+        width: { min: 132, max: 360, text: (row) => row.name },
         cell: (row) => <span className="truncate">{row.name}</span>,
       },
       {
         id: "kind",
         header: t("credential.kind"),
         sortable: true,
-        className: "w-44 @max-lg:w-32",
+        width: { min: 96, max: 240, rank: 1, text: (row) => kindOf(kinds, row.kind)?.title ?? row.kind },
         cell: (row) => <span className="truncate">{kindOf(kinds, row.kind)?.title ?? row.kind}</span>,
       },
       {
         id: "hosts",
         header: t("credential.hosts"),
-        className: "@max-2xl:hidden",
+        width: { min: 112, max: 480, extra: 12, rank: 2, text: (row) => row.hosts.join(", ") },
         cell: (row) => <span className="mono truncate text-muted">{row.hosts.join(", ")}</span>,
       },
       {
         id: "used_by",
         header: t("credential.usedBy"),
-        className: "w-40 @max-4xl:hidden",
+        width: { min: 96, max: 320, rank: 5, text: (row) => row.used_by.map((user) => user.name).join(", ") },
         cell: (row) => (
           <span className="truncate text-muted">
             {row.used_by.map((user) => user.name).join(", ") || "–"}
@@ -141,14 +142,16 @@ function useColumns(kinds: CredentialKindDescription[] = []): Column<Credential>
         id: "last_used_at",
         header: t("credential.lastUsed"),
         sortable: true,
-        className: "w-32 text-muted @max-3xl:hidden",
+        className: "text-muted",
+        width: { min: 104, max: 140, rank: 3, text: () => "59 minutes ago" },
         cell: (row) => <Time at={row.last_used_at} />,
       },
       {
         id: "secret_changed_at",
         header: t("credential.secretAge"),
         sortable: true,
-        className: "w-32 text-muted @max-4xl:hidden",
+        className: "text-muted",
+        width: { min: 104, max: 140, rank: 4, text: () => "59 minutes ago" },
         cell: (row) => <Time at={row.has_secret ? row.secret_changed_at : null} />,
       },
     ],

@@ -10,12 +10,13 @@ import { parseFilter } from "#/domain/filter/grammar";
 import { findingKeys } from "#/domain/filter/matcher";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
+import { useViews } from "#/domain/views/use-views";
+import type { Shown } from "#/domain/views/views";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
 import { SearchBox } from "#/ui/search-box";
-import { useTableView } from "#/ui/table-view";
 import { Time } from "#/ui/time";
 import { Confidence } from "./confidence";
 import {
@@ -39,6 +40,9 @@ interface FindingsProps {
   group?: Grouping;
   /** Only those of this scan. */
   from?: string;
+  /** What the page's address says of the table, and how a view replaces all of it. */
+  shown: Shown;
+  onView: (next: Shown) => void;
   onList: (next: { q?: string; sort?: string; group?: Grouping }) => void;
   review: Review;
   /** Told which rows are shown, in their order. */
@@ -97,7 +101,7 @@ export function Findings(props: FindingsProps) {
   const total = blocked || hidden.all ? 0 : (findings.data?.total ?? rows.length) - away;
   // What only the server knows is a problem when it knows it neither.
   const told = problems.filter((one) => one.type !== "doubt" || (findings.isSuccess && rows.length === 0));
-  const { columns, dense, menu } = useTableView("findings", useColumns());
+  const { columns, dense, menu } = useViews("findings", useColumns(), props.shown, props.onView);
   const writes = can("discovery:write");
   const accepts = writes && can("inventory:write") && state === "open";
   const selects = writes && state !== "accepted";
@@ -119,7 +123,7 @@ export function Findings(props: FindingsProps) {
 
   return (
     <>
-      {rows.length > 0 || narrowed ? (
+      {rows.length > 0 || narrowed || props.shown.view ? (
         <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2">
           <SearchBox
             label={t("findings.search")}
@@ -144,7 +148,7 @@ export function Findings(props: FindingsProps) {
               ))}
             </select>
           </label>
-          <span className="max-md:hidden">{menu}</span>
+          {menu}
           {accepts && picked.length === 0 && total > 0 ? (
             <Button
               look="primary"

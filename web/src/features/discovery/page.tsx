@@ -28,6 +28,7 @@ export interface DiscoverySearch {
   /** Only the findings of this scan. */
   from?: string;
   finding?: string;
+  view?: string;
   scan?: "new";
   /** What the scan form begins with, such as a network. */
   targets?: string;
@@ -172,6 +173,15 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
               review={review}
               onRows={onRows}
               onStep={onStep}
+              shown={{
+                q: search.q,
+                sort: search.sort,
+                state: state === "open" ? undefined : state,
+                group: search.group,
+                from: search.from,
+                view: search.view,
+              }}
+              onView={(next) => go(next as DiscoverySearch)}
               onList={(next) => go({ ...search, ...next })}
               selected={search.finding}
               onSelect={(row) => go({ ...search, scan: undefined, finding: row?.id })}

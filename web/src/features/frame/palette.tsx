@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
+import { Bookmark } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
 import { type ComponentType, type ReactNode, useDeferredValue, useEffect, useMemo, useState } from "react";
 import { http, take } from "#/api/client";
@@ -11,6 +12,7 @@ import { parseFilter } from "#/domain/filter/grammar";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { distinct } from "#/domain/product";
+import { addressOf, tables, viewsQuery } from "#/domain/views/views";
 import { useTranslation } from "#/i18n";
 import { Confirm } from "#/ui/confirm";
 import type { Page } from "./pages";
@@ -86,9 +88,20 @@ function PaletteBody({
   const [chosen, setChosen] = useState("");
   const { found, problems, isFetching } = useAssets(text);
   const actions = useActions(onAsk);
+  const saved = useQuery(viewsQuery).data ?? [];
+  const views = saved
+    .filter(({ list }) => pages.some((page) => page.to === tables[list].to))
+    .map((view) => ({
+      id: `view ${view.id}`,
+      label: view.name,
+      place: t("views.place", { page: t(tables[view.list].page) }),
+      icon: Bookmark,
+      run: () => void navigate({ to: tables[view.list].to, search: addressOf(view) as never }),
+    }));
   const kept = useMemo(() => recents(me.user.id), [me.user.id]);
   const lines: Line[] = [
     ...actions,
+    ...views,
     ...pages.map((page) => ({
       id: `page ${page.key}`,
       label: t(`pages.${page.key}`),
@@ -131,8 +144,9 @@ function PaletteBody({
       });
   const again = new Set(text.trim() ? [] : kept.map(({ id }) => id));
   const rest = fitting.filter(({ id }) => !again.has(id));
-  const doing = rest.filter(({ id }) => !id.startsWith("page "));
-  const going = rest.filter(({ id }) => id.startsWith("page "));
+  const leads = ({ id }: Line) => id.startsWith("page ") || id.startsWith("view ");
+  const doing = rest.filter((line) => !leads(line));
+  const going = rest.filter(leads);
   // Enter takes the first one until the arrows say otherwise, also when assets arrive above it.
   const first = shownRecents[0]?.key ?? found[0]?.id ?? doing[0]?.id ?? going[0]?.id ?? "";
   useEffect(() => setChosen(first), [first]);

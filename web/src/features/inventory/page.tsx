@@ -12,13 +12,14 @@ import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { productName } from "#/domain/product";
 import { useHidden } from "#/domain/removal";
+import { useViews } from "#/domain/views/use-views";
+import type { Shown } from "#/domain/views/views";
 import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
-import { useTableView } from "#/ui/table-view";
 import { since, Time } from "#/ui/time";
 import { AssetForm } from "./asset-form";
 import { AssetPanel } from "./asset-panel";
@@ -29,11 +30,13 @@ export interface InventorySearch {
   q?: string;
   network?: string;
   sort?: string;
+  view?: string;
   selected?: string;
   panel?: "new";
 }
 
 const none: readonly Asset[] = [];
+const shownOf = ({ q, sort, network, view }: InventorySearch): Shown => ({ q, sort, network, view });
 const idOf = (row: Asset) => row.id;
 
 export function InventoryPage({
@@ -79,7 +82,9 @@ export function InventoryPage({
   const total = assets.data?.total ?? rows.length;
   // What only the server knows is a problem when it knows it neither.
   const told = problems.filter((one) => one.type !== "doubt" || (assets.isSuccess && rows.length === 0));
-  const { columns, dense, menu } = useTableView("inventory", useColumns());
+  const { columns, dense, menu } = useViews("inventory", useColumns(), shownOf(search), (next) =>
+    go(next as InventorySearch),
+  );
   const writes = can("inventory:write");
   const setQ = useCallback((q: string) => go({ ...search, q: q || undefined }), [go, search]);
 
@@ -133,7 +138,7 @@ export function InventoryPage({
             <span className="max-md:hidden">{t("common.csv")}</span>
           </a>
         ) : null}
-        <span className="max-md:hidden">{menu}</span>
+        {menu}
         {add}
       </PageHead>
       {search.network ? (

@@ -48,6 +48,8 @@ export function MapList({ model, matches, selected, onSelect }: MapListProps) {
   );
 }
 
+const portsText = ({ ports }: MapNode) => ports.slice(0, 8).join(" ");
+
 function networkName(model: MapModel, node: MapNode): string {
   return (node.network_id && model.groups.get(node.network_id)?.name) || "";
 }
@@ -79,7 +81,7 @@ function useColumns(model: MapModel, links: ReadonlyMap<string, number>): Column
         id: "name",
         header: t("asset.name"),
         sortable: true,
-        className: "w-[28%] @max-xl:w-auto",
+        width: { min: 120, max: 360, extra: 24, text: (row) => row.name },
         cell: (row) => (
           <>
             <KindIcon kind={row.kind} role={row.role} />
@@ -91,14 +93,14 @@ function useColumns(model: MapModel, links: ReadonlyMap<string, number>): Column
         id: "status",
         header: t("asset.status"),
         sortable: true,
-        className: "w-32 @max-xl:w-20",
+        width: { min: 84, max: 160, extra: 18, text: (row) => t(`status.${row.status}`) },
         cell: (row) => <StatusMark status={row.status} withText />,
       },
       {
         id: "address",
         header: t("asset.addresses"),
         sortable: true,
-        className: "w-44 @max-xl:w-32",
+        width: { min: 116, max: 320, extra: 40, text: (row) => row.addresses[0] ?? "" },
         cell: (row) => (
           <span className="mono">
             {row.addresses[0]}
@@ -112,26 +114,28 @@ function useColumns(model: MapModel, links: ReadonlyMap<string, number>): Column
         id: "network",
         header: t("map.network"),
         sortable: true,
-        className: "text-muted @max-3xl:hidden",
+        className: "text-muted",
+        width: { min: 96, max: 320, rank: 1, text: (row) => networkName(model, row) },
         cell: (row) => networkName(model, row),
       },
       {
         id: "ports",
         header: t("map.ports"),
-        className: "@max-5xl:hidden",
-        cell: (row) => <span className="mono text-muted">{row.ports.slice(0, 8).join(" ")}</span>,
+        width: { min: 96, max: 360, extra: 12, rank: 4, text: portsText },
+        cell: (row) => <span className="mono text-muted">{portsText(row)}</span>,
       },
       {
         id: "links",
         header: t("asset.links"),
         sortable: true,
-        className: "w-20 @max-xl:hidden",
+        width: { min: 64, max: 88, rank: 2 },
         cell: (row) => links.get(row.id) ?? 0,
       },
       {
         id: "pinned",
         header: t("map.place"),
-        className: "w-24 text-muted @max-3xl:hidden",
+        className: "text-muted",
+        width: { min: 72, max: 120, rank: 3, text: (row) => (isPinned(row) ? t("map.pinned") : "") },
         cell: (row) => (isPinned(row) ? t("map.pinned") : ""),
       },
     ],

@@ -93,7 +93,9 @@ beforeEach(() => {
       ? detail
       : pathname.endsWith("/networks")
         ? { items: [lan, six], next_cursor: null, total: 2 }
-        : { max_prefix: 16, items: [] };
+        : pathname.endsWith("/views")
+          ? []
+          : { max_prefix: 16, items: [] };
     return new Response(JSON.stringify(body), { headers: { "Content-Type": "application/json" } });
   });
 });

@@ -9,6 +9,7 @@ import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { Gone } from "#/domain/gone";
 import { useHidden } from "#/domain/removal";
+import { useViews } from "#/domain/views/use-views";
 import { addWords, useTranslation } from "#/i18n";
 import discoveryWords from "#/i18n/en/discovery.json";
 import words from "#/i18n/en/networks.json";
@@ -17,7 +18,6 @@ import { DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
-import { useTableView } from "#/ui/table-view";
 import { useColumns } from "./columns";
 import { fits, networkKeys } from "./filter";
 import { NetworkForm } from "./network-form";
@@ -29,6 +29,7 @@ addWords(discoveryWords);
 export interface NetworksSearch {
   q?: string;
   sort?: string;
+  view?: string;
   selected?: string;
   panel?: "edit";
 }
@@ -55,7 +56,12 @@ export function NetworksPage({ search, go }: NetworksPageProps) {
     [networks.data, hidden],
   );
   const rows = useMemo(() => (blocked ? [] : all.filter(fits(filter))), [all, filter, blocked]);
-  const { columns, dense, menu } = useTableView("networks", useColumns());
+  const { columns, dense, menu } = useViews(
+    "networks",
+    useColumns(),
+    { q: search.q, sort: search.sort, view: search.view },
+    (next) => go(next as NetworksSearch),
+  );
   const setQ = useCallback((q: string) => go({ ...search, q: q || undefined }), [go, search]);
 
   // Assets and scans change what a network says of itself.
@@ -87,7 +93,7 @@ export function NetworksPage({ search, go }: NetworksPageProps) {
             onChange={setQ}
           />
         ) : null}
-        <span className="max-md:hidden">{menu}</span>
+        {menu}
         {add}
       </PageHead>
       <FilterProblems problems={problems} text={text} onText={setQ} />

@@ -9,7 +9,7 @@ import words from "#/i18n/en/notifications.json";
 import type { Column } from "#/ui/data-table";
 import { Time } from "#/ui/time";
 import { ChannelPanel, NewChannelPanel } from "./channel-panel";
-import { EventsText } from "./events-field";
+import { useEventsText } from "./events-field";
 import { useFollow } from "./follow";
 import { HealthBadge } from "./health-badge";
 import { ListPage, listed, type PageProps } from "./list-page";
@@ -47,59 +47,71 @@ export function ChannelsPage({ search, go }: PageProps) {
 
 function useColumns(kinds: ChannelKindDescription[] = []): Column<Channel>[] {
   const { t } = useTranslation();
+  const eventsText = useEventsText();
   return useMemo(
     () => [
       {
         id: "name",
         header: t("notification.name"),
         sortable: true,
+        width: { min: 132, max: 360, text: (row) => row.name },
         cell: (row) => <span className="truncate">{row.name}</span>,
       },
       {
         id: "health",
         header: t("notification.state"),
-        className: "w-36",
+        width: { min: 120, max: 160 },
         cell: (row) => <HealthBadge subscriber={row} />,
       },
       {
         id: "kind",
         header: t("channel.kind"),
         sortable: true,
-        className: "w-40 text-muted @max-xl:hidden",
+        className: "text-muted",
+        width: {
+          min: 88,
+          max: 200,
+          rank: 1,
+          text: (row) => kinds.find(({ kind }) => kind === row.kind)?.title ?? row.kind,
+        },
         cell: (row) => kinds.find(({ kind }) => kind === row.kind)?.title ?? row.kind,
       },
       {
         id: "to",
         header: t("channel.where"),
-        className: "@max-4xl:hidden",
+        width: { min: 136, max: 480, extra: 24, rank: 3, text: (row) => row.to ?? "" },
         cell: (row) => <span className="mono truncate text-muted">{row.to ?? "–"}</span>,
       },
       {
         id: "events",
         header: t("notification.events"),
-        className: "text-muted @max-3xl:hidden",
-        cell: (row) => <EventsText events={row.events} />,
+        className: "text-muted",
+        width: { min: 112, max: 280, rank: 4, text: (row) => eventsText(row.events) },
+        cell: (row) => eventsText(row.events),
       },
       {
         id: "min_severity",
         header: t("channel.least"),
-        className: "w-44 text-muted @max-4xl:hidden",
+        className: "text-muted",
+        width: { min: 104, max: 200, rank: 5, text: (row) => t(`notification.severity.${row.min_severity}`) },
         cell: (row) => t(`notification.severity.${row.min_severity}`),
       },
       {
         id: "last_delivered_at",
         header: t("notification.lastDelivered"),
-        className: "w-32 text-muted @max-3xl:hidden",
+        className: "text-muted",
+        width: { min: 104, max: 140, rank: 2, text: () => "59 minutes ago" },
         cell: (row) => <Time at={row.last_delivered_at} />,
       },
       {
         id: "created_at",
         header: t("notification.created"),
         sortable: true,
-        className: "w-28 text-muted @max-7xl:hidden",
+        className: "text-muted",
+        width: { min: 104, max: 140, rank: 6, text: () => "59 minutes ago" },
         cell: (row) => <Time at={row.created_at} />,
       },
     ],
-    [t, kinds],
+    [t, kinds, eventsText],
   );
 }

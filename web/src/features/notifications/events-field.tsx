@@ -1,5 +1,7 @@
 /** What a subscriber hears of: everything, or the kinds that are chosen. */
+
 import { useQuery } from "@tanstack/react-query";
+import { useCallback } from "react";
 import type { UseFormRegisterReturn } from "react-hook-form";
 import type { NoticeKind } from "#/api/schema";
 import { useTranslation } from "#/i18n";
@@ -54,9 +56,15 @@ export function EventsField({ everything, all, some, error }: Props) {
 }
 
 /** The chosen kinds in words. */
-export function EventsText({ events }: { events: readonly NoticeKind[] }) {
+/** Which notices are sent, in words. */
+export function useEventsText(): (events: readonly NoticeKind[]) => string {
   const { t } = useTranslation();
-  const kinds = useQuery(noticeKindsQuery);
-  if (events.length === 0) return t("notification.everythingShort");
-  return events.map((event) => kinds.data?.find(({ kind }) => kind === event)?.title ?? event).join(", ");
+  const kinds = useQuery(noticeKindsQuery).data;
+  return useCallback(
+    (events) =>
+      events.length === 0
+        ? t("notification.everythingShort")
+        : events.map((event) => kinds?.find(({ kind }) => kind === event)?.title ?? event).join(", "),
+    [t, kinds],
+  );
 }

@@ -8,7 +8,7 @@ import words from "#/i18n/en/notifications.json";
 import webhookWords from "#/i18n/en/webhooks.json";
 import type { Column } from "#/ui/data-table";
 import { Time } from "#/ui/time";
-import { EventsText } from "./events-field";
+import { useEventsText } from "./events-field";
 import { useFollow } from "./follow";
 import { HealthBadge } from "./health-badge";
 import { ListPage, listed, type PageProps } from "./list-page";
@@ -67,46 +67,51 @@ export function WebhooksPage({ search, go }: PageProps) {
 
 function useColumns(): Column<Webhook>[] {
   const { t } = useTranslation();
+  const eventsText = useEventsText();
   return useMemo(
     () => [
       {
         id: "name",
         header: t("notification.name"),
         sortable: true,
+        width: { min: 132, max: 360, text: (row) => row.name },
         cell: (row) => <span className="truncate">{row.name}</span>,
       },
       {
         id: "health",
         header: t("notification.state"),
-        className: "w-36",
+        width: { min: 120, max: 160 },
         cell: (row) => <HealthBadge subscriber={row} />,
       },
       {
         id: "url",
         header: t("webhook.where"),
-        className: "@max-2xl:hidden",
+        width: { min: 160, max: 640, extra: 24, rank: 2, text: (row) => row.url },
         cell: (row) => <span className="mono truncate text-muted">{row.url}</span>,
       },
       {
         id: "events",
         header: t("notification.events"),
-        className: "w-48 text-muted @max-4xl:hidden",
-        cell: (row) => <EventsText events={row.events} />,
+        className: "text-muted",
+        width: { min: 112, max: 280, rank: 3, text: (row) => eventsText(row.events) },
+        cell: (row) => eventsText(row.events),
       },
       {
         id: "last_delivered_at",
         header: t("notification.lastDelivered"),
-        className: "w-32 text-muted @max-3xl:hidden",
+        className: "text-muted",
+        width: { min: 104, max: 140, rank: 1, text: () => "59 minutes ago" },
         cell: (row) => <Time at={row.last_delivered_at} />,
       },
       {
         id: "created_at",
         header: t("notification.created"),
         sortable: true,
-        className: "w-28 text-muted @max-5xl:hidden",
+        className: "text-muted",
+        width: { min: 104, max: 140, rank: 4, text: () => "59 minutes ago" },
         cell: (row) => <Time at={row.created_at} />,
       },
     ],
-    [t],
+    [t, eventsText],
   );
 }

@@ -98,13 +98,14 @@ function useColumns(): Column<OidcProvider>[] {
         id: "name",
         header: t("provider.name"),
         sortBy: (row) => row.name,
+        width: { min: 132, max: 360, text: (row) => row.name },
         cell: (row) => <span className="truncate">{row.name}</span>,
       },
       {
         id: "issuer",
         header: t("provider.issuer"),
         sortBy: (row) => row.issuer,
-        className: "@max-xl:hidden",
+        width: { min: 160, max: 640, extra: 24, rank: 1, text: (row) => row.issuer },
         cell: (row) => <span className="mono text-muted">{row.issuer}</span>,
       },
       {
@@ -112,7 +113,12 @@ function useColumns(): Column<OidcProvider>[] {
         header: t("provider.status"),
         sortBy: (row) => row.enabled,
         descendingFirst: true,
-        className: "w-28",
+        width: {
+          min: 88,
+          max: 140,
+          extra: 16,
+          text: (row) => t(row.enabled ? "provider.on" : "provider.off"),
+        },
         cell: (row) =>
           row.enabled ? <Badge tone="up">{t("provider.on")}</Badge> : <Badge>{t("provider.off")}</Badge>,
       },

@@ -144,6 +144,7 @@ function useColumns(): Column<User>[] {
         id: "username",
         header: t("auth.username"),
         sortable: true,
+        width: { min: 128, max: 400, extra: 44, text: (row) => row.username },
         cell: (row) => (
           <>
             <span className={cx("truncate", row.disabled && "text-muted line-through")}>{row.username}</span>
@@ -155,13 +156,18 @@ function useColumns(): Column<User>[] {
         id: "role",
         header: t("users.role"),
         sortable: true,
-        className: "w-36 @max-xl:w-28",
+        width: { min: 96, max: 180, text: (row) => t(`roles.${row.role}`) },
         cell: (row) => t(`roles.${row.role}`),
       },
       {
         id: "status",
         header: t("users.status"),
-        className: "w-28 @max-xl:w-24",
+        width: {
+          min: 88,
+          max: 140,
+          extra: 16,
+          text: (row) => t(row.disabled ? "users.disabled" : "users.active"),
+        },
         cell: (row) =>
           row.disabled ? (
             <Badge tone="down">{t("users.disabled")}</Badge>
@@ -172,7 +178,13 @@ function useColumns(): Column<User>[] {
       {
         id: "second_factor",
         header: t("users.secondFactor"),
-        className: "w-32 @max-2xl:hidden",
+        width: {
+          min: 112,
+          max: 160,
+          rank: 2,
+          extra: 16,
+          text: (row) => t(row.second_factor ? "users.on" : "users.off"),
+        },
         cell: (row) =>
           row.second_factor ? (
             <Badge tone="up">{t("users.on")}</Badge>
@@ -184,7 +196,8 @@ function useColumns(): Column<User>[] {
         id: "last_login_at",
         header: t("users.lastLogin"),
         sortable: true,
-        className: "w-36 text-muted @max-3xl:hidden",
+        className: "text-muted",
+        width: { min: 104, max: 140, rank: 1, text: () => "59 minutes ago" },
         cell: (row) => <Time at={row.last_login_at} />,
       },
     ],

@@ -1,6 +1,7 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { AuditPage, type AuditSearch } from "#/features/audit/page";
 import { useGo } from "../-go";
+import { text } from "../-search";
 
 export const Route = createFileRoute("/_auth/audit")({
   staticData: { needs: "audit:read" },
@@ -9,6 +10,7 @@ export const Route = createFileRoute("/_auth/audit")({
     action: typeof search.action === "string" && search.action !== "" ? search.action : undefined,
     entity: typeof search.entity === "string" && search.entity !== "" ? search.entity : undefined,
     sort: search.sort === "seq" ? "seq" : undefined,
+    view: text(search.view),
     entry: Number.isSafeInteger(search.entry) ? (search.entry as number) : undefined,
   }),
   component: Audit,

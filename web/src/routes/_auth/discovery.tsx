@@ -19,6 +19,7 @@ export const Route = createFileRoute("/_auth/discovery")({
     tab: search.tab === "scans" ? "scans" : undefined,
     q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "address"),
+    view: text(search.view),
     group: groupings.find((one) => one === search.group),
     from: text(search.from),
     finding: text(search.finding),

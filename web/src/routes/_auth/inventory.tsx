@@ -11,6 +11,7 @@ export const Route = createFileRoute("/_auth/inventory")({
     q: search.q === undefined ? undefined : String(search.q),
     network: text(search.network),
     sort: sortOf(search.sort, sorts, "name"),
+    view: text(search.view),
     selected: text(search.selected),
     panel: search.panel === "new" ? "new" : undefined,
   }),

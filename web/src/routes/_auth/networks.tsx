@@ -10,6 +10,7 @@ export const Route = createFileRoute("/_auth/networks")({
   validateSearch: (search: Record<string, unknown>): NetworksSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "cidr"),
+    view: text(search.view),
     selected: text(search.selected),
     panel: search.panel === "edit" ? "edit" : undefined,
   }),

@@ -1,0 +1,216 @@
+import { useMutation } from "@tanstack/react-query";
+import { Bookmark, BookmarkPlus, Pencil, Save, Trash2, X } from "lucide-react";
+import { DropdownMenu } from "radix-ui";
+import { useRef, useState } from "react";
+import { useForm } from "react-hook-form";
+import { http, ifMatch, take } from "#/api/client";
+import type { View, ViewList } from "#/api/schema";
+import { placeErrors } from "#/domain/form-errors";
+import { useRemoval } from "#/domain/removal";
+import { useTranslation } from "#/i18n";
+import { Button } from "#/ui/button";
+import { cx } from "#/ui/cx";
+import type { Column } from "#/ui/data-table";
+import { Dialog } from "#/ui/dialog";
+import { ErrorBox } from "#/ui/feedback";
+import { TextField } from "#/ui/field";
+import { Cancel, Form } from "#/ui/form";
+import { MenuFrame, MenuItem, MenuLabel, MenuSeparator, menuItem } from "#/ui/menu";
+import type { Choice } from "#/ui/table-view";
+import { toast } from "#/ui/toast";
+import { addressOf, contentOf, differs, type Shown, viewsQuery } from "./views";
+
+const NAME_MOST = 100;
+
+interface ViewsMenuProps<T> {
+  list: ViewList;
+  views: readonly View[];
+  /** The one that is open. */
+  view: View | undefined;
+  shown: Shown;
+  choice: Choice;
+  columns: readonly Column<T>[];
+  onOpen: (next: Shown) => void;
+  onSaved: (view: View) => void;
+}
+
+export function ViewsMenu<T>(props: ViewsMenuProps<T>) {
+  const { list, views, view, shown, choice, columns, onOpen, onSaved } = props;
+  const { t } = useTranslation();
+  const trigger = useRef<HTMLButtonElement>(null);
+  const [naming, setNaming] = useState<"new" | "rename">();
+  const remove = useRemoval();
+  const changed = !!view && differs(view, shown, choice, columns);
+  const overwrite = useMutation({
+    mutationFn: (of: View) =>
+      take(
+        http.PATCH("/api/v1/views/{id}", {
+          params: { path: { id: of.id } },
+          headers: ifMatch(of.version),
+          body: contentOf(list, shown, choice, columns),
+        }),
+      ),
+    onSuccess: (saved) => {
+      onSaved(saved);
+      toast(t("views.saved", { name: saved.name }));
+    },
+    onError: (error) => toast(error.message, { tone: "error" }),
+  });
+  const close = () => onOpen({});
+  const label = view ? t("views.of", { name: view.name }) : t("views.title");
+  return (
+    <>
+      <DropdownMenu.Root modal={false}>
+        <DropdownMenu.Trigger asChild>
+          <Button ref={trigger} aria-label={label} title={label} className="max-md:w-10 max-md:px-0">
+            <Bookmark aria-hidden className={cx("size-4", view && "fill-current text-accent-text")} />
+            <span className="max-w-40 truncate max-md:hidden">{view ? view.name : t("views.title")}</span>
+            {changed ? (
+              <span aria-hidden className="text-accent-text max-md:hidden">
+                •
+              </span>
+            ) : null}
+          </Button>
+        </DropdownMenu.Trigger>
+        <MenuFrame label={t("views.title")} className="max-w-80 min-w-64">
+          {views.length === 0 ? (
+            <MenuLabel>
+              <span className="block max-w-64 text-muted">{t("views.none")}</span>
+            </MenuLabel>
+          ) : (
+            <DropdownMenu.RadioGroup value={view?.id ?? ""} aria-label={t("views.savedList")}>
+              {views.map((one) => (
+                <DropdownMenu.RadioItem
+                  key={one.id}
+                  value={one.id}
+                  className={menuItem}
+                  onSelect={() => onOpen(addressOf(one))}
+                >
+                  <span aria-hidden className="w-4 shrink-0 text-accent-text">
+                    {one.id === view?.id ? "✓" : ""}
+                  </span>
+                  <span className="truncate">{one.name}</span>
+                </DropdownMenu.RadioItem>
+              ))}
+            </DropdownMenu.RadioGroup>
+          )}
+          <MenuSeparator />
+          {view && changed ? (
+            <MenuItem onSelect={() => overwrite.mutate(view)}>
+              <Save aria-hidden className="size-4 shrink-0" />
+              <span className="truncate">{t("views.overwrite", { name: view.name })}</span>
+            </MenuItem>
+          ) : null}
+          <MenuItem onSelect={() => setNaming("new")}>
+            <BookmarkPlus aria-hidden className="size-4 shrink-0" />
+            {t("views.saveAs")}
+          </MenuItem>
+          {view ? (
+            <>
+              <MenuItem onSelect={() => setNaming("rename")}>
+                <Pencil aria-hidden className="size-4 shrink-0" />
+                <span className="truncate">{t("views.rename", { name: view.name })}</span>
+              </MenuItem>
+              <MenuItem
+                danger
+                onSelect={() => {
+                  close();
+                  remove({
+                    ids: [view.id],
+                    text: t("views.deleted", { name: view.name }),
+                    resource: "views",
+                    send: (id) => take(http.DELETE("/api/v1/views/{id}", { params: { path: { id } } })),
+                    invalidate: [viewsQuery.queryKey],
+                  });
+                }}
+              >
+                <Trash2 aria-hidden className="size-4 shrink-0" />
+                <span className="truncate">{t("views.delete", { name: view.name })}</span>
+              </MenuItem>
+              <MenuSeparator />
+              <MenuItem onSelect={close}>
+                <X aria-hidden className="size-4 shrink-0" />
+                {t("views.close")}
+              </MenuItem>
+            </>
+          ) : null}
+        </MenuFrame>
+      </DropdownMenu.Root>
+      <Dialog
+        title={naming === "rename" && view ? t("views.rename", { name: view.name }) : t("views.saveAs")}
+        description={naming === "rename" ? undefined : t("views.saveText")}
+        open={naming === "new" || (naming === "rename" && !!view)}
+        onClose={() => {
+          setNaming(undefined);
+          // The menu item that opened the dialog is gone.
+          requestAnimationFrame(() => trigger.current?.focus());
+        }}
+      >
+        <NameForm
+          name={naming === "rename" && view ? view.name : ""}
+          save={async (name) => {
+            if (naming === "rename" && view) {
+              const params = { path: { id: view.id } };
+              const headers = ifMatch(view.version);
+              onSaved(await take(http.PATCH("/api/v1/views/{id}", { params, headers, body: { name } })));
+            } else {
+              const body = { list, name, ...contentOf(list, shown, choice, columns) };
+              const made = await take(http.POST("/api/v1/views", { body }));
+              onSaved(made);
+              onOpen(addressOf(made));
+            }
+            toast(t("views.saved", { name }));
+          }}
+          onClose={() => {
+            setNaming(undefined);
+            requestAnimationFrame(() => trigger.current?.focus());
+          }}
+        />
+      </Dialog>
+    </>
+  );
+}
+
+function NameForm({
+  name,
+  save,
+  onClose,
+}: {
+  name: string;
+  save: (name: string) => Promise<void>;
+  onClose: () => void;
+}) {
+  const { t } = useTranslation();
+  const [error, setError] = useState<unknown>(null);
+  const form = useForm({ defaultValues: { name } });
+  const { errors, isDirty, isSubmitting } = form.formState;
+  const submit = form.handleSubmit(async (values) => {
+    setError(null);
+    try {
+      await save(values.name.trim());
+      onClose();
+    } catch (problem) {
+      setError(placeErrors(problem, ["name"], form.setError));
+    }
+  });
+  return (
+    <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-3">
+      <TextField
+        label={t("views.name")}
+        autoFocus
+        maxLength={NAME_MOST}
+        error={errors.name?.message}
+        {...form.register("name", {
+          validate: (text) => text.trim() !== "" || t("form.required"),
+        })}
+      />
+      {error ? <ErrorBox error={error} /> : null}
+      <div className="flex justify-end gap-2">
+        <Cancel onClick={onClose} />
+        <Button type="submit" look="primary" busy={isSubmitting}>
+          {t("common.save")}
+        </Button>
+      </div>
+    </Form>
+  );
+}
