@@ -383,6 +383,39 @@ await steps.step("a column is hidden, rows are packed, and both are remembered",
   await vendor.waitFor();
 });
 
+await steps.step("a view is saved, opened after a reload and from the palette, and deleted", async () => {
+  const before = page.url();
+  const views = page.getByRole("button", { name: /^Views/ });
+  const open = page.getByRole("button", { name: "Views. “Walked devices” is open.", exact: true });
+  await page.goto(`${url}/inventory?q=kind%3Adevice&sort=-name`);
+  await views.click();
+  await page.getByRole("menuitem", { name: "Save as a new view" }).press("Enter");
+  await page.getByLabel("Name", { exact: true }).fill("Walked devices");
+  await page.keyboard.press("Enter");
+  await open.waitFor();
+  await page.reload();
+  await open.waitFor();
+  await page.goto(`${url}/inventory`);
+  await views.click();
+  await page.getByRole("menuitemradio", { name: "Walked devices" }).click();
+  await page.waitForURL((at) => at.searchParams.get("q") === "kind:device" && at.searchParams.has("view"));
+  await page.goto(`${url}/networks`);
+  await page.getByRole("heading", { name: "Networks" }).waitFor();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").fill("walked dev");
+  await page.getByRole("option", { name: /Walked devices/ }).click();
+  await open.click();
+  await page.getByRole("menuitem", { name: "Delete “Walked devices”" }).click();
+  // Leaving the page sends what can be undone.
+  await page.goto(before);
+  await page.waitForFunction(async () => (await (await fetch("/api/v1/views")).json()).length === 0);
+  await page.reload();
+  await views.click();
+  await page.getByText("You have no saved views of this table yet.").waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("tbody [data-row-open]").first().waitFor();
+});
+
 await steps.step("several are tagged at once", async () => {
   await page.locator("tbody input[type=checkbox]").first().check();
   await page.getByRole("button", { name: "Add tags" }).click();
