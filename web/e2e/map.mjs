@@ -50,6 +50,26 @@ async function find(name) {
   await page.waitForTimeout(400);
 }
 
+/** The widest thing on the map that a click opens: a card is wider than any node. And its middle. */
+const widest = (on) =>
+  on.evaluate(() => {
+    const map = document.querySelector("[data-map]");
+    const { left, right, top, bottom } = map.getBoundingClientRect();
+    const opens = (clientX, clientY) => {
+      const how = { clientX, clientY, bubbles: true, pointerType: "mouse", pointerId: 1 };
+      (map.querySelector("canvas") ?? map).dispatchEvent(new PointerEvent("pointermove", how));
+      return map.style.cursor === "pointer";
+    };
+    let best = { width: 0, x: 0, y: 0 };
+    for (let y = top + 8; y < bottom; y += 6)
+      for (let x = left + 4, from = -1; x < right; x += 4) {
+        if (!opens(x, y)) from = -1;
+        else if (from < 0) from = x;
+        else if (x - from > best.width) best = { width: x - from, x: (from + x) / 2, y: y + 3 };
+      }
+    return best;
+  });
+
 await steps.step("two networks with a gateway in both", async () => {
   await signIn(page, url, username, password);
   for (const [name, cidr] of [
@@ -149,6 +169,19 @@ await steps.step("on a phone a tap selects, the panel comes from below, and one 
   await ready(phone);
   await phone.waitForTimeout(500);
   await shot("03-phone", phone);
+  // In a window so small even a few nodes are far away.
+  await phone.setViewportSize({ width: 390, height: 520 });
+  await button(phone, "Show all (f)").click();
+  await phone.waitForTimeout(500);
+  await shot("03-phone-all", phone);
+  const card = await widest(phone);
+  expect(card.width > 60, `a card to speak for a network, not ${card.width} px`);
+  await phone.touchscreen.tap(card.x, card.y);
+  await phone.waitForTimeout(500);
+  expect(!new URL(phone.url()).searchParams.has("selected"), "a card to open its network, not a node");
+  expect((await widest(phone)).width < 60, "the nodes to speak for themselves then");
+  await shot("03-phone-opened", phone);
+  await phone.setViewportSize({ width: 390, height: 844 });
   await phone.getByRole("searchbox", { name: "Find on the map" }).fill("hall");
   await phone.keyboard.press("Enter");
   const sheet = panel(phone);

@@ -7,11 +7,12 @@ use cb_core::ids::{AssetId, LinkId, NetworkId};
 use cb_core::inventory::{AssetKind, AssetStatus, LinkEvidence, LinkKind};
 use cb_core::{Error, Event, Permission, Result};
 use cb_store::db;
-use cb_store::entities::{address, asset, link, network, position, service};
+use cb_store::entities::{address, asset, asset_tag, link, network, position, service, tag};
 use cb_store::sea_orm::sea_query::OnConflict;
 use cb_store::sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
+use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -23,8 +24,8 @@ use crate::ctx::Ctx;
 
 /// Nodes, and ten times as many links, that one map shows.
 const NODES_MOST: u64 = 20_000;
-/// Ports that a node names.
-const PORTS_MOST: usize = 12;
+/// Ports that a node names: the filter of the map finds a node by each of them.
+const PORTS_MOST: usize = 100;
 pub(crate) const POSITIONS_MOST: usize = 5000;
 /// How far from the middle something can be placed; keeps floating point exact enough.
 pub(crate) const FAR: i32 = 1_000_000;
@@ -55,6 +56,15 @@ pub struct MapNode {
     pub ports: Vec<i32>,
     /// The machine that this server runs on: one of its addresses is this machine's.
     pub server: bool,
+    /// Names of its tags, in their order. Left out when it has none, as the two below are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub tags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// When a scan saw it last, to the second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seen_at: Option<DateTime<Utc>>,
     /// Where a person placed it; null: where the layout puts it.
     #[schema(required)]
     pub x: Option<f64>,
@@ -288,6 +298,7 @@ async fn nodes(
     }
     let found = find.all(conn).await.map_err(db)?;
     let places: HashMap<Uuid, (f64, f64)> = found.into_iter().map(|p| (p.asset_id, (p.x, p.y))).collect();
+    let mut tags = tag_names(conn, only).await?;
     let own: Vec<String> = cb_collect::own_addresses().iter().map(ToString::to_string).collect();
     rows.into_iter()
         .map(|row| {
@@ -300,6 +311,9 @@ async fn nodes(
                 server: addresses.iter().any(|address| own.contains(address)),
                 addresses,
                 ports: ports.remove(&row.id).unwrap_or_default().into_iter().take(PORTS_MOST).collect(),
+                tags: tags.remove(&row.id).unwrap_or_default(),
+                vendor: row.vendor,
+                last_seen_at: row.last_seen_at.map(|at| at.trunc_subsecs(0)),
                 x: place.map(|p| p.0),
                 y: place.map(|p| p.1),
                 id: row.id.into(),
@@ -308,6 +322,25 @@ async fn nodes(
             })
         })
         .collect()
+}
+
+/// The names of the tags of each asset, sorted as people expect.
+async fn tag_names(conn: &impl ConnectionTrait, only: Option<&[Uuid]>) -> Result<HashMap<Uuid, Vec<String>>> {
+    let mut find = asset_tag::Entity::find()
+        .inner_join(tag::Entity)
+        .select_only()
+        .column(asset_tag::Column::AssetId)
+        .column(tag::Column::Name)
+        .order_by_asc(tag::Column::NameKey);
+    if let Some(ids) = only {
+        find = find.filter(asset_tag::Column::AssetId.is_in(ids.to_vec()));
+    }
+    let found: Vec<(Uuid, String)> = find.into_tuple().all(conn).await.map_err(db)?;
+    let mut tags: HashMap<Uuid, Vec<String>> = HashMap::new();
+    for (asset, name) in found {
+        tags.entry(asset).or_default().push(name);
+    }
+    Ok(tags)
 }
 
 impl TryFrom<link::Model> for MapLink {

@@ -313,6 +313,10 @@ async fn finish(
             "findings_new": scan.findings_new, "assets_seen": scan.assets_seen, "error": scan.error,
         }));
         tx.emit(Event::ScanChanged { id: scan.id.into() });
+        // Each of them was seen later than the pages say. One event, because a scan may see thousands.
+        if scan.assets_seen > 0 {
+            tx.emit(Event::TopologyChanged);
+        }
         news::scan_finished(ctx, tx, &scan, status).await
     })
     .await

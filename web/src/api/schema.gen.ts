@@ -2986,6 +2986,11 @@ export interface components {
             addresses: string[];
             id: components["schemas"]["AssetId"];
             kind: components["schemas"]["AssetKind"];
+            /**
+             * Format: date-time
+             * @description When a scan saw it last, to the second.
+             */
+            last_seen_at?: string | null;
             name: string;
             network_id: components["schemas"]["NetworkId"] | null;
             ports: number[];
@@ -2993,6 +2998,9 @@ export interface components {
             /** @description The machine that this server runs on: one of its addresses is this machine's. */
             server: boolean;
             status: components["schemas"]["AssetStatus"];
+            /** @description Names of its tags, in their order. Left out when it has none, as the two below are. */
+            tags?: string[];
+            vendor?: string | null;
             /**
              * Format: double
              * @description Where a person placed it; null: where the layout puts it.

@@ -104,8 +104,8 @@ export function StatusSign({ status, withText = false, text, title }: StatusProp
   const hollow = hollowStatuses.has(status);
   return (
     <span
-      className={cx("inline-flex items-center gap-1.5", tones[status][1])}
-      title={title ?? (withText ? undefined : t(`status.${status}`))}
+      className={cx("inline-flex max-w-full items-center gap-1.5", tones[status][1])}
+      title={title ?? (withText ? text : t(`status.${status}`))}
     >
       <svg viewBox="0 0 12 12" aria-hidden="true" className={cx("size-3 shrink-0", tones[status][0])}>
         <path
@@ -116,7 +116,7 @@ export function StatusSign({ status, withText = false, text, title }: StatusProp
           strokeLinejoin="round"
         />
       </svg>
-      <span className={withText ? "" : "sr-only"}>{text ?? t(`status.${status}`)}</span>
+      <span className={withText ? "truncate" : "sr-only"}>{text ?? t(`status.${status}`)}</span>
     </span>
   );
 }

@@ -491,6 +491,30 @@ async fn the_inventory_is_written_as_csv_whole_and_in_the_words_of_the_page(
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
+async fn the_map_names_what_its_filter_asks_for(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let mut tags = Vec::new();
+    for name in ["shelf 10", "shelf 9"] {
+        let input = TagIn { name: name.into(), color: "#3377aa".into() };
+        tags.push(tags::create(&ctx, input).await.expect("a tag").id);
+    }
+    let input =
+        AssetIn { vendor: Some("Synology".into()), tags: Some(tags), ..asset("nas", AssetKind::Storage) };
+    let (nas, plain) = (assets::create(&ctx, input).await.expect("created").id, add(&ctx, "plain").await);
+    let nodes = map::get(&ctx).await.expect("the map").nodes;
+    let of = |id| nodes.iter().find(|node| node.id == id).expect("the node");
+    assert_eq!(of(nas).tags, ["shelf 9", "shelf 10"], "in the order that people expect");
+    assert_eq!(of(nas).vendor.as_deref(), Some("Synology"));
+    // What a node does not have costs nothing in an answer of thousands.
+    let written = serde_json::to_value(of(plain)).expect("JSON");
+    for key in ["tags", "vendor", "last_seen_at"] {
+        assert!(written.get(key).is_none(), "{key}: {written}");
+    }
+    drop(test);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_map_marks_the_machine_of_this_server(#[values(Sqlite, Postgres)] database: Database) {
     let (test, ctx) = TestApp::ready(database).await;
     let Some(own) = cb_collect::own_addresses().into_iter().find(std::net::IpAddr::is_ipv4) else {

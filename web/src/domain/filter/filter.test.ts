@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { filterWord, parseFilter, type Vocabulary } from "./grammar";
-import { mapKeys, matcher } from "./matcher";
+import { findingKeys, matcher } from "./matcher";
 import { accepted } from "./problems";
 
 const words: Vocabulary = {
@@ -88,7 +88,7 @@ describe("the filter language", () => {
   });
 
   it("knows fewer keys where there is less to ask", () => {
-    expect(parseFilter("tag:prod", words, { keys: mapKeys }).blocked).toBe(true);
+    expect(parseFilter("tag:prod", words, { keys: findingKeys }).blocked).toBe(true);
   });
 });
 
@@ -117,6 +117,9 @@ describe("the predicate", () => {
     network_id: "n1",
     addresses: ["10.0.0.5"],
     ports: [22, 443],
+    tags: ["Prod", "living room"],
+    vendor: "Synology Inc.",
+    last_seen_at: "2026-01-08T12:00:00Z",
   } as const;
   const fits = (text: string) => matcher(parse(text).filter)(node);
   it("wants every field and every word", () => {
@@ -126,6 +129,12 @@ describe("the predicate", () => {
       "role:access-point status:up",
       "port:22 nas 10.0.0",
       'network:"Home LAN"',
+      "tag:prod",
+      'tag:"living room" synology',
+      "vendor:syno",
+      "seen:<7d",
+      "seen:>1d",
+      "living",
     ])
       expect(fits(text), text).toBe(true);
     for (const text of [
@@ -135,7 +144,16 @@ describe("the predicate", () => {
       "port:80",
       "network:attic",
       "nas router",
+      "tag:living",
+      "vendor:asus",
+      "seen:<1d",
+      "seen:>7d",
     ])
       expect(fits(text), text).toBe(false);
+  });
+  it("finds nothing by what a node does not have", () => {
+    const { tags, vendor, last_seen_at, ...plain } = node;
+    for (const text of ["tag:prod", "vendor:syno", "seen:<7d", "seen:>1d"])
+      expect(matcher(parse(text).filter)(plain), text).toBe(false);
   });
 });

@@ -25,6 +25,7 @@ import {
   type FindingState,
   findingsQuery,
   type Grouping,
+  gathered,
   groupings,
   groupOf,
   groupsQuery,
@@ -92,10 +93,11 @@ export function Findings(props: FindingsProps) {
   useEffect(() => {
     if (!findings.isPlaceholderData) listed(new Set(loaded.map((row) => row.id)));
   }, [listed, loaded, findings.isPlaceholderData]);
-  const rows = useMemo(
-    () => (blocked || hidden.all ? none : loaded.filter((row) => !hidden.ids.has(row.id))),
-    [blocked, hidden, loaded],
-  );
+  const rows = useMemo(() => {
+    if (blocked || hidden.all) return none;
+    const shown = loaded.filter((row) => !hidden.ids.has(row.id));
+    return group ? gathered(shown, group) : shown;
+  }, [blocked, hidden, loaded, group]);
   useEffect(() => onRows(rows), [onRows, rows]);
   const away = loaded.length - (hidden.all ? 0 : rows.length);
   const total = blocked || hidden.all ? 0 : (findings.data?.total ?? rows.length) - away;
@@ -127,12 +129,12 @@ export function Findings(props: FindingsProps) {
         <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2">
           <SearchBox
             label={t("findings.search")}
-            className="max-w-96 min-w-40 flex-1"
+            className="max-w-96 min-w-40 flex-1 max-md:max-w-none max-md:basis-full"
             value={q}
             onChange={setQ}
           />
           <label className="flex items-center gap-1.5 text-muted">
-            <span className="max-md:sr-only">{t("findings.groupBy")}</span>
+            {t("findings.groupBy")}
             <select
               className="h-8 rounded-md border border-line-strong bg-canvas px-2 text-sm text-ink max-md:h-10"
               value={group ?? ""}
@@ -264,7 +266,7 @@ function Table({ state, asked, group, accepts, writes, review, selected, onSelec
               <span className="ml-auto flex gap-1">
                 {accepts && count > 0 ? (
                   <Button
-                    className="h-7 max-md:h-8"
+                    className="h-7 max-md:h-8!"
                     aria-label={t("findings.acceptGroup", { count, group: label })}
                     onClick={() => review.step({ type: "accept" }, whole, here)}
                   >
@@ -275,17 +277,17 @@ function Table({ state, asked, group, accepts, writes, review, selected, onSelec
                 {writes && state === "open" && count > 0 ? (
                   <Button
                     look="ghost"
-                    className="h-7 max-md:h-8"
+                    className="h-7 max-md:h-8!"
                     aria-label={t("findings.ignoreGroup", { count, group: label })}
                     onClick={() => review.step({ type: "ignore" }, whole, here)}
                   >
                     <EyeOff aria-hidden className="size-3.5" />
-                    {t("findings.ignore")}
+                    <span className="max-md:sr-only">{t("findings.ignore")}</span>
                   </Button>
                 ) : null}
                 {writes && state === "ignored" && count > 0 ? (
                   <Button
-                    className="h-7 max-md:h-8"
+                    className="h-7 max-md:h-8!"
                     aria-label={t("findings.reopenGroup", { count, group: label })}
                     onClick={() => review.step({ type: "reopen" }, whole, here)}
                   >

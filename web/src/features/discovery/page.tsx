@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus, X } from "lucide-react";
-import { useCallback, useRef, useState } from "react";
+import { type ReactNode, useCallback, useRef, useState } from "react";
 import { discoveryQuery, scansQuery } from "#/api/queries";
 import type { Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
@@ -76,15 +76,22 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
     else if (rows.current.length === 1)
       requestAnimationFrame(() => document.getElementById("discovery-tab")?.focus());
   };
-  const begin = can("discovery:write") ? (
-    <Button
-      look="primary"
-      onClick={() => go({ ...search, finding: undefined, scan: "new", targets: undefined })}
-    >
-      <Plus aria-hidden className="size-4" />
-      {t("scans.begin")}
-    </Button>
-  ) : null;
+  // In the head of a phone there is room for the sign only.
+  const beginIn = (head: boolean) =>
+    can("discovery:write") ? (
+      <Button
+        look="primary"
+        onClick={() => go({ ...search, finding: undefined, scan: "new", targets: undefined })}
+      >
+        <Plus aria-hidden className="size-4" />
+        <span className={head ? "max-md:sr-only" : undefined}>{t("scans.begin")}</span>
+      </Button>
+    ) : null;
+  const begin = beginIn(false);
+  const offersBegin =
+    tab === "scans"
+      ? scans.data?.items.length === 0
+      : tab === "open" && shown === 0 && !search.q && !search.from && active.length === 0;
 
   const panel =
     search.scan === "new" && can("discovery:write") ? (
@@ -138,7 +145,7 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
             </button>
           ))}
         </div>
-        {tab === "open" && shown === 0 && !search.q && !search.from ? null : begin}
+        {offersBegin ? null : beginIn(true)}
       </PageHead>
       <WithPanel panel={panel}>
         <div
@@ -161,7 +168,7 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
             </div>
           ) : null}
           {tab === "scans" ? (
-            <ScansTab />
+            <ScansTab begin={begin} />
           ) : (
             <Findings
               key={state}
@@ -185,7 +192,8 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
               onList={(next) => go({ ...search, ...next })}
               selected={search.finding}
               onSelect={(row) => go({ ...search, scan: undefined, finding: row?.id })}
-              begin={begin}
+              // A scan that is at work is shown above.
+              begin={active.length === 0 ? begin : null}
             />
           )}
         </div>
@@ -211,7 +219,7 @@ function OfScan({ id, onClear }: { id: string; onClear: () => void }) {
   );
 }
 
-function ScansTab() {
+function ScansTab({ begin }: { begin: ReactNode }) {
   const { t } = useTranslation();
   const discovery = useQuery(discoveryQuery);
   return (
@@ -223,12 +231,12 @@ function ScansTab() {
     >
       <div className="grid gap-6 xl:grid-cols-[1fr_22rem]">
         <div>
-          <ScanList />
+          <ScanList begin={begin} />
         </div>
         {discovery.data ? (
           <section
             aria-labelledby="capabilities"
-            className="h-fit rounded-md border border-line bg-surface p-4 max-xl:row-start-1"
+            className="h-fit rounded-md border border-line bg-surface p-4"
           >
             <h2 id="capabilities" className="mb-3 font-semibold">
               {t("scan.capabilities")}

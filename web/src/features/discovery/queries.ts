@@ -55,6 +55,21 @@ export function groupOf({ proposal }: Finding, by: Grouping): string {
   return (by === "kind" ? proposal.kind : proposal.role) ?? "";
 }
 
+/**
+ * The rows of each group one after another, the groups as they come. The server has them in this order; but the list may still be of
+ * the order before, and a finding may have changed where it stands.
+ */
+export function gathered(rows: readonly Finding[], by: Grouping): Finding[] {
+  const groups = new Map<string, Finding[]>();
+  for (const row of rows) {
+    const group = groupOf(row, by);
+    const before = groups.get(group);
+    if (before) before.push(row);
+    else groups.set(group, [row]);
+  }
+  return [...groups.values()].flat();
+}
+
 /** A finding that a list holds, so that its panel need not wait. */
 export function findingInLists(client: QueryClient, id: string): Finding | undefined {
   for (const [, data] of client.getQueriesData<InfiniteData<Page<Finding>>>({ queryKey: findingsKey }))

@@ -198,6 +198,15 @@ describe("review", () => {
     expect(rows()).toEqual(["host-1", "host-2"]);
   });
 
+  it("has one heading for each group, also while the list is still in the order before", async () => {
+    for (const [at, one] of findings.entries()) one.role = at % 2 > 0 ? "phone" : null;
+    await page();
+    fireEvent.change(screen.getByLabelText("Group by"), { target: { value: "role" } });
+    const headings = screen.getAllByRole("rowheader");
+    expect(headings).toHaveLength(2);
+    expect(rows()).toEqual(["host-1", "host-3", "host-5", "host-2", "host-4"]);
+  });
+
   it("has one button for a new scan, also when there is nothing to review", async () => {
     await page();
     expect(screen.getAllByRole("button", { name: "New scan" })).toHaveLength(1);

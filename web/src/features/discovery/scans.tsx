@@ -1,6 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { RotateCw, Square, TriangleAlert } from "lucide-react";
+import { Radar, RotateCw, Square, TriangleAlert } from "lucide-react";
+import type { ReactNode } from "react";
 import { isActive, scansQuery } from "#/api/queries";
 import type { Scan, ScanIn } from "#/api/schema";
 import { useAuth } from "#/api/session";
@@ -10,12 +11,17 @@ import { Badge, Empty, ErrorBox, Progress, SkeletonLines } from "#/ui/feedback";
 import { Time } from "#/ui/time";
 import { useCancelScan, useStartScan } from "./queries";
 
-export function ScanList() {
+export function ScanList({ begin }: { begin: ReactNode }) {
   const { t } = useTranslation();
   const scans = useInfiniteQuery(scansQuery);
   if (scans.error) return <ErrorBox error={scans.error} retry={() => void scans.refetch()} />;
   if (!scans.data) return <SkeletonLines lines={5} />;
-  if (scans.data.items.length === 0) return <Empty title={t("scans.none")}>{t("scans.noneText")}</Empty>;
+  if (scans.data.items.length === 0)
+    return (
+      <Empty icon={<Radar aria-hidden />} title={t("scans.none")} action={begin}>
+        {t("scans.noneText")}
+      </Empty>
+    );
   return (
     <>
       <ul className="flex flex-col gap-2">

@@ -25,13 +25,14 @@ export function Sight({ asset }: { asset: AssetDetail }) {
       {at && status_seen === "not_seen" ? (
         <>
           {". "}
-          {t(by ? "sight.missed" : "sight.missedPlain", { ip: at.ip, by })}
+          {t("sight.missed", { ip: at.ip })}
           {at.missed_at ? (
             <>
               {" ("}
               <Time at={at.missed_at} />)
             </>
           ) : null}
+          {by ? `. ${t("sight.before", { by })}` : "."}
         </>
       ) : null}
     </p>

@@ -1,5 +1,6 @@
 /** What stands under a node, by how large it is on screen: name, then address, then ports. */
 import type { MapNode } from "#/api/schema";
+import { isIp } from "#/domain/address";
 import type { Measure } from "./cards";
 import type { MapPalette } from "./palette";
 import type { Words } from "./words-program";
@@ -13,6 +14,7 @@ const NAME_PX = 11.5;
 const SMALL_PX = 10.5;
 const ADDRESS_RADIUS = 13;
 const PORTS_RADIUS = 20;
+const TWO_LINES_RADIUS = 9;
 
 /** Measuring a thousand texts in each frame is slow; an average letter is good enough to cut a name short. */
 export function fitText(text: string, width: number, fontPx: number): string {
@@ -27,14 +29,69 @@ interface LabelLine {
   mark?: boolean;
 }
 
-/** `role`: what the node is to the one who looks, such as this server; said under its name. */
-export function labelLines(node: MapNode, radius: number, role = ""): LabelLine[] {
+/** Where a name may go on in a second line: behind these, or before a bracket; never within an address. */
+const BREAKS = /[\s\-_/@]+|\.(?!\d)|(?=[([])/g;
+
+/** The longest beginning of a text that has room, with an ellipsis for the rest; of an address the end, which tells it from its neighbors. */
+function cut(text: string, width: number, wide: (text: string) => number): string {
+  if (wide(text) <= width) return text;
+  if (isIp(text)) {
+    let from = 1;
+    while (from < text.length - 2 && wide(`…${text.slice(from)}`) > width) from++;
+    return `…${text.slice(from).replace(/^[.:]/, "")}`;
+  }
+  // The number at the end tells phone-11 from phone-12.
+  const end = `…${/\d{1,3}$/.exec(text)?.[0] ?? ""}`;
+  let [fits, over] = [2, text.length];
+  while (over - fits > 1) {
+    const middle = (fits + over) >> 1;
+    if (wide(text.slice(0, middle).trimEnd() + end) <= width) fits = middle;
+    else over = middle;
+  }
+  return text.slice(0, fits).trimEnd() + end;
+}
+
+/** A name in one line, or in two where it breaks at a sign; what still has no room is cut short. */
+export function nameLines(
+  name: string,
+  width: number,
+  most: number,
+  wide: (text: string) => number,
+): string[] {
+  if (most < 2 || wide(name) <= width || isIp(name)) return [cut(name, width, wide)];
+  let head = "";
+  let rest = name;
+  for (const { index, 0: sign } of name.matchAll(BREAKS)) {
+    const at = index + sign.length;
+    const before = name.slice(0, at).trim();
+    if (at >= name.length || wide(before) > width) break;
+    head = before;
+    rest = name.slice(at).trim();
+  }
+  return head ? [head, cut(rest, width, wide)] : [cut(name, width, wide)];
+}
+
+/**
+ * `names`: the lines of the name, which has so much width and at most so many lines. `role`: what the node is to the one who looks, such
+ * as this server; said under its name.
+ */
+export function labelLines(
+  node: MapNode,
+  radius: number,
+  names: (width: number, most: number) => readonly string[],
+  role = "",
+): LabelLine[] {
   if (radius < FAR_RADIUS) return [];
-  // Neighbors stand six radii apart.
-  const width = radius * 5.3;
-  const lines: LabelLine[] = [{ text: fitText(node.name, width, NAME_PX), mono: false }];
+  // Neighbors stand six radii apart, and rows somewhat over five.
+  const width = radius * 5.7;
+  const room = radius * 2.76 - 3;
+  // The second line is the shorter one, and the next row stands between.
+  const most = radius >= TWO_LINES_RADIUS ? 2 : 1;
+  const lines: LabelLine[] = names(width, most).map((text) => ({ text, mono: false }));
   // Said in full: nothing else on the map is it.
   if (role) lines.push({ text: role, mono: false, mark: true });
+  // A name of two lines leaves room for an address from here.
+  if (lines.length > 1 && room < 2 * lineHeight(false) + lineHeight(true)) return lines;
   if (radius >= ADDRESS_RADIUS) {
     const address = node.addresses[0];
     if (address && address !== node.name)
@@ -84,7 +141,7 @@ export function lineWords(
   };
 }
 
-function lineFont(mono: boolean): string {
+export function lineFont(mono: boolean): string {
   return mono ? `${SMALL_PX}px ${MONO}` : `500 ${NAME_PX}px ${SANS}`;
 }
 

@@ -4,10 +4,10 @@ import { between, fitting, SCALE_MAX, showing, toMap, toScreen, zoomedAt } from 
 import { listen } from "./gestures";
 import { groupNodes, UNGROUPED } from "./group";
 import { hull, rimOf } from "./hull";
-import { fitText, labelLines } from "./labels";
+import { fitText, labelLines, nameLines } from "./labels";
 import { applyDeltas, type MapDelta, toModel } from "./model";
 import { rgb } from "./palette";
-import { findNodes } from "./search";
+import { findNodes, mapFilter } from "./search";
 import { stepTo } from "./walk";
 
 const node = (id: string, more: Partial<MapNode> = {}): MapNode => ({
@@ -316,21 +316,83 @@ describe("search", () => {
     expect(findNodes(model, "  ")).toBeNull();
     expect(findNodes(model, "status:asleep")?.size, "what cannot be asked shows nothing").toBe(0);
   });
+  it("takes the whole filter language", () => {
+    const model = toModel(
+      out(
+        [
+          node("a1", { tags: ["attic", "prod"], vendor: "Synology", last_seen_at: new Date().toISOString() }),
+          node("a2", { vendor: "Brother", last_seen_at: "2020-01-01T00:00:00Z" }),
+          node("a3", { addresses: ["10.0.0.3", "10.1.0.3"] }),
+        ],
+        {
+          groups: [
+            { id: "n1", name: "LAN", cidr: "10.0.0.0/24" },
+            { id: "n2", name: "Lab", cidr: "10.1.0.0/24" },
+          ],
+        },
+      ),
+    );
+    for (const [text, ids] of [
+      ["tag:Attic", ["a1"]],
+      ["vendor:broth", ["a2"]],
+      ["seen:<7d", ["a1"]],
+      ["seen:>4w", ["a2"]],
+      ["tag:attic vendor:brother", []],
+      ["network:10.1.0.0/24", ["a3"]],
+    ] as const)
+      expect([...(findNodes(model, text) ?? [])], text).toEqual(ids);
+    expect(mapFilter(model, "tag:attic").problems).toEqual([]);
+    expect(mapFilter(model, "tag:cellar").problems[0]?.offers).toEqual(["attic", "prod"]);
+  });
 });
 
 describe("labels", () => {
+  const names = () => ["host-a1"];
   it("say more the closer one looks", () => {
     const one = node("a1", { addresses: ["10.0.0.1", "10.0.0.2"], ports: [22, 80, 443, 445, 8080, 9000] });
-    expect(labelLines(one, 5)).toEqual([]);
-    expect(labelLines(one, 9)).toHaveLength(1);
-    expect(labelLines(one, 14).map((line) => line.text)).toContain("10.0.0.1");
-    expect(labelLines(one, 24).at(-1)?.text).toBe("22 80 443 445 8080 +1");
+    expect(labelLines(one, 5, names)).toEqual([]);
+    expect(labelLines(one, 9, names)).toHaveLength(1);
+    expect(labelLines(one, 14, names).map((line) => line.text)).toContain("10.0.0.1");
+    expect(labelLines(one, 24, names).at(-1)?.text).toBe("22 80 443 445 8080 +1");
   });
   it("names this server", () => {
-    expect(labelLines(node("a1"), 9, "This server").map((line) => line.text)).toEqual([
+    expect(labelLines(node("a1"), 9, () => ["host-a1"], "This server").map((line) => line.text)).toEqual([
       "host-a1",
       "This server",
     ]);
+  });
+  it("say a long name in two lines where it breaks, instead of an address that has no room", () => {
+    const wide = (text: string) => text.length * 6;
+    const inTwo = (name: string, width = 70) => nameLines(name, width, 2, wide);
+    expect(inTwo("nas")).toEqual(["nas"]);
+    expect(inTwo("Shelly 1PM (10.77.1.66)")).toEqual(["Shelly 1PM", "(10.77.1.6…"]);
+    expect(inTwo("Apple (10.7.1.72)")).toEqual(["Apple", "(10.7.1.72)"]);
+    expect(inTwo("printer-brother")).toEqual(["printer-", "brother"]);
+    expect(inTwo("192.168.100.254")).toEqual(["…68.100.254"]);
+    expect(nameLines("192.168.100.254", 50, 1, wide)).toEqual(["…100.254"]);
+    expect(inTwo("raspberrypi17")).toEqual(["raspberr…17"]);
+    expect(inTwo("homeassistantserver")).toEqual(["homeassist…"]);
+    expect(inTwo("a-very-long-host-name.example")).toEqual(["a-very-", "long-host-…"]);
+    expect(nameLines("printer-brother", 70, 1, wide)).toEqual(["printer-br…"]);
+    for (const name of [
+      "Living room lamp (2)",
+      "x".repeat(40),
+      "a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p",
+      "é".repeat(30),
+    ])
+      for (const line of inTwo(name)) expect(wide(line), line).toBeLessThanOrEqual(70);
+    const two = () => ["printer-", "brother"];
+    expect(labelLines(node("a1"), 13, two).map((line) => line.text)).toEqual(["printer-", "brother"]);
+    expect(labelLines(node("a1"), 18, two).map((line) => line.text)).toContain("10.0.0.1");
+  });
+  it("has one line for a name where the next row is near", () => {
+    const asked: number[] = [];
+    for (const radius of [8, 13])
+      labelLines(node("a1"), radius, (_, most) => {
+        asked.push(most);
+        return [];
+      });
+    expect(asked).toEqual([1, 2]);
   });
   it("cuts long names", () => {
     expect(fitText("a-very-long-host-name.example", 60, 11)).toMatch(/^a-very.*…$/);

@@ -3,7 +3,7 @@ import { type Size, toScreen } from "./camera";
 import { type Card, type CardBox, type CardSpot, cardSize, cardWords, placeCards, titleWords } from "./cards";
 import type { View } from "./gl";
 import type { Group } from "./group";
-import { FAR_RADIUS, hoverWords, labelLines, lineHeight, lineWords } from "./labels";
+import { FAR_RADIUS, hoverWords, labelLines, lineFont, lineHeight, lineWords, nameLines } from "./labels";
 import type { Place } from "./layout";
 import type { MapPalette } from "./palette";
 import { DIM, type Outline, RADIUS, type Scene } from "./scene";
@@ -24,11 +24,15 @@ export interface SpokenCard extends CardSpot {
   outline: Outline;
 }
 
+/** Widths of names, in steps of so many pixels. */
+const NAME_STEP = 4;
+
 /** Screens that are narrower get cards of one line. */
 const NARROW = 600;
 
 export class Speech {
   private readonly widths = new Map<string, number>();
+  private readonly names = new Map<string, readonly string[]>();
   private readonly ruler = document.createElement("canvas").getContext("2d");
   private spoken: SpokenCard[] = [];
 
@@ -37,6 +41,7 @@ export class Speech {
   /** The fonts have changed. */
   forget(): void {
     this.widths.clear();
+    this.names.clear();
   }
 
   readonly measure = (text: string, font: string): number => {
@@ -50,6 +55,20 @@ export class Speech {
     }
     return width;
   };
+
+  /** While one zooms the width is rounded, so that each frame need not measure each name. */
+  private nameIn(name: string, width: number, most: number): readonly string[] {
+    const room = Math.floor(width / NAME_STEP) * NAME_STEP;
+    const key = `${room}|${most}|${name}`;
+    let lines = this.names.get(key);
+    if (!lines) {
+      const font = lineFont(false);
+      lines = nameLines(name, room, most, (text) => this.measure(text, font));
+      if (this.names.size > 20_000) this.names.clear();
+      this.names.set(key, lines);
+    }
+    return lines;
+  }
 
   cardAt({ x, y }: Place): SpokenCard | undefined {
     return this.spoken.findLast(
@@ -109,6 +128,7 @@ export class Speech {
       for (const { text, mono, mark } of labelLines(
         node,
         plain,
+        (width, most) => this.nameIn(node.name, width, most),
         node.server ? this.words.thisServer() : "",
       )) {
         sheet.say(`${mono ? "a" : "n"}|${mark ? 1 : 0}|${back}|${text}`, spot.x, line, alpha, () =>
