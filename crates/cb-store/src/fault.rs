@@ -170,6 +170,12 @@ pub(crate) fn is_read_only(error: &DbErr) -> bool {
     has_code(error, &["25006"])
 }
 
+/// Whether another connection stands in the way of SQLite.
+pub(crate) fn is_busy(error: &DbErr) -> bool {
+    let Some(sqlx::Error::Database(error)) = driver(error) else { return false };
+    sqlite_code(error.as_ref()).is_some_and(|code| code & 0xff == 5)
+}
+
 /// Whether PostgreSQL gives one of these as its reason. (SQLite's codes are shorter.)
 fn has_code(error: &DbErr, codes: &[&str]) -> bool {
     matches!(driver(error), Some(sqlx::Error::Database(told)) if told.code().is_some_and(|code| codes.contains(&code.as_ref())))

@@ -20,7 +20,7 @@ use sea_orm::{
     RuntimeErr, Statement,
 };
 
-use crate::fault::{Fault, driver, is_unanswered, unanswered, words};
+use crate::fault::{Fault, driver, is_busy, is_unanswered, unanswered, words};
 use crate::file::{OpenedFile, Place};
 
 /// A page of a list, at most.
@@ -199,7 +199,14 @@ pub(crate) async fn keep_no_log(file: &Path) -> Result<(), DbErr> {
         .max_connections(1)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(|o| o.journal_mode(SqliteJournalMode::Delete).busy_timeout(LOCKED));
-    let db = Database::connect(options).await?;
+    // SQLite does not wait by itself when it changes the mode, and a connection that was closed may take a moment to end.
+    let began = Instant::now();
+    let db = loop {
+        match Database::connect(options.clone()).await {
+            Err(error) if is_busy(&error) && began.elapsed() < LOCKED => tokio::time::sleep(BETWEEN).await,
+            done => break done?,
+        }
+    };
     let asked = Statement::from_string(DbBackend::Sqlite, "PRAGMA journal_mode");
     let mode = db.query_one_raw(asked).await?.map(|row| row.try_get_by_index::<String>(0)).transpose()?;
     db.close().await?;

@@ -422,6 +422,7 @@ const NOT_SEALED: &[(&str, &str, &str)] = &[
     ("webhooks", "previous_secret_until", "a time"),
     ("webhooks", "secret_changed_at", "a time"),
     ("channels", "name_key", "a name, folded"),
+    ("views", "name_key", "a name, folded"),
     ("passkeys", "credential_id", "the public half"),
 ];
 
