@@ -123,7 +123,7 @@ BEYOND = {
     "client_id": "unless a credential has it",
     "client_secret": "again, when the issuer changes", "code": "exactly one proof", "credential": "what an authenticator answers",
     "body": "at least one field", "positions": "of assets that exist", "ids": "exist", "kind": "fits the finding", "name": "of new assets only",
-    "filter": "instead of ids", "count": "with a filter",
+    "filter": "instead of ids", "count": "with a filter", "group": "with group_by",
     "email": "only of a user who has one",
 }  # fmt: skip
 
