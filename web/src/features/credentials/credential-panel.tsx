@@ -140,7 +140,7 @@ function Content({
       ) : null}
       <Section title={t("credential.one")}>
         <FromVersion of={credential}>
-          {(held) => (
+          {(held, saved) => (
             <CredentialFields
               key={trusted}
               id={FORM}
@@ -149,7 +149,10 @@ function Content({
               trusted={trusted}
               writes={writes}
               onBusy={onBusy}
-              onSaved={() => setTrusted(undefined)}
+              onSaved={(answer) => {
+                saved(answer);
+                setTrusted(undefined);
+              }}
             />
           )}
         </FromVersion>

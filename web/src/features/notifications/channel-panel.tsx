@@ -133,14 +133,17 @@ export function ChannelPanel({ id, onClose }: { id: string; onClose: () => void 
           </Section>
           <Section title={t("channel.one")}>
             <FromVersion of={data}>
-              {(held) => (
+              {(held, saved) => (
                 <ChannelFields
                   id={FORM}
                   kind={kind}
                   channel={held}
                   writes={writes}
                   onBusy={setBusy}
-                  onSaved={keep}
+                  onSaved={(answer) => {
+                    keep(answer);
+                    saved(answer);
+                  }}
                 />
               )}
             </FromVersion>

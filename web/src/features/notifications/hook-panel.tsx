@@ -91,7 +91,18 @@ export function HookPanel({ id, onClose, onSecret }: Props) {
           </Section>
           <Section title={t("hook.one")}>
             <FromVersion of={data}>
-              {(held) => <HookFields id={FORM} hook={held} writes={writes} onBusy={setBusy} onSaved={keep} />}
+              {(held, saved) => (
+                <HookFields
+                  id={FORM}
+                  hook={held}
+                  writes={writes}
+                  onBusy={setBusy}
+                  onSaved={(answer) => {
+                    keep(answer);
+                    saved(answer);
+                  }}
+                />
+              )}
             </FromVersion>
           </Section>
           <Section

@@ -114,13 +114,16 @@ export function WebhookPanel({ id, onClose, onSecret }: Props) {
           </Section>
           <Section title={t("webhook.one")}>
             <FromVersion of={data}>
-              {(held) => (
+              {(held, saved) => (
                 <WebhookFields
                   id={FORM}
                   webhook={held}
                   writes={writes}
                   onBusy={setBusy}
-                  onSaved={keepAndShow}
+                  onSaved={(answer) => {
+                    keepAndShow(answer);
+                    saved(answer);
+                  }}
                 />
               )}
             </FromVersion>

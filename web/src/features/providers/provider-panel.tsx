@@ -27,8 +27,17 @@ export function ProviderPanel({ provider, writes, onClose, onSaved }: Props) {
   const { t } = useTranslation();
   const [busy, setBusy] = useState(false);
   const [deleting, setDeleting] = useState(false);
-  const fields = (held?: OidcProvider) => (
-    <ProviderFields id="provider-form" provider={held} writes={writes} onBusy={setBusy} onSaved={onSaved} />
+  const fields = (held?: OidcProvider, saved?: (answer: OidcProvider) => void) => (
+    <ProviderFields
+      id="provider-form"
+      provider={held}
+      writes={writes}
+      onBusy={setBusy}
+      onSaved={(answer) => {
+        onSaved(answer);
+        saved?.(answer);
+      }}
+    />
   );
   return (
     <Panel
