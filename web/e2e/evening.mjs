@@ -275,7 +275,7 @@ await steps.step("it is edited, found by the search language, and downloaded as 
   await shot("12-asset-form");
   await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByText("Acme").waitFor();
-  await panel.getByText("Set by hand; seen: unknown").waitFor();
+  await panel.getByText("Set by hand; scans say: unknown").waitFor();
   await shot("12-asset-status");
   await panel.getByRole("button", { name: "Close" }).click();
   const search = page.getByRole("searchbox", { name: /^Filter, such as kind/ });
