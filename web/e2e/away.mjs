@@ -133,7 +133,7 @@ await steps.step(
     start();
     await notice().waitFor({ state: "detached", timeout: 30_000 });
     await state("Up").waitFor();
-    await page.getByTitle("Live: changes appear at once").waitFor();
+    await page.getByTitle("Live: changes appear immediately").waitFor();
     await button(panel(page), "Save").click();
     await page.getByRole("heading", { name: "typed while away" }).waitFor();
     await page.keyboard.press("Escape");

@@ -139,13 +139,13 @@ await steps.step("the rest is accepted at once", async () => {
   const all = page.getByRole("button", { name: /^Accept (all \d+|it)$/ });
   await all.waitFor();
   await all.click();
-  await page.getByRole("button", { name: "Show on the map" }).last().waitFor({ timeout: 60_000 });
+  await page.getByRole("button", { name: "Show on map" }).last().waitFor({ timeout: 60_000 });
   await page.getByText("Nothing to review").waitFor();
   await shot("07-accepted");
 });
 
 await steps.step("the map shows them", async () => {
-  await page.getByRole("button", { name: "Show on the map" }).last().click();
+  await page.getByRole("button", { name: "Show on map" }).last().click();
   await mapReady();
   await page.waitForTimeout(400);
   accepted = Number(/\d+/.exec(await page.getByText(/^\d+ nodes?$/).textContent())?.[0]);
@@ -255,7 +255,7 @@ await steps.step("it gets an interface, an address and a link", async () => {
   await panel.getByRole("button", { name: "Add an address" }).click();
   await panel.getByLabel("IP address").fill("10.0.0.999");
   await panel.getByRole("button", { name: "Save" }).click();
-  await panel.getByText("Not an IP address").waitFor();
+  await panel.getByText("Enter an IP address, such as").waitFor();
   await panel.getByLabel("IP address").fill("198.51.100.7");
   await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByText("198.51.100.7").waitFor();
@@ -275,7 +275,7 @@ await steps.step("it is edited, found by the search language, and downloaded as 
   await shot("12-asset-form");
   await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByText("Acme").waitFor();
-  await panel.getByText("Set by hand; seen: unknown").waitFor();
+  await panel.getByText("Set by hand; scans say: unknown").waitFor();
   await shot("12-asset-status");
   await panel.getByRole("button", { name: "Close" }).click();
   const search = page.getByRole("searchbox", { name: /^Filter, such as kind/ });
@@ -344,11 +344,11 @@ await steps.step("rows are walked with j and k, selected with x, opened with Ent
 await steps.step("a filter that nobody knows shows nothing, and offers what is known", async () => {
   const search = page.getByRole("searchbox", { name: /^Filter, such as kind/ });
   await search.fill("status:asleep");
-  await page.getByText("does not know “asleep”").waitFor();
+  await page.getByText("has no value “asleep”").waitFor();
   expect((await page.locator("tbody [data-row-open]").count()) === 0, "no row");
   await page.getByRole("button", { name: "Unknown", exact: true }).click();
   await page.waitForURL(/status/);
-  await page.getByText("does not know").waitFor({ state: "detached" });
+  await page.getByText("has no value").waitFor({ state: "detached" });
   await search.fill("color:red");
   await page.getByText("There is no filter called “color:”").waitFor();
   await search.fill("");
@@ -432,7 +432,7 @@ await steps.step("a network is added, edited and deleted", async () => {
   await panel.getByLabel("Name").fill("Attic");
   await panel.getByLabel("Network", { exact: true }).fill("198.51.100.0/33");
   await panel.getByRole("button", { name: "Save" }).click();
-  await panel.getByText("Not a network").waitFor();
+  await panel.getByText("Enter a network, such as").waitFor();
   await panel.getByLabel("Network", { exact: true }).fill("203.0.113.0/24");
   await panel.getByLabel("VLAN").fill("42");
   await panel.getByRole("button", { name: "Save" }).click();
@@ -448,13 +448,13 @@ await steps.step("a network is added, edited and deleted", async () => {
 
 await steps.step("the palette finds an asset and a page", async () => {
   await page.keyboard.press("Control+k");
-  await page.getByPlaceholder("A name, an address, a page").fill("Renamed");
+  await page.getByPlaceholder("Enter a name, an address or a page").fill("Renamed");
   await page.getByRole("option", { name: /Renamed by hand/ }).waitFor();
   await shot("15-palette");
   await page.keyboard.press("Enter");
   await panel.getByRole("heading", { name: "Renamed by hand" }).waitFor();
   await page.keyboard.press("Control+k");
-  await page.getByPlaceholder("A name, an address, a page").fill("audit");
+  await page.getByPlaceholder("Enter a name, an address or a page").fill("audit");
   await page.getByRole("option", { name: "Audit log" }).click();
   await page.waitForURL(/\/audit/);
 });
@@ -555,7 +555,7 @@ await steps.step("signing out ends it, and pages ask to sign in again and come b
   await page.getByLabel("Username").fill(username);
   await page.getByLabel("Password", { exact: true }).fill("wrong password");
   await page.keyboard.press("Enter");
-  await page.getByText("Username or password is wrong.").waitFor();
+  await page.getByText("The username or password is wrong.").waitFor();
   await page.getByLabel("Password", { exact: true }).fill(password);
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/audit\?q=login/);

@@ -64,7 +64,7 @@ async function shot(page, name) {
 }
 /** Live, and with no read under way: one whose session ends meanwhile is rightly answered 401. */
 async function live(page) {
-  await page.getByTitle("Live: changes appear at once").waitFor();
+  await page.getByTitle("Live: changes appear immediately").waitFor();
   await page.waitForLoadState("networkidle");
 }
 const atLogin = (page) => page.waitForURL(/\/login/, { timeout: ENDED_MS });
@@ -206,7 +206,7 @@ await steps.step("a password changed in one window ends the other within two sec
 await steps.step("the window that was sent away comes back to where it was, and nowhere else", async () => {
   const { page } = phone;
   await signInHere(page, other, first);
-  await said(page, "Username or password is wrong.");
+  await said(page, "The username or password is wrong.");
   await signInHere(page, other, second);
   await page.waitForURL(/\/inventory/);
   for (const evil of ["//evil.example", "/\\evil.example", "https:evil.example", "/%2Fevil.example"]) {
@@ -448,7 +448,7 @@ await steps.step("a role is changed, sessions are ended, a user is disabled and 
   await shot(page, "user-disabled");
   await judged(page);
   await signInHere(grace.page, other, third);
-  await said(grace.page, "Username or password is wrong.");
+  await said(grace.page, "The username or password is wrong.");
   await button(panel(page), "Enable").click();
   await button(panel(page), "Disable").waitFor();
 });

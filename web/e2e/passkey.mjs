@@ -290,7 +290,7 @@ await steps.step("a provider is added, and tested", async () => {
     await form.getByText("Advanced", { exact: true }).click();
     await field(form, "Certificate (SHA-256)").fill(provider.certificate_sha256);
   }
-  await field(form, "Role of everyone else").selectOption("viewer");
+  await field(form, "Role for everyone else").selectOption("viewer");
   await button(form, "Save").click();
   await field(form, "Redirect URI").waitFor();
   const redirect = await field(form, "Redirect URI").inputValue();

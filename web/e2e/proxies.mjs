@@ -21,7 +21,7 @@ const all = [
     "a proxy that leaves the port out of Host: sign-in, a change, and live updates",
     async ({ page }) => {
       await signIn(page, url, username, password);
-      await page.getByTitle("Live: changes appear at once").waitFor();
+      await page.getByTitle("Live: changes appear immediately").waitFor();
       await page.getByRole("link", { name: "Networks" }).click();
       await page.getByRole("button", { name: "Add network" }).first().click();
       await field(panel(page), "Name").fill("Behind a proxy");
@@ -36,7 +36,7 @@ const all = [
     "a proxy that does not pass WebSockets: the pages say so, and which lines it needs",
     async ({ page, watch, shot }) => {
       await signIn(page, env("CB_E2E_NO_SOCKETS"), username, password);
-      const notice = page.getByRole("status").filter({ hasText: "Live updates do not get through." });
+      const notice = page.getByRole("status").filter({ hasText: "Live updates are not working." });
       await notice.getByText("proxy_set_header Upgrade $http_upgrade;").waitFor();
       await judged(page);
       await shot("no-sockets");

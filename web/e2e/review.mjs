@@ -101,7 +101,7 @@ await steps.step("with nothing found every tab says what to do", async () => {
   await said(page, "Nothing to review");
   await judgedEverywhere("/discovery", "01-empty");
   await tab("Scans").click();
-  await said(page, "No scan yet");
+  await said(page, "No scans yet");
   expect((await button(page, "New scan").count()) === 1, "one button to begin");
   await judgedEverywhere("/discovery?tab=scans", "02-no-scan");
 });
@@ -143,7 +143,7 @@ await steps.step("a scan's card opens its findings and scans again", async () =>
   await tab("Scans").click();
   const card = page.locator("li", { has: page.getByText(target, { exact: true }) }).last();
   await judgedEverywhere("/discovery?tab=scans", "05-scans");
-  await card.getByRole("link", { name: /^Open its \d+ findings$/ }).click();
+  await card.getByRole("link", { name: /^Show its \d+ findings$/ }).click();
   await page.waitForURL(/from=/);
   await rows.first().waitFor();
   await tab("Scans").click();
@@ -224,7 +224,7 @@ await steps.step("many at once: accept, ignore, set kind, tag; each with its und
   const choose = async () => {
     for (const name of [first, second]) await tick(name).check();
   };
-  const bar = page.getByRole("toolbar", { name: "For the selected" });
+  const bar = page.getByRole("toolbar", { name: "Actions for the selected rows" });
   for (const [what, did] of [
     ["Accept 2", "Accepted 2 findings"],
     ["Ignore", "Ignored 2 findings"],
@@ -366,7 +366,9 @@ await steps.step(
     await said(aside, /^Not seen since /);
     await said(
       aside,
-      new RegExp(`A scan had no answer from ${plug.ip.replaceAll(".", "\\.")} .+\\. Before, it answered ARP`),
+      new RegExp(
+        `${plug.ip.replaceAll(".", "\\.")} did not answer a scan .+\\. Before that, it answered ARP`,
+      ),
     );
     await judgedEverywhere(`/inventory?selected=${asset.id}`, "11-not-seen");
     await aside.getByRole("link", { name: "Show on map" }).click();

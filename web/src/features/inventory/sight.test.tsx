@@ -30,7 +30,7 @@ describe("what a status stands on", () => {
   it("says what no longer answers", () => {
     const text = shown("not_seen", ["arp"], hourAgo);
     expect(text).toMatch(
-      /^Not seen since .+\. A scan had no answer from 10\.0\.0\.5 \(.+\)\. Before, it answered ARP\.$/,
+      /^Not seen since .+\. 10\.0\.0\.5 did not answer a scan \(.+\)\. Before that, it answered ARP\.$/,
     );
   });
   it("is nothing where nothing was ever seen", () => {

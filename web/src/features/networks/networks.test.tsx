@@ -124,7 +124,7 @@ const panel = () => within(screen.getByRole("complementary"));
 describe("a network", () => {
   it("says how full it is, in words that a screen reader has too", async () => {
     await shown({ selected: lan.id });
-    const meter = await panel().findByRole("meter", { name: "Use" });
+    const meter = await panel().findByRole("meter", { name: "Usage" });
     expect(meter.getAttribute("aria-valuetext")).toBe("13 of 254 addresses in use, 5%");
     expect(meter.getAttribute("aria-valuenow")).toBe("13");
     panel().getByRole("button", { name: "Copy 10.0.0.3" });
@@ -142,7 +142,7 @@ describe("a network", () => {
     expect(panel().queryByRole("meter")).toBeNull();
     panel().getByText("fd00::1");
     panel().getByText("Never");
-    panel().getByText(/too wide for one scan/);
+    panel().getByText(/too large for one scan/);
     expect(panel().queryByRole("link", { name: "Scan Six" })).toBeNull();
   });
 
