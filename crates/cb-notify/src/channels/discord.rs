@@ -32,7 +32,7 @@ fn form() -> Form {
         vec![
             Field::line("url", "Webhook URL")
                 .most(1024)
-                .help("Channel settings, Integrations, Webhooks, Copy webhook URL"),
+                .help("In Discord, open the channel settings, Integrations, Webhooks, and copy the webhook URL."),
         ],
     )
 }
