@@ -137,7 +137,7 @@ await steps.step("the invited person joins; the secret leaves the address bar at
   await field(page, "Password").fill(`${other}-2026`);
   await said(page, "Easy to guess");
   await button(page, "Create account").click();
-  await said(page, "may not contain the username");
+  await said(page, "must not contain the username");
   await field(page, "Password").fill(first);
   await button(page, "Show password").click();
   await shot(page, "invite");
@@ -463,7 +463,7 @@ await steps.step("the last administrator stays, in the server's words", async ()
   await button(panel(page), "Disable").click();
   const question = dialog(page, `Disable ${username}`);
   await button(question, "Disable").click();
-  await said(question, "this is the last administrator; make another one first");
+  await said(question, "this is the last administrator; make another user an administrator first");
   await shot(page, "last-administrator");
   await button(question, "Cancel").click();
 });

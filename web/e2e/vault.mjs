@@ -98,7 +98,7 @@ await steps.step("a wrong community is told in plain words, and the right one sh
   await button(testArea(), "Test").click();
   await said(
     testArea(),
-    `No answer from 127.0.0.1 on port ${snmpPort}. SNMP may be off, or the community wrong.`,
+    `No answer from 127.0.0.1 on port ${snmpPort}. SNMP may be off, or the community may be wrong.`,
   );
   await judged(page);
   await shot("wrong");

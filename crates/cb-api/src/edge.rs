@@ -138,7 +138,7 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
         Ok(Ok(response)) => response,
         // What is ended from outside may have been carried out.
         Ok(Err(_)) if changes => Problem::from(Error::OutcomeUnknown(
-            "The server took too long. The change may have been made or not; check before you try again"
+            "The server took too long. The change may or may not have been made; check before you try again"
                 .to_owned(),
         ))
         .into_response(),

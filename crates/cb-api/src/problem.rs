@@ -74,7 +74,7 @@ impl From<Error> for Problem {
             Error::NotFound => plain(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "There is nothing here, or you may not know of it".to_owned(),
+                "This does not exist, or you do not have access to it".to_owned(),
             ),
             Error::Unauthenticated(detail) => plain(StatusCode::UNAUTHORIZED, "unauthenticated", detail),
             Error::Denied(detail) => plain(StatusCode::FORBIDDEN, "denied", detail),
@@ -101,7 +101,7 @@ impl From<Error> for Problem {
                 let mut problem = plain(
                     StatusCode::TOO_MANY_REQUESTS,
                     "rate_limited",
-                    format!("Too many tries; wait {seconds} seconds"),
+                    format!("Too many attempts; try again in {seconds} seconds"),
                 );
                 problem.retry_after = Some(seconds);
                 problem

@@ -211,7 +211,7 @@ pub async fn delete(ctx: &Ctx, id: AddressId, version: Option<i64>) -> Result<()
     .await
 }
 
-const TAKEN: &str = "the asset has this address already";
+const TAKEN: &str = "the asset already has this address";
 
 pub(crate) fn new_row(
     ctx: &Ctx,

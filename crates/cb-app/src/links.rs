@@ -159,8 +159,8 @@ pub async fn delete(ctx: &Ctx, id: LinkId, version: Option<i64>) -> Result<()> {
     .await
 }
 
-const SELF: &str = "must be another asset: a link has two ends";
-const TAKEN: &str = "these two assets have a link of this kind already";
+const SELF: &str = "must be another asset, because a link connects two assets";
+const TAKEN: &str = "these two assets already have a link of this kind";
 
 /// The smaller id stands first, so that one pair has one row.
 pub(crate) fn new_row(

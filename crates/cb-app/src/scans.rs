@@ -208,13 +208,13 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
             .map_err(db)?;
         if waiting >= WAITING_MOST {
             return Err(Error::Conflict(format!(
-                "{waiting} scans wait already; stop one, or wait for one to end"
+                "{waiting} scans are already waiting; stop one, or wait until one ends"
             )));
         }
         job::Entity::insert(active(queued))
             .exec_without_returning(tx.conn())
             .await
-            .map_err(|e| conflict(&e, "a scan of these targets waits or runs already"))?;
+            .map_err(|e| conflict(&e, "a scan of these targets is already waiting or running"))?;
         scan::Entity::insert(active(row.clone())).exec_without_returning(tx.conn()).await.map_err(db)?;
         tx.about("scan", row.id);
         tx.detail(json!({ "targets": targets, "probes": probes }));

@@ -445,7 +445,9 @@ async fn find(conn: &impl ConnectionTrait, id: UserId) -> Result<user::Model> {
 /// The trigger's refusal, in words.
 fn last_admin(error: &DbErr) -> Error {
     if error.to_string().contains("the last administrator") {
-        return Error::Conflict("this is the last administrator; make another one first".to_owned());
+        return Error::Conflict(
+            "this is the last administrator; make another user an administrator first".to_owned(),
+        );
     }
     conflict(error, "another user has this name")
 }

@@ -101,7 +101,7 @@ async fn next(app: &App, events: &mut Listener) -> Result<bool> {
     }
     if job.attempts > ATTEMPTS {
         let reason = format!(
-            "The server stopped {ATTEMPTS} times while this scan ran, so it was given up. Start it again with a smaller target"
+            "The server stopped {ATTEMPTS} times while this scan ran, so the server gave up. Start it again with smaller targets"
         );
         finish(&ctx, &row, ScanStatus::Failed, &[], Some(reason), None).await?;
         return Ok(true);
@@ -109,7 +109,7 @@ async fn next(app: &App, events: &mut Listener) -> Result<bool> {
     let request = match scans::stored_request(&ctx, &row) {
         Ok(request) => request,
         Err(error) => {
-            let reason = format!("Its targets may not be scanned any more: {}", reasons(&error));
+            let reason = format!("Its targets can no longer be scanned: {}", reasons(&error));
             finish(&ctx, &row, ScanStatus::Failed, &[], Some(reason), None).await?;
             return Ok(true);
         }
@@ -211,7 +211,7 @@ impl Running<'_> {
                         return Ok(match outcome {
                             Ok(_) if stopping => End::Stopping,
                             Ok(outcome) => End::Over(outcome),
-                            Err(error) => End::Failed(format!("The scanner broke down ({error}); what it had found is kept")),
+                            Err(error) => End::Failed(format!("The scanner failed ({error}). What it had found is kept")),
                         });
                     }
                 },
@@ -269,7 +269,7 @@ fn verdict(outcome: &Outcome) -> (ScanStatus, Option<String>) {
         Completeness::Cancelled => (ScanStatus::Cancelled, None),
         Completeness::Partial { collected, expected, reason } => (
             ScanStatus::Partial,
-            Some(format!("{collected} of {expected} addresses were looked at: {reason}")),
+            Some(format!("The scan covered {collected} of {expected} addresses: {reason}")),
         ),
     }
 }

@@ -57,7 +57,7 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
         step(
             on_link * 2,
             format!(
-                "ARP: ask for each of {on_link} addresses on the local network who has it, up to three times"
+                "ARP: ask which device has each of {on_link} addresses on the local network, up to three times"
             ),
         );
     }
@@ -71,7 +71,7 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
         step(
             asked_further * ports::PING.len() as u64,
             format!(
-                "TCP ping: connect to ports {} of each of {asked_further} addresses that did not answer yet, and close at once",
+                "TCP ping: connect to ports {} of each of {asked_further} addresses that have not answered yet, and close immediately",
                 list(ports::PING)
             ),
         );
@@ -80,7 +80,7 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
         step(
             alive * ports.len() as u64 * 2,
             format!(
-                "Ports: connect to {} TCP ports of each address that is there, and close at once",
+                "Ports: connect to {} TCP ports of each address that answered, and close immediately",
                 ports.len()
             ),
         );
@@ -96,17 +96,16 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
         );
     }
     if request.wants(ProbeKind::ReverseDns) {
-        step(alive * 2, "Reverse DNS: ask the system's name servers, and the name servers found, for the name of each address that is there".to_owned());
+        step(alive * 2, "Reverse DNS: ask the system's name servers, and the name servers found, for the name of each address that answered".to_owned());
     }
     if request.wants(ProbeKind::Mdns) && on_link > 0 {
         step(
             60,
-            "mDNS: ask the group 224.0.0.251 port 5353 on the local network which services there are"
-                .to_owned(),
+            "mDNS: ask the group 224.0.0.251 port 5353 on the local network which services exist".to_owned(),
         );
     }
     if request.wants(ProbeKind::Ssdp) && on_link > 0 {
-        step(2, "SSDP: ask the group 239.255.255.250 port 1900 on the local network which UPnP devices there are, and fetch their descriptions".to_owned());
+        step(2, "SSDP: ask the group 239.255.255.250 port 1900 on the local network which UPnP devices exist, and fetch their descriptions".to_owned());
     }
     step(0, format!("At most {rate} packets per second to one network"));
     Plan {

@@ -122,8 +122,10 @@ async fn snmp_proves_every_pair_of_algorithms_and_says_what_is_wrong() {
     let facts = [("Name", "attic-switch"), ("Description", "A switch"), ("Location", "the attic")];
     assert_eq!(proof.facts, facts.map(|(name, said)| (name, said.to_owned())));
     let wrong = reason(snmp::prove_v2c(device, [1, 2, 3, 4], &secret("public")).await);
-    let silent =
-        format!("No answer from 127.0.0.1 on port {}. SNMP may be off, or the community wrong.", device.port);
+    let silent = format!(
+        "No answer from 127.0.0.1 on port {}. SNMP may be off, or the community may be wrong.",
+        device.port
+    );
     assert_eq!(wrong, silent);
 
     let (auth_password, privacy_password) = (secret(AUTH_PASSWORD), secret(PRIVACY_PASSWORD));
@@ -155,7 +157,7 @@ async fn snmp_proves_every_pair_of_algorithms_and_says_what_is_wrong() {
     };
     let bad = secret("eight green kettles");
     for (what, with, says) in [
-        ("unknown user", User { name: "nobody", ..right }, "knows no user nobody"),
+        ("unknown user", User { name: "nobody", ..right }, "does not know the user nobody"),
         ("wrong password", User { auth: Some((Auth::Sha256, &bad)), ..right }, "the password is wrong"),
         (
             "another hash",
@@ -187,7 +189,7 @@ async fn snmp_proves_every_pair_of_algorithms_and_says_what_is_wrong() {
     drop(server);
     let nobody = Device { port, ..device };
     let why = reason(snmp::prove_v2c(nobody, [1, 2, 3, 4], &secret("hush-lab")).await);
-    assert!(why.starts_with("Nothing listens at 127.0.0.1"), "{why}");
+    assert!(why.starts_with("Nothing answers at 127.0.0.1"), "{why}");
     let own = Outbound::new(Vec::new(), Vec::new(), Resolver::System);
     let refused = Device { outbound: &own, ..nobody };
     let why = reason(snmp::prove_v2c(refused, [1, 2, 3, 4], &secret("hush-lab")).await);
@@ -395,6 +397,6 @@ async fn a_mail_server_is_greeted_with_the_domain_of_who_signs_in_and_its_refusa
     let outbound = outbound();
     let device = Device { outbound: &outbound, host: "127.0.0.1", port };
     let said = reason(mail::prove(device, "maria@attic.test", &secret("hush-lab")).await);
-    assert!(said.contains("does not accept our greeting (EHLO attic.test): 421"), "{said}");
+    assert!(said.contains("does not accept the greeting EHLO attic.test: 421"), "{said}");
     assert!(said.contains("CB_PUBLIC_URL"), "{said}");
 }

@@ -62,19 +62,19 @@ pub enum SmtpError {
     /// Nothing was sent.
     #[error("a password is sent over TLS only")]
     PlainPassword,
-    #[error("the server offers no way to sign in that we know (PLAIN, LOGIN)")]
+    #[error("the server supports neither of the sign-in methods PLAIN and LOGIN")]
     NoLogin,
     /// Another name may help. The server decides whether waiting helps, too: a 4xx answer is temporary (RFC 5321, 4.2.1).
-    #[error("the server does not accept our greeting (EHLO {name}): {said}")]
+    #[error("the server does not accept the greeting EHLO {name}: {said}")]
     Greeting { name: String, said: String, temporary: bool },
     #[error("the server refuses the username or password: {0}")]
     Login(String),
     /// Another day it may take it.
-    #[error("the server cannot take it now: {0}")]
+    #[error("the server cannot accept the message now: {0}")]
     Temporary(String),
-    #[error("the server refuses it: {0}")]
+    #[error("the server refuses the message: {0}")]
     Refused(String),
-    #[error("'{0}' is no mail address")]
+    #[error("'{0}' is not an email address")]
     Address(String),
     #[error("the server does not speak SMTP: {0}")]
     Protocol(String),

@@ -79,16 +79,16 @@ impl Answer {
         let status = response.status();
         let (end, error) = match status {
             _ if status.is_success() => (End::Delivered, None),
-            StatusCode::GONE => (End::Gone, Some("the receiver says that it wants no more".to_owned())),
+            StatusCode::GONE => (End::Gone, Some("the receiver does not accept any more messages".to_owned())),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-                (End::Retry, Some("the receiver asks to be tried later".to_owned()))
+                (End::Retry, Some("the receiver asks the server to try again later".to_owned()))
             }
             _ if status.is_redirection() => (
                 End::Refused,
-                Some("the receiver redirects, which is not followed; enter the address it names".to_owned()),
+                Some("the receiver redirects, and the server does not follow redirects; enter the address to which it redirects".to_owned()),
             ),
-            _ if status.is_client_error() => (End::Refused, Some("the receiver refuses it".to_owned())),
-            _ => (End::Retry, Some("the receiver is in trouble".to_owned())),
+            _ if status.is_client_error() => (End::Refused, Some("the receiver refuses the message".to_owned())),
+            _ => (End::Retry, Some("the receiver has an internal error".to_owned())),
         };
         Self {
             end,
@@ -96,7 +96,7 @@ impl Answer {
             error,
             // RFC 9110, 15.3.3: what comes of it is open.
             note: (status == StatusCode::ACCEPTED).then(|| {
-                "The receiver has accepted it and delivers it later. Look there whether it has arrived."
+                "The receiver accepted the message and delivers it later. Check there whether it arrived."
                     .to_owned()
             }),
             excerpt: excerpt(response.body()),
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn what_is_only_accepted_has_not_arrived_yet() {
         let note = |status| answer(status).note.unwrap_or_default();
-        assert!(note(202).contains("Look there whether it has arrived"));
+        assert!(note(202).contains("Check there whether it arrived"));
         assert_eq!((note(200), note(204), note(400)), (String::new(), String::new(), String::new()));
     }
 

@@ -414,7 +414,14 @@ async fn each_kind_proves_itself_as_its_device_wants() {
             web("/forbidden"),
             "not permitted this",
         ),
-        ("basic, moved", "basic", &root, json!({ "password": "calvin" }), web("/moved"), "does not go along"),
+        (
+            "basic, moved",
+            "basic",
+            &root,
+            json!({ "password": "calvin" }),
+            web("/moved"),
+            "does not send the secret there",
+        ),
         ("bearer", "bearer", &json!({}), json!({ "token": "t0k3n" }), web("/token"), "200"),
         ("proxmox", "proxmox_token", &proxmox, json!({ "token_secret": "5ec2e7" }), here(port), "8.4.1 [31m"),
         (

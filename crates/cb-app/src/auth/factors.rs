@@ -122,7 +122,9 @@ pub async fn begin(ctx: &Ctx) -> Result<TotpEnrolment> {
     ctx.record(Action::TotpEnrolmentBegun, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         if user.totp_enabled_at.is_some() {
-            return Err(Error::Conflict("one-time codes are on; turn them off first".to_owned()));
+            return Err(Error::Conflict(
+                "an authenticator app is already set up; turn it off first".to_owned(),
+            ));
         }
         tx.about("user", user.id);
         let secret = totp::new_secret(ctx.app().entropy());
@@ -146,7 +148,7 @@ pub async fn confirm(ctx: &Ctx, input: TotpConfirm) -> Result<(Vec<String>, Open
         let sealed = sealed.ok_or_else(|| Error::Conflict("begin with a new secret first".to_owned()))?;
         let secret = ctx.app().unseal(TOTP_SECRET.place(&user.id), &sealed).await?;
         let Some(step) = totp::check(&secret, input.code.expose(), ctx.now(), None)? else {
-            return Err(Error::invalid("code", "is wrong. Check that the clock of the device is right"));
+            return Err(Error::invalid("code", "is wrong. Check that the clock of your device is correct"));
         };
         tx.about("user", user.id);
         let mut change: user::ActiveModel = user.into();
@@ -179,9 +181,7 @@ pub async fn new_recovery_codes(ctx: &Ctx) -> Result<RecoveryCodes> {
     ctx.record(Action::RecoveryCodesRenewed, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         if methods(&user).is_empty() {
-            return Err(Error::Conflict(
-                "there is no second factor to recover; turn one on first".to_owned(),
-            ));
+            return Err(Error::Conflict("you have no second factor; set one up first".to_owned()));
         }
         tx.about("user", user.id);
         Ok(RecoveryCodes { recovery_codes: renew(ctx, tx, user.id).await? })

@@ -92,7 +92,7 @@ pub fn ask(app: &App, meta: RequestMeta, given: &ForgotIn) -> Result<()> {
     let key = name.unwrap_or_default().to_lowercase();
     app.throttle().enter([&format!("forgot/{}", place(meta.ip))])?;
     let Some(held) = app.forgot_desk().names.place() else {
-        let why = "too many people ask for a link to set a new password at the moment; ask again in a minute";
+        let why = "too many people are requesting a reset link at the moment; try again in a minute";
         return Err(Error::Unavailable(why.to_owned()));
     };
     let task = app.clone();
@@ -155,7 +155,7 @@ pub async fn send(ctx: &Ctx, id: UserId) -> Result<ResetMailOut> {
         return Err(Error::Conflict("this user is disabled; enable them first".to_owned()));
     }
     if row.email.is_none() {
-        return Err(Error::Conflict("this user has no mail address; give them one first".to_owned()));
+        return Err(Error::Conflict("this user has no email address; add one first".to_owned()));
     }
     if !mail::is_possible(ctx.app()).await? {
         // Before a link is made that nobody gets.
@@ -182,8 +182,7 @@ async fn mailed(ctx: &Ctx, row: user::Model, payload: Value) -> Result<ResetMail
         })
         .await?;
     let text = format!(
-        "Somebody asked for a link to set a new password for the user {username}. It works once, within a day. If you did not want it, \
-         do nothing: your password stays what it is."
+        "Someone requested a link to set a new password for the user {username}. The link works once and expires after a day. If you did not request it, do nothing. Your password does not change."
     );
     let home = ctx.app().public_url().ok_or_else(mail::impossible)?;
     let link = home.join(&format!("/reset#{}", secret.expose())).map_err(Error::internal)?;

@@ -184,7 +184,7 @@ pub async fn register(ctx: &Ctx, site: &Site, given: PasskeyIn) -> Result<(Passk
     wrong.require(!framed, "credential", "was made in another site's frame");
     wrong.into_result()?;
     let (Some(name), Some(credential)) = (name, credential) else { return Err(Error::NotFound) };
-    let too_late = || Error::Conflict("this took too long, or was done already; begin again".to_owned());
+    let too_late = || Error::Conflict("this took too long or was already done; start again".to_owned());
     let ticket: Ticket<Begun> =
         tickets::open(ctx.app(), Kind::NewPasskey, &given.registration_token).await.ok_or_else(too_late)?;
     let key = site
@@ -217,7 +217,7 @@ pub async fn register(ctx: &Ctx, site: &Site, given: PasskeyIn) -> Result<(Passk
         passkey::Entity::insert(active(row.clone()))
             .exec(tx.conn())
             .await
-            .map_err(|e| conflict(&e, "this passkey is known already"))?;
+            .map_err(|e| conflict(&e, "this passkey is already registered"))?;
         let user = count(tx, user, 1).await?;
         let codes = factors::ensure_recovery_codes(ctx, tx, user.id).await?;
         let opened = sessions::revoke(ctx, tx, user, Kept::Current).await?.ok_or_else(factors::no_session)?;
@@ -270,7 +270,11 @@ pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLogi
     app.throttle().enter([&address])?;
     let actor = Principal::SignIn { username: "passkey".to_owned() };
     let ctx = app.ctx(actor.clone(), meta.clone());
-    let refused = || Error::Unauthenticated("this passkey is not known here, or it took too long".to_owned());
+    let refused = || {
+        Error::Unauthenticated(
+            "this server does not know the passkey, or the sign-in took too long".to_owned(),
+        )
+    };
     let opened = ctx
         .record(Action::Login, async |tx| {
             let user = check(&ctx, tx, site, Kind::PasskeyLogin, &input, None).await?.ok_or_else(refused)?;
@@ -306,7 +310,7 @@ pub async fn mfa_challenge(app: &App, site: &Site, input: MfaPasskeyIn) -> Resul
     let step = steps::find(app.now(), conn, Purpose::Mfa, &input.mfa_token).await?;
     let user = step
         .and_then(|s| s.user_id)
-        .ok_or_else(|| Error::Unauthenticated("it took too long; sign in again".to_owned()))?;
+        .ok_or_else(|| Error::Unauthenticated("the sign-in took too long; sign in again".to_owned()))?;
     ask(app, site, Kind::PasskeyStep, Some(user), &of(conn, user).await?)
 }
 
@@ -443,7 +447,7 @@ fn bounded(user: &user::Model) -> Result<()> {
     if user.passkeys < PASSKEYS_MOST {
         return Ok(());
     }
-    Err(Error::Conflict(format!("there are {PASSKEYS_MOST} passkeys; remove one first")))
+    Err(Error::Conflict(format!("you have {PASSKEYS_MOST} passkeys; remove one first")))
 }
 
 fn read(row: &passkey::Model) -> Result<Passkey> {

@@ -51,7 +51,7 @@ pub(crate) fn password(wrong: &mut Violations, field: &str, password: &Secret, u
     } else if text.chars().count() > PASSWORD_MOST {
         wrong.add(field, format!("may have at most {PASSWORD_MOST} characters"));
     } else if name.chars().count() >= 3 && lower.contains(&name) {
-        wrong.add(field, "may not contain the username");
+        wrong.add(field, "must not contain the username");
     } else {
         let distinct = lower.chars().collect::<HashSet<_>>().len();
         let steps: HashSet<i64> = lower
@@ -62,7 +62,7 @@ pub(crate) fn password(wrong: &mut Violations, field: &str, password: &Secret, u
         let run = steps.len() == 1 && steps.iter().all(|s| s.abs() <= 1);
         let stem = lower.trim_end_matches(|c: char| c.is_ascii_digit() || c == '!' || c == '.');
         if distinct <= 3 || run || COMMON.contains(lower.as_str()) || COMMON.contains(stem) {
-            wrong.add(field, "is one of the first that would be guessed");
+            wrong.add(field, "is one of the first passwords that an attacker would guess");
         }
     }
 }

@@ -89,10 +89,10 @@ impl Kind {
                 vec![
                     Field::line("auth_password", "Authentication password")
                         .optional()
-                        .help("8 characters or more; with an authentication"),
+                        .help("At least 8 characters. Needed if you choose an authentication."),
                     Field::line("privacy_password", "Encryption password")
                         .optional()
-                        .help("8 characters or more; with an encryption"),
+                        .help("At least 8 characters. Needed if you choose an encryption."),
                 ],
             )
             .at(&[161]),
@@ -103,7 +103,7 @@ impl Kind {
                     Field::line("private_key", "Private key")
                         .lines()
                         .most(16 << 10)
-                        .help("As ssh-keygen writes it, from BEGIN to END"),
+                        .help("The whole file that ssh-keygen writes, from BEGIN to END."),
                     Field::line("passphrase", "Passphrase").most(1024).optional(),
                 ],
             )
@@ -112,7 +112,7 @@ impl Kind {
             Kind::SshPassword => {
                 Facts::new("SSH password", vec![USER], vec![PASSWORD]).at(&[22]).pinned(Pinned::HostKey)
             }
-            Kind::Basic => Facts::new("User and password (HTTP)", vec![USER, TRANSPORT], vec![PASSWORD])
+            Kind::Basic => Facts::new("Username and password (HTTP)", vec![USER, TRANSPORT], vec![PASSWORD])
                 .at(HTTPS)
                 .pinned(Pinned::Certificate)
                 .with_path(),
@@ -126,7 +126,7 @@ impl Kind {
             .with_path(),
             Kind::ProxmoxToken => Facts::new(
                 "Proxmox API token",
-                vec![Field::line("token_id", "Token ID").help("user@realm!name, as Proxmox shows it")],
+                vec![Field::line("token_id", "Token ID").help("As Proxmox shows it: user@realm!name.")],
                 vec![Field::line("token_secret", "Secret")],
             )
             .at(&[8006])
@@ -140,7 +140,10 @@ impl Kind {
             Kind::WebhookSecret => Facts::new(
                 "Webhook signing secret",
                 vec![],
-                vec![Field::line("key", "Secret").help("16 characters or more; it signs and is never sent")],
+                vec![
+                    Field::line("key", "Secret")
+                        .help("At least 16 characters. It signs requests and is never sent."),
+                ],
             ),
             Kind::OidcClient => Facts::new(
                 "OpenID Connect client",
@@ -252,7 +255,7 @@ impl Kind {
                 wrong.require(
                     sendable,
                     &format!("secret.{name}"),
-                    "may have only letters, digits and signs of ASCII, no spaces",
+                    "may have only ASCII letters, digits and symbols, and no spaces",
                 );
             }
             _ => {}

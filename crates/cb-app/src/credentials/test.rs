@@ -29,7 +29,8 @@ const LONGEST: Duration = Duration::from_secs(8);
 /// When a failure is told to those who may not know more of it: later than any test ends.
 const TOLD_AT: Duration = Duration::from_secs(9);
 /// What they are told.
-const FAILED: &str = "It did not work there. An administrator's test says why.";
+const FAILED: &str =
+    "The credential did not work there. Ask an administrator to run the test, which shows them the reason.";
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -79,7 +80,9 @@ pub async fn run(ctx: &Ctx, id: CredentialId, given: TestIn) -> Result<TestOut> 
     let row = find(ctx.store().reader(), id).await?;
     let kind = kind_of(&row)?;
     if !kind.is_tested() {
-        return Err(Error::Conflict("this kind is tried where it is used".to_owned()));
+        return Err(Error::Conflict(
+            "this kind cannot be tested here; the server tests it where it is used".to_owned(),
+        ));
     }
     let mut wrong = Violations::new();
     wrong.require(given.port != Some(0), "port", "must be between 1 and 65535");

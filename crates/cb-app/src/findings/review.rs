@@ -174,7 +174,9 @@ impl Change {
             Self::Reopen => (changed(ctx, row, FindingState::Open), step),
             Self::Propose { kind, role } => {
                 if row.kind == FindingKind::Change.as_str() {
-                    return Ok(Err("it proposes a change of a known asset; change the kind of that asset"));
+                    return Ok(Err(
+                        "it proposes a change to a known asset; change the kind of that asset instead",
+                    ));
                 }
                 let before = (proposal.kind, proposal.role.clone(), proposal.typed.clone());
                 let mut typed: BTreeSet<String> = proposal.typed.iter().cloned().collect();
@@ -273,7 +275,7 @@ async fn page(ctx: &Ctx, tx: &mut WriteTx, change: &Change, ids: &[Uuid], id: Uu
         let finding = row.id;
         if row.state != change.state().as_str() {
             let other = matches!(change, Change::Reopen);
-            skip(finding, if other { "it is not ignored" } else { "it does not wait for review any more" });
+            skip(finding, if other { "it is not ignored" } else { "it is no longer waiting for review" });
             continue;
         }
         match change.make(ctx, tx, row, id).await? {

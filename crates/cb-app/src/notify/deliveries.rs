@@ -26,7 +26,7 @@ use crate::page::{self, List, Page, Sort};
 /// Tries that one delivery remembers, the newest.
 const ATTEMPTS_KEPT: usize = 20;
 /// What is said to whoever may not change subscribers: no word of it tells one failure from another.
-const FAILED: &str = "It was not delivered. An administrator sees why.";
+const FAILED: &str = "It was not delivered. An administrator can see why.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -169,7 +169,7 @@ pub(super) async fn redeliver(
 ) -> Result<DeliveryOut> {
     ctx.write(Permission::NotificationsWrite, action, async |tx| {
         if !subscriber.standing(tx.conn()).await?.ok_or(Error::NotFound)?.enabled {
-            return Err(Error::Conflict("nothing is sent while it is disabled; enable it first".to_owned()));
+            return Err(Error::Conflict("it is turned off, so nothing is sent; turn it on first".to_owned()));
         }
         let row = delivery::Entity::find_by_id(id.0).filter(of(subscriber)).one(tx.conn()).await;
         let row = row.map_err(db)?.ok_or(Error::NotFound)?;

@@ -27,29 +27,29 @@ pub fn list(ctx: &Ctx) -> Result<Vec<NoticeKindOut>> {
 fn described(kind: NoticeKind) -> NoticeKindOut {
     let (title, description) = match kind {
         NoticeKind::ScanFinished => {
-            ("Scan finished", "A scan is over: completed, partial, failed or cancelled.")
+            ("Scan finished", "A scan ended: completed, partly done, stopped or failed.")
         }
         NoticeKind::FindingCreated => {
-            ("New findings", "A scan has seen something that is not in the inventory, or that has changed.")
+            ("New findings", "A scan found something that is not in the inventory or that has changed.")
         }
-        NoticeKind::AssetCreated => ("Asset added", "An asset was added, by hand or by accepting a finding."),
-        NoticeKind::AssetRemoved => ("Asset removed", "An asset was removed from the inventory."),
+        NoticeKind::AssetCreated => ("Asset added", "A person added an asset or accepted a finding."),
+        NoticeKind::AssetRemoved => ("Asset removed", "An asset was deleted from the inventory."),
         NoticeKind::VaultRotated => {
-            ("Vault key rotated", "The vault has a new key, and every secret is sealed by it.")
+            ("Vault key rotated", "The vault has a new key, which encrypts every secret.")
         }
         NoticeKind::VaultRotationFailed => {
-            ("Vault key not rotated", "The vault's key was due, and could not be rotated.")
+            ("Vault key not rotated", "The vault key was due for rotation, but could not be rotated.")
         }
         NoticeKind::AuditContradicted => (
             "Audit log contradicted",
-            "The database does not have the audit log that this server has signed: it was put back to an older state, or changed.",
+            "The database does not match the audit log that this server has signed. Someone restored an older state or changed the database.",
         ),
-        NoticeKind::HookReceived => ("Hook received", "Another system has told something through a hook."),
+        NoticeKind::HookReceived => ("Hook received", "Another system sent a message to a hook."),
         NoticeKind::SubscriberDisabled => (
             "Subscriber disabled",
-            "The server turned off a webhook or a channel, because it failed for days or refused further messages.",
+            "The server turned off a webhook or a channel, because deliveries failed for days or the receiver refused further messages.",
         ),
-        NoticeKind::Test => ("Test", "Asked for by a person; nobody subscribes to it."),
+        NoticeKind::Test => ("Test", "A person requested a test. Nothing can subscribe to it."),
     };
     NoticeKindOut { kind, title, description }
 }

@@ -51,7 +51,7 @@ pub(crate) async fn send(app: &App, letter: &Letter<'_>) -> Result<Option<String
         if answer.end == End::Delivered {
             return Ok(None);
         }
-        let reason = answer.error.as_deref().unwrap_or("the mail server did not take it");
+        let reason = answer.error.as_deref().unwrap_or("the mail server did not accept it");
         reasons.push(format!("{}: {reason}", row.name));
     }
     Ok(Some(reasons.join("; ")))

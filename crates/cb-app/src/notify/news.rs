@@ -51,9 +51,9 @@ pub(crate) async fn scan_finished(
     status: ScanStatus,
 ) -> Result<()> {
     let (word, severity) = match status {
-        ScanStatus::Failed => ("has failed", Severity::Warning),
-        ScanStatus::Partial => ("has finished in part", Severity::Warning),
-        ScanStatus::Cancelled => ("was cancelled", Severity::Info),
+        ScanStatus::Failed => ("failed", Severity::Warning),
+        ScanStatus::Partial => ("is partly done", Severity::Warning),
+        ScanStatus::Cancelled => ("was stopped", Severity::Info),
         ScanStatus::Queued | ScanStatus::Running | ScanStatus::Completed => ("has finished", Severity::Info),
     };
     let targets = scan.targets.as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -124,7 +124,7 @@ pub(crate) async fn vault_rotated(
         kind: NoticeKind::VaultRotated,
         severity: Severity::Info,
         title: "The vault has a new key".to_owned(),
-        text: format!("{resealed} secrets are sealed by it now."),
+        text: format!("The new key encrypts all stored secrets ({resealed})."),
         path: Some("/vault".to_owned()),
         data: json!({ "from_key_id": from, "to_key_id": to, "resealed": resealed }),
     };
@@ -135,8 +135,8 @@ pub(crate) async fn vault_rotation_failed(ctx: &Ctx, tx: &mut WriteTx) -> Result
     let news = News {
         kind: NoticeKind::VaultRotationFailed,
         severity: Severity::Critical,
-        title: "The vault's key was not rotated".to_owned(),
-        text: "It was due, and nothing was changed. The vault's page says why; the next try is tomorrow."
+        title: "The vault key was not rotated".to_owned(),
+        text: "The key was due for rotation. Nothing was changed. The page Vault, Keys shows the reason. The server tries again tomorrow."
             .to_owned(),
         path: Some("/vault".to_owned()),
         data: json!({}),
@@ -153,7 +153,7 @@ pub(crate) async fn checkpoint_contradicted(
     let news = News {
         kind: NoticeKind::AuditContradicted,
         severity: Severity::Critical,
-        title: "The database does not have the audit log that this server has signed".to_owned(),
+        title: "The database does not match the audit log that this server has signed".to_owned(),
         text: format!(
             "Entry {} was signed on {}, and the database has another one there, or none: its log ended at entry {head}. It was put back to \
              an older state, or somebody has changed it. Put the newer one back; if you wanted the older one, stop the server and run: \

@@ -170,8 +170,7 @@ impl Pending {
         let Self { row, format, shown: by_token } = self;
         let proved = match carried {
             Carried::TooLarge if !by_token => {
-                let reason =
-                    format!("it has more than {} MiB, and a signed message may have no more", most >> 20);
+                let reason = format!("it is larger than {} MiB, the limit for a signed message", most >> 20);
                 refuse(app, row.id, &reason).await?;
                 return Err(NotTaken::TooLarge(most));
             }
@@ -248,7 +247,7 @@ async fn open_hook(conn: &impl ConnectionTrait, id: HookId) -> Result<Option<hoo
 
 fn unproved() -> Error {
     Error::Unauthenticated(
-        "This message does not prove where it comes from. See the hook in Circuit Breaker for what it must show".to_owned(),
+        "This message does not prove where it comes from. The page of the hook in Circuit Breaker shows what the message must contain".to_owned(),
     )
 }
 
@@ -278,7 +277,7 @@ async fn signed(
         let reason = if shown.signature.is_empty() {
             "it has no header field webhook-signature"
         } else {
-            "its signature is not by the secret of this hook"
+            "its signature was not made with the secret of this hook"
         };
         return Ok(Err(Refusal::unproved(reason)));
     }
@@ -316,7 +315,7 @@ fn bearer(row: &hook::Model, shown: Shown<'_>, now: Time) -> Result<(), &'static
     let known = |kept: &String| Secret::new(kept.clone()).matches(hash.as_bytes());
     // Both are looked at, whichever it is.
     let matches = [row.token_hash.as_ref(), previous].map(|kept| kept.is_some_and(known));
-    if matches.contains(&true) { Ok(()) } else { Err("its token is not that of this hook") }
+    if matches.contains(&true) { Ok(()) } else { Err("its token is not the token of this hook") }
 }
 
 fn refused(field: &str, reason: String) -> Refusal {
@@ -407,7 +406,7 @@ async fn keep(
     }
 }
 
-const TWICE: &str = "this message was taken before; it is not taken twice";
+const TWICE: &str = "this message was already received, and a message is accepted only once";
 
 /// What the ids of all messages with the same words begin with.
 fn words(hash: &str) -> String {

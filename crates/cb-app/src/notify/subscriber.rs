@@ -129,7 +129,7 @@ impl Receiver {
 /// Ends a subscriber that has said that it wants no more.
 pub(super) async fn is_gone(app: &App, subscriber: Subscriber) -> Result<()> {
     let reason = match subscriber {
-        Subscriber::Webhook(_) => "the receiver says that it wants no more (410)",
+        Subscriber::Webhook(_) => "the receiver does not accept any more messages (410)",
         Subscriber::Channel(_) => "the service says that the channel no longer exists",
     };
     disable(app, subscriber, reason, |_| true).await
@@ -145,7 +145,7 @@ pub(super) async fn give_up(app: &App, subscriber: Subscriber) -> Result<()> {
     if !standing.is_some_and(|standing| too_long(&standing)) {
         return Ok(());
     }
-    let reason = format!("every try of the last {} days has failed", PATIENCE.num_days());
+    let reason = format!("every attempt of the last {} days failed", PATIENCE.num_days());
     disable(app, subscriber, &reason, too_long).await
 }
 

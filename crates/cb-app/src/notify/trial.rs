@@ -61,8 +61,8 @@ async fn carry_out(ctx: &Ctx, subscriber: Subscriber) -> Result<TestOut> {
         kind: NoticeKind::Test,
         at: ctx.now(),
         severity: Severity::Info,
-        title: "A test by Circuit Breaker".to_owned(),
-        text: format!("{} asked whether this arrives.", ctx.principal().name()),
+        title: "A test from Circuit Breaker".to_owned(),
+        text: format!("{} sent this to check that messages arrive.", ctx.principal().name()),
         path: None,
         data: json!({ word(subscriber): receiver.name }),
     };

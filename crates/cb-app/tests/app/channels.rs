@@ -219,7 +219,7 @@ async fn a_secret_is_sealed_follows_a_rotation_and_is_told_to_nobody(
     assert_eq!(request.header("authorization"), "Bearer tk_geheim");
     let told = newest(&ctx, phone.id, |d| !d.attempts.is_empty()).await;
     let attempt = &told.attempts[0];
-    assert_eq!(attempt.excerpt.as_deref(), Some("(not shown: it has a secret of the channel in it)"));
+    assert_eq!(attempt.excerpt.as_deref(), Some("(not shown, because it contains a secret of the channel)"));
 
     let rows = channel::Entity::find().all(&raw(&test).await).await.expect("reads");
     assert_eq!(rows.len(), 2);

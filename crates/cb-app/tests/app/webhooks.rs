@@ -235,7 +235,7 @@ async fn who_may_only_read_sees_no_path_no_reason_and_no_answer(
     assert_eq!(listed[0].url, shown.url);
     let attempt = log(&editor, made.id).await.remove(0).attempts.remove(0);
     assert_eq!((attempt.status, attempt.excerpt, attempt.took_ms), (None, None, 0));
-    assert_eq!(attempt.error.as_deref(), Some("It was not delivered. An administrator sees why."));
+    assert_eq!(attempt.error.as_deref(), Some("It was not delivered. An administrator can see why."));
     for refused in [
         webhooks::test(&editor, made.id).await.err(),
         webhooks::rotate_secret(&editor, made.id).await.err(),
@@ -313,7 +313,7 @@ async fn a_test_is_sent_at_once_and_leaves_no_delivery(#[values(Sqlite, Postgres
     assert_eq!(said.note, None);
     inbox.then(Reply::status(202));
     let said = webhooks::test(&ctx, made.id).await.expect("sends");
-    assert!(said.delivered && said.note.is_some_and(|note| note.contains("whether it has arrived")));
+    assert!(said.delivered && said.note.is_some_and(|note| note.contains("whether it arrived")));
     assert!(log(&ctx, made.id).await.is_empty());
     assert!(webhooks::get(&ctx, made.id).await.expect("reads").failing_since.is_none());
 }

@@ -198,7 +198,7 @@ async fn after_five_days_of_failure_it_is_disabled_and_others_are_told(
     }
     let after = webhooks::get(&ctx, made.id).await.expect("reads");
     assert!(!after.enabled && after.disabled_at == Some(test.app.now()), "{:?}", after.disabled_at);
-    assert_eq!(after.disabled_reason.as_deref(), Some("every try of the last 5 days has failed"));
+    assert_eq!(after.disabled_reason.as_deref(), Some("every attempt of the last 5 days failed"));
     assert!(log(&ctx, made.id).await.iter().all(|d| d.state == DeliveryState::Dropped));
     let entries = entries(&test, audit::Action::WebhookDisabled).await;
     assert_eq!(entries.len(), 1);

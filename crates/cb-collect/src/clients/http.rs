@@ -46,7 +46,7 @@ pub async fn prove(device: Device<'_>, scheme: &str, path: &str, by: Authorizati
     }
     if get(device, scheme, path, None).await?.status().is_success() {
         return Err(Failure::new(format!(
-            "{} answers {path} without a credential, too, so that proves nothing. Name a path that asks for one.",
+            "{} also answers {path} without a credential, so the test proves nothing. Enter a path that needs one.",
             device.host
         )));
     }
@@ -100,7 +100,7 @@ async fn get(
     if let Some(by) = by {
         request = request.header(AUTHORIZATION, by.header()?);
     }
-    let request = request.body(Vec::new()).map_err(|_| Failure::new("The path cannot be asked for."))?;
+    let request = request.body(Vec::new()).map_err(|_| Failure::new("The path is not valid."))?;
     let limits = Limits {
         total: Duration::from_secs(6),
         connect: PATIENCE,
@@ -123,11 +123,13 @@ fn unwell(device: Device<'_>, path: &str, status: StatusCode) -> Failure {
     Failure::new(match status {
         StatusCode::UNAUTHORIZED => format!("{host} refuses it (401): it is wrong, expired or revoked."),
         StatusCode::FORBIDDEN => {
-            format!("{host} refuses it for {path} (403): it may be right and not permitted this.")
+            format!(
+                "{host} refuses it for {path} (403): it may be correct but not have permission for this path."
+            )
         }
         status if status.is_redirection() => {
             format!(
-                "{host} sends {path} elsewhere ({status}), and the secret does not go along. Name the path that answers."
+                "{host} sends {path} elsewhere ({status}), and the server does not send the secret there. Enter the path that answers."
             )
         }
         status => format!("{host} answers {path} with {status}."),

@@ -76,7 +76,7 @@ pub async fn prove_v2c(device: Device<'_>, id: [u8; 4], community: &Secret) -> O
             pdu.message_type == MessageType::Response && pdu.req_id == id && community.matches(pdu.community);
         ours.then(|| told(&pdu))
     });
-    answer.await.map_err(|why| unanswered(device, &why, "SNMP may be off, or the community wrong."))
+    answer.await.map_err(|why| unanswered(device, &why, "SNMP may be off, or the community may be wrong."))
 }
 
 /// Asks as a user: learns the engine, then asks with the keys that belong to it.
@@ -84,7 +84,7 @@ pub async fn prove_v3(device: Device<'_>, id: [u8; 4], user: &User<'_>) -> Outco
     let peer = open(device).await?;
     let mut id = number(id);
     let hello = plain(id, &Engine::default(), "", "", &[]);
-    let silence = "SNMP may be off, or speak no version 3.";
+    let silence = "SNMP may be off, or the device may not support version 3.";
     let engine = exchange(&peer, &hello, |bytes| {
         let answer = Answer::read(bytes)?;
         (answer.id == id && !answer.engine.id.is_empty()).then_some(answer.engine)
@@ -162,7 +162,7 @@ impl Report {
     fn reason(self, user: &User<'_>) -> String {
         let name = user.name;
         match self {
-            Report::User => format!("The device knows no user {name}."),
+            Report::User => format!("The device does not know the user {name}."),
             Report::Digest => format!(
                 "The device refuses the authentication of {name}: the password is wrong, or another authentication than {:?} is set there.",
                 user.auth.map_or(Auth::Md5, |(auth, _)| auth)
@@ -414,7 +414,7 @@ fn unanswered(device: Device<'_>, why: &DialError, silence: &str) -> Failure {
     let (host, port) = (device.host, device.port);
     match why {
         DialError::Refused => {
-            Failure::new(format!("Nothing listens at {host} on port {port} (UDP). Is SNMP on?"))
+            Failure::new(format!("Nothing answers at {host} on port {port} (UDP). Check that SNMP is on."))
         }
         DialError::TimedOut => device.silent(silence),
         other => Failure::new(format!("No way to {host} on port {port}: {other}.")),

@@ -127,7 +127,10 @@ fn refused(device: Device<'_>, trusted: Option<&str>, seen: &Seen, error: &russh
                 "Nothing was sent: {host} shows a host key that is not the trusted one. The host was reinstalled, or someone intercepts the connection."
             ))
         },
-        _ => Failure::new(format!("{host} on port {} does not speak SSH as we do: {error}.", device.port)),
+        _ => Failure::new(format!(
+            "{host} on port {} does not support a compatible version of SSH: {error}.",
+            device.port
+        )),
     }
 }
 

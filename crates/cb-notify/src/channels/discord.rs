@@ -29,11 +29,9 @@ pub(super) const SERVICE: Service = Service {
 fn form() -> Form {
     Form::new(
         Vec::new(),
-        vec![
-            Field::line("url", "Webhook URL")
-                .most(1024)
-                .help("Channel settings, Integrations, Webhooks, Copy webhook URL"),
-        ],
+        vec![Field::line("url", "Webhook URL").most(1024).help(
+            "In Discord, open the channel settings, Integrations, Webhooks, and copy the webhook URL.",
+        )],
     )
 }
 

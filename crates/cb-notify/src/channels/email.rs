@@ -37,13 +37,13 @@ fn form() -> Form {
         vec![
             Field::line("host", "Mail server").binding(),
             Field::choice("security", "Secured by", &["starttls", "tls", "none"])
-                .help("tls from the first byte (port 465), starttls after a greeting (port 587); none only without a password"),
-            Field::line("port", "Port").most(5).optional().binding().help("The usual one without it"),
-            Field::line("from", "From").help("An address that the server lets you send from"),
-            Field::line("to", "To").most(2048).help("Up to 10 addresses, with commas between them"),
+                .help("tls encrypts the whole connection (port 465). starttls switches to encryption after the greeting (port 587). none works only without a password."),
+            Field::line("port", "Port").most(5).optional().binding().help("Leave it empty to use the usual port."),
+            Field::line("from", "From").help("An address from which the mail server lets you send."),
+            Field::line("to", "To").most(2048).help("Up to 10 addresses, separated by commas."),
             Field::line("user", "Username").optional().binding(),
             Field::line("greeting", "Greet as").most(253).optional().help(
-                "The host name that the server is greeted with (EHLO). Without it: the host of CB_PUBLIC_URL, or the domain of the sender",
+                "The hostname with which this server greets the mail server (EHLO). If it is empty, this server uses the host of CB_PUBLIC_URL or the domain of the sender.",
             ),
         ],
         vec![Field::line("password", "Password").most(1024).optional()],
@@ -60,20 +60,20 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
     }
     let address = |text: &str| text.parse::<Address>().is_ok();
     let from = public.get("from").is_none_or(|from| address(from));
-    wrong.require(from, "public.from", "must be a mail address such as breaker@example.org");
+    wrong.require(from, "public.from", "must be an email address such as breaker@example.org");
     if public.contains_key("to") {
         let to = recipients(public);
         wrong.require(
             !to.is_empty() && to.iter().all(|to| address(to)),
             "public.to",
-            "must have mail addresses, with commas between them",
+            "must be email addresses, separated by commas",
         );
         wrong.require(to.len() <= TO_MOST, "public.to", "may have at most 10 addresses");
     }
     wrong.require(
         public.get("greeting").is_none_or(|name| read_hello(name).is_some()),
         "public.greeting",
-        "must be a host name such as breaker.example.org, without an address, a port or underscores",
+        "must be a hostname such as breaker.example.org, without an IP address, a port or underscores",
     );
     let (user, password) = (public.contains_key("user"), secrets.contains_key("password"));
     wrong.require(!user || password, "secret.password", "is needed with a username");
@@ -81,7 +81,7 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
     wrong.require(
         !(user && password) || security(public) != Security::None,
         "public.security",
-        "must be starttls or tls to sign in; a password is not sent in clear",
+        "must be starttls or tls to sign in, because the server does not send a password unencrypted",
     );
 }
 
@@ -161,7 +161,7 @@ pub(super) async fn write(
     letter: &Letter<'_>,
 ) -> Answer {
     if letter.to.parse::<Address>().is_err() {
-        return Answer::failed(End::Refused, "the recipient's mail address cannot be read; correct it");
+        return Answer::failed(End::Refused, "the recipient's email address is not valid; correct it");
     }
     let mail = Mail {
         id: letter.id,
@@ -194,7 +194,7 @@ async fn hand_in(outbound: &Outbound, public: &Public, secrets: &Secrets, mail: 
         Ok(()) => Answer::delivered(),
         Err(error @ SmtpError::Greeting { .. }) => Answer::failed(
             end(&error),
-            format!("{error}; it may accept another host name: enter one in the field Greet as"),
+            format!("{error}; it may accept another hostname: enter one in the field Greet as"),
         ),
         Err(error) => Answer::failed(end(&error), error.to_string()),
     }

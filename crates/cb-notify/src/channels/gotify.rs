@@ -26,8 +26,11 @@ pub(super) const SERVICE: Service = Service {
 
 fn form() -> Form {
     Form::new(
-        vec![Field::line("server", "Server").most(500).binding().help("Such as https://gotify.lan")],
-        vec![Field::line("token", "Application token").help("Of an application that you create in Gotify")],
+        vec![Field::line("server", "Server").most(500).binding().help("For example https://gotify.lan")],
+        vec![
+            Field::line("token", "Application token")
+                .help("The token of an application that you create in Gotify."),
+        ],
     )
 }
 

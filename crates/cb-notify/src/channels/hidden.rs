@@ -33,11 +33,11 @@ impl Hidden {
         let echoed = self.shown_in(whole);
         let shows = |text: &str| echoed || self.shown_in(text) || self.partly_in(text);
         if answer.excerpt.as_deref().is_some_and(shows) {
-            answer.excerpt = Some("(not shown: it has a secret of the channel in it)".to_owned());
+            answer.excerpt = Some("(not shown, because it contains a secret of the channel)".to_owned());
         }
         if answer.error.as_deref().is_some_and(|error| self.shown_in(error) || self.partly_in(error)) {
-            let refused = "it is refused, in words that have a secret of the channel in them";
-            let later = "it failed, in words that have a secret of the channel in them";
+            let refused = "it refuses the message; its answer is not shown, because it contains a secret of the channel";
+            let later = "it failed; the reason is not shown, because it contains a secret of the channel";
             answer.error = Some(if answer.end == End::Retry { later } else { refused }.to_owned());
         }
     }

@@ -112,8 +112,8 @@ impl Kind {
             let sealed = service.policy == Policy::Lan || url.expose().starts_with("https://");
             // Not the reason: it may have a part of the secret in it.
             let reason = match service.policy {
-                Policy::Public => "must be the whole address that the service shows, from https:// on",
-                Policy::Lan => "must be a whole address, from http:// or https:// on, without spaces",
+                Policy::Public => "must be the whole address that the service shows, including https://",
+                Policy::Lan => "must be a whole address, including http:// or https://, without spaces",
             };
             wrong.require(read && sealed, &format!("secret.{field}"), reason);
         }
@@ -200,7 +200,7 @@ impl Stands {
 fn judge_url(url: &str) -> Result<(), String> {
     Destination::read(url).map_err(|refused| refused.to_string())?;
     if url.contains(['?', '#']) {
-        return Err("must end before the ? or #; it is the address of the server only".to_owned());
+        return Err("must be the address of the server only, without ? or #".to_owned());
     }
     Ok(())
 }
@@ -215,7 +215,7 @@ pub(super) fn require_token(wrong: &mut Violations, secrets: &Secrets, field: &s
     wrong.require(
         sendable,
         &format!("secret.{field}"),
-        "may have only letters, digits and signs of ASCII, no spaces",
+        "may have only ASCII letters, digits and symbols, and no spaces",
     );
 }
 
@@ -402,7 +402,9 @@ mod tests {
         let plain = without("security", &[("security", "none")]);
         assert_eq!(
             wrong(Kind::Email, &plain, &[("password", "x")]),
-            ["public.security: must be starttls or tls to sign in; a password is not sent in clear"]
+            [
+                "public.security: must be starttls or tls to sign in, because the server does not send a password unencrypted"
+            ]
         );
         let ntfy = [("server", "https://ntfy.lan"), ("topic", "t"), ("user", "maria")];
         assert_eq!(wrong(Kind::Ntfy, &ntfy, &[]), ["secret.password: is needed with a username"]);

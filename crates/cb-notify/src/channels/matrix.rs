@@ -35,10 +35,10 @@ fn form() -> Form {
             Field::line("server", "Homeserver")
                 .most(500)
                 .binding()
-                .help("Where its API answers, such as https://matrix-client.matrix.org"),
-            Field::line("room", "Room ID").help("Begins with !; the account must have joined it. In an encrypted room too the message is sent unencrypted"),
+                .help("The address of its API, such as https://matrix-client.matrix.org"),
+            Field::line("room", "Room ID").help("The ID begins with !. The account must have joined the room. The message is sent unencrypted, even in an encrypted room."),
         ],
-        vec![Field::line("token", "Access token").most(4096).help("Of an account for this alone")],
+        vec![Field::line("token", "Access token").most(4096).help("The token of an account that you use only for this.")],
     )
 }
 
@@ -89,7 +89,7 @@ fn encryption(telling: &Telling<'_>) -> Outgoing {
 fn encrypted(said: &Said<'_>) -> Option<&'static str> {
     let encrypted = said.status.is_success() && said.json["algorithm"].is_string();
     encrypted.then_some(
-        "This room is encrypted, and the message went there in clear: the homeserver can read it, and clients mark it as unencrypted.",
+        "This room is encrypted, but the message was sent unencrypted. The homeserver can read it, and clients mark it as unencrypted.",
     )
 }
 

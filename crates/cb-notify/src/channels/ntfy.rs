@@ -30,11 +30,11 @@ pub(super) const SERVICE: Service = Service {
 fn form() -> Form {
     Form::new(
         vec![
-            Field::line("server", "Server").most(500).binding().help("https://ntfy.sh, or your own"),
+            Field::line("server", "Server").most(500).binding().help("https://ntfy.sh or your own server."),
             Field::line("topic", "Topic")
                 .most(64)
                 .help("On a public server, anyone who knows the topic can read it. Choose a topic that is hard to guess."),
-            Field::line("user", "Username").optional().binding().help("With a password; not with a token"),
+            Field::line("user", "Username").optional().binding().help("Enter it together with a password, not with a token."),
         ],
         vec![
             Field::line("token", "Access token").most(1024).optional(),
@@ -53,7 +53,7 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
     wrong.require(
         !public.get("server").is_some_and(below),
         "public.server",
-        "must end behind the host; the topic has a field of its own",
+        "must have nothing after the host; enter the topic in its own field",
     );
     let user = public.get("user");
     wrong.require(user.is_none_or(|user| !user.contains(':')), "public.user", "may not contain a colon");

@@ -26,7 +26,12 @@ pub(super) const SERVICE: Service = Service {
 
 fn form() -> Form {
     Form::new(
-        vec![Field::line("device", "Device").most(25).optional().help("All devices of the user without it")],
+        vec![
+            Field::line("device", "Device")
+                .most(25)
+                .optional()
+                .help("Leave it empty to reach all devices of the user."),
+        ],
         vec![
             Field::line("token", "Application token").most(64),
             Field::line("user", "User or group key").most(64),

@@ -32,7 +32,7 @@ fn form() -> Form {
         vec![
             Field::line("url", "Webhook URL")
                 .most(1024)
-                .help("Of an app with incoming webhooks, https://hooks.slack.com/services/…; or of an incoming webhook of Mattermost or Rocket.Chat"),
+                .help("The URL of a Slack app with incoming webhooks (https://hooks.slack.com/services/…), or of an incoming webhook of Mattermost or Rocket.Chat."),
         ],
     )
 }
@@ -49,7 +49,7 @@ fn judge(wrong: &mut Violations, _: &Public, secrets: &Secrets) {
     wrong.require(
         url.is_none_or(|url| url.scheme() == "https" || !url.host_str().is_some_and(slacks)),
         "secret.url",
-        "must be the whole address that Slack shows, from https:// on",
+        "must be the whole address that Slack shows, including https://",
     );
 }
 

@@ -31,7 +31,7 @@ fn form() -> Form {
         vec![
             Field::line("url", "Workflow URL")
                 .most(2048)
-                .help("Of the workflow \"Send webhook alerts to a channel\""),
+                .help("The URL of the workflow “Send webhook alerts to a channel”."),
         ],
     )
 }

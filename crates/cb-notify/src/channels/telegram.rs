@@ -28,10 +28,10 @@ fn form() -> Form {
         vec![
             Field::line("chat_id", "Chat")
                 .most(64)
-                .help("The number of the chat, with its minus if it has one, or @name of a public channel"),
-            Field::line("thread_id", "Topic").most(20).optional().help("The number of a topic in a group"),
+                .help("The number of the chat, with its minus sign if it has one, or the @name of a public channel."),
+            Field::line("thread_id", "Topic").most(20).optional().help("The number of a topic in a group."),
         ],
-        vec![Field::line("token", "Bot token").help("As @BotFather gave it: 123456:ABC…")],
+        vec![Field::line("token", "Bot token").help("As @BotFather shows it, such as 123456:ABC…")],
     )
 }
 
@@ -97,7 +97,7 @@ fn judged(answer: &mut Answer, said: &Said<'_>) {
     }
     let description = said.json["description"].as_str();
     if let Some(moved) = parameters["migrate_to_chat_id"].as_i64() {
-        return said.fails(answer, Some(&format!("the group has another number now; enter {moved} as chat")));
+        return said.fails(answer, Some(&format!("the group has a new number; enter {moved} as the chat")));
     }
     let agrees = said.json["ok"].as_bool();
     if agrees == Some(false) {

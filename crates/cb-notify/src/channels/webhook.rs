@@ -23,7 +23,9 @@ fn form() -> Form {
         Vec::new(),
         vec![
             // For many receivers the address is all that proves who may write.
-            Field::line("url", "URL").most(2048).help("Gets a POST with JSON"),
+            Field::line("url", "URL")
+                .most(2048)
+                .help("The server sends a POST request with JSON to this URL."),
             Field::line("token", "Bearer token").most(8 << 10).optional(),
         ],
     )

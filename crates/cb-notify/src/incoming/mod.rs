@@ -72,9 +72,9 @@ impl Told {
     /// What is told of a message that was proved and is too large to be read.
     pub fn too_large(most: usize) -> Self {
         Self {
-            title: "A message that is too large to be read".to_owned(),
+            title: "A message was too large to read".to_owned(),
             text: format!(
-                "It has more than {} MiB, so nothing of it is known. Look at its sender, and make it send less.",
+                "The message was larger than {} MiB, so the server did not read it. Configure the sender to send less.",
                 most >> 20
             ),
             severity: Severity::Warning,

@@ -26,10 +26,7 @@ async fn what_is_only_accepted_is_told_as_such_by_every_service() {
         .await;
         let answer = tested(kind, &server).await;
         assert_eq!((answer.end, answer.error), (End::Delivered, None), "{kind:?}");
-        assert!(
-            answer.note.is_some_and(|note| note.contains("Look there whether it has arrived")),
-            "{kind:?}"
-        );
+        assert!(answer.note.is_some_and(|note| note.contains("Check there whether it arrived")), "{kind:?}");
     }
 }
 

@@ -277,7 +277,7 @@ const CASES: &[Case] = &[
         "Rocket.Chat) refuses it: channel_is_archived",
         None,
     ),
-    (Kind::Slack, 502, "<html>Bad gateway</html>", End::Retry, "the receiver is in trouble", None),
+    (Kind::Slack, 502, "<html>Bad gateway</html>", End::Retry, "the receiver has an internal error", None),
     (
         Kind::Teams,
         400,
@@ -323,7 +323,7 @@ const CASES: &[Case] = &[
         400,
         r#"{"ok":false,"error_code":400,"description":"x","parameters":{"migrate_to_chat_id":-1007}}"#,
         End::Refused,
-        "the group has another number now; enter -1007 as chat",
+        "the group has a new number; enter -1007 as the chat",
         None,
     ),
     (
@@ -374,8 +374,8 @@ const CASES: &[Case] = &[
         "does not answer as Pushover does",
         None,
     ),
-    (Kind::Webhook, 404, "nothing here", End::Refused, "the receiver refuses it", None),
-    (Kind::Webhook, 410, "", End::Gone, "wants no more", None),
+    (Kind::Webhook, 404, "nothing here", End::Refused, "the receiver refuses the message", None),
+    (Kind::Webhook, 410, "", End::Gone, "does not accept any more messages", None),
 ];
 
 #[tokio::test]
