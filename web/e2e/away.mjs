@@ -19,7 +19,7 @@ import {
 } from "./browser.mjs";
 
 const { url, username, password } = site();
-const { browser, watch, page, steps, shot } = await beginWalk("away", url);
+const { browser, watch, page, steps, shot, ask } = await beginWalk("away", url);
 const server = JSON.parse(env("CB_E2E_SERVER"));
 let { pid } = server;
 let child = null;
@@ -63,17 +63,6 @@ const quiet = () => {
   expect(other.length === 0, `no other trouble than ${other.join("\n")}`);
 };
 const open = (name) => page.getByRole("link", { name, exact: true }).first().click();
-const ask = (method, path, body) =>
-  page.evaluate(
-    async ([method, path, body]) => {
-      const me = await (await fetch("/api/v1/auth/me")).json();
-      const headers = { "Content-Type": "application/json", "X-CSRF-Token": me.csrf_token };
-      const answer = await fetch(`/api/v1${path}`, { method, headers, body: JSON.stringify(body) });
-      return answer.json();
-    },
-    [method, path, body],
-  );
-
 await steps.step("a page says that the server is away, since when, and takes the states back", async () => {
   await signIn(page, url, username, password);
   await ask("POST", "/assets", { name: "attic", kind: "device", role: "nas", status: "up" });
@@ -253,7 +242,7 @@ await steps.step("a session that ends keeps what was typed: sign in beside it, t
   await page.getByRole("dialog", { name: "Your session has ended" }).waitFor();
   await shot("session");
   const coming = page.context().waitForEvent("page");
-  await page.getByRole("link", { name: "Sign in in a new tab" }).click();
+  await page.getByRole("link", { name: "Open a new tab to sign in" }).click();
   const tab = await coming;
   await signInHere(tab, username, password);
   await tab.waitForURL(/\/map/);

@@ -199,6 +199,24 @@ export const site = () => ({
   password: env("CB_E2E_PASSWORD"),
 });
 
+/** Asks the API as the page itself does. */
+const askApi = (page, method, path, body) =>
+  page.evaluate(
+    async ([how, where, what]) => {
+      const { csrf_token } = await (await fetch("/api/v1/auth/me")).json();
+      const headers = { "content-type": "application/json", "x-csrf-token": csrf_token };
+      const answer = await fetch(`/api/v1${where}`, {
+        method: how,
+        headers,
+        body: what && JSON.stringify(what),
+      });
+      const text = await answer.text();
+      if (!answer.ok) throw new Error(`${how} ${where}: ${answer.status} ${text}`);
+      return text ? JSON.parse(text) : null;
+    },
+    [method, path, body],
+  );
+
 /** A watched page at a desk, in the dark, for steps whose pictures are called after `name`. */
 export async function beginWalk(name, url, settings = {}) {
   const browser = await launch();
@@ -212,7 +230,15 @@ export async function beginWalk(name, url, settings = {}) {
     await on.waitForTimeout(200);
     await on.screenshot({ path: `${SHOTS}${name}-${what}.png` });
   }
-  return { browser, desk, watch, page, steps: new Steps(watch), shot };
+  return {
+    browser,
+    desk,
+    watch,
+    page,
+    steps: new Steps(watch),
+    shot,
+    ask: (...what) => askApi(page, ...what),
+  };
 }
 
 export function expect(condition, what) {

@@ -161,6 +161,38 @@ await steps.step("the list shows how each fares, in light and on a phone", async
   await page.setViewportSize({ width: 1360, height: 860 });
 });
 
+await steps.step("its view hides a column, and is opened from the palette", async () => {
+  await page.keyboard.press("Escape");
+  await inPanel().waitFor({ state: "detached" });
+  const created = page.getByRole("columnheader", { name: "Created" });
+  await created.waitFor();
+  await button(page, "Columns and density").click();
+  await page.getByRole("menuitemcheckbox", { name: "Created" }).click();
+  await page.keyboard.press("Escape");
+  await created.waitFor({ state: "detached" });
+  await page.getByRole("button", { name: /^Views/ }).click();
+  await page.getByRole("menuitem", { name: "Save as a new view" }).press("Enter");
+  await field(page, "Name").fill("Walked channels");
+  await page.keyboard.press("Enter");
+  await said(page, "The view “Walked channels” was saved.");
+  await button(page, "Columns and density").click();
+  await page.getByRole("menuitemcheckbox", { name: "Created" }).click();
+  await page.keyboard.press("Escape");
+  await created.waitFor();
+  await shot("view");
+  await page.goto(`${url}/networks`);
+  await page.getByRole("heading", { name: "Networks" }).waitFor();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").fill("walked chan");
+  await page.getByRole("option", { name: /Walked channels.*View of Channels/ }).click();
+  await page.waitForURL((at) => at.pathname === "/notifications/channels" && at.searchParams.has("view"));
+  await list().waitFor();
+  await created.waitFor({ state: "detached" });
+  await button(page, "Views. “Walked channels” is open.").click();
+  await page.getByRole("menuitem", { name: "Delete “Walked channels”" }).click();
+  await list().getByText("Phone").click();
+});
+
 await steps.step("a channel is removed for good", async () => {
   await button(inPanel(), "Delete").click();
   const question = dialog(page, "Delete Phone");

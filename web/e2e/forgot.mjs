@@ -53,23 +53,8 @@ async function mailServer() {
 }
 const post = await mailServer();
 
-const { browser, watch, page, steps, shot } = await beginWalk("forgot", url);
+const { browser, watch, page, steps, shot, ask } = await beginWalk("forgot", url);
 watch.allow(403, /\/auth\/reset$/);
-
-/** Called as the page's user. */
-async function api(path, body) {
-  const { status, text } = await page.evaluate(
-    async ([path, body]) => {
-      const { csrf_token } = await (await fetch("/api/v1/auth/me")).json();
-      const headers = { "Content-Type": "application/json", "X-CSRF-Token": csrf_token };
-      const answer = await fetch(`/api/v1${path}`, { method: "POST", headers, body: JSON.stringify(body) });
-      return { status: answer.status, text: await answer.text() };
-    },
-    [path, body],
-  );
-  expect(status < 300, `${path} to be accepted, not ${status} ${text}`);
-  return text ? JSON.parse(text) : null;
-}
 
 async function signOut() {
   // So that no page asks for anything as a stranger.
@@ -119,7 +104,7 @@ await steps.step("without a channel for mail, no link is offered", async () => {
 let secret;
 await steps.step("a channel for mail, and two users with an address", async () => {
   await signIn(page, url, username, password);
-  await api("/channels", {
+  await ask("POST", "/channels", {
     name: "Mail",
     kind: "email",
     certificate_sha256: post.pin,
@@ -132,12 +117,17 @@ await steps.step("a channel for mail, and two users with an address", async () =
     },
   });
   for (const name of ["ada", "grace"])
-    await api("/users", { username: name, role: "viewer", password: OLD, email: `${name}@attic.test` });
+    await ask("POST", "/users", {
+      username: name,
+      role: "viewer",
+      password: OLD,
+      email: `${name}@attic.test`,
+    });
   await signOut();
   await signInHere(page, "grace", OLD);
   await page.waitForURL(/\/map/);
-  secret = (await api("/auth/totp", {})).secret;
-  await api("/auth/totp/confirm", { code: totp(secret) });
+  secret = (await ask("POST", "/auth/totp", {})).secret;
+  await ask("POST", "/auth/totp/confirm", { code: totp(secret) });
   await signOut();
 });
 

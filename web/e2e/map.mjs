@@ -5,27 +5,11 @@
 import { beginWalk, button, expect, judged, panel, signIn, site } from "./browser.mjs";
 
 const { url, username, password } = site();
-const { browser, desk, watch, page, steps, shot } = await beginWalk("map", url);
+const { browser, desk, watch, page, steps, shot, ask } = await beginWalk("map", url);
 const ready = (on = page) =>
   on.waitForFunction(() => performance.getEntriesByName("map-interactive").length > 0);
 const aside = panel(page);
 
-/** Asks the API as the page itself does. */
-const ask = (method, path, body) =>
-  page.evaluate(
-    async ([how, where, what]) => {
-      const { csrf_token } = await (await fetch("/api/v1/auth/me")).json();
-      const headers = { "content-type": "application/json", "x-csrf-token": csrf_token };
-      const answer = await fetch(`/api/v1${where}`, {
-        method: how,
-        headers,
-        body: what && JSON.stringify(what),
-      });
-      if (!answer.ok) throw new Error(`${how} ${where}: ${answer.status} ${await answer.text()}`);
-      return answer.status === 204 ? null : answer.json();
-    },
-    [method, path, body],
-  );
 const ids = {};
 const networks = [];
 async function add(name, role, addresses, hub) {

@@ -8,28 +8,12 @@ import { beginWalk, button, expect, field, judged, panel, said, signIn, site } f
 
 const { url, username, password } = site();
 const target = process.env.CB_E2E_TARGET;
-const { browser, desk, watch, page, steps, shot } = await beginWalk("networks", url, {
+const { browser, desk, watch, page, steps, shot, ask } = await beginWalk("networks", url, {
   permissions: ["clipboard-read", "clipboard-write"],
 });
 const aside = panel(page);
 const made = { assets: [], networks: [] };
 
-/** Asks the API as the page itself does. */
-const ask = (method, path, body) =>
-  page.evaluate(
-    async ([how, where, what]) => {
-      const { csrf_token } = await (await fetch("/api/v1/auth/me")).json();
-      const headers = { "content-type": "application/json", "x-csrf-token": csrf_token };
-      const answer = await fetch(`/api/v1${where}`, {
-        method: how,
-        headers,
-        body: what && JSON.stringify(what),
-      });
-      if (!answer.ok) throw new Error(`${how} ${where}: ${answer.status} ${await answer.text()}`);
-      return answer.status === 204 ? null : answer.json();
-    },
-    [method, path, body],
-  );
 async function network(input) {
   const { id } = await ask("POST", "/networks", input);
   made.networks.push(id);

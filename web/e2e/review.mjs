@@ -27,7 +27,7 @@ const least = Number(env("CB_E2E_HOSTS"));
 const plug = JSON.parse(env("CB_E2E_PLUG"));
 const SCAN_MS = 120_000;
 const run = ([program, ...rest]) => execFileSync(program, rest);
-const { browser, desk, watch, page, steps, shot } = await beginWalk("review", url);
+const { browser, desk, watch, page, steps, shot, ask } = await beginWalk("review", url);
 const aside = panel(page);
 const rows = page.locator("tbody [data-row-open]");
 const tick = (name) => page.getByRole("checkbox", { name: `Select ${name}`, exact: true });
@@ -39,22 +39,6 @@ const undo = async () => {
 };
 const names = () => rows.evaluateAll((all) => all.map((one) => one.textContent));
 
-/** Asks the API as the page itself does. */
-const ask = (method, path, body) =>
-  page.evaluate(
-    async ([how, where, what]) => {
-      const { csrf_token } = await (await fetch("/api/v1/auth/me")).json();
-      const headers = { "content-type": "application/json", "x-csrf-token": csrf_token };
-      const answer = await fetch(`/api/v1${where}`, {
-        method: how,
-        headers,
-        body: what && JSON.stringify(what),
-      });
-      if (!answer.ok) throw new Error(`${how} ${where}: ${answer.status} ${await answer.text()}`);
-      return answer.status === 204 ? null : answer.json();
-    },
-    [method, path, body],
-  );
 const waiting = async () => (await ask("GET", "/findings?state=open&limit=1")).total;
 /** The number at the rail, until it is `count`. */
 const rail = (count) =>

@@ -40,10 +40,27 @@ pub enum List {
     Networks,
     Findings,
     AuditLog,
+    Users,
+    Credentials,
+    Webhooks,
+    Channels,
+    Hooks,
+    Providers,
 }
 
 impl List {
-    pub const ALL: [Self; 4] = [Self::Inventory, Self::Networks, Self::Findings, Self::AuditLog];
+    pub const ALL: [Self; 10] = [
+        Self::Inventory,
+        Self::Networks,
+        Self::Findings,
+        Self::AuditLog,
+        Self::Users,
+        Self::Credentials,
+        Self::Webhooks,
+        Self::Channels,
+        Self::Hooks,
+        Self::Providers,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -51,6 +68,12 @@ impl List {
             Self::Networks => "networks",
             Self::Findings => "findings",
             Self::AuditLog => "audit_log",
+            Self::Users => "users",
+            Self::Credentials => "credentials",
+            Self::Webhooks => "webhooks",
+            Self::Channels => "channels",
+            Self::Hooks => "hooks",
+            Self::Providers => "providers",
         }
     }
 }

@@ -4559,7 +4559,7 @@ export interface components {
          * @description The tables that have views.
          * @enum {string}
          */
-        ViewList: "inventory" | "networks" | "findings" | "audit_log";
+        ViewList: "inventory" | "networks" | "findings" | "audit_log" | "users" | "credentials" | "webhooks" | "channels" | "hooks" | "providers";
         /** @description What narrows the table besides the filter's text, such as one network. */
         ViewNarrowing: {
             /**
@@ -9616,7 +9616,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only those of this table. */
-                list?: "inventory" | "networks" | "findings" | "audit_log";
+                list?: "inventory" | "networks" | "findings" | "audit_log" | "users" | "credentials" | "webhooks" | "channels" | "hooks" | "providers";
             };
             header?: never;
             path?: never;

@@ -19,6 +19,13 @@ export function PageHead({
   );
 }
 
+/** A line above a table: what narrows it at the left, what changes its looks at the right. */
+export function TableBar({ children }: { children: ReactNode }) {
+  return (
+    <div className="flex items-center justify-between gap-2 border-b border-line px-4 py-2">{children}</div>
+  );
+}
+
 /** The content of a page with room for a side panel at its right. `sheet`: on a phone the panel comes from below and leaves a part of the page. */
 export function WithPanel({
   children,

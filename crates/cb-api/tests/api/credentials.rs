@@ -404,7 +404,7 @@ async fn each_kind_proves_itself_as_its_device_wants() {
             &root,
             json!({ "password": "hobbes" }),
             web("/private"),
-            "refuses it (401)",
+            "refuses the credential (401)",
         ),
         (
             "basic, forbidden",
@@ -412,7 +412,7 @@ async fn each_kind_proves_itself_as_its_device_wants() {
             &root,
             json!({ "password": "calvin" }),
             web("/forbidden"),
-            "not permitted this",
+            "no permission for this path",
         ),
         (
             "basic, moved",
@@ -430,7 +430,7 @@ async fn each_kind_proves_itself_as_its_device_wants() {
             &proxmox,
             json!({ "token_secret": "x" }),
             here(port),
-            "refuses it (401)",
+            "refuses the credential (401)",
         ),
         ("redfish", "redfish", &root, json!({ "password": "calvin" }), here(port), "iDRAC"),
         ("smtp", "smtp", &root, json!({ "password": "calvin" }), here(mail.port()), "STARTTLS"),

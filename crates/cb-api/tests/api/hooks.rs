@@ -353,7 +353,7 @@ async fn what_is_not_in_its_format_says_where_and_can_be_sent_again() {
     assert_eq!(site.signed(&hook, "msg_2", now, &large).await.status, 413);
     let seen = site.seen(&admin, &hook).await;
     assert_eq!(seen["refused"], before + 1);
-    assert!(seen["last_refused_reason"].as_str().is_some_and(|r| r.contains("more than 1 MiB")), "{seen}");
+    assert!(seen["last_refused_reason"].as_str().is_some_and(|r| r.contains("larger than 1 MiB")), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

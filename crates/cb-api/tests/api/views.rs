@@ -124,6 +124,21 @@ async fn a_view_is_its_owners_alone_and_goes_with_them(#[values(Sqlite, Postgres
 }
 
 #[tokio::test]
+async fn every_table_of_the_description_has_views() {
+    let (site, admin) = Site::ready(Sqlite).await;
+    let description = site.get(&admin, "/api/v1/openapi.json").await.json();
+    let tables = description["components"]["schemas"]["ViewList"]["enum"].as_array().expect("names").clone();
+    assert!(tables.len() >= 10, "{tables:?}");
+    for table in &tables {
+        let table = table.as_str().expect("a name");
+        let made = site.save(&admin, view(table, table)).await;
+        let read = site.get(&admin, &path(&made)).await.json();
+        assert_eq!(read["list"], *table);
+        assert_eq!(site.names(&admin, &format!("?list={table}")).await, [table]);
+    }
+}
+
+#[tokio::test]
 async fn there_is_a_bound_and_what_is_wrong_is_named() {
     let (site, admin) = Site::ready(Sqlite).await;
     for (field, wrong, reason) in [

@@ -135,7 +135,10 @@ async fn a_service_is_left_alone_as_long_as_it_asks_and_given_up_when_it_is_gone
     let told = newest(&ctx, room.id, |d| !d.attempts.is_empty()).await;
     assert_eq!(told.state, DeliveryState::Waiting);
     assert!(told.next_at.expect("again") >= test.app.now() + TimeDelta::minutes(30), "{told:?}");
-    assert_eq!(told.attempts[0].error.as_deref(), Some("Matrix cannot take it now: M_LIMIT_EXCEEDED"));
+    assert_eq!(
+        told.attempts[0].error.as_deref(),
+        Some("Matrix cannot accept the message now: M_LIMIT_EXCEEDED")
+    );
     assert!(channels::get(&ctx, room.id).await.expect("reads").failing_since.is_some());
     server.answers(Reply::status(200).body("{}"));
     test.clock.advance(TimeDelta::minutes(45));

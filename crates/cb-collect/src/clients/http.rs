@@ -121,10 +121,12 @@ fn json(answer: &Response<Vec<u8>>) -> Value {
 fn unwell(device: Device<'_>, path: &str, status: StatusCode) -> Failure {
     let host = device.host;
     Failure::new(match status {
-        StatusCode::UNAUTHORIZED => format!("{host} refuses it (401): it is wrong, expired or revoked."),
+        StatusCode::UNAUTHORIZED => {
+            format!("{host} refuses the credential (401). It is wrong, expired or revoked.")
+        }
         StatusCode::FORBIDDEN => {
             format!(
-                "{host} refuses it for {path} (403): it may be correct but not have permission for this path."
+                "{host} refuses the credential for {path} (403). It may be correct but have no permission for this path."
             )
         }
         status if status.is_redirection() => {

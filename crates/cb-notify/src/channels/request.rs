@@ -90,7 +90,8 @@ impl<'a> Said<'a> {
             // It says so in the body only.
             answer.end = End::Refused;
         }
-        let verb = if answer.end == End::Retry { "cannot take it now" } else { "refuses it" };
+        let verb =
+            if answer.end == End::Retry { "cannot accept the message now" } else { "refuses the message" };
         answer.error = Some(format!("{} {verb}: {reason}", self.service));
     }
 

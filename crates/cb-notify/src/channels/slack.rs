@@ -106,7 +106,7 @@ fn judged(answer: &mut Answer, said: &Said<'_>) {
     }
     let agrees = ["ok", "success"].iter().any(|name| said.json[*name].as_bool() == Some(true));
     if said.text.trim() != "ok" && !agrees {
-        let reason = if said.text.trim().is_empty() { "it answers nothing" } else { said.text };
+        let reason = if said.text.trim().is_empty() { "its answer is empty" } else { said.text };
         said.fails(answer, Some(reason));
     }
 }

@@ -46,7 +46,7 @@ async fn a_test_in_an_encrypted_room_says_that_the_message_is_not() {
         .await;
         let answer = tested(Kind::Matrix, &server).await;
         assert_eq!((answer.end, answer.error), (End::Delivered, None));
-        let said = answer.note.is_some_and(|note| note.contains("encrypted") && note.contains("in clear"));
+        let said = answer.note.is_some_and(|note| note.contains("was sent unencrypted"));
         assert_eq!(said, encrypted, "{body}");
         let heard = server.heard();
         assert_eq!((heard.len(), heard[1].method.as_str(), heard[1].path.as_str()), (2, "GET", STATE));

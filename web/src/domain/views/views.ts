@@ -5,7 +5,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, take } from "#/api/client";
 import type { View, ViewIn, ViewList } from "#/api/schema";
-import type { Key } from "#/i18n";
 import type { Column } from "#/ui/data-table";
 import { type Choice, chosenColumns } from "#/ui/table-view";
 import type { FileRoutesByTo } from "../../routeTree.gen";
@@ -15,17 +14,22 @@ export type Shown = Readonly<Record<string, string | undefined>>;
 
 interface Table {
   to: keyof FileRoutesByTo;
-  page: Key;
   /** What else narrows the table, as its address names it. */
   narrowed: readonly string[];
 }
 
-/** The tables that have views. To add one: a line here, and `List` on the server. */
+/** The tables that have views. To add one: a line here, its name in `views.table`, and `List` on the server. */
 export const tables: Record<ViewList, Table> = {
-  inventory: { to: "/inventory", page: "pages.inventory", narrowed: ["network"] },
-  networks: { to: "/networks", page: "pages.networks", narrowed: [] },
-  findings: { to: "/discovery", page: "pages.discovery", narrowed: ["state", "group", "from"] },
-  audit_log: { to: "/audit", page: "pages.audit", narrowed: ["action", "entity"] },
+  inventory: { to: "/inventory", narrowed: ["network"] },
+  networks: { to: "/networks", narrowed: [] },
+  findings: { to: "/discovery", narrowed: ["state", "group", "from"] },
+  audit_log: { to: "/audit", narrowed: ["action", "entity"] },
+  users: { to: "/users", narrowed: [] },
+  credentials: { to: "/vault", narrowed: [] },
+  webhooks: { to: "/notifications", narrowed: [] },
+  channels: { to: "/notifications/channels", narrowed: [] },
+  hooks: { to: "/notifications/incoming", narrowed: [] },
+  providers: { to: "/settings/providers", narrowed: [] },
 };
 
 export const viewsQuery = queryOptions({

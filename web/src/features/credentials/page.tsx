@@ -5,12 +5,13 @@ import { useCallback, useMemo } from "react";
 import type { Credential, CredentialKindDescription } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { VaultTabs } from "#/domain/vault-tabs";
+import { useViews } from "#/domain/views/use-views";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/credentials.json";
 import { Button } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
-import { PageHead, WithPanel } from "#/ui/page";
+import { PageHead, TableBar, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
 import { Time } from "#/ui/time";
 import { CredentialPanel, NewCredentialPanel } from "./credential-panel";
@@ -22,6 +23,7 @@ addWords(words);
 export interface CredentialsSearch {
   q?: string;
   sort?: string;
+  view?: string;
   selected?: string;
   panel?: "new";
 }
@@ -39,7 +41,12 @@ export function CredentialsPage({ search, go }: Props) {
   const credentials = useInfiniteQuery(credentialsQuery(q, sort));
   const kinds = useQuery(kindsQuery);
   const rows = credentials.data?.items ?? [];
-  const columns = useColumns(kinds.data);
+  const { columns, dense, menu } = useViews(
+    "credentials",
+    useColumns(kinds.data),
+    { q: search.q, sort: search.sort, view: search.view },
+    (next) => go(next as CredentialsSearch),
+  );
   const writes = can("credentials:write");
   const close = () => go({ ...search, selected: undefined, panel: undefined });
   const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
@@ -69,13 +76,15 @@ export function CredentialsPage({ search, go }: Props) {
         }
       >
         {any ? (
-          <div className="border-b border-line px-4 py-2">
-            <SearchBox label={t("credential.search")} className="max-w-sm" value={q} onChange={setQ} />
-          </div>
+          <TableBar>
+            <SearchBox label={t("credential.search")} className="max-w-sm flex-1" value={q} onChange={setQ} />
+            {menu}
+          </TableBar>
         ) : null}
         <DataTable
           label={t("credential.title")}
           columns={columns}
+          dense={dense}
           rows={rows}
           rowId={(row) => row.id}
           rowLabel={(row) => row.name}

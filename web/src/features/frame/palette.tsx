@@ -90,11 +90,11 @@ function PaletteBody({
   const actions = useActions(onAsk);
   const saved = useQuery(viewsQuery).data ?? [];
   const views = saved
-    .filter(({ list }) => pages.some((page) => page.to === tables[list].to))
+    .filter(({ list }) => pages.some(({ to }) => `${tables[list].to}/`.startsWith(`${to}/`)))
     .map((view) => ({
       id: `view ${view.id}`,
       label: view.name,
-      place: t("views.place", { page: t(tables[view.list].page) }),
+      place: t("views.place", { page: t(`views.table.${view.list}`) }),
       icon: Bookmark,
       run: () => void navigate({ to: tables[view.list].to, search: addressOf(view) as never }),
     }));

@@ -26,6 +26,7 @@ export function ChannelsPage({ search, go }: PageProps) {
   const columns = useColumns(kinds.data);
   return (
     <ListPage
+      table="channels"
       search={search}
       go={go}
       list={list}

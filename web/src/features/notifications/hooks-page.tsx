@@ -28,6 +28,7 @@ export function HooksPage({ search, go }: PageProps) {
   return (
     <>
       <ListPage
+        table="hooks"
         search={search}
         go={go}
         list={list}

@@ -2,18 +2,21 @@
 import type { UseInfiniteQueryResult } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { type ReactNode, useCallback } from "react";
+import type { ViewList } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { useViews } from "#/domain/views/use-views";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
-import { PageHead, WithPanel } from "#/ui/page";
+import { PageHead, TableBar, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
 import { Tabs } from "./tabs";
 
 export interface ListSearch {
   q?: string;
   sort?: string;
+  view?: string;
   selected?: string;
   panel?: "new";
 }
@@ -34,6 +37,7 @@ interface Words {
 }
 
 interface Props<T> extends PageProps {
+  table: ViewList;
   words: Words;
   icon: ReactNode;
   list: UseInfiniteQueryResult<{ items: T[]; total: number | null }>;
@@ -46,12 +50,18 @@ interface Props<T> extends PageProps {
 export const listed = ({ q = "", sort = "name" }: ListSearch) => [q, sort] as const;
 
 export function ListPage<T extends { id: string; name: string }>(props: Props<T>) {
-  const { search, go, words, icon, list } = props;
+  const { search, go, words, icon, list, table } = props;
   const { t } = useTranslation();
   const { can } = useAuth();
   const [q, sort] = listed(search);
   const rows = list.data?.items ?? [];
   const writes = can("notifications:write");
+  const { columns, dense, menu } = useViews(
+    table,
+    props.columns,
+    { q: search.q, sort: search.sort, view: search.view },
+    (next) => go(next as ListSearch),
+  );
   const select = (id?: string) => go({ ...search, panel: undefined, selected: id });
   const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
   const add = writes ? (
@@ -77,13 +87,15 @@ export function ListPage<T extends { id: string; name: string }>(props: Props<T>
         }
       >
         {any ? (
-          <div className="border-b border-line px-4 py-2">
-            <SearchBox label={words.search} className="max-w-sm" value={q} onChange={setQ} />
-          </div>
+          <TableBar>
+            <SearchBox label={words.search} className="max-w-sm flex-1" value={q} onChange={setQ} />
+            {menu}
+          </TableBar>
         ) : null}
         <DataTable
           label={words.title}
-          columns={props.columns}
+          columns={columns}
+          dense={dense}
           rows={rows}
           rowId={(row) => row.id}
           rowLabel={(row) => row.name}

@@ -29,6 +29,7 @@ export function WebhooksPage({ search, go }: PageProps) {
   return (
     <>
       <ListPage
+        table="webhooks"
         search={search}
         go={go}
         list={list}

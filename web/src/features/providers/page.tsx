@@ -5,6 +5,7 @@ import { ArrowLeft, LogIn, Plus } from "lucide-react";
 import { useMemo } from "react";
 import type { OidcProvider } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { useViews } from "#/domain/views/use-views";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/providers.json";
 import { Button, buttonClass } from "#/ui/button";
@@ -18,6 +19,7 @@ addWords(words);
 
 export interface ProvidersSearch {
   sort?: string;
+  view?: string;
   selected?: string;
   panel?: "new";
 }
@@ -32,13 +34,16 @@ export function ProvidersPage({
   const { t } = useTranslation();
   const { can } = useAuth();
   const providers = useQuery(providersQuery);
-  const columns = useColumns();
+  const shown = { sort: search.sort, view: search.view };
+  const { columns, dense, menu } = useViews("providers", useColumns(), shown, (next) =>
+    go(next as ProvidersSearch),
+  );
   const rows = providers.data ?? [];
   const writes = can("users:write");
   const chosen = rows.find(({ id }) => id === search.selected);
   const adding = writes && search.panel === "new";
   const add = writes ? (
-    <Button look="primary" onClick={() => go({ panel: "new" })}>
+    <Button look="primary" onClick={() => go({ ...shown, panel: "new" })}>
       <Plus aria-hidden className="size-4" />
       {t("provider.add")}
     </Button>
@@ -50,6 +55,7 @@ export function ProvidersPage({
           <ArrowLeft aria-hidden className="size-4" />
           {t("pages.settings")}
         </Link>
+        {rows.length > 0 ? menu : null}
         {rows.length > 0 ? add : null}
       </PageHead>
       <WithPanel
@@ -59,8 +65,8 @@ export function ProvidersPage({
               key={adding ? "new" : chosen?.id}
               provider={adding ? undefined : chosen}
               writes={writes}
-              onClose={() => go({ sort: search.sort })}
-              onSaved={({ id }) => go({ selected: id })}
+              onClose={() => go(shown)}
+              onSaved={({ id }) => go({ ...shown, selected: id })}
             />
           ) : undefined
         }
@@ -68,6 +74,7 @@ export function ProvidersPage({
         <DataTable
           label={t("provider.title")}
           columns={columns}
+          dense={dense}
           rows={rows}
           rowId={(row) => row.id}
           rowLabel={(row) => row.name}
@@ -77,7 +84,7 @@ export function ProvidersPage({
           sort={search.sort ?? "name"}
           onSort={(sort) => go({ ...search, sort: sort || undefined })}
           activeId={search.selected}
-          onOpen={(row) => go({ sort: search.sort, selected: row.id })}
+          onOpen={(row) => go({ ...shown, selected: row.id })}
           total={rows.length}
           empty={
             <Empty icon={<LogIn aria-hidden />} title={t("provider.none")} action={add}>

@@ -3,13 +3,14 @@ import { Plus, Users } from "lucide-react";
 import { useCallback, useMemo } from "react";
 import type { User } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { useViews } from "#/domain/views/use-views";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/users.json";
 import { Button } from "#/ui/button";
 import { cx } from "#/ui/cx";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Badge, Empty } from "#/ui/feedback";
-import { PageHead, WithPanel } from "#/ui/page";
+import { PageHead, TableBar, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
 import { Time } from "#/ui/time";
 import { InvitePanel } from "./invite-form";
@@ -23,6 +24,7 @@ addWords(words);
 export interface UsersSearch {
   q?: string;
   sort?: string;
+  view?: string;
   tab?: "invites";
   selected?: string;
   panel?: "new" | "invite";
@@ -106,16 +108,23 @@ function UserTable({ search, go }: { search: UsersSearch; go: (next: UsersSearch
   const sort = search.sort ?? "username";
   const users = useInfiniteQuery(usersQuery(q, sort));
   const rows = users.data?.items ?? [];
-  const columns = useColumns();
+  const { columns, dense, menu } = useViews(
+    "users",
+    useColumns(),
+    { q: search.q, sort: search.sort, view: search.view },
+    (next) => go(next as UsersSearch),
+  );
   const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
   return (
     <>
-      <div className="border-b border-line px-4 py-2">
-        <SearchBox label={t("users.search")} className="max-w-sm" value={q} onChange={setQ} />
-      </div>
+      <TableBar>
+        <SearchBox label={t("users.search")} className="max-w-sm flex-1" value={q} onChange={setQ} />
+        {menu}
+      </TableBar>
       <DataTable
         label={t("pages.users")}
         columns={columns}
+        dense={dense}
         rows={rows}
         rowId={(row) => row.id}
         rowLabel={(row) => row.username}

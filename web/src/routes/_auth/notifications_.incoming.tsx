@@ -2,7 +2,7 @@ import { createFileRoute } from "@tanstack/react-router";
 import { HooksPage } from "#/features/notifications/hooks-page";
 import type { ListSearch } from "#/features/notifications/list-page";
 import { useGo } from "../-go";
-import { sortOf } from "../-search";
+import { sortOf, text } from "../-search";
 
 const sorts = ["name", "created_at"];
 
@@ -11,6 +11,7 @@ export const Route = createFileRoute("/_auth/notifications_/incoming")({
   validateSearch: (search: Record<string, unknown>): ListSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "name"),
+    view: text(search.view),
     selected: typeof search.selected === "string" ? search.selected : undefined,
     panel: search.panel === "new" ? "new" : undefined,
   }),

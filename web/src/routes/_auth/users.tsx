@@ -1,7 +1,7 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { UsersPage, type UsersSearch } from "#/features/users/page";
 import { useGo } from "../-go";
-import { sortOf } from "../-search";
+import { sortOf, text } from "../-search";
 
 const sorts = ["username", "role", "last_login_at"];
 
@@ -10,6 +10,7 @@ export const Route = createFileRoute("/_auth/users")({
   validateSearch: (search: Record<string, unknown>): UsersSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "username"),
+    view: text(search.view),
     tab: search.tab === "invites" ? "invites" : undefined,
     selected: typeof search.selected === "string" ? search.selected : undefined,
     panel: search.panel === "new" || search.panel === "invite" ? search.panel : undefined,

@@ -1,7 +1,7 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { CredentialsPage, type CredentialsSearch } from "#/features/credentials/page";
 import { useGo } from "../-go";
-import { sortOf } from "../-search";
+import { sortOf, text } from "../-search";
 
 const sorts = ["name", "kind", "last_used_at", "secret_changed_at"];
 
@@ -10,6 +10,7 @@ export const Route = createFileRoute("/_auth/vault")({
   validateSearch: (search: Record<string, unknown>): CredentialsSearch => ({
     q: search.q === undefined ? undefined : String(search.q),
     sort: sortOf(search.sort, sorts, "name"),
+    view: text(search.view),
     selected: typeof search.selected === "string" ? search.selected : undefined,
     panel: search.panel === "new" ? "new" : undefined,
   }),
