@@ -165,9 +165,10 @@ await steps.step("on a phone a tap selects, the panel comes from below, and one 
   expect(!new URL(phone.url()).searchParams.has("selected"), "a card to open its network, not a node");
   expect((await widest(phone)).width < 60, "the nodes to speak for themselves then");
   await shot("03-phone-opened", phone);
-  await phone.setViewportSize({ width: 390, height: 844 });
+  // A phone's own keyboard takes a part of the page until the search is sent.
   await phone.getByRole("searchbox", { name: "Find on the map" }).fill("hall");
   await phone.keyboard.press("Enter");
+  await phone.setViewportSize({ width: 390, height: 844 });
   const sheet = panel(phone);
   await sheet.getByRole("heading", { name: "hall" }).waitFor();
   await phone.waitForTimeout(500);

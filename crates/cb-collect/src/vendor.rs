@@ -120,13 +120,14 @@ fn shorten(organization: &str) -> String {
     let text = words.join(" ");
     // Registries shout: "XEROX" stays a name, "HEWLETT PACKARD" becomes readable.
     if text.len() > 4 && !text.bytes().any(|b| b.is_ascii_lowercase()) {
-        text.split(' ')
+        text.split_inclusive([' ', '-'])
             .map(|word| match word.char_indices().nth(1) {
-                Some((at, _)) if word.len() > 3 => format!("{}{}", &word[..at], word[at..].to_lowercase()),
+                Some((at, _)) if word.trim_end_matches([' ', '-']).len() > 3 => {
+                    format!("{}{}", &word[..at], word[at..].to_lowercase())
+                }
                 _ => word.to_owned(),
             })
-            .collect::<Vec<_>>()
-            .join(" ")
+            .collect()
     } else {
         text
     }
@@ -143,6 +144,21 @@ mod tests {
         assert_eq!(lookup("00:50:56:00:00:01").as_deref(), Some("VMware"));
         assert_eq!(lookup("52:54:00:12:34:56").as_deref(), Some("QEMU virtual"));
         assert_eq!(lookup("da:a1:19:00:00:01"), None);
+    }
+
+    #[test]
+    fn names_in_capitals_become_readable() {
+        for (registered, short) in [
+            ("TP-LINK TECHNOLOGIES CO.,LTD.", "TP-Link"),
+            ("D-LINK CORPORATION", "D-Link"),
+            ("HEWLETT PACKARD", "Hewlett Packard"),
+            ("LITE-ON TECHNOLOGY CORP.", "Lite-ON"),
+            ("XEROX", "Xerox"),
+            ("IBM", "IBM"),
+            ("ASUSTek COMPUTER INC.", "ASUSTek COMPUTER"),
+        ] {
+            assert_eq!(shorten(registered), short);
+        }
     }
 
     #[test]

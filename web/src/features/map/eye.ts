@@ -44,7 +44,8 @@ export class Eye {
     const { way } = this;
     if (!way) return;
     const part = Math.min(1, Math.max(0, (now - way.began) / way.length));
-    this.camera = between(way.from, way.to, part * (2 - part));
+    // Where it has arrived it is its goal itself, so that one can tell whether it has been moved since.
+    this.camera = part >= 1 ? way.to : between(way.from, way.to, part * (2 - part));
     if (part >= 1) this.way = null;
     // Once more at the end: what was stretched on the way is drawn anew.
     this.redraw();

@@ -41,6 +41,8 @@ export class MapRenderer {
   private hovered: string | null = null;
   private selected: string | null = null;
   private cursor: string | null = null;
+  /** What was centered last, and where the eye went for it. */
+  private centered: { id: string; covered: number; goal: Camera } | null = null;
   private dragging: { id: string; dx: number; dy: number; moved: boolean } | null = null;
   /** Changes with what the picture is made of, beside the scene. */
   private look = 0;
@@ -80,6 +82,7 @@ export class MapRenderer {
       if (size.width === this.eye.size.width && size.height === this.eye.size.height) return;
       this.eye.size = size;
       this.setRange();
+      if (this.centered?.goal === this.eye.goal) this.center(this.centered.id, this.centered.covered);
       // A canvas of a new size is empty: it is drawn to before anybody sees it.
       this.draw();
     });
@@ -288,13 +291,15 @@ export class MapRenderer {
     if (to) this.eye.glide(to, 150);
   }
 
-  /** Into the middle of what is not `covered` at the foot, near enough to be read. */
+  /** Into the middle of what is not `covered` at the foot, near enough to be read; also when the height changes before anybody moves on. */
   center(id: string, covered = 0): void {
     const node = this.scene.nodes.get(id);
     const { camera } = this.eye;
     if (!node) return;
     const scale = Math.max(camera.scale, 0.9);
-    this.eye.glide({ x: node.x, y: node.y - (covered * this.eye.size.height) / 2 / scale, scale }, 150);
+    const goal = { x: node.x, y: node.y - (covered * this.eye.size.height) / 2 / scale, scale };
+    this.eye.glide(goal, 150);
+    this.centered = { id, covered, goal: this.eye.goal };
   }
 
   /** Into view, if it is not there. `covered`: the part of the height, at the foot, that something else covers. */
