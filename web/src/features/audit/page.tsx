@@ -13,7 +13,7 @@ import { Empty, ErrorBox } from "#/ui/feedback";
 import { SelectField } from "#/ui/field";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
-import { Time } from "#/ui/time";
+import { Time, widestTime } from "#/ui/time";
 import { Contradiction } from "./contradiction";
 import { EntryPanel } from "./entry-panel";
 import { type AuditFilter, auditQuery, exportHref, standingQuery } from "./queries";
@@ -215,7 +215,7 @@ function useColumns(): Column<Batch>[] {
       {
         id: "address",
         header: t("audit.address"),
-        width: { min: 112, max: 320, extra: 12, rank: 1, text: ({ entry }) => entry.address ?? "" },
+        width: { min: 112, max: 320, mono: true, rank: 1, text: ({ entry }) => entry.address ?? "" },
         cell: ({ entry }) => <span className="mono text-muted">{entry.address}</span>,
       },
       {
@@ -224,7 +224,7 @@ function useColumns(): Column<Batch>[] {
         sortable: true,
         descendingFirst: true,
         className: "text-muted",
-        width: { min: 104, max: 140, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, text: widestTime },
         cell: ({ entry }) => <Time at={entry.at} />,
       },
     ],
