@@ -104,7 +104,7 @@ export function StatusSign({ status, withText = false, text, title }: StatusProp
   const hollow = hollowStatuses.has(status);
   return (
     <span
-      className={cx("inline-flex max-w-full items-center gap-1.5", tones[status][1])}
+      className={cx("inline-flex max-w-full items-center gap-1.5 align-bottom", tones[status][1])}
       title={title ?? (withText ? text : t(`status.${status}`))}
     >
       <svg viewBox="0 0 12 12" aria-hidden="true" className={cx("size-3 shrink-0", tones[status][0])}>
@@ -119,6 +119,11 @@ export function StatusSign({ status, withText = false, text, title }: StatusProp
       <span className={withText ? "truncate" : "sr-only"}>{text ?? t(`status.${status}`)}</span>
     </span>
   );
+}
+
+/** The words of some tags, with spaces for what stands around each name, for the width of a column. */
+export function tagsText(tags: readonly Pick<TagRef, "name">[]): string {
+  return tags.map(({ name }) => name + " ".repeat(9)).join("");
 }
 
 export function TagChip({ tag }: { tag: Pick<TagRef, "name" | "color"> }) {

@@ -46,6 +46,13 @@ export function beginning(fields: KindField[], known: Values = {}): Values {
   return Object.fromEntries(fields.map(({ name, choices }) => [name, known[name] ?? choices?.[0] ?? ""]));
 }
 
+const mailPorts: Record<string, string> = { starttls: "587", tls: "465", none: "25" };
+
+/** The port that is used while the field for it is empty. */
+export function usualPort(field: KindField, { security }: Values): string | undefined {
+  return field.name === "port" && security ? mailPorts[security] : undefined;
+}
+
 /** What is empty is left out. */
 export function filled(fields: KindField[], values: Values): Values {
   return Object.fromEntries(

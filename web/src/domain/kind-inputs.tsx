@@ -1,9 +1,12 @@
 /** The inputs of a kind's fields. */
 import type { UseFormRegisterReturn } from "react-hook-form";
-import { useTranslation } from "#/i18n";
+import { addWords, useTranslation } from "#/i18n";
+import words from "#/i18n/en/kinds.json";
 import { SelectField, TextArea, TextField } from "#/ui/field";
-import type { KindField } from "./kind-fields";
+import { type KindField, usualPort, type Values } from "./kind-fields";
 import { PasswordField } from "./password-field";
+
+addWords(words);
 
 /** What a field must be before it is worth sending; for `register`. */
 export function useRules() {
@@ -20,19 +23,32 @@ interface Props {
   error?: string;
 }
 
-export function PublicInput({ field, input, error }: Props) {
-  const props = { label: field.title, help: field.help, error, ...input };
+/** `values`: what the other fields hold. */
+export function PublicInput({ field, input, error, values = {} }: Props & { values?: Values }) {
+  const { t } = useTranslation();
+  // The server explains its own names of the choices, which nobody sees here.
+  const help = field.choices ? t(`choiceHelp.${field.name}`, { defaultValue: field.help ?? "" }) : field.help;
+  const props = { label: field.title, help, error, ...input };
   if (field.choices)
     return (
       <SelectField {...props}>
         {field.choices.map((choice) => (
           <option key={choice} value={choice}>
-            {choice}
+            {t(`choice.${field.name}.${choice}`, { defaultValue: choice })}
           </option>
         ))}
       </SelectField>
     );
-  return <TextField {...props} mono autoComplete="off" autoCapitalize="off" spellCheck={false} />;
+  return (
+    <TextField
+      {...props}
+      placeholder={usualPort(field, values)}
+      mono
+      autoComplete="off"
+      autoCapitalize="off"
+      spellCheck={false}
+    />
+  );
 }
 
 export function SecretInput({ field, input, error, autoFocus }: Props & { autoFocus?: boolean }) {

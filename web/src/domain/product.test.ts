@@ -12,6 +12,8 @@ describe("vendor and model", () => {
     // A beginning of the same letters is another word.
     ["HP", "HPE ProLiant", "HP HPE ProLiant", "HPE ProLiant"],
     ["Raspberry Pi Trading", "Raspberry Pi 4", "Raspberry Pi 4", "Raspberry Pi 4"],
+    ["Hewlett Packard", "HP LaserJet M283", "HP LaserJet M283", "HP LaserJet M283"],
+    ["Hewlett Packard", "HPE ProLiant", "Hewlett Packard HPE ProLiant", "HPE ProLiant"],
     [" Acme ", null, "Acme", ""],
     [null, "NUC10", "NUC10", "NUC10"],
     ["", "", "", ""],

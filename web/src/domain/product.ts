@@ -44,6 +44,12 @@ export function productName(product: Product): string {
   if (said) return rest ? `${said} ${rest}` : vendor;
   // "Raspberry Pi Trading" has made the "Raspberry Pi 4".
   const [first = ""] = vendor.split(" ");
+  // "Hewlett Packard" has made the "HP LaserJet".
+  const initials = vendor
+    .split(" ")
+    .map((word) => word.charAt(0))
+    .join("");
+  if (initials.length > 1 && rest.startsWith(`${initials} `)) return rest;
   if (first.length > 2 && rest.toLowerCase().startsWith(`${first.toLowerCase()} `)) return rest;
   return [vendor, rest].filter(Boolean).join(" ");
 }

@@ -12,6 +12,7 @@ import type first from "./en/first.json";
 import type frame from "./en/frame.json";
 import type hooks from "./en/hooks.json";
 import type inventory from "./en/inventory.json";
+import type kinds from "./en/kinds.json";
 import type map from "./en/map.json";
 import type networks from "./en/networks.json";
 import type notifications from "./en/notifications.json";
@@ -33,6 +34,7 @@ type Words = typeof account &
   typeof frame &
   typeof hooks &
   typeof inventory &
+  typeof kinds &
   typeof map &
   typeof networks &
   typeof notifications &

@@ -141,6 +141,24 @@ describe("widths", () => {
     const widths = columnWidths([column("a", 50, 100), column("b", 50, 300)], 800);
     expect([widths.get("a"), widths.get("b")]).toEqual([200, 600]);
   });
+  it("cuts the greedy one only, and gives it what is left over before all others", () => {
+    const asked = [column("name", 50, 300), column("status", 50, 100), column("kind", 50, 120)];
+    expect([...columnWidths(asked, 400).values()]).toEqual([180, 100, 120]);
+    // Beyond its `max`, as nobody else needs the room.
+    const long = [column("issuer", 50, 500, 0, 200), column("status", 50, 100)];
+    expect([...columnWidths(long, 600).values()]).toEqual([500, 100]);
+    expect([...columnWidths(long, 350).values()]).toEqual([250, 100]);
+  });
+  it("leaves out what matters very little before it cuts the others", () => {
+    const asked = (rank: number) => [
+      column("name", 80, 150),
+      column("kind", 80, 120),
+      column("tags", 40, 60, rank),
+    ];
+    expect([...columnWidths(asked(4), 300).keys()]).toEqual(["name", "kind"]);
+    expect([...columnWidths(asked(3), 300).keys()]).toEqual(["name", "kind", "tags"]);
+    expect([...columnWidths(asked(4), 330).keys()]).toEqual(["name", "kind", "tags"]);
+  });
   it("shrinks towards the least, and leaves out what matters least", () => {
     const asked = [column("a", 100, 200), column("b", 100, 200, 2), column("c", 100, 200, 1)];
     const widths = columnWidths(asked, 360);

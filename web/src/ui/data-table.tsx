@@ -32,6 +32,7 @@ import { columnWidths } from "./column-widths";
 import { cx } from "./cx";
 import { ErrorBox, NotLoaded, Skeleton } from "./feedback";
 import { ordered, type SortValue } from "./order";
+import { widest } from "./text-width";
 
 export interface Column<T> {
   id: string;
@@ -46,13 +47,16 @@ export interface Column<T> {
   /** What it is sorted by first: the newest, the most. */
   descendingFirst?: boolean;
   /**
-   * Its width follows its content between these pixels. `text` is what is measured, with `extra` pixels for what is no text. The
-   * highest `rank` goes first where there is no room. On a phone the width is `slim`, for a cell that shows less there.
+   * Its width follows its content between these pixels. `text` is what is measured, with `extra` pixels for what is no text; below
+   * `min` it shrinks where all of its texts are shorter. The highest `rank` goes first where there is no room. On a phone the width is
+   * `slim`, for a cell that shows less there.
    */
   width?: {
     min: number;
     max?: number;
     text?: (row: T) => string;
+    /** The text is shown in the font of addresses. */
+    mono?: boolean;
     extra?: number;
     rank?: number;
     slim?: number;
@@ -98,9 +102,11 @@ const GROUP_ROW = 40;
 const AHEAD = 25;
 /** Rows that are looked at for the widths of columns. */
 const MEASURED = 200;
-/** Pixels of a character, and of what surrounds a cell's text. */
-const CHARACTER = 7.4;
-const AROUND = 24;
+/** Pixels around a cell's text: its padding and a little to spare. The first column has more at its left. */
+const AROUND = 20;
+const FIRST = 8;
+/** Pixels of the arrow that shows the order. */
+const ARROW = 18;
 const BOX = 40;
 /** As `@max-xl` has it. */
 const PHONE = 576;
@@ -257,7 +263,8 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     <section
       ref={scroller}
       // The rows out of sight are spacers that grow and shrink: what the browser anchors to would jump with them.
-      className="@container relative min-h-0 flex-1 overflow-auto [overflow-anchor:none]"
+      data-makes-room
+      className="@container relative mb-(--toasts) min-h-0 flex-1 overflow-auto [overflow-anchor:none]"
       onScroll={({ currentTarget }) => {
         const inView = currentTarget.scrollTop < ROW;
         if (inView !== atTop.current) props.onTop?.(inView);
@@ -453,16 +460,21 @@ function widthsOf<T>(
 ): Map<string, number> | undefined {
   if (room <= 0 || !columns.every((column) => column.width)) return undefined;
   const looked = rows.slice(0, MEASURED);
-  const asked = columns.map((column) => {
-    const { min, max, extra, rank, slim, text = column.text } = column.width ?? { min: 0 };
+  const asked = columns.map((column, at) => {
+    const { min, max, mono, extra, rank, slim, text = column.text } = column.width ?? { min: 0 };
     if (slim && room < PHONE) return { id: column.id, min: slim, max: slim, content: slim, rank: rank ?? 0 };
-    // The header has room for its arrow.
-    const longest = looked.reduce(
-      (most, row) => Math.max(most, text?.(row).length ?? 0),
-      column.header.length + 2,
-    );
-    const content = longest * CHARACTER + AROUND + (extra ?? 0);
-    return { id: column.id, min, max: max ?? 480, content, rank: rank ?? 0 };
+    const around = AROUND + (at === 0 ? FIRST : 0);
+    const head =
+      widest([column.header], "500 12px") + around + (column.sortable || column.sortBy ? ARROW : 0);
+    const longest = text ? widest(looked.map(text), at === 0 ? "500 13px" : "400 13px", mono) : 0;
+    const content = Math.max(head, longest > 0 ? longest + around + (extra ?? 0) : 0);
+    return {
+      id: column.id,
+      min: text ? Math.min(min, content) : Math.max(min, head),
+      max: max ?? 480,
+      content: Math.max(content, text ? 0 : min),
+      rank: rank ?? 0,
+    };
   });
   return columnWidths(asked, room);
 }

@@ -41,6 +41,12 @@ export function relativeTime(at: number, reference: number, locale?: string): st
   return format.format(0, "second");
 }
 
+/** As wide as a relative time becomes, for the width of a column. */
+export function widestTime(): string {
+  const texts = [59 * 60, 23 * 3_600, 29 * 86_400, 300 * 86_400].map((ago) => relativeTime(0, ago * 1_000));
+  return texts.reduce((longest, text) => (text.length > longest.length ? text : longest), "");
+}
+
 /** The time, told anew twice a minute. */
 export function useNow(): number {
   return useSyncExternalStore(subscribe, () => now);

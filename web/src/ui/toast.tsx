@@ -4,7 +4,7 @@
  * those inject a <style> without a nonce, which our content policy refuses.
  */
 import { X } from "lucide-react";
-import { useSyncExternalStore } from "react";
+import { useLayoutEffect, useRef, useSyncExternalStore } from "react";
 import { useTranslation } from "#/i18n";
 import { IconButton } from "./button";
 import { cx } from "./cx";
@@ -26,6 +26,8 @@ interface Action {
 const SHOWN_MS = 5_000;
 export const UNDO_MS = 10_000;
 const MOST = 4;
+/** Pixels below and above all of them. */
+const AROUND = 24;
 
 let toasts: readonly Toast[] = [];
 let nextId = 1;
@@ -47,8 +49,11 @@ export function toast(
   text: string,
   options: { tone?: Toast["tone"]; action?: Action; also?: Action; ms?: number } = {},
 ): number {
-  const id = nextId++;
   const { tone = "plain", action, also } = options;
+  // The same words again are told anew in place of the others. Those with something to do stay: each does another thing.
+  const same = toasts.find((one) => one.text === text && one.tone === tone && !one.action && !one.also);
+  if (same && !action && !also) dismiss(same.id);
+  const id = nextId++;
   set([...toasts.slice(-(MOST - 1)), { id, text, tone, action, also }]);
   timers.set(
     id,
@@ -111,11 +116,18 @@ export function Toaster() {
     },
     () => toasts,
   );
+  const box = useRef<HTMLElement>(null);
+  // A list makes as much room below its rows as the messages take.
+  useLayoutEffect(() => {
+    const height = shown.length > 0 ? (box.current?.offsetHeight ?? 0) + AROUND : 0;
+    document.documentElement.style.setProperty("--toasts", `${height}px`);
+  }, [shown]);
   return (
     <section
+      ref={box}
       aria-label={t("common.notifications")}
       aria-live="polite"
-      className="pointer-events-none fixed bottom-4 left-1/2 z-50 flex w-96 -translate-x-1/2 max-w-[calc(100vw-2rem)] flex-col gap-2 max-md:bottom-34"
+      className="pointer-events-none fixed bottom-4 left-1/2 z-50 flex w-96 -translate-x-1/2 max-w-[calc(100vw-2rem)] flex-col gap-2 max-md:bottom-34 lg:max-xl:left-[calc(50%-4.5rem)] max-md:[body:has([data-makes-room]):not(:has([data-panel]))_&]:bottom-18"
     >
       {shown.map((item) => (
         <div

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "#/api/client";
 import { ErrorBox } from "./feedback";
 import { relativeTime } from "./time";
-import { deferred, flushDeferred, Toaster, UNDO_MS } from "./toast";
+import { deferred, flushDeferred, Toaster, toast, UNDO_MS } from "./toast";
 
 describe("time", () => {
   const now = Date.UTC(2026, 0, 10, 12);
@@ -54,6 +54,48 @@ describe("undo", () => {
     expect(job.leave).toHaveBeenCalledOnce();
     vi.advanceTimersByTime(UNDO_MS * 2);
     expect(job.commit).not.toHaveBeenCalled();
+  });
+});
+
+describe("messages", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => {
+    act(() => void vi.runAllTimers());
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+  const texts = () => screen.queryAllByText(/^(Saved|Accepted) /).map((one) => one.textContent);
+
+  it("say the same words once, and as long as the last of them", () => {
+    render(<Toaster />);
+    act(() => void toast("Saved BMC"));
+    act(() => void vi.advanceTimersByTime(3_000));
+    act(() => void toast("Saved BMC"));
+    act(() => void toast("Saved NAS"));
+    expect(texts()).toEqual(["Saved BMC", "Saved NAS"]);
+    act(() => void vi.advanceTimersByTime(3_000));
+    expect(texts()).toEqual(["Saved BMC", "Saved NAS"]);
+    act(() => void vi.advanceTimersByTime(3_000));
+    expect(texts()).toEqual([]);
+  });
+
+  it("stay apart where each can be undone", () => {
+    render(<Toaster />);
+    const undo = { label: "Undo", run: () => {} };
+    act(() => void toast("Accepted 1 finding", { action: undo }));
+    act(() => void toast("Accepted 1 finding", { action: undo }));
+    expect(texts()).toHaveLength(2);
+  });
+
+  it("say how much room they take, for the lists", () => {
+    vi.spyOn(HTMLElement.prototype, "offsetHeight", "get").mockReturnValue(40);
+    const room = () => document.documentElement.style.getPropertyValue("--toasts");
+    render(<Toaster />);
+    expect(room()).toBe("0px");
+    act(() => void toast("Saved NAS"));
+    expect(room()).toBe("64px");
+    act(() => void vi.runAllTimers());
+    expect(room()).toBe("0px");
   });
 });
 

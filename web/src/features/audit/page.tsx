@@ -2,6 +2,7 @@ import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { ArrowUp, Download, ScrollText, ShieldCheck } from "lucide-react";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { http, take } from "#/api/client";
+import { useAwaySince, useLiveState } from "#/api/hooks";
 import type { AuditEntry } from "#/api/schema";
 import { useViews } from "#/domain/views/use-views";
 import { addWords, useTranslation } from "#/i18n";
@@ -13,8 +14,9 @@ import { Empty, ErrorBox } from "#/ui/feedback";
 import { SelectField } from "#/ui/field";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
-import { Time } from "#/ui/time";
+import { Time, widestTime } from "#/ui/time";
 import { Contradiction } from "./contradiction";
+import { details } from "./details";
 import { EntryPanel } from "./entry-panel";
 import { type AuditFilter, auditQuery, exportHref, standingQuery } from "./queries";
 import { actionLabel, actions, type Batch, batches, changed, sentence } from "./sentence";
@@ -83,12 +85,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           <Download aria-hidden className="size-4" />
           {t("common.csv")}
         </a>
-        <Button
-          look="primary"
-          className="max-md:flex-1"
-          busy={verify.isPending}
-          onClick={() => verify.mutate()}
-        >
+        <Button className="max-md:flex-1" busy={verify.isPending} onClick={() => verify.mutate()}>
           <ShieldCheck aria-hidden className="size-4" />
           {t("audit.verify")}
         </Button>
@@ -188,12 +185,27 @@ function useChosen(rows: readonly AuditEntry[], seq: number | undefined): AuditE
   return found ?? (kept?.seq === seq ? kept : undefined);
 }
 
-function LiveSwitch({ on, onChange }: { on: boolean; onChange: (on: boolean) => void }) {
+/** Turned on it follows the log, as long as new entries can come at all. */
+export function LiveSwitch({ on, onChange }: { on: boolean; onChange: (on: boolean) => void }) {
   const { t } = useTranslation();
+  const state = useLiveState("audit-log");
+  const away = useAwaySince() !== null;
+  const broken = away ? "away" : state === "waiting" || state === "blocked" ? state : undefined;
+  const title = on && broken ? t(`live.${broken}`) : t(on ? "audit.liveOn" : "audit.liveOff");
   return (
-    <Button aria-pressed={on} title={t(on ? "audit.liveOn" : "audit.liveOff")} onClick={() => onChange(!on)}>
-      <span aria-hidden className={cx("size-2 rounded-full", on ? "bg-up" : "border border-unknown")} />
-      {t("audit.live")}
+    <Button aria-pressed={on} title={title} onClick={() => onChange(!on)}>
+      <span
+        aria-hidden
+        className={cx(
+          "size-2",
+          on && broken
+            ? "bg-down"
+            : on && state === "open"
+              ? "rounded-full bg-up"
+              : "rounded-full border border-unknown",
+        )}
+      />
+      {t(on && broken ? "audit.notLive" : "audit.live")}
     </Button>
   );
 }
@@ -213,9 +225,19 @@ function useColumns(): Column<Batch>[] {
         cell: ({ entry, entries }) => <Happened entry={entry} entries={entries} />,
       },
       {
+        id: "detail",
+        header: t("audit.detail"),
+        className: "text-muted",
+        width: { min: 140, max: 480, rank: 2, text: ({ entries }) => details(entries) },
+        cell: ({ entries }) => {
+          const text = details(entries);
+          return <span title={text || undefined}>{text}</span>;
+        },
+      },
+      {
         id: "address",
         header: t("audit.address"),
-        width: { min: 112, max: 320, extra: 12, rank: 1, text: ({ entry }) => entry.address ?? "" },
+        width: { min: 112, max: 320, mono: true, rank: 1, text: ({ entry }) => entry.address ?? "" },
         cell: ({ entry }) => <span className="mono text-muted">{entry.address}</span>,
       },
       {
@@ -224,7 +246,7 @@ function useColumns(): Column<Batch>[] {
         sortable: true,
         descendingFirst: true,
         className: "text-muted",
-        width: { min: 104, max: 140, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, text: widestTime },
         cell: ({ entry }) => <Time at={entry.at} />,
       },
     ],

@@ -13,7 +13,7 @@ import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
 import { PageHead, TableBar, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
-import { Time } from "#/ui/time";
+import { Time, widestTime } from "#/ui/time";
 import { CredentialPanel, NewCredentialPanel } from "./credential-panel";
 import { kindOf } from "./fields";
 import { credentialsQuery, kindsQuery } from "./queries";
@@ -134,7 +134,7 @@ function useColumns(kinds: CredentialKindDescription[] = []): Column<Credential>
       {
         id: "hosts",
         header: t("credential.hosts"),
-        width: { min: 112, max: 480, extra: 12, rank: 2, text: (row) => row.hosts.join(", ") },
+        width: { min: 112, max: 480, mono: true, rank: 2, text: (row) => row.hosts.join(", ") },
         cell: (row) => <span className="mono truncate text-muted">{row.hosts.join(", ")}</span>,
       },
       {
@@ -152,7 +152,7 @@ function useColumns(kinds: CredentialKindDescription[] = []): Column<Credential>
         header: t("credential.lastUsed"),
         sortable: true,
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 3, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 3, text: widestTime },
         cell: (row) => <Time at={row.last_used_at} />,
       },
       {
@@ -160,7 +160,7 @@ function useColumns(kinds: CredentialKindDescription[] = []): Column<Credential>
         header: t("credential.secretAge"),
         sortable: true,
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 4, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 4, text: widestTime },
         cell: (row) => <Time at={row.has_secret ? row.secret_changed_at : null} />,
       },
     ],

@@ -2,15 +2,15 @@ import { useTranslation } from "#/i18n";
 import { cx } from "#/ui/cx";
 
 /** How sure a finding is, in words and in bars: a number alone would pretend to be exact. */
-function confidenceWord(value: number): "strong" | "fair" | "weak" {
+export function confidenceWord(value: number): "strong" | "fair" | "weak" {
   return value >= 75 ? "strong" : value >= 40 ? "fair" : "weak";
 }
 
-export function Confidence({ value, wide = false }: { value: number; wide?: boolean }) {
+export function Confidence({ value }: { value: number }) {
   const { t } = useTranslation();
   const bars = Math.max(1, Math.min(5, Math.ceil(value / 20)));
   return (
-    <span className="inline-flex items-center gap-2" title={t("confidence.exact", { value })}>
+    <span className="inline-flex items-center gap-2 align-bottom" title={t("confidence.exact", { value })}>
       <span aria-hidden className="inline-flex items-end gap-0.5">
         {[1, 2, 3, 4, 5].map((bar) => (
           <span
@@ -20,7 +20,7 @@ export function Confidence({ value, wide = false }: { value: number; wide?: bool
           />
         ))}
       </span>
-      <span className={wide ? "" : "@max-4xl:sr-only"}>{t(`confidence.${confidenceWord(value)}`)}</span>
+      <span>{t(`confidence.${confidenceWord(value)}`)}</span>
     </span>
   );
 }

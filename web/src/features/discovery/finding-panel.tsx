@@ -144,7 +144,7 @@ export function FindingPanel({ finding, review, onNext, onClose }: FindingPanelP
         </div>
       ) : null}
       <div className="flex items-center justify-between gap-3">
-        <Confidence value={finding.confidence} wide />
+        <Confidence value={finding.confidence} />
         <span className="text-xs text-muted">
           {t("findings.lastSeen")} <Time at={finding.last_seen_at} />
         </span>

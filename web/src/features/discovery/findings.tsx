@@ -5,7 +5,7 @@ import { useLive, useThrottled } from "#/api/hooks";
 import { tagsQuery } from "#/api/queries";
 import type { AssetKind, Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
-import { assetKinds, KindIcon, roleName, TagChip } from "#/domain/asset";
+import { assetKinds, KindIcon, roleName, TagChip, tagsText } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
 import { findingKeys } from "#/domain/filter/matcher";
 import { FilterProblems } from "#/domain/filter/problems";
@@ -17,8 +17,8 @@ import { Button } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
 import { SearchBox } from "#/ui/search-box";
-import { Time } from "#/ui/time";
-import { Confidence } from "./confidence";
+import { Time, widestTime } from "#/ui/time";
+import { Confidence, confidenceWord } from "./confidence";
 import {
   applyFinding,
   type FindingFilter,
@@ -136,7 +136,7 @@ export function Findings(props: FindingsProps) {
           <label className="flex items-center gap-1.5 text-muted">
             {t("findings.groupBy")}
             <select
-              className="h-8 rounded-md border border-line-strong bg-canvas px-2 text-sm text-ink max-md:h-10"
+              className="h-8 rounded-md border border-line-strong bg-canvas px-2 text-sm text-ink max-md:h-10 max-md:w-28"
               value={group ?? ""}
               onChange={(event) =>
                 onList({ group: groupings.find((one) => one === event.target.value), sort: undefined })
@@ -157,7 +157,8 @@ export function Findings(props: FindingsProps) {
               className="ml-auto"
               onClick={() => review.step({ type: "accept" }, { filter: asked, count: total }, [])}
             >
-              {t("findings.acceptAll", { count: total })}
+              {/* The rail counts all that wait; a list that is narrowed has fewer. */}
+              {t(narrowed ? "findings.acceptThese" : "findings.acceptAll", { count: total })}
             </Button>
           ) : null}
         </div>
@@ -326,6 +327,9 @@ function groupLabel(by: Grouping, name: string, t: Translate): string {
 }
 
 const idOf = (row: Finding) => row.id;
+function firstAddress({ proposal: { addresses } }: Finding): string {
+  return `${addresses[0]?.ip ?? ""}${addresses.length > 1 ? ` +${addresses.length - 1}` : ""}`;
+}
 const about = ({ proposal }: Finding) =>
   [proposal.role && roleName(proposal.role), proposal.os].filter(Boolean).join(" · ");
 
@@ -350,7 +354,7 @@ function useColumns(): Column<Finding>[] {
         id: "address",
         header: t("asset.addresses"),
         sortable: true,
-        width: { min: 120, max: 320, extra: 40, text: (row) => row.proposal.addresses[0]?.ip ?? "" },
+        width: { min: 120, max: 320, mono: true, text: firstAddress },
         cell: (row) => (
           <span className="mono">
             {row.proposal.addresses[0]?.ip}
@@ -382,10 +386,9 @@ function useColumns(): Column<Finding>[] {
         width: {
           min: 72,
           max: 280,
-          extra: 20,
           rank: 6,
           text: (row) =>
-            row.proposal.tags.map((id) => tags?.find((tag) => tag.id === id)?.name ?? "").join(" "),
+            tagsText(tags?.filter((tag) => row.proposal.tags.includes(tag.id)).slice(0, 3) ?? []),
         },
         cell: (row) => (
           <span className="flex gap-1 overflow-hidden">
@@ -401,7 +404,7 @@ function useColumns(): Column<Finding>[] {
       {
         id: "evidence",
         header: t("findings.evidence"),
-        width: { min: 88, max: 96, rank: 5 },
+        width: { min: 72, max: 96, rank: 5, text: (row) => String(row.evidence.length) },
         cell: (row) => row.evidence.length,
       },
       {
@@ -409,7 +412,13 @@ function useColumns(): Column<Finding>[] {
         header: t("findings.confidence"),
         sortable: true,
         descendingFirst: true,
-        width: { min: 120, max: 140, rank: 4 },
+        width: {
+          min: 104,
+          max: 140,
+          extra: 36,
+          rank: 4,
+          text: (row) => t(`confidence.${confidenceWord(row.confidence)}`),
+        },
         cell: (row) => <Confidence value={row.confidence} />,
       },
       {
@@ -418,7 +427,7 @@ function useColumns(): Column<Finding>[] {
         sortable: true,
         descendingFirst: true,
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 1, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 1, text: widestTime },
         cell: (row) => <Time at={row.last_seen_at} />,
       },
     ],

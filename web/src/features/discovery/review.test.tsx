@@ -2,6 +2,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { waitingQuery } from "#/api/queries";
 import { addWords } from "#/i18n";
 import frame from "#/i18n/en/frame.json";
 import { Toaster } from "#/ui/toast";
@@ -205,6 +206,26 @@ describe("review", () => {
     const headings = screen.getAllByRole("rowheader");
     expect(headings).toHaveLength(2);
     expect(rows()).toEqual(["host-1", "host-3", "host-5", "host-2", "host-4"]);
+  });
+
+  it("counts as the rail does, and says so where the list has fewer", async () => {
+    const { rerender } = render(<div />);
+    const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+    const view = (begin: DiscoverySearch) => (
+      <QueryClientProvider client={client}>
+        <Held key={JSON.stringify(begin)} begin={begin} />
+      </QueryClientProvider>
+    );
+    client.setQueryData(waitingQuery.queryKey, 5);
+    rerender(view({}));
+    await screen.findByRole("button", { name: "Accept all 5" });
+    screen.getByRole("button", { name: "host-1" }).focus();
+    act(() => press("a"));
+    expect(screen.getByRole("button", { name: "Accept all 4" })).toBeTruthy();
+    expect(client.getQueryData(waitingQuery.queryKey)).toBe(4);
+    await waitFor(() => expect(accepted()).toEqual(["host-1"]));
+    rerender(view({ from: "scan-1" }));
+    await screen.findByRole("button", { name: "Accept these 4" });
   });
 
   it("has one button for a new scan, also when there is nothing to review", async () => {

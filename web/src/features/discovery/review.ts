@@ -5,6 +5,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import { useCallback, useMemo, useRef, useState } from "react";
+import { waitingQuery } from "#/api/queries";
 import type { AssetKind, Finding, ReviewDone } from "#/api/schema";
 import { refreshAfterReview, undoReview } from "#/domain/undo-review";
 import { useTranslation } from "#/i18n";
@@ -31,6 +32,13 @@ export interface Review {
 
 /** Steps that leave the finding where it is. */
 const stays = (step: Step) => step.type === "propose" || step.type === "tag";
+
+/** By how many a step makes those fewer that wait for review. */
+function fewer(step: Step, chosen: Chosen): number {
+  if (stays(step)) return 0;
+  const count = "ids" in chosen ? chosen.ids.length : chosen.count;
+  return step.type === "reopen" ? -count : count;
+}
 
 export function useReview(): Review {
   const { t } = useTranslation();
@@ -63,10 +71,13 @@ export function useReview(): Review {
       text: (count: number) => string;
       ids: readonly string[];
       all: boolean;
+      fewer: number;
       toMap: boolean;
     }) => {
       const { ids, all } = what;
       if (ids.length > 0 || all) hide(ids, all, true);
+      // The rail counts as the list does, at once; what the server says follows.
+      client.setQueryData(waitingQuery.queryKey, (count) => count && Math.max(0, count - what.fewer));
       try {
         const { count, skipped, review_id } = await what.send();
         if (review_id) {
@@ -110,6 +121,7 @@ export function useReview(): Review {
           text: (count) => t(`findings.did.${step.type}`, { count }),
           ids: stays(step) ? [] : shown,
           all: !stays(step) && "filter" in chosen && !("group" in chosen.filter),
+          fewer: fewer(step, chosen),
           toMap: step.type === "accept",
         }),
       accept: (finding, typed) =>
@@ -121,6 +133,7 @@ export function useReview(): Review {
           text: () => t("findings.acceptedOne", { name: typed.name ?? finding.title }),
           ids: [finding.id],
           all: false,
+          fewer: 1,
           toMap: true,
         }),
       undoLast: () => last.current?.(),

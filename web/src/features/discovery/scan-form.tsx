@@ -12,6 +12,7 @@ import { Dialog } from "#/ui/dialog";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Checkbox, TextArea } from "#/ui/field";
 import { Form } from "#/ui/form";
+import { planWords } from "./plan";
 import { proposed } from "./proposed";
 import { useScanPlan, useStartScan } from "./queries";
 
@@ -116,14 +117,16 @@ function ScanFields({
       ? Object.entries(failed.fields).find(([field]) => field.startsWith("targets"))?.[1]
       : undefined;
 
+  // The error is shown from the mutation.
+  const begins = () => start.mutateAsync(body).then(onStarted, () => {});
+
   return (
     <Form
       changed={text !== begin || chosen.size !== probes.length}
       className="flex flex-col gap-4"
       onSubmit={async () => {
         setTried(true);
-        // The error is shown from the mutation.
-        if (!problem) await start.mutateAsync(body).then(onStarted, () => {});
+        if (!problem) await begins();
       }}
     >
       {failed && !refused ? <ErrorBox error={failed} /> : null}
@@ -194,13 +197,34 @@ function ScanFields({
         </Button>
         {secondary}
       </div>
-      <PlanDialog plan={plan.data} onClose={() => plan.reset()} />
+      <PlanDialog
+        plan={plan.data}
+        onClose={() => plan.reset()}
+        start={
+          <Button
+            look="primary"
+            busy={start.isPending}
+            onClick={() => void begins().finally(() => plan.reset())}
+          >
+            {startLabel}
+          </Button>
+        }
+      />
     </Form>
   );
 }
 
-function PlanDialog({ plan, onClose }: { plan: ScanPlan | undefined; onClose: () => void }) {
+function PlanDialog({
+  plan,
+  onClose,
+  start,
+}: {
+  plan: ScanPlan | undefined;
+  onClose: () => void;
+  start: ReactNode;
+}) {
   const { t } = useTranslation();
+  const { steps, limits } = planWords(plan?.steps ?? []);
   return (
     <Dialog wide open={!!plan} onClose={onClose} title={t("plan.title")} description={t("plan.lead")}>
       {plan ? (
@@ -229,16 +253,25 @@ function PlanDialog({ plan, onClose }: { plan: ScanPlan | undefined; onClose: ()
           <div>
             <h3 className="mb-1 text-xs font-semibold text-muted">{t("plan.steps")}</h3>
             <ol className="list-decimal space-y-1 pl-5">
-              {plan.steps.map((step) => (
+              {steps.map((step) => (
                 <li key={step}>{step}</li>
               ))}
             </ol>
+            {limits.map((limit) => (
+              <p key={limit} className="mt-2 text-muted">
+                {limit}.
+              </p>
+            ))}
           </div>
           {plan.never_written_ports.length > 0 ? (
             <p className="text-muted">
               {t("plan.never")} <span className="mono">{plan.never_written_ports.join(", ")}</span>
             </p>
           ) : null}
+          <div className="flex flex-wrap gap-2">
+            {start}
+            <Button onClick={onClose}>{t("common.close")}</Button>
+          </div>
         </div>
       ) : null}
     </Dialog>

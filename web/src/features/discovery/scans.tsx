@@ -50,6 +50,15 @@ const inOrder = (scans: readonly Scan[]): Scan[] => [
   ...scans.filter((scan) => !isActive(scan.status)),
 ];
 
+/** What came of a scan. Nothing new is news; that nothing known was seen is not. */
+function outcome(scan: Scan, t: ReturnType<typeof useTranslation>["t"]): string {
+  return [
+    t("scans.hosts", { count: scan.hosts_found }),
+    t("scans.new", { count: scan.findings_new }),
+    ...(scan.assets_seen > 0 ? [t("scans.seen", { count: scan.assets_seen })] : []),
+  ].join(" · ");
+}
+
 const tones = {
   queued: "plain",
   running: "accent",
@@ -99,9 +108,8 @@ export function ScanCard({ scan }: { scan: Scan }) {
         </div>
       ) : null}
       <p className="mt-1.5 text-xs text-muted">
-        {t("scans.hosts", { count: scan.hosts_found })} · {t("scans.new", { count: scan.findings_new })} ·{" "}
-        {t("scans.seen", { count: scan.assets_seen })} ·{" "}
-        <Time at={scan.finished_at ?? scan.started_at ?? scan.created_at} /> · {scan.requested_by}
+        {outcome(scan, t)} · <Time at={scan.finished_at ?? scan.started_at ?? scan.created_at} /> ·{" "}
+        {scan.requested_by}
       </p>
       {!active ? (
         <div className="mt-2 flex flex-wrap gap-2">

@@ -48,19 +48,32 @@ export function ScanEnds() {
         status === "failed" || status === "cancelled" || status === "partial" ? status : "completed";
       const review = scan.findings_new > 0;
       const search = review ? { from: scan.id } : { tab: "scans" as const };
+      // On the list that it would lead to, it leads nowhere.
+      const there = review ? onList(router.state.location) : onScans(router.state.location);
       const text = t(`scanEnd.${how}`, { targets: scan.targets.join(", "), came, why: scan.error ?? "" });
       toast(text.trim(), {
         tone: how === "failed" ? "error" : "plain",
         ms: SHOWN_MS,
-        action: {
-          label: t(review ? "scanEnd.review" : "scanEnd.open"),
-          run: () => void router.navigate({ to: "/discovery", search }),
-        },
+        action: there
+          ? undefined
+          : {
+              label: t(review ? "scanEnd.review" : "scanEnd.open"),
+              run: () => void router.navigate({ to: "/discovery", search }),
+            },
       });
     }
   }, [data, router, t]);
   return null;
 }
+
+interface Where {
+  pathname: string;
+  search: { tab?: unknown; state?: unknown };
+}
+const onScans = ({ pathname, search }: Where) => pathname === "/discovery" && search.tab === "scans";
+/** The findings that wait for review. */
+const onList = ({ pathname, search }: Where) =>
+  pathname === "/discovery" && search.tab === undefined && (search.state ?? "open") === "open";
 
 async function newAndChanged(scan: Scan): Promise<{ fresh: number; changed: number }> {
   try {

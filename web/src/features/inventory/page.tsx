@@ -6,7 +6,7 @@ import { useLive, useThrottled } from "#/api/hooks";
 import { networksQuery } from "#/api/queries";
 import type { Asset } from "#/api/schema";
 import { useAuth } from "#/api/session";
-import { KindIcon, roleName, StatusMark, TagChip } from "#/domain/asset";
+import { KindIcon, roleName, StatusMark, TagChip, tagsText } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
@@ -20,7 +20,7 @@ import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
-import { since, Time } from "#/ui/time";
+import { since, Time, widestTime } from "#/ui/time";
 import { AssetForm } from "./asset-form";
 import { AssetPanel } from "./asset-panel";
 import { BulkBar } from "./bulk-bar";
@@ -264,7 +264,7 @@ function useColumns(): Column<Asset>[] {
         id: "address",
         header: t("asset.addresses"),
         sortable: true,
-        width: { min: 120, max: 320, extra: 12, text: firstAddress },
+        width: { min: 120, max: 320, mono: true, text: firstAddress },
         text: (row) => row.addresses.join(" "),
         cell: (row) => (
           <span className="mono" title={row.addresses.join(", ")}>
@@ -286,7 +286,7 @@ function useColumns(): Column<Asset>[] {
       },
       {
         id: "vendor",
-        header: t("asset.vendor"),
+        header: t("asset.product"),
         sortable: true,
         className: "text-muted",
         width: { min: 112, max: 320, rank: 3 },
@@ -296,8 +296,8 @@ function useColumns(): Column<Asset>[] {
       {
         id: "tags",
         header: t("asset.tags"),
-        width: { min: 96, max: 280, extra: 20, rank: 4 },
-        text: (row) => row.tags.map((tag) => tag.name).join(" "),
+        width: { min: 96, max: 280, rank: 4 },
+        text: (row) => tagsText(row.tags.slice(0, 3)),
         cell: (row) => (
           <span className="flex gap-1 overflow-hidden">
             {row.tags.slice(0, 3).map((tag) => (
@@ -312,7 +312,7 @@ function useColumns(): Column<Asset>[] {
         sortable: true,
         descendingFirst: true,
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 1, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 1, text: widestTime },
         text: (row) => row.last_seen_at ?? "",
         cell: (row) => <Time at={row.last_seen_at} />,
       },

@@ -46,13 +46,23 @@ function lastSeen(addresses: readonly Address[]): Address | undefined {
     .sort((a, b) => (b.last_seen_at ?? "").localeCompare(a.last_seen_at ?? ""))[0];
 }
 
-/** "ARP, on port 22 and mDNS" */
+const and = new Intl.ListFormat("en", { type: "conjunction" });
+/** More ports than these are counted. */
+const PORTS = 3;
+
+/** "ARP, mDNS, and on ports 22 and 80" */
 function said(signs: readonly string[], t: Translate): string {
-  const words = signs.flatMap((sign) => {
-    if (sign.startsWith("tcp:")) return [t("sight.by.port", { port: sign.slice(4) })];
-    return isPlain(sign) ? [t(`sight.by.${sign}`)] : [];
-  });
-  return new Intl.ListFormat("en", { type: "conjunction" }).format(words);
+  const words: string[] = signs.filter(isPlain).map((sign) => t(`sight.by.${sign}`));
+  const ports = signs
+    .filter((sign) => sign.startsWith("tcp:"))
+    .map((sign) => Number(sign.slice(4)))
+    .sort((a, b) => a - b);
+  // One more is said as shortly as it is counted.
+  const named = ports.length > PORTS + 1 ? ports.slice(0, PORTS) : ports;
+  const more = ports.length - named.length;
+  const list = [...named.map(String), ...(more > 0 ? [t("sight.by.morePorts", { count: more })] : [])];
+  if (ports.length > 0) words.push(t("sight.by.port", { count: ports.length, ports: and.format(list) }));
+  return and.format(words);
 }
 
 const plain = ["arp", "icmp", "neighbor", "local", "mdns", "ssdp"] as const;

@@ -73,6 +73,10 @@ function sortNodes(
   return nodes.sort((a, b) => sign * order(a, b));
 }
 
+function firstAddress({ addresses }: MapNode): string {
+  return `${addresses[0] ?? ""}${addresses.length > 1 ? ` +${addresses.length - 1}` : ""}`;
+}
+
 function useColumns(model: MapModel, links: ReadonlyMap<string, number>): Column<MapNode>[] {
   const { t } = useTranslation();
   return useMemo(
@@ -100,7 +104,7 @@ function useColumns(model: MapModel, links: ReadonlyMap<string, number>): Column
         id: "address",
         header: t("asset.addresses"),
         sortable: true,
-        width: { min: 116, max: 320, extra: 40, text: (row) => row.addresses[0] ?? "" },
+        width: { min: 116, max: 320, mono: true, text: firstAddress },
         cell: (row) => (
           <span className="mono">
             {row.addresses[0]}
@@ -121,7 +125,7 @@ function useColumns(model: MapModel, links: ReadonlyMap<string, number>): Column
       {
         id: "ports",
         header: t("map.ports"),
-        width: { min: 96, max: 360, extra: 12, rank: 4, text: portsText },
+        width: { min: 96, max: 360, mono: true, rank: 4, text: portsText },
         cell: (row) => <span className="mono text-muted">{portsText(row)}</span>,
       },
       {

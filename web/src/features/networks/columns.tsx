@@ -4,6 +4,7 @@ import type { Network } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import type { Column } from "#/ui/data-table";
 import { CopyButton } from "#/ui/secret";
+import { widestTime } from "#/ui/time";
 import { fullness, fullnessWords, UseBar } from "./fullness";
 import { LastScan, ScanLink, useScanning } from "./scan";
 
@@ -25,7 +26,7 @@ export function useColumns(): Column<Network>[] {
         id: "cidr",
         header: t("networks.cidr"),
         sortBy: (row) => row.cidr,
-        width: { min: 124, max: 300, extra: 16, text: (row) => row.cidr },
+        width: { min: 124, max: 300, mono: true, text: (row) => row.cidr },
         cell: (row) => <span className="mono">{row.cidr}</span>,
       },
       {
@@ -49,7 +50,7 @@ export function useColumns(): Column<Network>[] {
         header: t("networks.nextFree"),
         sortBy: (row) => row.free,
         descendingFirst: true,
-        width: { min: 150, max: 320, extra: 36, text: (row) => row.next_free ?? "", rank: 3 },
+        width: { min: 150, max: 320, mono: true, extra: 36, text: (row) => row.next_free ?? "", rank: 3 },
         cell: (row) =>
           row.next_free ? (
             <span className="flex items-center gap-1">
@@ -110,7 +111,7 @@ export function useColumns(): Column<Network>[] {
         sortBy: (row) => row.last_scan?.at,
         descendingFirst: true,
         className: "text-muted",
-        width: { min: 110, max: 200, text: () => "59 minutes ago", rank: 4 },
+        width: { min: 110, max: 200, text: widestTime, rank: 4 },
         cell: (row) => <LastScan network={row} />,
       },
       {

@@ -82,6 +82,7 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
           <PublicInput
             key={field.name}
             field={field}
+            values={values}
             input={form.register(`public.${field.name}`, rules(field))}
             error={errors.public?.[field.name]?.message}
           />

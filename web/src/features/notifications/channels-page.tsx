@@ -7,7 +7,7 @@ import { addWords, useTranslation } from "#/i18n";
 import channelWords from "#/i18n/en/channels.json";
 import words from "#/i18n/en/notifications.json";
 import type { Column } from "#/ui/data-table";
-import { Time } from "#/ui/time";
+import { Time, widestTime } from "#/ui/time";
 import { ChannelPanel, NewChannelPanel } from "./channel-panel";
 import { useEventsText } from "./events-field";
 import { useFollow } from "./follow";
@@ -80,7 +80,7 @@ function useColumns(kinds: ChannelKindDescription[] = []): Column<Channel>[] {
       {
         id: "to",
         header: t("channel.where"),
-        width: { min: 136, max: 480, extra: 24, rank: 3, text: (row) => row.to ?? "" },
+        width: { min: 136, max: 480, mono: true, rank: 3, text: (row) => row.to ?? "" },
         cell: (row) => <span className="mono truncate text-muted">{row.to ?? "–"}</span>,
       },
       {
@@ -101,7 +101,7 @@ function useColumns(kinds: ChannelKindDescription[] = []): Column<Channel>[] {
         id: "last_delivered_at",
         header: t("notification.lastDelivered"),
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 2, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 2, text: widestTime },
         cell: (row) => <Time at={row.last_delivered_at} />,
       },
       {
@@ -109,7 +109,7 @@ function useColumns(kinds: ChannelKindDescription[] = []): Column<Channel>[] {
         header: t("notification.created"),
         sortable: true,
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 6, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 6, text: widestTime },
         cell: (row) => <Time at={row.created_at} />,
       },
     ],

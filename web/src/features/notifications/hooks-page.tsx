@@ -7,7 +7,7 @@ import { addWords, useTranslation } from "#/i18n";
 import hookWords from "#/i18n/en/hooks.json";
 import words from "#/i18n/en/notifications.json";
 import type { Column } from "#/ui/data-table";
-import { Time } from "#/ui/time";
+import { Time, widestTime } from "#/ui/time";
 import { useFollow } from "./follow";
 import { HookBadge } from "./hook-badge";
 import { HookPanel, NewHookPanel } from "./hook-panel";
@@ -107,7 +107,7 @@ function useColumns(): Column<Hook>[] {
         id: "last_received_at",
         header: t("hook.last"),
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 1, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 1, text: widestTime },
         cell: (row) => <Time at={row.last_received_at} />,
       },
       {
@@ -115,7 +115,7 @@ function useColumns(): Column<Hook>[] {
         header: t("notification.created"),
         sortable: true,
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 5, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 5, text: widestTime },
         cell: (row) => <Time at={row.created_at} />,
       },
     ],

@@ -7,7 +7,7 @@ import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/notifications.json";
 import webhookWords from "#/i18n/en/webhooks.json";
 import type { Column } from "#/ui/data-table";
-import { Time } from "#/ui/time";
+import { Time, widestTime } from "#/ui/time";
 import { useEventsText } from "./events-field";
 import { useFollow } from "./follow";
 import { HealthBadge } from "./health-badge";
@@ -87,7 +87,7 @@ function useColumns(): Column<Webhook>[] {
       {
         id: "url",
         header: t("webhook.where"),
-        width: { min: 160, max: 640, extra: 24, rank: 2, text: (row) => row.url },
+        width: { min: 160, max: 640, mono: true, rank: 2, text: (row) => row.url },
         cell: (row) => <span className="mono truncate text-muted">{row.url}</span>,
       },
       {
@@ -101,7 +101,7 @@ function useColumns(): Column<Webhook>[] {
         id: "last_delivered_at",
         header: t("notification.lastDelivered"),
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 1, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 1, text: widestTime },
         cell: (row) => <Time at={row.last_delivered_at} />,
       },
       {
@@ -109,7 +109,7 @@ function useColumns(): Column<Webhook>[] {
         header: t("notification.created"),
         sortable: true,
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 4, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 4, text: widestTime },
         cell: (row) => <Time at={row.created_at} />,
       },
     ],

@@ -112,7 +112,7 @@ function useColumns(): Column<OidcProvider>[] {
         id: "issuer",
         header: t("provider.issuer"),
         sortBy: (row) => row.issuer,
-        width: { min: 160, max: 640, extra: 24, rank: 1, text: (row) => row.issuer },
+        width: { min: 160, max: 640, mono: true, rank: 1, text: (row) => row.issuer },
         cell: (row) => <span className="mono text-muted">{row.issuer}</span>,
       },
       {

@@ -96,20 +96,20 @@ function InstanceName({ settings, saved }: { settings: Settings; saved: (answer:
     }
   });
   return (
-    <Form changed={isDirty} onSubmit={submit} className="flex items-end gap-2">
+    <Form changed={isDirty} onSubmit={submit} className="flex flex-col items-start gap-3">
       <TextField
         label={t("settings.name")}
-        className="max-w-sm flex-1"
+        className="w-full max-w-sm"
         disabled={!can("settings:write")}
         error={errors.instance_name?.message}
         {...form.register("instance_name", { required: t("form.required") })}
       />
+      {error ? <ErrorBox error={error} className="w-full" /> : null}
       {can("settings:write") ? (
         <Button type="submit" busy={isSubmitting} disabled={!isDirty}>
           {t("common.save")}
         </Button>
       ) : null}
-      {error ? <ErrorBox error={error} /> : null}
     </Form>
   );
 }

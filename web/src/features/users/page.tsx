@@ -12,7 +12,7 @@ import { type Column, DataTable } from "#/ui/data-table";
 import { Badge, Empty } from "#/ui/feedback";
 import { PageHead, TableBar, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
-import { Time } from "#/ui/time";
+import { Time, widestTime } from "#/ui/time";
 import { InvitePanel } from "./invite-form";
 import { Invites } from "./invites";
 import { invitesQuery, usersQuery } from "./queries";
@@ -206,7 +206,7 @@ function useColumns(): Column<User>[] {
         header: t("users.lastLogin"),
         sortable: true,
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 1, text: () => "59 minutes ago" },
+        width: { min: 104, max: 140, rank: 1, text: widestTime },
         cell: (row) => <Time at={row.last_login_at} />,
       },
     ],

@@ -139,12 +139,8 @@ function Manage({ user, onDeleted }: { user: User; onDeleted: () => void }) {
           </option>
         ))}
       </SelectField>
-      <div className="mt-3 flex flex-wrap gap-2">
-        {user.disabled ? (
-          <Button busy={enable.isPending} onClick={() => enable.mutate()}>
-            {t("users.enable")}
-          </Button>
-        ) : (
+      <div className="mt-3 flex flex-wrap gap-2 empty:hidden">
+        {user.disabled ? null : (
           <>
             <Button busy={resetLink.isPending} onClick={() => resetLink.mutate()}>
               {t("users.resetLink")}
@@ -154,12 +150,20 @@ function Manage({ user, onDeleted }: { user: User; onDeleted: () => void }) {
                 {t("users.resetMail")}
               </Button>
             ) : null}
-            <Button onClick={() => setQuestion("disable")}>{t("users.disable")}</Button>
           </>
         )}
         {user.second_factor ? (
           <Button onClick={() => setQuestion("secondFactor")}>{t("users.clearFactor")}</Button>
         ) : null}
+      </div>
+      <div className="mt-4 flex flex-wrap gap-2 border-t border-line pt-4">
+        {user.disabled ? (
+          <Button busy={enable.isPending} onClick={() => enable.mutate()}>
+            {t("users.enable")}
+          </Button>
+        ) : (
+          <Button onClick={() => setQuestion("disable")}>{t("users.disable")}</Button>
+        )}
         <Button look="danger" onClick={() => setQuestion("delete")}>
           {t("common.delete")}
         </Button>

@@ -1,0 +1,51 @@
+/** What a line of the log says beside its sentence: what became what, which things, or the facts. Whole in the panel. */
+import type { AuditEntry } from "#/api/schema";
+import { readDetail, valueText } from "./diff";
+
+/** As much as a line can show. */
+const NAMES = 12;
+const FACTS = 4;
+
+export function details(entries: readonly AuditEntry[]): string {
+  const [entry] = entries;
+  if (!entry) return "";
+  if (entries.length > 1) return listed(entries.flatMap((one) => one.entity_name ?? []));
+  const { changes, facts } = readDetail(entry.detail);
+  if (changes.length > 0)
+    return changes
+      .map(({ field, before, after }) => {
+        const step = `${valueText(before) ?? "–"} → ${valueText(after) ?? "–"}`;
+        return changes.length > 1 && field ? `${words(field)}: ${step}` : step;
+      })
+      .join(" · ");
+  const things = facts.flatMap(({ value }) => (Array.isArray(value) ? value.flatMap(nameOf) : []));
+  if (things.length > 0) return listed(things);
+  return facts
+    .flatMap(({ field, value }) => {
+      const text = isPlain(field, value) && value !== entry.entity_name ? valueText(value) : undefined;
+      return text ? [`${words(field)}: ${text}`] : [];
+    })
+    .slice(0, FACTS)
+    .join(" · ");
+}
+
+function listed(names: readonly string[]): string {
+  const all = [...new Set(names)];
+  return all.slice(0, NAMES).join(", ") + (all.length > NAMES ? ", …" : "");
+}
+
+const words = (field: string) => field.replaceAll("_", " ").trim();
+
+/** The findings of a review have titles. */
+function nameOf(value: unknown): string[] {
+  const { title } = (typeof value === "object" && value !== null ? value : {}) as { title?: unknown };
+  return typeof title === "string" ? [title] : [];
+}
+
+/** Neither a yes or no, nor a zero, nor what only machines read. */
+function isPlain(field: string, value: unknown): boolean {
+  if (/(^|_)(id|ids|sha256)$/.test(field)) return false;
+  if (Array.isArray(value)) return value.every((one) => typeof one === "string");
+  return (typeof value === "string" && !UUID.test(value)) || (typeof value === "number" && value !== 0);
+}
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/;

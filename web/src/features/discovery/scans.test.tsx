@@ -1,0 +1,66 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { fireEvent, render, screen } from "@testing-library/react";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Scan } from "#/api/schema";
+import { addWords } from "#/i18n";
+import discovery from "#/i18n/en/discovery.json";
+import { ScanForm } from "./scan-form";
+import { ScanCard } from "./scans";
+
+addWords(discovery);
+vi.mock("#/api/session", () => ({ useAuth: () => ({ can: () => true }) }));
+vi.mock("@tanstack/react-router", () => ({ Link: "a", useRouter: () => ({ navigate: () => {} }) }));
+
+function shown(counts: { hosts_found: number; findings_new: number; assets_seen: number }): string {
+  const scan = { id: "1", status: "completed", targets: ["10.0.0.0/24"], probes: [], limitations: [] };
+  const done = { addresses_total: 254, addresses_done: 254, error: null, requested_by: "maria" };
+  const at = { created_at: "2026-01-01T00:00:00Z", started_at: null, finished_at: null };
+  const { container } = render(
+    <QueryClientProvider client={new QueryClient()}>
+      <ScanCard scan={{ ...scan, ...done, ...at, ...counts } as unknown as Scan} />
+    </QueryClientProvider>,
+  );
+  return container.querySelector("p")?.textContent ?? "";
+}
+
+describe("the card of a scan", () => {
+  it("counts what came of it, and no known assets where none were seen", () => {
+    expect(shown({ hosts_found: 3, findings_new: 0, assets_seen: 2 })).toMatch(
+      /^3 hosts · 0 new findings · 2 known assets seen · /,
+    );
+    expect(shown({ hosts_found: 3, findings_new: 3, assets_seen: 0 })).toMatch(
+      /^3 hosts · 3 new findings · \w/,
+    );
+    expect(screen.queryByText(/0 known/)).toBeNull();
+  });
+});
+
+describe("a dry run", () => {
+  afterEach(() => vi.unstubAllGlobals());
+  it("starts the scan that it has described", async () => {
+    const asked: unknown[] = [];
+    const json = (body: unknown) =>
+      new Response(JSON.stringify(body), { headers: { "content-type": "application/json" } });
+    vi.stubGlobal("fetch", async (request: Request) => {
+      if (request.method === "GET")
+        return json({ local_networks: [], capabilities: [], max_prefix: 16, max_targets: 16 });
+      const body = await request.json();
+      asked.push(body);
+      const plan = { addresses: 254, packets_estimate: 2_000, targets: [], never_written_ports: [] };
+      const steps = ["ICMP: ask", "At most 5000 packets per second to one network"];
+      return json(body.dry_run ? { ...plan, steps } : { id: "scan-1" });
+    });
+    const onStarted = vi.fn();
+    render(
+      <QueryClientProvider client={new QueryClient({ defaultOptions: { queries: { retry: false } } })}>
+        <ScanForm startLabel="Start scan" targets="10.0.0.0/24" onStarted={onStarted} />
+      </QueryClientProvider>,
+    );
+    fireEvent.click(await screen.findByRole("button", { name: "Dry run" }));
+    await screen.findByText("At most 5,000 packets per second to one network.");
+    expect(screen.getAllByRole("listitem").map((one) => one.textContent)).toEqual(["ICMP: ask"]);
+    fireEvent.click(screen.getByRole("button", { name: "Start scan" }));
+    await vi.waitFor(() => expect(onStarted).toHaveBeenCalledWith({ id: "scan-1" }));
+    expect(asked.at(-1)).toEqual({ targets: ["10.0.0.0/24"] });
+  });
+});
