@@ -128,7 +128,7 @@ impl LocalCa {
                 if now < built() || ca.not_after - now > RENEW_BEFORE {
                     return Ok(ca);
                 }
-                tracing::warn!("the local CA expires soon: making a new one, which clients must trust anew");
+                tracing::warn!("the server's certificate authority expires soon, so the server creates a new one, which clients must trust again");
             }
             (None, None) => {}
             // An earlier version was interrupted. Nobody has seen this authority.
@@ -181,7 +181,7 @@ impl LocalCa {
         let leaf = self.issue(names, now, kept)?;
         write(&key, leaf.key.as_bytes())?;
         write(&cert, leaf.chain.as_bytes())?;
-        tracing::info!(names = ?names.dns, until = %leaf.facts.not_after, "made a certificate for this machine");
+        tracing::info!(names = ?names.dns, until = %leaf.facts.not_after, "created a certificate for this machine");
         Ok(leaf)
     }
 
@@ -254,11 +254,11 @@ fn plausible(now: Time) -> Result<(), ConfigError> {
     Err(ConfigError::new(
         "The clock",
         format!(
-            "it says {}, which is before this version was built ({})",
+            "it shows {}, but this version was built later ({})",
             now.format("%F %R"),
             built().format("%F %R")
         ),
-        "Set it by a time server (timedatectl set-ntp true) or by hand (date -s)",
+        "Set the clock with a time server (timedatectl set-ntp true) or by hand (date -s)",
     ))
 }
 
@@ -269,7 +269,7 @@ fn read(file: &Path) -> Result<Option<String>, ConfigError> {
         Err(e) => Err(ConfigError::new(
             "CB_DATA_DIR",
             format!("{} cannot be read ({e})", file.display()),
-            format!("Let the server's user read it: chown USER {}, where USER is that user", file.display()),
+            format!("Allow the user that runs the server to read it: chown USER {}, where USER is that user", file.display()),
         )),
     }
 }
@@ -301,16 +301,16 @@ fn unwritable(path: &Path, error: &io::Error) -> ConfigError {
     ConfigError::new(
         "CB_DATA_DIR",
         format!("{} cannot be written ({error})", path.display()),
-        "Name a folder that the server's user can write, on a disk with free space",
+        "Choose a folder that the user that runs the server can write to, on a disk with free space",
     )
 }
 
 fn damaged(dir: &Path) -> ConfigError {
     ConfigError::new(
         "CB_DATA_DIR",
-        format!("the local CA in {} is incomplete or damaged", dir.display()),
+        format!("the certificate authority in {} is incomplete or damaged", dir.display()),
         format!(
-            "Restore ca.pem and ca.key from a backup, or make a new CA, which clients must trust anew, with: rm -r {}",
+            "Restore ca.pem and ca.key from a backup. Or run rm -r {}; the next start then creates a new certificate authority, which clients must trust again",
             dir.display()
         ),
     )
@@ -319,8 +319,8 @@ fn damaged(dir: &Path) -> ConfigError {
 fn crypto(error: &rcgen::Error) -> ConfigError {
     ConfigError::new(
         "CB_DATA_DIR",
-        format!("the certificate cannot be made ({error})"),
-        "Set CB_TLS_CERT and CB_TLS_KEY to use one of your own",
+        format!("the server cannot create its certificate ({error})"),
+        "Set CB_TLS_CERT and CB_TLS_KEY to use your own certificate",
     )
 }
 

@@ -76,9 +76,9 @@ pub enum DialError {
     #[error("unreachable")]
     Unreachable,
     /// Our own machine is out of sockets, buffers or ports: slow down and try again.
-    #[error("this machine is out of sockets or buffers: {0}")]
+    #[error("this machine has no free sockets or buffers: {0}")]
     Exhausted(io::Error),
-    #[error("port {0} is never written to")]
+    #[error("this server never sends anything to port {0}")]
     NeverWritten(u16),
     /// No device of a scan is there; nothing was sent.
     #[error("refused: {0}")]

@@ -23,7 +23,7 @@ pub(crate) struct Address {
 /// Interface and address of each, in the kernel's order; `None` where it does not list them.
 pub(crate) fn listed() -> Option<Vec<(String, IpAddr)>> {
     let interfaces = nix::ifaddrs::getifaddrs()
-        .inspect_err(|error| tracing::warn!(%error, "the addresses of this machine cannot be listed"))
+        .inspect_err(|error| tracing::warn!(%error, "the server cannot list the addresses of this machine"))
         .ok()?;
     let address = |i: nix::ifaddrs::InterfaceAddress| {
         let address = i.address?;

@@ -36,13 +36,13 @@ pub enum Resolver {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    #[error("the name '{0}' is not known")]
+    #[error("the name server does not know the name '{0}'")]
     Unknown(String),
-    #[error("the name '{0}' has more than 64 addresses")]
+    #[error("the name '{0}' has more than 64 addresses, the limit of this server")]
     TooMany(String),
-    #[error("no name server answers for '{0}'")]
+    #[error("no name server answered the lookup of '{0}'")]
     TimedOut(String),
-    #[error("the name '{0}' cannot be looked up: {1}")]
+    #[error("the lookup of the name '{0}' failed: {1}")]
     Failed(String, String),
 }
 
@@ -57,12 +57,12 @@ impl FromStr for Answer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, addresses) = text.split_once('=').ok_or("it is not of the form NAME=IP[,IP]")?;
+        let (name, addresses) = text.split_once('=').ok_or("it does not have the form NAME=IP[,IP]")?;
         let name =
-            url::Host::parse(name.trim_end_matches('.')).map_err(|e| format!("'{name}' is no name: {e}"))?;
+            url::Host::parse(name.trim_end_matches('.')).map_err(|e| format!("'{name}' is not a hostname: {e}"))?;
         let address = |a: &str| {
             let bare = a.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(a);
-            bare.parse().map_err(|_| format!("'{a}' is no address"))
+            bare.parse().map_err(|_| format!("'{a}' is not an IP address"))
         };
         let addresses = addresses.split(',').map(address).collect::<Result<_, _>>()?;
         Ok(Self { name: name.to_string(), addresses })

@@ -1,6 +1,6 @@
 //! Mail to a server that a person named: judged like everything else, then spoken by `lettre` over our own connection.
 //!
-//! Invariants: a password is sent over TLS only; `STARTTLS` that the server does not offer is an error and never a plain
+//! Invariants: the client sends a password only over TLS; `STARTTLS` that the server does not offer is an error and never a plain
 //! session (RFC 3207, 4.1); nothing that came in before the handshake is read after it (CVE-2011-0411).
 
 mod hello;
@@ -60,7 +60,7 @@ pub enum SmtpError {
     #[error("the server does not offer STARTTLS")]
     NoStartTls,
     /// Nothing was sent.
-    #[error("a password is sent over TLS only")]
+    #[error("the server sends a password only over TLS; choose starttls or tls")]
     PlainPassword,
     #[error("the server supports neither of the sign-in methods PLAIN and LOGIN")]
     NoLogin,
@@ -190,7 +190,7 @@ impl Session {
 
 /// Most bytes of one answer.
 const LONGEST_ANSWER: usize = 16 << 10;
-const TOO_MUCH: &str = "it says too much";
+const TOO_MUCH: &str = "its answer is too long";
 
 /// Greets, asks for TLS, and leaves the stream where the handshake begins.
 async fn start_tls(

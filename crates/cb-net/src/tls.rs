@@ -121,7 +121,7 @@ fn load_leaf(ca: &LocalCa, names: &Names, now: Time) -> Result<(CertifiedKey, Fa
         ConfigError::new(
             "CB_DATA_DIR",
             format!("tls/leaf.pem and tls/leaf.key cannot be used ({})", flaw.reason()),
-            "Remove both; new ones are made at the next start",
+            "Delete both files; the next start creates new ones",
         )
     })?;
     Ok((key, leaf.facts))
@@ -133,7 +133,7 @@ fn load_mounted(files: &TlsFiles) -> Result<CertifiedKey, ConfigError> {
             ConfigError::new(
                 setting,
                 format!("{} cannot be read ({e})", path.display()),
-                "Name a PEM file that the server's user can read",
+                "Set it to a PEM file that the user that runs the server can read",
             )
         })
     };
@@ -141,18 +141,18 @@ fn load_mounted(files: &TlsFiles) -> Result<CertifiedKey, ConfigError> {
     certified(&cert, &key).map_err(|flaw| match flaw {
         Flaw::Cert(why) => ConfigError::new(
             "CB_TLS_CERT",
-            format!("{} holds no usable certificate ({why})", files.cert.display()),
-            "Give a PEM file with the server's certificate first and its intermediates after it",
+            format!("{} does not contain a usable certificate ({why})", files.cert.display()),
+            "Set it to a PEM file with the server's certificate first and the intermediate certificates after it",
         ),
         Flaw::Key(why) => ConfigError::new(
             "CB_TLS_KEY",
-            format!("{} holds no usable private key ({why})", files.key.display()),
-            "Give an unencrypted PEM key (PKCS#8, PKCS#1 or SEC1)",
+            format!("{} does not contain a usable private key ({why})", files.key.display()),
+            "Set it to an unencrypted PEM key (PKCS#8, PKCS#1 or SEC1)",
         ),
         Flaw::Pair(why) => ConfigError::new(
             "CB_TLS_KEY",
-            format!("it does not belong to the certificate in CB_TLS_CERT ({why})"),
-            "Give the key that the certificate was made with",
+            format!("the key does not belong to the certificate in CB_TLS_CERT ({why})"),
+            "Set it to the key with which the certificate was created",
         ),
     })
 }
@@ -175,10 +175,10 @@ fn certified(cert: &[u8], key: &[u8]) -> Result<CertifiedKey, Flaw> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| Flaw::Cert(e.to_string()))?;
     let Some(first) = chain.first() else {
-        return Err(Flaw::Cert("there is none in it".to_owned()));
+        return Err(Flaw::Cert("the file contains no certificate".to_owned()));
     };
     if Facts::read(first).is_none() {
-        return Err(Flaw::Cert("the first one is not X.509".to_owned()));
+        return Err(Flaw::Cert("the first certificate is not X.509".to_owned()));
     }
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| Flaw::Key(e.to_string()))?;
     let key = ring::sign::any_supported_type(&key).map_err(|e| Flaw::Key(e.to_string()))?;
@@ -283,7 +283,7 @@ mod tests {
         let gone = TlsFiles { cert: tls.join("none.pem"), key: files.key.clone() };
         assert!(error(&gone).starts_with("CB_TLS_CERT: "));
         let swapped = TlsFiles { cert: files.key.clone(), key: files.key.clone() };
-        assert!(error(&swapped).contains("there is none in it"));
+        assert!(error(&swapped).contains("the file contains no certificate"));
         let no_key = TlsFiles { cert: files.cert.clone(), key: files.cert.clone() };
         assert!(error(&no_key).starts_with("CB_TLS_KEY: "));
         let stranger = TlsFiles { cert: files.cert.clone(), key: tls.join("ca.key") };

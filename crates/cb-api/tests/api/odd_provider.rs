@@ -283,11 +283,11 @@ async fn a_provider_that_cannot_be_used_says_why() {
         provider.say(|said| *said = whole.clone());
         provider.say(|said| said.document[endpoint] = json!("http://127.0.0.1:9/plain"));
         let told = reason().await;
-        assert!(told.contains("is not https"), "{endpoint}: {told}");
+        assert!(told.contains("does not use https"), "{endpoint}: {told}");
     }
     provider.say(|said| *said = whole.clone());
     provider.say(|said| said.document = json!([]));
-    assert!(reason().await.contains("no description of a provider"));
+    assert!(reason().await.contains("is not the description of a sign-in provider"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,7 +81,7 @@ impl Shown {
         wrong.require(
             passkey_token.is_some() == credential.is_some(),
             "credential",
-            "and passkey_token go together",
+            "must be sent together with passkey_token",
         );
         wrong.require(
             password.as_ref().is_none_or(|p| p.expose().chars().count() <= PASSWORD_MOST),
@@ -98,7 +98,7 @@ impl Shown {
             (None, None, Some((passkey_token, credential))) => {
                 Ok(Shown::Passkey(PasskeyLoginIn { passkey_token, credential }))
             }
-            _ => Err(Error::invalid("code", "or another proof must be given, exactly one")),
+            _ => Err(Error::invalid("code", "must be the only proof: send exactly one of a password, a code and a passkey")),
         }
     }
 }
@@ -245,7 +245,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
     let account = owner.map(|owner| owner.username_key).unwrap_or_default();
     let counts = Counts::of(app, "mfa", &account, &meta);
     counts.enter(app)?;
-    let gone = || Error::Unauthenticated("the code is wrong, or it took too long; sign in again".to_owned());
+    let gone = || Error::Unauthenticated("the code is wrong, or the sign-in took too long; sign in again".to_owned());
 
     let actor = Principal::SignIn { username: "second factor".to_owned() };
     if !known {
@@ -311,9 +311,9 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<Opened> {
     match &shown {
         Shown::Password(_) => {
             let fits = code.is_some() || !has_second;
-            wrong.require(fits, "code", "must be given with the password: you have a second factor");
+            wrong.require(fits, "code", "must be sent with the password, because you have a second factor");
         }
-        Shown::Code(_) => wrong.add("password", "must be given with the code"),
+        Shown::Code(_) => wrong.add("password", "must be sent with the code"),
         Shown::Passkey(_) => {}
     }
     wrong.into_result()?;

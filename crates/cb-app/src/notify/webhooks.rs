@@ -323,7 +323,7 @@ async fn address(app: &App, wrong: &mut Violations, given: &str) -> String {
     let Some(url) = input::line(wrong, "url", given, URL_MAX) else { return String::new() };
     match app.outbound().check(Policy::Lan, &url).await {
         Ok(_) => {}
-        Err(OutboundError::Refused(reason)) => wrong.add("url", format!("may not be sent to: {reason}")),
+        Err(OutboundError::Refused(reason)) => wrong.add("url", format!("cannot be used: {reason}")),
         Err(error) => wrong.add("url", format!("cannot be used now: {error}")),
     }
     url

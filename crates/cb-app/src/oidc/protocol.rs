@@ -159,7 +159,7 @@ impl Provider<'_> {
         let known = self.document(app).await?;
         if known.issuer().as_str() != self.row.issuer {
             return Err(format!(
-                "it calls itself {} and not {}; take its own spelling",
+                "its own name is {}, not {}; enter the issuer exactly as the provider spells it",
                 known.issuer().as_str(),
                 self.row.issuer
             ));
@@ -172,7 +172,7 @@ impl Provider<'_> {
             Some(known.jwks_uri().url()),
         ];
         if let Some(plain) = endpoints.into_iter().flatten().find(|url| url.scheme() != "https") {
-            return Err(format!("its endpoint {plain} is not https"));
+            return Err(format!("its endpoint {plain} does not use https"));
         }
         let keys: CoreJsonWebKeySet = match self.fetch(app, known.jwks_uri().url()).await? {
             // Some providers without a key answer with an empty object.
@@ -190,7 +190,7 @@ impl Provider<'_> {
         let at = format!("{}{WELL_KNOWN}", self.row.issuer.trim_end_matches('/'));
         let at = Url::parse(&at).map_err(|e| e.to_string())?;
         let document = self.fetch(app, &at).await?;
-        serde_json::from_value(document).map_err(|e| format!("{at} is no description of a provider: {e}"))
+        serde_json::from_value(document).map_err(|e| format!("{at} is not the description of a sign-in provider: {e}"))
     }
 
     /// How the provider spells its issuer, if what was typed means the same ([`same_issuer`]).
@@ -208,9 +208,9 @@ impl Provider<'_> {
             .map_err(|e| e.to_string())?;
         let answer = send(self.http(app)?, request).await.map_err(|e| reason(&e))?;
         if answer.status() != openidconnect::http::StatusCode::OK {
-            return Err(format!("{url} answers {}", answer.status()));
+            return Err(format!("{url} answered with status {}", answer.status()));
         }
-        serde_json::from_slice(answer.body()).map_err(|e| format!("{url} answers no JSON: {e}"))
+        serde_json::from_slice(answer.body()).map_err(|e| format!("{url} did not answer with JSON: {e}"))
     }
 
     /// Whether the credential may be sent to where its secret would go.
@@ -307,10 +307,10 @@ impl Provider<'_> {
         }
         // OpenID Connect Core 1.0, section 2: at most 255 ASCII characters.
         if person.subject.is_empty() || person.subject.len() > 255 || !person.subject.is_ascii() {
-            return Err("it calls the user by no subject that the standard allows".to_owned());
+            return Err("the ID of the user (sub) is empty or longer than the standard allows".to_owned());
         }
         if person.subject.chars().any(|c| c.is_ascii_control()) {
-            return Err("the subject that it calls the user by has control characters".to_owned());
+            return Err("the ID of the user (sub) contains control characters".to_owned());
         }
         Ok(person)
     }
@@ -328,12 +328,12 @@ impl Provider<'_> {
     ) -> Result<IdTokenClaims<Others, CoreGenderClaim>, String> {
         let now = app.now();
         let client = self.relying(known, redirect, secret);
-        let token = tokens.id_token().ok_or("it gave no ID token; is 'openid' among the scopes?")?;
+        let token = tokens.id_token().ok_or("it sent no ID token; check that the scopes include openid")?;
         let verifier = client
             .id_token_verifier()
             .set_time_fn(move || now)
             .set_issue_time_verifier_fn(move |issued| {
-                if issued <= now + SKEW { Ok(()) } else { Err("it comes from the future".to_owned()) }
+                if issued <= now + SKEW { Ok(()) } else { Err("its time of issue is in the future; compare the clocks".to_owned()) }
             })
             // Ours must be among the audiences. Others may be, such as the provider's own API.
             .set_other_audience_verifier_fn(|_| true);
@@ -345,7 +345,7 @@ impl Provider<'_> {
         if let Some(from) = claims.additional_claims().claims.get("nbf") {
             let seconds = from.as_number().and_then(whole_seconds);
             if seconds.is_none_or(|from| from > (now + SKEW).timestamp()) {
-                return Err("its ID token is not good yet; compare the clocks".to_owned());
+                return Err("its ID token is not valid yet; compare the clocks".to_owned());
             }
         }
         if let Some(expected) = claims.access_token_hash() {
@@ -354,7 +354,7 @@ impl Provider<'_> {
             let actual = AccessTokenHash::from_token(tokens.access_token(), algorithm, key);
             // Public hashes of a token that the caller holds, not a guess at a secret.
             if actual.map_err(|e| e.to_string())? != *expected {
-                return Err("its access token belongs to another ID token".to_owned());
+                return Err("its access token does not belong to its ID token".to_owned());
             }
         }
         Ok(claims.clone())

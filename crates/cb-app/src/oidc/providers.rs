@@ -36,7 +36,7 @@ pub(crate) const NAME_MOST: usize = 64;
 pub(crate) const CLIENT_ID_MOST: usize = 256;
 pub(crate) const CLIENT_SECRET_MOST: usize = 1024;
 pub(crate) const CLAIM_MOST: usize = 128;
-const TAKEN: &str = "another provider has this slug";
+const TAKEN: &str = "another provider already has this slug";
 
 /// Members of this group get this role; of several the highest counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -193,7 +193,7 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
     let mut wrong = Violations::new();
     let slug_ok = (1..=32).contains(&given.slug.len())
         && given.slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    wrong.require(slug_ok, "slug", "must have 1 to 32 lower-case letters, digits or -");
+    wrong.require(slug_ok, "slug", "must have 1 to 32 lowercase letters, digits or hyphens");
     let mut row = oidc_provider::Model {
         id: ctx.new_id(),
         slug: given.slug,
@@ -217,7 +217,7 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
     wrong.require(
         given.credential_id.is_none() || (given.client_secret.is_none() && given.client_id.is_none()),
         "credential_id",
-        "has the client's id and secret; leave those out, or it",
+        "already contains the client ID and the client secret; leave those two out, or leave this out",
     );
     row.name = given.name;
     row.issuer = given.issuer;
@@ -261,15 +261,15 @@ pub async fn update(
         let secret_given = patch.client_secret.clone().change();
         let given = secret_given.is_some() || matches!(patch.credential_id, Patch::Set(_));
         for (changes, why) in [
-            (moved, "must be entered again, because the issuer changes"),
-            (trusts_another, "must be entered again, because the certificate changes"),
+            (moved, "must be entered again, because you change the issuer"),
+            (trusts_another, "must be entered again, because you change the certificate"),
         ] {
             wrong.require(!changes || given || before.client_secret.is_none(), "client_secret", why);
         }
         wrong.require(
             !trusts_another || given || before.credential_id.is_none(),
             "credential_id",
-            "must be entered again, because the certificate changes",
+            "must be entered again, because you change the certificate",
         );
         if let Some(secret) = &secret_given {
             judge_secret(&mut wrong, secret.as_ref());
@@ -285,7 +285,7 @@ pub async fn update(
             row.credential_id.is_none()
                 || (patch.client_id.is_none() && !matches!(secret_given, Some(Some(_)))),
             "credential_id",
-            "has the client's id and secret; clear it to give others",
+            "already contains the client ID and the client secret; clear it before you enter others",
         );
         row.name = patch.name.unwrap_or(row.name);
         row.issuer = patch.issuer.unwrap_or(row.issuer);
@@ -310,7 +310,7 @@ pub async fn update(
             let linked = user_identity::Entity::find().filter(user_identity::Column::ProviderId.eq(row.id));
             if linked.count(tx.conn()).await.map_err(db)? > 0 {
                 return Err(Error::Conflict(
-                    "accounts are linked to this issuer; add the new one as another provider".to_owned(),
+                    "accounts of this issuer are connected to users; add the new issuer as another provider".to_owned(),
                 ));
             }
         }
@@ -453,7 +453,7 @@ fn judge_secret(wrong: &mut Violations, secret: Option<&Secret>) {
     let fits = !secret.expose().trim().is_empty()
         && secret.expose().chars().count() <= CLIENT_SECRET_MOST
         && !secret.expose().chars().any(char::is_control);
-    wrong.require(fits, "client_secret", "must have 1 to 1024 characters, no line breaks");
+    wrong.require(fits, "client_secret", "must have 1 to 1,024 characters without line breaks");
 }
 
 /// An issuer as people type it: often it is the address of the provider's description.
@@ -489,7 +489,7 @@ fn judged(mut wrong: Violations, mut row: oidc_provider::Model) -> Result<oidc_p
     wrong.require(
         issuer.is_some(),
         "issuer",
-        "must be an https:// address without a query, as the provider names itself",
+        "must be an https:// address without a query, exactly as the provider spells it",
     );
     let scopes: Vec<String> = serde_json::from_value(row.scopes.clone()).unwrap_or_default();
     // RFC 6749, 3.3.
@@ -516,7 +516,7 @@ fn judged(mut wrong: Violations, mut row: oidc_provider::Model) -> Result<oidc_p
     wrong.require(
         !row.create_users || row.default_role.is_some() || !groups.is_empty(),
         "default_role",
-        "or a group must say what role new users get",
+        "must be set, or a group must give a role, because the provider creates users",
     );
     if let Some(text) = row.certificate_sha256.as_deref() {
         match text.trim().parse::<Pin>() {

@@ -147,7 +147,7 @@ pub async fn link(ctx: &Ctx, site: &Site, slug: &str) -> Result<Away> {
     let linking = Linking { user: id.0, session: session.0 };
     let row = providers::by_slug(ctx.store().reader(), slug).await?.ok_or(Error::NotFound)?;
     let away = depart(ctx.app(), site, &row, "/account", Some(linking)).await?;
-    away.ok_or_else(|| Error::Unavailable(format!("{} does not answer as it should", row.name)))
+    away.ok_or_else(|| Error::Unavailable(format!("{} did not answer as expected. Ask an administrator to test this provider", row.name)))
 }
 
 async fn depart(
@@ -162,7 +162,7 @@ async fn depart(
     let Departure { url, state, nonce, verifier } = match departure {
         Ok(departure) => departure,
         Err(reason) => {
-            tracing::warn!(provider = %row.slug, %reason, "a provider cannot be used to sign in");
+            tracing::warn!(provider = %row.slug, %reason, "the server cannot use a provider for sign-in");
             return Ok(None);
         }
     };
@@ -223,7 +223,7 @@ pub async fn finish(
     let person = match opened(app, &row).await?.arrive(app, arrival).await {
         Ok(person) => person,
         Err(reason) => {
-            tracing::warn!(provider = %row.slug, %reason, "a sign-in elsewhere has failed");
+            tracing::warn!(provider = %row.slug, %reason, "a sign-in at a provider failed");
             return problem(Problem::ProviderFailed).await;
         }
     };
@@ -425,7 +425,7 @@ async fn insert(
     user_identity::Entity::insert(active(row))
         .exec(tx.conn())
         .await
-        .map_err(|e| conflict(&e, "this account is linked already"))?;
+        .map_err(|e| conflict(&e, "this account is already connected"))?;
     Ok(())
 }
 

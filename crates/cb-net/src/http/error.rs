@@ -35,7 +35,7 @@ pub enum OutboundError {
     #[error("the answer cannot be used: {0}")]
     BadResponse(String),
     /// Somebody else answered than was judged; a fault of ours.
-    #[error("the answer came from {} and not from an address that was judged", show(*.0))]
+    #[error("the answer came from {}, which is not an address that the server had checked", show(*.0))]
     WrongPeer(Option<SocketAddr>),
 }
 
@@ -62,7 +62,7 @@ pub(super) fn classify(error: reqwest::Error) -> OutboundError {
         }
         if layer.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse_too_large) {
             return OutboundError::TooLarge(
-                "its header has more fields or longer ones than are read".to_owned(),
+                "its header is too large".to_owned(),
             );
         }
         next = match inside {

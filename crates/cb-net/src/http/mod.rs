@@ -114,11 +114,11 @@ impl Outbound {
         let (parts, body) = request.into_parts();
         let mut hop = Hop { method: parts.method, headers: parts.headers, body };
         if matches!(hop.method, Method::CONNECT | Method::TRACE) {
-            return Err(OutboundError::BadRequest(format!("the method {} is not sent", hop.method)));
+            return Err(OutboundError::BadRequest(format!("this server does not send the method {}", hop.method)));
         }
         if let Some(name) = OURS.iter().find(|name| hop.headers.contains_key(*name)) {
             return Err(OutboundError::BadRequest(format!(
-                "the header field {name} is not the caller's to set"
+                "the caller must not set the header field {name}"
             )));
         }
         hop.headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
@@ -179,7 +179,7 @@ async fn one_hop(
         return Err(OutboundError::WrongPeer(peer));
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(OutboundError::BadResponse("it changes the protocol".to_owned()));
+        return Err(OutboundError::BadResponse("it switches to another protocol".to_owned()));
     }
     let size = |headers: &HeaderMap| headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum::<usize>();
     if size(response.headers()) > limits.headers {
@@ -259,7 +259,7 @@ fn location(response: &Response<Vec<u8>>) -> Result<Option<&str>, OutboundError>
         return Err(OutboundError::BadResponse("it redirects to several places".to_owned()));
     }
     let text = value.to_str();
-    text.map(Some).map_err(|_| OutboundError::BadResponse("its Location is no ASCII text".to_owned()))
+    text.map(Some).map_err(|_| OutboundError::BadResponse("its Location header is not ASCII text".to_owned()))
 }
 
 /// The URL of a `Location` (RFC 9110, 10.2.2), as text for the judge. An absolute one is not touched: it is
@@ -275,11 +275,11 @@ fn target(base: &Url, location: &str) -> Result<String, OutboundError> {
     }
     base.join(location)
         .map(Into::into)
-        .map_err(|e| OutboundError::BadResponse(format!("its Location cannot be read: {e}")))
+        .map_err(|e| OutboundError::BadResponse(format!("its Location header cannot be read: {e}")))
 }
 
 fn too_large(part: &str, most: usize) -> OutboundError {
-    OutboundError::TooLarge(format!("its {part} has more than {most} bytes"))
+    OutboundError::TooLarge(format!("its {part} is larger than {most} bytes"))
 }
 
 impl From<ResolveError> for OutboundError {

@@ -60,7 +60,7 @@ impl FromStr for Pin {
 
     /// Reads 64 hexadecimal digits, with or without colons.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRONG: &str = "a fingerprint is 64 hexadecimal digits, with or without colons";
+        const WRONG: &str = "a fingerprint has 64 hexadecimal digits, with or without colons";
         let digits: Vec<u8> = text
             .chars()
             .filter(|c| *c != ':')
@@ -80,7 +80,7 @@ fn to_byte(digit: Option<u32>) -> Option<u8> {
 
 /// The server showed another certificate than the pinned one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the certificate has the fingerprint {presented}, not the pinned {pinned}")]
+#[error("the certificate has the fingerprint {presented}, not the expected fingerprint {pinned}")]
 pub struct WrongCertificate {
     pub pinned: Pin,
     pub presented: Pin,
@@ -115,7 +115,7 @@ fn system(provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, S
     let mut roots = RootCertStore::empty();
     let (taken, ignored) = roots.add_parsable_certificates(found.certs);
     if taken == 0 {
-        tracing::warn!(ignored, errors = ?found.errors, "the system has no root certificates: taking Mozilla's");
+        tracing::warn!(ignored, errors = ?found.errors, "the system has no root certificates; the server uses Mozilla's instead");
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())

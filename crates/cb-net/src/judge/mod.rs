@@ -60,23 +60,23 @@ impl FromStr for Policy {
 /// Why a request is not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("only http and https are spoken, not '{0}'")]
+    #[error("the URL must begin with http:// or https://, not with '{0}'")]
     Scheme(String),
     #[error("it is not a URL of the form http://host:port/path: {0}")]
     NoUrl(&'static str),
-    #[error("it contains {}, which no URL does", show(*.0))]
+    #[error("it contains {}, which is not allowed in a URL", show(*.0))]
     Character(char),
-    #[error("it contains a username or password. Enter credentials in their own fields")]
+    #[error("it contains a username or password; enter them in their own fields")]
     Userinfo,
     #[error("'{0}' is not a port from 1 to 65535")]
     Port(String),
-    #[error("port {0} belongs to a printer, a controller or a power supply and is never written to")]
+    #[error("port {0} belongs to a printer, a controller or a power supply, and this server never sends anything to it")]
     NeverWritten(u16),
     #[error("'{0}' is not a host: {1}")]
     Host(String, String),
     #[error("'{written}' is an unusual spelling of {means}")]
     Spelling { written: String, means: String },
-    #[error("'{0}' is this machine itself")]
+    #[error("'{0}' is the machine on which this server runs")]
     OwnName(String),
     #[error("{0} is one of this server's own services")]
     Own(String),
@@ -85,9 +85,9 @@ pub enum Refused {
     /// Of the addresses of a name some may be reached and some may not; there is at least one of each.
     #[error("{}", in_part(.name, .refused, .others))]
     InPart { name: String, refused: Vec<Refused>, others: Vec<IpAddr> },
-    #[error("the redirect leads from https to http")]
+    #[error("the server redirects from https to http, which is not encrypted")]
     Downgrade,
-    #[error("the redirect would carry the request's body to another server, {0}")]
+    #[error("the server redirects to another server, {0}, which would receive the content of the request")]
     BodyElsewhere(String),
 }
 
@@ -116,8 +116,7 @@ fn in_part(name: &str, refused: &[Refused], others: &[IpAddr]) -> String {
         more => format!("{}{between}{more} more", all[..NAMED_MOST].join(between)),
     };
     format!(
-        "{name} has addresses that may be reached ({}) and others that may not: {}. Correct its records at the name server, or \
-         enter an address instead of the name",
+        "{name} has addresses that this server may contact ({}) and others that it may not contact: {}. Correct its records at the name server, or enter an address instead of the name",
         some(others.iter().map(ToString::to_string).collect(), ", "),
         some(refused.iter().map(ToString::to_string).collect(), "; "),
     )
@@ -125,10 +124,10 @@ fn in_part(name: &str, refused: &[Refused], others: &[IpAddr]) -> String {
 
 fn elsewhere(kind: Kind, policy: Policy) -> &'static str {
     match (kind, policy) {
-        (Kind::Private, Policy::Public) => "; this request may go to the Internet only",
+        (Kind::Private, Policy::Public) => "; this request may go only to addresses on the Internet",
         (Kind::Transition, _) => "; write the IPv4 address itself",
         (Kind::Benchmark, _) => {
-            ", which a proxy on the way has probably made up; if you trust that proxy, add 198.18.0.0/15 to CB_OUTBOUND_ALLOW"
+            ", which probably comes from a proxy on the way; if you trust that proxy, add 198.18.0.0/15 to CB_OUTBOUND_ALLOW"
         }
         _ => "",
     }

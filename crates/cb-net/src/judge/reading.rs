@@ -63,7 +63,7 @@ impl Destination {
         if host.contains(':') && !bracketed {
             return Err(Refused::Host(
                 host.chars().take(80).collect(),
-                "give the port in its own field".to_owned(),
+                "enter the port in its own field".to_owned(),
             ));
         }
         Self::read(&if bracketed {
@@ -107,7 +107,7 @@ impl Destination {
         };
         if url.port_or_known_default() != Some(port) || !url.username().is_empty() || url.password().is_some()
         {
-            return Err(Refused::NoUrl("it can be read in two ways"));
+            return Err(Refused::NoUrl("it is ambiguous: programs read it in different ways"));
         }
         if let Target::Name(name) = &host
             && url.host_str() != Some(name)
@@ -137,7 +137,7 @@ fn invisible(c: char) -> bool {
 
 fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Refused> {
     let (host, after) = if authority.starts_with('[') {
-        let end = authority.find(']').ok_or(Refused::NoUrl("the '[' of its host is not closed"))?;
+        let end = authority.find(']').ok_or(Refused::NoUrl("the '[' before its host has no matching ']'"))?;
         authority.split_at(end + 1)
     } else {
         authority.split_at(authority.find(':').unwrap_or(authority.len()))
@@ -148,7 +148,7 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Refused> {
     match after.strip_prefix(':') {
         Some(port) => Ok((host, Some(port))),
         None if after.is_empty() => Ok((host, None)),
-        None => Err(Refused::NoUrl("something that is no port follows its host")),
+        None => Err(Refused::NoUrl("the text after its host is not a port")),
     }
 }
 
@@ -209,7 +209,7 @@ fn name(text: &str, domain: &str) -> Result<String, Refused> {
             return refuse("a part of it is longer than 63 characters");
         }
         if !label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
-            return refuse("a host name has letters, digits, '-', '_' and '.' only");
+            return refuse("a hostname may have only letters, digits, '-', '_' and '.'");
         }
         if label.starts_with('-') || label.ends_with('-') {
             return refuse("a part of it begins or ends with '-'");
@@ -217,7 +217,7 @@ fn name(text: &str, domain: &str) -> Result<String, Refused> {
     }
     let last = name.rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x") {
-        return refuse("it ends in a number and is no address");
+        return refuse("it ends in a number but is not an IP address");
     }
     Ok(name.to_owned())
 }

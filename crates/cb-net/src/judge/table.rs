@@ -46,7 +46,7 @@ impl fmt::Display for Kind {
             Self::Metadata => "a cloud's metadata service",
             Self::Multicast => "a multicast address",
             Self::Broadcast => "the broadcast address",
-            Self::Unspecified => "no address of a host",
+            Self::Unspecified => "an address that no host can have",
             Self::Documentation => "an address for documentation",
             Self::Reserved => "a reserved address",
             Self::Benchmark => "an address for benchmarks",

@@ -259,7 +259,7 @@ async fn an_endless_or_silent_server_is_left() {
     for security in [Security::StartTls, Security::None] {
         let told = opened(&outbound, &server(security), None).await;
         assert!(
-            matches!(&told, Err(SmtpError::Protocol(why)) if why.contains("too much")),
+            matches!(&told, Err(SmtpError::Protocol(why)) if why.contains("too long")),
             "{security:?}: {:?}",
             told.err()
         );

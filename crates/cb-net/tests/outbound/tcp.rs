@@ -101,7 +101,7 @@ async fn a_host_has_one_spelling_and_nothing_is_resolved_for_another() {
         assert!(matches!(error, OutboundError::Refused(_)), "{host:?}: {error}");
     }
     for port in [0, 9100, 502] {
-        outbound.check_host(Policy::Lan, "10.0.0.5", port).await.expect_err("never written to");
+        outbound.check_host(Policy::Lan, "10.0.0.5", port).await.expect_err("never sends anything to");
     }
     assert!(dns.asked().is_empty(), "{:?}", dns.asked());
     for host in ["app.test", "APP.TEST.", "10.0.0.5", "fd00::1"] {

@@ -467,7 +467,7 @@ async fn where_a_channel_may_not_lead_is_told_at_its_field() {
     }
     for kind in [Kind::Discord, Kind::Teams] {
         let reason = check(kind, "https://10.0.0.5").await.expect_err("private").1;
-        assert!(reason.contains("Internet only"), "{kind:?}: {reason}");
+        assert!(reason.contains("only to addresses on the Internet"), "{kind:?}: {reason}");
     }
     let mail = public(&[("host", "169.254.169.254"), ("from", "a@b.c"), ("to", "a@b.c")]);
     let channel = Channel { kind: Kind::Email, public: &mail, secrets: &Secrets::new(), pin: None };
