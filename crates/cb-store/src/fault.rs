@@ -63,10 +63,10 @@ pub fn db(error: DbErr) -> Error {
         Fault::Busy | Fault::Refusing | Fault::Crowded | Fault::Away => {
             tracing::warn!(%error, "the database did not do what it was asked");
             let why = match fault {
-                Fault::Busy => "The database has too much to do just now; try again in a moment",
-                Fault::Refusing => "The database does not take this just now; try again in a moment",
-                Fault::Crowded => "PostgreSQL has no connection left just now; try again in a moment",
-                _ => "The database does not answer just now; try again in a moment",
+                Fault::Busy => "The database is too busy at the moment; try again soon",
+                Fault::Refusing => "The database cannot save this at the moment; try again soon",
+                Fault::Crowded => "PostgreSQL has no free connection at the moment; try again soon",
+                _ => "The database does not answer at the moment; try again soon",
             };
             Error::Unavailable(why.to_owned())
         }
