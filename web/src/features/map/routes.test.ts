@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { MapLink, MapNode } from "#/api/schema";
-import { placeCards } from "./cards";
+import { placeCards, titleMiddle } from "./cards";
 import type { Group } from "./group";
 import { joinsOf } from "./joins";
 import { EMPTY_SEATING, placeOf, SPACING, settle } from "./layout";
@@ -181,6 +181,15 @@ describe("cards", () => {
   it("nothing is said of what is not on the screen, nor where there is no room", () => {
     expect(placeCards([wish(900, 10)], screen)).toEqual([]);
     expect(placeCards([{ ...wish(0, 0), right: 800, bottom: 600 }], screen)).toEqual([]);
+  });
+});
+
+describe("titles", () => {
+  it("stay on the screen where they are wider than their group", () => {
+    expect(titleMiddle(400, 150, 800)).toBe(400);
+    expect(titleMiddle(30, 150, 800)).toBe(81);
+    expect(titleMiddle(790, 150, 800)).toBe(719);
+    expect(titleMiddle(30, 900, 800)).toBe(30);
   });
 });
 

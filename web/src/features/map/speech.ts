@@ -1,6 +1,16 @@
 /** All words of one frame, by how near one looks: names under nodes, titles beside groups, cards for groups that are far. */
 import { type Size, toScreen } from "./camera";
-import { type Card, type CardBox, type CardSpot, cardSize, cardWords, placeCards, titleWords } from "./cards";
+import {
+  type Card,
+  type CardBox,
+  type CardSpot,
+  cardSize,
+  cardWords,
+  GROUP_TITLE,
+  placeCards,
+  titleMiddle,
+  titleWords,
+} from "./cards";
 import type { View } from "./gl";
 import type { Group } from "./group";
 import { FAR_RADIUS, hoverWords, labelLines, lineFont, lineHeight, lineWords, nameLines } from "./labels";
@@ -100,8 +110,12 @@ export class Speech {
         if (!group.id) continue;
         const title = this.words.title(group, false);
         const spot = toScreen(view.camera, view.size, { x: (left + right) / 2, y: top });
-        if (onScreen(spot, view.size, 300))
-          sheet.say(`t|${title}`, spot.x, spot.y - 5, 1, () => titleWords(title, this.measure, colors));
+        if (!onScreen(spot, view.size, 300)) continue;
+        const [from, to] = [left, right].map((x) => toScreen(view.camera, view.size, { x, y: top }).x);
+        const seen = (to ?? 0) > 0 && (from ?? 0) < view.size.width;
+        const wide = this.measure(title, GROUP_TITLE);
+        const x = seen ? titleMiddle(spot.x, wide, view.size.width) : spot.x;
+        sheet.say(`t|${title}`, x, spot.y - 5, 1, () => titleWords(title, this.measure, colors));
       }
     const under = hovered ? scene.nodes.get(hovered) : undefined;
     if (under) {
