@@ -583,13 +583,13 @@ await steps.step("how long the audit log is kept is a setting, and shortening it
   await page.getByLabel("Keep all entries forever").uncheck();
   await field(page, "Days to keep").fill("7");
   await button(page, "Save").last().click();
-  await said(page, "A number from 30 to 3650");
+  await said(page, "Enter a number from 30 to 3,650.");
   await field(page, "Days to keep").fill("3650");
   await button(page, "Save").last().click();
   await shot(page, "retention");
   await judged(page);
-  await button(dialog(page, "Keep entries for 3650 days only"), "Keep entries for 3650 days only").click();
-  await dialog(page, "Keep entries for 3650 days only").waitFor({ state: "detached" });
+  await button(dialog(page, "Keep entries for 3,650 days only"), "Keep entries for 3,650 days only").click();
+  await dialog(page, "Keep entries for 3,650 days only").waitFor({ state: "detached" });
   await page.reload();
   expect((await field(page, "Days to keep").inputValue()) === "3650", "the days to be kept");
   await page.getByLabel("Keep all entries forever").check();

@@ -235,7 +235,7 @@ await steps.step("how often it rotates is a setting, with its bounds said beside
   const schedule = page.getByRole("region", { name: "Schedule", exact: true });
   await field(schedule, "Days between rotations").fill("0");
   await button(schedule, "Save").click();
-  await said(schedule, "Enter a number from 1 to 3650.");
+  await said(schedule, "Enter a number from 1 to 3,650.");
   await judged(page);
   await field(schedule, "Days between rotations").fill("30");
   await button(schedule, "Save").click();

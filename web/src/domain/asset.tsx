@@ -104,7 +104,11 @@ export function StatusSign({ status, withText = false, text, title }: StatusProp
   const hollow = hollowStatuses.has(status);
   return (
     <span
-      className={cx("inline-flex max-w-full items-center gap-1.5 align-bottom", tones[status][1])}
+      className={cx(
+        "inline-flex max-w-full items-center gap-1.5",
+        withText ? "align-bottom" : "align-middle",
+        tones[status][1],
+      )}
       title={title ?? (withText ? text : t(`status.${status}`))}
     >
       <svg viewBox="0 0 12 12" aria-hidden="true" className={cx("size-3 shrink-0", tones[status][0])}>

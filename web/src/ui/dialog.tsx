@@ -13,10 +13,12 @@ interface DialogProps {
   onClose: () => void;
   children: ReactNode;
   wide?: boolean;
+  /** Its buttons, where what stands above them scrolls. */
+  footer?: ReactNode;
 }
 
 /** A modal dialog. For short questions and previews; anything longer belongs into the side panel. */
-export function Dialog({ title, description, open, onClose, children, wide }: DialogProps) {
+export function Dialog({ title, description, open, onClose, children, wide, footer }: DialogProps) {
   const { t } = useTranslation();
   const { path, leave } = useGuardScope();
   const before = useRef<Element | null>(null);
@@ -53,6 +55,9 @@ export function Dialog({ title, description, open, onClose, children, wide }: Di
               <Radix.Description className="px-4 pt-3 text-muted">{description}</Radix.Description>
             ) : null}
             <div className="min-h-0 overflow-y-auto p-4">{children}</div>
+            {footer ? (
+              <div className="flex flex-wrap gap-2 border-t border-line px-4 py-2.5">{footer}</div>
+            ) : null}
           </Radix.Content>
         </Radix.Portal>
       </Radix.Root>

@@ -3,7 +3,7 @@ import { type ComponentProps, type ReactNode, useId } from "react";
 import { cx } from "./cx";
 
 const control =
-  "w-full rounded-md border border-line-strong bg-canvas px-2.5 text-sm text-ink aria-invalid:border-down disabled:opacity-60";
+  "w-full rounded-md border border-line-strong bg-canvas text-ellipsis px-2.5 text-sm text-ink aria-invalid:border-down disabled:opacity-60";
 
 interface FieldProps {
   label: string;

@@ -14,7 +14,9 @@ export function PageHead({
     <header className="flex min-h-13 flex-wrap items-center gap-x-3 gap-y-2 border-b border-line px-4 py-2">
       <h1 className="text-base font-semibold">{title}</h1>
       {count !== undefined && count !== null ? <span className="text-muted">{count}</span> : null}
-      <div className="ml-auto flex flex-wrap items-center gap-2 max-md:w-full">{children}</div>
+      <div className="ml-auto flex flex-wrap items-center gap-2 max-md:has-[>:nth-child(2)]:w-full">
+        {children}
+      </div>
     </header>
   );
 }
@@ -22,7 +24,9 @@ export function PageHead({
 /** A line above a table: what narrows it at the left, what changes its looks at the right. */
 export function TableBar({ children }: { children: ReactNode }) {
   return (
-    <div className="flex items-center justify-between gap-2 border-b border-line px-4 py-2">{children}</div>
+    <div className="flex items-center gap-2 border-b border-line px-4 py-2 [&>:nth-child(2)]:ml-auto">
+      {children}
+    </div>
   );
 }
 

@@ -73,7 +73,9 @@ export function Panel({ title, icon, subtitle, actions, onClose, children, foote
         <section className="min-h-0 flex-1 overflow-y-auto p-4" tabIndex={0} aria-labelledby={heading}>
           {children}
         </section>
-        {footer ? <footer className="flex gap-2 border-t border-line px-4 py-2.5">{footer}</footer> : null}
+        {footer ? (
+          <footer className="flex flex-wrap gap-2 border-t border-line px-4 py-2.5">{footer}</footer>
+        ) : null}
       </aside>
     </GuardScope>
   );

@@ -51,7 +51,7 @@ export function SearchBox({
         spellCheck={false}
         autoComplete="off"
         className={cx(
-          "h-8 w-full rounded-md border border-line-strong bg-canvas pr-2 pl-8 placeholder:text-ellipsis text-sm max-md:h-10 max-md:text-base",
+          "h-8 w-full rounded-md border border-line-strong bg-canvas pr-2 pl-8 text-ellipsis text-sm max-md:h-10 max-md:text-base",
           mono && "mono",
         )}
         value={text}

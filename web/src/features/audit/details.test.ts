@@ -13,6 +13,7 @@ describe("what a line says beside its sentence", () => {
   });
   it("is which things", () => {
     expect(details([entry({}, "BMC"), entry({}, "NAS"), entry({}, "BMC")])).toBe("BMC, NAS");
+    expect(details([entry({}, "maria"), entry({}, "maria")])).toBe("");
     const findings = [
       { finding_id: "01a2232e-1215-7b7e-9ae0-7e34ab5648bb", title: "pve1" },
       { finding_id: "01a2232e-1215-7730-b9f9-9da656f70450", title: "tv" },
@@ -28,6 +29,7 @@ describe("what a line says beside its sentence", () => {
     );
     expect(details([entry({ to: "01a2232e-047f-7bea-a120-b13ff2c6f9b8", damaged: 0 })])).toBe("");
     expect(details([entry({ between: ["a", "b"] })])).toBe("between: a, b");
+    expect(details([entry({ targets: ["10.0.0.0/24"] }, "10.0.0.0/24")])).toBe("");
     expect(details([])).toBe("");
   });
 });

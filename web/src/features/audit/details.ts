@@ -9,7 +9,11 @@ const FACTS = 4;
 export function details(entries: readonly AuditEntry[]): string {
   const [entry] = entries;
   if (!entry) return "";
-  if (entries.length > 1) return listed(entries.flatMap((one) => one.entity_name ?? []));
+  if (entries.length > 1) {
+    const names = new Set(entries.flatMap((one) => one.entity_name ?? []));
+    // A name that all of them have is in the sentence.
+    return names.size > 1 ? listed([...names]) : "";
+  }
   const { changes, facts } = readDetail(entry.detail);
   if (changes.length > 0)
     return changes
@@ -22,16 +26,15 @@ export function details(entries: readonly AuditEntry[]): string {
   if (things.length > 0) return listed(things);
   return facts
     .flatMap(({ field, value }) => {
-      const text = isPlain(field, value) && value !== entry.entity_name ? valueText(value) : undefined;
-      return text ? [`${words(field)}: ${text}`] : [];
+      const text = isPlain(field, value) ? valueText(value) : undefined;
+      return text && text !== entry.entity_name ? [`${words(field)}: ${text}`] : [];
     })
     .slice(0, FACTS)
     .join(" · ");
 }
 
 function listed(names: readonly string[]): string {
-  const all = [...new Set(names)];
-  return all.slice(0, NAMES).join(", ") + (all.length > NAMES ? ", …" : "");
+  return names.slice(0, NAMES).join(", ") + (names.length > NAMES ? ", …" : "");
 }
 
 const words = (field: string) => field.replaceAll("_", " ").trim();

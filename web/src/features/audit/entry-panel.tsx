@@ -6,7 +6,7 @@ import { cx } from "#/ui/cx";
 import { Panel, Section } from "#/ui/panel";
 import { Time } from "#/ui/time";
 import { type Change, fieldName, readDetail, valueText } from "./diff";
-import { actionLabel, sentence } from "./sentence";
+import { actionLabel, actorSearch, sentence } from "./sentence";
 
 interface EntryPanelProps {
   entry: AuditEntry;
@@ -22,6 +22,7 @@ export function EntryPanel({ entry, batch, onEntry, onActor, onEntity, onClose }
   const { t } = useTranslation();
   const { actor, entity_id } = entry;
   const { changes, facts } = readDetail(entry.detail);
+  const by = actorSearch(entry, t);
   const rows: [string, string | null][] = [
     [t("audit.action"), entry.action],
     [t("audit.actor"), `${actor.name} (${t(`actor.${actor.kind}`)})`],
@@ -44,7 +45,7 @@ export function EntryPanel({ entry, batch, onEntry, onActor, onEntity, onClose }
       footer={
         <>
           {entity_id ? <Button onClick={() => onEntity(entity_id)}>{t("audit.sameEntity")}</Button> : null}
-          <Button onClick={() => onActor(actor.name)}>{t("audit.sameActor", { name: actor.name })}</Button>
+          <Button onClick={() => onActor(by)}>{t("audit.sameActor", { name: by })}</Button>
         </>
       }
     >

@@ -218,7 +218,7 @@ function useColumns(): Column<Batch>[] {
         id: "what",
         header: t("audit.happened"),
         width: {
-          min: 160,
+          min: 240,
           max: 900,
           text: ({ entry, entries }) => `${sentence(entries, t)}: ${changed(entry).join(", ")}`,
         },

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { AuditEntry } from "#/api/schema";
 import { addWords, say as t } from "#/i18n";
 import words from "#/i18n/en/audit.json";
-import { actions, batches, sentence } from "./sentence";
+import { actions, actorSearch, batches, sentence } from "./sentence";
 
 addWords(words);
 
@@ -66,6 +66,18 @@ it("leaves no gap and no bracket in any sentence", () => {
       }
     }
   }
+});
+
+it("finds one who signs in by the name of the user", () => {
+  const signIn = {
+    action: "login" as const,
+    actor: system("sign-in (ada)"),
+    entity_kind: "user",
+    entity_name: "ada",
+  };
+  expect(actorSearch(entry(signIn), t)).toBe("ada");
+  expect(actorSearch(entry(), t)).toBe("ada");
+  expect(actorSearch(entry({ actor: system("scanner") }), t)).toBe("scanner");
 });
 
 it("says a word of another version as it is", () => {

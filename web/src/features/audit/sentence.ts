@@ -88,6 +88,11 @@ function weight({ detail }: AuditEntry): number {
   return typeof many === "number" && many > 0 ? many : 1;
 }
 
+/** How entries by the same actor are found: one who signs in is found as the user, with what that user did. */
+export function actorSearch({ actor, ...entry }: AuditEntry, t: T): string {
+  return /^(sign-in|setup) \(/.test(actor.name) ? actorName({ actor, ...entry }, t) : actor.name;
+}
+
 /** Actors that are no people are named for what they are: the log keeps them as `hook (name)`, `sign-in (name)` and the like. */
 function actorName(entry: AuditEntry, t: T): string {
   const { name, kind } = entry.actor;

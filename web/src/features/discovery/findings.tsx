@@ -136,7 +136,7 @@ export function Findings(props: FindingsProps) {
           <label className="flex items-center gap-1.5 text-muted">
             {t("findings.groupBy")}
             <select
-              className="h-8 rounded-md border border-line-strong bg-canvas px-2 text-sm text-ink max-md:h-10 max-md:w-28"
+              className="h-8 rounded-md border border-line-strong bg-canvas px-2 text-sm text-ellipsis text-ink max-md:h-10 max-md:w-28"
               value={group ?? ""}
               onChange={(event) =>
                 onList({ group: groupings.find((one) => one === event.target.value), sort: undefined })

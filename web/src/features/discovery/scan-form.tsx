@@ -226,7 +226,19 @@ function PlanDialog({
   const { t } = useTranslation();
   const { steps, limits } = planWords(plan?.steps ?? []);
   return (
-    <Dialog wide open={!!plan} onClose={onClose} title={t("plan.title")} description={t("plan.lead")}>
+    <Dialog
+      wide
+      open={!!plan}
+      onClose={onClose}
+      title={t("plan.title")}
+      description={t("plan.lead")}
+      footer={
+        <>
+          {start}
+          <Button onClick={onClose}>{t("common.close")}</Button>
+        </>
+      }
+    >
       {plan ? (
         <div className="flex flex-col gap-4">
           <dl className="grid grid-cols-2 gap-3">
@@ -268,10 +280,6 @@ function PlanDialog({
               {t("plan.never")} <span className="mono">{plan.never_written_ports.join(", ")}</span>
             </p>
           ) : null}
-          <div className="flex flex-wrap gap-2">
-            {start}
-            <Button onClick={onClose}>{t("common.close")}</Button>
-          </div>
         </div>
       ) : null}
     </Dialog>

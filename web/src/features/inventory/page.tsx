@@ -98,7 +98,8 @@ export function InventoryPage({
   const add = writes ? (
     <Button look="primary" onClick={() => go({ ...search, selected: undefined, panel: "new" })}>
       <Plus aria-hidden className="size-4" />
-      {t("asset.add")}
+      {/* In the head of a phone there is room for the sign only. */}
+      <span className="max-md:in-[header]:sr-only">{t("asset.add")}</span>
     </Button>
   ) : null;
   const panel =

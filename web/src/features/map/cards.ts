@@ -14,17 +14,18 @@ const GAP = 4;
 /** Cards that one view may show. */
 const CARDS_MOST = 60;
 
+export const GROUP_TITLE = `600 12px ${FONT}`;
+
 /** Around its middle at the foot. */
 export function titleWords(title: string, width: Measure, colors: MapPalette): Words {
-  const font = `600 12px ${FONT}`;
-  const wide = width(title, font);
+  const wide = width(title, GROUP_TITLE);
   return {
     left: -wide / 2 - 4,
     top: -20,
     width: wide + 8,
     height: 25,
     draw(context) {
-      context.font = font;
+      context.font = GROUP_TITLE;
       context.textAlign = "center";
       context.textBaseline = "bottom";
       context.lineWidth = 4;
@@ -35,6 +36,12 @@ export function titleWords(title: string, width: Measure, colors: MapPalette): W
       context.fillText(title, 0, 0);
     },
   };
+}
+
+/** Where the middle of a title is: above its group, and not cut by the edge of the screen while the group is on it. */
+export function titleMiddle(middle: number, wide: number, screen: number): number {
+  const half = wide / 2 + 6;
+  return half * 2 > screen ? middle : Math.min(Math.max(middle, half), screen - half);
 }
 
 /** How wide a text is, in CSS pixels. */

@@ -14,7 +14,9 @@ const NAME_PX = 11.5;
 const SMALL_PX = 10.5;
 const ADDRESS_RADIUS = 13;
 const PORTS_RADIUS = 20;
-const TWO_LINES_RADIUS = 9;
+const TWO_LINES_LOWEST = 9;
+/** From here on a second line ends above the lane of the next row. */
+const TWO_LINES_RADIUS = 12.5;
 
 /** Measuring a thousand texts in each frame is slow; an average letter is good enough to cut a name short. */
 export function fitText(text: string, width: number, fontPx: number): string {
@@ -51,14 +53,17 @@ function cut(text: string, width: number, wide: (text: string) => number): strin
   return text.slice(0, fits).trimEnd() + end;
 }
 
-/** A name in one line, or in two where it breaks at a sign; what still has no room is cut short. */
+/** A name in one line, for which there may be more room `free`, or in two where it breaks at a sign; what still has no room is cut. */
 export function nameLines(
   name: string,
   width: number,
   most: number,
   wide: (text: string) => number,
+  free = width,
 ): string[] {
-  if (most < 2 || wide(name) <= width || isIp(name)) return [cut(name, width, wide)];
+  // What the neighbors leave free is for a name that is one line then.
+  if (most < 2 || wide(name) <= Math.max(width, free) || isIp(name))
+    return [cut(name, Math.max(width, free), wide)];
   let head = "";
   let rest = name;
   for (const { index, 0: sign } of name.matchAll(BREAKS)) {
@@ -68,44 +73,43 @@ export function nameLines(
     head = before;
     rest = name.slice(at).trim();
   }
-  return head ? [head, cut(rest, width, wide)] : [cut(name, width, wide)];
+  return head ? [head, cut(rest, width, wide)] : [cut(name, Math.max(width, free), wide)];
 }
 
 /**
  * `names`: the lines of the name, which has so much width and at most so many lines. `role`: what the node is to the one who looks, such
- * as this server; said under its name.
+ * as this server; said under its name. `lowest`: nothing is close under it.
  */
 export function labelLines(
   node: MapNode,
   radius: number,
   names: (width: number, most: number) => readonly string[],
   role = "",
+  lowest = false,
 ): LabelLine[] {
   if (radius < FAR_RADIUS) return [];
   // Neighbors stand six radii apart, and rows somewhat over five.
   const width = radius * 5.7;
   const room = radius * 2.76 - 3;
   // The second line is the shorter one, and the next row stands between.
-  const most = radius >= TWO_LINES_RADIUS ? 2 : 1;
+  const most = radius >= TWO_LINES_RADIUS || (lowest && radius >= TWO_LINES_LOWEST) ? 2 : 1;
   const lines: LabelLine[] = names(width, most).map((text) => ({ text, mono: false }));
   // Said in full: nothing else on the map is it.
   if (role) lines.push({ text: role, mono: false, mark: true });
-  // A name of two lines leaves room for an address from here.
-  if (lines.length > 1 && room < 2 * lineHeight(false) + lineHeight(true)) return lines;
-  if (radius >= ADDRESS_RADIUS) {
-    const address = node.addresses[0];
-    if (address && address !== node.name)
-      lines.push({ text: fitText(address, width * 1.2, SMALL_PX), mono: true });
-  }
+  // The lane above the next row stays free.
+  const left = Math.floor((room - lines.length * lineHeight(false)) / lineHeight(true));
+  const small = (text: string): LabelLine => ({ text: fitText(text, width * 1.2, SMALL_PX), mono: true });
+  const [address, ...others] = node.addresses;
+  const more: LabelLine[] = [];
+  if (radius >= ADDRESS_RADIUS && address && address !== node.name) more.push(small(address));
   if (radius >= PORTS_RADIUS) {
-    for (const other of node.addresses.slice(1, 3))
-      lines.push({ text: fitText(other, width * 1.2, SMALL_PX), mono: true });
-    if (node.ports.length > 0) {
-      const shown = node.ports.slice(0, 5).join(" ");
-      lines.push({ text: node.ports.length > 5 ? `${shown} +${node.ports.length - 5}` : shown, mono: true });
-    }
+    const shown = node.ports.slice(0, 5).join(" ");
+    const text = node.ports.length > 5 ? `${shown} +${node.ports.length - 5}` : shown;
+    const ports: LabelLine[] = text ? [{ text, mono: true }] : [];
+    const free = Math.max(0, left - more.length - ports.length);
+    more.push(...others.slice(0, Math.min(2, free)).map(small), ...ports);
   }
-  return lines;
+  return [...lines, ...more.slice(0, Math.max(0, left))];
 }
 
 /** One line of a label; its spot is the middle of its upper edge. */

@@ -33,7 +33,8 @@ export const EMPTY_SEATING: Seating = { middles: new Map(), seats: new Map() };
 
 /** Distance between neighbors, in map units. A node's radius is 14. */
 export const SPACING = 84;
-const ROW = (SPACING * Math.sqrt(3)) / 2;
+/** Between the rows of the grid. */
+export const ROW = (SPACING * Math.sqrt(3)) / 2;
 /** Room between groups for their titles. */
 const GROUP_GAP = 60;
 /** Nodes that have left are remembered up to this number. */

@@ -385,6 +385,25 @@ describe("labels", () => {
     expect(labelLines(node("a1"), 13, two).map((line) => line.text)).toEqual(["printer-", "brother"]);
     expect(labelLines(node("a1"), 18, two).map((line) => line.text)).toContain("10.0.0.1");
   });
+  it("have the room that their neighbors leave, in one line", () => {
+    const wide = (text: string) => text.length * 6;
+    const free = (name: string, most: number, pixels: number) => nameLines(name, 70, most, wide, pixels);
+    expect(free("homeassistant", 1, 60)).toEqual(["homeassist…"]);
+    expect(free("homeassistant", 1, 80)).toEqual(["homeassistant"]);
+    expect(free("printer-brother", 2, 100)).toEqual(["printer-brother"]);
+    expect(free("printer-brother", 2, 80)).toEqual(["printer-", "brother"]);
+    expect(free("10.77.101.71", 1, 80)).toEqual(["10.77.101.71"]);
+  });
+  it("keep the lane above the next row free, and name the ports before more addresses", () => {
+    const one = node("a1", { addresses: ["10.0.0.1", "10.0.0.2", "10.0.0.3"], ports: [22] });
+    for (const radius of [9, 13, 16, 20, 24, 40]) {
+      const lines = labelLines(one, radius, names);
+      const height = lines.reduce((sum, { mono }) => sum + (mono ? 13.5 : 15.5), 0);
+      expect(height, `${radius}`).toBeLessThanOrEqual(Math.max(15.5, radius * 2.76 - 3));
+    }
+    expect(labelLines(one, 20, names).map(({ text }) => text)).toEqual(["host-a1", "10.0.0.1", "22"]);
+    expect(labelLines(one, 40, names)).toHaveLength(5);
+  });
   it("has one line for a name where the next row is near", () => {
     const asked: number[] = [];
     for (const radius of [8, 13])
@@ -392,7 +411,17 @@ describe("labels", () => {
         asked.push(most);
         return [];
       });
-    expect(asked).toEqual([1, 2]);
+    labelLines(
+      node("a1"),
+      10,
+      (_, most) => {
+        asked.push(most);
+        return [];
+      },
+      "",
+      true,
+    );
+    expect(asked).toEqual([1, 2, 2]);
   });
   it("cuts long names", () => {
     expect(fitText("a-very-long-host-name.example", 60, 11)).toMatch(/^a-very.*…$/);

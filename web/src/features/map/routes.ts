@@ -1,10 +1,10 @@
 /**
- * How links run. Pure. Links of one group to the same hub share lanes: up from the node into the lane above its row,
- * along that to a lane beside the middle, and there to the hub. Words are under their nodes, so lanes do not cross them.
- * Any other link is a straight line.
+ * How links run. Pure. Links of one group to the same hub share lanes: up from the node into the lane above its row, along that to the
+ * gap between two nodes of the next row, through that gap, and so on to the lane above the hub. Names are under their nodes, and no
+ * wider than from gap to gap, so lanes do not cross them. Any other link is a straight line.
  */
 import type { LinkEvidence, MapLink } from "#/api/schema";
-import { type Place, SPACING } from "./layout";
+import { type Place, ROW, SPACING } from "./layout";
 
 /** A node, as far as its links are concerned. */
 export interface Spot extends Place {
@@ -31,8 +31,6 @@ export interface Strand {
 
 /** From the middle of a node up to the lane above its row. */
 const RISE = SPACING * 0.25;
-/** From the middle of a hub to the lane beside it: between two nodes of every row. */
-const ASIDE = SPACING * 0.29;
 /** Fewer links are no bundle. */
 const BUNDLE = 3;
 
@@ -81,44 +79,75 @@ export function routeLinks(
 function bundle(hub: Spot, links: Bundle["links"], wires: Wire[], strands: Strand[]): void {
   const inside = hub.seated && links.every(({ member }) => member.group === hub.group);
   const evidence = links[0]?.link.evidence ?? "drawn";
-  const heights = links.map(({ member }) => member.y + RISE);
-  const [low, high] = [Math.min(...heights), Math.max(...heights)];
+  const seat = inside ? hub : (links[0]?.member ?? hub);
+  const rowOf = ({ y }: Place) => Math.round((y - seat.y) / ROW);
+  const laneOf = (row: number) => Math.round((seat.y + row * ROW + RISE) * 1_000) / 1_000;
+  const rows = links.map(({ member }) => rowOf(member));
+  const [low, high] = [Math.min(...rows), Math.max(...rows)];
   const xs = links.map(({ member }) => member.x);
-  const column = inside ? hub.x + ASIDE : laneNear((Math.min(...xs) + Math.max(...xs)) / 2, links);
-  // Where the lane beside the middle ends: above the hub, or at the side of the group that looks to the hub.
-  const end = inside ? hub.y + RISE : hub.y > (low + high) / 2 ? high + RISE : low - SPACING * 0.8;
-  const last: Place[] = inside
-    ? [{ x: column, y: end }, { x: hub.x, y: end }, hub]
-    : [{ x: column, y: end }, hub];
-  const rows = new Map<number, { left: number; right: number }>();
-  const stretch = (y: number, x: number) => {
-    const row = rows.get(y) ?? { left: x, right: x };
-    rows.set(y, { left: Math.min(row.left, x), right: Math.max(row.right, x) });
+  const middle = inside ? hub.x : (Math.min(...xs) + Math.max(...xs)) / 2;
+  /** Halfway between two seats of a row, where their names end; every second row is half a seat further. */
+  const gapOf = (row: number) => {
+    const first = seat.x + (row & 1 ? 0 : SPACING / 2);
+    return first + Math.round((middle - first) / SPACING) * SPACING;
   };
+  // All come together in one lane: above the hub, or at the side of the group that looks to the hub.
+  const above = hub.y > (laneOf(low) + laneOf(high)) / 2;
+  const goal = inside ? 0 : above ? high : low;
+  const last = inside
+    ? [{ x: hub.x, y: laneOf(0) }, hub]
+    : above
+      ? [{ x: gapOf(high + 1), y: laneOf(high) }, { x: gapOf(high + 1), y: laneOf(high) + RISE }, hub]
+      : [{ x: gapOf(low), y: laneOf(low) }, { x: gapOf(low), y: laneOf(low) - SPACING * 0.8 }, hub];
+  const way = (row: number): Place[] => {
+    const points: Place[] = [];
+    for (let at = row; at !== goal; ) {
+      const next = at > goal ? at - 1 : at + 1;
+      const x = gapOf(Math.max(at, next));
+      points.push({ x, y: laneOf(at) }, { x, y: laneOf(next) });
+      at = next;
+    }
+    return [...points, ...last];
+  };
+  const ways = new Map([...new Set(rows)].map((row) => [row, way(row)] as const));
+  const shared = new Shared();
+  for (const [row, points] of ways) {
+    for (const [at, from] of points.entries()) {
+      const to = points[at + 1];
+      if (to) shared.add(from, to);
+    }
+    const first = points[0];
+    if (first) shared.add({ x: first.x, y: laneOf(row) }, first);
+  }
   for (const { link, member } of links) {
-    const y = Math.round((member.y + RISE) * 1_000) / 1_000;
-    const up = { x: member.x, y };
-    // In the row of the hub there is no need to go round by the lane beside it.
-    const straight = inside && member.y === hub.y;
-    const rest = straight ? last.slice(1) : [{ x: column, y }, ...last];
-    stretch(y, member.x);
-    stretch(y, straight ? hub.x : column);
+    const row = rowOf(member);
+    const up = { x: member.x, y: laneOf(row) };
+    const rest = ways.get(row) ?? [];
+    if (rest[0]) shared.add(up, rest[0]);
     strands.push({ from: member, to: up, evidence, ends: [link.a, link.b] });
     wires.push({ a: link.a, b: link.b, evidence, path: [member, up, ...rest] });
   }
-  for (const [y, { left, right }] of rows)
-    strands.push({ from: { x: left, y }, to: { x: right, y }, evidence, ends: null });
-  const [bottom, top] = [Math.min(low, end), Math.max(high, end)];
-  if (top > bottom)
-    strands.push({ from: { x: column, y: bottom }, to: { x: column, y: top }, evidence, ends: null });
-  for (const [at, from] of last.entries()) {
-    const to = last[at + 1];
-    if (to) strands.push({ from, to, evidence, ends: null });
-  }
+  for (const { from, to } of shared.all()) strands.push({ from, to, evidence, ends: null });
 }
 
-/** A lane near `x` that runs between the nodes: a little beside one of them. */
-function laneNear(x: number, links: Bundle["links"]): number {
-  const first = links[0]?.member.x ?? x;
-  return first + Math.round((x - first) / (SPACING / 2)) * (SPACING / 2) + ASIDE;
+/** What several wires share is one line: lanes grow, all else is there once. */
+class Shared {
+  private readonly lanes = new Map<number, { left: number; right: number }>();
+  private readonly others = new Map<string, { from: Place; to: Place }>();
+
+  add(from: Place, to: Place): void {
+    if (from.y === to.y) {
+      const lane = this.lanes.get(from.y) ?? { left: from.x, right: from.x };
+      const [left, right] = [Math.min(lane.left, from.x, to.x), Math.max(lane.right, from.x, to.x)];
+      this.lanes.set(from.y, { left, right });
+    } else this.others.set(`${from.x} ${from.y} ${to.x} ${to.y}`, { from, to });
+  }
+
+  all(): { from: Place; to: Place }[] {
+    const lanes = [...this.lanes].filter(([, { left, right }]) => right > left);
+    return [
+      ...lanes.map(([y, { left, right }]) => ({ from: { x: left, y }, to: { x: right, y } })),
+      ...this.others.values(),
+    ];
+  }
 }

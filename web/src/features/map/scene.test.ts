@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { MapNode } from "#/api/schema";
 import { groupNodes } from "./group";
-import { EMPTY_SEATING, placeOf, settle } from "./layout";
+import { EMPTY_SEATING, placeOf, ROW, SPACING, settle } from "./layout";
 import { LINK_FLOATS } from "./link-program";
 import { toModel } from "./model";
 import { NODE_FLOATS } from "./node-program";
@@ -60,6 +60,29 @@ describe("scene", () => {
     }
     expect(scene.base()).toBe(base);
     expect(scene.version).toBe(version);
+  });
+
+  it("knows how far a name may reach, and what is close under it", () => {
+    const scene = sceneOf(40);
+    const all = [...scene.nodes.values()];
+    for (const one of all) {
+      const level = all.filter((other) => other !== one && Math.abs(other.y - one.y) < 1);
+      const near = Math.min(...level.map((other) => Math.abs(other.x - one.x)), Number.POSITIVE_INFINITY);
+      expect(
+        scene.reach(one.id, () => 40),
+        one.id,
+      ).toBeCloseTo(Math.min(near - 40, SPACING * 0.7));
+      const under = all.some(({ x, y }) => Math.abs(x - one.x) < 84 && Math.abs(one.y - y - ROW) < 1);
+      expect(scene.isLowest(one.id), one.id).toBe(!under);
+    }
+  });
+
+  it("an outline keeps clear of the names under its lowest nodes", () => {
+    const scene = sceneOf(40);
+    const lowest = Math.min(...[...scene.nodes.values()].map(({ y }) => y));
+    // Two lines of a name, at the distance from which there are two.
+    const names = 14 + 34 / 0.8;
+    expect(scene.outlines[0]?.bottom).toBeLessThan(lowest - names);
   });
 
   it("what is in a hand leaves the picture once, and takes its links along as straight lines", () => {

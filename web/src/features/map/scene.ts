@@ -7,7 +7,7 @@ import { drawingOf, isHub } from "#/domain/icons";
 import type { Group } from "./group";
 import { hull, type Rim, rimOf } from "./hull";
 import { joinsOf } from "./joins";
-import { type Place, SPACING } from "./layout";
+import { type Place, ROW, SPACING } from "./layout";
 import { type LinkLook, linkRows } from "./link-program";
 import { isPinned, type MapModel } from "./model";
 import { type NodeLook, nodeRows } from "./node-program";
@@ -18,7 +18,18 @@ export const RADIUS = 14;
 const HUB_RADIUS = 18;
 /** From the outermost nodes of a group to its outline, in map units. */
 const PAD = SPACING * 0.62;
+/** Names stand under their nodes; the outline keeps clear of them too. */
+const NAMES_ROOM = SPACING * 0.2;
 export const DIM = 0.16;
+/** No name reaches further to a side, in map units: within a group about to its outline. */
+const NAME_MOST = { within: SPACING * 0.7, alone: SPACING };
+
+interface Beside {
+  left?: Standing;
+  right?: Standing;
+  /** A node is in the next row below. */
+  below: boolean;
+}
 
 /** A node where it stands; a drag may have moved it from its place in the model. */
 export interface Standing {
@@ -51,6 +62,8 @@ export class Scene {
   nodes = new Map<string, Standing>();
   outlines: Outline[] = [];
   rims: Rim[] = [];
+  /** The neighbors of a node whose names are at the height of its own. */
+  private beside = new Map<string, Beside>();
   private links: readonly MapLink[] = [];
   private wires = new Map<string, Wire[]>();
   private strands: Strand[] = [];
@@ -78,6 +91,7 @@ export class Scene {
         this.nodes.set(node.id, { id: node.id, x, y, radius, node, group: group.id, pinned: isPinned(node) });
       }
     this.links = [...model.links.values()].filter((link) => this.nodes.has(link.a) && this.nodes.has(link.b));
+    this.beside = besides(this.nodes.values());
     this.setGroups(groups);
     this.route(groups);
     this.change();
@@ -89,7 +103,12 @@ export class Scene {
     for (const group of groups) {
       const members = group.members.flatMap((node) => this.nodes.get(node.id) ?? []);
       if (members.length === 0) continue;
-      const corners = hull(members);
+      const corners = hull(
+        members.flatMap(({ x, y }) => [
+          { x, y },
+          { x, y: y - NAMES_ROOM },
+        ]),
+      );
       const rim = rimOf(corners, PAD);
       const xs = corners.map((corner) => corner.x);
       const ys = corners.map((corner) => corner.y);
@@ -136,6 +155,21 @@ export class Scene {
         continue;
       strands.push({ from, to: nearestOf(to.rim, from), evidence: "inferred", ends: [node, node] });
     }
+  }
+
+  /** How far a name may reach to each side of its node, in map units; `half` is half of what a neighbor's name takes. */
+  reach(id: string, half: (neighbor: Standing) => number): number {
+    const one = this.nodes.get(id);
+    const { left, right } = this.beside.get(id) ?? {};
+    if (!one) return 0;
+    const to = (other: Standing | undefined) =>
+      other ? Math.abs(other.x - one.x) - half(other) : Number.POSITIVE_INFINITY;
+    return Math.min(to(left), to(right), one.group ? NAME_MOST.within : NAME_MOST.alone);
+  }
+
+  /** No other node is close under this one. */
+  isLowest(id: string): boolean {
+    return this.beside.get(id)?.below === false;
   }
 
   setMatches(matches: ReadonlySet<string> | null): void {
@@ -243,6 +277,56 @@ export class Scene {
       if (Math.hypot(one.x - x, one.y - y) <= reach * Math.max(one.radius, smallest)) found = one;
     return found;
   }
+}
+
+function besides(nodes: Iterable<Standing>): Map<string, Beside> {
+  const rows = new Map<number, Standing[]>();
+  const all = [...nodes].sort((a, b) => a.x - b.x);
+  const rowOf = ({ y }: Place) => Math.round(y / ROW);
+  for (const one of all) {
+    const row = rows.get(rowOf(one));
+    if (row) row.push(one);
+    else rows.set(rowOf(one), [one]);
+  }
+  const found = new Map<string, Beside>();
+  // What a person has moved may be between two rows.
+  for (const one of all) {
+    const beside: Beside = { below: false };
+    found.set(one.id, beside);
+    for (const at of [rowOf(one) - 2, rowOf(one) - 1, rowOf(one), rowOf(one) + 1]) {
+      const row = rows.get(at) ?? [];
+      const near = nearest(row, one, (other) => Math.abs(other.y - one.y) < ROW / 2);
+      const under = nearest(row, one, ({ y }) => y < one.y - ROW / 2 && y > one.y - ROW * 1.5);
+      beside.below ||= [under.left, under.right].some(
+        (other) => other && Math.abs(other.x - one.x) < SPACING,
+      );
+      if (near.left && !(beside.left && beside.left.x > near.left.x)) beside.left = near.left;
+      if (near.right && !(beside.right && beside.right.x < near.right.x)) beside.right = near.right;
+    }
+  }
+  return found;
+}
+
+/** In a row that is sorted from left to right. */
+function nearest(
+  row: readonly Standing[],
+  one: Standing,
+  counts: (other: Standing) => boolean,
+): { left?: Standing; right?: Standing } {
+  const fits = (at: number) => {
+    const other = row[at];
+    return !!other && other !== one && counts(other);
+  };
+  let [from, to] = [0, row.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((row[middle]?.x ?? 0) < one.x) from = middle + 1;
+    else to = middle;
+  }
+  let [left, right] = [from - 1, from];
+  while (left >= 0 && !fits(left)) left--;
+  while (right < row.length && !fits(right)) right++;
+  return { left: row[left], right: row[right] };
 }
 
 function inside({ x }: Place, { left, right }: Outline): boolean {

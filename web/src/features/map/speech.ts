@@ -1,12 +1,22 @@
 /** All words of one frame, by how near one looks: names under nodes, titles beside groups, cards for groups that are far. */
 import { type Size, toScreen } from "./camera";
-import { type Card, type CardBox, type CardSpot, cardSize, cardWords, placeCards, titleWords } from "./cards";
+import {
+  type Card,
+  type CardBox,
+  type CardSpot,
+  cardSize,
+  cardWords,
+  GROUP_TITLE,
+  placeCards,
+  titleMiddle,
+  titleWords,
+} from "./cards";
 import type { View } from "./gl";
 import type { Group } from "./group";
 import { FAR_RADIUS, hoverWords, labelLines, lineFont, lineHeight, lineWords, nameLines } from "./labels";
 import type { Place } from "./layout";
 import type { MapPalette } from "./palette";
-import { DIM, type Outline, RADIUS, type Scene } from "./scene";
+import { DIM, type Outline, RADIUS, type Scene, type Standing } from "./scene";
 import type { WordsProgram } from "./words-program";
 
 /** What the page says about groups and nodes. */
@@ -26,6 +36,9 @@ export interface SpokenCard extends CardSpot {
 
 /** Widths of names, in steps of so many pixels. */
 const NAME_STEP = 4;
+
+/** Pixels between two names that follow each other. */
+const NAMES_APART = 4;
 
 /** Screens that are narrower get cards of one line. */
 const NARROW = 600;
@@ -57,13 +70,15 @@ export class Speech {
   };
 
   /** While one zooms the width is rounded, so that each frame need not measure each name. */
-  private nameIn(name: string, width: number, most: number): readonly string[] {
-    const room = Math.floor(width / NAME_STEP) * NAME_STEP;
-    const key = `${room}|${most}|${name}`;
+  private nameIn(name: string, width: number, most: number, free: () => number): readonly string[] {
+    const font = lineFont(false);
+    const whole = this.measure(name, font);
+    if (whole <= width) return [name];
+    const [room, more] = [width, free()].map((pixels) => Math.floor(pixels / NAME_STEP) * NAME_STEP);
+    const key = `${room}|${more}|${most}|${name}`;
     let lines = this.names.get(key);
     if (!lines) {
-      const font = lineFont(false);
-      lines = nameLines(name, room, most, (text) => this.measure(text, font));
+      lines = nameLines(name, room ?? width, most, (text) => this.measure(text, font), more);
       if (this.names.size > 20_000) this.names.clear();
       this.names.set(key, lines);
     }
@@ -95,8 +110,12 @@ export class Speech {
         if (!group.id) continue;
         const title = this.words.title(group, false);
         const spot = toScreen(view.camera, view.size, { x: (left + right) / 2, y: top });
-        if (onScreen(spot, view.size, 300))
-          sheet.say(`t|${title}`, spot.x, spot.y - 5, 1, () => titleWords(title, this.measure, colors));
+        if (!onScreen(spot, view.size, 300)) continue;
+        const [from, to] = [left, right].map((x) => toScreen(view.camera, view.size, { x, y: top }).x);
+        const seen = (to ?? 0) > 0 && (from ?? 0) < view.size.width;
+        const wide = this.measure(title, GROUP_TITLE);
+        const x = seen ? titleMiddle(spot.x, wide, view.size.width) : spot.x;
+        sheet.say(`t|${title}`, x, spot.y - 5, 1, () => titleWords(title, this.measure, colors));
       }
     const under = hovered ? scene.nodes.get(hovered) : undefined;
     if (under) {
@@ -118,6 +137,7 @@ export class Speech {
     lit: ReadonlySet<string> | null,
   ): void {
     const plain = RADIUS * camera.scale;
+    const { scale } = camera;
     for (const { id, x, y, radius, node, group } of scene.nodes.values()) {
       const spot = toScreen(camera, size, { x, y });
       const top = spot.y + radius * camera.scale * 1.22 + 3;
@@ -128,8 +148,15 @@ export class Speech {
       for (const { text, mono, mark } of labelLines(
         node,
         plain,
-        (width, most) => this.nameIn(node.name, width, most),
+        (width, most) =>
+          this.nameIn(node.name, width, most, () => {
+            // A neighbor's name takes no more than its usual room here, so that two long ones do not meet.
+            const taken = (other: Standing) =>
+              Math.min(width, this.measure(other.node.name, lineFont(false))) / 2 / scale;
+            return 2 * (scene.reach(id, taken) * scale - NAMES_APART);
+          }),
         node.server ? this.words.thisServer() : "",
+        scene.isLowest(id),
       )) {
         sheet.say(`${mono ? "a" : "n"}|${mark ? 1 : 0}|${back}|${text}`, spot.x, line, alpha, () =>
           lineWords(text, mono, mark ? colors.accent : null, back, this.measure, colors),

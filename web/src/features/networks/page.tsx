@@ -79,7 +79,8 @@ export function NetworksPage({ search, go }: NetworksPageProps) {
   const add = writes ? (
     <Button look="primary" onClick={() => go({ ...search, selected: "new", panel: undefined })}>
       <Plus aria-hidden className="size-4" />
-      {t("networks.add")}
+      {/* In the head of a phone there is room for the sign only. */}
+      <span className="max-md:in-[header]:sr-only">{t("networks.add")}</span>
     </Button>
   ) : null;
   return (

@@ -15,7 +15,7 @@ import { Form } from "#/ui/form";
 import { toast } from "#/ui/toast";
 
 const LEAST = 30;
-const MOST = 3650;
+const MOST = 3_650;
 const PROPOSED = "365";
 
 /** How long the audit log is kept. What makes it shorter removes entries for good, so that it asks first. */
@@ -32,6 +32,7 @@ export function Retention({ settings, saved }: { settings: Settings; saved: (ans
   const { errors, isSubmitting, isDirty } = form.formState;
   const forEver = form.watch("forEver");
   const writes = can("settings:write");
+  const shorten = t("settings.shorten", { days: (asked ?? 0).toLocaleString("en") });
 
   async function save(days: number | null): Promise<void> {
     const body = { audit_retention_days: days };
@@ -56,7 +57,7 @@ export function Retention({ settings, saved }: { settings: Settings; saved: (ans
       {forEver ? null : (
         <TextField
           label={t("settings.days")}
-          help={t("settings.daysHelp", { least: LEAST, most: MOST })}
+          help={t("settings.daysHelp", { least: LEAST, most: MOST.toLocaleString("en") })}
           className="w-40"
           inputMode="numeric"
           maxLength={4}
@@ -65,7 +66,7 @@ export function Retention({ settings, saved }: { settings: Settings; saved: (ans
           {...form.register("days", {
             validate: (text) =>
               (/^\d+$/.test(text) && Number(text) >= LEAST && Number(text) <= MOST) ||
-              t("settings.daysWrong", { least: LEAST, most: MOST }),
+              t("settings.daysWrong", { least: LEAST, most: MOST.toLocaleString("en") }),
           })}
         />
       )}
@@ -77,9 +78,9 @@ export function Retention({ settings, saved }: { settings: Settings; saved: (ans
       ) : null}
       {asked === null ? null : (
         <Confirm
-          title={t("settings.shorten", { days: asked })}
+          title={shorten}
           text={t("settings.shortenText")}
-          action={t("settings.shorten", { days: asked })}
+          action={shorten}
           work={() => save(asked)}
           onClose={() => setAsked(null)}
         />

@@ -14,7 +14,7 @@ import { Form } from "#/ui/form";
 import { toast } from "#/ui/toast";
 
 const LEAST = 1;
-const MOST = 3650;
+const MOST = 3_650;
 const PROPOSED = "90";
 
 /** How old the key becomes before it is rotated. */
@@ -51,7 +51,7 @@ export function Schedule({ settings, saved }: { settings: Settings; saved: (answ
       {rotates ? (
         <TextField
           label={t("vault.days")}
-          help={t("vault.daysHelp", { least: LEAST, most: MOST })}
+          help={t("vault.daysHelp", { least: LEAST, most: MOST.toLocaleString("en") })}
           className="w-40"
           inputMode="numeric"
           maxLength={4}
@@ -60,7 +60,7 @@ export function Schedule({ settings, saved }: { settings: Settings; saved: (answ
           {...form.register("vault_key_rotation_days", {
             validate: (text) =>
               (/^\d+$/.test(text) && Number(text) >= LEAST && Number(text) <= MOST) ||
-              t("vault.daysWrong", { least: LEAST, most: MOST }),
+              t("vault.daysWrong", { least: LEAST, most: MOST.toLocaleString("en") }),
           })}
         />
       ) : null}
