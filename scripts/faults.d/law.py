@@ -133,7 +133,7 @@ def check(server, ledger, site, told, patience=TOLD_SECONDS):
     verdict.log -= verdict.lost
     chain = server.ask("GET", "/audit-log/verify")
     if not chain["ok"]:
-        verdict.chain = chain["reason"] or "not whole"
+        verdict.chain = chain["reason"] or "the chain is broken"
     if told:
         verdict.untold = untold({w.name for w in ledger.of("asset", ACKNOWLEDGED)} | set(ours), told, patience)
     return verdict

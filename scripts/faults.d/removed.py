@@ -94,7 +94,7 @@ def log_removed(run):
         if reader:
             run.tells(site, "a restart now may lose")
             reader.close()
-        run.tells(site, "What was saved before is kept")
+        run.tells(site, "Everything that was saved before is safe")
         # Whoever opens the database now makes a log of its own.
         with contextlib.closing(sqlite3.connect(site.data / file)) as other:
             other.execute("SELECT count(*) FROM assets").fetchone()
@@ -102,7 +102,7 @@ def log_removed(run):
         said, _ = process.communicate(timeout=30)
         if process.returncode == 0:
             run.broken.append(f"a command wrote beside the server: {said}")
-        run.tells(site, "What was saved before is kept")
+        run.tells(site, "Everything that was saved before is safe")
         load.stop()
     run.answers(load)
     run.says_in_log(site)

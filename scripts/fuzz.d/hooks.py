@@ -121,7 +121,7 @@ BEYOND = {
     "host_key_sha256": "a fingerprint", "url": "judged, and its name resolved", "issuer": "judged",
     "targets": "private, and not too large", "scopes": "openid among them; no more than the role permits", "default_role": "or a group",
     "client_id": "unless a credential has it",
-    "client_secret": "again, when the issuer changes", "code": "exactly one proof", "credential": "what an authenticator answers",
+    "client_secret": "again, when the issuer changes", "code": "exactly one proof", "credential": "the response of a passkey",
     "body": "at least one field", "positions": "of assets that exist", "ids": "exist", "kind": "fits the finding", "name": "of new assets only",
     "filter": "instead of ids", "count": "with a filter", "group": "with group_by",
     "email": "only of a user who has one",

@@ -149,7 +149,7 @@ export async function staleProof(page, resource) {
     type: "/problems/proof_required",
     title: "Forbidden",
     status: 403,
-    detail: "Show your password or second factor again first: POST /auth/proof",
+    detail: "Confirm your identity first with your password or second factor: POST /auth/proof",
     request_id: "e2e",
   };
   await page.route(

@@ -134,7 +134,7 @@ fn genuine(app: &App, caller: Option<&Caller>, parts: &Parts) -> Result<(), Prob
         let token = parts.headers.get(CSRF_HEADER).map_or(&[][..], |v| v.as_bytes());
         if !app.csrf_matches(who, token) {
             return Err(forbidden(
-                "the header X-CSRF-Token is missing or not this session's; read auth/me again",
+                "the header X-CSRF-Token is missing or does not belong to this session; read auth/me again",
             ));
         }
     }
@@ -142,9 +142,7 @@ fn genuine(app: &App, caller: Option<&Caller>, parts: &Parts) -> Result<(), Prob
 }
 
 /// A sender that is set up with another method, or with an address that is not the hook's.
-const OF_A_HOOK: &str = "This is the token of a hook, and a hook takes messages only by POST at its own address, /api/v1/hooks/…. At the \
-     sender set the method to POST (in Grafana “HTTP Method”, in Proxmox “Method”), and compare the address with the one that the hook \
-     shows in Circuit Breaker";
+const OF_A_HOOK: &str = "This is the token of a hook. A hook accepts messages only with POST at its own address, /api/v1/hooks/…. At the sender, set the method to POST (in Grafana “HTTP Method”, in Proxmox “Method”), and compare the address with the address of the hook in Circuit Breaker";
 
 async fn identify(app: &App, parts: &Parts) -> Result<Caller, Error> {
     let nobody = || Error::Unauthenticated("Sign in, or send a token in the Authorization header".to_owned());
@@ -324,8 +322,7 @@ pub fn same_origin(parts: &Parts) -> Result<(), Problem> {
 fn foreign_page(page: &str, host: &str, expected: &str) -> Problem {
     let mend = if page.starts_with("https://") {
         format!(
-            " If {page} is this server, set CB_NAMES={page} and restart it, or let the proxy pass on the host with its port; \
-             nginx: proxy_set_header Host $http_host;"
+            " If {page} is this server, set CB_NAMES={page} and restart the server, or configure the proxy to pass on the host with its port; nginx: proxy_set_header Host $http_host;"
         )
     } else {
         String::new()

@@ -70,8 +70,7 @@ fn schemes() -> [(&'static str, SecurityScheme); 2] {
         .description(Some("A user's API token (cb_pat_…), or the operator's (CB_API_TOKEN)."));
     let session = ApiKeyValue::with_description(
         auth::COOKIE,
-        "What signing in sets. A write also needs the header X-CSRF-Token, with `csrf_token` of the answer to signing in or of \
-         auth/me, and Content-Type: application/json, with a body or without.",
+        "The cookie that sign-in sets. A write also needs the header X-CSRF-Token with the `csrf_token` from the answer to the sign-in or from auth/me, and the header Content-Type: application/json, with or without a body.",
     );
     [
         ("token", SecurityScheme::Http(token.build())),
@@ -86,9 +85,7 @@ fn idempotency_key() -> Parameter {
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
         .description(Some(
-            "Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is \
-             answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a \
-             request that is still carried out, or whose end nobody knows. Another request with the key is a 422.",
+            "Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key.",
         ))
         .schema(Some(key))
         .build()
@@ -166,7 +163,7 @@ fn pattern(text: &mut Object, pattern: &str, least: usize, most: Option<usize>) 
     text.max_length = most;
 }
 
-/// No text that comes in has the character U+0000 in it.
+/// No text that comes in contains the character U+0000.
 fn without_nul(schema: &mut Schema) {
     match schema {
         Schema::Object(text) => {

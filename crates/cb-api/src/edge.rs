@@ -143,7 +143,7 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
         ))
         .into_response(),
         Ok(Err(_)) => {
-            let why = "The server took too long; try again in a moment, or ask for less at once";
+            let why = "The server took too long; try again in a moment, or request less at once";
             Problem::from(Error::Unavailable(why.to_owned())).into_response()
         }
         Err(panic) => {
@@ -172,14 +172,16 @@ fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
         return Err(Problem::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "headers_too_large",
-            format!("A request may have {HEADER_LINES} header lines and {HEADER_BYTES} bytes of them"),
+            format!(
+                "A request may have at most {HEADER_LINES} header lines with {HEADER_BYTES} bytes in total"
+            ),
         ));
     }
     if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > URI_BYTES) {
         return Err(Problem::new(
             StatusCode::URI_TOO_LONG,
             "uri_too_long",
-            format!("Path and query may have {URI_BYTES} bytes together"),
+            format!("The path and the query together may have at most {URI_BYTES} bytes"),
         ));
     }
     // PostgreSQL's text has no room for it, and nothing here is called so.
@@ -187,14 +189,14 @@ fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
         return Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "nul",
-            "The address has the character U+0000 in it; leave it out",
+            "The address contains the character U+0000; remove it",
         ));
     }
     if let Some(twice) = ONCE.iter().find(|name| request.headers().get_all(*name).iter().nth(1).is_some()) {
         return Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "repeated_header",
-            format!("The header {twice} came more than once; send it once"),
+            format!("The request contains the header {twice} more than once; send it once"),
         ));
     }
     if let Some(name) = secret_in(request.uri().query().unwrap_or_default()) {
@@ -202,8 +204,7 @@ fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
             StatusCode::BAD_REQUEST,
             "secret_in_address",
             format!(
-                "An address is logged and remembered on its way, so no secret belongs into it, and the parameter {name} is for \
-                 one. Send a token in the header Authorization: Bearer …; if this one was real, remove it and make another"
+                "The address contains a secret in the parameter {name}. Browsers and proxies log addresses, so an address must not contain a secret. Send a token in the header Authorization: Bearer …; if this secret was real, replace it"
             ),
         ));
     }
@@ -227,14 +228,14 @@ fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
 fn misdirected(asked: Option<&str>) -> Problem {
     let detail = match asked {
         None => {
-            "The request names no host, or two that differ. Send one Host header with the name of this server"
+            "The request contains no host, or two different hosts. Send one Host header with the name of this server"
                 .to_owned()
         }
         Some(name) => {
             let name: String = name.chars().take(NAME_SHOWN).collect();
             format!(
                 "“{name}” is not a name or address of this server. If people use it, set CB_NAMES={name} and restart the server. \
-                 If a proxy sent it, let the proxy pass on the name that the browser asked for; nginx: proxy_set_header Host $http_host;"
+                 If a proxy sent it, configure the proxy to pass on the name that the browser used; nginx: proxy_set_header Host $http_host;"
             )
         }
     };
@@ -267,7 +268,7 @@ fn finished(mut response: Response, request_id: &str) -> Response {
     let carried = response.extensions_mut().remove::<Problem>();
     let problem = carried.or_else(|| {
         let wanted = status.is_client_error() || status.is_server_error();
-        wanted.then(|| Problem::new(status, "http", "The request cannot be answered; see the status"))
+        wanted.then(|| Problem::new(status, "http", "The server cannot answer this request; see the status"))
     });
     let Some(problem) = problem else { return response };
     let (mut parts, _) = response.into_parts();

@@ -46,7 +46,7 @@ pub fn too_slow(most: Duration) -> Problem {
 }
 
 pub fn unreadable() -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "unreadable", "The body could not be read to its end")
+    Problem::new(StatusCode::BAD_REQUEST, "unreadable", "The body could not be read completely")
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
@@ -79,7 +79,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// Whether a JSON text has the character U+0000 in it, which PostgreSQL cannot keep and no name has. JSON writes it as an escape only
+/// Whether a JSON text contains the character U+0000, which PostgreSQL cannot keep and no name has. JSON writes it as an escape only
 /// (RFC 8259, section 7), and an escape begins with a backslash that is not itself escaped.
 fn has_nul(json: &[u8]) -> bool {
     json.windows(6).enumerate().any(|(at, six)| {
@@ -100,7 +100,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if has_nul(bytes) {
         let field = serde_json::from_slice(bytes).ok().and_then(|value| nul_in(&value));
         let field = field.unwrap_or_else(|| "body".to_owned());
-        return Err(Problem::invalid(field, "has the character U+0000 in it; leave it out"));
+        return Err(Problem::invalid(field, "contains the character U+0000; remove it"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(Objects::over(&mut reader)).map_err(|error| {
@@ -140,7 +140,7 @@ fn wrong_field(path: &str, message: &str) -> Problem {
             match message.rsplit_once(", expected ") {
                 // Not what was given: somebody may have put a secret there.
                 Some((given, wanted)) if given.starts_with("invalid ") => {
-                    Problem::invalid(field, format!("is not what is taken here; expected {wanted}"))
+                    Problem::invalid(field, format!("is not a valid value here; expected {wanted}"))
                 }
                 _ => Problem::invalid(field, message),
             }
@@ -260,7 +260,11 @@ mod tests {
             (r#"{"name":"a","at":[1,999]}"#, 422, r#""field":"at[1]""#),
             (r#"{"name":"a","at":[],"role":"admin"}"#, 422, r#""field":"role","reason":"is not a field"#),
             ("[]", 422, r#""field":"#),
-            (r#"{"name":"a\u0000","at":[]}"#, 422, r#""field":"name","reason":"has the character U+0000"#),
+            (
+                r#"{"name":"a\u0000","at":[]}"#,
+                422,
+                r#""field":"name","reason":"contains the character U+0000"#,
+            ),
             (r#"{"name":"a\\\u0000","at":[]}"#, 422, "U+0000"),
         ] {
             let answer = answer(body);

@@ -64,7 +64,7 @@ pub async fn around(app: &App, asker: Asker, route: String, request: Request, ne
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => problem.into_response(),
         Err(_) => {
-            let why = "The server stopped or failed while it carried this out. It may have been done or not; look before you use a new key";
+            let why = "The server stopped or failed during this request. The change may or may not have been made; check before you use a new key";
             Problem::from(Error::OutcomeUnknown(why.to_owned())).into_response()
         }
     }
@@ -97,7 +97,7 @@ async fn attempt(
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, ANSWER_MOST).await.map_err(|error| {
         Problem::from(Error::OutcomeUnknown(format!(
-            "This was done, and its answer could not be kept: {error}"
+            "The change was made, but its answer could not be saved: {error}"
         )))
     })?;
     let etag = parts.headers.get(header::ETAG).and_then(|v| v.to_str().ok()).map(str::to_owned);
@@ -105,7 +105,7 @@ async fn attempt(
     let answer = Answer { status: status.as_u16(), body: kept, etag };
     if let Err(error) = replay::done(app, id, answer).await {
         // It was done. Sent again it is answered 409, and not done twice.
-        tracing::warn!(%error, "an answer that may be asked for again was not kept");
+        tracing::warn!(%error, "an answer for repeated requests could not be saved");
     }
     Ok(Response::from_parts(parts, Stream::from(bytes)))
 }

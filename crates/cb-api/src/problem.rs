@@ -6,20 +6,20 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What went wrong, in words a person can act on.
+/// What went wrong and what to do about it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// `/problems/<kind>`: tells kinds apart without reading words.
+    /// `/problems/<kind>`: identifies the kind of problem for programs.
     #[serde(rename = "type")]
     #[schema(example = "/problems/invalid")]
     kind: String,
     title: &'static str,
     status: u16,
     detail: String,
-    /// Names the request in the server's log.
+    /// The ID of the request in the server's log.
     #[schema(value_type = String)]
     request_id: Box<str>,
-    /// For input: each field that is wrong.
+    /// For invalid input: each field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldProblem>,
@@ -81,7 +81,8 @@ impl From<Error> for Problem {
             Error::ProofRequired => plain(
                 StatusCode::FORBIDDEN,
                 "proof_required",
-                "Show your password or second factor again first: POST /auth/proof".to_owned(),
+                "Confirm your identity first with your password or second factor: POST /auth/proof"
+                    .to_owned(),
             ),
             Error::Invalid(fields) => {
                 let said = fields.iter().map(|f| format!("{} {}", f.field, f.reason)).collect::<Vec<_>>();
@@ -131,7 +132,8 @@ impl From<Error> for Problem {
                 plain(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "internal",
-                    "Something broke in the server; its log says more under this request id".to_owned(),
+                    "The server failed unexpectedly; its log contains the details under this request ID"
+                        .to_owned(),
                 )
             }
         }

@@ -30,7 +30,7 @@ pub fn serve(method: &Method, path: &str, headers: &HeaderMap, nonce: &Nonce) ->
         let mut response = Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
-            "Pages are only read; the API is under /api/v1",
+            "Pages can only be read; the API is under /api/v1",
         )
         .into_response();
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -52,7 +52,7 @@ fn page(nonce: &Nonce) -> Response {
         return Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "The browser client is not in this build",
+            "This build does not contain the browser client",
         )
         .into_response();
     };

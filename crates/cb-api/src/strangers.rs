@@ -82,11 +82,10 @@ impl Strangers {
         let more = if *mark == READ {
             String::new()
         } else {
-            format!(". The server reads {READ} only, so let the proxy send that, too")
+            format!(". The server reads only {READ}, so configure the proxy to send that header too")
         };
         tracing::warn!(
-            "{peer} sends requests with {mark}, as a proxy does, and CB_TRUSTED_PROXIES does not name it. Everybody behind it counts as \
-             {peer} in the audit log and in the limits on sign-ins. If it is your proxy, set {} and restart the server{more}",
+            "{peer} sends requests with {mark} like a proxy, but it is not in CB_TRUSTED_PROXIES. The server counts everyone behind it as {peer} in the audit log and in the limits on sign-ins. If it is your proxy, set {} and restart the server{more}",
             setting(trusted, peer)
         );
     }
@@ -97,8 +96,7 @@ impl Strangers {
         let entry: String = entry.chars().take(SHOWN).collect();
         if heard(&self.unreadable).hear(peer, &entry, now) {
             tracing::warn!(
-                "The trusted proxy {peer} sends `{entry}` in {READ}, which is no address. The server takes everybody behind it for one \
-                 visitor, in the audit log and in the limits on sign-ins. Let the proxy send the client's address"
+                "The trusted proxy {peer} sends `{entry}` in {READ}, which is not an address. The server counts everyone behind it as one visitor, in the audit log and in the limits on sign-ins. Configure the proxy to send the client's address"
             );
         }
     }

@@ -41,7 +41,8 @@ const SILENCE: Duration = Duration::from_mins(1);
 const SEND: Duration = Duration::from_millis(700);
 const INCOMING_MOST: usize = 4096;
 
-/// The audit log's newest entry (`{"type":"entry","data":{"seq":…}}`), as entries are written. One message may stand for several.
+/// Sends the newest entry of the audit log (`{"type":"entry","data":{"seq":…}}`) when entries are written. One message can
+/// report several entries.
 #[utoipa::path(get, path = "/audit-log/stream", operation_id = "get_audit_log_stream", tag = "streams",
     responses((status = 101, description = "WebSocket")))]
 pub(crate) async fn audit(
@@ -53,7 +54,7 @@ pub(crate) async fn audit(
     open(Topic::Audit, reader.0, &parts, &sockets, upgrade)
 }
 
-/// Scans and findings as they change.
+/// Sends scans and findings when they change.
 #[utoipa::path(get, path = "/discovery/stream", operation_id = "get_discovery_stream", tag = "streams",
     responses((status = 101, description = "WebSocket")))]
 pub(crate) async fn discovery(
@@ -65,8 +66,8 @@ pub(crate) async fn discovery(
     open(Topic::Discovery, reader.0, &parts, &sockets, upgrade)
 }
 
-/// Which webhook or channel (`subscriber`) and which hook (`hook`) has changed, was told something or has told something:
-/// `{"type":"subscriber","data":{"id":…}}`.
+/// Reports each webhook or channel (`subscriber`) and each hook (`hook`) that was changed, that was sent a message or that
+/// received a message: `{"type":"subscriber","data":{"id":…}}`.
 #[utoipa::path(get, path = "/notifications/stream", operation_id = "get_notifications_stream", tag = "streams",
     responses((status = 101, description = "WebSocket")))]
 pub(crate) async fn notifications(
@@ -78,7 +79,7 @@ pub(crate) async fn notifications(
     open(Topic::Notifications, reader.0, &parts, &sockets, upgrade)
 }
 
-/// Nodes, links, groups and places as they change.
+/// Sends nodes, links, groups and positions when they change.
 #[utoipa::path(get, path = "/topology/stream", operation_id = "get_topology_stream", tag = "streams",
     responses((status = 101, description = "WebSocket")))]
 pub(crate) async fn topology(
@@ -99,8 +100,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Socket {
     /// RFC 9110, section 15.5.22: 426 says what to ask for.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         WebSocketUpgrade::from_request_parts(parts, state).await.map(Self).map_err(|_| {
-            let why = "This path is a WebSocket: ask for it with the headers of RFC 6455 (Connection, Upgrade, Sec-WebSocket-Key and \
-                       Sec-WebSocket-Version: 13). A proxy in front must pass them on; nginx: proxy_http_version 1.1; proxy_set_header \
+            let why = "This path is a WebSocket. Request it with the headers of RFC 6455 (Connection, Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Version: 13). A proxy in front of the server must pass them on; nginx: proxy_http_version 1.1; proxy_set_header \
                        Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";";
             let refused = Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket_needed", why);
             let mut response = refused.into_response();

@@ -44,10 +44,10 @@ pub struct AddressOut {
     pub source: Source,
     #[schema(required)]
     pub last_seen_at: Option<DateTime<Utc>>,
-    /// What answered when it was seen last: `arp`, `icmp`, `tcp:22` (a port), `neighbor` (the server's neighbor table), `local` (the
+    /// How it was last seen: `arp`, `icmp`, `tcp:22` (a port), `neighbor` (the server's neighbor table), `local` (the
     /// server itself), `mdns`, `ssdp`.
     pub seen_by: Vec<String>,
-    /// When a scan that would have seen it had no answer; null once it is seen again.
+    /// When a scan looked for the address and got no answer; null when it is seen again.
     #[schema(required)]
     pub missed_at: Option<DateTime<Utc>>,
     pub version: i64,

@@ -42,7 +42,9 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Store(#[from] OpenError),
-    #[error("the database cannot be read: {0}. Start again; if it stays so, restore a backup")]
+    #[error(
+        "the database cannot be read: {0}. Start the server again; if the error remains, restore a backup"
+    )]
     Read(Error),
 }
 
@@ -190,8 +192,8 @@ impl App {
         let checkpoint_key = CheckpointKey::parse(&checkpoint_key).ok_or_else(|| {
             ConfigError::new(
                 &key_file.display().to_string(),
-                "it is not a signing key",
-                "Put back the one that was there, or remove it to have a new one made",
+                "it does not contain a signing key",
+                "Put back the original file, or delete it; the next start then creates a new one",
             )
         })?;
         let settings =
@@ -249,7 +251,7 @@ impl App {
         self.0.stop.cancel();
         self.0.tasks.close();
         if tokio::time::timeout(PATIENCE, self.0.tasks.wait()).await.is_err() {
-            tracing::warn!("a worker did not stop in time; what it did will be done again");
+            tracing::warn!("a worker did not stop in time; the server repeats its work after the next start");
         }
         self.0.store.clone().close().await
     }
@@ -412,8 +414,8 @@ pub(crate) fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
     let shown = dir.display();
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| {
         refuse(
-            format!("{shown} cannot be made ({e})"),
-            format!("Make it and give it to the server's user: install -d -m 700 -o USER {shown}, where USER is that user"),
+            format!("{shown} cannot be created ({e})"),
+            format!("Create it for the user that runs the server: install -d -m 700 -o USER {shown}, where USER is that user"),
         )
     })?;
     let file =
@@ -421,22 +423,23 @@ pub(crate) fn open_data_dir(dir: &Path) -> Result<File, ConfigError> {
     let file = file.map_err(|e| match e.kind() {
         ErrorKind::StorageFull => refuse(
             format!("the disk that holds {shown} is full"),
-            "Free space there, or set CB_DATA_DIR to another folder".to_owned(),
+            "Free some space there, or set CB_DATA_DIR to another folder".to_owned(),
         ),
         _ => refuse(
             format!("{shown} cannot be written to ({e})"),
-            format!("Run this as the server's user, or give the folder to that user: chown -R USER {shown} && chmod 700 {shown}, where USER is the server's user"),
+            format!("Run this command as the user that runs the server, or make that user the owner of the folder: chown -R USER {shown} && chmod 700 {shown}, where USER is that user"),
         ),
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(refuse(
-            format!("another server or a restore uses {shown}"),
-            "Stop it or wait for its end, or set CB_DATA_DIR to another folder".to_owned(),
+            format!("another server or a restore is using {shown}"),
+            "Stop it, wait until it ends, or set CB_DATA_DIR to another folder".to_owned(),
         )),
-        Err(std::fs::TryLockError::Error(e)) => {
-            Err(refuse(format!("{shown} cannot be locked ({e})"), "Put it on a local disk".to_owned()))
-        }
+        Err(std::fs::TryLockError::Error(e)) => Err(refuse(
+            format!("{shown} cannot be locked ({e})"),
+            "Move the folder to a local disk".to_owned(),
+        )),
     }
 }
 
@@ -451,8 +454,8 @@ async fn attach(config: &Config) -> Result<Store, OpenError> {
 pub(crate) fn no_audit_key(data: &Path) -> ConfigError {
     ConfigError::new(
         &data.join("audit-key").display().to_string(),
-        "there is no such file",
-        "Put it back: every archive of cb backup holds it (tar -xf ARCHIVE audit-key). Where no server has run before, start it (cb serve). If the key is lost, the server makes a new one when it starts, and what the old one has signed no longer verifies",
+        "this file does not exist",
+        "Put the file back: every archive of cb backup contains it (tar -xf ARCHIVE audit-key). If no server has run here before, start the server (cb serve). If the key is lost, the server creates a new one when it starts, but then the signatures of the old key can no longer be verified",
     )
 }
 
@@ -502,9 +505,13 @@ fn unusable(file: &Path, reason: String) -> ConfigError {
         reason,
         // What it has sealed or signed could not be opened or verified any more.
         if file.file_name().is_some_and(|name| name == "vault-key" || name == "audit-key") {
-            format!("Make it readable for the server's user, or put it back from a backup: {shown}")
+            format!(
+                "Make it readable for the user that runs the server, or restore it from a backup: {shown}"
+            )
         } else {
-            format!("Make it readable for the server's user, or remove it to have a new one made: rm {shown}")
+            format!(
+                "Make it readable for the user that runs the server, or delete it, and the next start creates a new one: rm {shown}"
+            )
         },
     )
 }
@@ -513,6 +520,6 @@ pub(crate) fn remove(file: &Path) {
     if let Err(e) = std::fs::remove_file(file)
         && e.kind() != ErrorKind::NotFound
     {
-        tracing::warn!(file = %file.display(), error = %e, "a file that is no longer needed cannot be removed");
+        tracing::warn!(file = %file.display(), error = %e, "a file that is no longer needed cannot be deleted");
     }
 }

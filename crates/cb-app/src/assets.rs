@@ -66,19 +66,19 @@ pub struct AssetOut {
     pub os: Option<String>,
     /// Markdown.
     pub notes: String,
-    /// What is shown: what a person has set, or else what was seen.
+    /// The status that is shown: the one that a person set, or otherwise the one that was seen.
     pub status: AssetStatus,
-    /// What a person has set; it stays until a person changes it.
+    /// The status that a person set. It stays until a person changes it.
     #[schema(required)]
     pub status_set: Option<AssetStatus>,
-    /// What was seen last. `up`: it answered the last scan that would have seen it; `not_seen`: it did not; `unknown`: it was
-    /// never seen.
+    /// What the scans saw. `up`: it answered the last scan that looked for it; `not_seen`: it did not answer that scan;
+    /// `unknown`: it was never seen.
     pub status_seen: AssetStatus,
-    /// Since when `status_seen` is so. For `not_seen`: when it answered last.
+    /// The time since which `status_seen` has this value. For `not_seen`: when it last answered.
     #[schema(required)]
     pub status_since: Option<DateTime<Utc>>,
     pub source: Source,
-    /// Fields that a person typed; a scan leaves them alone.
+    /// Fields that a person entered; a scan does not change them.
     pub typed_fields: Vec<String>,
     pub tags: Vec<TagRef>,
     /// Its IP addresses, in order.
@@ -92,7 +92,7 @@ pub struct AssetOut {
     pub version: i64,
 }
 
-/// An asset with all that belongs to it.
+/// An asset with everything that belongs to it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AssetDetail {
     #[serde(flatten)]
@@ -101,7 +101,7 @@ pub struct AssetDetail {
     pub address_list: Vec<AddressOut>,
     pub services: Vec<ServiceOut>,
     pub links: Vec<LinkOut>,
-    /// Addresses of it that other assets have too, with those others.
+    /// Addresses that other assets also have, with those assets.
     pub conflicts: Vec<Conflict>,
 }
 
@@ -119,7 +119,7 @@ pub struct ServiceOut {
     pub product: Option<String>,
     #[schema(required)]
     pub version_text: Option<String>,
-    /// How it sent a page, so that a browser can be sent there; null where it sent none.
+    /// The scheme over which it sent a page, so that a browser can open it; null if it sent no page.
     #[schema(required)]
     pub scheme: Option<WebScheme>,
     /// 0 to 100.
@@ -139,9 +139,9 @@ pub struct AssetIn {
     pub model: Option<String>,
     pub os: Option<String>,
     pub notes: Option<String>,
-    /// Stands above what is seen, until it is cleared.
+    /// Overrides the status that scans see until it is cleared.
     pub status: Option<AssetStatus>,
-    /// Ids of tags.
+    /// IDs of tags.
     pub tags: Option<Vec<TagId>>,
 }
 
@@ -166,11 +166,11 @@ pub struct AssetPatch {
     pub os: Patch<String>,
     #[serde(default)]
     pub notes: Option<String>,
-    /// Stands above what is seen; null clears it, and what is seen is shown again.
+    /// Overrides the status that scans see; null clears it.
     #[serde(default)]
     #[schema(value_type = Option<AssetStatus>)]
     pub status: Patch<AssetStatus>,
-    /// Ids of tags; they replace those that were there.
+    /// IDs of tags; they replace the existing tags.
     #[serde(default)]
     pub tags: Option<Vec<TagId>>,
 }

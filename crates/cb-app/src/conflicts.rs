@@ -20,7 +20,7 @@ const ADDRESSES_MOST: u64 = 100;
 /// Assets that one answer names.
 const ASSETS_MOST: u64 = 500;
 
-/// An asset by its name and looks.
+/// An asset with its name and its appearance.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AssetRef {
     pub id: AssetId,

@@ -48,7 +48,7 @@ pub struct FindingOut {
     pub kind: FindingKind,
     pub state: FindingState,
     pub title: String,
-    /// For a change: the asset. For an accepted one: what it became.
+    /// For a change: the asset. For an accepted finding: the asset that it became.
     #[schema(required)]
     pub asset_id: Option<AssetId>,
     pub proposal: Proposal,
@@ -61,7 +61,7 @@ pub struct FindingOut {
     pub resolved_at: Option<DateTime<Utc>>,
     #[schema(required)]
     pub resolved_by: Option<String>,
-    /// The last step of its review, for `/findings/undo`; null when that cannot be taken back.
+    /// The last step of its review, for `/findings/undo`; null if that step cannot be undone.
     #[schema(required)]
     pub review_id: Option<ReviewId>,
     pub version: i64,
@@ -76,7 +76,7 @@ pub struct AcceptIn {
     /// Instead of the proposed kind.
     #[serde(default)]
     pub kind: Option<AssetKind>,
-    /// Instead of the proposed role; null: no role.
+    /// Instead of the proposed role; null for no role.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub role: Patch<String>,

@@ -34,10 +34,10 @@ impl Open {
         // In a sticky folder everybody removes their own files only.
         let (writes, sticky) = (self.mode & 0o022 != 0, self.mode & 0o1000 != 0);
         match (writes, sticky) {
-            (false, _) => "The files in it are closed to them, but they see their names",
-            (true, true) => "The files in it are closed to them, but they see their names and can add files",
+            (false, _) => "They cannot open the files in it, but they can see their names",
+            (true, true) => "They cannot open the files in it, but they can see their names and add files",
             (true, false) => {
-                "The files in it are closed to them, but they see their names, and they can remove the files and put others in their place"
+                "They cannot open the files in it, but they can see their names, delete the files and put other files in their place"
             }
         }
     }
@@ -92,7 +92,7 @@ pub(crate) fn shut(data: &Path) {
     let found = match open_to_others(data) {
         Ok(found) => found,
         Err(error) => {
-            tracing::warn!(folder = %data.display(), %error, "who can read the data folder is not known");
+            tracing::warn!(folder = %data.display(), %error, "the server cannot find out who can read the data folder");
             return;
         }
     };
@@ -102,9 +102,12 @@ pub(crate) fn shut(data: &Path) {
             continue;
         }
         match shut_one(&open) {
-            Ok(()) => tracing::warn!("{open}. The server has closed it to them"),
+            Ok(()) => tracing::warn!("{open}. The server has removed their access"),
             Err(error) => {
-                tracing::warn!("{open}, and that cannot be changed ({error}). Run: {}", open.mend());
+                tracing::warn!(
+                    "{open}, and the server cannot remove their access ({error}). Run: {}",
+                    open.mend()
+                );
             }
         }
     }
@@ -142,8 +145,8 @@ mod tests {
             (0o1777, false, true),
         ] {
             let open = Open { path: "data".into(), mode, is_folder: true };
-            assert_eq!(open.reach().contains("put others in their place"), replaces, "{mode:o}");
-            assert_eq!(open.reach().contains("can add files"), adds, "{mode:o}");
+            assert_eq!(open.reach().contains("put other files in their place"), replaces, "{mode:o}");
+            assert_eq!(open.reach().contains("and add files"), adds, "{mode:o}");
         }
     }
 

@@ -18,9 +18,9 @@ pub fn line(wrong: &mut Violations, field: &str, text: &str, most: usize) -> Opt
     if text.chars().count() > most {
         wrong.add(field, format!("may have at most {most} characters"));
     } else if text.chars().any(char::is_control) {
-        wrong.add(field, "may not contain line breaks or control characters");
+        wrong.add(field, "must not contain line breaks or control characters");
     } else if text.trim().is_empty() {
-        wrong.add(field, "may not be empty");
+        wrong.add(field, "must not be empty");
     } else {
         return Some(text.trim().to_owned());
     }
@@ -52,7 +52,7 @@ pub fn notes(wrong: &mut Violations, text: &str) -> String {
     wrong.require(
         !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')),
         "notes",
-        "may not contain control characters",
+        "must not contain control characters",
     );
     text.to_owned()
 }

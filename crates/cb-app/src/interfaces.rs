@@ -29,10 +29,10 @@ pub struct InterfaceOut {
     pub id: InterfaceId,
     pub asset_id: AssetId,
     pub name: String,
-    /// Lower-case with colons.
+    /// In lower case, with colons.
     #[schema(required)]
     pub mac: Option<String>,
-    /// Who the MAC's block is registered to.
+    /// The company to which the block of the MAC address is registered.
     #[schema(required)]
     pub vendor: Option<String>,
     pub version: i64,

@@ -80,7 +80,10 @@ impl App {
                  nothing is removed for its age for an hour"
             );
         } else {
-            tracing::warn!(seconds, "the clock was set back; what waits is brought back to its longest wait");
+            tracing::warn!(
+                seconds,
+                "the clock was set back; the server shortened the waits that had become too long"
+            );
         }
     }
 }
@@ -107,7 +110,9 @@ pub(crate) async fn keep_watch(app: App) {
         match look(&app).await {
             Ok(0) => {}
             Ok(rows) => tracing::warn!(rows, "times that lay too far ahead were brought back"),
-            Err(error) => tracing::warn!(%error, "times that lie too far ahead were not looked for"),
+            Err(error) => {
+                tracing::warn!(%error, "the server could not check for times that are too far in the future");
+            }
         }
         for _ in 0..LOOKS {
             tokio::select! {

@@ -37,7 +37,7 @@ pub struct MapOut {
     pub nodes: Vec<MapNode>,
     pub links: Vec<MapLink>,
     pub groups: Vec<MapGroup>,
-    /// There is more than a map can show.
+    /// There is more than the map can show.
     pub truncated: bool,
 }
 
@@ -54,18 +54,18 @@ pub struct MapNode {
     pub network_id: Option<NetworkId>,
     pub addresses: Vec<String>,
     pub ports: Vec<i32>,
-    /// The machine that this server runs on: one of its addresses is this machine's.
+    /// True for the machine on which this server runs, which has one of the addresses of the server.
     pub server: bool,
-    /// Names of its tags, in their order. Left out when it has none, as the two below are.
+    /// The names of its tags, in order. Left out if it has none, like the two fields below.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub tags: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
-    /// When a scan saw it last, to the second.
+    /// When a scan last saw it, to the second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<DateTime<Utc>>,
-    /// Where a person placed it; null: where the layout puts it.
+    /// Where a person placed it; null if the layout places it.
     #[schema(required)]
     pub x: Option<f64>,
     #[schema(required)]

@@ -48,25 +48,25 @@ pub struct NetworkOut {
     pub gateway: Option<String>,
     pub notes: String,
     pub source: Source,
-    /// Addresses of assets in it, each counted once, those in a narrower network left out.
+    /// The number of asset addresses in it. Each address counts once; addresses in a narrower network do not count.
     pub address_count: u64,
-    /// Addresses that machines can have: without its own, the broadcast address and narrower networks. Null where there are more
-    /// than 2^32.
+    /// The number of addresses that machines can have, without the network address, the broadcast address and narrower
+    /// networks. Null if there are more than 2^32.
     #[schema(required)]
     pub usable: Option<u64>,
-    /// Usable addresses that neither an asset nor the gateway has; null where `usable` is.
+    /// The number of usable addresses that neither an asset nor the gateway has; null if `usable` is null.
     #[schema(required)]
     pub free: Option<u64>,
-    /// The lowest address that neither an asset, nor a finding, nor the gateway has; null where there is none.
+    /// The lowest address that no asset, finding or gateway has; null if there is none.
     #[schema(required)]
     pub next_free: Option<String>,
-    /// Addresses that several assets have.
+    /// The number of addresses that several assets have.
     pub conflicts: u64,
     /// The asset that has the gateway's address.
     #[schema(required)]
     pub gateway_asset: Option<AssetRef>,
-    /// The newest scan that looked at all of it, or else at a part; null where none of the last 1,000 scans did, and for whoever may
-    /// not read scans.
+    /// The newest scan of the whole network, or otherwise of a part of it; null if none of the last 1,000 scans looked at
+    /// it, and for callers without access to scans.
     #[schema(required)]
     pub last_scan: Option<NetworkScan>,
     pub version: i64,

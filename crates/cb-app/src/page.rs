@@ -25,12 +25,12 @@ pub(crate) const Q_MAX: usize = 200;
 /// What every list may be asked.
 #[derive(Debug, Clone, Default)]
 pub struct List {
-    /// 1 to 500; 50 when not given.
+    /// 1 to 500; 50 if absent.
     pub limit: Option<u64>,
     pub cursor: Option<String>,
-    /// A field, with `-` in front for descending.
+    /// The field to sort by; a leading `-` sorts in descending order.
     pub sort: Option<String>,
-    /// Words to look for.
+    /// Words to search for.
     pub q: Option<String>,
 }
 
@@ -38,10 +38,10 @@ pub struct List {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// For the next page; null on the last one.
+    /// The cursor for the next page; null on the last page.
     #[schema(required)]
     pub next_cursor: Option<String>,
-    /// How many there are in all; on the first page only.
+    /// The total number; only on the first page.
     #[schema(required)]
     pub total: Option<u64>,
 }
@@ -105,7 +105,7 @@ impl List {
             // PostgreSQL's text has no room for it. What is in an address is looked at by the edge, which cannot see in here.
             .filter(|c| c.s == sort && !c.v.as_deref().is_some_and(|text| text.contains('\0')))
             .ok_or_else(|| {
-                Error::invalid("cursor", "is not one of this list in this order; start without")
+                Error::invalid("cursor", "is not one of the values of this list in this order; start without")
             })?;
         Ok(Some(cursor))
     }

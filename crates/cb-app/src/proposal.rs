@@ -27,11 +27,11 @@ pub struct Proposal {
     pub interfaces: Vec<ProposedInterface>,
     pub addresses: Vec<ProposedAddress>,
     pub services: Vec<ProposedService>,
-    /// Of `kind` and `role` those that a person chose; a scan leaves them alone.
+    /// The fields among `kind` and `role` that a person chose; a scan does not change them.
     #[serde(default)]
     #[schema(required)]
     pub typed: Vec<String>,
-    /// Ids of the tags that the asset gets.
+    /// IDs of the tags that the asset gets.
     #[serde(default)]
     #[schema(required)]
     pub tags: Vec<TagId>,
@@ -43,7 +43,7 @@ pub struct ProposedInterface {
     pub mac: Option<String>,
     #[schema(required)]
     pub vendor: Option<String>,
-    /// The device made its MAC up, so it may change.
+    /// The device uses a random MAC address, which may change.
     pub random_mac: bool,
 }
 
@@ -52,7 +52,7 @@ pub struct ProposedAddress {
     pub ip: String,
     #[schema(required)]
     pub hostname: Option<String>,
-    /// The network it was seen in, as a CIDR.
+    /// The network in which it was seen, as a CIDR.
     #[schema(required)]
     pub network: Option<String>,
     #[schema(required)]
@@ -71,7 +71,7 @@ pub struct ProposedService {
     pub product: Option<String>,
     #[schema(required)]
     pub version: Option<String>,
-    /// How it sent a page; null where it sent none.
+    /// The scheme over which it sent a page; null if it sent no page.
     #[serde(default)]
     #[schema(required)]
     pub scheme: Option<WebScheme>,
@@ -79,7 +79,7 @@ pub struct ProposedService {
     pub confidence: u8,
 }
 
-/// One fact that one source saw at one time.
+/// One fact that a source saw at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Evidence {
     #[schema(example = "ssh")]

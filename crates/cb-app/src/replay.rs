@@ -93,20 +93,18 @@ pub async fn begin(app: &App, asker: &Asker, key: &[u8], request: &[u8]) -> Resu
         )));
     };
     if before.fingerprint != fingerprint {
-        let reason = "was used for another request; make a new one for each";
+        let reason = "was already used for another request; create a new key for each request";
         return Err(Error::invalid("Idempotency-Key", reason));
     }
     let Some(status) = before.status.and_then(|status| u16::try_from(status).ok()) else {
         return Err(Error::Conflict(
-            "A request with this Idempotency-Key is being carried out, or was cut short. Wait a moment and send it again; if this answer \
-             stays, look whether it was done, and use a new key if it was not"
+            "A request with this Idempotency-Key is still running, or was interrupted. Wait a moment and send it again. If the answer is the same, check whether the change was made, and use a new key if it was not"
                 .to_owned(),
         ));
     };
     if status != 204 && before.body.is_none() {
         return Err(Error::Conflict(
-            "This was done when it was first asked for. Its answer is not given again, because it shows a secret once or is very long; \
-             read or renew what was made"
+            "The first request with this key succeeded. The server does not send its answer again, because the answer contains a secret that is shown only once, or is very long. Read the result, or replace the secret"
                 .to_owned(),
         ));
     }
@@ -122,7 +120,7 @@ pub async fn done(app: &App, id: Uuid, answer: Answer) -> Result<()> {
 /// Forgets what is older than a day; nothing while the clock may be wrong.
 pub(crate) async fn sweep(app: &App) {
     if let Err(error) = app.store().forget_answers(app.now() - LIVES).await {
-        tracing::warn!(%error, "kept answers could not be removed; the next sweep takes them");
+        tracing::warn!(%error, "stored answers could not be deleted; the server tries again later");
     }
 }
 

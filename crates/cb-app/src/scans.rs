@@ -33,7 +33,7 @@ const WAITING_MOST: u64 = 20;
 pub struct ScanOut {
     pub id: ScanId,
     pub targets: Vec<String>,
-    /// Empty: all of them.
+    /// All probes if empty.
     pub probes: Vec<String>,
     pub status: ScanStatus,
     #[schema(required)]
@@ -43,7 +43,7 @@ pub struct ScanOut {
     pub hosts_found: i64,
     pub findings_new: i64,
     pub assets_seen: i64,
-    /// What it could not do, and what would mend that.
+    /// What the scan could not do, and how to fix that.
     pub limitations: Vec<String>,
     #[schema(required)]
     pub error: Option<String>,
@@ -61,10 +61,10 @@ pub struct ScanIn {
     /// Addresses and networks; at most 16, each at most a /16.
     #[schema(example = json!(["192.168.1.0/24"]))]
     pub targets: Vec<String>,
-    /// Of arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp; empty: all.
+    /// Any of arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp; all if empty.
     #[serde(default)]
     pub probes: Vec<String>,
-    /// Only say what would be sent.
+    /// Only describe what would be sent.
     #[serde(default)]
     pub dry_run: bool,
 }
@@ -75,10 +75,10 @@ pub struct ScanIn {
 pub struct PlanOut {
     pub targets: Vec<PlannedTarget>,
     pub addresses: u64,
-    /// An upper estimate.
+    /// An upper limit.
     pub packets_estimate: u64,
     pub steps: Vec<String>,
-    /// Ports that are never sent a byte.
+    /// Ports to which the scanner never sends anything.
     pub never_written_ports: Vec<u16>,
 }
 
@@ -118,7 +118,7 @@ pub struct CapabilityOut {
     /// arp, icmp or tcp
     pub name: &'static str,
     pub available: bool,
-    /// Why not, and what to do about it.
+    /// The reason, and what to do about it.
     #[schema(required)]
     pub reason: Option<String>,
 }

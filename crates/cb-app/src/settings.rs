@@ -25,13 +25,13 @@ const RETENTION: std::ops::RangeInclusive<i32> = 30..=3650;
 #[schema(as = Settings)]
 pub struct SettingsOut {
     pub instance_name: String,
-    /// How long an entry of the audit log is kept; null: for ever.
+    /// How many days the server keeps an entry of the audit log; null for no limit.
     #[schema(required)]
     pub audit_retention_days: Option<i32>,
-    /// How old the key that seals stored secrets becomes before it is rotated; null: not scheduled.
+    /// The age in days at which the server rotates the vault key; null if rotation is not scheduled.
     #[schema(required)]
     pub vault_key_rotation_days: Option<i32>,
-    /// When it was rotated last; null: never.
+    /// When the vault key was last rotated; null if never.
     #[schema(required)]
     pub vault_key_rotated_at: Option<DateTime<Utc>>,
     pub auth_enabled: bool,
@@ -43,12 +43,12 @@ pub struct SettingsOut {
 pub struct SettingsPatch {
     #[schema(example = "Attic lab")]
     pub instance_name: Option<String>,
-    /// 30 to 3650, or null: for ever. Asks for a fresh proof of identity, for it makes the log forget. The newest 1,000 entries
-    /// stay whatever their age.
+    /// 30 to 3650, or null for no limit. Requires a recent confirmation of the caller's identity, because it deletes
+    /// entries. The server always keeps the newest 1,000 entries.
     #[serde(default)]
     #[schema(value_type = Option<i32>, minimum = 30, maximum = 3650)]
     pub audit_retention_days: Patch<i32>,
-    /// 1 to 3650, or null: not scheduled. Asks for a fresh proof of identity.
+    /// 1 to 3650, or null to turn the schedule off. Requires a recent confirmation of the caller's identity.
     #[serde(default)]
     #[schema(value_type = Option<i32>, minimum = 1, maximum = 3650)]
     pub vault_key_rotation_days: Patch<i32>,

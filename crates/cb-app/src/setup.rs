@@ -19,19 +19,19 @@ use crate::ctx::RequestMeta;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SetupState {
-    /// Whether the administrator is still to be made.
+    /// Whether the administrator still has to be created.
     pub required: bool,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetupIn {
-    /// The one-time code that the server printed.
+    /// The setup code that the server printed.
     #[schema(value_type = String)]
     pub code: Secret,
     #[schema(example = "ada")]
     pub username: String,
-    /// At least 8 characters; 15 or more are advised.
+    /// At least 8 characters; 15 or more are recommended.
     #[schema(value_type = String)]
     pub password: Secret,
     pub email: Option<String>,
@@ -58,7 +58,7 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
         let at = file
             .map_or_else(|| "the setting CB_SETUP_CODE".to_owned(), |f| format!("the file {}", f.display()));
         return Err(Error::Denied(format!(
-            "this is not the setup code; it stands in the server's output and in {at}"
+            "this is not the setup code; the server's output and {at} show the right one"
         )));
     }
     app.throttle().forgive(&key);

@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::ctx::Ctx;
 
-/// How the database does.
+/// The state of the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StorageOut {
     pub state: StorageState,
-    /// What is the matter and what to do about it; null while all is well.
+    /// The problem and what to do about it; null if there is none.
     #[schema(example = json!(null))]
     pub trouble: Option<&'static str>,
 }

@@ -31,7 +31,7 @@ pub struct TagOut {
     pub name: String,
     /// `#rrggbb`
     pub color: String,
-    /// How many assets carry it.
+    /// The number of assets with this tag.
     pub asset_count: u64,
     pub version: i64,
     pub created_at: DateTime<Utc>,

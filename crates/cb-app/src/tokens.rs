@@ -37,7 +37,7 @@ pub struct TokenIn {
     pub name: String,
     /// Such as `inventory:read`; see `/roles`.
     pub scopes: Vec<String>,
-    /// 1 to 3650; 90 when absent, no end when null.
+    /// 1 to 3650; 90 if absent, no expiry if null.
     #[serde(default = "ninety")]
     #[schema(example = 90)]
     pub expires_in_days: Option<i64>,
@@ -53,7 +53,7 @@ fn ninety() -> Option<i64> {
 pub struct TokenOut {
     pub id: TokenId,
     pub name: String,
-    /// How it begins; the rest is nowhere.
+    /// The first characters of the token. The server does not store the rest.
     pub hint: String,
     pub scopes: Vec<String>,
     pub created_at: DateTime<Utc>,
@@ -65,10 +65,10 @@ pub struct TokenOut {
     pub last_used_ip: Option<String>,
 }
 
-/// A token just made.
+/// A token that was just created.
 #[derive(Serialize, ToSchema)]
 pub struct NewToken {
-    /// Shown this once.
+    /// Shown only once.
     pub secret: String,
     #[serde(flatten)]
     pub token: TokenOut,

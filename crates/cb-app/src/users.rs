@@ -42,10 +42,10 @@ pub struct UserPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub email: Patch<String>,
-    /// Ends the user's sessions; their API tokens are cut to the new role.
+    /// Ends the user's sessions. Their API tokens lose the permissions that the new role does not have.
     #[serde(default)]
     pub role: Option<Role>,
-    /// Ends everything the user has open, API tokens too.
+    /// Also ends the user's sessions and API tokens.
     #[serde(default)]
     pub disabled: Option<bool>,
 }
@@ -69,10 +69,10 @@ pub struct InviteOut {
     pub expires_at: DateTime<Utc>,
 }
 
-/// A link's secret part: shown this once, to be handed over by a way that is trusted.
+/// The secret part of a link. It is shown only once; hand it over in a way that you trust.
 #[derive(Serialize, ToSchema)]
 pub struct LinkOut {
-    /// Path and fragment; the fragment never leaves the browser.
+    /// Path and fragment; the browser never sends the fragment.
     #[schema(example = "/invite#…")]
     pub path: String,
     pub expires_at: DateTime<Utc>,
@@ -315,7 +315,7 @@ pub async fn withdraw_invite(ctx: &Ctx, id: InviteId) -> Result<()> {
     .await
 }
 
-/// Makes the invited user and signs them in.
+/// Creates the invited user and signs them in.
 pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) -> Result<Opened> {
     let now = app.now();
     let address = format!("invite/{}", place(meta.ip));

@@ -83,7 +83,7 @@ impl Vault {
             return Err(source.stale(&root, &rows).into());
         };
         for row in rows.iter().filter(|row| !ring.knows(&row.id)) {
-            tracing::warn!(key = %row.id, "a retired key of the vault does not open; what only it has sealed is lost");
+            tracing::warn!(key = %row.id, "a retired vault key cannot be decrypted; the secrets that only this key encrypts are lost");
         }
         Ok(Self { source, ring: RwLock::new(Arc::new(ring)), reload: Mutex::default() })
     }
@@ -96,7 +96,10 @@ impl Vault {
         let ring = ring.into();
         let (had, has) = (self.ring().root().fingerprint(), ring.root().fingerprint());
         if had != has {
-            tracing::info!(fingerprint = has, "the vault's root key was changed; the new one is in use");
+            tracing::info!(
+                fingerprint = has,
+                "the vault's root key was changed; the server now uses the new key"
+            );
         }
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring.clone();
         ring
@@ -112,7 +115,7 @@ impl Vault {
         let stand = self.source.candidates().map_err(|e| Error::Unavailable(e.to_string()))?;
         let found = fitting(&stand, &rows).ok_or_else(|| {
             Error::Unavailable(format!(
-                "the vault's root key was changed, and this process has the old one (fingerprint {}; now it is {}). {}, then start it again",
+                "the vault's root key was changed, but this process still has the old key (fingerprint {}; the new fingerprint is {}). {}, then start this process again",
                 known.root().fingerprint(),
                 current(&rows).map_or("unknown", |row| row.root_fingerprint.as_str()),
                 match self.source.file() {
@@ -183,7 +186,7 @@ async fn probe(beside: &impl ConnectionTrait, ring: &Arc<Ring>) -> Result<()> {
 
 fn does_not_open(column: &sealed::SealedColumn, row: Uuid) -> Error {
     Error::Conflict(format!(
-        "{}.{} of the row {row} does not open with the vault's keys, so nothing was changed; type that secret again, or remove it",
+        "{}.{} of the row {row} cannot be decrypted with the vault's keys, so nothing was changed; enter that secret again, or delete it",
         column.table, column.column
     ))
 }
@@ -273,7 +276,7 @@ fn new_key(root: &RootKey, id: Uuid, now: Time, entropy: &dyn Entropy) -> vault_
     }
 }
 
-/// The newest first.
+/// Newest first.
 async fn keys(conn: &impl ConnectionTrait) -> Result<Vec<vault_key::Model>> {
     let newest_first = vault_key::Entity::find()
         .order_by_desc(vault_key::Column::CreatedAt)

@@ -31,7 +31,7 @@ pub(crate) const FILTER_MOST: usize = 500;
 pub(crate) const COLUMNS_MOST: usize = 50;
 pub(crate) const NARROWED_MOST: usize = 8;
 
-/// The tables that have views.
+/// A table that has views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ViewList)]
@@ -78,7 +78,7 @@ impl List {
     }
 }
 
-/// A column of the table, in the order in which the view has it.
+/// A column of the view; their order is the order in the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ViewColumn {
@@ -87,11 +87,11 @@ pub struct ViewColumn {
     pub shown: bool,
 }
 
-/// What narrows the table besides the filter's text, such as one network.
+/// A filter in addition to the text, such as one network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ViewNarrowing {
-    /// The parameter of the page's address.
+    /// The name of the parameter in the URL of the page.
     #[schema(example = "group")]
     pub name: String,
     #[schema(example = "network")]
@@ -114,14 +114,14 @@ pub struct ViewOut {
     pub id: ViewId,
     pub list: List,
     pub name: String,
-    /// The filter's text.
+    /// The text of the filter.
     pub q: String,
-    /// The column that the table is sorted by, with `-` in front for descending; empty for the table's own order.
+    /// The column by which the table is sorted; a leading `-` sorts in descending order. Empty for the default order.
     pub sort: String,
     pub narrowed: Vec<ViewNarrowing>,
-    /// Columns that are not named follow, and are shown.
+    /// Columns that are not listed are shown after these.
     pub columns: Vec<ViewColumn>,
-    /// Rows with less room around them.
+    /// Whether rows are compact.
     pub dense: bool,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -132,10 +132,10 @@ pub struct ViewOut {
 #[serde(deny_unknown_fields)]
 pub struct ViewIn {
     pub list: List,
-    /// Unique among the user's views of this table, in upper or lower case.
+    /// Unique among the user's views of this table, regardless of upper and lower case.
     #[schema(example = "NAS without a tag")]
     pub name: String,
-    /// The filter's text.
+    /// The text of the filter.
     #[serde(default)]
     #[schema(example = "kind:storage")]
     pub q: String,
@@ -192,7 +192,7 @@ pub async fn create(ctx: &Ctx, given: ViewIn) -> Result<ViewOut> {
         let own = view::Entity::find().filter(view::Column::UserId.eq(user_id));
         if own.count(tx.conn()).await.map_err(db)? >= VIEWS_MOST {
             return Err(Error::Conflict(format!(
-                "you already have {VIEWS_MOST} views, and nobody can have more; delete one first"
+                "you already have {VIEWS_MOST} views, which is the limit; delete one first"
             )));
         }
         let now = ctx.now();

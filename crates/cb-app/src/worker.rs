@@ -43,7 +43,7 @@ const IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(app: App) {
     if let Err(error) = app.store().release_jobs_of(app.takes_over()).await {
-        tracing::warn!(%error, "jobs of the last run could not be released; they are taken when their lease ends");
+        tracing::warn!(%error, "jobs of the last run could not be released; the server takes them when their lease ends");
     }
     let mut events = app.listen();
     while !app.stopping().is_cancelled() {
@@ -51,7 +51,7 @@ pub(crate) async fn run(app: App) {
             Ok(true) => {}
             Ok(false) => wait(&app, &mut events).await,
             Err(error) => {
-                tracing::error!(%error, "the scan worker failed; it goes on in a moment");
+                tracing::error!(%error, "the scan worker failed; it continues in a moment");
                 pause(&app, IDLE).await;
             }
         }
@@ -101,7 +101,7 @@ async fn next(app: &App, events: &mut Listener) -> Result<bool> {
     }
     if job.attempts > ATTEMPTS {
         let reason = format!(
-            "The server stopped {ATTEMPTS} times while this scan ran, so the server gave up. Start it again with smaller targets"
+            "The server stopped {ATTEMPTS} times while this scan was running, so it gave up. Start the scan again with smaller targets"
         );
         finish(&ctx, &row, ScanStatus::Failed, &[], Some(reason), None).await?;
         return Ok(true);
@@ -211,7 +211,7 @@ impl Running<'_> {
                         return Ok(match outcome {
                             Ok(_) if stopping => End::Stopping,
                             Ok(outcome) => End::Over(outcome),
-                            Err(error) => End::Failed(format!("The scanner failed ({error}). What it had found is kept")),
+                            Err(error) => End::Failed(format!("The scanner failed ({error}). Its findings so far are kept")),
                         });
                     }
                 },

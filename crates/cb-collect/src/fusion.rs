@@ -107,7 +107,7 @@ pub fn same_machine(a: &Traits, b: &Traits) -> Option<Reason> {
             return None;
         }
         return if vendor::is_random(mac) {
-            weak(format!("both have the MAC {mac}, which the device made up"))
+            weak(format!("both have the MAC {mac}, which is random"))
         } else {
             strong(format!("both have the MAC {mac}"))
         };

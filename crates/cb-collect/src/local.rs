@@ -176,7 +176,7 @@ pub struct Ability {
     /// `arp`, `icmp` or `tcp`.
     pub name: &'static str,
     pub available: bool,
-    /// Why not, and what to do about it.
+    /// The reason, and what to do about it.
     pub reason: Option<String>,
 }
 
@@ -192,7 +192,7 @@ impl Capabilities {
     pub fn detect() -> Self {
         let arp = raw_arp_socket().err().map(|error| {
             format!(
-                "raw packets are not permitted ({error}), so the own network is swept by connections and the kernel's neighbor table, which is slower and may miss machines that hide behind a firewall; {}",
+                "raw packets are not permitted ({error}), so the scan uses connections and the kernel's neighbor table in the server's own network, which is slower and may miss machines behind a firewall; {}",
                 grant()
             )
         });

@@ -114,9 +114,9 @@ impl Phase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanRequest {
     pub targets: Vec<Target>,
-    /// Empty: all of them.
+    /// All probes if empty.
     pub probes: Vec<ProbeKind>,
-    /// TCP ports instead of the curated list; empty: the list.
+    /// TCP ports to scan instead of the built-in list; empty: the list.
     pub ports: Vec<u16>,
     /// Packets per second to one network; `None`: [`DEFAULT_RATE`].
     pub rate: Option<u32>,
@@ -259,7 +259,7 @@ pub struct Identity {
     pub value: String,
 }
 
-/// One fact that one source saw at one time.
+/// One fact that a source saw at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// `arp`, `icmp`, `tcp`, `dns`, `mdns`, `ssdp`, `ssh`, `http`, …

@@ -56,8 +56,7 @@ pub enum TargetError {
     )]
     Malformed(String),
     #[error(
-        "\"{0}\" is a host name, and a name may lead anywhere by the time of the scan; write the address \
-         it stands for"
+        "\"{0}\" is a hostname, and a name may have another address by the time of the scan; enter its IP address instead"
     )]
     HostName(String),
     #[error("\"{text}\" has {}; at most {MAX_ADDRESSES} are scanned at a time, so write a network of /{shortest} or smaller", .addresses)]
@@ -237,8 +236,8 @@ mod tests {
     #[case("0x0a000001", "neither an address nor a network")]
     #[case("10.0.1", "neither an address nor a network")]
     #[case("10.0.0.1-20", "neither an address nor a network")]
-    #[case("router.lan", "is a host name")]
-    #[case("localhost", "is a host name")]
+    #[case("router.lan", "is a hostname")]
+    #[case("localhost", "is a hostname")]
     #[case("0.0.0.0/0", "4294967296 addresses")]
     #[case("10.0.0.0/8", "16777216 addresses")]
     #[case("::/0", "2^128 addresses")]

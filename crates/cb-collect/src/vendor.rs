@@ -23,7 +23,7 @@ const SHORT: &[(&str, &str)] = &[
     ("Samsung", "Samsung"),
 ];
 
-/// Lower-case with colons.
+/// In lower case, with colons.
 pub fn mac_text(mac: [u8; 6]) -> String {
     mac.map(|byte| format!("{byte:02x}")).join(":")
 }

@@ -178,7 +178,7 @@ async fn snmp_proves_every_pair_of_algorithms_and_says_what_is_wrong() {
         (
             "encryption where there is none",
             User { name: &name("SHA-256", "none"), ..right },
-            "does not take u-sha-256-none with encryption",
+            "does not accept u-sha-256-none with encryption",
         ),
     ] {
         let why = reason(ask(&with).await);
@@ -293,14 +293,14 @@ async fn ssh_signs_in_with_keys_and_sends_nothing_to_a_strange_host_key() {
     }
     let refused = reason(ask("stranger", None, Some(&sshd.host_key)).await);
     assert!(refused.contains("refuses") && refused.contains("publickey"), "{refused}");
-    assert!(reason(ask("locked", None, Some(&sshd.host_key)).await).contains("is locked"));
+    assert!(reason(ask("locked", None, Some(&sshd.host_key)).await).contains("is encrypted"));
     let wrong = secret("open barley");
-    assert!(reason(ask("locked", Some(&wrong), Some(&sshd.host_key)).await).contains("does not open"));
+    assert!(reason(ask("locked", Some(&wrong), Some(&sshd.host_key)).await).contains("cannot be decrypted"));
     let strange = secret("no key at all");
     let told = ssh::read_key(&strange, None).await.expect_err("no key");
-    assert!(told.contains("is no private key"), "{told}");
+    assert!(told.contains("is not a readable private key"), "{told}");
     let (plain, _) = key_of("ed25519");
-    assert!(ssh::read_key(&plain, Some(&wrong)).await.expect_err("unlocked").contains("is not locked"));
+    assert!(ssh::read_key(&plain, Some(&wrong)).await.expect_err("unlocked").contains("is not encrypted"));
     // Unlocking is bounded before it begins.
     let dir = tempfile::tempdir().expect("a folder");
     let (slow, _) = keygen(dir.path(), "slow", &["-t", "ed25519", "-a", "1200", "-N", "open sesame"]);
@@ -308,7 +308,7 @@ async fn ssh_signs_in_with_keys_and_sends_nothing_to_a_strange_host_key() {
     assert!(told.contains("1200 rounds"), "{told}");
     let (old, _) = keygen(dir.path(), "old", &["-t", "rsa", "-m", "PEM", "-N", "open sesame"]);
     let told = ssh::read_key(&secret(&old), Some(&secret("open sesame"))).await.expect_err("old");
-    assert!(told.contains("locked in an old form"), "{told}");
+    assert!(told.contains("has an old kind of encryption"), "{told}");
 
     // Not trusted yet, and another one: shown, and nothing was sent.
     let unknown = ask("ed25519", None, None).await.expect_err("refused");

@@ -104,7 +104,8 @@ impl FromStr for Destination {
             None => port_of(ports).map(Ports::from),
             Some((first, last)) => {
                 let ports = Ports { first: port_of(first)?, last: port_of(last)? };
-                let reason = || format!("'{ports}' is no range of ports: the first is above the last");
+                let reason =
+                    || format!("'{ports}' is not a range of ports: the first port is higher than the last");
                 (ports.first <= ports.last).then_some(ports).ok_or_else(reason)
             }
         });
@@ -171,7 +172,7 @@ fn host_of(text: &str) -> Result<AllowedHost, String> {
     let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     if let Ok(range) = range {
         if range.prefix_len() == 0 {
-            return Err("a range that covers everything would switch the protection off".to_owned());
+            return Err("a range that covers all addresses would turn off the protection".to_owned());
         }
         return Ok(AllowedHost::Range(range.trunc()));
     }
@@ -184,7 +185,7 @@ fn host_of(text: &str) -> Result<AllowedHost, String> {
     let last = name.rsplit('.').next().unwrap_or_default();
     let numeric = last.starts_with("0x") || last.bytes().all(|b| b.is_ascii_digit());
     if name.len() > 253 || !name.split('.').all(label) || numeric {
-        return Err(format!("'{text}' is neither a host name nor an address nor a range"));
+        return Err(format!("'{text}' is not a hostname, an IP address or a range"));
     }
     Ok(AllowedHost::Name(name))
 }
@@ -232,14 +233,14 @@ mod tests {
         }
         for (text, says) in [
             ("nas:0", "not a port"),
-            ("nas:8010-8000", "first is above"),
+            ("nas:8010-8000", "first port is higher"),
             ("nas:1-", "not a port"),
             ("nas:-1", "not a port"),
             ("nas:1-2-3", "not a port"),
             ("nas:1,2", "not a port"),
             ("nas:70000", "not a port"),
-            ("0.0.0.0/0:22", "covers everything"),
-            (":22", "neither"),
+            ("0.0.0.0/0:22", "covers all addresses"),
+            (":22", "is not a hostname"),
         ] {
             let why = text.parse::<Destination>().expect_err(text);
             assert!(why.contains(says), "{text}: {why}");
@@ -271,20 +272,20 @@ mod tests {
     #[test]
     fn what_is_not_one_says_why() {
         for (text, says) in [
-            ("", "neither"),
-            ("a..b", "neither"),
-            ("*.lab", "neither"),
-            ("10.0.0", "neither"),
-            ("0x7f000001", "neither"),
-            ("10.0.0.0/33", "neither"),
+            ("", "is not a hostname"),
+            ("a..b", "is not a hostname"),
+            ("*.lab", "is not a hostname"),
+            ("10.0.0", "is not a hostname"),
+            ("0x7f000001", "is not a hostname"),
+            ("10.0.0.0/33", "is not a hostname"),
             ("http://nas", "not a port"),
             ("nas:0", "not a port"),
             ("nas:+1", "not a port"),
             ("nas:65536", "not a port"),
             ("[::1", "no closing"),
             ("[::1]9", "not a port"),
-            ("0.0.0.0/0", "covers everything"),
-            ("::/0", "covers everything"),
+            ("0.0.0.0/0", "covers all addresses"),
+            ("::/0", "covers all addresses"),
         ] {
             let why = text.parse::<Allow>().expect_err(text);
             assert!(why.contains(says), "{text}: {why}");

@@ -21,7 +21,7 @@ pub struct Entry<'a> {
     /// Where the request came from. Entries from before the log knew have no such field, and their hash none either.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<&'a str>,
-    /// What the client called itself.
+    /// The name of the client (`User-Agent`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<&'a str>,
     /// RFC 3339, UTC, six digits.
@@ -53,7 +53,7 @@ pub enum Claim {
     Anchor,
 }
 
-/// A signed statement of one entry at one time: of the log's head, or of what the log begins behind.
+/// A signed statement about one entry at one time: the last entry of the log, or the entry after which the log begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Checkpoint {
     /// The entry's number.
@@ -62,7 +62,7 @@ pub struct Checkpoint {
     pub hash: String,
     /// RFC 3339, UTC.
     pub at: String,
-    /// Names the key that signed it.
+    /// The ID of the key that signed it.
     pub key_id: String,
     /// Ed25519 over the statement, URL-safe base64.
     pub signature: String,
@@ -138,7 +138,7 @@ mod tests {
 
 macro_rules! actions {
     ($($action:ident $word:literal)*) => {
-        /// What was done, as the log says it. A word that once stood in a log stays on the list: entries are for ever.
+        /// The action, as the log records it. No value is ever removed from this list, because old entries keep theirs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(rename_all = "snake_case")]
         #[schema(as = AuditAction)]

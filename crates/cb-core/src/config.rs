@@ -86,25 +86,25 @@ pub struct TlsFiles {
 /// One line per setting: name in `cb.toml` (the environment's is `CB_` + upper case), default, what
 /// it is. `cb config check` and docs/operations.md are held against this table.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
-    ("data_dir", "./data", "where the database, the keys and the setup code live"),
+    ("data_dir", "./data", "the folder of the database, the keys and the setup code"),
     ("http_addr", "[::]:8080", "plain HTTP: redirects to HTTPS, answers the health check"),
-    ("https_addr", "[::]:8443", "HTTPS: everything"),
-    ("public_url", "", "https://name:port that people use and links lead to; see CB_NAMES too"),
-    ("names", "", "further names, or https://name:port, that people use; comma separated"),
-    ("trusted_proxies", "", "addresses or ranges, comma separated, whose X-Forwarded-For is believed"),
-    ("setup_code", "", "the one-time setup code, instead of one made at first start"),
+    ("https_addr", "[::]:8443", "HTTPS: the pages and the API"),
+    ("public_url", "", "https://name:port that people use and that links contain; see also CB_NAMES"),
+    ("names", "", "further names, or https://name:port, that people use; separated by commas"),
+    ("trusted_proxies", "", "addresses or ranges of trusted proxies (X-Forwarded-For); separated by commas"),
+    ("setup_code", "", "the one-time setup code, instead of one that the first start creates"),
     ("api_token", "", "the operator's token for scripts (Authorization: Bearer …)"),
-    ("jwt_secret", "", "signs sessions, instead of one made at first start"),
-    ("vault_key", "", "seals stored secrets, instead of one made at first start; 32 bytes, URL-safe base64"),
-    ("vault_key_new", "", "what cb vault rewrap changes the root key to, beside vault_key"),
-    ("backup_passphrase", "", "what cb backup encrypts an archive with, and cb restore opens it with"),
+    ("jwt_secret", "", "signs sessions, instead of a key that the first start creates"),
+    ("vault_key", "", "root key of the vault, instead of a created one; 32 bytes, URL-safe base64"),
+    ("vault_key_new", "", "the new root key for cb vault rewrap, in addition to vault_key"),
+    ("backup_passphrase", "", "encrypts the archives of cb backup, decrypts them for cb restore"),
     ("db_url", "", "postgres://user@host/database, instead of SQLite under data_dir"),
     ("db_password", "", "the password for db_url"),
-    ("tls_cert", "", "PEM certificate chain, instead of one from the local CA"),
+    ("tls_cert", "", "PEM certificate chain, instead of one from the server's own certificate authority"),
     ("tls_key", "", "PEM private key of tls_cert"),
     ("hsts", "on", "on, off or reset (max-age=0)"),
-    ("scan_allow", "", "public ranges that the server may scan, comma separated"),
-    ("outbound_allow", "", "hosts or ranges, each with an optional :port, that requests may always reach"),
+    ("scan_allow", "", "public ranges that the server may scan; separated by commas"),
+    ("outbound_allow", "", "hosts or ranges (with :port) that are always allowed; separated by commas"),
     ("log", "info", "log filter, such as info or cb_app=debug,info"),
 ];
 
@@ -189,7 +189,7 @@ impl Config {
                     ConfigError::new(
                         &name,
                         format!("{value} cannot be read ({e})"),
-                        "Name a file that the server's user can read",
+                        "Set it to a file that the user that runs the server can read",
                     )
                 })?;
                 if text.trim().is_empty() {
@@ -249,14 +249,14 @@ impl Config {
                 return Err(ConfigError::new(
                     "CB_TLS_CERT",
                     "CB_TLS_KEY is set but the certificate is not",
-                    "Set both, or neither for the local CA",
+                    "Set both, or neither to use the server's own certificate authority",
                 ));
             }
             (_, "") => {
                 return Err(ConfigError::new(
                     "CB_TLS_KEY",
                     "CB_TLS_CERT is set but the key is not",
-                    "Set both, or neither for the local CA",
+                    "Set both, or neither to use the server's own certificate authority",
                 ));
             }
             (cert, key) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
@@ -283,7 +283,7 @@ impl Config {
                 other => {
                     return Err(ConfigError::new(
                         "CB_HSTS",
-                        format!("'{other}' is none of on, off, reset"),
+                        format!("'{other}' is not one of on, off and reset"),
                         "Set CB_HSTS=on, or leave it out",
                     ));
                 }
@@ -309,7 +309,7 @@ fn address(name: &str, text: &str) -> Result<SocketAddr, ConfigError> {
         ConfigError::new(
             name,
             format!("'{text}' is not an address with a port"),
-            "Give one such as [::]:8443 (IPv6 and IPv4), 0.0.0.0:8443 (IPv4) or 192.168.1.20:8443",
+            "Set it to an address such as [::]:8443 (IPv6 and IPv4), 0.0.0.0:8443 (IPv4) or 192.168.1.20:8443",
         )
     })
 }
@@ -323,7 +323,7 @@ fn ranges(name: &str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
                 ConfigError::new(
                     name,
                     format!("'{t}' is neither an address nor a range"),
-                    "Give addresses such as 10.0.0.2 or 10.0.0.0/24, comma separated",
+                    "Set it to addresses such as 10.0.0.2 or 10.0.0.0/24, separated by commas",
                 )
             })
         })
@@ -339,7 +339,7 @@ fn outbound_allow(text: &str) -> Result<Vec<Allow>, ConfigError> {
                 ConfigError::new(
                     "CB_OUTBOUND_ALLOW",
                     format!("'{t}' cannot be used: {why}"),
-                    "Give entries such as nas.lan, 127.0.0.1:9000, 10.8.0.0/16 or [fd00::/8]:443, comma separated",
+                    "Set it to entries such as nas.lan, 127.0.0.1:9000, 10.8.0.0/16 or [fd00::/8]:443, separated by commas",
                 )
             })
         })
@@ -351,7 +351,7 @@ fn names(text: &str) -> Result<Vec<OwnName>, ConfigError> {
         ConfigError::new(
             "CB_NAMES",
             format!("'{entry}' cannot be used: {why}"),
-            "Give entries such as breaker.lan, 192.168.1.20 or https://breaker.example.net:9443, comma separated",
+            "Set it to entries such as breaker.lan, 192.168.1.20 or https://breaker.example.net:9443, separated by commas",
         )
     })
 }
@@ -360,7 +360,7 @@ fn public_url(text: &str) -> Result<Option<Url>, ConfigError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let mend = "Give one such as https://lab.example.net or https://lab.example.net:8443";
+    let mend = "Set it to a URL such as https://lab.example.net or https://lab.example.net:8443";
     let url = Url::parse(text)
         .map_err(|e| ConfigError::new("CB_PUBLIC_URL", format!("'{text}' is not a URL ({e})"), mend))?;
     if url.scheme() != "https"
@@ -372,7 +372,7 @@ fn public_url(text: &str) -> Result<Option<Url>, ConfigError> {
     {
         return Err(ConfigError::new(
             "CB_PUBLIC_URL",
-            format!("'{text}' is more or less than https://host:port"),
+            format!("'{text}' does not have the form https://host:port"),
             mend,
         ));
     }
@@ -381,7 +381,7 @@ fn public_url(text: &str) -> Result<Option<Url>, ConfigError> {
 
 fn database(url: Secret, password: &Secret) -> Result<Option<Secret>, ConfigError> {
     let Some(url) = given(url) else { return Ok(None) };
-    let mend = "Give one such as postgres://cb@db.internal/circuit_breaker, and the password in CB_DB_PASSWORD or CB_DB_PASSWORD_FILE";
+    let mend = "Set it to a URL such as postgres://cb@db.internal/circuit_breaker, and set the password in CB_DB_PASSWORD or CB_DB_PASSWORD_FILE";
     let mut parsed = Url::parse(url.expose())
         .map_err(|e| ConfigError::new("CB_DB_URL", format!("it is not a URL ({e})"), mend))?;
     match parsed.scheme() {
@@ -389,7 +389,7 @@ fn database(url: Secret, password: &Secret) -> Result<Option<Secret>, ConfigErro
         other => {
             return Err(ConfigError::new(
                 "CB_DB_URL",
-                format!("'{other}' is not a database this server speaks"),
+                format!("this server does not support '{other}' databases"),
                 mend,
             ));
         }
@@ -398,7 +398,11 @@ fn database(url: Secret, password: &Secret) -> Result<Option<Secret>, ConfigErro
         // `set_password` percent-encodes, so a '/' in the password is no problem.
         let refused = parsed.set_password(Some(password.expose())).is_err();
         if refused {
-            return Err(ConfigError::new("CB_DB_URL", "it has no host for the password to go with", mend));
+            return Err(ConfigError::new(
+                "CB_DB_URL",
+                "it has no host, so the password cannot be added",
+                mend,
+            ));
         }
     }
     Ok(Some(Secret::new(parsed.into())))
@@ -444,8 +448,8 @@ mod tests {
             ("CB_VAULT_KEY", "Y2hhbmdlbWUtY2hhbmdlbWUtY2hhbmdlbWUtY2hhbmc=", "placeholder"),
             ("CB_JWT_SECRET", &zeros, "placeholder"),
             ("CB_VAULT_KEY_NEW", &"a key that is none ".repeat(3), "32 bytes in URL-safe base64"),
-            ("CB_DB_URL", "mysql://x", "not a database"),
-            ("CB_HSTS", "maybe", "none of on, off, reset"),
+            ("CB_DB_URL", "mysql://x", "does not support"),
+            ("CB_HSTS", "maybe", "not one of on, off and reset"),
             ("CB_TLS_KEY", "/k", "certificate is not"),
             ("CB_SCAN_ALLOW", "8.8.8", "neither an address nor a range"),
             ("CB_OUTBOUND_ALLOW", "nas, 10.0.0:80", "'10.0.0:80' cannot be used"),

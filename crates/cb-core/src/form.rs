@@ -83,17 +83,17 @@ impl Field {
     /// What is wrong with a text, if anything.
     fn judge(&self, text: &str) -> Result<(), String> {
         if text.is_empty() {
-            return Err("may not be empty".to_owned());
+            return Err("must not be empty".to_owned());
         }
         if text.len() > self.most {
             return Err(format!("may have at most {} characters", self.most));
         }
         match self.typed {
             Typed::Line if text.chars().any(char::is_control) => {
-                Err("may not contain line breaks or control characters".to_owned())
+                Err("must not contain line breaks or control characters".to_owned())
             }
             Typed::Lines if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) => {
-                Err("may not contain control characters".to_owned())
+                Err("must not contain control characters".to_owned())
             }
             Typed::Choice(of) if !of.contains(&text) => Err(format!("must be one of {}", of.join(", "))),
             _ => Ok(()),
@@ -185,8 +185,8 @@ impl Form {
         names.find(|name| before.get(*name) != after.get(*name))
     }
 
-    /// A JSON schema. `x-order` is the order of the fields, `x-lines` a text of several lines; a change of a field with
-    /// `x-binds-secret` needs the secret again.
+    /// A JSON schema. `x-order` is the order of the fields. `x-lines` marks a text with several lines. A change of a
+    /// field with `x-binds-secret` must include the secret again.
     pub fn public_schema(&self) -> Value {
         schema(&self.public, false)
     }
@@ -275,7 +275,7 @@ mod tests {
                 "public.server: is needed",
                 "public.transport: must be one of https, http",
                 "public: has a field that a thing does not have; its fields: server, transport, note",
-                "secret.token: may not contain line breaks or control characters",
+                "secret.token: must not contain line breaks or control characters",
                 "secret: has a field that a thing does not have; its fields: token, key",
             ]
         );

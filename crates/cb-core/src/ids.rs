@@ -38,17 +38,17 @@ ids! {
     InviteId,
     PasskeyId,
     ProviderId,
-    /// Who a user is at a provider of OpenID Connect.
+    /// The account of a user at an OpenID Connect provider.
     IdentityId,
     CredentialId,
-    /// One time that a credential was used.
+    /// One use of a credential.
     CredentialUseId,
     WebhookId,
     ChannelId,
     /// A notice on its way to one subscriber.
     DeliveryId,
     HookId,
-    /// A message that a hook has taken.
+    /// A message that a hook accepted.
     HookEventId,
     AssetId,
     InterfaceId,
@@ -61,7 +61,7 @@ ids! {
     ServiceId,
     ScanId,
     FindingId,
-    /// A step of review, which many findings may share.
+    /// A step of a review, which can cover many findings.
     ReviewId,
     JobId,
     /// One request as it passes through middleware, handler, use case, audit entry and log.

@@ -52,16 +52,16 @@ vocabulary! {
         Ethernet = "ethernet", Wifi = "wifi", Virtual = "virtual", Dependency = "dependency",
         Other = "other",
     }
-    /// How sure we are of a link: seen by a device, concluded from observations, guessed from the
-    /// shape of the network, or drawn by a person.
+    /// How certain a link is: seen by a device, concluded from observations, guessed from the structure of the network,
+    /// or drawn by a person.
     LinkEvidence {
         Measured = "measured", Inferred = "inferred", Assumed = "assumed", Drawn = "drawn",
     }
     Protocol { Tcp = "tcp", Udp = "udp" }
     WebScheme { Http = "http", Https = "https" }
     FindingKind { NewAsset = "new_asset", Change = "change" }
-    /// What findings can be grouped by: the network that they were seen in, the kind or the role of the proposed asset, or whether
-    /// that is new.
+    /// How findings can be grouped: by the network in which they were seen, by the kind or the role of the proposed
+    /// asset, or by whether the asset is new.
     FindingGrouping { Network = "network", Kind = "kind", Role = "role", Change = "change" }
     FindingState { Open = "open", Accepted = "accepted", Ignored = "ignored" }
     ScanStatus {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::clock::Time;
 
-/// What a notice is about. A subscriber names the kinds it wants to hear.
+/// What a notice is about. A webhook or a channel lists the kinds that it wants to receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 pub enum NoticeKind {
     #[serde(rename = "scan.finished")]

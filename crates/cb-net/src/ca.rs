@@ -128,7 +128,9 @@ impl LocalCa {
                 if now < built() || ca.not_after - now > RENEW_BEFORE {
                     return Ok(ca);
                 }
-                tracing::warn!("the server's certificate authority expires soon, so the server creates a new one, which clients must trust again");
+                tracing::warn!(
+                    "the server's certificate authority expires soon, so the server creates a new one, which clients must trust again"
+                );
             }
             (None, None) => {}
             // An earlier version was interrupted. Nobody has seen this authority.
@@ -269,7 +271,10 @@ fn read(file: &Path) -> Result<Option<String>, ConfigError> {
         Err(e) => Err(ConfigError::new(
             "CB_DATA_DIR",
             format!("{} cannot be read ({e})", file.display()),
-            format!("Allow the user that runs the server to read it: chown USER {}, where USER is that user", file.display()),
+            format!(
+                "Allow the user that runs the server to read it: chown USER {}, where USER is that user",
+                file.display()
+            ),
         )),
     }
 }

@@ -58,8 +58,8 @@ impl FromStr for Answer {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, addresses) = text.split_once('=').ok_or("it does not have the form NAME=IP[,IP]")?;
-        let name =
-            url::Host::parse(name.trim_end_matches('.')).map_err(|e| format!("'{name}' is not a hostname: {e}"))?;
+        let name = url::Host::parse(name.trim_end_matches('.'))
+            .map_err(|e| format!("'{name}' is not a hostname: {e}"))?;
         let address = |a: &str| {
             let bare = a.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(a);
             bare.parse().map_err(|_| format!("'{a}' is not an IP address"))

@@ -23,7 +23,7 @@ pub enum End {
     Gone,
 }
 
-/// One try.
+/// One attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub end: End,

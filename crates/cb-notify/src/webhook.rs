@@ -50,7 +50,7 @@ impl Webhook {
             .header("webhook-signature", sign(&self.keys, &id, timestamp, &body))
             .body(body);
         let Ok(request) = request else {
-            return Answer::failed(End::Refused, "the address cannot be requested; enter it anew");
+            return Answer::failed(End::Refused, "the address cannot be requested; enter it again");
         };
         let outbound = outbound.trusting(self.pin.map_or(Tls::System, Tls::Pinned));
         Answer::of(outbound.send(Policy::Lan, request, LIMITS).await)

@@ -147,10 +147,10 @@ impl Walk {
                 return Some((row.seq, "it does not follow the entry before it"));
             }
             if entry(row).hash(&self.previous) != row.hash {
-                return Some((row.seq, "its content is not what was written"));
+                return Some((row.seq, "its content was changed"));
             }
             if self.witnesses.get(&row.seq).is_some_and(|hash| *hash != row.hash) {
-                return Some((row.seq, "it is not what a signed checkpoint says it was"));
+                return Some((row.seq, "it does not match a signed checkpoint"));
             }
             self.previous.clone_from(&row.hash);
             self.seen = row.seq;
@@ -167,13 +167,13 @@ fn misplaced(
 ) -> Option<&'static str> {
     let Some(key) = key else {
         return Some(
-            "the log begins behind it, and without a key nobody can tell whether the server removed the rest",
+            "the log begins after it, and without the key it is unknown whether the server deleted the earlier entries",
         );
     };
     if key.id() != anchor.key_id || !key.verifies(Claim::Anchor, anchor) {
-        Some("the log begins behind it, and it was not the server that signed so")
+        Some("the log begins after it, but the server did not sign the deletion of the earlier entries")
     } else if witnesses.get(&anchor.seq).is_some_and(|hash| *hash != anchor.hash) {
-        Some("the log begins behind it, and it is not what a signed checkpoint says it was")
+        Some("the log begins after it, but it does not match a signed checkpoint")
     } else {
         None
     }
@@ -245,7 +245,7 @@ impl Store {
         let misplaced = anchor.as_ref().and_then(|a| Some((a.seq, misplaced(a, key, witnesses)?)));
         let Walk { previous, seen, .. } = walk;
         let broken = misplaced
-            .or(before.map(|seq| (seq, "it stands before the first entry")))
+            .or(before.map(|seq| (seq, "it comes before the first entry")))
             .or(broken)
             .or_else(|| {
                 if seen < last {
@@ -253,11 +253,11 @@ impl Store {
                 } else if previous != head.hash {
                     Some((seen, "the head is not the last entry"))
                 } else if let Some(seq) = beyond {
-                    Some((seq, "it stands behind the head"))
+                    Some((seq, "it comes after the head"))
                 } else if witnesses.last_key_value().is_some_and(|(seq, _)| *seq > seen) {
                     Some((
                         seen + 1,
-                        "it is gone, with all behind it: a signed checkpoint knows of later ones",
+                        "it is missing with all entries after it, although a signed checkpoint proves that there were later entries",
                     ))
                 } else {
                     None
@@ -284,7 +284,7 @@ impl Store {
         let after = anchor.as_ref().map_or(0, |a| a.seq);
         let stays = |(seq, why): (i64, &str)| {
             Error::Conflict(format!(
-                "nothing is removed from the audit log, for entry {seq} is evidence: {why}"
+                "no entry of the audit log is deleted, because entry {seq} shows that the log was changed: {why}"
             ))
         };
         if let Some(why) = anchor.as_ref().and_then(|a| misplaced(a, Some(key), witnesses)) {
@@ -363,7 +363,9 @@ impl WriteTx {
     pub async fn prune(&mut self, batch: &Batch, signed: &Checkpoint) -> Result<()> {
         let standing = anchor(self.conn()).await?.map(|a| a.seq);
         if standing.unwrap_or(0) != batch.after {
-            return Err(Error::Conflict("another server has pruned the audit log meanwhile".to_owned()));
+            return Err(Error::Conflict(
+                "another server deleted entries of the audit log at the same time".to_owned(),
+            ));
         }
         let row = audit_anchor::ActiveModel {
             id: Set(1),

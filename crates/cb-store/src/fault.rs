@@ -61,9 +61,9 @@ pub fn db(error: DbErr) -> Error {
     match fault {
         Fault::Full => Error::StorageFull(FULL.to_owned()),
         Fault::Busy | Fault::Refusing | Fault::Crowded | Fault::Away => {
-            tracing::warn!(%error, "the database did not do what it was asked");
+            tracing::warn!(%error, "the database did not carry out a request");
             let why = match fault {
-                Fault::Busy => "The database is too busy at the moment; try again soon",
+                Fault::Busy => "The database is busy; try again soon",
                 Fault::Refusing => "The database cannot save this at the moment; try again soon",
                 Fault::Crowded => "PostgreSQL has no free connection at the moment; try again soon",
                 _ => "The database does not answer at the moment; try again soon",
@@ -72,7 +72,7 @@ pub fn db(error: DbErr) -> Error {
         }
         // The door refuses it in a body and in an address. This is for a text that came wrapped in something else.
         Fault::Query if has_code(&error, &["22021", "22P05"]) => {
-            Error::invalid("input", "has the character U+0000 in it; leave it out")
+            Error::invalid("input", "contains the character U+0000; remove it")
         }
         Fault::Query => Error::Internal(format!("database: {error}")),
     }

@@ -120,8 +120,7 @@ impl Store {
         let (reader, writer) = (pool(POSTGRES, Use::Read).await?, pool(POSTGRES, Use::Write).await?);
         if let Some(room) = small_room(&lookout).await.map_err(OpenError::postgres)? {
             tracing::warn!(
-                "PostgreSQL lets this server have {room} connections at most, and it uses up to {ROOM}: while many are busy, some \
-                 requests will be refused. Raise max_connections, or the CONNECTION LIMIT of the user or the database."
+                "PostgreSQL allows this server at most {room} connections, but the server uses up to {ROOM}. When all are busy, the server refuses some requests. Raise max_connections, or the CONNECTION LIMIT of the user or the database."
             );
         }
         Ok(Self::over(reader, writer, lookout, Home::Network(url.clone())))
@@ -150,9 +149,9 @@ impl Store {
             return Ok(self);
         }
         Err(OpenError::new(
-            "The database is not of this version",
+            "The database belongs to another version",
             "its tables are older or newer than this program",
-            "Start the server of this version once (cb serve), or use the program that it runs with",
+            "Start the server of this version once (cb serve), or use the version of this program that runs the server",
         ))
     }
 
@@ -264,7 +263,7 @@ impl Store {
     pub(crate) async fn start_anew(&self) {
         for pool in [self.reader(), self.writer(), self.lookout()] {
             if let Err(error) = pool.inner().start_anew().await {
-                tracing::warn!(%error, "the connections to the database cannot be made anew");
+                tracing::warn!(%error, "the server cannot connect to the database again");
             }
         }
     }
@@ -312,11 +311,11 @@ impl Store {
                 file.was_folded(all);
                 // Then the log holds nothing that could be written over what others do. Where one of them reads, the next time does it.
                 if all && let Err(error) = fold(self.lookout(), "TRUNCATE").await {
-                    tracing::debug!(%error, "the removed log of the database is not empty yet");
+                    tracing::debug!(%error, "the deleted log of the database is not empty yet");
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "what the removed log of the database holds could not be saved");
+                tracing::warn!(%error, "the content of the deleted log of the database could not be saved");
             }
         }
     }
@@ -345,16 +344,18 @@ impl Store {
         let folded = if let Ok(closed) = tokio::time::timeout(patience, all).await {
             closed.map_err(crate::fault::db)?
         } else {
-            tracing::warn!("the database does not answer; its connections are cut");
+            tracing::warn!("the database does not answer; the server closes its connections");
             false
         };
         let what = match lost {
             None => return Ok(()),
             Some(Storage::LogRemoved { kept }) if kept || folded => return Ok(()),
             Some(Storage::LogRemoved { .. }) => {
-                "lost its log while the server ran; what that held may not be kept, because another program used the database"
+                "lost its log while the server was running; the content of the log may be lost, because another program was using the database"
             }
-            Some(_) => "was removed or replaced while the server ran; nothing was saved while it was missing",
+            Some(_) => {
+                "was removed or replaced while the server was running; nothing was saved while it was missing"
+            }
         };
         Err(Error::Unavailable(format!("{} {what}", self.path_shown())))
     }
@@ -363,11 +364,14 @@ impl Store {
     async fn fold_all(&self, lost: Option<Storage>) -> bool {
         let why = match fold(self.writer(), "TRUNCATE").await {
             Ok(true) => return true,
-            Ok(false) => "another program reads the database".to_owned(),
+            Ok(false) => "another program is reading the database".to_owned(),
             Err(error) => error.to_string(),
         };
         if lost.is_none() {
-            tracing::warn!(why, "the database's log could not be folded in; the next start does it");
+            tracing::warn!(
+                why,
+                "the database's log could not be written into the database file; the next start does this"
+            );
         }
         false
     }

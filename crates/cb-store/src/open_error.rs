@@ -46,10 +46,10 @@ impl OpenError {
             eaccess(&path, access).err().map(|e| (path, e)).filter(|(_, e)| *e != Errno::ENOENT)
         })?;
         let mend = match (error, path.metadata()) {
-            (Errno::EROFS, _) => "Mount the disk that holds it for writing".to_owned(),
+            (Errno::EROFS, _) => "Mount its disk for writing".to_owned(),
             // Made by somebody else, such as root, in a folder of ours.
             (_, Ok(about)) if is_ours(folder) && about.uid() != geteuid().as_raw() => {
-                format!("Give it back to this user: sudo chown {} {}*", geteuid(), file.display())
+                format!("Make this user the owner again: sudo chown {} {}*", geteuid(), file.display())
             }
             (_, Ok(about)) => {
                 let (give, on) = if about.is_dir() {
@@ -58,12 +58,15 @@ impl OpenError {
                     ("u+rw", format!("{}*", file.display()))
                 };
                 format!(
-                    "Run this as its owner, the user {0}: sudo -u '#{0}' cb …; if that is this user, give the right back: chmod {give} {on}",
+                    "Run this command as its owner, the user {0}: sudo -u '#{0}' cb …; if you are that user, restore the access: chmod {give} {on}",
                     about.uid()
                 )
             }
             (_, Err(_)) => {
-                format!("Run this as the server's user, who owns {}: sudo -u USER cb …", folder.display())
+                format!(
+                    "Run this command as the user that runs the server and owns {}: sudo -u USER cb …",
+                    folder.display()
+                )
             }
         };
         let reason = format!("{} cannot be read and written ({})", path.display(), error.desc());
@@ -91,22 +94,26 @@ impl OpenError {
         Some(if used {
             Self::new(
                 what,
-                format!("it is lost, because the folder {} has been in use", folder.display()),
+                format!("it is lost, because the folder {} was already in use", folder.display()),
                 "Set CB_DB_URL if the server uses PostgreSQL. Otherwise put the database back, or move the folder away and restore a backup: cb restore FILE",
             )
         } else {
-            Self::new(what, "no server has run with this folder", "Set CB_DATA_DIR to the server's folder")
+            Self::new(
+                what,
+                "no server has run with this folder",
+                "Set CB_DATA_DIR to the data folder of the server",
+            )
         })
     }
 
     pub(crate) fn without_log(file: &Path, user: i32) -> Self {
         Self::new(
-            format!("The database {} is without its log", file.display()),
+            format!("The database {} has no log", file.display()),
             format!(
-                "{0}-wal or {0}-shm was removed while the process {user} used it",
+                "{0}-wal or {0}-shm was removed while the process {user} was using it",
                 file.file_name().unwrap_or_default().display()
             ),
-            "Stop that process first; if it is the server, it writes what the log held into the database, unless another program reads it",
+            "Stop that process first. If it is the server, it writes the content of the log into the database before it ends, unless another program is reading the database",
         )
     }
 
@@ -115,7 +122,7 @@ impl OpenError {
             format!("The database {} is damaged", file.display()),
             reason,
             format!(
-                "Restore it from a backup, or save what can be read with: sqlite3 {} .recover > recovered.sql",
+                "Restore it from a backup, or save the readable part with: sqlite3 {} .recover > recovered.sql",
                 file.display()
             ),
         )
@@ -131,11 +138,11 @@ impl OpenError {
         let full = Fault::of(error) == Fault::Full;
         let mend = match code.map(|code| code & 0xff) {
             Some(11 | 26) => return Self::damaged(file, &text),
-            _ if full => format!("Free space on the disk that holds {folder}, then start again"),
-            Some(5 | 6) => format!("Find the program that holds it with: fuser -v {}; end it, then start again", file.display()),
-            Some(10) => "The disk failed to read or write. Look into the system's log (dmesg), then start again; restore a backup if the disk is broken".to_owned(),
+            _ if full => format!("Free some space on the disk of {folder}, then start the server again"),
+            Some(5 | 6) => format!("Find the program that is using it with: fuser -v {}; stop that program, then start the server again", file.display()),
+            Some(10) => "The disk failed to read or write. Look at the system's log (dmesg), then start the server again. If the disk is broken, restore a backup to another disk".to_owned(),
             _ if file.is_dir() => format!("A folder has the name of the database. Move it away: mv {0} {0}.aside", file.display()),
-            _ => format!("Let the server's user write there: chown -R USER {folder} && chmod 700 {folder}, where USER is that user"),
+            _ => format!("Allow the user that runs the server to write there: chown -R USER {folder} && chmod 700 {folder}, where USER is that user"),
         };
         Self { full, ..Self::new(format!("The database {} cannot be used", file.display()), text, mend) }
     }
@@ -148,23 +155,23 @@ impl OpenError {
         };
         let mend = match code.as_deref().unwrap_or_default() {
             "28P01" | "28000" => {
-                "See that the user in CB_DB_URL and the password there or in CB_DB_PASSWORD are right, and that the password is not empty"
+                "Check that the user in CB_DB_URL and the password there or in CB_DB_PASSWORD are right, and that the password is not empty"
             }
-            "3D000" => "Make the database that CB_DB_URL names: createdb --owner USER NAME",
-            "42501" => "Give the user the right to make tables: GRANT CREATE, USAGE ON SCHEMA public TO USER",
+            "3D000" => "Create the database that CB_DB_URL names: createdb --owner USER NAME",
+            "42501" => "Allow the user to create tables: GRANT CREATE, USAGE ON SCHEMA public TO USER",
             "53300" => {
-                "PostgreSQL has no connection left: raise max_connections, or end what holds them (SELECT * FROM pg_stat_activity)"
+                "PostgreSQL has no free connection: raise max_connections, or end other sessions (SELECT * FROM pg_stat_activity)"
             }
-            "53100" => "Free space on PostgreSQL's disk, then start again",
-            "25006" => "It is a replica that may only be read: name the primary server in CB_DB_URL",
+            "53100" => "Free some space on the disk of PostgreSQL, then start the server again",
+            "25006" => "This database is a read-only replica: set CB_DB_URL to the primary server",
             "55P03" => {
-                "Another server changes its tables at this moment, or another session has locked them (SELECT * FROM pg_locks): start again when that has ended"
+                "Another server is changing the tables, or another session has locked them (SELECT * FROM pg_locks): start the server again when it has finished"
             }
             code if code.starts_with("42") || code.starts_with("23") => {
-                "Its tables are not as this program left them: restore a backup into an empty database"
+                "Something else changed its tables: restore a backup into an empty database"
             }
             _ => {
-                "See that PostgreSQL 15 or later runs there and is reached by the host and port in CB_DB_URL"
+                "Check that PostgreSQL 15 or later is running there and answers on the host and port in CB_DB_URL"
             }
         };
         Self::new("The database of CB_DB_URL cannot be used", words(&error), mend)

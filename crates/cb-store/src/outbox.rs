@@ -83,7 +83,7 @@ pub(crate) struct Audience {
 
 struct Listener {
     subscriber: Subscriber,
-    /// Empty: all.
+    /// All events if empty.
     events: Vec<NoticeKind>,
     min_severity: Severity,
 }

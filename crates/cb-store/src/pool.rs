@@ -157,7 +157,8 @@ pub(crate) async fn sqlite(
             guarded(o.max_lifetime(None).idle_timeout(None), purpose, &condemns).after_connect(move |_, _| {
                 let there = opened.as_ref().is_none_or(|file| file.place() == Place::Same);
                 Box::pin(async move {
-                    let gone = || std::io::Error::other("the database is not the file that was opened");
+                    let gone =
+                        || std::io::Error::other("the database file was replaced after the server opened it");
                     if there { Ok(()) } else { Err(sqlx::Error::Io(gone())) }
                 })
             })
@@ -240,7 +241,10 @@ pub(crate) async fn wait_for(url: &Secret, patience: Duration) -> Result<(), DbE
         }
         if !std::mem::replace(&mut waits, true) {
             let error = words(&error);
-            tracing::warn!(error, "PostgreSQL takes no connection; waiting for it up to {patience:?}");
+            tracing::warn!(
+                error,
+                "PostgreSQL does not accept connections; the server waits up to {patience:?} for it"
+            );
         }
         tokio::time::sleep(BETWEEN).await;
     }
@@ -252,7 +256,7 @@ pub(crate) async fn try_postgres(url: &Secret) -> Result<(), DbErr> {
     let options = url.expose().parse::<PgConnectOptions>().map_err(fail)?;
     let options = options.application_name(OURS).disable_statement_logging();
     let made = tokio::time::timeout(CONNECTS, options.connect()).await;
-    let made = made.map_err(|_| unanswered(format!("no connection is made within {CONNECTS:?}")))?;
+    let made = made.map_err(|_| unanswered(format!("no connection within {CONNECTS:?}")))?;
     // Whether it hears that we leave does not matter.
     let _ = tokio::time::timeout(CONNECTS, made.map_err(fail)?.close()).await;
     Ok(())

@@ -192,7 +192,7 @@ impl Texts {
     }
 }
 
-/// How many secrets are stored.
+/// The number of stored secrets.
 pub async fn count(conn: &impl ConnectionTrait) -> Result<i64> {
     let mut sum = 0;
     for column in SEALED {

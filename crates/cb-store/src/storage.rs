@@ -55,29 +55,22 @@ impl Storage {
             Self::Serving => None,
             Self::Full => Some(FULL),
             Self::Refusing => Some(
-                "Nothing can be saved: the database is locked or may only be read, waits for a standby that is gone or for a session \
-                 that does not go on, or its disk fails. The server tries again every second; its log says more.",
+                "Nothing can be saved. The database is locked or read-only, or it is waiting for a missing standby or another session, or its disk fails. The server tries again every second; its log shows the details.",
             ),
             Self::Away => Some(
-                "The database does not answer. Nothing can be read or saved until it does. The server tries again every second; \
-                 its log says more.",
+                "The database does not answer. Nothing can be read or saved until it answers. The server tries again every second; its log shows the details.",
             ),
             Self::Crowded => Some(
-                "PostgreSQL has no connection left, so some of what is asked is refused. End what holds them (SELECT * FROM \
-                 pg_stat_activity), or raise max_connections; this server uses up to eighteen.",
+                "PostgreSQL has no free connection, so the server refuses some requests. End other sessions (SELECT * FROM pg_stat_activity), or raise max_connections; this server uses up to 18 connections.",
             ),
             Self::Replaced => Some(
-                "The data folder, or the database or a key in it, was removed or replaced while the server ran. Nothing more is saved. \
-                 Copy what you need from these pages. Put back what is missing; or stop the server and restore a backup.",
+                "The data folder, the database or a key in the folder was removed or replaced while the server was running. The server cannot save anything. Copy what you need from these pages. Then put back what is missing, or stop the server and restore a backup.",
             ),
             Self::LogRemoved { kept: true } => Some(
-                "The database's log (circuit-breaker.db-wal or -shm) was removed while the server ran. What was saved before is kept; \
-                 nothing more is saved. Restart the server.",
+                "The database's log (circuit-breaker.db-wal or -shm) was removed while the server was running. Everything that was saved before is safe, but the server cannot save anything more. Restart the server.",
             ),
             Self::LogRemoved { kept: false } => Some(
-                "The database's log (circuit-breaker.db-wal or -shm) was removed while the server ran. Nothing more is saved, and a \
-                 restart now may lose what was saved last: another program, such as sqlite3, uses the database, or another log was put \
-                 in its place. End that program, or put the log back; a message then says that everything is kept.",
+                "The database's log (circuit-breaker.db-wal or -shm) was removed while the server was running. The server cannot save anything more, and a restart now may lose the latest changes, because another program, such as sqlite3, is using the database or another log was put in its place. Stop that program, or put the log back. A message then says that everything that was saved is safe.",
             ),
         }
     }

@@ -297,8 +297,7 @@ impl Store {
             self.signals().doubt();
             // It is in the file that lost its name, which may come back.
             return Err(Error::OutcomeUnknown(
-                "The database was removed or replaced while this was being saved. It may have been saved or not; check before you try \
-                 again"
+                "The database was removed or replaced while this was being saved. The change may or may not have been saved; check before you try again"
                     .to_owned(),
             ));
         }
@@ -431,8 +430,8 @@ impl<T: Send> Drop for GoesOn<T> {
 const PULSE: &str = "PRAGMA user_version = 1";
 
 fn unknown(error: &DbErr) -> Error {
-    tracing::warn!(%error, "the database did not say whether it has kept a write");
+    tracing::warn!(%error, "the database did not confirm a write");
     Error::OutcomeUnknown(
-        "The database could not confirm that this was saved. It may have been saved or not; check before you try again".to_owned(),
+        "The database could not confirm that this was saved. The change may or may not have been saved; check before you try again".to_owned(),
     )
 }

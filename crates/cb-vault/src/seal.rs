@@ -48,11 +48,11 @@ fn lock(key: &Key, place: Place<'_>, secret: &Secret, now: Time, entropy: &dyn E
 
 fn unlock(key: &Key, place: Place<'_>, token: &str) -> Result<Secret> {
     let plain = key.decrypt(token.as_bytes()).ok_or_else(|| {
-        Error::Internal(format!("{} of {} does not open with the vault's key", place.field, place.row))
+        Error::Internal(format!("{} of {} cannot be decrypted with the vault's key", place.field, place.row))
     })?;
     let text = std::str::from_utf8(&plain).ok().and_then(|t| t.strip_prefix(place.prefix().as_str()));
     text.map(|t| Secret::new(t.to_owned())).ok_or_else(|| {
-        Error::Internal(format!("{} of {} was sealed for another place", place.field, place.row))
+        Error::Internal(format!("{} of {} was encrypted for another place", place.field, place.row))
     })
 }
 
@@ -155,7 +155,7 @@ impl Ring {
 
     fn unknown(&self, place: Place<'_>, id: &Uuid) -> Error {
         Error::Internal(format!(
-            "{} of {} is sealed with the key {id}, which is not among the vault's {} (the current one is {})",
+            "{} of {} is encrypted with the key {id}, which is not one of the vault's {} keys (the current key is {})",
             place.field,
             place.row,
             self.keys.len(),

@@ -17,13 +17,13 @@ use crate::output;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Recompute the chain from the first entry that is kept to the last; exit 1 when it is broken
+    /// Check the chain of all entries; exits with 1 if it is broken
     Verify {
-        /// Checkpoints that were kept elsewhere (the answer of GET /audit-log/checkpoints)
+        /// A file with checkpoints that you keep elsewhere (the response of GET /audit-log/checkpoints)
         #[arg(long, value_name = "FILE")]
         checkpoints: Option<PathBuf>,
     },
-    /// Take the older database that is there for the one that you want; no server may be running
+    /// Accept that the current database is an older one; stop the server first
     AcceptRestore,
 }
 
@@ -44,7 +44,7 @@ async fn accept_restore() -> anyhow::Result<ExitCode> {
     let done = backup::accept(&config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
     output::line(&match &done.signed {
         Some(signed) => format!(
-            "Accepted: entry {} of the audit log records that entry {}, signed on {}, and all later entries are lost.\nSessions that have ended: {}.",
+            "Accepted: entry {} of the audit log records that entry {}, signed on {}, and all later entries are lost.\nSessions ended: {}.",
             done.head.seq, signed.seq, signed.at, done.sessions_ended
         ),
         None => format!(
@@ -53,7 +53,7 @@ async fn accept_restore() -> anyhow::Result<ExitCode> {
         ),
     })?;
     output::line(&format!(
-        "What was there is kept as {}. Start the server: cb serve",
+        "The earlier files are kept as {}. Start the server: cb serve",
         done.aside.join(", ")
     ))?;
     Ok(ExitCode::SUCCESS)
@@ -72,27 +72,27 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
             let kept: Checkpoints = cb_core::objects::from_slice(&text).with_context(|| {
                 format!("{} is not the answer of GET /audit-log/checkpoints", file.display())
             })?;
-            let key = PublicKey::parse(&kept.public_key).context("its public key is not one")?;
+            let key = PublicKey::parse(&kept.public_key).context("its public key is not valid")?;
             (Some(key), kept.items, None)
         }
         None => (own_key(&folder.join("audit-key"))?, Vec::new(), Some(folder.clone())),
     };
     let found = audit::examine(&store, key.as_ref(), &kept, beside.as_deref()).await.context(
-        "the log cannot be read; if the database is of an older version, start the server of this one once",
+        "the audit log cannot be read; if the database is from an older version, start the server of this version once (cb serve)",
     )?;
     let Some(why) = found.reason else {
         if let Some(through) = found.pruned_through {
             output::line(&format!(
-                "Entries up to {through} were removed for their age; the server has signed that"
+                "Entries up to {through} were deleted because of their age, which the server confirmed with a signature"
             ))?;
         }
         output::line(&format!(
-            "The chain is whole: {} entries, {} signed checkpoints hold, head {}",
+            "The chain is intact: {} entries, {} signed checkpoints match, head {}",
             found.entries, found.checkpoints, found.head
         ))?;
         if key.is_none() {
             output::line(&format!(
-                "No checkpoint could be held against it: there is no audit-key in {}; give --checkpoints",
+                "No checkpoint could be compared with it, because there is no audit-key in {}; use --checkpoints FILE",
                 folder.display()
             ))?;
         }
@@ -100,10 +100,10 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     };
     output::line(&match found.broken_at {
         Some(seq) => format!(
-            "The chain is broken at entry {seq}: {why}. {} entries from its beginning are whole",
+            "The chain is broken at entry {seq}: {why}. The {} entries before it are intact",
             found.entries
         ),
-        None => format!("The {} entries follow each other, but {why}", found.entries),
+        None => format!("The chain of {} entries is intact, but {why}", found.entries),
     })?;
     Ok(ExitCode::FAILURE)
 }
@@ -116,7 +116,7 @@ fn own_key(file: &Path) -> anyhow::Result<Option<PublicKey>> {
         Err(e) => return Err(e).with_context(|| format!("{} cannot be read", file.display())),
     };
     let key = CheckpointKey::parse(&Secret::new(text)).with_context(|| {
-        format!("{} is not a signing key; put back the one that was there", file.display())
+        format!("{} does not contain a signing key; put back the original file", file.display())
     })?;
     Ok(Some(key.public()))
 }

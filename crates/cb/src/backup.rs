@@ -18,16 +18,16 @@ use crate::signals::Stop;
 pub struct BackupArgs {
     /// The file to write
     file: PathBuf,
-    /// Replace the file if it is there
+    /// Replace the file if it exists
     #[arg(long)]
     force: bool,
     /// Encrypt the archive with the passphrase in this file; or set CB_BACKUP_PASSPHRASE_FILE
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
-    /// Encrypt the archive for the owner of this public key (as age-keygen prints it); may be given again
+    /// Encrypt the archive for the owner of this public key (as age-keygen prints it); can be used more than once
     #[arg(long, value_name = "age1…", conflicts_with = "passphrase_file")]
     recipient: Vec<String>,
-    /// Write it although the audit log or a stored secret does not verify
+    /// Write the archive even if the audit log or a stored secret cannot be verified
     #[arg(long)]
     damaged: bool,
 }
@@ -36,13 +36,13 @@ pub struct BackupArgs {
 pub struct RestoreArgs {
     /// The file that cb backup wrote
     file: PathBuf,
-    /// The passphrase that the archive was encrypted with; or set CB_BACKUP_PASSPHRASE_FILE
+    /// The file with the passphrase of the archive; or set CB_BACKUP_PASSPHRASE_FILE
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
-    /// The private key that the archive was encrypted for, as age-keygen writes it
+    /// The file with the private key for which the archive was encrypted, as age-keygen writes it
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
-    /// Restore it although the audit log or a stored secret does not verify
+    /// Restore the archive even if the audit log or a stored secret cannot be verified
     #[arg(long)]
     damaged: bool,
 }
@@ -69,17 +69,17 @@ pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
     let mut without = made.missing;
     without.push("the settings and cb.toml".to_owned());
     output::line(&format!(
-        "{shown}: {} in {:.1} s, {}; {} assets, audit log to entry {} ({}); not in it: {}",
+        "{shown}: {} in {:.1} s, {}; {} assets, audit log up to entry {} ({}); not included: {}",
         bytes(made.size),
         made.took.as_secs_f64(),
-        if encrypts { "encrypted" } else { "not encrypted, with the keys in it" },
+        if encrypts { "encrypted" } else { "not encrypted, and it contains the keys" },
         made.assets,
         made.head.seq,
         made.head.hash,
         without.join(", "),
     ))?;
     for flaw in made.flaws {
-        output::line(&format!("Kept as it is, although it does not verify: {flaw}"))?;
+        output::line(&format!("Backed up as it is, although it could not be verified: {flaw}"))?;
     }
     Ok(())
 }
@@ -103,7 +103,7 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
             say(&config, &file, &restored)
         }
         Outcome::Completed => output::line(&format!(
-            "Completed an earlier restore into {} that was cut short after everything was verified. {} was not read. Start the server: cb serve",
+            "Completed an earlier restore into {} that was interrupted after all data was verified. {} was not read. Start the server: cb serve",
             config.data_dir.display(),
             file.display()
         )),
@@ -117,7 +117,7 @@ fn say(config: &Config, file: &Path, restored: &Restored) -> anyhow::Result<()> 
         None => config.data_dir.display().to_string(),
     };
     output::line(&format!(
-        "Restored {} into {place}: the state of {}, {} assets, audit log to entry {}.",
+        "Restored {} into {place}: the state of {}, {} assets, audit log up to entry {}.",
         file.display(),
         manifest.created_at,
         manifest.assets,
@@ -125,24 +125,24 @@ fn say(config: &Config, file: &Path, restored: &Restored) -> anyhow::Result<()> 
     ))?;
     if restored.upgraded {
         output::line(&format!(
-            "The database had the schema {} and was upgraded to that of this program.",
+            "The database had the schema {} and was upgraded to the schema of this program.",
             manifest.schema
         ))?;
     }
     output::line(&format!(
-        "Entry {} of the audit log records the restore. Checkpoints that were kept elsewhere of entries after {} no longer verify: `cb audit-log verify --checkpoints` says that the log was cut off.",
+        "Entry {} of the audit log records the restore. Checkpoints of entries after {} that you keep elsewhere no longer match: for them, `cb audit-log verify --checkpoints` reports that later entries are missing.",
         head.seq, manifest.head.seq
     ))?;
     output::line(&format!(
-        "Sessions that have ended: {}; every user has to sign in again. Every link to set a password has ended too. API tokens that are valid as they were at the time of the backup: {}. Revoke again those that you revoked afterwards.",
+        "Sessions ended: {}; every user must sign in again. Reset links and invites no longer work. API tokens that are valid again, as they were at the time of the backup: {}. Delete those again that you deleted after the backup.",
         restored.sessions_ended, restored.tokens
     ))?;
-    output::line("Messages that were waiting at the time of the backup are delivered again.")?;
+    output::line("Messages that were waiting at the time of the backup are sent again.")?;
     for missing in &manifest.missing {
-        output::line(&format!("Not in the backup, and needed as it was then: {missing}."))?;
+        output::line(&format!("Not included in the backup, but needed as it was then: {missing}."))?;
     }
     for flaw in &restored.flaws {
-        output::line(&format!("Restored as it is, although it does not verify: {flaw}."))?;
+        output::line(&format!("Restored as it is, although it could not be verified: {flaw}."))?;
     }
     output::line("Start the server: cb serve")
 }
@@ -154,7 +154,7 @@ fn passphrase(file: Option<&Path>, config: &Config) -> anyhow::Result<Option<Sec
     let text = std::fs::read_to_string(file).with_context(|| format!("{shown} cannot be read"))?;
     let secret = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
     if secret.is_empty() {
-        bail!("{shown} is empty; put the passphrase into it");
+        bail!("{shown} is empty; write the passphrase into it");
     }
     Ok(Some(secret))
 }

@@ -12,7 +12,7 @@ use crate::output;
 
 #[derive(Clone, Copy, clap::Subcommand)]
 pub enum ConfigCommand {
-    /// Read the settings and say what is wrong with them
+    /// Read the settings and report errors
     Check,
 }
 
@@ -25,7 +25,7 @@ pub fn config(command: ConfigCommand) -> ExitCode {
                 output::complain(warning);
             }
             output::ended(output::line(&format!(
-                "The settings are sound: data in {}, HTTPS on {}, HTTP on {}, {}",
+                "The settings are valid: data in {}, HTTPS on {}, HTTP on {}, {}",
                 config.data_dir.display(),
                 config.https_addr,
                 config.http_addr,
@@ -65,10 +65,10 @@ pub async fn alive() -> anyhow::Result<()> {
         .await
         .with_context(|| format!("no answer from {address} within 3 seconds"))?
         .with_context(|| {
-            format!("no server answers on {address}; is it running, with the same CB_HTTP_ADDR?")
+            format!("no server answers on {address}; check that it is running with the same CB_HTTP_ADDR")
         })?;
     if !answer.starts_with(b"HTTP/1.1 200") {
-        bail!("what answers on {address} is not a Circuit Breaker");
+        bail!("the program that answers on {address} is not Circuit Breaker");
     }
     Ok(())
 }

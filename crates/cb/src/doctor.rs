@@ -47,7 +47,7 @@ async fn look() -> Vec<Found> {
     let mut found: Vec<Found> =
         config.warnings.iter().map(|warning| Found::Weak(format!("settings: {warning}"))).collect();
     if found.is_empty() {
-        found.push(Found::Well("settings: they are sound".to_owned()));
+        found.push(Found::Well("settings: they are valid".to_owned()));
     }
     found.extend(data_folder(&config));
     found.push(database(&config).await);
@@ -62,14 +62,14 @@ fn data_folder(config: &Config) -> Vec<Found> {
     let shown = config.data_dir.display();
     match folder::open_to_others(&config.data_dir) {
         Ok(open) if open.is_empty() => {
-            vec![Found::Well(format!("data folder: {shown} is for its owner alone"))]
+            vec![Found::Well(format!("data folder: only its owner can use {shown}"))]
         }
         Ok(open) => open
             .iter()
             .map(|o| Found::Weak(format!("data folder: {}. Run: {}", o.told(), o.mend())))
             .collect(),
         Err(error) => vec![Found::Broken(format!(
-            "data folder: {shown} cannot be read ({error}). Run this as the server's user; where no server has run yet, start one: cb serve"
+            "data folder: {shown} cannot be read ({error}). Run this command as the user that runs the server. If no server has run yet, start one: cb serve"
         ))],
     }
 }
@@ -80,7 +80,7 @@ async fn database(config: &Config) -> Found {
             let closed = app.close().await;
             let kind = if config.db_url.is_some() { "PostgreSQL" } else { "SQLite" };
             match closed {
-                Ok(()) => Found::Well(format!("database: {kind}, of this version, and the keys fit")),
+                Ok(()) => Found::Well(format!("database: {kind}, of this version, and the keys match")),
                 Err(error) => Found::Broken(format!("database: {error}")),
             }
         }

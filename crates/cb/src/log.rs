@@ -306,9 +306,9 @@ fn broke_down(panic: &PanicHookInfo<'_>) {
     let thread = here.name().unwrap_or_default();
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
-        tracing::error!(at, thread, %backtrace, "a part of the server broke down: {text}");
+        tracing::error!(at, thread, %backtrace, "a part of the server failed unexpectedly: {text}");
     } else {
-        tracing::error!(at, thread, "a part of the server broke down: {text}");
+        tracing::error!(at, thread, "a part of the server failed unexpectedly: {text}");
     }
 }
 

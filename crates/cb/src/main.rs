@@ -33,30 +33,30 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve,
-    /// Look at a network once, without a server
+    /// Scan a network once, without a server
     Scan(scan::ScanArgs),
-    /// The tamper-evident log of who did what
+    /// Verify the audit log, or accept a restored database
     #[command(subcommand, name = "audit-log")]
     AuditLog(audit_log::Command),
-    /// Write everything into one file; works beside a running server
+    /// Write all data into one file; also works while a server is running
     Backup(backup::BackupArgs),
-    /// Bring everything back from a backup, into an empty place
+    /// Restore all data from a backup into an empty data folder or database
     Restore(backup::RestoreArgs),
-    /// Who may sign in; works beside a running server, for whoever is locked out
+    /// Manage users, for example when someone is locked out; also works while a server is running
     #[command(subcommand)]
     User(user::Command),
-    /// The keys that seal stored secrets
+    /// Show, rotate or replace the keys that encrypt stored secrets
     #[command(subcommand)]
     Vault(vault::Command),
-    /// The server's settings
+    /// Check the server's settings
     #[command(subcommand)]
     Config(check::ConfigCommand),
-    /// Where the server's own requests may go
+    /// Check which URLs the server may contact
     #[command(subcommand)]
     Net(net::Command),
-    /// Look for what is wrong with this installation: settings, data folder, database, server
+    /// Check this installation for problems: settings, data folder, database, server
     Doctor,
-    /// Ask a running server on this machine whether it is alive
+    /// Check that a server on this machine is running
     Healthcheck,
     /// Print the OpenAPI document
     Openapi,
@@ -65,10 +65,12 @@ enum Command {
 fn main() -> ExitCode {
     // The first thing: whoever opens a TLS connection later finds its cryptography in place.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
-        return output::fail("the cryptography provider is installed twice");
+        return output::fail("the cryptography provider was installed twice");
     }
     if let Err(error) = own_memory::keep() {
-        return output::fail(&format!("this process cannot shield its memory, which holds keys: {error}"));
+        return output::fail(&format!(
+            "this process cannot protect its memory, which contains keys: {error}"
+        ));
     }
     own_files::keep();
     let cli = match Cli::try_parse() {
@@ -77,7 +79,7 @@ fn main() -> ExitCode {
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return output::fail(&format!("the runtime does not start: {error}")),
+        Err(error) => return output::fail(&format!("the runtime cannot start: {error}")),
     };
     runtime.block_on(async {
         match cli.command {

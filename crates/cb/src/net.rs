@@ -15,13 +15,13 @@ const UNUSABLE: u8 = 2;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Say whether a request may go to a URL, by the rules and by CB_OUTBOUND_ALLOW; nothing is sent
+    /// Check whether the server may contact a URL, by its rules and CB_OUTBOUND_ALLOW; sends nothing
     Check {
         url: String,
-        /// public: the Internet only; lan: private addresses too
+        /// public: only the Internet; lan: also private addresses
         #[arg(long, value_name = "public|lan")]
         policy: Policy,
-        /// Take these answers and ask no name server
+        /// Use these answers instead of asking a name server
         #[arg(long = "resolve", value_name = "NAME=IP[,IP]")]
         answers: Vec<Answer>,
     },

@@ -20,7 +20,7 @@ pub fn line(text: &str) -> anyhow::Result<()> {
 fn answered(written: io::Result<()>) -> anyhow::Result<()> {
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("the answer cannot be written to standard output"),
+        written => written.context("the result cannot be written to standard output"),
     }
 }
 

@@ -22,25 +22,25 @@ const BAD_INPUT: u8 = 2;
 
 #[derive(clap::Args)]
 pub struct ScanArgs {
-    /// Addresses and networks, such as 192.168.1.10 or 192.168.1.0/24
+    /// Addresses and networks to scan, such as 192.168.1.10 or 192.168.1.0/24
     #[arg(value_name = "TARGET", required_unless_present = "list_ports")]
     targets: Vec<String>,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Say exactly what would be sent, and send nothing
+    /// Show exactly what would be sent, without sending anything
     #[arg(long)]
     dry_run: bool,
-    /// Only these: arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp
+    /// Use only these probes: arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp
     #[arg(long, value_name = "PROBE", value_delimiter = ',')]
     probes: Vec<String>,
-    /// TCP ports instead of the curated list
+    /// TCP ports to scan instead of the built-in list
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     ports: Vec<u16>,
-    /// Packets per second to one network, at most
+    /// Maximum number of packets per second to one network
     #[arg(long)]
     rate: Option<u32>,
-    /// Print the curated TCP ports and stop
+    /// Print the built-in list of TCP ports and exit
     #[arg(long)]
     list_ports: bool,
 }
@@ -85,7 +85,7 @@ fn request(args: &ScanArgs) -> Result<(ScanRequest, Outbound), String> {
         .map(|word| {
             let known = || ProbeKind::ALL.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ");
             ProbeKind::parse(word)
-                .ok_or_else(|| format!("--probes: \"{word}\" is not a probe; there are {}", known()))
+                .ok_or_else(|| format!("--probes: \"{word}\" is not a probe; the probes are {}", known()))
         })
         .collect::<Result<_, _>>()?;
     let request = ScanRequest { targets, probes, ports: args.ports.clone(), rate: args.rate };
@@ -117,7 +117,7 @@ async fn collect(request: ScanRequest, outbound: &Outbound) -> (Vec<HostReport>,
     };
     let stop = async {
         if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::warn!(%error, "Ctrl-C cannot be listened for");
+            tracing::warn!(%error, "the program cannot react to Ctrl-C");
             std::future::pending::<()>().await;
         }
         cancel.cancel();
@@ -154,7 +154,7 @@ fn show_plan(plan: &Plan, as_json: bool) -> anyhow::Result<()> {
         plan.packets_estimate, plan.addresses
     ))?;
     let ports: Vec<String> = plan.never_written_ports.iter().map(u16::to_string).collect();
-    output::line(&format!("Never written to: {}.", ports.join(", ")))
+    output::line(&format!("Ports to which the scan never sends anything: {}.", ports.join(", ")))
 }
 
 fn show_json(hosts: &[HostReport], outcome: &Outcome) -> anyhow::Result<()> {
@@ -186,7 +186,7 @@ fn show_table(hosts: Vec<HostReport>, outcome: &Outcome) -> anyhow::Result<()> {
     let addresses = outcome.hosts;
     let end = match &outcome.status {
         Completeness::Complete => "complete".to_owned(),
-        Completeness::Cancelled => "stopped before it was over".to_owned(),
+        Completeness::Cancelled => "stopped before the end".to_owned(),
         Completeness::Partial { reason, .. } => format!("partial: {reason}"),
     };
     output::line(&format!("{} devices at {addresses} addresses; {end}", devices.len()))?;

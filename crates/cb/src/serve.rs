@@ -55,7 +55,7 @@ async fn start(log: &Log) -> anyhow::Result<()> {
     tokio::select! {
         () = clock_is_set() => {}
         signal = signals.asked() => {
-            tracing::info!(signal, "stopping before anything was served");
+            tracing::info!(signal, "stopping before the server was ready");
             return Ok(());
         }
     }
@@ -63,7 +63,7 @@ async fn start(log: &Log) -> anyhow::Result<()> {
         app = App::open(&config, Arc::new(SystemClock), Arc::new(OsEntropy)) => app?,
         // Whatever was under way is undone, as after a crash. It may be a PostgreSQL that is waited for.
         signal = signals.asked() => {
-            tracing::info!(signal, "stopping before anything was served");
+            tracing::info!(signal, "stopping before the server was ready");
             return Ok(());
         }
     };
@@ -86,8 +86,7 @@ async fn clock_is_set() {
         }
         if told.is_none_or(|at| at.elapsed() >= CLOCK_TOLD) {
             tracing::warn!(
-                "The clock says {}, which is before this version was built ({}). The server waits until a time server sets it. To set it \
-                 yourself: timedatectl set-ntp true, or date -s",
+                "The clock shows {}, but this version was built later ({}). The server waits until a time server sets the clock. To set it yourself: timedatectl set-ntp true, or date -s",
                 now.format("%F %R"),
                 built().format("%F %R")
             );
@@ -135,8 +134,8 @@ async fn look_again(config: &Config, identity: &Arc<Identity>, place: &Arc<Place
     match looked.await {
         Ok(Ok(Refreshed::Replaced)) => tracing::info!("the certificate was replaced"),
         Ok(Ok(Refreshed::Unchanged)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the certificate stays what it was"),
-        Err(error) => tracing::warn!(%error, "the certificate was not looked at"),
+        Ok(Err(error)) => tracing::warn!(%error, "the server keeps using the old certificate"),
+        Err(error) => tracing::warn!(%error, "the certificate could not be checked"),
     }
 }
 
@@ -155,13 +154,13 @@ fn announce(config: &Config, app: &App, https: &TcpListener, place: &Place) -> a
                 "  Circuit Breaker is ready to be set up: {origin}/setup#code={}",
                 code.expose()
             ));
-            lines.extend(file.map(|file| format!("  The code also stands in {}", file.display())));
+            lines.extend(file.map(|file| format!("  The code is also in the file {}", file.display())));
         }
         None => lines.push(format!("  Circuit Breaker is at {origin}")),
     }
     if place.root.is_some() {
         lines.push(format!(
-            "  Your browser does not know its certificate yet; the root to trust: {origin}/ca.crt"
+            "  Your browser does not trust its certificate yet. The root certificate to trust: {origin}/ca.crt"
         ));
     }
     lines.push(String::new());

@@ -14,25 +14,25 @@ use crate::output;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Every user with role and state
+    /// List all users with role and status
     List,
-    /// Make a user; prints the link by which they choose a password
+    /// Create a user and print a link with which they choose a password
     Create {
         username: String,
         /// viewer, editor or admin
         #[arg(long, default_value = "viewer")]
         role: String,
     },
-    /// Print a link by which the user chooses a new password
+    /// Print a link with which the user chooses a new password
     ResetPassword {
         username: String,
-        /// Take the second factor too, from somebody who has lost theirs
+        /// Also remove the second factor, for someone who has lost it
         #[arg(long)]
         clear_second_factor: bool,
     },
-    /// Bar a user and end everything they have open
+    /// Disable a user and end their sessions and API tokens
     Disable { username: String },
-    /// Let a user in again
+    /// Allow a disabled user to sign in again
     Enable { username: String },
 }
 
@@ -55,8 +55,8 @@ async fn act(ctx: &Ctx, config: &Config, command: Command) -> anyhow::Result<()>
     match command {
         Command::List => list(ctx).await,
         Command::Create { username, role } => {
-            let role =
-                Role::parse(&role).with_context(|| format!("{role:?} is none of viewer, editor, admin"))?;
+            let role = Role::parse(&role)
+                .with_context(|| format!("{role:?} is not a role; use viewer, editor or admin"))?;
             // Nobody knows this password; the link sets the first one that somebody does.
             let password = Secret::new(ctx.app().entropy().token());
             let user =
@@ -67,7 +67,7 @@ async fn act(ctx: &Ctx, config: &Config, command: Command) -> anyhow::Result<()>
             let user = users::by_name(ctx, &username).await.map_err(said)?;
             if clear_second_factor {
                 users::clear_second_factor(ctx, user.id).await.map_err(said)?;
-                output::line("The second factor is gone and the sessions have ended.")?;
+                output::line("The second factor was removed and the sessions have ended.")?;
             }
             show(config, &users::reset_link(ctx, user.id).await.map_err(said)?)
         }
@@ -103,7 +103,7 @@ async fn set_disabled(ctx: &Ctx, username: &str, disabled: bool) -> anyhow::Resu
     users::update(ctx, user.id, patch).await.map_err(said)?;
     output::line(&format!(
         "{username} is {}.",
-        if disabled { "disabled; everything they had open has ended" } else { "enabled" }
+        if disabled { "disabled; their sessions and API tokens have ended" } else { "enabled" }
     ))
 }
 
@@ -112,12 +112,16 @@ fn show(config: &Config, link: &LinkOut) -> anyhow::Result<()> {
         || format!("https://localhost:{}", config.https_addr.port()),
         |url| url.as_str().trim_end_matches('/').to_owned(),
     );
-    output::line(&format!("Once, until {}: {origin}{}", clock::to_second(link.expires_at), link.path))
+    output::line(&format!(
+        "This link works once, until {}: {origin}{}",
+        clock::to_second(link.expires_at),
+        link.path
+    ))
 }
 
 fn said(error: Error) -> anyhow::Error {
     match error {
-        Error::NotFound => anyhow::anyhow!("there is no such user; see: cb user list"),
+        Error::NotFound => anyhow::anyhow!("there is no such user; to see all users, run: cb user list"),
         Error::Invalid(fields) => {
             let said: Vec<String> = fields.iter().map(|f| format!("{} {}", f.field, f.reason)).collect();
             anyhow::anyhow!(said.join("; "))

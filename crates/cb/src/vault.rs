@@ -12,14 +12,14 @@ use crate::output;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Which key seals, since when, and when the next one does
+    /// Show the current vault key, its age and the date of the next rotation
     Status,
-    /// Seal every stored secret with a new key, now; all of them or none
+    /// Encrypt every stored secret with a new vault key now; either all change or none
     Rotate,
-    /// Change the root key; nothing that is sealed changes
+    /// Replace the root key; the stored secrets do not change
     ///
-    /// Where DATA/vault-key holds the root key, a new one is made and takes its place; running servers take it up by themselves.
-    /// Where CB_VAULT_KEY gives it, the new one is read from CB_VAULT_KEY_NEW (or the file that CB_VAULT_KEY_NEW_FILE names).
+    /// If the file DATA/vault-key contains the root key, cb creates a new key and replaces the file; running servers notice this.
+    /// If CB_VAULT_KEY contains it, cb reads the new key from CB_VAULT_KEY_NEW (or from the file that CB_VAULT_KEY_NEW_FILE names).
     #[command(verbatim_doc_comment)]
     Rewrap,
 }
@@ -53,13 +53,17 @@ async fn act(ctx: &Ctx, command: Command) -> anyhow::Result<Done> {
 /// What was done, and what is left to do.
 fn say(config: &Config, done: &Rewrapped) -> anyhow::Result<()> {
     output::line(&format!("Root key           fingerprint {} (it was {})", done.to, done.from))?;
-    output::line(&format!("Keys wrapped anew  {}", done.keys))?;
+    output::line(&format!("Keys re-encrypted  {}", done.keys))?;
     output::line("")?;
     if let Some(file) = &done.file {
         let file = file.display();
-        output::line(&format!("The new root key is in {file}; copy it to where you keep the old one."))?;
+        output::line(&format!(
+            "The new root key is in {file}. Copy it to the place where you keep the old key."
+        ))?;
         if config.db_url.is_some() {
-            output::line("Every other server of this database needs the same file before it starts again.")?;
+            output::line(
+                "Every other server of this database needs a copy of this file before its next start.",
+            )?;
         }
         output::line("The server that runs on this folder uses it automatically.")?;
     } else {
@@ -69,15 +73,15 @@ fn say(config: &Config, done: &Rewrapped) -> anyhow::Result<()> {
         output::line(
             "the unit, or the file that CB_VAULT_KEY_FILE names), remove CB_VAULT_KEY_NEW, and start every",
         )?;
-        output::line("server again. One that is started with both takes the one that fits.")?;
+        output::line("server again. A server that has both settings uses the key that matches.")?;
     }
-    output::line("A backup from before needs the root key of its time. If others may know the old one:")?;
+    output::line("Older backups still need the old root key. If others may know the old key, run:")?;
     output::line("cb vault rotate")
 }
 
 fn show(vault: &VaultOut) -> anyhow::Result<()> {
     let next = vault.next_rotation_at.map_or_else(|| "not scheduled".to_owned(), clock::to_second);
-    output::line(&format!("Sealed secrets     {}", vault.sealed))?;
+    output::line(&format!("Encrypted secrets  {}", vault.sealed))?;
     output::line(&format!("Current key        {}", vault.current_key_id))?;
     output::line(&format!("  since            {}", clock::to_second(vault.created_at)))?;
     output::line(&format!("Next rotation      {next}"))?;
@@ -86,9 +90,9 @@ fn show(vault: &VaultOut) -> anyhow::Result<()> {
         let result = match (vault.look_result, &vault.look_error) {
             (Some(VaultLookResult::Rotated), _) => "rotated".to_owned(),
             (Some(VaultLookResult::NotDue), _) => "not due yet".to_owned(),
-            (_, error) => format!("failed: {}", error.as_deref().unwrap_or("no reason is known")),
+            (_, error) => format!("failed: {}", error.as_deref().unwrap_or("the reason is unknown")),
         };
-        output::line(&format!("Last daily look    {}, {result}", clock::to_second(at)))?;
+        output::line(&format!("Last daily check   {}, {result}", clock::to_second(at)))?;
     }
     output::line(&format!("Root key           fingerprint {}", vault.root_fingerprint))
 }

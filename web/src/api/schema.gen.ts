@@ -33,11 +33,11 @@ export interface paths {
         get: operations["get_addresses_id"];
         put?: never;
         post?: never;
-        /** Removes an address. */
+        /** Deletes an address. */
         delete: operations["delete_addresses_id"];
         options?: never;
         head?: never;
-        /** Changes an address: what is absent stays, null is cleared. */
+        /** Changes an address: absent fields keep their value, null clears a field. */
         patch: operations["patch_addresses_id"];
         trace?: never;
     };
@@ -68,7 +68,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Removes many assets: those with the given ids, or all that fit a filter. */
+        /** Deletes many assets: those with the given IDs, or all that match a filter. */
         post: operations["post_assets_delete"];
         delete?: never;
         options?: never;
@@ -84,8 +84,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The assets as CSV (RFC 4180), in the words that the pages show: a text that a spreadsheet would run as a formula has an
-         *     apostrophe in front. A file that ends within a transfer is not whole: the session has ended, or the server has failed.
+         * The assets as CSV (RFC 4180), with the names that the pages show. An apostrophe precedes each text that a spreadsheet
+         *     would run as a formula. If the transfer breaks off, the file is incomplete, because the session ended or the server
+         *     failed.
          */
         get: operations["get_assets_export"];
         put?: never;
@@ -105,7 +106,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Gives many assets more tags: those with the given ids, or all that fit a filter. */
+        /** Adds tags to many assets: those with the given IDs, or all that match a filter. */
         post: operations["post_assets_tag"];
         delete?: never;
         options?: never;
@@ -120,15 +121,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One asset with all that belongs to it. */
+        /** One asset with everything that belongs to it. */
         get: operations["get_assets_id"];
         put?: never;
         post?: never;
-        /** Removes an asset. */
+        /** Deletes an asset. */
         delete: operations["delete_assets_id"];
         options?: never;
         head?: never;
-        /** Changes an asset: what is absent stays, null is cleared. */
+        /** Changes an asset: absent fields keep their value, null clears a field. */
         patch: operations["patch_assets_id"];
         trace?: never;
     };
@@ -139,7 +140,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A page of the audit log: `-seq`, the newest first, or `seq`, the oldest first. */
+        /** A page of the audit log, sorted by `-seq` (newest first) or `seq` (oldest first). */
         get: operations["get_audit_log"];
         put?: never;
         post?: never;
@@ -156,7 +157,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Signed statements of the log's head, one of this moment among them: kept elsewhere, they tell a log that was rewritten. */
+        /**
+         * Signed statements about the last entry of the log at different times, including now. If you keep them elsewhere, they
+         *     reveal whether the log was rewritten.
+         */
         get: operations["get_audit_log_checkpoints"];
         put?: never;
         post?: never;
@@ -174,8 +178,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The audit log as CSV (RFC 4180), the oldest first, for a spreadsheet: a text that it would run as a formula has an
-         *     apostrophe in front. A file that ends within a transfer is not whole: the session has ended, or the server has failed.
+         * The audit log as CSV (RFC 4180), oldest entry first. An apostrophe precedes each text that a spreadsheet would run as a
+         *     formula. If the transfer breaks off, the file is incomplete, because the session ended or the server failed.
          */
         get: operations["get_audit_log_export"];
         put?: never;
@@ -193,7 +197,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the database has the log that this server has signed, without recomputing it. */
+        /** Whether the database contains the log that this server has signed. This does not recompute the chain. */
         get: operations["get_audit_log_standing"];
         put?: never;
         post?: never;
@@ -210,7 +214,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The audit log's newest entry (`{"type":"entry","data":{"seq":…}}`), as entries are written. One message may stand for several. */
+        /**
+         * Sends the newest entry of the audit log (`{"type":"entry","data":{"seq":…}}`) when entries are written. One message can
+         *     report several entries.
+         */
         get: operations["get_audit_log_stream"];
         put?: never;
         post?: never;
@@ -246,7 +253,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Asks for a link to set a new password, by mail. The answer is the same whatever the name: what is done is done after it. */
+        /**
+         * Requests a reset link by email. The answer does not depend on whether the username exists, because the server does the
+         *     work after it answers.
+         */
         post: operations["post_auth_forgot"];
         delete?: never;
         options?: never;
@@ -261,7 +271,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The own linked accounts, the oldest first. */
+        /** The caller's connected accounts, oldest first. */
         get: operations["get_auth_identities"];
         put?: never;
         post?: never;
@@ -281,7 +291,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Cuts the link to one of the own accounts; every other session ends, this one goes on under a new id. */
+        /** Disconnects one of the caller's accounts. Every other session ends; this one continues with a new ID. */
         delete: operations["delete_auth_identities_id"];
         options?: never;
         head?: never;
@@ -297,7 +307,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes the invited user and signs them in. */
+        /** Creates the invited user and signs them in. */
         post: operations["post_auth_invite"];
         delete?: never;
         options?: never;
@@ -314,7 +324,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs in. A wrong password and an unknown user have the same answer; a second factor may still be asked for. */
+        /** Signs in. A wrong password and an unknown user get the same answer. A second factor may still be required. */
         post: operations["post_auth_login"];
         delete?: never;
         options?: never;
@@ -346,7 +356,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who is signed in, and what they may do. */
+        /** Who is signed in, and what they are allowed to do. */
         get: operations["get_auth_me"];
         put?: never;
         post?: never;
@@ -363,7 +373,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What one can sign in with here. */
+        /** The ways to sign in here. */
         get: operations["get_auth_methods"];
         put?: never;
         post?: never;
@@ -399,7 +409,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Asks for a passkey as the second factor, after a password. */
+        /** Starts the check of a passkey as the second factor, after a password. */
         post: operations["post_auth_mfa_passkey"];
         delete?: never;
         options?: never;
@@ -414,7 +424,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where the provider sends the browser back to. */
+        /** The address to which the provider sends the browser back. */
         get: operations["get_auth_oidc_callback"];
         put?: never;
         post?: never;
@@ -433,7 +443,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Begins to link an account there to the own user; the page then goes to `url`. */
+        /** Starts to connect an account of this provider to the caller's user; the page then opens `url`. */
         post: operations["post_auth_oidc_link"];
         delete?: never;
         options?: never;
@@ -465,10 +475,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The own passkeys, the oldest first. */
+        /** The caller's passkeys, oldest first. */
         get: operations["get_auth_passkeys"];
         put?: never;
-        /** Keeps a new passkey; every other session ends, this one goes on under a new id. */
+        /** Registers a new passkey. Every other session ends; this one continues with a new ID. */
         post: operations["post_auth_passkeys"];
         delete?: never;
         options?: never;
@@ -485,7 +495,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Asks for any passkey, to sign in without a password. */
+        /** Starts a sign-in with a passkey and without a password. */
         post: operations["post_auth_passkeys_challenge"];
         delete?: never;
         options?: never;
@@ -502,7 +512,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs in by a passkey alone. */
+        /** Signs in with only a passkey. */
         post: operations["post_auth_passkeys_login"];
         delete?: never;
         options?: never;
@@ -519,7 +529,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What the browser asks an authenticator for a new passkey with. */
+        /** The options with which the browser creates a new passkey. */
         post: operations["post_auth_passkeys_registration"];
         delete?: never;
         options?: never;
@@ -537,11 +547,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Removes one of the own passkeys; every other session ends, this one goes on under a new id. */
+        /** Deletes one of the caller's passkeys. Every other session ends; this one continues with a new ID. */
         delete: operations["delete_auth_passkeys_id"];
         options?: never;
         head?: never;
-        /** Gives one of the own passkeys another name. */
+        /** Renames one of the caller's passkeys. */
         patch: operations["patch_auth_passkeys_id"];
         trace?: never;
     };
@@ -554,7 +564,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Changes the own password; every other session ends, this one goes on under a new id. */
+        /** Changes the caller's password. Every other session ends; this one continues with a new ID. */
         post: operations["post_auth_password"];
         delete?: never;
         options?: never;
@@ -572,8 +582,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Shows again who the caller is; what changes who may do what asks for a proof of the last ten minutes. The session goes on under
-         *     a new id.
+         * Confirms the caller's identity. Requests that change permissions require a confirmation within the last ten minutes. The
+         *     session continues with a new ID.
          */
         post: operations["post_auth_proof"];
         delete?: never;
@@ -591,7 +601,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Asks for a passkey as a fresh proof, for `POST /auth/proof`. */
+        /** Starts the check of a passkey for `POST /auth/proof`. */
         post: operations["post_auth_proof_passkey"];
         delete?: never;
         options?: never;
@@ -608,7 +618,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** New recovery codes; the old ones stop working. */
+        /** Creates new recovery codes; the old ones stop working. */
         post: operations["post_auth_recovery_codes"];
         delete?: never;
         options?: never;
@@ -625,7 +635,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sets a new password by a reset link. */
+        /** Sets a new password with a reset link. */
         post: operations["post_auth_reset"];
         delete?: never;
         options?: never;
@@ -640,11 +650,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The own sessions, the newest first. */
+        /** The caller's sessions, newest first. */
         get: operations["get_auth_sessions"];
         put?: never;
         post?: never;
-        /** Ends every own session but this one. */
+        /** Ends all sessions of the caller except this one. */
         delete: operations["delete_auth_sessions"];
         options?: never;
         head?: never;
@@ -661,7 +671,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Ends one of the own sessions. */
+        /** Ends one of the caller's sessions. */
         delete: operations["delete_auth_sessions_id"];
         options?: never;
         head?: never;
@@ -675,12 +685,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether one-time codes are on. */
+        /** Whether an authenticator app is set up. */
         get: operations["get_auth_totp"];
         put?: never;
-        /** A new secret for an authenticator; in force when a code has confirmed it. */
+        /** Creates a new secret for an authenticator app. It takes effect when a code confirms it. */
         post: operations["post_auth_totp"];
-        /** Turns one-time codes off; every other session ends, this one goes on under a new id. */
+        /** Turns off the authenticator app. Every other session ends; this one continues with a new ID. */
         delete: operations["delete_auth_totp"];
         options?: never;
         head?: never;
@@ -696,7 +706,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Turns one-time codes on; every other session ends, this one goes on under a new id. */
+        /** Turns on the authenticator app. Every other session ends; this one continues with a new ID. */
         post: operations["post_auth_totp_confirm"];
         delete?: never;
         options?: never;
@@ -711,7 +721,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every kind of channel, with the fields that it has. */
+        /** Every kind of channel with its fields. */
         get: operations["get_channel_kinds"];
         put?: never;
         post?: never;
@@ -746,15 +756,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One channel, and how it has gone. */
+        /** One channel and its recent result. */
         get: operations["get_channels_id"];
         put?: never;
         post?: never;
-        /** Removes a channel with its log; what waits for it is never sent. */
+        /** Deletes a channel with its log. Waiting messages are never sent. */
         delete: operations["delete_channels_id"];
         options?: never;
         head?: never;
-        /** Changes a channel: what is absent stays. What would send its secret elsewhere needs it again. */
+        /**
+         * Changes a channel: absent fields keep their value. A change that would send its secret to another place must include the
+         *     secret again.
+         */
         patch: operations["patch_channels_id"];
         trace?: never;
     };
@@ -765,7 +778,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was sent, and what was answered; the newest first. */
+        /** The messages that were sent and the answers to them, newest first. */
         get: operations["get_channels_id_deliveries"];
         put?: never;
         post?: never;
@@ -784,7 +797,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends one again, with the id that it had. */
+        /** Sends a delivery again with the same ID. */
         post: operations["post_channels_id_deliveries_delivery_redeliver"];
         delete?: never;
         options?: never;
@@ -801,7 +814,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends a notice of kind `test` now, and says what became of it. */
+        /** Sends a notice of the kind `test` now and returns the result. */
         post: operations["post_channels_id_test"];
         delete?: never;
         options?: never;
@@ -816,7 +829,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every kind of credential, with the fields that it has. */
+        /** Every kind of credential with its fields. */
         get: operations["get_credential_kinds"];
         put?: never;
         post?: never;
@@ -851,15 +864,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One credential, and what uses it. */
+        /** One credential and what uses it. */
         get: operations["get_credentials_id"];
         put?: never;
         post?: never;
-        /** Removes a credential with the log of its uses; 409 while something uses it. */
+        /** Deletes a credential with the log of its uses; 409 while something uses it. */
         delete: operations["delete_credentials_id"];
         options?: never;
         head?: never;
-        /** Changes a credential: what is absent stays, null is cleared. What would send the secret elsewhere needs it again. */
+        /**
+         * Changes a credential: absent fields keep their value, null clears a field. A change that would send the secret to another
+         *     place must include the secret again.
+         */
         patch: operations["patch_credentials_id"];
         trace?: never;
     };
@@ -872,7 +888,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Tries it at a device. Without `credentials:write` the answer says only whether it works. */
+        /** Tests a credential with a device. Without `credentials:write`, the answer says only whether it works. */
         post: operations["post_credentials_id_test"];
         delete?: never;
         options?: never;
@@ -887,7 +903,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** When it was used, by whom or what, and where; the newest first, and the newest thousand. */
+        /** When a credential was used, by whom or what, and where; the newest 1,000 uses, newest first. */
         get: operations["get_credentials_id_uses"];
         put?: never;
         post?: never;
@@ -904,7 +920,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This machine's networks, and what the scanner may do on them. */
+        /** This machine's networks, and what the scanner can do there. */
         get: operations["get_discovery"];
         put?: never;
         post?: never;
@@ -921,7 +937,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Scans and findings as they change. */
+        /** Sends scans and findings when they change. */
         get: operations["get_discovery_stream"];
         put?: never;
         post?: never;
@@ -957,7 +973,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Takes many findings into the inventory at once: those with the given ids, or all that fit a filter. */
+        /** Accepts many findings into the inventory at once: those with the given IDs, or all that match a filter. */
         post: operations["post_findings_accept"];
         delete?: never;
         options?: never;
@@ -972,7 +988,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How many findings of each network, kind, role or change there are, of those that fit; at most 500 groups. */
+        /** The number of matching findings for each network, kind, role or type of change; at most 500 groups. */
         get: operations["get_findings_groups"];
         put?: never;
         post?: never;
@@ -991,7 +1007,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sets many findings aside at once; later scans do not bring them back. */
+        /** Ignores many findings at once; later scans do not bring them back. */
         post: operations["post_findings_ignore"];
         delete?: never;
         options?: never;
@@ -1060,8 +1076,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Takes the last step of review back, of every finding that it changed and that nobody has changed since. An asset that an
-         *     acceptance made is removed, unless it was changed.
+         * Undoes the last step of a review for every finding that it changed and that has not been changed since. An asset that was
+         *     created by accepting a finding is deleted unless it was changed.
          */
         post: operations["post_findings_undo"];
         delete?: never;
@@ -1096,7 +1112,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Takes a finding into the inventory. */
+        /** Accepts a finding into the inventory. */
         post: operations["post_findings_id_accept"];
         delete?: never;
         options?: never;
@@ -1113,7 +1129,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sets a finding aside; later scans do not bring it back. */
+        /** Ignores a finding; later scans do not bring it back. */
         post: operations["post_findings_id_ignore"];
         delete?: never;
         options?: never;
@@ -1145,7 +1161,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the server is alive. */
+        /** Whether the server is running. */
         get: operations["get_health"];
         put?: never;
         post?: never;
@@ -1165,7 +1181,7 @@ export interface paths {
         /** A page of hooks. */
         get: operations["get_hooks"];
         put?: never;
-        /** Adds a hook. The answer shows its secret, once. */
+        /** Adds a hook. The answer shows its secret once. */
         post: operations["post_hooks"];
         delete?: never;
         options?: never;
@@ -1184,17 +1200,18 @@ export interface paths {
         get: operations["get_hooks_id"];
         put?: never;
         /**
-         * Tells something from outside, as JSON in the format of the hook. It proves where it comes from by a signature of Standard
-         *     Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`), or, in the formats of those that cannot sign, by
-         *     `Authorization: Bearer`. 401 when it does not, or there is no such hook; 409 when it was sent before; at most 60 a minute.
-         *     A signed message may have 1 MiB; one with a token 8 MiB, and of a larger one is told that it came.
+         * Receives a message from another system, as JSON in the format of the hook. The message proves where it comes from with a
+         *     signature of Standard Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`) or, in the formats of systems that
+         *     cannot sign, with `Authorization: Bearer`. 401 if there is no proof or no such hook; 409 if the message was sent before;
+         *     at most 60 messages a minute. A signed message can have up to 1 MiB, a message with a token up to 8 MiB. If a message with
+         *     a token is larger, the server reports only that it arrived.
          */
         post: operations["post_hooks_id"];
-        /** Removes it, with the log of its messages. */
+        /** Deletes a hook with the log of its messages. */
         delete: operations["delete_hooks_id"];
         options?: never;
         head?: never;
-        /** Renames it, or switches it off or on. */
+        /** Renames a hook, or turns it off or on. */
         patch: operations["patch_hooks_id"];
         trace?: never;
     };
@@ -1205,7 +1222,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What it has taken; the newest first, and the newest thousand. */
+        /** The newest 1,000 messages that the hook accepted, newest first. */
         get: operations["get_hooks_id_events"];
         put?: never;
         post?: never;
@@ -1224,7 +1241,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes a new secret, which the answer shows, once. The one before it is taken for another day. */
+        /** Creates a new secret, which the answer shows once. The previous secret is accepted for another day. */
         post: operations["post_hooks_id_secret"];
         delete?: never;
         options?: never;
@@ -1261,11 +1278,11 @@ export interface paths {
         get: operations["get_interfaces_id"];
         put?: never;
         post?: never;
-        /** Removes an interface. */
+        /** Deletes an interface. */
         delete: operations["delete_interfaces_id"];
         options?: never;
         head?: never;
-        /** Changes an interface: what is absent stays, null is cleared. */
+        /** Changes an interface: absent fields keep their value, null clears a field. */
         patch: operations["patch_interfaces_id"];
         trace?: never;
     };
@@ -1279,7 +1296,7 @@ export interface paths {
         /** Invites that are still open. */
         get: operations["get_invites"];
         put?: never;
-        /** A link by which somebody makes themselves a user; shown this once. */
+        /** Creates a link with which one person creates an account. The link is shown only once. */
         post: operations["post_invites"];
         delete?: never;
         options?: never;
@@ -1333,11 +1350,11 @@ export interface paths {
         get: operations["get_links_id"];
         put?: never;
         post?: never;
-        /** Removes a link. */
+        /** Deletes a link. */
         delete: operations["delete_links_id"];
         options?: never;
         head?: never;
-        /** Changes a link: what is absent stays, null is cleared. */
+        /** Changes a link: absent fields keep their value, null clears a field. */
         patch: operations["patch_links_id"];
         trace?: never;
     };
@@ -1366,7 +1383,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Keeps where assets were placed. */
+        /** Saves the positions of assets. */
         put: operations["put_map_positions"];
         post?: never;
         delete?: never;
@@ -1385,7 +1402,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Gives an asset back to the layout. */
+        /** Returns an asset to the automatic layout. */
         delete: operations["delete_map_positions_asset_id"];
         options?: never;
         head?: never;
@@ -1421,11 +1438,11 @@ export interface paths {
         get: operations["get_networks_id"];
         put?: never;
         post?: never;
-        /** Removes a network. */
+        /** Deletes a network. */
         delete: operations["delete_networks_id"];
         options?: never;
         head?: never;
-        /** Changes a network: what is absent stays, null is cleared. */
+        /** Changes a network: absent fields keep their value, null clears a field. */
         patch: operations["patch_networks_id"];
         trace?: never;
     };
@@ -1436,7 +1453,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every kind of notice that can be subscribed to. */
+        /** Every kind of notice to which a webhook or a channel can subscribe. */
         get: operations["get_notice_kinds"];
         put?: never;
         post?: never;
@@ -1454,8 +1471,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Which webhook or channel (`subscriber`) and which hook (`hook`) has changed, was told something or has told something:
-         *     `{"type":"subscriber","data":{"id":…}}`.
+         * Reports each webhook or channel (`subscriber`) and each hook (`hook`) that was changed, that was sent a message or that
+         *     received a message: `{"type":"subscriber","data":{"id":…}}`.
          */
         get: operations["get_notifications_stream"];
         put?: never;
@@ -1473,7 +1490,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every provider; there are at most twenty. */
+        /** Every provider; there are at most 20. */
         get: operations["get_oidc_providers"];
         put?: never;
         /** Adds a provider. */
@@ -1495,11 +1512,11 @@ export interface paths {
         get: operations["get_oidc_providers_id"];
         put?: never;
         post?: never;
-        /** Removes a provider and every link to it; the sessions of those who had one end. */
+        /** Deletes a provider and disconnects all accounts of it. The sessions of their users end. */
         delete: operations["delete_oidc_providers_id"];
         options?: never;
         head?: never;
-        /** Changes a provider: what is absent stays, null is cleared. */
+        /** Changes a provider: absent fields keep their value, null clears a field. */
         patch: operations["patch_oidc_providers_id"];
         trace?: never;
     };
@@ -1512,7 +1529,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Asks the provider what it says about itself. */
+        /** Fetches the description that the provider publishes about itself. */
         post: operations["post_oidc_providers_id_test"];
         delete?: never;
         options?: never;
@@ -1544,7 +1561,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The proxies that are trusted, and those that nobody has told the server about. */
+        /** The trusted proxies, and the unknown ones that the server has noticed. */
         get: operations["get_proxies"];
         put?: never;
         post?: never;
@@ -1581,7 +1598,7 @@ export interface paths {
         /** A page of scans, the newest first. */
         get: operations["get_scans"];
         put?: never;
-        /** Queues a scan; with `dry_run`, only says exactly what would be sent. */
+        /** Queues a scan. With `dry_run`, the answer only describes exactly what would be sent. */
         post: operations["post_scans"];
         delete?: never;
         options?: never;
@@ -1648,10 +1665,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether setup is still to be done. */
+        /** Whether setup still has to be completed. */
         get: operations["get_setup"];
         put?: never;
-        /** Makes the administrator, for whoever holds the one-time code. */
+        /** Creates the administrator. Requires the setup code. */
         post: operations["post_setup"];
         delete?: never;
         options?: never;
@@ -1666,7 +1683,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the database keeps what it is given. The streams tell when that changes: `{"type":"storage","data":{…}}`. */
+        /** Whether the database can save changes. The streams report when this changes: `{"type":"storage","data":{…}}`. */
         get: operations["get_storage"];
         put?: never;
         post?: never;
@@ -1705,11 +1722,11 @@ export interface paths {
         get: operations["get_tags_id"];
         put?: never;
         post?: never;
-        /** Removes a tag. */
+        /** Deletes a tag. */
         delete: operations["delete_tags_id"];
         options?: never;
         head?: never;
-        /** Changes a tag: what is absent stays, null is cleared. */
+        /** Changes a tag: absent fields keep their value, null clears a field. */
         patch: operations["patch_tags_id"];
         trace?: never;
     };
@@ -1720,10 +1737,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The own API tokens, the newest first. */
+        /** The caller's API tokens, newest first. */
         get: operations["get_tokens"];
         put?: never;
-        /** Makes an API token; its secret is shown this once. */
+        /** Creates an API token. Its secret is shown only once. */
         post: operations["post_tokens"];
         delete?: never;
         options?: never;
@@ -1741,7 +1758,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Ends an own API token; an administrator ends anyone's. */
+        /** Deletes one of the caller's API tokens. An administrator can delete any token. */
         delete: operations["delete_tokens_id"];
         options?: never;
         head?: never;
@@ -1755,7 +1772,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Nodes, links, groups and places as they change. */
+        /** Sends nodes, links, groups and positions when they change. */
         get: operations["get_topology_stream"];
         put?: never;
         post?: never;
@@ -1794,11 +1811,14 @@ export interface paths {
         get: operations["get_users_id"];
         put?: never;
         post?: never;
-        /** Removes a user and everything that is theirs. */
+        /** Deletes a user with everything that belongs to them. */
         delete: operations["delete_users_id"];
         options?: never;
         head?: never;
-        /** Changes a user: what is absent stays. A new role ends the sessions, disabling ends everything. */
+        /**
+         * Changes a user: absent fields keep their value. A new role ends the user's sessions. Disabling the user also ends their
+         *     API tokens.
+         */
         patch: operations["patch_users_id"];
         trace?: never;
     };
@@ -1811,7 +1831,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A link by which the user sets a new password; shown this once. */
+        /** Creates a link with which the user sets a new password. The link is shown only once. */
         post: operations["post_users_id_reset_link"];
         delete?: never;
         options?: never;
@@ -1828,7 +1848,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends the user a link by which they set a new password. Nobody else sees it. */
+        /** Emails the user a link with which they set a new password. No one else sees the link. */
         post: operations["post_users_id_reset_mail"];
         delete?: never;
         options?: never;
@@ -1846,7 +1866,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Takes the second factor from a user who has lost theirs. */
+        /** Removes the second factor of a user who has lost it. */
         delete: operations["delete_users_id_second_factor"];
         options?: never;
         head?: never;
@@ -1860,7 +1880,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A user's sessions, the newest first. */
+        /** A user's sessions, newest first. */
         get: operations["get_users_id_sessions"];
         put?: never;
         post?: never;
@@ -1878,7 +1898,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Which key seals, since when, and when the next one does. */
+        /** Show the current vault key, its age and the date of the next rotation. */
         get: operations["get_vault"];
         put?: never;
         post?: never;
@@ -1898,8 +1918,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Seals every stored secret with a new key, all of them or none. Asks for a fresh proof of identity. One that does not open
-         *     stops it and is named.
+         * Encrypts every stored secret with a new vault key; either all change or none. Requires a recent confirmation of the
+         *     caller's identity. If a secret cannot be decrypted, nothing changes and the answer names that secret.
          */
         post: operations["rotate_vault"];
         delete?: never;
@@ -1915,7 +1935,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The own views, by name. There are at most 50. */
+        /** The caller's views, sorted by name; at most 50. */
         get: operations["get_views"];
         put?: never;
         /** Saves a view under a new name. */
@@ -1933,7 +1953,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One of the own views. */
+        /** One of the caller's views. */
         get: operations["get_views_id"];
         put?: never;
         post?: never;
@@ -1941,7 +1961,7 @@ export interface paths {
         delete: operations["delete_views_id"];
         options?: never;
         head?: never;
-        /** Renames a view or replaces what it shows: what is absent stays. */
+        /** Renames a view or replaces what it shows: absent fields keep their value. */
         patch: operations["patch_views_id"];
         trace?: never;
     };
@@ -1955,7 +1975,7 @@ export interface paths {
         /** A page of webhooks. */
         get: operations["get_webhooks"];
         put?: never;
-        /** Adds a webhook. The answer shows its secret, once. */
+        /** Adds a webhook. The answer shows its secret once. */
         post: operations["post_webhooks"];
         delete?: never;
         options?: never;
@@ -1970,15 +1990,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One webhook, and how it has gone. */
+        /** One webhook and its recent result. */
         get: operations["get_webhooks_id"];
         put?: never;
         post?: never;
-        /** Removes a webhook with its log; what waits for it is never sent. */
+        /** Deletes a webhook with its log. Waiting messages are never sent. */
         delete: operations["delete_webhooks_id"];
         options?: never;
         head?: never;
-        /** Changes a webhook: what is absent stays. Another origin makes another secret, which the answer shows. */
+        /**
+         * Changes a webhook: absent fields keep their value. If the origin of the URL changes, the server creates a new secret,
+         *     which the answer shows.
+         */
         patch: operations["patch_webhooks_id"];
         trace?: never;
     };
@@ -1989,7 +2012,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was sent, and what was answered; the newest first. */
+        /** The messages that were sent and the answers to them, newest first. */
         get: operations["get_webhooks_id_deliveries"];
         put?: never;
         post?: never;
@@ -2008,7 +2031,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends one again, with the id that it had. */
+        /** Sends a delivery again with the same ID. */
         post: operations["post_webhooks_id_deliveries_delivery_redeliver"];
         delete?: never;
         options?: never;
@@ -2025,7 +2048,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes a new secret, which the answer shows; the old one signs along for a day. */
+        /** Creates a new secret, which the answer shows. For a day, messages also carry a signature with the old secret. */
         post: operations["post_webhooks_id_secret"];
         delete?: never;
         options?: never;
@@ -2042,7 +2065,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends a notice of kind `test` now, and says what became of it. */
+        /** Sends a notice of the kind `test` now and returns the result. */
         post: operations["post_webhooks_id_test"];
         delete?: never;
         options?: never;
@@ -2057,7 +2080,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The local CA's root, PEM, to be trusted by the user's devices; 404 with a mounted certificate. */
+        /**
+         * The root certificate of the server's certificate authority as PEM, for the devices that should trust it; 404 if the server
+         *     uses its own certificate from CB_TLS_CERT.
+         */
         get: operations["get_ca"];
         put?: never;
         post?: never;
@@ -2075,7 +2101,7 @@ export interface components {
             kind?: components["schemas"]["AssetKind"] | null;
             /** @description Instead of the proposed name. */
             name?: string | null;
-            /** @description Instead of the proposed role; null: no role. */
+            /** @description Instead of the proposed role; null for no role. */
             role?: string | null;
         };
         AcceptInviteIn: {
@@ -2106,12 +2132,12 @@ export interface components {
             last_seen_at: string | null;
             /**
              * Format: date-time
-             * @description When a scan that would have seen it had no answer; null once it is seen again.
+             * @description When a scan looked for the address and got no answer; null when it is seen again.
              */
             missed_at: string | null;
             network_id: components["schemas"]["NetworkId"] | null;
             /**
-             * @description What answered when it was seen last: `arp`, `icmp`, `tcp:22` (a port), `neighbor` (the server's neighbor table), `local` (the
+             * @description How it was last seen: `arp`, `icmp`, `tcp:22` (a port), `neighbor` (the server's neighbor table), `local` (the
              *     server itself), `mdns`, `ssdp`.
              */
             seen_by: string[];
@@ -2160,21 +2186,21 @@ export interface components {
             os: string | null;
             role: string | null;
             source: components["schemas"]["Source"];
-            /** @description What is shown: what a person has set, or else what was seen. */
+            /** @description The status that is shown: the one that a person set, or otherwise the one that was seen. */
             status: components["schemas"]["AssetStatus"];
             /**
-             * @description What was seen last. `up`: it answered the last scan that would have seen it; `not_seen`: it did not; `unknown`: it was
-             *     never seen.
+             * @description What the scans saw. `up`: it answered the last scan that looked for it; `not_seen`: it did not answer that scan;
+             *     `unknown`: it was never seen.
              */
             status_seen: components["schemas"]["AssetStatus"];
             status_set: components["schemas"]["AssetStatus"] | null;
             /**
              * Format: date-time
-             * @description Since when `status_seen` is so. For `not_seen`: when it answered last.
+             * @description The time since which `status_seen` has this value. For `not_seen`: when it last answered.
              */
             status_since: string | null;
             tags: components["schemas"]["TagRef"][];
-            /** @description Fields that a person typed; a scan leaves them alone. */
+            /** @description Fields that a person entered; a scan does not change them. */
             typed_fields: string[];
             /** Format: date-time */
             updated_at: string;
@@ -2182,41 +2208,41 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
-        /** @description An asset with all that belongs to it. */
+        /** @description An asset with everything that belongs to it. */
         AssetDetail: components["schemas"]["Asset"] & {
             address_list: components["schemas"]["Address"][];
-            /** @description Addresses of it that other assets have too, with those others. */
+            /** @description Addresses that other assets also have, with those assets. */
             conflicts: components["schemas"]["AddressConflict"][];
             interfaces: components["schemas"]["Interface"][];
             links: components["schemas"]["Link"][];
             services: components["schemas"]["Service"][];
         };
-        /** @description What assets can be narrowed to. Each field that is given must fit. */
+        /** @description A filter for assets. Every field that is present must match. */
         AssetFilter: {
             kind?: components["schemas"]["AssetKind"] | null;
-            /** @description The id, the CIDR or the name of a network that an address is in. */
+            /** @description The ID, the CIDR or the name of a network that contains an address of the asset. */
             network?: string | null;
             /**
              * Format: int32
              * @description An open port, 1 to 65535.
              */
             port?: number | null;
-            /** @description Words to look for, each of which must be found. */
+            /** @description Words to search for; all must be found. */
             q?: string | null;
             /** @description `access_point`, `access-point` and `Access point` are the same role. */
             role?: string | null;
             /**
              * Format: date-time
-             * @description Seen at this time or later.
+             * @description Last seen at this time or later.
              */
             seen_after?: string | null;
             /**
              * Format: date-time
-             * @description Seen last before this time.
+             * @description Last seen before this time.
              */
             seen_before?: string | null;
             status?: components["schemas"]["AssetStatus"] | null;
-            /** @description A tag's name or id. */
+            /** @description The name or the ID of a tag. */
             tag?: string | null;
             /** @description A part of the vendor's name. */
             vendor?: string | null;
@@ -2232,7 +2258,7 @@ export interface components {
             os?: string | null;
             role?: string | null;
             status?: components["schemas"]["AssetStatus"] | null;
-            /** @description Ids of tags. */
+            /** @description IDs of tags. */
             tags?: components["schemas"]["TagId"][] | null;
             vendor?: string | null;
         };
@@ -2246,11 +2272,11 @@ export interface components {
             os?: string | null;
             role?: string | null;
             status?: components["schemas"]["AssetStatus"] | null;
-            /** @description Ids of tags; they replace those that were there. */
+            /** @description IDs of tags; they replace the existing tags. */
             tags?: components["schemas"]["TagId"][] | null;
             vendor?: string | null;
         };
-        /** @description An asset by its name and looks. */
+        /** @description An asset with its name and its appearance. */
         AssetRef: {
             id: components["schemas"]["AssetId"];
             kind: components["schemas"]["AssetKind"];
@@ -2266,25 +2292,25 @@ export interface components {
              */
             count: number;
         };
-        /** @description Which assets: either `ids`, or `filter`. */
+        /** @description The assets: either `ids` or `filter`. */
         AssetsIn: {
             /**
              * Format: int64
-             * @description With `filter`: how many the caller has seen to fit. If it is another number by now, nothing is done.
+             * @description With `filter`: the number of matches that the caller saw. If the number is different now, nothing is changed.
              */
             count?: number | null;
             filter?: components["schemas"]["AssetFilter"] | null;
-            /** @description 1 to 10,000. An asset that is gone is skipped. */
+            /** @description 1 to 10,000. Assets that no longer exist are skipped. */
             ids?: components["schemas"]["AssetId"][] | null;
         };
         AssetsTagIn: {
-            /** @description Which assets. */
+            /** @description The assets. */
             assets: components["schemas"]["AssetsIn"];
-            /** @description Ids of tags that they get. The tags that they have stay. */
+            /** @description IDs of tags to add. Existing tags stay. */
             tags: components["schemas"]["TagId"][];
         };
         /**
-         * @description What was done, as the log says it. A word that once stood in a log stays on the list: entries are for ever.
+         * @description The action, as the log records it. No value is ever removed from this list, because old entries keep theirs.
          * @enum {string}
          */
         AuditAction: "access_withdrawn" | "address_created" | "address_deleted" | "address_updated" | "asset_created" | "asset_deleted" | "asset_updated" | "assets_deleted" | "assets_tagged" | "audit_log_pruned" | "backup_restored" | "channel_created" | "channel_deleted" | "channel_disabled" | "channel_redelivered" | "channel_tested" | "channel_updated" | "checkpoint_contradicted" | "checkpoint_damaged" | "credential_created" | "credential_deleted" | "credential_tested" | "credential_updated" | "finding_accepted" | "finding_ignored" | "finding_reopened" | "findings_accepted" | "findings_ignored" | "findings_proposed" | "findings_recorded" | "findings_reopened" | "findings_review_undone" | "findings_tagged" | "hook_created" | "hook_deleted" | "hook_received" | "hook_secret_rotated" | "hook_updated" | "identity_link_failed" | "identity_linked" | "identity_proof_failed" | "identity_proved" | "identity_unlinked" | "interface_created" | "interface_deleted" | "interface_updated" | "invite_accepted" | "invite_failed" | "invite_made" | "invite_withdrawn" | "link_created" | "link_deleted" | "link_updated" | "login" | "login_failed" | "logout" | "map_placed" | "map_released" | "network_created" | "network_deleted" | "network_updated" | "oidc_provider_created" | "oidc_provider_deleted" | "oidc_provider_tested" | "oidc_provider_updated" | "outbound_exceptions_set" | "passkey_added" | "passkey_removed" | "passkey_renamed" | "password_change_failed" | "password_changed" | "password_reset" | "password_reset_failed" | "recovery_codes_renewed" | "reset_link_made" | "reset_link_mailed" | "reset_mail_asked" | "role_changed" | "rollback_accepted" | "scan_cancelled" | "scan_finished" | "scan_requested" | "second_factor_asked" | "second_factor_cleared" | "session_ended" | "sessions_ended" | "settings_updated" | "setup_completed" | "setup_failed" | "tag_created" | "tag_deleted" | "tag_updated" | "token_created" | "token_deleted" | "token_refused" | "totp_disabled" | "totp_enabled" | "totp_enrolment_begun" | "user_created" | "user_deleted" | "user_disabled" | "user_enabled" | "user_updated" | "vault_key_created" | "vault_key_rotated" | "vault_keys_removed" | "vault_root_changed" | "vault_root_replaced" | "vault_rotation_failed" | "view_created" | "view_deleted" | "view_updated" | "webhook_created" | "webhook_deleted" | "webhook_disabled" | "webhook_redelivered" | "webhook_secret_rotated" | "webhook_tested" | "webhook_updated";
@@ -2293,7 +2319,7 @@ export interface components {
             actor: components["schemas"]["ActorOut"];
             /** @description Where the request came from. */
             address: string | null;
-            /** @description What the client called itself. */
+            /** @description The name of the client (`User-Agent`). */
             agent: string | null;
             /** @description RFC 3339, UTC. */
             at: string;
@@ -2302,7 +2328,7 @@ export interface components {
             };
             entity_id: string | null;
             entity_kind: string | null;
-            /** @description What it is called today; what it was called then when it is gone; null for what has no name. */
+            /** @description The current name of the thing, or its former name if it no longer exists; null if it has no name. */
             entity_name: string | null;
             hash: string;
             prev_hash: string;
@@ -2310,7 +2336,7 @@ export interface components {
             /** Format: int64 */
             seq: number;
         };
-        /** @description Whether the log is the one that this server has signed. */
+        /** @description Whether the log matches what this server has signed. */
         AuditStanding: {
             contradicted: components["schemas"]["Checkpoint"] | null;
         };
@@ -2318,7 +2344,7 @@ export interface components {
             available: boolean;
             /** @description arp, icmp or tcp */
             name: string;
-            /** @description Why not, and what to do about it. */
+            /** @description The reason, and what to do about it. */
             reason: string | null;
         };
         Channel: {
@@ -2327,16 +2353,16 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description When the server has given it up.
+             * @description When the server turned it off because of failures.
              */
             disabled_at: string | null;
             disabled_reason: string | null;
             enabled: boolean;
-            /** @description Empty: all. */
+            /** @description All events if empty. */
             events: components["schemas"]["NoticeKind"][];
             /**
              * Format: date-time
-             * @description Since when every try has failed.
+             * @description The time since which every attempt has failed.
              */
             failing_since: string | null;
             has_secret: boolean;
@@ -2344,13 +2370,13 @@ export interface components {
             kind: components["schemas"]["ChannelKind"];
             /** Format: date-time */
             last_delivered_at: string | null;
-            /** @description What is less severe is not told. */
+            /** @description Events with a lower severity are not sent. */
             min_severity: components["schemas"]["Severity"];
             name: string;
             public: {
                 [key: string]: string;
             };
-            /** @description Scheme, host and port that it is sent to; null when its secret, which says so, cannot be opened. */
+            /** @description Scheme, host and port to which messages are sent; null if they are part of the secret and the secret cannot be decrypted. */
             to: string | null;
             /** Format: date-time */
             updated_at: string;
@@ -2360,61 +2386,64 @@ export interface components {
         /** Format: uuid */
         ChannelId: string;
         ChannelIn: {
-            /** @description The fingerprint of the certificate there, if nobody has signed it that this server trusts. */
+            /** @description The fingerprint of the certificate there, if this server does not trust its issuer. */
             certificate_sha256?: string | null;
-            /** @description True when absent. */
+            /** @description True if absent. */
             enabled?: boolean | null;
-            /** @description Empty or absent: all. */
+            /** @description All events if empty or absent. */
             events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "audit.contradicted" | "hook.received" | "subscriber.disabled")[];
             kind: components["schemas"]["ChannelKind"];
             min_severity?: components["schemas"]["Severity"] | null;
             /** @example Phone */
             name: string;
-            /** @description The fields of its kind; see `/channel-kinds`. */
+            /** @description The fields of the kind; see `/channel-kinds`. */
             public?: {
                 [key: string]: string;
             };
-            /** @description Written only. */
+            /** @description Write-only. */
             secret?: {
                 [key: string]: string;
             };
         };
         /** @enum {string} */
         ChannelKind: "email" | "ntfy" | "gotify" | "discord" | "slack" | "teams" | "telegram" | "matrix" | "pushover" | "webhook";
-        /** @description A kind, for whoever builds a form. */
+        /** @description A kind with everything that a form needs. */
         ChannelKindDescription: {
             kind: components["schemas"]["ChannelKind"];
             pin: components["schemas"]["CredentialPin"] | null;
-            /** @description A JSON schema. `x-order` is the order of the fields; a change of a field with `x-binds-secret` needs the secret again. */
+            /**
+             * @description A JSON schema. `x-order` is the order of the fields. A change of a field with `x-binds-secret` must include the
+             *     secret again.
+             */
             public: Record<string, never>;
             secret: Record<string, never>;
             title: string;
         };
         ChannelPatch: {
-            /** @description Another one, or none, needs the secret again. */
+            /** @description A change must include the secret again. */
             certificate_sha256?: string | null;
-            /** @description True also forgets that it has failed. False drops what waits for it. */
+            /** @description True also clears its failures. False discards its waiting messages. */
             enabled?: boolean | null;
-            /** @description All of them, when given; empty: every kind. */
+            /** @description The complete list; every kind if empty. */
             events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "audit.contradicted" | "hook.received" | "subscriber.disabled")[] | null;
             min_severity?: components["schemas"]["Severity"] | null;
             name?: string | null;
-            /** @description All public fields, when given. Some need the secret again. */
+            /** @description The complete set of public fields. Changes of some fields must include the secret again. */
             public?: {
                 [key: string]: string;
             } | null;
-            /** @description All secret fields, when given. */
+            /** @description The complete set of secret fields. */
             secret?: {
                 [key: string]: string;
             } | null;
         };
-        /** @description A signed statement of one entry at one time: of the log's head, or of what the log begins behind. */
+        /** @description A signed statement about one entry at one time: the last entry of the log, or the entry after which the log begins. */
         Checkpoint: {
             /** @description RFC 3339, UTC. */
             at: string;
             /** @description Its hash. */
             hash: string;
-            /** @description Names the key that signed it. */
+            /** @description The ID of the key that signed it. */
             key_id: string;
             /**
              * Format: int64
@@ -2424,7 +2453,7 @@ export interface components {
             /** @description Ed25519 over the statement, URL-safe base64. */
             signature: string;
         };
-        /** @description The public key and the newest checkpoints, at most 10,000, to be kept elsewhere. */
+        /** @description The public key and the newest checkpoints, at most 10,000. Keep them elsewhere. */
         Checkpoints: {
             items: components["schemas"]["Checkpoint"][];
             /** @description Ed25519, URL-safe base64. */
@@ -2435,9 +2464,9 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             has_secret: boolean;
-            /** @description As OpenSSH writes it. */
+            /** @description In the form that OpenSSH uses. */
             host_key_sha256: string | null;
-            /** @description Where the secret may be sent; without a port, to the usual ones of its kind. */
+            /** @description The hosts to which the secret may be sent; without a port, to the usual ports of its kind. */
             hosts: string[];
             id: components["schemas"]["CredentialId"];
             kind: components["schemas"]["CredentialKind"];
@@ -2458,13 +2487,13 @@ export interface components {
         /** Format: uuid */
         CredentialId: string;
         CredentialIn: {
-            /** @description The fingerprint of the certificate there, if nobody has signed it that this server trusts. */
+            /** @description The fingerprint of the certificate there, if this server does not trust its issuer. */
             certificate_sha256?: string | null;
-            /** @description The fingerprint of the host key there, `SHA256:…`. SSH sends nothing without it. */
+            /** @description The fingerprint of the host key there, `SHA256:…`. Without it, nothing is sent over SSH. */
             host_key_sha256?: string | null;
             /**
-             * @description Names, addresses and ranges that the secret may be sent to, each with a port (`nas.lan:8443`) or a range of them if it is not
-             *     the usual one of the kind.
+             * @description Names, addresses and ranges to which the secret may be sent, each with a port (`nas.lan:8443`) or a range of ports
+             *     if they are not the usual ones of the kind.
              * @example [
              *       "10.0.0.0/24",
              *       "nas.lan:8443"
@@ -2478,22 +2507,22 @@ export interface components {
             public?: {
                 [key: string]: string;
             };
-            /** @description Written only. */
+            /** @description Write-only. */
             secret?: {
                 [key: string]: string;
             };
         };
         /** @enum {string} */
         CredentialKind: "snmp_v2c" | "snmp_v3" | "ssh_key" | "ssh_password" | "basic" | "bearer" | "proxmox_token" | "redfish" | "smtp" | "webhook_secret" | "oidc_client";
-        /** @description A kind, for whoever builds a form. */
+        /** @description A kind with everything that a form needs. */
         CredentialKindDescription: {
             /** Format: int32 */
             default_port: number | null;
             kind: components["schemas"]["CredentialKind"];
             pin: components["schemas"]["CredentialPin"] | null;
             /**
-             * @description A JSON schema. `x-order` is the order of the fields, `x-lines` a text of several lines; a change of a field with
-             *     `x-binds-secret` needs the secret again.
+             * @description A JSON schema. `x-order` is the order of the fields. `x-lines` marks a text with several lines. A change of a
+             *     field with `x-binds-secret` must include the secret again.
              */
             public: Record<string, never>;
             secret: Record<string, never>;
@@ -2502,24 +2531,24 @@ export interface components {
             title: string;
         };
         CredentialPatch: {
-            /** @description Another one, or none, needs the secret again. */
+            /** @description A change must include the secret again. */
             certificate_sha256?: string | null;
-            /** @description Another one, or none, needs the secret again; the first one does not, for nothing was sent before it. */
+            /** @description A change must include the secret again. The first fingerprint does not need it, because nothing was sent before. */
             host_key_sha256?: string | null;
-            /** @description More or wider ones, or more ports, need the secret again. */
+            /** @description Additional hosts, wider ranges and additional ports need the secret again. */
             hosts?: string[] | null;
             name?: string | null;
-            /** @description All public fields, when given. */
+            /** @description The complete set of public fields. */
             public?: {
                 [key: string]: string;
             } | null;
-            /** @description All secret fields, when given. */
+            /** @description The complete set of secret fields. */
             secret?: {
                 [key: string]: string;
             } | null;
         };
         /**
-         * @description What a device shows to be told from another.
+         * @description What identifies a device.
          * @enum {string}
          */
         CredentialPin: "certificate" | "host_key";
@@ -2527,27 +2556,27 @@ export interface components {
             /** @description What the device said; empty without `credentials:write`. */
             detail: components["schemas"]["CredentialTestFact"][];
             ok: boolean;
-            /** @description The fingerprint that the device showed and that nothing vouches for; null without `credentials:write`. */
+            /** @description The fingerprint that the device presented and that is not trusted yet; null without `credentials:write`. */
             presented: string | null;
-            /** @description Why not; without `credentials:write` always the same. */
+            /** @description The reason for a failure; without `credentials:write` always the same. */
             reason: string | null;
         };
-        /** @description One thing that the device said about itself. */
+        /** @description One fact that the device reported about itself. */
         CredentialTestFact: {
             name: string;
             value: string;
         };
         CredentialTestIn: {
             /**
-             * @description One that the credential may be sent to.
+             * @description A host to which the credential may be sent.
              * @example 10.0.0.5
              */
             host: string;
-            /** @description What to ask for, where that is HTTP; `/` when not given. */
+            /** @description The path to request over HTTP; `/` if absent. */
             path?: string | null;
             /**
              * Format: int32
-             * @description One that the credential may be sent to there; the first of these when not given.
+             * @description A port to which the credential may be sent; the first allowed port if absent.
              */
             port?: number | null;
         };
@@ -2556,23 +2585,23 @@ export interface components {
             at: string;
             host: string;
             id: components["schemas"]["CredentialUseId"];
-            /** @description Whether it was accepted; null when nobody knows. */
+            /** @description Whether the device accepted it; null if unknown. */
             ok: boolean | null;
             /** Format: int32 */
             port: number | null;
             purpose: string;
             /** Format: uuid */
             user_id: string | null;
-            /** @description `user`, `operator`, `system`, or what names the credential, such as `oidc_provider`. */
+            /** @description `user`, `operator`, `system`, or what uses the credential, such as `oidc_provider`. */
             user_kind: string;
             user_name: string;
         };
         /**
          * Format: uuid
-         * @description One time that a credential was used.
+         * @description One use of a credential.
          */
         CredentialUseId: string;
-        /** @description What names a credential. */
+        /** @description Something that uses a credential. */
         CredentialUser: {
             /** Format: uuid */
             id: string;
@@ -2581,7 +2610,7 @@ export interface components {
             name: string;
         };
         Delivery: {
-            /** @description The newest last, at most 20. */
+            /** @description At most 20, newest last. */
             attempts: components["schemas"]["DeliveryAttempt"][];
             /** Format: date-time */
             created_at: string;
@@ -2591,12 +2620,12 @@ export interface components {
             kind: components["schemas"]["NoticeKind"];
             /**
              * Format: date-time
-             * @description Of the next try.
+             * @description The time of the next attempt.
              */
             next_at: string | null;
             /**
              * Format: uuid
-             * @description The same in every try: the header `webhook-id`.
+             * @description The same in every attempt: the header `webhook-id`.
              */
             notice_id: string;
             /** @description What is sent. */
@@ -2604,22 +2633,22 @@ export interface components {
             state: components["schemas"]["DeliveryState"];
             title: string;
         };
-        /** @description One try. */
+        /** @description One attempt. */
         DeliveryAttempt: {
             /** Format: date-time */
             at: string;
-            /** @description Why not; without `notifications:write` always the same. */
+            /** @description The reason for a failure; without `notifications:write` always the same. */
             error: string | null;
             /** @description The beginning of the answer; null without `notifications:write`. */
             excerpt: string | null;
             /**
              * Format: int32
-             * @description Of HTTP, or a mail server's; null without an answer.
+             * @description The status of HTTP or of the mail server; null if there was no answer.
              */
             status: number | null;
             /**
              * Format: int64
-             * @description 0 for a failure, without `notifications:write`.
+             * @description Always 0 for a failure without `notifications:write`.
              */
             took_ms: number;
         };
@@ -2641,7 +2670,7 @@ export interface components {
             max_prefix: number;
             max_targets: number;
         };
-        /** @description One fact that one source saw at one time. */
+        /** @description One fact that a source saw at one time. */
         Evidence: {
             address: string;
             /** Format: date-time */
@@ -2683,21 +2712,21 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
-        /** @description What a list of findings can be narrowed to. Each field that is given must fit. */
+        /** @description A filter for findings. Every field that is present must match. */
         FindingFilter: {
             change?: components["schemas"]["FindingKind"] | null;
             /** @description The findings of one group: its `key`. */
             group?: string | null;
             group_by?: components["schemas"]["FindingGrouping"] | null;
             kind?: components["schemas"]["AssetKind"] | null;
-            /** @description The id, the CIDR or the name of the network that the first address is in. */
+            /** @description The ID, the CIDR or the name of the network that contains the first address. */
             network?: string | null;
             /**
              * Format: int32
              * @description A port that was found open, 1 to 65535.
              */
             port?: number | null;
-            /** @description Words to look for, each of which must be found. */
+            /** @description Words to search for; all must be found. */
             q?: string | null;
             /** @description `access_point`, `access-point` and `Access point` are the same role. */
             role?: string | null;
@@ -2709,15 +2738,15 @@ export interface components {
         FindingGroup: {
             /**
              * Format: int64
-             * @description How many findings are in it.
+             * @description The number of findings in the group.
              */
             count: number;
-            /** @description A CIDR, a kind, a role, `new_asset` or `change`; empty for findings of which it is not known. */
+            /** @description A CIDR, a kind, a role, `new_asset` or `change`; empty for findings where it is unknown. */
             key: string;
         };
         /**
-         * @description What findings can be grouped by: the network that they were seen in, the kind or the role of the proposed asset, or whether
-         *     that is new.
+         * @description How findings can be grouped: by the network in which they were seen, by the kind or the role of the proposed
+         *     asset, or by whether the asset is new.
          * @enum {string}
          */
         FindingGrouping: "network" | "kind" | "role" | "change";
@@ -2734,34 +2763,34 @@ export interface components {
              */
             count: number;
             review_id: components["schemas"]["ReviewId"] | null;
-            /** @description Those that were not, and why. */
+            /** @description The findings that were not changed, with the reasons. */
             skipped: components["schemas"]["Skipped"][];
         };
-        /** @description Which findings: either `ids`, or `filter`. */
+        /** @description The findings: either `ids` or `filter`. */
         FindingsIn: {
             /**
              * Format: int64
-             * @description With `filter`: how many the caller has seen to fit. If it is another number by now, nothing is done.
+             * @description With `filter`: the number of matches that the caller saw. If the number is different now, nothing is changed.
              */
             count?: number | null;
             filter?: components["schemas"]["FindingFilter"] | null;
-            /** @description 1 to 10,000. A finding that cannot be changed so is skipped, and the answer says why. */
+            /** @description 1 to 10,000. A finding whose state does not allow the change is skipped, and the answer gives the reason. */
             ids?: components["schemas"]["FindingId"][] | null;
         };
         FindingsProposeIn: {
-            /** @description Which findings. */
+            /** @description The findings. */
             findings: components["schemas"]["FindingsIn"];
             kind?: components["schemas"]["AssetKind"] | null;
-            /** @description Their role; null: none. Without a kind, a role that is known brings its own. */
+            /** @description Their role; null for none. If no kind is given, a known role also sets its usual kind. */
             role?: string | null;
         };
         FindingsTagIn: {
-            /** @description Which findings. */
+            /** @description The findings. */
             findings: components["schemas"]["FindingsIn"];
-            /** @description Ids of tags that their assets get when they are accepted. The tags that they have stay. */
+            /** @description IDs of tags that their assets get when the findings are accepted. Existing tags stay. */
             tags: components["schemas"]["TagId"][];
         };
-        /** @description Whoever has forgotten their password. */
+        /** @description A person who has forgotten their password. */
         ForgotIn: {
             /** @example ada */
             username: string;
@@ -2779,43 +2808,44 @@ export interface components {
             last_received_at: string | null;
             /** Format: date-time */
             last_refused_at: string | null;
-            /** @description Why the last one was not; only for who may change hooks. */
+            /** @description Why the last message was refused; only for people who can change hooks. */
             last_refused_reason: string | null;
             name: string;
             /**
-             * @description Where to send to, on this server.
+             * @description The path on this server to which messages are sent.
              * @example /api/v1/hooks/0198c0de-0000-7000-8000-000000000001
              */
             path: string;
             /**
              * Format: date-time
-             * @description Until when the secret before this one is taken too.
+             * @description The time until which the previous secret is also accepted.
              */
             previous_secret_until: string | null;
             /** Format: int64 */
             received: number;
             /**
              * Format: int64
-             * @description Messages that were not taken: not proved, too old, sent twice, or not in its format.
+             * @description Messages that were refused, because they had no valid proof, were too old, were sent twice or were not in the
+             *     format of the hook.
              */
             refused: number;
-            /** @description `whsec_…` to sign with, or `cb_hook_…` to show; only in the answer to what has made it. */
+            /** @description `whsec_…` to sign with, or `cb_hook_…` to send as a token; only in the answer that creates it. */
             secret: string | null;
             /** Format: date-time */
             secret_changed_at: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description What a message must show. */
+            /** @description How a message must prove where it comes from. */
             verification: components["schemas"]["HookVerification"];
             /** Format: int64 */
             version: number;
         };
         HookAnswer: {
             id: components["schemas"]["HookEventId"];
-            /** @description It had been taken before; nothing was told again. */
+            /** @description The message was already received; nothing was reported again. */
             repeated: boolean;
         };
-        /** @description A message that was taken. */
+        /** @description A message that was accepted. */
         HookEvent: {
             /** @description Who sent it. */
             address: string;
@@ -2823,7 +2853,7 @@ export interface components {
             at: string;
             id: components["schemas"]["HookEventId"];
             link: string | null;
-            /** @description What was wrong is over. */
+            /** @description The message reports that a problem is over. */
             resolved: boolean;
             severity: components["schemas"]["Severity"];
             text: string;
@@ -2831,18 +2861,18 @@ export interface components {
         };
         /**
          * Format: uuid
-         * @description A message that a hook has taken.
+         * @description A message that a hook accepted.
          */
         HookEventId: string;
         /**
-         * @description Whose words a message is in.
+         * @description The format of the messages.
          * @enum {string}
          */
         HookFormat: "generic" | "alertmanager" | "uptime_kuma" | "proxmox";
         /** Format: uuid */
         HookId: string;
         HookIn: {
-            /** @description True when absent. */
+            /** @description True if absent. */
             enabled?: boolean | null;
             format: components["schemas"]["HookFormat"];
             /** @example Alertmanager */
@@ -2853,13 +2883,13 @@ export interface components {
             name?: string | null;
         };
         /**
-         * @description How a message proves where it comes from. The format decides: only who cannot sign may do with less.
+         * @description How a message proves where it comes from. The format decides this: only senders that cannot sign use a weaker proof.
          * @enum {string}
          */
         HookVerification: "signature" | "bearer";
         /**
          * Format: uuid
-         * @description Who a user is at a provider of OpenID Connect.
+         * @description The account of a user at an OpenID Connect provider.
          */
         IdentityId: string;
         Interface: {
@@ -2867,12 +2897,12 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             id: components["schemas"]["InterfaceId"];
-            /** @description Lower-case with colons. */
+            /** @description In lower case, with colons. */
             mac: string | null;
             name: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description Who the MAC's block is registered to. */
+            /** @description The company to which the block of the MAC address is registered. */
             vendor: string | null;
             /** Format: int64 */
             version: number;
@@ -2921,13 +2951,13 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
-        /** @description Where linking goes to. */
+        /** @description Where the browser goes to connect an account. */
         LinkAway: {
             url: string;
         };
         /**
-         * @description How sure we are of a link: seen by a device, concluded from observations, guessed from the
-         *     shape of the network, or drawn by a person.
+         * @description How certain a link is: seen by a device, concluded from observations, guessed from the structure of the network,
+         *     or drawn by a person.
          * @enum {string}
          */
         LinkEvidence: "measured" | "inferred" | "assumed" | "drawn";
@@ -2941,12 +2971,12 @@ export interface components {
         };
         /** @enum {string} */
         LinkKind: "ethernet" | "wifi" | "virtual" | "dependency" | "other";
-        /** @description A link's secret part: shown this once, to be handed over by a way that is trusted. */
+        /** @description The secret part of a link. It is shown only once; hand it over in a way that you trust. */
         LinkOut: {
             /** Format: date-time */
             expires_at: string;
             /**
-             * @description Path and fragment; the fragment never leaves the browser.
+             * @description Path and fragment; the browser never sends the fragment.
              * @example /invite#…
              */
             path: string;
@@ -2967,7 +2997,7 @@ export interface components {
             /** @example ada */
             username: string;
         };
-        /** @description A session, or what is still asked for. */
+        /** @description A session, or the second factor that is still required. */
         LoginOut: components["schemas"]["Session"] | components["schemas"]["SecondFactorRequired"];
         MapGroup: {
             cidr: string;
@@ -2988,22 +3018,22 @@ export interface components {
             kind: components["schemas"]["AssetKind"];
             /**
              * Format: date-time
-             * @description When a scan saw it last, to the second.
+             * @description When a scan last saw it, to the second.
              */
             last_seen_at?: string | null;
             name: string;
             network_id: components["schemas"]["NetworkId"] | null;
             ports: number[];
             role: string | null;
-            /** @description The machine that this server runs on: one of its addresses is this machine's. */
+            /** @description True for the machine on which this server runs, which has one of the addresses of the server. */
             server: boolean;
             status: components["schemas"]["AssetStatus"];
-            /** @description Names of its tags, in their order. Left out when it has none, as the two below are. */
+            /** @description The names of its tags, in order. Left out if it has none, like the two fields below. */
             tags?: string[];
             vendor?: string | null;
             /**
              * Format: double
-             * @description Where a person placed it; null: where the layout puts it.
+             * @description Where a person placed it; null if the layout places it.
              */
             x: number | null;
             /** Format: double */
@@ -3013,14 +3043,14 @@ export interface components {
             groups: components["schemas"]["MapGroup"][];
             links: components["schemas"]["MapLink"][];
             nodes: components["schemas"]["MapNode"][];
-            /** @description There is more than a map can show. */
+            /** @description There is more than the map can show. */
             truncated: boolean;
         };
         Me: {
             csrf_token: string;
             /** @description What the user's role permits. */
             permissions: string[];
-            /** @description How they can show again who they are; with none of these they sign in again. */
+            /** @description How the user can confirm their identity. If the list is empty, they must sign in again. */
             proofs: components["schemas"]["ProofKind"][];
             /**
              * Format: date-time
@@ -3030,28 +3060,31 @@ export interface components {
             user: components["schemas"]["User"];
         };
         /**
-         * @description A way to show a second factor.
+         * @description A kind of second factor.
          * @enum {string}
          */
         Method: "passkey" | "totp" | "recovery_code";
         /** @description What the sign-in page can offer besides username and password. */
         Methods: {
-            /** @description False when this page was opened by an address, or by an origin that is not configured: passkeys need a name of the server's. */
+            /**
+             * @description False if the page was opened with an IP address or with an origin that is not configured, because passkeys need a
+             *     name of the server.
+             */
             passkeys: boolean;
-            /** @description Where else one can sign in. */
+            /** @description The sign-in providers that people can use. */
             providers: components["schemas"]["OidcProviderName"][];
-            /** @description Whether a forgotten password can be mended by mail. */
+            /** @description Whether a reset link can be sent by email. */
             reset_by_mail: boolean;
         };
         MfaIn: {
-            /** @description Six digits, or a recovery code; or else a passkey. */
+            /** @description Six digits or a recovery code; leave it out if you use a passkey. */
             code?: string | null;
             credential?: {
                 [key: string]: unknown;
             } | null;
-            /** @description What the password's answer gave. */
+            /** @description The token from the answer to the password. */
             mfa_token: string;
-            /** @description What `POST /auth/mfa/passkey` gave. */
+            /** @description The token from `POST /auth/mfa/passkey`. */
             passkey_token?: string | null;
         };
         MfaPasskeyIn: {
@@ -3060,20 +3093,20 @@ export interface components {
         Network: {
             /**
              * Format: int64
-             * @description Addresses of assets in it, each counted once, those in a narrower network left out.
+             * @description The number of asset addresses in it. Each address counts once; addresses in a narrower network do not count.
              */
             address_count: number;
             cidr: string;
             /**
              * Format: int64
-             * @description Addresses that several assets have.
+             * @description The number of addresses that several assets have.
              */
             conflicts: number;
             /** Format: date-time */
             created_at: string;
             /**
              * Format: int64
-             * @description Usable addresses that neither an asset nor the gateway has; null where `usable` is.
+             * @description The number of usable addresses that neither an asset nor the gateway has; null if `usable` is null.
              */
             free: number | null;
             gateway: string | null;
@@ -3081,7 +3114,7 @@ export interface components {
             id: components["schemas"]["NetworkId"];
             last_scan: components["schemas"]["NetworkScan"] | null;
             name: string;
-            /** @description The lowest address that neither an asset, nor a finding, nor the gateway has; null where there is none. */
+            /** @description The lowest address that no asset, finding or gateway has; null if there is none. */
             next_free: string | null;
             notes: string;
             source: components["schemas"]["Source"];
@@ -3089,8 +3122,8 @@ export interface components {
             updated_at: string;
             /**
              * Format: int64
-             * @description Addresses that machines can have: without its own, the broadcast address and narrower networks. Null where there are more
-             *     than 2^32.
+             * @description The number of addresses that machines can have, without the network address, the broadcast address and narrower
+             *     networks. Null if there are more than 2^32.
              */
             usable: number | null;
             /** Format: int64 */
@@ -3126,11 +3159,11 @@ export interface components {
             /** Format: int32 */
             vlan?: number | null;
         };
-        /** @description The last scan of a network, and what came of it. */
+        /** @description The last scan of a network and its result. */
         NetworkScan: {
             /**
              * Format: date-time
-             * @description When it ended, or when it was asked for.
+             * @description When it ended, or when it was requested if it has not ended.
              */
             at: string;
             /** Format: int64 */
@@ -3139,18 +3172,18 @@ export interface components {
             hosts_found: number;
             id: components["schemas"]["ScanId"];
             status: components["schemas"]["ScanStatus"];
-            /** @description Targets that it had in all. What came of it is of all of them. */
+            /** @description The number of targets of the scan. The result covers all of them. */
             targets: number;
-            /** @description It looked at all addresses of the network, not at some. */
+            /** @description Whether it looked at all addresses of the network. */
             whole: boolean;
         };
-        /** @description A token just made. */
+        /** @description A token that was just created. */
         NewToken: components["schemas"]["Token"] & {
-            /** @description Shown this once. */
+            /** @description Shown only once. */
             secret: string;
         };
         /**
-         * @description What a notice is about. A subscriber names the kinds it wants to hear.
+         * @description What a notice is about. A webhook or a channel lists the kinds that it wants to receive.
          * @enum {string}
          */
         NoticeKind: "scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "audit.contradicted" | "hook.received" | "subscriber.disabled" | "test";
@@ -3159,14 +3192,14 @@ export interface components {
             kind: components["schemas"]["NoticeKind"];
             title: string;
         };
-        /** @description What became of a test. */
+        /** @description The result of a test. */
         NotificationTest: {
             delivered: boolean;
-            /** @description Why not. */
+            /** @description The reason for a failure. */
             error: string | null;
             /** @description The beginning of the answer. */
             excerpt: string | null;
-            /** @description Of one that was taken: what you should know all the same. */
+            /** @description Something to know about a message that was accepted. */
             note: string | null;
             /** Format: int32 */
             status: number | null;
@@ -3175,7 +3208,7 @@ export interface components {
         };
         OidcProvider: {
             certificate_sha256: string | null;
-            /** @description The credential's, if it names one. */
+            /** @description The client ID of the credential, if the provider uses one. */
             client_id: string;
             create_users: boolean;
             /** Format: date-time */
@@ -3184,12 +3217,12 @@ export interface components {
             default_role: components["schemas"]["Role"] | null;
             enabled: boolean;
             groups_claim: string;
-            /** @description Of its own. */
+            /** @description Whether the provider has a client secret of its own. */
             has_client_secret: boolean;
             id: components["schemas"]["ProviderId"];
             issuer: string;
             name: string;
-            /** @description To be registered at the provider; for the name by which this was asked. */
+            /** @description The URI to register at the provider, for the server name of this request. */
             redirect_uri: string;
             role_groups: components["schemas"]["RoleGroup"][];
             scopes: string[];
@@ -3200,28 +3233,28 @@ export interface components {
             version: number;
         };
         OidcProviderIn: {
-            /** @description The fingerprint of its certificate, if nobody has signed it that this server trusts. */
+            /** @description The fingerprint of its certificate, if this server does not trust the issuer. */
             certificate_sha256?: string | null;
-            /** @description Needed unless a credential has it. */
+            /** @description Required unless a credential contains it. */
             client_id?: string | null;
-            /** @description Written only. None for a public client. */
+            /** @description Write-only. Leave it out for a public client. */
             client_secret?: string | null;
-            /** @description Whether somebody who is new here becomes a user; else only linked accounts can sign in. */
+            /** @description Whether the server creates a user for a person who is new here; otherwise only connected accounts can sign in. */
             create_users?: boolean;
             credential_id?: components["schemas"]["CredentialId"] | null;
             default_role?: components["schemas"]["Role"] | null;
             enabled?: boolean | null;
-            /** @description `groups` when not given. */
+            /** @description `groups` if absent. */
             groups_claim?: string | null;
             /** @example https://id.example.lan/application/o/circuit-breaker/ */
             issuer: string;
             /** @example Authentik */
             name: string;
             role_groups?: components["schemas"]["RoleGroup"][];
-            /** @description `openid`, `profile` and `email` when not given. */
+            /** @description `openid`, `profile` and `email` if absent. */
             scopes?: string[] | null;
             /**
-             * @description In the redirect URI: cannot be changed later.
+             * @description Part of the redirect URI, so it cannot be changed later.
              * @example authentik
              */
             slug: string;
@@ -3240,18 +3273,21 @@ export interface components {
             default_role?: components["schemas"]["Role"] | null;
             enabled?: boolean | null;
             groups_claim?: string | null;
-            /** @description A changed one needs the client's secret again. */
+            /** @description A change must include the client secret again. */
             issuer?: string | null;
             name?: string | null;
             role_groups?: components["schemas"]["RoleGroup"][] | null;
             scopes?: string[] | null;
         };
-        /** @description What a provider says about itself. */
+        /** @description The result of a test of a provider. */
         OidcProviderTest: {
             authorization_endpoint: string | null;
             issuer: string | null;
             ok: boolean;
-            /** @description How the provider spells its issuer, where that differs from what was typed only in its final slash, its case or a port of 443. */
+            /**
+             * @description How the provider spells its issuer, if that differs from the entered issuer only in the final slash, upper or
+             *     lower case, or the port 443.
+             */
             own_spelling: string | null;
             /** @description Why it cannot be used. */
             reason: string | null;
@@ -3260,7 +3296,7 @@ export interface components {
         OpenSession: {
             /** Format: date-time */
             created_at: string;
-            /** @description The one that asks. */
+            /** @description Whether this is the session of the request. */
             current: boolean;
             /** Format: date-time */
             expires_at: string;
@@ -3284,12 +3320,12 @@ export interface components {
                 last_seen_at: string | null;
                 /**
                  * Format: date-time
-                 * @description When a scan that would have seen it had no answer; null once it is seen again.
+                 * @description When a scan looked for the address and got no answer; null when it is seen again.
                  */
                 missed_at: string | null;
                 network_id: components["schemas"]["NetworkId"] | null;
                 /**
-                 * @description What answered when it was seen last: `arp`, `icmp`, `tcp:22` (a port), `neighbor` (the server's neighbor table), `local` (the
+                 * @description How it was last seen: `arp`, `icmp`, `tcp:22` (a port), `neighbor` (the server's neighbor table), `local` (the
                  *     server itself), `mdns`, `ssdp`.
                  */
                 seen_by: string[];
@@ -3299,11 +3335,11 @@ export interface components {
                 /** Format: int64 */
                 version: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3327,21 +3363,21 @@ export interface components {
                 os: string | null;
                 role: string | null;
                 source: components["schemas"]["Source"];
-                /** @description What is shown: what a person has set, or else what was seen. */
+                /** @description The status that is shown: the one that a person set, or otherwise the one that was seen. */
                 status: components["schemas"]["AssetStatus"];
                 /**
-                 * @description What was seen last. `up`: it answered the last scan that would have seen it; `not_seen`: it did not; `unknown`: it was
-                 *     never seen.
+                 * @description What the scans saw. `up`: it answered the last scan that looked for it; `not_seen`: it did not answer that scan;
+                 *     `unknown`: it was never seen.
                  */
                 status_seen: components["schemas"]["AssetStatus"];
                 status_set: components["schemas"]["AssetStatus"] | null;
                 /**
                  * Format: date-time
-                 * @description Since when `status_seen` is so. For `not_seen`: when it answered last.
+                 * @description The time since which `status_seen` has this value. For `not_seen`: when it last answered.
                  */
                 status_since: string | null;
                 tags: components["schemas"]["TagRef"][];
-                /** @description Fields that a person typed; a scan leaves them alone. */
+                /** @description Fields that a person entered; a scan does not change them. */
                 typed_fields: string[];
                 /** Format: date-time */
                 updated_at: string;
@@ -3349,11 +3385,11 @@ export interface components {
                 /** Format: int64 */
                 version: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3364,7 +3400,7 @@ export interface components {
                 actor: components["schemas"]["ActorOut"];
                 /** @description Where the request came from. */
                 address: string | null;
-                /** @description What the client called itself. */
+                /** @description The name of the client (`User-Agent`). */
                 agent: string | null;
                 /** @description RFC 3339, UTC. */
                 at: string;
@@ -3373,7 +3409,7 @@ export interface components {
                 };
                 entity_id: string | null;
                 entity_kind: string | null;
-                /** @description What it is called today; what it was called then when it is gone; null for what has no name. */
+                /** @description The current name of the thing, or its former name if it no longer exists; null if it has no name. */
                 entity_name: string | null;
                 hash: string;
                 prev_hash: string;
@@ -3381,11 +3417,11 @@ export interface components {
                 /** Format: int64 */
                 seq: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3397,16 +3433,16 @@ export interface components {
                 created_at: string;
                 /**
                  * Format: date-time
-                 * @description When the server has given it up.
+                 * @description When the server turned it off because of failures.
                  */
                 disabled_at: string | null;
                 disabled_reason: string | null;
                 enabled: boolean;
-                /** @description Empty: all. */
+                /** @description All events if empty. */
                 events: components["schemas"]["NoticeKind"][];
                 /**
                  * Format: date-time
-                 * @description Since when every try has failed.
+                 * @description The time since which every attempt has failed.
                  */
                 failing_since: string | null;
                 has_secret: boolean;
@@ -3414,24 +3450,24 @@ export interface components {
                 kind: components["schemas"]["ChannelKind"];
                 /** Format: date-time */
                 last_delivered_at: string | null;
-                /** @description What is less severe is not told. */
+                /** @description Events with a lower severity are not sent. */
                 min_severity: components["schemas"]["Severity"];
                 name: string;
                 public: {
                     [key: string]: string;
                 };
-                /** @description Scheme, host and port that it is sent to; null when its secret, which says so, cannot be opened. */
+                /** @description Scheme, host and port to which messages are sent; null if they are part of the secret and the secret cannot be decrypted. */
                 to: string | null;
                 /** Format: date-time */
                 updated_at: string;
                 /** Format: int64 */
                 version: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3442,9 +3478,9 @@ export interface components {
                 /** Format: date-time */
                 created_at: string;
                 has_secret: boolean;
-                /** @description As OpenSSH writes it. */
+                /** @description In the form that OpenSSH uses. */
                 host_key_sha256: string | null;
-                /** @description Where the secret may be sent; without a port, to the usual ones of its kind. */
+                /** @description The hosts to which the secret may be sent; without a port, to the usual ports of its kind. */
                 hosts: string[];
                 id: components["schemas"]["CredentialId"];
                 kind: components["schemas"]["CredentialKind"];
@@ -3462,11 +3498,11 @@ export interface components {
                 /** Format: int64 */
                 version: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3477,29 +3513,29 @@ export interface components {
                 at: string;
                 host: string;
                 id: components["schemas"]["CredentialUseId"];
-                /** @description Whether it was accepted; null when nobody knows. */
+                /** @description Whether the device accepted it; null if unknown. */
                 ok: boolean | null;
                 /** Format: int32 */
                 port: number | null;
                 purpose: string;
                 /** Format: uuid */
                 user_id: string | null;
-                /** @description `user`, `operator`, `system`, or what names the credential, such as `oidc_provider`. */
+                /** @description `user`, `operator`, `system`, or what uses the credential, such as `oidc_provider`. */
                 user_kind: string;
                 user_name: string;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
         /** @description One page of a list. */
         Page_Delivery: {
             items: {
-                /** @description The newest last, at most 20. */
+                /** @description At most 20, newest last. */
                 attempts: components["schemas"]["DeliveryAttempt"][];
                 /** Format: date-time */
                 created_at: string;
@@ -3509,12 +3545,12 @@ export interface components {
                 kind: components["schemas"]["NoticeKind"];
                 /**
                  * Format: date-time
-                 * @description Of the next try.
+                 * @description The time of the next attempt.
                  */
                 next_at: string | null;
                 /**
                  * Format: uuid
-                 * @description The same in every try: the header `webhook-id`.
+                 * @description The same in every attempt: the header `webhook-id`.
                  */
                 notice_id: string;
                 /** @description What is sent. */
@@ -3522,11 +3558,11 @@ export interface components {
                 state: components["schemas"]["DeliveryState"];
                 title: string;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3557,11 +3593,11 @@ export interface components {
                 /** Format: int64 */
                 version: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3577,42 +3613,43 @@ export interface components {
                 last_received_at: string | null;
                 /** Format: date-time */
                 last_refused_at: string | null;
-                /** @description Why the last one was not; only for who may change hooks. */
+                /** @description Why the last message was refused; only for people who can change hooks. */
                 last_refused_reason: string | null;
                 name: string;
                 /**
-                 * @description Where to send to, on this server.
+                 * @description The path on this server to which messages are sent.
                  * @example /api/v1/hooks/0198c0de-0000-7000-8000-000000000001
                  */
                 path: string;
                 /**
                  * Format: date-time
-                 * @description Until when the secret before this one is taken too.
+                 * @description The time until which the previous secret is also accepted.
                  */
                 previous_secret_until: string | null;
                 /** Format: int64 */
                 received: number;
                 /**
                  * Format: int64
-                 * @description Messages that were not taken: not proved, too old, sent twice, or not in its format.
+                 * @description Messages that were refused, because they had no valid proof, were too old, were sent twice or were not in the
+                 *     format of the hook.
                  */
                 refused: number;
-                /** @description `whsec_…` to sign with, or `cb_hook_…` to show; only in the answer to what has made it. */
+                /** @description `whsec_…` to sign with, or `cb_hook_…` to send as a token; only in the answer that creates it. */
                 secret: string | null;
                 /** Format: date-time */
                 secret_changed_at: string;
                 /** Format: date-time */
                 updated_at: string;
-                /** @description What a message must show. */
+                /** @description How a message must prove where it comes from. */
                 verification: components["schemas"]["HookVerification"];
                 /** Format: int64 */
                 version: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3625,17 +3662,17 @@ export interface components {
                 at: string;
                 id: components["schemas"]["HookEventId"];
                 link: string | null;
-                /** @description What was wrong is over. */
+                /** @description The message reports that a problem is over. */
                 resolved: boolean;
                 severity: components["schemas"]["Severity"];
                 text: string;
                 title: string;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3646,21 +3683,21 @@ export interface components {
                 /** Format: date-time */
                 created_at: string;
                 id: components["schemas"]["InterfaceId"];
-                /** @description Lower-case with colons. */
+                /** @description In lower case, with colons. */
                 mac: string | null;
                 name: string;
                 /** Format: date-time */
                 updated_at: string;
-                /** @description Who the MAC's block is registered to. */
+                /** @description The company to which the block of the MAC address is registered. */
                 vendor: string | null;
                 /** Format: int64 */
                 version: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3680,11 +3717,11 @@ export interface components {
                 /** Format: int64 */
                 version: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3693,20 +3730,20 @@ export interface components {
             items: {
                 /**
                  * Format: int64
-                 * @description Addresses of assets in it, each counted once, those in a narrower network left out.
+                 * @description The number of asset addresses in it. Each address counts once; addresses in a narrower network do not count.
                  */
                 address_count: number;
                 cidr: string;
                 /**
                  * Format: int64
-                 * @description Addresses that several assets have.
+                 * @description The number of addresses that several assets have.
                  */
                 conflicts: number;
                 /** Format: date-time */
                 created_at: string;
                 /**
                  * Format: int64
-                 * @description Usable addresses that neither an asset nor the gateway has; null where `usable` is.
+                 * @description The number of usable addresses that neither an asset nor the gateway has; null if `usable` is null.
                  */
                 free: number | null;
                 gateway: string | null;
@@ -3714,7 +3751,7 @@ export interface components {
                 id: components["schemas"]["NetworkId"];
                 last_scan: components["schemas"]["NetworkScan"] | null;
                 name: string;
-                /** @description The lowest address that neither an asset, nor a finding, nor the gateway has; null where there is none. */
+                /** @description The lowest address that no asset, finding or gateway has; null if there is none. */
                 next_free: string | null;
                 notes: string;
                 source: components["schemas"]["Source"];
@@ -3722,8 +3759,8 @@ export interface components {
                 updated_at: string;
                 /**
                  * Format: int64
-                 * @description Addresses that machines can have: without its own, the broadcast address and narrower networks. Null where there are more
-                 *     than 2^32.
+                 * @description The number of addresses that machines can have, without the network address, the broadcast address and narrower
+                 *     networks. Null if there are more than 2^32.
                  */
                 usable: number | null;
                 /** Format: int64 */
@@ -3731,11 +3768,11 @@ export interface components {
                 /** Format: int32 */
                 vlan: number | null;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3758,10 +3795,10 @@ export interface components {
                 /** Format: int64 */
                 hosts_found: number;
                 id: components["schemas"]["ScanId"];
-                /** @description What it could not do, and what would mend that. */
+                /** @description What the scan could not do, and how to fix that. */
                 limitations: string[];
                 phase: string | null;
-                /** @description Empty: all of them. */
+                /** @description All probes if empty. */
                 probes: string[];
                 requested_by: string;
                 /** Format: date-time */
@@ -3769,11 +3806,11 @@ export interface components {
                 status: components["schemas"]["ScanStatus"];
                 targets: string[];
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3782,7 +3819,7 @@ export interface components {
             items: {
                 /**
                  * Format: int64
-                 * @description How many assets carry it.
+                 * @description The number of assets with this tag.
                  */
                 asset_count: number;
                 /** @description `#rrggbb` */
@@ -3796,11 +3833,11 @@ export interface components {
                 /** Format: int64 */
                 version: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3811,7 +3848,7 @@ export interface components {
                 created_at: string;
                 disabled: boolean;
                 email: string | null;
-                /** @description Whether there is a password at all; who signs in elsewhere needs none. */
+                /** @description Whether the user has a password. A user who signs in with a provider does not need one. */
                 has_password: boolean;
                 id: components["schemas"]["UserId"];
                 /** Format: date-time */
@@ -3819,15 +3856,15 @@ export interface components {
                 /** Format: int32 */
                 passkeys: number;
                 role: components["schemas"]["Role"];
-                /** @description Whether a password is not enough to sign in. */
+                /** @description Whether sign-in requires a second factor. */
                 second_factor: boolean;
                 username: string;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3839,19 +3876,19 @@ export interface components {
                 created_at: string;
                 /**
                  * Format: date-time
-                 * @description When the server has given it up.
+                 * @description When the server turned it off because of failures.
                  */
                 disabled_at: string | null;
                 disabled_reason: string | null;
                 enabled: boolean;
-                /** @description Empty: all. */
+                /** @description All events if empty. */
                 events: components["schemas"]["NoticeKind"][];
                 /**
                  * Format: date-time
-                 * @description Since when every try has failed.
+                 * @description The time since which every attempt has failed.
                  */
                 failing_since: string | null;
-                /** @description Whether the secret before this one signs along. */
+                /** @description Whether messages are also signed with the previous secret. */
                 has_previous_secret: boolean;
                 id: components["schemas"]["WebhookId"];
                 /** Format: date-time */
@@ -3859,22 +3896,22 @@ export interface components {
                 name: string;
                 /** Format: date-time */
                 previous_secret_until: string | null;
-                /** @description What signs, `whsec_…`; only in the answer to what has made it. */
+                /** @description The signing secret, `whsec_…`; only in the answer that creates it. */
                 secret: string | null;
                 /** Format: date-time */
                 secret_changed_at: string;
                 /** Format: date-time */
                 updated_at: string;
-                /** @description Without `notifications:write` its origin only, for its path may be a secret. */
+                /** @description Without `notifications:write` only its origin, because its path may be a secret. */
                 url: string;
                 /** Format: int64 */
                 version: number;
             }[];
-            /** @description For the next page; null on the last one. */
+            /** @description The cursor for the next page; null on the last page. */
             next_cursor: string | null;
             /**
              * Format: int64
-             * @description How many there are in all; on the first page only.
+             * @description The total number; only on the first page.
              */
             total: number | null;
         };
@@ -3886,22 +3923,22 @@ export interface components {
             last_used_at: string | null;
             /** @example Laptop */
             name: string;
-            /** @description The name of this server that it was made under, and works under. */
+            /** @description The server name under which the passkey was created and works. */
             rp_id: string;
         };
-        /** @description The passkey, recovery codes if there were none, and the session under its new id. */
+        /** @description The passkey, recovery codes if the user had none, and the session with its new ID. */
         PasskeyAdded: components["schemas"]["Session"] & {
             passkey: components["schemas"]["Passkey"];
-            /** @description Shown once; empty when the user has some already. */
+            /** @description Shown only once; empty if the user already has recovery codes. */
             recovery_codes: string[];
         };
-        /** @description What the browser asks for a passkey with. */
+        /** @description The options with which the browser asks for a passkey. */
         PasskeyChallenge: {
             /** @description WebAuthn's `CredentialRequestOptions`, as JSON. */
             options: {
                 [key: string]: unknown;
             };
-            /** @description Goes back with the credential, within ten minutes. */
+            /** @description Send it back with the credential within ten minutes. */
             passkey_token: string;
         };
         /** Format: uuid */
@@ -3914,7 +3951,7 @@ export interface components {
             name: string;
             registration_token: string;
         };
-        /** @description A passkey that was shown. */
+        /** @description The answer of a passkey. */
         PasskeyLoginIn: {
             /** @description WebAuthn's `AuthenticationResponseJSON`. */
             credential: {
@@ -3925,19 +3962,19 @@ export interface components {
         PasskeyPatch: {
             name: string;
         };
-        /** @description What the browser asks an authenticator for a new passkey with. */
+        /** @description The options with which the browser creates a new passkey. */
         PasskeyRegistrationOut: {
             /** @description WebAuthn's `CredentialCreationOptions`, as JSON. */
             options: {
                 [key: string]: unknown;
             };
-            /** @description Goes back with the credential, within ten minutes. */
+            /** @description Send it back with the credential within ten minutes. */
             registration_token: string;
         };
         PasswordIn: {
-            /** @description Left out by whoever has none yet, who shows a fresh proof instead. */
+            /** @description A user without a password leaves this out and confirms their identity first. */
             current_password?: string | null;
-            /** @description At least 8 characters; 15 or more are advised. */
+            /** @description At least 8 characters; 15 or more are recommended. */
             new_password: string;
         };
         PlannedTarget: {
@@ -3956,35 +3993,35 @@ export interface components {
             /** @description At most 5,000. */
             positions: components["schemas"]["PositionIn"][];
         };
-        /** @description What went wrong, in words a person can act on. */
+        /** @description What went wrong and what to do about it. */
         Problem: {
             detail: string;
-            /** @description For input: each field that is wrong. */
+            /** @description For invalid input: each field that is wrong. */
             errors?: components["schemas"]["FieldProblem"][];
-            /** @description Names the request in the server's log. */
+            /** @description The ID of the request in the server's log. */
             request_id: string;
             /** Format: int32 */
             status: number;
             title: string;
             /**
-             * @description `/problems/<kind>`: tells kinds apart without reading words.
+             * @description `/problems/<kind>`: identifies the kind of problem for programs.
              * @example /problems/invalid
              */
             type: string;
         };
         ProofIn: {
-            /** @description Six digits, or a recovery code; together with the password. */
+            /** @description Six digits or a recovery code; sent together with the password. */
             code?: string | null;
             credential?: {
                 [key: string]: unknown;
             } | null;
-            /** @description What `POST /auth/proof/passkey` gave. */
+            /** @description The token from `POST /auth/proof/passkey`. */
             passkey_token?: string | null;
             /** @description Enough for a user without a second factor. */
             password?: string | null;
         };
         /**
-         * @description What `POST /auth/proof` takes.
+         * @description What `POST /auth/proof` accepts.
          * @enum {string}
          */
         ProofKind: "password" | "password_and_code" | "passkey";
@@ -3997,9 +4034,9 @@ export interface components {
             os: string | null;
             role: string | null;
             services: components["schemas"]["ProposedService"][];
-            /** @description Ids of the tags that the asset gets. */
+            /** @description IDs of the tags that the asset gets. */
             tags: components["schemas"]["TagId"][];
-            /** @description Of `kind` and `role` those that a person chose; a scan leaves them alone. */
+            /** @description The fields among `kind` and `role` that a person chose; a scan does not change them. */
             typed: string[];
             vendor: string | null;
         };
@@ -4009,12 +4046,12 @@ export interface components {
             hostname: string | null;
             ip: string;
             mac: string | null;
-            /** @description The network it was seen in, as a CIDR. */
+            /** @description The network in which it was seen, as a CIDR. */
             network: string | null;
         };
         ProposedInterface: {
             mac: string | null;
-            /** @description The device made its MAC up, so it may change. */
+            /** @description The device uses a random MAC address, which may change. */
             random_mac: boolean;
             vendor: string | null;
         };
@@ -4045,37 +4082,37 @@ export interface components {
              *     ]
              */
             trusted: string[];
-            /** @description Addresses outside of it that have sent `X-Forwarded-For`, `Forwarded` or `X-Real-IP` since the server started: the last 8. */
+            /** @description Other addresses that have sent `X-Forwarded-For`, `Forwarded` or `X-Real-IP` since the server started: the last 8. */
             unknown: components["schemas"]["UnknownProxy"][];
-            /** @description Trusted proxies whose `X-Forwarded-For` had an entry that is no address: the last 8. */
+            /** @description Trusted proxies that sent an entry in `X-Forwarded-For` that is not an IP address: the last 8. */
             unreadable: components["schemas"]["UnreadableProxy"][];
         };
-        /** @description Shown once. */
+        /** @description Shown only once. */
         RecoveryCodes: {
             recovery_codes: string[];
         };
         ResetIn: {
             new_password: string;
-            /** @description Out of the reset link. */
+            /** @description The token from the reset link. */
             token: string;
         };
-        /** @description What became of a mail. */
+        /** @description The result of sending an email. */
         ResetMailOut: {
-            /** @description Why not. */
+            /** @description The reason for a failure. */
             error: string | null;
-            /** @description Whether the mail server has taken it. */
+            /** @description Whether the mail server accepted it. */
             sent: boolean;
-            /** @description The user's address. */
+            /** @description The user's email address. */
             to: string;
         };
         /**
          * Format: uuid
-         * @description A step of review, which many findings may share.
+         * @description A step of a review, which can cover many findings.
          */
         ReviewId: string;
         /** @enum {string} */
         Role: "viewer" | "editor" | "admin";
-        /** @description Members of this group get this role; of several the highest counts. */
+        /** @description Members of this group get this role. A member of several groups gets the highest role. */
         RoleGroup: {
             /** @example homelab-admins */
             group: string;
@@ -4103,10 +4140,10 @@ export interface components {
             /** Format: int64 */
             hosts_found: number;
             id: components["schemas"]["ScanId"];
-            /** @description What it could not do, and what would mend that. */
+            /** @description What the scan could not do, and how to fix that. */
             limitations: string[];
             phase: string | null;
-            /** @description Empty: all of them. */
+            /** @description All probes if empty. */
             probes: string[];
             requested_by: string;
             /** Format: date-time */
@@ -4117,9 +4154,9 @@ export interface components {
         /** Format: uuid */
         ScanId: string;
         ScanIn: {
-            /** @description Only say what would be sent. */
+            /** @description Only describe what would be sent. */
             dry_run?: boolean;
-            /** @description Of arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp; empty: all. */
+            /** @description Any of arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp; all if empty. */
             probes?: ("arp" | "icmp" | "tcp_ping" | "ports" | "fingerprints" | "reverse_dns" | "mdns" | "ssdp")[];
             /**
              * @description Addresses and networks; at most 16, each at most a /16.
@@ -4133,11 +4170,11 @@ export interface components {
         ScanPlan: {
             /** Format: int64 */
             addresses: number;
-            /** @description Ports that are never sent a byte. */
+            /** @description Ports to which the scanner never sends anything. */
             never_written_ports: number[];
             /**
              * Format: int64
-             * @description An upper estimate.
+             * @description An upper limit.
              */
             packets_estimate: number;
             steps: string[];
@@ -4145,12 +4182,12 @@ export interface components {
         };
         /** @enum {string} */
         ScanStatus: "queued" | "running" | "completed" | "partial" | "cancelled" | "failed";
-        /** @description A password was right and is not enough. */
+        /** @description The password is correct, but a second factor is required. */
         SecondFactorRequired: {
             methods: components["schemas"]["Method"][];
-            /** @description Always true; tells this answer from a session. */
+            /** @description Always true; distinguishes this answer from a session. */
             mfa_required: boolean;
-            /** @description For `POST /auth/mfa`, within five minutes. */
+            /** @description The token for `POST /auth/mfa`; valid for five minutes. */
             mfa_token: string;
         };
         Service: {
@@ -4174,9 +4211,9 @@ export interface components {
         };
         /** Format: uuid */
         ServiceId: string;
-        /** @description What login and setup answer. */
+        /** @description The answer of sign-in and setup. */
         Session: {
-            /** @description For the header `X-CSRF-Token` of every write. */
+            /** @description Send it in the header `X-CSRF-Token` of every write. */
             csrf_token: string;
             user: components["schemas"]["User"];
         };
@@ -4185,19 +4222,19 @@ export interface components {
         Settings: {
             /**
              * Format: int32
-             * @description How long an entry of the audit log is kept; null: for ever.
+             * @description How many days the server keeps an entry of the audit log; null for no limit.
              */
             audit_retention_days: number | null;
             auth_enabled: boolean;
             instance_name: string;
             /**
              * Format: date-time
-             * @description When it was rotated last; null: never.
+             * @description When the vault key was last rotated; null if never.
              */
             vault_key_rotated_at: string | null;
             /**
              * Format: int32
-             * @description How old the key that seals stored secrets becomes before it is rotated; null: not scheduled.
+             * @description The age in days at which the server rotates the vault key; null if rotation is not scheduled.
              */
             vault_key_rotation_days: number | null;
             /** Format: int64 */
@@ -4206,29 +4243,29 @@ export interface components {
         SettingsPatch: {
             /**
              * Format: int32
-             * @description 30 to 3650, or null: for ever. Asks for a fresh proof of identity, for it makes the log forget. The newest 1,000 entries
-             *     stay whatever their age.
+             * @description 30 to 3650, or null for no limit. Requires a recent confirmation of the caller's identity, because it deletes
+             *     entries. The server always keeps the newest 1,000 entries.
              */
             audit_retention_days?: number | null;
             /** @example Attic lab */
             instance_name?: string | null;
             /**
              * Format: int32
-             * @description 1 to 3650, or null: not scheduled. Asks for a fresh proof of identity.
+             * @description 1 to 3650, or null to turn the schedule off. Requires a recent confirmation of the caller's identity.
              */
             vault_key_rotation_days?: number | null;
         };
         SetupIn: {
-            /** @description The one-time code that the server printed. */
+            /** @description The setup code that the server printed. */
             code: string;
             email?: string | null;
-            /** @description At least 8 characters; 15 or more are advised. */
+            /** @description At least 8 characters; 15 or more are recommended. */
             password: string;
             /** @example ada */
             username: string;
         };
         SetupState: {
-            /** @description Whether the administrator is still to be made. */
+            /** @description Whether the administrator still has to be created. */
             required: boolean;
         };
         /** @enum {string} */
@@ -4242,11 +4279,11 @@ export interface components {
          * @enum {string}
          */
         Source: "manual" | "discovered";
-        /** @description How the database does. */
+        /** @description The state of the database. */
         StorageOut: {
             state: components["schemas"]["StorageState"];
             /**
-             * @description What is the matter and what to do about it; null while all is well.
+             * @description The problem and what to do about it; null if there is none.
              * @example null
              */
             trouble?: string | null;
@@ -4256,7 +4293,7 @@ export interface components {
         Tag: {
             /**
              * Format: int64
-             * @description How many assets carry it.
+             * @description The number of assets with this tag.
              */
             asset_count: number;
             /** @description `#rrggbb` */
@@ -4292,7 +4329,7 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             expires_at: string | null;
-            /** @description How it begins; the rest is nowhere. */
+            /** @description The first characters of the token. The server does not store the rest. */
             hint: string;
             id: components["schemas"]["TokenId"];
             /** Format: date-time */
@@ -4306,7 +4343,7 @@ export interface components {
         TokenIn: {
             /**
              * Format: int64
-             * @description 1 to 3650; 90 when absent, no end when null.
+             * @description 1 to 3650; 90 if absent, no expiry if null.
              * @example 90
              */
             expires_in_days?: number | null;
@@ -4326,11 +4363,11 @@ export interface components {
             /** @description Six digits. */
             code: string;
         };
-        /** @description Recovery codes, and the session under its new id. */
+        /** @description Recovery codes, and the session with its new ID. */
         TotpEnabled: components["schemas"]["Session"] & {
             recovery_codes: string[];
         };
-        /** @description What an authenticator needs; shown once, in force only when a code has confirmed it. */
+        /** @description What an authenticator app needs. It is shown only once and takes effect when a code confirms it. */
         TotpEnrolment: {
             /** @description Base32. */
             secret: string;
@@ -4338,7 +4375,7 @@ export interface components {
             uri: string;
         };
         UndoIn: {
-            /** @description The `review_id` that the step answered with. */
+            /** @description The `review_id` from the answer to that step. */
             review_id: components["schemas"]["ReviewId"];
         };
         UnknownProxy: {
@@ -4347,7 +4384,7 @@ export interface components {
             /** Format: date-time */
             first_seen: string;
             /**
-             * @description The header that it has sent. The server reads `X-Forwarded-For` only.
+             * @description The header that it sent. The server reads only `X-Forwarded-For`.
              * @example X-Forwarded-For
              */
             sends: string;
@@ -4373,7 +4410,7 @@ export interface components {
             created_at: string;
             disabled: boolean;
             email: string | null;
-            /** @description Whether there is a password at all; who signs in elsewhere needs none. */
+            /** @description Whether the user has a password. A user who signs in with a provider does not need one. */
             has_password: boolean;
             id: components["schemas"]["UserId"];
             /** Format: date-time */
@@ -4381,7 +4418,7 @@ export interface components {
             /** Format: int32 */
             passkeys: number;
             role: components["schemas"]["Role"];
-            /** @description Whether a password is not enough to sign in. */
+            /** @description Whether sign-in requires a second factor. */
             second_factor: boolean;
             username: string;
         };
@@ -4395,7 +4432,7 @@ export interface components {
             /** Format: date-time */
             linked_at: string;
             provider: components["schemas"]["OidcProviderName"];
-            /** @description The provider's own word for the user. */
+            /** @description The ID of the user at the provider. */
             subject: string;
         };
         UserIn: {
@@ -4406,7 +4443,7 @@ export interface components {
             username: string;
         };
         UserPatch: {
-            /** @description Ends everything the user has open, API tokens too. */
+            /** @description Also ends the user's sessions and API tokens. */
             disabled?: boolean | null;
             email?: string | null;
             role?: components["schemas"]["Role"] | null;
@@ -4414,47 +4451,50 @@ export interface components {
         Vault: {
             /**
              * Format: date-time
-             * @description Of the current key.
+             * @description When the current key was created.
              */
             created_at: string;
             /** Format: uuid */
             current_key_id: string;
-            /** @description The newest first. */
+            /** @description Newest first. */
             keys: components["schemas"]["VaultKey"][];
-            /** @description Why the last look has failed. */
+            /** @description Why the last check failed. */
             look_error: string | null;
             look_result: components["schemas"]["VaultLookResult"] | null;
             /**
              * Format: date-time
-             * @description The last look, of any server; null: there was none yet.
+             * @description The last check by any server; null if there was none yet.
              */
             looked_at: string | null;
             /**
              * Format: date-time
-             * @description The next daily look: 04:30 of the server's own time.
+             * @description The next daily check, at 04:30 in the time zone of the server.
              */
             next_look_at: string;
             /**
              * Format: date-time
-             * @description From then on, the next daily look rotates.
+             * @description The first daily check after this time rotates the key.
              */
             next_rotation_at: string | null;
-            /** @description Tells root keys apart, and nothing about them. */
+            /** @description Distinguishes root keys and reveals nothing about them. */
             root_fingerprint: string;
-            /** @description This server has an older root key: it opens and seals, but cannot rotate until it is started with the new one. */
+            /**
+             * @description This server has an older root key. It can decrypt and encrypt, but cannot rotate until it is started with the new
+             *     root key.
+             */
             root_is_stale: boolean;
-            /** @description Where the root key stands: `CB_VAULT_KEY`, or a file. */
+            /** @description The source of the root key: `CB_VAULT_KEY` or a file. */
             root_source: string;
             /** Format: date-time */
             rotated_at: string | null;
             /**
              * Format: int32
-             * @description Null: not scheduled.
+             * @description Null if rotation is not scheduled.
              */
             rotation_days: number | null;
             /**
              * Format: int64
-             * @description How many secrets are stored.
+             * @description The number of stored secrets.
              */
             sealed: number;
         };
@@ -4465,17 +4505,17 @@ export interface components {
             id: string;
             /**
              * Format: date-time
-             * @description A retired key that seals nothing is removed on the first look behind this; null: it is in use.
+             * @description When a retired key that encrypts nothing can be deleted; the first check after this time deletes it. Null if it is in use.
              */
             kept_until: string | null;
             /**
              * Format: date-time
-             * @description Null: it seals.
+             * @description Null if it is the current key.
              */
             retired_at: string | null;
             /**
              * Format: int64
-             * @description How many stored secrets it has sealed.
+             * @description The number of stored secrets that it encrypts.
              */
             secrets: number;
         };
@@ -4484,49 +4524,49 @@ export interface components {
         Verification: {
             /**
              * Format: int64
-             * @description The first entry that is not as it was written; null when all are, or when it is no entry that is broken.
+             * @description The first entry that was changed; null if there is none, or if the problem is not in an entry.
              */
             broken_at: number | null;
-            /** @description Signed checkpoints that were held against it. */
+            /** @description The number of signed checkpoints that were compared with the log. */
             checkpoints: number;
             /**
              * Format: int64
-             * @description How many entries were recomputed.
+             * @description The number of entries that were recomputed.
              */
             entries: number;
-            /** @description The last entry's hash: note it down, and a later rewrite of the whole log shows. */
+            /** @description The hash of the last entry. If you write it down, you can detect whether the whole log is rewritten later. */
             head: string;
             ok: boolean;
             /**
              * Format: int64
-             * @description The log begins behind this entry: it and those before it were removed for their age, as the settings say; null when all
-             *     are there.
+             * @description The log begins after this entry. This entry and all before it were deleted because of their age, as the settings
+             *     say; null if nothing was deleted.
              */
             pruned_through: number | null;
-            /** @description What is wrong; null when all is well. */
+            /** @description What is wrong; null if everything is right. */
             reason: string | null;
         };
         View: {
-            /** @description Columns that are not named follow, and are shown. */
+            /** @description Columns that are not listed are shown after these. */
             columns: components["schemas"]["ViewColumn"][];
             /** Format: date-time */
             created_at: string;
-            /** @description Rows with less room around them. */
+            /** @description Whether rows are compact. */
             dense: boolean;
             id: components["schemas"]["ViewId"];
             list: components["schemas"]["ViewList"];
             name: string;
             narrowed: components["schemas"]["ViewNarrowing"][];
-            /** @description The filter's text. */
+            /** @description The text of the filter. */
             q: string;
-            /** @description The column that the table is sorted by, with `-` in front for descending; empty for the table's own order. */
+            /** @description The column by which the table is sorted; a leading `-` sorts in descending order. Empty for the default order. */
             sort: string;
             /** Format: date-time */
             updated_at: string;
             /** Format: int64 */
             version: number;
         };
-        /** @description A column of the table, in the order in which the view has it. */
+        /** @description A column of the view; their order is the order in the table. */
         ViewColumn: {
             /** @example vendor */
             id: string;
@@ -4542,13 +4582,13 @@ export interface components {
             dense?: boolean;
             list: components["schemas"]["ViewList"];
             /**
-             * @description Unique among the user's views of this table, in upper or lower case.
+             * @description Unique among the user's views of this table, regardless of upper and lower case.
              * @example NAS without a tag
              */
             name: string;
             narrowed?: components["schemas"]["ViewNarrowing"][];
             /**
-             * @description The filter's text.
+             * @description The text of the filter.
              * @example kind:storage
              */
             q?: string;
@@ -4556,14 +4596,14 @@ export interface components {
             sort?: string;
         };
         /**
-         * @description The tables that have views.
+         * @description A table that has views.
          * @enum {string}
          */
         ViewList: "inventory" | "networks" | "findings" | "audit_log" | "users" | "credentials" | "webhooks" | "channels" | "hooks" | "providers";
-        /** @description What narrows the table besides the filter's text, such as one network. */
+        /** @description A filter in addition to the text, such as one network. */
         ViewNarrowing: {
             /**
-             * @description The parameter of the page's address.
+             * @description The name of the parameter in the URL of the page.
              * @example group
              */
             name: string;
@@ -4586,19 +4626,19 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description When the server has given it up.
+             * @description When the server turned it off because of failures.
              */
             disabled_at: string | null;
             disabled_reason: string | null;
             enabled: boolean;
-            /** @description Empty: all. */
+            /** @description All events if empty. */
             events: components["schemas"]["NoticeKind"][];
             /**
              * Format: date-time
-             * @description Since when every try has failed.
+             * @description The time since which every attempt has failed.
              */
             failing_since: string | null;
-            /** @description Whether the secret before this one signs along. */
+            /** @description Whether messages are also signed with the previous secret. */
             has_previous_secret: boolean;
             id: components["schemas"]["WebhookId"];
             /** Format: date-time */
@@ -4606,13 +4646,13 @@ export interface components {
             name: string;
             /** Format: date-time */
             previous_secret_until: string | null;
-            /** @description What signs, `whsec_…`; only in the answer to what has made it. */
+            /** @description The signing secret, `whsec_…`; only in the answer that creates it. */
             secret: string | null;
             /** Format: date-time */
             secret_changed_at: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description Without `notifications:write` its origin only, for its path may be a secret. */
+            /** @description Without `notifications:write` only its origin, because its path may be a secret. */
             url: string;
             /** Format: int64 */
             version: number;
@@ -4620,11 +4660,11 @@ export interface components {
         /** Format: uuid */
         WebhookId: string;
         WebhookIn: {
-            /** @description The fingerprint of the certificate there, if nobody has signed it that this server trusts. */
+            /** @description The fingerprint of the certificate there, if this server does not trust its issuer. */
             certificate_sha256?: string | null;
-            /** @description True when absent. */
+            /** @description True if absent. */
             enabled?: boolean | null;
-            /** @description Empty or absent: all. */
+            /** @description All events if empty or absent. */
             events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "audit.contradicted" | "hook.received" | "subscriber.disabled")[];
             /** @example Home automation */
             name: string;
@@ -4633,12 +4673,12 @@ export interface components {
         };
         WebhookPatch: {
             certificate_sha256?: string | null;
-            /** @description True also forgets that it has failed. False drops what waits for it. */
+            /** @description True also clears its failures. False discards its waiting messages. */
             enabled?: boolean | null;
-            /** @description All of them, when given; empty: every kind. */
+            /** @description The complete list; every kind if empty. */
             events?: ("scan.finished" | "finding.created" | "asset.created" | "asset.removed" | "vault.rotated" | "vault.rotation_failed" | "audit.contradicted" | "hook.received" | "subscriber.disabled")[] | null;
             name?: string | null;
-            /** @description Another origin gets another secret at once. */
+            /** @description If the origin changes, the server creates a new secret. */
             url?: string | null;
         };
     };
@@ -4653,13 +4693,13 @@ export interface operations {
     get_addresses: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 /** @description Addresses of this asset. */
                 asset_id?: components["schemas"]["AssetId"];
@@ -4695,7 +4735,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -4821,29 +4861,29 @@ export interface operations {
     get_assets: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 kind?: components["schemas"]["AssetKind"];
                 /** @description A role: `access_point`, `access-point` and `Access point` are the same. */
                 role?: string;
                 status?: components["schemas"]["AssetStatus"];
-                /** @description A tag's name or id. */
+                /** @description The name or the ID of a tag. */
                 tag?: string;
                 /** @description A part of the vendor's name. */
                 vendor?: string;
-                /** @description Assets with an address in this network: its id, CIDR or name. */
+                /** @description Assets with an address in this network: its ID, CIDR or name. */
                 network?: string;
                 /** @description Assets with this open port, 1 to 65535. */
                 port?: number;
-                /** @description Seen at this time or later. */
+                /** @description Last seen at this time or later. */
                 seen_after?: string;
-                /** @description Seen last before this time. */
+                /** @description Last seen before this time. */
                 seen_before?: string;
             };
             header?: never;
@@ -4875,7 +4915,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -4910,7 +4950,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -4945,29 +4985,29 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Columns in their order, with commas between them: `name`, `status`, `address`, `role`, `vendor`, `model`, `os`, `tags`,
-                 *     `last_seen_at`, `notes`; all when not given.
+                 * @description The columns in their order, separated by commas: `name`, `status`, `address`, `role`, `vendor`, `model`, `os`,
+                 *     `tags`, `last_seen_at`, `notes`; all if absent.
                  */
                 columns?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 kind?: components["schemas"]["AssetKind"];
                 /** @description A role: `access_point`, `access-point` and `Access point` are the same. */
                 role?: string;
                 status?: components["schemas"]["AssetStatus"];
-                /** @description A tag's name or id. */
+                /** @description The name or the ID of a tag. */
                 tag?: string;
                 /** @description A part of the vendor's name. */
                 vendor?: string;
-                /** @description Assets with an address in this network: its id, CIDR or name. */
+                /** @description Assets with an address in this network: its ID, CIDR or name. */
                 network?: string;
                 /** @description Assets with this open port, 1 to 65535. */
                 port?: number;
-                /** @description Seen at this time or later. */
+                /** @description Last seen at this time or later. */
                 seen_after?: string;
-                /** @description Seen last before this time. */
+                /** @description Last seen before this time. */
                 seen_before?: string;
             };
             header?: never;
@@ -4999,7 +5039,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5125,15 +5165,15 @@ export interface operations {
     get_audit_log: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
-                /** @description Entries of this action. */
+                /** @description Entries with this action. */
                 action?: components["schemas"]["AuditAction"];
                 /** @description Entries about this thing. */
                 entity_id?: string;
@@ -5194,7 +5234,7 @@ export interface operations {
     get_audit_log_export: {
         parameters: {
             query?: {
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 action?: components["schemas"]["AuditAction"];
                 /** @description Entries about this thing. */
@@ -5322,7 +5362,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description If there is such a user with a mail address, and mail can be sent, a link is on its way */
+            /** @description If the user exists and has an email address, and the server can send email, a link is on its way */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -5466,7 +5506,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5648,7 +5688,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -5680,7 +5720,7 @@ export interface operations {
     get_auth_oidc_start: {
         parameters: {
             query?: {
-                /** @description A path of this server, to go to afterwards. */
+                /** @description The path of this server that is opened afterwards. */
                 next?: string;
             };
             header?: never;
@@ -5740,7 +5780,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5835,7 +5875,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5930,7 +5970,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5965,7 +6005,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6000,7 +6040,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6031,7 +6071,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6202,7 +6242,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6261,7 +6301,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6323,13 +6363,13 @@ export interface operations {
     get_channels: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 kind?: components["schemas"]["ChannelKind"];
             };
@@ -6362,7 +6402,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6488,13 +6528,13 @@ export interface operations {
     get_channels_id_deliveries: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 state?: components["schemas"]["DeliveryState"];
             };
@@ -6529,7 +6569,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -6563,7 +6603,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -6623,13 +6663,13 @@ export interface operations {
     get_credentials: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 kind?: components["schemas"]["CredentialKind"];
             };
@@ -6662,7 +6702,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6789,7 +6829,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -6825,13 +6865,13 @@ export interface operations {
     get_credentials_id_uses: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
             };
             header?: never;
@@ -6919,16 +6959,16 @@ export interface operations {
     get_findings: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 state?: components["schemas"]["FindingState"];
-                /** @description Findings of this scan. */
+                /** @description Findings from this scan. */
                 scan_id?: components["schemas"]["ScanId"];
                 /** @description Whether a new asset or a change is proposed. */
                 change?: components["schemas"]["FindingKind"];
@@ -6938,13 +6978,13 @@ export interface operations {
                 role?: string;
                 /** @description A part of the vendor's name. */
                 vendor?: string;
-                /** @description Findings whose first address is in this network: its id, CIDR or name. */
+                /** @description Findings whose first address is in this network: its ID, CIDR or name. */
                 network?: string;
                 /** @description Findings with this open port, 1 to 65535. */
                 port?: number;
-                /** @description By what `group` is a group. */
+                /** @description How findings are grouped for `group`. */
                 group_by?: components["schemas"]["FindingGrouping"];
-                /** @description Findings of one group: its `key`, as `/findings/groups` has it. */
+                /** @description Findings of one group: its `key`, as `/findings/groups` returns it. */
                 group?: string;
             };
             header?: never;
@@ -6976,7 +7016,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -7011,10 +7051,10 @@ export interface operations {
         parameters: {
             query: {
                 by: components["schemas"]["FindingGrouping"];
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 state?: components["schemas"]["FindingState"];
-                /** @description Findings of this scan. */
+                /** @description Findings from this scan. */
                 scan_id?: components["schemas"]["ScanId"];
                 /** @description Whether a new asset or a change is proposed. */
                 change?: components["schemas"]["FindingKind"];
@@ -7024,7 +7064,7 @@ export interface operations {
                 role?: string;
                 /** @description A part of the vendor's name. */
                 vendor?: string;
-                /** @description Findings whose first address is in this network: its id, CIDR or name. */
+                /** @description Findings whose first address is in this network: its ID, CIDR or name. */
                 network?: string;
                 /** @description Findings with this open port, 1 to 65535. */
                 port?: number;
@@ -7058,7 +7098,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -7093,7 +7133,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -7128,7 +7168,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -7163,7 +7203,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -7198,7 +7238,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -7263,7 +7303,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -7300,7 +7340,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -7333,7 +7373,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -7393,13 +7433,13 @@ export interface operations {
     get_hooks: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
             };
             header?: never;
@@ -7431,7 +7471,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -7501,7 +7541,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description In the words of whoever sends it */
+        /** @description In the format of the sender */
         requestBody: {
             content: {
                 "application/json": unknown;
@@ -7592,13 +7632,13 @@ export interface operations {
     get_hooks_id_events: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
             };
             header?: never;
@@ -7632,7 +7672,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -7664,13 +7704,13 @@ export interface operations {
     get_interfaces: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 /** @description Interfaces of this asset. */
                 asset_id?: components["schemas"]["AssetId"];
@@ -7704,7 +7744,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -7859,7 +7899,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -7921,13 +7961,13 @@ export interface operations {
     get_links: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 /** @description Links of this asset. */
                 asset_id?: components["schemas"]["AssetId"];
@@ -7961,7 +8001,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8173,13 +8213,13 @@ export interface operations {
     get_networks: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
             };
             header?: never;
@@ -8211,7 +8251,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8421,7 +8461,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8548,7 +8588,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -8664,13 +8704,13 @@ export interface operations {
     get_scans: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
             };
             header?: never;
@@ -8702,7 +8742,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8714,7 +8754,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the plan of a dry run */
+            /** @description The plan of a dry run */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8776,7 +8816,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -8956,13 +8996,13 @@ export interface operations {
     get_tags: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
             };
             header?: never;
@@ -8994,7 +9034,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9149,7 +9189,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9238,13 +9278,13 @@ export interface operations {
     get_users: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
             };
             header?: never;
@@ -9276,7 +9316,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9403,7 +9443,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -9436,7 +9476,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -9585,7 +9625,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9615,7 +9655,7 @@ export interface operations {
     get_views: {
         parameters: {
             query?: {
-                /** @description Only those of this table. */
+                /** @description Views of this table. */
                 list?: "inventory" | "networks" | "findings" | "audit_log" | "users" | "credentials" | "webhooks" | "channels" | "hooks" | "providers";
             };
             header?: never;
@@ -9647,7 +9687,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9773,13 +9813,13 @@ export interface operations {
     get_webhooks: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
             };
             header?: never;
@@ -9811,7 +9851,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9937,13 +9977,13 @@ export interface operations {
     get_webhooks_id_deliveries: {
         parameters: {
             query?: {
-                /** @description 1 to 500; 50 when not given. */
+                /** @description 1 to 500; 50 if absent. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                /** @description A field, with `-` in front for descending. */
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
                 sort?: string;
-                /** @description Words to look for. */
+                /** @description Words to search for. */
                 q?: string;
                 state?: components["schemas"]["DeliveryState"];
             };
@@ -9978,7 +10018,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -10012,7 +10052,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -10045,7 +10085,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any new text, such as a UUID. Sent again within a day with the same key and body, the request is not carried out again and is answered as before, with the header Idempotency-Replayed. A secret that is shown once is not shown again: 409. So is a request that is still carried out, or whose end nobody knows. Another request with the key is a 422. */
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
                 "Idempotency-Key"?: string;
             };
             path: {

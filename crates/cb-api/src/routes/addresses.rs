@@ -49,7 +49,7 @@ pub(crate) async fn get(
     Ok(Versioned(out.version, out))
 }
 
-/// Changes an address: what is absent stays, null is cleared.
+/// Changes an address: absent fields keep their value, null clears a field.
 #[utoipa::path(patch, path = "/addresses/{id}", operation_id = "patch_addresses_id", tag = "inventory", params(("id" = AddressId, Path)),
     request_body = AddressPatch, responses((status = 200, body = AddressOut)))]
 pub(crate) async fn update(
@@ -62,7 +62,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes an address.
+/// Deletes an address.
 #[utoipa::path(delete, path = "/addresses/{id}", operation_id = "delete_addresses_id", tag = "inventory", params(("id" = AddressId, Path)),
     responses((status = 204)))]
 pub(crate) async fn delete(

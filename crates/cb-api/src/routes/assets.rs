@@ -22,21 +22,21 @@ list_query!(AssetQuery {
     #[param(max_length = 100)]
     role: String,
     status: AssetStatus,
-    /// A tag's name or id.
+    /// The name or the ID of a tag.
     #[param(max_length = 100)]
     tag: String,
     /// A part of the vendor's name.
     #[param(max_length = 100)]
     vendor: String,
-    /// Assets with an address in this network: its id, CIDR or name.
+    /// Assets with an address in this network: its ID, CIDR or name.
     #[param(max_length = 100)]
     network: String,
     /// Assets with this open port, 1 to 65535.
     #[param(minimum = 1, maximum = 65535)]
     port: u32,
-    /// Seen at this time or later.
+    /// Last seen at this time or later.
     seen_after: DateTime<Utc>,
-    /// Seen last before this time.
+    /// Last seen before this time.
     seen_before: DateTime<Utc>,
 });
 
@@ -68,15 +68,15 @@ pub(crate) async fn list(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportQuery {
-    /// Columns in their order, with commas between them: `name`, `status`, `address`, `role`, `vendor`, `model`, `os`, `tags`,
-    /// `last_seen_at`, `notes`; all when not given.
+    /// The columns in their order, separated by commas: `name`, `status`, `address`, `role`, `vendor`, `model`, `os`,
+    /// `tags`, `last_seen_at`, `notes`; all if absent.
     #[param(
         pattern = "^((name|status|address|role|vendor|model|os|tags|last_seen_at|notes)(,(name|status|address|role|vendor|model|os|tags|last_seen_at|notes))*)?$"
     )]
     columns: Option<String>,
-    /// A field, with `-` in front for descending.
+    /// The field to sort by; a leading `-` sorts in descending order.
     sort: Option<String>,
-    /// Words to look for.
+    /// Words to search for.
     #[param(max_length = 200)]
     q: Option<String>,
     kind: Option<AssetKind>,
@@ -84,26 +84,27 @@ pub(crate) struct ExportQuery {
     #[param(max_length = 100)]
     role: Option<String>,
     status: Option<AssetStatus>,
-    /// A tag's name or id.
+    /// The name or the ID of a tag.
     #[param(max_length = 100)]
     tag: Option<String>,
     /// A part of the vendor's name.
     #[param(max_length = 100)]
     vendor: Option<String>,
-    /// Assets with an address in this network: its id, CIDR or name.
+    /// Assets with an address in this network: its ID, CIDR or name.
     #[param(max_length = 100)]
     network: Option<String>,
     /// Assets with this open port, 1 to 65535.
     #[param(minimum = 1, maximum = 65535)]
     port: Option<u32>,
-    /// Seen at this time or later.
+    /// Last seen at this time or later.
     seen_after: Option<DateTime<Utc>>,
-    /// Seen last before this time.
+    /// Last seen before this time.
     seen_before: Option<DateTime<Utc>>,
 }
 
-/// The assets as CSV (RFC 4180), in the words that the pages show: a text that a spreadsheet would run as a formula has an
-/// apostrophe in front. A file that ends within a transfer is not whole: the session has ended, or the server has failed.
+/// The assets as CSV (RFC 4180), with the names that the pages show. An apostrophe precedes each text that a spreadsheet
+/// would run as a formula. If the transfer breaks off, the file is incomplete, because the session ended or the server
+/// failed.
 #[utoipa::path(get, path = "/assets/export", operation_id = "get_assets_export", tag = "inventory", params(ExportQuery),
     responses((status = 200, body = String, content_type = "text/csv; charset=utf-8")))]
 pub(crate) async fn export(
@@ -126,7 +127,7 @@ pub(crate) async fn export(
     csv(ctx.app().now().format("inventory-%Y%m%dT%H%M%SZ.csv"), export).await
 }
 
-/// Removes many assets: those with the given ids, or all that fit a filter.
+/// Deletes many assets: those with the given IDs, or all that match a filter.
 #[utoipa::path(post, path = "/assets/delete", operation_id = "post_assets_delete", tag = "inventory", request_body = AssetsIn,
     responses((status = 200, body = AssetsDone)))]
 pub(crate) async fn delete_many(
@@ -136,7 +137,7 @@ pub(crate) async fn delete_many(
     Ok(axum::Json(assets::delete_many(&ctx, input).await?))
 }
 
-/// Gives many assets more tags: those with the given ids, or all that fit a filter.
+/// Adds tags to many assets: those with the given IDs, or all that match a filter.
 #[utoipa::path(post, path = "/assets/tag", operation_id = "post_assets_tag", tag = "inventory", request_body = AssetsTagIn,
     responses((status = 200, body = AssetsDone)))]
 pub(crate) async fn tag_many(
@@ -157,7 +158,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Versioned(out.version, out)))
 }
 
-/// One asset with all that belongs to it.
+/// One asset with everything that belongs to it.
 #[utoipa::path(get, path = "/assets/{id}", operation_id = "get_assets_id", tag = "inventory", params(("id" = AssetId, Path)),
     responses((status = 200, body = AssetDetail)))]
 pub(crate) async fn get(Reader(ctx): Reader, Id(id): Id<AssetId>) -> Result<Versioned<AssetDetail>, Problem> {
@@ -165,7 +166,7 @@ pub(crate) async fn get(Reader(ctx): Reader, Id(id): Id<AssetId>) -> Result<Vers
     Ok(Versioned(out.asset.version, out))
 }
 
-/// Changes an asset: what is absent stays, null is cleared.
+/// Changes an asset: absent fields keep their value, null clears a field.
 #[utoipa::path(patch, path = "/assets/{id}", operation_id = "patch_assets_id", tag = "inventory", params(("id" = AssetId, Path)),
     request_body = AssetPatch, responses((status = 200, body = AssetOut)))]
 pub(crate) async fn update(
@@ -178,7 +179,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes an asset.
+/// Deletes an asset.
 #[utoipa::path(delete, path = "/assets/{id}", operation_id = "delete_assets_id", tag = "inventory", params(("id" = AssetId, Path)),
     responses((status = 204)))]
 pub(crate) async fn delete(

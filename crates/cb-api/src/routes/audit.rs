@@ -14,13 +14,13 @@ use crate::extract::Query;
 use crate::problem::Problem;
 
 list_query!(AuditQuery {
-    /// Entries of this action.
+    /// Entries with this action.
     action: Action,
     /// Entries about this thing.
     entity_id: Uuid,
 });
 
-/// A page of the audit log: `-seq`, the newest first, or `seq`, the oldest first.
+/// A page of the audit log, sorted by `-seq` (newest first) or `seq` (oldest first).
 #[utoipa::path(get, path = "/audit-log", operation_id = "get_audit_log", tag = "audit", params(AuditQuery),
     responses((status = 200, body = Page<EntryOut>)))]
 pub(crate) async fn list(
@@ -36,15 +36,15 @@ pub(crate) async fn list(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportQuery {
-    /// Words to look for.
+    /// Words to search for.
     q: Option<String>,
     action: Option<Action>,
     /// Entries about this thing.
     entity_id: Option<Uuid>,
 }
 
-/// The audit log as CSV (RFC 4180), the oldest first, for a spreadsheet: a text that it would run as a formula has an
-/// apostrophe in front. A file that ends within a transfer is not whole: the session has ended, or the server has failed.
+/// The audit log as CSV (RFC 4180), oldest entry first. An apostrophe precedes each text that a spreadsheet would run as a
+/// formula. If the transfer breaks off, the file is incomplete, because the session ended or the server failed.
 #[utoipa::path(get, path = "/audit-log/export", operation_id = "get_audit_log_export", tag = "audit", params(ExportQuery),
     responses((status = 200, body = String, content_type = "text/csv; charset=utf-8",
         description = "Columns: seq, at, actor_kind, actor_id, actor_name, action, entity_kind, entity_id, detail, request_id, address, agent, prev_hash, hash")))]
@@ -57,14 +57,15 @@ pub(crate) async fn export(
     csv(ctx.app().now().format("audit-log-%Y%m%dT%H%M%SZ.csv"), export).await
 }
 
-/// Signed statements of the log's head, one of this moment among them: kept elsewhere, they tell a log that was rewritten.
+/// Signed statements about the last entry of the log at different times, including now. If you keep them elsewhere, they
+/// reveal whether the log was rewritten.
 #[utoipa::path(get, path = "/audit-log/checkpoints", operation_id = "get_audit_log_checkpoints", tag = "audit",
     responses((status = 200, body = Checkpoints)))]
 pub(crate) async fn checkpoints(Reader(ctx): Reader) -> Result<axum::Json<Checkpoints>, Problem> {
     Ok(axum::Json(audit::checkpoints(&ctx).await?))
 }
 
-/// Whether the database has the log that this server has signed, without recomputing it.
+/// Whether the database contains the log that this server has signed. This does not recompute the chain.
 #[utoipa::path(get, path = "/audit-log/standing", operation_id = "get_audit_log_standing", tag = "audit",
     responses((status = 200, body = StandingOut)))]
 pub(crate) async fn standing(Reader(ctx): Reader) -> Result<axum::Json<StandingOut>, Problem> {

@@ -9,7 +9,8 @@ use http::header;
 use crate::place::Place;
 use crate::problem::Problem;
 
-/// The local CA's root, PEM, to be trusted by the user's devices; 404 with a mounted certificate.
+/// The root certificate of the server's certificate authority as PEM, for the devices that should trust it; 404 if the server
+/// uses its own certificate from CB_TLS_CERT.
 #[utoipa::path(get, path = "/ca.crt", operation_id = "get_ca", tag = "server",
     responses((status = 200, body = String, content_type = "application/x-x509-ca-cert")))]
 pub(crate) async fn get(Extension(place): Extension<Arc<Place>>) -> Result<Response, Problem> {

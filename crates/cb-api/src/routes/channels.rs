@@ -16,7 +16,7 @@ use crate::problem::Problem;
 list_query!(ChannelsQuery { kind: Kind });
 list_query!(DeliveriesQuery { state: DeliveryState });
 
-/// Every kind of channel, with the fields that it has.
+/// Every kind of channel with its fields.
 #[utoipa::path(get, path = "/channel-kinds", operation_id = "get_channel_kinds", tag = "notifications",
     responses((status = 200, body = Vec<ChannelKindOut>)))]
 pub(crate) async fn kinds(Reader(ctx): Reader) -> Result<axum::Json<Vec<ChannelKindOut>>, Problem> {
@@ -44,7 +44,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Versioned(out.version, out)))
 }
 
-/// One channel, and how it has gone.
+/// One channel and its recent result.
 #[utoipa::path(get, path = "/channels/{id}", operation_id = "get_channels_id", tag = "notifications",
     params(("id" = ChannelId, Path)), responses((status = 200, body = ChannelOut)))]
 pub(crate) async fn get(
@@ -55,7 +55,8 @@ pub(crate) async fn get(
     Ok(Versioned(out.version, out))
 }
 
-/// Changes a channel: what is absent stays. What would send its secret elsewhere needs it again.
+/// Changes a channel: absent fields keep their value. A change that would send its secret to another place must include the
+/// secret again.
 #[utoipa::path(patch, path = "/channels/{id}", operation_id = "patch_channels_id", tag = "notifications",
     params(("id" = ChannelId, Path)), request_body = ChannelPatch, responses((status = 200, body = ChannelOut)))]
 pub(crate) async fn update(
@@ -68,7 +69,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes a channel with its log; what waits for it is never sent.
+/// Deletes a channel with its log. Waiting messages are never sent.
 #[utoipa::path(delete, path = "/channels/{id}", operation_id = "delete_channels_id", tag = "notifications",
     params(("id" = ChannelId, Path)), responses((status = 204)))]
 pub(crate) async fn delete(
@@ -80,14 +81,14 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sends a notice of kind `test` now, and says what became of it.
+/// Sends a notice of the kind `test` now and returns the result.
 #[utoipa::path(post, path = "/channels/{id}/test", operation_id = "post_channels_id_test", tag = "notifications",
     params(("id" = ChannelId, Path)), responses((status = 200, body = TestOut)))]
 pub(crate) async fn test(Writer(ctx): Writer, Id(id): Id<ChannelId>) -> Result<axum::Json<TestOut>, Problem> {
     Ok(axum::Json(channels::test(&ctx, id).await?))
 }
 
-/// What was sent, and what was answered; the newest first.
+/// The messages that were sent and the answers to them, newest first.
 #[utoipa::path(get, path = "/channels/{id}/deliveries", operation_id = "get_channels_id_deliveries", tag = "notifications",
     params(("id" = ChannelId, Path), DeliveriesQuery), responses((status = 200, body = Page<DeliveryOut>)))]
 pub(crate) async fn deliveries(
@@ -98,7 +99,7 @@ pub(crate) async fn deliveries(
     Ok(axum::Json(channels::deliveries(&ctx, id, &query.list(), query.state).await?))
 }
 
-/// Sends one again, with the id that it had.
+/// Sends a delivery again with the same ID.
 #[utoipa::path(post, path = "/channels/{id}/deliveries/{delivery}/redeliver",
     operation_id = "post_channels_id_deliveries_delivery_redeliver", tag = "notifications",
     params(("id" = ChannelId, Path), ("delivery" = DeliveryId, Path)), responses((status = 202, body = DeliveryOut)))]

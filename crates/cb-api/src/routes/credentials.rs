@@ -16,7 +16,7 @@ use crate::problem::Problem;
 
 list_query!(CredentialsQuery { kind: Kind });
 
-/// Every kind of credential, with the fields that it has.
+/// Every kind of credential with its fields.
 #[utoipa::path(get, path = "/credential-kinds", operation_id = "get_credential_kinds", tag = "credentials",
     responses((status = 200, body = Vec<KindOut>)))]
 pub(crate) async fn kinds(Reader(ctx): Reader) -> Result<axum::Json<Vec<KindOut>>, Problem> {
@@ -44,7 +44,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Versioned(out.version, out)))
 }
 
-/// One credential, and what uses it.
+/// One credential and what uses it.
 #[utoipa::path(get, path = "/credentials/{id}", operation_id = "get_credentials_id", tag = "credentials",
     params(("id" = CredentialId, Path)), responses((status = 200, body = CredentialOut)))]
 pub(crate) async fn get(
@@ -55,7 +55,8 @@ pub(crate) async fn get(
     Ok(Versioned(out.version, out))
 }
 
-/// Changes a credential: what is absent stays, null is cleared. What would send the secret elsewhere needs it again.
+/// Changes a credential: absent fields keep their value, null clears a field. A change that would send the secret to another
+/// place must include the secret again.
 #[utoipa::path(patch, path = "/credentials/{id}", operation_id = "patch_credentials_id", tag = "credentials",
     params(("id" = CredentialId, Path)), request_body = CredentialPatch, responses((status = 200, body = CredentialOut)))]
 pub(crate) async fn update(
@@ -68,7 +69,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes a credential with the log of its uses; 409 while something uses it.
+/// Deletes a credential with the log of its uses; 409 while something uses it.
 #[utoipa::path(delete, path = "/credentials/{id}", operation_id = "delete_credentials_id", tag = "credentials",
     params(("id" = CredentialId, Path)), responses((status = 204)))]
 pub(crate) async fn delete(
@@ -80,7 +81,7 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tries it at a device. Without `credentials:write` the answer says only whether it works.
+/// Tests a credential with a device. Without `credentials:write`, the answer says only whether it works.
 #[utoipa::path(post, path = "/credentials/{id}/test", operation_id = "post_credentials_id_test", tag = "credentials",
     params(("id" = CredentialId, Path)), request_body = TestIn, responses((status = 200, body = TestOut)))]
 pub(crate) async fn test(
@@ -91,7 +92,7 @@ pub(crate) async fn test(
     Ok(axum::Json(trial::run(&ctx, id, input).await?))
 }
 
-/// When it was used, by whom or what, and where; the newest first, and the newest thousand.
+/// When a credential was used, by whom or what, and where; the newest 1,000 uses, newest first.
 #[utoipa::path(get, path = "/credentials/{id}/uses", operation_id = "get_credentials_id_uses", tag = "credentials",
     params(("id" = CredentialId, Path), ListQuery), responses((status = 200, body = Page<UseOut>)))]
 pub(crate) async fn uses(

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 
 list_query!(FindingQuery {
     state: FindingState,
-    /// Findings of this scan.
+    /// Findings from this scan.
     scan_id: ScanId,
     /// Whether a new asset or a change is proposed.
     change: FindingKind,
@@ -30,15 +30,15 @@ list_query!(FindingQuery {
     /// A part of the vendor's name.
     #[param(max_length = 100)]
     vendor: String,
-    /// Findings whose first address is in this network: its id, CIDR or name.
+    /// Findings whose first address is in this network: its ID, CIDR or name.
     #[param(max_length = 100)]
     network: String,
     /// Findings with this open port, 1 to 65535.
     #[param(minimum = 1, maximum = 65535)]
     port: u32,
-    /// By what `group` is a group.
+    /// How findings are grouped for `group`.
     group_by: FindingGrouping,
-    /// Findings of one group: its `key`, as `/findings/groups` has it.
+    /// Findings of one group: its `key`, as `/findings/groups` returns it.
     #[param(max_length = 100)]
     group: String,
 });
@@ -78,7 +78,7 @@ pub(crate) async fn get(
     Ok(axum::Json(findings::get(&ctx, id).await?))
 }
 
-/// Takes a finding into the inventory.
+/// Accepts a finding into the inventory.
 #[utoipa::path(post, path = "/findings/{id}/accept", operation_id = "post_findings_id_accept", tag = "discovery",
     params(("id" = FindingId, Path)), request_body = AcceptIn, responses((status = 200, body = Accepted)))]
 pub(crate) async fn accept(
@@ -95,11 +95,11 @@ pub(crate) async fn accept(
 #[into_params(parameter_in = Query)]
 pub(crate) struct GroupsQuery {
     by: FindingGrouping,
-    /// Words to look for.
+    /// Words to search for.
     #[param(max_length = 200)]
     q: Option<String>,
     state: Option<FindingState>,
-    /// Findings of this scan.
+    /// Findings from this scan.
     scan_id: Option<ScanId>,
     /// Whether a new asset or a change is proposed.
     change: Option<FindingKind>,
@@ -111,7 +111,7 @@ pub(crate) struct GroupsQuery {
     /// A part of the vendor's name.
     #[param(max_length = 100)]
     vendor: Option<String>,
-    /// Findings whose first address is in this network: its id, CIDR or name.
+    /// Findings whose first address is in this network: its ID, CIDR or name.
     #[param(max_length = 100)]
     network: Option<String>,
     /// Findings with this open port, 1 to 65535.
@@ -119,7 +119,7 @@ pub(crate) struct GroupsQuery {
     port: Option<u32>,
 }
 
-/// How many findings of each network, kind, role or change there are, of those that fit; at most 500 groups.
+/// The number of matching findings for each network, kind, role or type of change; at most 500 groups.
 #[utoipa::path(get, path = "/findings/groups", operation_id = "get_findings_groups", tag = "discovery", params(GroupsQuery),
     responses((status = 200, body = Vec<FindingGroup>)))]
 pub(crate) async fn groups(
@@ -142,7 +142,7 @@ pub(crate) async fn groups(
     Ok(axum::Json(findings::groups(&ctx, &filter, query.by, query.q.as_deref()).await?))
 }
 
-/// Takes many findings into the inventory at once: those with the given ids, or all that fit a filter.
+/// Accepts many findings into the inventory at once: those with the given IDs, or all that match a filter.
 #[utoipa::path(post, path = "/findings/accept", operation_id = "post_findings_accept", tag = "discovery", request_body = FindingsIn,
     responses((status = 200, body = FindingsDone)))]
 pub(crate) async fn accept_many(
@@ -152,7 +152,7 @@ pub(crate) async fn accept_many(
     Ok(axum::Json(findings::accept_many(&ctx, input).await?))
 }
 
-/// Sets many findings aside at once; later scans do not bring them back.
+/// Ignores many findings at once; later scans do not bring them back.
 #[utoipa::path(post, path = "/findings/ignore", operation_id = "post_findings_ignore", tag = "discovery", request_body = FindingsIn,
     responses((status = 200, body = FindingsDone)))]
 pub(crate) async fn ignore_many(
@@ -192,8 +192,8 @@ pub(crate) async fn tag_many(
     Ok(axum::Json(findings::tag_many(&ctx, input).await?))
 }
 
-/// Takes the last step of review back, of every finding that it changed and that nobody has changed since. An asset that an
-/// acceptance made is removed, unless it was changed.
+/// Undoes the last step of a review for every finding that it changed and that has not been changed since. An asset that was
+/// created by accepting a finding is deleted unless it was changed.
 #[utoipa::path(post, path = "/findings/undo", operation_id = "post_findings_undo", tag = "discovery", request_body = UndoIn,
     responses((status = 200, body = FindingsDone)))]
 pub(crate) async fn undo(
@@ -203,7 +203,7 @@ pub(crate) async fn undo(
     Ok(axum::Json(findings::undo(&ctx, input).await?))
 }
 
-/// Sets a finding aside; later scans do not bring it back.
+/// Ignores a finding; later scans do not bring it back.
 #[utoipa::path(post, path = "/findings/{id}/ignore", operation_id = "post_findings_id_ignore", tag = "discovery",
     params(("id" = FindingId, Path)), responses((status = 200, body = FindingOut)))]
 pub(crate) async fn ignore(

@@ -9,7 +9,7 @@ pub(crate) struct Health {
     status: &'static str,
 }
 
-/// Whether the server is alive.
+/// Whether the server is running.
 #[utoipa::path(get, path = "/health", operation_id = "get_health", tag = "server", responses((status = 200, body = Health)))]
 pub(crate) async fn get() -> Json<Health> {
     Json(Health { status: "ok" })

@@ -25,7 +25,7 @@ pub(crate) async fn list(
     Ok(axum::Json(hooks::list(&ctx, &query.list()).await?))
 }
 
-/// Adds a hook. The answer shows its secret, once.
+/// Adds a hook. The answer shows its secret once.
 #[utoipa::path(post, path = "/hooks", operation_id = "post_hooks", tag = "notifications",
     request_body = HookIn, responses((status = 201, body = HookOut)))]
 pub(crate) async fn create(
@@ -44,7 +44,7 @@ pub(crate) async fn get(Reader(ctx): Reader, Id(id): Id<HookId>) -> Result<Versi
     Ok(Versioned(out.version, out))
 }
 
-/// Renames it, or switches it off or on.
+/// Renames a hook, or turns it off or on.
 #[utoipa::path(patch, path = "/hooks/{id}", operation_id = "patch_hooks_id", tag = "notifications",
     params(("id" = HookId, Path)), request_body = HookPatch, responses((status = 200, body = HookOut)))]
 pub(crate) async fn update(
@@ -57,7 +57,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes it, with the log of its messages.
+/// Deletes a hook with the log of its messages.
 #[utoipa::path(delete, path = "/hooks/{id}", operation_id = "delete_hooks_id", tag = "notifications",
     params(("id" = HookId, Path)), responses((status = 204)))]
 pub(crate) async fn delete(
@@ -69,7 +69,7 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Makes a new secret, which the answer shows, once. The one before it is taken for another day.
+/// Creates a new secret, which the answer shows once. The previous secret is accepted for another day.
 #[utoipa::path(post, path = "/hooks/{id}/secret", operation_id = "post_hooks_id_secret", tag = "notifications",
     params(("id" = HookId, Path)), responses((status = 200, body = HookOut)))]
 pub(crate) async fn rotate(Writer(ctx): Writer, Id(id): Id<HookId>) -> Result<Versioned<HookOut>, Problem> {
@@ -77,7 +77,7 @@ pub(crate) async fn rotate(Writer(ctx): Writer, Id(id): Id<HookId>) -> Result<Ve
     Ok(Versioned(out.version, out))
 }
 
-/// What it has taken; the newest first, and the newest thousand.
+/// The newest 1,000 messages that the hook accepted, newest first.
 #[utoipa::path(get, path = "/hooks/{id}/events", operation_id = "get_hooks_id_events", tag = "notifications",
     params(("id" = HookId, Path), ListQuery), responses((status = 200, body = Page<HookEventOut>)))]
 pub(crate) async fn events(
@@ -88,12 +88,13 @@ pub(crate) async fn events(
     Ok(axum::Json(hooks::events(&ctx, id, &query.list()).await?))
 }
 
-/// Tells something from outside, as JSON in the format of the hook. It proves where it comes from by a signature of Standard
-/// Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`), or, in the formats of those that cannot sign, by
-/// `Authorization: Bearer`. 401 when it does not, or there is no such hook; 409 when it was sent before; at most 60 a minute.
-/// A signed message may have 1 MiB; one with a token 8 MiB, and of a larger one is told that it came.
+/// Receives a message from another system, as JSON in the format of the hook. The message proves where it comes from with a
+/// signature of Standard Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`) or, in the formats of systems that
+/// cannot sign, with `Authorization: Bearer`. 401 if there is no proof or no such hook; 409 if the message was sent before;
+/// at most 60 messages a minute. A signed message can have up to 1 MiB, a message with a token up to 8 MiB. If a message with
+/// a token is larger, the server reports only that it arrived.
 #[utoipa::path(post, path = "/hooks/{id}", operation_id = "post_hooks_id", tag = "notifications",
-    params(("id" = HookId, Path)), request_body(content = serde_json::Value, description = "In the words of whoever sends it"),
+    params(("id" = HookId, Path)), request_body(content = serde_json::Value, description = "In the format of the sender"),
     responses((status = 200, body = Taken)))]
 pub(crate) async fn receive(
     State(app): State<App>,

@@ -46,7 +46,7 @@ pub(crate) async fn get(
     Ok(Versioned(out.version, out))
 }
 
-/// Changes an interface: what is absent stays, null is cleared.
+/// Changes an interface: absent fields keep their value, null clears a field.
 #[utoipa::path(patch, path = "/interfaces/{id}", operation_id = "patch_interfaces_id", tag = "inventory", params(("id" = InterfaceId, Path)),
     request_body = InterfacePatch, responses((status = 200, body = InterfaceOut)))]
 pub(crate) async fn update(
@@ -59,7 +59,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes an interface.
+/// Deletes an interface.
 #[utoipa::path(delete, path = "/interfaces/{id}", operation_id = "delete_interfaces_id", tag = "inventory", params(("id" = InterfaceId, Path)),
     responses((status = 204)))]
 pub(crate) async fn delete(

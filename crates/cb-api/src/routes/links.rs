@@ -43,7 +43,7 @@ pub(crate) async fn get(Reader(ctx): Reader, Id(id): Id<LinkId>) -> Result<Versi
     Ok(Versioned(out.version, out))
 }
 
-/// Changes a link: what is absent stays, null is cleared.
+/// Changes a link: absent fields keep their value, null clears a field.
 #[utoipa::path(patch, path = "/links/{id}", operation_id = "patch_links_id", tag = "inventory", params(("id" = LinkId, Path)),
     request_body = LinkPatch, responses((status = 200, body = LinkOut)))]
 pub(crate) async fn update(
@@ -56,7 +56,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes a link.
+/// Deletes a link.
 #[utoipa::path(delete, path = "/links/{id}", operation_id = "delete_links_id", tag = "inventory", params(("id" = LinkId, Path)),
     responses((status = 204)))]
 pub(crate) async fn delete(

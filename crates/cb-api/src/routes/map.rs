@@ -14,7 +14,7 @@ pub(crate) async fn get(Reader(ctx): Reader) -> Result<axum::Json<MapOut>, Probl
     Ok(axum::Json(map::get(&ctx).await?))
 }
 
-/// Keeps where assets were placed.
+/// Saves the positions of assets.
 #[utoipa::path(put, path = "/map/positions", operation_id = "put_map_positions", tag = "map", request_body = PositionsIn,
     responses((status = 204)))]
 pub(crate) async fn place(
@@ -25,7 +25,7 @@ pub(crate) async fn place(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives an asset back to the layout.
+/// Returns an asset to the automatic layout.
 #[utoipa::path(delete, path = "/map/positions/{asset_id}", operation_id = "delete_map_positions_asset_id", tag = "map",
     params(("asset_id" = AssetId, Path)), responses((status = 204)))]
 pub(crate) async fn release(Writer(ctx): Writer, Id(id): Id<AssetId>) -> Result<StatusCode, Problem> {

@@ -52,13 +52,13 @@ macro_rules! list_query {
         #[into_params(parameter_in = Query)]
         #[serde(deny_unknown_fields)]
         pub(crate) struct $name {
-            /// 1 to 500; 50 when not given.
+            /// 1 to 500; 50 if absent.
             limit: Option<u64>,
-            /// `next_cursor` of the page before.
+            /// The `next_cursor` of the previous page.
             cursor: Option<String>,
-            /// A field, with `-` in front for descending.
+            /// The field to sort by; a leading `-` sorts in descending order.
             sort: Option<String>,
-            /// Words to look for.
+            /// Words to search for.
             q: Option<String>,
             $($(#[$meta])* $field: Option<$type>,)*
         }
@@ -83,7 +83,7 @@ list_query!(ListQuery {});
 #[openapi(
     info(
         title = "Circuit Breaker",
-        description = "Discovers, documents, maps and watches a network. Every path but the public ones needs the session cookie (with the header X-CSRF-Token on writes) or a bearer token.",
+        description = "Discovers, documents, maps and watches a network. Except for the public paths, every request needs the session cookie (with the header X-CSRF-Token on writes) or a bearer token.",
     ),
     components(schemas(Problem, FieldProblem))
 )]

@@ -41,7 +41,7 @@ pub(crate) async fn get(
     Ok(Versioned(out.network.version, out))
 }
 
-/// Changes a network: what is absent stays, null is cleared.
+/// Changes a network: absent fields keep their value, null clears a field.
 #[utoipa::path(patch, path = "/networks/{id}", operation_id = "patch_networks_id", tag = "inventory", params(("id" = NetworkId, Path)),
     request_body = NetworkPatch, responses((status = 200, body = NetworkOut)))]
 pub(crate) async fn update(
@@ -54,7 +54,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes a network.
+/// Deletes a network.
 #[utoipa::path(delete, path = "/networks/{id}", operation_id = "delete_networks_id", tag = "inventory", params(("id" = NetworkId, Path)),
     responses((status = 204)))]
 pub(crate) async fn delete(

@@ -28,7 +28,7 @@ const COOKIE: &str = "__Host-cb_oidc";
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartQuery {
-    /// A path of this server, to go to afterwards.
+    /// The path of this server that is opened afterwards.
     next: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn start(
     }
 }
 
-/// Where the provider sends the browser back to.
+/// The address to which the provider sends the browser back.
 #[utoipa::path(get, path = "/auth/oidc/{slug}/callback", operation_id = "get_auth_oidc_callback", tag = "session",
     params(("slug" = String, Path), CallbackQuery), responses((status = 303)))]
 pub(crate) async fn callback(
@@ -106,7 +106,7 @@ pub(crate) async fn callback(
     Ok(response)
 }
 
-/// Begins to link an account there to the own user; the page then goes to `url`.
+/// Starts to connect an account of this provider to the caller's user; the page then opens `url`.
 #[utoipa::path(post, path = "/auth/oidc/{slug}/link", operation_id = "post_auth_oidc_link", tag = "session",
     params(("slug" = String, Path)), responses((status = 200, body = LinkAway)))]
 pub(crate) async fn link(
@@ -120,7 +120,7 @@ pub(crate) async fn link(
     Ok(response)
 }
 
-/// The own linked accounts, the oldest first.
+/// The caller's connected accounts, oldest first.
 #[utoipa::path(get, path = "/auth/identities", operation_id = "get_auth_identities", tag = "session",
     responses((status = 200, body = Vec<IdentityOut>)))]
 pub(crate) async fn identities(
@@ -129,7 +129,7 @@ pub(crate) async fn identities(
     Ok(axum::Json(identities::list(&ctx).await?))
 }
 
-/// Cuts the link to one of the own accounts; every other session ends, this one goes on under a new id.
+/// Disconnects one of the caller's accounts. Every other session ends; this one continues with a new ID.
 #[utoipa::path(delete, path = "/auth/identities/{id}", operation_id = "delete_auth_identities_id", tag = "session",
     params(("id" = IdentityId, Path)), responses((status = 200, body = SessionOut)))]
 pub(crate) async fn unlink(

@@ -24,11 +24,12 @@ use crate::problem::Problem;
 /// What the sign-in page can offer besides username and password.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Methods {
-    /// False when this page was opened by an address, or by an origin that is not configured: passkeys need a name of the server's.
+    /// False if the page was opened with an IP address or with an origin that is not configured, because passkeys need a
+    /// name of the server.
     passkeys: bool,
-    /// Where else one can sign in.
+    /// The sign-in providers that people can use.
     providers: Vec<ProviderName>,
-    /// Whether a forgotten password can be mended by mail.
+    /// Whether a reset link can be sent by email.
     reset_by_mail: bool,
 }
 
@@ -37,7 +38,7 @@ pub(super) fn after_setup(app: &App) -> Result<(), Problem> {
     if app.setup_required() { Err(Error::SetupRequired.into()) } else { Ok(()) }
 }
 
-/// What one can sign in with here.
+/// The ways to sign in here.
 #[utoipa::path(get, path = "/auth/methods", operation_id = "get_auth_methods", tag = "session",
     responses((status = 200, body = Methods)))]
 pub(crate) async fn methods(State(app): State<App>, parts: Parts) -> Result<axum::Json<Methods>, Problem> {
@@ -47,7 +48,7 @@ pub(crate) async fn methods(State(app): State<App>, parts: Parts) -> Result<axum
     Ok(axum::Json(Methods { passkeys: site(&parts)?.has_passkeys(), providers, reset_by_mail }))
 }
 
-/// Asks for any passkey, to sign in without a password.
+/// Starts a sign-in with a passkey and without a password.
 #[utoipa::path(post, path = "/auth/passkeys/challenge", operation_id = "post_auth_passkeys_challenge", tag = "session",
     responses((status = 200, body = PasskeyChallenge)))]
 pub(crate) async fn challenge(
@@ -58,7 +59,7 @@ pub(crate) async fn challenge(
     Ok(axum::Json(passkeys::challenge(&app, &site(&parts)?)?))
 }
 
-/// Signs in by a passkey alone.
+/// Signs in with only a passkey.
 #[utoipa::path(post, path = "/auth/passkeys/login", operation_id = "post_auth_passkeys_login", tag = "session",
     request_body = PasskeyLoginIn, responses((status = 200, body = SessionOut)))]
 pub(crate) async fn login(
@@ -70,7 +71,7 @@ pub(crate) async fn login(
     signed_in(StatusCode::OK, passkeys::login(&app, meta(&parts)?, &site(&parts)?, input).await?)
 }
 
-/// Asks for a passkey as the second factor, after a password.
+/// Starts the check of a passkey as the second factor, after a password.
 #[utoipa::path(post, path = "/auth/mfa/passkey", operation_id = "post_auth_mfa_passkey", tag = "session",
     request_body = MfaPasskeyIn, responses((status = 200, body = PasskeyChallenge)))]
 pub(crate) async fn mfa(
@@ -82,7 +83,7 @@ pub(crate) async fn mfa(
     Ok(axum::Json(passkeys::mfa_challenge(&app, &site(&parts)?, input).await?))
 }
 
-/// Asks for a passkey as a fresh proof, for `POST /auth/proof`.
+/// Starts the check of a passkey for `POST /auth/proof`.
 #[utoipa::path(post, path = "/auth/proof/passkey", operation_id = "post_auth_proof_passkey", tag = "session",
     responses((status = 200, body = PasskeyChallenge)))]
 pub(crate) async fn proof(
@@ -92,7 +93,7 @@ pub(crate) async fn proof(
     Ok(axum::Json(passkeys::proof_challenge(&ctx, &site(&parts)?).await?))
 }
 
-/// The own passkeys, the oldest first.
+/// The caller's passkeys, oldest first.
 #[utoipa::path(get, path = "/auth/passkeys", operation_id = "get_auth_passkeys", tag = "session",
     responses((status = 200, body = Vec<PasskeyOut>)))]
 pub(crate) async fn list(
@@ -101,7 +102,7 @@ pub(crate) async fn list(
     Ok(axum::Json(passkeys::list(&ctx).await?))
 }
 
-/// What the browser asks an authenticator for a new passkey with.
+/// The options with which the browser creates a new passkey.
 #[utoipa::path(post, path = "/auth/passkeys/registration", operation_id = "post_auth_passkeys_registration", tag = "session",
     responses((status = 200, body = PasskeyRegistrationOut)))]
 pub(crate) async fn begin(
@@ -111,7 +112,7 @@ pub(crate) async fn begin(
     Ok(axum::Json(passkeys::begin(&ctx, &site(&parts)?).await?))
 }
 
-/// Keeps a new passkey; every other session ends, this one goes on under a new id.
+/// Registers a new passkey. Every other session ends; this one continues with a new ID.
 #[utoipa::path(post, path = "/auth/passkeys", operation_id = "post_auth_passkeys", tag = "session", request_body = PasskeyIn,
     responses((status = 201, body = PasskeyAdded)))]
 pub(crate) async fn register(
@@ -124,7 +125,7 @@ pub(crate) async fn register(
     Ok(with_cookies(StatusCode::CREATED, PasskeyAdded { passkey, recovery_codes, session }, cookies))
 }
 
-/// Gives one of the own passkeys another name.
+/// Renames one of the caller's passkeys.
 #[utoipa::path(patch, path = "/auth/passkeys/{id}", operation_id = "patch_auth_passkeys_id", tag = "session",
     params(("id" = PasskeyId, Path)), request_body = PasskeyPatch, responses((status = 200, body = PasskeyOut)))]
 pub(crate) async fn rename(
@@ -135,7 +136,7 @@ pub(crate) async fn rename(
     Ok(axum::Json(passkeys::rename(&ctx, id, input).await?))
 }
 
-/// Removes one of the own passkeys; every other session ends, this one goes on under a new id.
+/// Deletes one of the caller's passkeys. Every other session ends; this one continues with a new ID.
 #[utoipa::path(delete, path = "/auth/passkeys/{id}", operation_id = "delete_auth_passkeys_id", tag = "session",
     params(("id" = PasskeyId, Path)), responses((status = 200, body = SessionOut)))]
 pub(crate) async fn remove(

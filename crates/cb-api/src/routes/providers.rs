@@ -9,7 +9,7 @@ use crate::auth::{Reader, Writer, site};
 use crate::extract::{Id, IfMatch, Json, Versioned};
 use crate::problem::Problem;
 
-/// Every provider; there are at most twenty.
+/// Every provider; there are at most 20.
 #[utoipa::path(get, path = "/oidc-providers", operation_id = "get_oidc_providers", tag = "administration",
     responses((status = 200, body = Vec<ProviderOut>)))]
 pub(crate) async fn list(Reader(ctx): Reader, parts: Parts) -> Result<axum::Json<Vec<ProviderOut>>, Problem> {
@@ -40,7 +40,7 @@ pub(crate) async fn get(
     Ok(Versioned(out.version, out))
 }
 
-/// Changes a provider: what is absent stays, null is cleared.
+/// Changes a provider: absent fields keep their value, null clears a field.
 #[utoipa::path(patch, path = "/oidc-providers/{id}", operation_id = "patch_oidc_providers_id", tag = "administration",
     params(("id" = ProviderId, Path)), request_body = ProviderPatch, responses((status = 200, body = ProviderOut)))]
 pub(crate) async fn update(
@@ -54,7 +54,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes a provider and every link to it; the sessions of those who had one end.
+/// Deletes a provider and disconnects all accounts of it. The sessions of their users end.
 #[utoipa::path(delete, path = "/oidc-providers/{id}", operation_id = "delete_oidc_providers_id", tag = "administration",
     params(("id" = ProviderId, Path)), responses((status = 204)))]
 pub(crate) async fn delete(
@@ -66,7 +66,7 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Asks the provider what it says about itself.
+/// Fetches the description that the provider publishes about itself.
 #[utoipa::path(post, path = "/oidc-providers/{id}/test", operation_id = "post_oidc_providers_id_test", tag = "administration",
     params(("id" = ProviderId, Path)), responses((status = 200, body = ProviderTest)))]
 pub(crate) async fn test(

@@ -18,9 +18,9 @@ pub(crate) struct Proxies {
     /// `CB_TRUSTED_PROXIES`: addresses and ranges.
     #[schema(example = json!(["10.0.0.2/32"]))]
     trusted: Vec<String>,
-    /// Addresses outside of it that have sent `X-Forwarded-For`, `Forwarded` or `X-Real-IP` since the server started: the last 8.
+    /// Other addresses that have sent `X-Forwarded-For`, `Forwarded` or `X-Real-IP` since the server started: the last 8.
     unknown: Vec<UnknownProxy>,
-    /// Trusted proxies whose `X-Forwarded-For` had an entry that is no address: the last 8.
+    /// Trusted proxies that sent an entry in `X-Forwarded-For` that is not an IP address: the last 8.
     unreadable: Vec<UnreadableProxy>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct UnknownProxy {
     /// The setting that makes it a trusted proxy.
     #[schema(example = "CB_TRUSTED_PROXIES=10.0.0.2,10.0.0.5")]
     setting: String,
-    /// The header that it has sent. The server reads `X-Forwarded-For` only.
+    /// The header that it sent. The server reads only `X-Forwarded-For`.
     #[schema(example = "X-Forwarded-For")]
     sends: String,
 }
@@ -47,7 +47,7 @@ pub(crate) struct UnreadableProxy {
     entry: String,
 }
 
-/// The proxies that are trusted, and those that nobody has told the server about.
+/// The trusted proxies, and the unknown ones that the server has noticed.
 #[utoipa::path(get, path = "/proxies", operation_id = "get_proxies", tag = "server", responses((status = 200, body = Proxies)))]
 pub(crate) async fn get(
     Reader(ctx): Reader,

@@ -11,7 +11,7 @@ use crate::auth::{Reader, Writer};
 use crate::extract::{Id, Json, Query};
 use crate::problem::Problem;
 
-/// This machine's networks, and what the scanner may do on them.
+/// This machine's networks, and what the scanner can do there.
 #[utoipa::path(get, path = "/discovery", operation_id = "get_discovery", tag = "discovery", responses((status = 200, body = Discovery)))]
 pub(crate) async fn discovery(Reader(ctx): Reader) -> Result<axum::Json<Discovery>, Problem> {
     Ok(axum::Json(scans::discovery(&ctx)?))
@@ -27,9 +27,9 @@ pub(crate) async fn list(
     Ok(axum::Json(scans::list(&ctx, &query.list()).await?))
 }
 
-/// Queues a scan; with `dry_run`, only says exactly what would be sent.
+/// Queues a scan. With `dry_run`, the answer only describes exactly what would be sent.
 #[utoipa::path(post, path = "/scans", operation_id = "post_scans", tag = "discovery", request_body = ScanIn,
-    responses((status = 200, description = "the plan of a dry run", body = PlanOut), (status = 202, body = ScanOut)))]
+    responses((status = 200, description = "The plan of a dry run", body = PlanOut), (status = 202, body = ScanOut)))]
 pub(crate) async fn start(Writer(ctx): Writer, Json(input): Json<ScanIn>) -> Result<Response, Problem> {
     Ok(match scans::start(&ctx, input).await? {
         Started::Plan(plan) => axum::Json(plan).into_response(),

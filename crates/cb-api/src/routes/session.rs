@@ -20,7 +20,7 @@ use crate::auth::{COOKIE, SessionReader, SessionWriter, meta, site};
 use crate::extract::{Id, Json};
 use crate::problem::Problem;
 
-/// A session, or what is still asked for.
+/// A session, or the second factor that is still required.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "for the document: the handler answers with one of the two")]
@@ -29,7 +29,7 @@ pub(crate) enum LoginOut {
     SecondFactor(SecondFactorRequired),
 }
 
-/// Signs in. A wrong password and an unknown user have the same answer; a second factor may still be asked for.
+/// Signs in. A wrong password and an unknown user get the same answer. A second factor may still be required.
 #[utoipa::path(post, path = "/auth/login", operation_id = "post_auth_login", tag = "session", request_body = LoginIn,
     responses((status = 200, body = LoginOut)))]
 pub(crate) async fn login(
@@ -69,14 +69,14 @@ pub(crate) async fn logout(SessionWriter(ctx): SessionWriter) -> Result<Response
     Ok(response)
 }
 
-/// Who is signed in, and what they may do.
+/// Who is signed in, and what they are allowed to do.
 #[utoipa::path(get, path = "/auth/me", operation_id = "get_auth_me", tag = "session", responses((status = 200, body = Me)))]
 pub(crate) async fn me(SessionReader(ctx, who): SessionReader) -> Result<axum::Json<Me>, Problem> {
     Ok(axum::Json(sessions::me(&ctx, &who).await?))
 }
 
-/// Shows again who the caller is; what changes who may do what asks for a proof of the last ten minutes. The session goes on under
-/// a new id.
+/// Confirms the caller's identity. Requests that change permissions require a confirmation within the last ten minutes. The
+/// session continues with a new ID.
 #[utoipa::path(post, path = "/auth/proof", operation_id = "post_auth_proof", tag = "session", request_body = ProofIn,
     responses((status = 200, body = SessionOut)))]
 pub(crate) async fn prove(
@@ -87,7 +87,7 @@ pub(crate) async fn prove(
     signed_in(StatusCode::OK, login::prove(&ctx, &site(&parts)?, input).await?)
 }
 
-/// Changes the own password; every other session ends, this one goes on under a new id.
+/// Changes the caller's password. Every other session ends; this one continues with a new ID.
 #[utoipa::path(post, path = "/auth/password", operation_id = "post_auth_password", tag = "session", request_body = PasswordIn,
     responses((status = 200, body = SessionOut)))]
 pub(crate) async fn change_password(
@@ -97,9 +97,10 @@ pub(crate) async fn change_password(
     signed_in(StatusCode::OK, password::change(&ctx, input).await?)
 }
 
-/// Asks for a link to set a new password, by mail. The answer is the same whatever the name: what is done is done after it.
+/// Requests a reset link by email. The answer does not depend on whether the username exists, because the server does the
+/// work after it answers.
 #[utoipa::path(post, path = "/auth/forgot", operation_id = "post_auth_forgot", tag = "session", request_body = ForgotIn,
-    responses((status = 202, description = "If there is such a user with a mail address, and mail can be sent, a link is on its way")))]
+    responses((status = 202, description = "If the user exists and has an email address, and the server can send email, a link is on its way")))]
 pub(crate) async fn forgot(
     State(app): State<App>,
     parts: Parts,
@@ -112,7 +113,7 @@ pub(crate) async fn forgot(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Sets a new password by a reset link.
+/// Sets a new password with a reset link.
 #[utoipa::path(post, path = "/auth/reset", operation_id = "post_auth_reset", tag = "session", request_body = ResetIn,
     responses((status = 204)))]
 pub(crate) async fn reset(
@@ -127,7 +128,7 @@ pub(crate) async fn reset(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The own sessions, the newest first.
+/// The caller's sessions, newest first.
 #[utoipa::path(get, path = "/auth/sessions", operation_id = "get_auth_sessions", tag = "session",
     responses((status = 200, body = Vec<OpenSession>)))]
 pub(crate) async fn list(
@@ -136,7 +137,7 @@ pub(crate) async fn list(
     Ok(axum::Json(sessions::list(&ctx).await?))
 }
 
-/// Ends every own session but this one.
+/// Ends all sessions of the caller except this one.
 #[utoipa::path(delete, path = "/auth/sessions", operation_id = "delete_auth_sessions", tag = "session",
     responses((status = 204)))]
 pub(crate) async fn end_others(SessionWriter(ctx): SessionWriter) -> Result<StatusCode, Problem> {
@@ -144,7 +145,7 @@ pub(crate) async fn end_others(SessionWriter(ctx): SessionWriter) -> Result<Stat
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends one of the own sessions.
+/// Ends one of the caller's sessions.
 #[utoipa::path(delete, path = "/auth/sessions/{id}", operation_id = "delete_auth_sessions_id", tag = "session",
     params(("id" = SessionId, Path)), responses((status = 204)))]
 pub(crate) async fn end(
@@ -155,13 +156,13 @@ pub(crate) async fn end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether one-time codes are on.
+/// Whether an authenticator app is set up.
 #[utoipa::path(get, path = "/auth/totp", operation_id = "get_auth_totp", tag = "session", responses((status = 200, body = Totp)))]
 pub(crate) async fn totp(SessionReader(ctx, _): SessionReader) -> Result<axum::Json<Totp>, Problem> {
     Ok(axum::Json(factors::state(&ctx).await?))
 }
 
-/// A new secret for an authenticator; in force when a code has confirmed it.
+/// Creates a new secret for an authenticator app. It takes effect when a code confirms it.
 #[utoipa::path(post, path = "/auth/totp", operation_id = "post_auth_totp", tag = "session",
     responses((status = 200, body = TotpEnrolment)))]
 pub(crate) async fn begin_totp(
@@ -170,7 +171,7 @@ pub(crate) async fn begin_totp(
     Ok(axum::Json(factors::begin(&ctx).await?))
 }
 
-/// Turns one-time codes on; every other session ends, this one goes on under a new id.
+/// Turns on the authenticator app. Every other session ends; this one continues with a new ID.
 #[utoipa::path(post, path = "/auth/totp/confirm", operation_id = "post_auth_totp_confirm", tag = "session",
     request_body = TotpConfirm, responses((status = 200, body = TotpEnabled)))]
 pub(crate) async fn confirm_totp(
@@ -182,14 +183,14 @@ pub(crate) async fn confirm_totp(
     Ok(with_cookies(StatusCode::OK, TotpEnabled { recovery_codes, session }, cookies))
 }
 
-/// Turns one-time codes off; every other session ends, this one goes on under a new id.
+/// Turns off the authenticator app. Every other session ends; this one continues with a new ID.
 #[utoipa::path(delete, path = "/auth/totp", operation_id = "delete_auth_totp", tag = "session",
     responses((status = 200, body = SessionOut)))]
 pub(crate) async fn end_totp(SessionWriter(ctx): SessionWriter) -> Result<Response, Problem> {
     signed_in(StatusCode::OK, factors::turn_off(&ctx).await?)
 }
 
-/// New recovery codes; the old ones stop working.
+/// Creates new recovery codes; the old ones stop working.
 #[utoipa::path(post, path = "/auth/recovery-codes", operation_id = "post_auth_recovery_codes", tag = "session",
     responses((status = 200, body = RecoveryCodes)))]
 pub(crate) async fn recovery_codes(

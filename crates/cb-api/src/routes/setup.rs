@@ -13,13 +13,13 @@ use crate::auth::meta;
 use crate::extract::Json;
 use crate::problem::Problem;
 
-/// Whether setup is still to be done.
+/// Whether setup still has to be completed.
 #[utoipa::path(get, path = "/setup", operation_id = "get_setup", tag = "setup", responses((status = 200, body = SetupState)))]
 pub(crate) async fn get(State(app): State<App>) -> axum::Json<SetupState> {
     axum::Json(setup::state(&app))
 }
 
-/// Makes the administrator, for whoever holds the one-time code.
+/// Creates the administrator. Requires the setup code.
 #[utoipa::path(post, path = "/setup", operation_id = "post_setup", tag = "setup", request_body = SetupIn,
     responses((status = 201, body = SessionOut)))]
 pub(crate) async fn post(

@@ -5,7 +5,7 @@ use cb_app::storage::{self, StorageOut};
 
 use crate::auth::Reader;
 
-/// Whether the database keeps what it is given. The streams tell when that changes: `{"type":"storage","data":{…}}`.
+/// Whether the database can save changes. The streams report when this changes: `{"type":"storage","data":{…}}`.
 #[utoipa::path(get, path = "/storage", operation_id = "get_storage", tag = "server", responses((status = 200, body = StorageOut)))]
 pub(crate) async fn get(Reader(ctx): Reader) -> Json<StorageOut> {
     Json(storage::state(&ctx))

@@ -38,7 +38,7 @@ pub(crate) async fn get(Reader(ctx): Reader, Id(id): Id<TagId>) -> Result<Versio
     Ok(Versioned(out.version, out))
 }
 
-/// Changes a tag: what is absent stays, null is cleared.
+/// Changes a tag: absent fields keep their value, null clears a field.
 #[utoipa::path(patch, path = "/tags/{id}", operation_id = "patch_tags_id", tag = "inventory", params(("id" = TagId, Path)),
     request_body = TagPatch, responses((status = 200, body = TagOut)))]
 pub(crate) async fn update(
@@ -51,7 +51,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes a tag.
+/// Deletes a tag.
 #[utoipa::path(delete, path = "/tags/{id}", operation_id = "delete_tags_id", tag = "inventory", params(("id" = TagId, Path)),
     responses((status = 204)))]
 pub(crate) async fn delete(

@@ -45,7 +45,8 @@ pub(crate) async fn get(Reader(ctx): Reader, Id(id): Id<UserId>) -> Result<axum:
     Ok(axum::Json(users::get(&ctx, id).await?))
 }
 
-/// Changes a user: what is absent stays. A new role ends the sessions, disabling ends everything.
+/// Changes a user: absent fields keep their value. A new role ends the user's sessions. Disabling the user also ends their
+/// API tokens.
 #[utoipa::path(patch, path = "/users/{id}", operation_id = "patch_users_id", tag = "administration",
     params(("id" = UserId, Path)), request_body = UserPatch, responses((status = 200, body = UserOut)))]
 pub(crate) async fn update(
@@ -56,7 +57,7 @@ pub(crate) async fn update(
     Ok(axum::Json(users::update(&ctx, id, input).await?))
 }
 
-/// Removes a user and everything that is theirs.
+/// Deletes a user with everything that belongs to them.
 #[utoipa::path(delete, path = "/users/{id}", operation_id = "delete_users_id", tag = "administration",
     params(("id" = UserId, Path)), responses((status = 204)))]
 pub(crate) async fn delete(Writer(ctx): Writer, Id(id): Id<UserId>) -> Result<StatusCode, Problem> {
@@ -64,7 +65,7 @@ pub(crate) async fn delete(Writer(ctx): Writer, Id(id): Id<UserId>) -> Result<St
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A user's sessions, the newest first.
+/// A user's sessions, newest first.
 #[utoipa::path(get, path = "/users/{id}/sessions", operation_id = "get_users_id_sessions", tag = "administration",
     params(("id" = UserId, Path)), responses((status = 200, body = Vec<OpenSession>)))]
 pub(crate) async fn open_sessions(
@@ -82,7 +83,7 @@ pub(crate) async fn end_sessions(Writer(ctx): Writer, Id(id): Id<UserId>) -> Res
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes the second factor from a user who has lost theirs.
+/// Removes the second factor of a user who has lost it.
 #[utoipa::path(delete, path = "/users/{id}/second-factor", operation_id = "delete_users_id_second_factor",
     tag = "administration", params(("id" = UserId, Path)), responses((status = 200, body = UserOut)))]
 pub(crate) async fn clear_second_factor(
@@ -92,7 +93,7 @@ pub(crate) async fn clear_second_factor(
     Ok(axum::Json(users::clear_second_factor(&ctx, id).await?))
 }
 
-/// A link by which the user sets a new password; shown this once.
+/// Creates a link with which the user sets a new password. The link is shown only once.
 #[utoipa::path(post, path = "/users/{id}/reset-link", operation_id = "post_users_id_reset_link", tag = "administration",
     params(("id" = UserId, Path)), responses((status = 201, body = LinkOut)))]
 pub(crate) async fn reset_link(
@@ -102,7 +103,7 @@ pub(crate) async fn reset_link(
     Ok((StatusCode::CREATED, axum::Json(users::reset_link(&ctx, id).await?)))
 }
 
-/// Sends the user a link by which they set a new password. Nobody else sees it.
+/// Emails the user a link with which they set a new password. No one else sees the link.
 #[utoipa::path(post, path = "/users/{id}/reset-mail", operation_id = "post_users_id_reset_mail", tag = "administration",
     params(("id" = UserId, Path)), responses((status = 200, body = ResetMailOut)))]
 pub(crate) async fn reset_mail(
@@ -126,7 +127,7 @@ pub(crate) async fn invites(Reader(ctx): Reader) -> Result<axum::Json<Vec<Invite
     Ok(axum::Json(users::invites(&ctx).await?))
 }
 
-/// A link by which somebody makes themselves a user; shown this once.
+/// Creates a link with which one person creates an account. The link is shown only once.
 #[utoipa::path(post, path = "/invites", operation_id = "post_invites", tag = "administration", request_body = InviteIn,
     responses((status = 201, body = LinkOut)))]
 pub(crate) async fn invite(
@@ -144,7 +145,7 @@ pub(crate) async fn withdraw(Writer(ctx): Writer, Id(id): Id<InviteId>) -> Resul
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Makes the invited user and signs them in.
+/// Creates the invited user and signs them in.
 #[utoipa::path(post, path = "/auth/invite", operation_id = "post_auth_invite", tag = "session",
     request_body = AcceptInviteIn, responses((status = 201, body = SessionOut)))]
 pub(crate) async fn accept(

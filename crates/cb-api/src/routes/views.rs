@@ -14,12 +14,12 @@ use crate::problem::Problem;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ViewsQuery {
-    /// Only those of this table.
+    /// Views of this table.
     #[param(inline)]
     list: Option<views::List>,
 }
 
-/// The own views, by name. There are at most 50.
+/// The caller's views, sorted by name; at most 50.
 #[utoipa::path(get, path = "/views", operation_id = "get_views", tag = "session", params(ViewsQuery),
     responses((status = 200, body = Vec<ViewOut>)))]
 pub(crate) async fn list(
@@ -40,7 +40,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Versioned(out.version, out)))
 }
 
-/// One of the own views.
+/// One of the caller's views.
 #[utoipa::path(get, path = "/views/{id}", operation_id = "get_views_id", tag = "session", params(("id" = ViewId, Path)),
     responses((status = 200, body = ViewOut)))]
 pub(crate) async fn get(
@@ -51,7 +51,7 @@ pub(crate) async fn get(
     Ok(Versioned(out.version, out))
 }
 
-/// Renames a view or replaces what it shows: what is absent stays.
+/// Renames a view or replaces what it shows: absent fields keep their value.
 #[utoipa::path(patch, path = "/views/{id}", operation_id = "patch_views_id", tag = "session", params(("id" = ViewId, Path)),
     request_body = ViewPatch, responses((status = 200, body = ViewOut)))]
 pub(crate) async fn update(

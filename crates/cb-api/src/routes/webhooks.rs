@@ -15,7 +15,7 @@ use crate::problem::Problem;
 
 list_query!(DeliveriesQuery { state: DeliveryState });
 
-/// Every kind of notice that can be subscribed to.
+/// Every kind of notice to which a webhook or a channel can subscribe.
 #[utoipa::path(get, path = "/notice-kinds", operation_id = "get_notice_kinds", tag = "notifications",
     responses((status = 200, body = Vec<NoticeKindOut>)))]
 pub(crate) async fn kinds(Reader(ctx): Reader) -> Result<axum::Json<Vec<NoticeKindOut>>, Problem> {
@@ -32,7 +32,7 @@ pub(crate) async fn list(
     Ok(axum::Json(webhooks::list(&ctx, &query.list()).await?))
 }
 
-/// Adds a webhook. The answer shows its secret, once.
+/// Adds a webhook. The answer shows its secret once.
 #[utoipa::path(post, path = "/webhooks", operation_id = "post_webhooks", tag = "notifications",
     request_body = WebhookIn, responses((status = 201, body = WebhookOut)))]
 pub(crate) async fn create(
@@ -43,7 +43,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Versioned(out.version, out)))
 }
 
-/// One webhook, and how it has gone.
+/// One webhook and its recent result.
 #[utoipa::path(get, path = "/webhooks/{id}", operation_id = "get_webhooks_id", tag = "notifications",
     params(("id" = WebhookId, Path)), responses((status = 200, body = WebhookOut)))]
 pub(crate) async fn get(
@@ -54,7 +54,8 @@ pub(crate) async fn get(
     Ok(Versioned(out.version, out))
 }
 
-/// Changes a webhook: what is absent stays. Another origin makes another secret, which the answer shows.
+/// Changes a webhook: absent fields keep their value. If the origin of the URL changes, the server creates a new secret,
+/// which the answer shows.
 #[utoipa::path(patch, path = "/webhooks/{id}", operation_id = "patch_webhooks_id", tag = "notifications",
     params(("id" = WebhookId, Path)), request_body = WebhookPatch, responses((status = 200, body = WebhookOut)))]
 pub(crate) async fn update(
@@ -67,7 +68,7 @@ pub(crate) async fn update(
     Ok(Versioned(out.version, out))
 }
 
-/// Removes a webhook with its log; what waits for it is never sent.
+/// Deletes a webhook with its log. Waiting messages are never sent.
 #[utoipa::path(delete, path = "/webhooks/{id}", operation_id = "delete_webhooks_id", tag = "notifications",
     params(("id" = WebhookId, Path)), responses((status = 204)))]
 pub(crate) async fn delete(
@@ -79,7 +80,7 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Makes a new secret, which the answer shows; the old one signs along for a day.
+/// Creates a new secret, which the answer shows. For a day, messages also carry a signature with the old secret.
 #[utoipa::path(post, path = "/webhooks/{id}/secret", operation_id = "post_webhooks_id_secret", tag = "notifications",
     params(("id" = WebhookId, Path)), responses((status = 200, body = WebhookOut)))]
 pub(crate) async fn rotate(
@@ -90,14 +91,14 @@ pub(crate) async fn rotate(
     Ok(Versioned(out.version, out))
 }
 
-/// Sends a notice of kind `test` now, and says what became of it.
+/// Sends a notice of the kind `test` now and returns the result.
 #[utoipa::path(post, path = "/webhooks/{id}/test", operation_id = "post_webhooks_id_test", tag = "notifications",
     params(("id" = WebhookId, Path)), responses((status = 200, body = TestOut)))]
 pub(crate) async fn test(Writer(ctx): Writer, Id(id): Id<WebhookId>) -> Result<axum::Json<TestOut>, Problem> {
     Ok(axum::Json(webhooks::test(&ctx, id).await?))
 }
 
-/// What was sent, and what was answered; the newest first.
+/// The messages that were sent and the answers to them, newest first.
 #[utoipa::path(get, path = "/webhooks/{id}/deliveries", operation_id = "get_webhooks_id_deliveries", tag = "notifications",
     params(("id" = WebhookId, Path), DeliveriesQuery), responses((status = 200, body = Page<DeliveryOut>)))]
 pub(crate) async fn deliveries(
@@ -108,7 +109,7 @@ pub(crate) async fn deliveries(
     Ok(axum::Json(webhooks::deliveries(&ctx, id, &query.list(), query.state).await?))
 }
 
-/// Sends one again, with the id that it had.
+/// Sends a delivery again with the same ID.
 #[utoipa::path(post, path = "/webhooks/{id}/deliveries/{delivery}/redeliver",
     operation_id = "post_webhooks_id_deliveries_delivery_redeliver", tag = "notifications",
     params(("id" = WebhookId, Path), ("delivery" = DeliveryId, Path)), responses((status = 202, body = DeliveryOut)))]

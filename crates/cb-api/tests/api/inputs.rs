@@ -238,7 +238,7 @@ const OF_BOUNDS: [&str; 9] = [
     "at most",
     "at least",
     "between",
-    "may not be empty",
+    "must not be empty",
     "1 to",
     "must be 1",
     "are too many",

@@ -503,7 +503,7 @@ async fn a_provider_signs_in_with_a_credential(#[values(Sqlite, Postgres)] datab
     let test = format!("/api/v1/oidc-providers/{}/test", text(&lab.provider["id"]));
     let tested = lab.site.post(&lab.admin, &test, json!({})).await.json();
     assert!(
-        tested["ok"] == false && text(&tested["reason"]).contains("may not be sent to 127.0.0.1"),
+        tested["ok"] == false && text(&tested["reason"]).contains("does not allow sending to 127.0.0.1"),
         "{tested}"
     );
     assert_problem("another place", &lab.round("g-1").await.0, "provider_failed");

@@ -31,17 +31,17 @@ const AT_ONCE: usize = 500;
 /// Assets that the entry in the audit log names. It always has their number.
 const NAMED: usize = 500;
 
-/// Which assets: either `ids`, or `filter`.
+/// The assets: either `ids` or `filter`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssetsIn {
-    /// 1 to 10,000. An asset that is gone is skipped.
+    /// 1 to 10,000. Assets that no longer exist are skipped.
     #[serde(default)]
     pub ids: Option<Vec<AssetId>>,
-    /// All assets that fit.
+    /// All assets that match.
     #[serde(default)]
     pub filter: Option<AssetFilter>,
-    /// With `filter`: how many the caller has seen to fit. If it is another number by now, nothing is done.
+    /// With `filter`: the number of matches that the caller saw. If the number is different now, nothing is changed.
     #[serde(default)]
     pub count: Option<u64>,
 }
@@ -49,9 +49,9 @@ pub struct AssetsIn {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssetsTagIn {
-    /// Which assets.
+    /// The assets.
     pub assets: AssetsIn,
-    /// Ids of tags that they get. The tags that they have stay.
+    /// IDs of tags to add. Existing tags stay.
     pub tags: Vec<TagId>,
 }
 
@@ -208,7 +208,7 @@ impl Which {
                 }
                 if rows.len() as u64 != *count {
                     return Err(Error::Conflict(format!(
-                        "the filter fits {} assets now, and {count} when you looked; look at the list again",
+                        "the filter now matches {} assets instead of {count}; check the list again",
                         rows.len()
                     )));
                 }

@@ -73,7 +73,7 @@ impl csv::Parts for Export {
         }
         let app = self.ctx.app();
         if self.begun && !app.still_may(self.ctx.principal(), Permission::InventoryRead).await? {
-            return Err(Error::Unauthenticated("The session has ended; sign in and begin again".to_owned()));
+            return Err(Error::Unauthenticated("The session has ended; sign in and start again".to_owned()));
         }
         let page = list(&self.ctx, &self.list, &self.filter).await?;
         let mut part = String::new();

@@ -17,11 +17,11 @@ use crate::input::SHORT_MAX;
 use crate::order::name_key;
 use crate::page::{contains, like, patterns};
 
-/// What assets can be narrowed to. Each field that is given must fit.
+/// A filter for assets. Every field that is present must match.
 #[derive(Debug, Default, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssetFilter {
-    /// Words to look for, each of which must be found.
+    /// Words to search for; all must be found.
     #[schema(max_length = 200)]
     pub q: Option<String>,
     pub kind: Option<AssetKind>,
@@ -29,21 +29,21 @@ pub struct AssetFilter {
     #[schema(max_length = 100)]
     pub role: Option<String>,
     pub status: Option<AssetStatus>,
-    /// A tag's name or id.
+    /// The name or the ID of a tag.
     #[schema(max_length = 100)]
     pub tag: Option<String>,
     /// A part of the vendor's name.
     #[schema(max_length = 100)]
     pub vendor: Option<String>,
-    /// The id, the CIDR or the name of a network that an address is in.
+    /// The ID, the CIDR or the name of a network that contains an address of the asset.
     #[schema(max_length = 100)]
     pub network: Option<String>,
     /// An open port, 1 to 65535.
     #[schema(minimum = 1, maximum = 65535)]
     pub port: Option<u32>,
-    /// Seen at this time or later.
+    /// Last seen at this time or later.
     pub seen_after: Option<DateTime<Utc>>,
-    /// Seen last before this time.
+    /// Last seen before this time.
     pub seen_before: Option<DateTime<Utc>>,
 }
 

@@ -91,8 +91,7 @@ impl Beside {
         if !forward {
             tracing::error!(
                 file = %file.display(),
-                "the audit log's newest checkpoint is not kept beside the database: the one there knows more, or cannot be read. \
-                 Run: cb audit-log verify"
+                "the server did not save the audit log's newest checkpoint in the data folder, because the checkpoint there is newer or cannot be read. Run: cb audit-log verify"
             );
             return;
         }
@@ -107,17 +106,17 @@ impl Beside {
             .and_then(|mut open| open.write_all(&text).and_then(|()| open.sync_all()))
             .and_then(|()| std::fs::rename(&fresh, &file));
         if let Err(error) = written {
-            tracing::warn!(file = %file.display(), %error, "the audit log's checkpoint cannot be kept beside the database");
+            tracing::warn!(file = %file.display(), %error, "the audit log's checkpoint cannot be saved in the data folder");
         }
     }
 }
 
-/// Whether the log is the one that this server has signed.
+/// Whether the log matches what this server has signed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditStanding)]
 pub struct StandingOut {
-    /// A checkpoint that this server has signed and that the database contradicts: it was put back to an older state, or somebody has
-    /// changed it. Null when all is well.
+    /// A checkpoint that this server signed and that does not match the database, because someone restored an older state
+    /// or changed the database. Null if everything matches.
     #[schema(required)]
     pub contradicted: Option<Checkpoint>,
 }
@@ -169,8 +168,7 @@ impl App {
                 signed = kept.seq,
                 signed_at = %kept.at,
                 log_ends_at = head,
-                "the database does not have the audit log that this server has signed: it was put back to an older state, or changed; \
-                 see \"A database that is older than its folder\" in the operations page"
+                "the database does not match the audit log that this server has signed, because someone restored an older state or changed the database; see \"A database that is older than its folder\" in the operations page"
             );
             let ctx = self.own_ctx(Principal::Server);
             ctx.record(Action::CheckpointContradicted, async |tx| {
@@ -191,7 +189,7 @@ impl App {
     /// Somebody has made it what it is: that is evidence, and not written over.
     async fn put_away(&self, told: &mut Option<String>, why: &str) -> Result<()> {
         if told.as_deref() != Some(why) {
-            tracing::error!(%why, "the audit log's checkpoint in the data folder cannot be used and is set aside");
+            tracing::error!(%why, "the audit log's checkpoint in the data folder cannot be used; the server moved it aside");
             let ctx = self.own_ctx(Principal::Server);
             ctx.record(Action::CheckpointDamaged, async |tx| {
                 tx.detail(json!({ "reason": why }));
@@ -228,7 +226,7 @@ impl App {
             Ok(Some(one)) if own.id() == one.key_id && own.verifies(Claim::Checkpoint, &one) => {
                 Kept::Own(one)
             }
-            Ok(Some(_)) => Kept::Unusable(damaged(&file, "this server has not signed it as it is")),
+            Ok(Some(_)) => Kept::Unusable(damaged(&file, "this server did not sign this content")),
             // The disk or the rights may be put in order; nothing is lost until then.
             Err(_) if !is_readable(&file) => Kept::Unreadable,
             Err(why) => Kept::Unusable(why),
@@ -275,7 +273,7 @@ pub(crate) fn read_checkpoint(file: &Path) -> Result<Option<Checkpoint>, String>
 pub(super) fn damaged(file: &Path, why: &str) -> String {
     let name = file.file_name().unwrap_or_default().display();
     format!(
-        "{name} in the data folder cannot be used ({why}): find out who changed it, then stop the server and run: {ACCEPT}"
+        "{name} in the data folder cannot be used ({why}). Find out who changed it, then stop the server and run: {ACCEPT}"
     )
 }
 
@@ -284,7 +282,7 @@ const ACCEPT: &str = "cb audit-log accept-restore";
 /// What is to be said of a checkpoint that was set aside because it could not be used.
 pub(crate) fn damage(folder: &Path) -> Option<String> {
     let newest = set_aside(folder, DAMAGED_FILE).pop()?;
-    Some(damaged(&folder.join(newest), "it was found damaged, and set aside"))
+    Some(damaged(&folder.join(newest), "the server found it damaged and moved it aside"))
 }
 
 /// Which file holds the checkpoint that `store` contradicts, and what to do about it.
@@ -293,7 +291,7 @@ pub(super) async fn mend(store: &Store, folder: &Path) -> Result<Option<String>>
         if contradicts(store, &one).await? {
             let name = file.file_name().unwrap_or_default().display();
             return Ok(Some(format!(
-                "{name} in the data folder has entry {} as it was signed on {}. If you put an older database back, stop the server and run: {ACCEPT}",
+                "{name} in the data folder contains entry {}, which the server signed on {}, and the database does not match it. If you restored an older database, stop the server and run: {ACCEPT}",
                 one.seq, one.at
             )));
         }

@@ -49,7 +49,7 @@ pub struct EntryOut {
     pub entity_kind: Option<String>,
     #[schema(required)]
     pub entity_id: Option<String>,
-    /// What it is called today; what it was called then when it is gone; null for what has no name.
+    /// The current name of the thing, or its former name if it no longer exists; null if it has no name.
     #[schema(required)]
     pub entity_name: Option<String>,
     #[schema(value_type = std::collections::HashMap<String, serde_json::Value>)]
@@ -59,7 +59,7 @@ pub struct EntryOut {
     /// Where the request came from.
     #[schema(required)]
     pub address: Option<String>,
-    /// What the client called itself.
+    /// The name of the client (`User-Agent`).
     #[schema(required)]
     pub agent: Option<String>,
     pub hash: String,
@@ -85,20 +85,20 @@ pub enum ActorKind {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Verification {
     pub ok: bool,
-    /// How many entries were recomputed.
+    /// The number of entries that were recomputed.
     pub entries: i64,
-    /// The log begins behind this entry: it and those before it were removed for their age, as the settings say; null when all
-    /// are there.
+    /// The log begins after this entry. This entry and all before it were deleted because of their age, as the settings
+    /// say; null if nothing was deleted.
     #[schema(required)]
     pub pruned_through: Option<i64>,
-    /// Signed checkpoints that were held against it.
+    /// The number of signed checkpoints that were compared with the log.
     pub checkpoints: usize,
-    /// The last entry's hash: note it down, and a later rewrite of the whole log shows.
+    /// The hash of the last entry. If you write it down, you can detect whether the whole log is rewritten later.
     pub head: String,
-    /// The first entry that is not as it was written; null when all are, or when it is no entry that is broken.
+    /// The first entry that was changed; null if there is none, or if the problem is not in an entry.
     #[schema(required)]
     pub broken_at: Option<i64>,
-    /// What is wrong; null when all is well.
+    /// What is wrong; null if everything is right.
     #[schema(required)]
     pub reason: Option<String>,
 }
@@ -126,9 +126,10 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &EntryFilter) -> Result<Page<E
     let mut select = narrowed(list.q.as_deref(), filter)?;
     let behind = match list.cursor.as_deref().filter(|c| !c.is_empty()) {
         None => None,
-        Some(text) => {
-            Some(text.parse::<i64>().map_err(|_| Error::invalid("cursor", "is not one of this list"))?)
-        }
+        Some(text) => Some(
+            text.parse::<i64>()
+                .map_err(|_| Error::invalid("cursor", "is not one of the values of this list"))?,
+        ),
     };
     let total = match behind {
         None => Some(select.clone().count(conn).await.map_err(db)?),
@@ -167,7 +168,7 @@ fn narrowed(q: Option<&str>, filter: &EntryFilter) -> Result<Select<audit_entry:
     Ok(select)
 }
 
-/// The public key and the newest checkpoints, at most 10,000, to be kept elsewhere.
+/// The public key and the newest checkpoints, at most 10,000. Keep them elsewhere.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Checkpoints {
     /// Ed25519, URL-safe base64.
@@ -189,7 +190,7 @@ impl App {
     /// A checkpoint that can also wait for the next hour.
     pub(crate) async fn checkpoint_now(&self) {
         if let Err(error) = self.checkpoint().await {
-            tracing::warn!(%error, "the audit log has no new checkpoint; the next try is in an hour");
+            tracing::warn!(%error, "the audit log has no new checkpoint; the server tries again in an hour");
         }
     }
 }
@@ -273,7 +274,7 @@ async fn testimony(
     let (found, mut damage) = beside.map(beside::all).unwrap_or_default();
     for (file, one) in found {
         if key.is_some_and(|key| key.id() != one.key_id) {
-            damage = Some(beside::damaged(&file, "it was signed with another key than this server's"));
+            damage = Some(beside::damaged(&file, "it was not signed with the key of this server"));
         } else {
             known.push(one);
         }

@@ -31,7 +31,7 @@ pub async fn prune(app: &App) -> Result<i64> {
     let (witnesses, _, damage) =
         testimony(app.store(), Some(&public), &[], Some(app.beside_database().folder())).await?;
     if let Some(why) = damage {
-        return Err(Error::Conflict(format!("nothing is removed from the audit log: {why}")));
+        return Err(Error::Conflict(format!("no entry of the audit log is deleted: {why}")));
     }
     let ctx = app.own_ctx(Principal::Server);
     let mut gone = 0;
@@ -54,8 +54,12 @@ pub(crate) async fn keep_to_retention(app: App) {
     loop {
         match prune(&app).await {
             Ok(0) => {}
-            Ok(entries) => tracing::info!(entries, "entries of the audit log were removed for their age"),
-            Err(error) => tracing::warn!(%error, "the audit log was not pruned; the next try is in a day"),
+            Ok(entries) => {
+                tracing::info!(entries, "entries of the audit log were deleted because of their age");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the server could not delete old entries of the audit log; it tries again in a day");
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}

@@ -23,7 +23,7 @@ use crate::ctx::Ctx;
 
 const RECOVERY_CODES: usize = 10;
 
-/// A way to show a second factor.
+/// A kind of second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
@@ -40,7 +40,7 @@ pub struct Totp {
     pub recovery_codes_left: u64,
 }
 
-/// What an authenticator needs; shown once, in force only when a code has confirmed it.
+/// What an authenticator app needs. It is shown only once and takes effect when a code confirms it.
 #[derive(Serialize, ToSchema)]
 pub struct TotpEnrolment {
     /// Base32.
@@ -57,13 +57,13 @@ pub struct TotpConfirm {
     pub code: Secret,
 }
 
-/// Shown once.
+/// Shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct RecoveryCodes {
     pub recovery_codes: Vec<String>,
 }
 
-/// Recovery codes, and the session under its new id.
+/// Recovery codes, and the session with its new ID.
 #[derive(Serialize, ToSchema)]
 pub struct TotpEnabled {
     pub recovery_codes: Vec<String>,
@@ -175,7 +175,7 @@ pub async fn turn_off(ctx: &Ctx) -> Result<Opened> {
     .await
 }
 
-/// New recovery codes; the old ones stop working.
+/// Creates new recovery codes; the old ones stop working.
 pub async fn new_recovery_codes(ctx: &Ctx) -> Result<RecoveryCodes> {
     ctx.require_proof()?;
     ctx.record(Action::RecoveryCodesRenewed, async |tx| {

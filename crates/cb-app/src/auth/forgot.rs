@@ -29,7 +29,7 @@ use crate::ctx::{Ctx, RequestMeta};
 use crate::input;
 use crate::notify::mail;
 
-/// Whoever has forgotten their password.
+/// A person who has forgotten their password.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForgotIn {
@@ -37,14 +37,14 @@ pub struct ForgotIn {
     pub username: String,
 }
 
-/// What became of a mail.
+/// The result of sending an email.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ResetMailOut {
-    /// The user's address.
+    /// The user's email address.
     pub to: String,
-    /// Whether the mail server has taken it.
+    /// Whether the mail server accepted it.
     pub sent: bool,
-    /// Why not.
+    /// The reason for a failure.
     #[schema(required)]
     pub error: Option<String>,
 }

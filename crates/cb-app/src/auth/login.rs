@@ -34,13 +34,13 @@ pub struct LoginIn {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MfaIn {
-    /// What the password's answer gave.
+    /// The token from the answer to the password.
     #[schema(value_type = String)]
     pub mfa_token: Secret,
-    /// Six digits, or a recovery code; or else a passkey.
+    /// Six digits or a recovery code; leave it out if you use a passkey.
     #[schema(value_type = Option<String>)]
     pub code: Option<Secret>,
-    /// What `POST /auth/mfa/passkey` gave.
+    /// The token from `POST /auth/mfa/passkey`.
     #[schema(value_type = Option<String>)]
     pub passkey_token: Option<Secret>,
     #[schema(value_type = Option<std::collections::HashMap<String, Value>>)]
@@ -53,10 +53,10 @@ pub struct ProofIn {
     /// Enough for a user without a second factor.
     #[schema(value_type = Option<String>)]
     pub password: Option<Secret>,
-    /// Six digits, or a recovery code; together with the password.
+    /// Six digits or a recovery code; sent together with the password.
     #[schema(value_type = Option<String>)]
     pub code: Option<Secret>,
-    /// What `POST /auth/proof/passkey` gave.
+    /// The token from `POST /auth/proof/passkey`.
     #[schema(value_type = Option<String>)]
     pub passkey_token: Option<Secret>,
     #[schema(value_type = Option<std::collections::HashMap<String, Value>>)]
@@ -98,7 +98,10 @@ impl Shown {
             (None, None, Some((passkey_token, credential))) => {
                 Ok(Shown::Passkey(PasskeyLoginIn { passkey_token, credential }))
             }
-            _ => Err(Error::invalid("code", "must be the only proof: send exactly one of a password, a code and a passkey")),
+            _ => Err(Error::invalid(
+                "code",
+                "must be the only proof: send exactly one of a password, a code and a passkey",
+            )),
         }
     }
 }
@@ -245,7 +248,9 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
     let account = owner.map(|owner| owner.username_key).unwrap_or_default();
     let counts = Counts::of(app, "mfa", &account, &meta);
     counts.enter(app)?;
-    let gone = || Error::Unauthenticated("the code is wrong, or the sign-in took too long; sign in again".to_owned());
+    let gone = || {
+        Error::Unauthenticated("the code is wrong, or the sign-in took too long; sign in again".to_owned())
+    };
 
     let actor = Principal::SignIn { username: "second factor".to_owned() };
     if !known {

@@ -49,10 +49,10 @@ pub struct UserOut {
     pub email: Option<String>,
     pub role: Role,
     pub disabled: bool,
-    /// Whether a password is not enough to sign in.
+    /// Whether sign-in requires a second factor.
     pub second_factor: bool,
     pub passkeys: i32,
-    /// Whether there is a password at all; who signs in elsewhere needs none.
+    /// Whether the user has a password. A user who signs in with a provider does not need one.
     pub has_password: bool,
     #[schema(required)]
     pub last_login_at: Option<DateTime<Utc>>,

@@ -44,17 +44,17 @@ pub struct PasskeyOut {
     pub id: PasskeyId,
     #[schema(example = "Laptop")]
     pub name: String,
-    /// The name of this server that it was made under, and works under.
+    /// The server name under which the passkey was created and works.
     pub rp_id: String,
     pub created_at: DateTime<Utc>,
     #[schema(required)]
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
-/// What the browser asks an authenticator for a new passkey with.
+/// The options with which the browser creates a new passkey.
 #[derive(Serialize, ToSchema)]
 pub struct PasskeyRegistrationOut {
-    /// Goes back with the credential, within ten minutes.
+    /// Send it back with the credential within ten minutes.
     pub registration_token: String,
     /// WebAuthn's `CredentialCreationOptions`, as JSON.
     #[schema(value_type = std::collections::HashMap<String, Value>)]
@@ -78,27 +78,27 @@ pub struct PasskeyPatch {
     pub name: String,
 }
 
-/// The passkey, recovery codes if there were none, and the session under its new id.
+/// The passkey, recovery codes if the user had none, and the session with its new ID.
 #[derive(Serialize, ToSchema)]
 pub struct PasskeyAdded {
     pub passkey: PasskeyOut,
-    /// Shown once; empty when the user has some already.
+    /// Shown only once; empty if the user already has recovery codes.
     pub recovery_codes: Vec<String>,
     #[serde(flatten)]
     pub session: SessionOut,
 }
 
-/// What the browser asks for a passkey with.
+/// The options with which the browser asks for a passkey.
 #[derive(Serialize, ToSchema)]
 pub struct PasskeyChallenge {
-    /// Goes back with the credential, within ten minutes.
+    /// Send it back with the credential within ten minutes.
     pub passkey_token: String,
     /// WebAuthn's `CredentialRequestOptions`, as JSON.
     #[schema(value_type = std::collections::HashMap<String, Value>)]
     pub options: Value,
 }
 
-/// A passkey that was shown.
+/// The answer of a passkey.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasskeyLoginIn {
@@ -142,7 +142,7 @@ struct Asked {
     state: DiscoverableAuthentication,
 }
 
-/// The own passkeys, the oldest first.
+/// The caller's passkeys, oldest first.
 pub async fn list(ctx: &Ctx) -> Result<Vec<PasskeyOut>> {
     let Principal::User { id, .. } = ctx.principal() else { return Err(Error::NotFound) };
     Ok(of(ctx.store().reader(), id.0).await?.into_iter().map(Into::into).collect())
@@ -179,9 +179,9 @@ pub async fn register(ctx: &Ctx, site: &Site, given: PasskeyIn) -> Result<(Passk
     let mut wrong = Violations::new();
     let name = input::line(&mut wrong, "name", &given.name, NAME_MOST);
     let credential: Option<RegisterPublicKeyCredential> = objects::from_value(given.credential).ok();
-    wrong.require(credential.is_some(), "credential", "is not what an authenticator answers");
+    wrong.require(credential.is_some(), "credential", "is not the response of a passkey");
     let framed = credential.as_ref().is_some_and(|c| !is_from_own_page(c.response.client_data_json.as_ref()));
-    wrong.require(!framed, "credential", "was made in another site's frame");
+    wrong.require(!framed, "credential", "was created in a frame of another site");
     wrong.into_result()?;
     let (Some(name), Some(credential)) = (name, credential) else { return Err(Error::NotFound) };
     let too_late = || Error::Conflict("this took too long or was already done; start again".to_owned());
@@ -340,7 +340,7 @@ fn ask(
         .collect();
     if user.is_some() && options["allowCredentials"].as_array().is_none_or(Vec::is_empty) {
         return Err(Error::Conflict(
-            "there is no passkey for this name of the server; use another way, or open the server by the name that the passkey was made under"
+            "there is no passkey for this name of the server; sign in another way, or open the server with the name under which the passkey was created"
                 .to_owned(),
         ));
     }

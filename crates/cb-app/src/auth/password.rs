@@ -21,10 +21,10 @@ use crate::ctx::{Ctx, RequestMeta};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordIn {
-    /// Left out by whoever has none yet, who shows a fresh proof instead.
+    /// A user without a password leaves this out and confirms their identity first.
     #[schema(value_type = Option<String>)]
     pub current_password: Option<Secret>,
-    /// At least 8 characters; 15 or more are advised.
+    /// At least 8 characters; 15 or more are recommended.
     #[schema(value_type = String)]
     pub new_password: Secret,
 }
@@ -32,7 +32,7 @@ pub struct PasswordIn {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResetIn {
-    /// Out of the reset link.
+    /// The token from the reset link.
     #[schema(value_type = String)]
     pub token: Secret,
     #[schema(value_type = String)]

@@ -38,21 +38,21 @@ pub(crate) const TOUCH: TimeDelta = TimeDelta::minutes(1);
 /// Sessions that one user can have; the oldest ends when there is one more.
 const SESSIONS_MOST: usize = 100;
 
-/// What login and setup answer.
+/// The answer of sign-in and setup.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
 pub struct SessionOut {
     pub user: UserOut,
-    /// For the header `X-CSRF-Token` of every write.
+    /// Send it in the header `X-CSRF-Token` of every write.
     pub csrf_token: String,
 }
 
-/// A password was right and is not enough.
+/// The password is correct, but a second factor is required.
 #[derive(Serialize, ToSchema)]
 pub struct SecondFactorRequired {
-    /// Always true; tells this answer from a session.
+    /// Always true; distinguishes this answer from a session.
     pub mfa_required: bool,
-    /// For `POST /auth/mfa`, within five minutes.
+    /// The token for `POST /auth/mfa`; valid for five minutes.
     pub mfa_token: String,
     pub methods: Vec<Method>,
 }
@@ -63,13 +63,13 @@ pub struct Me {
     pub csrf_token: String,
     /// What the user's role permits.
     pub permissions: Vec<&'static str>,
-    /// How they can show again who they are; with none of these they sign in again.
+    /// How the user can confirm their identity. If the list is empty, they must sign in again.
     pub proofs: Vec<ProofKind>,
     /// When the session ends at the latest.
     pub session_expires_at: DateTime<Utc>,
 }
 
-/// What `POST /auth/proof` takes.
+/// What `POST /auth/proof` accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProofKind {
@@ -84,7 +84,7 @@ pub enum ProofKind {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OpenSession {
     pub id: SessionId,
-    /// The one that asks.
+    /// Whether this is the session of the request.
     pub current: bool,
     pub ip: String,
     pub user_agent: String,
@@ -512,7 +512,7 @@ pub async fn sweep_dead(app: &App) {
         tracing::warn!(%error, "half-finished steps could not be removed; they stay unusable");
     }
     if let Err(error) = app.store().sweep_tickets(now).await {
-        tracing::warn!(%error, "spent tickets could not be removed; the next sweep takes them");
+        tracing::warn!(%error, "spent tickets could not be deleted; the server tries again later");
     }
     replay::sweep(app).await;
 }

@@ -29,8 +29,7 @@ impl Site {
     fn url(&self) -> Result<&Url> {
         self.origin.as_ref().map(Origin::url).ok_or_else(|| {
             Error::Conflict(format!(
-                "This page was opened at {asked}, which is not one of the server's configured origins; set CB_NAMES={asked} (or \
-                 CB_PUBLIC_URL, if links should lead there) and restart the server",
+                "This page was opened at {asked}, which is not one of the configured origins of the server. Set CB_NAMES={asked} (or CB_PUBLIC_URL, if links should use it) and restart the server",
                 asked = self.asked
             ))
         })

@@ -172,8 +172,7 @@ impl<R: Read> Read for ButTheTail<R> {
     }
 }
 
-const TORN: &str = "The archive is torn: a part of it is missing, or somebody changed it. Use another copy of it, or an older \
-                    backup";
+const TORN: &str = "The archive is damaged: a part of it is missing, or someone changed it. Use another copy of it, or an older backup";
 
 /// The refusal of an archive that is not whole.
 fn torn(why: &io::Error) -> BackupError {
@@ -190,9 +189,7 @@ pub(super) fn read(input: &mut dyn Read, into: Option<&Path>) -> Result<Manifest
     // An archive begins with the header of its manifest, whatever has become of the rest.
     let begins = input.first(MANIFEST.len()).map_err(|e| torn(&e))?;
     if begins.is_empty() {
-        return Err(refused(
-            "The archive is empty: no byte is in it. Use another copy of it, or an older backup",
-        ));
+        return Err(refused("The archive is an empty file. Use another copy of it, or an older backup"));
     }
     if !MANIFEST.as_bytes().starts_with(begins) {
         return Err(not_one());
@@ -219,7 +216,7 @@ pub(super) fn read(input: &mut dyn Read, into: Option<&Path>) -> Result<Manifest
         let fits =
             |file: &&Listed| file.size == entry.size() && (file.size <= files::MOST || name == DATABASE_FILE);
         let Some(listed) = listed.filter(fits) else {
-            return Err(refused(format!("{TORN} ({name} is not what its manifest lists)")));
+            return Err(refused(format!("{TORN} ({name} does not match its manifest)")));
         };
         let mut digest = Hashing { inner: io::sink(), digest: Sha256::new() };
         match into {
@@ -270,7 +267,7 @@ fn copy(
 }
 
 fn not_one() -> BackupError {
-    refused("This is not an archive of cb backup. Name the file that cb backup wrote")
+    refused("This file is not an archive of cb backup. Give the name of the file that cb backup wrote")
 }
 
 fn understood(text: &[u8]) -> Result<Manifest, BackupError> {
@@ -283,7 +280,7 @@ fn understood(text: &[u8]) -> Result<Manifest, BackupError> {
     let Format { format, program } = serde_json::from_slice(text).map_err(torn)?;
     if format != FORMAT {
         return Err(refused(format!(
-            "The archive has the format {format}, and this program knows the format {FORMAT}. Use version {program} of cb, which wrote it, or a later one"
+            "The archive has the format {format}, but this program knows only the format {FORMAT}. Use version {program} of cb, which wrote the archive, or a later version"
         )));
     }
     serde_json::from_slice(text).map_err(torn)
@@ -389,7 +386,7 @@ mod tests {
         let dir = outer.path().join("into");
         std::fs::create_dir_all(dir.join("tls")).expect("made");
         let why = read(&mut &*archive, Some(&dir)).expect_err(what).to_string();
-        assert!(why.contains("is not what its manifest lists"), "{what}: {why}");
+        assert!(why.contains("does not match its manifest"), "{what}: {why}");
         let names = |folder: &std::path::Path| std::fs::read_dir(folder).expect("reads").count();
         assert_eq!((names(outer.path()), names(&dir), names(&dir.join("tls"))), (1, 1, 0), "{what}");
     }

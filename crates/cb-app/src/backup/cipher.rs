@@ -108,7 +108,7 @@ impl Keys {
         let decryptor = Decryptor::new(input).map_err(|e| shut(&e))?;
         let opened = if decryptor.is_scrypt() {
             let passphrase = self.passphrase.as_ref().ok_or_else(|| {
-                refused("The archive is encrypted with a passphrase. Give it: --passphrase-file FILE, or CB_BACKUP_PASSPHRASE_FILE")
+                refused("The archive is encrypted with a passphrase. Give the passphrase with --passphrase-file FILE or CB_BACKUP_PASSPHRASE_FILE")
             })?;
             let mut identity = scrypt::Identity::new(secret(passphrase));
             identity.set_max_work_factor(WORK_MOST);
@@ -124,30 +124,32 @@ impl Keys {
     fn identities(&self) -> Result<Vec<Box<dyn Identity>>, BackupError> {
         let Some(file) = &self.identity else {
             return Err(refused(
-                "The archive is encrypted for the owner of a key. Give the file that holds it: --identity FILE",
+                "The archive is encrypted for the owner of a key. Give the file with that key: --identity FILE",
             ));
         };
         let shown = file.display();
         let open = std::fs::File::open(file).map_err(|e| {
-            refused(format!("The identity {shown} cannot be read ({e}). Name the file that age-keygen wrote"))
+            refused(format!("The identity file {shown} cannot be read ({e}). Give the name of the file that age-keygen wrote"))
         })?;
         let read = IdentityFile::from_buffer(io::BufReader::new(open)).map_err(|e| {
-            refused(format!("{shown} holds no identity ({e}). Name the file that age-keygen wrote"))
+            refused(format!(
+                "{shown} does not contain an identity ({e}). Give the name of the file that age-keygen wrote"
+            ))
         })?;
-        read.into_identities().map_err(|e| refused(format!("The identity {shown} cannot be used ({e})")))
+        read.into_identities().map_err(|e| refused(format!("The identity file {shown} cannot be used ({e})")))
     }
 }
 
 fn shut(error: &DecryptError) -> BackupError {
     refused(match error {
         DecryptError::NoMatchingKeys => {
-            "The archive is encrypted for the owner of another key. Give the file that holds it: --identity FILE".to_owned()
+            "The archive is encrypted for the owner of another key. Give the file with that key: --identity FILE".to_owned()
         }
         DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
-            "The passphrase does not open the archive. Give the one that it was written with".to_owned()
+            "The passphrase does not open the archive. Give the passphrase with which the archive was written".to_owned()
         }
-        DecryptError::Io(e) => format!("The archive is torn: it ends in the middle of its header ({e}). Use another copy of it"),
-        other => format!("The archive does not open: {other} Use another copy of it, or an older backup"),
+        DecryptError::Io(e) => format!("The archive is damaged: it ends in the middle of its header ({e}). Use another copy of it"),
+        other => format!("The archive cannot be opened: {other} Use another copy of it, or an older backup"),
     })
 }
 

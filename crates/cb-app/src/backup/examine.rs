@@ -29,7 +29,7 @@ pub(super) struct Examined {
 pub(super) fn signing_key(text: &[u8]) -> Result<CheckpointKey, BackupError> {
     let text = Secret::new(String::from_utf8_lossy(text).into_owned());
     CheckpointKey::parse(&text).ok_or_else(|| {
-        refused(format!("The {AUDIT_KEY} is not a signing key. Put back the one that was there"))
+        refused(format!("The file {AUDIT_KEY} does not contain a signing key. Put back the original file"))
     })
 }
 
@@ -58,16 +58,16 @@ async fn look(
     let settings = setting::Entity::find_by_id(1).one(store.reader()).await.map_err(db)?;
     if !settings.is_some_and(|settings| settings.auth_enabled) {
         return Err(refused(
-            "Setup was not completed in this database, so there is nothing in it to keep. Complete setup first",
+            "Setup was not completed in this database, so there is nothing to back up. Complete setup first",
         ));
     }
     if let Some(why) = store.dangling().await? {
-        return Err(refused(format!("The copy of the database is not whole: {why}")));
+        return Err(refused(format!("The copy of the database is damaged: {why}")));
     }
     let mut flaws = Vec::new();
     let public = key.public();
     if kept.iter().any(|one| one.key_id != public.id()) {
-        flaws.push(format!("{} was signed with another key than the {AUDIT_KEY}", audit::CHECKPOINT_FILE));
+        flaws.push(format!("{} was not signed with the key in {AUDIT_KEY}", audit::CHECKPOINT_FILE));
     }
     let verdict = audit::examine(store, Some(&public), kept, None).await?;
     if let Some(why) = verdict.reason {

@@ -45,7 +45,10 @@ pub(super) fn belongs(name: &str) -> bool {
 /// A file's bytes; none where there is no such file.
 pub(super) fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, BackupError> {
     let unreadable = |e: io::Error| {
-        refused(format!("{} cannot be read ({e}). Run this as the user of the data folder", file.display()))
+        refused(format!(
+            "{} cannot be read ({e}). Run this command as the owner of the data folder",
+            file.display()
+        ))
     };
     let open = match File::open(file) {
         Ok(open) => open,
@@ -56,7 +59,7 @@ pub(super) fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, BackupErro
     let read = io::Read::read_to_end(&mut io::Read::take(open, MOST + 1), &mut bytes).map_err(unreadable)?;
     if read as u64 > MOST {
         return Err(refused(format!(
-            "{} is larger than {MOST} bytes, too large for a key or a certificate. Find out what this file is, and move it away",
+            "{} is larger than {MOST} bytes, which is too large for a key or a certificate. Find out what this file is, and move it away",
             file.display()
         )));
     }
@@ -97,7 +100,7 @@ pub(super) fn certificates(data: &Path) -> Result<Small, BackupError> {
         before = now;
     }
     Err(refused(format!(
-        "The files in {} changed each time they were read. Run this again",
+        "The files in {} changed each time they were read. Run this command again",
         data.join(TLS).display()
     )))
 }
@@ -128,11 +131,11 @@ pub(super) fn unwritable(path: &Path, error: &io::Error) -> BackupError {
     refused(match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             format!(
-                "{shown} cannot be written because the disk is full. Free space there, or use another place"
+                "{shown} cannot be written, because the disk is full. Free some space there, or choose another place"
             )
         }
         _ => format!(
-            "{shown} cannot be written ({error}). Check the disk, and that this user has the right to write there"
+            "{shown} cannot be written ({error}). Check the disk, and check that this user is allowed to write there"
         ),
     })
 }
@@ -142,16 +145,16 @@ pub(super) fn not_copied(folder: &Path, from_postgres: bool, error: Error) -> Ba
     let shown = folder.parent().unwrap_or(folder).display();
     match error {
         Error::StorageFull(_) => refused(format!(
-            "The disk that holds {shown} has no room for a copy of the database. Free space there; the copy needs as much room as the database"
+            "The disk of {shown} has no room for a copy of the database. Free some space there; the copy needs as much room as the database"
         )),
         // SQLite says the same of a target that fails and of a source that is locked: the target can be tried.
         Error::Unavailable(_) => match tried(folder) {
             Err(error) => unwritable(folder, &error),
             Ok(()) if from_postgres => refused(
-                "The database of CB_DB_URL could not be copied, because it does not answer or has ended the connection. No archive was written. See that PostgreSQL runs, and run this again",
+                "The database of CB_DB_URL could not be copied, because it does not answer or closed the connection. No archive was written. Check that PostgreSQL is running, and run this command again",
             ),
             Ok(()) => refused(format!(
-                "The database could not be copied into {shown}. Either the database is locked or does not answer, or that disk fails or allows no file of this size. Check both, and run this again"
+                "The database could not be copied into {shown}. Either the database is locked or does not answer, or that disk failed or does not allow a file of this size. Check both, and run this command again"
             )),
         },
         other => refused(format!("The database could not be copied into {shown}: {other}")),
@@ -182,7 +185,7 @@ mod tests {
         let why = |folder: &Path, error: Error| not_copied(folder, false, error).to_string();
         let text = || "The disk of the database is full".to_owned();
         let full = why(&folder, Error::StorageFull(text()));
-        let beside = format!("The disk that holds {} has no room for a copy", dir.path().display());
+        let beside = format!("The disk of {} has no room for a copy", dir.path().display());
         assert!(full.starts_with(&beside) && !full.contains("disk of the database"), "{full}");
         // There is no such folder.
         let gone = why(&folder, Error::Unavailable(text()));

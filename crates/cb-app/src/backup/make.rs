@@ -62,7 +62,7 @@ pub async fn make(
     let folder = judge(&target, &data)?;
     if !data.is_dir() {
         return Err(refused(format!(
-            "There is no folder {}. Set CB_DATA_DIR to the server's folder",
+            "The folder {} does not exist. Set CB_DATA_DIR to the data folder of the server",
             data.display()
         )));
     }
@@ -93,13 +93,17 @@ pub async fn make(
     let unfit = |why: Unfit| {
         if why.replaceable {
             return refused(
-                "The vault's root key is lost, and no secret is sealed with it. Start the server once (cb serve), which makes a new one, and run this again",
+                "The vault's root key is lost, but no stored secret needs it. Start the server once (cb serve), which creates a new root key, and run this command again",
             );
         }
         refused(format!(
-            "The vault's root key does not fit the database: the fingerprint {} is needed, and there is {}. Put back the right key first; a backup without it opens no secret",
+            "The vault's root key does not match the database: the database needs the key with the fingerprint {}, but {}. Put back the right key first; without it, no secret of the backup can be decrypted",
             why.wanted,
-            if why.tried.is_empty() { "no key".to_owned() } else { why.tried.join(", ") }
+            if why.tried.is_empty() {
+                "there is no key".to_owned()
+            } else {
+                format!("there is only a key with the fingerprint {}", why.tried.join(", "))
+            }
         ))
     };
     let beside = || aside.iter().chain([&checkpoint]);
@@ -107,14 +111,14 @@ pub async fn make(
     let Examined { schema, head, assets, root, mut flaws } =
         unless_stopped(stop, examine(&copy, config, &key, &signed, unfit)).await.map_err(|e| {
             e.of_database(|reason| {
-                format!("The copy of the database cannot be used: {reason}. Run this again")
+                format!("The copy of the database cannot be used: {reason}. Run this command again")
             })
         })?;
     flaws.extend(beside().filter_map(|read| read.as_ref().err().cloned()));
     flaws.extend(damage);
     if !flaws.is_empty() && !target.damaged {
         return Err(refused(format!(
-            "No archive was written because the data does not verify: {}. Find out why; to keep the data as it is, run this again with --damaged",
+            "No archive was written, because the data could not be verified: {}. Find out why. To back up the data as it is, run this command again with --damaged",
             flaws.join("; ")
         )));
     }
@@ -152,37 +156,39 @@ pub async fn make(
 fn judge(target: &Target, data: &Path) -> Result<PathBuf, BackupError> {
     let shown = target.file.display();
     if target.file.is_dir() {
-        return Err(refused(format!("{shown} is a folder. Name a file in it")));
+        return Err(refused(format!("{shown} is a folder. Give the name of a file in it")));
     }
     if target.file.file_name().is_none() {
-        return Err(refused(format!("{shown} does not name a file. Name the file to write")));
+        return Err(refused(format!(
+            "{shown} is not the name of a file. Give the name of the file to write"
+        )));
     }
     if let Ok(there) = target.file.symlink_metadata() {
         if !there.is_file() {
             return Err(refused(format!(
-                "{shown} is a link, a pipe or a device, and no file that a backup could replace. Name another"
+                "{shown} is a link, a pipe or a device, which a backup does not replace. Choose another name"
             )));
         }
         if !target.force {
             return Err(refused(format!(
-                "{shown} is there already. Choose another name, or replace it with --force"
+                "{shown} already exists. Choose another name, or replace the file with --force"
             )));
         }
         if there.len() > 0 && !is_archive(&target.file).map_err(|e| unwritable(&target.file, &e))? {
             return Err(refused(format!(
-                "{shown} is no backup, and only an older backup is replaced. Name another file, or remove this one first"
+                "{shown} is not a backup, and --force replaces only an older backup. Choose another name, or delete this file first"
             )));
         }
     }
     let folder = target.file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
     if !folder.is_dir() {
-        return Err(refused(format!("There is no folder {}. Make it first", folder.display())));
+        return Err(refused(format!("The folder {} does not exist. Create it first", folder.display())));
     }
     let inside = folder.canonicalize().ok().zip(data.canonicalize().ok());
     if inside.is_some_and(|(folder, data)| folder.starts_with(data)) {
         return Err(refused(format!(
-            "{shown} is in the data folder, where it would be lost together with the data. Name a file elsewhere"
+            "{shown} is in the data folder, where it would be lost together with the data. Choose a file elsewhere"
         )));
     }
     Ok(folder)
@@ -203,7 +209,7 @@ fn one_at_a_time(data: &Path) -> Result<File, BackupError> {
     match open.try_lock() {
         Ok(()) => Ok(open),
         Err(TryLockError::WouldBlock) => {
-            Err(refused("Another cb backup of this folder is running. Wait until it has ended"))
+            Err(refused("Another cb backup of this folder is running. Wait until it ends"))
         }
         Err(TryLockError::Error(e)) => Err(unwritable(&file, &e)),
     }
@@ -270,7 +276,7 @@ fn write(
     let (copy, fresh) = (work.copy.folder.join(DATABASE_FILE), work.archive());
     whole(&work.copy.folder)?;
     let unreadable =
-        |e: io::Error| refused(format!("{} cannot be read ({e}). Check that disk", copy.display()));
+        |e: io::Error| refused(format!("{} cannot be read ({e}). Check the disk", copy.display()));
     let (size, sha256) = digest(&mut File::open(&copy).map_err(unreadable)?, stop).map_err(unreadable)?;
     manifest.files.push(Listed { name: DATABASE_FILE.to_owned(), size, sha256 });
     for (name, bytes) in small {
@@ -302,7 +308,7 @@ fn write(
     match files::sync_folder(&work.folder) {
         Ok(()) => Ok(size),
         Err(e) => Err(refused(format!(
-            "{} is whole, but the disk did not confirm its name ({e}), so a power cut may lose it. Check that disk",
+            "{} is complete, but the disk did not confirm the name of the file ({e}), so the file may be lost when the power fails. Check the disk",
             target.file.display()
         ))),
     }
@@ -316,12 +322,12 @@ fn whole(folder: &Path) -> Result<(), BackupError> {
             Ok(about) => about.len(),
             Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
             Err(e) => {
-                return Err(refused(format!("{} cannot be read ({e}). Check that disk", beside.display())));
+                return Err(refused(format!("{} cannot be read ({e}). Check the disk", beside.display())));
             }
         };
         if size > 0 {
             return Err(refused(format!(
-                "The copy of the database is not complete: SQLite could not fold {} into it. Check the space on that disk, and run this again",
+                "The copy of the database is not complete: SQLite could not write the content of {} into it. Check the free space on that disk, and run this command again",
                 beside.display()
             )));
         }
@@ -339,12 +345,12 @@ fn read_back(
 ) -> Result<(), BackupError> {
     let differs = || {
         refused(format!(
-            "The disk gives back other bytes than were written to {}. Check that disk, or write the archive to another one",
+            "The disk does not return the bytes that were written to {}. Check the disk, or write the archive to another disk",
             target.file.display()
         ))
     };
     let unreadable =
-        |e: io::Error| refused(format!("{} cannot be read ({e}). Check that disk", fresh.display()));
+        |e: io::Error| refused(format!("{} cannot be read ({e}). Check the disk", fresh.display()));
     let open = || File::open(fresh).map_err(unreadable);
     if digest(&mut open()?, stop).map_err(unreadable)?.1 != wrote {
         return Err(differs());

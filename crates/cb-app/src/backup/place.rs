@@ -138,7 +138,7 @@ fn must_be_empty(data: &Path) -> Result<(), BackupError> {
     match names.iter().find(|name| !NOTHING.contains(&name.as_str()) && !scratch::is_one(name)) {
         None => Ok(()),
         Some(name) => Err(refused(format!(
-            "{0} is not empty (`{name}` is in it), and a restore replaces nothing. Stop the server, move that folder away, for example with `mv {0} {0}.old`, and run this again",
+            "{0} is not empty (it contains `{name}`), and a restore does not replace anything. Stop the server, move that folder away, for example with `mv {0} {0}.old`, and run this command again",
             data.display()
         ))),
     }
@@ -152,7 +152,7 @@ fn entries(folder: &Path) -> Result<Option<Vec<String>>, BackupError> {
         }
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(refused(format!(
-            "{} cannot be read ({e}). Run this as the user of the data folder",
+            "{} cannot be read ({e}). Run this command as the owner of the data folder",
             folder.display()
         ))),
     }
@@ -163,7 +163,7 @@ fn ready(data: &Path) -> Result<Option<Ready>, BackupError> {
     serde_json::from_slice(&text).map(Some).map_err(|e| {
         let folder = data.join(FOLDER);
         refused(format!(
-            "{} is damaged ({e}). Move {} away and keep it, because it may hold the only keys to a database that is already restored. Then run cb restore FILE again",
+            "{} is damaged ({e}). Move {} away and keep it, because it may contain the only keys to a database that is already restored. Then run cb restore FILE again",
             folder.join(READY).display(),
             folder.display()
         ))
@@ -208,7 +208,7 @@ fn move_in(data: &Path, ready: &Ready) -> Result<(), BackupError> {
 /// Whether the restore that was made ready is decided. An error where nobody can say: then nothing may be touched.
 pub(super) async fn committed(config: &Config, ready: &Ready) -> Result<bool, StartError> {
     let (data, staging) = (config.data_dir.display(), config.data_dir.join(FOLDER));
-    let keep = format!("Keep {}: it holds the keys of the restored database", staging.display());
+    let keep = format!("Keep {}, because it contains the keys of the restored database", staging.display());
     let refuse =
         |reason: String, mend: String| ConfigError::new("CB_DB_URL", reason, format!("{mend}. {keep}"));
     match (&config.db_url, ready.postgres) {
@@ -217,22 +217,22 @@ pub(super) async fn committed(config: &Config, ready: &Ready) -> Result<bool, St
             let standing = look_settled_postgres(url, ready.head.seq).await.map_err(|e| {
                 refuse(
                     format!(
-                        "a restore into {data} and this database was cut short, and the database does not say whether it has kept the data ({})",
+                        "a restore into {data} and this database was interrupted, and the server cannot find out from the database whether the data was saved ({})",
                         e.reason()
                     ),
-                    "Start that database, or set CB_DB_URL to the one that the restore went into, and run this again".to_owned(),
+                    "Start that database, or set CB_DB_URL to the database of that restore, and run this command again".to_owned(),
                 )
             })?;
             Ok(standing.is_some_and(|standing| standing.hash.as_ref() == Some(&ready.head.hash)))
         }
         (None, true) => Err(refuse(
-            format!("it is not set, but a restore into {data} and a PostgreSQL database was cut short"),
-            "Set CB_DB_URL to that database and run this again".to_owned(),
+            format!("it is not set, but a restore into {data} and a PostgreSQL database was interrupted"),
+            "Set CB_DB_URL to that database and run this command again".to_owned(),
         )
         .into()),
         (Some(_), false) => Err(refuse(
-            format!("it is set, but a restore into {data} alone, without PostgreSQL, was cut short"),
-            "Run this once without CB_DB_URL, which completes the restore".to_owned(),
+            format!("it is set, but a restore into {data} without PostgreSQL was interrupted"),
+            "Run this command once without CB_DB_URL, which completes the restore".to_owned(),
         )
         .into()),
     }
@@ -248,13 +248,13 @@ pub(crate) async fn settle(config: &Config) -> Result<(), StartError> {
         return Ok(());
     }
     let unusable = |e: BackupError| {
-        ConfigError::new("CB_DATA_DIR", e.to_string().trim_end_matches('.'), "Then start again")
+        ConfigError::new("CB_DATA_DIR", e.to_string().trim_end_matches('.'), "Then start the server again")
     };
     if let Some(ready) = ready(data).map_err(unusable)?
         && committed(config, &ready).await?
     {
         move_in(data, &ready).map_err(unusable)?;
-        tracing::info!("completed a restore into this folder that had been cut short");
+        tracing::info!("completed an interrupted restore into this folder");
         return Ok(());
     }
     Err(cut_short(data).into())
@@ -265,16 +265,16 @@ pub(super) fn cut_short(data: &Path) -> ConfigError {
     let staging = data.join(FOLDER);
     let mend = if staging.join(READY).exists() {
         format!(
-            "Run cb restore FILE again, with the CB_DB_URL of that restore. Keep {}: it may hold the only keys to a database that is already restored",
+            "Run cb restore FILE again, with the CB_DB_URL of that restore. Keep {}, because it may contain the only keys to a database that is already restored",
             staging.display()
         )
     } else {
         format!(
-            "Run cb restore FILE again; or, to begin with an empty instance, remove {}",
+            "Run cb restore FILE again. Or, to start with an empty instance, delete {}",
             staging.display()
         )
     };
-    let reason = format!("a restore into {} was cut short before it was complete", data.display());
+    let reason = format!("a restore into {} was interrupted before it was complete", data.display());
     ConfigError::new("CB_DATA_DIR", reason, mend)
 }
 

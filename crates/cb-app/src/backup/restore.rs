@@ -39,10 +39,14 @@ impl Source {
     fn open(&self) -> Result<File, BackupError> {
         let shown = self.file.display();
         let open = File::open(&self.file).map_err(|e| {
-            refused(format!("The archive {shown} cannot be read ({e}). Name the file that cb backup wrote"))
+            refused(format!(
+                "The archive {shown} cannot be read ({e}). Give the name of the file that cb backup wrote"
+            ))
         })?;
         if open.metadata().is_ok_and(|meta| meta.is_dir()) {
-            return Err(refused(format!("{shown} is a folder. Name the file that cb backup wrote")));
+            return Err(refused(format!(
+                "{shown} is a folder. Give the name of the file that cb backup wrote"
+            )));
         }
         Ok(open)
     }
@@ -134,7 +138,7 @@ pub async fn restore(
 /// The place stays as it is, because PostgreSQL may have the data.
 fn undecided(staging: &Path) -> BackupError {
     refused(format!(
-        "PostgreSQL has not confirmed that it has kept the data. Keep {}: it holds the keys. Run the same command again: it completes the restore, or begins anew",
+        "PostgreSQL did not confirm that it saved the data. Keep {}, because it contains the keys. Run the same command again; it completes the restore or starts it again",
         staging.display()
     ))
 }
@@ -144,7 +148,7 @@ fn nothing_restored(why: BackupError) -> BackupError {
     match why {
         BackupError::Stopped => BackupError::Stopped,
         BackupError::Failed(Error::Unavailable(why) | Error::StorageFull(why)) => refused(format!(
-            "Nothing was restored into the database of CB_DB_URL: {}. See that PostgreSQL runs, and run the same command again",
+            "Nothing was restored into the database of CB_DB_URL: {}. Check that PostgreSQL is running, and run the same command again",
             why.trim_end_matches('.')
         )),
         other => refused(format!("Nothing was restored. {other}")),
@@ -153,7 +157,7 @@ fn nothing_restored(why: BackupError) -> BackupError {
 
 fn in_use() -> BackupError {
     refused(
-        "The database of CB_DB_URL is in use already, and a restore replaces nothing. Give an empty database: CREATE DATABASE, then set CB_DB_URL to it",
+        "The database of CB_DB_URL is already in use, and a restore does not replace anything. Create an empty database (CREATE DATABASE) and set CB_DB_URL to it",
     )
 }
 
@@ -179,7 +183,7 @@ async fn make_ready(
     damaged: bool,
 ) -> Result<Restored, BackupError> {
     if !manifest.files.iter().any(|file| file.name == DATABASE_FILE) {
-        return Err(refused("The archive holds no database. Use another backup"));
+        return Err(refused("The archive does not contain a database. Use another backup"));
     }
     let unusable = |e: BackupError| {
         e.of_database(|reason| {
@@ -189,7 +193,7 @@ async fn make_ready(
     let (schema, foreign) = foreign_schema(staging).await.map_err(|e| unusable(e.into()))?;
     if let Some(foreign) = foreign {
         return Err(refused(format!(
-            "The backup is newer than this program: version {} wrote it, and its database has the schema {foreign}, which this program ({}, schema {}) does not know. Restore it with version {} of cb or a later one",
+            "The backup is newer than this program: version {} wrote it, and its database has the schema {foreign}, which this program ({}, schema {}) does not know. Restore it with version {} of cb or a later version",
             manifest.program,
             env!("CARGO_PKG_VERSION"),
             newest_schema(),
@@ -198,7 +202,9 @@ async fn make_ready(
     }
     let staged = Config { data_dir: staging.to_path_buf(), db_url: None, ..config.clone() };
     let key = files::read(&staging.join(AUDIT_KEY))?.ok_or_else(|| {
-        refused(format!("The archive holds no {AUDIT_KEY}, and cannot be verified. Use another backup"))
+        refused(format!(
+            "The archive does not contain the file {AUDIT_KEY}, so it cannot be verified. Use another backup"
+        ))
     })?;
     let key = signing_key(&key)?;
     let checkpoint: Option<Checkpoint> = read_checkpoint(&staging.join(CHECKPOINT_FILE)).map_err(refused)?;
@@ -208,13 +214,13 @@ async fn make_ready(
     let Examined { head, flaws, .. } = examined.map_err(unusable)?;
     if head != manifest.head {
         return Err(refused(format!(
-            "The database in the archive is not the one that its manifest describes: its log ends at entry {}, and should at entry {}. Use another backup",
+            "The database in the archive does not match its manifest: its audit log ends at entry {} instead of entry {}. Use another backup",
             head.seq, manifest.head.seq
         )));
     }
     if !flaws.is_empty() && !damaged {
         return Err(refused(format!(
-            "Nothing was restored because the data in the archive does not verify: {}. Use another backup; to restore the data as it is, run this again with --damaged",
+            "Nothing was restored, because the data in the archive could not be verified: {}. Use another backup. To restore the data as it is, run this command again with --damaged",
             flaws.join("; ")
         )));
     }
@@ -238,15 +244,15 @@ fn unfit(config: &Config, wanted: &str, why: &Unfit) -> BackupError {
     let tried = why.tried.join(", ");
     refused(if config.vault_key.is_some() {
         format!(
-            "The root key does not fit: CB_VAULT_KEY has the fingerprint {tried}, and the vault of the backup is wrapped by the root key with the fingerprint {wanted}. Set CB_VAULT_KEY to the key of that time, or leave it out where the archive holds the key"
+            "The root key does not match: CB_VAULT_KEY has the fingerprint {tried}, but the vault of the backup needs the root key with the fingerprint {wanted}. Set CB_VAULT_KEY to the key that was in use at the time of the backup, or leave it out if the archive contains the key"
         )
     } else if tried.is_empty() {
         format!(
-            "The archive does not hold the vault's root key, because CB_VAULT_KEY gave it. Set CB_VAULT_KEY to the key with the fingerprint {wanted}"
+            "The archive does not contain the vault's root key, because the server read that key from CB_VAULT_KEY. Set CB_VAULT_KEY to the key with the fingerprint {wanted}"
         )
     } else {
         format!(
-            "The root key in the archive has the fingerprint {tried}, and its vault is wrapped by the root key with the fingerprint {wanted}. Set CB_VAULT_KEY to that one"
+            "The root key in the archive has the fingerprint {tried}, but its vault needs the root key with the fingerprint {wanted}. Set CB_VAULT_KEY to that key"
         )
     })
 }

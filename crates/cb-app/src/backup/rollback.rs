@@ -129,7 +129,7 @@ pub(crate) async fn guard(config: &Config) -> Result<(), StartError> {
 }
 
 fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
-    const ACCEPT: &str = "If this older state is what you want, run: cb audit-log accept-restore";
+    const ACCEPT: &str = "To keep this older state, run: cb audit-log accept-restore";
     let data = config.data_dir.display();
     let (name, database) = match &config.db_url {
         Some(_) => ("CB_DB_URL", "the database of CB_DB_URL".to_owned()),
@@ -141,29 +141,30 @@ fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
                 format!(": entry {} of its audit log was signed on {}", signed.seq, signed.at)
             });
             (
-                format!("{database} is missing or empty, while the folder {data} has been in use{since}"),
+                format!("{database} is missing or empty, but the folder {data} was already in use{since}"),
                 format!(
-                    "Put the database back. If it is lost, {RESTORE}. To begin anew, move the folder away"
+                    "Put the database back. If it is lost, {RESTORE}. To start with an empty instance, move the folder away"
                 ),
             )
         }
         Wrong::Behind { signed, head, set_up } => {
             let state = if *set_up { "" } else { "setup was not completed in it, " };
-            let accept = if *set_up { ACCEPT } else { "To begin anew, move the folder away" };
+            let accept =
+                if *set_up { ACCEPT } else { "To start with an empty instance, move the folder away" };
             (
                 format!(
-                    "{database} is older than the folder {data} that it is used with: {state}its audit log ends at entry {head}, and entry {} was signed on {}",
+                    "{database} is older than the folder {data}: {state}its audit log ends at entry {head}, but the server signed entry {} on {}",
                     signed.seq, signed.at
                 ),
-                format!("If the newer one is lost, {RESTORE}. {accept}"),
+                format!("Put the newer database back. If it is lost, {RESTORE}. {accept}"),
             )
         }
         Wrong::Other(signed) => (
             format!(
-                "{database} is not the one that the folder {data} was used with: its entry {} is not the one that was signed on {}. It is another server's, or an older state was put back and the server has written other entries since",
+                "{database} does not belong to the folder {data}: its entry {} is not the entry that the server signed on {}. It is the database of another server, or someone restored an older state and the server has written other entries since then",
                 signed.seq, signed.at
             ),
-            format!("Put the newer one back. If it is lost, {RESTORE}. {ACCEPT}"),
+            format!("Put the right database back. If it is lost, {RESTORE}. {ACCEPT}"),
         ),
     };
     ConfigError::new(name, reason, mend)
@@ -189,7 +190,7 @@ pub async fn accept(
 ) -> Result<Accepted, BackupError> {
     if !config.data_dir.is_dir() {
         return Err(refused(format!(
-            "There is no folder {}. Set CB_DATA_DIR to the server's folder",
+            "The folder {} does not exist. Set CB_DATA_DIR to the data folder of the server",
             config.data_dir.display()
         )));
     }
@@ -198,7 +199,7 @@ pub async fn accept(
     let found = match compare(config).await? {
         None if unusable.is_empty() => {
             return Err(refused(
-                "There is no rollback to accept: the database has every entry that its folder remembers",
+                "There is no rollback to accept: the database has every entry that the data folder has a record of",
             ));
         }
         None => None,

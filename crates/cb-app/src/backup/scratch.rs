@@ -38,7 +38,7 @@ impl Scratch {
             }
         }
         Err(refused(format!(
-            "Another program keeps removing the temporary folders of this backup in {}. Write the archive to another folder",
+            "Another program keeps deleting the temporary folders of this backup in {}. Write the archive to another folder",
             parent.display()
         )))
     }

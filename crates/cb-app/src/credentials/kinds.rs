@@ -28,7 +28,7 @@ pub enum Kind {
     OidcClient,
 }
 
-/// What a device shows to be told from another.
+/// What identifies a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = CredentialPin)]
@@ -212,7 +212,7 @@ impl Kind {
             wrong.require(
                 out.get("user").is_none_or(|user| !user.contains(':')),
                 "public.user",
-                "may not contain a colon",
+                "must not contain a colon",
             );
         }
         if self == Kind::SnmpV3 {
@@ -318,15 +318,15 @@ impl Facts {
     }
 }
 
-/// A kind, for whoever builds a form.
+/// A kind with everything that a form needs.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CredentialKindDescription)]
 pub struct KindOut {
     pub kind: Kind,
     #[schema(value_type = String)]
     pub title: &'static str,
-    /// A JSON schema. `x-order` is the order of the fields, `x-lines` a text of several lines; a change of a field with
-    /// `x-binds-secret` needs the secret again.
+    /// A JSON schema. `x-order` is the order of the fields. `x-lines` marks a text with several lines. A change of a
+    /// field with `x-binds-secret` must include the secret again.
     #[schema(value_type = Object)]
     pub public: Value,
     #[schema(value_type = Object)]

@@ -58,11 +58,11 @@ pub struct CredentialOut {
     pub kind: Kind,
     pub public: BTreeMap<String, String>,
     pub has_secret: bool,
-    /// Where the secret may be sent; without a port, to the usual ones of its kind.
+    /// The hosts to which the secret may be sent; without a port, to the usual ports of its kind.
     pub hosts: Vec<String>,
     #[schema(required)]
     pub certificate_sha256: Option<String>,
-    /// As OpenSSH writes it.
+    /// In the form that OpenSSH uses.
     #[schema(required)]
     pub host_key_sha256: Option<String>,
     pub used_by: Vec<UserOut>,
@@ -84,17 +84,17 @@ pub struct CredentialIn {
     /// The fields of its kind; see `/credential-kinds`.
     #[serde(default)]
     pub public: BTreeMap<String, String>,
-    /// Written only.
+    /// Write-only.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>, write_only)]
     pub secret: BTreeMap<String, Secret>,
-    /// Names, addresses and ranges that the secret may be sent to, each with a port (`nas.lan:8443`) or a range of them if it is not
-    /// the usual one of the kind.
+    /// Names, addresses and ranges to which the secret may be sent, each with a port (`nas.lan:8443`) or a range of ports
+    /// if they are not the usual ones of the kind.
     #[schema(example = json!(["10.0.0.0/24", "nas.lan:8443"]))]
     pub hosts: Vec<String>,
-    /// The fingerprint of the certificate there, if nobody has signed it that this server trusts.
+    /// The fingerprint of the certificate there, if this server does not trust its issuer.
     pub certificate_sha256: Option<String>,
-    /// The fingerprint of the host key there, `SHA256:…`. SSH sends nothing without it.
+    /// The fingerprint of the host key there, `SHA256:…`. Without it, nothing is sent over SSH.
     pub host_key_sha256: Option<String>,
 }
 
@@ -103,18 +103,18 @@ pub struct CredentialIn {
 #[schema(as = CredentialPatch)]
 pub struct CredentialPatch {
     pub name: Option<String>,
-    /// All public fields, when given.
+    /// The complete set of public fields.
     pub public: Option<BTreeMap<String, String>>,
-    /// All secret fields, when given.
+    /// The complete set of secret fields.
     #[schema(value_type = Option<BTreeMap<String, String>>, write_only)]
     pub secret: Option<BTreeMap<String, Secret>>,
-    /// More or wider ones, or more ports, need the secret again.
+    /// Additional hosts, wider ranges and additional ports need the secret again.
     pub hosts: Option<Vec<String>>,
-    /// Another one, or none, needs the secret again.
+    /// A change must include the secret again.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub certificate_sha256: Patch<String>,
-    /// Another one, or none, needs the secret again; the first one does not, for nothing was sent before it.
+    /// A change must include the secret again. The first fingerprint does not need it, because nothing was sent before.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub host_key_sha256: Patch<String>,

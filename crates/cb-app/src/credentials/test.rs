@@ -36,16 +36,16 @@ const FAILED: &str =
 #[serde(deny_unknown_fields)]
 #[schema(as = CredentialTestIn)]
 pub struct TestIn {
-    /// One that the credential may be sent to.
+    /// A host to which the credential may be sent.
     #[schema(example = "10.0.0.5")]
     pub host: String,
-    /// One that the credential may be sent to there; the first of these when not given.
+    /// A port to which the credential may be sent; the first allowed port if absent.
     pub port: Option<u16>,
-    /// What to ask for, where that is HTTP; `/` when not given.
+    /// The path to request over HTTP; `/` if absent.
     pub path: Option<String>,
 }
 
-/// One thing that the device said about itself.
+/// One fact that the device reported about itself.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CredentialTestFact)]
 pub struct Fact {
@@ -58,12 +58,12 @@ pub struct Fact {
 #[schema(as = CredentialTest)]
 pub struct TestOut {
     pub ok: bool,
-    /// Why not; without `credentials:write` always the same.
+    /// The reason for a failure; without `credentials:write` always the same.
     #[schema(required)]
     pub reason: Option<String>,
     /// What the device said; empty without `credentials:write`.
     pub detail: Vec<Fact>,
-    /// The fingerprint that the device showed and that nothing vouches for; null without `credentials:write`.
+    /// The fingerprint that the device presented and that is not trusted yet; null without `credentials:write`.
     #[schema(required)]
     pub presented: Option<String>,
 }

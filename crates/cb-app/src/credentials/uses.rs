@@ -132,15 +132,17 @@ pub(crate) async fn named(
     field: &str,
 ) -> Result<Public> {
     let row = match find(conn, id).await {
-        Err(Error::NotFound) => return Err(Error::invalid(field, "is no credential that there is")),
+        Err(Error::NotFound) => return Err(Error::invalid(field, "is not an existing credential")),
         other => other?,
     };
     if kind_of(&row)? != kind {
         return Err(Error::invalid(field, format!("must be of the kind {}", kind.as_str())));
     }
     if covered(&row, host, port).is_err() {
-        let reason =
-            format!("may not be sent to {host} on port {port}; add {} to its hosts", destination(host, port));
+        let reason = format!(
+            "does not allow sending to {host} on port {port}; add {} to its hosts",
+            destination(host, port)
+        );
         return Err(Error::invalid(field, reason.chars().take(300).collect::<String>()));
     }
     public_of(&row)
@@ -179,7 +181,7 @@ pub(super) async fn secrets(app: &App, row: &credential::Model) -> Result<Secret
         .map_err(|_| Error::Internal(format!("the secret of credential {} is not readable", row.id)))
 }
 
-/// What names a credential.
+/// Something that uses a credential.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = CredentialUser)]
 pub struct UserOut {
@@ -211,7 +213,7 @@ pub(super) async fn users(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Result<B
 pub struct UseOut {
     pub id: CredentialUseId,
     pub at: DateTime<Utc>,
-    /// `user`, `operator`, `system`, or what names the credential, such as `oidc_provider`.
+    /// `user`, `operator`, `system`, or what uses the credential, such as `oidc_provider`.
     pub user_kind: String,
     #[schema(required)]
     pub user_id: Option<Uuid>,
@@ -220,12 +222,12 @@ pub struct UseOut {
     #[schema(required)]
     pub port: Option<i32>,
     pub purpose: String,
-    /// Whether it was accepted; null when nobody knows.
+    /// Whether the device accepted it; null if unknown.
     #[schema(required)]
     pub ok: Option<bool>,
 }
 
-/// The newest first.
+/// Newest first.
 pub async fn list(ctx: &Ctx, id: CredentialId, list: &List) -> Result<Page<UseOut>> {
     let conn = ctx.read(Permission::CredentialsRead)?;
     let row = find(conn, id).await?;

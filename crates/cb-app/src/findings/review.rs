@@ -35,17 +35,17 @@ pub(crate) const MOST: usize = 10_000;
 /// Findings in one transaction.
 pub(super) const PAGE: usize = 500;
 
-/// Which findings: either `ids`, or `filter`.
+/// The findings: either `ids` or `filter`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindingsIn {
-    /// 1 to 10,000. A finding that cannot be changed so is skipped, and the answer says why.
+    /// 1 to 10,000. A finding whose state does not allow the change is skipped, and the answer gives the reason.
     #[serde(default)]
     pub ids: Option<Vec<FindingId>>,
-    /// All findings that fit, of the state that can be changed so.
+    /// All findings that match and whose state allows the change.
     #[serde(default)]
     pub filter: Option<FindingFilter>,
-    /// With `filter`: how many the caller has seen to fit. If it is another number by now, nothing is done.
+    /// With `filter`: the number of matches that the caller saw. If the number is different now, nothing is changed.
     #[serde(default)]
     pub count: Option<u64>,
 }
@@ -53,12 +53,12 @@ pub struct FindingsIn {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindingsProposeIn {
-    /// Which findings.
+    /// The findings.
     pub findings: FindingsIn,
-    /// The kind of the assets to be.
+    /// The kind of the proposed assets.
     #[serde(default)]
     pub kind: Option<AssetKind>,
-    /// Their role; null: none. Without a kind, a role that is known brings its own.
+    /// Their role; null for none. If no kind is given, a known role also sets its usual kind.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub role: Patch<String>,
@@ -67,9 +67,9 @@ pub struct FindingsProposeIn {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindingsTagIn {
-    /// Which findings.
+    /// The findings.
     pub findings: FindingsIn,
-    /// Ids of tags that their assets get when they are accepted. The tags that they have stay.
+    /// IDs of tags that their assets get when the findings are accepted. Existing tags stay.
     pub tags: Vec<TagId>,
 }
 
@@ -77,9 +77,9 @@ pub struct FindingsTagIn {
 pub struct FindingsDone {
     /// How many findings were changed.
     pub count: u64,
-    /// Those that were not, and why.
+    /// The findings that were not changed, with the reasons.
     pub skipped: Vec<Skipped>,
-    /// What takes it back; null when nothing was changed.
+    /// The ID with which the change can be undone; null if nothing was changed.
     #[schema(required)]
     pub review_id: Option<ReviewId>,
 }
@@ -344,7 +344,7 @@ async fn ids_of(ctx: &Ctx, input: FindingsIn, at: &str, state: FindingState) -> 
             }
             if ids.len() as u64 != count {
                 return Err(Error::Conflict(format!(
-                    "the filter fits {} findings now, and {count} when you looked; look at the list again",
+                    "the filter now matches {} findings instead of {count}; check the list again",
                     ids.len()
                 )));
             }

@@ -23,17 +23,17 @@ use crate::input::SHORT_MAX;
 use crate::order::range;
 use crate::page::{Sort, contains, like, patterns};
 
-/// What a list of findings can be narrowed to. Each field that is given must fit.
+/// A filter for findings. Every field that is present must match.
 #[derive(Debug, Default, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindingFilter {
     /// Of findings that are changed, the change knows which state they must have.
     #[serde(skip)]
     pub state: Option<FindingState>,
-    /// Words to look for, each of which must be found.
+    /// Words to search for; all must be found.
     #[schema(max_length = 200)]
     pub q: Option<String>,
-    /// Findings of this scan.
+    /// Findings from this scan.
     #[serde(rename = "scan_id")]
     pub scan: Option<ScanId>,
     /// Whether a new asset or a change is proposed.
@@ -46,13 +46,13 @@ pub struct FindingFilter {
     /// A part of the vendor's name.
     #[schema(max_length = 100)]
     pub vendor: Option<String>,
-    /// The id, the CIDR or the name of the network that the first address is in.
+    /// The ID, the CIDR or the name of the network that contains the first address.
     #[schema(max_length = 100)]
     pub network: Option<String>,
     /// A port that was found open, 1 to 65535.
     #[schema(minimum = 1, maximum = 65535)]
     pub port: Option<u32>,
-    /// By what `group` is a group.
+    /// How findings are grouped for `group`.
     pub group_by: Option<FindingGrouping>,
     /// The findings of one group: its `key`.
     #[schema(max_length = 100)]
@@ -62,9 +62,9 @@ pub struct FindingFilter {
 /// Findings that have something in common.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FindingGroup {
-    /// A CIDR, a kind, a role, `new_asset` or `change`; empty for findings of which it is not known.
+    /// A CIDR, a kind, a role, `new_asset` or `change`; empty for findings where it is unknown.
     pub key: String,
-    /// How many findings are in it.
+    /// The number of findings in the group.
     pub count: i64,
 }
 
@@ -220,7 +220,7 @@ fn checked(filter: &FindingFilter) -> Result<()> {
     let port = filter.port.is_none_or(|port| (1..=65_535).contains(&port));
     wrong.require(port, "port", "must be between 1 and 65535");
     let named = filter.group.is_none() || filter.group_by.is_some();
-    wrong.require(named, "group", "needs `group_by`, which says by what it is a group");
+    wrong.require(named, "group", "needs `group_by`, which says how findings are grouped");
     wrong.into_result()
 }
 

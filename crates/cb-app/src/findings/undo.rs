@@ -83,7 +83,7 @@ impl Step {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UndoIn {
-    /// The `review_id` that the step answered with.
+    /// The `review_id` from the answer to that step.
     pub review_id: ReviewId,
 }
 

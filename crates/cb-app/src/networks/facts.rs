@@ -37,16 +37,16 @@ const LOOKS: [u16; 4] = [32, 512, 8_192, 60_000];
 /// Networks in one statement: `SQLite` takes 500 parts, and each network has three.
 const TOGETHER: usize = 100;
 
-/// The last scan of a network, and what came of it.
+/// The last scan of a network and its result.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct NetworkScan {
     pub id: ScanId,
     pub status: ScanStatus,
-    /// When it ended, or when it was asked for.
+    /// When it ended, or when it was requested if it has not ended.
     pub at: DateTime<Utc>,
-    /// It looked at all addresses of the network, not at some.
+    /// Whether it looked at all addresses of the network.
     pub whole: bool,
-    /// Targets that it had in all. What came of it is of all of them.
+    /// The number of targets of the scan. The result covers all of them.
     pub targets: usize,
     pub hosts_found: i64,
     pub findings_new: i64,

@@ -45,19 +45,20 @@ use crate::page::{self, List, Page, Sort, contains};
 const CHANNELS_MOST: u64 = 100;
 const TAKEN: &str = "another channel has this name";
 
-/// A kind, for whoever builds a form.
+/// A kind with everything that a form needs.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ChannelKindDescription)]
 pub struct ChannelKindOut {
     pub kind: Kind,
     #[schema(value_type = String)]
     pub title: &'static str,
-    /// A JSON schema. `x-order` is the order of the fields; a change of a field with `x-binds-secret` needs the secret again.
+    /// A JSON schema. `x-order` is the order of the fields. A change of a field with `x-binds-secret` must include the
+    /// secret again.
     #[schema(value_type = Object)]
     pub public: Value,
     #[schema(value_type = Object)]
     pub secret: Value,
-    /// What may be pinned there.
+    /// What can be pinned.
     #[schema(required)]
     pub pin: Option<Pinned>,
 }
@@ -68,22 +69,22 @@ pub struct ChannelOut {
     pub id: ChannelId,
     pub name: String,
     pub kind: Kind,
-    /// Empty: all.
+    /// All events if empty.
     pub events: Vec<NoticeKind>,
-    /// What is less severe is not told.
+    /// Events with a lower severity are not sent.
     pub min_severity: Severity,
     pub public: BTreeMap<String, String>,
-    /// Scheme, host and port that it is sent to; null when its secret, which says so, cannot be opened.
+    /// Scheme, host and port to which messages are sent; null if they are part of the secret and the secret cannot be decrypted.
     #[schema(required)]
     pub to: Option<String>,
     pub has_secret: bool,
     #[schema(required)]
     pub certificate_sha256: Option<String>,
     pub enabled: bool,
-    /// Since when every try has failed.
+    /// The time since which every attempt has failed.
     #[schema(required)]
     pub failing_since: Option<DateTime<Utc>>,
-    /// When the server has given it up.
+    /// When the server turned it off because of failures.
     #[schema(required)]
     pub disabled_at: Option<DateTime<Utc>>,
     #[schema(required)]
@@ -102,21 +103,21 @@ pub struct ChannelIn {
     #[schema(example = "Phone")]
     pub name: String,
     pub kind: Kind,
-    /// Empty or absent: all.
+    /// All events if empty or absent.
     #[serde(default)]
     pub events: Vec<NoticeKind>,
-    /// `info` when absent: everything.
+    /// `info` if absent, which includes everything.
     pub min_severity: Option<Severity>,
-    /// The fields of its kind; see `/channel-kinds`.
+    /// The fields of the kind; see `/channel-kinds`.
     #[serde(default)]
     pub public: BTreeMap<String, String>,
-    /// Written only.
+    /// Write-only.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>, write_only)]
     pub secret: BTreeMap<String, Secret>,
-    /// The fingerprint of the certificate there, if nobody has signed it that this server trusts.
+    /// The fingerprint of the certificate there, if this server does not trust its issuer.
     pub certificate_sha256: Option<String>,
-    /// True when absent.
+    /// True if absent.
     pub enabled: Option<bool>,
 }
 
@@ -125,19 +126,19 @@ pub struct ChannelIn {
 #[schema(as = ChannelPatch)]
 pub struct ChannelPatch {
     pub name: Option<String>,
-    /// All of them, when given; empty: every kind.
+    /// The complete list; every kind if empty.
     pub events: Option<Vec<NoticeKind>>,
     pub min_severity: Option<Severity>,
-    /// All public fields, when given. Some need the secret again.
+    /// The complete set of public fields. Changes of some fields must include the secret again.
     pub public: Option<BTreeMap<String, String>>,
-    /// All secret fields, when given.
+    /// The complete set of secret fields.
     #[schema(value_type = Option<BTreeMap<String, String>>, write_only)]
     pub secret: Option<BTreeMap<String, Secret>>,
-    /// Another one, or none, needs the secret again.
+    /// A change must include the secret again.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub certificate_sha256: Patch<String>,
-    /// True also forgets that it has failed. False drops what waits for it.
+    /// True also clears its failures. False discards its waiting messages.
     pub enabled: Option<bool>,
 }
 
@@ -164,7 +165,7 @@ impl Opened {
         self.kind.where_to(&self.public, &self.secrets)
     }
 
-    /// One try.
+    /// One attempt.
     pub(super) async fn tell(&self, app: &App, notice: &Notice) -> Answer {
         Sender::new(app.outbound().clone()).send(&self.channel(), notice, app.public_url()).await
     }

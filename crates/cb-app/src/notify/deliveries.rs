@@ -56,17 +56,17 @@ impl DeliveryState {
     }
 }
 
-/// One try.
+/// One attempt.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = DeliveryAttempt)]
 pub struct Attempt {
     pub at: DateTime<Utc>,
-    /// 0 for a failure, without `notifications:write`.
+    /// Always 0 for a failure without `notifications:write`.
     pub took_ms: u64,
-    /// Of HTTP, or a mail server's; null without an answer.
+    /// The status of HTTP or of the mail server; null if there was no answer.
     #[schema(required)]
     pub status: Option<u16>,
-    /// Why not; without `notifications:write` always the same.
+    /// The reason for a failure; without `notifications:write` always the same.
     #[schema(required)]
     pub error: Option<String>,
     /// The beginning of the answer; null without `notifications:write`.
@@ -90,15 +90,15 @@ impl Attempt {
 #[schema(as = Delivery)]
 pub struct DeliveryOut {
     pub id: DeliveryId,
-    /// The same in every try: the header `webhook-id`.
+    /// The same in every attempt: the header `webhook-id`.
     pub notice_id: Uuid,
     pub kind: NoticeKind,
     pub title: String,
     pub state: DeliveryState,
-    /// The newest last, at most 20.
+    /// At most 20, newest last.
     pub attempts: Vec<Attempt>,
     pub created_at: DateTime<Utc>,
-    /// Of the next try.
+    /// The time of the next attempt.
     #[schema(required)]
     pub next_at: Option<DateTime<Utc>>,
     #[schema(required)]

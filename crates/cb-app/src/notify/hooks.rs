@@ -43,27 +43,28 @@ pub struct HookOut {
     pub id: HookId,
     pub name: String,
     pub format: Format,
-    /// What a message must show.
+    /// How a message must prove where it comes from.
     pub verification: Verification,
     pub enabled: bool,
-    /// Where to send to, on this server.
+    /// The path on this server to which messages are sent.
     #[schema(example = "/api/v1/hooks/0198c0de-0000-7000-8000-000000000001")]
     pub path: String,
     pub received: i64,
     #[schema(required)]
     pub last_received_at: Option<DateTime<Utc>>,
-    /// Messages that were not taken: not proved, too old, sent twice, or not in its format.
+    /// Messages that were refused, because they had no valid proof, were too old, were sent twice or were not in the
+    /// format of the hook.
     pub refused: i64,
     #[schema(required)]
     pub last_refused_at: Option<DateTime<Utc>>,
-    /// Why the last one was not; only for who may change hooks.
+    /// Why the last message was refused; only for people who can change hooks.
     #[schema(required)]
     pub last_refused_reason: Option<String>,
     pub secret_changed_at: DateTime<Utc>,
-    /// Until when the secret before this one is taken too.
+    /// The time until which the previous secret is also accepted.
     #[schema(required)]
     pub previous_secret_until: Option<DateTime<Utc>>,
-    /// `whsec_…` to sign with, or `cb_hook_…` to show; only in the answer to what has made it.
+    /// `whsec_…` to sign with, or `cb_hook_…` to send as a token; only in the answer that creates it.
     #[schema(required)]
     pub secret: Option<String>,
     pub version: i64,
@@ -78,7 +79,7 @@ pub struct HookIn {
     #[schema(example = "Alertmanager")]
     pub name: String,
     pub format: Format,
-    /// True when absent.
+    /// True if absent.
     pub enabled: Option<bool>,
 }
 
@@ -90,7 +91,7 @@ pub struct HookPatch {
     pub enabled: Option<bool>,
 }
 
-/// A message that was taken.
+/// A message that was accepted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HookEvent)]
 pub struct HookEventOut {
@@ -99,7 +100,7 @@ pub struct HookEventOut {
     /// Who sent it.
     pub address: String,
     pub severity: Severity,
-    /// What was wrong is over.
+    /// The message reports that a problem is over.
     pub resolved: bool,
     pub title: String,
     pub text: String,

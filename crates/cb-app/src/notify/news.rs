@@ -155,9 +155,7 @@ pub(crate) async fn checkpoint_contradicted(
         severity: Severity::Critical,
         title: "The database does not match the audit log that this server has signed".to_owned(),
         text: format!(
-            "Entry {} was signed on {}, and the database has another one there, or none: its log ended at entry {head}. It was put back to \
-             an older state, or somebody has changed it. Put the newer one back; if you wanted the older one, stop the server and run: \
-             cb audit-log accept-restore",
+            "The server signed entry {} on {}, but the database has a different entry there, or none: its log ended at entry {head}. Someone restored an older state or changed the database. Put the newer database back. If you want to keep the older one, stop the server and run: cb audit-log accept-restore",
             signed.seq, signed.at
         ),
         path: Some("/audit".to_owned()),
@@ -171,8 +169,7 @@ pub(crate) async fn checkpoint_damaged(ctx: &Ctx, tx: &mut WriteTx) -> Result<()
         kind: NoticeKind::AuditContradicted,
         severity: Severity::Critical,
         title: "The server cannot use the audit log checkpoint in the data folder".to_owned(),
-        text: "The server writes this file whole or not at all, so somebody else has changed it, or the signing key was replaced. Find out who \
-               did, then stop the server and run: cb audit-log accept-restore"
+        text: "The server never writes only a part of this file, so someone else changed it, or the signing key was replaced. Find out who did this, then stop the server and run: cb audit-log accept-restore"
             .to_owned(),
         path: Some("/audit".to_owned()),
         data: json!({}),
@@ -191,7 +188,7 @@ pub(crate) async fn subscriber_disabled(
     let news = News {
         kind: NoticeKind::SubscriberDisabled,
         severity: Severity::Warning,
-        title: format!("The {kind} {name} was disabled"),
+        title: format!("The {kind} {name} was turned off"),
         text: format!("The server no longer sends to it: {reason}."),
         path: Some("/notifications".to_owned()),
         data: json!({ "subscriber_kind": kind, "subscriber_id": id, "name": name, "reason": reason }),

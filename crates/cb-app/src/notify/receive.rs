@@ -82,7 +82,7 @@ pub struct Shown<'a> {
 #[schema(as = HookAnswer)]
 pub struct Taken {
     pub id: HookEventId,
-    /// It had been taken before; nothing was told again.
+    /// The message was already received; nothing was reported again.
     pub repeated: bool,
 }
 
@@ -275,7 +275,7 @@ async fn signed(
     let (id, timestamp) = (text(shown.id), text(shown.timestamp));
     if !verify(&keys(app, row, now).await?, id, timestamp, body, text(shown.signature)) {
         let reason = if shown.signature.is_empty() {
-            "it has no header field webhook-signature"
+            "it does not have the header field webhook-signature"
         } else {
             "its signature was not made with the secret of this hook"
         };
@@ -309,7 +309,9 @@ fn bearer(row: &hook::Model, shown: Shown<'_>, now: Time) -> Result<(), &'static
     let token = shown.authorization.get(7..).filter(|_| {
         shown.authorization.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
     });
-    let Some(token) = token else { return Err("it has no header field Authorization with a bearer token") };
+    let Some(token) = token else {
+        return Err("it does not have a header field Authorization with a bearer token");
+    };
     let hash = cb_vault::token::hash_bytes(token.trim_ascii());
     let previous = row.previous_token_hash.as_ref().filter(|_| previous_counts(row, now));
     let known = |kept: &String| Secret::new(kept.clone()).matches(hash.as_bytes());

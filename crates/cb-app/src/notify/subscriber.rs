@@ -75,7 +75,7 @@ impl Tried {
     /// What is stored is of no version that this one knows: nothing was sent.
     pub fn unreadable(app: &App, error: &Error) -> Self {
         tracing::error!(%error, "a notice cannot be read");
-        let answer = Answer::failed(End::Retry, "what was to be told cannot be read");
+        let answer = Answer::failed(End::Retry, "a waiting notice cannot be read");
         Self::of(answer, app.now(), Duration::ZERO)
     }
 }
@@ -115,7 +115,7 @@ impl Receiver {
         }
     }
 
-    /// One try.
+    /// One attempt.
     pub async fn tell(&self, app: &App, notice: &Notice) -> Tried {
         let (at, began) = (app.now(), Instant::now());
         let answer = match &self.way {

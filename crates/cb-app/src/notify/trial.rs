@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::subscriber::{Receiver, word};
 use crate::ctx::Ctx;
 
-/// What became of a test.
+/// The result of a test.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = NotificationTest)]
 pub struct TestOut {
@@ -20,10 +20,10 @@ pub struct TestOut {
     #[schema(required)]
     pub status: Option<u16>,
     pub took_ms: u64,
-    /// Why not.
+    /// The reason for a failure.
     #[schema(required)]
     pub error: Option<String>,
-    /// Of one that was taken: what you should know all the same.
+    /// Something to know about a message that was accepted.
     #[schema(required)]
     pub note: Option<String>,
     /// The beginning of the answer.

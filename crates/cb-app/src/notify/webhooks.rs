@@ -46,29 +46,29 @@ const TAKEN: &str = "another webhook has this name";
 pub struct WebhookOut {
     pub id: WebhookId,
     pub name: String,
-    /// Without `notifications:write` its origin only, for its path may be a secret.
+    /// Without `notifications:write` only its origin, because its path may be a secret.
     pub url: String,
-    /// Empty: all.
+    /// All events if empty.
     pub events: Vec<NoticeKind>,
     pub enabled: bool,
     #[schema(required)]
     pub certificate_sha256: Option<String>,
-    /// Whether the secret before this one signs along.
+    /// Whether messages are also signed with the previous secret.
     pub has_previous_secret: bool,
     #[schema(required)]
     pub previous_secret_until: Option<DateTime<Utc>>,
     pub secret_changed_at: DateTime<Utc>,
-    /// Since when every try has failed.
+    /// The time since which every attempt has failed.
     #[schema(required)]
     pub failing_since: Option<DateTime<Utc>>,
-    /// When the server has given it up.
+    /// When the server turned it off because of failures.
     #[schema(required)]
     pub disabled_at: Option<DateTime<Utc>>,
     #[schema(required)]
     pub disabled_reason: Option<String>,
     #[schema(required)]
     pub last_delivered_at: Option<DateTime<Utc>>,
-    /// What signs, `whsec_…`; only in the answer to what has made it.
+    /// The signing secret, `whsec_…`; only in the answer that creates it.
     #[schema(required)]
     pub secret: Option<String>,
     pub version: i64,
@@ -84,12 +84,12 @@ pub struct WebhookIn {
     pub name: String,
     #[schema(example = "https://hooks.lan/circuit-breaker")]
     pub url: String,
-    /// Empty or absent: all.
+    /// All events if empty or absent.
     #[serde(default)]
     pub events: Vec<NoticeKind>,
-    /// The fingerprint of the certificate there, if nobody has signed it that this server trusts.
+    /// The fingerprint of the certificate there, if this server does not trust its issuer.
     pub certificate_sha256: Option<String>,
-    /// True when absent.
+    /// True if absent.
     pub enabled: Option<bool>,
 }
 
@@ -98,11 +98,11 @@ pub struct WebhookIn {
 #[schema(as = WebhookPatch)]
 pub struct WebhookPatch {
     pub name: Option<String>,
-    /// Another origin gets another secret at once.
+    /// If the origin changes, the server creates a new secret.
     pub url: Option<String>,
-    /// All of them, when given; empty: every kind.
+    /// The complete list; every kind if empty.
     pub events: Option<Vec<NoticeKind>>,
-    /// True also forgets that it has failed. False drops what waits for it.
+    /// True also clears its failures. False discards its waiting messages.
     pub enabled: Option<bool>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]

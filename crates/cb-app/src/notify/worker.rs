@@ -58,7 +58,7 @@ pub(crate) async fn run(app: App) {
     };
     while !app.stopping().is_cancelled() {
         if let Err(error) = lanes.open().await {
-            tracing::error!(%error, "what is to be told cannot be read; the next look is in a moment");
+            tracing::error!(%error, "the waiting notices cannot be read; the server tries again in a moment");
         }
         lanes.wait(&mut events).await;
     }
@@ -75,7 +75,7 @@ pub(crate) async fn sweep(app: App) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "old notices could not be removed; the next sweep takes them");
+                    tracing::warn!(%error, "old notices could not be deleted; the server tries again later");
                     break;
                 }
             }
@@ -83,7 +83,7 @@ pub(crate) async fn sweep(app: App) {
         if !app.removals_held()
             && let Err(error) = app.store().sweep_previous_secrets(now).await
         {
-            tracing::warn!(%error, "secrets that sign no more could not be removed; the next sweep takes them");
+            tracing::warn!(%error, "expired signing secrets could not be deleted; the server tries again later");
         }
         tokio::select! {
             () = tokio::time::sleep(SWEEP_EVERY) => {}
@@ -127,7 +127,7 @@ impl Lanes {
                     let id = match ended {
                         Ok((id, ())) => id,
                         Err(error) => {
-                            tracing::error!(%error, "a lane broke down; what it held is sent when its lease ends");
+                            tracing::error!(%error, "a delivery worker failed; its messages are sent when its lease ends");
                             error.id()
                         }
                     };
@@ -166,7 +166,7 @@ impl Lane {
         // Until it is given back nobody sends what this lane has taken.
         loop {
             if let Some(error) = failed {
-                tracing::error!(subscriber = %subscriber.id(), %error, "a subscriber could not be told; the next try is in a moment");
+                tracing::error!(subscriber = %subscriber.id(), %error, "a notice could not be queued for a webhook or a channel; the server tries again in a moment");
                 tokio::select! {
                     () = tokio::time::sleep(PAUSE) => {}
                     () = app.stopping().cancelled() => {}
@@ -234,7 +234,7 @@ impl Lane {
                 None => return Ok(batch),
                 Some(Ok((delivery, tried))) => batch.note(&self.app, &delivery, tried)?,
                 Some(Err(error)) => {
-                    tracing::error!(%error, "a try broke down; it is made again when its lease ends");
+                    tracing::error!(%error, "an attempt failed unexpectedly; the server repeats it when its lease ends");
                 }
             }
         }

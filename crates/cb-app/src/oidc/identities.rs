@@ -23,7 +23,7 @@ use crate::ctx::Ctx;
 pub struct IdentityOut {
     pub id: IdentityId,
     pub provider: ProviderName,
-    /// The provider's own word for the user.
+    /// The ID of the user at the provider.
     pub subject: String,
     #[schema(required)]
     pub email: Option<String>,

@@ -190,7 +190,8 @@ impl Provider<'_> {
         let at = format!("{}{WELL_KNOWN}", self.row.issuer.trim_end_matches('/'));
         let at = Url::parse(&at).map_err(|e| e.to_string())?;
         let document = self.fetch(app, &at).await?;
-        serde_json::from_value(document).map_err(|e| format!("{at} is not the description of a sign-in provider: {e}"))
+        serde_json::from_value(document)
+            .map_err(|e| format!("{at} is not the description of a sign-in provider: {e}"))
     }
 
     /// How the provider spells its issuer, if what was typed means the same ([`same_issuer`]).
@@ -333,7 +334,11 @@ impl Provider<'_> {
             .id_token_verifier()
             .set_time_fn(move || now)
             .set_issue_time_verifier_fn(move |issued| {
-                if issued <= now + SKEW { Ok(()) } else { Err("its time of issue is in the future; compare the clocks".to_owned()) }
+                if issued <= now + SKEW {
+                    Ok(())
+                } else {
+                    Err("its time of issue is in the future; compare the clocks".to_owned())
+                }
             })
             // Ours must be among the audiences. Others may be, such as the provider's own API.
             .set_other_audience_verifier_fn(|_| true);

@@ -38,7 +38,7 @@ pub(crate) const CLIENT_SECRET_MOST: usize = 1024;
 pub(crate) const CLAIM_MOST: usize = 128;
 const TAKEN: &str = "another provider already has this slug";
 
-/// Members of this group get this role; of several the highest counts.
+/// Members of this group get this role. A member of several groups gets the highest role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoleGroup {
@@ -54,11 +54,11 @@ pub struct ProviderOut {
     pub slug: String,
     pub name: String,
     pub issuer: String,
-    /// The credential's, if it names one.
+    /// The client ID of the credential, if the provider uses one.
     pub client_id: String,
-    /// Of its own.
+    /// Whether the provider has a client secret of its own.
     pub has_client_secret: bool,
-    /// Has the client's id and secret, instead of those here.
+    /// The credential that contains the client ID and the client secret, used instead of the fields here.
     #[schema(required)]
     pub credential_id: Option<CredentialId>,
     pub scopes: Vec<String>,
@@ -70,7 +70,7 @@ pub struct ProviderOut {
     pub enabled: bool,
     #[schema(required)]
     pub certificate_sha256: Option<String>,
-    /// To be registered at the provider; for the name by which this was asked.
+    /// The URI to register at the provider, for the server name of this request.
     pub redirect_uri: String,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -81,33 +81,34 @@ pub struct ProviderOut {
 #[serde(deny_unknown_fields)]
 #[schema(as = OidcProviderIn)]
 pub struct ProviderIn {
-    /// In the redirect URI: cannot be changed later.
+    /// Part of the redirect URI, so it cannot be changed later.
     #[schema(example = "authentik")]
     pub slug: String,
     #[schema(example = "Authentik")]
     pub name: String,
     #[schema(example = "https://id.example.lan/application/o/circuit-breaker/")]
     pub issuer: String,
-    /// Needed unless a credential has it.
+    /// Required unless a credential contains it.
     pub client_id: Option<String>,
-    /// Written only. None for a public client.
+    /// Write-only. Leave it out for a public client.
     #[schema(value_type = Option<String>)]
     pub client_secret: Option<Secret>,
-    /// Of the kind `oidc_client`: instead of `client_id` and `client_secret`. Its hosts must have the issuer's.
+    /// A credential of the kind `oidc_client`, used instead of `client_id` and `client_secret`. Its hosts must include
+    /// the host of the issuer.
     pub credential_id: Option<CredentialId>,
-    /// `openid`, `profile` and `email` when not given.
+    /// `openid`, `profile` and `email` if absent.
     pub scopes: Option<Vec<String>>,
-    /// `groups` when not given.
+    /// `groups` if absent.
     pub groups_claim: Option<String>,
     #[serde(default)]
     pub role_groups: Vec<RoleGroup>,
-    /// For members of none of the groups; without one they have no access.
+    /// The role of people who are in none of the groups; without it they have no access.
     pub default_role: Option<Role>,
-    /// Whether somebody who is new here becomes a user; else only linked accounts can sign in.
+    /// Whether the server creates a user for a person who is new here; otherwise only connected accounts can sign in.
     #[serde(default)]
     pub create_users: bool,
     pub enabled: Option<bool>,
-    /// The fingerprint of its certificate, if nobody has signed it that this server trusts.
+    /// The fingerprint of its certificate, if this server does not trust the issuer.
     pub certificate_sha256: Option<String>,
 }
 
@@ -116,13 +117,13 @@ pub struct ProviderIn {
 #[schema(as = OidcProviderPatch)]
 pub struct ProviderPatch {
     pub name: Option<String>,
-    /// A changed one needs the client's secret again.
+    /// A change must include the client secret again.
     pub issuer: Option<String>,
     pub client_id: Option<String>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub client_secret: Patch<Secret>,
-    /// Takes the place of `client_id` and `client_secret`.
+    /// Replaces `client_id` and `client_secret`.
     #[serde(default)]
     #[schema(value_type = Option<CredentialId>)]
     pub credential_id: Patch<CredentialId>,
@@ -139,7 +140,7 @@ pub struct ProviderPatch {
     pub certificate_sha256: Patch<String>,
 }
 
-/// What a provider says about itself.
+/// The result of a test of a provider.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OidcProviderTest)]
 pub struct ProviderTest {
@@ -148,7 +149,8 @@ pub struct ProviderTest {
     pub issuer: Option<String>,
     #[schema(required)]
     pub authorization_endpoint: Option<String>,
-    /// How the provider spells its issuer, where that differs from what was typed only in its final slash, its case or a port of 443.
+    /// How the provider spells its issuer, if that differs from the entered issuer only in the final slash, upper or
+    /// lower case, or the port 443.
     #[schema(required)]
     pub own_spelling: Option<String>,
     /// Why it cannot be used.
@@ -310,7 +312,8 @@ pub async fn update(
             let linked = user_identity::Entity::find().filter(user_identity::Column::ProviderId.eq(row.id));
             if linked.count(tx.conn()).await.map_err(db)? > 0 {
                 return Err(Error::Conflict(
-                    "accounts of this issuer are connected to users; add the new issuer as another provider".to_owned(),
+                    "accounts of this issuer are connected to users; add the new issuer as another provider"
+                        .to_owned(),
                 ));
             }
         }

@@ -66,7 +66,7 @@ pub struct Away {
     pub cookie: Secret,
 }
 
-/// Where linking goes to.
+/// Where the browser goes to connect an account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LinkAway {
     pub url: String,
@@ -147,7 +147,12 @@ pub async fn link(ctx: &Ctx, site: &Site, slug: &str) -> Result<Away> {
     let linking = Linking { user: id.0, session: session.0 };
     let row = providers::by_slug(ctx.store().reader(), slug).await?.ok_or(Error::NotFound)?;
     let away = depart(ctx.app(), site, &row, "/account", Some(linking)).await?;
-    away.ok_or_else(|| Error::Unavailable(format!("{} did not answer as expected. Ask an administrator to test this provider", row.name)))
+    away.ok_or_else(|| {
+        Error::Unavailable(format!(
+            "{} did not answer as expected. Ask an administrator to test this provider",
+            row.name
+        ))
+    })
 }
 
 async fn depart(

@@ -26,7 +26,7 @@ pub(super) async fn make(store: &Store, root: &RootKey, now: Time, entropy: &dyn
             return Err(Error::Stale);
         }
         let ring = ring(root, std::slice::from_ref(&key))
-            .ok_or_else(|| Error::Internal("a new key does not open".to_owned()))?;
+            .ok_or_else(|| Error::Internal("a new key cannot be decrypted".to_owned()))?;
         vault_key::Entity::insert(active(key.clone())).exec(tx.conn()).await.map_err(db)?;
         let (mut resealed, mut damaged, mut named) = (0u64, 0u64, Vec::new());
         let mut texts = sealed::Texts::default();
@@ -50,7 +50,7 @@ pub(super) async fn make(store: &Store, root: &RootKey, now: Time, entropy: &dyn
         }
         if resealed == 0 && damaged > 0 {
             return Err(Error::Conflict(format!(
-                "it opens none of the {damaged} secrets that are stored; its fingerprint is {}, theirs is not known, for they are older than fingerprints",
+                "it cannot decrypt any of the stored secrets ({damaged}); its fingerprint is {}, but the fingerprint of the right key is unknown, because these secrets are from a version without fingerprints",
                 root.fingerprint()
             )));
         }
@@ -98,7 +98,7 @@ pub(super) async fn instead_of_lost(
         Ok((from, _)) => tracing::warn!(
             from,
             to,
-            "the vault's root key was lost, and nothing was sealed with it; a new one was made. Keep a copy of it; other servers of this database need it too"
+            "the vault's root key was lost, but no stored secret needed it, so the server created a new one. Keep a copy of it; other servers of this database need it too"
         ),
         Err(Error::Stale) => {}
         Err(error) => return Err(error),

@@ -50,7 +50,10 @@ impl Held {
     pub(crate) async fn shut(&self, store: &Store) -> Result<Option<String>> {
         let found = shut(store.reader(), &self.ring).await?;
         Ok(found.map(|(column, row)| {
-            format!("{}.{} of the row {row} does not open with the vault's keys", column.table, column.column)
+            format!(
+                "{}.{} of the row {row} cannot be decrypted with the vault's keys",
+                column.table, column.column
+            )
         }))
     }
 }

@@ -52,7 +52,7 @@ async fn change(ctx: &Ctx, next: &Next) -> Result<Rewrapped> {
         let (from, to) = (old.root().fingerprint(), next.key.fingerprint());
         if from == to {
             return Err(Error::Conflict(format!(
-                "the vault is wrapped by the new root key already (fingerprint {to})"
+                "the vault already uses the new root key (fingerprint {to})"
             )));
         }
         let beside = app.store().snapshot().await?;

@@ -78,7 +78,7 @@ impl Source {
                 ConfigError::new(
                     &self.name(),
                     NO_KEY,
-                    "Put back the key that this database was used with. If it is lost, move this file away and start the server (cb serve): it makes a new key if nothing is sealed with the old one, and says what else can be done if something is",
+                    "Put back the key that this database needs. If it is lost, move this file away and start the server (cb serve). The server creates a new key if no stored secret needs the old one. Otherwise it says what else you can do",
                 )
             })?;
             Ok::<_, ConfigError>((key, Some(text)))
@@ -114,7 +114,7 @@ impl Source {
         let fits = |key: &RootKey| wanted.as_deref() == Some(key.fingerprint().as_str());
         if staged.as_ref().is_some_and(fits) {
             self.move_into_place()?;
-            tracing::info!(file = %self.file.display(), "the vault's new root key was moved to its place");
+            tracing::info!(file = %self.file.display(), "the new root key of the vault is now in its file");
             return Ok(());
         }
         if wanted.is_none() || readable(&self.file).as_ref().is_some_and(fits) {
@@ -130,8 +130,7 @@ impl Source {
         match open.try_lock() {
             Ok(()) => Ok(open),
             Err(TryLockError::WouldBlock) => Err(Error::Conflict(
-                "the vault's root key is being changed by another process; wait until it has ended"
-                    .to_owned(),
+                "another process is changing the vault's root key; wait until it ends".to_owned(),
             )),
             Err(TryLockError::Error(e)) => Err(Error::Internal(format!("{}: {e}", file.display()))),
         }
@@ -151,7 +150,7 @@ impl Source {
             (None, None) => Secret::new(Key::generate(entropy)),
             (None, Some(_)) => {
                 return Err(Error::Conflict(format!(
-                    "CB_VAULT_KEY gives the root key, so the new one is given too: make one with `{MAKE_KEY}`, set CB_VAULT_KEY_NEW to it (or CB_VAULT_KEY_NEW_FILE to a file that holds it) beside CB_VAULT_KEY, and run this again"
+                    "CB_VAULT_KEY contains the root key, so you must give the new key too: create one with `{MAKE_KEY}`, set CB_VAULT_KEY_NEW to it (or CB_VAULT_KEY_NEW_FILE to a file that contains it) in addition to CB_VAULT_KEY, and run this command again"
                 )));
             }
         };
@@ -208,19 +207,16 @@ impl Source {
             None if sealed == 0 => {
                 return Err(ConfigError::new(
                     &self.name(),
-                    "there is no such file, nor CB_VAULT_KEY, and no secret is sealed with that key",
-                    "Put it back; another server of this database has the same file. If it is lost, start the server once (cb serve) in the folder that it has run with: it makes a new one",
+                    "this file does not exist, CB_VAULT_KEY is not set, and no stored secret needs that key",
+                    "Put the file back; another server of this database has the same file. If it is lost, start the server once (cb serve) with its data folder; it creates a new key",
                 ));
             }
             None => {
                 let wanted = current(rows).map_or_else(String::new, |row| {
-                    format!(
-                        " and the vault is wrapped by the one with the fingerprint {}",
-                        row.root_fingerprint
-                    )
+                    format!(" the vault needs the root key with the fingerprint {},", row.root_fingerprint)
                 });
                 return Err(self.refuse(format!(
-                    "there is no such file, nor CB_VAULT_KEY,{wanted} while {sealed} secrets are stored"
+                    "this file does not exist, CB_VAULT_KEY is not set,{wanted} and secrets are stored ({sealed})"
                 )));
             }
         };
@@ -231,7 +227,7 @@ impl Source {
         ConfigError::new(
             &self.name(),
             "the vault has no key yet",
-            "Start the server once (cb serve), which makes it, and run this again",
+            "Start the server once (cb serve), which creates the key, and run this command again",
         )
     }
 
@@ -240,7 +236,7 @@ impl Source {
             &self.name(),
             reason,
             format!(
-                "Put back the key that this database was used with: {0} or CB_VAULT_KEY as you have kept it, {0} of another server of this database, or the one in an archive of cb backup (tar -xf ARCHIVE vault-key, behind age -d if it is encrypted). Without it, move the folder away and restore that archive: cb restore ARCHIVE. No other key opens what is stored, and a new one is not made while it is needed",
+                "Put back the key that this database needs: your copy of {0} or of CB_VAULT_KEY, the file {0} of another server of this database, or the key in an archive of cb backup (tar -xf ARCHIVE vault-key, after age -d if the archive is encrypted). If you do not have the key, move the folder away and restore that archive: cb restore ARCHIVE. No other key can decrypt the stored secrets, and the server does not create a new key while stored secrets need this one",
                 self.file.display()
             ),
         )
@@ -250,9 +246,13 @@ impl Source {
         let wanted = current(rows).map_or("unknown", |row| row.root_fingerprint.as_str());
         let own = root.fingerprint();
         self.refuse(if own == wanted {
-            format!("it has the right fingerprint, {own}, but the vault's current key in the database is damaged")
+            format!(
+                "it has the right fingerprint, {own}, but the vault's current key in the database is damaged"
+            )
         } else {
-            format!("it has the fingerprint {own}, but the vault is wrapped by the root key with the fingerprint {wanted}")
+            format!(
+                "it has the fingerprint {own}, but the vault needs the root key with the fingerprint {wanted}"
+            )
         })
     }
 }
@@ -262,7 +262,7 @@ fn parse(name: &str, text: &Secret) -> Result<RootKey, ConfigError> {
         ConfigError::new(
             name,
             NO_KEY,
-            format!("Put back the key that this database was used with; for a new one: {MAKE_KEY}"),
+            format!("Put back the key that this database needs; to create a key for a new database, run: {MAKE_KEY}"),
         )
     })
 }

@@ -82,7 +82,7 @@ pub async fn look<Z: TimeZone>(app: &App, zone: &Z) -> Result<bool> {
         Ok(true) => ("rotated", None),
         Ok(false) => ("not_due", None),
         Err(error) => {
-            tracing::warn!(%error, "the vault's key was not rotated; the next try is tomorrow");
+            tracing::warn!(%error, "the vault key was not rotated; the server tries again tomorrow");
             tell_failure(app).await;
             ("failed", Some(error.to_string().chars().take(ERROR_MOST).collect()))
         }
@@ -94,7 +94,7 @@ pub async fn look<Z: TimeZone>(app: &App, zone: &Z) -> Result<bool> {
     };
     app.store().vault_looked(VaultLook { at: now, slot, skew: AHEAD, result, error, future_since }).await?;
     if matches!(done, Ok(true)) {
-        tracing::info!("the vault's key was rotated, as its age asks for");
+        tracing::info!("the vault key was rotated because of its age");
     }
     Ok(true)
 }
@@ -105,7 +105,7 @@ async fn tell_failure(app: &App) {
     let told =
         ctx.record(Action::VaultRotationFailed, async |tx| news::vault_rotation_failed(&ctx, tx).await).await;
     if let Err(error) = told {
-        tracing::warn!(%error, "nobody was told that the vault's key was not rotated");
+        tracing::warn!(%error, "the notification about the failed rotation of the vault key could not be sent");
     }
 }
 
@@ -145,7 +145,7 @@ pub(crate) async fn keep_to_schedule(app: App) {
     let mut told = None;
     loop {
         if let Err(error) = look(&app, &Local).await {
-            tracing::warn!(%error, "the vault's schedule was not looked at");
+            tracing::warn!(%error, "the server could not check whether the vault key is due for rotation");
         }
         match app.vault().notice_new_root(app.store().reader()).await {
             Ok(()) => told = None,

@@ -18,12 +18,12 @@ use crate::ctx::Ctx;
 pub struct KeyOut {
     pub id: Uuid,
     pub created_at: DateTime<Utc>,
-    /// Null: it seals.
+    /// Null if it is the current key.
     #[schema(required)]
     pub retired_at: Option<DateTime<Utc>>,
-    /// How many stored secrets it has sealed.
+    /// The number of stored secrets that it encrypts.
     pub secrets: i64,
-    /// A retired key that seals nothing is removed on the first look behind this; null: it is in use.
+    /// When a retired key that encrypts nothing can be deleted; the first check after this time deletes it. Null if it is in use.
     #[schema(required)]
     pub kept_until: Option<DateTime<Utc>>,
 }
@@ -40,35 +40,36 @@ pub enum VaultLookResult {
 #[schema(as = Vault)]
 pub struct VaultOut {
     pub current_key_id: Uuid,
-    /// Of the current key.
+    /// When the current key was created.
     pub created_at: DateTime<Utc>,
     #[schema(required)]
     pub rotated_at: Option<DateTime<Utc>>,
-    /// Null: not scheduled.
+    /// Null if rotation is not scheduled.
     #[schema(required)]
     pub rotation_days: Option<i32>,
-    /// From then on, the next daily look rotates.
+    /// The first daily check after this time rotates the key.
     #[schema(required)]
     pub next_rotation_at: Option<DateTime<Utc>>,
-    /// The next daily look: 04:30 of the server's own time.
+    /// The next daily check, at 04:30 in the time zone of the server.
     pub next_look_at: DateTime<Utc>,
-    /// The last look, of any server; null: there was none yet.
+    /// The last check by any server; null if there was none yet.
     #[schema(required)]
     pub looked_at: Option<DateTime<Utc>>,
     #[schema(required)]
     pub look_result: Option<VaultLookResult>,
-    /// Why the last look has failed.
+    /// Why the last check failed.
     #[schema(required)]
     pub look_error: Option<String>,
-    /// The newest first.
+    /// Newest first.
     pub keys: Vec<KeyOut>,
-    /// How many secrets are stored.
+    /// The number of stored secrets.
     pub sealed: i64,
-    /// Tells root keys apart, and nothing about them.
+    /// Distinguishes root keys and reveals nothing about them.
     pub root_fingerprint: String,
-    /// This server has an older root key: it opens and seals, but cannot rotate until it is started with the new one.
+    /// This server has an older root key. It can decrypt and encrypt, but cannot rotate until it is started with the new
+    /// root key.
     pub root_is_stale: bool,
-    /// Where the root key stands: `CB_VAULT_KEY`, or a file.
+    /// The source of the root key: `CB_VAULT_KEY` or a file.
     pub root_source: String,
 }
 

@@ -311,7 +311,7 @@ async fn a_checkpoint_never_moves_backwards(
         assert!(!found.ok && found.broken_at.is_some_and(|seq| (7..=9).contains(&seq)), "{found:?}");
         let reason = found.reason.expect("a reason");
         assert!(
-            reason.contains("audit-checkpoint.contradicted.json in the data folder has entry 9"),
+            reason.contains("audit-checkpoint.contradicted.json in the data folder contains entry 9"),
             "{reason}"
         );
         assert!(reason.contains("cb audit-log accept-restore"), "{reason}");

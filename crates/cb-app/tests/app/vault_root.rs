@@ -124,7 +124,7 @@ async fn where_the_operator_keeps_the_key_the_new_one_is_given_too(
     begin(&running).await;
     let told = vault::rotate(&running).await;
     let Err(Error::Unavailable(told)) = told else { panic!("it has the old key: {told:?}") };
-    for part in [&*fingerprint(&old), &*fingerprint(&new), "CB_VAULT_KEY", "start it again"] {
+    for part in [&*fingerprint(&old), &*fingerprint(&new), "CB_VAULT_KEY", "start this process again"] {
         assert!(told.contains(part), "{told}");
     }
     let told = beside(&with(&old, None), &test).await.err().expect("refused");
@@ -235,6 +235,6 @@ async fn a_second_server_without_the_key_does_not_make_its_own() {
     let config = Config { data_dir: dir.path().to_owned(), ..test.config().clone() };
     let told =
         App::open(&config, test.clock.clone(), Arc::new(OsEntropy)).await.err().expect("refused").to_string();
-    assert!(told.contains("vault-key") && told.contains("in the folder that it has run with"), "{told}");
+    assert!(told.contains("vault-key") && told.contains("with its data folder"), "{told}");
     assert!(entries(&test, cb_app::audit::Action::VaultRootReplaced).await.is_empty());
 }

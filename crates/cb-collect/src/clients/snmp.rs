@@ -173,7 +173,10 @@ impl Report {
                 )
             }
             Report::Level => {
-                format!("The device does not take {name} {}; choose what is set there.", user.level())
+                format!(
+                    "The device does not accept {name} {}; choose the setting of the device.",
+                    user.level()
+                )
             }
             Report::Time => "The device does not accept our clock; restart its SNMP agent.".to_owned(),
             Report::Engine | Report::Other => {
@@ -376,7 +379,11 @@ fn told(pdu: &Pdu<'_>) -> Proof {
     let proof = SYSTEM.iter().zip(facts).fold(Proof::default(), |proof, ((_, name), said)| {
         proof.with(name, said.as_deref().unwrap_or_default())
     });
-    if proof.facts.is_empty() { proof.with("Note", "it may not read the system group") } else { proof }
+    if proof.facts.is_empty() {
+        proof.with("Note", "it is not allowed to read the system group")
+    } else {
+        proof
+    }
 }
 
 async fn open(device: Device<'_>) -> Result<UdpPeer, Failure> {

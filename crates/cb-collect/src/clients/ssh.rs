@@ -81,19 +81,19 @@ const ROUNDS_MOST: u32 = 1_000;
 
 /// Only OpenSSH's own form may be locked: of the others anybody could write one that takes days or all memory to unlock.
 fn decode(text: &str, passphrase: Option<&Secret>) -> Result<PrivateKey, String> {
-    let strange = || "is no private key that can be read; paste the whole file, from BEGIN to END".to_owned();
+    let strange = || "is not a readable private key; paste the whole file, from BEGIN to END".to_owned();
     if !text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") {
-        let anew = "ssh-keygen -p -f FILE writes it anew";
+        let anew = "convert the key with: ssh-keygen -p -f FILE";
         if text.starts_with("PuTTY-") {
             return Err(
-                "is in PuTTY's form; puttygen FILE -O private-openssh writes it in the usual one".to_owned()
+                "is in the format of PuTTY; convert it with: puttygen FILE -O private-openssh".to_owned()
             );
         }
         if text.contains("ENCRYPTED") {
-            return Err(format!("is locked in an old form; {anew}"));
+            return Err(format!("has an old kind of encryption; {anew}"));
         }
         return match (decode_secret_key(text, None), passphrase) {
-            (Ok(_), Some(_)) => Err("is not locked; leave the passphrase out".to_owned()),
+            (Ok(_), Some(_)) => Err("is not encrypted; leave the passphrase out".to_owned()),
             (Ok(key), None) => Ok(key),
             (Err(_), _) => Err(strange()),
         };
@@ -101,14 +101,14 @@ fn decode(text: &str, passphrase: Option<&Secret>) -> Result<PrivateKey, String>
     let key = PrivateKey::from_openssh(text).map_err(|_| strange())?;
     match (key.kdf(), passphrase) {
         (Kdf::None, None) => Ok(key),
-        (Kdf::None, Some(_)) => Err("is not locked; leave the passphrase out".to_owned()),
-        (_, None) => Err("is locked; its passphrase is needed".to_owned()),
+        (Kdf::None, Some(_)) => Err("is not encrypted; leave the passphrase out".to_owned()),
+        (_, None) => Err("is encrypted; its passphrase is needed".to_owned()),
         (Kdf::Bcrypt { rounds, .. }, Some(_)) if *rounds > ROUNDS_MOST => {
-            Err(format!("takes {rounds} rounds to unlock; ssh-keygen -p -a 24 -f FILE writes it with fewer"))
+            Err(format!("takes {rounds} rounds to unlock; reduce them with: ssh-keygen -p -a 24 -f FILE"))
         }
-        (_, Some(passphrase)) => {
-            key.decrypt(passphrase.expose()).map_err(|_| "does not open with this passphrase".to_owned())
-        }
+        (_, Some(passphrase)) => key
+            .decrypt(passphrase.expose())
+            .map_err(|_| "cannot be decrypted with this passphrase".to_owned()),
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn look(job: &Job, alive: Alive, deadline: Duration) -> Option<
     let address = alive.address;
     let notes = Mutex::new(Notes::default());
     if tokio::time::timeout(deadline, learn(job, &alive, &notes)).await.is_err() {
-        job.limit(format!("{address} took longer than {} seconds, so it is reported with what was known by then; scan it alone for more", deadline.as_secs()));
+        job.limit(format!("{address} took longer than {} seconds, so the report contains only what was known by then; scan it alone for more", deadline.as_secs()));
     }
     let mac = alive.mac.or_else(|| match address {
         IpAddr::V4(v4) if job.is_on_link(address) => neighbors::read().get(&v4).copied(),

@@ -221,7 +221,7 @@ pub async fn scan(
         (true, lost) => Completeness::Partial {
             collected: expected - lost.min(expected),
             expected,
-            reason: format!("{lost} hosts were found but could not be looked at; scan them again"),
+            reason: format!("{lost} hosts were found but could not be examined; scan them again"),
         },
     };
     let sweeps = std::mem::take(&mut *job.sweeps.lock().unwrap_or_else(PoisonError::into_inner));

@@ -108,7 +108,9 @@ async fn one(job: &Job, group: Group, local: Ipv4Addr) {
     let socket = match GroupSocket::open(group, local) {
         Ok(socket) => socket,
         Err(error) => {
-            job.limit(format!("multicast from {local} did not work ({error}), so devices were not asked by mDNS and SSDP there"));
+            job.limit(format!(
+                "multicast from {local} did not work ({error}), so the scan could not use mDNS and SSDP there"
+            ));
             return;
         }
     };

@@ -54,10 +54,10 @@ impl Form {
         }
         match self {
             Form::Text { least } | Form::Token { least } if text.len() < least => {
-                wrong(&format!("it has {} characters; at least {least} are needed", text.len()))
+                wrong(&format!("it has {} characters, but needs at least {least}", text.len()))
             }
             Form::Key if key_bytes(secret).is_none() => {
-                wrong("it is not 32 bytes in URL-safe base64, which has 44 characters")
+                wrong("it is not 32 bytes in URL-safe base64 (44 characters)")
             }
             _ => Ok(()),
         }
@@ -66,9 +66,9 @@ impl Form {
     /// What makes a secret of this form.
     pub fn remedy(self) -> String {
         match self {
-            Form::Text { .. } | Form::Token { .. } => "Make one with: openssl rand -base64 48".to_owned(),
+            Form::Text { .. } | Form::Token { .. } => "Create one with: openssl rand -base64 48".to_owned(),
             Form::Key => format!(
-                "Put back the key that this database was used with; for a new database make one with: {MAKE_KEY}"
+                "Put back the key that this database needs; for a new database, create one with: {MAKE_KEY}"
             ),
         }
     }

@@ -61,9 +61,7 @@ pub(super) fn classify(error: reqwest::Error) -> OutboundError {
             return tls_error(tls);
         }
         if layer.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse_too_large) {
-            return OutboundError::TooLarge(
-                "its header is too large".to_owned(),
-            );
+            return OutboundError::TooLarge("its header is too large".to_owned());
         }
         next = match inside {
             Some(inside) => Some(inside as &(dyn Error + 'static)),

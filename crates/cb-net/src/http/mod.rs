@@ -114,7 +114,10 @@ impl Outbound {
         let (parts, body) = request.into_parts();
         let mut hop = Hop { method: parts.method, headers: parts.headers, body };
         if matches!(hop.method, Method::CONNECT | Method::TRACE) {
-            return Err(OutboundError::BadRequest(format!("this server does not send the method {}", hop.method)));
+            return Err(OutboundError::BadRequest(format!(
+                "this server does not send the method {}",
+                hop.method
+            )));
         }
         if let Some(name) = OURS.iter().find(|name| hop.headers.contains_key(*name)) {
             return Err(OutboundError::BadRequest(format!(

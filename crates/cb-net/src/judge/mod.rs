@@ -70,7 +70,9 @@ pub enum Refused {
     Userinfo,
     #[error("'{0}' is not a port from 1 to 65535")]
     Port(String),
-    #[error("port {0} belongs to a printer, a controller or a power supply, and this server never sends anything to it")]
+    #[error(
+        "port {0} belongs to a printer, a controller or a power supply, and this server never sends anything to it"
+    )]
     NeverWritten(u16),
     #[error("'{0}' is not a host: {1}")]
     Host(String, String),

@@ -56,7 +56,7 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
         "must have nothing after the host; enter the topic in its own field",
     );
     let user = public.get("user");
-    wrong.require(user.is_none_or(|user| !user.contains(':')), "public.user", "may not contain a colon");
+    wrong.require(user.is_none_or(|user| !user.contains(':')), "public.user", "must not contain a colon");
     let has = |name: &str| secrets.contains_key(name);
     wrong.require(user.is_none() || has("password"), "secret.password", "is needed with a username");
     wrong.require(user.is_some() || !has("password"), "public.user", "is needed with a password");

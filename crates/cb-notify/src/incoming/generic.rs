@@ -26,7 +26,7 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
     let message: Message = json(body)?;
     let title = line(&message.title, TITLE_MOST);
     if title.is_empty() {
-        return Err(FieldError::new("title", "may not be empty"));
+        return Err(FieldError::new("title", "must not be empty"));
     }
     let link = match &message.url {
         None => None,

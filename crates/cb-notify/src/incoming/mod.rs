@@ -29,7 +29,7 @@ const LABEL_MOST: usize = 300;
 /// Bytes of what a sender may have carried on.
 const DATA_MOST: usize = 16 << 10;
 
-/// Whose words a message is in.
+/// The format of the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = HookFormat)]
@@ -40,7 +40,7 @@ pub enum Format {
     Proxmox,
 }
 
-/// How a message proves where it comes from. The format decides: only who cannot sign may do with less.
+/// How a message proves where it comes from. The format decides this: only senders that cannot sign use a weaker proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = HookVerification)]
@@ -57,7 +57,7 @@ pub struct Told {
     pub title: String,
     pub text: String,
     pub severity: Severity,
-    /// What was wrong is over.
+    /// The message reports that a problem is over.
     pub resolved: bool,
     /// When it happened, if the sender says so.
     pub at: Option<Time>,

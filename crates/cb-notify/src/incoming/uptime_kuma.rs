@@ -51,7 +51,7 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
         _ => line(&msg, TITLE_MOST),
     };
     if title.is_empty() {
-        return Err(FieldError::new("msg", "may not be empty"));
+        return Err(FieldError::new("msg", "must not be empty"));
     }
     let said = heartbeat.as_ref().and_then(|h| h.msg.as_deref()).filter(|m| !m.is_empty());
     let time = heartbeat.as_ref().and_then(|h| h.time.as_deref());

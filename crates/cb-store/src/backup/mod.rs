@@ -79,7 +79,7 @@ impl Store {
         let row = self.reader().query_one_raw(check).await.map_err(db)?;
         row.map(|row| {
             let (table, to): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(2)?);
-            Ok(format!("a row of {table} refers to one of {to} that is not there"))
+            Ok(format!("a row of {table} refers to a row of {to} that does not exist"))
         })
         .transpose()
         .map_err(db)

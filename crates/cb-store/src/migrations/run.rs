@@ -44,13 +44,13 @@ pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
         if in_use {
             return Err(OpenError::new(
                 format!("The database {} is between two versions", file.display()),
-                "an earlier version of this program was interrupted while it changed the tables",
-                "Restore a backup from before that upgrade, or start the earlier version on it",
+                "an earlier version of this program was interrupted while it was changing the tables",
+                "Restore a backup from before that upgrade, or start the earlier version with this database",
             ));
         }
         set_aside(file).map_err(|e| {
             OpenError::new(
-                format!("The database {} was never finished", file.display()),
+                format!("The setup of the database {} was never completed", file.display()),
                 format!("its first start was interrupted, and it cannot be moved away ({e})"),
                 format!("Move it away yourself: mv {0} {0}.unfinished", file.display()),
             )
@@ -88,7 +88,7 @@ async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
         let free = format!("SELECT pg_try_advisory_xact_lock({LOCK})");
         let free = all.query_one_raw(Statement::from_string(DbBackend::Postgres, free)).await?;
         if !free.map_or(Ok(false), |row| row.try_get_by_index(0))? {
-            tracing::info!("another server makes or changes the tables; this one waits for it");
+            tracing::info!("another server is creating or changing the tables; this server waits for it");
             all.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
         }
     }
@@ -125,7 +125,7 @@ async fn newer(db: &DatabaseConnection) -> Result<Option<OpenError>, DbErr> {
     }
     Ok(foreign(&applied(db).await?).map(|name| {
         OpenError::new(
-            "The database is of a newer version than this program",
+            "The database is from a newer version than this program",
             format!("this program does not know its migration {name}"),
             "Start the newer version, or restore a backup from before the upgrade (cb restore)",
         )
@@ -192,7 +192,7 @@ fn set_aside(file: &Path) -> std::io::Result<()> {
     };
     let numbers = (1..).map(|n| if n == 1 { ".unfinished".to_owned() } else { format!(".unfinished.{n}") });
     let free = numbers.take(1_000).find(|name| !beside(name).exists());
-    let aside = free.ok_or_else(|| std::io::Error::other("a thousand others were moved away before"))?;
+    let aside = free.ok_or_else(|| std::io::Error::other("a thousand others were already moved away"))?;
     // The log first: a database without its log is older, a log without its database is another one's.
     for part in ["-shm", "-wal", ""] {
         match std::fs::rename(beside(part), beside(&format!("{aside}{part}"))) {
@@ -200,7 +200,7 @@ fn set_aside(file: &Path) -> std::io::Result<()> {
             _ => {}
         }
     }
-    tracing::warn!(file = %file.display(), "the first start was interrupted by an earlier version; its database was set aside, and a new one is made");
+    tracing::warn!(file = %file.display(), "the first start of an earlier version was interrupted; its database was moved aside, and the server creates a new one");
     Ok(())
 }
 

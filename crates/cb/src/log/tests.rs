@@ -198,6 +198,6 @@ fn a_panic_is_a_line_of_the_log_and_waits_for_nobody() {
     let told: serde_json::Value = serde_json::from_str(text.lines().nth(1).expect("a line")).expect("JSON");
     assert_eq!(told["level"], "ERROR");
     let said = told["fields"]["message"].as_str().expect("words");
-    assert!(said.ends_with("broke down: a part of the test breaks down"), "{said}");
+    assert!(said.ends_with("failed unexpectedly: a part of the test breaks down"), "{said}");
     assert!(told["fields"]["at"].as_str().expect("a place").contains("log/tests.rs"), "{text}");
 }

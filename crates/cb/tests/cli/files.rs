@@ -69,7 +69,7 @@ async fn every_file_is_for_its_owner_alone_whatever_the_umask_and_the_folder() {
     let (told, _) = doctor(&data, port);
     assert!(told.contains(&format!("weak    data folder: {folder}. ")) && told.contains(&mend), "{told}");
     for said in [&logged, &told] {
-        assert!(said.contains("they can remove the files and put others in their place"), "{said}");
+        assert!(said.contains("delete the files and put other files in their place"), "{said}");
     }
     server.stop();
 

@@ -56,11 +56,11 @@ async fn a_clock_of_1970_is_waited_for_and_nothing_is_made_until_it_is_set() {
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log).expect("made"));
     let server = Server::start(&mut command);
-    until("it says what it waits for", || said(&log).contains("The clock says 1970-01-01")).await;
+    until("it says what it waits for", || said(&log).contains("The clock shows 1970-01-01")).await;
     assert!(said(&log).contains("timedatectl set-ntp true"), "{}", said(&log));
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!data.exists(), "nothing is made");
-    assert_eq!(said(&log).matches("The clock says").count(), 1, "{}", said(&log));
+    assert_eq!(said(&log).matches("The clock shows").count(), 1, "{}", said(&log));
 
     page_file.write_all_at(&0i64.to_ne_bytes(), CLOCK).expect("written");
     let site = Site::meet(&data, port).await;

@@ -23,8 +23,14 @@ fn it_accepts_or_says_why_not() {
         ("http://192.168.1.20:5000/ --policy public", "reject: 192.168.1.20 is a private address; "),
         ("http://169.254.169.254/ --policy lan", "reject: 169.254.169.254 is a cloud's metadata service"),
         ("http://0x7f.1/ --policy lan", "reject: '0x7f.1' is an unusual spelling of 127.0.0.1"),
-        ("ftp://1.1.1.1/ --policy lan", "reject: the URL must begin with http:// or https://, not with 'ftp'"),
-        ("http://localhost:8080/ --policy lan", "reject: 'localhost' is the machine on which this server runs"),
+        (
+            "ftp://1.1.1.1/ --policy lan",
+            "reject: the URL must begin with http:// or https://, not with 'ftp'",
+        ),
+        (
+            "http://localhost:8080/ --policy lan",
+            "reject: 'localhost' is the machine on which this server runs",
+        ),
         ("http://a.test/ --policy public --resolve A.test=93.184.216.34", "accept"),
         ("http://a.test/ --policy lan --resolve a.test=10.0.0.1,fd00::1", "accept"),
         (
@@ -36,7 +42,10 @@ fn it_accepts_or_says_why_not() {
             "http://[64:ff9b::127.0.0.1]/ --policy lan",
             "reject: 64:ff9b::7f00:1 leads to 127.0.0.1 (NAT64), which is a loopback address",
         ),
-        ("http://a.test/ --policy lan --resolve b.test=10.0.0.1", "reject: the name server does not know the name 'a.test'"),
+        (
+            "http://a.test/ --policy lan --resolve b.test=10.0.0.1",
+            "reject: the name server does not know the name 'a.test'",
+        ),
         ("http://bücher.test/ --policy lan --resolve bücher.test=10.0.0.1", "accept"),
         (
             "--policy lan https://127.0.0.1:8443/",

@@ -112,7 +112,7 @@ async fn the_exit_code_says_whether_the_answer_was_printed() {
         let full = File::options().write(true).open("/dev/full").expect("opens");
         let (got, said) = run(2, full.into());
         let why =
-            "cb: the answer cannot be written to standard output: No space left on device (os error 28)\n";
+            "cb: the result cannot be written to standard output: No space left on device (os error 28)\n";
         assert_eq!((got, said.as_str()), (*code, why), "{template:?}");
         let (_, closed) = std::io::pipe().expect("a pipe");
         assert_eq!(run(3, closed.into()), (0, String::new()), "{template:?}");

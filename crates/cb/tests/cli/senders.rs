@@ -223,9 +223,9 @@ async fn proxmox_by_the_store_of_the_system() {
             .expect("update-ca-certificates runs: scripts/ensure installs it");
         assert!(made.status.success(), "{made:?}");
     };
-    let trust = recipe("**Proxmox VE and Backup Server (format `proxmox`)**", "sh");
+    let trust = recipe("**Proxmox VE and Proxmox Backup Server (format `proxmox`)**", "sh");
     assert!(trust.contains("/usr/local/share/ca-certificates/\nupdate-ca-certificates\n"), "{trust}");
-    let body = recipe("**Proxmox VE and Backup Server (format `proxmox`)**", "json")
+    let body = recipe("**Proxmox VE and Proxmox Backup Server (format `proxmox`)**", "json")
         .replace("{{ escape title }}", "vzdump backup status (pve1)")
         .replace("{{ escape message }}", "All is well\\nTotal: 200 guests")
         .replace("{{ severity }}", "info")

@@ -100,12 +100,12 @@ async fn a_restore(#[case] on: Database) {
             EMPTY | READY => _ = home.says(&restore),
             _ => {
                 let why = home.does_not_start();
-                assert!(why.contains("cut short") && why.contains("cb restore"), "{why}");
+                assert!(why.contains("interrupted") && why.contains("cb restore"), "{why}");
                 home.says(&restore);
             }
         }
         assert!(!home.data.join(".restoring").exists());
-        assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"), "{state}");
+        assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is intact"), "{state}");
         assert!(home.says(&["user", "list"]).contains("maria"), "{state}");
     }
     tell(&format!("cb restore ({on:?}, {whole:?} undisturbed) killed {KILLS} times: {found:?}\n"));
@@ -171,7 +171,7 @@ async fn a_restore_that_is_ready(#[case] on: Database) {
         } else if stopped_before {
             home.says(&["restore", text(&archive)]);
         }
-        assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+        assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
         assert!(home.says(&["user", "list"]).contains("maria"));
     }
     tell(&format!(

@@ -29,5 +29,5 @@ async fn it_has_the_schema_of_this_program_afterwards(#[case] on: Database) {
     assert!(site.client.assets().await.contains("of then"));
     assert_eq!(site.client.get("/hooks").await["items"], serde_json::json!([]));
     site.stop();
-    assert!(new.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    assert!(new.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
 }

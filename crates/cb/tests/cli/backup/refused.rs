@@ -107,17 +107,17 @@ async fn what_is_not_whole_or_not_ours() {
     {
         std::fs::write(&bad, &bytes[..at]).expect("written");
         let why = new.complains(&["restore", text(&bad)]);
-        assert!(why.contains("torn") || why.contains("not an archive"), "cut at {at}: {why}");
+        assert!(why.contains("is damaged") || why.contains("not an archive"), "cut at {at}: {why}");
         assert!(new.is_empty(), "cut at {at}");
     }
     for at in [600, 2000, 5000, size / 3, size / 2, size - 5000, size - 1800, size - 3] {
         let mut flipped = bytes.clone();
         flipped[at] ^= 1;
         std::fs::write(&bad, flipped).expect("written");
-        refuses(&new, &[text(&bad)], "torn");
+        refuses(&new, &[text(&bad)], "is damaged");
     }
     for (other, words) in [
-        (&b""[..], "The archive is empty"),
+        (&b""[..], "The archive is an empty file"),
         (b"hello", "not an archive of cb backup"),
         (&[0; 4096], "not an archive of cb backup"),
         (b"SQLite format 3\0 and more of it, to be longer than a block of a tar archive", "not an archive"),
@@ -135,7 +135,7 @@ async fn what_is_not_whole_or_not_ours() {
     let mut flipped = bytes.clone();
     flipped[size / 2] ^= 1;
     std::fs::write(&bad, flipped).expect("written");
-    refuses(&new, &[text(&bad), "--passphrase-file", text(&right)], "torn");
+    refuses(&new, &[text(&bad), "--passphrase-file", text(&right)], "is damaged");
     refuses(&new, &[text(&locked)], "CB_BACKUP_PASSPHRASE_FILE");
     refuses(&new, &[text(&locked), "--passphrase-file", text(&wrong)], "passphrase does not open");
     refuses(&new, &[text(&sent)], "--identity FILE");
@@ -146,13 +146,13 @@ async fn what_is_not_whole_or_not_ours() {
     forge(&plain, &bad, |manifest, _| manifest["format"] = 2.into());
     refuses(&new, &[text(&bad)], "format 2");
     forge(&plain, &bad, |manifest, _| manifest["head"]["seq"] = 9.into());
-    refuses(&new, &[text(&bad)], "not the one that its manifest describes");
+    refuses(&new, &[text(&bad)], "does not match its manifest");
     forge(&plain, &bad, |_, files| files.push(("../escape".to_owned(), b"x".to_vec())));
-    refuses(&new, &[text(&bad)], "torn");
+    refuses(&new, &[text(&bad)], "is damaged");
     forge(&plain, &bad, |_, files| files.retain(|(name, _)| name != "vault-key"));
-    refuses(&new, &[text(&bad)], "does not hold the vault's root key");
+    refuses(&new, &[text(&bad)], "does not contain the vault's root key");
     forge(&plain, &bad, |_, files| files.retain(|(name, _)| name != "circuit-breaker.db"));
-    refuses(&new, &[text(&bad)], "The archive holds no database. Use another backup");
+    refuses(&new, &[text(&bad)], "The archive does not contain a database. Use another backup");
     forge(&plain, &bad, |_, files| {
         for (_, content) in files.iter_mut().filter(|(name, _)| name == "circuit-breaker.db") {
             *content = b"no database, but long enough to be looked at as one. ".repeat(100);
@@ -165,7 +165,7 @@ async fn what_is_not_whole_or_not_ours() {
             key.as_bytes().clone_into(content);
         }
     });
-    refuses(&new, &[text(&bad)], "is wrapped by the root key with the fingerprint");
+    refuses(&new, &[text(&bad)], "needs the root key with the fingerprint");
     for (sql, words) in [
         (
             "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 0)",
@@ -181,13 +181,13 @@ async fn what_is_not_whole_or_not_ours() {
         refuses(&new, &[text(&bad)], words);
     }
     // What was tampered with is restored only when somebody insists.
-    assert!(new.says(&["restore", text(&bad), "--damaged"]).contains("although it does not verify"));
+    assert!(new.says(&["restore", text(&bad), "--damaged"]).contains("although it could not be verified"));
 
     // A place that is not empty is not touched.
     let why = new.complains(&["restore", text(&plain)]);
     assert!(why.contains("is not empty") && why.contains("mv "), "{why}");
     assert!(old.complains(&["backup", text(&plain)]).contains("--force"));
-    assert!(old.complains(&["backup", text(&world.path("no/such"))]).contains("no folder"));
+    assert!(old.complains(&["backup", text(&world.path("no/such"))]).contains("does not exist"));
 }
 
 async fn tamper(file: &Path, sql: &str) {
@@ -200,12 +200,12 @@ async fn only_a_file_is_replaced() {
     let (home, link) = (world.home("old", Sqlite).await, world.path("link"));
     home.begin().await.stop();
     std::os::unix::fs::symlink("/dev/null", &link).expect("linked");
-    assert!(home.complains(&["backup", text(&link), "--force"]).contains("Name another"));
+    assert!(home.complains(&["backup", text(&link), "--force"]).contains("Choose another name"));
     assert!(link.is_symlink());
     let notes = world.path("notes");
     std::fs::write(&notes, "seven green kettles sing").expect("written");
     let why = home.complains(&["backup", "--force", "--passphrase-file", text(&notes), text(&notes)]);
-    assert!(why.contains("is no backup"), "{why}");
+    assert!(why.contains("is not a backup"), "{why}");
     std::fs::write(&notes, "").expect("written");
     home.says(&["backup", "--force", text(&notes)]);
     home.says(&["backup", "--force", text(&notes)]);
@@ -234,7 +234,7 @@ async fn a_database_that_is_in_use_and_a_key_of_the_operators_own() {
     let world = World::new(true);
     let (old, archive) = world.archived(Postgres).await;
     let home = Home { data: world.path("new"), url: old.url.clone() };
-    refuses(&home, &[text(&archive)], "in use already");
+    refuses(&home, &[text(&archive)], "already in use");
     let shut = Home { url: old.url.as_ref().map(|url| url.replace("://cb:", "://cb:not")), ..old.clone() };
     let why = shut.complains(&["backup", text(&world.path("none"))]);
     assert!(
@@ -288,12 +288,12 @@ async fn a_database_whose_log_was_removed_under_the_server() {
     std::fs::remove_file(&log).expect("removed");
     for args in [&["backup", text(&world.path("archive"))][..], &["user", "list"]] {
         let why = home.complains(args);
-        assert!(why.contains("is without its log") && why.contains("Stop that process first"), "{why}");
+        assert!(why.contains("has no log") && why.contains("Stop that process first"), "{why}");
     }
     assert!(!log.exists(), "nobody has made another");
     // As other programs leave it.
     std::fs::write(&log, "").expect("written");
-    assert!(home.complains(&["user", "list"]).contains("is without its log"));
+    assert!(home.complains(&["user", "list"]).contains("has no log"));
     running.stop();
     assert!(home.says(&["user", "list"]).contains("maria"));
     home.says(&["backup", text(&world.path("archive"))]);
@@ -339,7 +339,7 @@ async fn what_this_user_may_not_read_or_write_and_what_is_lost() {
     // A secret is sealed with it.
     std::fs::remove_file(&key).expect("removed");
     refuses(backup, &["there is no key. Put back the right key"]);
-    refuses(&["serve"], &["while 1 secrets are stored", "tar -xf ARCHIVE vault-key", "cb restore ARCHIVE"]);
+    refuses(&["serve"], &["and secrets are stored (1)", "tar -xf ARCHIVE vault-key", "cb restore ARCHIVE"]);
     std::fs::write(&key, kept).expect("written");
     for (bytes, words) in [(None, "There is no database at"), (Some(""), "circuit-breaker.db is empty")] {
         std::fs::remove_file(&file).expect("removed");
@@ -347,7 +347,7 @@ async fn what_this_user_may_not_read_or_write_and_what_is_lost() {
             std::fs::write(&file, bytes).expect("written");
         }
         for args in [backup, verify] {
-            refuses(args, &[words, "the folder", "has been in use", "cb restore FILE"]);
+            refuses(args, &[words, "the folder", "was already in use", "cb restore FILE"]);
         }
         std::fs::write(&file, "").expect("written");
     }
@@ -365,12 +365,12 @@ async fn a_root_key_that_is_lost_before_it_has_sealed_anything() {
     let backup = ["backup", text(&archive)];
     for args in [&backup[..], &["vault", "rewrap"]] {
         let why = home.complains(args);
-        assert!(why.contains("cb serve") && why.contains("makes a new one"), "{why}");
+        assert!(why.contains("cb serve") && why.contains("creates a new"), "{why}");
     }
     // Never in the place of one that is given.
     let wrong = "cG9saXNoZWQgYnJhc3MgbGFtcHMgaW4gdGhlIGF0dGM=";
     let given = home.cb(&["serve"]).env("CB_VAULT_KEY", wrong).output().expect("runs");
-    assert!(String::from_utf8_lossy(&given.stderr).contains("but the vault is wrapped by the root key"));
+    assert!(String::from_utf8_lossy(&given.stderr).contains("but the vault needs the root key"));
     assert!(!key.exists());
     let site = home.start().await;
     let log = site.client.get("/audit-log?action=vault_root_replaced").await;

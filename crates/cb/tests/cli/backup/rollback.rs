@@ -47,7 +47,7 @@ async fn an_older_database(#[case] on: Database) {
     for words in [
         "is older than the folder",
         "its audit log ends at entry",
-        "was signed on",
+        "but the server signed entry",
         "cb restore FILE",
         "cb audit-log accept-restore",
     ] {
@@ -66,7 +66,7 @@ async fn an_older_database(#[case] on: Database) {
         assert!(site.client.asset(&format!("another {n}")).await);
     }
     site.stop();
-    assert!(older.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    assert!(older.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
 
     // The newer one that was thought lost is found again: it is not the one of this folder any more.
     if on == Sqlite {
@@ -74,7 +74,7 @@ async fn an_older_database(#[case] on: Database) {
     }
     let why = home.does_not_start();
     assert!(
-        why.contains("is older than the folder") || why.contains("is not the one that the folder"),
+        why.contains("is older than the folder") || why.contains("does not belong to the folder"),
         "{why}"
     );
 }
@@ -127,7 +127,7 @@ async fn an_older_database_under_the_running_server() {
     let said = home.says(&["audit-log", "accept-restore"]);
     assert!(said.contains(&format!("records that entry {signed}")), "{said}");
     assert!(said.contains(&format!("kept as audit-checkpoint.{signed}.json")), "{said}");
-    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
     let site = home.start().await;
     assert!(site.client.get("/audit-log/standing").await["contradicted"].is_null());
     for action in ["checkpoint_contradicted", "rollback_accepted"] {
@@ -150,7 +150,7 @@ async fn a_killed_server_and_a_file_that_was_put_back() {
         assert!(site.client.asset(&format!("unsigned {n}")).await);
     }
     drop(site);
-    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
     let site = home.start().await;
     assert!(site.client.get("/audit-log/standing").await["contradicted"].is_null());
     let signed = site.client.get("/audit-log/checkpoints").await;
@@ -162,16 +162,16 @@ async fn a_killed_server_and_a_file_that_was_put_back() {
         let _ = std::fs::remove_file(home.data.join(format!("{DATABASE}{ending}")));
     }
     let why = home.does_not_start();
-    assert!(why.contains(&format!("and entry {signed} was signed on")), "{why}");
+    assert!(why.contains(&format!("but the server signed entry {signed} on")), "{why}");
     let verdict = home.run(&["audit-log", "verify"]);
     let verdict = String::from_utf8_lossy(&verdict.stdout).into_owned();
     assert!(
-        verdict.contains(&format!("audit-checkpoint.json in the data folder has entry {signed}")),
+        verdict.contains(&format!("audit-checkpoint.json in the data folder contains entry {signed}")),
         "{verdict}"
     );
     assert!(verdict.contains("run: cb audit-log accept-restore"), "{verdict}");
     assert!(home.says(&["audit-log", "accept-restore"]).contains(&format!("records that entry {signed}")));
-    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
     home.start().await.stop();
 }
 
@@ -196,8 +196,8 @@ async fn a_damaged_checkpoint() {
     assert!(why.contains("audit-checkpoint.damaged in the data folder"), "{why}");
     let said = home.says(&["audit-log", "accept-restore"]);
     assert!(said.contains("a checkpoint in the data folder could not be used"), "{said}");
-    assert!(said.contains("is kept as audit-checkpoint.damaged."), "{said}");
-    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    assert!(said.contains("are kept as audit-checkpoint.damaged."), "{said}");
+    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
     let site = home.start().await;
     for action in ["checkpoint_damaged", "rollback_accepted"] {
         let log = site.client.get(&format!("/audit-log?action={action}")).await;
@@ -218,12 +218,12 @@ async fn a_database_that_is_lost_or_copied_in_half() {
     let refuses = |words: &str| {
         let why = home.does_not_start();
         assert!(why.contains(words) && why.contains("cb restore FILE"), "{why}");
-        assert!(why.contains("begin anew"), "{why}");
+        assert!(why.contains("start with an empty instance"), "{why}");
     };
-    refuses("is missing or empty, while the folder");
+    refuses("is missing or empty, but the folder");
     assert!(!file.exists(), "none is made");
     std::fs::write(&file, "").expect("written");
-    refuses("is missing or empty, while the folder");
+    refuses("is missing or empty, but the folder");
     // An empty database, and one of another instance that was never set up.
     let fresh = world.home("fresh", Sqlite).await;
     fresh.start().await.stop();
@@ -234,7 +234,7 @@ async fn a_database_that_is_lost_or_copied_in_half() {
     // As the documented backup was, until now: the keys without the checkpoint.
     std::fs::remove_file(home.data.join("audit-checkpoint.json")).expect("removed");
     std::fs::write(&file, "").expect("written");
-    refuses("is missing or empty, while the folder");
+    refuses("is missing or empty, but the folder");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,10 +246,7 @@ async fn a_postgresql_that_is_empty_or_another() {
     world.sql("CREATE DATABASE empty").await;
     let empty = Home { url: url("empty"), ..home.clone() };
     let why = empty.does_not_start();
-    assert!(
-        why.contains("is missing or empty, while the folder") && why.contains("cb restore FILE"),
-        "{why}"
-    );
+    assert!(why.contains("is missing or empty, but the folder") && why.contains("cb restore FILE"), "{why}");
     let fresh = world.home("fresh", Postgres).await;
     fresh.start().await.stop();
     let why = Home { url: fresh.url.clone(), ..home.clone() }.does_not_start();

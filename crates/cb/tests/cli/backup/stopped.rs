@@ -85,7 +85,7 @@ async fn while_files_are_written() {
     for name in ["TERM", "HUP"] {
         let mut run = start(new.cb(&["restore", text(&archive)]));
         until(&mut run, || new.data.join(".restoring/circuit-breaker.db").exists());
-        assert!(new.complains(&["restore", text(&archive)]).contains("another server or a restore uses"));
+        assert!(new.complains(&["restore", text(&archive)]).contains("another server or a restore is using"));
         signal(&run, name);
         let why = failed(&run.wait_with_output().expect("ends"));
         assert_eq!(why, format!("cb: stopped by SIG{name}: nothing was restored\n"));
@@ -142,7 +142,7 @@ async fn where_there_is_no_room() {
         let run = home.set(shell, &["backup", text(&archive), "--force"]).output().expect("runs");
         let why = failed(&run);
         let place = format!("The database could not be copied into {}. ", text(world.dir.path()));
-        assert!(why.contains(&place) && why.contains("allows no file of this size. Check "), "{why}");
+        assert!(why.contains(&place) && why.contains("does not allow a file of this size. Check "), "{why}");
         assert_eq!(std::fs::read_to_string(&archive).expect("there"), "manifest.json of an older one");
         assert!(scratch(world.dir.path()).is_empty());
     }
@@ -183,7 +183,7 @@ async fn what_nobody_can_judge_is_not_removed() {
     // One for SQLite, while CB_DB_URL is set.
     std::fs::write(staging.join("ready.json"), ready.replace("true", "false")).expect("written");
     let with = Home { url: Some("postgres://cb:x@127.0.0.1:1/cb".to_owned()), ..new.clone() };
-    assert!(with.complains(&["restore", text(&archive)]).contains("Run this once without CB_DB_URL"));
+    assert!(with.complains(&["restore", text(&archive)]).contains("Run this command once without CB_DB_URL"));
     assert!(staging.join("audit-key").exists());
 }
 
@@ -244,7 +244,7 @@ async fn in_the_commit_of_postgresql(#[case] politely: bool) {
     if politely {
         signal(&run, "TERM");
         let why = failed(&run.wait_with_output().expect("ends"));
-        assert!(why.contains("stopped by SIGTERM. PostgreSQL has not confirmed"), "{why}");
+        assert!(why.contains("stopped by SIGTERM. PostgreSQL did not confirm"), "{why}");
         assert!(why.contains("Run the same command again"), "{why}");
         keeps(&home, &why);
     } else {
@@ -253,12 +253,12 @@ async fn in_the_commit_of_postgresql(#[case] politely: bool) {
     }
     // Without its client the COMMIT goes on: so long nobody knows.
     let why = home.complains(&restore);
-    assert!(why.contains("does not say whether it has kept the data"), "{why}");
+    assert!(why.contains("whether the data was saved"), "{why}");
     keeps(&home, &why);
     in_commit(&home, false).await;
     let without = Home { url: None, ..home.clone() };
     let away = Home { url: Some("postgres://cb:x@127.0.0.1:1/cb".to_owned()), ..home.clone() };
-    for (home, words) in [(&without, "Set CB_DB_URL"), (&away, "does not say whether it has kept the data")] {
+    for (home, words) in [(&without, "Set CB_DB_URL"), (&away, "whether the data was saved")] {
         for why in [home.complains(&restore), home.does_not_start()] {
             assert!(why.contains(words) && why.contains("CB_DB_URL"), "{why}");
             keeps(home, &why);
@@ -274,7 +274,7 @@ async fn in_the_commit_of_postgresql(#[case] politely: bool) {
     }
     assert!(!home.data.join(".restoring").exists());
     assert!(!names(&home.data).iter().any(|name| name.starts_with("circuit-breaker.db")));
-    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is whole"));
+    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
     assert!(home.says(&["user", "list"]).contains("maria"));
 }
 
@@ -290,7 +290,7 @@ async fn a_commit_without_an_answer_and_one_that_is_refused() {
     let url = home.url.clone().expect("a PostgreSQL");
     run_sql(&url, &[&format!("SELECT pg_terminate_backend({pid})")]).await;
     let why = failed(&run.wait_with_output().expect("ends"));
-    assert!(why.contains("PostgreSQL has not confirmed"), "{why}");
+    assert!(why.contains("PostgreSQL did not confirm"), "{why}");
     keeps(&home, &why);
     run_sql(&url, &[FAST]).await;
     let why = home.does_not_start();
