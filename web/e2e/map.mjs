@@ -98,7 +98,9 @@ await steps.step("a drag is undone and done again by keys", async () => {
   await unpinned;
   const back = answerTo("PUT");
   await page.keyboard.press("Control+z");
-  expect((await back).request().postDataJSON().positions[0].x === place.x, "the unpin to be undone");
+  const [given] = (await back).request().postDataJSON().positions;
+  // It has been to the server and back, which may cost the last digit.
+  expect(Math.abs(given.x - place.x) < 1e-6, "the unpin to be undone");
   await page.keyboard.press("Escape");
   await aside.waitFor({ state: "detached" });
 });

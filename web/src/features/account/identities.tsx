@@ -49,7 +49,9 @@ export function Identities() {
               <div className="min-w-0 flex-1">
                 <p className="flex flex-wrap items-baseline gap-x-2">
                   <span className="font-medium">{identity.provider.name}</span>
-                  <span className="min-w-0 break-all text-muted">{identity.email ?? identity.subject}</span>
+                  <span className="min-w-0 wrap-anywhere text-muted">
+                    {identity.email ?? identity.subject}
+                  </span>
                 </p>
                 <p className="flex flex-wrap gap-x-3 text-xs text-muted">
                   <span>

@@ -64,7 +64,7 @@ function TokenRow({ token, onEnd }: { token: Token; onEnd: () => void }) {
       <KeyRound aria-hidden className="size-5 shrink-0 self-start text-muted" strokeWidth={1.5} />
       <div className="min-w-0 flex-1">
         <p className="flex flex-wrap items-center gap-x-2 gap-y-1">
-          <span className="font-medium break-all">{token.name}</span>
+          <span className="font-medium wrap-anywhere">{token.name}</span>
           <span className="mono text-muted">{token.hint}…</span>
           {expired ? <Badge tone="down">{t("token.expired")}</Badge> : null}
         </p>

@@ -74,7 +74,7 @@ export function EntryPanel({ entry, batch, onEntry, onActor, onEntity, onClose }
             value ? (
               <div key={label}>
                 <dt className="text-xs text-muted">{label}</dt>
-                <dd className="mono break-all">{value}</dd>
+                <dd className="mono wrap-anywhere">{value}</dd>
               </div>
             ) : null,
           )}

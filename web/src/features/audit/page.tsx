@@ -58,7 +58,12 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
   return (
     <>
       <PageHead title={t("pages.audit")} count={log.data?.total?.toLocaleString()}>
-        <SearchBox label={t("audit.filter")} className="w-64 max-md:w-full" value={q} onChange={setQ} />
+        <SearchBox
+          label={t("audit.filter")}
+          className="w-64 max-md:w-full lg:max-xl:w-48"
+          value={q}
+          onChange={setQ}
+        />
         <SelectField
           label={t("audit.byAction")}
           hideLabel

@@ -239,7 +239,7 @@ export function FindingPanel({ finding, review, onNext, onClose }: FindingPanelP
                 </td>
                 <td className="py-1.5 pr-2">
                   <span className="text-muted">{row.fact}</span>
-                  <span className="mono block break-all">{row.value}</span>
+                  <span className="mono block wrap-anywhere">{row.value}</span>
                 </td>
                 <td className="py-1.5 whitespace-nowrap text-muted">
                   <Time at={row.at} />

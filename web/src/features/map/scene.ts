@@ -22,7 +22,7 @@ const PAD = SPACING * 0.62;
 const NAMES_ROOM = SPACING * 0.2;
 export const DIM = 0.16;
 /** No name reaches further to a side, in map units: within a group about to its outline. */
-const NAME_MOST = { within: SPACING * 0.7, alone: SPACING };
+const NAME_MOST = { within: SPACING * 0.7, alone: SPACING * 1.5 };
 
 interface Beside {
   left?: Standing;

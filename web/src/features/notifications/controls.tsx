@@ -62,7 +62,7 @@ function Result({
 /** The beginning of what a receiver answered, as it came. */
 export function Excerpt({ text }: { text: string }) {
   return (
-    <p className="mono max-h-24 overflow-y-auto rounded border border-line bg-sunken px-2 py-1 text-xs break-all whitespace-pre-wrap">
+    <p className="mono max-h-24 overflow-y-auto rounded border border-line bg-sunken px-2 py-1 text-xs wrap-anywhere whitespace-pre-wrap">
       {text}
     </p>
   );
