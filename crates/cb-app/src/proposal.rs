@@ -236,7 +236,7 @@ impl Proposal {
     /// `2 new services, 1 new address`.
     pub fn counted(&self, new_addresses: usize) -> String {
         let part = |n: usize, one: &str, many: &str| {
-            (n > 0).then(|| format!("{n} new {}", if n == 1 { one } else { many }))
+            (n > 0).then(|| format!("{} new {}", cb_core::counted(n as u64), if n == 1 { one } else { many }))
         };
         [
             part(new_addresses, "address", "addresses"),

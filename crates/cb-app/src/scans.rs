@@ -77,6 +77,9 @@ pub struct PlanOut {
     pub addresses: u64,
     /// An upper limit.
     pub packets_estimate: u64,
+    /// The limit for one network.
+    pub packets_per_second: u32,
+    /// What the scan does, in its order.
     pub steps: Vec<String>,
     /// Ports to which the scanner never sends anything.
     pub never_written_ports: Vec<u16>,
@@ -311,6 +314,7 @@ impl From<Plan> for PlanOut {
                 .collect(),
             addresses: plan.addresses,
             packets_estimate: plan.packets_estimate,
+            packets_per_second: plan.packets_per_second,
             steps: plan.steps,
             never_written_ports: plan.never_written_ports,
         }

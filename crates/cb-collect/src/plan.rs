@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use cb_core::counted;
 use serde::{Deserialize, Serialize};
 
 use crate::local::{self, Capabilities, LocalNetwork};
@@ -14,6 +15,8 @@ pub struct Plan {
     pub addresses: u64,
     /// An upper estimate, for a network where one address in four is used.
     pub packets_estimate: u64,
+    /// The limit for one network.
+    pub packets_per_second: u32,
     /// What is done, in order, in plain words.
     pub steps: Vec<String>,
     /// Ports that are at most connected to, and never get a byte.
@@ -42,7 +45,6 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
     let routed = addresses - on_link;
     let alive = addresses.div_ceil(4);
     let ports = request.port_list();
-    let rate = request.rate();
     let arp = request.wants(ProbeKind::Arp) && abilities.arp.available && on_link > 0;
     // Who did not answer ARP on the own link is not there.
     let asked_further = if arp { routed } else { addresses };
@@ -57,22 +59,24 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
         step(
             on_link * 2,
             format!(
-                "ARP: ask which device has each of {on_link} addresses on the local network, up to three times"
+                "ARP: ask which device has each of {} addresses on the local network, up to three times",
+                counted(on_link)
             ),
         );
     }
     if request.wants(ProbeKind::Icmp) && abilities.icmp.available && asked_further > 0 {
         step(
             asked_further * 2,
-            format!("ICMP: send up to two echo requests to each of {asked_further} addresses"),
+            format!("ICMP: send up to two echo requests to each of {} addresses", counted(asked_further)),
         );
     }
     if request.pings_by_tcp() && asked_further > 0 {
         step(
             asked_further * ports::PING.len() as u64,
             format!(
-                "TCP ping: connect to ports {} of each of {asked_further} addresses that have not answered yet, and close immediately",
-                list(ports::PING)
+                "TCP ping: connect to ports {} of each of {} addresses that have not answered yet, and close immediately",
+                list(ports::PING),
+                counted(asked_further)
             ),
         );
     }
@@ -81,7 +85,7 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
             alive * ports.len() as u64 * 2,
             format!(
                 "Ports: connect to {} TCP ports of each address that answered, and close immediately",
-                ports.len()
+                counted(ports.len() as u64)
             ),
         );
     }
@@ -107,7 +111,6 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
     if request.wants(ProbeKind::Ssdp) && on_link > 0 {
         step(2, "SSDP: ask the group 239.255.255.250 port 1900 on the local network which UPnP devices exist, and fetch their descriptions".to_owned());
     }
-    step(0, format!("At most {rate} packets per second to one network"));
     Plan {
         targets: request
             .targets
@@ -116,6 +119,7 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
             .collect(),
         addresses,
         packets_estimate: packets,
+        packets_per_second: request.rate(),
         steps,
         never_written_ports: cb_net::dial::never_written_ports(),
     }
@@ -146,17 +150,18 @@ mod tests {
         assert_eq!(plan.addresses, 255);
         assert_eq!(plan.targets[1].target, "198.51.100.7");
         let text = plan.steps.join("\n");
-        for word in ["TCP ping", "Ports: ", "Fingerprints", "Reverse DNS", "packets per second"] {
+        for word in ["TCP ping", "Ports: ", "Fingerprints", "Reverse DNS"] {
             assert!(text.contains(word), "{word} in {text}");
         }
+        assert_eq!(plan.packets_per_second, 5_000);
         assert!(plan.packets_estimate > plan.addresses);
         assert!(plan.never_written_ports.contains(&9100));
     }
 
     #[test]
     fn ports_alone_still_ask_who_is_there() {
-        let text = plan(&request(&["192.0.2.0/24"], &[ProbeKind::Ports])).steps.join("\n");
-        assert!(text.contains("TCP ping"), "{text}");
+        let text = plan(&request(&["192.0.0.0/16"], &[ProbeKind::Ports])).steps.join("\n");
+        assert!(text.contains("TCP ping") && text.contains("65,534 addresses"), "{text}");
         assert!(!text.contains("Fingerprints"), "{text}");
     }
 

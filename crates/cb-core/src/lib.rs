@@ -35,3 +35,28 @@ pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|d| char::from(DIGITS[usize::from(d)])).collect()
 }
+
+/// A count as people read it: `1,058`.
+pub fn counted(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_count_has_a_comma_at_each_thousand() {
+        for (count, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (65_534, "65,534"), (1_048_576, "1,048,576")]
+        {
+            assert_eq!(super::counted(count), text);
+        }
+    }
+}

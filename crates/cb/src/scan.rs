@@ -8,7 +8,7 @@ use cb_collect::{
     Completeness, Env, HostReport, Outcome, Plan, ProbeKind, ScanEvent, ScanRequest, Target, fuse, plan, scan,
 };
 use cb_core::config::Config;
-use cb_core::{OsEntropy, SystemClock};
+use cb_core::{OsEntropy, SystemClock, counted};
 use cb_net::outbound::Outbound;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -144,14 +144,16 @@ fn show_plan(plan: &Plan, as_json: bool) -> anyhow::Result<()> {
         return output::line(&json!(plan).to_string());
     }
     for target in &plan.targets {
-        output::line(&format!("{} ({} addresses)", target.target, target.addresses))?;
+        output::line(&format!("{} ({} addresses)", target.target, counted(target.addresses)))?;
     }
     for (number, step) in plan.steps.iter().enumerate() {
         output::line(&format!("{}. {step}.", number + 1))?;
     }
     output::line(&format!(
-        "About {} packets for {} addresses. Nothing has been sent.",
-        plan.packets_estimate, plan.addresses
+        "About {} packets for {} addresses, and at most {} packets per second to one network. Nothing has been sent.",
+        counted(plan.packets_estimate),
+        counted(plan.addresses),
+        counted(plan.packets_per_second.into())
     ))?;
     let ports: Vec<String> = plan.never_written_ports.iter().map(u16::to_string).collect();
     output::line(&format!("Ports to which the scan never sends anything: {}.", ports.join(", ")))

@@ -4177,6 +4177,12 @@ export interface components {
              * @description An upper limit.
              */
             packets_estimate: number;
+            /**
+             * Format: int32
+             * @description The limit for one network.
+             */
+            packets_per_second: number;
+            /** @description What the scan does, in its order. */
             steps: string[];
             targets: components["schemas"]["PlannedTarget"][];
         };

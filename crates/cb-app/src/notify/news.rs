@@ -124,7 +124,7 @@ pub(crate) async fn vault_rotated(
         kind: NoticeKind::VaultRotated,
         severity: Severity::Info,
         title: "The vault has a new key".to_owned(),
-        text: format!("The new key encrypts all stored secrets ({resealed})."),
+        text: format!("The new key encrypts all stored secrets ({}).", cb_core::counted(resealed)),
         path: Some("/vault".to_owned()),
         data: json!({ "from_key_id": from, "to_key_id": to, "resealed": resealed }),
     };

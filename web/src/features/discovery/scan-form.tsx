@@ -12,7 +12,6 @@ import { Dialog } from "#/ui/dialog";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Checkbox, TextArea } from "#/ui/field";
 import { Form } from "#/ui/form";
-import { planWords } from "./plan";
 import { proposed } from "./proposed";
 import { useScanPlan, useStartScan } from "./queries";
 
@@ -224,7 +223,6 @@ function PlanDialog({
   start: ReactNode;
 }) {
   const { t } = useTranslation();
-  const { steps, limits } = planWords(plan?.steps ?? []);
   return (
     <Dialog
       wide
@@ -265,15 +263,13 @@ function PlanDialog({
           <div>
             <h3 className="mb-1 text-xs font-semibold text-muted">{t("plan.steps")}</h3>
             <ol className="list-decimal space-y-1 pl-5">
-              {steps.map((step) => (
+              {plan.steps.map((step) => (
                 <li key={step}>{step}</li>
               ))}
             </ol>
-            {limits.map((limit) => (
-              <p key={limit} className="mt-2 text-muted">
-                {limit}.
-              </p>
-            ))}
+            <p className="mt-2 text-muted">
+              {t("plan.rate", { rate: plan.packets_per_second.toLocaleString() })}
+            </p>
           </div>
           {plan.never_written_ports.length > 0 ? (
             <p className="text-muted">

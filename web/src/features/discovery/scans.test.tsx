@@ -46,9 +46,9 @@ describe("a dry run", () => {
         return json({ local_networks: [], capabilities: [], max_prefix: 16, max_targets: 16 });
       const body = await request.json();
       asked.push(body);
-      const plan = { addresses: 254, packets_estimate: 2_000, targets: [], never_written_ports: [] };
-      const steps = ["ICMP: ask", "At most 5000 packets per second to one network"];
-      return json(body.dry_run ? { ...plan, steps } : { id: "scan-1" });
+      const plan = { addresses: 254, packets_estimate: 2_000, packets_per_second: 5_000, targets: [] };
+      const rest = { never_written_ports: [], steps: ["ICMP: ask"] };
+      return json(body.dry_run ? { ...plan, ...rest } : { id: "scan-1" });
     });
     const onStarted = vi.fn();
     render(
@@ -57,7 +57,7 @@ describe("a dry run", () => {
       </QueryClientProvider>,
     );
     fireEvent.click(await screen.findByRole("button", { name: "Dry run" }));
-    await screen.findByText("At most 5,000 packets per second to one network.");
+    await screen.findByText("The scan sends at most 5,000 packets per second to one network.");
     expect(screen.getAllByRole("listitem").map((one) => one.textContent)).toEqual(["ICMP: ask"]);
     fireEvent.click(screen.getByRole("button", { name: "Start scan" }));
     await vi.waitFor(() => expect(onStarted).toHaveBeenCalledWith({ id: "scan-1" }));
