@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn ports_alone_still_ask_who_is_there() {
-        let text = plan(&request(&["192.0.0.0/16"], &[ProbeKind::Ports])).steps.join("\n");
+        let text = plan(&request(&["10.9.0.0/16"], &[ProbeKind::Ports])).steps.join("\n");
         assert!(text.contains("TCP ping") && text.contains("65,534 addresses"), "{text}");
         assert!(!text.contains("Fingerprints"), "{text}");
     }
