@@ -175,7 +175,11 @@ export class Speech {
     const cards = outlines.map(({ group }): Card[] => {
       const title = this.words.title(group, true);
       const lines = this.words.lines(group);
-      const short = { title: `${title} · ${group.members.length}`, lines: [], worst: group.worst };
+      const short = {
+        title: `${title} · ${group.members.length.toLocaleString()}`,
+        lines: [],
+        worst: group.worst,
+      };
       return size.width < NARROW ? [short] : [{ title, lines, worst: group.worst }, short];
     });
     const wishes = outlines.map(({ group, left, right, bottom, top }, at) => {

@@ -19,7 +19,7 @@ export function groupLines({ members, counts, worst }: Group, t: Translate): str
     kinds.set(word, (kinds.get(word) ?? 0) + 1);
   }
   const sorted = [...kinds].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
-  const words = sorted.slice(0, ROLES_SAID).map(([word, count]) => `${word} ${count}`);
+  const words = sorted.slice(0, ROLES_SAID).map(([word, count]) => `${word} ${count.toLocaleString()}`);
   if (sorted.length > ROLES_SAID) words.push("…");
   return [first, words.join(", ")];
 }
