@@ -25,7 +25,7 @@ RECOVERED_SECONDS = 20
 # An idle server looks every five seconds, one in trouble every second.
 TELLS_SECONDS = 8
 # The words of the product in its log.
-SAYS = r"[Nn]othing (can be|more is) saved"
+SAYS = r"Nothing can be (read or )?saved|cannot save anything"
 KEPT = 20
 SQLITE, POSTGRES = "sqlite", "postgres"
 
