@@ -80,7 +80,7 @@ describe("whether the server can be reached", () => {
 
   it("is no for one that hangs although its stream is still open, since the last thing that came", async () => {
     const reach = reachOf();
-    vi.setSystemTime(T0 + 60_000);
+    vi.setSystemTime(T0 + 15_000);
     reach.streams();
     answer = "hangs";
     const verdict = reach.doubt();
@@ -93,13 +93,36 @@ describe("whether the server can be reached", () => {
 
   it("is no for one that broke off, since its stream was last open", async () => {
     const reach = reachOf();
-    vi.setSystemTime(T0 + 60_000);
+    vi.setSystemTime(T0 + 15_000);
     reach.streams();
     answer = "gone";
     const verdict = reach.doubt();
     await vi.advanceTimersByTimeAsync(1_000);
     await expect(verdict).resolves.toBe(false);
-    expect(reach.awaySince()).toBe(T0 + 60_000);
+    expect(reach.awaySince()).toBe(T0 + 15_000);
+  });
+
+  it("is asked by nobody but an open stream that is silent for long, while somebody looks", async () => {
+    const reach = reachOf();
+    const tick = async () => {
+      await vi.advanceTimersByTimeAsync(10_000);
+      reach.streams();
+    };
+    const visible = vi.spyOn(document, "visibilityState", "get");
+    visible.mockReturnValue("hidden");
+    for (let at = 0; at < 4; at++) await tick();
+    expect(ask).not.toHaveBeenCalled();
+    visible.mockReturnValue("visible");
+    await tick();
+    expect(ask).toHaveBeenCalledOnce();
+    // It answered: that is something that came.
+    await tick();
+    expect(ask).toHaveBeenCalledOnce();
+    answer = "hangs";
+    await tick();
+    await tick();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(reach.awaySince()).toBe(T0 + 50_000);
   });
 
   it("is asked once for all who doubt", async () => {

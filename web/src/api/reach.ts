@@ -8,6 +8,8 @@
 type Answer = "here" | "gone" | "silent";
 
 const PROBE_MS = 10_000;
+/** So long nothing may come from a server with an open stream until somebody who looks is told whether it hangs. */
+const QUIET_MS = 20_000;
 /** A second look before anything is said: a server that restarts is back within a moment. */
 const SECOND_LOOK_MS = 700;
 const RETRY_FIRST_MS = 1_000;
@@ -49,9 +51,14 @@ export class Reach {
     this.setSince(null);
   }
 
-  /** A stream is open. What is shown is of now, unless the server hangs: then a stream stays open and says nothing. */
+  /**
+   * A stream is open. What is shown is of now, unless the server hangs or a cable is pulled: then a stream stays open and says nothing.
+   * So a long silence is a doubt.
+   */
   streams(): void {
     this.openAt = Date.now();
+    const quiet = this.openAt - this.heardAt >= QUIET_MS;
+    if (quiet && this.since === null && document.visibilityState === "visible") void this.doubt();
   }
 
   /** Something did not come. Asks the server, once for all who doubt at the same time, and answers whether it is there. */

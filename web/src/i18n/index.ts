@@ -20,6 +20,13 @@ export function addWords(more: Tree): void {
 }
 
 const number = new Intl.NumberFormat(LANGUAGE);
+
+/** A count in the language of the page, whatever the browser's own is: 1,058. */
+export function counted(count: number): string;
+export function counted(count: number | null | undefined): string | undefined;
+export function counted(count: number | null | undefined): string | undefined {
+  return count === null || count === undefined ? undefined : number.format(count);
+}
 const plural = new Intl.PluralRules(LANGUAGE);
 
 function find(key: string): string | undefined {

@@ -137,4 +137,8 @@ describe("the words", () => {
       [],
     );
   });
+
+  it("is joined by counts in the language of the page, not of the browser", () => {
+    expect(text).not.toMatch(/\.toLocaleString\((\)|["'])/);
+  });
 });

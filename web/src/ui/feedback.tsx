@@ -40,9 +40,6 @@ export function ErrorBox({
     >
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
       <div className="min-w-0 flex-1">
-        {api?.problem.title && !api.unproved && api.status !== 401 ? (
-          <p className="font-medium">{api.problem.title}</p>
-        ) : null}
         <p className="break-words">{reason(error)}</p>
         {api?.retryAfter ? (
           <p className="text-muted">{t("error.retryAfter", { seconds: api.retryAfter })}</p>

@@ -39,7 +39,7 @@ function set(next: readonly Toast[]): void {
   for (const listener of listeners) listener();
 }
 
-function dismiss(id: number): void {
+export function dismiss(id: number): void {
   clearTimeout(timers.get(id));
   timers.delete(id);
   set(toasts.filter((t) => t.id !== id));

@@ -109,6 +109,8 @@ describe("ErrorBox", () => {
       />,
     );
     expect(screen.getByRole("alert").textContent).toContain("In use.");
+    // The name of an HTTP status says nothing to people.
+    expect(screen.queryByText("Conflict")).toBeNull();
     expect(screen.getByText("req-1")).toBeTruthy();
     fireEvent.click(screen.getByRole("button", { name: "Try again" }));
     expect(retry).toHaveBeenCalledOnce();

@@ -5,7 +5,7 @@ import { http, take } from "#/api/client";
 import { useAwaySince, useLiveState } from "#/api/hooks";
 import type { AuditEntry } from "#/api/schema";
 import { useViews } from "#/domain/views/use-views";
-import { addWords, useTranslation } from "#/i18n";
+import { addWords, counted, useTranslation } from "#/i18n";
 import words from "#/i18n/en/audit.json";
 import { Button, buttonClass } from "#/ui/button";
 import { cx } from "#/ui/cx";
@@ -57,7 +57,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
   const active = told.find((batch) => batch.entries.some((one) => one.seq === chosen));
   return (
     <>
-      <PageHead title={t("pages.audit")} count={log.data?.total?.toLocaleString()}>
+      <PageHead title={t("pages.audit")} count={counted(log.data?.total)}>
         <SearchBox
           label={t("audit.filter")}
           className="w-64 max-md:w-full lg:max-xl:w-48"

@@ -6,7 +6,7 @@ import type { Credential, CredentialKindDescription } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { VaultTabs } from "#/domain/vault-tabs";
 import { useViews } from "#/domain/views/use-views";
-import { addWords, useTranslation } from "#/i18n";
+import { addWords, counted, useTranslation } from "#/i18n";
 import words from "#/i18n/en/credentials.json";
 import { Button } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
@@ -59,7 +59,7 @@ export function CredentialsPage({ search, go }: Props) {
   const any = rows.length > 0 || q !== "";
   return (
     <>
-      <PageHead title={t("credential.title")} count={credentials.data?.total?.toLocaleString()}>
+      <PageHead title={t("credential.title")} count={counted(credentials.data?.total)}>
         {any ? add : null}
       </PageHead>
       <VaultTabs />

@@ -12,7 +12,7 @@ import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { useViews } from "#/domain/views/use-views";
 import type { Shown } from "#/domain/views/views";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
@@ -263,7 +263,7 @@ function Table({ state, asked, group, accepts, writes, review, selected, onSelec
           return (
             <span className="flex items-center gap-2">
               <span className="truncate font-semibold">{label}</span>
-              <span className="text-muted">{count.toLocaleString()}</span>
+              <span className="text-muted">{counted(count)}</span>
               <span className="ml-auto flex gap-1">
                 {accepts && count > 0 ? (
                   <Button

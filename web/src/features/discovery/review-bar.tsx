@@ -1,7 +1,7 @@
 import { CircleCheck, EyeOff, RotateCcw, Shapes, Tag as TagIcon } from "lucide-react";
 import { useState } from "react";
 import { TagPicker } from "#/domain/tag-picker";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { Cancel, Form } from "#/ui/form";
@@ -46,10 +46,10 @@ export function ReviewBar({ state, accepts, count, all, total, onAll, onStep, on
       className="flex min-h-12 flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-1.5"
     >
       <span role="status" className="mr-2">
-        {t(all ? "table.allSelected" : "table.selected", { count, number: count.toLocaleString() })}
+        {t(all ? "table.allSelected" : "table.selected", { count, number: counted(count) })}
       </span>
       {!all && onAll ? (
-        <Button onClick={onAll}>{t("table.selectMatching", { number: total.toLocaleString() })}</Button>
+        <Button onClick={onAll}>{t("table.selectMatching", { number: counted(total) })}</Button>
       ) : null}
       {accepts ? (
         <Button look="primary" onClick={() => done({ type: "accept" })}>

@@ -1,5 +1,5 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { act, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { act, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { waitingQuery } from "#/api/queries";
@@ -92,8 +92,13 @@ async function page(begin?: DiscoverySearch) {
     </QueryClientProvider>,
   );
   await screen.findByRole("button", { name: "host-1" });
+  // What other tests have left.
+  const messages = within(screen.getByRole("region", { name: "Notifications" }));
+  for (const close of messages.queryAllByRole("button", { name: "Close" })) fireEvent.click(close);
 }
 const rows = () => screen.queryAllByRole("button", { name: /^host-\d$/ }).map((one) => one.textContent ?? "");
+/** The messages with an undo. */
+const offered = () => screen.queryAllByRole("button", { name: "Undo" }).length;
 const accepted = () => findings.filter((one) => one.state === "accepted").map((one) => one.id);
 
 describe("review", () => {
@@ -166,10 +171,34 @@ describe("review", () => {
     await screen.findByText("Ignored 2 findings");
     expect(screen.getAllByText(/Ignored 2/)).toHaveLength(1);
     expect(asked.at(-1)).toMatchObject({ path: "findings/ignore", body: { ids: ["host-1", "host-2"] } });
-    // Behind those that other tests have left.
-    fireEvent.click(screen.getAllByRole("button", { name: "Undo" }).at(-1) as HTMLElement);
+    fireEvent.click(screen.getByRole("button", { name: "Undo" }));
     await waitFor(() => expect(rows()).toHaveLength(5));
     expect(asked.at(-1)).toMatchObject({ path: "findings/undo", body: { review_id: "step host-1" } });
+  });
+
+  it("takes one step back for each press of u, the newest first, and its message goes with it", async () => {
+    await page();
+    screen.getByRole("button", { name: "host-1" }).focus();
+    for (const key of ["a", "a", "i"]) act(() => press(key));
+    await waitFor(() => expect(offered()).toBe(3));
+    const undone = () => asked.filter(({ path }) => path === "findings/undo").map(({ body }) => body);
+    for (const count of [1, 2, 3]) {
+      act(() => press("u"));
+      await waitFor(() => expect(rows()).toHaveLength(2 + count));
+      expect(offered()).toBe(3 - count);
+    }
+    act(() => press("u"));
+    expect(undone()).toEqual(["host-3", "host-2", "host-1"].map((id) => ({ review_id: `step ${id}` })));
+  });
+
+  it("takes a step back whose answer is on its way", async () => {
+    await page();
+    screen.getByRole("button", { name: "host-1" }).focus();
+    act(() => press("a"));
+    act(() => press("u"));
+    await waitFor(() => expect(asked.at(-1)).toMatchObject({ path: "findings/undo" }));
+    await waitFor(() => expect(rows()).toHaveLength(5));
+    expect(offered()).toBe(0);
   });
 
   it("shows the findings again when a step fails, and says why", async () => {

@@ -9,7 +9,7 @@ import { waitingQuery } from "#/api/queries";
 import type { AssetKind, Finding, ReviewDone } from "#/api/schema";
 import { refreshAfterReview, undoReview } from "#/domain/undo-review";
 import { useTranslation } from "#/i18n";
-import { toast, UNDO_MS } from "#/ui/toast";
+import { dismiss, toast, UNDO_MS } from "#/ui/toast";
 import { acceptOne, type Chosen, type Step, sendStep } from "./queries";
 
 interface Hidden {
@@ -24,10 +24,17 @@ export interface Review {
   /** `shown` are those of the chosen ones that the list shows. */
   step: (step: Step, chosen: Chosen, shown: readonly string[]) => void;
   accept: (finding: Finding, typed: { name?: string; kind?: AssetKind; role?: string | null }) => void;
-  /** Takes the last step back, while that is offered. */
+  /** Takes the last step back that was not taken back yet, while that is offered. */
   undoLast: () => void;
   /** What the list holds now: what it no longer holds need not be hidden. */
   listed: (ids: ReadonlySet<string>) => void;
+}
+
+/** A step in the order in which it was taken; its answer may come later than that of the next one. */
+interface Taken {
+  undo?: () => void;
+  /** It was to be undone before its answer came. */
+  unwanted?: boolean;
 }
 
 /** Steps that leave the finding where it is. */
@@ -45,7 +52,7 @@ export function useReview(): Review {
   const client = useQueryClient();
   const router = useRouter({ warn: false });
   const [hidden, setHidden] = useState(nothing);
-  const last = useRef<(() => void) | null>(null);
+  const taken = useRef<Taken[]>([]);
 
   const hide = useCallback((ids: readonly string[], all: boolean, on: boolean) => {
     setHidden((before) => {
@@ -75,28 +82,38 @@ export function useReview(): Review {
       toMap: boolean;
     }) => {
       const { ids, all } = what;
+      const step: Taken = {};
+      const forget = () => {
+        const known = taken.current.includes(step);
+        taken.current = taken.current.filter((one) => one !== step);
+        return known;
+      };
+      taken.current.push(step);
       if (ids.length > 0 || all) hide(ids, all, true);
       // The rail counts as the list does, at once; what the server says follows.
       client.setQueryData(waitingQuery.queryKey, (count) => count && Math.max(0, count - what.fewer));
       try {
         const { count, skipped, review_id } = await what.send();
         if (review_id) {
-          const undo = () => {
-            if (last.current === undo) last.current = null;
-            void undoReview(client, review_id, t).finally(() => hide(ids, all, false));
-          };
-          last.current = undo;
-          setTimeout(() => {
-            if (last.current === undo) last.current = null;
-          }, UNDO_MS);
-          toast(what.text(count), {
-            ms: UNDO_MS,
-            action: { label: t("common.undo"), run: undo },
-            also: what.toMap
-              ? { label: t("findings.seeThem"), run: () => void router?.navigate({ to: "/map" }) }
-              : undefined,
-          });
-        }
+          const undo = () => void undoReview(client, review_id, t).finally(() => hide(ids, all, false));
+          if (step.unwanted) undo();
+          else {
+            // The key and the button of the message are the same undo, which runs once.
+            step.undo = () => {
+              if (!forget()) return;
+              dismiss(told);
+              undo();
+            };
+            setTimeout(forget, UNDO_MS);
+            const told = toast(what.text(count), {
+              ms: UNDO_MS,
+              action: { label: t("common.undo"), run: step.undo },
+              also: what.toMap
+                ? { label: t("findings.seeThem"), run: () => void router?.navigate({ to: "/map" }) }
+                : undefined,
+            });
+          }
+        } else forget();
         const [first] = skipped;
         if (first)
           toast(t("findings.skipped", { count: skipped.length, reason: first.reason }), { tone: "error" });
@@ -104,6 +121,7 @@ export function useReview(): Review {
         // Those that were skipped are there again.
         hide(all ? ids : skipped.map(({ id }) => id), all, false);
       } catch (error) {
+        forget();
         hide(ids, all, false);
         toast(error instanceof Error ? error.message : t("error.unknown"), { tone: "error" });
         void refreshAfterReview(client);
@@ -136,7 +154,14 @@ export function useReview(): Review {
           fewer: 1,
           toMap: true,
         }),
-      undoLast: () => last.current?.(),
+      undoLast: () => {
+        const step = taken.current.at(-1);
+        if (step?.undo) step.undo();
+        else if (step) {
+          step.unwanted = true;
+          taken.current.pop();
+        }
+      },
       listed,
     }),
     [hidden, listed, run, t],

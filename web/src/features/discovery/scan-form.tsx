@@ -6,7 +6,7 @@ import { ApiError } from "#/api/client";
 import { discoveryQuery } from "#/api/queries";
 import type { Discovery, Scan, ScanPlan } from "#/api/schema";
 import { checkTargets } from "#/domain/address";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
@@ -242,11 +242,11 @@ function PlanDialog({
           <dl className="grid grid-cols-2 gap-3">
             <div className="rounded-md border border-line p-3">
               <dt className="text-xs text-muted">{t("plan.addresses")}</dt>
-              <dd className="text-lg font-semibold">{plan.addresses.toLocaleString()}</dd>
+              <dd className="text-lg font-semibold">{counted(plan.addresses)}</dd>
             </div>
             <div className="rounded-md border border-line p-3">
               <dt className="text-xs text-muted">{t("plan.packets")}</dt>
-              <dd className="text-lg font-semibold">{plan.packets_estimate.toLocaleString()}</dd>
+              <dd className="text-lg font-semibold">{counted(plan.packets_estimate)}</dd>
             </div>
           </dl>
           <div>
@@ -255,7 +255,7 @@ function PlanDialog({
               {plan.targets.map((target) => (
                 <li key={target.target} className="flex justify-between border-b border-line py-1">
                   <span>{target.target}</span>
-                  <span className="text-muted">{target.addresses.toLocaleString()}</span>
+                  <span className="text-muted">{counted(target.addresses)}</span>
                 </li>
               ))}
             </ul>
@@ -267,9 +267,7 @@ function PlanDialog({
                 <li key={step}>{step}</li>
               ))}
             </ol>
-            <p className="mt-2 text-muted">
-              {t("plan.rate", { rate: plan.packets_per_second.toLocaleString() })}
-            </p>
+            <p className="mt-2 text-muted">{t("plan.rate", { rate: counted(plan.packets_per_second) })}</p>
           </div>
           {plan.never_written_ports.length > 0 ? (
             <p className="text-muted">

@@ -5,7 +5,7 @@ import type { ReactNode } from "react";
 import { isActive, scansQuery } from "#/api/queries";
 import type { Scan, ScanIn } from "#/api/schema";
 import { useAuth } from "#/api/session";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
 import { Badge, Empty, ErrorBox, Progress, SkeletonLines } from "#/ui/feedback";
 import { Time } from "#/ui/time";
@@ -101,8 +101,8 @@ export function ScanCard({ scan }: { scan: Scan }) {
             {scan.phase ? t(`scans.phase.${scan.phase}`, { defaultValue: scan.phase }) : t("scans.waiting")}
             {" · "}
             {t("scans.done", {
-              done: scan.addresses_done.toLocaleString(),
-              total: scan.addresses_total.toLocaleString(),
+              done: counted(scan.addresses_done),
+              total: counted(scan.addresses_total),
             })}
           </p>
         </div>

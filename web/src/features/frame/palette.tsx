@@ -6,6 +6,7 @@ import { Bookmark } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
 import { type ComponentType, type ReactNode, useDeferredValue, useEffect, useMemo, useState } from "react";
 import { http, take } from "#/api/client";
+import { useAwaySince } from "#/api/hooks";
 import { useAuth } from "#/api/session";
 import { KindIcon } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
@@ -87,6 +88,7 @@ function PaletteBody({
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState("");
   const { found, problems, isFetching } = useAssets(text);
+  const away = useAwaySince() !== null;
   const actions = useActions(onAsk);
   const saved = useQuery(viewsQuery).data ?? [];
   const views = saved
@@ -163,7 +165,7 @@ function PaletteBody({
       <Command.List label={t("palette.results")} className="max-h-[55vh] overflow-y-auto p-1.5">
         {first === "" ? (
           <p className="px-3 py-6 text-center text-muted">
-            {isFetching ? t("palette.searching") : t("palette.nothing", { text })}
+            {away ? t("palette.away") : isFetching ? t("palette.searching") : t("palette.nothing", { text })}
           </p>
         ) : null}
         {shownRecents.length > 0 ? <Group heading={t("palette.recent")}>{shownRecents}</Group> : null}

@@ -4,7 +4,7 @@ import type { Asset } from "#/api/schema";
 import type { Filter } from "#/domain/filter/grammar";
 import { useManyRemoval } from "#/domain/removal";
 import { TagPicker } from "#/domain/tag-picker";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox } from "#/ui/feedback";
@@ -45,7 +45,7 @@ export function BulkBar({ rows, all, total, onAll, filter, hide, clear }: BulkBa
       const tagged = await addTags.mutateAsync({ chosen, tags: picked });
       stop();
       clear();
-      toast(t("inventory.tagged", { count: tagged, number: tagged.toLocaleString() }));
+      toast(t("inventory.tagged", { count: tagged, number: counted(tagged) }));
     } catch {
       // Shown from the mutation.
     }
@@ -57,10 +57,10 @@ export function BulkBar({ rows, all, total, onAll, filter, hide, clear }: BulkBa
       className="flex min-h-12 flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-1.5"
     >
       <span role="status" className="mr-2">
-        {t(all ? "table.allSelected" : "table.selected", { count, number: count.toLocaleString() })}
+        {t(all ? "table.allSelected" : "table.selected", { count, number: counted(count) })}
       </span>
       {!all && onAll ? (
-        <Button onClick={onAll}>{t("table.selectMatching", { number: total.toLocaleString() })}</Button>
+        <Button onClick={onAll}>{t("table.selectMatching", { number: counted(total) })}</Button>
       ) : null}
       <Button onClick={() => setTagging(true)}>
         <TagIcon aria-hidden className="size-4" />
@@ -72,7 +72,7 @@ export function BulkBar({ rows, all, total, onAll, filter, hide, clear }: BulkBa
           hide(all);
           remove({
             ids: rows.map((row) => row.id),
-            text: t("inventory.deletedMany", { count, number: count.toLocaleString() }),
+            text: t("inventory.deletedMany", { count, number: counted(count) }),
             resource: "assets",
             send: () => deleteAssets(chosen).finally(() => hide(false)),
             leave: () => deleteAssetsOnLeave(chosen),
@@ -94,7 +94,7 @@ export function BulkBar({ rows, all, total, onAll, filter, hide, clear }: BulkBa
           <TagPicker value={picked} onChange={setPicked} />
           <div className="mt-4 flex gap-2">
             <Button type="submit" look="primary" disabled={picked.length === 0} busy={addTags.isPending}>
-              {t("inventory.addTagTo", { count, number: count.toLocaleString() })}
+              {t("inventory.addTagTo", { count, number: counted(count) })}
             </Button>
             <Cancel onClick={stop} />
           </div>

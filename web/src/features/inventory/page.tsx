@@ -14,7 +14,7 @@ import { productName } from "#/domain/product";
 import { useHidden } from "#/domain/removal";
 import { useViews } from "#/domain/views/use-views";
 import type { Shown } from "#/domain/views/views";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
@@ -117,7 +117,7 @@ export function InventoryPage({
 
   return (
     <>
-      <PageHead title={t("pages.inventory")} count={blocked ? "0" : assets.data?.total?.toLocaleString()}>
+      <PageHead title={t("pages.inventory")} count={blocked ? "0" : counted(assets.data?.total)}>
         <SearchBox
           label={t("inventory.search")}
           className="w-80 max-md:w-auto max-md:flex-1"

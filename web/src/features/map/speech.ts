@@ -1,4 +1,6 @@
 /** All words of one frame, by how near one looks: names under nodes, titles beside groups, cards for groups that are far. */
+
+import { counted } from "#/i18n";
 import { type Size, toScreen } from "./camera";
 import {
   type Card,
@@ -176,7 +178,7 @@ export class Speech {
       const title = this.words.title(group, true);
       const lines = this.words.lines(group);
       const short = {
-        title: `${title} · ${group.members.length.toLocaleString()}`,
+        title: `${title} · ${counted(group.members.length)}`,
         lines: [],
         worst: group.worst,
       };

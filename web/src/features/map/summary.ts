@@ -2,6 +2,7 @@
 import { roleName } from "#/domain/asset";
 import { roleWord } from "#/domain/icons";
 import type { useTranslation } from "#/i18n";
+import { counted } from "#/i18n";
 import type { Group } from "./group";
 
 type Translate = ReturnType<typeof useTranslation>["t"];
@@ -19,7 +20,7 @@ export function groupLines({ members, counts, worst }: Group, t: Translate): str
     kinds.set(word, (kinds.get(word) ?? 0) + 1);
   }
   const sorted = [...kinds].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
-  const words = sorted.slice(0, ROLES_SAID).map(([word, count]) => `${word} ${count.toLocaleString()}`);
+  const words = sorted.slice(0, ROLES_SAID).map(([word, count]) => `${word} ${counted(count)}`);
   if (sorted.length > ROLES_SAID) words.push("…");
   return [first, words.join(", ")];
 }

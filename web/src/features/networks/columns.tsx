@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import type { Network } from "#/api/schema";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import type { Column } from "#/ui/data-table";
 import { CopyButton } from "#/ui/secret";
 import { widestTime } from "#/ui/time";
@@ -73,7 +73,7 @@ export function useColumns(): Column<Network>[] {
         width: { min: 84, max: 104, rank: 2 },
         cell: (row) =>
           row.conflicts > 0 ? (
-            <span className="font-medium text-degraded-text">{row.conflicts.toLocaleString()}</span>
+            <span className="font-medium text-degraded-text">{counted(row.conflicts)}</span>
           ) : (
             <span className="text-faint">0</span>
           ),

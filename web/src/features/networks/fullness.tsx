@@ -1,6 +1,6 @@
 /** How full a network is: a bar for the eye, words for everyone. */
 import type { Network } from "#/api/schema";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { cx } from "#/ui/cx";
 
 /** Addresses in use, with the gateway's; out of how many, where that can be said. */
@@ -17,7 +17,7 @@ export function fullness({ usable, free, address_count }: Network): {
 const ALMOST_FULL = 0.8;
 const FULL = 0.95;
 
-const whole = (count: number) => count.toLocaleString();
+const whole = (count: number) => counted(count);
 const rough = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 /** 16,777,190 is 16.8M where there is little room. */
 const short = (count: number) => (count < 100_000 ? whole(count) : rough.format(count));

@@ -9,7 +9,7 @@ import type { AddressConflict, Network } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { AssetLink } from "#/domain/asset-link";
 import { useRemoval } from "#/domain/removal";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { buttonClass, IconButton } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Markdown } from "#/ui/markdown";
@@ -95,7 +95,7 @@ function Facts({ network }: { network: Network }) {
           <span className="mono">{next}</span>
           <CopyButton icon text={next} label={t("networks.copyFree", { address: next })} />
           {free === null ? null : (
-            <span className="text-muted">{t("networks.free", { number: free.toLocaleString() })}</span>
+            <span className="text-muted">{t("networks.free", { number: counted(free) })}</span>
           )}
         </span>
       ) : (

@@ -10,7 +10,7 @@ import { useVocabulary } from "#/domain/filter/vocabulary";
 import { Gone } from "#/domain/gone";
 import { useHidden } from "#/domain/removal";
 import { useViews } from "#/domain/views/use-views";
-import { addWords, useTranslation } from "#/i18n";
+import { addWords, counted, useTranslation } from "#/i18n";
 import discoveryWords from "#/i18n/en/discovery.json";
 import words from "#/i18n/en/networks.json";
 import { Button } from "#/ui/button";
@@ -85,7 +85,7 @@ export function NetworksPage({ search, go }: NetworksPageProps) {
   ) : null;
   return (
     <>
-      <PageHead title={t("pages.networks")} count={networks.data ? rows.length.toLocaleString() : undefined}>
+      <PageHead title={t("pages.networks")} count={networks.data ? counted(rows.length) : undefined}>
         {all.length > 0 ? (
           <SearchBox
             label={t("networks.filter")}

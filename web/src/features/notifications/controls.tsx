@@ -2,7 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { CircleCheck, CircleX } from "lucide-react";
 import type { NotificationTest } from "#/api/schema";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 
@@ -51,7 +51,7 @@ function Result({
         {note ? <p className="break-words">{note}</p> : null}
         <p className="text-muted">
           {status === null ? "" : `${t("delivery.status", { status })}, `}
-          {t("delivery.took", { ms: took_ms.toLocaleString() })}
+          {t("delivery.took", { ms: counted(took_ms) })}
         </p>
         {excerpt ? <Excerpt text={excerpt} /> : null}
       </div>

@@ -1,7 +1,7 @@
 import { type InfiniteData, useMutation, useQueryClient } from "@tanstack/react-query";
 import { replaceInPages } from "#/api/pages";
 import type { Delivery, DeliveryAttempt, Page } from "#/api/schema";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Badge, ErrorBox } from "#/ui/feedback";
 import { Moment, Time } from "#/ui/time";
@@ -120,7 +120,7 @@ function Attempt({ attempt: { at, took_ms, status, error, excerpt } }: { attempt
         )}
         {/* Of a failure, whoever may not write learns neither status nor time. */}
         {status === null && took_ms === 0 ? null : (
-          <span className="text-muted">{t("delivery.took", { ms: took_ms.toLocaleString() })}</span>
+          <span className="text-muted">{t("delivery.took", { ms: counted(took_ms) })}</span>
         )}
       </p>
       {error ? <p className="break-words text-muted first-letter:uppercase">{error}</p> : null}

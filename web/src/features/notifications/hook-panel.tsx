@@ -3,7 +3,7 @@ import { useState } from "react";
 import { http, ifMatch, take } from "#/api/client";
 import type { Hook } from "#/api/schema";
 import { useAuth } from "#/api/session";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
@@ -168,7 +168,7 @@ function Counts({ hook }: { hook: Hook }) {
       <dl className="grid grid-cols-[auto_1fr] gap-x-3 gap-y-0.5">
         <dt className="text-muted">{t("hook.received")}</dt>
         <dd>
-          {hook.received.toLocaleString()}
+          {counted(hook.received)}
           {hook.last_received_at ? (
             <span className="text-muted">
               {" · "}
@@ -178,7 +178,7 @@ function Counts({ hook }: { hook: Hook }) {
         </dd>
         <dt className="text-muted">{t("hook.refused")}</dt>
         <dd className="min-w-0">
-          {hook.refused.toLocaleString()}
+          {counted(hook.refused)}
           {hook.last_refused_at ? (
             <span className="text-muted">
               {" · "}

@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Inbox } from "lucide-react";
 import { useMemo, useState } from "react";
 import type { Hook } from "#/api/schema";
-import { addWords, useTranslation } from "#/i18n";
+import { addWords, counted, useTranslation } from "#/i18n";
 import hookWords from "#/i18n/en/hooks.json";
 import words from "#/i18n/en/notifications.json";
 import type { Column } from "#/ui/data-table";
@@ -93,15 +93,15 @@ function useColumns(): Column<Hook>[] {
         id: "received",
         header: t("hook.received"),
         className: "text-muted",
-        width: { min: 88, max: 120, rank: 3, text: (row) => row.received.toLocaleString() },
-        cell: (row) => row.received.toLocaleString(),
+        width: { min: 88, max: 120, rank: 3, text: (row) => counted(row.received) },
+        cell: (row) => counted(row.received),
       },
       {
         id: "refused",
         header: t("hook.refused"),
         className: "text-muted",
-        width: { min: 80, max: 120, rank: 4, text: (row) => row.refused.toLocaleString() },
-        cell: (row) => row.refused.toLocaleString(),
+        width: { min: 80, max: 120, rank: 4, text: (row) => counted(row.refused) },
+        cell: (row) => counted(row.refused),
       },
       {
         id: "last_received_at",

@@ -5,7 +5,7 @@ import { type ReactNode, useCallback } from "react";
 import type { ViewList } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { useViews } from "#/domain/views/use-views";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
@@ -73,7 +73,7 @@ export function ListPage<T extends { id: string; name: string }>(props: Props<T>
   const any = rows.length > 0 || q !== "";
   return (
     <>
-      <PageHead title={t("pages.notifications")} count={list.data?.total?.toLocaleString()}>
+      <PageHead title={t("pages.notifications")} count={counted(list.data?.total)}>
         {any ? add : null}
       </PageHead>
       <Tabs />

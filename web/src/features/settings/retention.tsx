@@ -6,7 +6,7 @@ import { settingsQuery } from "#/api/queries";
 import type { Settings } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
 import { ErrorBox } from "#/ui/feedback";
@@ -32,7 +32,7 @@ export function Retention({ settings, saved }: { settings: Settings; saved: (ans
   const { errors, isSubmitting, isDirty } = form.formState;
   const forEver = form.watch("forEver");
   const writes = can("settings:write");
-  const shorten = t("settings.shorten", { days: (asked ?? 0).toLocaleString("en") });
+  const shorten = t("settings.shorten", { days: counted(asked ?? 0) });
 
   async function save(days: number | null): Promise<void> {
     const body = { audit_retention_days: days };
@@ -57,7 +57,7 @@ export function Retention({ settings, saved }: { settings: Settings; saved: (ans
       {forEver ? null : (
         <TextField
           label={t("settings.days")}
-          help={t("settings.daysHelp", { least: LEAST, most: MOST.toLocaleString("en") })}
+          help={t("settings.daysHelp", { least: LEAST, most: counted(MOST) })}
           className="w-40"
           inputMode="numeric"
           maxLength={4}
@@ -66,7 +66,7 @@ export function Retention({ settings, saved }: { settings: Settings; saved: (ans
           {...form.register("days", {
             validate: (text) =>
               (/^\d+$/.test(text) && Number(text) >= LEAST && Number(text) <= MOST) ||
-              t("settings.daysWrong", { least: LEAST, most: MOST.toLocaleString("en") }),
+              t("settings.daysWrong", { least: LEAST, most: counted(MOST) }),
           })}
         />
       )}

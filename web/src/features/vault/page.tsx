@@ -6,7 +6,7 @@ import { rotateVaultKey, settingsQuery, vaultQuery } from "#/api/queries";
 import type { Vault } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { VaultTabs } from "#/domain/vault-tabs";
-import { addWords, useTranslation } from "#/i18n";
+import { addWords, counted, useTranslation } from "#/i18n";
 import words from "#/i18n/en/vault.json";
 import { Button } from "#/ui/button";
 import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
@@ -111,7 +111,7 @@ function Current({ vault }: { vault: Vault }) {
         <Fact name={t("vault.next")}>
           {vault.next_rotation_at ? <Day at={vault.next_rotation_at} /> : t("vault.never")}
         </Fact>
-        <Fact name={t("vault.sealed")}>{vault.sealed.toLocaleString()}</Fact>
+        <Fact name={t("vault.sealed")}>{counted(vault.sealed)}</Fact>
       </Facts>
       {error ? <ErrorBox error={error} className="mb-3" /> : null}
       {can("vault:write") ? (

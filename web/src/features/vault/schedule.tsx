@@ -6,7 +6,7 @@ import { settingsQuery, vaultQuery } from "#/api/queries";
 import type { Settings } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox } from "#/ui/feedback";
 import { Checkbox, TextField } from "#/ui/field";
@@ -51,7 +51,7 @@ export function Schedule({ settings, saved }: { settings: Settings; saved: (answ
       {rotates ? (
         <TextField
           label={t("vault.days")}
-          help={t("vault.daysHelp", { least: LEAST, most: MOST.toLocaleString("en") })}
+          help={t("vault.daysHelp", { least: LEAST, most: counted(MOST) })}
           className="w-40"
           inputMode="numeric"
           maxLength={4}
@@ -60,7 +60,7 @@ export function Schedule({ settings, saved }: { settings: Settings; saved: (answ
           {...form.register("vault_key_rotation_days", {
             validate: (text) =>
               (/^\d+$/.test(text) && Number(text) >= LEAST && Number(text) <= MOST) ||
-              t("vault.daysWrong", { least: LEAST, most: MOST.toLocaleString("en") }),
+              t("vault.daysWrong", { least: LEAST, most: counted(MOST) }),
           })}
         />
       ) : null}
