@@ -275,7 +275,7 @@ await steps.step("it is edited, found by the search language, and downloaded as 
   await shot("12-asset-form");
   await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByText("Acme").waitFor();
-  await panel.getByText("Set by hand; scans say: unknown").waitFor();
+  await panel.getByText("Set by hand. Scans say: unknown.").waitFor();
   await shot("12-asset-status");
   await panel.getByRole("button", { name: "Close" }).click();
   const search = page.getByRole("searchbox", { name: /^Filter, such as kind/ });
@@ -344,13 +344,13 @@ await steps.step("rows are walked with j and k, selected with x, opened with Ent
 await steps.step("a filter that nobody knows shows nothing, and offers what is known", async () => {
   const search = page.getByRole("searchbox", { name: /^Filter, such as kind/ });
   await search.fill("status:asleep");
-  await page.getByText("has no value “asleep”").waitFor();
+  await page.getByText("“asleep” is not a value of status:").waitFor();
   expect((await page.locator("tbody [data-row-open]").count()) === 0, "no row");
   await page.getByRole("button", { name: "Unknown", exact: true }).click();
   await page.waitForURL(/status/);
   await page.getByText("has no value").waitFor({ state: "detached" });
   await search.fill("color:red");
-  await page.getByText("There is no filter called “color:”").waitFor();
+  await page.getByText("There is no filter “color:”").waitFor();
   await search.fill("");
   await page.locator("tbody [data-row-open]").first().waitFor();
 });

@@ -62,7 +62,7 @@ await steps.step("its order and its filter are in the address", async () => {
   await button(page, "Attic IPv6").waitFor({ state: "detached" });
   await button(page, "Attic").waitFor();
   await page.getByRole("searchbox").fill("kind:Server");
-  await said(page, "There is no filter called “kind:”");
+  await said(page, "There is no filter “kind:”");
   expect(
     (await page.getByRole("button", { name: "Attic" }).count()) === 0,
     "nothing, rather than everything",

@@ -162,7 +162,7 @@ await steps.step("findings sort and filter, and both are in the address", async 
     `printers only, not ${printers}`,
   );
   await page.getByRole("searchbox").fill("tag:none");
-  await said(page, "There is no filter called “tag:”");
+  await said(page, "There is no filter “tag:”");
   expect((await rows.count()) === 0, "nothing, rather than everything");
   await page.getByRole("searchbox").fill("");
   await rows.first().waitFor();
