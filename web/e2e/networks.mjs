@@ -185,7 +185,7 @@ await steps.step("an asset that is deleted elsewhere says so, and so does an old
   await button(aside, "Edit attic-notes").click();
   await field(aside, "Model").fill("typed by hand");
   await ask("DELETE", `/assets/${id}`);
-  await said(aside, /deleted while you were changing it/);
+  await said(aside, /deleted this asset while you were editing it/);
   expect((await field(aside, "Model").inputValue()) === "typed by hand", "what was typed to be there still");
   await judged(page);
   await button(aside, "Cancel").click();

@@ -85,7 +85,7 @@ if (addressUrl)
     expect((await button(there.page, "Sign in with a passkey").count()) === 0, "no passkey by an address");
     await signIn(there.page, addressUrl, username, password);
     await there.page.goto(`${addressUrl}/account`);
-    await said(there.page, "A passkey belongs to a server name");
+    await said(there.page, "Passkeys work only with a server name");
     const troubles = there.take();
     expect(troubles.length === 0, `no trouble, not ${troubles.join("; ")}`);
     await other.close();

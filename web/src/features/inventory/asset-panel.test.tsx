@@ -186,7 +186,7 @@ it("says that its asset was deleted elsewhere, also while one changes it", async
   fireEvent.click(panel().getByRole("button", { name: "Edit printer" }));
   fireEvent.change(panel().getByRole("textbox", { name: "Name" }), { target: { value: "typed by me" } });
   act(() => tell({ type: "node_removed", data: { id: "a1" } }));
-  await panel().findByText(/deleted while you were changing it/, {}, { timeout: 3_000 });
+  await panel().findByText(/deleted this asset while you were editing it/, {}, { timeout: 3_000 });
   expect((panel().getByRole("textbox", { name: "Name" }) as HTMLInputElement).value).toBe("typed by me");
   fireEvent.click(panel().getByRole("button", { name: "Cancel" }));
   await screen.findByText("printer was deleted");

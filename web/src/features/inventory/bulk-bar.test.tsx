@@ -56,7 +56,7 @@ describe("what is done to many", () => {
   it("deletes all that match by their filter and their number, when the time to undo is over", async () => {
     const hide = vi.fn();
     bar({ all: true, hide });
-    expect(screen.getByRole("status").textContent).toBe("All 1,059 that match are selected");
+    expect(screen.getByRole("status").textContent).toBe("All 1,059 matching rows are selected");
     fireEvent.click(screen.getByRole("button", { name: "Delete" }));
     expect(hide).toHaveBeenLastCalledWith(true);
     expect(sent).toEqual([]);
