@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import tailwindcss from "@tailwindcss/vite";
 import { tanstackRouter } from "@tanstack/router-plugin/vite";
 import react from "@vitejs/plugin-react";
@@ -7,6 +8,9 @@ import { defineConfig } from "vitest/config";
 const target = process.env.CB_DEV_API ?? "https://127.0.0.1:8443";
 const server = { target, secure: false, changeOrigin: true, headers: { origin: target } };
 
+// Browsers ask for the icon of a page again at each change of its address, also while the server is away, so the page brings it along.
+const icon = `data:image/svg+xml,${encodeURIComponent(readFileSync(new URL("src/icon.svg", import.meta.url), "utf8").trim())}`;
+
 // The server replaces __CSP_NONCE__ in index.html with a fresh nonce for each response
 // (crates/cb-api, the static shell). Nothing else in the build may contain that word.
 export default defineConfig({
@@ -14,11 +18,15 @@ export default defineConfig({
     tanstackRouter({ target: "react", autoCodeSplitting: true, quoteStyle: "double" }),
     react(),
     tailwindcss(),
+    {
+      name: "icon",
+      transformIndexHtml: { order: "post", handler: (html) => html.replace("__ICON__", icon) },
+    },
   ],
   html: { cspNonce: "__CSP_NONCE__" },
   build: {
     target: "es2023",
-    // Nothing may become a data: URL: font-src and script-src allow 'self' only.
+    // Nothing may become a data: URL by itself: font-src and script-src allow 'self' only. The icon does (`?inline`), as img-src allows.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     manifest: true,

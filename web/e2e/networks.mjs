@@ -220,6 +220,27 @@ await steps.step("a phone, in the light: the list and the panel", async () => {
   await context.close();
 });
 
+await steps.step("somebody else saves the same network: what was typed stays, and one decides", async () => {
+  const id = await network({ name: "Cellar", cidr: "10.92.0.0/28" });
+  await page.goto(`${url}/networks?selected=${id}`);
+  await button(aside, "Edit Cellar").click();
+  await field(aside, "Name").fill("Wine cellar");
+  await ask("PATCH", `/networks/${id}`, { name: "Basement", notes: "Dry since May" });
+  watch.allow(412, /\/networks\//);
+  await button(aside, "Save").click();
+  await said(aside, "while you were editing it");
+  await said(aside, "Basement");
+  expect((await field(aside, "Name").inputValue()) === "Wine cellar", "the text to stay");
+  expect((await field(aside, "Notes").inputValue()) === "Dry since May", "what was not touched to be new");
+  await judged(page);
+  await shot("conflict");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await aside.getByRole("heading", { name: "Wine cellar" }).waitFor();
+  await said(aside, "Dry since May");
+  await page.keyboard.press("Escape");
+});
+
 await steps.step("what this walk has made is gone again", async () => {
   for (const id of made.assets) await ask("DELETE", `/assets/${id}`).catch(() => {});
   for (const id of made.networks) await ask("DELETE", `/networks/${id}`);

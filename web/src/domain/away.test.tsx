@@ -33,7 +33,7 @@ it("says that the server is away, takes states back, and goes by itself", async 
   // A person said it, and a legend explains it.
   expect(screen.getByText("Maintenance")).toBeTruthy();
   expect(screen.getByText("Degraded")).toBeTruthy();
-  expect(screen.getByText(/has not been loaded yet/)).toBeTruthy();
+  expect(screen.getByText(/cannot be loaded now/)).toBeTruthy();
 
   act(() => reach.heard());
   expect(screen.queryByText(/has not answered/)).toBeNull();

@@ -3,7 +3,8 @@ import type { UseFormRegisterReturn } from "react-hook-form";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/kinds.json";
 import { SelectField, TextArea, TextField } from "#/ui/field";
-import { type KindField, usualPort, type Values } from "./kind-fields";
+import type { Part } from "./edit/merge";
+import { fieldsOf, type KindField, usualPort, type Values } from "./kind-fields";
 import { PasswordField } from "./password-field";
 
 addWords(words);
@@ -15,6 +16,19 @@ export function useRules() {
     validate: (text: string | undefined) => !required || (text ?? "").trim() !== "" || t("form.required"),
     maxLength: { value: most, message: t("form.tooLong", { max: most }) },
   });
+}
+
+/** The public fields of a kind and the words for what they hold, for a form that compares two versions. */
+export function useParts(): (schema: Record<string, unknown>) => Part[] {
+  const { t } = useTranslation();
+  return (schema) =>
+    fieldsOf(schema).map(({ name, title, choices }) => ({
+      name,
+      label: title,
+      ...(choices
+        ? { text: (choice: string) => t(`choice.${name}.${choice}`, { defaultValue: choice }) }
+        : {}),
+    }));
 }
 
 interface Props {

@@ -37,6 +37,13 @@ describe("every form", () => {
   it("is cancelled by `Cancel`", () => {
     expect(having(/"common\.cancel"/).filter((file) => !plain.includes(file))).toEqual([]);
   });
+  it("that changes something with a version saves by `useEdit`, which knows what to do when somebody else saved meanwhile", () => {
+    const editing = new Set(having(/\buseEdit\(/));
+    expect(
+      having(/\bifMatch\(/).filter((file) => /\buseForm[<(]/.test(sources[file] ?? "") && !editing.has(file)),
+    ).toEqual([]);
+    expect(having(/\b412\b/)).toEqual([]);
+  });
   it("begins anew by `FromVersion` only, which keeps what was typed", () => {
     expect(having(/\bkey=\{[^}]*\bversion\b/)).toEqual(["/src/ui/guard.tsx"]);
   });

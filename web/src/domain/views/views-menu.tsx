@@ -5,14 +5,14 @@ import { useRef, useState } from "react";
 import { useForm } from "react-hook-form";
 import { http, ifMatch, take } from "#/api/client";
 import type { View, ViewList } from "#/api/schema";
-import { placeErrors } from "#/domain/form-errors";
+import { EditTrouble } from "#/domain/edit/edit-trouble";
+import { useEdit } from "#/domain/edit/use-edit";
 import { useRemoval } from "#/domain/removal";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { cx } from "#/ui/cx";
 import type { Column } from "#/ui/data-table";
 import { Dialog } from "#/ui/dialog";
-import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { Cancel, Form } from "#/ui/form";
 import { MenuFrame, MenuItem, MenuLabel, MenuSeparator, menuItem } from "#/ui/menu";
@@ -147,19 +147,18 @@ export function ViewsMenu<T>(props: ViewsMenuProps<T>) {
         }}
       >
         <NameForm
-          name={naming === "rename" && view ? view.name : ""}
-          save={async (name) => {
-            if (naming === "rename" && view) {
-              const params = { path: { id: view.id } };
-              const headers = ifMatch(view.version);
-              onSaved(await take(http.PATCH("/api/v1/views/{id}", { params, headers, body: { name } })));
-            } else {
-              const body = { list, name, ...contentOf(list, shown, choice, columns) };
-              const made = await take(http.POST("/api/v1/views", { body }));
-              onSaved(made);
-              onOpen(addressOf(made));
-            }
-            toast(t("views.saved", { name }));
+          view={naming === "rename" ? view : undefined}
+          make={(name) =>
+            take(
+              http.POST("/api/v1/views", {
+                body: { list, name, ...contentOf(list, shown, choice, columns) },
+              }),
+            )
+          }
+          onSaved={(saved) => {
+            onSaved(saved);
+            if (naming === "new") onOpen(addressOf(saved));
+            toast(t("views.saved", { name: saved.name }));
           }}
           onClose={() => {
             setNaming(undefined);
@@ -171,30 +170,44 @@ export function ViewsMenu<T>(props: ViewsMenuProps<T>) {
   );
 }
 
+const toForm = (view?: View) => ({ name: view?.name ?? "" });
+
 function NameForm({
-  name,
-  save,
+  view,
+  make,
+  onSaved,
   onClose,
 }: {
-  name: string;
-  save: (name: string) => Promise<void>;
+  /** The one to rename. */
+  view?: View;
+  make: (name: string) => Promise<View>;
+  onSaved: (saved: View) => void;
   onClose: () => void;
 }) {
   const { t } = useTranslation();
-  const [error, setError] = useState<unknown>(null);
-  const form = useForm({ defaultValues: { name } });
+  const form = useForm({ defaultValues: toForm(view) });
   const { errors, isDirty, isSubmitting } = form.formState;
-  const submit = form.handleSubmit(async (values) => {
-    setError(null);
-    try {
-      await save(values.name.trim());
+  const edit = useEdit({
+    form,
+    of: view,
+    read: ({ id }) => take(http.GET("/api/v1/views/{id}", { params: { path: { id } } })),
+    toForm,
+    fields: { name: { label: t("views.name") } },
+    send: (values, held) => {
+      const name = values.name.trim();
+      if (!held) return make(name);
+      const params = { path: { id: held.id } };
+      const headers = ifMatch(held.version);
+      return take(http.PATCH("/api/v1/views/{id}", { params, headers, body: { name } }));
+    },
+    done: (saved) => {
+      onSaved(saved);
       onClose();
-    } catch (problem) {
-      setError(placeErrors(problem, ["name"], form.setError));
-    }
+    },
+    places: ["name"],
   });
   return (
-    <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-3">
+    <Form changed={isDirty} onSubmit={edit.submit} className="flex flex-col gap-3">
       <TextField
         label={t("views.name")}
         autoFocus
@@ -204,7 +217,7 @@ function NameForm({
           validate: (text) => text.trim() !== "" || t("form.required"),
         })}
       />
-      {error ? <ErrorBox error={error} /> : null}
+      <EditTrouble edit={edit} />
       <div className="flex justify-end gap-2">
         <Cancel onClick={onClose} />
         <Button type="submit" look="primary" busy={isSubmitting}>

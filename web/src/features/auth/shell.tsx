@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 import { AwayNotice } from "#/domain/away";
-import logo from "#/icon.svg";
+import logo from "#/icon.svg?inline";
 
 /** The quiet page around login and setup. */
 export function AuthShell({

@@ -1,16 +1,16 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useForm, useWatch } from "react-hook-form";
-import { ApiError, http, ifMatch, take } from "#/api/client";
+import { http, ifMatch, take } from "#/api/client";
 import type { Credential, CredentialKindDescription } from "#/api/schema";
-import { placeErrors } from "#/domain/form-errors";
+import { EditTrouble } from "#/domain/edit/edit-trouble";
+import { useEdit } from "#/domain/edit/use-edit";
 import { fieldsOf, isAsked } from "#/domain/kind-fields";
-import { PublicInput, SecretInput, useRules } from "#/domain/kind-inputs";
+import { PublicInput, SecretInput, useParts, useRules } from "#/domain/kind-inputs";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { TextArea, TextField } from "#/ui/field";
 import { Form } from "#/ui/form";
-import { FormError } from "#/ui/form-error";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
 import { type CredentialForm, formFields, hostsOf, toBody, toForm } from "./fields";
@@ -30,7 +30,7 @@ interface Props {
 export function CredentialFields({ id, kind, credential, trusted, writes, onBusy, onSaved }: Props) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const [error, setError] = useState<unknown>(null);
+  const parts = useParts();
   const [replacing, setReplacing] = useState(!credential || trusted !== undefined);
   const begin = toForm(kind, credential);
   if (trusted && kind.pin) begin[pinField(kind.pin)] = trusted;
@@ -49,36 +49,44 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
     if (missed && first) form.setFocus(`secret.${first}`);
   }, [form, missed, first]);
 
-  const submit = form.handleSubmit(async (typed) => {
-    setError(null);
-    onBusy(true);
-    try {
+  const edit = useEdit({
+    form,
+    of: credential,
+    read: ({ id: one }) => client.fetchQuery({ ...credentialQuery(one), staleTime: 0 }),
+    toForm: (one) => toForm(kind, one),
+    fields: {
+      name: { label: t("credential.name") },
+      public: { parts: parts(kind.public) },
+      secret: { label: t("credential.secret"), secret: true, changedAt: (one) => one.secret_changed_at },
+      hosts: { label: t("credential.hosts") },
+      certificate_sha256: { label: t("credential.pin.certificate") },
+      host_key_sha256: { label: t("credential.pin.host_key") },
+    },
+    send: (typed, held) => {
       const body = toBody(kind, typed, secretShown);
-      const saved = credential
-        ? await take(
+      return held
+        ? take(
             http.PATCH("/api/v1/credentials/{id}", {
-              params: { path: { id: credential.id } },
-              headers: ifMatch(credential.version),
+              params: { path: { id: held.id } },
+              headers: ifMatch(held.version),
               body,
             }),
           )
-        : await take(http.POST("/api/v1/credentials", { body: { kind: kind.kind, ...body } }));
+        : take(http.POST("/api/v1/credentials", { body: { kind: kind.kind, ...body } }));
+    },
+    done: (saved) => {
       toast(t("credential.saved", { name: saved.name }));
       client.setQueryData(credentialQuery(saved.id).queryKey, saved);
       void client.invalidateQueries({ queryKey: credentialsKey });
       onSaved(saved);
-    } catch (problem) {
-      if (problem instanceof ApiError && problem.status === 412)
-        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
-      else setError(placeErrors(problem, formFields(kind), form.setError));
-    } finally {
-      onBusy(false);
-    }
+    },
+    places: formFields(kind),
+    onBusy,
   });
 
   return (
-    <Form changed={isDirty} id={id} onSubmit={submit} className="flex flex-col gap-4">
-      <FormError error={error} />
+    <Form changed={isDirty} id={id} onSubmit={edit.submit} className="flex flex-col gap-4">
+      <EditTrouble edit={edit} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
           label={t("credential.name")}

@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { CircleCheck, EyeOff, Radar, RotateCcw } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useMemo, useState } from "react";
-import { useLive, useThrottled } from "#/api/hooks";
+import { useAwaySince, useLive, useThrottled } from "#/api/hooks";
 import { tagsQuery } from "#/api/queries";
 import type { AssetKind, Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
@@ -71,9 +71,11 @@ export function Findings(props: FindingsProps) {
     () => ({ ...filter, ...(from ? { scan_id: from } : {}) }),
     [filter, from],
   );
+  const serverAway = useAwaySince() !== null;
   const findings = useInfiniteQuery({
     ...findingsQuery(state, asked, group ? `group_${group}` : sort),
-    placeholderData: (previous) => previous,
+    // While the server is away the rows of another question would stay for good, as if they fitted this one.
+    placeholderData: (previous) => (serverAway ? undefined : previous),
     enabled: !blocked,
   });
   const setQ = useCallback((next: string) => onList({ q: next || undefined }), [onList]);

@@ -1,6 +1,6 @@
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/discovery.json";
-import logo from "#/icon.svg";
+import logo from "#/icon.svg?inline";
 import { Button } from "#/ui/button";
 import { ScanForm } from "./scan-form";
 

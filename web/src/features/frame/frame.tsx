@@ -8,7 +8,7 @@ import { AwayNotice } from "#/domain/away";
 import { useMaySee } from "#/domain/may-see";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/frame.json";
-import logo from "#/icon.svg";
+import logo from "#/icon.svg?inline";
 import { Dialog } from "#/ui/dialog";
 import { Later, later } from "#/ui/later";
 import { AccountMenu } from "./account-menu";

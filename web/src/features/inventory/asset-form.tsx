@@ -1,16 +1,18 @@
 import { zodResolver } from "@hookform/resolvers/zod";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { ApiError } from "#/api/client";
+import { assetQuery, tagsQuery } from "#/api/queries";
 import type { Asset, AssetKind, AssetStatus } from "#/api/schema";
-import { assetKinds, assetStatuses } from "#/domain/asset";
-import { placeErrors } from "#/domain/form-errors";
+import { assetKinds, assetStatuses, roleName } from "#/domain/asset";
+import { EditTrouble } from "#/domain/edit/edit-trouble";
+import { useEdit } from "#/domain/edit/use-edit";
 import { knownRoles } from "#/domain/icons";
 import { TagPicker } from "#/domain/tag-picker";
 import { z } from "#/domain/zod";
 import { isKey, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
-import { ErrorBox, Warning } from "#/ui/feedback";
+import { Warning } from "#/ui/feedback";
 import { SelectField, TextArea, TextField } from "#/ui/field";
 import { Cancel, Form } from "#/ui/form";
 import { Panel } from "#/ui/panel";
@@ -31,6 +33,18 @@ const schema = z.object({
 });
 const fields = ["name", "kind", "role", "vendor", "model", "os", "status", "notes", "tags"] as const;
 
+const toForm = (asset?: Asset) => ({
+  name: asset?.name ?? "",
+  kind: asset?.kind ?? ("device" as AssetKind),
+  role: asset?.role ?? "",
+  vendor: asset?.vendor ?? "",
+  model: asset?.model ?? "",
+  os: asset?.os ?? "",
+  status: (asset?.status_set ?? "") as AssetStatus | "",
+  notes: asset?.notes ?? "",
+  tags: asset?.tags.map((tag) => tag.id) ?? [],
+});
+
 interface AssetFormProps {
   asset?: Asset;
   /** It was deleted meanwhile. */
@@ -44,22 +58,13 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
   const [asset] = useState(given);
   const { t } = useTranslation();
   const save = useSaveAsset();
-  const [error, setError] = useState<unknown>(null);
+  const client = useQueryClient();
+  const known = useQuery(tagsQuery).data;
   const form = useForm({
     resolver: zodResolver(schema),
-    defaultValues: {
-      name: asset?.name ?? "",
-      kind: asset?.kind ?? "device",
-      role: asset?.role ?? "",
-      vendor: asset?.vendor ?? "",
-      model: asset?.model ?? "",
-      os: asset?.os ?? "",
-      status: (asset?.status_set ?? "") as AssetStatus | "",
-      notes: asset?.notes ?? "",
-      tags: asset?.tags.map((tag) => tag.id) ?? [],
-    },
+    defaultValues: toForm(asset),
   });
-  const { errors, dirtyFields, isDirty, isSubmitting } = form.formState;
+  const { errors, isDirty, isSubmitting } = form.formState;
   // "Unknown" says less than what is seen: it is offered only to whoever has it already.
   const settable = assetStatuses.filter(
     (s) => (s !== "unknown" && s !== "not_seen") || asset?.status_set === s,
@@ -69,29 +74,50 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
     return text && isKey(text) ? t(text) : text;
   };
 
-  const submit = form.handleSubmit(async (values) => {
-    setError(null);
-    const full: AssetInput = {
-      ...values,
-      role: values.role || null,
-      vendor: values.vendor || null,
-      model: values.model || null,
-      os: values.os || null,
-      status: values.status || null,
-    };
-    // Only what was changed is sent: an untouched field must not count as typed by a person.
-    const changes = asset
-      ? Object.fromEntries(Object.entries(full).filter(([key]) => dirtyFields[key as keyof AssetInput]))
-      : full;
-    try {
-      const saved = await save.mutateAsync({ asset, changes });
+  const seen = asset?.status_seen ?? "unknown";
+  const edit = useEdit({
+    form,
+    of: asset,
+    read: ({ id }): Promise<Asset> => client.fetchQuery({ ...assetQuery(id), staleTime: 0 }),
+    toForm,
+    fields: {
+      name: { label: t("asset.name") },
+      kind: { label: t("asset.kind"), text: ({ kind }) => t(`kind.${kind}`) },
+      role: { label: t("asset.role"), text: ({ role }) => role && roleName(role) },
+      vendor: { label: t("asset.vendor") },
+      model: { label: t("asset.model") },
+      os: { label: t("asset.os") },
+      status: {
+        label: t("asset.status"),
+        text: ({ status }) =>
+          status ? t(`status.${status}`) : t("asset.statusAsSeen", { status: t(`status.${seen}`) }),
+      },
+      tags: {
+        label: t("asset.tags"),
+        text: ({ tags }) => tags.map((id) => known?.find((tag) => tag.id === id)?.name ?? id).join(", "),
+      },
+      notes: { label: t("asset.notes") },
+    },
+    send: (values, held, touched) => {
+      const full: AssetInput = {
+        ...values,
+        role: values.role || null,
+        vendor: values.vendor || null,
+        model: values.model || null,
+        os: values.os || null,
+        status: values.status || null,
+      };
+      // Only what was changed is sent: an untouched field must not count as typed by a person.
+      const changes = held
+        ? Object.fromEntries(Object.entries(full).filter(([key]) => touched(key as keyof AssetInput)))
+        : full;
+      return save.mutateAsync({ asset: held, changes });
+    },
+    done: (saved) => {
       toast(t(asset ? "asset.saved" : "asset.created", { name: saved.name }));
       onSaved(saved.id);
-    } catch (problem) {
-      if (problem instanceof ApiError && problem.status === 412)
-        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
-      else setError(placeErrors(problem, fields, form.setError));
-    }
+    },
+    places: fields,
   });
 
   return (
@@ -113,9 +139,9 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
         </>
       }
     >
-      <Form changed={isDirty} id="asset-form" onSubmit={submit} className="flex flex-col gap-4">
+      <Form changed={isDirty} id="asset-form" onSubmit={edit.submit} className="flex flex-col gap-4">
         {gone ? <Warning>{t("asset.goneWhileEditing")}</Warning> : null}
-        {error ? <ErrorBox error={error} /> : null}
+        <EditTrouble edit={edit} />
         <TextField label={t("asset.name")} autoFocus error={message("name")} {...form.register("name")} />
         <div className="grid grid-cols-2 gap-3">
           <SelectField label={t("asset.kind")} error={message("kind")} {...form.register("kind")}>
@@ -143,9 +169,7 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
         <div className="grid grid-cols-2 gap-3">
           <TextField label={t("asset.os")} error={message("os")} {...form.register("os")} />
           <SelectField label={t("asset.status")} error={message("status")} {...form.register("status")}>
-            <option value="">
-              {t("asset.statusAsSeen", { status: t(`status.${asset?.status_seen ?? "unknown"}`) })}
-            </option>
+            <option value="">{t("asset.statusAsSeen", { status: t(`status.${seen}`) })}</option>
             {settable.map((status) => (
               <option key={status} value={status}>
                 {t(`status.${status}`)}

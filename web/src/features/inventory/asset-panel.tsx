@@ -1,12 +1,12 @@
 /** Everything about one asset, in the side panel. The same on the inventory page and on the map. */
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useLocation } from "@tanstack/react-router";
 import { Boxes, Map as MapIcon, Pencil, PenLine, Trash2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { ApiError, http } from "#/api/client";
-import { useLive, useThrottled } from "#/api/hooks";
+import { useAwaySince, useLive, useThrottled } from "#/api/hooks";
 import { assetQuery } from "#/api/queries";
-import type { AssetDetail } from "#/api/schema";
+import type { Asset, AssetDetail } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { KindIcon, roleName, StatusMark, TagChip } from "#/domain/asset";
 import { Gone } from "#/domain/gone";
@@ -19,6 +19,7 @@ import { Markdown } from "#/ui/markdown";
 import { Panel, Section } from "#/ui/panel";
 import { Time } from "#/ui/time";
 import { AssetForm } from "./asset-form";
+import { assetInLists } from "./away";
 import { Links } from "./links";
 import { Addresses, Interfaces } from "./parts";
 import { Services } from "./services";
@@ -36,6 +37,8 @@ export function AssetPanel({ id, onClose, onOpen, actions }: AssetPanelProps) {
   const { t } = useTranslation();
   const { can } = useAuth();
   const asset = useQuery(assetQuery(id));
+  const client = useQueryClient();
+  const away = useAwaySince() !== null;
   const remove = useRemoval();
   const [editing, setEditing] = useState(false);
   const writes = can("inventory:write");
@@ -63,10 +66,17 @@ export function AssetPanel({ id, onClose, onOpen, actions }: AssetPanelProps) {
       </Panel>
     );
   }
+  const head = (of: Asset) => ({
+    title: of.name,
+    icon: <KindIcon kind={of.kind} role={of.role} className="size-5" />,
+    subtitle: distinct([t(`kind.${of.kind}`), of.role && roleName(of.role)]).join(" · "),
+  });
   if (!asset.data) {
+    const known = assetInLists(client, id);
+    const title = t(away ? "asset.title" : "common.loading");
     return (
-      <Panel title={t("common.loading")} onClose={onClose}>
-        <SkeletonLines lines={9} />
+      <Panel {...(known ? head(known) : { title })} onClose={onClose}>
+        <Known asset={known} />
       </Panel>
     );
   }
@@ -74,9 +84,7 @@ export function AssetPanel({ id, onClose, onOpen, actions }: AssetPanelProps) {
 
   return (
     <Panel
-      title={data.name}
-      icon={<KindIcon kind={data.kind} role={data.role} className="size-5" />}
-      subtitle={distinct([t(`kind.${data.kind}`), data.role && roleName(data.role)]).join(" · ")}
+      {...head(data)}
       onClose={onClose}
       actions={
         writes ? (
@@ -121,6 +129,31 @@ export function AssetPanel({ id, onClose, onOpen, actions }: AssetPanelProps) {
   );
 }
 
+/** What a list knows of an asset, until it is read. While the server is away that is all there is. */
+function Known({ asset }: { asset?: Asset }) {
+  const { t } = useTranslation();
+  const away = useAwaySince() !== null;
+  if (!asset)
+    return away ? <p className="text-muted">{t("asset.awayUnknown")}</p> : <SkeletonLines lines={9} />;
+  return (
+    <>
+      <Facts asset={asset} />
+      {asset.addresses.length > 0 ? (
+        <Section title={t("asset.addresses")}>
+          <ul className="mono">
+            {asset.addresses.map((ip) => (
+              <li key={ip}>{ip}</li>
+            ))}
+          </ul>
+        </Section>
+      ) : null}
+      <div className="mt-4">
+        {away ? <p className="text-muted">{t("asset.awayRest")}</p> : <SkeletonLines lines={6} />}
+      </div>
+    </>
+  );
+}
+
 /** The same asset on the other page. */
 function Elsewhere({ id }: { id: string }) {
   const { t } = useTranslation();
@@ -143,7 +176,7 @@ function Elsewhere({ id }: { id: string }) {
   );
 }
 
-function Facts({ asset }: { asset: AssetDetail }) {
+function Facts({ asset }: { asset: Asset & Partial<Pick<AssetDetail, "address_list">> }) {
   const { t } = useTranslation();
   const typed = new Set(asset.typed_fields);
   const rows: [field: string, label: string, value: ReactNode][] = [

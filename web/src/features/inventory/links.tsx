@@ -10,7 +10,7 @@ import { distinct } from "#/domain/product";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { useTranslation } from "#/i18n";
 import { IconButton } from "#/ui/button";
-import { Badge } from "#/ui/feedback";
+import { Badge, ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
 import { Section } from "#/ui/panel";
 import { InlineForm } from "./parts";
@@ -135,7 +135,7 @@ function DrawLink({ asset, onDone }: { asset: Asset; onDone: () => void }) {
     <InlineForm
       changed={!!target || text !== "" || label !== "" || kind !== "ethernet"}
       busy={draw.isPending}
-      error={draw.error}
+      trouble={draw.error ? <ErrorBox error={draw.error} /> : null}
       onCancel={onDone}
       onSubmit={async () => {
         if (!target) return setMissing(true);

@@ -17,12 +17,13 @@ import type { Shown } from "#/domain/views/views";
 import { counted, useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
-import { Empty } from "#/ui/feedback";
+import { Empty, Warning } from "#/ui/feedback";
 import { PageHead, WithPanel } from "#/ui/page";
 import { SearchBox } from "#/ui/search-box";
 import { since, Time, widestTime } from "#/ui/time";
 import { AssetForm } from "./asset-form";
 import { AssetPanel } from "./asset-panel";
+import { useAwayRows } from "./away";
 import { BulkBar } from "./bulk-bar";
 import { assetsQuery, exportAddress } from "./queries";
 
@@ -62,13 +63,20 @@ export function InventoryPage({
     enabled: !blocked,
   });
   const hidden = useHidden();
-  const loaded = assets.data?.items ?? none;
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set());
   // All that fit this filter, also those that are not loaded.
   const [everything, setEverything] = useState<string>();
   const [removed, setRemoved] = useState<string>();
   const key = JSON.stringify(asked);
   const all = everything === key;
+  const allColumns = useColumns();
+  const away = useAwayRows(
+    !blocked && (assets.isPlaceholderData || assets.isPending),
+    asked,
+    search.sort ?? "name",
+    allColumns,
+  );
+  const loaded = away?.rows ?? assets.data?.items ?? none;
   const rows = useMemo(
     () => (blocked || removed === key ? [] : loaded.filter((row) => !hidden.has(row.id))),
     [loaded, hidden, blocked, removed, key],
@@ -79,10 +87,12 @@ export function InventoryPage({
     setTicked(next);
   };
   const selected = useMemo(() => rows.filter((row) => chosen.has(row.id)), [rows, chosen]);
-  const total = assets.data?.total ?? rows.length;
+  // How many fit is unknown while the server is away.
+  const count = away ? null : assets.data?.total;
+  const total = count ?? rows.length;
   // What only the server knows is a problem when it knows it neither.
   const told = problems.filter((one) => one.type !== "doubt" || (assets.isSuccess && rows.length === 0));
-  const { columns, dense, menu } = useViews("inventory", useColumns(), shownOf(search), (next) =>
+  const { columns, dense, menu } = useViews("inventory", allColumns, shownOf(search), (next) =>
     go(next as InventorySearch),
   );
   const writes = can("inventory:write");
@@ -117,7 +127,7 @@ export function InventoryPage({
 
   return (
     <>
-      <PageHead title={t("pages.inventory")} count={blocked ? "0" : counted(assets.data?.total)}>
+      <PageHead title={t("pages.inventory")} count={blocked ? "0" : counted(count)}>
         <SearchBox
           label={t("inventory.search")}
           className="w-80 max-md:w-auto max-md:flex-1"
@@ -148,6 +158,7 @@ export function InventoryPage({
         </div>
       ) : null}
       <FilterProblems problems={told} text={text} onText={setQ} />
+      {away?.notice ? <Warning className="mx-4 my-2">{away.notice}</Warning> : null}
       {selected.length > 0 ? (
         <BulkBar
           rows={selected}
@@ -171,7 +182,7 @@ export function InventoryPage({
           rows={rows}
           rowId={idOf}
           rowLabel={(row) => row.name}
-          loading={assets.isPending && !blocked}
+          loading={assets.isPending && !blocked && !away}
           error={assets.error}
           retry={() => void assets.refetch()}
           sort={search.sort ?? "name"}
@@ -180,11 +191,11 @@ export function InventoryPage({
           onSelection={writes ? setChosen : undefined}
           activeId={search.selected}
           onOpen={(row) => go({ ...search, panel: undefined, selected: row.id })}
-          hasMore={assets.hasNextPage && !assets.isFetchingNextPage}
+          hasMore={!away && assets.hasNextPage && !assets.isFetchingNextPage}
           loadMore={assets.fetchNextPage}
-          total={assets.data?.total}
+          total={count}
           empty={
-            filtered ? (
+            away?.notice && rows.length === 0 ? null : filtered ? (
               <Empty
                 title={t("filter.noMatch")}
                 action={<Button onClick={() => go({})}>{t("filter.clear")}</Button>}

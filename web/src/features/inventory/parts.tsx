@@ -1,16 +1,18 @@
 /** Interfaces and addresses of one asset: shown, added, changed and removed in place. */
+import { useQueryClient } from "@tanstack/react-query";
 import { Pencil, Plus, Trash2, TriangleAlert } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useForm } from "react-hook-form";
-import { http } from "#/api/client";
+import { ApiError, http } from "#/api/client";
+import { assetQuery } from "#/api/queries";
 import type { Address, AddressConflict, AssetDetail, Interface } from "#/api/schema";
 import { addressOrder, isIp, isMac } from "#/domain/address";
 import { AssetLink } from "#/domain/asset-link";
-import { placeErrors } from "#/domain/form-errors";
+import { EditTrouble } from "#/domain/edit/edit-trouble";
+import { useEdit } from "#/domain/edit/use-edit";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { useTranslation } from "#/i18n";
 import { Button, IconButton } from "#/ui/button";
-import { ErrorBox } from "#/ui/feedback";
 import { SelectField, TextField } from "#/ui/field";
 import { Cancel, Form } from "#/ui/form";
 import { GuardScope, useGuardScope } from "#/ui/guard";
@@ -124,6 +126,21 @@ function Shared({ conflict, onOpen }: { conflict?: AddressConflict; onOpen: (id:
   );
 }
 
+const addressToForm = (address?: Address) => ({
+  ip: address?.ip ?? "",
+  hostname: address?.hostname ?? "",
+  interface_id: address?.interface_id ?? "",
+});
+
+const nicToForm = (nic?: Interface) => ({ name: nic?.name ?? "", mac: nic?.mac ?? "" });
+
+/** The newest version of a part of an asset. */
+function partOf<T extends { id: string }>(parts: readonly T[], { id }: T, gone: string): T {
+  const part = parts.find((one) => one.id === id);
+  if (!part) throw new ApiError(404, { detail: gone });
+  return part;
+}
+
 function AddressForm({
   asset,
   address,
@@ -135,32 +152,44 @@ function AddressForm({
 }) {
   const { t } = useTranslation();
   const save = useSaveAddress(asset.id);
-  const [error, setError] = useState<unknown>(null);
-  const form = useForm({
-    defaultValues: {
-      ip: address?.ip ?? "",
-      hostname: address?.hostname ?? "",
-      interface_id: address?.interface_id ?? "",
-    },
-  });
+  const client = useQueryClient();
+  const form = useForm({ defaultValues: addressToForm(address) });
   const { errors, isDirty, isSubmitting } = form.formState;
-  const submit = form.handleSubmit(async (values) => {
-    setError(null);
-    try {
-      await save.mutateAsync({
-        id: address?.id,
-        version: address?.version,
+  const edit = useEdit({
+    form,
+    of: address,
+    read: async (held) => {
+      const { address_list } = await client.fetchQuery({ ...assetQuery(asset.id), staleTime: 0 });
+      return partOf(address_list, held, t("address.gone"));
+    },
+    toForm: addressToForm,
+    fields: {
+      ip: { label: t("address.ip") },
+      hostname: { label: t("address.hostname") },
+      interface_id: {
+        label: t("address.interface"),
+        text: ({ interface_id: id }) => asset.interfaces.find((nic) => nic.id === id)?.name ?? id,
+      },
+    },
+    send: (values, held) =>
+      save.mutateAsync({
+        id: held?.id,
+        version: held?.version,
         ip: values.ip.trim(),
         hostname: values.hostname.trim() || null,
         interface_id: values.interface_id || null,
-      });
-      onDone();
-    } catch (problem) {
-      setError(placeErrors(problem, ["ip", "hostname", "interface_id"], form.setError));
-    }
+      }),
+    done: onDone,
+    places: ["ip", "hostname", "interface_id"],
   });
   return (
-    <InlineForm changed={isDirty} onSubmit={submit} onCancel={onDone} busy={isSubmitting} error={error}>
+    <InlineForm
+      changed={isDirty}
+      onSubmit={edit.submit}
+      onCancel={onDone}
+      busy={isSubmitting}
+      trouble={<EditTrouble edit={edit} />}
+    >
       <TextField
         label={t("address.ip")}
         mono
@@ -249,25 +278,36 @@ export function Interfaces({ asset, writes }: { asset: AssetDetail; writes: bool
 function InterfaceForm({ assetId, nic, onDone }: { assetId: string; nic?: Interface; onDone: () => void }) {
   const { t } = useTranslation();
   const save = useSaveInterface(assetId);
-  const [error, setError] = useState<unknown>(null);
-  const form = useForm({ defaultValues: { name: nic?.name ?? "", mac: nic?.mac ?? "" } });
+  const client = useQueryClient();
+  const form = useForm({ defaultValues: nicToForm(nic) });
   const { errors, isDirty, isSubmitting } = form.formState;
-  const submit = form.handleSubmit(async (values) => {
-    setError(null);
-    try {
-      await save.mutateAsync({
-        id: nic?.id,
-        version: nic?.version,
+  const edit = useEdit({
+    form,
+    of: nic,
+    read: async (held) => {
+      const { interfaces } = await client.fetchQuery({ ...assetQuery(assetId), staleTime: 0 });
+      return partOf(interfaces, held, t("interface.gone"));
+    },
+    toForm: nicToForm,
+    fields: { name: { label: t("interface.name") }, mac: { label: t("interface.mac") } },
+    send: (values, held) =>
+      save.mutateAsync({
+        id: held?.id,
+        version: held?.version,
         name: values.name.trim(),
         mac: values.mac.trim() || null,
-      });
-      onDone();
-    } catch (problem) {
-      setError(placeErrors(problem, ["name", "mac"], form.setError));
-    }
+      }),
+    done: onDone,
+    places: ["name", "mac"],
   });
   return (
-    <InlineForm changed={isDirty} onSubmit={submit} onCancel={onDone} busy={isSubmitting} error={error}>
+    <InlineForm
+      changed={isDirty}
+      onSubmit={edit.submit}
+      onCancel={onDone}
+      busy={isSubmitting}
+      trouble={<EditTrouble edit={edit} />}
+    >
       <TextField
         label={t("interface.name")}
         autoFocus
@@ -292,14 +332,15 @@ export function InlineForm({
   onSubmit,
   onCancel,
   busy,
-  error,
+  trouble,
   children,
 }: {
   changed: boolean;
   onSubmit: () => Promise<unknown>;
   onCancel: () => void;
   busy: boolean;
-  error: unknown;
+  /** Why it was not saved. */
+  trouble: ReactNode;
   children: ReactNode;
 }) {
   const { t } = useTranslation();
@@ -310,7 +351,7 @@ export function InlineForm({
       className="my-2 flex w-full flex-col gap-3 rounded-md border border-line-strong bg-canvas p-3"
       onSubmit={onSubmit}
     >
-      {error ? <ErrorBox error={error} /> : null}
+      {trouble}
       {children}
       <div className="flex gap-2">
         <Button type="submit" look="primary" busy={busy}>

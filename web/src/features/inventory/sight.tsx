@@ -1,14 +1,15 @@
 /** Why an asset has the status that was seen: since when, and what answered or did not. */
-import type { Address, AssetDetail } from "#/api/schema";
+import type { Address, Asset, AssetDetail } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { since, Time } from "#/ui/time";
 
 type Translate = ReturnType<typeof useTranslation>["t"];
 
-export function Sight({ asset }: { asset: AssetDetail }) {
+/** A row of a list knows since when, and not what answered. */
+export function Sight({ asset }: { asset: Asset & Partial<Pick<AssetDetail, "address_list">> }) {
   const { t } = useTranslation();
   const { status_seen, status_since } = asset;
-  const at = lastSeen(asset.address_list);
+  const at = lastSeen(asset.address_list ?? []);
   if (status_seen !== "up" && status_seen !== "not_seen") return null;
   const by = at ? said(at.seen_by, t) : "";
   return (

@@ -3,15 +3,16 @@ import { zodResolver } from "@hookform/resolvers/zod";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { ApiError, http, ifMatch, take } from "#/api/client";
+import { http, ifMatch, take } from "#/api/client";
 import { networksQuery } from "#/api/queries";
 import type { Network } from "#/api/schema";
 import { isCidr, isIp } from "#/domain/address";
-import { placeErrors } from "#/domain/form-errors";
+import { EditTrouble } from "#/domain/edit/edit-trouble";
+import { useEdit } from "#/domain/edit/use-edit";
 import { z } from "#/domain/zod";
 import { isKey, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
-import { ErrorBox, Warning } from "#/ui/feedback";
+import { Warning } from "#/ui/feedback";
 import { TextArea, TextField } from "#/ui/field";
 import { Cancel, Form } from "#/ui/form";
 import { Panel } from "#/ui/panel";
@@ -34,6 +35,14 @@ const schema = z.object({
 });
 const fields = ["name", "cidr", "vlan", "gateway", "notes"] as const;
 
+const toForm = (network?: Network) => ({
+  name: network?.name ?? "",
+  cidr: network?.cidr ?? "",
+  vlan: network?.vlan?.toString() ?? "",
+  gateway: network?.gateway ?? "",
+  notes: network?.notes ?? "",
+});
+
 interface NetworkFormProps {
   network?: Network;
   /** It was deleted meanwhile. */
@@ -47,16 +56,9 @@ export function NetworkForm({ network: now, gone, onClose, onSaved }: NetworkFor
   // What was changed is what was there when it was opened: somebody else's change in between must not be overwritten.
   const [network] = useState(now);
   const client = useQueryClient();
-  const [error, setError] = useState<unknown>(null);
   const form = useForm({
     resolver: zodResolver(schema),
-    defaultValues: {
-      name: network?.name ?? "",
-      cidr: network?.cidr ?? "",
-      vlan: network?.vlan?.toString() ?? "",
-      gateway: network?.gateway ?? "",
-      notes: network?.notes ?? "",
-    },
+    defaultValues: toForm(network),
   });
   const { errors, isDirty, isSubmitting } = form.formState;
   const message = (field: (typeof fields)[number]) => {
@@ -64,30 +66,39 @@ export function NetworkForm({ network: now, gone, onClose, onSaved }: NetworkFor
     return text && isKey(text) ? t(text) : text;
   };
 
-  const submit = form.handleSubmit(async (values) => {
-    setError(null);
-    const body = {
-      ...values,
-      vlan: values.vlan ? Number(values.vlan) : null,
-      gateway: values.gateway || null,
-    };
-    try {
-      const saved = network
-        ? await take(
+  const edit = useEdit({
+    form,
+    of: network,
+    read: ({ id }) => take(http.GET("/api/v1/networks/{id}", { params: { path: { id } } })),
+    toForm,
+    fields: {
+      name: { label: t("networks.name") },
+      cidr: { label: t("networks.cidr") },
+      vlan: { label: t("networks.vlan") },
+      gateway: { label: t("networks.gateway") },
+      notes: { label: t("networks.notes") },
+    },
+    send: (values, held) => {
+      const body = {
+        ...values,
+        vlan: values.vlan ? Number(values.vlan) : null,
+        gateway: values.gateway || null,
+      };
+      return held
+        ? take(
             http.PATCH("/api/v1/networks/{id}", {
-              params: { path: { id: network.id } },
-              headers: ifMatch(network.version),
+              params: { path: { id: held.id } },
+              headers: ifMatch(held.version),
               body,
             }),
           )
-        : await take(http.POST("/api/v1/networks", { body }));
+        : take(http.POST("/api/v1/networks", { body }));
+    },
+    done: async (saved) => {
       await client.invalidateQueries({ queryKey: networksQuery.queryKey });
       onSaved(saved.id);
-    } catch (problem) {
-      if (problem instanceof ApiError && problem.status === 412)
-        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
-      else setError(placeErrors(problem, fields, form.setError));
-    }
+    },
+    places: fields,
   });
 
   return (
@@ -103,10 +114,10 @@ export function NetworkForm({ network: now, gone, onClose, onSaved }: NetworkFor
         </>
       }
     >
-      <Form changed={isDirty} id="network-form" onSubmit={submit}>
+      <Form changed={isDirty} id="network-form" onSubmit={edit.submit}>
         <div className="flex flex-col gap-4">
           {gone ? <Warning>{t("networks.goneWhileEditing")}</Warning> : null}
-          {error ? <ErrorBox error={error} /> : null}
+          <EditTrouble edit={edit} />
           <TextField
             label={t("networks.name")}
             autoFocus

@@ -1,18 +1,20 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useForm, useWatch } from "react-hook-form";
-import { ApiError, http, ifMatch, take } from "#/api/client";
+import { http, ifMatch, take } from "#/api/client";
 import type { Channel, ChannelKindDescription } from "#/api/schema";
-import { placeErrors } from "#/domain/form-errors";
+import { EditTrouble } from "#/domain/edit/edit-trouble";
+import { useEdit } from "#/domain/edit/use-edit";
 import { fieldsOf, isAsked } from "#/domain/kind-fields";
-import { PublicInput, SecretInput, useRules } from "#/domain/kind-inputs";
+import { PublicInput, SecretInput, useParts, useRules } from "#/domain/kind-inputs";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { SelectField, TextField } from "#/ui/field";
 import { Form } from "#/ui/form";
-import { FormError } from "#/ui/form-error";
 import { toast } from "#/ui/toast";
 import { type ChannelForm, formFields, severities, toBody, toForm } from "./channel-fields";
-import { EventsField } from "./events-field";
+import { EventsField, useEventsText } from "./events-field";
+import { channelQuery } from "./queries";
 
 interface Props {
   id: string;
@@ -26,7 +28,9 @@ interface Props {
 export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Props) {
   const { t } = useTranslation();
   const rules = useRules();
-  const [error, setError] = useState<unknown>(null);
+  const client = useQueryClient();
+  const eventsText = useEventsText();
+  const parts = useParts();
   const [replacing, setReplacing] = useState(!channel);
   const form = useForm<ChannelForm>({ defaultValues: toForm(kind, channel) });
   const { errors, isDirty } = form.formState;
@@ -41,35 +45,50 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
     if (missed && first) form.setFocus(`secret.${first}`);
   }, [form, missed, first]);
 
-  const submit = form.handleSubmit(async (typed) => {
-    setError(null);
-    onBusy(true);
-    try {
+  const edit = useEdit({
+    form,
+    of: channel,
+    read: ({ id: one }) => client.fetchQuery({ ...channelQuery(one), staleTime: 0 }),
+    toForm: (one) => toForm(kind, one),
+    fields: {
+      name: { label: t("notification.name") },
+      public: { parts: parts(kind.public) },
+      secret: { label: t("notification.secret"), secret: true },
+      events: {
+        label: t("notification.events"),
+        text: (typed) => eventsText(toBody(kind, typed, false).events ?? []),
+      },
+      everything: { with: "events" },
+      min_severity: {
+        label: t("channel.least"),
+        text: ({ min_severity }) => t(`notification.severity.${min_severity}`),
+      },
+      certificate_sha256: { label: t("notification.pin") },
+    },
+    send: (typed, held) => {
       const any = secrets.some(({ name }) => typed.secret[name]);
       const body = toBody(kind, typed, replacing || (secretShown && any));
-      const saved = channel
-        ? await take(
+      return held
+        ? take(
             http.PATCH("/api/v1/channels/{id}", {
-              params: { path: { id: channel.id } },
-              headers: ifMatch(channel.version),
+              params: { path: { id: held.id } },
+              headers: ifMatch(held.version),
               body,
             }),
           )
-        : await take(http.POST("/api/v1/channels", { body: { kind: kind.kind, ...body } }));
+        : take(http.POST("/api/v1/channels", { body: { kind: kind.kind, ...body } }));
+    },
+    done: (saved) => {
       toast(t("notification.saved", { name: saved.name }));
       onSaved(saved);
-    } catch (problem) {
-      if (problem instanceof ApiError && problem.status === 412)
-        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
-      else setError(placeErrors(problem, formFields(kind), form.setError));
-    } finally {
-      onBusy(false);
-    }
+    },
+    places: formFields(kind),
+    onBusy,
   });
 
   return (
-    <Form changed={isDirty} id={id} onSubmit={submit} className="flex flex-col gap-4">
-      <FormError error={error} />
+    <Form changed={isDirty} id={id} onSubmit={edit.submit} className="flex flex-col gap-4">
+      <EditTrouble edit={edit} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
           label={t("notification.name")}

@@ -1,15 +1,21 @@
-import { useState } from "react";
+import { useQueryClient } from "@tanstack/react-query";
 import { useForm } from "react-hook-form";
-import { ApiError, http, ifMatch, take } from "#/api/client";
+import { http, ifMatch, take } from "#/api/client";
 import type { Hook, HookFormat } from "#/api/schema";
-import { placeErrors } from "#/domain/form-errors";
+import { EditTrouble } from "#/domain/edit/edit-trouble";
+import { useEdit } from "#/domain/edit/use-edit";
 import { useTranslation } from "#/i18n";
 import { SelectField, TextField } from "#/ui/field";
 import { Form } from "#/ui/form";
-import { FormError } from "#/ui/form-error";
 import { toast } from "#/ui/toast";
+import { hookQuery } from "./queries";
 
 const formats = ["generic", "alertmanager", "uptime_kuma", "proxmox"] as const satisfies HookFormat[];
+
+const toForm = (hook?: Hook) => ({
+  name: hook?.name ?? "",
+  format: hook?.format ?? ("generic" as HookFormat),
+});
 
 interface Props {
   id: string;
@@ -21,41 +27,44 @@ interface Props {
 
 export function HookFields({ id, hook, writes, onBusy, onSaved }: Props) {
   const { t } = useTranslation();
-  const [error, setError] = useState<unknown>(null);
-  const form = useForm<{ name: string; format: HookFormat }>({
-    defaultValues: { name: hook?.name ?? "", format: hook?.format ?? "generic" },
-  });
+  const client = useQueryClient();
+  const form = useForm({ defaultValues: toForm(hook) });
   const { errors, isDirty } = form.formState;
   const format = form.watch("format");
 
-  const submit = form.handleSubmit(async (typed) => {
-    setError(null);
-    onBusy(true);
-    const name = typed.name.trim();
-    try {
-      const saved = hook
-        ? await take(
+  const edit = useEdit({
+    form,
+    of: hook,
+    read: ({ id: one }) => client.fetchQuery({ ...hookQuery(one), staleTime: 0 }),
+    toForm,
+    fields: {
+      name: { label: t("notification.name") },
+      // It cannot be changed.
+      format: { label: t("hook.format"), text: ({ format }) => t(`hook.formats.${format}`) },
+    },
+    send: (typed, held) => {
+      const name = typed.name.trim();
+      return held
+        ? take(
             http.PATCH("/api/v1/hooks/{id}", {
-              params: { path: { id: hook.id } },
-              headers: ifMatch(hook.version),
+              params: { path: { id: held.id } },
+              headers: ifMatch(held.version),
               body: { name },
             }),
           )
-        : await take(http.POST("/api/v1/hooks", { body: { name, format: typed.format } }));
+        : take(http.POST("/api/v1/hooks", { body: { name, format: typed.format } }));
+    },
+    done: (saved) => {
       toast(t("notification.saved", { name: saved.name }));
       onSaved(saved);
-    } catch (problem) {
-      if (problem instanceof ApiError && problem.status === 412)
-        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
-      else setError(placeErrors(problem, ["name", "format"], form.setError));
-    } finally {
-      onBusy(false);
-    }
+    },
+    places: ["name", "format"],
+    onBusy,
   });
 
   return (
-    <Form changed={isDirty} id={id} onSubmit={submit} className="flex flex-col gap-4">
-      <FormError error={error} />
+    <Form changed={isDirty} id={id} onSubmit={edit.submit} className="flex flex-col gap-4">
+      <EditTrouble edit={edit} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
           label={t("notification.name")}

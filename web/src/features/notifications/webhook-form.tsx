@@ -1,14 +1,15 @@
-import { useState } from "react";
+import { useQueryClient } from "@tanstack/react-query";
 import { useForm } from "react-hook-form";
-import { ApiError, http, ifMatch, take } from "#/api/client";
+import { http, ifMatch, take } from "#/api/client";
 import type { Webhook } from "#/api/schema";
-import { placeErrors } from "#/domain/form-errors";
+import { EditTrouble } from "#/domain/edit/edit-trouble";
+import { useEdit } from "#/domain/edit/use-edit";
 import { useTranslation } from "#/i18n";
 import { TextField } from "#/ui/field";
 import { Form } from "#/ui/form";
-import { FormError } from "#/ui/form-error";
 import { toast } from "#/ui/toast";
-import { EventsField } from "./events-field";
+import { EventsField, useEventsText } from "./events-field";
+import { webhookQuery } from "./queries";
 import { isElsewhere, toBody, toForm, type WebhookForm, webhookFields } from "./webhook-fields";
 
 interface Props {
@@ -21,40 +22,48 @@ interface Props {
 
 export function WebhookFields({ id, webhook, writes, onBusy, onSaved }: Props) {
   const { t } = useTranslation();
-  const [error, setError] = useState<unknown>(null);
+  const client = useQueryClient();
+  const eventsText = useEventsText();
   const form = useForm<WebhookForm>({ defaultValues: toForm(webhook) });
   const { errors, isDirty } = form.formState;
   const [url, everything] = form.watch(["url", "everything"]);
   const needed = (text: string) => text.trim() !== "" || t("form.required");
 
-  const submit = form.handleSubmit(async (typed) => {
-    setError(null);
-    onBusy(true);
-    try {
+  const edit = useEdit({
+    form,
+    of: webhook,
+    read: ({ id: one }) => client.fetchQuery({ ...webhookQuery(one), staleTime: 0 }),
+    toForm,
+    fields: {
+      name: { label: t("notification.name") },
+      url: { label: t("webhook.url") },
+      events: { label: t("notification.events"), text: (values) => eventsText(toBody(values).events ?? []) },
+      everything: { with: "events" },
+      certificate_sha256: { label: t("notification.pin") },
+    },
+    send: (typed, held) => {
       const body = toBody(typed);
-      const saved = webhook
-        ? await take(
+      return held
+        ? take(
             http.PATCH("/api/v1/webhooks/{id}", {
-              params: { path: { id: webhook.id } },
-              headers: ifMatch(webhook.version),
+              params: { path: { id: held.id } },
+              headers: ifMatch(held.version),
               body,
             }),
           )
-        : await take(http.POST("/api/v1/webhooks", { body }));
+        : take(http.POST("/api/v1/webhooks", { body }));
+    },
+    done: (saved) => {
       toast(t("notification.saved", { name: saved.name }));
       onSaved(saved);
-    } catch (problem) {
-      if (problem instanceof ApiError && problem.status === 412)
-        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
-      else setError(placeErrors(problem, webhookFields, form.setError));
-    } finally {
-      onBusy(false);
-    }
+    },
+    places: webhookFields,
+    onBusy,
   });
 
   return (
-    <Form changed={isDirty} id={id} onSubmit={submit} className="flex flex-col gap-4">
-      <FormError error={error} />
+    <Form changed={isDirty} id={id} onSubmit={edit.submit} className="flex flex-col gap-4">
+      <EditTrouble edit={edit} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
           label={t("notification.name")}

@@ -1,16 +1,16 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm, useWatch } from "react-hook-form";
-import { ApiError, http, ifMatch, take } from "#/api/client";
+import { http, ifMatch, take } from "#/api/client";
 import { credentialsOfKindQuery } from "#/api/queries";
 import type { OidcProvider } from "#/api/schema";
 import { methodsQuery } from "#/api/session";
-import { placeErrors } from "#/domain/form-errors";
+import { EditTrouble } from "#/domain/edit/edit-trouble";
+import { useEdit } from "#/domain/edit/use-edit";
 import { PasswordField } from "#/domain/password-field";
 import { roles } from "#/domain/roles";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
-import { ErrorBox } from "#/ui/feedback";
 import { Checkbox, SelectField, TextField } from "#/ui/field";
 import { Form } from "#/ui/form";
 import { Section } from "#/ui/panel";
@@ -19,7 +19,7 @@ import { type ProviderForm, slugOf, toBody, toForm } from "./fields";
 import { providersQuery } from "./queries";
 import { RoleGroups } from "./role-groups";
 
-const fields = Object.keys(toForm()) as (keyof ProviderForm)[];
+const places = Object.keys(toForm()) as (keyof ProviderForm)[];
 
 interface Props {
   id: string;
@@ -32,7 +32,6 @@ interface Props {
 export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const [error, setError] = useState<unknown>(null);
   const [replacing, setReplacing] = useState(!provider?.has_client_secret);
   const form = useForm<ProviderForm>({ defaultValues: toForm(provider) });
   const { errors, dirtyFields, isDirty } = form.formState;
@@ -43,36 +42,66 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
   // What the server misses must be seen.
   const secretShown = replacing || !!errors.client_secret;
 
-  const submit = form.handleSubmit(async (values) => {
-    setError(null);
-    onBusy(true);
-    try {
+  const edit = useEdit({
+    form,
+    of: provider,
+    read: ({ id: one }) => take(http.GET("/api/v1/oidc-providers/{id}", { params: { path: { id: one } } })),
+    toForm,
+    fields: {
+      name: { label: t("provider.name") },
+      // It cannot be changed.
+      slug: { label: t("provider.slug") },
+      issuer: { label: t("provider.issuer") },
+      credential_id: {
+        label: t("provider.credential"),
+        text: ({ credential_id: id }) =>
+          id ? (credentials.data?.find((one) => one.id === id)?.name ?? id) : t("provider.ownClient"),
+      },
+      client_id: { label: t("provider.clientId") },
+      client_secret: { label: t("provider.clientSecret"), secret: true },
+      role_groups: {
+        label: t("provider.roleGroups"),
+        text: ({ role_groups }) =>
+          role_groups.map(({ group, role }) => `${group}: ${t(`roles.${role}`)}`).join("\n"),
+      },
+      default_role: {
+        label: t("provider.defaultRole"),
+        text: ({ default_role: role }) => (role ? t(`roles.${role}`) : t("provider.noRole")),
+      },
+      create_users: {
+        label: t("provider.createUsers"),
+        text: ({ create_users }) => t(create_users ? "edit.on" : "edit.off"),
+      },
+      enabled: { label: t("provider.enabled"), text: ({ enabled }) => t(enabled ? "edit.on" : "edit.off") },
+      scopes: { label: t("provider.scopes") },
+      groups_claim: { label: t("provider.groupsClaim") },
+      certificate_sha256: { label: t("provider.certificate") },
+    },
+    send: (values, held) => {
       const { slug, ...body } = toBody(values);
-      const saved = provider
-        ? await take(
+      return held
+        ? take(
             http.PATCH("/api/v1/oidc-providers/{id}", {
-              params: { path: { id: provider.id } },
-              headers: ifMatch(provider.version),
+              params: { path: { id: held.id } },
+              headers: ifMatch(held.version),
               body,
             }),
           )
-        : await take(http.POST("/api/v1/oidc-providers", { body: { slug, ...body } }));
+        : take(http.POST("/api/v1/oidc-providers", { body: { slug, ...body } }));
+    },
+    done: async (saved) => {
       toast(t("provider.saved", { name: saved.name }));
       await client.invalidateQueries({ queryKey: providersQuery.queryKey });
       void client.invalidateQueries({ queryKey: methodsQuery.queryKey });
       onSaved(saved);
-    } catch (problem) {
-      if (problem instanceof ApiError && problem.status === 412)
-        setError(new ApiError(412, { ...problem.problem, detail: t("form.stale") }));
-      else setError(placeErrors(problem, fields, form.setError));
-    } finally {
-      onBusy(false);
-    }
+    },
+    places,
+    onBusy,
   });
 
   return (
-    <Form changed={isDirty} id={id} onSubmit={submit} className="flex flex-col gap-4">
-      {error ? <ErrorBox error={error} /> : null}
+    <Form changed={isDirty} id={id} onSubmit={edit.submit} className="flex flex-col gap-4">
+      <EditTrouble edit={edit} />
       <fieldset disabled={!writes} className="flex flex-col gap-4">
         <TextField
           label={t("provider.name")}

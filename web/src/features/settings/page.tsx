@@ -8,7 +8,8 @@ import { settingsQuery, tagsQuery } from "#/api/queries";
 import type { Settings, Tag } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { TagChip } from "#/domain/asset";
-import { placeErrors } from "#/domain/form-errors";
+import { EditTrouble } from "#/domain/edit/edit-trouble";
+import { useEdit } from "#/domain/edit/use-edit";
 import { useMaySee } from "#/domain/may-see";
 import { useHidden, useRemoval } from "#/domain/removal";
 import { nextTagColor } from "#/domain/tag-colors";
@@ -81,22 +82,26 @@ function InstanceName({ settings, saved }: { settings: Settings; saved: (answer:
   const { t } = useTranslation();
   const { can } = useAuth();
   const client = useQueryClient();
-  const [error, setError] = useState<unknown>(null);
-  const form = useForm({ defaultValues: { instance_name: settings.instance_name } });
+  const toForm = ({ instance_name }: Settings) => ({ instance_name });
+  const form = useForm({ defaultValues: toForm(settings) });
   const { errors, isSubmitting, isDirty } = form.formState;
-  const submit = form.handleSubmit(async (body) => {
-    setError(null);
-    try {
-      const answer = await take(http.PATCH("/api/v1/settings", { body }));
+  const edit = useEdit({
+    form,
+    of: settings,
+    read: () => client.fetchQuery({ ...settingsQuery, staleTime: 0 }),
+    toForm,
+    fields: { instance_name: { label: t("settings.name") } },
+    send: (body, held) =>
+      take(http.PATCH("/api/v1/settings", { headers: ifMatch(held?.version ?? 0), body })),
+    done: (answer) => {
       client.setQueryData(settingsQuery.queryKey, answer);
       saved(answer);
       toast(t("settings.saved"));
-    } catch (problem) {
-      setError(placeErrors(problem, ["instance_name"], form.setError));
-    }
+    },
+    places: ["instance_name"],
   });
   return (
-    <Form changed={isDirty} onSubmit={submit} className="flex flex-col items-start gap-3">
+    <Form changed={isDirty} onSubmit={edit.submit} className="flex flex-col items-start gap-3">
       <TextField
         label={t("settings.name")}
         className="w-full max-w-sm"
@@ -104,7 +109,7 @@ function InstanceName({ settings, saved }: { settings: Settings; saved: (answer:
         error={errors.instance_name?.message}
         {...form.register("instance_name", { required: t("form.required") })}
       />
-      {error ? <ErrorBox error={error} className="w-full" /> : null}
+      <EditTrouble edit={edit} />
       {can("settings:write") ? (
         <Button type="submit" busy={isSubmitting} disabled={!isDirty}>
           {t("common.save")}
@@ -185,32 +190,34 @@ function Tags() {
 function TagForm({ tag, taken, onDone }: { tag?: Tag; taken: readonly Tag[]; onDone: () => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const [error, setError] = useState<unknown>(null);
-  const form = useForm({
-    defaultValues: { name: tag?.name ?? "", color: tag?.color ?? nextTagColor(taken) },
-  });
+  const toForm = (of?: Tag) => ({ name: of?.name ?? "", color: of?.color ?? nextTagColor(taken) });
+  const form = useForm({ defaultValues: toForm(tag) });
   const { errors, isDirty, isSubmitting } = form.formState;
-  const submit = form.handleSubmit(async (body) => {
-    setError(null);
-    try {
-      if (tag)
-        await take(
-          http.PATCH("/api/v1/tags/{id}", {
-            params: { path: { id: tag.id } },
-            headers: ifMatch(tag.version),
-            body,
-          }),
-        );
-      else await take(http.POST("/api/v1/tags", { body }));
+  const edit = useEdit({
+    form,
+    of: tag,
+    read: ({ id }) => take(http.GET("/api/v1/tags/{id}", { params: { path: { id } } })),
+    toForm,
+    fields: { name: { label: t("settings.tagName") }, color: { label: t("settings.tagColor") } },
+    send: (body, held) =>
+      held
+        ? take(
+            http.PATCH("/api/v1/tags/{id}", {
+              params: { path: { id: held.id } },
+              headers: ifMatch(held.version),
+              body,
+            }),
+          )
+        : take(http.POST("/api/v1/tags", { body })),
+    done: async () => {
       await client.invalidateQueries({ queryKey: tagsQuery.queryKey });
       void client.invalidateQueries({ queryKey: ["assets"] });
       onDone();
-    } catch (problem) {
-      setError(placeErrors(problem, ["name", "color"], form.setError));
-    }
+    },
+    places: ["name", "color"],
   });
   return (
-    <Form changed={isDirty} onSubmit={submit} className="flex flex-wrap items-end gap-2">
+    <Form changed={isDirty} onSubmit={edit.submit} className="flex flex-wrap items-end gap-2">
       <TextField
         label={t("settings.tagName")}
         autoFocus
@@ -229,7 +236,9 @@ function TagForm({ tag, taken, onDone }: { tag?: Tag; taken: readonly Tag[]; onD
         {t("common.save")}
       </Button>
       <Cancel onClick={onDone} />
-      {error ? <ErrorBox error={error} className="w-full" /> : null}
+      <div className="flex w-full flex-col gap-3 empty:hidden">
+        <EditTrouble edit={edit} />
+      </div>
     </Form>
   );
 }
