@@ -143,6 +143,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           label={t("pages.audit")}
           columns={columns}
           dense={dense}
+          wraps
           rows={told}
           rowId={({ entries }) => rowId(entries)}
           rowLabel={({ entries }) => sentence(entries, t)}
@@ -263,7 +264,7 @@ function Happened({ entry, entries }: Batch) {
   const { t } = useTranslation();
   const fields = entries.length === 1 ? changed(entry) : [];
   return (
-    <span className="truncate">
+    <span className="truncate @max-xl:line-clamp-2 @max-xl:whitespace-normal">
       {sentence(entries, t)}
       {fields.length > 0 ? <span className="text-muted">: {fields.join(", ")}</span> : null}
     </span>
