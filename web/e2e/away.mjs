@@ -278,7 +278,12 @@ await steps.step(
     await page.waitForTimeout(100);
     await page.keyboard.press("Escape");
     await question().waitFor({ state: "detached" });
-    expect(await name.evaluate((one) => document.activeElement === one), "the focus back in the field");
+    // The question gives the focus back when it has gone, a moment later.
+    await page
+      .waitForFunction((one) => document.activeElement === one, await name.elementHandle(), {
+        timeout: 2_000,
+      })
+      .catch(() => expect(false, "the focus back in the field"));
     watch.answersDialogs = true;
     const asked = page.waitForEvent("dialog");
     await page.evaluate(() => void setTimeout(() => location.reload()));

@@ -368,7 +368,7 @@ function useColumns(): Column<Finding>[] {
       },
       {
         id: "role",
-        header: t("findings.about"),
+        header: t("asset.kind"),
         sortable: true,
         className: "text-muted",
         width: { min: 112, max: 280, text: about, rank: 2 },
