@@ -210,6 +210,39 @@ await steps.step("an address that nobody has keeps the frame", async () => {
   await judged(page);
 });
 
+await steps.step("an address with a wrong part says what is wrong, and has a way out", async () => {
+  watch.allow(404, /./);
+  const nobody = "01a223ee-af71-7304-8f2f-a4e581a8b5d5";
+  await page.goto(`${url}/discovery?from=zz`);
+  await said(page, "There is no such scan");
+  await judged(page);
+  await button(page, "Show all findings").click();
+  await page.waitForURL(/discovery$/);
+  for (const [where, what] of [
+    ["/discovery?finding=", "This finding does not exist"],
+    ["/inventory?selected=", "This asset does not exist"],
+    ["/networks?selected=", "This network does not exist"],
+    ["/vault?selected=", "This credential does not exist"],
+    ["/notifications?selected=", "This webhook does not exist"],
+    ["/notifications/channels?selected=", "This channel does not exist"],
+    ["/notifications/incoming?selected=", "This hook does not exist"],
+    ["/settings/providers?selected=", "This sign-in provider does not exist"],
+    ["/users?selected=", "This user does not exist"],
+  ])
+    for (const id of [nobody, "zz"]) {
+      await page.goto(url + where + id);
+      await said(panel(page), what);
+      await button(panel(page), "Close").last().click();
+      await panel(page).waitFor({ state: "detached" });
+    }
+  await page.goto(`${url}/inventory?network=zz`);
+  await said(page, "There is no such network");
+  await page.goto(`${url}/audit?entity=zz&entry=999999`);
+  await said(page, "The link names something that does not exist.");
+  await said(panel(page), "This entry is not in the list");
+  quiet();
+});
+
 await steps.step(
   "nothing typed is lost: every way out asks, by keyboard, and gives the focus back",
   async () => {
@@ -245,7 +278,12 @@ await steps.step(
     await page.waitForTimeout(100);
     await page.keyboard.press("Escape");
     await question().waitFor({ state: "detached" });
-    expect(await name.evaluate((one) => document.activeElement === one), "the focus back in the field");
+    // The question gives the focus back when it has gone, a moment later.
+    await page
+      .waitForFunction((one) => document.activeElement === one, await name.elementHandle(), {
+        timeout: 2_000,
+      })
+      .catch(() => expect(false, "the focus back in the field"));
     watch.answersDialogs = true;
     const asked = page.waitForEvent("dialog");
     await page.evaluate(() => void setTimeout(() => location.reload()));

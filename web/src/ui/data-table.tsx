@@ -1,5 +1,6 @@
 /**
- * The one table of the client: virtual rows, sort, selection, endless scroll, and keys (j, k and arrows move; x selects; Enter opens).
+ * The one table of the client: virtual rows, sort, selection, endless scroll, and keys (j, k and arrows move; Home, End and G go to the
+ * first and the last row; x selects; Enter opens).
  * A real <table>, so that screen readers have rows and headers; rows out of sight are two spacer rows.
  *
  * Groups are headings between rows that the server has put in their order. The focus stays where the hand is: when the row that has it goes
@@ -24,45 +25,15 @@ import {
   useLayoutEffect,
   useMemo,
   useRef,
-  useState,
 } from "react";
 import { useAwaySince } from "#/api/hooks";
 import { useTranslation } from "#/i18n";
-import { columnWidths } from "./column-widths";
 import { cx } from "./cx";
 import { ErrorBox, NotLoaded, Skeleton } from "./feedback";
-import { ordered, type SortValue } from "./order";
-import { widest } from "./text-width";
+import { ordered } from "./order";
+import { type Column, PHONE, useRoom, widthsOf } from "./table-columns";
 
-export interface Column<T> {
-  id: string;
-  header: string;
-  cell: (row: T) => ReactNode;
-  /** Its words, as they are measured for its width. */
-  text?: (row: T) => string;
-  /** The server sorts by it. */
-  sortable?: boolean;
-  /** The client sorts by it, when it holds all rows. */
-  sortBy?: (row: T) => SortValue;
-  /** What it is sorted by first: the newest, the most. */
-  descendingFirst?: boolean;
-  /**
-   * Its width follows its content between these pixels. `text` is what is measured, with `extra` pixels for what is no text; below
-   * `min` it shrinks where all of its texts are shorter. The highest `rank` goes first where there is no room. On a phone the width is
-   * `slim`, for a cell that shows less there.
-   */
-  width?: {
-    min: number;
-    max?: number;
-    text?: (row: T) => string;
-    /** The text is shown in the font of addresses. */
-    mono?: boolean;
-    extra?: number;
-    rank?: number;
-    slim?: number;
-  };
-  className?: string;
-}
+export type { Column };
 
 interface DataTableProps<T> {
   label: string;
@@ -91,6 +62,8 @@ interface DataTableProps<T> {
   keys?: Readonly<Record<string, (row: T) => void>>;
   /** Rows with less room around them. */
   dense?: boolean;
+  /** Its first column is read as a sentence: on a phone it takes two lines. */
+  wraps?: boolean;
   /** For whoever scrolls the list. */
   scrollerRef?: RefObject<HTMLDivElement | null>;
 }
@@ -98,18 +71,12 @@ interface DataTableProps<T> {
 const features = tableFeatures({ rowSortingFeature, rowSelectionFeature });
 const ROW = 36;
 const DENSE_ROW = 28;
+const TWO_LINES = 52;
 const GROUP_ROW = 40;
 const AHEAD = 25;
-/** Rows that are looked at for the widths of columns. */
-const MEASURED = 200;
-/** Pixels around a cell's text: its padding and a little to spare. The first column has more at its left. */
-const AROUND = 20;
-const FIRST = 8;
-/** Pixels of the arrow that shows the order. */
-const ARROW = 18;
 const BOX = 40;
-/** As `@max-xl` has it. */
-const PHONE = 576;
+/** Pages that are loaded on the way to the last row, at most. */
+const TO_THE_END = 50;
 
 export function DataTable<T extends object>(props: DataTableProps<T>) {
   const { rowId, selection, onSelection, sort, onSort, hasMore, loadMore } = props;
@@ -118,6 +85,8 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   const scroller = props.scrollerRef ?? ownScroller;
   const atTop = useRef(true);
   const room = useRoom(scroller);
+  const wraps = !!props.wraps && room > 0 && room < PHONE;
+  const height = wraps ? TWO_LINES : props.dense ? DENSE_ROW : ROW;
   const rows = useMemo(() => {
     const by = props.columns.find((column) => column.id === sort?.replace(/^-/, ""))?.sortBy;
     return by ? ordered(props.rows, by, sort?.startsWith("-") ?? false) : props.rows;
@@ -192,12 +161,12 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   const virtual = useVirtualizer({
     count: lines.length,
     getScrollElement: () => scroller.current,
-    estimateSize: (at) => (typeof lines[at] === "string" ? GROUP_ROW : props.dense ? DENSE_ROW : ROW),
+    estimateSize: (at) => (typeof lines[at] === "string" ? GROUP_ROW : height),
     overscan: 12,
   });
   // The sizes of rows are remembered.
   // biome-ignore lint/correctness/useExhaustiveDependencies: another density is another size
-  useLayoutEffect(() => virtual.measure(), [virtual, props.dense, lines]);
+  useLayoutEffect(() => virtual.measure(), [virtual, height, lines]);
   const items = virtual.getVirtualItems();
   const first = items[0];
   const last = items[items.length - 1];
@@ -214,6 +183,15 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     const active = document.activeElement;
     if (active && active !== document.body) held.current = null;
     else focusRow(Math.min(index, rows.length - 1));
+  }, [rows]);
+
+  // The last row that is loaded is not the last one while there are more.
+  const toTheEnd = useRef(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the rows change
+  useEffect(() => {
+    if (toTheEnd.current <= 0) return;
+    toTheEnd.current -= 1;
+    focusRow(model.length - 1);
   }, [rows]);
 
   function focusRow(index: number): void {
@@ -237,11 +215,14 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     const row = model[index];
     if (!row) return;
     const key = event.key;
+    toTheEnd.current = 0;
     if (key === "ArrowDown" || key === "j") focusRow(index + 1);
     else if (key === "ArrowUp" || key === "k") focusRow(index - 1);
     else if (key === "Home") focusRow(0);
-    else if (key === "End") focusRow(model.length - 1);
-    else if (key === "x" && onSelection) row.toggleSelected();
+    else if (key === "End" || key === "G") {
+      toTheEnd.current = TO_THE_END;
+      focusRow(model.length - 1);
+    } else if (key === "x" && onSelection) row.toggleSelected();
     else if (key === "Tab" && !event.shiftKey && row.id === props.activeId) {
       // The panel follows the row that it belongs to.
       const panel = document.querySelector<HTMLElement>("[data-panel]");
@@ -353,7 +334,9 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
           }}
           onBlur={({ relatedTarget }) => {
             // A row that goes away loses the focus to nobody.
-            if (relatedTarget) held.current = null;
+            if (!relatedTarget) return;
+            held.current = null;
+            if (!(relatedTarget as Element).closest("tbody")) toTheEnd.current = 0;
           }}
         >
           {props.loading && rows.length === 0 ? <LoadingRows width={width} /> : null}
@@ -386,7 +369,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                     props.onOpen?.(row.original);
                 }}
                 className={cx(
-                  props.dense ? "h-7" : "h-9",
+                  wraps ? "h-13" : props.dense ? "h-7" : "h-9",
                   props.onOpen && "cursor-pointer",
                   active ? "bg-selected" : row.getIsSelected() ? "bg-accent-soft" : "hover:bg-hover",
                 )}
@@ -405,14 +388,21 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                 {row.getAllCells().map((cell, at) => (
                   <td
                     key={cell.id}
-                    className={cx("truncate border-b border-line px-2 first:pl-4", style.get(cell.column.id))}
+                    className={cx(
+                      "truncate border-b border-line px-2 first:pl-4",
+                      wraps && at === 0 && "whitespace-normal",
+                      style.get(cell.column.id),
+                    )}
                   >
                     {at === 0 && props.onOpen ? (
                       <button
                         type="button"
                         data-row-open
                         aria-current={active ? "true" : undefined}
-                        className="flex max-w-full items-center gap-2 truncate rounded-sm text-left font-medium"
+                        className={cx(
+                          "flex max-w-full items-center gap-2 truncate rounded-sm text-left font-medium",
+                          wraps && "whitespace-normal",
+                        )}
                         onClick={() => props.onOpen?.(row.original)}
                       >
                         <table.FlexRender cell={cell} />
@@ -433,50 +423,6 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
       ) : null}
     </section>
   );
-}
-
-/** The width of an element's inside, in pixels; 0 until it is known. */
-function useRoom(element: RefObject<HTMLElement | null>): number {
-  const [box, setBox] = useState<HTMLElement | null>(null);
-  const [room, setRoom] = useState(0);
-  // After each render, because the element is not there while the table is empty.
-  useLayoutEffect(() => setBox(element.current));
-  useLayoutEffect(() => {
-    if (!box) return;
-    const look = () => setRoom(box.clientWidth);
-    look();
-    const observer = new ResizeObserver(look);
-    observer.observe(box);
-    return () => observer.disconnect();
-  }, [box]);
-  return room;
-}
-
-/** Nothing where the columns say no widths; they have classes instead. */
-function widthsOf<T>(
-  columns: readonly Column<T>[],
-  rows: readonly T[],
-  room: number,
-): Map<string, number> | undefined {
-  if (room <= 0 || !columns.every((column) => column.width)) return undefined;
-  const looked = rows.slice(0, MEASURED);
-  const asked = columns.map((column, at) => {
-    const { min, max, mono, extra, rank, slim, text = column.text } = column.width ?? { min: 0 };
-    if (slim && room < PHONE) return { id: column.id, min: slim, max: slim, content: slim, rank: rank ?? 0 };
-    const around = AROUND + (at === 0 ? FIRST : 0);
-    const head =
-      widest([column.header], "500 12px") + around + (column.sortable || column.sortBy ? ARROW : 0);
-    const longest = text ? widest(looked.map(text), at === 0 ? "500 13px" : "400 13px", mono) : 0;
-    const content = Math.max(head, longest > 0 ? longest + around + (extra ?? 0) : 0);
-    return {
-      id: column.id,
-      min: text ? Math.min(min, content) : Math.max(min, head),
-      max: max ?? 480,
-      content: Math.max(content, text ? 0 : min),
-      rank: rank ?? 0,
-    };
-  });
-  return columnWidths(asked, room);
 }
 
 /** One cell only: a colSpan over hidden columns would bring their widths back. */

@@ -4,6 +4,7 @@ import { useCallback, useMemo, useRef, useState } from "react";
 import { http, take } from "#/api/client";
 import { useAwaySince, useLiveState } from "#/api/hooks";
 import type { AuditEntry } from "#/api/schema";
+import { NOTHING } from "#/domain/nothing";
 import { useViews } from "#/domain/views/use-views";
 import { addWords, counted, useTranslation } from "#/i18n";
 import words from "#/i18n/en/audit.json";
@@ -13,6 +14,7 @@ import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, ErrorBox } from "#/ui/feedback";
 import { SelectField } from "#/ui/field";
 import { PageHead, WithPanel } from "#/ui/page";
+import { Panel } from "#/ui/panel";
 import { SearchBox } from "#/ui/search-box";
 import { Time, widestTime } from "#/ui/time";
 import { Contradiction } from "./contradiction";
@@ -103,7 +105,13 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
       {entity ? (
         <div className="flex items-center gap-2 border-b border-line px-4 py-1.5 text-muted">
           <span className="min-w-0 truncate">
-            {t("audit.about")} <span className="mono">{entity}</span>
+            {entity === NOTHING ? (
+              t("audit.aboutNothing")
+            ) : (
+              <>
+                {t("audit.about")} <span className="mono">{entity}</span>
+              </>
+            )}
           </span>
           <Button look="ghost" className="h-7" onClick={() => go({ ...search, entity: undefined })}>
             {t("audit.everything")}
@@ -136,6 +144,8 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
               onEntity={(id) => go({ ...search, entity: id })}
               onClose={() => go({ ...search, entry: undefined })}
             />
+          ) : chosen !== undefined && log.isSuccess ? (
+            <NoEntry seq={chosen} onClose={() => go({ ...search, entry: undefined })} />
           ) : undefined
         }
       >
@@ -143,6 +153,7 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
           label={t("pages.audit")}
           columns={columns}
           dense={dense}
+          wraps
           rows={told}
           rowId={({ entries }) => rowId(entries)}
           rowLabel={({ entries }) => sentence(entries, t)}
@@ -176,6 +187,26 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
         />
       </WithPanel>
     </>
+  );
+}
+
+/** The log is read from its end: an entry may be further down, or left out by the filter. */
+function NoEntry({ seq, onClose }: { seq: number; onClose: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Panel title={t("audit.number", { seq })} onClose={onClose}>
+      <Empty
+        icon={<ScrollText aria-hidden />}
+        title={t("audit.noEntry")}
+        action={
+          <Button look="primary" onClick={onClose}>
+            {t("common.close")}
+          </Button>
+        }
+      >
+        {t("audit.noEntryText")}
+      </Empty>
+    </Panel>
   );
 }
 
@@ -263,7 +294,7 @@ function Happened({ entry, entries }: Batch) {
   const { t } = useTranslation();
   const fields = entries.length === 1 ? changed(entry) : [];
   return (
-    <span className="truncate">
+    <span className="truncate @max-xl:line-clamp-2 @max-xl:whitespace-normal">
       {sentence(entries, t)}
       {fields.length > 0 ? <span className="text-muted">: {fields.join(", ")}</span> : null}
     </span>

@@ -100,3 +100,26 @@ it("tells alike entries that follow each other together", () => {
     [4],
   ]);
 });
+
+it("tells together what one person did in turns, and never past what somebody else did", () => {
+  const turn = (seq: number, action: AuditEntry["action"], name = "ada") =>
+    entry({ seq, action, actor: { kind: "user", id: name, name } });
+  const rows = [
+    turn(9, "asset_created"),
+    turn(8, "address_created"),
+    turn(7, "asset_created"),
+    turn(6, "network_created", "bob"),
+    turn(5, "address_created"),
+    turn(4, "asset_created"),
+    turn(3, "address_created"),
+  ];
+  expect(batches(rows).map((batch) => batch.entries.map((one) => one.seq))).toEqual([
+    [9, 7],
+    [8],
+    [6],
+    [5, 3],
+    [4],
+  ]);
+  const many = Array.from({ length: 250 }, (_, at) => turn(1000 - at, "asset_created"));
+  expect(batches(many).map((batch) => batch.entries.length)).toEqual([100, 100, 50]);
+});

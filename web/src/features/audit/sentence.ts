@@ -22,7 +22,10 @@ export function actionLabel(action: string, t: T): string {
   return isAction(action) ? t(`audit.actions.${action}`) : action;
 }
 
-/** Entries of one kind by one actor that follow each other are told in one line. */
+/**
+ * What one actor did in a row is told in one line for each action, even where the actions take turns: "added 12 assets", "added 12
+ * addresses". As soon as somebody else does something, a new row begins.
+ */
 export interface Batch {
   /** The first in the list. */
   entry: AuditEntry;
@@ -31,26 +34,34 @@ export interface Batch {
 
 /** Entries further apart than this are told apart. */
 const TOGETHER_MS = 10 * 60_000;
+/** Entries of one line: a list must grow while it is read on. */
+const TOGETHER_MOST = 100;
 
 export function batches(rows: readonly AuditEntry[]): Batch[] {
   const all: Batch[] = [];
   for (const entry of rows) {
-    const batch = all.at(-1);
-    const before = batch?.entries.at(-1);
-    if (batch && before && isAlike(before, entry)) batch.entries.push(entry);
+    const batch = inARow(all, entry).find(({ entry: { action }, entries }) => {
+      const before = entries.at(-1);
+      return action === entry.action && entries.length < TOGETHER_MOST && before && isNear(before, entry);
+    });
+    if (batch) batch.entries.push(entry);
     else all.push({ entry, entries: [entry] });
   }
   return all;
 }
 
-function isAlike(a: AuditEntry, b: AuditEntry): boolean {
-  return (
-    a.action === b.action &&
-    a.actor.kind === b.actor.kind &&
-    a.actor.id === b.actor.id &&
-    a.actor.name === b.actor.name &&
-    Math.abs(Date.parse(a.at) - Date.parse(b.at)) <= TOGETHER_MS
-  );
+/** The last lines, as far as they are by the actor of `entry`; the last one first. */
+function inARow(all: readonly Batch[], entry: AuditEntry): Batch[] {
+  const others = all.findLastIndex((batch) => !isBySame(batch.entry, entry));
+  return all.slice(others + 1).reverse();
+}
+
+function isBySame({ actor: a }: AuditEntry, { actor: b }: AuditEntry): boolean {
+  return a.kind === b.kind && a.id === b.id && a.name === b.name;
+}
+
+function isNear(a: AuditEntry, b: AuditEntry): boolean {
+  return Math.abs(Date.parse(a.at) - Date.parse(b.at)) <= TOGETHER_MS;
 }
 
 export function sentence(entries: readonly AuditEntry[], t: T): string {

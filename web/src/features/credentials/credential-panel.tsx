@@ -4,6 +4,7 @@ import { type ReactNode, useState } from "react";
 import { http, ifMatch } from "#/api/client";
 import type { Credential, CredentialKind, CredentialKindDescription } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { Gone, isGone } from "#/domain/gone";
 import { useMaySee } from "#/domain/may-see";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
@@ -75,6 +76,7 @@ export function CredentialPanel({ id, onClose }: { id: string; onClose: () => vo
   const { data } = credential;
   const kind = data && kinds.data && kindOf(kinds.data, data.kind);
   const error = credential.error ?? kinds.error;
+  if (isGone(credential)) return <Gone kind="credential" id={id} name={data?.name} onClose={onClose} />;
   return (
     <Panel
       title={data?.name ?? t("credential.one")}
@@ -90,7 +92,9 @@ export function CredentialPanel({ id, onClose }: { id: string; onClose: () => vo
         ) : undefined
       }
     >
-      {error ? (
+      {kind ? (
+        <Content kind={kind} credential={data} writes={writes} onBusy={setBusy} />
+      ) : error ? (
         <ErrorBox
           error={error}
           retry={() => {
@@ -98,8 +102,6 @@ export function CredentialPanel({ id, onClose }: { id: string; onClose: () => vo
             void kinds.refetch();
           }}
         />
-      ) : kind ? (
-        <Content kind={kind} credential={data} writes={writes} onBusy={setBusy} />
       ) : (
         <SkeletonLines lines={8} />
       )}

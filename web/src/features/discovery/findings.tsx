@@ -131,11 +131,11 @@ export function Findings(props: FindingsProps) {
         <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2">
           <SearchBox
             label={t("findings.search")}
-            className="max-w-96 min-w-40 flex-1 max-md:max-w-none max-md:basis-full"
+            className="max-w-96 min-w-40 flex-1 max-md:max-w-none"
             value={q}
             onChange={setQ}
           />
-          <label className="flex items-center gap-1.5 text-muted">
+          <label className="flex items-center gap-1.5 text-muted max-md:order-1">
             {t("findings.groupBy")}
             <select
               className="h-8 rounded-md border border-line-strong bg-canvas px-2 text-sm text-ellipsis text-ink max-md:h-10 max-md:w-28"
@@ -156,7 +156,7 @@ export function Findings(props: FindingsProps) {
           {accepts && picked.length === 0 && total > 0 ? (
             <Button
               look="primary"
-              className="ml-auto"
+              className="ml-auto max-md:order-1"
               onClick={() => review.step({ type: "accept" }, { filter: asked, count: total }, [])}
             >
               {/* The rail counts all that wait; a list that is narrowed has fewer. */}
@@ -368,7 +368,7 @@ function useColumns(): Column<Finding>[] {
       },
       {
         id: "role",
-        header: t("findings.about"),
+        header: t("asset.kind"),
         sortable: true,
         className: "text-muted",
         width: { min: 112, max: 280, text: about, rank: 2 },

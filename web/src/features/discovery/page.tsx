@@ -1,13 +1,16 @@
-import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type UseQueryResult, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus, X } from "lucide-react";
 import { type ReactNode, useCallback, useRef, useState } from "react";
 import { discoveryQuery, scansQuery } from "#/api/queries";
 import type { Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { Gone, isGone } from "#/domain/gone";
+import { NoSuch } from "#/domain/no-such";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/discovery.json";
 import { Button } from "#/ui/button";
 import { cx } from "#/ui/cx";
+import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { PageHead, WithPanel } from "#/ui/page";
 import { Panel } from "#/ui/panel";
 import { FindingPanel } from "./finding-panel";
@@ -104,13 +107,15 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
           onStarted={() => go({ state: "open" })}
         />
       </Panel>
-    ) : finding.data && search.finding ? (
+    ) : finding.data && search.finding && !isGone(finding) ? (
       <FindingPanel
         finding={finding.data}
         review={review}
         onClose={() => go({ ...search, finding: undefined })}
         onNext={() => goOn(search.finding ?? "")}
       />
+    ) : search.finding ? (
+      <NoFinding id={search.finding} query={finding} onClose={() => go({ ...search, finding: undefined })} />
     ) : undefined;
 
   return (
@@ -202,17 +207,42 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
   );
 }
 
+/** While a finding is not there: it is on its way, it cannot be read, or nobody has it. */
+function NoFinding({
+  id,
+  query,
+  onClose,
+}: {
+  id: string;
+  query: UseQueryResult<Finding>;
+  onClose: () => void;
+}) {
+  const { t } = useTranslation();
+  if (isGone(query)) return <Gone kind="finding" id={id} name={query.data?.title} onClose={onClose} />;
+  return (
+    <Panel title={t("gone.finding.title")} onClose={onClose}>
+      {query.error ? (
+        <ErrorBox error={query.error} retry={() => void query.refetch()} />
+      ) : (
+        <SkeletonLines lines={6} />
+      )}
+    </Panel>
+  );
+}
+
 /** Says whose findings are shown, and shows all again. */
 function OfScan({ id, onClear }: { id: string; onClear: () => void }) {
   const { t } = useTranslation();
-  const scan = useQuery(scanQuery(id)).data;
+  const scan = useQuery(scanQuery(id));
+  if (isGone(scan))
+    return <NoSuch text={t("findings.ofNoScan")} all={t("findings.ofAllScans")} onAll={onClear} />;
   return (
     <button
       type="button"
       onClick={onClear}
       className="inline-flex min-h-7 items-center gap-1.5 rounded border border-line-strong px-2 text-left hover:bg-hover"
     >
-      {t("findings.ofScan", { targets: scan ? scan.targets.join(", ") : "…" })}
+      {t("findings.ofScan", { targets: scan.data?.targets.join(", ") ?? "…" })}
       <X aria-hidden className="size-3.5 shrink-0 text-muted" />
       <span className="sr-only">{t("filter.clear")}</span>
     </button>

@@ -10,6 +10,7 @@ import { KindIcon, roleName, StatusMark, TagChip, tagsText } from "#/domain/asse
 import { parseFilter } from "#/domain/filter/grammar";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
+import { NoSuch } from "#/domain/no-such";
 import { productName } from "#/domain/product";
 import { useHidden } from "#/domain/removal";
 import { useViews } from "#/domain/views/use-views";
@@ -231,6 +232,8 @@ function NetworkFilter({ id, onClear }: { id: string; onClear: () => void }) {
   const { t } = useTranslation();
   const networks = useQuery(networksQuery);
   const network = networks.data?.find((one) => one.id === id);
+  if (networks.data && !network)
+    return <NoSuch text={t("inventory.inNoNetwork")} all={t("inventory.inAllNetworks")} onAll={onClear} />;
   return (
     <button
       type="button"

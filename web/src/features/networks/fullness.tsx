@@ -55,7 +55,7 @@ export function UseBar({ network, wide = false }: { network: Network; wide?: boo
         title={t("networks.useText", { words: all, percent })}
         className={cx(
           "block h-1.5 overflow-hidden rounded-full bg-hover",
-          wide ? "flex-1" : "w-12 shrink-0 @max-xl:w-7",
+          wide ? "flex-1" : "w-12 shrink-0 @max-xl:hidden",
         )}
       >
         <span

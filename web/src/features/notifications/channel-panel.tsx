@@ -3,6 +3,7 @@ import { useState } from "react";
 import { http, ifMatch, take } from "#/api/client";
 import type { Channel, ChannelKind } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { Gone, isGone } from "#/domain/gone";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
@@ -91,6 +92,7 @@ export function ChannelPanel({ id, onClose }: { id: string; onClose: () => void 
   const kind = kinds.data?.find((one) => one.kind === data?.kind);
   const error = channel.error ?? kinds.error;
 
+  if (isGone(channel)) return <Gone kind="channel" id={id} name={data?.name} onClose={onClose} />;
   return (
     <Panel
       title={data?.name ?? t("channel.one")}

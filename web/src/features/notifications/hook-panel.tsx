@@ -3,6 +3,7 @@ import { useState } from "react";
 import { http, ifMatch, take } from "#/api/client";
 import type { Hook } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { Gone, isGone } from "#/domain/gone";
 import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
@@ -62,6 +63,7 @@ export function HookPanel({ id, onClose, onSecret }: Props) {
   const writes = can("notifications:write");
   const { data } = hook;
 
+  if (isGone(hook)) return <Gone kind="hook" id={id} name={data?.name} onClose={onClose} />;
   return (
     <Panel
       title={data?.name ?? t("hook.one")}

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { http, ifMatch, take } from "#/api/client";
 import type { Webhook } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { Gone, isGone } from "#/domain/gone";
 import { useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Confirm } from "#/ui/confirm";
@@ -72,6 +73,7 @@ export function WebhookPanel({ id, onClose, onSecret }: Props) {
     if (answer.secret) onSecret(answer);
   }
 
+  if (isGone(webhook)) return <Gone kind="webhook" id={id} name={data?.name} onClose={onClose} />;
   return (
     <Panel
       title={data?.name ?? t("webhook.one")}

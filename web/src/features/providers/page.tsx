@@ -5,6 +5,7 @@ import { ArrowLeft, LogIn, Plus } from "lucide-react";
 import { useMemo } from "react";
 import type { OidcProvider } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { Gone } from "#/domain/gone";
 import { useViews } from "#/domain/views/use-views";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/providers.json";
@@ -68,6 +69,8 @@ export function ProvidersPage({
               onClose={() => go(shown)}
               onSaved={({ id }) => go({ ...shown, selected: id })}
             />
+          ) : search.selected && providers.isSuccess ? (
+            <Gone kind="provider" id={search.selected} onClose={() => go(shown)} />
           ) : undefined
         }
       >

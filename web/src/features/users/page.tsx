@@ -190,7 +190,7 @@ function useColumns(): Column<User>[] {
         width: {
           min: 112,
           max: 160,
-          rank: 2,
+          rank: 5,
           extra: 16,
           text: (row) => t(row.second_factor ? "users.on" : "users.off"),
         },
@@ -206,7 +206,7 @@ function useColumns(): Column<User>[] {
         header: t("users.lastLogin"),
         sortable: true,
         className: "text-muted",
-        width: { min: 104, max: 140, rank: 1, text: widestTime },
+        width: { min: 104, max: 140, rank: 4, text: widestTime },
         cell: (row) => <Time at={row.last_login_at} />,
       },
     ],

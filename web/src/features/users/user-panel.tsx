@@ -3,6 +3,7 @@ import { useState } from "react";
 import { http, take } from "#/api/client";
 import type { LinkOut, Role, User } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { Gone, isGone } from "#/domain/gone";
 import { roles } from "#/domain/roles";
 import { SessionList } from "#/domain/session-list";
 import { useTranslation } from "#/i18n";
@@ -22,6 +23,7 @@ export function UserPanel({ id, onClose }: { id: string; onClose: () => void }) 
   const { can, me } = useAuth();
   const user = useQuery(userQuery(id));
   const writes = can("users:write");
+  if (isGone(user)) return <Gone kind="user" id={id} name={user.data?.username} onClose={onClose} />;
   return (
     <Panel
       title={user.data?.username ?? t("users.one")}

@@ -1,11 +1,12 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { AccountPage, type AccountSearch } from "#/features/account/page";
 import { useGo } from "../-go";
+import { text } from "../-search";
 
 export const Route = createFileRoute("/_auth/account")({
   staticData: { needs: null },
   validateSearch: (search: Record<string, unknown>): AccountSearch => ({
-    linked: typeof search.linked === "string" ? search.linked : undefined,
+    linked: text(search.linked),
   }),
   component: Account,
 });

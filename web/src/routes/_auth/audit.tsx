@@ -1,15 +1,15 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { AuditPage, type AuditSearch } from "#/features/audit/page";
 import { useGo } from "../-go";
-import { text } from "../-search";
+import { id, oneOf, text } from "../-search";
 
 export const Route = createFileRoute("/_auth/audit")({
   staticData: { needs: "audit:read" },
   validateSearch: (search: Record<string, unknown>): AuditSearch => ({
-    q: search.q === undefined ? undefined : String(search.q),
-    action: typeof search.action === "string" && search.action !== "" ? search.action : undefined,
-    entity: typeof search.entity === "string" && search.entity !== "" ? search.entity : undefined,
-    sort: search.sort === "seq" ? "seq" : undefined,
+    q: text(search.q),
+    action: text(search.action),
+    entity: id(search.entity),
+    sort: oneOf(search.sort, ["seq"]),
     view: text(search.view),
     entry: Number.isSafeInteger(search.entry) ? (search.entry as number) : undefined,
   }),

@@ -5,25 +5,22 @@ import { DiscoveryPage, type DiscoverySearch } from "#/features/discovery/page";
 const groupings = ["network", "kind", "role"] as const;
 
 import { useGo } from "../-go";
-import { sortOf, text } from "../-search";
+import { id, oneOf, sortOf, text } from "../-search";
 
 const sorts = ["title", "address", "role", "vendor", "confidence", "created_at", "last_seen_at"];
 
 export const Route = createFileRoute("/_auth/discovery")({
   staticData: { needs: "discovery:read" },
   validateSearch: (search: Record<string, unknown>): DiscoverySearch => ({
-    state:
-      search.state === "open" || search.state === "accepted" || search.state === "ignored"
-        ? search.state
-        : undefined,
-    tab: search.tab === "scans" ? "scans" : undefined,
-    q: search.q === undefined ? undefined : String(search.q),
+    state: oneOf(search.state, ["open", "accepted", "ignored"]),
+    tab: oneOf(search.tab, ["scans"]),
+    q: text(search.q),
     sort: sortOf(search.sort, sorts, "address"),
     view: text(search.view),
-    group: groupings.find((one) => one === search.group),
-    from: text(search.from),
-    finding: text(search.finding),
-    scan: search.scan === "new" ? "new" : undefined,
+    group: oneOf(search.group, groupings),
+    from: id(search.from),
+    finding: id(search.finding),
+    scan: oneOf(search.scan, ["new"]),
     targets: text(search.targets),
   }),
   component: Discovery,

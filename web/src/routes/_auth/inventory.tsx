@@ -1,19 +1,19 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { InventoryPage, type InventorySearch } from "#/features/inventory/page";
 import { useGo } from "../-go";
-import { sortOf, text } from "../-search";
+import { id, oneOf, sortOf, text } from "../-search";
 
 const sorts = ["name", "status", "address", "kind", "role", "vendor", "last_seen_at", "created_at"];
 
 export const Route = createFileRoute("/_auth/inventory")({
   staticData: { needs: "inventory:read" },
   validateSearch: (search: Record<string, unknown>): InventorySearch => ({
-    q: search.q === undefined ? undefined : String(search.q),
-    network: text(search.network),
+    q: text(search.q),
+    network: id(search.network),
     sort: sortOf(search.sort, sorts, "name"),
     view: text(search.view),
-    selected: text(search.selected),
-    panel: search.panel === "new" ? "new" : undefined,
+    selected: id(search.selected),
+    panel: oneOf(search.panel, ["new"]),
   }),
   component: Inventory,
 });

@@ -3,13 +3,14 @@ import { AssetPanel } from "#/features/inventory/asset-panel";
 import { MapPage, type MapSearch } from "#/features/map/page";
 import { beginMap } from "#/features/map/source";
 import { useGo } from "../-go";
+import { id, oneOf, text } from "../-search";
 
 export const Route = createFileRoute("/_auth/map")({
   staticData: { needs: "inventory:read" },
   validateSearch: (search: Record<string, unknown>): MapSearch => ({
-    selected: typeof search.selected === "string" ? search.selected : undefined,
-    view: search.view === "list" ? "list" : undefined,
-    q: search.q === undefined ? undefined : String(search.q),
+    selected: id(search.selected),
+    view: oneOf(search.view, ["list"]),
+    q: text(search.q),
   }),
   // Not waited for: the page's code, the frame and the map come side by side.
   loader: ({ context, cause }) => {

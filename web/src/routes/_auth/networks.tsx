@@ -1,18 +1,18 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { NetworksPage, type NetworksSearch } from "#/features/networks/page";
 import { useGo } from "../-go";
-import { sortOf, text } from "../-search";
+import { id, oneOf, sortOf, text } from "../-search";
 
 const sorts = ["name", "cidr", "vlan", "use", "free", "conflicts", "gateway", "scanned"];
 
 export const Route = createFileRoute("/_auth/networks")({
   staticData: { needs: "inventory:read" },
   validateSearch: (search: Record<string, unknown>): NetworksSearch => ({
-    q: search.q === undefined ? undefined : String(search.q),
+    q: text(search.q),
     sort: sortOf(search.sort, sorts, "cidr"),
     view: text(search.view),
-    selected: text(search.selected),
-    panel: search.panel === "edit" ? "edit" : undefined,
+    selected: search.selected === "new" ? "new" : id(search.selected),
+    panel: oneOf(search.panel, ["edit"]),
   }),
   component: Networks,
 });

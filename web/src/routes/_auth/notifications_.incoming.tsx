@@ -2,18 +2,18 @@ import { createFileRoute } from "@tanstack/react-router";
 import { HooksPage } from "#/features/notifications/hooks-page";
 import type { ListSearch } from "#/features/notifications/list-page";
 import { useGo } from "../-go";
-import { sortOf, text } from "../-search";
+import { id, oneOf, sortOf, text } from "../-search";
 
 const sorts = ["name", "created_at"];
 
 export const Route = createFileRoute("/_auth/notifications_/incoming")({
   staticData: { needs: "notifications:read" },
   validateSearch: (search: Record<string, unknown>): ListSearch => ({
-    q: search.q === undefined ? undefined : String(search.q),
+    q: text(search.q),
     sort: sortOf(search.sort, sorts, "name"),
     view: text(search.view),
-    selected: typeof search.selected === "string" ? search.selected : undefined,
-    panel: search.panel === "new" ? "new" : undefined,
+    selected: id(search.selected),
+    panel: oneOf(search.panel, ["new"]),
   }),
   component: Incoming,
 });
