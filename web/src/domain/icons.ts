@@ -121,3 +121,9 @@ const hubRoles = new Set(["router", "gateway", "firewall", "switch", "access-poi
 export function isHub(role: string | null | undefined): boolean {
   return !!role && hubRoles.has(roleWord(role));
 }
+
+const gatewayRoles = new Set(["router", "gateway", "firewall"]);
+/** What leads out of its network. */
+export function isGateway(role: string | null | undefined): boolean {
+  return !!role && gatewayRoles.has(roleWord(role));
+}

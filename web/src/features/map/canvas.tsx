@@ -1,11 +1,11 @@
 /** The picture, its keys and its few buttons. React around the renderer; all drawing is the renderer's. */
 import { Group as GroupIcon, Maximize, Minus, Plus } from "lucide-react";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import { useTranslation } from "#/i18n";
+import { counted, useTranslation } from "#/i18n";
 import { IconButton } from "#/ui/button";
 import { useShownTheme } from "#/ui/theme";
 import type { Placed } from "./data";
-import { UNGROUPED } from "./group";
+import { type Group, UNGROUPED } from "./group";
 import type { Place } from "./layout";
 import { Legend } from "./legend";
 import { MapRenderer } from "./renderer";
@@ -27,6 +27,11 @@ interface MapCanvasProps {
   onFind: () => void;
 }
 
+function titleOf(group: Group, short: boolean, t: ReturnType<typeof useTranslation>["t"]): string {
+  if (group.id === UNGROUPED) return t("map.noNetwork");
+  return short || group.name === group.cidr ? group.name : `${group.name}  ${group.cidr}`;
+}
+
 export function MapCanvas({
   placed,
   selected,
@@ -43,6 +48,7 @@ export function MapCanvas({
   const fitted = useRef(false);
   const [cursor, setCursor] = useState<string | null>(null);
   const [grouped, setGrouped] = useState(true);
+  const [where, setWhere] = useState<Group | null>(null);
   const theme = useShownTheme();
   const handlers = useRef({ onSelect, onMoved, mayPin, t });
   useEffect(() => {
@@ -58,14 +64,14 @@ export function MapCanvas({
         select: (id) => handlers.current.onSelect(id),
         moved: (id, place) => handlers.current.onMoved(id, place),
         drawn: () => performance.mark("map-interactive"),
+        where: setWhere,
       },
       {
-        title: (group, short) => {
-          if (group.id === UNGROUPED) return handlers.current.t("map.noNetwork");
-          return short || group.name === group.cidr ? group.name : `${group.name}  ${group.cidr}`;
-        },
+        title: (group, short) => titleOf(group, short, handlers.current.t),
+        counted: (group) => `${titleOf(group, true, handlers.current.t)} · ${counted(group.members.length)}`,
         lines: (group) => groupLines(group, handlers.current.t),
         thisServer: () => handlers.current.t("map.thisServer"),
+        landmark: (what, name) => handlers.current.t(`map.landmark.${what}`, { name }),
       },
       () => handlers.current.mayPin,
     );
@@ -173,6 +179,17 @@ export function MapCanvas({
             })
           : ""}
       </p>
+      {where ? (
+        <p
+          data-map-where
+          className="pointer-events-none absolute inset-x-0 top-0 h-[30px] truncate border-b border-line bg-canvas px-4 text-center leading-[30px] text-muted"
+        >
+          <span className="font-semibold text-ink">{where.name}</span>
+          {where.name === where.cidr ? null : <span className="mono"> {where.cidr}</span>}
+          {" · "}
+          {t("map.count", { count: where.members.length })}
+        </p>
+      ) : null}
       <Legend mayPin={mayPin} />
       <div className="absolute right-3 bottom-3 flex flex-col rounded-lg border border-line bg-surface p-0.5">
         <IconButton label={t("map.zoomIn")} onClick={() => renderer.current?.zoom(1.5)}>

@@ -1,7 +1,9 @@
 /** What a group says: its name beside its outline, or, where its nodes are too small to speak, a card for all of it. */
 import type { AssetStatus } from "#/api/schema";
 import { hollowStatuses } from "#/domain/asset";
+import type { Size } from "./camera";
 import type { MapPalette } from "./palette";
+import { type Box, common, type Room } from "./room";
 import type { Words } from "./words-program";
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
@@ -11,6 +13,12 @@ const LINE = 17;
 const FRAME = 12;
 /** Between a card and the outline that it speaks for. */
 const GAP = 4;
+/** From a card to every other one, and to every name. */
+const APART = 6;
+/** A card so close to another group seems to speak for that one. */
+const STRANGER = 14;
+/** Where there is no room right beside an outline there may be some a little farther off. */
+const STEPS_OFF = [0, 10, 24, 40];
 /** Cards that one view may show. */
 const CARDS_MOST = 60;
 
@@ -53,13 +61,6 @@ export interface Card {
   lines: readonly string[];
   worst: AssetStatus;
 }
-export interface CardBox {
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-}
-
 export function cardSize({ title, lines }: Card, width: Measure): { width: number; height: number } {
   const widest = Math.max(width(title, TITLE) + 16, ...lines.map((line) => width(line, TEXT)));
   return { width: Math.ceil(widest) + 20, height: LINE * (1 + lines.length) + FRAME };
@@ -75,20 +76,16 @@ export interface CardWish {
   sizes: readonly { width: number; height: number }[];
 }
 /** Which card, and its box by its upper left corner. */
-export interface CardSpot extends CardBox {
+export interface CardSpot extends Box {
   wish: number;
   size: number;
 }
 
 /**
- * Cards stand beside what they speak for, never on it, nor on another group where there is any other room; and never on each other, nor
- * on what lies in the `corners`.
+ * Cards stand beside what they speak for, never on a node, nor on each other, nor on what has taken its `room` before; and
+ * on the ground of another group only where there is no other room. Each takes its own room.
  */
-export function placeCards(
-  wishes: readonly CardWish[],
-  screen: { width: number; height: number },
-  corners: readonly CardBox[] = [],
-): CardSpot[] {
+export function placeCards(wishes: readonly CardWish[], screen: Size, room: Room): CardSpot[] {
   const spots: CardSpot[] = [];
   const seen = [...wishes.keys()]
     .filter((at) => {
@@ -97,50 +94,83 @@ export function placeCards(
     })
     .sort((a, b) => (wishes[b]?.weight ?? 0) - (wishes[a]?.weight ?? 0) || a - b)
     .slice(0, CARDS_MOST);
-  const outlines = seen.map((at) => {
-    const { left, right, top, bottom } = wishes[at] as CardWish;
-    return { x: left, y: top, width: right - left, height: bottom - top };
-  });
+  const outlines = seen.map((at) => boxOf(wishes[at] as CardWish));
   for (const at of seen) {
     const wish = wishes[at] as CardWish;
-    const possible = candidates(wish, screen)
-      .filter(({ box }) => ![...corners, ...spots].some((one) => meets(one, box)))
-      .map((one) => ({ ...one, covers: outlines.reduce((sum, other) => sum + common(other, one.box), 0) }));
-    const first = possible[0];
-    if (!first) continue;
-    const best = possible.reduce((least, one) => (one.covers < least.covers ? one : least), first);
+    const best = candidates(wish, screen)
+      .map((one) => ({ ...one, cost: costOf(one, wish, outlines) }))
+      .sort((a, b) => a.cost - b.cost)
+      .find(({ box }) => room.isFree(box, APART));
+    if (!best) continue;
+    room.take(best.box);
     spots.push({ ...best.box, wish: at, size: best.size });
   }
   return spots;
 }
 
-function candidates(wish: CardWish, screen: { width: number; height: number }) {
-  const out: { size: number; box: CardBox }[] = [];
+function boxOf({ left, right, top, bottom }: CardWish): Box {
+  return { x: left, y: top, width: right - left, height: bottom - top };
+}
+
+interface Candidate {
+  size: number;
+  box: Box;
+}
+
+/** Small cards say less, far ones leave open whom they speak for, and ground belongs to a group. */
+function costOf({ size, box }: Candidate, wish: CardWish, outlines: readonly Box[]): number {
+  const own = boxOf(wish);
+  const close = {
+    x: box.x - STRANGER,
+    y: box.y - STRANGER,
+    width: box.width + 2 * STRANGER,
+    height: box.height + 2 * STRANGER,
+  };
+  const ground = outlines.reduce((sum, other) => {
+    const mine = other.x === own.x && other.y === own.y;
+    return sum + common(other, box) + (mine ? 0 : common(other, close));
+  }, 0);
+  const wide = Math.max(0, own.x - (box.x + box.width), box.x - (own.x + own.width));
+  const high = Math.max(0, own.y - (box.y + box.height), box.y - (own.y + own.height));
+  const beside =
+    Math.abs(box.x + box.width / 2 - own.x - own.width / 2) +
+    Math.abs(box.y + box.height / 2 - own.y - own.height / 2);
+  return ground + 40 * Math.hypot(wide, high) + beside + 600 * size;
+}
+
+/** On each side of the outline, in its middle and at its ends; and at its corners, which its round shape leaves free. */
+function candidates(wish: CardWish, screen: Size): Candidate[] {
+  const out: Candidate[] = [];
+  const { left, right, top, bottom } = wish;
+  const round = (length: number) => length * (0.5 - Math.SQRT1_2 / 2);
   for (const [size, { width, height }] of wish.sizes.entries()) {
-    const within = (at: number, length: number, most: number) => Math.max(4, Math.min(most - length - 4, at));
-    const x = within((wish.left + wish.right - width) / 2, width, screen.width);
-    const y = within((wish.top + wish.bottom - height) / 2, height, screen.height);
-    for (const box of [
-      { x, y: wish.top - GAP - height, width, height },
-      { x, y: wish.bottom + GAP, width, height },
-      { x: wish.right + GAP, y, width, height },
-      { x: wish.left - GAP - width, y, width, height },
-    ])
-      if (box.x >= 0 && box.y >= 0 && box.x + width <= screen.width && box.y + height <= screen.height)
-        out.push({ size, box });
+    const along = (from: number, to: number, length: number, most: number) =>
+      [(from + to - length) / 2, from, to - length, from - length * 0.6, to - length * 0.4].map((at) =>
+        Math.max(4, Math.min(most - length - 4, at)),
+      );
+    const spots = [
+      ...along(left, right, width, screen.width).flatMap((x) =>
+        STEPS_OFF.flatMap((off) => [
+          { x, y: top - GAP - height - off },
+          { x, y: bottom + GAP + off },
+        ]),
+      ),
+      ...along(top, bottom, height, screen.height).flatMap((y) =>
+        STEPS_OFF.flatMap((off) => [
+          { x: right + GAP + off, y },
+          { x: left - GAP - width - off, y },
+        ]),
+      ),
+      ...[left + round(right - left) - width, right - round(right - left)].flatMap((x) => [
+        { x, y: top + round(bottom - top) - height },
+        { x, y: bottom - round(bottom - top) },
+      ]),
+    ];
+    for (const { x, y } of spots)
+      if (x >= 0 && y >= 0 && x + width <= screen.width && y + height <= screen.height)
+        out.push({ size, box: { x, y, width, height } });
   }
   return out;
-}
-
-function meets(a: CardBox, b: CardBox): boolean {
-  return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
-}
-
-/** How many pixels both cover. */
-function common(a: CardBox, b: CardBox): number {
-  const wide = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
-  const high = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
-  return Math.max(0, wide) * Math.max(0, high);
 }
 
 /** Around its upper left corner. */

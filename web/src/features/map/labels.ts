@@ -24,7 +24,7 @@ export function fitText(text: string, width: number, fontPx: number): string {
   return text.length <= letters ? text : `${text.slice(0, letters - 1)}…`;
 }
 
-interface LabelLine {
+export interface LabelLine {
   text: string;
   mono: boolean;
   /** In the color of what is chosen. */
@@ -149,8 +149,13 @@ export function lineFont(mono: boolean): string {
   return mono ? `${SMALL_PX}px ${MONO}` : `500 ${NAME_PX}px ${SANS}`;
 }
 
+/** How high its letters are. */
+export function linePx(mono: boolean): number {
+  return mono ? SMALL_PX : NAME_PX;
+}
+
 export function lineHeight(mono: boolean): number {
-  return mono ? SMALL_PX + 3 : NAME_PX + 4;
+  return linePx(mono) + (mono ? 3 : 4);
 }
 
 /** Under the pointer the whole name is shown, however long. Its spot is the middle of its upper edge. */

@@ -13,14 +13,14 @@ import type { MapModel } from "./model";
 import { type MapPalette, readPalette } from "./palette";
 import { type Frame, givePixels, type Pixels, takePixels } from "./pixels";
 import { DIM, type Outline, RADIUS, Scene } from "./scene";
-import { type GroupWords, Speech } from "./speech";
+import { Speech } from "./speech";
+import { type GroupWords, SMALLEST_PX } from "./wording";
 
 /** A node can be caught a little beside its disc; by a finger, farther. */
 const CATCH = { mouse: 1.2, touch: 1.7 };
-const SMALLEST_PX = 3;
 /** On a screen as narrow as a phone's the first view shows names, not everything. */
 const NARROW = 600;
-const NAMES_SCALE = (FAR_RADIUS / RADIUS) * 1.4;
+const NAMES_SCALE = (FAR_RADIUS / RADIUS) * 1.5;
 /** So many nodes are drawn slower than a hand zooms. */
 const MANY = 1_500;
 
@@ -29,6 +29,8 @@ export interface RendererEvents {
   moved(id: string, place: Place): void;
   /** Once: all nodes have been drawn, and the GPU is done with it. */
   drawn(): void;
+  /** The group that one looks at, when nothing on the map says which it is. */
+  where(group: Group | null): void;
 }
 
 export class MapRenderer {
@@ -48,6 +50,7 @@ export class MapRenderer {
   private look = 0;
   private frame = 0;
   private told = false;
+  private where: Group | null = null;
   private killed = false;
   private readonly observer: ResizeObserver;
   private readonly deaf: () => void;
@@ -179,7 +182,11 @@ export class MapRenderer {
       hasty: eye.moving && scene.nodes.size > MANY,
     };
     const view = pixels.bring(frame);
-    this.speech.say(view, pixels.programs.words, colors, scene, lit, hovered, this.groupsShown);
+    this.speech.say(view, pixels.programs.words, colors, scene, focus, lit, this.groupsShown);
+    if (this.where !== this.speech.where) {
+      this.where = this.speech.where;
+      this.events.where(this.where);
+    }
     pixels.draw(frame, view);
     if (pixels.programs.words.unsaid) this.redraw();
     if (!this.told && scene.nodes.size > 0) {

@@ -5,6 +5,7 @@ import type { Group } from "./group";
 import { joinsOf } from "./joins";
 import { EMPTY_SEATING, placeOf, SPACING, settle } from "./layout";
 import { strips } from "./picture";
+import { Room } from "./room";
 import { routeLinks, type Spot } from "./routes";
 
 const link = (a: string, b: string): MapLink => ({
@@ -158,7 +159,7 @@ describe("cards", () => {
       wish(0, 0),
       wish(690, 490),
     ];
-    const spots = placeCards(wishes, screen);
+    const spots = placeCards(wishes, screen, new Room(screen));
     expect(spots).toHaveLength(wishes.length);
     for (const [at, spot] of spots.entries()) {
       const own = wishes[spot.wish];
@@ -172,15 +173,19 @@ describe("cards", () => {
 
   it("keep out of the corners that something else lies in", () => {
     const corner = { x: 640, y: 300, width: 160, height: 300 };
-    const [spot] = placeCards([wish(560, 440)], screen, [corner]);
+    const taken = new Room(screen);
+    taken.take(corner);
+    const [spot] = placeCards([wish(560, 440)], screen, taken);
     expect(spot && meets(spot, corner)).toBe(false);
-    const [free] = placeCards([wish(560, 440)], screen);
+    const [free] = placeCards([wish(560, 440)], screen, new Room(screen));
     expect(free && meets(free, corner)).toBe(true);
   });
 
   it("nothing is said of what is not on the screen, nor where there is no room", () => {
-    expect(placeCards([wish(900, 10)], screen)).toEqual([]);
-    expect(placeCards([{ ...wish(0, 0), right: 800, bottom: 600 }], screen)).toEqual([]);
+    expect(placeCards([wish(900, 10)], screen, new Room(screen))).toEqual([]);
+    const full = new Room(screen);
+    for (let x = 0; x < 800; x += 30) for (let y = 0; y < 600; y += 30) full.stand(x, y, 8);
+    expect(placeCards([{ ...wish(0, 0), right: 800, bottom: 600 }], screen, full)).toEqual([]);
   });
 });
 

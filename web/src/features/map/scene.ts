@@ -3,7 +3,7 @@
  * and no GPU. The base is all that seldom changes; what is lit, chosen or dragged is drawn above it, so that it costs little.
  */
 import type { MapLink, MapNode } from "#/api/schema";
-import { drawingOf, isHub } from "#/domain/icons";
+import { drawingOf, isGateway, isHub } from "#/domain/icons";
 import type { Group } from "./group";
 import { hull, type Rim, rimOf } from "./hull";
 import { joinsOf } from "./joins";
@@ -40,6 +40,8 @@ export interface Standing {
   node: MapNode;
   group: string;
   pinned: boolean;
+  /** The lower, the sooner its name gets room: gateways, this server, other hubs, the rest. */
+  rank: Rank;
 }
 export interface Outline {
   group: Group;
@@ -49,6 +51,13 @@ export interface Outline {
   bottom: number;
   top: number;
   rim: Rim;
+}
+const RANKS = 4;
+type Rank = 0 | 1 | 2 | 3;
+function rankOf(node: MapNode): Rank {
+  if (isGateway(node.role)) return 0;
+  if (node.server) return 1;
+  return isHub(node.role) ? 2 : 3;
 }
 /** What is lit and chosen. */
 export interface Focus {
@@ -62,6 +71,8 @@ export class Scene {
   nodes = new Map<string, Standing>();
   outlines: Outline[] = [];
   rims: Rim[] = [];
+  /** The nodes of each rank. */
+  ranks: Standing[][] = [];
   /** The neighbors of a node whose names are at the height of its own. */
   private beside = new Map<string, Beside>();
   private links: readonly MapLink[] = [];
@@ -88,8 +99,12 @@ export class Scene {
         if (!place) continue;
         const radius = isHub(node.role) ? HUB_RADIUS : RADIUS;
         const { x, y } = place;
-        this.nodes.set(node.id, { id: node.id, x, y, radius, node, group: group.id, pinned: isPinned(node) });
+        const rank = rankOf(node);
+        const pinned = isPinned(node);
+        this.nodes.set(node.id, { id: node.id, x, y, radius, node, group: group.id, pinned, rank });
       }
+    this.ranks = Array.from({ length: RANKS }, () => []);
+    for (const one of this.nodes.values()) this.ranks[one.rank]?.push(one);
     this.links = [...model.links.values()].filter((link) => this.nodes.has(link.a) && this.nodes.has(link.b));
     this.beside = besides(this.nodes.values());
     this.setGroups(groups);
