@@ -11,6 +11,7 @@ export const Route = createFileRoute("/_auth/audit")({
     entity: typeof search.entity === "string" && search.entity !== "" ? search.entity : undefined,
     sort: search.sort === "seq" ? "seq" : undefined,
     view: text(search.view),
+    run: search.run === "verify" ? "verify" : undefined,
     entry: Number.isSafeInteger(search.entry) ? (search.entry as number) : undefined,
   }),
   component: Audit,
