@@ -99,8 +99,7 @@ await steps.step("a drag is undone and done again by keys", async () => {
   const back = answerTo("PUT");
   await page.keyboard.press("Control+z");
   const [given] = (await back).request().postDataJSON().positions;
-  // It has been to the server and back, which may cost the last digit.
-  expect(Math.abs(given.x - place.x) < 1e-6, "the unpin to be undone");
+  expect(given.x === place.x && given.y === place.y, "the unpin to be undone");
   await page.keyboard.press("Escape");
   await aside.waitFor({ state: "detached" });
 });

@@ -134,7 +134,10 @@ fn wrong_field(path: &str, message: &str) -> Problem {
             let known = message.split_once(", ").map_or(String::new(), |(_, rest)| format!("; {rest}"));
             Problem::invalid(field, format!("is not a field of this input{known}"))
         }
-        Some(name) if message.starts_with("missing field") => Problem::invalid(within(name), "is needed"),
+        Some(name) if message.starts_with("missing field") => Problem::invalid(within(name), "is required"),
+        _ if message.starts_with("unknown variant") => {
+            Problem::invalid(if path == "." { "body" } else { path }, one_of(message))
+        }
         _ => {
             let field = if path == "." { "body" } else { path };
             match message.rsplit_once(", expected ") {
@@ -145,6 +148,43 @@ fn wrong_field(path: &str, message: &str) -> Problem {
                 _ => Problem::invalid(field, message),
             }
         }
+    }
+}
+
+/// The known values of serde's ``unknown variant `x`, expected one of `a`, `b` ``, without the given one: somebody may have put a
+/// secret there.
+fn one_of(message: &str) -> String {
+    let known = message.rsplit_once(", expected ").map_or("", |(_, known)| known);
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    match known[..] {
+        [] => "is not a valid value here".to_owned(),
+        [only] => format!("must be {only}"),
+        _ => format!("must be one of {}", known.join(", ")),
+    }
+}
+
+/// A reason for a parameter, from what serde or the type's own reader says.
+fn wrong_parameter(message: &str) -> String {
+    const NO_NUMBER: [&str; 5] = [
+        "invalid digit found in string",
+        "cannot parse integer from empty string",
+        "number too large to fit in target type",
+        "number too small to fit in target type",
+        "number would be zero for non-zero type",
+    ];
+    if message.starts_with("unknown variant") {
+        one_of(message)
+    } else if message.starts_with("unknown field") {
+        let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+        format!("is not a parameter here; known are {}", known.join(", "))
+    } else if message.starts_with("missing field") {
+        "is required".to_owned()
+    } else if message.starts_with("duplicate field") {
+        "is given more than once; give it once".to_owned()
+    } else if NO_NUMBER.contains(&message) {
+        "must be a whole number in range".to_owned()
+    } else {
+        message.to_owned()
     }
 }
 
@@ -188,8 +228,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             use std::error::Error as _;
             let said = rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string);
             let (field, reason) = match said.split_once(": ") {
-                Some((field, reason)) if !field.contains(' ') => (field.to_owned(), reason.to_owned()),
-                _ => (said.split('`').nth(1).unwrap_or("query").to_owned(), said.clone()),
+                Some((field, reason)) if !field.contains(' ') => (field.to_owned(), wrong_parameter(reason)),
+                _ => (said.split('`').nth(1).unwrap_or("query").to_owned(), wrong_parameter(&said)),
             };
             Problem::invalid(field, reason)
         })
@@ -255,7 +295,7 @@ mod tests {
             ("", 400, "not JSON"),
             ("{", 400, "not JSON"),
             (r#"{"name":"a","at":[]} x"#, 400, "not JSON"),
-            (r#"{"name":"a"}"#, 422, r#""field":"at","reason":"is needed""#),
+            (r#"{"name":"a"}"#, 422, r#""field":"at","reason":"is required""#),
             (r#"{"name":1,"at":[]}"#, 422, r#""field":"name""#),
             (r#"{"name":"a","at":[1,999]}"#, 422, r#""field":"at[1]""#),
             (r#"{"name":"a","at":[],"role":"admin"}"#, 422, r#""field":"role","reason":"is not a field"#),

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod export;
+mod product;
 mod search;
 
 use cb_core::audit::Action;
@@ -36,11 +37,12 @@ use crate::links::LinkOut;
 use crate::notify::news;
 use crate::order::name_key;
 use crate::page::{self, List, Page, Sort};
+use crate::rank::{self, Wanted};
 pub(crate) use bulk::MOST as BULK_MOST;
 pub use bulk::{AssetsDone, AssetsIn, AssetsTagIn, delete_many, tag_many};
 pub use export::{Export, export};
 pub use search::AssetFilter;
-use search::{first_address, narrowed};
+use search::{by_match, first_address, narrowed};
 pub(crate) use search::{plain_role, role_word};
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -178,7 +180,9 @@ pub struct AssetPatch {
 pub async fn list(ctx: &Ctx, list: &List, filter: &AssetFilter) -> Result<Page<AssetOut>> {
     let conn = ctx.read(Permission::InventoryRead)?;
     let select = narrowed(filter, list.q.as_deref())?;
+    let wanted = Wanted::new(list.q.as_deref())?;
     let sorts = [
+        (rank::MATCH, by_match(&wanted)),
         ("name", Sort::text(asset::Column::NameKey)),
         ("status", Sort::derived(asset::Column::shown_status())),
         ("address", Sort::derived(first_address())),
@@ -188,7 +192,7 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &AssetFilter) -> Result<Page<A
         ("created_at", Sort::time(asset::Column::CreatedAt)),
         ("last_seen_at", Sort::time(asset::Column::LastSeenAt)),
     ];
-    let page = page::page(conn, select, list, asset::Column::Id, &sorts, "name").await?;
+    let page = page::page(conn, select, list, asset::Column::Id, &sorts, wanted.order_or("name")).await?;
     Ok(Page { items: outs(conn, page.items).await?, next_cursor: page.next_cursor, total: page.total })
 }
 

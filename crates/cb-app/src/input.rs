@@ -84,6 +84,8 @@ pub fn mac(text: &str) -> Result<String, String> {
     Ok(pairs.join(":"))
 }
 
+pub const NO_PORT: &str = "must be a number from 1 to 65535, such as 22";
+
 /// Refuses to change a row that is no longer the one the caller has read.
 pub fn expect_version(current: i64, wanted: Option<i64>) -> Result<()> {
     if wanted.is_some_and(|w| w != current) { Err(Error::Stale) } else { Ok(()) }

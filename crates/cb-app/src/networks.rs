@@ -13,7 +13,7 @@ use cb_core::inventory::Source;
 use cb_core::{Error, Event, Patch, Permission, Result};
 use cb_store::entities::{address, network};
 use cb_store::sea_orm::ActiveValue::Set;
-use cb_store::sea_orm::sea_query::Expr;
+use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _, QueryOrder as _,
@@ -32,7 +32,8 @@ use crate::conflicts::{self, AssetRef, Conflict};
 use crate::ctx::Ctx;
 use crate::input::{self, NAME_MAX};
 use crate::order::{network_key, range};
-use crate::page::{self, List, Page, Sort, contains};
+use crate::page::{self, List, Page, Sort, begins, contains};
+use crate::rank::{self, Wanted, like};
 use facts::Facts;
 pub use facts::NetworkScan;
 
@@ -122,14 +123,27 @@ pub async fn list(ctx: &Ctx, list: &List) -> Result<Page<NetworkOut>> {
             .fold(Condition::any(), |any, column| any.add(contains(Expr::col(column), &word)));
         select = select.filter(any);
     }
+    let wanted = Wanted::new(list.q.as_deref())?;
     let sorts = [
+        (rank::MATCH, by_match(&wanted)),
         ("cidr", Sort::text(network::Column::CidrKey)),
         ("name", Sort::text(network::Column::Name)),
         ("created_at", Sort::time(network::Column::CreatedAt)),
     ];
-    let page = page::page(conn, select, list, network::Column::Id, &sorts, "cidr").await?;
+    let page = page::page(conn, select, list, network::Column::Id, &sorts, wanted.order_or("cidr")).await?;
     let items = outs(ctx, conn, page.items).await?;
     Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
+}
+
+/// The order of what a search finds: by name and range, and then by range.
+fn by_match(wanted: &Wanted) -> Sort<network::Entity> {
+    use network::Column as N;
+    let whole = wanted.whole();
+    let exact = Condition::any()
+        .add(Expr::expr(Func::lower(Expr::col(N::Name))).eq(whole.clone()))
+        .add(Expr::col(N::Cidr).eq(whole.clone()));
+    let close = Condition::all().add(like(Expr::col(N::Cidr), &begins(&whole)));
+    Sort::derived(wanted.place(Expr::col(N::Name), exact, close, Expr::col(N::CidrKey)))
 }
 
 pub async fn get(ctx: &Ctx, id: NetworkId) -> Result<NetworkDetail> {
@@ -226,7 +240,7 @@ pub async fn delete(ctx: &Ctx, id: NetworkId, version: Option<i64>) -> Result<()
     .await
 }
 
-const TAKEN: &str = "another network has this range and VLAN";
+const TAKEN: &str = "Another network already uses this range and VLAN";
 
 pub(crate) fn new_row(
     ctx: &Ctx,

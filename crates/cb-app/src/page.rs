@@ -111,26 +111,39 @@ impl List {
     }
 }
 
-/// The words of `q`, each as a pattern for `LIKE … ESCAPE '\'`, lower-case.
-pub(crate) fn patterns(q: Option<&str>) -> Result<Vec<String>> {
+/// The words of `q`, lower-case.
+pub(crate) fn words(q: Option<&str>) -> Result<Vec<String>> {
     let q = q.unwrap_or_default();
     if q.chars().count() > Q_MAX {
         return Err(Error::invalid("q", format!("may have at most {Q_MAX} characters")));
     }
-    Ok(q.to_lowercase().split_whitespace().take(8).map(like).collect())
+    Ok(q.to_lowercase().split_whitespace().take(8).map(str::to_owned).collect())
+}
+
+/// [`words`], each as a pattern for `LIKE … ESCAPE '\'`.
+pub(crate) fn patterns(q: Option<&str>) -> Result<Vec<String>> {
+    Ok(words(q)?.iter().map(|word| anywhere(word)).collect())
 }
 
 /// A `LIKE` pattern that finds `word` anywhere.
-pub(crate) fn like(word: &str) -> String {
+pub(crate) fn anywhere(word: &str) -> String {
+    format!("%{}%", escaped(word))
+}
+
+/// A `LIKE` pattern for what begins with `word`.
+pub(crate) fn begins(word: &str) -> String {
+    format!("{}%", escaped(word))
+}
+
+/// `word` with its wildcards as plain characters.
+pub(crate) fn escaped(word: &str) -> String {
     let mut pattern = String::with_capacity(word.len() + 2);
-    pattern.push('%');
     for c in word.chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }
         pattern.push(c);
     }
-    pattern.push('%');
     pattern
 }
 
@@ -315,10 +328,10 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::like;
+    use super::anywhere;
 
     #[test]
     fn wildcards_in_a_search_are_plain_characters() {
-        assert_eq!(like(r"50%_\"), r"%50\%\_\\%");
+        assert_eq!(anywhere(r"50%_\"), r"%50\%\_\\%");
     }
 }

@@ -61,7 +61,7 @@ pub enum TargetError {
     HostName(String),
     #[error("\"{text}\" has {}; at most {MAX_ADDRESSES} are scanned at a time, so write a network of /{shortest} or smaller", .addresses)]
     TooLarge { text: String, addresses: String, shortest: u8 },
-    #[error("\"{text}\" is never scanned: {range} {reason}")]
+    #[error("\"{text}\" cannot be scanned, because {range} {reason}")]
     Never { text: String, range: String, reason: &'static str },
     #[error(
         "\"{0}\" is on the public Internet; only private networks are scanned. If it is yours, the operator \
@@ -242,6 +242,8 @@ mod tests {
     #[case("10.0.0.0/8", "16777216 addresses")]
     #[case("::/0", "2^128 addresses")]
     #[case("fd00::/64", "2^64 addresses")]
+    #[case("::1/64", "write a network of /112 or smaller")]
+    #[case("::1", "cannot be scanned, because ::1/128 is this machine's own loopback")]
     #[case("127.0.0.1", "loopback")]
     #[case("0.0.0.0", "this network")]
     #[case("169.254.169.254", "link-local")]

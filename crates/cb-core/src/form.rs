@@ -148,7 +148,7 @@ impl Form {
                 (None, Typed::Choice([first, ..])) => first,
                 (None, _) => {
                     if field.required {
-                        wrong.add(format!("public.{}", field.name), "is needed");
+                        wrong.add(format!("public.{}", field.name), "is required");
                     }
                     continue;
                 }
@@ -172,7 +172,7 @@ impl Form {
                         wrong.add(name, reason);
                     }
                 }
-                None if field.required => wrong.add(name, "is needed"),
+                None if field.required => wrong.add(name, "is required"),
                 None => {}
             }
         }
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "public.server: is needed",
+                "public.server: is required",
                 "public.transport: must be one of https, http",
                 "public: has a field that a thing does not have; its fields: server, transport, note",
                 "secret.token: must not contain line breaks or control characters",

@@ -48,7 +48,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A page of assets. */
+        /** A page of assets. With words in `q` and without `sort`, the best matches come first (`sort=match`). */
         get: operations["get_assets"];
         put?: never;
         /** Adds an asset. */
@@ -1416,7 +1416,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A page of networks. */
+        /** A page of networks. With words in `q` and without `sort`, the best matches come first (`sort=match`). */
         get: operations["get_networks"];
         put?: never;
         /** Adds a network. */
@@ -4991,8 +4991,8 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The columns in their order, separated by commas: `name`, `status`, `address`, `role`, `vendor`, `model`, `os`,
-                 *     `tags`, `last_seen_at`, `notes`; all if absent.
+                 * @description The columns in their order, separated by commas: `name`, `status`, `address`, `role`, `vendor` (with the
+                 *     model), `os`, `tags`, `last_seen_at`, `notes`; all if absent.
                  */
                 columns?: string;
                 /** @description The field to sort by; a leading `-` sorts in descending order. */

@@ -6,11 +6,14 @@ import {
   Bell,
   Boxes,
   EthernetPort,
+  Fingerprint,
   KeyRound,
   LogIn,
   type LucideIcon,
   MailPlus,
   Radar,
+  RectangleEllipsis,
+  ShieldCheck,
   UserPlus,
   Webhook,
 } from "lucide-react";
@@ -22,13 +25,16 @@ export interface Opening {
   id: string;
   words: Key;
   page: Key;
+  /** Other words that people type for it. No page shows them, so the glossary does not bind them. */
+  also?: string;
   icon: LucideIcon;
-  needs: Permission;
+  /** Null: everybody may do it. */
+  needs: Permission | null;
   to: keyof FileRoutesByTo;
   search: Record<string, string>;
 }
 
-/** What opens a form on its page. */
+/** What opens a form on its page, or begins something there. */
 export const openings = [
   {
     id: "scan",
@@ -119,5 +125,53 @@ export const openings = [
     needs: "users:write",
     to: "/settings/providers",
     search: { panel: "new" },
+  },
+  {
+    id: "verify",
+    words: "audit.verify",
+    page: "pages.audit",
+    also: "check audit log integrity",
+    icon: ShieldCheck,
+    needs: "audit:read",
+    to: "/audit",
+    search: { run: "verify" },
+  },
+  {
+    id: "password",
+    words: "account.changePassword",
+    page: "pages.account",
+    icon: RectangleEllipsis,
+    needs: null,
+    to: "/account",
+    search: { panel: "password" },
+  },
+  {
+    id: "twoFactor",
+    words: "account.twoFactor",
+    page: "pages.account",
+    also: "2FA MFA TOTP second factor authenticator app turn on off",
+    icon: ShieldCheck,
+    needs: null,
+    to: "/account",
+    search: { panel: "twoFactor" },
+  },
+  {
+    id: "passkey",
+    words: "account.passkeyAdd",
+    page: "pages.account",
+    icon: Fingerprint,
+    needs: null,
+    to: "/account",
+    search: { panel: "passkey" },
+  },
+  {
+    id: "token",
+    words: "token.add",
+    page: "pages.account",
+    also: "API key add create",
+    icon: KeyRound,
+    needs: null,
+    to: "/account",
+    search: { panel: "token" },
   },
 ] as const satisfies readonly Opening[];

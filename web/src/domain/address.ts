@@ -60,11 +60,16 @@ export function checkTargets(text: string, minPrefix: number): TargetCheck[] {
   return out;
 }
 
+/** The prefix of the widest range of this family that is scanned, where `ipv4` is that of IPv4: as many addresses. */
+export function widest(range: string, ipv4: number): number {
+  return range.includes(":") ? 96 + ipv4 : ipv4;
+}
+
 function checkTarget(target: string, minPrefix: number): TargetCheck {
   if (isIp(target)) return { target, problem: null, addresses: 1 };
   if (isCidr(target)) {
     const [address = "", length = "0"] = target.split("/");
-    const wide = isIpv4(address) ? Number(length) < minPrefix : 128 - Number(length) > 32 - minPrefix;
+    const wide = Number(length) < widest(target, minPrefix);
     const bits = (isIpv4(address) ? 32 : 128) - Number(length);
     return { target, problem: wide ? "too_wide" : null, addresses: 2 ** Math.min(bits, 40) };
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { addressOrder, checkTargets, isCidr, isIp, isMac } from "./address";
+import { addressOrder, checkTargets, isCidr, isIp, isMac, widest } from "./address";
 import { inTurns } from "./removal";
 import { nextTagColor } from "./tag-colors";
 
@@ -49,6 +49,9 @@ describe("addresses", () => {
       null,
       "too_wide",
     ]);
+  });
+  it("names the limit of the family of a range", () => {
+    expect([widest("10.0.0.0/8", 16), widest("::1/64", 16)]).toEqual([16, 112]);
   });
   it("sorts by number", () => {
     expect(["10.0.0.10", "10.0.0.9", "10.0.0.100"].sort(addressOrder)).toEqual([

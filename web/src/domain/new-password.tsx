@@ -18,6 +18,8 @@ export function NewPasswordField({ typed, username, ...rest }: Props) {
   const { t } = useTranslation();
   const advice = passwordAdvice(typed, username);
   const steps = meterSteps(advice, [...typed].length);
+  // The error beside the field says the same already.
+  const said = rest.error && (advice === "empty" || advice === "too_short");
   return (
     <PasswordField
       {...rest}
@@ -41,7 +43,7 @@ export function NewPasswordField({ typed, username, ...rest }: Props) {
               />
             ))}
           </span>
-          <span aria-live="polite">{t(`password.advice.${advice}`)}</span>
+          <span aria-live="polite">{said ? null : t(`password.advice.${advice}`)}</span>
         </>
       }
     />

@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 
 /** The head of a page: what it is, how much there is, and what to do here. */
 export function PageHead({
@@ -62,9 +62,21 @@ export function Blocks({ label, children }: { label: string; children: ReactNode
   );
 }
 
-export function Block({ title, text, children }: { title: string; text: string; children: ReactNode }) {
+interface BlockProps {
+  title: string;
+  text: string;
+  /** Somebody came for this one. */
+  wanted?: boolean;
+  children: ReactNode;
+}
+
+export function Block({ title, text, wanted = false, children }: BlockProps) {
+  const section = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (wanted) section.current?.focus();
+  }, [wanted]);
   return (
-    <section aria-label={title} className="py-6">
+    <section ref={section} tabIndex={-1} aria-label={title} className="py-6">
       <h2 className="font-semibold">{title}</h2>
       <p className="mt-0.5 mb-3 text-muted">{text}</p>
       {children}

@@ -33,14 +33,17 @@ list_query!(AssetQuery {
     network: String,
     /// Assets with this open port, 1 to 65535.
     #[param(minimum = 1, maximum = 65535)]
+    #[serde(default, deserialize_with = "super::parameters::port")]
     port: u32,
     /// Last seen at this time or later.
+    #[serde(default, deserialize_with = "super::parameters::time")]
     seen_after: DateTime<Utc>,
     /// Last seen before this time.
+    #[serde(default, deserialize_with = "super::parameters::time")]
     seen_before: DateTime<Utc>,
 });
 
-/// A page of assets.
+/// A page of assets. With words in `q` and without `sort`, the best matches come first (`sort=match`).
 #[utoipa::path(get, path = "/assets", operation_id = "get_assets", tag = "inventory", params(AssetQuery), responses((status = 200, body = Page<AssetOut>)))]
 pub(crate) async fn list(
     Reader(ctx): Reader,
@@ -68,10 +71,10 @@ pub(crate) async fn list(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportQuery {
-    /// The columns in their order, separated by commas: `name`, `status`, `address`, `role`, `vendor`, `model`, `os`,
-    /// `tags`, `last_seen_at`, `notes`; all if absent.
+    /// The columns in their order, separated by commas: `name`, `status`, `address`, `role`, `vendor` (with the
+    /// model), `os`, `tags`, `last_seen_at`, `notes`; all if absent.
     #[param(
-        pattern = "^((name|status|address|role|vendor|model|os|tags|last_seen_at|notes)(,(name|status|address|role|vendor|model|os|tags|last_seen_at|notes))*)?$"
+        pattern = "^((name|status|address|role|vendor|os|tags|last_seen_at|notes)(,(name|status|address|role|vendor|os|tags|last_seen_at|notes))*)?$"
     )]
     columns: Option<String>,
     /// The field to sort by; a leading `-` sorts in descending order.
@@ -95,10 +98,13 @@ pub(crate) struct ExportQuery {
     network: Option<String>,
     /// Assets with this open port, 1 to 65535.
     #[param(minimum = 1, maximum = 65535)]
+    #[serde(default, deserialize_with = "super::parameters::port")]
     port: Option<u32>,
     /// Last seen at this time or later.
+    #[serde(default, deserialize_with = "super::parameters::time")]
     seen_after: Option<DateTime<Utc>>,
     /// Last seen before this time.
+    #[serde(default, deserialize_with = "super::parameters::time")]
     seen_before: Option<DateTime<Utc>>,
 }
 

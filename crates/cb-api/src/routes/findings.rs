@@ -35,6 +35,7 @@ list_query!(FindingQuery {
     network: String,
     /// Findings with this open port, 1 to 65535.
     #[param(minimum = 1, maximum = 65535)]
+    #[serde(default, deserialize_with = "super::parameters::port")]
     port: u32,
     /// How findings are grouped for `group`.
     group_by: FindingGrouping,
@@ -116,6 +117,7 @@ pub(crate) struct GroupsQuery {
     network: Option<String>,
     /// Findings with this open port, 1 to 65535.
     #[param(minimum = 1, maximum = 65535)]
+    #[serde(default, deserialize_with = "super::parameters::port")]
     port: Option<u32>,
 }
 

@@ -30,6 +30,7 @@ mod map;
 mod networks;
 mod oidc;
 mod openapi;
+mod parameters;
 mod passkeys;
 mod providers;
 mod proxies;

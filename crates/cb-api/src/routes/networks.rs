@@ -10,7 +10,7 @@ use crate::auth::{Reader, Writer};
 use crate::extract::{Id, IfMatch, Json, Query, Versioned};
 use crate::problem::Problem;
 
-/// A page of networks.
+/// A page of networks. With words in `q` and without `sort`, the best matches come first (`sort=match`).
 #[utoipa::path(get, path = "/networks", operation_id = "get_networks", tag = "inventory", params(ListQuery), responses((status = 200, body = Page<NetworkOut>)))]
 pub(crate) async fn list(
     Reader(ctx): Reader,

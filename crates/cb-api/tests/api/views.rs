@@ -111,6 +111,7 @@ async fn a_view_is_its_owners_alone_and_goes_with_them(#[values(Sqlite, Postgres
     assert_eq!(site.delete(&admin, &hers).await.status, 404);
     let token = site.token(&admin, &["inventory:read"]).await;
     assert_eq!(site.by_token("GET", VIEWS, &token).await.status, 404, "a token is nobody at a screen");
+    assert_eq!(site.by_token("GET", &hers, &token).await.status, 404);
     assert_eq!(site.names(&grace, "").await, ["Hers"]);
     // The log names the view and its table, and says nothing of what it shows.
     let log = site.get(&admin, "/api/v1/audit-log?action=view_created").await.json();
@@ -119,7 +120,6 @@ async fn a_view_is_its_owners_alone_and_goes_with_them(#[values(Sqlite, Postgres
 
     let admin = site.proved_admin(&admin).await;
     let gone = site.delete(&admin, &format!("/api/v1/users/{id}")).await;
-    // The database refuses to leave a view without its user.
     assert_eq!(gone.status, 204, "{}", gone.text());
 }
 
@@ -163,10 +163,34 @@ async fn there_is_a_bound_and_what_is_wrong_is_named() {
     assert_eq!(refused["errors"][0]["field"], "columns[1].id");
     body["columns"] = json!({ "any": "JSON" });
     assert_eq!(site.post(&admin, VIEWS, body).await.status, 422);
-    for n in 0..50 {
+    // What is refused at first is refused of a change too, and changes nothing.
+    let made = site.save(&admin, view("inventory", "View 0")).await;
+    for (field, wrong) in [
+        ("name", json!("x".repeat(101))),
+        ("q", json!("x".repeat(501))),
+        ("sort", json!("name; DROP")),
+        ("columns", json!(vec![json!({ "id": "a", "shown": true }); 51])),
+        ("columns", json!([{ "id": "a", "shown": true, "wide": true }])),
+        ("columns", json!([{ "id": "A b", "shown": true }])),
+        ("narrowed", json!([{ "name": "a-b", "value": "b" }])),
+        ("narrowed", json!([{ "name": "a", "value": "x".repeat(500) }])),
+        ("user_id", json!("00000000-0000-0000-0000-000000000000")),
+    ] {
+        let refused = site.patch(&admin, &path(&made), json!({ field: wrong })).await;
+        assert_eq!(refused.status, 422, "{field}: {}", refused.text());
+        let told = refused.json()["errors"][0]["field"].clone();
+        assert!(told.as_str().is_some_and(|told| told.starts_with(field)), "{told}");
+    }
+    assert_eq!(site.get(&admin, &path(&made)).await.json(), made);
+    for n in 1..50 {
         site.save(&admin, view("inventory", &format!("View {n}"))).await;
     }
     let more = site.post(&admin, VIEWS, view("networks", "One more")).await;
     assert_eq!(more.status, 409, "{}", more.text());
     assert!(more.text().contains("50 views") && more.text().contains("delete one"), "{}", more.text());
+    site.user(&admin, "grace", "viewer").await;
+    let grace = site.signed_in("grace").await;
+    site.save(&grace, view("networks", "One more")).await;
+    assert_eq!(site.delete(&admin, &path(&made)).await.status, 204);
+    site.save(&admin, view("networks", "One more")).await;
 }

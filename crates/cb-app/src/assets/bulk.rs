@@ -176,7 +176,7 @@ impl Which {
             (_, None, Some(_)) => wrong("count", "belongs to a filter; leave it away or add the filter"),
             (None, Some(filter), Some(count)) => Ok(Self::Filter(filter, count)),
             (None, Some(_), None) => {
-                wrong("count", "is needed with a filter: the `total` of the list that you saw")
+                wrong("count", "is required with a filter: the `total` of the list that you saw")
             }
             (None, None, None) => wrong("ids", "are needed, or a filter"),
         }

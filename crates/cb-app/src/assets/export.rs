@@ -3,6 +3,7 @@
 use cb_core::inventory::{AssetKind, AssetStatus};
 use cb_core::{Error, Permission, Result};
 
+use super::product::product_name;
 use super::{AssetFilter, AssetOut, list};
 use crate::csv;
 use crate::ctx::Ctx;
@@ -21,8 +22,7 @@ const COLUMNS: &[(&str, &str, Cell)] = &[
     ("role", "Kind", |asset| {
         asset.role.as_deref().map_or_else(|| kind_word(asset.kind).to_owned(), role_words)
     }),
-    ("vendor", "Vendor", |asset| asset.vendor.clone().unwrap_or_default()),
-    ("model", "Model", |asset| asset.model.clone().unwrap_or_default()),
+    ("vendor", "Vendor and model", |asset| product_name(asset.vendor.as_deref(), asset.model.as_deref())),
     ("os", "System", |asset| asset.os.clone().unwrap_or_default()),
     ("tags", "Tags", |asset| asset.tags.iter().map(|tag| tag.name.as_str()).collect::<Vec<_>>().join(", ")),
     ("last_seen_at", "Last seen", |asset| {
@@ -144,8 +144,17 @@ mod tests {
         for status in AssetStatus::ALL {
             assert_eq!(words["status"][status.as_str()], status_word(*status));
         }
-        for (key, column) in [("name", 0), ("status", 1), ("addresses", 2), ("kind", 3), ("vendor", 4)] {
-            assert_eq!(words["asset"][key], COLUMNS[column].1);
+        // The column of the page, by its name in the query, and the key of the words above it.
+        for (name, key) in [
+            ("name", "name"),
+            ("status", "status"),
+            ("address", "addresses"),
+            ("role", "kind"),
+            ("vendor", "product"),
+            ("tags", "tags"),
+            ("last_seen_at", "lastSeen"),
+        ] {
+            assert_eq!(words["asset"][key], column(name).expect("a column").1);
         }
         assert_eq!(
             ["access-point", "access_point", "nas", "iot"].map(role_words),

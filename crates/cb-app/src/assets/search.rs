@@ -13,9 +13,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::SHORT_MAX;
-use crate::order::name_key;
-use crate::page::{contains, like, patterns};
+use crate::input::{self, SHORT_MAX};
+use crate::order::{ip_key, name_key};
+use crate::page::{Sort, anywhere, begins, contains, words};
+use crate::rank::{Wanted, like};
 
 /// A filter for assets. Every field that is present must match.
 #[derive(Debug, Default, Clone, Deserialize, ToSchema)]
@@ -57,7 +58,7 @@ impl AssetFilter {
             wrong.require(short, field, &format!("may have at most {SHORT_MAX} characters"));
         }
         let port = self.port.is_none_or(|port| (1..=65_535).contains(&port));
-        wrong.require(port, "port", "must be between 1 and 65535");
+        wrong.require(port, "port", input::NO_PORT);
         wrong.into_result()
     }
 }
@@ -81,7 +82,7 @@ pub(super) fn narrowed(filter: &AssetFilter, q: Option<&str>) -> Result<Select<a
     }
     if let Some(vendor) = filter.vendor.as_deref() {
         select =
-            select.filter(contains(Expr::col((asset::Entity, C::Vendor)), &like(&vendor.to_lowercase())));
+            select.filter(contains(Expr::col((asset::Entity, C::Vendor)), &anywhere(&vendor.to_lowercase())));
     }
     if let Some(network) = filter.network.as_deref() {
         let inside = assets_of(address::Entity, address::Column::AssetId)
@@ -101,8 +102,8 @@ pub(super) fn narrowed(filter: &AssetFilter, q: Option<&str>) -> Result<Select<a
     if let Some(at) = filter.seen_before {
         select = select.filter(C::LastSeenAt.lt(at));
     }
-    for words in [q, filter.q.as_deref()] {
-        for word in patterns(words)? {
+    for text in [q, filter.q.as_deref()] {
+        for word in words(text)? {
             select = search(select, &word);
         }
     }
@@ -162,34 +163,66 @@ pub(super) fn tagged(tag: &str) -> SelectStatement {
         .take()
 }
 
-/// Rows that have `word` in a text of theirs, in an address, a host name, a MAC or a tag.
-pub(super) fn search(select: Select<asset::Entity>, word: &str) -> Select<asset::Entity> {
+/// Rows that have `word` in a text of theirs, in an address, a host name, a MAC or a tag. An address is found however it
+/// is written.
+fn search(select: Select<asset::Entity>, word: &str) -> Select<asset::Entity> {
     use asset::Column as C;
     let col = |column: C| Expr::col((asset::Entity, column));
+    let pattern = &anywhere(word);
     let mut any = Condition::any();
     for column in [C::Name, C::Vendor, C::Model, C::Role, C::Os, C::Notes] {
-        any = any.add(contains(col(column), word));
+        any = any.add(contains(col(column), pattern));
     }
-    let by_address = assets_of(address::Entity, address::Column::AssetId)
-        .cond_where(
-            Condition::any()
-                .add(contains(Expr::col(address::Column::Ip), word))
-                .add(contains(Expr::col(address::Column::Hostname), word)),
-        )
-        .take();
-    let by_mac = assets_of(interface::Entity, interface::Column::AssetId)
-        .and_where(contains(Expr::col(interface::Column::Mac), word))
-        .take();
+    let mut addresses = Condition::any()
+        .add(contains(Expr::col(address::Column::Ip), pattern))
+        .add(contains(Expr::col(address::Column::Hostname), pattern));
+    if let Ok(ip) = word.parse() {
+        addresses = addresses.add(Expr::col(address::Column::IpKey).eq(ip_key(ip)));
+    }
+    let mac = input::mac(word).map_or_else(|_| pattern.clone(), |mac| anywhere(&mac));
     let tags = Query::select()
         .column(tag::Column::Id)
         .from(tag::Entity)
-        .and_where(contains(Expr::col(tag::Column::Name), word))
+        .and_where(contains(Expr::col(tag::Column::Name), pattern))
         .take();
     let by_tag = assets_of(asset_tag::Entity, asset_tag::Column::AssetId)
         .and_where(Expr::col(asset_tag::Column::TagId).in_subquery(tags))
         .take();
-    for subquery in [by_address, by_mac, by_tag] {
+    for subquery in [with_address(addresses), with_mac(&mac), by_tag] {
         any = any.add(col(C::Id).in_subquery(subquery));
     }
     select.filter(any)
+}
+
+fn with_address(which: Condition) -> SelectStatement {
+    assets_of(address::Entity, address::Column::AssetId).cond_where(which).take()
+}
+
+fn with_mac(pattern: &str) -> SelectStatement {
+    assets_of(interface::Entity, interface::Column::AssetId)
+        .and_where(contains(Expr::col(interface::Column::Mac), pattern))
+        .take()
+}
+
+/// The order of what a search finds: by name and address, and then by name.
+pub(super) fn by_match(wanted: &Wanted) -> Sort<asset::Entity> {
+    use asset::Column as C;
+    let col = |column: C| Expr::col((asset::Entity, column));
+    let whole = wanted.whole();
+    let mut addresses =
+        Condition::any().add(Expr::expr(Func::lower(Expr::col(address::Column::Hostname))).eq(whole.clone()));
+    if let Ok(ip) = whole.parse() {
+        addresses = addresses.add(Expr::col(address::Column::IpKey).eq(ip_key(ip)));
+    }
+    let mut exact = Condition::any()
+        .add(col(C::NameKey).eq(name_key(&whole)))
+        .add(col(C::Id).in_subquery(with_address(addresses)));
+    if let Ok(mac) = input::mac(&whole) {
+        exact = exact.add(col(C::Id).in_subquery(with_mac(&mac)));
+    }
+    let near = Condition::any()
+        .add(like(Expr::col(address::Column::Ip), &begins(&whole)))
+        .add(contains(Expr::col(address::Column::Hostname), &begins(&whole)));
+    let close = Condition::all().add(col(C::Id).in_subquery(with_address(near)));
+    Sort::derived(wanted.place(col(C::Name), exact, close, col(C::NameKey)))
 }

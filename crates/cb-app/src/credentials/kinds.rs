@@ -232,7 +232,7 @@ impl Kind {
             let length = given.get(name).map(|text| text.expose().len());
             let field = format!("secret.{name}");
             match length {
-                None if wanted => wrong.add(field, "is needed"),
+                None if wanted => wrong.add(field, "is required"),
                 Some(_) if !wanted => wrong.add(field, "is not used here; leave it out"),
                 Some(length) if length < least => {
                     wrong.add(field, format!("must have at least {least} characters"));

@@ -23,6 +23,7 @@ use super::kinds::Kind;
 use super::uses::{self, Opened, UsedBy, covered, hosts_of};
 use super::{find, kind_of};
 use crate::ctx::Ctx;
+use crate::input;
 
 /// For everything that is asked of the device.
 const LONGEST: Duration = Duration::from_secs(8);
@@ -85,7 +86,7 @@ pub async fn run(ctx: &Ctx, id: CredentialId, given: TestIn) -> Result<TestOut> 
         ));
     }
     let mut wrong = Violations::new();
-    wrong.require(given.port != Some(0), "port", "must be between 1 and 65535");
+    wrong.require(given.port != Some(0), "port", input::NO_PORT);
     let usual = || kind.ports(&Public::new()).first().copied().unwrap_or_default();
     let port = given.port.or(hosts_of(&row)?.port_at(&given.host)).unwrap_or_else(usual);
     let host = covered(&row, &given.host, port)?;

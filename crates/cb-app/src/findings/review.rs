@@ -117,7 +117,7 @@ pub async fn reopen_many(ctx: &Ctx, input: FindingsIn) -> Result<FindingsDone> {
 pub async fn propose_many(ctx: &Ctx, input: FindingsProposeIn) -> Result<FindingsDone> {
     let mut wrong = Violations::new();
     let role = input::line_patch(&mut wrong, "role", input.role, SHORT_MAX);
-    wrong.require(input.kind.is_some() || role.is_some(), "kind", "or a role is needed");
+    wrong.require(input.kind.is_some() || role.is_some(), "kind", "or a role is required");
     wrong.into_result()?;
     let implied = role.as_ref().and_then(|role| role.as_deref()).and_then(cb_collect::kind_of);
     let change = Change::Propose { kind: input.kind.or(implied), role };
@@ -322,7 +322,7 @@ async fn ids_of(ctx: &Ctx, input: FindingsIn, at: &str, state: FindingState) -> 
         (Some(_), Some(_), _) => wrong("filter", "cannot be used together with ids; send one of them"),
         (_, None, Some(_)) => wrong("count", "belongs to a filter; leave it away or add the filter"),
         (None, Some(_), None) => {
-            wrong("count", "is needed with a filter: the `total` of the list that you saw")
+            wrong("count", "is required with a filter: the `total` of the list that you saw")
         }
         (None, None, None) => wrong("ids", "are needed, or a filter"),
         (None, Some(mut filter), Some(count)) => {

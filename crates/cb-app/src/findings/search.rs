@@ -19,9 +19,9 @@ use uuid::Uuid;
 
 use crate::assets::{plain_role, role_word};
 use crate::ctx::Ctx;
-use crate::input::SHORT_MAX;
+use crate::input::{NO_PORT, SHORT_MAX};
 use crate::order::range;
-use crate::page::{Sort, contains, like, patterns};
+use crate::page::{Sort, anywhere, contains, patterns};
 
 /// A filter for findings. Every field that is present must match.
 #[derive(Debug, Default, Clone, Deserialize, ToSchema)]
@@ -172,7 +172,7 @@ pub(super) async fn narrowed(
         select = select.filter(plain_role(proposed("role")).eq(role_word(role)));
     }
     if let Some(vendor) = filter.vendor.as_deref() {
-        select = select.filter(contains(proposed("vendor"), &like(&vendor.to_lowercase())));
+        select = select.filter(contains(proposed("vendor"), &anywhere(&vendor.to_lowercase())));
     }
     if let Some(port) = filter.port {
         // What follows the number is a comma or the end of the object, whatever the order of the keys.
@@ -218,7 +218,7 @@ fn checked(filter: &FindingFilter) -> Result<()> {
         wrong.require(short, field, &format!("may have at most {SHORT_MAX} characters"));
     }
     let port = filter.port.is_none_or(|port| (1..=65_535).contains(&port));
-    wrong.require(port, "port", "must be between 1 and 65535");
+    wrong.require(port, "port", NO_PORT);
     let named = filter.group.is_none() || filter.group_by.is_some();
     wrong.require(named, "group", "needs `group_by`, which says how findings are grouped");
     wrong.into_result()

@@ -463,6 +463,8 @@ async fn the_inventory_is_written_as_csv_whole_and_in_the_words_of_the_page(
     let evil = AssetIn {
         role: Some("access-point".into()),
         status: Some(AssetStatus::Down),
+        vendor: Some("Brother".into()),
+        model: Some("Brother HL-2270".into()),
         ..asset("=HYPERLINK(\"http://x\")", AssetKind::Device)
     };
     addressed(&ctx, evil, "10.0.0.9").await;
@@ -478,11 +480,11 @@ async fn the_inventory_is_written_as_csv_whole_and_in_the_words_of_the_page(
     let whole = text(None, "name", AssetFilter::default()).await;
     assert_eq!(whole.lines().count(), 1_061, "the header and every asset");
     let down = AssetFilter { status: Some(AssetStatus::Down), ..AssetFilter::default() };
-    let some = text(Some("address,role,status,name"), "-name", down).await;
+    let some = text(Some("address,role,vendor,status,name"), "-name", down).await;
     assert_eq!(
         some,
-        "\u{feff}\"Addresses\",\"Kind\",\"Status\",\"Name\"\r\n\
-         \"10.0.0.9\",\"Access point\",\"Down\",\"'=HYPERLINK(\"\"http://x\"\")\"\r\n"
+        "\u{feff}\"Addresses\",\"Kind\",\"Vendor and model\",\"Status\",\"Name\"\r\n\
+         \"10.0.0.9\",\"Access point\",\"Brother HL-2270\",\"Down\",\"'=HYPERLINK(\"\"http://x\"\")\"\r\n"
     );
     let wrong = assets::export(&ctx, None, None, Some("name,shoe"), AssetFilter::default());
     assert_eq!(fields(wrong.err().expect("refused")), ["columns"]);

@@ -17,6 +17,7 @@ mod vault;
 mod vault_columns;
 mod vault_root;
 mod vault_schedule;
+mod views;
 mod webhooks;
 mod webhooks_failing;
 mod write_path;

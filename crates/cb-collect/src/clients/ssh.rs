@@ -102,7 +102,7 @@ fn decode(text: &str, passphrase: Option<&Secret>) -> Result<PrivateKey, String>
     match (key.kdf(), passphrase) {
         (Kdf::None, None) => Ok(key),
         (Kdf::None, Some(_)) => Err("is not encrypted; leave the passphrase out".to_owned()),
-        (_, None) => Err("is encrypted; its passphrase is needed".to_owned()),
+        (_, None) => Err("is encrypted; its passphrase is required".to_owned()),
         (Kdf::Bcrypt { rounds, .. }, Some(_)) if *rounds > ROUNDS_MOST => {
             Err(format!("takes {rounds} rounds to unlock; reduce them with: ssh-keygen -p -a 24 -f FILE"))
         }

@@ -76,8 +76,8 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
         "must be a hostname such as breaker.example.org, without an IP address, a port or underscores",
     );
     let (user, password) = (public.contains_key("user"), secrets.contains_key("password"));
-    wrong.require(!user || password, "secret.password", "is needed with a username");
-    wrong.require(user || !password, "public.user", "is needed with a password");
+    wrong.require(!user || password, "secret.password", "is required with a username");
+    wrong.require(user || !password, "public.user", "is required with a password");
     wrong.require(
         !(user && password) || security(public) != Security::None,
         "public.security",
@@ -96,7 +96,7 @@ pub(super) fn where_to(public: &Public) -> Option<String> {
 
 pub(super) async fn check(outbound: &Outbound, public: &Public) -> Result<(), (String, String)> {
     let field = || "public.host".to_owned();
-    let Some(server) = server(public) else { return Err((field(), "is needed".to_owned())) };
+    let Some(server) = server(public) else { return Err((field(), "is required".to_owned())) };
     let judged = outbound.check_host(Policy::Lan, &server.host, server.port).await;
     judged.map(drop).map_err(|error| (field(), leads(&error)))
 }

@@ -389,14 +389,14 @@ mod tests {
     #[test]
     fn a_password_has_a_user_and_is_never_sent_in_clear_by_mail() {
         let (public, _) = good(Kind::Email);
-        assert_eq!(wrong(Kind::Email, &public, &[]), ["secret.password: is needed with a username"]);
+        assert_eq!(wrong(Kind::Email, &public, &[]), ["secret.password: is required with a username"]);
         let without = |name: &str, more: &[(&'static str, &'static str)]| {
             let kept = public.iter().filter(|(known, _)| *known != name);
             kept.chain(more).copied().collect::<Vec<_>>()
         };
         assert_eq!(
             wrong(Kind::Email, &without("user", &[]), &[("password", "x")]),
-            ["public.user: is needed with a password"]
+            ["public.user: is required with a password"]
         );
         assert_eq!(wrong(Kind::Email, &without("user", &[]), &[]), Vec::<String>::new());
         let plain = without("security", &[("security", "none")]);
@@ -407,14 +407,14 @@ mod tests {
             ]
         );
         let ntfy = [("server", "https://ntfy.lan"), ("topic", "t"), ("user", "maria")];
-        assert_eq!(wrong(Kind::Ntfy, &ntfy, &[]), ["secret.password: is needed with a username"]);
+        assert_eq!(wrong(Kind::Ntfy, &ntfy, &[]), ["secret.password: is required with a username"]);
         assert_eq!(
             wrong(Kind::Ntfy, &ntfy, &[("password", "x"), ("token", "y")]),
             ["secret.token: cannot be used with a username. Leave one of them out"]
         );
         assert_eq!(
             wrong(Kind::Ntfy, &ntfy[..2], &[("password", "x")]),
-            ["public.user: is needed with a password"]
+            ["public.user: is required with a password"]
         );
     }
 }

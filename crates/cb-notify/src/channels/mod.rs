@@ -110,7 +110,7 @@ impl Sender {
         let Way::Http(http) = &service.way else { return email::check(&self.outbound, channel.public).await };
         let Some(field) = http.stands.field() else { return Ok(()) };
         let Some(url) = http.stands.address(channel.public, channel.secrets) else {
-            return Err((field, "is needed".to_owned()));
+            return Err((field, "is required".to_owned()));
         };
         let judged = self.outbound.check(service.policy, url).await;
         judged.map(drop).map_err(|error| (field, leads(&error)))

@@ -58,8 +58,8 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
     let user = public.get("user");
     wrong.require(user.is_none_or(|user| !user.contains(':')), "public.user", "must not contain a colon");
     let has = |name: &str| secrets.contains_key(name);
-    wrong.require(user.is_none() || has("password"), "secret.password", "is needed with a username");
-    wrong.require(user.is_some() || !has("password"), "public.user", "is needed with a password");
+    wrong.require(user.is_none() || has("password"), "secret.password", "is required with a username");
+    wrong.require(user.is_some() || !has("password"), "public.user", "is required with a password");
     wrong.require(
         user.is_none() || !has("token"),
         "secret.token",

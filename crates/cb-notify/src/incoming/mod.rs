@@ -155,7 +155,7 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
     Ok(read)
 }
 
-const NEEDED: &str = "is needed";
+const NEEDED: &str = "is required";
 
 /// For every field that may be absent: many senders write `null` for a map, a list or a text that they do not have.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(reader: D) -> Result<T, D::Error> {

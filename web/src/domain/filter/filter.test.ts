@@ -53,16 +53,27 @@ describe("the filter language", () => {
   it.each([
     ["color:red", { type: "key", key: "color", value: "red" }, "kind:"],
     ["status:asleep", { type: "value", key: "status", value: "asleep" }, "Down"],
-    ["port:http", { type: "value", key: "port", value: "http" }, "443"],
-    ["port:65536", { type: "value", key: "port", value: "65536" }, "22"],
-    ["seen:yesterday", { type: "value", key: "seen", value: "yesterday" }, "<7d"],
-    ["seen:<0d", { type: "value", key: "seen", value: "<0d" }, "<7d"],
+    ["port:http", { type: "port", key: "port", value: "http" }, "443"],
+    ["port:65536", { type: "port", key: "port", value: "65536" }, "22"],
+    ["seen:yesterday", { type: "seen", key: "seen", value: "yesterday" }, "<7d"],
+    ["seen:<0d", { type: "seen", key: "seen", value: "<0d" }, "<7d"],
   ])("blocks %s, says so, and offers what it knows", (text, problem, offer) => {
     const parsed = parse(text);
     expect(parsed.blocked).toBe(true);
     expect(parsed.problems).toHaveLength(1);
     expect(parsed.problems[0]).toMatchObject(problem);
     expect(parsed.problems[0]?.offers).toContain(offer);
+  });
+
+  it("says that nothing can be excluded, and does not take it for a word", () => {
+    expect(parse("-kind:nas x")).toMatchObject({
+      blocked: true,
+      problems: [{ type: "not", key: "-kind", value: "nas" }],
+    });
+    expect(parse('"-kind:nas" -v pve-2')).toMatchObject({
+      filter: { q: "-kind:nas -v pve-2" },
+      blocked: false,
+    });
   });
 
   it("blocks a key that is there twice", () => {

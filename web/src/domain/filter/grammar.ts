@@ -42,9 +42,9 @@ export interface Vocabulary {
 export interface Problem {
   /**
    * `key`: no such key. `value`: the value cannot be. `twice`: the key is there twice. `doubt`: nobody here knows the value, but
-   * the server may. `open`: the value is still to be typed.
+   * the server may. `open`: the value is still to be typed. `port`, `seen`: no port, no time. `not`: a minus sign in front of a key.
    */
-  type: "key" | "value" | "twice" | "doubt" | "open";
+  type: "key" | "value" | "port" | "seen" | "twice" | "not" | "doubt" | "open";
   key: string;
   value: string;
   /** What could stand there. */
@@ -145,7 +145,7 @@ export function parseFilter(
   const plainWords: string[] = [];
   const used = new Set<string>();
   for (const [token, name, keyQuoted, keyPlain, quoted] of text.matchAll(
-    /([a-z_]+):(?:"([^"]*)"?|([^\s"]*))|"([^"]*)"?|\S+/gi,
+    /(-?[a-z_]+):(?:"([^"]*)"?|([^\s"]*))|"([^"]*)"?|\S+/gi,
   )) {
     const value = (keyQuoted ?? keyPlain ?? "").trim();
     if (name === undefined || isWord(token)) {
@@ -154,7 +154,9 @@ export function parseFilter(
       continue;
     }
     const key = keys.find((known) => known === name.toLowerCase());
-    if (!key) {
+    if (name.startsWith("-")) {
+      problems.push({ type: "not", key: name, value, offers: [] });
+    } else if (!key) {
       problems.push({ type: "key", key: name, value, offers: keys.map((known) => `${known}:`) });
     } else if (!value) {
       problems.push({ type: "open", key, value, offers: offersOf(key, words) });
@@ -163,15 +165,17 @@ export function parseFilter(
     } else {
       used.add(key);
       const read = readers[key](value, words, now);
-      if ("offers" in read) problems.push({ type: "value", key, value, offers: read.offers });
-      else {
+      if ("offers" in read) {
+        const type = key === "port" || key === "seen" ? key : "value";
+        problems.push({ type, key, value, offers: read.offers });
+      } else {
         Object.assign(filter, read.set);
         if (read.doubt) problems.push({ type: "doubt", key, value, offers: read.doubt });
       }
     }
   }
   if (plainWords.length > 0) filter.q = plainWords.join(" ");
-  const blocked = problems.some(({ type }) => type === "key" || type === "value" || type === "twice");
+  const blocked = problems.some(({ type }) => type !== "doubt" && type !== "open");
   return { filter, problems, blocked };
 }
 

@@ -20,6 +20,8 @@ addWords(words);
 export interface AccountSearch {
   /** The provider whose account was connected a moment ago. */
   linked?: string;
+  /** What is open, or to be done next. */
+  panel?: "password" | "twoFactor" | "passkey" | "token";
 }
 
 export function AccountPage({ search, go }: { search: AccountSearch; go: (next: AccountSearch) => void }) {
@@ -32,6 +34,10 @@ export function AccountPage({ search, go }: { search: AccountSearch; go: (next: 
   const elsewhere = !!methods.data?.providers.length || !!identities.data?.length;
   const hasCodes = totp.data?.enabled || !!totp.data?.recovery_codes_left || !!passkeys.data?.length;
   useJustLinked(search.linked, go);
+  const opening = (panel: NonNullable<AccountSearch["panel"]>) => ({
+    open: search.panel === panel,
+    onOpen: (open: boolean) => go({ ...search, panel: open ? panel : undefined }),
+  });
   return (
     <>
       <PageHead title={t("pages.account")} count={`${me.user.username}, ${t(`roles.${me.user.role}`)}`} />
@@ -40,12 +46,16 @@ export function AccountPage({ search, go }: { search: AccountSearch; go: (next: 
           title={t("account.password")}
           text={t(me.user.has_password ? "account.passwordText" : "account.noPasswordText")}
         >
-          <Password />
+          <Password {...opening("password")} />
         </Block>
         <Block title={t("account.passkeys")} text={t("account.passkeysText")}>
-          <Passkeys />
+          <Passkeys {...opening("passkey")} />
         </Block>
-        <Block title={t("account.twoFactor")} text={t("account.twoFactorText")}>
+        <Block
+          title={t("account.twoFactor")}
+          text={t("account.twoFactorText")}
+          wanted={search.panel === "twoFactor"}
+        >
           <TwoFactor />
         </Block>
         {hasCodes ? (
@@ -62,7 +72,7 @@ export function AccountPage({ search, go }: { search: AccountSearch; go: (next: 
           <Sessions />
         </Block>
         <Block title={t("account.tokens")} text={t("account.tokensText")}>
-          <Tokens />
+          <Tokens {...opening("token")} />
         </Block>
       </Blocks>
     </>

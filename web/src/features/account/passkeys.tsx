@@ -15,12 +15,11 @@ import { Codes } from "./codes";
 import { NewPasskey, RenamePasskey } from "./passkey-forms";
 import { passkeysQuery, sessionsQuery, totpQuery } from "./queries";
 
-export function Passkeys() {
+export function Passkeys({ open, onOpen }: { open: boolean; onOpen: (open: boolean) => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const passkeys = useQuery(passkeysQuery);
   const methods = useQuery(methodsQuery);
-  const [adding, setAdding] = useState(false);
   const [renaming, setRenaming] = useState<string | null>(null);
   const [removing, setRemoving] = useState<Passkey | null>(null);
   const [codes, setCodes] = useState<readonly string[]>([]);
@@ -76,16 +75,16 @@ export function Passkeys() {
       {obstacle ? (
         <p className="text-muted">{t(obstacle)}</p>
       ) : (
-        <Button onClick={() => setAdding(true)}>
+        <Button onClick={() => onOpen(true)}>
           <Plus aria-hidden className="size-4" />
           {t("account.passkeyAdd")}
         </Button>
       )}
-      {adding ? (
+      {open && !obstacle ? (
         <NewPasskey
-          onClose={() => setAdding(false)}
+          onClose={() => onOpen(false)}
           onMade={async (fresh, name) => {
-            setAdding(false);
+            onOpen(false);
             setCodes(fresh);
             toast(t("account.passkeyAdded", { name }));
             await refresh();

@@ -16,11 +16,10 @@ import { sessionsQuery } from "./queries";
 
 const empty = { current_password: "", new_password: "" };
 
-export function Password() {
+export function Password({ open, onOpen }: { open: boolean; onOpen: (open: boolean) => void }) {
   const { t } = useTranslation();
   const { me } = useAuth();
   const client = useQueryClient();
-  const [open, setOpen] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const form = useForm({ defaultValues: empty });
   const { errors, isDirty, isSubmitting } = form.formState;
@@ -29,7 +28,7 @@ export function Password() {
   function close() {
     form.reset(empty);
     setError(null);
-    setOpen(false);
+    onOpen(false);
   }
   const submit = form.handleSubmit(async ({ current_password, new_password }) => {
     setError(null);
@@ -45,7 +44,7 @@ export function Password() {
   });
 
   const action = t(me.user.has_password ? "account.changePassword" : "account.setPassword");
-  if (!open) return <Button onClick={() => setOpen(true)}>{action}</Button>;
+  if (!open) return <Button onClick={() => onOpen(true)}>{action}</Button>;
   return (
     <Form changed={isDirty} onSubmit={submit} className="flex max-w-sm flex-col gap-4">
       {error ? <ErrorBox error={error} /> : null}

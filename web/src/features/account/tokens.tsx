@@ -18,11 +18,10 @@ import { SecretText } from "#/ui/secret";
 import { Day, Time } from "#/ui/time";
 import { tokensQuery } from "./queries";
 
-export function Tokens() {
+export function Tokens({ open, onOpen }: { open: boolean; onOpen: (open: boolean) => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const tokens = useQuery(tokensQuery);
-  const [adding, setAdding] = useState(false);
   const [ending, setEnding] = useState<Token | null>(null);
   if (tokens.error) return <ErrorBox error={tokens.error} retry={() => void tokens.refetch()} />;
   if (!tokens.data) return <SkeletonLines lines={2} />;
@@ -35,11 +34,11 @@ export function Tokens() {
           ))}
         </ul>
       ) : null}
-      <Button onClick={() => setAdding(true)}>
+      <Button onClick={() => onOpen(true)}>
         <Plus aria-hidden className="size-4" />
         {t("token.add")}
       </Button>
-      {adding ? <NewToken onClose={() => setAdding(false)} /> : null}
+      {open ? <NewToken onClose={() => onOpen(false)} /> : null}
       {ending ? (
         <Confirm
           title={t("token.deleteOf", { name: ending.name })}

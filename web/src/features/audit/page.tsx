@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { ArrowUp, Download, ScrollText, ShieldCheck } from "lucide-react";
-import { useCallback, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { http, take } from "#/api/client";
 import { useAwaySince, useLiveState } from "#/api/hooks";
 import type { AuditEntry } from "#/api/schema";
@@ -32,13 +32,15 @@ export interface AuditSearch extends Omit<AuditFilter, "action"> {
   action?: string;
   entry?: number;
   view?: string;
+  /** What the page is asked to do as it opens. */
+  run?: "verify";
 }
 
 const NEWEST = "-seq";
 
 export function AuditPage({ search, go }: { search: AuditSearch; go: (next: AuditSearch) => void }) {
   const { t } = useTranslation();
-  const { entry: chosen, view, ...rest } = search;
+  const { entry: chosen, view, run, ...rest } = search;
   const filter: AuditFilter = { ...rest, action: actions.find((one) => one === rest.action) };
   const { q = "", action, entity, sort = NEWEST } = filter;
   const setQ = useCallback((text: string) => go({ ...search, q: text || undefined }), [go, search]);
@@ -55,6 +57,12 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
   );
   const standing = useQuery(standingQuery);
   const verify = useMutation({ mutationFn: () => take(http.GET("/api/v1/audit-log/verify")) });
+  const { mutate } = verify;
+  useEffect(() => {
+    if (run !== "verify") return;
+    go({ ...search, run: undefined });
+    mutate();
+  }, [run, search, go, mutate]);
   const entry = useChosen(rows, chosen);
   const active = told.find((batch) => batch.entries.some((one) => one.seq === chosen));
   return (

@@ -5,7 +5,7 @@ import { type ReactNode, useState } from "react";
 import { ApiError } from "#/api/client";
 import { discoveryQuery } from "#/api/queries";
 import type { Discovery, Scan, ScanPlan } from "#/api/schema";
-import { checkTargets } from "#/domain/address";
+import { checkTargets, widest } from "#/domain/address";
 import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
@@ -101,7 +101,10 @@ function ScanFields({
     targets.length === 0
       ? t("scan.targetsNeeded")
       : bad?.problem
-        ? t(`scan.problem.${bad.problem}`, { target: bad.target, prefix: discovery.max_prefix })
+        ? t(`scan.problem.${bad.problem}`, {
+            target: bad.target,
+            prefix: widest(bad.target, discovery.max_prefix),
+          })
         : targets.length > discovery.max_targets
           ? t("scan.tooMany", { max: discovery.max_targets })
           : undefined;

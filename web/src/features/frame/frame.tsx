@@ -15,6 +15,7 @@ import { AccountMenu } from "./account-menu";
 import { LiveNotice } from "./live-notice";
 import { pages } from "./pages";
 import { Rail } from "./rail";
+import { useRemember } from "./recent";
 import { ScanEnds } from "./review";
 import { SessionEnd, SessionEnded } from "./session-end";
 import { LiveDot, ScanStatus } from "./status";
@@ -26,10 +27,11 @@ const Palette = later(() => import("./palette"));
 
 export function Frame({ children }: { children: ReactNode }) {
   const { t } = useTranslation();
-  const { can } = useAuth();
+  const { can, me } = useAuth();
   const [palette, setPalette] = useState(false);
   const [wanted, setWanted] = useState(false);
   const maySee = useMaySee();
+  useRemember(me.user.id);
   const seen = pages.filter((page) => maySee(page.to));
 
   useEffect(() => {

@@ -1,24 +1,31 @@
-/** ⌘K: what was chosen last, actions, pages, and everything in the inventory by the filter language. */
+/** ⌘K: what was visited last, pages, actions, networks, and everything in the inventory by the filter language. */
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
-import { Bookmark } from "lucide-react";
+import { Bookmark, EthernetPort } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
-import { type ComponentType, type ReactNode, useDeferredValue, useEffect, useMemo, useState } from "react";
+import { type ReactElement, type ReactNode, useDeferredValue, useEffect, useMemo, useState } from "react";
 import { http, take } from "#/api/client";
 import { useAwaySince } from "#/api/hooks";
+import { networksQuery } from "#/api/queries";
 import { useAuth } from "#/api/session";
 import { KindIcon } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
+import { useMaySee } from "#/domain/may-see";
 import { distinct } from "#/domain/product";
 import { addressOf, tables, viewsQuery } from "#/domain/views/views";
 import { useTranslation } from "#/i18n";
 import { Confirm } from "#/ui/confirm";
+import { found, type Line } from "./lines";
 import type { Page } from "./pages";
-import { type Recent, recents, remember } from "./recent";
+import { type Recent, recents, remember, useHere } from "./recent";
 import { type Question, useActions } from "./use-actions";
+
+/** As many as are seen without scrolling, with the first pages below. */
+const RECENT_MOST = 6;
+const NETWORKS_MOST = 5;
 
 interface PaletteProps {
   open: boolean;
@@ -57,26 +64,6 @@ export default function Palette({ open, onClose, pages }: PaletteProps) {
   );
 }
 
-/** One line of the palette that is no asset. */
-interface Line {
-  id: string;
-  label: string;
-  /** Where its button is. */
-  place?: string;
-  icon: ComponentType<{ className?: string }>;
-  run: () => void;
-}
-
-/** Whether each typed word begins a word of the line. */
-function matches({ label, place = "" }: Line, text: string): boolean {
-  const words = `${label} ${place}`.toLowerCase().split(/[\s:/]+/);
-  return text
-    .toLowerCase()
-    .split(/\s+/)
-    .filter(Boolean)
-    .every((typed) => words.some((word) => word.startsWith(typed)));
-}
-
 function PaletteBody({
   onClose,
   pages,
@@ -87,7 +74,7 @@ function PaletteBody({
   const navigate = useNavigate();
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState("");
-  const { found, problems, isFetching } = useAssets(text);
+  const { assets, words, problems, isFetching } = useAssets(text);
   const away = useAwaySince() !== null;
   const actions = useActions(onAsk);
   const saved = useQuery(viewsQuery).data ?? [];
@@ -100,18 +87,19 @@ function PaletteBody({
       icon: Bookmark,
       run: () => void navigate({ to: tables[view.list].to, search: addressOf(view) as never }),
     }));
+  const networks = useNetworks();
+  const here = useHere();
   const kept = useMemo(() => recents(me.user.id), [me.user.id]);
-  const lines: Line[] = [
-    ...actions,
-    ...views,
+  const going: Line[] = [
     ...pages.map((page) => ({
       id: `page ${page.key}`,
       label: t(`pages.${page.key}`),
       icon: page.icon,
       run: () => void navigate({ to: page.to }),
     })),
+    ...views,
   ];
-  const fitting = text.trim() ? lines.filter((line) => matches(line, text.trim())) : lines;
+  const typed = text.trim();
   const openAsset = (id: string) => void navigate({ to: "/inventory", search: { selected: id } });
   const choose = (recent: Recent, work: () => void) => () => {
     remember(me.user.id, recent);
@@ -136,21 +124,48 @@ function PaletteBody({
       </span>
     </Item>
   );
-  // Before anything is typed: what was chosen last. A line that the role has lost since is not there.
-  const shownRecents = text.trim()
-    ? []
-    : kept.flatMap(({ id, asset }) => {
-        if (asset) return [assetItem(id, asset)];
-        const line = lines.find((one) => one.id === id);
-        return line ? [lineItem(line)] : [];
-      });
-  const again = new Set(text.trim() ? [] : kept.map(({ id }) => id));
-  const rest = fitting.filter(({ id }) => !again.has(id));
-  const leads = ({ id }: Line) => id.startsWith("page ") || id.startsWith("view ");
-  const doing = rest.filter((line) => !leads(line));
-  const going = rest.filter(leads);
+  const sections = (typed ? ofText() : atFirst()).filter(({ items }) => items.length > 0);
+
+  /** Before anything is typed: what was visited last and is not on the screen now, then everything else. */
+  function atFirst(): Section[] {
+    const lines = [...going, ...networks, ...actions];
+    const shown = new Set([`page ${here.page}`, here.asset, `network ${here.network}`]);
+    // A line that the role has lost since is not there.
+    const again = kept.flatMap(({ id, asset }) => {
+      if (shown.has(id)) return [];
+      if (asset) return [assetItem(id, asset)];
+      const line = lines.find((one) => one.id === id);
+      return line ? [lineItem(line)] : [];
+    });
+    const said = new Set(again.map(({ key }) => key));
+    const rest = (some: readonly Line[]) => some.filter(({ id }) => !said.has(id)).map(lineItem);
+    return [
+      { heading: "recent", items: again.slice(0, RECENT_MOST) },
+      { heading: "pages", items: rest(going) },
+      { heading: "do", items: rest(actions) },
+    ];
+  }
+
+  /** What is called so comes before the assets that have the words elsewhere, such as in their notes. */
+  function ofText(): Section[] {
+    const own: Section[] = [
+      { heading: "networks", items: found(networks, typed).slice(0, NETWORKS_MOST).map(lineItem) },
+      { heading: "pages", items: found(going, typed).map(lineItem) },
+      { heading: "do", items: found(actions, typed).map(lineItem) },
+    ];
+    const inventory: Section = {
+      heading: "assets",
+      items: assets.map(({ id, name, kind, role, addresses }) =>
+        assetItem(id, { name, kind, role: role ?? null }, addresses),
+      ),
+    };
+    const [best] = assets;
+    const called = !words || (best && hasWords(words, [best.name, ...best.addresses]));
+    return called ? [inventory, ...own] : [...own, inventory];
+  }
+
   // Enter takes the first one until the arrows say otherwise, also when assets arrive above it.
-  const first = shownRecents[0]?.key ?? found[0]?.id ?? doing[0]?.id ?? going[0]?.id ?? "";
+  const first = sections[0]?.items[0]?.key ?? "";
   useEffect(() => setChosen(first), [first]);
 
   return (
@@ -168,19 +183,19 @@ function PaletteBody({
             {away ? t("palette.away") : isFetching ? t("palette.searching") : t("palette.nothing", { text })}
           </p>
         ) : null}
-        {shownRecents.length > 0 ? <Group heading={t("palette.recent")}>{shownRecents}</Group> : null}
-        {found.length > 0 ? (
-          <Group heading={t("palette.assets")}>
-            {found.map(({ id, name, kind, role, addresses }) =>
-              assetItem(id, { name, kind, role: role ?? null }, addresses),
-            )}
+        {sections.map(({ heading, items }) => (
+          <Group key={heading} heading={t(`palette.${heading}`)}>
+            {items}
           </Group>
-        ) : null}
-        {doing.length > 0 ? <Group heading={t("palette.do")}>{doing.map(lineItem)}</Group> : null}
-        {going.length > 0 ? <Group heading={t("palette.pages")}>{going.map(lineItem)}</Group> : null}
+        ))}
       </Command.List>
     </Command>
   );
+}
+
+interface Section {
+  heading: "recent" | "assets" | "networks" | "pages" | "do";
+  items: ReactElement[];
 }
 
 /** The assets that a text asks for, in the one filter language. */
@@ -196,9 +211,31 @@ function useAssets(text: string) {
     enabled: asks,
     placeholderData: (previous) => previous,
   });
-  const found = asks ? (data ?? []) : [];
-  const told = problems.filter((one) => one.type !== "doubt" || (isSuccess && found.length === 0));
-  return { found, problems: told, isFetching };
+  const assets = asks ? (data ?? []) : [];
+  const told = problems.filter((one) => one.type !== "doubt" || (isSuccess && assets.length === 0));
+  return { assets, words: filter.q, problems: told, isFetching };
+}
+
+function hasWords(words: string, texts: readonly string[]): boolean {
+  const all = texts.join("\n").toLowerCase();
+  return words
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => all.includes(word));
+}
+
+/** The networks that the filter language knows too. */
+function useNetworks(): Line[] {
+  const navigate = useNavigate();
+  const maySee = useMaySee();
+  const { data = [] } = useQuery({ ...networksQuery, enabled: maySee("/networks") });
+  return data.map(({ id, name, cidr }) => ({
+    id: `network ${id}`,
+    label: name,
+    place: cidr,
+    icon: EthernetPort,
+    run: () => void navigate({ to: "/networks", search: { selected: id } }),
+  }));
 }
 
 function Group({ heading, children }: { heading: string; children: ReactNode }) {

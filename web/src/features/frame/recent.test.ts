@@ -4,10 +4,10 @@ import { forgetRecents, recents, remember } from "./recent";
 beforeEach(() => localStorage.clear());
 const ids = (user: string) => recents(user).map(({ id }) => id);
 
-it("keeps what was chosen last first, each once, and no more than eight", () => {
+it("keeps what was chosen last first, each once, and no more than nine", () => {
   for (const id of "abcdefghij".split("")) remember("u", { id });
   remember("u", { id: "e" });
-  expect(ids("u").join("")).toBe("ejihgfdc");
+  expect(ids("u").join("")).toBe("ejihgfdcb");
 });
 
 it("shows nobody else's, and nothing after it was forgotten", () => {

@@ -5,9 +5,11 @@ import { CheckCheck, LogOut, Monitor, Moon, RefreshCw, Sun, UserCog } from "luci
 import { http, take } from "#/api/client";
 import { rotateVaultKey } from "#/api/queries";
 import { useAuth } from "#/api/session";
-import { openings } from "#/domain/actions";
+import { type Opening, openings } from "#/domain/actions";
 import { refreshAfterReview, undoReview } from "#/domain/undo-review";
 import { addWords, useTranslation } from "#/i18n";
+import accountWords from "#/i18n/en/account.json";
+import auditWords from "#/i18n/en/audit.json";
 import channelWords from "#/i18n/en/channels.json";
 import credentialWords from "#/i18n/en/credentials.json";
 import discoveryWords from "#/i18n/en/discovery.json";
@@ -21,9 +23,12 @@ import webhookWords from "#/i18n/en/webhooks.json";
 import { leave } from "#/ui/guard";
 import { setTheme } from "#/ui/theme";
 import { toast, UNDO_MS } from "#/ui/toast";
+import type { Line } from "./lines";
 import { useWaiting } from "./review";
 import { signOutSaid } from "./sign-out";
 
+addWords(accountWords);
+addWords(auditWords);
 addWords(channelWords);
 addWords(credentialWords);
 addWords(discoveryWords);
@@ -42,7 +47,7 @@ export interface Question {
   work: () => Promise<void>;
 }
 
-export function useActions(onAsk: (question: Question) => void) {
+export function useActions(onAsk: (question: Question) => void): Line[] {
   const { t } = useTranslation();
   const { can, signOut } = useAuth();
   const client = useQueryClient();
@@ -65,11 +70,12 @@ export function useActions(onAsk: (question: Question) => void) {
   const acceptWords = t("findings.acceptAll", { count });
   return [
     ...openings
-      .filter(({ needs }) => can(needs))
-      .map(({ id, words, page, icon, to, search }) => ({
+      .filter(({ needs }) => needs === null || can(needs))
+      .map(({ id, words, page, also, icon, to, search }: Opening) => ({
         id,
         label: t(words),
         place: t(page),
+        also,
         icon,
         run: () => void navigate({ to, search: search as never }),
       })),
@@ -119,15 +125,23 @@ export function useActions(onAsk: (question: Question) => void) {
     ).map(([theme, icon]) => ({
       id: `theme ${theme}`,
       label: `${t("frame.theme")}: ${t(`theme.${theme}`)}`,
+      also: "color scheme mode appearance",
       icon,
       run: () => setTheme(theme),
     })),
     {
       id: "account",
       label: t("frame.ownAccount"),
+      also: "profile sessions",
       icon: UserCog,
       run: () => void navigate({ to: "/account" }),
     },
-    { id: "signOut", label: t("frame.signOut"), icon: LogOut, run: () => leave(() => signOutSaid(signOut)) },
+    {
+      id: "signOut",
+      label: t("frame.signOut"),
+      also: "log out logout",
+      icon: LogOut,
+      run: () => leave(() => signOutSaid(signOut)),
+    },
   ];
 }

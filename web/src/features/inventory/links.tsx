@@ -123,11 +123,8 @@ function DrawLink({ asset, onDone }: { asset: Asset; onDone: () => void }) {
   const found = useQuery({
     queryKey: ["assets", "pick", q],
     queryFn: async () =>
-      (
-        await take(
-          http.GET("/api/v1/assets", { params: { query: { limit: 8, sort: "name", ...(q ? { q } : {}) } } }),
-        )
-      ).items,
+      (await take(http.GET("/api/v1/assets", { params: { query: { limit: 8, ...(q ? { q } : {}) } } })))
+        .items,
     enabled: !target,
     placeholderData: (previous) => previous,
   });

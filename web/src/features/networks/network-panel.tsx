@@ -7,6 +7,7 @@ import { http } from "#/api/client";
 import { networkQuery, networksQuery } from "#/api/queries";
 import type { AddressConflict, Network } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { widest } from "#/domain/address";
 import { AssetLink } from "#/domain/asset-link";
 import { useRemoval } from "#/domain/removal";
 import { counted, useTranslation } from "#/i18n";
@@ -71,7 +72,9 @@ export function NetworkPanel({ network, onClose, onEdit }: NetworkPanelProps) {
         </Link>
       </div>
       {may && !takes(network) ? (
-        <p className="mt-2 text-xs text-muted">{t("networks.tooWide", { prefix })}</p>
+        <p className="mt-2 text-xs text-muted">
+          {t("networks.tooWide", { prefix: widest(network.cidr, prefix) })}
+        </p>
       ) : null}
       <Conflicts network={network} />
       {network.notes ? (

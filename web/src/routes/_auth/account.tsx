@@ -1,12 +1,15 @@
 import { createFileRoute } from "@tanstack/react-router";
 import { AccountPage, type AccountSearch } from "#/features/account/page";
 import { useGo } from "../-go";
-import { text } from "../-search";
+import { oneOf, text } from "../-search";
+
+const panels = ["password", "twoFactor", "passkey", "token"] as const;
 
 export const Route = createFileRoute("/_auth/account")({
   staticData: { needs: null },
   validateSearch: (search: Record<string, unknown>): AccountSearch => ({
     linked: text(search.linked),
+    panel: oneOf(search.panel, panels),
   }),
   component: Account,
 });

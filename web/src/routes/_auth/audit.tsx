@@ -11,6 +11,7 @@ export const Route = createFileRoute("/_auth/audit")({
     entity: id(search.entity),
     sort: oneOf(search.sort, ["seq"]),
     view: text(search.view),
+    run: search.run === "verify" ? "verify" : undefined,
     entry: Number.isSafeInteger(search.entry) ? (search.entry as number) : undefined,
   }),
   component: Audit,

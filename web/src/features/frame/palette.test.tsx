@@ -1,0 +1,206 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { act, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Permission } from "#/api/session";
+import { addWords } from "#/i18n";
+import frame from "#/i18n/en/frame.json";
+import { pages } from "./pages";
+import Palette from "./palette";
+import { recents, remember, useRemember } from "./recent";
+
+addWords(frame);
+const at = vi.hoisted(() => ({ location: { pathname: "/vault", search: {} as Record<string, unknown> } }));
+const navigate = vi.hoisted(() => vi.fn());
+let lacks: Permission[] = [];
+vi.mock("@tanstack/react-router", () => ({
+  useNavigate: () => navigate,
+  useRouterState: ({ select }: { select: (state: typeof at) => unknown }) => select(at),
+}));
+vi.mock("#/domain/may-see", () => ({ useMaySee: () => () => true }));
+vi.mock("#/api/session", () => ({
+  useAuth: () => ({ me: { user: { id: "u" } }, can: (one: Permission) => !lacks.includes(one) }),
+}));
+vi.mock("#/api/hooks", async (original) => ({
+  ...(await original<typeof import("#/api/hooks")>()),
+  useLive: () => {},
+}));
+
+const asset = (name: string, more: object = {}) => ({
+  id: name,
+  name,
+  kind: "device",
+  role: null,
+  addresses: ["10.0.0.5"],
+  ...more,
+});
+let assets: unknown[] = [];
+let asked: URLSearchParams[] = [];
+const networks = [
+  { id: "n1", name: "Home LAN", cidr: "192.168.1.0/24" },
+  { id: "n3", name: "Old lab", cidr: "10.0.10.0/24" },
+  { id: "n2", name: "Lab", cidr: "10.0.0.0/24" },
+];
+async function server(request: Request): Promise<Response> {
+  const { pathname, searchParams } = new URL(request.url);
+  const path = pathname.replace("/api/v1/", "");
+  const page = (items: unknown[]) => Response.json({ items, next_cursor: null, total: items.length });
+  if (path === "assets") {
+    asked.push(searchParams);
+    return page(assets);
+  }
+  const [, id] = /^assets\/(.+)$/.exec(path) ?? [];
+  if (id === "gone") return Response.json({ title: "Not found", status: 404 }, { status: 404 });
+  if (id) return Response.json(asset(id));
+  if (path === "networks") return page(networks);
+  if (path === "views") return Response.json([]);
+  return page([]);
+}
+
+function Visit() {
+  useRemember("u");
+  return null;
+}
+const client = () => new QueryClient({ defaultOptions: { queries: { retry: false } } });
+function opened() {
+  return render(
+    <QueryClientProvider client={client()}>
+      <Palette open onClose={() => {}} pages={pages} />
+    </QueryClientProvider>,
+  );
+}
+const type = (text: string) => fireEvent.change(screen.getByRole("combobox"), { target: { value: text } });
+const options = () => screen.queryAllByRole("option").map((one) => one.textContent ?? "");
+const chosen = () => screen.queryByRole("option", { selected: true })?.textContent ?? "";
+const headings = () =>
+  [...document.querySelectorAll("[cmdk-group-heading]")].map((one) => one.textContent ?? "");
+
+beforeEach(() => {
+  localStorage.clear();
+  navigate.mockReset();
+  Object.assign(at.location, { pathname: "/vault", search: {} });
+  lacks = [];
+  assets = [];
+  asked = [];
+  vi.stubGlobal("fetch", server);
+});
+afterEach(() => vi.unstubAllGlobals());
+
+describe("the palette before anything is typed", () => {
+  it("shows what was visited last, then pages, then actions, and not what is on the screen", async () => {
+    remember("u", { id: "page map" });
+    remember("u", { id: "network n2" });
+    remember("u", { id: "token" });
+    remember("u", { id: "a1", asset: { name: "attic nas", kind: "storage", role: "nas" } });
+    remember("u", { id: "page vault" });
+    opened();
+    await screen.findByRole("option", { name: /Lab/ });
+    expect(headings()).toEqual(["Recent", "Pages", "Actions"]);
+    expect(options().slice(0, 4)).toEqual(["attic nas", "New tokenAccount", "Lab10.0.0.0/24", "Map"]);
+    await waitFor(() => expect(chosen()).toBe("attic nas"));
+  });
+
+  it("begins with the pages where nothing was visited", async () => {
+    opened();
+    await waitFor(() => expect(chosen()).toBe("Map"));
+    expect(headings()).toEqual(["Pages", "Actions"]);
+  });
+});
+
+describe("the palette", () => {
+  it.each([
+    ["new token", "New token", { to: "/account", search: { panel: "token" } }],
+    ["api key", "New token", { to: "/account", search: { panel: "token" } }],
+    ["password", "Change password", { to: "/account", search: { panel: "password" } }],
+    ["verify", "Verify the log", { to: "/audit", search: { run: "verify" } }],
+    ["two-factor", "Two-factor sign-in", { to: "/account", search: { panel: "twoFactor" } }],
+    ["2fa", "Two-factor sign-in", { to: "/account", search: { panel: "twoFactor" } }],
+    ["factor", "Two-factor sign-in", { to: "/account", search: { panel: "twoFactor" } }],
+    ["audit", "Audit log", { to: "/audit" }],
+    ["192.168.1.0/24", "Home LAN", { to: "/networks", search: { selected: "n1" } }],
+    ["10.0.0.0/2", "Lab", { to: "/networks", search: { selected: "n2" } }],
+    ["lab", "Lab", { to: "/networks", search: { selected: "n2" } }],
+    ["home", "Home LAN", { to: "/networks", search: { selected: "n1" } }],
+  ])("finds %s", async (text, label, where) => {
+    opened();
+    type(text);
+    await waitFor(() => expect(chosen()).toMatch(new RegExp(`^${label}`)));
+    fireEvent.keyDown(screen.getByRole("combobox"), { key: "Enter" });
+    expect(navigate).toHaveBeenCalledWith(where);
+  });
+
+  it("asks for the nearest assets, in the server's order, and takes the first", async () => {
+    assets = [asset("printer"), asset("attic printer"), asset("alpha")];
+    opened();
+    type("printer");
+    await screen.findByRole("option", { name: /^printer/ });
+    expect(
+      options()
+        .slice(0, 3)
+        .map((one) => one.replace(/10.*/, "")),
+    ).toEqual(["printer", "attic printer", "alpha"]);
+    await waitFor(() => expect(chosen()).toMatch(/^printer/));
+    expect(asked.at(-1)?.get("q")).toBe("printer");
+    expect(asked.at(-1)?.has("sort"), "another order").toBe(false);
+  });
+
+  it("puts what is called so before assets that have the word elsewhere", async () => {
+    assets = [asset("alpha")];
+    opened();
+    type("password");
+    await screen.findByRole("option", { name: /^alpha/ });
+    await waitFor(() => expect(chosen()).toMatch(/^Change password/));
+    assets = [asset("password safe")];
+    type("password s");
+    await waitFor(() => expect(chosen()).toMatch(/^password safe/));
+  });
+
+  it("offers no action that the role lacks", async () => {
+    lacks = ["audit:read"];
+    opened();
+    type("verify");
+    await waitFor(() => expect(options()).toEqual([]));
+  });
+});
+
+describe("what was visited", () => {
+  let queries = client();
+  beforeEach(() => {
+    queries = client();
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+  });
+  afterEach(() => void vi.useRealTimers());
+  const page = () => (
+    <QueryClientProvider client={queries}>
+      <Visit />
+    </QueryClientProvider>
+  );
+  const ids = () => recents("u").map(({ id }) => id);
+
+  it("is each page, asset and network that somebody stays at, however they came there", async () => {
+    const { rerender } = render(page());
+    const go = async (pathname: string, search: object, ms = 1_500) => {
+      Object.assign(at.location, { pathname, search });
+      rerender(page());
+      for (let waited = 0; waited < ms; waited += 100) await act(() => vi.advanceTimersByTimeAsync(100));
+    };
+    await go("/audit", {});
+    expect(ids()).toEqual(["page audit"]);
+    await go("/inventory", { selected: "nas" });
+    expect(recents("u")[0]).toEqual({ id: "nas", asset: { name: "nas", kind: "device", role: null } });
+    await go("/inventory", { selected: "passed by" }, 300);
+    await go("/map", { selected: "router" });
+    await go("/networks", { selected: "n1" });
+    expect(ids()).toEqual([
+      "network n1",
+      "page networks",
+      "router",
+      "page map",
+      "nas",
+      "page inventory",
+      "page audit",
+    ]);
+    remember("u", { id: "gone", asset: { name: "gone", kind: "device", role: null } });
+    await go("/inventory", { selected: "gone" });
+    expect(ids()).not.toContain("gone");
+  });
+});
