@@ -237,7 +237,7 @@ await steps.step("an asset is added, with a tag made on the way", async () => {
   await panel.getByText("This field is required.").waitFor();
   await panel.getByLabel("Name").fill("Backup vault");
   await panel.getByLabel("Kind").selectOption("storage");
-  await panel.getByLabel("Role").fill("nas");
+  await panel.getByLabel("Role", { exact: true }).selectOption("nas");
   await panel.getByLabel("New tag").fill("critical");
   await panel.getByRole("button", { name: "Create" }).click();
   await panel.getByRole("checkbox", { name: "critical" }).and(page.locator(":checked")).waitFor();

@@ -57,6 +57,7 @@ describe("every field", () => {
     "/src/domain/password-field.tsx",
     "/src/features/audit/page.tsx",
     "/src/features/discovery/kind-role.tsx",
+    "/src/features/inventory/role-field.tsx",
     "/src/features/notifications/deliveries.tsx",
     "/src/features/notifications/events-field.tsx",
     "/src/features/providers/role-groups.tsx",

@@ -1,6 +1,14 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { AuditEntry } from "#/api/schema";
-import { details } from "./details";
+import { addWords, say as t } from "#/i18n";
+import words from "#/i18n/en/audit.json";
+import { details as withWords } from "./details";
+import { fieldWords, valueWords, wordKey } from "./words";
+
+addWords(words);
+const openapi = JSON.parse(readFileSync("../docs/openapi.json", "utf8"));
+const details = (entries: readonly AuditEntry[]) => withWords(entries, t);
 
 const entry = (detail: object, entity_name: string | null = null) =>
   ({ detail, entity_name }) as unknown as AuditEntry;
@@ -25,11 +33,41 @@ describe("what a line says beside its sentence", () => {
   it("is the facts that people read, and not the name again", () => {
     const made = { name: "Mail", kind: "email", enabled: true, certificate_sha256: null, events: [] };
     expect(details([entry({ ...made, credential_id: "x", public: { host: "a" } }, "Mail")])).toBe(
-      "kind: email",
+      "kind: Email",
     );
     expect(details([entry({ to: "01a2232e-047f-7bea-a120-b13ff2c6f9b8", damaged: 0 })])).toBe("");
     expect(details([entry({ between: ["a", "b"] })])).toBe("between: a, b");
     expect(details([entry({ targets: ["10.0.0.0/24"] }, "10.0.0.0/24")])).toBe("");
     expect(details([])).toBe("");
+  });
+});
+
+describe("the words of the machine", () => {
+  /** Every list of words that the API has, but the actions, which have sentences. */
+  const lists = Object.entries<{ enum?: string[] }>(openapi.components.schemas).filter(
+    ([name, schema]) => schema.enum && !/AuditAction|StorageState/.test(name),
+  );
+  it("are never shown as they are", () => {
+    expect(lists.length).toBeGreaterThan(15);
+    const raw = lists.flatMap(([name, { enum: all = [] }]) =>
+      all.filter((word) => !(wordKey(word) in words.audit.word)).map((word) => `${name} ${word}`),
+    );
+    expect(raw).toEqual([]);
+    const scopes = openapi.components.schemas.TokenIn.properties.scopes.items;
+    expect(scopes.enum.length).toBeGreaterThan(10);
+    expect(scopes.enum.filter((word: string) => !(wordKey(word) in words.audit.word))).toEqual([]);
+  });
+  it("are told in the fields that hold them, and nowhere else", () => {
+    expect(valueWords("role", "admin", t)).toBe("Administrator");
+    expect(valueWords("role", "access-point", t)).toBe("Access point");
+    expect(valueWords("kind", "new_asset", t)).toBe("New asset");
+    expect(valueWords("events", ["scan.finished", "asset.created"], t)).toBe(
+      "A scan ended, An asset was added",
+    );
+    expect(valueWords("enabled", false, t)).toBe("No");
+    expect(valueWords("name", "admin", t)).toBe("admin");
+    expect(fieldWords("outbound_allow", t)).toBe("Outbound connections allowed to");
+    expect(details([entry({ role: "admin", invited: "x" }, "ada")])).toBe("role: Administrator · invited: x");
+    expect(details([entry({ role: { from: "viewer", to: "admin" } })])).toBe("Viewer → Administrator");
   });
 });

@@ -1,12 +1,16 @@
 /** What a line of the log says beside its sentence: what became what, which things, or the facts. Whole in the panel. */
 import type { AuditEntry } from "#/api/schema";
-import { readDetail, valueText } from "./diff";
+import type { useTranslation } from "#/i18n";
+import { readDetail } from "./diff";
+import { fieldWords, valueWords } from "./words";
+
+type T = ReturnType<typeof useTranslation>["t"];
 
 /** As much as a line can show. */
 const NAMES = 12;
 const FACTS = 4;
 
-export function details(entries: readonly AuditEntry[]): string {
+export function details(entries: readonly AuditEntry[], t: T): string {
   const [entry] = entries;
   if (!entry) return "";
   if (entries.length > 1) {
@@ -18,16 +22,17 @@ export function details(entries: readonly AuditEntry[]): string {
   if (changes.length > 0)
     return changes
       .map(({ field, before, after }) => {
-        const step = `${valueText(before) ?? "–"} → ${valueText(after) ?? "–"}`;
-        return changes.length > 1 && field ? `${words(field)}: ${step}` : step;
+        const step = `${valueWords(field, before, t) ?? "–"} → ${valueWords(field, after, t) ?? "–"}`;
+        return changes.length > 1 && field ? `${words(field, t)}: ${step}` : step;
       })
       .join(" · ");
   const things = facts.flatMap(({ value }) => (Array.isArray(value) ? value.flatMap(nameOf) : []));
-  if (things.length > 0) return listed(things);
+  // One alone is in the sentence.
+  if (things.length > 0) return things.length > 1 ? listed(things) : "";
   return facts
     .flatMap(({ field, value }) => {
-      const text = isPlain(field, value) ? valueText(value) : undefined;
-      return text && text !== entry.entity_name ? [`${words(field)}: ${text}`] : [];
+      const text = isPlain(field, value) ? valueWords(field, value, t) : undefined;
+      return text && text !== entry.entity_name ? [`${words(field, t)}: ${text}`] : [];
     })
     .slice(0, FACTS)
     .join(" · ");
@@ -37,7 +42,11 @@ function listed(names: readonly string[]): string {
   return names.slice(0, NAMES).join(", ") + (names.length > NAMES ? ", …" : "");
 }
 
-const words = (field: string) => field.replaceAll("_", " ").trim();
+/** In the middle of a line. */
+function words(field: string, t: T): string {
+  const name = fieldWords(field, t);
+  return /^[A-Z][a-z]/.test(name) ? name.charAt(0).toLowerCase() + name.slice(1) : name;
+}
 
 /** The findings of a review have titles. */
 function nameOf(value: unknown): string[] {

@@ -5,8 +5,9 @@ import { Button } from "#/ui/button";
 import { cx } from "#/ui/cx";
 import { Panel, Section } from "#/ui/panel";
 import { Time } from "#/ui/time";
-import { type Change, fieldName, readDetail, valueText } from "./diff";
+import { type Change, readDetail } from "./diff";
 import { actionLabel, actorSearch, sentence } from "./sentence";
+import { fieldWords, valueWords } from "./words";
 
 interface EntryPanelProps {
   entry: AuditEntry;
@@ -50,6 +51,7 @@ export function EntryPanel({ entry, batch, onEntry, onActor, onEntity, onClose }
       }
     >
       <p>{sentence([entry], t)}.</p>
+      {actor.kind === "operator" ? <p className="mt-1.5 text-muted">{t("audit.operatorText")}</p> : null}
       {batch.length > 1 ? <Together entry={entry} batch={batch} onEntry={onEntry} /> : null}
       {changes.length > 0 ? (
         <Section title={t("audit.changes")}>
@@ -60,8 +62,8 @@ export function EntryPanel({ entry, batch, onEntry, onActor, onEntity, onClose }
         <Section title={t("audit.detail")}>
           <dl className="grid grid-cols-[8rem_1fr] gap-x-3 gap-y-1.5">
             {facts.map(({ field, value }) => (
-              <Pair key={field} name={fieldName(field)}>
-                <Value value={value} />
+              <Pair key={field} name={fieldWords(field, t)}>
+                <Value field={field} value={value} />
               </Pair>
             ))}
           </dl>
@@ -127,9 +129,9 @@ function Pair({ name, children }: { name: string; children: ReactNode }) {
   );
 }
 
-function Value({ value }: { value: unknown }) {
+function Value({ field, value }: { field: string; value: unknown }) {
   const { t } = useTranslation();
-  const text = valueText(value);
+  const text = valueWords(field, value, t);
   if (text === undefined) return <span className="text-faint">{t("audit.nothing")}</span>;
   return <span className="break-words whitespace-pre-wrap">{text}</span>;
 }
@@ -153,13 +155,13 @@ function Changes({ changes }: { changes: readonly Change[] }) {
         {changes.map(({ field, before, after }) => (
           <tr key={field}>
             <th scope="row" className={`${cell} font-normal break-words text-muted`}>
-              {fieldName(field) || t("audit.value")}
+              {fieldWords(field, t) || t("audit.value")}
             </th>
             <td className={`${cell} text-muted`}>
-              <Value value={before} />
+              <Value field={field} value={before} />
             </td>
             <td className={`${cell} font-medium`}>
-              <Value value={after} />
+              <Value field={field} value={after} />
             </td>
           </tr>
         ))}

@@ -264,7 +264,7 @@ function useColumns(): Column<Batch>[] {
         width: {
           min: 240,
           max: 900,
-          text: ({ entry, entries }) => `${sentence(entries, t)}: ${changed(entry).join(", ")}`,
+          text: ({ entry, entries }) => `${sentence(entries, t)}: ${changed(entry, t).join(", ")}`,
         },
         cell: ({ entry, entries }) => <Happened entry={entry} entries={entries} />,
       },
@@ -272,9 +272,9 @@ function useColumns(): Column<Batch>[] {
         id: "detail",
         header: t("audit.detail"),
         className: "text-muted",
-        width: { min: 140, max: 480, rank: 2, text: ({ entries }) => details(entries) },
+        width: { min: 140, max: 480, rank: 2, text: ({ entries }) => details(entries, t) },
         cell: ({ entries }) => {
-          const text = details(entries);
+          const text = details(entries, t);
           return <span title={text || undefined}>{text}</span>;
         },
       },
@@ -300,7 +300,7 @@ function useColumns(): Column<Batch>[] {
 
 function Happened({ entry, entries }: Batch) {
   const { t } = useTranslation();
-  const fields = entries.length === 1 ? changed(entry) : [];
+  const fields = entries.length === 1 ? changed(entry, t) : [];
   return (
     <span className="truncate @max-xl:line-clamp-2 @max-xl:whitespace-normal">
       {sentence(entries, t)}

@@ -123,3 +123,41 @@ it("tells together what one person did in turns, and never past what somebody el
   const many = Array.from({ length: 250 }, (_, at) => turn(1000 - at, "asset_created"));
   expect(batches(many).map((batch) => batch.entries.length)).toEqual([100, 100, 50]);
 });
+
+it("says twice, names the only finding of a review, and the exceptions of a server", () => {
+  const signIn = entry({ action: "login", entity_kind: "user", entity_name: "ada" });
+  expect(say(signIn, signIn)).toBe("ada signed in twice");
+  expect(say(signIn, signIn, signIn)).toBe("ada signed in 3 times");
+  const undone = { action: "findings_review_undone" as const, entity_name: null };
+  expect(say(entry({ ...undone, detail: { count: 1, findings: [{ title: "tv" }] } }))).toBe(
+    "ada undid the review of 1 finding: tv",
+  );
+  expect(say(entry({ ...undone, detail: { count: 2, findings: [{ title: "tv" }, { title: "nas" }] } }))).toBe(
+    "ada undid the review of 2 findings",
+  );
+  const started = { action: "outbound_exceptions_set" as const, actor: system("server"), entity_name: null };
+  expect(
+    say(entry({ ...started, detail: { outbound_allow: ["127.0.0.1"], scan_allow: ["8.8.8.0/24"] } })),
+  ).toBe("The server started with different exceptions for outbound connections: 127.0.0.1, 8.8.8.0/24");
+  expect(say(entry({ ...started, detail: { outbound_allow: [], scan_allow: [] } }))).toBe(
+    "The server started without exceptions for outbound connections",
+  );
+});
+
+it("tells the setup and its first user as one event", () => {
+  const actor = system("setup (anna)");
+  const user = { entity_kind: "user", entity_name: "anna" };
+  const rows = [
+    entry({ action: "setup_completed", actor, ...user }),
+    entry({
+      action: "user_created",
+      actor,
+      ...user,
+      detail: { username: "anna", role: "admin", setup: true },
+    }),
+    entry({ action: "user_created", actor: { kind: "user", id: "u1", name: "anna" }, entity_name: "ben" }),
+  ];
+  const [first, second] = batches(rows);
+  expect(say(...(first?.entries ?? []))).toBe("anna completed the setup and became the first administrator");
+  expect(say(...(second?.entries ?? []))).toBe("anna created the user ben");
+});

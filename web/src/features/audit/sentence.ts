@@ -3,6 +3,7 @@ import type { AuditAction, AuditEntry } from "#/api/schema";
 import type { useTranslation } from "#/i18n";
 import words from "#/i18n/en/audit.json";
 import { readDetail } from "./diff";
+import { fieldWords } from "./words";
 
 type T = ReturnType<typeof useTranslation>["t"];
 
@@ -40,9 +41,9 @@ const TOGETHER_MOST = 100;
 export function batches(rows: readonly AuditEntry[]): Batch[] {
   const all: Batch[] = [];
   for (const entry of rows) {
-    const batch = inARow(all, entry).find(({ entry: { action }, entries }) => {
+    const batch = inARow(all, entry).find(({ entry: first, entries }) => {
       const before = entries.at(-1);
-      return action === entry.action && entries.length < TOGETHER_MOST && before && isNear(before, entry);
+      return isAlike(first, entry) && entries.length < TOGETHER_MOST && before && isNear(before, entry);
     });
     if (batch) batch.entries.push(entry);
     else all.push({ entry, entries: [entry] });
@@ -56,40 +57,71 @@ function inARow(all: readonly Batch[], entry: AuditEntry): Batch[] {
   return all.slice(others + 1).reverse();
 }
 
-function isBySame({ actor: a }: AuditEntry, { actor: b }: AuditEntry): boolean {
-  return a.kind === b.kind && a.id === b.id && a.name === b.name;
+function isBySame(one: AuditEntry, other: AuditEntry): boolean {
+  const [{ actor: a }, { actor: b }] = [one, other];
+  return (a.kind === b.kind && a.id === b.id && a.name === b.name) || (isOfSetup(one) && isOfSetup(other));
+}
+
+function isAlike(a: AuditEntry, b: AuditEntry): boolean {
+  return isOfSetup(a) || isOfSetup(b) ? isOfSetup(a) && isOfSetup(b) : a.action === b.action;
 }
 
 function isNear(a: AuditEntry, b: AuditEntry): boolean {
   return Math.abs(Date.parse(a.at) - Date.parse(b.at)) <= TOGETHER_MS;
 }
 
+/** The setup makes the first user, which is one event for whoever reads it. */
+const isOfSetup = ({ action, detail }: AuditEntry) =>
+  action === "setup_completed" || (action === "user_created" && detail.setup === true);
+
 export function sentence(entries: readonly AuditEntry[], t: T): string {
   const [entry] = entries;
   if (!entry) return "";
   const who = actorName(entry, t);
   if (!isAction(entry.action)) return t("audit.unknownAction", { who, action: entry.action });
+  if (entries.length > 1 && entries.every(isOfSetup)) return t("audit.setUp", { who: setUpBy(entries, t) });
   const what = commonName(entries);
+  if (entry.action === "outbound_exceptions_set" && entries.length === 1 && !what)
+    return t("audit.noExceptions", { who });
   const count = entries.reduce((sum, one) => sum + weight(one), 0);
   const text = t(`audit.did.${entry.action}`, { who, what, count });
   // What stands in brackets is about the name; without one it is left out.
-  return text
+  return (count === 2 ? text.replace(/\b2 times\b/, t("audit.twice")) : text)
     .replace(/\[([^\]]*)\]/g, what ? "$1" : "")
     .replace(/\s+/g, " ")
     .trim();
 }
 
 /** What was changed: names of fields. */
-export function changed(entry: AuditEntry): string[] {
-  return readDetail(entry.detail).changes.flatMap(({ field }) =>
-    field ? [field.replaceAll("_", " ").trim()] : [],
-  );
+export function changed(entry: AuditEntry, t: T): string[] {
+  return readDetail(entry.detail).changes.flatMap(({ field }) => {
+    const name = fieldWords(field, t);
+    return /^[A-Z][a-z]/.test(name) ? [name.charAt(0).toLowerCase() + name.slice(1)] : name || [];
+  });
+}
+
+function setUpBy(entries: readonly AuditEntry[], t: T): string {
+  const user = entries.find(({ action }) => action === "user_created") ?? entries[0];
+  return user?.entity_name ?? text(user?.detail.username) ?? t("audit.somebody");
 }
 
 function commonName(entries: readonly AuditEntry[]): string {
-  const names = new Set(entries.map((entry) => entry.entity_name ?? text(entry.detail.username)));
+  const names = new Set(
+    entries.map((entry) => entry.entity_name ?? text(entry.detail.username) ?? inDetail(entry)),
+  );
   const [name] = names;
   return names.size === 1 ? (name ?? "") : "";
+}
+
+/** The only finding of a review, or the exceptions that a server began with. */
+function inDetail({
+  action,
+  detail: { findings, outbound_allow, scan_allow },
+}: AuditEntry): string | undefined {
+  if (action === "outbound_exceptions_set")
+    return [outbound_allow, scan_allow].flat().filter(text).join(", ") || undefined;
+  if (!Array.isArray(findings) || findings.length !== 1) return undefined;
+  return text((findings[0] as { title?: unknown } | null)?.title);
 }
 
 /** How many things one entry is about. */

@@ -6,8 +6,10 @@ export function confidenceWord(value: number): "strong" | "fair" | "weak" {
   return value >= 75 ? "strong" : value >= 40 ? "fair" : "weak";
 }
 
-export function Confidence({ value }: { value: number }) {
+/** `whole`: with the word for what it is, where no heading says it. */
+export function Confidence({ value, whole }: { value: number; whole?: boolean }) {
   const { t } = useTranslation();
+  const word = t(`confidence.${confidenceWord(value)}`);
   const bars = Math.max(1, Math.min(5, Math.ceil(value / 20)));
   return (
     <span className="inline-flex items-center gap-2 align-bottom" title={t("confidence.exact", { value })}>
@@ -20,7 +22,7 @@ export function Confidence({ value }: { value: number }) {
           />
         ))}
       </span>
-      <span>{t(`confidence.${confidenceWord(value)}`)}</span>
+      <span>{whole ? t("confidence.of", { word }) : word}</span>
     </span>
   );
 }

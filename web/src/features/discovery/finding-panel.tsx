@@ -1,8 +1,12 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
+import { assetQuery } from "#/api/queries";
 import type { Finding } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { KindIcon, roleName } from "#/domain/asset";
+import { AssetLink } from "#/domain/asset-link";
+import { isGone } from "#/domain/gone";
 import { modelName } from "#/domain/product";
 import { useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
@@ -10,10 +14,13 @@ import { Badge } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { useUnsaved } from "#/ui/guard";
 import { Panel, Section } from "#/ui/panel";
-import { Time } from "#/ui/time";
+import { relativeTime, Time } from "#/ui/time";
 import { Confidence } from "./confidence";
+import { factText, seenText, sourceText } from "./evidence";
 import { KindRoleField, readWhat, writeWhat } from "./kind-role";
 import type { Review } from "./review";
+
+type Translate = ReturnType<typeof useTranslation>["t"];
 
 /** What a person has typed over a proposal that is not accepted yet. */
 interface Draft {
@@ -95,7 +102,7 @@ export function FindingPanel({ finding, review, onNext, onClose }: FindingPanelP
     <Panel
       title={finding.title}
       icon={<KindIcon kind={proposal.kind} role={proposal.role} className="size-5" />}
-      subtitle={t(`findingKind.${finding.kind}`)}
+      subtitle={finding.state === "open" ? t(`findingKind.${finding.kind}`) : doneText(finding, t)}
       onClose={onClose}
       footer={
         writes && open ? (
@@ -143,8 +150,9 @@ export function FindingPanel({ finding, review, onNext, onClose }: FindingPanelP
           />
         </div>
       ) : null}
+      {finding.state === "accepted" ? <Became id={finding.asset_id} /> : null}
       <div className="flex items-center justify-between gap-3">
-        <Confidence value={finding.confidence} />
+        <Confidence whole value={finding.confidence} />
         <span className="text-xs text-muted">
           {t("findings.lastSeen")} <Time at={finding.last_seen_at} />
         </span>
@@ -231,15 +239,15 @@ export function FindingPanel({ finding, review, onNext, onClose }: FindingPanelP
               // biome-ignore lint/suspicious/noArrayIndexKey: evidence has no id of its own
               <tr key={at} className="border-t border-line align-top">
                 <td className="py-1.5 pr-2 whitespace-nowrap">
-                  {row.source}
+                  {sourceText(row.source, t)}
                   <span className="mono block text-muted">
                     {row.address}
                     {row.port ? `:${row.port}` : ""}
                   </span>
                 </td>
                 <td className="py-1.5 pr-2">
-                  <span className="text-muted">{row.fact}</span>
-                  <span className="mono block wrap-anywhere">{row.value}</span>
+                  <span className="text-muted">{factText(row.fact, t)}</span>
+                  <span className="mono block wrap-anywhere">{seenText(row, t)}</span>
                 </td>
                 <td className="py-1.5 whitespace-nowrap text-muted">
                   <Time at={row.at} />
@@ -251,6 +259,28 @@ export function FindingPanel({ finding, review, onNext, onClose }: FindingPanelP
       </Section>
     </Panel>
   );
+}
+
+/** Who accepted or ignored a finding, and when. */
+function doneText({ state, resolved_by: name, resolved_at: at }: Finding, t: Translate): string {
+  if (state === "open") return "";
+  const distance = at ? relativeTime(Date.parse(at), Date.now(), "en") : "";
+  const when = distance === "now" ? t("findingDone.now") : distance;
+  const text = name ? t(`findingDone.${state}`, { name, when }) : t(`findingDone.${state}Plain`, { when });
+  return text.trim();
+}
+
+/** What became of an accepted finding. */
+function Became({ id }: { id: string | null }) {
+  const { t } = useTranslation();
+  const asset = useQuery({ ...assetQuery(id ?? ""), enabled: !!id });
+  if (!id) return null;
+  if (isGone(asset)) return <p className="mb-4 text-muted">{t("findingDone.gone")}</p>;
+  return asset.data ? (
+    <p className="mb-4 flex flex-wrap items-center gap-x-2">
+      {t("findingDone.asset")} <AssetLink asset={asset.data} />
+    </p>
+  ) : null;
 }
 
 /** The key that does the same. */

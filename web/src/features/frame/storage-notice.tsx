@@ -43,7 +43,7 @@ export function StorageNotice() {
           <HardDrive aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
           <p className="min-w-0 flex-1">
             <strong className="font-semibold">
-              {t(data?.state === "crowded" ? "frame.someRefused" : "frame.notSaved")}
+              {t(`storage.${refused ? "refused" : (data?.state ?? "refused")}`)}
             </strong>{" "}
             {trouble}
           </p>

@@ -7,7 +7,6 @@ import type { Asset, AssetKind, AssetStatus } from "#/api/schema";
 import { assetKinds, assetStatuses, roleName } from "#/domain/asset";
 import { EditTrouble } from "#/domain/edit/edit-trouble";
 import { useEdit } from "#/domain/edit/use-edit";
-import { knownRoles } from "#/domain/icons";
 import { TagPicker } from "#/domain/tag-picker";
 import { z } from "#/domain/zod";
 import { isKey, useTranslation } from "#/i18n";
@@ -18,6 +17,7 @@ import { Cancel, Form } from "#/ui/form";
 import { Panel } from "#/ui/panel";
 import { toast } from "#/ui/toast";
 import { type AssetInput, useSaveAsset } from "./queries";
+import { RoleField } from "./role-field";
 
 const word = z.string().trim().max(200, "form.tooLong");
 const schema = z.object({
@@ -151,18 +151,11 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
               </option>
             ))}
           </SelectField>
-          <TextField
-            label={t("asset.role")}
-            list="known-roles"
-            help={t("asset.roleHelp")}
+          <RoleField
+            value={form.watch("role")}
+            onChange={(role) => form.setValue("role", role, { shouldDirty: true, shouldValidate: true })}
             error={message("role")}
-            {...form.register("role")}
           />
-          <datalist id="known-roles">
-            {knownRoles.map((role) => (
-              <option key={role} value={role} />
-            ))}
-          </datalist>
           <TextField label={t("asset.vendor")} error={message("vendor")} {...form.register("vendor")} />
           <TextField label={t("asset.model")} error={message("model")} {...form.register("model")} />
         </div>

@@ -27,7 +27,8 @@ export function useColumns(): Column<Network>[] {
         header: t("networks.cidr"),
         sortBy: (row) => row.cidr,
         width: { min: 124, max: 300, mono: true, text: (row) => row.cidr },
-        cell: (row) => <span className="mono">{row.cidr}</span>,
+        // A network that a scan made is named by its range, which is not shown twice.
+        cell: (row) => <span className={row.cidr === row.name ? "sr-only" : "mono"}>{row.cidr}</span>,
       },
       {
         id: "vlan",

@@ -30,12 +30,16 @@ export function NetworkPanel({ network, onClose, onEdit }: NetworkPanelProps) {
   const { can } = useAuth();
   const remove = useRemoval();
   const { may, prefix, takes } = useScanning();
-  const place = [network.cidr, network.vlan === null ? "" : `${t("networks.vlan")} ${network.vlan}`];
+  // A network that a scan made is named by its range, which is not said twice.
+  const place = [
+    network.cidr === network.name ? "" : network.cidr,
+    network.vlan === null ? "" : `${t("networks.vlan")} ${network.vlan}`,
+  ].filter(Boolean);
   return (
     <Panel
       title={network.name}
       icon={<EthernetPort aria-hidden className="size-5 shrink-0 text-muted" />}
-      subtitle={<span className="mono">{place.filter(Boolean).join(" · ")}</span>}
+      subtitle={place.length > 0 ? <span className="mono">{place.join(" · ")}</span> : undefined}
       onClose={onClose}
       actions={
         can("inventory:write") ? (

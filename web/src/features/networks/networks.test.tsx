@@ -39,6 +39,13 @@ const lan: Network = {
   created_at: "2026-01-01T00:00:00Z",
   updated_at: "2026-01-01T00:00:00Z",
 };
+const named: Network = {
+  ...lan,
+  id: "44444444-4444-7444-8444-444444444444",
+  name: "10.7.0.0/24",
+  cidr: "10.7.0.0/24",
+  vlan: null,
+};
 const six: Network = {
   ...lan,
   id: "22222222-2222-7222-8222-222222222222",
@@ -92,7 +99,7 @@ beforeEach(() => {
     const body = pathname.endsWith(lan.id)
       ? detail
       : pathname.endsWith("/networks")
-        ? { items: [lan, six], next_cursor: null, total: 2 }
+        ? { items: [lan, six, named], next_cursor: null, total: 3 }
         : pathname.endsWith("/views")
           ? []
           : { max_prefix: 16, items: [] };
@@ -166,6 +173,10 @@ describe("a network", () => {
     expect(screen.queryByRole("columnheader", { name: "Scan" })).toBeNull();
   });
 
+  it("that is named by its range says it once", async () => {
+    await shown({ selected: named.id });
+    expect(await panel().findAllByText("10.7.0.0/24")).toHaveLength(1);
+  });
   it("that was deleted says so where a link still leads", async () => {
     await shown({ selected: "33333333-3333-7333-8333-333333333333" });
     await panel().findByText("This network does not exist");
