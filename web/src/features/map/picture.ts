@@ -198,7 +198,7 @@ export function pieces(
 
 /** Stretched farther, a picture is a blur, or ends inside the screen. */
 function bearable(stretch: number): boolean {
-  return stretch < 4.5 && stretch > 0.3;
+  return stretch < 8 && stretch > 0.2;
 }
 
 /** What a move by (dx, dy) brings into view: a strip at a side, and one at the top or the foot. */
