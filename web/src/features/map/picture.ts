@@ -28,14 +28,16 @@ const FRAGMENT = /* glsl */ `
 in vec2 v_at;
 uniform sampler2D u_picture;
 uniform vec2 u_corner;
+uniform vec3 u_back;
 uniform float u_alpha;
 out vec4 color_out;
 void main() {
   vec2 inside = step(0.0, v_at) * step(v_at, vec2(1.0));
-  color_out = vec4(texture(u_picture, v_at + u_corner).rgb, 1.0) * u_alpha * inside.x * inside.y;
+  vec3 color = mix(u_back, texture(u_picture, v_at + u_corner).rgb, inside.x * inside.y);
+  color_out = vec4(color, 1.0) * u_alpha;
 }`;
 
-const UNIFORMS = ["u_from", "u_picture", "u_corner", "u_alpha"] as const;
+const UNIFORMS = ["u_from", "u_picture", "u_corner", "u_back", "u_alpha"] as const;
 
 export class Picture {
   private readonly program: Program<(typeof UNIFORMS)[number]>;
@@ -62,8 +64,6 @@ export class Picture {
     const { gl, texture, frame } = this;
     gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, width, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, null);
-    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.REPEAT);
-    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.REPEAT);
     gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
     this.width = width;
@@ -116,25 +116,36 @@ export class Picture {
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
 
-  /** Onto the screen. `clear`: for where there is no picture. */
-  show(view: View, alpha: number, clear: () => void): void {
+  /** Onto the screen, in the color `back` where there is no picture; with an `alpha` of 1 whatever was there is gone. */
+  show(view: View, alpha: number, back: readonly [number, number, number]): void {
     const { gl, of } = this;
-    if (!of) {
-      clear();
-      return;
-    }
+    if (!of) return;
     const stretch = of.camera.scale / view.camera.scale;
-    const exact = stretch === 1;
     const [wide, high] = [view.size.width / of.camera.scale, view.size.height / of.camera.scale];
+    const x = 0.5 - stretch / 2 + (view.camera.x - of.camera.x) / wide;
+    const y = 0.5 - stretch / 2 + (view.camera.y - of.camera.y) / high;
+    // Without a graphics card this takes most of a frame: blending reads every pixel of the screen once more, and going
+    // round takes longer than not.
+    if (alpha === 1) gl.disable(gl.BLEND);
+    const { corner } = this;
+    const wrap = corner.x === 0 && corner.y === 0 ? gl.CLAMP_TO_EDGE : gl.REPEAT;
+    const filter = stretch === 1 ? gl.NEAREST : gl.LINEAR;
+    const at = this.program.use();
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, this.texture);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, wrap);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, wrap);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, filter);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, filter);
+    gl.uniform1i(at.u_picture, 0);
     // Exactly pixel on pixel where nothing is stretched.
-    const x = exact ? 0 : 0.5 - stretch / 2 + (view.camera.x - of.camera.x) / wide;
-    const y = exact ? 0 : 0.5 - stretch / 2 + (view.camera.y - of.camera.y) / high;
-    const full = alpha === 1 && x >= 0 && y >= 0 && x + stretch <= 1 && y + stretch <= 1;
-    // Blending reads every pixel of the screen once more, which without a graphics card is a third of the work.
-    if (full) gl.disable(gl.BLEND);
-    else clear();
-    this.stretch([x, y, stretch, stretch], alpha, exact);
-    if (full) gl.enable(gl.BLEND);
+    gl.uniform4f(at.u_from, stretch === 1 ? 0 : x, stretch === 1 ? 0 : y, stretch, stretch);
+    gl.uniform2f(at.u_corner, corner.x / this.width, corner.y / this.height);
+    gl.uniform3f(at.u_back, ...back);
+    gl.uniform1f(at.u_alpha, alpha);
+    gl.bindVertexArray(this.corners);
+    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+    gl.enable(gl.BLEND);
   }
 
   /** `draw`: into the picture, where a canvas that was drawn to would be shown empty. It must leave no trace. */
@@ -144,23 +155,6 @@ export class Picture {
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.frame);
     draw();
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-  }
-
-  /** Draws a part of the picture over the whole screen. */
-  private stretch(from: readonly [number, number, number, number], alpha: number, exact: boolean): void {
-    const { gl } = this;
-    const at = this.program.use();
-    const filter = exact ? gl.NEAREST : gl.LINEAR;
-    gl.activeTexture(gl.TEXTURE0);
-    gl.bindTexture(gl.TEXTURE_2D, this.texture);
-    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, filter);
-    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, filter);
-    gl.uniform1i(at.u_picture, 0);
-    gl.uniform4f(at.u_from, ...from);
-    gl.uniform2f(at.u_corner, this.corner.x / this.width, this.corner.y / this.height);
-    gl.uniform1f(at.u_alpha, alpha);
-    gl.bindVertexArray(this.corners);
-    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 
   rest(): void {

@@ -102,10 +102,11 @@ export class Pixels {
     const { gl, canvas, made } = this;
     const { colors, above, baseAlpha } = frame;
     gl.viewport(0, 0, canvas.width, canvas.height);
-    made.picture.show(view, baseAlpha, () => {
+    if (baseAlpha < 1) {
       this.clear(colors);
-      if (frame.ground && baseAlpha < 1) made.ground.draw(view, colors);
-    });
+      if (frame.ground) made.ground.draw(view, colors);
+    }
+    made.picture.show(view, baseAlpha, rgb(colors.canvas));
     made.links.set(above.links);
     made.links.draw(view, colors);
     made.nodes.set(above.nodes);
