@@ -150,8 +150,24 @@ await steps.step("the map shows them", async () => {
   await page.waitForTimeout(400);
   accepted = Number(/\d+/.exec(await page.getByText(/^\d+ nodes?$/).textContent())?.[0]);
   expect(accepted >= least, `at least ${least} nodes on the map, not ${accepted}`);
-  await shot("08-map");
 });
+
+await steps.step(
+  "a picture of the map for the README: light, nothing chosen, nothing lying on it",
+  async () => {
+    await page.emulateMedia({ colorScheme: "light" });
+    // Opened anew: what the last steps told has gone with their page.
+    await page.goto(`${url}/map`);
+    await mapReady();
+    await page.mouse.move(2, 2);
+    await page.waitForTimeout(800);
+    expect((await panel.count()) === 0, "nothing to be chosen");
+    // The page keeps room for messages as long as there are any.
+    await page.waitForFunction(() => document.documentElement.style.getPropertyValue("--toasts") === "0px");
+    await shot("08-map");
+    await page.emulateMedia({ colorScheme: "dark" });
+  },
+);
 
 await steps.step("search finds a node and opens its panel", async () => {
   await page.keyboard.press("/");

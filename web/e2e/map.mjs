@@ -71,6 +71,52 @@ await steps.step("two networks with a gateway in both", async () => {
   await shot("01-desk");
 });
 
+await steps.step("a pan shows what drawing anew would show", async () => {
+  const box = await page.locator("[data-map]").boundingBox();
+  // Without the legend and the buttons.
+  const clip = { x: box.x, y: box.y, width: box.width - 70, height: box.height - 70 };
+  const map = page.getByRole("application");
+  const shown = async () => (await page.screenshot({ clip })).toString("base64");
+  const pan = async (dx, dy) => {
+    const [x, y] = [box.x + box.width / 2, box.y + 12];
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    await page.mouse.move(x + dx / 2, y + dy / 2, { steps: 3 });
+    await page.mouse.move(x + dx, y + dy, { steps: 3 });
+    // Held: what is let go while it moves glides on.
+    await page.waitForTimeout(150);
+    await page.mouse.up();
+    await page.mouse.move(box.x + 2, box.y + box.height - 2);
+    await page.waitForTimeout(150);
+  };
+  for (const [dx, dy] of [
+    [0, 0],
+    [137, 91],
+    [-301, -35],
+    [48, 203],
+  ]) {
+    await pan(dx, dy);
+    const panned = await shown();
+    const colors = await page.evaluate(async (png) => {
+      const bytes = Uint8Array.from(atob(png), (one) => one.charCodeAt(0));
+      const picture = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+      const { width, height } = picture;
+      const context = new OffscreenCanvas(width, height).getContext("2d");
+      context.drawImage(picture, 0, 0);
+      return new Set(new Uint32Array(context.getImageData(0, 0, width, height).data.buffer)).size;
+    }, panned);
+    expect(colors > 20, `a picture of many colors, not ${colors}`);
+    // Twice: hides the groups and shows them again.
+    for (let twice = 0; twice < 2; twice++) {
+      await map.press("g");
+      await page.waitForTimeout(150);
+    }
+    expect((await shown()) === panned, `the same after a pan by ${dx}, ${dy}`);
+  }
+  await map.press("f");
+  await page.waitForTimeout(400);
+});
+
 await steps.step("a drag is undone and done again by keys", async () => {
   await find("phone-3");
   const box = await page.locator("[data-map]").boundingBox();
@@ -154,6 +200,10 @@ await steps.step("on a phone a tap selects, the panel comes from below, and one 
   await ready(phone);
   await phone.waitForTimeout(500);
   await shot("03-phone", phone);
+  // So near that its title is not on the screen.
+  await button(phone, "Zoom in").click();
+  await button(phone, "Zoom in").click();
+  await phone.locator("[data-map-where]", { hasText: /Home.*15 nodes/ }).waitFor();
   // In a window so small even a few nodes are far away.
   await phone.setViewportSize({ width: 390, height: 520 });
   await button(phone, "Show all (f)").click();

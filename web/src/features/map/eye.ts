@@ -2,9 +2,13 @@
 import { between, type Camera, type Range, type Size, zoomedAt } from "./camera";
 import type { Place } from "./layout";
 
+const RESTLESS_MS = 120;
+
 export class Eye {
   camera: Camera = { x: 0, y: 0, scale: 1 };
   range: Range = { min: 0.01, max: 1 };
+  /** Fingers zoom in many small steps: so long after the last one they are done. */
+  private restless: { until: number; timer: ReturnType<typeof setTimeout> } | null = null;
   private way: { from: Camera; to: Camera; began: number; length: number } | null = null;
 
   constructor(
@@ -12,8 +16,9 @@ export class Eye {
     private readonly redraw: () => void,
   ) {}
 
+  /** On a way, or while fingers zoom. */
   get moving(): boolean {
-    return this.way !== null;
+    return this.way !== null || (this.restless !== null && performance.now() < this.restless.until);
   }
 
   /** Where it will be when it has arrived. */
@@ -59,7 +64,17 @@ export class Eye {
   zoomAt(spot: Place, factor: number, smooth: boolean): void {
     const to = zoomedAt(smooth ? this.goal : this.camera, this.size, spot, factor, this.range);
     if (smooth) this.glide(to, 120);
-    else this.look(to);
+    else {
+      if (this.restless) clearTimeout(this.restless.timer);
+      // Once more at the end: what was stretched meanwhile is drawn anew.
+      const timer = setTimeout(this.redraw, RESTLESS_MS + 10);
+      this.restless = { until: performance.now() + RESTLESS_MS, timer };
+      this.look(to);
+    }
+  }
+
+  kill(): void {
+    if (this.restless) clearTimeout(this.restless.timer);
   }
 
   zoom(factor: number): void {

@@ -102,14 +102,33 @@ export class Pixels {
     const { gl, canvas, made } = this;
     const { colors, above, baseAlpha } = frame;
     gl.viewport(0, 0, canvas.width, canvas.height);
-    this.clear(colors);
-    if (frame.ground && baseAlpha < 1) made.ground.draw(view, colors);
-    made.picture.show(view, baseAlpha);
+    if (baseAlpha < 1) {
+      this.clear(colors);
+      if (frame.ground) made.ground.draw(view, colors);
+    }
+    made.picture.show(view, baseAlpha, rgb(colors.canvas));
     made.links.set(above.links);
     made.links.draw(view, colors);
     made.nodes.set(above.nodes);
     made.nodes.draw(view, colors, frame.radius);
     made.words.draw(view);
+  }
+
+  /** How often all of the picture was drawn anew. */
+  get wholes(): number {
+    return this.made.picture.wholes;
+  }
+
+  /** The first near look would wait until the GPU has the programs for it: they are made ready before. */
+  prepare(colors: MapPalette, radius: number): void {
+    const { gl, made } = this;
+    const view = { camera: { x: 0, y: 0, scale: 1 }, size: { width: 1, height: 1 }, ratio: 1 };
+    made.picture.prepare(() => {
+      gl.colorMask(false, false, false, false);
+      made.nodes.set(new Float32Array(NODE_FLOATS));
+      made.nodes.draw(view, colors, radius);
+      gl.colorMask(true, true, true, true);
+    });
   }
 
   private clear(colors: MapPalette): void {

@@ -21,8 +21,8 @@ const CATCH = { mouse: 1.2, touch: 1.7 };
 /** On a screen as narrow as a phone's the first view shows names, not everything. */
 const NARROW = 600;
 const NAMES_SCALE = (FAR_RADIUS / RADIUS) * 1.5;
-/** So many nodes are drawn slower than a hand zooms. */
-const MANY = 1_500;
+/** A picture that takes two frames longer than so to draw anew is stretched while one zooms. */
+const SLOW_MS = 60;
 
 export interface RendererEvents {
   select(id: string | null): void;
@@ -49,6 +49,8 @@ export class MapRenderer {
   /** Changes with what the picture is made of, beside the scene. */
   private look = 0;
   private frame = 0;
+  /** Drawing all of the picture anew takes longer than a hand waits. */
+  private slow = false;
   private told = false;
   private where: Group | null = null;
   private killed = false;
@@ -158,8 +160,19 @@ export class MapRenderer {
     this.frame ||= requestAnimationFrame((now) => {
       this.frame = 0;
       this.eye.step(now);
+      const before = this.pixels.wholes;
       this.draw();
+      if (this.pixels.wholes > before) this.time(now);
     });
+  }
+
+  /** How long the picture took, as the next frames tell: asking the GPU would make it wait. */
+  private time(began: number): void {
+    requestAnimationFrame(() =>
+      requestAnimationFrame((now) => {
+        this.slow = now - began > SLOW_MS;
+      }),
+    );
   }
 
   private draw(): void {
@@ -179,7 +192,7 @@ export class MapRenderer {
       version: this.look + scene.version,
       above: scene.above(focus, lit),
       baseAlpha: lit ? DIM : 1,
-      hasty: eye.moving && scene.nodes.size > MANY,
+      hasty: eye.moving && this.slow,
     };
     const view = pixels.bring(frame);
     this.speech.say(view, pixels.programs.words, colors, scene, focus, lit, this.groupsShown);
@@ -192,7 +205,9 @@ export class MapRenderer {
     if (!this.told && scene.nodes.size > 0) {
       this.told = true;
       pixels.whenDone(() => {
-        if (!this.killed) this.events.drawn();
+        if (this.killed) return;
+        this.events.drawn();
+        pixels.prepare(this.colors, RADIUS);
       });
     }
   }
@@ -326,6 +341,7 @@ export class MapRenderer {
     cancelAnimationFrame(this.frame);
     this.observer.disconnect();
     this.deaf();
+    this.eye.kill();
     document.fonts.removeEventListener("loadingdone", this.refont);
     givePixels(this.pixels);
   }

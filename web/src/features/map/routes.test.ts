@@ -4,7 +4,7 @@ import { placeCards, titleMiddle } from "./cards";
 import type { Group } from "./group";
 import { joinsOf } from "./joins";
 import { EMPTY_SEATING, placeOf, SPACING, settle } from "./layout";
-import { strips } from "./picture";
+import { pieces, strips } from "./picture";
 import { Room } from "./room";
 import { routeLinks, type Spot } from "./routes";
 
@@ -199,6 +199,26 @@ describe("titles", () => {
 });
 
 describe("picture", () => {
+  it("goes round: each pixel of the screen has one of its own, wherever the corner is", () => {
+    const [width, height] = [20, 10];
+    for (const corner of [
+      { x: 0, y: 0 },
+      { x: 7, y: 0 },
+      { x: 19, y: 9 },
+    ]) {
+      const found = new Map<string, string>();
+      for (const { x, y, from } of pieces({ x: 0, y: 0, width, height }, corner, width, height))
+        for (let px = from.x; px < from.x + from.width; px++)
+          for (let py = from.y; py < from.y + from.height; py++)
+            found.set(`${px} ${py}`, `${px + x} ${py + y}`);
+      expect(found.size).toBe(width * height);
+      for (const [screen, texture] of found) {
+        const [px = 0, py = 0] = screen.split(" ").map(Number);
+        expect(texture).toBe(`${(px + corner.x) % width} ${(py + corner.y) % height}`);
+      }
+    }
+  });
+
   it("a move brings strips into view that cover exactly what was not seen", () => {
     for (const [dx, dy] of [
       [5, 0],

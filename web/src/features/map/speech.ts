@@ -22,7 +22,18 @@ export class Speech implements Type {
   /** The group that one looks at, when nothing on the map says which it is. */
   where: Group | null = null;
 
-  constructor(private readonly words: GroupWords) {}
+  private readonly said = new WeakMap<Group, string[]>();
+  private readonly words: GroupWords;
+
+  constructor(words: GroupWords) {
+    // Each frame asks, and the answer counts all nodes of a group.
+    const lines = (group: Group) => {
+      const known = this.said.get(group) ?? words.lines(group);
+      this.said.set(group, known);
+      return known;
+    };
+    this.words = { ...words, lines };
+  }
 
   /** The fonts have changed. */
   forget(): void {

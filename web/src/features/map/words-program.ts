@@ -23,7 +23,7 @@ interface Picture {
 }
 
 const SHEET_WIDTH = 2048;
-const SHEET_FIRST_HEIGHT = 256;
+const SHEET_FIRST_HEIGHT = 512;
 const SHEET_HEIGHT_MAX = 4096;
 
 const VERTEX = /* glsl */ `
