@@ -136,7 +136,7 @@ pub(crate) fn begins(word: &str) -> String {
 }
 
 /// `word` with its wildcards as plain characters.
-pub(crate) fn escaped(word: &str) -> String {
+fn escaped(word: &str) -> String {
     let mut pattern = String::with_capacity(word.len() + 2);
     for c in word.chars() {
         if matches!(c, '%' | '_' | '\\') {

@@ -152,6 +152,43 @@ async fn a_session_that_expires_closes_its_stream_within_a_second(
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
+/// A scan of this machine's own address, which always answers. The first one may add the network; the second changes nothing but
+/// when the asset was seen.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_scan_that_saw_an_asset_refreshes_the_map(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let own = cb_collect::local::own_addresses().into_iter().map(|address| address.to_string());
+    let Some(own) = { own }.find(|address| cb_collect::Target::parse(address, &[]).is_ok()) else {
+        // This machine has no address in a private network, so nothing here may be scanned.
+        return;
+    };
+    let (site, login) = Site::ready(database).await;
+    let asset =
+        site.post(&login, "/api/v1/assets", json!({ "name": "self", "kind": "compute" })).await.json();
+    let address = json!({ "asset_id": asset["id"], "ip": own });
+    assert_eq!(site.post(&login, "/api/v1/addresses", address).await.status, 201);
+    let scan = async || {
+        let begun = site.post(&login, "/api/v1/scans", json!({ "targets": [own], "probes": ["arp"] })).await;
+        assert_eq!(begun.status, 202, "{}", begun.text());
+        let path = format!("/api/v1/scans/{}", begun.json()["id"].as_str().expect("an id"));
+        for _ in 0..500 {
+            let scan = site.get(&login, &path).await.json();
+            if !["queued", "running"].contains(&scan["status"].as_str().expect("a status")) {
+                return scan["assets_seen"].as_u64();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the scan does not end");
+    };
+    assert_eq!(scan().await, Some(1));
+    let mut socket = open(&site, Some(&login), Some(&site.origin()), "topology").await.expect("opens");
+    assert_eq!(next_json(&mut socket).await["type"], "hello");
+    assert_eq!(scan().await, Some(1));
+    assert_eq!(next_json(&mut socket).await["type"], "resync");
+}
+
 #[rstest]
 #[tokio::test]
 async fn one_session_has_so_many_streams_and_no_more(#[values(Sqlite, Postgres)] database: Database) {

@@ -183,6 +183,10 @@ describe("what was visited", () => {
       rerender(page());
       for (let waited = 0; waited < ms; waited += 100) await act(() => vi.advanceTimersByTimeAsync(100));
     };
+    await go("/account", { panel: "token" });
+    await go("/vault/keys", {});
+    expect(ids()).toEqual(["page vault", "account"]);
+    localStorage.clear();
     await go("/audit", {});
     expect(ids()).toEqual(["page audit"]);
     await go("/inventory", { selected: "nas" });

@@ -129,7 +129,7 @@ function PaletteBody({
   /** Before anything is typed: what was visited last and is not on the screen now, then everything else. */
   function atFirst(): Section[] {
     const lines = [...going, ...networks, ...actions];
-    const shown = new Set([`page ${here.page}`, here.asset, `network ${here.network}`]);
+    const shown = new Set([here.page, here.asset, `network ${here.network}`]);
     // A line that the role has lost since is not there.
     const again = kept.flatMap(({ id, asset }) => {
       if (shown.has(id)) return [];

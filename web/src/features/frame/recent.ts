@@ -53,16 +53,23 @@ export function forgetRecents(): void {
   localStorage.removeItem(KEY);
 }
 
+/** The line of the palette that leads to a page: a tab of a page is that page, and the account is an action. */
+function lineOf(pathname: string): string | undefined {
+  if (pathname === "/account") return "account";
+  const page = pages.find(({ to }) => `${pathname}/`.startsWith(`${to}/`));
+  return page && `page ${page.key}`;
+}
+
 /** What the address shows: a page, and in its panel maybe an asset or a network. */
 export function useHere(): { page?: string; asset?: string; network?: string } {
   return useRouterState({
     select: ({ location }) => {
       const { pathname } = location;
-      const page = pages.find(({ to }) => to === pathname)?.key;
+      const page = lineOf(pathname);
       const { selected } = location.search as { selected?: unknown };
       if (typeof selected !== "string") return { page };
-      if (page === "map" || page === "inventory") return { page, asset: selected };
-      return page === "networks" ? { page, network: selected } : { page };
+      if (pathname === "/map" || pathname === "/inventory") return { page, asset: selected };
+      return pathname === "/networks" ? { page, network: selected } : { page };
     },
     structuralSharing: true,
   });
@@ -76,7 +83,7 @@ export function useRemember(user: string): void {
   const gone = asset !== undefined && error instanceof ApiError && error.status === 404;
   useEffect(() => {
     if (!page) return;
-    const timer = setTimeout(() => remember(user, { id: `page ${page}` }), STAYED_MS);
+    const timer = setTimeout(() => remember(user, { id: page }), STAYED_MS);
     return () => clearTimeout(timer);
   }, [user, page]);
   useEffect(() => {
