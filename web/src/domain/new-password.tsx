@@ -41,7 +41,8 @@ export function NewPasswordField({ typed, username, ...rest }: Props) {
               />
             ))}
           </span>
-          <span aria-live="polite">{t(`password.advice.${advice}`)}</span>
+          {/* An error says it already. */}
+          <span aria-live="polite">{rest.error ? null : t(`password.advice.${advice}`)}</span>
         </>
       }
     />
