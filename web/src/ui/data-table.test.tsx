@@ -1,4 +1,4 @@
-import { fireEvent, render, screen, within } from "@testing-library/react";
+import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { addWords } from "#/i18n";
@@ -57,6 +57,28 @@ function Held({ onOpen }: { onOpen?: (row: Row) => void }) {
 const shown = () => screen.getAllByRole("button", { name: /host|alpha/i }).map((one) => one.textContent);
 const header = (name: string) => screen.getByRole("columnheader", { name });
 
+function Growing() {
+  const [count, setCount] = useState(40);
+  const many = Array.from({ length: count }, (_, at) => ({
+    id: `${at}`,
+    name: `host-${at}`,
+    ports: null,
+  }));
+  return (
+    <DataTable
+      label="Hosts"
+      columns={byServer}
+      rows={many}
+      rowId={(row) => row.id}
+      rowLabel={(row) => row.name}
+      onOpen={() => {}}
+      empty={null}
+      hasMore={count < 200}
+      loadMore={() => setTimeout(() => setCount((before) => Math.min(before + 40, 200)), 5)}
+    />
+  );
+}
+
 describe("the table", () => {
   beforeEach(() => {
     // happy-dom lays nothing out; without a height no row is in sight.
@@ -99,6 +121,20 @@ describe("the table", () => {
     fireEvent.click(within(header("Name")).getByRole("button"));
     expect(onSort).toHaveBeenLastCalledWith("-name");
     expect(within(header("Ports")).queryByRole("button")).toBeNull();
+  });
+
+  it("loads on to the last row after End and G, until another key", async () => {
+    // All rows are in sight: happy-dom does not scroll.
+    vi.spyOn(HTMLElement.prototype, "clientHeight", "get").mockReturnValue(10_000);
+    for (const key of ["End", "G"]) {
+      const { unmount } = render(<Growing />);
+      screen.getByRole("button", { name: "host-0" }).focus();
+      fireEvent.keyDown(screen.getByRole("button", { name: "host-0" }), { key });
+      await waitFor(() => expect(document.activeElement?.textContent).toBe("host-199"));
+      fireEvent.keyDown(document.activeElement as Element, { key: "Home" });
+      await waitFor(() => expect(document.activeElement?.textContent).toBe("host-0"));
+      unmount();
+    }
   });
 
   it("goes from row to row with j, k and the arrows, and selects with x", () => {

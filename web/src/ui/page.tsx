@@ -14,7 +14,7 @@ export function PageHead({
     <header className="flex min-h-13 flex-wrap items-center gap-x-3 gap-y-2 border-b border-line px-4 py-2">
       <h1 className="text-base font-semibold">{title}</h1>
       {count !== undefined && count !== null ? <span className="text-muted">{count}</span> : null}
-      <div className="ml-auto flex flex-wrap items-center gap-2 max-md:has-[>:nth-child(2)]:w-full">
+      <div className="ml-auto flex flex-wrap items-center gap-2 max-md:has-[>:nth-child(2)]:w-full max-md:has-[>[role=tablist]]:w-full">
         {children}
       </div>
     </header>

@@ -13,7 +13,7 @@ import { ErrorBox } from "#/ui/feedback";
 import { TextField } from "#/ui/field";
 import { Form } from "#/ui/form";
 import { useFragmentSecret } from "./fragment";
-import { AuthShell } from "./shell";
+import { AuthLink, AuthShell } from "./shell";
 
 addWords(words);
 
@@ -41,7 +41,12 @@ export function InvitePage({ onDone }: { onDone: () => void }) {
     }
   });
 
-  if (!token) return <AuthShell title={t("invite.title")} lead={t("invite.noToken")} />;
+  if (!token)
+    return (
+      <AuthShell title={t("invite.title")} lead={t("invite.noToken")}>
+        <AuthLink href="/login">{t("forgot.back")}</AuthLink>
+      </AuthShell>
+    );
   return (
     <AuthShell title={t("invite.title")} lead={t("invite.lead")}>
       <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-4">

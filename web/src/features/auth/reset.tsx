@@ -48,6 +48,7 @@ export function ResetPage({ onDone }: { onDone: () => void }) {
     return (
       <AuthShell title={t("reset.title")} lead={t(mailed ? "reset.noTokenMail" : "reset.noToken")}>
         {again}
+        <AuthLink href="/login">{t("forgot.back")}</AuthLink>
       </AuthShell>
     );
   return (

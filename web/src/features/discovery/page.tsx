@@ -142,7 +142,7 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
                 )
               }
               className={cx(
-                "h-7 rounded px-2.5 max-md:h-9 max-md:flex-1 max-md:px-1",
+                "h-7 rounded px-2.5 whitespace-nowrap max-md:h-9 max-md:flex-1 max-md:px-1",
                 tab === name ? "bg-raised font-medium text-ink shadow-sm" : "text-muted hover:text-ink",
               )}
             >

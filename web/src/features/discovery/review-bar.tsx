@@ -1,4 +1,4 @@
-import { CircleCheck, EyeOff, RotateCcw, Shapes, Tag as TagIcon } from "lucide-react";
+import { CircleCheck, EyeOff, RotateCcw, Shapes, Tag as TagIcon, X } from "lucide-react";
 import { useState } from "react";
 import { TagPicker } from "#/domain/tag-picker";
 import { counted, useTranslation } from "#/i18n";
@@ -78,8 +78,9 @@ export function ReviewBar({ state, accepts, count, all, total, onAll, onStep, on
           {t("findings.reopen")}
         </Button>
       )}
-      <Button look="ghost" onClick={onClear}>
-        {t("table.clear")}
+      <Button look="ghost" className="max-md:ml-auto max-md:px-3" title={t("table.clear")} onClick={onClear}>
+        <X aria-hidden className="size-4 md:hidden" />
+        <span className="max-md:sr-only">{t("table.clear")}</span>
       </Button>
       <Dialog
         title={t("findings.setKind")}

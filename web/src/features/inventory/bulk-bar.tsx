@@ -1,4 +1,4 @@
-import { Tag as TagIcon, Trash2 } from "lucide-react";
+import { Tag as TagIcon, Trash2, X } from "lucide-react";
 import { useState } from "react";
 import type { Asset } from "#/api/schema";
 import type { Filter } from "#/domain/filter/grammar";
@@ -85,8 +85,9 @@ export function BulkBar({ rows, all, total, onAll, filter, hide, clear }: BulkBa
         <Trash2 aria-hidden className="size-4" />
         {t("common.delete")}
       </Button>
-      <Button look="ghost" onClick={clear}>
-        {t("table.clear")}
+      <Button look="ghost" className="max-md:ml-auto max-md:px-3" title={t("table.clear")} onClick={clear}>
+        <X aria-hidden className="size-4 md:hidden" />
+        <span className="max-md:sr-only">{t("table.clear")}</span>
       </Button>
       <Dialog title={t("inventory.addTag")} open={tagging} onClose={stop}>
         <Form changed={picked.length > 0} onSubmit={tag}>

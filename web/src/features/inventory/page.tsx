@@ -125,16 +125,21 @@ export function InventoryPage({
       />
     ) : undefined;
   const filtered = text !== "" || !!search.network;
+  // Then there is nothing to filter, and the page itself offers how to begin.
+  const isEmpty =
+    !filtered && !away && assets.isSuccess && !assets.isPlaceholderData && rows.length === 0 && !search.view;
 
   return (
     <>
       <PageHead title={t("pages.inventory")} count={blocked ? "0" : counted(count)}>
-        <SearchBox
-          label={t("inventory.search")}
-          className="w-80 max-md:w-auto max-md:flex-1"
-          value={text}
-          onChange={setQ}
-        />
+        {isEmpty ? null : (
+          <SearchBox
+            label={t("inventory.search")}
+            className="w-80 max-md:w-auto max-md:flex-1"
+            value={text}
+            onChange={setQ}
+          />
+        )}
         {rows.length > 0 ? (
           <a
             href={exportAddress(
@@ -150,8 +155,8 @@ export function InventoryPage({
             <span className="max-md:hidden">{t("common.csv")}</span>
           </a>
         ) : null}
-        {menu}
-        {add}
+        {isEmpty ? null : menu}
+        {isEmpty ? null : add}
       </PageHead>
       {search.network ? (
         <div className="flex flex-wrap items-center gap-3 border-b border-line px-4 py-2">

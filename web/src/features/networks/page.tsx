@@ -83,6 +83,8 @@ export function NetworksPage({ search, go }: NetworksPageProps) {
       <span className="max-md:in-[header]:sr-only">{t("networks.add")}</span>
     </Button>
   ) : null;
+  // Then the page itself offers how to begin.
+  const isEmpty = networks.isSuccess && all.length === 0 && !search.view;
   return (
     <>
       <PageHead title={t("pages.networks")} count={networks.data ? counted(rows.length) : undefined}>
@@ -94,8 +96,8 @@ export function NetworksPage({ search, go }: NetworksPageProps) {
             onChange={setQ}
           />
         ) : null}
-        {menu}
-        {add}
+        {isEmpty ? null : menu}
+        {isEmpty ? null : add}
       </PageHead>
       <FilterProblems problems={problems} text={text} onText={setQ} />
       <WithPanel panel={<SelectedPanel search={search} go={go} onClose={close} writes={writes} />}>
