@@ -42,6 +42,8 @@ const FIRST = 8;
 /** Pixels of the arrow that shows the order. */
 const ARROW = 18;
 /** As `@max-xl` has it. */
+/** The rank of a column that shows nothing: it gives way first. */
+const NOTHING = 9;
 export const PHONE = 576;
 
 /** The width of an element's inside, in pixels; 0 until it is known. */
@@ -77,12 +79,14 @@ export function widthsOf<T>(
       widest([column.header], "500 12px") + around + (column.sortable || column.sortBy ? ARROW : 0);
     const longest = text ? widest(looked.map(text), at === 0 ? "500 13px" : "400 13px", mono) : 0;
     const content = Math.max(head, longest > 0 ? longest + around + (extra ?? 0) : 0);
+    // It has nothing to show.
+    const bare = at > 0 && !!text && looked.length > 0 && longest === 0;
     return {
       id: column.id,
       min: text ? Math.min(min, content) : Math.max(min, head),
       max: max ?? 480,
       content: Math.max(content, text ? 0 : min),
-      rank: rank ?? 0,
+      rank: bare ? NOTHING : (rank ?? 0),
     };
   });
   return columnWidths(asked, room);

@@ -100,7 +100,11 @@ export function CredentialsPage({ search, go }: Props) {
           total={credentials.data?.total}
           empty={
             q ? (
-              <Empty icon={<KeyRound aria-hidden />} title={t("credential.noMatch")} />
+              <Empty
+                icon={<KeyRound aria-hidden />}
+                title={t("credential.noMatch")}
+                action={<Button onClick={() => setQ("")}>{t("table.clearFilter")}</Button>}
+              />
             ) : (
               <Empty icon={<KeyRound aria-hidden />} title={t("credential.none")} action={add}>
                 {t("credential.noneText")}

@@ -203,7 +203,7 @@ export function Findings(props: FindingsProps) {
           narrowed ? (
             <Empty
               title={t("filter.noMatch")}
-              action={q ? <Button onClick={() => setQ("")}>{t("filter.clear")}</Button> : undefined}
+              action={q ? <Button onClick={() => setQ("")}>{t("table.clearFilter")}</Button> : undefined}
             />
           ) : state === "open" ? (
             <Empty icon={<Radar aria-hidden />} title={t("findings.noneOpen")} action={begin}>

@@ -244,7 +244,7 @@ function OfScan({ id, onClear }: { id: string; onClear: () => void }) {
     >
       {t("findings.ofScan", { targets: scan.data?.targets.join(", ") ?? "…" })}
       <X aria-hidden className="size-3.5 shrink-0 text-muted" />
-      <span className="sr-only">{t("filter.clear")}</span>
+      <span className="sr-only">{t("table.clearFilter")}</span>
     </button>
   );
 }

@@ -204,7 +204,7 @@ export function InventoryPage({
             away?.notice && rows.length === 0 ? null : filtered ? (
               <Empty
                 title={t("filter.noMatch")}
-                action={<Button onClick={() => go({})}>{t("filter.clear")}</Button>}
+                action={<Button onClick={() => go({})}>{t("table.clearFilter")}</Button>}
               >
                 {t("inventory.syntax")}
               </Empty>
@@ -247,7 +247,7 @@ function NetworkFilter({ id, onClear }: { id: string; onClear: () => void }) {
     >
       {t("inventory.inNetwork", { name: network ? network.name : "…" })}
       <X aria-hidden className="size-3.5 text-muted" />
-      <span className="sr-only">{t("filter.clear")}</span>
+      <span className="sr-only">{t("table.clearFilter")}</span>
     </button>
   );
 }

@@ -120,7 +120,7 @@ export function NetworksPage({ search, go }: NetworksPageProps) {
             all.length > 0 ? (
               <Empty
                 title={t("filter.noMatch")}
-                action={<Button onClick={() => setQ("")}>{t("filter.clear")}</Button>}
+                action={<Button onClick={() => setQ("")}>{t("table.clearFilter")}</Button>}
               />
             ) : (
               <Empty icon={<EthernetPort aria-hidden />} title={t("networks.none")} action={add}>

@@ -111,7 +111,11 @@ export function ListPage<T extends { id: string; name: string }>(props: Props<T>
           total={list.data?.total}
           empty={
             q ? (
-              <Empty icon={icon} title={words.noMatch} />
+              <Empty
+                icon={icon}
+                title={words.noMatch}
+                action={<Button onClick={() => setQ("")}>{t("table.clearFilter")}</Button>}
+              />
             ) : (
               <Empty icon={icon} title={words.none} action={add}>
                 {words.noneText}

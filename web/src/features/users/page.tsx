@@ -138,7 +138,13 @@ function UserTable({ search, go }: { search: UsersSearch; go: (next: UsersSearch
         hasMore={users.hasNextPage && !users.isFetchingNextPage}
         loadMore={users.fetchNextPage}
         total={users.data?.total}
-        empty={<Empty icon={<Users aria-hidden />} title={t("users.noMatch")} />}
+        empty={
+          <Empty
+            icon={<Users aria-hidden />}
+            title={t("users.noMatch")}
+            action={<Button onClick={() => setQ("")}>{t("table.clearFilter")}</Button>}
+          />
+        }
       />
     </>
   );
