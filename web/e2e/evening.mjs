@@ -471,7 +471,7 @@ await steps.step("the palette finds an asset and a page", async () => {
   await panel.getByRole("heading", { name: "Renamed by hand" }).waitFor();
   await page.keyboard.press("Control+k");
   await page.getByPlaceholder("Enter a name, an address or a page").fill("audit");
-  await page.getByRole("option", { name: "Audit log" }).click();
+  await page.getByRole("option", { name: "Audit log", exact: true }).click();
   await page.waitForURL(/\/audit/);
 });
 

@@ -138,7 +138,7 @@ it("says twice, names the only finding of a review, and the exceptions of a serv
   const started = { action: "outbound_exceptions_set" as const, actor: system("server"), entity_name: null };
   expect(
     say(entry({ ...started, detail: { outbound_allow: ["127.0.0.1"], scan_allow: ["8.8.8.0/24"] } })),
-  ).toBe("The server started with different exceptions for outbound connections: 127.0.0.1, 8.8.8.0/24");
+  ).toBe("The server started with new exceptions for outbound connections: 127.0.0.1, 8.8.8.0/24");
   expect(say(entry({ ...started, detail: { outbound_allow: [], scan_allow: [] } }))).toBe(
     "The server started without exceptions for outbound connections",
   );

@@ -5,6 +5,7 @@ import { forgetRecents } from "./recent";
 /** Signs out, after what waits for its undo time was sent, and leaves nothing of what was chosen. Says so when it fails. */
 export function signOutSaid(signOut: () => Promise<void>): void {
   flushDeferred("commit");
-  // When the pages are gone, so that none of them is remembered on the way out.
+  forgetRecents();
+  // Once more when the pages are gone: one of them may have been remembered on the way out.
   signOut().then(forgetRecents, () => toast(say("frame.signOutFailed"), { tone: "error" }));
 }

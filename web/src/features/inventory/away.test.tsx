@@ -99,7 +99,7 @@ it("shows of an asset what the list knows while the server is away, and says wha
   const aside = within(await panel("nas9"));
   aside.getByRole("heading", { name: "nas9" });
   aside.getByText("10.0.0.9");
-  aside.getByText(/this is only what the list knows/);
+  aside.getByText(/you see only what the list knows/);
   expect(aside.queryByText("Loading…")).toBeNull();
 });
 

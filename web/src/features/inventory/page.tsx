@@ -2,11 +2,11 @@ import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-quer
 import { Link } from "@tanstack/react-router";
 import { Boxes, Download, Plus, X } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
-import { useLive, useThrottled } from "#/api/hooks";
+import { useAwaySince, useLive, useThrottled } from "#/api/hooks";
 import { networksQuery } from "#/api/queries";
 import type { Asset } from "#/api/schema";
 import { useAuth } from "#/api/session";
-import { KindIcon, roleName, StatusMark, TagChip, tagsText } from "#/domain/asset";
+import { KindIcon, roleName, StatusMark, statusWhileAway, TagChip, tagsText } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
 import { FilterProblems } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
@@ -257,6 +257,7 @@ const shownRole = (row: Asset, t: Translate) => (row.role ? roleName(row.role) :
 
 function useColumns(): Column<Asset>[] {
   const { t } = useTranslation();
+  const away = useAwaySince() !== null;
   return useMemo(
     () => [
       {
@@ -277,7 +278,7 @@ function useColumns(): Column<Asset>[] {
         header: t("asset.status"),
         sortable: true,
         width: { min: 88, max: 220, extra: 18, slim: 68 },
-        text: (row) => statusText(row, t),
+        text: (row) => (away ? t(`status.${statusWhileAway(row.status)}`) : statusText(row, t)),
         cell: (row) => <StatusCell asset={row} />,
       },
       {
@@ -337,7 +338,7 @@ function useColumns(): Column<Asset>[] {
         cell: (row) => <Time at={row.last_seen_at} />,
       },
     ],
-    [t],
+    [t, away],
   );
 }
 

@@ -1,4 +1,5 @@
 /** Why an asset has the status that was seen: since when, and what answered or did not. */
+import { useAwaySince } from "#/api/hooks";
 import type { Address, Asset, AssetDetail } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { since, Time } from "#/ui/time";
@@ -10,7 +11,9 @@ export function Sight({ asset }: { asset: Asset & Partial<Pick<AssetDetail, "add
   const { t } = useTranslation();
   const { status_seen, status_since } = asset;
   const at = lastSeen(asset.address_list ?? []);
-  if (status_seen !== "up" && status_seen !== "not_seen") return null;
+  const away = useAwaySince() !== null;
+  // It says why the status is what it is; while the server is away nobody knows what it is.
+  if (away || (status_seen !== "up" && status_seen !== "not_seen")) return null;
   const by = at ? said(at.seen_by, t) : "";
   return (
     <p className="mt-1.5 text-xs text-muted">
