@@ -2,7 +2,7 @@
 import type { AuditEntry } from "#/api/schema";
 import type { useTranslation } from "#/i18n";
 import { readDetail } from "./diff";
-import { fieldWords, valueWords } from "./words";
+import { fieldInLine, valueWords } from "./words";
 
 type T = ReturnType<typeof useTranslation>["t"];
 
@@ -23,7 +23,7 @@ export function details(entries: readonly AuditEntry[], t: T): string {
     return changes
       .map(({ field, before, after }) => {
         const step = `${valueWords(field, before, t) ?? "–"} → ${valueWords(field, after, t) ?? "–"}`;
-        return changes.length > 1 && field ? `${words(field, t)}: ${step}` : step;
+        return changes.length > 1 && field ? `${fieldInLine(field, t)}: ${step}` : step;
       })
       .join(" · ");
   const things = facts.flatMap(({ value }) => (Array.isArray(value) ? value.flatMap(nameOf) : []));
@@ -32,7 +32,7 @@ export function details(entries: readonly AuditEntry[], t: T): string {
   return facts
     .flatMap(({ field, value }) => {
       const text = isPlain(field, value) ? valueWords(field, value, t) : undefined;
-      return text && text !== entry.entity_name ? [`${words(field, t)}: ${text}`] : [];
+      return text && text !== entry.entity_name ? [`${fieldInLine(field, t)}: ${text}`] : [];
     })
     .slice(0, FACTS)
     .join(" · ");
@@ -40,12 +40,6 @@ export function details(entries: readonly AuditEntry[], t: T): string {
 
 function listed(names: readonly string[]): string {
   return names.slice(0, NAMES).join(", ") + (names.length > NAMES ? ", …" : "");
-}
-
-/** In the middle of a line. */
-function words(field: string, t: T): string {
-  const name = fieldWords(field, t);
-  return /^[A-Z][a-z]/.test(name) ? name.charAt(0).toLowerCase() + name.slice(1) : name;
 }
 
 /** The findings of a review have titles. */

@@ -3,7 +3,7 @@ import type { AuditAction, AuditEntry } from "#/api/schema";
 import type { useTranslation } from "#/i18n";
 import words from "#/i18n/en/audit.json";
 import { readDetail } from "./diff";
-import { fieldWords } from "./words";
+import { fieldInLine } from "./words";
 
 type T = ReturnType<typeof useTranslation>["t"];
 
@@ -94,10 +94,7 @@ export function sentence(entries: readonly AuditEntry[], t: T): string {
 
 /** What was changed: names of fields. */
 export function changed(entry: AuditEntry, t: T): string[] {
-  return readDetail(entry.detail).changes.flatMap(({ field }) => {
-    const name = fieldWords(field, t);
-    return /^[A-Z][a-z]/.test(name) ? [name.charAt(0).toLowerCase() + name.slice(1)] : name || [];
-  });
+  return readDetail(entry.detail).changes.flatMap(({ field }) => fieldInLine(field, t) || []);
 }
 
 function setUpBy(entries: readonly AuditEntry[], t: T): string {

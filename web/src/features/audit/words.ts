@@ -60,3 +60,9 @@ export function valueWords(field: string, value: unknown, t: T): string | undefi
 export function fieldWords(field: string, t: T): string {
   return fieldName(t(`audit.fields.${field}`, { defaultValue: field }));
 }
+
+/** The same in the middle of a line; abbreviations stay as they are. */
+export function fieldInLine(field: string, t: T): string {
+  const name = fieldWords(field, t);
+  return /^[A-Z][a-z]/.test(name) ? name.charAt(0).toLowerCase() + name.slice(1) : name;
+}
