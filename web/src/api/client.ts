@@ -10,12 +10,15 @@ import { askForProof } from "./proof";
 import { Reach } from "./reach";
 import type { Me, Problem } from "./schema";
 import type { paths } from "./schema.gen";
+import { Turns } from "./turns";
 
 const REQUEST_DEADLINE_MS = 30_000;
 /** A request that waits this long asks whether the server is still there. It goes on waiting. */
 const LONG_WAIT_MS = 8_000;
 /** Another tab may have renewed the session that we share, and its cookie may be on its way. */
 const SECOND_LOOK_MS = 300;
+/** How long the requests of a session, and the changes of its id, wait for each other. */
+const TURN_MS = 5_000;
 
 const PROOF_REQUIRED = "/problems/proof_required";
 
@@ -99,8 +102,6 @@ export function doubtSession(): Promise<"alive" | "ended" | "unknown"> {
 
 async function judgeSession(): Promise<"alive" | "ended" | "unknown"> {
   for (const last of [false, true]) {
-    // The answer that brings the new id may not be here yet.
-    await Promise.allSettled(authWrites);
     try {
       const me = await take(http.GET("/api/v1/auth/me"));
       setCsrfToken(me.csrf_token);
@@ -149,8 +150,7 @@ const guard: Middleware = {
   },
 };
 
-/** Writes under /auth that are under way: each may bring this session a new id. */
-const authWrites = new Set<Promise<Response>>();
+const turns = new Turns(TURN_MS);
 
 /** Sends, and tells `reach` how it went. */
 async function sendHeard(request: Request): Promise<Response> {
@@ -171,14 +171,8 @@ async function sendHeard(request: Request): Promise<Response> {
 }
 
 async function send(request: Request): Promise<Response> {
-  const answer = sendHeard(request);
-  if (request.method === "GET" || !new URL(request.url).pathname.startsWith("/api/v1/auth/")) return answer;
-  authWrites.add(answer);
-  try {
-    return await answer;
-  } finally {
-    authWrites.delete(answer);
-  }
+  const mayGiveNewId = request.method !== "GET" && new URL(request.url).pathname.startsWith("/api/v1/auth/");
+  return mayGiveNewId ? turns.change(() => sendHeard(request)) : turns.use(() => sendHeard(request));
 }
 
 async function sendProved(request: Request): Promise<Response> {
