@@ -1,8 +1,8 @@
 //! The browser client, from inside the binary.
 //!
 //! `/assets/*` have their content's hash in their names, so they may be kept for ever; they come
-//! compressed as the build left them. Every other path is the page: its nonce is fresh, so it is never
-//! kept and has no ETag.
+//! compressed as the build left them. Every other path is the page, which knows what its address means: its nonce is fresh,
+//! so it is never kept and has no ETag.
 
 use std::borrow::Cow;
 
@@ -37,14 +37,21 @@ pub fn serve(method: &Method, path: &str, headers: &HeaderMap, nonce: &Nonce) ->
         return response;
     }
     let name = path.trim_start_matches('/');
-    if name.starts_with("assets/") {
-        return asset(name, headers).unwrap_or_else(|| Problem::not_found().into_response());
+    if name.starts_with("assets/")
+        && let Some(file) = asset(name, headers)
+    {
+        return file;
     }
-    // A file that we do not have is not there; anything else is a place in the client.
-    if name.rsplit('/').next().is_some_and(|last| last.contains('.')) {
-        return Problem::not_found().into_response();
-    }
-    page(nonce)
+    let is_file =
+        name.starts_with("assets/") || name.rsplit('/').next().is_some_and(|last| last.contains('.'));
+    // Whoever visits an address gets a page, which says that nothing is there. A script that is not there is not.
+    if is_file && !visits(headers) { Problem::not_found().into_response() } else { page(nonce) }
+}
+
+/// Whether this is a person's browser going to an address, and not a page loading its parts.
+fn visits(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|one| one.split(';').next().is_some_and(|kind| kind.trim() == "text/html"))
 }
 
 fn page(nonce: &Nonce) -> Response {

@@ -47,6 +47,7 @@ async fn every_kind_of_response_carries_them_once(#[values(Sqlite, Postgres)] da
     let get = |path: &str| Ask::new("GET", path);
     let wrong = |ask: Ask| ask.by(&login).header("X-CSRF-Token", &login.csrf);
     let asset = first_asset(&site).await;
+    let visit = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let mut asks = vec![
         ("page", 200, get("/inventory")),
         ("head of the page", 200, Ask::new("HEAD", "/")),
@@ -56,6 +57,9 @@ async fn every_kind_of_response_carries_them_once(#[values(Sqlite, Postgres)] da
         ("anonymous", 401, get("/api/v1/assets")),
         ("no such route", 404, get("/api/v1/nothing").by(&login)),
         ("no such file", 404, get("/assets/none.js")),
+        ("no such file of a script", 404, get("/assets/none.js").header("Accept", "*/*")),
+        ("a visit to no such file", 200, get("/assets/none.js").header("Accept", visit)),
+        ("a visit to a name with a dot", 200, get("/notes.old").header("Accept", visit)),
         ("no such favicon", 404, get("/favicon.ico")),
         ("no such asset", 404, get("/api/v1/assets/no-id").by(&login)),
         ("wrong method", 405, wrong(Ask::new("DELETE", "/api/v1/assets")).json("{}")),
