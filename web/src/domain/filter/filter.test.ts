@@ -45,9 +45,8 @@ describe("the filter language", () => {
     expect(parse(text)).toEqual({ filter, problems: [], blocked: false });
   });
 
-  it("keeps spaces between quotes, also while the closing one is missing", () => {
+  it("keeps spaces between quotes", () => {
     expect(parse('tag:"living room" tv').filter).toEqual({ tag: "living room", q: "tv" });
-    expect(parse('vendor:"Raspberry P').filter).toEqual({ vendor: "Raspberry P" });
   });
 
   it.each([
@@ -57,12 +56,27 @@ describe("the filter language", () => {
     ["port:65536", { type: "port", key: "port", value: "65536" }, "22"],
     ["seen:yesterday", { type: "seen", key: "seen", value: "yesterday" }, "<7d"],
     ["seen:<0d", { type: "seen", key: "seen", value: "<0d" }, "<7d"],
+    ["status:", { type: "open", key: "status", value: "" }, "Down"],
+    ["vendor: x", { type: "open", key: "vendor", value: "" }, undefined],
+    ["status:do", { type: "begun", key: "status", value: "do" }, "Down"],
+    ["seen:<", { type: "begun", key: "seen", value: "<" }, "<7d"],
+    ['tag:"living', { type: "quote", key: "tag", value: "living" }, "living room"],
+    ['vendor:"Raspberry P', { type: "quote", key: "vendor", value: "Raspberry P" }, undefined],
+    ['x "two words', { type: "quote", key: "", token: '"two words', at: 2 }, undefined],
+    ["::", { type: "colon", token: "::" }, "kind:"],
+    [":443", { type: "colon", token: ":443" }, "port:"],
+    ["kind::nas", { type: "colons", key: "kind", token: "kind::nas" }, "nas"],
+    ["status::", { type: "colons", key: "status", token: "status::" }, "Down"],
   ])("blocks %s, says so, and offers what it knows", (text, problem, offer) => {
     const parsed = parse(text);
     expect(parsed.blocked).toBe(true);
     expect(parsed.problems).toHaveLength(1);
     expect(parsed.problems[0]).toMatchObject(problem);
-    expect(parsed.problems[0]?.offers).toContain(offer);
+    expect(parsed.filter).toEqual(
+      text.startsWith("vendor: ") ? { q: "x" } : text.startsWith("x ") ? { q: "x" } : {},
+    );
+    if (offer) expect(parsed.problems[0]?.offers).toContain(offer);
+    else expect(parsed.problems[0]?.offers).toEqual([]);
   });
 
   it("says that nothing can be excluded, and does not take it for a word", () => {
@@ -84,18 +98,21 @@ describe("the filter language", () => {
     expect(parse("kind:espresso")).toMatchObject({
       filter: { role: "espresso" },
       blocked: false,
-      problems: [{ type: "doubt", offers: ["Device", "Storage", "Access point", "NAS", "Server"] }],
+      problems: [{ type: "doubt", offers: ["Access point", "Device", "NAS", "Server", "Storage"] }],
+    });
+    expect(parse("kind:serv")).toMatchObject({
+      filter: { role: "serv" },
+      blocked: false,
+      problems: [{ type: "begun", doubt: true, offers: ["Server"] }],
     });
     expect(parse("tag:nope").problems[0]?.offers).toEqual(["prod", "living room"]);
     expect(parse("network:attic")).toMatchObject({ filter: { network: "attic" }, blocked: false });
   });
 
-  it("does not filter by a key that is still being typed, and offers its values", () => {
-    expect(parse("status:")).toMatchObject({
-      filter: {},
-      blocked: false,
-      problems: [{ type: "open", offers: ["Up", "Down"] }],
-    });
+  it("takes the words of kinds and roles behind either key, and offers one of the keys", () => {
+    expect(parse("role:device").filter).toEqual({ kind: "device" });
+    expect(parse("role:espresso").problems[0]?.offers).toEqual(parse("kind:espresso").problems[0]?.offers);
+    expect(parse("color:red").problems[0]?.offers).not.toContain("role:");
   });
 
   it("knows fewer keys where there is less to ask", () => {
@@ -110,6 +127,11 @@ describe("an offer", () => {
     expect(at("color:red", "tag:")).toBe("tag:red");
     expect(at('kind:"foo bar" x', "Access point")).toBe('kind:"Access point" x');
     expect(at("status:", "Up")).toBe("status:Up");
+    expect(at("upstatus status:", "Up")).toBe("upstatus status:Up");
+    expect(at('tv tag:"living', "living room")).toBe('tv tag:"living room"');
+    expect(at('color:"foo bar" x', "tag:")).toBe('tag:"foo bar" x');
+    expect(at("x :443", "port:")).toBe("x port:443");
+    expect(at("KIND::nas", "nas")).toBe("kind:nas");
   });
   it("is written with quotes where it has spaces", () => {
     expect([filterWord("tag", "prod"), filterWord("tag", "living room")]).toEqual([

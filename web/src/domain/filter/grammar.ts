@@ -2,8 +2,8 @@
  * The one filter language, for tables, the map and the palette: `kind:nas tag:"living room" seen:<7d backup`.
  *
  * What the screen shows is what one types ("Access point"), in any case; the API's own word (`access_point`) is the same.
- * A key that nobody knows, or a value that cannot be, blocks the filter: then nothing may be shown, because everything would be
- * a lie. To add a key: a line in `filterKeys`, in `readers`, and for the map in `matcher`.
+ * A key that nobody knows, a value that cannot be, or a word that is not complete blocks the filter: then nothing may be shown,
+ * because everything would be a lie. To add a key: a line in `filterKeys`, in `readers`, and for the map in `matcher`.
  */
 import type { AssetKind, AssetStatus } from "#/api/schema";
 
@@ -41,20 +41,38 @@ export interface Vocabulary {
 
 export interface Problem {
   /**
-   * `key`: no such key. `value`: the value cannot be. `twice`: the key is there twice. `doubt`: nobody here knows the value, but
-   * the server may. `open`: the value is still to be typed. `port`, `seen`: no port, no time. `not`: a minus sign in front of a key.
+   * `key`: no such key. `colon`: a colon without a key. `colons`: more than one behind a key. `value`: the value cannot be. `port`,
+   * `seen`: no port, no time. `twice`: the key is there twice. `not`: a minus sign in front of a key. `doubt`: nobody here knows the
+   * value, but the server may. `open`: no value yet. `begun`: the beginning of a value. `quote`: the closing quotation mark is missing.
    */
-  type: "key" | "value" | "port" | "seen" | "twice" | "not" | "doubt" | "open";
+  type:
+    | "key"
+    | "colon"
+    | "colons"
+    | "value"
+    | "port"
+    | "seen"
+    | "twice"
+    | "not"
+    | "doubt"
+    | "open"
+    | "begun"
+    | "quote";
   key: string;
   value: string;
   /** What could stand there. */
   offers: readonly string[];
+  /** The word that is wrong, as it was typed, and where it begins. */
+  token: string;
+  at: number;
+  /** The server may still know it, so it is no problem where something was found. */
+  doubt?: boolean;
 }
 
 export interface Parsed {
   filter: Filter;
   problems: Problem[];
-  /** The filter cannot be carried out; show nothing. */
+  /** The filter cannot be carried out, or not yet; show nothing. */
   blocked: boolean;
 }
 
@@ -74,22 +92,20 @@ type Read = { set: Filter; doubt?: readonly string[] } | { offers: readonly stri
 
 const labels = (choices: readonly Choice[]): string[] => choices.map((choice) => choice.label);
 
-/** A kind and a role share a column, so either key takes the other's words. */
-function kindOrRole(value: string, words: Vocabulary, kindFirst: boolean): Read {
+/** What people see as the kind is the role, or else the API's kind: `kind:` and `role:` take the words of both. */
+function kindOrRole(value: string, words: Vocabulary): Read {
   const kind = find(words.kinds, value);
+  if (kind) return { set: { kind } };
   const role = find(words.roles, value);
-  if (kind && (kindFirst || !role)) return { set: { kind } };
-  if (role) return { set: { role } };
   // Roles are free words: the server knows those that this page does not.
-  return {
-    set: { role: value },
-    doubt: kindFirst ? [...labels(words.kinds), ...labels(words.roles)] : labels(words.roles),
-  };
+  return role ? { set: { role } } : { set: { role: value }, doubt: kindsOf(words) };
 }
+const kindsOf = ({ kinds, roles }: Vocabulary): string[] =>
+  [...labels(kinds), ...labels(roles)].sort((a, b) => a.localeCompare(b));
 
 const readers: Record<FilterKey, (value: string, words: Vocabulary, now: number) => Read> = {
-  kind: (value, words) => kindOrRole(value, words, true),
-  role: (value, words) => kindOrRole(value, words, false),
+  kind: kindOrRole,
+  role: kindOrRole,
   status(value, words) {
     const status = find(words.statuses, value);
     return status ? { set: { status } } : { offers: labels(words.statuses) };
@@ -122,8 +138,7 @@ const readers: Record<FilterKey, (value: string, words: Vocabulary, now: number)
 
 /** What could stand behind a key. */
 function offersOf(key: FilterKey, words: Vocabulary): readonly string[] {
-  if (key === "kind") return [...labels(words.kinds), ...labels(words.roles)];
-  if (key === "role") return labels(words.roles);
+  if (key === "kind" || key === "role") return kindsOf(words);
   if (key === "status") return labels(words.statuses);
   if (key === "tag") return words.tags ?? [];
   if (key === "network") return words.networks?.map((one) => one.name) ?? [];
@@ -132,9 +147,13 @@ function offersOf(key: FilterKey, words: Vocabulary): readonly string[] {
 
 /** An IPv6 or a MAC address, or a link: a word with colons and no key. */
 const isWord = (token: string): boolean =>
-  /^[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*$/i.test(token) || /^https?:\/\//i.test(token);
+  /^(?=.*[0-9a-f])[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*$/i.test(token) || /^https?:\/\//i.test(token);
 
-/** Words are split at spaces; quotes keep them together, also while the closing one is missing. */
+/** Problems with a value, of which only the beginning may be there. */
+const narrowed: ReadonlySet<Problem["type"]> = new Set(["value", "seen", "doubt", "quote"]);
+const begins = (offer: string, value: string): boolean => plain(offer).startsWith(plain(value));
+
+/** Words are split at spaces; quotes keep them together. */
 export function parseFilter(
   text: string,
   words: Vocabulary,
@@ -144,39 +163,55 @@ export function parseFilter(
   const problems: Problem[] = [];
   const plainWords: string[] = [];
   const used = new Set<string>();
-  for (const [token, name, keyQuoted, keyPlain, quoted] of text.matchAll(
-    /(-?[a-z_]+):(?:"([^"]*)"?|([^\s"]*))|"([^"]*)"?|\S+/gi,
-  )) {
-    const value = (keyQuoted ?? keyPlain ?? "").trim();
-    if (name === undefined || isWord(token)) {
+  // `role:` asks the same as `kind:`, which is the word that the pages use.
+  const allKeys = keys.filter((known) => known !== "role").map((known) => `${known}:`);
+  for (const match of text.matchAll(/(-?[a-z_]+):(?:"([^"]*)"?|([^\s"]*))|"([^"]*)"?|\S+/gi)) {
+    const [token, name, keyQuoted, keyPlain = "", quoted] = match;
+    const value = (keyQuoted ?? keyPlain).trim();
+    const key = keys.find((known) => known === name?.toLowerCase());
+    const wrong = (type: Problem["type"], offers: readonly string[] = [], doubt?: boolean): void => {
+      const begun = value && narrowed.has(type) ? offers.filter((offer) => begins(offer, value)) : [];
+      problems.push({
+        // What begins as something known is still being typed.
+        type: begun.length > 0 && type !== "quote" ? "begun" : type,
+        key: key ?? name ?? "",
+        value,
+        offers: begun.length > 0 ? begun : offers,
+        token,
+        at: match.index,
+        ...(doubt ? { doubt } : {}),
+      });
+    };
+    if ((keyQuoted ?? quoted) !== undefined && /^[^"]*"[^"]*$/.test(token)) {
+      wrong("quote", key ? offersOf(key, words) : []);
+    } else if (name === undefined || isWord(token)) {
       const word = (quoted ?? token).trim();
-      if (word) plainWords.push(word);
-      continue;
-    }
-    const key = keys.find((known) => known === name.toLowerCase());
-    if (name.startsWith("-")) {
-      problems.push({ type: "not", key: name, value, offers: [] });
+      if (quoted === undefined && word.startsWith(":") && !isWord(word)) wrong("colon", allKeys);
+      else if (word) plainWords.push(word);
+    } else if (name.startsWith("-")) {
+      wrong("not");
     } else if (!key) {
-      problems.push({ type: "key", key: name, value, offers: keys.map((known) => `${known}:`) });
+      wrong("key", allKeys);
+    } else if (keyPlain.startsWith(":")) {
+      const meant = value.replace(/^:+/, "");
+      wrong("colons", meant ? [meant] : offersOf(key, words));
     } else if (!value) {
-      problems.push({ type: "open", key, value, offers: offersOf(key, words) });
+      wrong("open", offersOf(key, words));
     } else if (used.has(key)) {
-      problems.push({ type: "twice", key, value, offers: [] });
+      wrong("twice");
     } else {
       used.add(key);
       const read = readers[key](value, words, now);
       if ("offers" in read) {
-        const type = key === "port" || key === "seen" ? key : "value";
-        problems.push({ type, key, value, offers: read.offers });
+        wrong(key === "port" || key === "seen" ? key : "value", read.offers);
       } else {
         Object.assign(filter, read.set);
-        if (read.doubt) problems.push({ type: "doubt", key, value, offers: read.doubt });
+        if (read.doubt) wrong("doubt", read.doubt, true);
       }
     }
   }
   if (plainWords.length > 0) filter.q = plainWords.join(" ");
-  const blocked = problems.some(({ type }) => type !== "doubt" && type !== "open");
-  return { filter, problems, blocked };
+  return { filter, problems, blocked: problems.some(({ doubt }) => !doubt) };
 }
 
 /** One word of the language, with quotes where it needs them: for a link or a button that filters. */

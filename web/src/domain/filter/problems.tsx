@@ -2,7 +2,10 @@
 import { useTranslation } from "#/i18n";
 import type { Problem } from "./grammar";
 
-const SHOWN = 14;
+const SHOWN = 40;
+
+/** These are said calmly: a person may still be typing. */
+const unfinished: ReadonlySet<Problem["type"]> = new Set(["open", "begun", "quote"]);
 
 interface FilterProblemsProps {
   problems: readonly Problem[];
@@ -14,14 +17,16 @@ export function FilterProblems({ problems, text, onText }: FilterProblemsProps) 
   const { t } = useTranslation();
   if (problems.length === 0) return null;
   return (
-    <div className="flex flex-col gap-2 border-b border-line px-4 py-2">
+    <div className="flex max-h-44 flex-col gap-2 overflow-y-auto border-b border-line px-4 py-2">
       {problems.map((problem) => (
-        <div
-          key={`${problem.type} ${problem.key} ${problem.value}`}
-          className="flex flex-wrap items-center gap-1.5"
-        >
-          <p role="status" className={problem.type === "open" ? "text-muted" : "text-degraded-text"}>
-            {t(`filter.${problem.type}`, { key: problem.key, value: problem.value })}
+        <div key={`${problem.type} ${problem.at}`} className="flex flex-wrap items-center gap-1.5">
+          <p role="status" className={unfinished.has(problem.type) ? "text-muted" : "text-degraded-text"}>
+            {t(`filter.${problem.type}`, {
+              key: problem.key,
+              value: problem.value,
+              token: problem.token,
+              closed: closed(problem),
+            })}
           </p>
           {problem.offers.slice(0, SHOWN).map((offer) => (
             <button
@@ -39,10 +44,23 @@ export function FilterProblems({ problems, text, onText }: FilterProblemsProps) 
   );
 }
 
+/** Those to say: what only the server may know is a problem where nothing was found. */
+export const problemsToSay = (problems: readonly Problem[], nothingFound: boolean): Problem[] =>
+  problems.filter(({ doubt }) => !doubt || nothingFound);
+
+/** The word with its closing quotation mark. */
+const closed = ({ token, value }: Problem): string =>
+  value ? `${token.trimEnd()}"` : `${token.slice(0, token.indexOf('"'))}"…"`;
+
 /** The text with `offer` in the place of what was wrong. */
-export function accepted(text: string, problem: Problem, offer: string): string {
+export function accepted(text: string, { type, key, token, at }: Problem, offer: string): string {
   const quoted = /\s/.test(offer) ? `"${offer}"` : offer;
-  const wrong = new RegExp(`(^|\\s)${problem.key}:(?:"[^"]*"?|[^\\s"]*)`, "i");
-  const right = problem.type === "key" ? `${offer}${problem.value}` : `${problem.key}:${quoted}`;
-  return text.replace(wrong, (_all, space: string) => space + right);
+  // An offered key brings its colon.
+  const right =
+    type === "key"
+      ? offer + token.slice(token.indexOf(":") + 1)
+      : type === "colon"
+        ? offer + token.replace(/^:+/, "")
+        : `${key}:${quoted}`;
+  return text.slice(0, at) + right + text.slice(at + token.length);
 }

@@ -8,7 +8,7 @@ import { useAuth } from "#/api/session";
 import { assetKinds, KindIcon, roleName, TagChip, tagsText } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
 import { findingKeys } from "#/domain/filter/matcher";
-import { FilterProblems } from "#/domain/filter/problems";
+import { FilterProblems, problemsToSay } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { useViews } from "#/domain/views/use-views";
 import type { Shown } from "#/domain/views/views";
@@ -103,8 +103,7 @@ export function Findings(props: FindingsProps) {
   useEffect(() => onRows(rows), [onRows, rows]);
   const away = loaded.length - (hidden.all ? 0 : rows.length);
   const total = blocked || hidden.all ? 0 : (findings.data?.total ?? rows.length) - away;
-  // What only the server knows is a problem when it knows it neither.
-  const told = problems.filter((one) => one.type !== "doubt" || (findings.isSuccess && rows.length === 0));
+  const told = problemsToSay(problems, findings.isSuccess && rows.length === 0);
   const { columns, dense, menu } = useViews("findings", useColumns(), props.shown, props.onView);
   const writes = can("discovery:write");
   const accepts = writes && can("inventory:write") && state === "open";

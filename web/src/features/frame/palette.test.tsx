@@ -162,6 +162,48 @@ describe("the palette", () => {
   });
 });
 
+describe("a filter that the palette cannot carry out", () => {
+  it.each([
+    ["kind:foo", "Nothing has the kind “foo”.", "Printer"],
+    ["kind:", "kind: needs a value.", "Printer"],
+    ["kind:prin", "Choose a value for kind:", "Printer"],
+    ["status:asleep", "“asleep” is not a value of status:", "Down"],
+    ['kind:"access', 'The quotation mark is not closed. Write kind:"access".', "Access point"],
+    ["::", "“::” has nothing in front of the colon.", "kind:"],
+    ["kind::printer", "“kind::printer” has more than one colon.", "printer"],
+  ])("explains %s and offers what can be asked", async (text, words, offer) => {
+    opened();
+    type(text);
+    await screen.findByText((said) => said.startsWith(words));
+    expect(screen.queryByText(/^Nothing found/)).toBeNull();
+    fireEvent.click(screen.getByRole("button", { name: offer }));
+    await waitFor(() =>
+      expect(screen.getByRole<HTMLInputElement>("combobox").value.toLowerCase()).toContain(
+        offer.toLowerCase(),
+      ),
+    );
+  });
+
+  it("does not explain what is found", async () => {
+    assets = [asset("coffee machine", { role: "espresso" })];
+    opened();
+    type("kind:espresso");
+    await screen.findByRole("option", { name: /^coffee machine/ });
+    expect(screen.queryByText(/^Nothing has/)).toBeNull();
+  });
+
+  it("does not say that nothing was found when the search failed", async () => {
+    vi.stubGlobal("fetch", async (request: Request) =>
+      request.url.includes("/assets?") ? Response.json({ title: "No" }, { status: 400 }) : server(request),
+    );
+    opened();
+    type("zebra");
+    await screen.findByText(/^The search failed/);
+    type("kind:zebra");
+    await screen.findByText(/^Nothing has the kind “zebra”/);
+  });
+});
+
 describe("what was visited", () => {
   let queries = client();
   beforeEach(() => {

@@ -11,7 +11,7 @@ import { networksQuery } from "#/api/queries";
 import { useAuth } from "#/api/session";
 import { KindIcon } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
-import { FilterProblems } from "#/domain/filter/problems";
+import { FilterProblems, problemsToSay } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { useMaySee } from "#/domain/may-see";
 import { distinct } from "#/domain/product";
@@ -74,7 +74,7 @@ function PaletteBody({
   const navigate = useNavigate();
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState("");
-  const { assets, words, problems, isFetching } = useAssets(text);
+  const { assets, words, problems, isFetching, isError } = useAssets(text);
   const away = useAwaySince() !== null;
   const actions = useActions(onAsk);
   const saved = useQuery(viewsQuery).data ?? [];
@@ -178,9 +178,15 @@ function PaletteBody({
       />
       <FilterProblems problems={problems} text={text} onText={setText} />
       <Command.List label={t("palette.results")} className="max-h-[55vh] overflow-y-auto p-1.5">
-        {first === "" ? (
+        {first === "" && (away || problems.length === 0) ? (
           <p className="px-3 py-6 text-center text-muted">
-            {away ? t("palette.away") : isFetching ? t("palette.searching") : t("palette.nothing", { text })}
+            {away
+              ? t("palette.away")
+              : isFetching
+                ? t("palette.searching")
+                : isError
+                  ? t("palette.failed")
+                  : t("palette.nothing", { text: typed })}
           </p>
         ) : null}
         {sections.map(({ heading, items }) => (
@@ -200,11 +206,11 @@ interface Section {
 
 /** The assets that a text asks for, in the one filter language. */
 function useAssets(text: string) {
-  const wanted = useDeferredValue(text.trim());
+  const wanted = useDeferredValue(text);
   const vocabulary = useVocabulary();
   const { filter, problems, blocked } = useMemo(() => parseFilter(wanted, vocabulary), [wanted, vocabulary]);
   const asks = !blocked && Object.keys(filter).length > 0;
-  const { data, isFetching, isSuccess } = useQuery({
+  const { data, isFetching, isPending, isError } = useQuery({
     queryKey: ["assets", "palette", filter],
     queryFn: async () =>
       (await take(http.GET("/api/v1/assets", { params: { query: { ...filter, limit: 8 } } }))).items,
@@ -212,8 +218,8 @@ function useAssets(text: string) {
     placeholderData: (previous) => previous,
   });
   const assets = asks ? (data ?? []) : [];
-  const told = problems.filter((one) => one.type !== "doubt" || (isSuccess && assets.length === 0));
-  return { assets, words: filter.q, problems: told, isFetching };
+  const told = problemsToSay(problems, assets.length === 0 && !isPending);
+  return { assets, words: filter.q, problems: told, isFetching, isError: asks && isError };
 }
 
 function hasWords(words: string, texts: readonly string[]): boolean {

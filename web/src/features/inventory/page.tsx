@@ -8,7 +8,7 @@ import type { Asset } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { KindIcon, roleName, StatusMark, statusWhileAway, TagChip, tagsText } from "#/domain/asset";
 import { parseFilter } from "#/domain/filter/grammar";
-import { FilterProblems } from "#/domain/filter/problems";
+import { FilterProblems, problemsToSay } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { NoSuch } from "#/domain/no-such";
 import { productName } from "#/domain/product";
@@ -91,8 +91,7 @@ export function InventoryPage({
   // How many fit is unknown while the server is away.
   const count = away ? null : assets.data?.total;
   const total = count ?? rows.length;
-  // What only the server knows is a problem when it knows it neither.
-  const told = problems.filter((one) => one.type !== "doubt" || (assets.isSuccess && rows.length === 0));
+  const told = problemsToSay(problems, assets.isSuccess && rows.length === 0);
   const { columns, dense, menu } = useViews("inventory", allColumns, shownOf(search), (next) =>
     go(next as InventorySearch),
   );

@@ -6,7 +6,6 @@ import { groupNodes, UNGROUPED } from "./group";
 import { hull, rimOf } from "./hull";
 import { fitText, labelLines, nameLines } from "./labels";
 import { applyDeltas, type MapDelta, toModel } from "./model";
-import { rgb } from "./palette";
 import { findNodes, mapFilter } from "./search";
 import { stepTo } from "./walk";
 
@@ -425,13 +424,5 @@ describe("labels", () => {
   });
   it("cuts long names", () => {
     expect(fitText("a-very-long-host-name.example", 60, 11)).toMatch(/^a-very.*…$/);
-  });
-});
-
-describe("palette", () => {
-  it("reads colors as written and as minified", () => {
-    expect(rgb("#ffffff")).toEqual([1, 1, 1]);
-    expect(rgb("#fff")).toEqual([1, 1, 1]);
-    expect(rgb("oops")).toEqual([0.5, 0.5, 0.5]);
   });
 });

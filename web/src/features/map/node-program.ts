@@ -77,7 +77,7 @@ flat in float v_pixel;
 flat in vec2 v_what;
 flat in vec3 v_state;
 uniform vec3 u_status[6];
-uniform vec3 u_accent;
+uniform vec3 u_mark;
 uniform vec3 u_back;
 #ifndef FAR
 uniform sampler2D u_atlas;
@@ -109,7 +109,7 @@ void main() {
   float alpha = 0.0;
   if (v_state.y > 0.5) {
     alpha = cover(abs(d - 1.3) - 0.09);
-    color = u_accent;
+    color = u_mark;
   }
   #ifdef FAR
   float body = cover(shape(v_at, 1.0));
@@ -140,14 +140,14 @@ void main() {
     alpha = max(alpha, pad);
     float head = length(pin - vec2(0.04, 0.06)) - 0.17;
     float needle = max(abs(pin.x + pin.y * -1.0 + 0.02) - 0.05, max(pin.x, -pin.x - 0.24));
-    color = mix(color, u_accent, max(cover(head), cover(needle) * step(pin.y, 0.05)));
+    color = mix(color, u_mark, max(cover(head), cover(needle) * step(pin.y, 0.05)));
   }
   #endif
   alpha *= v_state.z;
   color_out = vec4(color * alpha, alpha);
 }`;
 
-const FAR_UNIFORMS = [...VIEW_UNIFORMS, "u_status", "u_accent", "u_back"] as const;
+const FAR_UNIFORMS = [...VIEW_UNIFORMS, "u_status", "u_mark", "u_back"] as const;
 const UNIFORMS = [...FAR_UNIFORMS, "u_atlas", "u_grid", "u_cell", "u_fill", "u_ink"] as const;
 
 export class NodeProgram {
@@ -175,7 +175,7 @@ export class NodeProgram {
     const at = isFar ? this.far.use() : this.near.use();
     setView(gl, at, view);
     gl.uniform3fv(at.u_status, new Float32Array(statuses.flatMap((status) => rgb(colors.status[status]))));
-    gl.uniform3fv(at.u_accent, rgb(colors.accent));
+    gl.uniform3fv(at.u_mark, rgb(colors.mark));
     gl.uniform3fv(at.u_back, rgb(colors.canvas));
     if (!isFar) {
       const near = this.near.use();

@@ -5,7 +5,7 @@ import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } fro
 import { useAwaySince } from "#/api/hooks";
 import { waitingQuery } from "#/api/queries";
 import { useAuth } from "#/api/session";
-import { FilterProblems } from "#/domain/filter/problems";
+import { FilterProblems, problemsToSay } from "#/domain/filter/problems";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/map.json";
 import { Button, buttonClass } from "#/ui/button";
@@ -138,7 +138,11 @@ export function MapPage({ search, go, panel }: MapPageProps) {
         </fieldset>
       </PageHead>
       {map.model ? (
-        <FilterProblems problems={mapFilter(map.model, text).problems} text={text} onText={setQ} />
+        <FilterProblems
+          problems={problemsToSay(mapFilter(map.model, text).problems, matches?.size === 0)}
+          text={text}
+          onText={setQ}
+        />
       ) : null}
       {map.model?.truncated ? (
         <p role="status" className="border-b border-line px-4 py-2 text-degraded-text">

@@ -5,7 +5,9 @@ export interface MapPalette {
   canvas: string;
   ink: string;
   muted: string;
-  accent: string;
+  /** Of the ring around what is chosen, and of pins. */
+  mark: string;
+  markText: string;
   node: string;
   group: string;
   groupLine: string;
@@ -23,7 +25,9 @@ export function readPalette(element: Element = document.documentElement): MapPal
     canvas: token("canvas"),
     ink: token("ink"),
     muted: token("ink-muted"),
-    accent: token("accent"),
+    // The plain accent is a fill: on a light ground it is too pale for a line or a word.
+    mark: token("focus"),
+    markText: token("accent-text"),
     node: token("map-node"),
     group: token("map-group"),
     groupLine: token("map-group-line"),

@@ -93,7 +93,7 @@ export class Speech implements Type {
       const alpha = (lit && !lit.has(of.id)) || scene.isDim(of.id) ? DIM : 1;
       const back = of.group ? colors.group : colors.canvas;
       sheet.say(`${mono ? "a" : "n"}|${mark ? 1 : 0}|${back}|${text}`, x, y, alpha, () =>
-        lineWords(text, mono, mark ? colors.accent : null, back, measure, colors),
+        lineWords(text, mono, mark ? colors.markText : null, back, measure, colors),
       );
     }
     for (const { text, x, y } of titles)

@@ -5,7 +5,7 @@ import { useLive, useThrottled } from "#/api/hooks";
 import { networksQuery } from "#/api/queries";
 import { useAuth } from "#/api/session";
 import { parseFilter } from "#/domain/filter/grammar";
-import { FilterProblems } from "#/domain/filter/problems";
+import { FilterProblems, problemsToSay } from "#/domain/filter/problems";
 import { useVocabulary } from "#/domain/filter/vocabulary";
 import { Gone } from "#/domain/gone";
 import { useHidden } from "#/domain/removal";
@@ -99,7 +99,7 @@ export function NetworksPage({ search, go }: NetworksPageProps) {
         {isEmpty ? null : menu}
         {isEmpty ? null : add}
       </PageHead>
-      <FilterProblems problems={problems} text={text} onText={setQ} />
+      <FilterProblems problems={problemsToSay(problems, rows.length === 0)} text={text} onText={setQ} />
       <WithPanel panel={<SelectedPanel search={search} go={go} onClose={close} writes={writes} />}>
         <DataTable
           label={t("pages.networks")}
