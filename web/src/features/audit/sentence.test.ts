@@ -161,3 +161,31 @@ it("tells the setup and its first user as one event", () => {
   expect(say(...(first?.entries ?? []))).toBe("anna completed the setup and became the first administrator");
   expect(say(...(second?.entries ?? []))).toBe("anna created the user ben");
 });
+
+it("says what came of a scan", () => {
+  const scan = { entity_kind: "scan", entity_name: "10.0.0.0/24", actor: system("scanner") };
+  const ended = (detail: Record<string, unknown>) => say(entry({ action: "scan_finished", ...scan, detail }));
+  expect(ended({ status: "completed", findings_new: 47 })).toBe(
+    "The scan of 10.0.0.0/24 ended with 47 new findings",
+  );
+  expect(ended({ status: "completed", findings_new: 1 })).toBe(
+    "The scan of 10.0.0.0/24 ended with 1 new finding",
+  );
+  expect(ended({ status: "completed", findings_new: 0 })).toBe(
+    "The scan of 10.0.0.0/24 ended without new findings",
+  );
+  expect(ended({ status: "cancelled", findings_new: 0 })).toBe("The scan of 10.0.0.0/24 ended");
+  const found = (found: string[], updated = 0) =>
+    entry({ action: "findings_recorded", ...scan, detail: { new: found, updated, learned: 3 } });
+  expect(say(found(["nas", "tv"]), found([], 1))).toBe("The scanner recorded 3 findings in 10.0.0.0/24");
+  expect(say(found([]))).toBe("The scanner added details to known devices in 10.0.0.0/24");
+});
+
+it("says what was renamed", () => {
+  const renamed = { name: { from: "nas", to: "NAS-1" } };
+  const changed = (detail: Record<string, unknown>) =>
+    say(entry({ action: "asset_updated", entity_name: "NAS-1", detail }));
+  expect(changed(renamed)).toBe("ada renamed nas to NAS-1");
+  expect(changed({ ...renamed, notes: { from: "", to: "x" } })).toBe("ada changed the asset NAS-1");
+  expect(changed({ notes: { from: "a", to: "b" } })).toBe("ada changed the asset NAS-1");
+});

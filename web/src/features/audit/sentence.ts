@@ -83,8 +83,11 @@ export function sentence(entries: readonly AuditEntry[], t: T): string {
   const what = commonName(entries);
   if (entry.action === "outbound_exceptions_set" && entries.length === 1 && !what)
     return t("audit.noExceptions", { who });
+  const renamed = entries.length === 1 ? renaming(entry) : undefined;
+  if (renamed) return t("audit.renamed", { who, ...renamed });
   const count = entries.reduce((sum, one) => sum + weight(one), 0);
-  const text = t(`audit.did.${entry.action}`, { who, what, count });
+  const text =
+    outcome(entries, { who, what, count }, t) ?? t(`audit.did.${entry.action}`, { who, what, count });
   // What stands in brackets is about the name; without one it is left out.
   return (count === 2 ? text.replace(/\b2 times\b/, t("audit.twice")) : text)
     .replace(/\[([^\]]*)\]/g, what ? "$1" : "")
@@ -121,8 +124,36 @@ function inDetail({
   return text((findings[0] as { title?: unknown } | null)?.title);
 }
 
+/** What a change of nothing but the name did. */
+function renaming({ action, detail }: AuditEntry): { before: string; after: string } | undefined {
+  if (!action.endsWith("_updated")) return undefined;
+  const [change, ...more] = readDetail(detail).changes;
+  const [before, after] = [text(change?.before), text(change?.after)];
+  return change?.field === "name" && more.length === 0 && before && after ? { before, after } : undefined;
+}
+
+/** What came of a scan. */
+function outcome(
+  entries: readonly AuditEntry[],
+  { who, what, count }: { who: string; what: string; count: number },
+  t: T,
+): string | undefined {
+  const [
+    {
+      action,
+      detail: { status, findings_new: found },
+    },
+  ] = entries as [AuditEntry];
+  if (action === "findings_recorded" && count === 0) return t("audit.onlyDetails", { who, what });
+  if (action !== "scan_finished" || entries.length > 1 || status !== "completed" || typeof found !== "number")
+    return undefined;
+  return found === 0 ? t("audit.nothingNew", { what }) : t("audit.scanEnded", { what, count: found });
+}
+
 /** How many things one entry is about. */
-function weight({ detail }: AuditEntry): number {
+function weight({ action, detail }: AuditEntry): number {
+  if (action === "findings_recorded")
+    return [detail.new].flat().filter(text).length + (Number(detail.updated) || 0);
   const { count, entries, placed, accepted } = detail;
   const many = Array.isArray(accepted) ? accepted.length : (count ?? entries ?? placed);
   return typeof many === "number" && many > 0 ? many : 1;
