@@ -157,6 +157,46 @@ describe("the table", () => {
   });
 });
 
+describe("a page where nothing has the focus", () => {
+  beforeEach(() => {
+    vi.spyOn(HTMLElement.prototype, "clientHeight", "get").mockReturnValue(600);
+  });
+  afterEach(() => void vi.restoreAllMocks());
+  const page = () =>
+    render(
+      <>
+        <input aria-label="Filter" />
+        <Held onOpen={() => {}} />
+        <aside>
+          <button type="button">Close</button>
+        </aside>
+      </>,
+    );
+  const pressed = (key: string, more: KeyboardEventInit = {}) =>
+    fireEvent.keyDown(document.activeElement ?? document.body, { key, ...more });
+
+  it.each(["j", "ArrowDown"])("goes to the first row with %s", (key) => {
+    page();
+    pressed(key);
+    expect(document.activeElement).toBe(screen.getByRole("button", { name: "alpha" }));
+    pressed(key);
+    expect(document.activeElement).toBe(screen.getByRole("button", { name: "Host-9" }));
+  });
+
+  it("leaves a key to the field or the panel that has the focus, and to the browser", () => {
+    page();
+    for (const one of [screen.getByLabelText("Filter"), screen.getByRole("button", { name: "Close" })]) {
+      one.focus();
+      pressed("j");
+      expect(document.activeElement).toBe(one);
+      one.blur();
+    }
+    pressed("j", { ctrlKey: true });
+    pressed("k");
+    expect(document.activeElement).toBe(document.body);
+  });
+});
+
 describe("an order", () => {
   it("takes numbers by value, also in addresses, and puts what is missing last either way", () => {
     const texts = ["10.0.0.10", "10.0.0.9", null, "9.1.1.1"];

@@ -1,6 +1,6 @@
 /**
  * The one table of the client: virtual rows, sort, selection, endless scroll, and keys (j, k and arrows move; Home, End and G go to the
- * first and the last row; x selects; Enter opens).
+ * first and the last row; x selects; Enter opens). On a page where nothing has the focus, j and the down arrow go to the first row.
  * A real <table>, so that screen readers have rows and headers; rows out of sight are two spacer rows.
  *
  * Groups are headings between rows that the server has put in their order. The focus stays where the hand is: when the row that has it goes
@@ -22,6 +22,7 @@ import {
   type ReactNode,
   type RefObject,
   useEffect,
+  useEffectEvent,
   useLayoutEffect,
   useMemo,
   useRef,
@@ -207,6 +208,27 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     };
     focus();
   }
+  const enter = useEffectEvent((event: globalThis.KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.key !== "j" && event.key !== "ArrowDown") return;
+    // What holds the focus for all of the page holds the table too. A field, a panel, a menu and a dialog do not.
+    const holder = document.activeElement;
+    if (!scroller.current || !holder?.contains(scroller.current)) return;
+    // Arrows scroll a list that has the focus itself.
+    if (event.key === "ArrowDown" && holder === scroller.current) return;
+    if (model.length === 0) return;
+    focusRow(
+      Math.max(
+        0,
+        model.findIndex((row) => row.id === props.activeId),
+      ),
+    );
+    event.preventDefault();
+  });
+  useEffect(() => {
+    document.addEventListener("keydown", enter);
+    return () => document.removeEventListener("keydown", enter);
+  }, []);
   function onKey(event: KeyboardEvent<HTMLTableSectionElement>): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const element = event.target as HTMLElement;
@@ -245,7 +267,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
       ref={scroller}
       // The rows out of sight are spacers that grow and shrink: what the browser anchors to would jump with them.
       data-makes-room
-      className="@container relative mb-(--toasts) min-h-0 flex-1 overflow-auto [overflow-anchor:none]"
+      className="@container relative mb-(--toast) min-h-0 flex-1 overflow-auto pb-(--more-toasts) [overflow-anchor:none]"
       onScroll={({ currentTarget }) => {
         const inView = currentTarget.scrollTop < ROW;
         if (inView !== atTop.current) props.onTop?.(inView);

@@ -26,7 +26,7 @@ interface Action {
 const SHOWN_MS = 5_000;
 export const UNDO_MS = 10_000;
 const MOST = 4;
-/** Pixels below and above all of them. */
+/** Pixels below and above the newest. */
 const AROUND = 24;
 
 let toasts: readonly Toast[] = [];
@@ -117,10 +117,13 @@ export function Toaster() {
     () => toasts,
   );
   const box = useRef<HTMLElement>(null);
-  // A list makes as much room below its rows as the messages take.
+  // A list ends above the newest message. Older ones lie over its end, where one can scroll further by their height.
   useLayoutEffect(() => {
-    const height = shown.length > 0 ? (box.current?.offsetHeight ?? 0) + AROUND : 0;
-    document.documentElement.style.setProperty("--toasts", `${height}px`);
+    const all = box.current?.offsetHeight ?? 0;
+    const newest = (box.current?.lastElementChild as HTMLElement | null)?.offsetHeight ?? 0;
+    const { style } = document.documentElement;
+    style.setProperty("--toast", `${shown.length > 0 ? newest + AROUND : 0}px`);
+    style.setProperty("--more-toasts", `${shown.length > 1 ? all - newest : 0}px`);
   }, [shown]);
   return (
     <section

@@ -1,4 +1,5 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { CircleCheck, EyeOff, Radar, RotateCcw } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useMemo, useState } from "react";
 import { useAwaySince, useLive, useThrottled } from "#/api/hooks";
@@ -13,7 +14,7 @@ import { useVocabulary } from "#/domain/filter/vocabulary";
 import { useViews } from "#/domain/views/use-views";
 import type { Shown } from "#/domain/views/views";
 import { counted, useTranslation } from "#/i18n";
-import { Button } from "#/ui/button";
+import { Button, buttonClass } from "#/ui/button";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty } from "#/ui/feedback";
 import { SearchBox } from "#/ui/search-box";
@@ -52,7 +53,8 @@ interface FindingsProps {
   onSelect: (finding: Finding | null) => void;
   /** Accepts or ignores one, as its panel would, and goes on to the next. */
   onStep: (finding: Finding, step: "accept" | "ignore") => void;
-  begin: ReactNode;
+  /** The button for a new scan, where one can begin. */
+  begin: (look: "plain" | "primary") => ReactNode;
 }
 
 const none: Finding[] = [];
@@ -205,15 +207,49 @@ export function Findings(props: FindingsProps) {
               action={q ? <Button onClick={() => setQ("")}>{t("table.clearFilter")}</Button> : undefined}
             />
           ) : state === "open" ? (
-            <Empty icon={<Radar aria-hidden />} title={t("findings.noneOpen")} action={begin}>
-              {t("findings.noneOpenText")}
-            </Empty>
+            <AllReviewed begin={begin} />
           ) : (
-            <Empty title={t(`findings.none.${state}`)} />
+            <Empty
+              icon={state === "ignored" ? <EyeOff aria-hidden /> : <CircleCheck aria-hidden />}
+              title={t(`findings.none.${state}`)}
+            >
+              {t(`findings.noneText.${state}`)}
+            </Empty>
           )
         }
       />
     </>
+  );
+}
+
+/** What came of the review, and what one does next. */
+function AllReviewed({ begin }: Pick<FindingsProps, "begin">) {
+  const { t } = useTranslation();
+  const accepted = useInfiniteQuery(findingsQuery("accepted")).data?.total ?? 0;
+  if (accepted === 0)
+    return (
+      <Empty icon={<Radar aria-hidden />} title={t("findings.noneOpen")} action={begin("primary")}>
+        {t("findings.noneOpenText")}
+      </Empty>
+    );
+  return (
+    <Empty
+      icon={<CircleCheck aria-hidden />}
+      title={t("findings.noneOpen")}
+      action={
+        <>
+          <Link to="/map" className={buttonClass("primary")}>
+            {t("findings.toMap")}
+          </Link>
+          <Link to="/inventory" className={buttonClass()}>
+            {t("findings.toInventory")}
+          </Link>
+          {begin("plain")}
+        </>
+      }
+    >
+      {t("findings.allReviewed", { count: accepted })}
+    </Empty>
   );
 }
 

@@ -80,17 +80,17 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
       requestAnimationFrame(() => document.getElementById("discovery-tab")?.focus());
   };
   // In the head of a phone there is room for the sign only.
-  const beginIn = (head: boolean) =>
+  const beginIn = (head: boolean, look: "plain" | "primary") =>
     can("discovery:write") ? (
       <Button
-        look="primary"
+        look={look}
         onClick={() => go({ ...search, finding: undefined, scan: "new", targets: undefined })}
       >
         <Plus aria-hidden className="size-4" />
         <span className={head ? "max-md:sr-only" : undefined}>{t("scans.begin")}</span>
       </Button>
     ) : null;
-  const begin = beginIn(false);
+  const begin = (look: "plain" | "primary") => beginIn(false, look);
   const offersBegin =
     tab === "scans"
       ? scans.data?.items.length === 0
@@ -150,7 +150,8 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
             </button>
           ))}
         </div>
-        {offersBegin ? null : beginIn(true)}
+        {/* While findings wait, to accept them comes first. */}
+        {offersBegin ? null : beginIn(true, tab === "open" && shown > 0 ? "plain" : "primary")}
       </PageHead>
       <WithPanel panel={panel}>
         <div
@@ -173,7 +174,7 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
             </div>
           ) : null}
           {tab === "scans" ? (
-            <ScansTab begin={begin} />
+            <ScansTab begin={begin("primary")} />
           ) : (
             <Findings
               key={state}
@@ -198,7 +199,7 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
               selected={search.finding}
               onSelect={(row) => go({ ...search, scan: undefined, finding: row?.id })}
               // A scan that is at work is shown above.
-              begin={active.length === 0 ? begin : null}
+              begin={active.length === 0 ? begin : () => null}
             />
           )}
         </div>

@@ -68,7 +68,11 @@ async function server(request: Request): Promise<Response> {
   const state = (step ?? id) === "accept" ? "accepted" : "ignored";
   const group = body?.filter?.group;
   const chosen = findings.filter((one) =>
-    step ? one.id === id : body ? (body.ids?.includes(one.id) ?? (one.role ?? "") === group) : one.id === id,
+    step
+      ? one.id === id
+      : body
+        ? (body.ids?.includes(one.id) ?? (group === undefined || (one.role ?? "") === group))
+        : one.id === id,
   );
   if (!body) return json(out(chosen[0] as Row));
   for (const one of chosen) one.state = state;
@@ -263,5 +267,8 @@ describe("review", () => {
     fireEvent.click(screen.getByRole("button", { name: "Accept all 5" }));
     await screen.findByText("Nothing to review");
     expect(screen.getAllByRole("button", { name: "New scan" })).toHaveLength(1);
+    // What came of it.
+    await screen.findByText("You have accepted 5 findings. They are in the inventory and on the map.");
+    expect(screen.getByText("Open the map")).toBeTruthy();
   });
 });
