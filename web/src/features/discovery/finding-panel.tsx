@@ -55,7 +55,7 @@ export function FindingPanel({ finding, review, onNext, onClose }: FindingPanelP
   const accepts = writes && open && can("inventory:write");
 
   const facts = [
-    [t("asset.role"), proposal.role && roleName(proposal.role)],
+    [t("asset.kind"), proposal.role && roleName(proposal.role)],
     [t("asset.vendor"), proposal.vendor],
     [t("asset.model"), modelName(proposal)],
     [t("asset.os"), proposal.os],

@@ -238,7 +238,7 @@ function useNetworks(): Line[] {
   return data.map(({ id, name, cidr }) => ({
     id: `network ${id}`,
     label: name,
-    place: cidr,
+    place: cidr === name ? undefined : cidr,
     icon: EthernetPort,
     run: () => void navigate({ to: "/networks", search: { selected: id } }),
   }));

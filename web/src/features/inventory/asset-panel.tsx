@@ -10,7 +10,7 @@ import type { Asset, AssetDetail } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { KindIcon, roleName, StatusMark, TagChip } from "#/domain/asset";
 import { Gone } from "#/domain/gone";
-import { distinct, modelName } from "#/domain/product";
+import { modelName } from "#/domain/product";
 import { useRemoval } from "#/domain/removal";
 import { useTranslation } from "#/i18n";
 import { buttonClass, IconButton } from "#/ui/button";
@@ -69,7 +69,7 @@ export function AssetPanel({ id, onClose, onOpen, actions }: AssetPanelProps) {
   const head = (of: Asset) => ({
     title: of.name,
     icon: <KindIcon kind={of.kind} role={of.role} className="size-5" />,
-    subtitle: distinct([t(`kind.${of.kind}`), of.role && roleName(of.role)]).join(" · "),
+    subtitle: of.role ? roleName(of.role) : t(`kind.${of.kind}`),
   });
   if (!asset.data) {
     const known = assetInLists(client, id);

@@ -26,6 +26,7 @@ export function RoleField({ value, onChange, error }: RoleFieldProps) {
     <div className="flex flex-col gap-2">
       <SelectField
         label={t("asset.role")}
+        help={t("asset.roleHelp")}
         error={own ? undefined : error}
         value={own ? OWN : (known ?? "")}
         onChange={({ target }) => {

@@ -26,7 +26,7 @@ export function useColumns(): Column<Network>[] {
         id: "cidr",
         header: t("networks.cidr"),
         sortBy: (row) => row.cidr,
-        width: { min: 124, max: 300, mono: true, text: (row) => row.cidr },
+        width: { min: 124, max: 300, mono: true, text: (row) => (row.cidr === row.name ? "" : row.cidr) },
         // A network that a scan made is named by its range, which is not shown twice.
         cell: (row) => <span className={row.cidr === row.name ? "sr-only" : "mono"}>{row.cidr}</span>,
       },
