@@ -86,7 +86,7 @@ export function Empty({
       {icon ? <div className="text-faint [&>svg]:size-8 [&>svg]:stroke-[1.25]">{icon}</div> : null}
       <Heading className="text-base font-medium">{title}</Heading>
       {children ? <div className="max-w-md text-muted">{children}</div> : null}
-      {action ? <div className="mt-1 flex gap-2">{action}</div> : null}
+      {action ? <div className="mt-1 flex flex-wrap justify-center gap-2">{action}</div> : null}
     </div>
   );
 }

@@ -21,6 +21,8 @@ const CATCH = { mouse: 1.2, touch: 1.7 };
 /** On a screen as narrow as a phone's the first view shows names, not everything. */
 const NARROW = 600;
 const NAMES_SCALE = (FAR_RADIUS / RADIUS) * 1.5;
+/** Here each network speaks by a card. */
+const CARDS_SCALE = (FAR_RADIUS / RADIUS) * 0.8;
 /** A picture that takes two frames longer than so to draw anew is stretched while one zooms. */
 const SLOW_MS = 60;
 
@@ -110,10 +112,10 @@ export class MapRenderer {
     this.redraw();
   }
 
-  /** One may go as far as shows everything, and as near as makes a node 96 pixels wide. */
+  /** One may go as far as shows everything, by cards too, and as near as makes a node 96 pixels wide. */
   private setRange(): void {
     const all = fitting(this.scene.nodes.values(), this.eye.size);
-    this.eye.range = { min: Math.min(all?.scale ?? 1, SCALE_MAX), max: SCALE_MAX };
+    this.eye.range = { min: Math.min(all?.scale ?? 1, CARDS_SCALE), max: SCALE_MAX };
   }
 
   setMatches(ids: ReadonlySet<string> | null): void {

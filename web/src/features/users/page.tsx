@@ -67,10 +67,10 @@ export function UsersPage({ search, go }: { search: UsersSearch; go: (next: User
           ))}
         </div>
         {writes ? (
-          <div className="flex gap-2 max-md:w-full [&>button]:max-md:flex-1">
+          <div className="flex gap-2">
             <Button onClick={() => go({ ...search, selected: undefined, panel: "new" })}>
               <Plus aria-hidden className="size-4" />
-              {t("users.add")}
+              <span className="max-md:sr-only">{t("users.add")}</span>
             </Button>
             <Button look="primary" onClick={() => go({ ...search, selected: undefined, panel: "invite" })}>
               {t("users.invite")}
