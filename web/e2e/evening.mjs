@@ -247,7 +247,7 @@ await steps.step("the list view shows the same", async () => {
 });
 
 await steps.step("an asset is added, with a tag made on the way", async () => {
-  await page.getByRole("link", { name: "Inventory" }).click();
+  await page.getByRole("link", { name: "Inventory", exact: true }).click();
   await page.getByRole("button", { name: "Add asset" }).click();
   await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByText("This field is required.").waitFor();
@@ -326,7 +326,7 @@ await steps.step("its delete can be taken back, and is sent ten seconds later wh
 
 await steps.step("tables sort by click and by keyboard, and the address remembers", async () => {
   const header = (name) => page.getByRole("columnheader", { name });
-  await page.getByRole("link", { name: "Inventory" }).click();
+  await page.getByRole("link", { name: "Inventory", exact: true }).click();
   await header("Addresses").getByRole("button").click();
   await page.waitForURL(/sort=address/);
   expect((await header("Addresses").getAttribute("aria-sort")) === "ascending", "told to a screen reader");

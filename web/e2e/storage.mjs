@@ -49,7 +49,7 @@ await steps.step("while nothing can be saved the page says so, and what was type
   await notice().getByText("The database is locked").waitFor();
   await judged(page);
   await shot("locked");
-  await page.getByRole("link", { name: "Inventory" }).click();
+  await page.getByRole("link", { name: "Inventory", exact: true }).click();
   await button(dialog(page, "Discard your changes?"), "Discard changes").click();
   await page.getByRole("heading", { name: "Inventory", exact: true }).waitFor();
   await notice().waitFor();
