@@ -96,9 +96,8 @@ async fn admit(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
     let mut ruled = false;
     let caller = if is_public(&parts.method, route(parts)) {
         None
-    } else if app.setup_required() {
-        return Err(Error::SetupRequired.into());
     } else {
+        app.after_setup().await?;
         let caller = identify(app, parts).await?;
         if let Some(needs) = access::needs(&parts.method, route(parts)) {
             access::check(caller.principal(), needs)?;

@@ -3,9 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cb_core::clock::Time;
@@ -13,9 +12,7 @@ use cb_core::config::{Config, ConfigError};
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
 use cb_fabric::{Bus, Listener, Throttle};
 use cb_net::outbound::Outbound;
-use cb_store::entities::setting;
-use cb_store::sea_orm::EntityTrait as _;
-use cb_store::{LOCK_FILE, OpenError, Storage, Store, db};
+use cb_store::{LOCK_FILE, OpenError, Storage, Store};
 use cb_vault::checkpoint::CheckpointKey;
 use cb_vault::token::Signer;
 use ipnet::IpNet;
@@ -33,6 +30,7 @@ use crate::ctx::{Ctx, RequestMeta};
 use crate::jumps::Jumps;
 use crate::notify::receive::Rates;
 use crate::oidc::Known;
+use crate::setup::gate::{self, Gate};
 use crate::vault::Vault;
 
 /// Why the application cannot start, and what to do about it; one line.
@@ -88,10 +86,7 @@ struct Inner {
     forgot_desk: Desk,
     hook_rates: Rates,
     api_token: Option<Secret>,
-    setup_code: Mutex<Option<Secret>>,
-    setup_done: AtomicBool,
-    code_file: PathBuf,
-    code_given: bool,
+    setup: Gate,
     scan_allow: Vec<IpNet>,
     public_url: Option<Url>,
     /// This server, among those that work on the database; the same after a restart.
@@ -128,7 +123,7 @@ impl App {
         app.store().stay_beside(&config.data_dir, crate::backup::needed(config));
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
         // From now on the folder knows that it is in use, whatever becomes of the database.
-        if !app.setup_required() && !app.beside_database().is_there() {
+        if !app.setup_required().await.map_err(StartError::Read)? && !app.beside_database().is_there() {
             app.checkpoint_now().await;
         }
         app.spawn(crate::storage::watch(app.clone()));
@@ -196,19 +191,8 @@ impl App {
                 "Put back the original file, or delete it; the next start then creates a new one",
             )
         })?;
-        let settings =
-            setting::Entity::find_by_id(1).one(store.reader()).await.map_err(|e| StartError::Read(db(e)))?;
-        let setup_done = settings.is_some_and(|s| s.auth_enabled);
-        let code_file = data.join("setup-code");
-        let setup_code = match (&config.setup_code, setup_done) {
-            (_, true) => {
-                remove(&code_file);
-                None
-            }
-            (Some(given), false) => Some(given.clone()),
-            (None, false) if secrets == Secrets::AsTheyAre => None,
-            (None, false) => Some(kept_secret(&code_file, || entropy.spoken_code())?),
-        };
+        let setup_done = gate::is_done_in(&store).await.map_err(StartError::Read)?;
+        let setup = Gate::new(config, secrets == Secrets::Make, setup_done, || entropy.spoken_code())?;
         let server = passing("server-id", &|| entropy.uuid(clock.now()).to_string())?.expose().to_owned();
         // Two servers with a copy of one folder have one name: each takes what the other is doing when it starts, and it is done twice.
         let worker = format!("{server}/{}", entropy.uuid(clock.now()));
@@ -228,10 +212,7 @@ impl App {
             forgot_desk: Desk::default(),
             hook_rates: Rates::default(),
             api_token: config.api_token.clone(),
-            setup_code: Mutex::new(setup_code),
-            setup_done: AtomicBool::new(setup_done),
-            code_file,
-            code_given: config.setup_code.is_some(),
+            setup,
             scan_allow: config.scan_allow.clone(),
             public_url: config.public_url.clone(),
             server,
@@ -256,21 +237,22 @@ impl App {
         self.0.store.clone().close().await
     }
 
-    pub fn setup_required(&self) -> bool {
-        !self.0.setup_done.load(Ordering::Acquire)
+    pub async fn setup_required(&self) -> Result<bool> {
+        Ok(!self.0.setup.is_done(&self.0.store).await?)
+    }
+
+    /// Before setup there is nobody who could ask for anything.
+    pub async fn after_setup(&self) -> Result<()> {
+        if self.setup_required().await? { Err(Error::SetupRequired) } else { Ok(()) }
     }
 
     /// The code that setup asks for, while it does; and the file that holds it, unless the operator gave the code.
     pub fn setup_code(&self) -> Option<(Secret, Option<&Path>)> {
-        let code = self.0.setup_code.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        code.map(|c| (c, (!self.0.code_given).then_some(self.0.code_file.as_path())))
+        self.0.setup.code()
     }
 
-    /// Nobody can set up again: the code is gone from memory and disk.
     pub(crate) fn setup_is_done(&self) {
-        self.0.setup_done.store(true, Ordering::Release);
-        *self.0.setup_code.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        remove(&self.0.code_file);
+        self.0.setup.shut();
     }
 
     pub fn ctx(&self, principal: Principal, meta: RequestMeta) -> Ctx {

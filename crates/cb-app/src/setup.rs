@@ -1,5 +1,7 @@
 //! The first administrator: once, by whoever holds the one-time code.
 
+pub(crate) mod gate;
+
 use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::{Error, Principal, Result, Role, Secret};
@@ -37,13 +39,13 @@ pub struct SetupIn {
     pub email: Option<String>,
 }
 
-pub fn state(app: &App) -> SetupState {
-    SetupState { required: app.setup_required() }
+pub async fn state(app: &App) -> Result<SetupState> {
+    Ok(SetupState { required: app.setup_required().await? })
 }
 
 /// Makes the administrator and signs them in. 403 wrong code, 409 done already, 429 too many tries.
 pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Opened> {
-    if !app.setup_required() {
+    if !app.setup_required().await? {
         return Err(already());
     }
     let now = app.now();

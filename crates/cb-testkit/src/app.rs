@@ -113,6 +113,18 @@ impl TestApp {
         &self.config.data_dir
     }
 
+    /// Another server on the same database, with a folder of its own and the same keys.
+    pub async fn second(&self) -> App {
+        assert!(self.postgres.is_some(), "two servers need PostgreSQL");
+        let mut config = self.config.clone();
+        config.data_dir = self.dir.path().join("second");
+        std::fs::create_dir(&config.data_dir).expect("a folder");
+        for key in ["vault-key", "audit-key", "jwt-secret"] {
+            std::fs::copy(self.config.data_dir.join(key), config.data_dir.join(key)).expect("a key to copy");
+        }
+        App::open(&config, self.clock.clone(), Arc::new(OsEntropy)).await.expect("a second server opens")
+    }
+
     /// Closes the application and opens it again over the same data, as a restart does.
     pub async fn restart(self) -> Self {
         self.restart_with(|_| ()).await

@@ -39,7 +39,7 @@ pub enum Command {
 pub async fn run(command: Command) -> anyhow::Result<()> {
     let config = Config::load()?;
     let app = App::beside(&config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
-    if app.setup_required() {
+    if app.setup_required().await? {
         bail!(
             "setup has not been completed, so there are no users yet; open the address that `cb serve` prints"
         );

@@ -15,7 +15,6 @@ use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 use utoipa::IntoParams;
 
-use super::passkeys::after_setup;
 use super::session::{apart, named_cookie, signed_in};
 use crate::auth::{self, SessionReader, SessionWriter, meta, site};
 use crate::extract::{Id, Query};
@@ -53,7 +52,7 @@ pub(crate) async fn start(
     Query(query): Query<StartQuery>,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    after_setup(&app)?;
+    app.after_setup().await?;
     let next = query.next.as_deref().unwrap_or("/");
     match sign_in::start(&app, &meta(&parts)?, &site(&parts)?, &slug, next).await? {
         Ok(away) => {
@@ -74,7 +73,7 @@ pub(crate) async fn callback(
     Query(query): Query<CallbackQuery>,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    after_setup(&app)?;
+    app.after_setup().await?;
     let CallbackQuery { code, state, error, iss } = query;
     let brought = Brought { code, state, error, iss };
     let session = auth::visitor(&app, &parts).await?;

@@ -9,7 +9,6 @@ use cb_app::auth::passkeys::{
     PasskeyRegistrationOut,
 };
 use cb_app::oidc::providers::{self, ProviderName};
-use cb_core::Error;
 use cb_core::ids::PasskeyId;
 use http::StatusCode;
 use http::request::Parts;
@@ -33,16 +32,11 @@ pub(crate) struct Methods {
     reset_by_mail: bool,
 }
 
-/// Before setup nobody can sign in.
-pub(super) fn after_setup(app: &App) -> Result<(), Problem> {
-    if app.setup_required() { Err(Error::SetupRequired.into()) } else { Ok(()) }
-}
-
 /// The ways to sign in here.
 #[utoipa::path(get, path = "/auth/methods", operation_id = "get_auth_methods", tag = "session",
     responses((status = 200, body = Methods)))]
 pub(crate) async fn methods(State(app): State<App>, parts: Parts) -> Result<axum::Json<Methods>, Problem> {
-    after_setup(&app)?;
+    app.after_setup().await?;
     let providers = providers::offered(&app).await?;
     let reset_by_mail = cb_app::notify::mail::is_possible(&app).await?;
     Ok(axum::Json(Methods { passkeys: site(&parts)?.has_passkeys(), providers, reset_by_mail }))
@@ -55,7 +49,7 @@ pub(crate) async fn challenge(
     State(app): State<App>,
     parts: Parts,
 ) -> Result<axum::Json<PasskeyChallenge>, Problem> {
-    after_setup(&app)?;
+    app.after_setup().await?;
     Ok(axum::Json(passkeys::challenge(&app, &site(&parts)?)?))
 }
 
@@ -67,7 +61,7 @@ pub(crate) async fn login(
     parts: Parts,
     Json(input): Json<PasskeyLoginIn>,
 ) -> Result<Response, Problem> {
-    after_setup(&app)?;
+    app.after_setup().await?;
     signed_in(StatusCode::OK, passkeys::login(&app, meta(&parts)?, &site(&parts)?, input).await?)
 }
 
@@ -79,7 +73,7 @@ pub(crate) async fn mfa(
     parts: Parts,
     Json(input): Json<MfaPasskeyIn>,
 ) -> Result<axum::Json<PasskeyChallenge>, Problem> {
-    after_setup(&app)?;
+    app.after_setup().await?;
     Ok(axum::Json(passkeys::mfa_challenge(&app, &site(&parts)?, input).await?))
 }
 

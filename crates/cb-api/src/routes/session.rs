@@ -37,9 +37,7 @@ pub(crate) async fn login(
     parts: Parts,
     Json(input): Json<LoginIn>,
 ) -> Result<Response, Problem> {
-    if app.setup_required() {
-        return Err(Error::SetupRequired.into());
-    }
+    app.after_setup().await?;
     match login::login(&app, meta(&parts)?, input).await? {
         Admission::Session(opened) => signed_in(StatusCode::OK, opened),
         Admission::SecondFactor(asked) => Ok(axum::Json(asked).into_response()),
@@ -54,9 +52,7 @@ pub(crate) async fn mfa(
     parts: Parts,
     Json(input): Json<MfaIn>,
 ) -> Result<Response, Problem> {
-    if app.setup_required() {
-        return Err(Error::SetupRequired.into());
-    }
+    app.after_setup().await?;
     signed_in(StatusCode::OK, login::second_factor(&app, meta(&parts)?, &site(&parts)?, input).await?)
 }
 
@@ -106,9 +102,7 @@ pub(crate) async fn forgot(
     parts: Parts,
     Json(input): Json<ForgotIn>,
 ) -> Result<StatusCode, Problem> {
-    if app.setup_required() {
-        return Err(Error::SetupRequired.into());
-    }
+    app.after_setup().await?;
     forgot::ask(&app, meta(&parts)?, &input)?;
     Ok(StatusCode::ACCEPTED)
 }
@@ -121,9 +115,7 @@ pub(crate) async fn reset(
     parts: Parts,
     Json(input): Json<ResetIn>,
 ) -> Result<StatusCode, Problem> {
-    if app.setup_required() {
-        return Err(Error::SetupRequired.into());
-    }
+    app.after_setup().await?;
     password::reset(&app, meta(&parts)?, input).await?;
     Ok(StatusCode::NO_CONTENT)
 }

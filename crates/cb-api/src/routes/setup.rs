@@ -15,8 +15,8 @@ use crate::problem::Problem;
 
 /// Whether setup still has to be completed.
 #[utoipa::path(get, path = "/setup", operation_id = "get_setup", tag = "setup", responses((status = 200, body = SetupState)))]
-pub(crate) async fn get(State(app): State<App>) -> axum::Json<SetupState> {
-    axum::Json(setup::state(&app))
+pub(crate) async fn get(State(app): State<App>) -> Result<axum::Json<SetupState>, Problem> {
+    Ok(axum::Json(setup::state(&app).await?))
 }
 
 /// Creates the administrator. Requires the setup code.

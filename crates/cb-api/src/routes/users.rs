@@ -7,7 +7,6 @@ use cb_app::auth::sessions::OpenSession;
 use cb_app::auth::{SessionOut, UserOut};
 use cb_app::users::{self, AcceptInviteIn, InviteIn, InviteOut, LinkOut, RoleOut, UserIn, UserPatch};
 use cb_app::{App, Page};
-use cb_core::Error;
 use cb_core::ids::{InviteId, UserId};
 use http::StatusCode;
 use http::request::Parts;
@@ -153,8 +152,6 @@ pub(crate) async fn accept(
     parts: Parts,
     Json(input): Json<AcceptInviteIn>,
 ) -> Result<Response, Problem> {
-    if app.setup_required() {
-        return Err(Error::SetupRequired.into());
-    }
+    app.after_setup().await?;
     signed_in(StatusCode::CREATED, users::accept_invite(&app, meta(&parts)?, input).await?)
 }

@@ -131,7 +131,7 @@ impl App {
     ///
     /// Not before setup: the file in the data folder also says that the folder has been in use, see [`crate::backup`].
     pub(crate) async fn checkpoint(&self) -> Result<()> {
-        if self.setup_required() {
+        if self.setup_required().await? {
             return Ok(());
         }
         let beside = self.beside_database();

@@ -44,8 +44,22 @@ async fn of_many_setups_at_once_exactly_one_wins(#[values(Sqlite, Postgres)] dat
         }
     }
     assert_eq!(won, 1, "{database:?}");
-    assert!(!test.app.setup_required() && test.app.setup_code().is_none());
+    assert!(!test.app.setup_required().await.expect("readable") && test.app.setup_code().is_none());
     assert!(!test.data_dir().join("setup-code").exists(), "the code is gone from the disk");
+}
+
+#[tokio::test]
+async fn setup_by_one_server_is_setup_for_all() {
+    let test = TestApp::new(Database::Postgres).await;
+    let second = test.second().await;
+    let (own_code, _) = second.setup_code().expect("required");
+    assert!(matches!(second.after_setup().await, Err(Error::SetupRequired)));
+    test.set_up().await;
+    let late = setup::complete(&second, test.meta(), setup_with(own_code, "eve")).await;
+    assert!(matches!(late, Err(Error::Conflict(_))));
+    second.after_setup().await.expect("the other server has set it up");
+    assert!(second.setup_code().is_none(), "no code opens anything any more");
+    second.close().await.expect("closes");
 }
 
 #[rstest]
@@ -72,7 +86,7 @@ async fn the_code_and_the_sessions_survive_a_restart(#[values(Sqlite, Postgres)]
     assert!(before.matches(after.expose().as_bytes()));
     let opened = setup::complete(&test.app, test.meta(), setup_with(after, "ada")).await.expect("set up");
     let test = test.restart().await;
-    assert!(!test.app.setup_required());
+    assert!(!test.app.setup_required().await.expect("readable"));
     assert!(test.app.by_session(opened.cookie.expose()).await.expect("readable").is_some());
 }
 

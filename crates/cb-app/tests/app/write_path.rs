@@ -158,7 +158,7 @@ async fn authentication_once_on_stays_on(#[values(Sqlite, Postgres)] database: D
     db.close().await.expect("closes");
     drop(ctx);
     let test = test.restart().await;
-    assert!(!test.app.setup_required() && test.app.setup_code().is_none());
+    assert!(!test.app.setup_required().await.expect("readable") && test.app.setup_code().is_none());
 }
 
 #[rstest]
