@@ -364,7 +364,7 @@ await steps.step("a filter that nobody knows shows nothing, and offers what is k
   expect((await page.locator("tbody [data-row-open]").count()) === 0, "no row");
   await page.getByRole("button", { name: "Unknown", exact: true }).click();
   await page.waitForURL(/status/);
-  await page.getByText("has no value").waitFor({ state: "detached" });
+  await page.getByText("is not a value of").waitFor({ state: "detached" });
   await search.fill("color:red");
   await page.getByText("There is no filter “color:”").waitFor();
   await search.fill("");

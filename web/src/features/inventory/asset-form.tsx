@@ -7,6 +7,7 @@ import type { Asset, AssetKind, AssetStatus } from "#/api/schema";
 import { assetKinds, assetStatuses, roleName } from "#/domain/asset";
 import { EditTrouble } from "#/domain/edit/edit-trouble";
 import { useEdit } from "#/domain/edit/use-edit";
+import { modelName } from "#/domain/product";
 import { TagPicker } from "#/domain/tag-picker";
 import { z } from "#/domain/zod";
 import { isKey, useTranslation } from "#/i18n";
@@ -38,7 +39,8 @@ const toForm = (asset?: Asset) => ({
   kind: asset?.kind ?? ("device" as AssetKind),
   role: asset?.role ?? "",
   vendor: asset?.vendor ?? "",
-  model: asset?.model ?? "",
+  // As the panel shows it. What is not touched is not sent, so the whole of it stays.
+  model: asset ? modelName(asset) : "",
   os: asset?.os ?? "",
   status: (asset?.status_set ?? "") as AssetStatus | "",
   notes: asset?.notes ?? "",
