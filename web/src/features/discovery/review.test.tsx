@@ -268,7 +268,7 @@ describe("review", () => {
     await screen.findByText("Nothing to review");
     expect(screen.getAllByRole("button", { name: "New scan" })).toHaveLength(1);
     // What came of it.
-    await screen.findByText("You have accepted 5 findings. They are in the inventory and on the map.");
+    await screen.findByText("5 findings have been accepted. They are in the inventory and on the map.");
     expect(screen.getByText("Open the map")).toBeTruthy();
   });
 });
