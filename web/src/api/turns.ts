@@ -1,6 +1,6 @@
 /**
  * The order of the requests that use this session and of those that may give it a new id. A new id kills the old one, and
- * a request that is under way with the old one would be refused. So a change waits for the uses before it, and a use for
+ * a request that is under way with the old one would be refused. So a change waits for everything before it, and a use for
  * the changes before it.
  */
 export class Turns {
@@ -13,17 +13,17 @@ export class Turns {
   async use<T>(send: () => Promise<T>): Promise<T> {
     const until = Date.now() + this.patienceMs;
     // Another change may begin in the moment after one has ended.
-    while (this.changes.size > 0 && Date.now() < until) await ended(this.changes, until);
+    while (this.changes.size > 0 && Date.now() < until) await ended([...this.changes], until);
     return track(this.uses, send());
   }
 
   change<T>(send: () => Promise<T>): Promise<T> {
-    const before = ended(this.uses, Date.now() + this.patienceMs);
+    const before = ended([...this.uses, ...this.changes], Date.now() + this.patienceMs);
     return track(this.changes, before.then(send));
   }
 }
 
-async function ended(requests: ReadonlySet<Promise<unknown>>, until: number): Promise<void> {
+async function ended(requests: readonly Promise<unknown>[], until: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const patience = new Promise((resolve) => {
     timer = setTimeout(resolve, until - Date.now());
