@@ -163,7 +163,7 @@ await steps.step(
     await page.waitForTimeout(800);
     expect((await panel.count()) === 0, "nothing to be chosen");
     // The page keeps room for messages as long as there are any.
-    await page.waitForFunction(() => document.documentElement.style.getPropertyValue("--toasts") === "0px");
+    await page.waitForFunction(() => document.documentElement.style.getPropertyValue("--toast") === "0px");
     await shot("08-map");
     await page.emulateMedia({ colorScheme: "dark" });
   },
