@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
-import { ArrowUp, Download, ScrollText, ShieldCheck } from "lucide-react";
+import { ArrowUp, ScrollText, ShieldCheck } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { http, take } from "#/api/client";
 import { useAwaySince, useLiveState } from "#/api/hooks";
@@ -8,7 +8,8 @@ import { NOTHING } from "#/domain/nothing";
 import { useViews } from "#/domain/views/use-views";
 import { addWords, counted, useTranslation } from "#/i18n";
 import words from "#/i18n/en/audit.json";
-import { Button, buttonClass } from "#/ui/button";
+import { Button } from "#/ui/button";
+import { CsvLink } from "#/ui/csv-link";
 import { cx } from "#/ui/cx";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, ErrorBox } from "#/ui/feedback";
@@ -90,16 +91,9 @@ export function AuditPage({ search, go }: { search: AuditSearch; go: (next: Audi
         </SelectField>
         {menu}
         <LiveSwitch on={tail.live} onChange={tail.setLive} />
-        <a
-          href={exportHref(filter)}
-          download="audit-log.csv"
-          className={buttonClass()}
-          aria-label={t("audit.export")}
-          title={t("audit.export")}
-        >
-          <Download aria-hidden className="size-4" />
+        <CsvLink href={exportHref(filter)} name="audit-log.csv" label={t("audit.export")}>
           {t("common.csv")}
-        </a>
+        </CsvLink>
         <Button className="max-md:flex-1" busy={verify.isPending} onClick={() => verify.mutate()}>
           <ShieldCheck aria-hidden className="size-4" />
           {t("audit.verify")}

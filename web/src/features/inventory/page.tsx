@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Boxes, Download, Plus, X } from "lucide-react";
+import { Boxes, Plus, X } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
 import { useAwaySince, useLive, useThrottled } from "#/api/hooks";
 import { networksQuery } from "#/api/queries";
@@ -17,6 +17,7 @@ import { useViews } from "#/domain/views/use-views";
 import type { Shown } from "#/domain/views/views";
 import { counted, useTranslation } from "#/i18n";
 import { Button, buttonClass } from "#/ui/button";
+import { CsvLink } from "#/ui/csv-link";
 import { type Column, DataTable } from "#/ui/data-table";
 import { Empty, Warning } from "#/ui/feedback";
 import { PageHead, WithPanel } from "#/ui/page";
@@ -140,19 +141,16 @@ export function InventoryPage({
           />
         )}
         {rows.length > 0 ? (
-          <a
+          <CsvLink
             href={exportAddress(
               asked,
               search.sort ?? "name",
               columns.map((column) => column.id),
             )}
-            download
-            aria-label={t("common.csvOf")}
-            className={buttonClass()}
+            label={t("common.csvOf")}
           >
-            <Download aria-hidden className="size-4" />
             <span className="max-md:hidden">{t("common.csv")}</span>
-          </a>
+          </CsvLink>
         ) : null}
         {isEmpty ? null : menu}
         {isEmpty ? null : add}
