@@ -86,8 +86,11 @@ export function sentence(entries: readonly AuditEntry[], t: T): string {
   const renamed = entries.length === 1 ? renaming(entry) : undefined;
   if (renamed) return t("audit.renamed", { who, ...renamed });
   const count = entries.reduce((sum, one) => sum + weight(one), 0);
-  const text =
-    outcome(entries, { who, what, count }, t) ?? t(`audit.did.${entry.action}`, { who, what, count });
+  const found = entries.length === 1 ? newFindings(entry) : undefined;
+  let text = t(`audit.did.${entry.action}`, { who, what, count });
+  if (found !== undefined)
+    text = found === 0 ? t("audit.nothingNew", { what }) : t("audit.scanEnded", { what, count: found });
+  else if (entry.action === "findings_recorded" && count === 0) text = t("audit.onlyDetails", { who, what });
   // What stands in brackets is about the name; without one it is left out.
   return (count === 2 ? text.replace(/\b2 times\b/, t("audit.twice")) : text)
     .replace(/\[([^\]]*)\]/g, what ? "$1" : "")
@@ -132,22 +135,10 @@ function renaming({ action, detail }: AuditEntry): { before: string; after: stri
   return change?.field === "name" && more.length === 0 && before && after ? { before, after } : undefined;
 }
 
-/** What came of a scan. */
-function outcome(
-  entries: readonly AuditEntry[],
-  { who, what, count }: { who: string; what: string; count: number },
-  t: T,
-): string | undefined {
-  const [
-    {
-      action,
-      detail: { status, findings_new: found },
-    },
-  ] = entries as [AuditEntry];
-  if (action === "findings_recorded" && count === 0) return t("audit.onlyDetails", { who, what });
-  if (action !== "scan_finished" || entries.length > 1 || status !== "completed" || typeof found !== "number")
-    return undefined;
-  return found === 0 ? t("audit.nothingNew", { what }) : t("audit.scanEnded", { what, count: found });
+/** How many findings a scan that came to its end has made. */
+function newFindings({ action, detail: { status, findings_new: found } }: AuditEntry): number | undefined {
+  const ended = action === "scan_finished" && status === "completed";
+  return ended && typeof found === "number" ? found : undefined;
 }
 
 /** How many things one entry is about. */
