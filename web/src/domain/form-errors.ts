@@ -11,16 +11,21 @@ export function placeErrors<T extends FieldValues>(
   setError: UseFormSetError<T>,
 ): unknown {
   if (!(error instanceof ApiError)) return error;
-  const rest: string[] = [];
-  let placed = false;
-  for (const [name, reason] of Object.entries(error.fields)) {
-    const field = fields.find(
+  const reasons = Object.entries(error.fields).map(([name, reason]) => ({
+    name,
+    reason,
+    at: fields.findIndex(
       (known) => known === name || name.startsWith(`${known}.`) || name.startsWith(`${known}[`),
-    );
-    if (field) {
-      setError(field, { message: reason }, { shouldFocus: !placed });
-      placed = true;
-    } else rest.push(`${name}: ${reason}`);
+    ),
+  }));
+  const rest = reasons.filter(({ at }) => at < 0).map(({ name, reason }) => `${name}: ${reason}`);
+  let placed = false;
+  // In the order of the form: the first of its fields that is wrong gets the focus.
+  for (const { reason, at } of reasons.sort((a, b) => a.at - b.at)) {
+    const field = fields[at];
+    if (!field) continue;
+    setError(field, { message: reason }, { shouldFocus: !placed });
+    placed = true;
   }
   if (rest.length > 0)
     return new ApiError(error.status, { ...error.problem, detail: rest.join("; "), errors: [] });

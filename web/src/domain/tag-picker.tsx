@@ -15,9 +15,12 @@ import { nextTagColor } from "./tag-colors";
 export function TagPicker({
   value,
   onChange,
+  autoFocus,
 }: {
   value: readonly string[];
   onChange: (ids: string[]) => void;
+  /** Where one is there for nothing else. */
+  autoFocus?: boolean;
 }) {
   const { t } = useTranslation();
   const tags = useQuery(tagsQuery);
@@ -68,6 +71,7 @@ export function TagPicker({
           hideLabel
           placeholder={t("tags.new")}
           maxLength={64}
+          autoFocus={autoFocus}
           className="flex-1"
           value={name}
           error={create.error?.message}

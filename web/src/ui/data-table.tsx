@@ -22,7 +22,6 @@ import {
   type ReactNode,
   type RefObject,
   useEffect,
-  useEffectEvent,
   useLayoutEffect,
   useMemo,
   useRef,
@@ -32,6 +31,7 @@ import { useTranslation } from "#/i18n";
 import { cx } from "./cx";
 import { ErrorBox, NotLoaded, Skeleton } from "./feedback";
 import { ordered } from "./order";
+import { useStrayKeys } from "./stray-keys";
 import { type Column, PHONE, useRoom, widthsOf } from "./table-columns";
 
 export type { Column };
@@ -208,15 +208,10 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     };
     focus();
   }
-  const enter = useEffectEvent((event: globalThis.KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  useStrayKeys(scroller, (event, holder) => {
     if (event.key !== "j" && event.key !== "ArrowDown") return;
-    // What holds the focus for all of the page holds the table too. A field, a panel, a menu and a dialog do not.
-    const holder = document.activeElement;
-    if (!scroller.current || !holder?.contains(scroller.current)) return;
     // Arrows scroll a list that has the focus itself.
-    if (event.key === "ArrowDown" && holder === scroller.current) return;
-    if (model.length === 0) return;
+    if (model.length === 0 || (event.key === "ArrowDown" && holder === scroller.current)) return;
     focusRow(
       Math.max(
         0,
@@ -225,10 +220,6 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     );
     event.preventDefault();
   });
-  useEffect(() => {
-    document.addEventListener("keydown", enter);
-    return () => document.removeEventListener("keydown", enter);
-  }, []);
   function onKey(event: KeyboardEvent<HTMLTableSectionElement>): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const element = event.target as HTMLElement;

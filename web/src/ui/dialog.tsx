@@ -17,10 +17,14 @@ interface DialogProps {
   footer?: ReactNode;
 }
 
+const FIRST =
+  "input:not(:disabled),select:not(:disabled),textarea:not(:disabled),button:not(:disabled),a[href]";
+
 /** A modal dialog. For short questions and previews; anything longer belongs into the side panel. */
 export function Dialog({ title, description, open, onClose, children, wide, footer }: DialogProps) {
   const { t } = useTranslation();
   const { path, leave } = useGuardScope();
+  const body = useRef<HTMLDivElement>(null);
   const before = useRef<Element | null>(null);
   const wasOpen = useRef(false);
   if (open !== wasOpen.current) {
@@ -34,6 +38,16 @@ export function Dialog({ title, description, open, onClose, children, wide, foot
         <Radix.Portal>
           <Radix.Overlay className="appear fixed inset-0 z-40 bg-[rgb(0_0_0/0.55)]" />
           <Radix.Content
+            onOpenAutoFocus={(event) => {
+              // What one came for, not the way out. A field may have taken the focus already.
+              const { current: inside } = body;
+              if (!inside?.contains(document.activeElement)) {
+                const first = inside?.querySelector<HTMLElement>(FIRST);
+                if (!first) return;
+                first.focus();
+              }
+              event.preventDefault();
+            }}
             onCloseAutoFocus={(event) => {
               event.preventDefault();
               const { current } = before;
@@ -54,7 +68,9 @@ export function Dialog({ title, description, open, onClose, children, wide, foot
             {description ? (
               <Radix.Description className="px-4 pt-3 text-muted">{description}</Radix.Description>
             ) : null}
-            <div className="min-h-0 overflow-y-auto p-4">{children}</div>
+            <div ref={body} className="min-h-0 overflow-y-auto p-4">
+              {children}
+            </div>
             {footer ? (
               <div className="flex flex-wrap gap-2 border-t border-line px-4 py-2.5">{footer}</div>
             ) : null}

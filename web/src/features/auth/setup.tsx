@@ -24,7 +24,7 @@ function takeCode(): string {
 export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAlreadyDone: () => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const [given] = useState(takeCode);
+  const [given, setGiven] = useState(takeCode);
   const [error, setError] = useState<unknown>(null);
   const form = useForm({ defaultValues: { code: given, username: "admin", password: "", email: "" } });
   const { errors, isDirty, isSubmitting } = form.formState;
@@ -33,6 +33,18 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
   useEffect(() => {
     if (given) history.replaceState(history.state, "", location.pathname + location.search);
   }, [given]);
+  const { setValue } = form;
+  useEffect(() => {
+    // The whole link, pasted into the page that is open: the browser changes the fragment only.
+    const take = () => {
+      const code = takeCode();
+      if (!code) return;
+      setGiven(code);
+      setValue("code", code);
+    };
+    addEventListener("hashchange", take);
+    return () => removeEventListener("hashchange", take);
+  }, [setValue]);
 
   const submit = form.handleSubmit(async ({ email, ...body }) => {
     setError(null);
@@ -62,7 +74,7 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
   });
 
   return (
-    <AuthShell title={t("setup.title")} lead={t("setup.lead")}>
+    <AuthShell title={t("setup.title")} lead={t(given ? "setup.leadGiven" : "setup.lead")}>
       <Form changed={isDirty} onSubmit={submit} className="flex flex-col gap-4">
         {error ? <ErrorBox error={error} /> : null}
         {given && !errors.code ? null : (

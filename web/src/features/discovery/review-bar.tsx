@@ -105,7 +105,7 @@ export function ReviewBar({ state, accepts, count, all, total, onAll, onStep, on
         onClose={close}
       >
         <Form changed={tags.length > 0} onSubmit={async () => done({ type: "tag", tags })}>
-          <TagPicker value={tags} onChange={setTags} />
+          <TagPicker autoFocus value={tags} onChange={setTags} />
           <div className="mt-4 flex gap-2">
             <Button type="submit" look="primary" disabled={tags.length === 0}>
               {t("findings.tagThem", { count })}

@@ -92,7 +92,7 @@ export function BulkBar({ rows, all, total, onAll, filter, hide, clear }: BulkBa
       <Dialog title={t("inventory.addTag")} open={tagging} onClose={stop}>
         <Form changed={picked.length > 0} onSubmit={tag}>
           {addTags.error ? <ErrorBox error={addTags.error} className="mb-3" /> : null}
-          <TagPicker value={picked} onChange={setPicked} />
+          <TagPicker autoFocus value={picked} onChange={setPicked} />
           <div className="mt-4 flex gap-2">
             <Button type="submit" look="primary" disabled={picked.length === 0} busy={addTags.isPending}>
               {t("inventory.addTagTo", { count, number: counted(count) })}

@@ -1,8 +1,9 @@
 /** The picture, its keys and its few buttons. React around the renderer; all drawing is the renderer's. */
 import { Group as GroupIcon, Maximize, Minus, Plus } from "lucide-react";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { counted, useTranslation } from "#/i18n";
 import { IconButton } from "#/ui/button";
+import { useStrayKeys } from "#/ui/stray-keys";
 import { useShownTheme } from "#/ui/theme";
 import type { Placed } from "./data";
 import { type Group, UNGROUPED } from "./group";
@@ -105,7 +106,16 @@ export function MapCanvas({
   // biome-ignore lint/correctness/useExhaustiveDependencies: the theme is what changes the colors that are read
   useEffect(() => renderer.current?.refreshColors(), [theme]);
 
-  function onKey(event: KeyboardEvent<HTMLDivElement>): void {
+  const whole = useRef<HTMLDivElement>(null);
+  useStrayKeys(whole, (event, holder) => {
+    onKey(event);
+    // Some keys send the focus elsewhere.
+    if (event.defaultPrevented && document.activeElement === holder)
+      whole.current?.focus({ preventScroll: true });
+  });
+  function onKey(
+    event: Pick<KeyboardEvent, "key" | "metaKey" | "ctrlKey" | "altKey" | "preventDefault">,
+  ): void {
     if (event.metaKey || event.ctrlKey || event.altKey) return;
     const here = cursor ?? selected ?? null;
     const known = here && placed.places.has(here) ? here : null;
@@ -157,6 +167,7 @@ export function MapCanvas({
   return (
     <div className="relative min-h-0 flex-1 overflow-hidden bg-canvas">
       <div
+        ref={whole}
         role="application"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: the map is walked by arrow keys; the list view is the same for screen readers
         tabIndex={0}
