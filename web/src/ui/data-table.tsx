@@ -4,7 +4,7 @@
  * A real <table>, so that screen readers have rows and headers; rows out of sight are two spacer rows.
  *
  * Groups are headings between rows that the server has put in their order. The focus stays where the hand is: when the row that has it goes
- * away, the one that takes its place gets it.
+ * away, the one that takes its place gets it; when the buttons for the selected rows go, the row that was last in hand.
  *
  * A column is sorted by the server when it is `sortable`, and here when it has `sortBy`; a table uses one of the two.
  */
@@ -30,6 +30,7 @@ import { useAwaySince } from "#/api/hooks";
 import { useTranslation } from "#/i18n";
 import { cx } from "./cx";
 import { ErrorBox, NotLoaded, Skeleton } from "./feedback";
+import { focusIsLost } from "./lost-focus";
 import { ordered } from "./order";
 import { useStrayKeys } from "./stray-keys";
 import { type Column, PHONE, useRoom, widthsOf } from "./table-columns";
@@ -176,15 +177,16 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     if (hasMore && reached >= lines.length - AHEAD) loadMore?.();
   }, [hasMore, reached, lines.length, loadMore]);
 
+  // The last row that had the focus, or the first one under the heading that had it.
   const held = useRef<{ id: string; index: number } | null>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the rows change
+  const selecting = !!selection?.size;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when rows go, or what is done to the selected ones
   useLayoutEffect(() => {
-    const { id, index } = held.current ?? {};
-    if (id === undefined || index === undefined || rows.some((row) => rowId(row) === id)) return;
-    const active = document.activeElement;
-    if (active && active !== document.body) held.current = null;
-    else focusRow(Math.min(index, rows.length - 1));
-  }, [rows]);
+    if (!held.current || !focusIsLost()) return;
+    const { id, index } = held.current;
+    const now = rows.findIndex((row) => rowId(row) === id);
+    focusRow(now < 0 ? Math.min(index, rows.length - 1) : now);
+  }, [rows, selecting]);
 
   // The last row that is loaded is not the last one while there are more.
   const toTheEnd = useRef(0);
@@ -341,15 +343,14 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
         <tbody
           onKeyDown={onKey}
           onFocus={({ target }) => {
-            const index = Number(target.closest("tr")?.dataset.row ?? Number.NaN);
+            const { row: own, before } = target.closest("tr")?.dataset ?? {};
+            const index = Number(own ?? before ?? Number.NaN);
             const row = model[index];
             held.current = row ? { id: row.id, index } : null;
           }}
           onBlur={({ relatedTarget }) => {
             // A row that goes away loses the focus to nobody.
-            if (!relatedTarget) return;
-            held.current = null;
-            if (!(relatedTarget as Element).closest("tbody")) toTheEnd.current = 0;
+            if (relatedTarget && !(relatedTarget as Element).closest("tbody")) toTheEnd.current = 0;
           }}
         >
           {props.loading && rows.length === 0 ? <LoadingRows width={width} /> : null}
@@ -358,7 +359,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
             const line = lines[item.index];
             if (typeof line === "string")
               return (
-                <tr key={`group ${line}`} className="h-10">
+                <tr key={`group ${line}`} data-before={lines[item.index + 1]} className="h-10">
                   <th
                     scope="rowgroup"
                     colSpan={width}

@@ -22,7 +22,6 @@ it("leaves the focus to a field that has taken it", () => {
   render(
     <Dialog title="Tags" open onClose={() => {}}>
       <button type="button">First</button>
-      {/* biome-ignore lint/a11y/noAutofocus: what is tested */}
       <input aria-label="Wanted" autoFocus />
     </Dialog>,
   );

@@ -11,6 +11,7 @@ import words from "#/i18n/en/frame.json";
 import logo from "#/icon.svg?inline";
 import { Dialog } from "#/ui/dialog";
 import { Later, later } from "#/ui/later";
+import { keepFocus } from "#/ui/lost-focus";
 import { AccountMenu } from "./account-menu";
 import { LiveNotice } from "./live-notice";
 import { pages } from "./pages";
@@ -33,6 +34,8 @@ export function Frame({ children }: { children: ReactNode }) {
   const maySee = useMaySee();
   useRemember(me.user.id);
   const seen = pages.filter((page) => maySee(page.to));
+
+  useEffect(keepFocus, []);
 
   useEffect(() => {
     function onKey(event: KeyboardEvent) {
