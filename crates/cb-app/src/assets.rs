@@ -43,7 +43,7 @@ pub use bulk::{AssetsDone, AssetsIn, AssetsTagIn, delete_many, tag_many};
 pub use export::{Export, export};
 pub use search::AssetFilter;
 use search::{by_match, first_address, narrowed};
-pub(crate) use search::{plain_role, role_word};
+pub(crate) use search::{named_tag, plain_role, role_word};
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TagRef {

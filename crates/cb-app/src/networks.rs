@@ -55,10 +55,11 @@ pub struct NetworkOut {
     /// networks. Null if there are more than 2^32.
     #[schema(required)]
     pub usable: Option<u64>,
-    /// The number of usable addresses that neither an asset nor the gateway has; null if `usable` is null.
+    /// The number of usable addresses that no asset, no gateway and no finding that waits or is ignored has; null if
+    /// `usable` is null.
     #[schema(required)]
     pub free: Option<u64>,
-    /// The lowest address that no asset, finding or gateway has; null if there is none.
+    /// The lowest of the free addresses; null if there is none.
     #[schema(required)]
     pub next_free: Option<String>,
     /// The number of addresses that several assets have.

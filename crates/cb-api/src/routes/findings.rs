@@ -8,6 +8,7 @@ use cb_app::findings::{
 use cb_core::ids::{FindingId, ScanId};
 use cb_core::inventory::{AssetKind, FindingGrouping, FindingKind, FindingState};
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -30,6 +31,9 @@ list_query!(FindingQuery {
     /// A part of the vendor's name.
     #[param(max_length = 100)]
     vendor: String,
+    /// Findings whose asset gets this tag: its name or ID.
+    #[param(max_length = 100)]
+    tag: String,
     /// Findings whose first address is in this network: its ID, CIDR or name.
     #[param(max_length = 100)]
     network: String,
@@ -37,6 +41,12 @@ list_query!(FindingQuery {
     #[param(minimum = 1, maximum = 65535)]
     #[serde(default, deserialize_with = "super::parameters::port")]
     port: u32,
+    /// Last seen at this time or later.
+    #[serde(default, deserialize_with = "super::parameters::time")]
+    seen_after: DateTime<Utc>,
+    /// Last seen before this time.
+    #[serde(default, deserialize_with = "super::parameters::time")]
+    seen_before: DateTime<Utc>,
     /// How findings are grouped for `group`.
     group_by: FindingGrouping,
     /// Findings of one group: its `key`, as `/findings/groups` returns it.
@@ -62,7 +72,10 @@ pub(crate) async fn list(
         role: query.role,
         vendor: query.vendor,
         network: query.network,
+        tag: query.tag,
         port: query.port,
+        seen_after: query.seen_after,
+        seen_before: query.seen_before,
         group_by: query.group_by,
         group: query.group,
     };
@@ -112,6 +125,9 @@ pub(crate) struct GroupsQuery {
     /// A part of the vendor's name.
     #[param(max_length = 100)]
     vendor: Option<String>,
+    /// Findings whose asset gets this tag: its name or ID.
+    #[param(max_length = 100)]
+    tag: Option<String>,
     /// Findings whose first address is in this network: its ID, CIDR or name.
     #[param(max_length = 100)]
     network: Option<String>,
@@ -119,6 +135,12 @@ pub(crate) struct GroupsQuery {
     #[param(minimum = 1, maximum = 65535)]
     #[serde(default, deserialize_with = "super::parameters::port")]
     port: Option<u32>,
+    /// Last seen at this time or later.
+    #[serde(default, deserialize_with = "super::parameters::time")]
+    seen_after: Option<DateTime<Utc>>,
+    /// Last seen before this time.
+    #[serde(default, deserialize_with = "super::parameters::time")]
+    seen_before: Option<DateTime<Utc>>,
 }
 
 /// The number of matching findings for each network, kind, role or type of change; at most 500 groups.
@@ -137,7 +159,10 @@ pub(crate) async fn groups(
         role: query.role,
         vendor: query.vendor,
         network: query.network,
+        tag: query.tag,
         port: query.port,
+        seen_after: query.seen_after,
+        seen_before: query.seen_before,
         group_by: None,
         group: None,
     };

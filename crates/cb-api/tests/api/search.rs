@@ -141,6 +141,8 @@ async fn a_wrong_filter_says_what_to_enter() {
         ("findings?port=-1", "port", port),
         ("findings/groups?by=kind&port=x", "port", port),
         ("assets?seen_after=7", "seen_after", time),
+        ("findings?seen_before=7", "seen_before", time),
+        ("findings/groups?by=kind&seen_after=now", "seen_after", time),
         ("assets/export?seen_before=yesterday", "seen_before", time),
         ("assets?kind=toaster", "kind", kinds),
         ("assets?kind=device&kind=storage", "kind", "is given more than once; give it once"),

@@ -152,12 +152,16 @@ pub(super) fn assets_of<E: cb_store::sea_orm::EntityTrait>(table: E, column: E::
     Query::select().column(column).from(table).take()
 }
 
-pub(super) fn tagged(tag: &str) -> SelectStatement {
-    let which = match Uuid::parse_str(tag) {
+/// The tags that have this id or name.
+pub(crate) fn named_tag(text: &str) -> SimpleExpr {
+    match Uuid::parse_str(text) {
         Ok(id) => Expr::col(tag::Column::Id).eq(id),
-        Err(_) => Expr::col(tag::Column::NameKey).eq(name_key(tag)),
-    };
-    let tags = Query::select().column(tag::Column::Id).from(tag::Entity).and_where(which).take();
+        Err(_) => Expr::col(tag::Column::NameKey).eq(name_key(text)),
+    }
+}
+
+pub(super) fn tagged(tag: &str) -> SelectStatement {
+    let tags = Query::select().column(tag::Column::Id).from(tag::Entity).and_where(named_tag(tag)).take();
     assets_of(asset_tag::Entity, asset_tag::Column::AssetId)
         .and_where(Expr::col(asset_tag::Column::TagId).in_subquery(tags))
         .take()

@@ -6,18 +6,19 @@ use cb_core::ids::ScanId;
 use cb_core::inventory::{AssetKind, FindingGrouping, FindingKind, FindingState};
 use cb_core::{Error, Permission, Result};
 use cb_store::db;
-use cb_store::entities::{finding, network};
+use cb_store::entities::{finding, network, tag};
 use cb_store::sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, Func, SimpleExpr};
 use cb_store::sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, IntoSimpleExpr as _, QueryFilter as _,
     QueryOrder as _, QuerySelect as _, Select,
 };
+use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::assets::{plain_role, role_word};
+use crate::assets::{named_tag, plain_role, role_word};
 use crate::ctx::Ctx;
 use crate::input::{NO_PORT, SHORT_MAX};
 use crate::order::range;
@@ -46,12 +47,19 @@ pub struct FindingFilter {
     /// A part of the vendor's name.
     #[schema(max_length = 100)]
     pub vendor: Option<String>,
+    /// The name or the ID of a tag that the asset gets.
+    #[schema(max_length = 100)]
+    pub tag: Option<String>,
     /// The ID, the CIDR or the name of the network that contains the first address.
     #[schema(max_length = 100)]
     pub network: Option<String>,
     /// A port that was found open, 1 to 65535.
     #[schema(minimum = 1, maximum = 65535)]
     pub port: Option<u32>,
+    /// Last seen at this time or later.
+    pub seen_after: Option<DateTime<Utc>>,
+    /// Last seen before this time.
+    pub seen_before: Option<DateTime<Utc>>,
     /// How findings are grouped for `group`.
     pub group_by: Option<FindingGrouping>,
     /// The findings of one group: its `key`.
@@ -188,6 +196,19 @@ pub(super) async fn narrowed(
         }
         select = select.filter(any);
     }
+    if let Some(tag) = filter.tag.as_deref() {
+        let mut any = Condition::any().add(C::Id.is_null());
+        for id in tags(conn, tag).await? {
+            any = any.add(proposed("tags").like(format!("%\"{id}\"%")));
+        }
+        select = select.filter(any);
+    }
+    if let Some(at) = filter.seen_after {
+        select = select.filter(C::LastSeenAt.gte(at));
+    }
+    if let Some(at) = filter.seen_before {
+        select = select.filter(C::LastSeenAt.lt(at));
+    }
     if let (Some(by), Some(group)) = (filter.group_by, filter.group.as_deref()) {
         select = select.filter(group_key(by).eq(group));
     }
@@ -210,6 +231,7 @@ fn checked(filter: &FindingFilter) -> Result<()> {
     let texts = [
         ("role", &filter.role),
         ("vendor", &filter.vendor),
+        ("tag", &filter.tag),
         ("network", &filter.network),
         ("group", &filter.group),
     ];
@@ -222,6 +244,18 @@ fn checked(filter: &FindingFilter) -> Result<()> {
     let named = filter.group.is_none() || filter.group_by.is_some();
     wrong.require(named, "group", "needs `group_by`, which says how findings are grouped");
     wrong.into_result()
+}
+
+/// The tags with this id or name.
+async fn tags(conn: &impl ConnectionTrait, text: &str) -> Result<Vec<Uuid>> {
+    tag::Entity::find()
+        .select_only()
+        .column(tag::Column::Id)
+        .filter(named_tag(text))
+        .into_tuple()
+        .all(conn)
+        .await
+        .map_err(db)
 }
 
 /// The keys of the first and the last address of what `text` names: a CIDR, or a known network by its id or its name.

@@ -1,5 +1,5 @@
 //! What a page says of its networks beside what a person typed: how full they are, the next free address, conflicts, whose the
-//! gateway is, the last scan. The number of queries does not grow with the number of addresses, and none reads all of them.
+//! gateway is, the last scan. The number of queries does not grow with the number of addresses, and no asset's addresses are all read.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use cb_core::{Error, Result};
 use cb_store::db;
 use cb_store::entities::{address, finding, network, scan};
 use cb_store::sea_orm::sea_query::{
-    Alias, CaseStatement, Expr, ExprTrait as _, Func, Order, Query, SelectStatement, UnionType,
+    Alias, CaseStatement, Condition, Expr, ExprTrait as _, Func, Order, Query, SelectStatement, UnionType,
 };
 use cb_store::sea_orm::{
     self, ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _,
@@ -34,6 +34,8 @@ const NETWORKS_MOST: u64 = 20_000;
 const SCANS_MOST: u64 = 1_000;
 /// Addresses in use that each look for a free one reads of a network. Only one that is full so far is looked at again.
 const LOOKS: [u16; 4] = [32, 512, 8_192, 60_000];
+/// Addresses of findings that are read of all networks together, to count those that are not free.
+const FOUND_MOST: u64 = 60_000;
 /// Networks in one statement: `SQLite` takes 500 parts, and each network has three.
 const TOGETHER: usize = 100;
 
@@ -75,6 +77,7 @@ pub(super) async fn of(
     let mut used = used(conn, rows.iter().map(|row| row.id).collect()).await?;
     let gateways = gateways(conn, rows).await?;
     let next = next_free(conn, rows, &spaces).await?;
+    let found = found_only(conn, &nets).await?;
     let scans = if with_scans { last_scans(conn, &nets).await? } else { vec![None; rows.len()] };
     let facts = rows.iter().zip(spaces).zip(next.into_iter().zip(scans)).map(
         |((row, space), (next_free, last_scan))| {
@@ -82,7 +85,8 @@ pub(super) async fn of(
             let gateway_asset = row.gateway.as_ref().and_then(|ip| gateways.get(ip)).cloned();
             let gateway = gateway_of(row).filter(|ip| space.has(*ip) && gateway_asset.is_none());
             let usable = space.size();
-            let taken = held.within(&space) + u64::from(gateway.is_some());
+            let found = usable.map_or(0, |_| found.iter().filter(|ip| space.has_key(ip, gateway)).count());
+            let taken = held.within(&space) + u64::from(gateway.is_some()) + found as u64;
             Facts {
                 address_count: held.addresses,
                 usable,
@@ -186,6 +190,37 @@ async fn used(conn: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<HashMap<Uui
             (row.network_id, held)
         })
         .collect())
+}
+
+/// The keys of the addresses in `nets` that findings have and no asset has. Those that are waiting or ignored were seen in use.
+async fn found_only(conn: &impl ConnectionTrait, nets: &[IpNet]) -> Result<Vec<String>> {
+    use finding::Column as F;
+    let mut inside = Condition::any();
+    for (low, high) in nets.iter().map(|net| range(*net)) {
+        inside = inside.add(F::AddressKey.between(low, high));
+    }
+    if nets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let kept = Query::select()
+        .expr(Expr::val(1))
+        .from(address::Entity)
+        .and_where(
+            Expr::col((address::Entity, address::Column::IpKey)).equals((finding::Entity, F::AddressKey)),
+        )
+        .take();
+    finding::Entity::find()
+        .select_only()
+        .column(F::AddressKey)
+        .distinct()
+        .filter(F::State.is_in([FindingState::Open.as_str(), FindingState::Ignored.as_str()]))
+        .filter(inside)
+        .filter(Expr::exists(kept).not())
+        .limit(FOUND_MOST)
+        .into_tuple()
+        .all(conn)
+        .await
+        .map_err(db)
 }
 
 /// By address: the asset that has it, the first by name where there are several.

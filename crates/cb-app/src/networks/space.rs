@@ -60,6 +60,12 @@ impl Space {
         (self.first..=self.last).contains(&address) && self.narrower_at(address).is_none()
     }
 
+    /// Whether the address with this key is one of them, and another than the gateway.
+    pub fn has_key(&self, key: &str, gateway: Option<u128>) -> bool {
+        key.starts_with(if self.v6 { '6' } else { '4' })
+            && keyed(key).is_some_and(|ip| self.has(ip) && gateway != Some(ip))
+    }
+
     /// Where the network that holds this address ends.
     fn narrower_at(&self, address: u128) -> Option<u128> {
         let at = self.narrower.partition_point(|(start, _)| *start <= address).checked_sub(1)?;

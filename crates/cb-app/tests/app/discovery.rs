@@ -6,15 +6,17 @@ use std::net::IpAddr;
 
 use cb_app::addresses::{self, AddressIn};
 use cb_app::assets::{self, AssetFilter, AssetIn, AssetPatch};
-use cb_app::findings::{self, AcceptIn, FindingFilter, FindingOut, FindingsIn};
+use cb_app::findings::{self, AcceptIn, FindingFilter, FindingOut, FindingsIn, FindingsTagIn};
 use cb_app::record::{Recorded, record};
 use cb_app::scans::{self, ScanIn, Started};
+use cb_app::tags::{self, TagIn};
 use cb_app::{Ctx, List, map, networks};
 use cb_collect::report::{Evidence, Guess, HostReport, Identity, IdentityKind, ServiceReport};
 use cb_core::ids::ScanId;
 use cb_core::inventory::{AssetKind, AssetStatus, FindingKind, FindingState, Protocol};
 use cb_core::{Clock as _, Error, Patch, Principal};
 use cb_testkit::TestApp;
+use chrono::TimeDelta;
 
 pub fn host(test: &TestApp, ip: &str, mac: Option<&str>, ports: &[u16]) -> HostReport {
     let address: IpAddr = ip.parse().expect("an address");
@@ -361,7 +363,21 @@ async fn findings_sort_and_narrow_by_what_they_propose(#[values(Sqlite, Postgres
     assert!(titles("-last_seen_at", &all).await.contains("host-9"));
 
     let none = FindingFilter::default;
+    let tag = tags::create(&ctx, TagIn { name: "Attic".into(), color: "#d97706".into() })
+        .await
+        .expect("the tag")
+        .id;
+    let web = FindingFilter { port: Some(80), ..none() };
+    let web = FindingsIn { filter: Some(web), count: Some(1), ..FindingsIn::default() };
+    findings::tag_many(&ctx, FindingsTagIn { findings: web, tags: vec![tag] }).await.expect("tagged");
+    let last = findings::list(&ctx, &List::default(), &none()).await.expect("lists").items[0].last_seen_at;
+    let later = last + TimeDelta::seconds(60);
     for (filter, expected) in [
+        (FindingFilter { tag: Some("attic".into()), ..none() }, "host-100"),
+        (FindingFilter { tag: Some(tag.to_string()), ..none() }, "host-100"),
+        (FindingFilter { tag: Some("cellar".into()), ..none() }, ""),
+        (FindingFilter { seen_after: Some(later), ..none() }, ""),
+        (FindingFilter { seen_before: Some(later), ..none() }, "host-9 host-10 host-100 host-2"),
         (FindingFilter { role: Some("Access point".into()), ..none() }, "host-10"),
         (FindingFilter { vendor: Some("synol".into()), ..none() }, "host-10"),
         (FindingFilter { network: Some("10.0.1.0/24".into()), ..none() }, "host-2"),

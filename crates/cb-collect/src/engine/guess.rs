@@ -71,6 +71,9 @@ const VENDOR_ROLES: &[(&str, &str, u8)] = &[
     ("raspberry", "server", 25),
 ];
 
+/// Whoever has a MAC of these and offers nothing is mostly a phone or a tablet.
+const PHONE_MAKERS: &[&str] = &["apple", "samsung", "xiaomi", "oneplus", "motorola mobility", "oppo", "vivo"];
+
 /// What an open port says about its machine: weak, but better than nothing.
 const PORT_ROLES: &[(u16, &str, u8)] = &[
     (9100, "printer", 40),
@@ -111,6 +114,7 @@ const SERVERS: &[&str] = &[
 pub(crate) struct Clues<'a> {
     pub address: IpAddr,
     pub vendor: Option<&'a str>,
+    pub random_mac: bool,
     pub gateway: bool,
     pub hostname: Option<&'a str>,
     pub answers: &'a [&'a Answer],
@@ -194,6 +198,13 @@ fn role(clues: &Clues<'_>, device: &[&Meaning]) -> Option<&'static str> {
             votes.push(("server", 38));
         }
     }
+    // Phones and tablets offer no service, and most of them make up a MAC for each Wi-Fi network.
+    let makes_phones = clues
+        .vendor
+        .is_some_and(|vendor| PHONE_MAKERS.iter().any(|maker| vendor.to_lowercase().starts_with(maker)));
+    if clues.services.is_empty() && (clues.random_mac || makes_phones) {
+        votes.push(("phone", 25));
+    }
     // Two hints in one direction outweigh one that is slightly stronger.
     let mut sums: Vec<(&'static str, u16, u8)> = Vec::new();
     for (role, weight) in votes {
@@ -248,6 +259,7 @@ mod tests {
         Clues {
             address: IpAddr::from([10, 0, 0, 5]),
             vendor,
+            random_mac: false,
             gateway: false,
             hostname: None,
             answers: &[],
@@ -286,6 +298,21 @@ mod tests {
         );
         assert_eq!(guess(&clues(None, &[open(22, "ssh", 90)], &[])).0.role.as_deref(), Some("server"));
         assert_eq!(guess(&clues(None, &[], &[])).0.role, None);
+    }
+
+    #[test]
+    fn a_maker_of_phones_or_a_random_mac_without_a_service_is_a_phone() {
+        let ssh = [open(22, "ssh", 90)];
+        for (random_mac, vendor, services, role) in [
+            (true, None, &[][..], Some("phone")),
+            (false, Some("Apple"), &[][..], Some("phone")),
+            (false, Some("Dell"), &[][..], None),
+            (true, None, &ssh[..], Some("server")),
+            (false, Some("Apple"), &ssh[..], Some("server")),
+        ] {
+            let clues = Clues { random_mac, ..clues(vendor, services, &[]) };
+            assert_eq!(guess(&clues).0.role.as_deref(), role, "{random_mac} {vendor:?} {}", services.len());
+        }
     }
 
     #[test]

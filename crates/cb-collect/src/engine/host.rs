@@ -261,6 +261,7 @@ fn report(job: &Job, alive: &Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> H
     let (guess, hostname) = guess::guess(&guess::Clues {
         address,
         vendor: vendor.as_deref(),
+        random_mac,
         gateway,
         hostname: notes.hostname.as_deref(),
         answers: &answers,

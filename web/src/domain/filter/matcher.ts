@@ -6,9 +6,11 @@ import { type Filter, type FilterKey, plain } from "./grammar";
 export const findingKeys = [
   "kind",
   "role",
+  "tag",
   "vendor",
   "network",
   "port",
+  "seen",
 ] as const satisfies readonly FilterKey[];
 
 interface Matchable {

@@ -32,7 +32,7 @@ export const findingQuery = (id: string) =>
     queryKey: ["finding", id],
     queryFn: () => take(http.GET("/api/v1/findings/{id}", { params: { path: { id } } })),
   });
-export type FindingFilter = Pick<Filter, "kind" | "role" | "vendor" | "network" | "port" | "q"> & {
+export type FindingFilter = Omit<Filter, "status"> & {
   scan_id?: string;
 };
 export const findingsQuery = (state: FindingState, filter: FindingFilter = {}, sort = "address") =>

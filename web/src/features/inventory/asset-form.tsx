@@ -39,7 +39,7 @@ const toForm = (asset?: Asset) => ({
   kind: asset?.kind ?? ("device" as AssetKind),
   role: asset?.role ?? "",
   vendor: asset?.vendor ?? "",
-  // As the panel shows it. What is not touched is not sent, so the whole of it stays.
+  // As the panel shows it. What is not touched is not sent, so the whole of it stays as long as the vendor does.
   model: asset ? modelName(asset) : "",
   os: asset?.os ?? "",
   status: (asset?.status_set ?? "") as AssetStatus | "",
@@ -109,10 +109,12 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
         os: values.os || null,
         status: values.status || null,
       };
-      // Only what was changed is sent: an untouched field must not count as typed by a person.
-      const changes = held
-        ? Object.fromEntries(Object.entries(full).filter(([key]) => touched(key as keyof AssetInput)))
-        : full;
+      // Only what was changed is sent: an untouched field must not count as typed by a person. But with another vendor the model
+      // is what the form shows: the name of the first vendor, which it may begin with, was taken off.
+      const changed = (key: string) =>
+        touched(key as keyof AssetInput) ||
+        (key === "model" && touched("vendor") && full.model !== (held?.model ?? null));
+      const changes = held ? Object.fromEntries(Object.entries(full).filter(([key]) => changed(key))) : full;
       return save.mutateAsync({ asset: held, changes });
     },
     done: (saved) => {

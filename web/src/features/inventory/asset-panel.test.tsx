@@ -6,7 +6,7 @@ import {
   createRouter,
   RouterProvider,
 } from "@tanstack/react-router";
-import { act, fireEvent, render, screen, within } from "@testing-library/react";
+import { act, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { beforeEach, expect, it, vi } from "vitest";
 import type { AssetDetail, Me } from "#/api/schema";
 import { AuthProvider, meQuery } from "#/api/session";
@@ -97,6 +97,10 @@ beforeEach(() => {
   vi.stubGlobal("fetch", async (request: Request) => {
     const { pathname } = new URL(request.url);
     const headers = { "Content-Type": "application/json" };
+    if (request.method === "PATCH") {
+      sent.push(await request.json());
+      return new Response(JSON.stringify(asset), { headers });
+    }
     if (!pathname.endsWith("/assets/a1")) return new Response('{"items":[]}', { headers });
     return deleted
       ? new Response('{"title":"Not Found","status":404}', { status: 404, headers })
@@ -105,6 +109,7 @@ beforeEach(() => {
 });
 
 const onOpen = vi.fn();
+const sent: unknown[] = [];
 
 async function shown(page: "/inventory" | "/map"): Promise<void> {
   const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
@@ -151,6 +156,20 @@ it("says vendor and model, kind and role once", async () => {
   await panel().findByText("HL-2270");
   expect(screen.getByRole("complementary").textContent?.match(/Brother/g)).toHaveLength(1);
   expect(screen.getByRole("complementary").textContent?.match(/Storage/g)).toHaveLength(1);
+});
+
+it.each([
+  ["Vendor", "Brother Industries", { vendor: "Brother Industries", model: "HL-2270" }],
+  ["Operating system", "Debian", { os: "Debian" }],
+])("sends with another vendor the model that it shows: %s", async (field, value, expected) => {
+  await shown("/inventory");
+  await panel().findByText("HL-2270");
+  fireEvent.click(panel().getByRole("button", { name: "Edit printer" }));
+  fireEvent.change(panel().getByRole("textbox", { name: field }), { target: { value } });
+  sent.length = 0;
+  fireEvent.click(panel().getByRole("button", { name: "Save" }));
+  // The DOM of the tests takes the first choice of a list for the chosen one.
+  await waitFor(() => expect(sent).toEqual([{ kind: "device", ...expected }]));
 });
 
 it("draws the notes, and links only where a link may lead", async () => {
