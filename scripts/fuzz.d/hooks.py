@@ -113,7 +113,7 @@ BEYOND = {
     "q": "some lists have no search",
     "asset_id": "exists", "a_asset_id": "exists", "b_asset_id": "exists", "interface_id": "is of that asset",
     "credential_id": "exists and is of the right kind", "tags": "exist",
-    "ip": "is the address of one machine", "cidr": "is of a network that can be", "gateway": "is in the network",
+    "ip": "is the address of one machine", "addresses": "each of one machine", "cidr": "is of a network that can be", "gateway": "is in the network",
     "current_password": "of whoever has one",
     "password": "is not guessed first", "new_password": "is not guessed first",
     "public": "as the kind has it", "secret": "as the kind has it", "hosts": "each a name, address or range",

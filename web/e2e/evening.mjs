@@ -252,6 +252,7 @@ await steps.step("an asset is added, with a tag made on the way", async () => {
   await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByText("This field is required.").waitFor();
   await panel.getByLabel("Name").fill("Backup vault");
+  await panel.getByLabel("Addresses").fill("198.51.100.6, 198.51.100");
   await panel.getByLabel("Kind").selectOption("storage");
   await panel.getByLabel("Role", { exact: true }).selectOption("nas");
   await panel.getByLabel("New tag").fill("critical");
@@ -259,7 +260,11 @@ await steps.step("an asset is added, with a tag made on the way", async () => {
   await panel.getByRole("checkbox", { name: "critical" }).and(page.locator(":checked")).waitFor();
   await panel.getByLabel("Notes").fill("Second shelf. Do not unplug.");
   await panel.getByRole("button", { name: "Save" }).click();
+  await panel.getByRole("alert").getByText("such as 192.168.1.20").waitFor();
+  await panel.getByLabel("Addresses").fill("198.51.100.6");
+  await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByRole("heading", { name: "Backup vault" }).waitFor();
+  await panel.getByText("198.51.100.6").waitFor();
 });
 
 await steps.step("it gets an interface, an address and a link", async () => {

@@ -120,7 +120,7 @@ pub async fn get(ctx: &Ctx, id: AddressId) -> Result<AddressOut> {
 
 pub async fn create(ctx: &Ctx, input: AddressIn) -> Result<AddressOut> {
     let mut wrong = Violations::new();
-    let ip = ip(&mut wrong, &input.ip);
+    let ip = ip(&mut wrong, "ip", &input.ip);
     let hostname =
         input::optional_line(&mut wrong, "hostname", input.hostname.as_deref(), input::HOSTNAME_MAX);
     wrong.into_result()?;
@@ -152,7 +152,7 @@ pub async fn update(
     version: Option<i64>,
 ) -> Result<AddressOut> {
     let mut wrong = Violations::new();
-    let ip = patch.ip.and_then(|text| ip(&mut wrong, &text));
+    let ip = patch.ip.and_then(|text| ip(&mut wrong, "ip", &text));
     let hostname = input::line_patch(&mut wrong, "hostname", patch.hostname, input::HOSTNAME_MAX);
     wrong.into_result()?;
     ctx.write(Permission::InventoryWrite, Action::AddressUpdated, async |tx| {
@@ -241,11 +241,11 @@ pub(crate) fn new_row(
     }
 }
 
-fn ip(wrong: &mut Violations, text: &str) -> Option<IpAddr> {
+pub(crate) fn ip(wrong: &mut Violations, field: &str, text: &str) -> Option<IpAddr> {
     match text.trim().parse::<IpAddr>() {
         Ok(ip) if !ip.is_unspecified() && !ip.is_multicast() => return Some(ip.to_canonical()),
-        Ok(_) => wrong.add("ip", "cannot be the address of one machine"),
-        Err(_) => wrong.add("ip", "is not an IP address such as 192.168.1.20"),
+        Ok(_) => wrong.add(field, "cannot be the address of one machine"),
+        Err(_) => wrong.add(field, "is not an IP address such as 192.168.1.20"),
     }
     None
 }

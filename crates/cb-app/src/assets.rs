@@ -8,6 +8,7 @@ mod search;
 
 use cb_core::audit::Action;
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use cb_core::error::Violations;
 use cb_core::ids::{AddressId, AssetId, ServiceId, TagId};
@@ -27,13 +28,14 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::addresses::AddressOut;
+use crate::addresses::{self, AddressOut};
 use crate::auth::active;
 use crate::conflicts::{self, Conflict};
 use crate::ctx::Ctx;
 use crate::input::{self, NAME_MAX, SHORT_MAX};
 use crate::interfaces::InterfaceOut;
 use crate::links::LinkOut;
+use crate::networks;
 use crate::notify::news;
 use crate::order::name_key;
 use crate::page::{self, List, Page, Sort};
@@ -145,6 +147,9 @@ pub struct AssetIn {
     pub status: Option<AssetStatus>,
     /// IDs of tags.
     pub tags: Option<Vec<TagId>>,
+    /// Its IP addresses, at most 64.
+    #[schema(max_items = 64, example = json!(["192.168.1.20"]))]
+    pub addresses: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -227,6 +232,7 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
     let (model, os) = (text("model", &input.model), text("os", &input.os));
     let notes = input::notes(&mut wrong, input.notes.as_deref().unwrap_or_default());
     let tags = tag_set(&mut wrong, input.tags);
+    let addresses = typed_addresses(&mut wrong, &input.addresses.unwrap_or_default());
     wrong.into_result()?;
     let typed: Vec<&str> = [
         Some("name"),
@@ -264,13 +270,28 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
     ctx.write(Permission::InventoryWrite, Action::AssetCreated, async |tx| {
         asset::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(db)?;
         set_tags(tx, row.id, tags.unwrap_or_default()).await?;
+        for ip in &addresses {
+            let network = networks::containing(tx.conn(), *ip).await?.map(|n| n.id);
+            let address = addresses::new_row(ctx, row.id, None, network, *ip, None, Source::Manual);
+            address::Entity::insert(active(address)).exec(tx.conn()).await.map_err(db)?;
+        }
         tx.about("asset", row.id);
-        tx.detail(json!({ "name": row.name, "kind": row.kind }));
+        tx.detail(if addresses.is_empty() {
+            json!({ "name": row.name, "kind": row.kind })
+        } else {
+            json!({ "name": row.name, "kind": row.kind, "addresses": addresses })
+        });
         tx.emit(Event::AssetChanged { id: row.id.into() });
         news::asset_created(ctx, tx, &row).await?;
         out(tx.conn(), row).await
     })
     .await
+}
+
+fn typed_addresses(wrong: &mut Violations, texts: &[String]) -> BTreeSet<IpAddr> {
+    wrong.require(texts.len() <= ADDRESSES_MOST, "addresses", "Enter at most 64 addresses.");
+    let typed = texts.iter().enumerate().take(ADDRESSES_MOST);
+    typed.filter_map(|(at, text)| addresses::ip(wrong, &format!("addresses[{at}]"), text)).collect()
 }
 
 pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i64>) -> Result<AssetOut> {
@@ -426,6 +447,7 @@ fn difference(before: &asset::Model, after: &asset::Model) -> serde_json::Value 
 }
 
 pub(crate) const TAGS_MOST: usize = 50;
+const ADDRESSES_MOST: usize = 64;
 
 pub(crate) fn tag_set(wrong: &mut Violations, tags: Option<Vec<TagId>>) -> Option<BTreeSet<Uuid>> {
     let tags = tags?;

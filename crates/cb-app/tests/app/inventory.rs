@@ -27,6 +27,7 @@ fn asset(name: &str, kind: AssetKind) -> AssetIn {
         notes: None,
         status: None,
         tags: None,
+        addresses: None,
     }
 }
 
@@ -67,6 +68,24 @@ async fn an_asset_lives_and_dies(#[values(Sqlite, Postgres)] database: Database)
     .expect("created");
     assert_eq!((made.vendor.as_deref(), made.tags.len(), made.version), (Some("Acme"), 1, 1));
     assert_eq!(made.typed_fields, ["kind", "name", "vendor"]);
+
+    let with = |ips: &[&str]| AssetIn {
+        addresses: Some(ips.iter().map(|ip| (*ip).to_owned()).collect()),
+        ..asset("camera", AssetKind::Device)
+    };
+    let camera =
+        assets::create(&ctx, with(&["10.0.0.9", " 10.0.0.8", "::ffff:10.0.0.9"])).await.expect("camera");
+    assert_eq!(camera.addresses, ["10.0.0.8", "10.0.0.9"]);
+    let refused = assets::create(&ctx, with(&["10.0.0.7", "10.0.0"])).await;
+    assert!(
+        matches!(refused, Err(Error::Invalid(ref fields)) if fields[0].field == "addresses[1]"),
+        "{refused:?}"
+    );
+    assert_eq!(
+        assets::list(&ctx, &List::default(), &AssetFilter::default()).await.expect("lists").items.len(),
+        2
+    );
+    assets::delete(&ctx, camera.id, None).await.expect("deleted");
 
     let patch = AssetPatch {
         status: Patch::Set(AssetStatus::Maintenance),

@@ -40,6 +40,7 @@ async fn holder(ctx: &Ctx, name: &str, ips: &[&str]) -> AssetId {
         notes: None,
         status: None,
         tags: None,
+        addresses: None,
     };
     let id = assets::create(ctx, input).await.expect("the asset").id;
     for ip in ips {

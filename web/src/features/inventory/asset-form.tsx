@@ -28,11 +28,23 @@ const schema = z.object({
   vendor: word,
   model: word,
   os: word,
+  addresses: z.string(),
   status: z.enum(["", ...assetStatuses] as ["", ...AssetStatus[]]),
   notes: z.string().max(65_536, "form.tooLong"),
   tags: z.array(z.string()),
 });
-const fields = ["name", "kind", "role", "vendor", "model", "os", "status", "notes", "tags"] as const;
+const fields = [
+  "name",
+  "addresses",
+  "kind",
+  "role",
+  "vendor",
+  "model",
+  "os",
+  "status",
+  "notes",
+  "tags",
+] as const;
 
 const toForm = (asset?: Asset) => ({
   name: asset?.name ?? "",
@@ -42,6 +54,8 @@ const toForm = (asset?: Asset) => ({
   // As the panel shows it. What is not touched is not sent, so the whole of it stays as long as the vendor does.
   model: asset ? modelName(asset) : "",
   os: asset?.os ?? "",
+  // Of a new one only: the panel has a form for each of the others.
+  addresses: "",
   status: (asset?.status_set ?? "") as AssetStatus | "",
   notes: asset?.notes ?? "",
   tags: asset?.tags.map((tag) => tag.id) ?? [],
@@ -89,6 +103,7 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
       vendor: { label: t("asset.vendor") },
       model: { label: t("asset.model") },
       os: { label: t("asset.os") },
+      addresses: { label: t("asset.addresses") },
       status: {
         label: t("asset.status"),
         text: ({ status }) =>
@@ -107,6 +122,7 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
         vendor: values.vendor || null,
         model: values.model || null,
         os: values.os || null,
+        addresses: values.addresses.split(/[\s,]+/).filter(Boolean),
         status: values.status || null,
       };
       // Only what was changed is sent: an untouched field must not count as typed by a person. But with another vendor the model
@@ -147,6 +163,15 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
         {gone ? <Warning>{t("asset.goneWhileEditing")}</Warning> : null}
         <EditTrouble edit={edit} />
         <TextField label={t("asset.name")} autoFocus error={message("name")} {...form.register("name")} />
+        {asset ? null : (
+          <TextField
+            label={t("asset.addresses")}
+            help={t("asset.addressesHelp")}
+            mono
+            error={message("addresses")}
+            {...form.register("addresses")}
+          />
+        )}
         <div className="grid grid-cols-2 gap-3">
           <SelectField label={t("asset.kind")} error={message("kind")} {...form.register("kind")}>
             {assetKinds.map((kind) => (

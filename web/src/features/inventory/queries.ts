@@ -16,6 +16,8 @@ export interface AssetInput {
   vendor: string | null;
   model: string | null;
   os: string | null;
+  /** Of a new one. */
+  addresses?: string[];
   status: AssetStatus | null;
   notes: string;
   tags: string[];
