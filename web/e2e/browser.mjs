@@ -17,7 +17,8 @@ export function env(name) {
   return value;
 }
 
-export async function launch(more = []) {
+/** `webgl` emulates a graphics card, which the map needs, and which makes every page slow to be shown. */
+export async function launch(more = [], { webgl = true } = {}) {
   mkdirSync(SHOTS, { recursive: true });
   return chromium.launch({
     executablePath: process.env.CB_E2E_CHROMIUM ?? "/usr/bin/chromium",
@@ -27,9 +28,7 @@ export async function launch(more = []) {
       "--disable-component-update",
       "--disable-sync",
       "--disable-quic",
-      "--use-gl=angle",
-      "--use-angle=swiftshader",
-      "--enable-unsafe-swiftshader",
+      ...(webgl ? ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"] : []),
       ...more,
     ],
   });
