@@ -3996,7 +3996,7 @@ export interface components {
         /** @description What went wrong and what to do about it. */
         Problem: {
             detail: string;
-            /** @description For invalid input: each field that is wrong. */
+            /** @description Each field of the input that is wrong, or whose value something else already has. The reason is a whole sentence. */
             errors?: components["schemas"]["FieldProblem"][];
             /** @description The ID of the request in the server's log. */
             request_id: string;
