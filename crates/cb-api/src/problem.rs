@@ -1,7 +1,7 @@
 //! The one renderer of errors: RFC 9457 `application/problem+json`.
 
 use axum::response::{IntoResponse, Response};
-use cb_core::Error;
+use cb_core::{Error, FieldError};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,7 +19,7 @@ pub struct Problem {
     /// The ID of the request in the server's log.
     #[schema(value_type = String)]
     request_id: Box<str>,
-    /// For invalid input: each field that is wrong.
+    /// Each field of the input that is wrong, or whose value something else already has. The reason is a whole sentence.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldProblem>,
@@ -56,6 +56,11 @@ impl Problem {
         Self::from(Error::invalid(field, reason))
     }
 
+    fn with(mut self, fields: Vec<FieldError>) -> Self {
+        self.errors = fields.into_iter().map(|f| FieldProblem { field: f.field, reason: f.reason }).collect();
+        self
+    }
+
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -85,13 +90,13 @@ impl From<Error> for Problem {
                     .to_owned(),
             ),
             Error::Invalid(fields) => {
-                let said = fields.iter().map(|f| format!("{} {}", f.field, f.reason)).collect::<Vec<_>>();
-                let mut problem = plain(StatusCode::UNPROCESSABLE_ENTITY, "invalid", said.join("; "));
-                problem.errors =
-                    fields.into_iter().map(|f| FieldProblem { field: f.field, reason: f.reason }).collect();
-                problem
+                let said = fields.iter().map(|f| format!("{}: {}", f.field, f.reason)).collect::<Vec<_>>();
+                plain(StatusCode::UNPROCESSABLE_ENTITY, "invalid", said.join(" ")).with(fields)
             }
             Error::Conflict(detail) => plain(StatusCode::CONFLICT, "conflict", detail),
+            Error::Taken(field) => {
+                plain(StatusCode::CONFLICT, "conflict", field.reason.clone()).with(vec![field])
+            }
             Error::Stale => plain(
                 StatusCode::PRECONDITION_FAILED,
                 "stale",

@@ -14,7 +14,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _,
 };
-use cb_store::{conflict, db};
+use cb_store::{db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -133,10 +133,7 @@ pub async fn create(ctx: &Ctx, input: AddressIn) -> Result<AddressOut> {
         };
         let network = networks::containing(tx.conn(), ip).await?.map(|n| n.id);
         let row = new_row(ctx, owner.id, nic, network, ip, hostname, Source::Manual);
-        address::Entity::insert(active(row.clone()))
-            .exec(tx.conn())
-            .await
-            .map_err(|e| conflict(&e, TAKEN))?;
+        address::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("address", row.id);
         tx.detail(json!({ "asset": owner.name, "ip": row.ip, "hostname": row.hostname }));
         tx.emit(Event::AssetChanged { id: row.asset_id.into() });
@@ -189,7 +186,7 @@ pub async fn update(
         }
         change.version = Set(next);
         change.updated_at = Set(ctx.now());
-        let row = change.update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        let row = change.update(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("address", row.id);
         tx.detail(json!({ "from": before, "to": { "ip": row.ip, "hostname": row.hostname, "asset_id": row.asset_id } }));
         tx.emit(Event::AssetChanged { id: row.asset_id.into() });
@@ -211,7 +208,7 @@ pub async fn delete(ctx: &Ctx, id: AddressId, version: Option<i64>) -> Result<()
     .await
 }
 
-const TAKEN: &str = "the asset already has this address";
+const TAKEN: (&str, &str) = ("ip", "This asset already has this address.");
 
 pub(crate) fn new_row(
     ctx: &Ctx,

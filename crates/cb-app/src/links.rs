@@ -12,7 +12,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _,
 };
-use cb_store::{conflict, db};
+use cb_store::{db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -95,7 +95,7 @@ pub async fn create(ctx: &Ctx, input: LinkIn) -> Result<LinkOut> {
         let a = assets::named(tx.conn(), "a_asset_id", input.a_asset_id).await?;
         let b = assets::named(tx.conn(), "b_asset_id", input.b_asset_id).await?;
         let row = new_row(ctx, a.id, b.id, input.kind, LinkEvidence::Drawn, label);
-        link::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        link::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("link", row.id);
         tx.detail(json!({ "between": [a.name, b.name], "kind": row.kind, "label": row.label }));
         tx.emit(Event::LinkChanged { id: row.id.into() });
@@ -135,7 +135,7 @@ pub async fn update(ctx: &Ctx, id: LinkId, patch: LinkPatch, version: Option<i64
         change.evidence = Set(LinkEvidence::Drawn.as_str().to_owned());
         change.version = Set(next);
         change.updated_at = Set(ctx.now());
-        let row = change.update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        let row = change.update(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("link", row.id);
         tx.detail(json!({ "from": before, "to": { "kind": row.kind, "label": row.label, "a": row.a_asset_id, "b": row.b_asset_id } }));
         tx.emit(Event::LinkChanged { id });
@@ -160,7 +160,8 @@ pub async fn delete(ctx: &Ctx, id: LinkId, version: Option<i64>) -> Result<()> {
 }
 
 const SELF: &str = "must be another asset, because a link connects two assets";
-const TAKEN: &str = "these two assets already have a link of this kind";
+const TAKEN: (&str, &str) =
+    ("kind", "These two assets already have a link of this kind. Choose another kind.");
 
 /// The smaller id stands first, so that one pair has one row.
 pub(crate) fn new_row(

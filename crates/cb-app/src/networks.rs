@@ -18,7 +18,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _, QueryOrder as _,
 };
-use cb_store::{WriteTx, conflict, db};
+use cb_store::{WriteTx, db, taken};
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -213,7 +213,7 @@ pub async fn update(
         }
         change.version = Set(next);
         change.updated_at = Set(ctx.now());
-        let row = change.update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        let row = change.update(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         if cidr != old {
             settle(tx, old).await?;
             settle(tx, cidr).await?;
@@ -241,7 +241,8 @@ pub async fn delete(ctx: &Ctx, id: NetworkId, version: Option<i64>) -> Result<()
     .await
 }
 
-const TAKEN: &str = "Another network already uses this range and VLAN";
+const TAKEN: (&str, &str) =
+    ("cidr", "Another network already has this range and VLAN. Change the range or the VLAN.");
 
 pub(crate) fn new_row(
     ctx: &Ctx,
@@ -275,7 +276,7 @@ pub(crate) async fn is_used(conn: &impl ConnectionTrait, id: Uuid) -> Result<boo
 /// Adds a network and gives it the addresses that lie in it.
 pub(crate) async fn insert(tx: &mut WriteTx, row: network::Model) -> Result<()> {
     let (id, range) = (row.id, parse(&row)?);
-    network::Entity::insert(active(row)).exec(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+    network::Entity::insert(active(row)).exec(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
     tx.emit(Event::NetworkChanged { id: id.into() });
     settle(tx, range).await
 }

@@ -12,7 +12,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
     QueryFilter as _,
 };
-use cb_store::{conflict, db};
+use cb_store::{db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -217,7 +217,7 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
         job::Entity::insert(active(queued))
             .exec_without_returning(tx.conn())
             .await
-            .map_err(|e| conflict(&e, "a scan of these targets is already waiting or running"))?;
+            .map_err(|e| taken(&e, ("targets", "A scan of these targets is already waiting or running.")))?;
         scan::Entity::insert(active(row.clone())).exec_without_returning(tx.conn()).await.map_err(db)?;
         tx.about("scan", row.id);
         tx.detail(json!({ "targets": targets, "probes": probes }));

@@ -10,7 +10,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _, QuerySelect as _,
 };
-use cb_store::{conflict, db};
+use cb_store::{db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -93,7 +93,7 @@ pub async fn create(ctx: &Ctx, input: TagIn) -> Result<TagOut> {
             created_at: now,
             updated_at: now,
         };
-        tag::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        tag::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("tag", row.id);
         tx.detail(json!({ "name": row.name, "color": row.color }));
         tx.emit(Event::TopologyChanged);
@@ -122,7 +122,7 @@ pub async fn update(ctx: &Ctx, id: TagId, patch: TagPatch, version: Option<i64>)
         }
         change.version = Set(next);
         change.updated_at = Set(ctx.now());
-        let row = change.update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        let row = change.update(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("tag", row.id);
         tx.detail(json!({ "from": before, "to": { "name": row.name, "color": row.color } }));
         tx.emit(Event::TopologyChanged);
@@ -144,7 +144,7 @@ pub async fn delete(ctx: &Ctx, id: TagId, version: Option<i64>) -> Result<()> {
     .await
 }
 
-const TAKEN: &str = "another tag has this name";
+const TAKEN: (&str, &str) = ("name", "A tag with this name already exists.");
 
 fn sea_col(column: tag::Column) -> cb_store::sea_orm::sea_query::Expr {
     cb_store::sea_orm::sea_query::Expr::col((tag::Entity, column))

@@ -11,7 +11,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, ModelTrait as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
 };
-use cb_store::{WriteTx, conflict, db};
+use cb_store::{WriteTx, db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -398,10 +398,7 @@ pub(crate) async fn insert(
         created_at: now,
         updated_at: now,
     };
-    user::Entity::insert(active(row.clone()))
-        .exec(tx.conn())
-        .await
-        .map_err(|e| conflict(&e, "another user has this name"))?;
+    user::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
     tx.tell(
         Action::UserCreated,
         "user",
@@ -442,6 +439,8 @@ async fn find(conn: &impl ConnectionTrait, id: UserId) -> Result<user::Model> {
     user::Entity::find_by_id(id.0).one(conn).await.map_err(db)?.ok_or(Error::NotFound)
 }
 
+const TAKEN: (&str, &str) = ("username", "A user with this name already exists.");
+
 /// The trigger's refusal, in words.
 fn last_admin(error: &DbErr) -> Error {
     if error.to_string().contains("the last administrator") {
@@ -449,5 +448,5 @@ fn last_admin(error: &DbErr) -> Error {
             "this is the last administrator; make another user an administrator first".to_owned(),
         );
     }
-    conflict(error, "another user has this name")
+    taken(error, TAKEN)
 }

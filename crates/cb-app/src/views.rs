@@ -13,7 +13,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use cb_store::{conflict, db};
+use cb_store::{db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -207,7 +207,7 @@ pub async fn create(ctx: &Ctx, given: ViewIn) -> Result<ViewOut> {
             created_at: now,
             updated_at: now,
         };
-        view::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        view::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("view", row.id);
         tx.detail(json!({ "name": row.name, "list": row.list }));
         out(row)
@@ -245,7 +245,7 @@ pub async fn update(ctx: &Ctx, id: ViewId, patch: ViewPatch, version: Option<i64
         row.version += 1;
         row.updated_at = ctx.now();
         let change: view::ActiveModel = active(row);
-        out(change.update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?)
+        out(change.update(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?)
     })
     .await
 }
@@ -262,7 +262,7 @@ pub async fn delete(ctx: &Ctx, id: ViewId, version: Option<i64>) -> Result<()> {
     .await
 }
 
-const TAKEN: &str = "you already have a view of this name for this table";
+const TAKEN: (&str, &str) = ("name", "You already have a view with this name for this table.");
 
 /// An API token is no person at a screen: it has no views, although its owner has.
 fn owner(ctx: &Ctx) -> Result<Uuid> {

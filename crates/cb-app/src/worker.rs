@@ -324,7 +324,7 @@ async fn finish(
 
 fn reasons(error: &Error) -> String {
     match error {
-        Error::Invalid(fields) => fields.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>().join("; "),
+        Error::Invalid(fields) => fields.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was wrong with one field of an input, in words a person can act on.
+/// What was wrong with one field of an input. The reason is a whole sentence: it stands beside the field in a form, and after
+/// its name in a log (`field: Reason.`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     pub field: String,
@@ -35,9 +36,12 @@ pub enum Error {
     ProofRequired,
     #[error("invalid input")]
     Invalid(Vec<FieldError>),
-    /// The state of the thing does not permit it (a duplicate, already done).
+    /// The state of the thing does not permit it (already done, too many).
     #[error("conflict: {0}")]
     Conflict(String),
+    /// A field holds a value that must be unique, and something else has it.
+    #[error("conflict: {}", .0.reason)]
+    Taken(FieldError),
     /// `If-Match` named a version that is no longer the current one.
     #[error("the version given is not the current one")]
     Stale,
@@ -62,6 +66,10 @@ pub enum Error {
 impl Error {
     pub fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(field, reason)])
+    }
+
+    pub fn taken(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Taken(FieldError::new(field, reason))
     }
 
     pub fn internal(error: impl std::fmt::Display) -> Self {

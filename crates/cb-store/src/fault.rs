@@ -94,8 +94,17 @@ pub(crate) fn words(error: &DbErr) -> String {
 
 /// A constraint that the database kept, as the error of the one who ran into it.
 pub fn conflict(error: &DbErr, message: &str) -> Error {
+    refused(error, || Error::Conflict(message.to_owned()))
+}
+
+/// The same where one field of the input holds the value that something else already has.
+pub fn taken(error: &DbErr, (field, reason): (&str, &str)) -> Error {
+    refused(error, || Error::taken(field, reason))
+}
+
+fn refused(error: &DbErr, twice: impl FnOnce() -> Error) -> Error {
     match error.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(_)) => Error::Conflict(message.to_owned()),
+        Some(SqlErr::UniqueConstraintViolation(_)) => twice(),
         Some(SqlErr::ForeignKeyConstraintViolation(_)) => Error::NotFound,
         _ => db(error.clone()),
     }

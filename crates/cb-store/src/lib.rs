@@ -31,7 +31,7 @@ mod storage;
 mod write;
 
 pub use bounded::{Connections, Snapshot};
-pub use fault::{conflict, db};
+pub use fault::{conflict, db, taken};
 pub use open::{LOCK_FILE, Store};
 pub use open_error::OpenError;
 pub use outbox::{Standing, Subscriber, WAITING_MOST};

@@ -8,7 +8,7 @@ use cb_app::users::{self, LinkOut, UserIn, UserPatch};
 use cb_app::{App, Ctx, List};
 use cb_core::clock::{self, SystemClock};
 use cb_core::config::Config;
-use cb_core::{Error, OsEntropy, Principal, Role, Secret};
+use cb_core::{Error, FieldError, OsEntropy, Principal, Role, Secret};
 
 use crate::output;
 
@@ -123,9 +123,10 @@ fn said(error: Error) -> anyhow::Error {
     match error {
         Error::NotFound => anyhow::anyhow!("there is no such user; to see all users, run: cb user list"),
         Error::Invalid(fields) => {
-            let said: Vec<String> = fields.iter().map(|f| format!("{} {}", f.field, f.reason)).collect();
-            anyhow::anyhow!(said.join("; "))
+            let said: Vec<String> = fields.iter().map(|f| format!("{}: {}", f.field, f.reason)).collect();
+            anyhow::anyhow!(said.join(" "))
         }
+        Error::Conflict(reason) | Error::Taken(FieldError { reason, .. }) => anyhow::anyhow!(reason),
         other => anyhow::anyhow!(other),
     }
 }

@@ -44,7 +44,7 @@ export function ErrorBox({
         {api?.retryAfter ? (
           <p className="text-muted">{t("error.retryAfter", { seconds: api.retryAfter })}</p>
         ) : null}
-        {api?.requestId && !api.unproved ? (
+        {api?.requestId && api.status >= 500 ? (
           <p className="mt-1 text-xs text-muted">
             {t("error.requestId")} <span className="mono select-all">{api.requestId}</span>
           </p>

@@ -120,15 +120,24 @@ describe("ErrorBox", () => {
     const retry = vi.fn();
     render(
       <ErrorBox
-        error={new ApiError(409, { title: "Conflict", detail: "In use.", request_id: "req-1" })}
+        error={new ApiError(500, { title: "Internal", detail: "In use.", request_id: "req-1" })}
         retry={retry}
       />,
     );
     expect(screen.getByRole("alert").textContent).toContain("In use.");
     // The name of an HTTP status says nothing to people.
-    expect(screen.queryByText("Conflict")).toBeNull();
+    expect(screen.queryByText("Internal")).toBeNull();
     expect(screen.getByText("req-1")).toBeTruthy();
     fireEvent.click(screen.getByRole("button", { name: "Try again" }));
     expect(retry).toHaveBeenCalledOnce();
+  });
+
+  it("names the request only where the server failed", () => {
+    for (const status of [403, 409, 422, 429]) {
+      const { container } = render(
+        <ErrorBox error={new ApiError(status, { detail: "No.", request_id: "req-1" })} />,
+      );
+      expect(container.textContent).not.toContain("req-1");
+    }
   });
 });

@@ -434,7 +434,7 @@ async fn what_a_provider_or_a_stranger_makes_up_is_refused() {
         assert_eq!(answer.json()["errors"][0]["field"], field);
     }
     let again = lab.site.post(&lab.admin, "/api/v1/oidc-providers", lab.input()).await;
-    assert_eq!(again.status, 409, "{again:?}");
+    assert_eq!((again.status, &again.json()["errors"][0]["field"]), (409, &json!("slug")), "{again:?}");
 }
 
 /// The client's secret may be a credential's: it goes to the token endpoint if the credential says so, and each time is a use.

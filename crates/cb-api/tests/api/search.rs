@@ -164,8 +164,71 @@ async fn a_wrong_filter_says_what_to_enter() {
     assert_eq!(refused.status, 422, "{}", refused.text());
     let told = refused.json()["errors"][0].clone();
     assert_eq!(told, json!({ "field": "role", "reason": "must be one of viewer, editor, admin" }));
-    let network = json!({ "name": "Lab", "cidr": "10.0.0.0/24" });
-    site.made(&admin, "/api/v1/networks", network.clone()).await;
-    let again = site.post(&admin, "/api/v1/networks", network).await;
-    assert_eq!(again.json()["detail"], "Another network already uses this range and VLAN");
+}
+
+/// A form shows it at the field that has the value.
+#[rstest]
+#[tokio::test]
+async fn a_value_that_is_taken_is_an_error_of_its_field(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
+    let (a, b) = (site.asset(&admin, "a", json!({})).await, site.asset(&admin, "b", json!({})).await);
+    let user = json!({ "username": "grace", "password": "seven green kettles sing", "role": "viewer" });
+    let shows = json!({ "q": "", "sort": "name", "narrowed": [], "columns": [], "dense": true });
+    let credential = json!({
+        "name": "Nas", "kind": "basic", "public": { "user": "root" }, "hosts": ["nas.lan"], "secret": { "password": "geheim" },
+    });
+    let channel = json!({
+        "name": "Phone", "kind": "gotify", "public": { "server": "http://10.0.0.5/" }, "secret": { "token": "AbC" },
+    });
+    let mut view = json!({ "name": "Mine", "list": "inventory" });
+    view.as_object_mut().expect("an object").extend(shows.as_object().expect("an object").clone());
+    for (list, body, field, reason) in [
+        ("users", user, "username", "A user with this name already exists."),
+        (
+            "tags",
+            json!({ "name": "attic", "color": "#aabbcc" }),
+            "name",
+            "A tag with this name already exists.",
+        ),
+        (
+            "networks",
+            json!({ "name": "Lab", "cidr": "10.0.0.0/24" }),
+            "cidr",
+            "Another network already has this range and VLAN. Change the range or the VLAN.",
+        ),
+        (
+            "addresses",
+            json!({ "asset_id": a, "ip": "10.0.0.2" }),
+            "ip",
+            "This asset already has this address.",
+        ),
+        (
+            "links",
+            json!({ "a_asset_id": a, "b_asset_id": b, "kind": "ethernet" }),
+            "kind",
+            "These two assets already have a link of this kind. Choose another kind.",
+        ),
+        ("credentials", credential, "name", "A credential with this name already exists."),
+        ("channels", channel, "name", "A channel with this name already exists."),
+        (
+            "webhooks",
+            json!({ "name": "Home", "url": "http://10.0.0.5/in", "events": ["asset.created"] }),
+            "name",
+            "A webhook with this name already exists.",
+        ),
+        (
+            "hooks",
+            json!({ "name": "In", "format": "generic" }),
+            "name",
+            "A hook with this name already exists.",
+        ),
+        ("views", view, "name", "You already have a view with this name for this table."),
+    ] {
+        let path = format!("/api/v1/{list}");
+        site.made(&admin, &path, body.clone()).await;
+        let again = site.post(&admin, &path, body).await;
+        let told = again.json();
+        assert_eq!((again.status, &told["detail"]), (409, &json!(reason)), "{list}: {told}");
+        assert_eq!(told["errors"], json!([{ "field": field, "reason": reason }]), "{list}");
+    }
 }

@@ -88,7 +88,7 @@ async fn a_name_is_taken_in_any_case_for_one_table_of_one_user(
     site.save(&admin, view("inventory", "Ärger")).await;
     let again = site.post(&admin, VIEWS, view("inventory", "äRGER")).await;
     assert_eq!(again.status, 409, "{}", again.text());
-    assert!(again.text().contains("view of this name"), "{}", again.text());
+    assert!(again.text().contains("view with this name"), "{}", again.text());
     let other = site.save(&admin, view("networks", "Ärger")).await;
     let second = site.save(&admin, view("networks", "Second")).await;
     let taken = site.patch(&admin, &path(&second), json!({ "name": "ärger" })).await;

@@ -21,7 +21,7 @@ use cb_store::sea_orm::{
     PaginatorTrait as _, QueryFilter as _,
 };
 use cb_store::sealed::CREDENTIAL;
-use cb_store::{WriteTx, conflict, db};
+use cb_store::{WriteTx, db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub use uses::{UseOut, UserOut};
 
 /// Credentials that there can be.
 const CREDENTIALS_MOST: u64 = 1_000;
-const TAKEN: &str = "another credential has this name";
+const TAKEN: (&str, &str) = ("name", "A credential with this name already exists.");
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Credential)]
@@ -196,7 +196,7 @@ pub async fn create(ctx: &Ctx, given: CredentialIn) -> Result<CredentialOut> {
         credential::Entity::insert(active(row.clone()))
             .exec(tx.conn())
             .await
-            .map_err(|e| conflict(&e, TAKEN))?;
+            .map_err(|e| taken(&e, TAKEN))?;
         tx.about("credential", row.id);
         tx.detail(told(&row));
         out(row, Vec::new())
@@ -277,7 +277,7 @@ pub async fn update(
         row.updated_at = ctx.now();
         let mut detail = json!({ "from": told(&before), "to": told(&row) });
         detail["secret_changed"] = json!(patch.secret.is_some());
-        active(row.clone()).update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        active(row.clone()).update(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         if let Some(client_id) = public.get("client_id") {
             crate::oidc::providers::follow(tx, row.id, client_id).await?;
         }

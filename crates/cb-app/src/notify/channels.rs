@@ -22,7 +22,7 @@ use cb_store::sea_orm::{
     PaginatorTrait as _, QueryFilter as _,
 };
 use cb_store::sealed::CHANNEL_SECRET;
-use cb_store::{Subscriber, WriteTx, conflict, db};
+use cb_store::{Subscriber, WriteTx, db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ use crate::page::{self, List, Page, Sort, contains};
 
 /// Channels that there can be: each notice is written down for each of them.
 const CHANNELS_MOST: u64 = 100;
-const TAKEN: &str = "another channel has this name";
+const TAKEN: (&str, &str) = ("name", "A channel with this name already exists.");
 
 /// A kind with everything that a form needs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -270,7 +270,7 @@ pub async fn create(ctx: &Ctx, given: ChannelIn) -> Result<ChannelOut> {
             channel::Entity::insert(active(row.clone()))
                 .exec(tx.conn())
                 .await
-                .map_err(|e| conflict(&e, TAKEN))?;
+                .map_err(|e| taken(&e, TAKEN))?;
             tx.about("channel", row.id);
             tx.emit(Event::SubscriberChanged { id: row.id });
             tx.detail(told(&row));
@@ -365,7 +365,7 @@ pub async fn update(
             }
             row.version = Set(before.version + 1);
             row.updated_at = Set(ctx.now());
-            let row = row.update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+            let row = row.update(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
             if patch.enabled == Some(false) {
                 tx.drop_waiting(Subscriber::Channel(row.id), ctx.now()).await?;
             }

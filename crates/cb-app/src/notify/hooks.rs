@@ -16,7 +16,7 @@ use cb_store::sea_orm::{
     PaginatorTrait as _, QueryFilter as _,
 };
 use cb_store::sealed::{HOOK_PREVIOUS_SECRET, HOOK_SECRET};
-use cb_store::{WriteTx, conflict, db};
+use cb_store::{WriteTx, db, taken};
 use cb_vault::webhook::Key;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ use crate::page::{self, List, Page, Sort, contains};
 
 /// Hooks that there can be.
 const HOOKS_MOST: u64 = 100;
-const TAKEN: &str = "another hook has this name";
+const TAKEN: (&str, &str) = ("name", "A hook with this name already exists.");
 /// A token says what it is, so that one that is lost is recognized.
 pub const TOKEN_PREFIX: &str = cb_core::config::HOOK_TOKEN;
 
@@ -161,7 +161,7 @@ pub async fn create(ctx: &Ctx, given: HookIn) -> Result<HookOut> {
             created_at: now,
             updated_at: now,
         };
-        hook::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        hook::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("hook", row.id);
         tx.emit(Event::HookChanged { id: row.id.into() });
         tx.detail(told(&row));
@@ -188,7 +188,7 @@ pub async fn update(ctx: &Ctx, id: HookId, patch: HookPatch, version: Option<i64
         }
         row.version = Set(before.version + 1);
         row.updated_at = Set(ctx.now());
-        let row = row.update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        let row = row.update(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("hook", row.id);
         tx.emit(Event::HookChanged { id: row.id.into() });
         tx.detail(json!({ "from": told(&before), "to": told(&row) }));

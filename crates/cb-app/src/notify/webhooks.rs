@@ -17,7 +17,7 @@ use cb_store::sea_orm::{
     QueryFilter as _,
 };
 use cb_store::sealed::{WEBHOOK_PREVIOUS_SECRET, WEBHOOK_SECRET};
-use cb_store::{Subscriber, conflict, db};
+use cb_store::{Subscriber, db, taken};
 use cb_vault::webhook::Key;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ use crate::page::{self, List, Page, Sort, contains};
 /// Webhooks that there can be: each notice is written down for each of them.
 const WEBHOOKS_MOST: u64 = 100;
 pub(crate) const URL_MAX: usize = 2_000;
-const TAKEN: &str = "another webhook has this name";
+const TAKEN: (&str, &str) = ("name", "A webhook with this name already exists.");
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Webhook)]
@@ -167,10 +167,7 @@ pub async fn create(ctx: &Ctx, given: WebhookIn) -> Result<WebhookOut> {
         }
         let secret = Key::generate(ctx.app().entropy());
         row.secret = ctx.app().seal(tx, WEBHOOK_SECRET.place(&row.id), &secret).await?;
-        webhook::Entity::insert(active(row.clone()))
-            .exec(tx.conn())
-            .await
-            .map_err(|e| conflict(&e, TAKEN))?;
+        webhook::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("webhook", row.id);
         tx.emit(Event::SubscriberChanged { id: row.id });
         tx.detail(told(&row));
@@ -244,7 +241,7 @@ pub async fn update(
         }
         row.version = Set(before.version + 1);
         row.updated_at = Set(ctx.now());
-        let row = row.update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        let row = row.update(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         if patch.enabled == Some(false) {
             tx.drop_waiting(Subscriber::Webhook(row.id), ctx.now()).await?;
         }

@@ -12,7 +12,7 @@ use cb_store::sea_orm::{
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
 };
 use cb_store::sealed::CLIENT_SECRET;
-use cb_store::{WriteTx, conflict, db};
+use cb_store::{WriteTx, db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub(crate) const NAME_MOST: usize = 64;
 pub(crate) const CLIENT_ID_MOST: usize = 256;
 pub(crate) const CLIENT_SECRET_MOST: usize = 1024;
 pub(crate) const CLAIM_MOST: usize = 128;
-const TAKEN: &str = "another provider already has this slug";
+const TAKEN: (&str, &str) = ("slug", "Another provider already has this slug. Choose another slug.");
 
 /// Members of this group get this role. A member of several groups gets the highest role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -234,7 +234,7 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
         oidc_provider::Entity::insert(active(row.clone()))
             .exec(tx.conn())
             .await
-            .map_err(|e| conflict(&e, TAKEN))?;
+            .map_err(|e| taken(&e, TAKEN))?;
         tx.about("oidc_provider", row.id);
         tx.detail(shown(&row));
         out(row, site)
@@ -311,15 +311,15 @@ pub async fn update(
             // Whoever somebody was at the old one says nothing of the new one.
             let linked = user_identity::Entity::find().filter(user_identity::Column::ProviderId.eq(row.id));
             if linked.count(tx.conn()).await.map_err(db)? > 0 {
-                return Err(Error::Conflict(
-                    "accounts of this issuer are connected to users; add the new issuer as another provider"
-                        .to_owned(),
+                return Err(Error::taken(
+                    "issuer",
+                    "Accounts of this issuer are connected to users. Add the new issuer as another provider.",
                 ));
             }
         }
         let mut detail = json!({ "from": shown(&before), "to": shown(&row) });
         detail["client_secret_changed"] = json!(secret_given.is_some());
-        active(row.clone()).update(tx.conn()).await.map_err(|e| conflict(&e, TAKEN))?;
+        active(row.clone()).update(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
         tx.about("oidc_provider", row.id);
         tx.detail(detail);
         out(row, site)

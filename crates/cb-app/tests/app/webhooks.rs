@@ -273,7 +273,7 @@ async fn an_address_of_ours_is_refused_with_the_reason(#[values(Sqlite, Postgres
     let there = WebhookPatch { url: Some("http://127.0.0.1:9/".to_owned()), ..WebhookPatch::default() };
     assert!(matches!(webhooks::update(&ctx, made.id, there, None).await, Err(Error::Invalid(_))));
     let twice = webhooks::create(&ctx, wanted("HOME", "http://10.0.0.6/")).await.err();
-    assert!(matches!(twice, Some(Error::Conflict(_))), "{twice:?}");
+    assert!(matches!(twice, Some(Error::Taken(_))), "{twice:?}");
 }
 
 /// What `CB_DB_URL` has on 127.0.0.1 may listen on every address of this machine.

@@ -61,7 +61,7 @@ async fn a_failed_write_leaves_nothing(#[values(Sqlite, Postgres)] database: Dat
     tags::create(&ctx, named("prod")).await.expect("created");
     let entries = audit::verify(&ctx).await.expect("verifies").entries;
     // Case-folded, so this is the same name.
-    assert!(matches!(tags::create(&ctx, named("PROD")).await, Err(cb_core::Error::Conflict(_))));
+    assert!(matches!(tags::create(&ctx, named("PROD")).await, Err(cb_core::Error::Taken(_))));
     let after = audit::verify(&ctx).await.expect("verifies");
     assert!(after.ok && after.entries == entries, "{after:?}");
     drop(test);
