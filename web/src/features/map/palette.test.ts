@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { assetStatuses } from "#/domain/asset";
-import { type MapPalette, readPalette, rgb } from "./palette";
+import { DIM, type MapPalette, readPalette, rgb } from "./palette";
 
 const css = readFileSync("src/styles.css", "utf8");
 
@@ -13,6 +13,13 @@ function paletteOf(theme: "dark" | "light"): MapPalette {
     element.style.setProperty(name, color);
   document.body.append(element);
   return readPalette(element);
+}
+
+/** What is seen of a color of which only so much is left. */
+function dimmed(color: string, back: string, part: number): string {
+  const [over, under] = [rgb(color), rgb(back)];
+  const mixed = over.map((value, at) => Math.round(255 * (value * part + (under[at] ?? 0) * (1 - part))));
+  return `#${mixed.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 }
 
 function contrast(a: string, b: string): number {
@@ -50,6 +57,35 @@ describe.each(["dark", "light"] as const)("the %s map", (theme) => {
     check(3, statuses, { ...grounds, node: colors.node, card: colors.raised });
     check(3, { icon: colors.ink }, { node: colors.node });
     check(3, { mark: colors.mark, link: colors.link, "lit link": colors.linkStrong }, grounds);
+  });
+
+  it("what is dimmed can still be found: words have a contrast of 3 to 1, shapes of 1.5 to 1", () => {
+    const left = (part: number, what: Record<string, string>, least: number) => {
+      for (const [ground, back] of Object.entries(grounds))
+        check(
+          least,
+          Object.fromEntries(Object.entries(what).map(([name, color]) => [name, dimmed(color, back, part)])),
+          { [ground]: back },
+        );
+    };
+    left(DIM.name, { name: colors.ink }, 3);
+    left(DIM.small, { address: colors.muted, "this server": colors.markText }, 3);
+    const statuses = Object.fromEntries(assetStatuses.map((status) => [status, colors.status[status]]));
+    left(DIM.shape, { ...statuses, icon: colors.ink, pin: colors.mark, link: colors.link }, 1.5);
+  });
+
+  it("what is bright stands out from what is dimmed", () => {
+    const statuses = Object.values(colors.status).map((color) => [color, DIM.shape] as const);
+    for (const back of Object.values(grounds))
+      for (const [color, part] of [
+        [colors.ink, DIM.name] as const,
+        [colors.muted, DIM.small] as const,
+        [colors.link, DIM.shape] as const,
+        ...statuses,
+      ]) {
+        const [bright, dim] = [contrast(color, back), contrast(dimmed(color, back, part), back)];
+        expect(bright / dim, `${color} on ${back}`).toBeGreaterThan(1.7);
+      }
   });
 });
 

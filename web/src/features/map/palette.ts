@@ -18,6 +18,12 @@ export interface MapPalette {
   status: Record<AssetStatus, string>;
 }
 
+/**
+ * How much is left of what is not looked for: enough to find it, and little enough that the rest stands out. Small words and colored
+ * ones have less contrast to begin with, so more of them is left.
+ */
+export const DIM = { shape: 0.42, name: 0.5, small: 0.7 };
+
 export function readPalette(element: Element = document.documentElement): MapPalette {
   const style = getComputedStyle(element);
   const token = (name: string) => style.getPropertyValue(`--${name}`).trim() || "#888888";

@@ -12,7 +12,7 @@ import type { Place } from "./layout";
 import type { MapModel } from "./model";
 import { type MapPalette, readPalette } from "./palette";
 import { type Frame, givePixels, type Pixels, takePixels } from "./pixels";
-import { DIM, type Outline, RADIUS, Scene } from "./scene";
+import { type Outline, RADIUS, Scene } from "./scene";
 import { Speech } from "./speech";
 import { type GroupWords, SMALLEST_PX } from "./wording";
 
@@ -193,7 +193,7 @@ export class MapRenderer {
       // Both only grow, so their sum is new when one of them is.
       version: this.look + scene.version,
       above: scene.above(focus, lit),
-      baseAlpha: lit ? DIM : 1,
+      baseAlpha: scene.baseAlpha(lit),
       hasty: eye.moving && this.slow,
     };
     const view = pixels.bring(frame);

@@ -5,6 +5,7 @@ import { EMPTY_SEATING, placeOf, ROW, SPACING, settle } from "./layout";
 import { LINK_FLOATS } from "./link-program";
 import { toModel } from "./model";
 import { NODE_FLOATS } from "./node-program";
+import { DIM } from "./palette";
 import { Scene } from "./scene";
 
 function sceneOf(count: number): Scene {
@@ -83,6 +84,27 @@ describe("scene", () => {
     // Two lines of a name, at the distance from which there are two.
     const names = 14 + 34 / 0.8;
     expect(scene.outlines[0]?.bottom).toBeLessThan(lowest - names);
+  });
+
+  it("dims what is not looked for once, and never what somebody has chosen, hovers or walks on", () => {
+    const scene = sceneOf(30);
+    const focus = { ...nothing, hovered: "n4", selected: "n8", cursor: "n9" };
+    const dim = (ids: string[]) => ids.filter((id) => scene.isDim(id, focus, scene.lit(focus)));
+    const alphas = (rows: Float32Array) =>
+      Array.from({ length: rows.length / NODE_FLOATS }, (_, at) => rows[at * NODE_FLOATS + NODE_FLOATS - 1]);
+    const asked = ["n0", "n4", "n5", "n8", "n9"];
+    expect(dim(asked), "all but the hovered one, its neighbors and what is chosen").toEqual(["n5"]);
+    expect(scene.baseAlpha(scene.lit(focus))).toBe(DIM.shape);
+    scene.setMatches(new Set(["n5"]));
+    expect(dim([...asked, "n6"]), "a match stays bright").toEqual(["n6"]);
+    expect(scene.baseAlpha(scene.lit(focus)), "what the filter has dimmed is not dimmed again").toBe(1);
+    const base = alphas(scene.base().nodes);
+    expect(base.filter((alpha) => alpha === 1)).toHaveLength(1);
+    for (const alpha of base) expect([1, Math.fround(DIM.shape)]).toContain(alpha);
+    const above = alphas(scene.above(focus, scene.lit(focus)).nodes);
+    expect(above, "the hovered one, its neighbor, the chosen one and that under the cursor").toEqual([
+      1, 1, 1, 1,
+    ]);
   });
 
   it("what is in a hand leaves the picture once, and takes its links along as straight lines", () => {

@@ -11,6 +11,7 @@ import { type Place, ROW, SPACING } from "./layout";
 import { type LinkLook, linkRows } from "./link-program";
 import { isPinned, type MapModel } from "./model";
 import { type NodeLook, nodeRows } from "./node-program";
+import { DIM } from "./palette";
 import type { Layer } from "./pixels";
 import { routeLinks, type Strand, type Wire } from "./routes";
 
@@ -20,7 +21,6 @@ const HUB_RADIUS = 18;
 const PAD = SPACING * 0.62;
 /** Names stand under their nodes; the outline keeps clear of them too. */
 const NAMES_ROOM = SPACING * 0.2;
-export const DIM = 0.16;
 /** No name reaches further to a side, in map units: within a group about to its outline. */
 const NAME_MOST = { within: SPACING * 0.7, alone: SPACING * 1.5 };
 
@@ -210,12 +210,23 @@ export class Scene {
     return near;
   }
 
-  /** Whether a search has hidden it. */
-  isDim(id: string): boolean {
+  /** The filter does not ask for it. */
+  isMissed(id: string): boolean {
     return !!this.matches && !this.matches.has(id);
   }
 
-  private look(one: Standing, marked: boolean): NodeLook {
+  /** While something is hovered all else is dim; under a filter it is the filter that says what is. */
+  isDim(id: string, { hovered, selected, cursor, dragged }: Focus, lit: ReadonlySet<string> | null): boolean {
+    if (lit?.has(id) || [hovered, selected, cursor, dragged].includes(id)) return false;
+    return this.matches ? this.isMissed(id) : lit !== null;
+  }
+
+  /** How much of the base is seen. What the filter has dimmed is not dimmed again. */
+  baseAlpha(lit: ReadonlySet<string> | null): number {
+    return lit && !this.matches ? DIM.shape : 1;
+  }
+
+  private look(one: Standing, marked: boolean, dim = false): NodeLook {
     const { x, y, radius, node, pinned } = one;
     const icon = drawingOf(node.kind, node.role).index;
     return {
@@ -226,19 +237,20 @@ export class Scene {
       status: node.status,
       pinned,
       marked,
-      alpha: this.isDim(one.id) ? DIM : 1,
+      alpha: dim ? DIM.shape : 1,
     };
   }
 
   base(): Layer {
     if (this.layer) return this.layer;
     const nodes: NodeLook[] = [];
-    for (const one of this.nodes.values()) if (one.id !== this.lifted) nodes.push(this.look(one, false));
+    for (const one of this.nodes.values())
+      if (one.id !== this.lifted) nodes.push(this.look(one, false, this.isMissed(one.id)));
     const links: LinkLook[] = [];
     for (const { from, to, evidence, ends } of this.strands) {
       if (ends?.some((id) => id === this.lifted)) continue;
-      const dim = this.matches !== null && (ends === null || ends.some((id) => this.isDim(id)));
-      links.push({ from, to, evidence, strong: false, alpha: dim ? DIM * 0.8 : 1 });
+      const dim = this.matches !== null && (ends === null || ends.some((id) => this.isMissed(id)));
+      links.push({ from, to, evidence, strong: false, alpha: dim ? DIM.shape : 1 });
     }
     this.layer = { nodes: nodeRows(nodes), links: linkRows(links) };
     return this.layer;
@@ -256,13 +268,11 @@ export class Scene {
     const nodes: NodeLook[] = [];
     for (const id of ids) {
       const one = this.nodes.get(id);
-      if (!one) continue;
-      const look = this.look(one, id === selected || id === cursor);
-      nodes.push(lit && !lit.has(id) ? { ...look, alpha: DIM } : look);
+      if (one) nodes.push(this.look(one, id === selected || id === cursor));
     }
     const links: LinkLook[] = [];
-    for (const id of new Set([hovered ?? selected, dragged])) {
-      if (!id) continue;
+    const wired = [...new Set([hovered ?? selected, dragged])].filter((id) => id !== null);
+    for (const id of wired) {
       for (const wire of this.wires.get(id) ?? []) {
         // What is in somebody's hand has left its lanes.
         const ends = [this.nodes.get(wire.a), this.nodes.get(wire.b)].filter((one) => !!one);
@@ -274,13 +284,10 @@ export class Scene {
       }
     }
     // Lines end at the rims of nodes: those that they lead to are drawn over them.
-    if (!lit)
-      for (const id of new Set([selected, dragged])) {
-        if (!id) continue;
-        for (const near of this.neighbors(id)) {
-          const one = this.nodes.get(near);
-          if (one && !ids.has(near)) nodes.unshift(this.look(one, false));
-        }
+    for (const id of wired)
+      for (const near of this.neighbors(id)) {
+        const one = this.nodes.get(near);
+        if (one && !ids.has(near)) nodes.unshift(this.look(one, false, this.isMissed(near)));
       }
     return { nodes: nodeRows(nodes), links: linkRows(links) };
   }

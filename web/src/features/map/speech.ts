@@ -6,8 +6,8 @@ import type { View } from "./gl";
 import type { Group } from "./group";
 import { hoverWords, lineFont, lineWords, nameLines } from "./labels";
 import type { Place } from "./layout";
-import type { MapPalette } from "./palette";
-import { DIM, type Focus, type Scene } from "./scene";
+import { DIM, type MapPalette } from "./palette";
+import type { Focus, Scene } from "./scene";
 import { type GroupWords, type SaidCard, SMALLEST_PX, type Type, wordingOf } from "./wording";
 import type { WordsProgram } from "./words-program";
 
@@ -90,7 +90,7 @@ export class Speech implements Type {
     this.spoken = cards;
     this.where = where;
     for (const { text, mono, mark, x, y, of } of lines) {
-      const alpha = (lit && !lit.has(of.id)) || scene.isDim(of.id) ? DIM : 1;
+      const alpha = scene.isDim(of.id, focus, lit) ? (mono || mark ? DIM.small : DIM.name) : 1;
       const back = of.group ? colors.group : colors.canvas;
       sheet.say(`${mono ? "a" : "n"}|${mark ? 1 : 0}|${back}|${text}`, x, y, alpha, () =>
         lineWords(text, mono, mark ? colors.markText : null, back, measure, colors),

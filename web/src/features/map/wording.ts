@@ -118,7 +118,7 @@ class Writer {
     const dim: Standing[] = [];
     const name = (one: Standing | undefined, late = false) => {
       if (!one || this.named.has(one.id)) return;
-      if (!late && scene.isDim(one.id)) dim.push(one);
+      if (!late && scene.isMissed(one.id)) dim.push(one);
       else this.name(one);
     };
     if (far && !groups) return { lines: [], titles: [], cards: [], where: null };
