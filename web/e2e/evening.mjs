@@ -360,11 +360,11 @@ await steps.step("rows are walked with j and k, selected with x, opened with Ent
 await steps.step("a filter that nobody knows shows nothing, and offers what is known", async () => {
   const search = page.getByRole("searchbox", { name: /^Filter, such as kind/ });
   await search.fill("status:asleep");
-  await page.getByText("“asleep” is not a value of status:").waitFor();
+  await page.getByText("There is no status “asleep”. You can use:").waitFor();
   expect((await page.locator("tbody [data-row-open]").count()) === 0, "no row");
   await page.getByRole("button", { name: "Unknown", exact: true }).click();
   await page.waitForURL(/status/);
-  await page.getByText("is not a value of").waitFor({ state: "detached" });
+  await page.getByText("There is no status").waitFor({ state: "detached" });
   await search.fill("color:red");
   await page.getByText("There is no filter “color:”").waitFor();
   await search.fill("");

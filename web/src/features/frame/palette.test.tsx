@@ -164,12 +164,12 @@ describe("the palette", () => {
 
 describe("a filter that the palette cannot carry out", () => {
   it.each([
-    ["kind:foo", "Nothing has the kind “foo”.", "Printer"],
-    ["kind:", "kind: needs a value.", "Printer"],
-    ["kind:prin", "Choose a value for kind:", "Printer"],
-    ["status:asleep", "“asleep” is not a value of status:", "Down"],
+    ["kind:foo", "There is no kind “foo”. You can use:", "Printer"],
+    ["kind:", "“kind:” needs a value. You can use:", "Printer"],
+    ["kind:prin", "Choose a kind:", "Printer"],
+    ["status:asleep", "There is no status “asleep”. You can use:", "Down"],
     ['kind:"access', 'The quotation mark is not closed. Write kind:"access".', "Access point"],
-    ["::", "“::” has nothing in front of the colon.", "kind:"],
+    ["::", "“::” has nothing before the colon.", "kind:"],
     ["kind::printer", "“kind::printer” has more than one colon.", "printer"],
   ])("explains %s and offers what can be asked", async (text, words, offer) => {
     opened();
@@ -189,7 +189,7 @@ describe("a filter that the palette cannot carry out", () => {
     opened();
     type("kind:espresso");
     await screen.findByRole("option", { name: /^coffee machine/ });
-    expect(screen.queryByText(/^Nothing has/)).toBeNull();
+    expect(screen.queryByText(/^There is no/)).toBeNull();
   });
 
   it("does not say that nothing was found when the search failed", async () => {
@@ -200,7 +200,7 @@ describe("a filter that the palette cannot carry out", () => {
     type("zebra");
     await screen.findByText(/^The search failed/);
     type("kind:zebra");
-    await screen.findByText(/^Nothing has the kind “zebra”/);
+    await screen.findByText(/^There is no kind “zebra”/);
   });
 });
 
