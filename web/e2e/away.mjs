@@ -100,7 +100,7 @@ await steps.step("the rows at hand are filtered here, and a panel shows what the
   await search.fill("");
   await rows.filter({ hasText: "attic" }).getByRole("button").first().click();
   await panel(page).getByRole("heading", { name: "attic" }).waitFor();
-  await said(panel(page), "you see only what the list knows");
+  await said(panel(page), "you see only what the list contains");
   await judged(page);
   await shot("panel");
   await page.keyboard.press("Escape");
@@ -214,7 +214,7 @@ await steps.step("an address with a wrong part says what is wrong, and has a way
   watch.allow(404, /./);
   const nobody = "01a223ee-af71-7304-8f2f-a4e581a8b5d5";
   await page.goto(`${url}/discovery?from=zz`);
-  await said(page, "There is no such scan");
+  await said(page, "This scan does not exist");
   await judged(page);
   await button(page, "Show all findings").click();
   await page.waitForURL(/discovery$/);
@@ -236,7 +236,7 @@ await steps.step("an address with a wrong part says what is wrong, and has a way
       await panel(page).waitFor({ state: "detached" });
     }
   await page.goto(`${url}/inventory?network=zz`);
-  await said(page, "There is no such network");
+  await said(page, "This network does not exist");
   await page.goto(`${url}/audit?entity=zz&entry=999999`);
   await said(page, "The link names something that does not exist.");
   await said(panel(page), "This entry is not in the list");

@@ -78,7 +78,7 @@ await steps.step("a channel is made, and the form names what is missing", async 
   await save();
   await said(page, "Saved Phone");
   await said(inPanel(), "Stored. It is never shown again.");
-  await said(inPanel(), "Never used");
+  await said(inPanel(), "No events yet");
 });
 
 await steps.step("a wrong token is told in plain words, and the right one arrives", async () => {

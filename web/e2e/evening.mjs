@@ -80,7 +80,7 @@ await steps.step("the wizard says what the scanner can do and shows exactly what
   await page.getByText("neither an address nor a network").waitFor();
   await page.getByLabel("Targets").fill(target);
   await page.getByRole("button", { name: "Dry run" }).click();
-  await page.getByRole("dialog", { name: "Exactly what will be sent" }).waitFor();
+  await page.getByRole("dialog", { name: "What the scan will send" }).waitFor();
   await shot("02-dry-run");
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
@@ -283,7 +283,7 @@ await steps.step("it gets an interface, an address and a link", async () => {
   await panel.getByRole("button", { name: "Draw a link" }).click();
   await panel.getByLabel("To", { exact: true }).fill("Renamed");
   await panel.getByRole("button", { name: /Renamed by hand/ }).click();
-  await panel.getByLabel("Label (optional)").fill("backup run");
+  await panel.getByLabel("Label").fill("backup run");
   await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByText("Drawn by hand").waitFor();
   await shot("12-asset");
@@ -296,7 +296,7 @@ await steps.step("it is edited, found by the search language, and downloaded as 
   await shot("12-asset-form");
   await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByText("Acme").waitFor();
-  await panel.getByText("Set by hand. Scans say: unknown.").waitFor();
+  await panel.getByText("Set by hand. The automatic status would be “Unknown”.").waitFor();
   await shot("12-asset-status");
   await panel.getByRole("button", { name: "Close" }).click();
   const search = page.getByRole("searchbox", { name: /^Filter, such as kind/ });
@@ -365,11 +365,11 @@ await steps.step("rows are walked with j and k, selected with x, opened with Ent
 await steps.step("a filter that nobody knows shows nothing, and offers what is known", async () => {
   const search = page.getByRole("searchbox", { name: /^Filter, such as kind/ });
   await search.fill("status:asleep");
-  await page.getByText("“asleep” is not a value of status:").waitFor();
+  await page.getByText("There is no status “asleep”. You can use:").waitFor();
   expect((await page.locator("tbody [data-row-open]").count()) === 0, "no row");
   await page.getByRole("button", { name: "Unknown", exact: true }).click();
   await page.waitForURL(/status/);
-  await page.getByText("is not a value of").waitFor({ state: "detached" });
+  await page.getByText("There is no status").waitFor({ state: "detached" });
   await search.fill("color:red");
   await page.getByText("There is no filter “color:”").waitFor();
   await search.fill("");

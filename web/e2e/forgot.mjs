@@ -176,7 +176,7 @@ await steps.step(
 
 await steps.step("an old link is refused, and the way to a new one is shown", async () => {
   await setPassword(link, NEWER);
-  await said(page, "This link has expired, or it was used before. Request a new one.");
+  await said(page, "This link has expired, or it has already been used. Request a new one.");
   await judged(page);
   await page.getByRole("link", { name: "Email me a new link" }).click();
   await page.getByRole("heading", { name: "Forgot your password?" }).waitFor();

@@ -75,7 +75,7 @@ await steps.step("an administrator makes an invite, and shows again who they are
   await page.getByRole("link", { name: "Users" }).click();
   await button(page, "Invite").click();
   await field(panel(page), "Role").selectOption("editor");
-  await panel(page).getByLabel("Email (optional)").fill("grace@example.org");
+  await panel(page).getByLabel("Email").fill("grace@example.org");
   admin.allow(403, /\/(invites|auth\/proof)$/);
   await staleProof(page, "invites");
   await button(panel(page), "Create link").click();

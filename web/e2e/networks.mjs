@@ -94,7 +94,7 @@ await steps.step("by keyboard alone: the panel, the next free address, a conflic
   await page.keyboard.press("Enter");
   await page.waitForURL(/inventory/);
   await aside.getByRole("heading", { name: "attic-twin" }).waitFor();
-  await said(aside, "Also has this address:");
+  await said(aside, "This address also belongs to:");
   await judged(page);
   await shot("03-shared");
   await aside.getByRole("button", { name: "attic-clone" }).click();

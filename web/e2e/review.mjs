@@ -127,7 +127,7 @@ await steps.step("a scan's card opens its findings and scans again", async () =>
   await tab("Scans").click();
   const card = page.locator("li", { has: page.getByText(target, { exact: true }) }).last();
   await judgedEverywhere("/discovery?tab=scans", "05-scans");
-  await card.getByRole("link", { name: /^Show its \d+ findings$/ }).click();
+  await card.getByRole("link", { name: /^Show \d+ findings$/ }).click();
   await page.waitForURL(/from=/);
   await rows.first().waitFor();
   await tab("Scans").click();
@@ -172,7 +172,7 @@ await steps.step("findings sort and filter, and both are in the address", async 
 for (const [by, value, heading] of [
   ["Network", "network", target],
   ["Kind", "kind", "Device"],
-  ["What it looks like", "role", "Looks like: Printer"],
+  ["Type of device", "role", "Looks like: Printer"],
 ])
   await steps.step(
     `findings in groups: ${by.toLowerCase()}; a group is accepted and ignored as one`,
@@ -228,7 +228,7 @@ await steps.step("many at once: accept, ignore, set kind, tag; each with its und
   await judged(page);
   await shot("08-kind");
   await button(kinds, "Set kind").click();
-  await said(toast, "Set the kind of 2 findings");
+  await said(toast, "Changed the kind of 2 findings");
   const of = (name) => page.getByRole("row").filter({ has: button(page, name) });
   await said(of(first), /Camera/);
   await undo();

@@ -155,7 +155,7 @@ await steps.step(
     await judged(page);
     await shot("certificate");
     await button(testArea(), "Trust this certificate").click();
-    await said(inPanel(), "Enter the secret again and save.");
+    await said(inPanel(), "To confirm, enter the secret again and save.");
     expect(
       (await field(inPanel(), "Certificate (SHA-256)").inputValue()) === bmc.fingerprint,
       "the shown fingerprint in the form",

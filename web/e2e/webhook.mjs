@@ -114,9 +114,9 @@ await steps.step("it is made after a fresh proof, and its secret is shown this o
   await judged(page);
   await shot("secret");
   await button(shown, "Done").click();
-  await inPanel().getByText("Never used").waitFor();
+  await inPanel().getByText("No events yet").waitFor();
   await page.reload();
-  await inPanel().getByText("Never used").waitFor();
+  await inPanel().getByText("No events yet").waitFor();
   expect(!(await page.content()).includes(secret), "no secret in the page");
   inbox.secrets.push(secret);
 });

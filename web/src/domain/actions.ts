@@ -1,6 +1,7 @@
 /**
  * What can be done from anywhere, in one list: the palette shows it. The words are those of the button on its page, so that there is
- * one name for each thing; `page` says where that button is. To add one: a line here, and its words in the palette's imports.
+ * one name for each thing; `page` says where that button is. To add one: a line here, and its words in the palette's imports, and what else
+ * people type for it.
  */
 import {
   Bell,
@@ -25,8 +26,8 @@ export interface Opening {
   id: string;
   words: Key;
   page: Key;
-  /** Other words that people type for it. No page shows them, so the glossary does not bind them. */
-  also?: string;
+  /** Other words that people type for it. */
+  also: Key;
   icon: LucideIcon;
   /** Null: everybody may do it. */
   needs: Permission | null;
@@ -40,6 +41,7 @@ export const openings = [
     id: "scan",
     words: "scans.begin",
     page: "pages.discovery",
+    also: "palette.also.scan",
     icon: Radar,
     needs: "discovery:write",
     to: "/discovery",
@@ -49,6 +51,7 @@ export const openings = [
     id: "asset",
     words: "asset.add",
     page: "pages.inventory",
+    also: "palette.also.asset",
     icon: Boxes,
     needs: "inventory:write",
     to: "/inventory",
@@ -58,6 +61,7 @@ export const openings = [
     id: "network",
     words: "networks.add",
     page: "pages.networks",
+    also: "palette.also.network",
     icon: EthernetPort,
     needs: "inventory:write",
     to: "/networks",
@@ -67,6 +71,7 @@ export const openings = [
     id: "credential",
     words: "credential.add",
     page: "pages.vault",
+    also: "palette.also.credential",
     icon: KeyRound,
     needs: "credentials:write",
     to: "/vault",
@@ -76,6 +81,7 @@ export const openings = [
     id: "webhook",
     words: "webhook.add",
     page: "pages.notifications",
+    also: "palette.also.webhook",
     icon: Webhook,
     needs: "notifications:write",
     to: "/notifications",
@@ -85,6 +91,7 @@ export const openings = [
     id: "channel",
     words: "channel.add",
     page: "pages.notifications",
+    also: "palette.also.channel",
     icon: Bell,
     needs: "notifications:write",
     to: "/notifications/channels",
@@ -94,6 +101,7 @@ export const openings = [
     id: "hook",
     words: "hook.add",
     page: "pages.notifications",
+    also: "palette.also.hook",
     icon: Bell,
     needs: "notifications:write",
     to: "/notifications/incoming",
@@ -103,6 +111,7 @@ export const openings = [
     id: "user",
     words: "users.add",
     page: "pages.users",
+    also: "palette.also.user",
     icon: UserPlus,
     needs: "users:write",
     to: "/users",
@@ -112,6 +121,7 @@ export const openings = [
     id: "invite",
     words: "users.invite",
     page: "pages.users",
+    also: "palette.also.invite",
     icon: MailPlus,
     needs: "users:write",
     to: "/users",
@@ -121,6 +131,7 @@ export const openings = [
     id: "provider",
     words: "provider.add",
     page: "pages.settings",
+    also: "palette.also.provider",
     icon: LogIn,
     needs: "users:write",
     to: "/settings/providers",
@@ -130,7 +141,7 @@ export const openings = [
     id: "verify",
     words: "audit.verify",
     page: "pages.audit",
-    also: "check audit log integrity",
+    also: "palette.also.verify",
     icon: ShieldCheck,
     needs: "audit:read",
     to: "/audit",
@@ -140,6 +151,7 @@ export const openings = [
     id: "password",
     words: "account.changePassword",
     page: "pages.account",
+    also: "palette.also.password",
     icon: RectangleEllipsis,
     needs: null,
     to: "/account",
@@ -149,7 +161,7 @@ export const openings = [
     id: "twoFactor",
     words: "account.twoFactor",
     page: "pages.account",
-    also: "2FA MFA TOTP second factor authenticator app turn on off",
+    also: "palette.also.twoFactor",
     icon: ShieldCheck,
     needs: null,
     to: "/account",
@@ -159,6 +171,7 @@ export const openings = [
     id: "passkey",
     words: "account.passkeyAdd",
     page: "pages.account",
+    also: "palette.also.passkey",
     icon: Fingerprint,
     needs: null,
     to: "/account",
@@ -168,7 +181,7 @@ export const openings = [
     id: "token",
     words: "token.add",
     page: "pages.account",
-    also: "API key add create",
+    also: "palette.also.token",
     icon: KeyRound,
     needs: null,
     to: "/account",

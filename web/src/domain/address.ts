@@ -45,7 +45,6 @@ type TargetProblem = "form" | "hostname" | "too_wide";
 export interface TargetCheck {
   target: string;
   problem: TargetProblem | null;
-  addresses: number;
 }
 
 /** Splits what was typed (spaces, commas, lines) and judges each target. `minPrefix` is the widest the server scans. */
@@ -66,14 +65,37 @@ export function widest(range: string, ipv4: number): number {
 }
 
 function checkTarget(target: string, minPrefix: number): TargetCheck {
-  if (isIp(target)) return { target, problem: null, addresses: 1 };
+  if (isIp(target)) return { target, problem: null };
   if (isCidr(target)) {
-    const [address = "", length = "0"] = target.split("/");
-    const wide = Number(length) < widest(target, minPrefix);
-    const bits = (isIpv4(address) ? 32 : 128) - Number(length);
-    return { target, problem: wide ? "too_wide" : null, addresses: 2 ** Math.min(bits, 40) };
+    const wide = Number(target.split("/")[1]) < widest(target, minPrefix);
+    return { target, problem: wide ? "too_wide" : null };
   }
-  return { target, problem: /^[a-z][a-z0-9.-]*$/i.test(target) ? "hostname" : "form", addresses: 0 };
+  return { target, problem: /^[a-z][a-z0-9.-]*$/i.test(target) ? "hostname" : "form" };
+}
+
+/**
+ * How many addresses a scan of these targets tries, as the server's plan counts them: what lies within another target counts once, and
+ * an IPv4 network's own address and its broadcast address are not tried.
+ */
+export function addressesTried(targets: readonly string[]): number {
+  const ranges = targets.flatMap((target) => {
+    const [address = "", prefix] = target.split("/");
+    const number = addressNumber(address);
+    if (!number) return [];
+    const length = prefix === undefined ? number.bits : Number(prefix);
+    return [{ bits: number.bits, length, start: number.value >> BigInt(number.bits - length) }];
+  });
+  type Range = (typeof ranges)[number];
+  const within = (one: Range, other: Range) =>
+    one.bits === other.bits &&
+    one.length >= other.length &&
+    one.start >> BigInt(one.length - other.length) === other.start;
+  return ranges
+    .filter((one, at) =>
+      // Of two that are the same, the first one counts.
+      ranges.every((other, place) => !within(one, other) || (within(other, one) && at <= place)),
+    )
+    .reduce((sum, { bits, length }) => sum + 2 ** (bits - length) - (bits === 32 && length < 31 ? 2 : 0), 0);
 }
 
 /** Sorts addresses as numbers, not as words: .9 before .10. */

@@ -33,7 +33,7 @@ it("says that the server is away, takes states back, and goes by itself", async 
   // A person said it, and a legend explains it.
   expect(screen.getByText("Maintenance")).toBeTruthy();
   expect(screen.getByText("Degraded")).toBeTruthy();
-  expect(screen.getByText(/cannot be loaded now/)).toBeTruthy();
+  expect(screen.getByText(/so this cannot be loaded/)).toBeTruthy();
 
   act(() => reach.heard());
   expect(screen.queryByText(/has not answered/)).toBeNull();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { addressOrder, checkTargets, isCidr, isIp, isMac, widest } from "./address";
+import { addressesTried, addressOrder, checkTargets, isCidr, isIp, isMac, widest } from "./address";
 import { inTurns } from "./removal";
 import { nextTagColor } from "./tag-colors";
 
@@ -38,17 +38,33 @@ describe("addresses", () => {
   });
   it("judges targets one by one and takes each once", () => {
     expect(checkTargets("192.168.1.0/24, 10.0.0.5\n10.0.0.5 nas.lan 10.0.0.0/8 x/y", 16)).toEqual([
-      { target: "192.168.1.0/24", problem: null, addresses: 256 },
-      { target: "10.0.0.5", problem: null, addresses: 1 },
-      { target: "nas.lan", problem: "hostname", addresses: 0 },
-      { target: "10.0.0.0/8", problem: "too_wide", addresses: 2 ** 24 },
-      { target: "x/y", problem: "form", addresses: 0 },
+      { target: "192.168.1.0/24", problem: null },
+      { target: "10.0.0.5", problem: null },
+      { target: "nas.lan", problem: "hostname" },
+      { target: "10.0.0.0/8", problem: "too_wide" },
+      { target: "x/y", problem: "form" },
     ]);
     expect(checkTargets("0.0.0.0/0", 16)[0]?.problem).toBe("too_wide");
     expect(checkTargets("fd00::/112 fd00::/64", 16).map((target) => target.problem)).toEqual([
       null,
       "too_wide",
     ]);
+  });
+  it.each([
+    ["192.168.1.0/24", 254],
+    ["192.168.1.77/24", 254],
+    ["10.0.0.4/30", 2],
+    ["10.0.0.4/31", 2],
+    ["10.0.0.4/32", 1],
+    ["10.0.0.4", 1],
+    ["10.0.0.0/16", 65_534],
+    ["fd00::/112", 65_536],
+    ["fd00::5/128", 1],
+    ["10.0.0.0/24 10.0.1.0/24", 508],
+    ["10.0.0.0/24 10.0.0.7 10.0.0.128/25 10.0.0.9/24", 254],
+    ["10.0.0.7 10.0.0.7/32 fd00::7", 2],
+  ])("counts the addresses of %s that a scan tries, as the server does", (text, count) => {
+    expect(addressesTried(text.split(" "))).toBe(count);
   });
   it("names the limit of the family of a range", () => {
     expect([widest("10.0.0.0/8", 16), widest("::1/64", 16)]).toEqual([16, 112]);

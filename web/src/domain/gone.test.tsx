@@ -85,7 +85,7 @@ it.each(pages)("a link to no %s says so, and has a way out", async (kind, page) 
 it("a link to the findings of no scan says so, and shows all", async () => {
   close.mockReset();
   show(<DiscoveryPage search={{ from: NOTHING }} go={close} />);
-  await screen.findByText(/There is no such scan/);
+  await screen.findByText(/This scan does not exist/);
   fireEvent.click(screen.getByRole("button", { name: "Show all findings" }));
   expect(close).toHaveBeenCalledWith({ from: undefined });
 });

@@ -63,7 +63,15 @@ export function filled(fields: KindField[], values: Values): Values {
   );
 }
 
+/** A form can be saved without it. A password of something that is switched on is none of these. */
+export function isOptional(field: KindField, values: Values): boolean {
+  const by = switchOf(field);
+  return !field.required && !field.choices && (by === field.name || !(by in values));
+}
+
+const switchOf = ({ name }: KindField): string => name.replace(/_password$/, "");
+
 /** A password of something that is switched off is not asked for. */
 export function isAsked(field: KindField, values: Values): boolean {
-  return values[field.name.replace(/_password$/, "")] !== "none";
+  return values[switchOf(field)] !== "none";
 }

@@ -2,7 +2,7 @@ import { render, screen } from "@testing-library/react";
 import type { UseFormRegisterReturn } from "react-hook-form";
 import { describe, expect, it } from "vitest";
 import { fieldsOf } from "./kind-fields";
-import { PublicInput } from "./kind-inputs";
+import { PublicInput, SecretInput } from "./kind-inputs";
 
 const input = { name: "x", onChange: async () => {}, onBlur: async () => {}, ref: () => {} };
 function field(name: string, schema: object) {
@@ -31,6 +31,30 @@ describe("the inputs of a kind", () => {
       "new",
     ]);
     expect(screen.queryByText("tls encrypts")).toBeNull();
+  });
+  it("say which of them may stay empty, by the label and to a screen reader", () => {
+    const optional = () => screen.getByRole("textbox").getAttribute("aria-describedby") ?? "";
+    const { unmount } = show(field("topic", { title: "Topic" }));
+    expect(document.getElementById(optional())?.textContent).toBe(" (optional)");
+    unmount();
+    const [needed] = fieldsOf({ properties: { topic: { title: "Topic" } }, required: ["topic"] });
+    if (!needed) throw new Error("a field");
+    show(needed);
+    expect(optional()).toBe("");
+    expect(screen.queryByText("(optional)")).toBeNull();
+  });
+  it("do not call the password optional of something that is switched on", () => {
+    const secret = (values: Record<string, string>) => (
+      <SecretInput
+        field={field("auth_password", { title: "Authentication password" })}
+        values={values}
+        input={input as UseFormRegisterReturn}
+      />
+    );
+    const { rerender } = render(secret({ auth: "sha256" }));
+    expect(screen.queryByText("(optional)")).toBeNull();
+    rerender(secret({}));
+    screen.getByText("(optional)");
   });
   it("propose the port that is used when none is given", () => {
     const port = field("port", { title: "Port" });

@@ -4,7 +4,7 @@ import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/kinds.json";
 import { SelectField, TextArea, TextField } from "#/ui/field";
 import type { Part } from "./edit/merge";
-import { fieldsOf, type KindField, usualPort, type Values } from "./kind-fields";
+import { fieldsOf, isOptional, type KindField, usualPort, type Values } from "./kind-fields";
 import { PasswordField } from "./password-field";
 
 addWords(words);
@@ -35,14 +35,15 @@ interface Props {
   field: KindField;
   input: UseFormRegisterReturn;
   error?: string;
+  /** What the public fields hold. */
+  values?: Values;
 }
 
-/** `values`: what the other fields hold. */
-export function PublicInput({ field, input, error, values = {} }: Props & { values?: Values }) {
+export function PublicInput({ field, input, error, values = {} }: Props) {
   const { t } = useTranslation();
   // The server explains its own names of the choices, which nobody sees here.
   const help = field.choices ? t(`choiceHelp.${field.name}`, { defaultValue: field.help ?? "" }) : field.help;
-  const props = { label: field.title, help, error, ...input };
+  const props = { label: field.title, help, error, optional: isOptional(field, values), ...input };
   if (field.choices)
     return (
       <SelectField {...props}>
@@ -65,8 +66,15 @@ export function PublicInput({ field, input, error, values = {} }: Props & { valu
   );
 }
 
-export function SecretInput({ field, input, error, autoFocus }: Props & { autoFocus?: boolean }) {
-  const props = { label: field.title, help: field.help, error, autoFocus, ...input };
+export function SecretInput({
+  field,
+  input,
+  error,
+  values = {},
+  autoFocus,
+}: Props & { autoFocus?: boolean }) {
+  const optional = isOptional(field, values);
+  const props = { label: field.title, help: field.help, error, optional, autoFocus, ...input };
   return field.lines ? (
     <TextArea {...props} mono rows={6} autoComplete="off" autoCapitalize="off" spellCheck={false} />
   ) : (

@@ -38,6 +38,8 @@ interface Removal {
   resource: string;
   send: (id: string) => Promise<unknown>;
   invalidate: QueryKey[];
+  /** What else is taken back with it. */
+  undone?: () => void;
 }
 
 const AT_ONCE = 4;
@@ -64,12 +66,13 @@ export async function inTurns<T>(
 
 export function useRemoval(): (removal: Removal) => void {
   const remove = useManyRemoval();
-  return ({ ids, text, resource, send, invalidate }) =>
+  return ({ ids, text, resource, send, invalidate, undone }) =>
     remove({
       ids,
       text,
       resource,
       invalidate,
+      undone,
       leave: () => {
         for (const id of ids) deleteOnLeave(`/api/v1/${resource}/${id}`);
       },
@@ -90,7 +93,6 @@ interface ManyRemoval extends Omit<Removal, "send"> {
   send: () => Promise<unknown>;
   /** The same while the page is left. */
   leave: () => void;
-  undone?: () => void;
 }
 
 /** For what one request removes. `ids` are those to hide until then. */

@@ -21,5 +21,5 @@ it("leads to the file, and nowhere while the server is away", () => {
   rerender(link());
   expect(shown().hasAttribute("href")).toBe(false);
   expect(shown().getAttribute("aria-disabled")).toBe("true");
-  expect(shown().title).toBe("The server does not answer, so nothing can be downloaded now.");
+  expect(shown().title).toBe("The server does not answer, so you cannot download anything at the moment.");
 });

@@ -1,5 +1,6 @@
 /** Form parts: label above, help below, the error beside its field and tied to it for screen readers. */
-import { type ComponentProps, type ReactNode, useId } from "react";
+import { type ComponentProps, type ReactNode, useId, useState } from "react";
+import { useTranslation } from "#/i18n";
 import { cx } from "./cx";
 
 const control =
@@ -10,6 +11,8 @@ interface FieldProps {
   help?: ReactNode;
   error?: string;
   hideLabel?: boolean;
+  /** A form can be saved without it. The field says so behind its label. */
+  optional?: boolean;
 }
 
 function Frame({
@@ -18,15 +21,26 @@ function Frame({
   help,
   error,
   hideLabel,
+  optional,
+  full,
   className,
   children,
-}: FieldProps & { id: string; className?: string; children: ReactNode }) {
+}: FieldProps & { id: string; full?: number; className?: string; children: ReactNode }) {
+  const { t } = useTranslation();
   return (
     <div className={cx("flex min-w-0 flex-col gap-1", className)}>
-      <label htmlFor={id} className={hideLabel ? "sr-only" : "text-xs font-medium text-muted"}>
-        {label}
-      </label>
+      <div className={hideLabel ? "sr-only" : "text-xs text-muted"}>
+        <label htmlFor={id} className="font-medium">
+          {label}
+        </label>
+        {optional ? <span id={`${id}-optional`}> {t("common.optional")}</span> : null}
+      </div>
       {children}
+      {full === undefined ? null : (
+        <p role="alert" className="text-xs text-degraded-text">
+          {t("common.full", { max: full })}
+        </p>
+      )}
       {error ? (
         <p id={`${id}-error`} role="alert" className="text-xs text-down-text">
           {asSentence(error)}
@@ -46,8 +60,15 @@ function asSentence(reason: string): string {
   return reason.charAt(0).toUpperCase() + reason.slice(1) + (/[.!?…:]$/.test(reason) ? "" : ".");
 }
 
-function describe(id: string, { help, error }: FieldProps) {
-  const ids = [error && `${id}-error`, help && `${id}-help`].filter(Boolean).join(" ");
+/** The most characters that a field takes, once it has them: a browser cuts the rest and says nothing. */
+function atMost({ value, maxLength }: HTMLInputElement): number | undefined {
+  return maxLength > 9 && value.length >= maxLength ? maxLength : undefined;
+}
+
+function describe(id: string, { help, error, optional }: FieldProps) {
+  const ids = [optional && `${id}-optional`, error && `${id}-error`, help && `${id}-help`]
+    .filter(Boolean)
+    .join(" ");
   return { "aria-invalid": error ? true : undefined, "aria-describedby": ids || undefined };
 }
 
@@ -56,21 +77,27 @@ export function TextField({
   help,
   error,
   hideLabel,
+  optional,
   className,
   mono,
   trailing,
   ...rest
 }: FieldProps & ComponentProps<"input"> & { mono?: boolean; trailing?: ReactNode }) {
   const id = useId();
-  const frame = { label, help, error, hideLabel };
+  const [full, setFull] = useState<number>();
+  const frame = { label, help, error, hideLabel, optional };
   return (
-    <Frame id={id} {...frame} className={className}>
+    <Frame id={id} {...frame} full={full} className={className}>
       <div className="relative flex">
         <input
           id={id}
           className={cx(control, "h-8 max-md:h-10 max-md:text-base", mono && "mono", !!trailing && "pr-10")}
           {...describe(id, frame)}
           {...rest}
+          onInput={(event) => {
+            setFull(atMost(event.currentTarget));
+            rest.onInput?.(event);
+          }}
         />
         {trailing ? <div className="absolute inset-y-0 right-0 flex items-center">{trailing}</div> : null}
       </div>
@@ -83,12 +110,13 @@ export function TextArea({
   help,
   error,
   hideLabel,
+  optional,
   className,
   mono,
   ...rest
 }: FieldProps & ComponentProps<"textarea"> & { mono?: boolean }) {
   const id = useId();
-  const frame = { label, help, error, hideLabel };
+  const frame = { label, help, error, hideLabel, optional };
   return (
     <Frame id={id} {...frame} className={className}>
       <textarea
@@ -106,12 +134,13 @@ export function SelectField({
   help,
   error,
   hideLabel,
+  optional,
   className,
   children,
   ...rest
 }: FieldProps & ComponentProps<"select">) {
   const id = useId();
-  const frame = { label, help, error, hideLabel };
+  const frame = { label, help, error, hideLabel, optional };
   return (
     <Frame id={id} {...frame} className={className}>
       <select

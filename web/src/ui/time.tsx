@@ -30,7 +30,7 @@ const steps: [limit: number, unit: Intl.RelativeTimeFormatUnit, size: number][] 
 ];
 
 export function relativeTime(at: number, reference: number, locale?: string): string {
-  const format = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
+  const format = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   const seconds = Math.round((at - reference) / 1000);
   const distance = Math.abs(seconds);
   // The server's clock and ours may differ by a little: never say "in 3 seconds" of something that happened.

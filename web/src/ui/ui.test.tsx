@@ -11,8 +11,8 @@ describe("time", () => {
   it.each([
     [0, "now"],
     [-40, "now"],
-    [-300, "5 min. ago"],
-    [-7_200, "2 hr. ago"],
+    [-300, "5 minutes ago"],
+    [-7_200, "2 hours ago"],
     [-86_400 * 3, "3 days ago"],
   ])("%i seconds: %s", (seconds, text) => {
     expect(relativeTime(now + seconds * 1000, now, "en")).toBe(text);
@@ -139,5 +139,19 @@ describe("ErrorBox", () => {
       );
       expect(container.textContent).not.toContain("req-1");
     }
+  });
+});
+
+describe("a field with a limit", () => {
+  it("says so once it is full, because a browser cuts the rest silently", () => {
+    render(<TextField label="Name" maxLength={20} />);
+    const type = (length: number) =>
+      fireEvent.input(screen.getByLabelText("Name"), { target: { value: "x".repeat(length) } });
+    type(19);
+    expect(screen.queryByRole("alert")).toBeNull();
+    type(20);
+    expect(screen.getByRole("alert").textContent).toBe("This field takes at most 20 characters.");
+    type(1);
+    expect(screen.queryByRole("alert")).toBeNull();
   });
 });

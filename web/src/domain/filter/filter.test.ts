@@ -120,6 +120,48 @@ describe("the filter language", () => {
   });
 });
 
+describe("what is offered for a wrong word", () => {
+  const first = (text: string) => parse(text).problems[0]?.offers[0];
+  it.each([
+    ["kind:Srever", "Server"],
+    ["kind:NSA", "NAS"],
+    ["kind:servers", "Server"],
+    ["role:acces-pont", "Access point"],
+    ["status:dwon", "Down"],
+    ["tag:prdo", "prod"],
+    ["sttus:up", "status:"],
+    ["prot:443", "port:"],
+    // Nothing is near it.
+    ["kind:espresso", "Access point"],
+  ])("%s: %s comes first", (text, offer) => {
+    expect(first(text)).toBe(offer);
+  });
+  it("is all there is, each once", () => {
+    expect(parse("kind:Srever").problems[0]?.offers.toSorted()).toEqual(
+      parse("kind:espresso").problems[0]?.offers.toSorted(),
+    );
+  });
+});
+
+describe("a word with colons", () => {
+  it.each(["a:b:c", "dead:beef:", "color:a:b"])("is explained where nothing was found: %s", (text) => {
+    expect(parse(text).problems).toHaveLength(1);
+  });
+  it("is asked for as a text first", () => {
+    expect(parse("a:b:c")).toMatchObject({
+      filter: { q: "a:b:c" },
+      blocked: false,
+      problems: [{ type: "parts", token: "a:b:c", offers: [], doubt: true }],
+    });
+  });
+  it.each(["aa:bb:cc:dd:ee:ff", "aa:bb:cc", "fd00::1", "fe::a", "http://a:b:c/", '"a:b:c"'])(
+    "that is an address, a link or in quotes is not: %s",
+    (text) => {
+      expect(parse(text).problems).toEqual([]);
+    },
+  );
+});
+
 describe("an offer", () => {
   it("takes the place of what was wrong", () => {
     const at = (text: string, offer: string) => accepted(text, parse(text).problems[0] as never, offer);

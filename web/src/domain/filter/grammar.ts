@@ -6,6 +6,8 @@
  * because everything would be a lie. To add a key: a line in `filterKeys`, in `readers`, and for the map in `matcher`.
  */
 import type { AssetKind, AssetStatus } from "#/api/schema";
+import { isIp } from "#/domain/address";
+import { nearestFirst } from "./nearest";
 
 const filterKeys = ["kind", "role", "tag", "status", "vendor", "network", "port", "seen"] as const;
 export type FilterKey = (typeof filterKeys)[number];
@@ -44,6 +46,7 @@ export interface Problem {
    * `key`: no such key. `colon`: a colon without a key. `colons`: more than one behind a key. `value`: the value cannot be. `port`,
    * `seen`: no port, no time. `twice`: the key is there twice. `not`: a minus sign in front of a key. `doubt`: nobody here knows the
    * value, but the server may. `open`: no value yet. `begun`: the beginning of a value. `quote`: the closing quotation mark is missing.
+   * `parts`: a word with colons that may be part of an address.
    */
   type:
     | "key"
@@ -57,10 +60,13 @@ export interface Problem {
     | "doubt"
     | "open"
     | "begun"
-    | "quote";
+    | "quote"
+    | "parts";
   key: string;
+  /** The same, where it is one of the language. */
+  of?: FilterKey;
   value: string;
-  /** What could stand there. */
+  /** What could stand there, the nearest first where it may be mistyped. */
   offers: readonly string[];
   /** The word that is wrong, as it was typed, and where it begins. */
   token: string;
@@ -149,8 +155,12 @@ function offersOf(key: FilterKey, words: Vocabulary): readonly string[] {
 const isWord = (token: string): boolean =>
   /^(?=.*[0-9a-f])[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*$/i.test(token) || /^https?:\/\//i.test(token);
 
+const isPartOfMac = (word: string): boolean => /^([0-9a-f]{2}:)+[0-9a-f]{0,2}$/i.test(word);
+
 /** Problems with a value, of which only the beginning may be there. */
 const narrowed: ReadonlySet<Problem["type"]> = new Set(["value", "seen", "doubt", "quote"]);
+/** What was typed may be one of the offers with a wrong letter. */
+const mistyped: ReadonlySet<Problem["type"]> = new Set(["value", "doubt", "key"]);
 const begins = (offer: string, value: string): boolean => plain(offer).startsWith(plain(value));
 
 /** Words are split at spaces; quotes keep them together. */
@@ -170,13 +180,20 @@ export function parseFilter(
     const value = (keyQuoted ?? keyPlain).trim();
     const key = keys.find((known) => known === name?.toLowerCase());
     const wrong = (type: Problem["type"], offers: readonly string[] = [], doubt?: boolean): void => {
+      const meant = (of: Problem["type"]) => (of === "key" ? `${name}:` : value);
       const begun = value && narrowed.has(type) ? offers.filter((offer) => begins(offer, value)) : [];
       problems.push({
         // What begins as something known is still being typed.
         type: begun.length > 0 && type !== "quote" ? "begun" : type,
         key: key ?? name ?? "",
+        ...(key ? { of: key } : {}),
         value,
-        offers: begun.length > 0 ? begun : offers,
+        offers:
+          begun.length > 0
+            ? begun
+            : value && mistyped.has(type)
+              ? nearestFirst(offers, meant(type), plain)
+              : offers,
         token,
         at: match.index,
         ...(doubt ? { doubt } : {}),
@@ -188,6 +205,8 @@ export function parseFilter(
       const word = (quoted ?? token).trim();
       if (quoted === undefined && word.startsWith(":") && !isWord(word)) wrong("colon", allKeys);
       else if (word) plainWords.push(word);
+      if (name !== undefined && !isIp(word) && !isPartOfMac(word) && !word.includes("/"))
+        wrong("parts", [], true);
     } else if (name.startsWith("-")) {
       wrong("not");
     } else if (!key) {

@@ -23,10 +23,12 @@ export function FilterProblems({ problems, text, onText }: FilterProblemsProps) 
           <p role="status" className={unfinished.has(problem.type) ? "text-muted" : "text-degraded-text"}>
             {t(`filter.${problem.type}`, {
               key: problem.key,
+              word: problem.of ? t(`filter.word.${problem.of}`) : problem.key,
               value: problem.value,
               token: problem.token,
               closed: closed(problem),
             })}
+            {problem.offers.length > 0 && problem.type !== "begun" ? ` ${t(leadOf(problem))}` : null}
           </p>
           {problem.offers.slice(0, SHOWN).map((offer) => (
             <button
@@ -43,6 +45,9 @@ export function FilterProblems({ problems, text, onText }: FilterProblemsProps) 
     </div>
   );
 }
+
+/** What leads to the offers, which are only some of all ports and times. */
+const leadOf = ({ of }: Problem) => (of === "port" || of === "seen" ? "filter.example" : "filter.use");
 
 /** Those to say: what only the server may know is a problem where nothing was found. */
 export const problemsToSay = (problems: readonly Problem[], nothingFound: boolean): Problem[] =>

@@ -1,10 +1,12 @@
 /** The columns of a table as its user wants them, and the two menus for that: views, and columns with density. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import type { ViewList } from "#/api/schema";
 import { useHidden } from "#/domain/removal";
+import { useTranslation } from "#/i18n";
 import type { Column } from "#/ui/data-table";
 import { type Choice, useTableView } from "#/ui/table-view";
+import { toast, UNDO_MS } from "#/ui/toast";
 import { choiceOf, type Shown, viewsQuery } from "./views";
 import { ViewsMenu } from "./views-menu";
 
@@ -22,6 +24,11 @@ export function useViews<T>(
   const all = useQuery(viewsQuery).data;
   const views = (all ?? []).filter((one) => one.list === list && !hidden.has(one.id));
   const view = views.find((one) => one.id === shown.view);
+  const { t } = useTranslation();
+  const unknown = all && shown.view && !all.some((one) => one.list === list && one.id === shown.view);
+  useEffect(() => {
+    if (unknown) toast(t("views.unknown"), { tone: "error", ms: UNDO_MS });
+  }, [unknown, t]);
   // Columns that were chosen while a view is open belong to the view once it is saved, and never to the usual table.
   const [draft, setDraft] = useState<{ of: string; choice: Choice }>();
   const drafted = draft && view && draft.of === `${view.id} ${view.version}` ? draft.choice : undefined;

@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { Bookmark, BookmarkPlus, Pencil, Save, Trash2, X } from "lucide-react";
 import { DropdownMenu } from "radix-ui";
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useForm } from "react-hook-form";
 import { http, ifMatch, take } from "#/api/client";
 import type { View, ViewList } from "#/api/schema";
@@ -40,6 +40,14 @@ export function ViewsMenu<T>(props: ViewsMenuProps<T>) {
   const trigger = useRef<HTMLButtonElement>(null);
   const [naming, setNaming] = useState<"new" | "rename">();
   const remove = useRemoval();
+  /** What is shown while this menu is there. */
+  const now = useRef<Shown | null>(null);
+  useEffect(() => {
+    now.current = shown;
+    return () => {
+      now.current = null;
+    };
+  }, [shown]);
   const changed = !!view && differs(view, shown, choice, columns);
   const overwrite = useMutation({
     mutationFn: (of: View) =>
@@ -121,6 +129,10 @@ export function ViewsMenu<T>(props: ViewsMenuProps<T>) {
                     resource: "views",
                     send: (id) => take(http.DELETE("/api/v1/views/{id}", { params: { path: { id } } })),
                     invalidate: [viewsQuery.queryKey],
+                    // Unless another view was opened meanwhile, or another page.
+                    undone: () => {
+                      if (now.current && !now.current.view) onOpen(shown);
+                    },
                   });
                 }}
               >

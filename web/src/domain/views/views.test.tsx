@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { View } from "#/api/schema";
 import { addWords } from "#/i18n";
 import frame from "#/i18n/en/frame.json";
+import { Toaster } from "#/ui/toast";
 import { useViews } from "./use-views";
 import { addressOf, choiceOf, contentOf, differs, type Shown } from "./views";
 
@@ -89,6 +90,7 @@ function show(start: Shown = {}) {
   render(
     <QueryClientProvider client={client}>
       <Page start={start} />
+      <Toaster />
     </QueryClientProvider>,
   );
 }
@@ -160,9 +162,39 @@ describe("the views of a table", () => {
     expect(sent[1]).toMatchObject({ method: "PATCH", match: '"4"', body: { name: "Printers" } });
   });
 
-  it("that somebody has deleted are no views", async () => {
+  it("that do not exist are no views, and the page says so", async () => {
     show({ q: "x", view: "unknown" });
-    await screen.findByRole("button", { name: "Views" });
+    await screen.findByText(/^This view does not exist\./);
+    screen.getByRole("button", { name: "Views" });
     expect(screen.getByText("name status vendor")).toBeTruthy();
+  });
+
+  it("that are deleted are open again after an undo, unless another one is open by then", async () => {
+    show(addressOf(nas));
+    await menu(/NAS/);
+    fireEvent.click(await screen.findByRole("menuitem", { name: "Delete “NAS”" }));
+    await waitFor(() => expect(address()).toEqual({}));
+    fireEvent.click(await screen.findByRole("button", { name: "Undo" }));
+    await screen.findByRole("button", { name: /NAS/ });
+    expect(address()).toEqual(addressOf(nas));
+
+    stored = [nas, { ...nas, id: "other", name: "Other", q: "x" }];
+    cleanup();
+    show(addressOf(nas));
+    await menu(/NAS/);
+    fireEvent.click(await screen.findByRole("menuitem", { name: "Delete “NAS”" }));
+    await menu("Views");
+    fireEvent.click(await screen.findByRole("menuitemradio", { name: "Other" }));
+    await waitFor(() => expect(address().view).toBe("other"));
+    fireEvent.click(await screen.findByRole("button", { name: "Undo" }));
+    expect(address().view).toBe("other");
+  });
+
+  it("have a name of at most 100 characters, and the form says when that is reached", async () => {
+    show();
+    await menu("Views");
+    fireEvent.click(await screen.findByRole("menuitem", { name: "Save as a new view" }));
+    fireEvent.input(await screen.findByLabelText("Name"), { target: { value: "x".repeat(100) } });
+    screen.getByText("This field takes at most 100 characters.");
   });
 });

@@ -80,11 +80,7 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
         {given && !errors.code ? null : (
           <TextField
             label={t("setup.code")}
-            help={
-              <>
-                {t("setup.codeHelp")} <code className="mono">DATA/setup-code</code>
-              </>
-            }
+            help={t("setup.codeHelp")}
             mono
             autoComplete="one-time-code"
             autoFocus={!given}
@@ -112,6 +108,7 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
         />
         <TextField
           label={t("common.email")}
+          optional
           type="email"
           autoComplete="email"
           help={t("setup.emailHelp")}

@@ -98,6 +98,7 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
           <PublicInput
             key={field.name}
             field={field}
+            values={values}
             input={form.register(`public.${field.name}`, rules(field))}
             error={errors.public?.[field.name]?.message}
           />
@@ -115,6 +116,7 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
               <SecretInput
                 key={field.name}
                 field={field}
+                values={values}
                 input={form.register(`secret.${field.name}`, rules(field))}
                 error={errors.secret?.[field.name]?.message}
                 autoFocus={!!trusted && at === 0}
@@ -146,6 +148,7 @@ export function CredentialFields({ id, kind, credential, trusted, writes, onBusy
         {kind.pin ? (
           <TextField
             label={t(`credential.pin.${kind.pin}`)}
+            optional
             help={t(`credential.pinHelp.${kind.pin}`)}
             mono
             autoCapitalize="off"

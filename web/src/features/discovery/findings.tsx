@@ -55,6 +55,8 @@ interface FindingsProps {
   onStep: (finding: Finding, step: "accept" | "ignore") => void;
   /** The button for a new scan, where one can begin. */
   begin: (look: "plain" | "primary") => ReactNode;
+  /** A scan is at work, or the next one waits. */
+  scanning?: "running" | "queued";
 }
 
 const none: Finding[] = [];
@@ -207,7 +209,7 @@ export function Findings(props: FindingsProps) {
               action={q ? <Button onClick={() => setQ("")}>{t("table.clearFilter")}</Button> : undefined}
             />
           ) : state === "open" ? (
-            <AllReviewed begin={begin} />
+            <AllReviewed begin={begin} scanning={props.scanning} />
           ) : (
             <Empty
               icon={state === "ignored" ? <EyeOff aria-hidden /> : <CircleCheck aria-hidden />}
@@ -223,9 +225,15 @@ export function Findings(props: FindingsProps) {
 }
 
 /** What came of the review, and what one does next. */
-function AllReviewed({ begin }: Pick<FindingsProps, "begin">) {
+function AllReviewed({ begin, scanning }: Pick<FindingsProps, "begin" | "scanning">) {
   const { t } = useTranslation();
   const accepted = useInfiniteQuery(findingsQuery("accepted")).data?.total ?? 0;
+  if (scanning)
+    return (
+      <Empty icon={<Radar aria-hidden />} title={t(`findings.scanning.${scanning}`)}>
+        {t("findings.scanningText")}
+      </Empty>
+    );
   if (accepted === 0)
     return (
       <Empty icon={<Radar aria-hidden />} title={t("findings.noneOpen")} action={begin("primary")}>

@@ -200,6 +200,7 @@ export function DiscoveryPage({ search, go }: DiscoveryPageProps) {
               onSelect={(row) => go({ ...search, scan: undefined, finding: row?.id })}
               // A scan that is at work is shown above.
               begin={active.length === 0 ? begin : () => null}
+              scanning={active[0] && (active[0].status === "running" ? "running" : "queued")}
             />
           )}
         </div>

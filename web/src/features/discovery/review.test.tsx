@@ -22,6 +22,7 @@ interface Row {
   role: string | null;
 }
 let findings: Row[] = [];
+let scans: object[] = [];
 let asked: { path: string; query: string; body: unknown }[] = [];
 /** What a step answers with, instead of carrying it out. */
 let answer: Response | undefined;
@@ -57,7 +58,7 @@ async function server(request: Request): Promise<Response> {
     const keys = [...new Set(open.map((one) => one.role ?? ""))].sort();
     return json(keys.map((key) => ({ key, count: open.filter((one) => (one.role ?? "") === key).length })));
   }
-  if (path === "scans") return json({ items: [], next_cursor: null, total: 0 });
+  if (path === "scans") return json({ items: scans, next_cursor: null, total: scans.length });
   if (path === "tags" || path === "networks") return json({ items: [], next_cursor: null });
   if (path === "findings/undo") {
     for (const one of findings) if (undo.get(body.review_id)?.includes(one.id)) one.state = "open";
@@ -88,13 +89,16 @@ function Held({ begin = {} }: { begin?: DiscoverySearch }) {
   const [search, setSearch] = useState<DiscoverySearch>(begin);
   return <DiscoveryPage search={search} go={setSearch} />;
 }
-async function page(begin?: DiscoverySearch) {
+function show(begin?: DiscoverySearch) {
   render(
     <QueryClientProvider client={new QueryClient({ defaultOptions: { queries: { retry: false } } })}>
       <Held begin={begin} />
       <Toaster />
     </QueryClientProvider>,
   );
+}
+async function page(begin?: DiscoverySearch) {
+  show(begin);
   await screen.findByRole("button", { name: "host-1" });
   // What other tests have left.
   const messages = within(screen.getByRole("region", { name: "Notifications" }));
@@ -118,6 +122,27 @@ describe("review", () => {
   afterEach(() => {
     vi.restoreAllMocks();
     vi.unstubAllGlobals();
+    scans = [];
+  });
+
+  it.each([
+    ["running", "A scan is running"],
+    ["queued", "A scan is waiting to start"],
+  ])("says while nothing was found yet that a scan is %s", async (status, title) => {
+    findings = [];
+    const at = { created_at: "2026-01-01T00:00:00Z", started_at: null, finished_at: null };
+    const counts = {
+      hosts_found: 0,
+      findings_new: 0,
+      assets_seen: 0,
+      addresses_total: 254,
+      addresses_done: 3,
+    };
+    scans = [{ id: "s", status, targets: ["10.0.0.0/24"], probes: [], limitations: [], ...at, ...counts }];
+    show();
+    await screen.findByRole("heading", { name: title });
+    screen.getByText("Findings appear here as the scan finds them. You can review them before it ends.");
+    expect(screen.queryByText("Nothing to review")).toBeNull();
   });
 
   /** A key where the focus is, as a person presses it; Enter on a button clicks it. */

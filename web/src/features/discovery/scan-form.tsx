@@ -5,7 +5,7 @@ import { type ReactNode, useState } from "react";
 import { ApiError } from "#/api/client";
 import { discoveryQuery } from "#/api/queries";
 import type { Discovery, Scan, ScanPlan } from "#/api/schema";
-import { checkTargets, widest } from "#/domain/address";
+import { addressesTried, checkTargets, widest } from "#/domain/address";
 import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
@@ -108,7 +108,7 @@ function ScanFields({
         : targets.length > discovery.max_targets
           ? t("scan.tooMany", { max: discovery.max_targets })
           : undefined;
-  const addresses = targets.reduce((sum, target) => sum + target.addresses, 0);
+  const addresses = addressesTried(targets.map(({ target }) => target));
   const body = {
     targets: targets.map((target) => target.target),
     ...(chosen.size === probes.length ? {} : { probes: probes.filter((probe) => chosen.has(probe)) }),

@@ -26,10 +26,10 @@ function shown(counts: { hosts_found: number; findings_new: number; assets_seen:
 describe("the card of a scan", () => {
   it("counts what came of it, and no known assets where none were seen", () => {
     expect(shown({ hosts_found: 3, findings_new: 0, assets_seen: 2 })).toMatch(
-      /^3 hosts · 0 new findings · 2 known assets seen · /,
+      /^3 addresses answered · 0 new findings · 2 known assets seen · /,
     );
     expect(shown({ hosts_found: 3, findings_new: 3, assets_seen: 0 })).toMatch(
-      /^3 hosts · 3 new findings · \w/,
+      /^3 addresses answered · 3 new findings · \w/,
     );
     expect(screen.queryByText(/0 known/)).toBeNull();
   });

@@ -13,15 +13,18 @@ export interface Line {
   run: () => void;
 }
 
-/** Whole words, and their parts: “two-factor” is found by “factor” too, and a range by its address. */
-function wordsOf(text: string): string[] {
-  return text
-    .toLowerCase()
-    .split(/[\s“”"]+/)
-    .flatMap((word) => [word, ...word.split(/[-:/._]+/)]);
-}
-
 const typedWords = (text: string): string[] => text.toLowerCase().split(/\s+/).filter(Boolean);
+
+/** Whole words, and their parts between any signs: “two-factor” is found by “factor” too, and “<b>nas</b>” by “nas”. */
+const wordsOf = (text: string): string[] =>
+  typedWords(text).flatMap((word) => [word, ...word.split(/[^\p{L}\p{N}]+/u)]);
+
+/** Without what people say before the name of a thing: “my printer” is “printer”. */
+export function withoutFiller(text: string, filler: string): string {
+  const words = text.trim();
+  const [, first = "", rest] = /^(\S+)\s+(.+)$/.exec(words) ?? [];
+  return rest && typedWords(filler).includes(first.toLowerCase()) ? withoutFiller(rest, filler) : words;
+}
 
 /** Whether each typed word begins a word of `text`. */
 function begins(typed: string, text: string): boolean {
@@ -38,13 +41,19 @@ function rank({ label, place = "", also = "" }: Line, typed: string): number | n
   return begins(wanted, `${label} ${place} ${also}`) ? 3 : null;
 }
 
+export interface Found {
+  lines: Line[];
+  /** How near the first of them is. */
+  near: number;
+}
+
 /** The lines that `typed` finds, the nearest first; among equals they keep their order. */
-export function found(lines: readonly Line[], typed: string): Line[] {
-  return lines
+export function found(all: readonly Line[], typed: string): Found {
+  const lines = all
     .flatMap((line) => {
       const near = rank(line, typed);
       return near === null ? [] : [{ line, near }];
     })
-    .sort((a, b) => a.near - b.near)
-    .map(({ line }) => line);
+    .sort((a, b) => a.near - b.near);
+  return { lines: lines.map(({ line }) => line), near: lines[0]?.near ?? Number.POSITIVE_INFINITY };
 }

@@ -35,6 +35,7 @@ const asset = (name: string, more: object = {}) => ({
 });
 let assets: unknown[] = [];
 let asked: URLSearchParams[] = [];
+let views: object[] = [];
 const networks = [
   { id: "n1", name: "Home LAN", cidr: "192.168.1.0/24" },
   { id: "n3", name: "Old lab", cidr: "10.0.10.0/24" },
@@ -52,7 +53,7 @@ async function server(request: Request): Promise<Response> {
   if (id === "gone") return Response.json({ title: "Not found", status: 404 }, { status: 404 });
   if (id) return Response.json(asset(id));
   if (path === "networks") return page(networks);
-  if (path === "views") return Response.json([]);
+  if (path === "views") return Response.json(views);
   return page([]);
 }
 
@@ -81,6 +82,7 @@ beforeEach(() => {
   lacks = [];
   assets = [];
   asked = [];
+  views = [];
   vi.stubGlobal("fetch", server);
 });
 afterEach(() => vi.unstubAllGlobals());
@@ -119,6 +121,13 @@ describe("the palette", () => {
     ["192.168.1.0/24", "Home LAN", { to: "/networks", search: { selected: "n1" } }],
     ["10.0.0.0/2", "Lab", { to: "/networks", search: { selected: "n2" } }],
     ["lab", "Lab", { to: "/networks", search: { selected: "n2" } }],
+    ["add device", "Add asset", { to: "/inventory", search: { panel: "new" } }],
+    ["new printer", "Add asset", { to: "/inventory", search: { panel: "new" } }],
+    ["export", "Inventory", { to: "/inventory" }],
+    ["delete", "Inventory", { to: "/inventory" }],
+    ["subnets", "Networks", { to: "/networks" }],
+    ["alerts", "Notifications", { to: "/notifications" }],
+    ["my lab", "Lab", { to: "/networks", search: { selected: "n2" } }],
     ["home", "Home LAN", { to: "/networks", search: { selected: "n1" } }],
   ])("finds %s", async (text, label, where) => {
     opened();
@@ -154,6 +163,36 @@ describe("the palette", () => {
     await waitFor(() => expect(chosen()).toMatch(/^password safe/));
   });
 
+  it("has views under their own heading, and finds each word of a name, whatever is around it", async () => {
+    const view = { narrowed: [], columns: [], q: "", sort: "", dense: false, version: 1 };
+    views = [{ ...view, id: "v", list: "inventory", name: "<b>srv</b>" }];
+    opened();
+    await screen.findByRole("option", { name: /srv/ });
+    expect(headings()).toEqual(["Pages", "Views", "Actions"]);
+    for (const text of ["srv", "<b>", "<b>srv"]) {
+      type(text);
+      await waitFor(() => expect(headings()).toEqual(["Views"]));
+    }
+  });
+
+  it("asks for a thing without the words before its name", async () => {
+    opened();
+    type("my printer");
+    await waitFor(() => expect(asked.at(-1)?.get("q")).toBe("printer"));
+    type("my");
+    await waitFor(() => expect(asked.at(-1)?.get("q")).toBe("my"));
+  });
+
+  it.each([
+    ["backup", "Backups are made on the server"],
+    ["Help", "The user guide is the file"],
+    ["zebra", "Nothing found for “zebra”."],
+  ])("says what to do where %s is on no page", async (text, said) => {
+    opened();
+    type(text);
+    await screen.findByText((words) => words.startsWith(said));
+  });
+
   it("offers no action that the role lacks", async () => {
     lacks = ["audit:read"];
     opened();
@@ -164,12 +203,12 @@ describe("the palette", () => {
 
 describe("a filter that the palette cannot carry out", () => {
   it.each([
-    ["kind:foo", "Nothing has the kind “foo”.", "Printer"],
-    ["kind:", "kind: needs a value.", "Printer"],
-    ["kind:prin", "Choose a value for kind:", "Printer"],
-    ["status:asleep", "“asleep” is not a value of status:", "Down"],
+    ["kind:foo", "There is no kind “foo”. You can use:", "Printer"],
+    ["kind:", "“kind:” needs a value. You can use:", "Printer"],
+    ["kind:prin", "Choose a kind:", "Printer"],
+    ["status:asleep", "There is no status “asleep”. You can use:", "Down"],
     ['kind:"access', 'The quotation mark is not closed. Write kind:"access".', "Access point"],
-    ["::", "“::” has nothing in front of the colon.", "kind:"],
+    ["::", "“::” has nothing before the colon.", "kind:"],
     ["kind::printer", "“kind::printer” has more than one colon.", "printer"],
   ])("explains %s and offers what can be asked", async (text, words, offer) => {
     opened();
@@ -189,7 +228,7 @@ describe("a filter that the palette cannot carry out", () => {
     opened();
     type("kind:espresso");
     await screen.findByRole("option", { name: /^coffee machine/ });
-    expect(screen.queryByText(/^Nothing has/)).toBeNull();
+    expect(screen.queryByText(/^There is no/)).toBeNull();
   });
 
   it("does not say that nothing was found when the search failed", async () => {
@@ -200,7 +239,7 @@ describe("a filter that the palette cannot carry out", () => {
     type("zebra");
     await screen.findByText(/^The search failed/);
     type("kind:zebra");
-    await screen.findByText(/^Nothing has the kind “zebra”/);
+    await screen.findByText(/^There is no kind “zebra”/);
   });
 });
 

@@ -18,7 +18,7 @@ import { distinct } from "#/domain/product";
 import { addressOf, tables, viewsQuery } from "#/domain/views/views";
 import { useTranslation } from "#/i18n";
 import { Confirm } from "#/ui/confirm";
-import { found, type Line } from "./lines";
+import { found, type Line, withoutFiller } from "./lines";
 import type { Page } from "./pages";
 import { type Recent, recents, remember, useHere } from "./recent";
 import { type Question, useActions } from "./use-actions";
@@ -26,6 +26,8 @@ import { type Question, useActions } from "./use-actions";
 /** As many as are seen without scrolling, with the first pages below. */
 const RECENT_MOST = 6;
 const NETWORKS_MOST = 5;
+/** What is asked for here, and is done elsewhere. */
+const hints = ["backup", "help"] as const;
 
 interface PaletteProps {
   open: boolean;
@@ -74,11 +76,12 @@ function PaletteBody({
   const navigate = useNavigate();
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState("");
-  const { assets, words, problems, isFetching, isError } = useAssets(text);
+  const typed = withoutFiller(text, t("palette.filler"));
+  const { assets, words, problems, isFetching, isError } = useAssets(typed);
   const away = useAwaySince() !== null;
   const actions = useActions(onAsk);
   const saved = useQuery(viewsQuery).data ?? [];
-  const views = saved
+  const views: Line[] = saved
     .filter(({ list }) => pages.some(({ to }) => `${tables[list].to}/`.startsWith(`${to}/`)))
     .map((view) => ({
       id: `view ${view.id}`,
@@ -90,16 +93,14 @@ function PaletteBody({
   const networks = useNetworks();
   const here = useHere();
   const kept = useMemo(() => recents(me.user.id), [me.user.id]);
-  const going: Line[] = [
-    ...pages.map((page) => ({
-      id: `page ${page.key}`,
-      label: t(`pages.${page.key}`),
-      icon: page.icon,
-      run: () => void navigate({ to: page.to }),
-    })),
-    ...views,
-  ];
-  const typed = text.trim();
+  const going: Line[] = pages.map((page) => ({
+    id: `page ${page.key}`,
+    label: t(`pages.${page.key}`),
+    also: t(`palette.also.${page.key}`),
+    icon: page.icon,
+    run: () => void navigate({ to: page.to }),
+  }));
+  const hint = hints.find((one) => t(`palette.hintFor.${one}`).split(" ").includes(typed.toLowerCase()));
   const openAsset = (id: string) => void navigate({ to: "/inventory", search: { selected: id } });
   const choose = (recent: Recent, work: () => void) => () => {
     remember(me.user.id, recent);
@@ -128,7 +129,7 @@ function PaletteBody({
 
   /** Before anything is typed: what was visited last and is not on the screen now, then everything else. */
   function atFirst(): Section[] {
-    const lines = [...going, ...networks, ...actions];
+    const lines = [...going, ...views, ...networks, ...actions];
     const shown = new Set([here.page, here.asset, `network ${here.network}`]);
     // A line that the role has lost since is not there.
     const again = kept.flatMap(({ id, asset }) => {
@@ -142,17 +143,23 @@ function PaletteBody({
     return [
       { heading: "recent", items: again.slice(0, RECENT_MOST) },
       { heading: "pages", items: rest(going) },
+      { heading: "views", items: rest(views) },
       { heading: "do", items: rest(actions) },
     ];
   }
 
   /** What is called so comes before the assets that have the words elsewhere, such as in their notes. */
   function ofText(): Section[] {
-    const own: Section[] = [
-      { heading: "networks", items: found(networks, typed).slice(0, NETWORKS_MOST).map(lineItem) },
-      { heading: "pages", items: found(going, typed).map(lineItem) },
-      { heading: "do", items: found(actions, typed).map(lineItem) },
-    ];
+    const among = {
+      networks: found(networks, typed),
+      pages: found(going, typed),
+      views: found(views, typed),
+      do: found(actions, typed),
+    };
+    among.networks.lines.splice(NETWORKS_MOST);
+    const own: Section[] = (["networks", "pages", "views", "do"] as const)
+      .toSorted((a, b) => among[a].near - among[b].near)
+      .map((heading) => ({ heading, items: among[heading].lines.map(lineItem) }));
     const inventory: Section = {
       heading: "assets",
       items: assets.map(({ id, name, kind, role, addresses }) =>
@@ -176,7 +183,7 @@ function PaletteBody({
         placeholder={t("palette.placeholder")}
         className="h-12 w-full border-b border-line bg-transparent px-4 text-base outline-none"
       />
-      <FilterProblems problems={problems} text={text} onText={setText} />
+      <FilterProblems problems={problems} text={typed} onText={setText} />
       <Command.List label={t("palette.results")} className="max-h-[55vh] overflow-y-auto p-1.5">
         {first === "" && (away || problems.length === 0) ? (
           <p className="px-3 py-6 text-center text-muted">
@@ -186,7 +193,9 @@ function PaletteBody({
                 ? t("palette.searching")
                 : isError
                   ? t("palette.failed")
-                  : t("palette.nothing", { text: typed })}
+                  : hint
+                    ? t(`palette.hint.${hint}`)
+                    : t("palette.nothing", { text: typed })}
           </p>
         ) : null}
         {sections.map(({ heading, items }) => (
@@ -200,7 +209,7 @@ function PaletteBody({
 }
 
 interface Section {
-  heading: "recent" | "assets" | "networks" | "pages" | "do";
+  heading: "recent" | "assets" | "networks" | "pages" | "views" | "do";
   items: ReactElement[];
 }
 

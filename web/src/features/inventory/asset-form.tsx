@@ -9,7 +9,7 @@ import { EditTrouble } from "#/domain/edit/edit-trouble";
 import { useEdit } from "#/domain/edit/use-edit";
 import { modelName } from "#/domain/product";
 import { TagPicker } from "#/domain/tag-picker";
-import { z } from "#/domain/zod";
+import { atMost, z } from "#/domain/zod";
 import { isKey, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Warning } from "#/ui/feedback";
@@ -20,7 +20,7 @@ import { toast } from "#/ui/toast";
 import { type AssetInput, useSaveAsset } from "./queries";
 import { RoleField } from "./role-field";
 
-const word = z.string().trim().max(200, "form.tooLong");
+const word = z.string().trim().max(200, atMost(200));
 const schema = z.object({
   name: word.min(1, "form.required"),
   kind: z.enum(assetKinds as [AssetKind, ...AssetKind[]]),
@@ -30,7 +30,7 @@ const schema = z.object({
   os: word,
   addresses: z.string(),
   status: z.enum(["", ...assetStatuses] as ["", ...AssetStatus[]]),
-  notes: z.string().max(65_536, "form.tooLong"),
+  notes: z.string().max(65_536, atMost(65_536)),
   tags: z.array(z.string()),
 });
 const fields = [
@@ -185,11 +185,16 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
             onChange={(role) => form.setValue("role", role, { shouldDirty: true, shouldValidate: true })}
             error={message("role")}
           />
-          <TextField label={t("asset.vendor")} error={message("vendor")} {...form.register("vendor")} />
-          <TextField label={t("asset.model")} error={message("model")} {...form.register("model")} />
+          <TextField
+            label={t("asset.vendor")}
+            optional
+            error={message("vendor")}
+            {...form.register("vendor")}
+          />
+          <TextField label={t("asset.model")} optional error={message("model")} {...form.register("model")} />
         </div>
         <div className="grid grid-cols-2 gap-3">
-          <TextField label={t("asset.os")} error={message("os")} {...form.register("os")} />
+          <TextField label={t("asset.os")} optional error={message("os")} {...form.register("os")} />
           <SelectField label={t("asset.status")} error={message("status")} {...form.register("status")}>
             <option value="">{t("asset.statusAsSeen", { status: t(`status.${seen}`) })}</option>
             {settable.map((status) => (
@@ -205,6 +210,7 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
         />
         <TextArea
           label={t("asset.notes")}
+          optional
           help={t("form.markdown")}
           rows={5}
           error={message("notes")}

@@ -199,7 +199,7 @@ function Facts({ asset }: { asset: Asset & Partial<Pick<AssetDetail, "address_li
         {asset.status_set ? (
           <span className="inline-flex items-center gap-1.5 text-xs text-muted">
             <PenLine aria-hidden className="size-3 text-accent-text" />
-            {t("asset.statusSet", { seen: t(`status.${asset.status_seen}`).toLowerCase() })}
+            {t("asset.statusSet", { seen: t(`status.${asset.status_seen}`) })}
           </span>
         ) : null}
         {asset.tags.map((tag) => (

@@ -99,13 +99,13 @@ it("shows of an asset what the list knows while the server is away, and says wha
   const aside = within(await panel("nas9"));
   aside.getByRole("heading", { name: "nas9" });
   aside.getByText("10.0.0.9");
-  aside.getByText(/you see only what the list knows/);
+  aside.getByText(/you see only what the list contains/);
   expect(aside.queryByText("Loading…")).toBeNull();
 });
 
 it("says so of an asset that no list knows", async () => {
   vi.spyOn(reach, "awaySince").mockReturnValue(1);
   const aside = within(await panel("other"));
-  aside.getByText(/this asset was not loaded before/);
+  aside.getByText(/has not loaded this asset before/);
   expect(aside.queryByText("Loading…")).toBeNull();
 });

@@ -187,6 +187,7 @@ function DrawLink({ asset, onDone }: { asset: Asset; onDone: () => void }) {
         </SelectField>
         <TextField
           label={t("link.label")}
+          optional
           value={label}
           maxLength={200}
           onChange={(event) => setLabel(event.target.value)}

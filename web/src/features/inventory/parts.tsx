@@ -199,6 +199,7 @@ function AddressForm({
       />
       <TextField
         label={t("address.hostname")}
+        optional
         error={errors.hostname?.message}
         {...form.register("hostname")}
       />
@@ -317,6 +318,7 @@ function InterfaceForm({ assetId, nic, onDone }: { assetId: string; nic?: Interf
       />
       <TextField
         label={t("interface.mac")}
+        optional
         mono
         error={errors.mac?.message}
         {...form.register("mac", {

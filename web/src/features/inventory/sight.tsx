@@ -14,16 +14,16 @@ export function Sight({ asset }: { asset: Asset & Partial<Pick<AssetDetail, "add
   const away = useAwaySince() !== null;
   // It says why the status is what it is; while the server is away nobody knows what it is.
   if (away || (status_seen !== "up" && status_seen !== "not_seen")) return null;
-  const by = at ? said(at.seen_by, t) : "";
+  const did = at ? said(at.seen_by, t) : "";
   return (
     <p className="mt-1.5 text-xs text-muted">
       {status_since
         ? t(status_seen === "up" ? "sight.upSince" : "sight.notSeenSince", { time: since(status_since) })
         : t(`status.${status_seen}`)}
-      {at && status_seen === "up" && by ? (
+      {at && status_seen === "up" && did ? (
         <>
           {" · "}
-          {t("sight.answered", { ip: at.ip, by })} <Time at={at.last_seen_at} />
+          {t("sight.did", { ip: at.ip, did })} <Time at={at.last_seen_at} />
         </>
       ) : null}
       {at && status_seen === "not_seen" ? (
@@ -36,7 +36,7 @@ export function Sight({ asset }: { asset: Asset & Partial<Pick<AssetDetail, "add
               <Time at={at.missed_at} />)
             </>
           ) : null}
-          {by ? `. ${t("sight.before", { by })}` : "."}
+          {did ? `. ${t("sight.before", { did })}` : "."}
         </>
       ) : null}
     </p>
@@ -54,8 +54,9 @@ const and = new Intl.ListFormat("en", { type: "conjunction" });
 /** More ports than these are counted. */
 const PORTS = 3;
 
-/** "ARP, mDNS, and on ports 22 and 80" */
+/** "answered ARP requests, mDNS, and connection attempts on ports 22 and 80" */
 function said(signs: readonly string[], t: Translate): string {
+  if (signs.includes("local")) return t("sight.local");
   const words: string[] = signs.filter(isPlain).map((sign) => t(`sight.by.${sign}`));
   const ports = signs
     .filter((sign) => sign.startsWith("tcp:"))
@@ -66,8 +67,8 @@ function said(signs: readonly string[], t: Translate): string {
   const more = ports.length - named.length;
   const list = [...named.map(String), ...(more > 0 ? [t("sight.by.morePorts", { count: more })] : [])];
   if (ports.length > 0) words.push(t("sight.by.port", { count: ports.length, ports: and.format(list) }));
-  return and.format(words);
+  return words.length > 0 ? t("sight.answered", { what: and.format(words) }) : "";
 }
 
-const plain = ["arp", "icmp", "neighbor", "local", "mdns", "ssdp"] as const;
+const plain = ["arp", "icmp", "neighbor", "mdns", "ssdp"] as const;
 const isPlain = (sign: string): sign is (typeof plain)[number] => plain.some((one) => one === sign);

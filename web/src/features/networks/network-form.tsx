@@ -9,7 +9,7 @@ import type { Network } from "#/api/schema";
 import { isCidr, isIp } from "#/domain/address";
 import { EditTrouble } from "#/domain/edit/edit-trouble";
 import { useEdit } from "#/domain/edit/use-edit";
-import { z } from "#/domain/zod";
+import { atMost, z } from "#/domain/zod";
 import { isKey, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Warning } from "#/ui/feedback";
@@ -18,7 +18,7 @@ import { Cancel, Form } from "#/ui/form";
 import { Panel } from "#/ui/panel";
 
 const schema = z.object({
-  name: z.string().trim().min(1, "form.required").max(200, "form.tooLong"),
+  name: z.string().trim().min(1, "form.required").max(200, atMost(200)),
   cidr: z.string().trim().refine(isCidr, "form.cidr"),
   vlan: z
     .string()
@@ -134,12 +134,14 @@ export function NetworkForm({ network: now, gone, onClose, onSaved }: NetworkFor
           <div className="grid grid-cols-2 gap-3">
             <TextField
               label={t("networks.vlan")}
+              optional
               inputMode="numeric"
               error={message("vlan")}
               {...form.register("vlan")}
             />
             <TextField
               label={t("networks.gateway")}
+              optional
               mono
               error={message("gateway")}
               {...form.register("gateway")}
@@ -147,6 +149,7 @@ export function NetworkForm({ network: now, gone, onClose, onSaved }: NetworkFor
           </div>
           <TextArea
             label={t("networks.notes")}
+            optional
             help={t("form.markdown")}
             rows={4}
             error={message("notes")}

@@ -117,6 +117,7 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
               <SecretInput
                 key={field.name}
                 field={field}
+                values={values}
                 input={form.register(`secret.${field.name}`, rules(field))}
                 error={errors.secret?.[field.name]?.message}
               />
@@ -154,6 +155,7 @@ export function ChannelFields({ id, kind, channel, writes, onBusy, onSaved }: Pr
         {kind.pin ? (
           <TextField
             label={t("notification.pin")}
+            optional
             help={t("notification.pinHelp")}
             mono
             autoComplete="off"

@@ -95,6 +95,7 @@ export function WebhookFields({ id, webhook, writes, onBusy, onSaved }: Props) {
         />
         <TextField
           label={t("notification.pin")}
+          optional
           help={t("notification.pinHelp")}
           mono
           autoComplete="off"

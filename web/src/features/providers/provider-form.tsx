@@ -165,6 +165,7 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
             {secretShown ? (
               <PasswordField
                 label={t("provider.clientSecret")}
+                optional
                 help={t("provider.clientSecretHelp")}
                 autoComplete="off"
                 error={errors.client_secret?.message}
@@ -221,6 +222,7 @@ export function ProviderFields({ id, provider, writes, onBusy, onSaved }: Props)
           />
           <TextField
             label={t("provider.certificate")}
+            optional
             help={t("provider.certificateHelp")}
             mono
             spellCheck={false}

@@ -72,6 +72,7 @@ export function InvitePanel({ onClose }: { onClose: () => void }) {
         </SelectField>
         <TextField
           label={t("common.email")}
+          optional
           help={t("users.inviteEmailHelp")}
           type="email"
           autoComplete="off"

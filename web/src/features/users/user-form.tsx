@@ -86,6 +86,7 @@ export function NewUserPanel({ onClose, onMade }: { onClose: () => void; onMade:
         </SelectField>
         <TextField
           label={t("common.email")}
+          optional
           type="email"
           autoComplete="off"
           error={errors.email?.message}
