@@ -47,7 +47,8 @@ export function MapCanvas({
   const host = useRef<HTMLDivElement>(null);
   const renderer = useRef<MapRenderer | null>(null);
   const fitted = useRef(false);
-  const [cursor, setCursor] = useState<string | null>(null);
+  /** Where the keys go on from; it is shown once a key has moved it. */
+  const [cursor, setCursor] = useState<{ id: string; shown: boolean } | null>(null);
   const [grouped, setGrouped] = useState(true);
   const [where, setWhere] = useState<Group | null>(null);
   const theme = useShownTheme();
@@ -62,7 +63,10 @@ export function MapCanvas({
     const map = new MapRenderer(
       container,
       {
-        select: (id) => handlers.current.onSelect(id),
+        select: (id) => {
+          setCursor((old) => (id ? { id, shown: false } : old && { ...old, shown: false }));
+          handlers.current.onSelect(id);
+        },
         moved: (id, place) => handlers.current.onMoved(id, place),
         drawn: () => performance.mark("map-interactive"),
         where: setWhere,
@@ -95,9 +99,11 @@ export function MapCanvas({
   }, [placed]);
   useEffect(() => {
     renderer.current?.setSelected(selected ?? null);
+    if (selected) setCursor((old) => (old?.id === selected ? old : { id: selected, shown: false }));
     if (selected && matchMedia(PHONE).matches) renderer.current?.reveal(selected, SHEET);
   }, [selected]);
-  useEffect(() => renderer.current?.setCursor(cursor), [cursor]);
+  const shown = cursor?.shown ? cursor.id : null;
+  useEffect(() => renderer.current?.setCursor(shown), [shown]);
   useEffect(() => renderer.current?.setMatches(matches), [matches]);
   useEffect(() => renderer.current?.setGroupsShown(grouped), [grouped]);
   useEffect(() => {
@@ -117,8 +123,7 @@ export function MapCanvas({
     event: Pick<KeyboardEvent, "key" | "metaKey" | "ctrlKey" | "altKey" | "preventDefault">,
   ): void {
     if (event.metaKey || event.ctrlKey || event.altKey) return;
-    const here = cursor ?? selected ?? null;
-    const known = here && placed.places.has(here) ? here : null;
+    const known = cursor && placed.places.has(cursor.id) ? cursor.id : null;
     switch (event.key) {
       case "ArrowUp":
       case "ArrowDown":
@@ -133,7 +138,7 @@ export function MapCanvas({
             )
           : (placed.groups[0]?.members[0]?.id ?? null);
         if (next) {
-          setCursor(next);
+          setCursor({ id: next, shown: true });
           renderer.current?.reveal(next);
         }
         break;
@@ -163,7 +168,7 @@ export function MapCanvas({
     event.preventDefault();
   }
 
-  const spoken = cursor ? placed.model.nodes.get(cursor) : undefined;
+  const spoken = shown ? placed.model.nodes.get(shown) : undefined;
   return (
     <div className="relative min-h-0 flex-1 overflow-hidden bg-canvas">
       <div

@@ -1,5 +1,5 @@
 /**
- * How nodes are drawn, in one pass on the GPU: disc, status ring, kind icon, status mark by shape, pin, selection.
+ * How nodes are drawn, in one pass on the GPU: disc, status ring, kind icon, status mark by shape, pin, selection, cursor.
  * Far away the whole node becomes its status shape. Colors come as uniforms, so a change of theme uploads nothing.
  */
 import type { AssetStatus } from "#/api/schema";
@@ -13,6 +13,10 @@ const shapeNumber = Object.fromEntries(statuses.map((status, at) => [status, at]
   number
 >;
 
+/** A ring in the accent color is what is selected; four corners in the color of words are where the keys are. */
+export type Mark = "none" | "selected" | "cursor";
+const marks: readonly Mark[] = ["none", "selected", "cursor"];
+
 export interface NodeLook {
   x: number;
   y: number;
@@ -21,8 +25,7 @@ export interface NodeLook {
   icon: number;
   status: AssetStatus;
   pinned: boolean;
-  /** Selected, or under the keyboard's cursor. */
-  marked: boolean;
+  mark: Mark;
   alpha: number;
 }
 
@@ -38,7 +41,7 @@ export function nodeRows(looks: readonly NodeLook[]): Float32Array<ArrayBuffer> 
     values[at++] = look.icon;
     values[at++] = shapeNumber[look.status];
     values[at++] = Number(look.pinned);
-    values[at++] = Number(look.marked);
+    values[at++] = marks.indexOf(look.mark);
     values[at++] = look.alpha;
   }
   return values;
@@ -59,7 +62,7 @@ void main() {
   // On screen a node is never smaller than 3 pixels.
   float radius = max(a_place.z * u_pixel.x, 3.0);
   v_pixel = 1.0 / (radius * u_pixel.y);
-  // What sticks out of the disc: the status mark and the pin, or the ring of a selected one.
+  // What sticks out of the disc: the status mark and the pin, or the ring or the corners around it.
   #ifdef FAR
   float reach = a_state.y > 0.5 ? 1.45 : 1.0 + v_pixel;
   #else
@@ -79,12 +82,12 @@ flat in vec3 v_state;
 uniform vec3 u_status[6];
 uniform vec3 u_mark;
 uniform vec3 u_back;
+uniform vec3 u_ink;
 #ifndef FAR
 uniform sampler2D u_atlas;
 uniform vec2 u_grid;
 uniform float u_cell;
 uniform vec3 u_fill;
-uniform vec3 u_ink;
 #endif
 out vec4 color_out;
 
@@ -107,7 +110,11 @@ void main() {
   float d = length(v_at);
   vec3 color = u_back;
   float alpha = 0.0;
-  if (v_state.y > 0.5) {
+  if (v_state.y > 1.5) {
+    vec2 side = abs(v_at);
+    alpha = cover(abs(max(side.x, side.y) - 1.32) - 0.075) * step(0.72, min(side.x, side.y));
+    color = u_ink;
+  } else if (v_state.y > 0.5) {
     alpha = cover(abs(d - 1.3) - 0.09);
     color = u_mark;
   }
@@ -147,8 +154,8 @@ void main() {
   color_out = vec4(color * alpha, alpha);
 }`;
 
-const FAR_UNIFORMS = [...VIEW_UNIFORMS, "u_status", "u_mark", "u_back"] as const;
-const UNIFORMS = [...FAR_UNIFORMS, "u_atlas", "u_grid", "u_cell", "u_fill", "u_ink"] as const;
+const FAR_UNIFORMS = [...VIEW_UNIFORMS, "u_status", "u_mark", "u_back", "u_ink"] as const;
+const UNIFORMS = [...FAR_UNIFORMS, "u_atlas", "u_grid", "u_cell", "u_fill"] as const;
 
 export class NodeProgram {
   private readonly rows: Rows;
@@ -177,6 +184,7 @@ export class NodeProgram {
     gl.uniform3fv(at.u_status, new Float32Array(statuses.flatMap((status) => rgb(colors.status[status]))));
     gl.uniform3fv(at.u_mark, rgb(colors.mark));
     gl.uniform3fv(at.u_back, rgb(colors.canvas));
+    gl.uniform3fv(at.u_ink, rgb(colors.ink));
     if (!isFar) {
       const near = this.near.use();
       gl.activeTexture(gl.TEXTURE0);
@@ -185,7 +193,6 @@ export class NodeProgram {
       gl.uniform2f(near.u_grid, ATLAS_COLUMNS, ATLAS_ROWS);
       gl.uniform1f(near.u_cell, ATLAS_CELL);
       gl.uniform3fv(near.u_fill, rgb(colors.node));
-      gl.uniform3fv(near.u_ink, rgb(colors.ink));
     }
     this.rows.draw();
   }

@@ -6,7 +6,7 @@ import { LINK_FLOATS } from "./link-program";
 import { toModel } from "./model";
 import { NODE_FLOATS } from "./node-program";
 import { DIM } from "./palette";
-import { Scene } from "./scene";
+import { type Focus, Scene } from "./scene";
 
 function sceneOf(count: number): Scene {
   const nodes = Array.from(
@@ -104,6 +104,23 @@ describe("scene", () => {
     const above = alphas(scene.above(focus, scene.lit(focus)).nodes);
     expect(above, "the hovered one, its neighbor, the chosen one and that under the cursor").toEqual([
       1, 1, 1, 1,
+    ]);
+  });
+
+  it("marks what is selected otherwise than where the keys are", () => {
+    const scene = sceneOf(30);
+    const marks = (focus: Focus) => {
+      const rows = scene.above(focus, null).nodes;
+      return Array.from({ length: rows.length / NODE_FLOATS }, (_, at) => rows[at * NODE_FLOATS + 6]).filter(
+        (mark) => mark !== 0,
+      );
+    };
+    const [selected] = marks({ ...nothing, selected: "n4" });
+    const [cursor] = marks({ ...nothing, cursor: "n4" });
+    expect(cursor).not.toBe(selected);
+    expect(marks({ ...nothing, selected: "n4", cursor: "n5" })).toEqual([selected, cursor]);
+    expect(marks({ ...nothing, selected: "n4", cursor: "n4" }), "the selection says more").toEqual([
+      selected,
     ]);
   });
 

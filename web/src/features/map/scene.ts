@@ -10,7 +10,7 @@ import { joinsOf } from "./joins";
 import { type Place, ROW, SPACING } from "./layout";
 import { type LinkLook, linkRows } from "./link-program";
 import { isPinned, type MapModel } from "./model";
-import { type NodeLook, nodeRows } from "./node-program";
+import { type Mark, type NodeLook, nodeRows } from "./node-program";
 import { DIM } from "./palette";
 import type { Layer } from "./pixels";
 import { routeLinks, type Strand, type Wire } from "./routes";
@@ -226,7 +226,7 @@ export class Scene {
     return lit && !this.matches ? DIM.shape : 1;
   }
 
-  private look(one: Standing, marked: boolean, dim = false): NodeLook {
+  private look(one: Standing, mark: Mark, dim = false): NodeLook {
     const { x, y, radius, node, pinned } = one;
     const icon = drawingOf(node.kind, node.role).index;
     return {
@@ -236,7 +236,7 @@ export class Scene {
       icon,
       status: node.status,
       pinned,
-      marked,
+      mark,
       alpha: dim ? DIM.shape : 1,
     };
   }
@@ -245,7 +245,7 @@ export class Scene {
     if (this.layer) return this.layer;
     const nodes: NodeLook[] = [];
     for (const one of this.nodes.values())
-      if (one.id !== this.lifted) nodes.push(this.look(one, false, this.isMissed(one.id)));
+      if (one.id !== this.lifted) nodes.push(this.look(one, "none", this.isMissed(one.id)));
     const links: LinkLook[] = [];
     for (const { from, to, evidence, ends } of this.strands) {
       if (ends?.some((id) => id === this.lifted)) continue;
@@ -268,7 +268,7 @@ export class Scene {
     const nodes: NodeLook[] = [];
     for (const id of ids) {
       const one = this.nodes.get(id);
-      if (one) nodes.push(this.look(one, id === selected || id === cursor));
+      if (one) nodes.push(this.look(one, id === selected ? "selected" : id === cursor ? "cursor" : "none"));
     }
     const links: LinkLook[] = [];
     const wired = [...new Set([hovered ?? selected, dragged])].filter((id) => id !== null);
@@ -287,7 +287,7 @@ export class Scene {
     for (const id of wired)
       for (const near of this.neighbors(id)) {
         const one = this.nodes.get(near);
-        if (one && !ids.has(near)) nodes.unshift(this.look(one, false, this.isMissed(near)));
+        if (one && !ids.has(near)) nodes.unshift(this.look(one, "none", this.isMissed(near)));
       }
     return { nodes: nodeRows(nodes), links: linkRows(links) };
   }
