@@ -109,6 +109,10 @@ it("the keys go on from what a search or a link has selected", () => {
   expect(drawn.cursor).toBeNull();
   press("ArrowRight");
   expect(drawn.cursor).toBe("d");
+  rerender(map("a"));
+  expect(drawn.cursor).toBeNull();
+  press("ArrowLeft");
+  expect(drawn.cursor, "at the edge the key shows where it is").toBe("a");
 });
 
 it("keys and buttons zoom, and show everything", () => {

@@ -137,9 +137,11 @@ export function MapCanvas({
               renderer.current?.neighbors(known) ?? new Set(),
             )
           : (placed.groups[0]?.members[0]?.id ?? null);
-        if (next) {
-          setCursor({ id: next, shown: true });
-          renderer.current?.reveal(next);
+        // Where it goes no further, a key at least shows where it is.
+        const to = next ?? known;
+        if (to) {
+          setCursor({ id: to, shown: true });
+          renderer.current?.reveal(to);
         }
         break;
       }

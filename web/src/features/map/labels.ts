@@ -117,7 +117,6 @@ export function lineWords(
   text: string,
   mono: boolean,
   color: string | null,
-  back: string,
   width: Measure,
   colors: MapPalette,
 ): Words {
@@ -127,20 +126,30 @@ export function lineWords(
     left: -wide / 2 - 3,
     top: -3,
     width: wide + 6,
-    height: (mono ? SMALL_PX : NAME_PX) + 8,
+    height: linePx(mono) + 8,
     draw(context) {
-      // Lines run behind words.
-      context.beginPath();
-      context.roundRect(-wide / 2 - 2, -2, wide + 4, (mono ? SMALL_PX : NAME_PX) + 4, 3);
-      context.fillStyle = back;
-      context.globalAlpha = 0.9;
-      context.fill();
-      context.globalAlpha = 1;
       context.textAlign = "center";
       context.textBaseline = "top";
       context.font = font;
       context.fillStyle = color ?? (mono ? colors.muted : colors.ink);
       context.fillText(text, 0, 0);
+    },
+  };
+}
+
+/** Behind a line that a link would run through. It has the line's spot. */
+export function plateWords(wide: number, mono: boolean, back: string): Words {
+  const height = linePx(mono) + 4;
+  return {
+    left: -wide / 2,
+    top: -2,
+    width: wide,
+    height,
+    draw(context) {
+      context.beginPath();
+      context.roundRect(-wide / 2, -2, wide, height, 3);
+      context.fillStyle = back;
+      context.fill();
     },
   };
 }

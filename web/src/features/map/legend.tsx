@@ -25,7 +25,7 @@ function EvidenceLine({ evidence }: { evidence: LinkEvidence }) {
 export function Legend({ mayPin }: { mayPin: boolean }) {
   const { t } = useTranslation();
   return (
-    <details className="group absolute bottom-3 left-3 max-w-[calc(100%-5rem)] rounded-lg border border-line bg-surface text-xs">
+    <details className="group absolute bottom-3 left-3 max-w-[min(18rem,calc(100%-5rem))] rounded-lg border border-line bg-surface text-xs">
       <summary className="flex h-8 cursor-pointer list-none items-center gap-1.5 px-2.5 text-muted hover:text-ink">
         {t("map.legend")}
         <ChevronDown aria-hidden className="size-3.5 -rotate-180 group-open:rotate-0" />

@@ -2,7 +2,7 @@
  * What there is to draw: nodes where they stand, links as they run, groups with their outlines; and how they look. Knows no camera
  * and no GPU. The base is all that seldom changes; what is lit, chosen or dragged is drawn above it, so that it costs little.
  */
-import type { MapLink, MapNode } from "#/api/schema";
+import type { LinkEvidence, MapLink, MapNode } from "#/api/schema";
 import { drawingOf, isGateway, isHub } from "#/domain/icons";
 import type { Group } from "./group";
 import { hull, type Rim, rimOf } from "./hull";
@@ -14,6 +14,7 @@ import { type Mark, type NodeLook, nodeRows } from "./node-program";
 import { DIM } from "./palette";
 import type { Layer } from "./pixels";
 import { routeLinks, type Strand, type Wire } from "./routes";
+import { type Area, crosses, Ways } from "./ways";
 
 export const RADIUS = 14;
 const HUB_RADIUS = 18;
@@ -27,8 +28,9 @@ const NAME_MOST = { within: SPACING * 0.7, alone: SPACING * 1.5 };
 interface Beside {
   left?: Standing;
   right?: Standing;
-  /** A node is in the next row below. */
+  /** A node is in the next row. */
   below: boolean;
+  above: boolean;
 }
 
 /** A node where it stands; a drag may have moved it from its place in the model. */
@@ -78,6 +80,8 @@ export class Scene {
   private links: readonly MapLink[] = [];
   private wires = new Map<string, Wire[]>();
   private strands: Strand[] = [];
+  /** Of the strands; made when a name first asks. */
+  private ways: Ways | null = null;
   private matches: ReadonlySet<string> | null = null;
   private lifted: string | null = null;
   private layer: Layer | null = null;
@@ -146,6 +150,7 @@ export class Scene {
       return one && { x: one.x, y: one.y, group: one.group, hub: isHub(one.node.role), seated: !one.pinned };
     });
     this.strands = strands;
+    this.ways = null;
     this.wires = new Map();
     for (const wire of wires)
       for (const id of new Set([wire.a, wire.b])) {
@@ -185,6 +190,37 @@ export class Scene {
   /** No other node is close under this one. */
   isLowest(id: string): boolean {
     return this.beside.get(id)?.below === false;
+  }
+
+  /** On which sides there is no other node near, so that a name has room there. */
+  freeSides(id: string): { above: boolean; left: boolean; right: boolean } {
+    const one = this.nodes.get(id);
+    const { above = true, left, right } = this.beside.get(id) ?? {};
+    const far = (other: Standing | undefined) => !other || !one || Math.abs(other.x - one.x) > 2.5 * SPACING;
+    return { above: !above, left: far(left), right: far(right) };
+  }
+
+  /** Whether a link runs through an area, as links are routed. */
+  isCrossed(area: Area): boolean {
+    this.ways ??= new Ways(this.strands);
+    return this.ways.cross(area);
+  }
+
+  /** Whether a link of what is in somebody's hand does. */
+  isCrossedBy(dragged: string, area: Area): boolean {
+    return this.pathsOf(dragged, dragged).some(({ from, to }) => crosses({ from, to }, area));
+  }
+
+  /** The links of a node. What is in somebody's hand has left its lanes. */
+  private pathsOf(id: string, dragged: string | null): { from: Place; to: Place; evidence: LinkEvidence }[] {
+    return (this.wires.get(id) ?? []).flatMap(({ a, b, evidence, path }) => {
+      const ends = [this.nodes.get(a), this.nodes.get(b)].filter((one) => !!one);
+      const places: readonly Place[] = a === dragged || b === dragged ? ends : path;
+      return places.slice(1).flatMap((to, at) => {
+        const from = places[at];
+        return from ? [{ from, to, evidence }] : [];
+      });
+    });
   }
 
   setMatches(matches: ReadonlySet<string> | null): void {
@@ -272,17 +308,8 @@ export class Scene {
     }
     const links: LinkLook[] = [];
     const wired = [...new Set([hovered ?? selected, dragged])].filter((id) => id !== null);
-    for (const id of wired) {
-      for (const wire of this.wires.get(id) ?? []) {
-        // What is in somebody's hand has left its lanes.
-        const ends = [this.nodes.get(wire.a), this.nodes.get(wire.b)].filter((one) => !!one);
-        const path: readonly Place[] = wire.a === dragged || wire.b === dragged ? ends : wire.path;
-        for (const [at, from] of path.entries()) {
-          const to = path[at + 1];
-          if (to) links.push({ from, to, evidence: wire.evidence, strong: true, alpha: 1 });
-        }
-      }
-    }
+    for (const id of wired)
+      for (const path of this.pathsOf(id, dragged)) links.push({ ...path, strong: true, alpha: 1 });
     // Lines end at the rims of nodes: those that they lead to are drawn over them.
     for (const id of wired)
       for (const near of this.neighbors(id)) {
@@ -313,15 +340,16 @@ function besides(nodes: Iterable<Standing>): Map<string, Beside> {
   const found = new Map<string, Beside>();
   // What a person has moved may be between two rows.
   for (const one of all) {
-    const beside: Beside = { below: false };
+    const beside: Beside = { below: false, above: false };
     found.set(one.id, beside);
-    for (const at of [rowOf(one) - 2, rowOf(one) - 1, rowOf(one), rowOf(one) + 1]) {
+    for (let at = rowOf(one) - 2; at <= rowOf(one) + 2; at++) {
       const row = rows.get(at) ?? [];
       const near = nearest(row, one, (other) => Math.abs(other.y - one.y) < ROW / 2);
       const under = nearest(row, one, ({ y }) => y < one.y - ROW / 2 && y > one.y - ROW * 1.5);
-      beside.below ||= [under.left, under.right].some(
-        (other) => other && Math.abs(other.x - one.x) < SPACING,
-      );
+      const over = nearest(row, one, ({ y }) => y > one.y + ROW / 2 && y < one.y + ROW * 1.5);
+      const close = (other: Standing | undefined) => !!other && Math.abs(other.x - one.x) < SPACING;
+      beside.below ||= close(under.left) || close(under.right);
+      beside.above ||= close(over.left) || close(over.right);
       if (near.left && !(beside.left && beside.left.x > near.left.x)) beside.left = near.left;
       if (near.right && !(beside.right && beside.right.x < near.right.x)) beside.right = near.right;
     }

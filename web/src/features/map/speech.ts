@@ -4,7 +4,7 @@ import { toScreen } from "./camera";
 import { cardWords, titleWords } from "./cards";
 import type { View } from "./gl";
 import type { Group } from "./group";
-import { hoverWords, lineFont, lineWords, nameLines } from "./labels";
+import { hoverWords, lineFont, lineWords, nameLines, plateWords } from "./labels";
 import type { Place } from "./layout";
 import { DIM, type MapPalette } from "./palette";
 import type { Focus, Scene } from "./scene";
@@ -89,11 +89,17 @@ export class Speech implements Type {
     const { lines, titles, cards, where } = wordingOf(view, scene, focus, groups, this.words, this);
     this.spoken = cards;
     this.where = where;
+    // Never dimmed: a link that is lit would be seen through it.
+    for (const { plate, mono, x, y, of, box } of lines) {
+      if (!plate) continue;
+      const back = groups && of.group ? colors.group : colors.canvas;
+      const wide = Math.ceil(box.width);
+      sheet.say(`p|${mono ? "a" : "n"}|${back}|${wide}`, x, y, 1, () => plateWords(wide, mono, back));
+    }
     for (const { text, mono, mark, x, y, of } of lines) {
       const alpha = scene.isDim(of.id, focus, lit) ? (mono || mark ? DIM.small : DIM.name) : 1;
-      const back = of.group ? colors.group : colors.canvas;
-      sheet.say(`${mono ? "a" : "n"}|${mark ? 1 : 0}|${back}|${text}`, x, y, alpha, () =>
-        lineWords(text, mono, mark ? colors.markText : null, back, measure, colors),
+      sheet.say(`${mono ? "a" : "n"}|${mark ? 1 : 0}|${text}`, x, y, alpha, () =>
+        lineWords(text, mono, mark ? colors.markText : null, measure, colors),
       );
     }
     for (const { text, x, y } of titles)

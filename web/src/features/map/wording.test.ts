@@ -1,13 +1,17 @@
 import { describe, expect, it } from "vitest";
 import type { MapNode } from "#/api/schema";
-import { type Camera, fitting, type Size } from "./camera";
+import { type Camera, fitting, type Size, toScreen } from "./camera";
 import { groupNodes } from "./group";
 import { nameLines } from "./labels";
-import { EMPTY_SEATING, placeOf, settle } from "./layout";
+import { EMPTY_SEATING, type Place, placeOf, settle } from "./layout";
+import { LINK_FLOATS } from "./link-program";
 import { isPinned, toModel } from "./model";
-import { covers, meets } from "./room";
+import { DIM, readPalette } from "./palette";
+import { type Box, covers, meets } from "./room";
 import { type Focus, RADIUS, Scene } from "./scene";
+import { Speech } from "./speech";
 import { type GroupWords, SMALLEST_PX, type Type, type Wording, wordingOf } from "./wording";
+import type { WordsProgram } from "./words-program";
 
 const words: GroupWords = {
   title: ({ name, cidr }, short) => (short ? name : `${name} ${cidr}`),
@@ -31,8 +35,17 @@ function dice(seed: number) {
   };
 }
 
-/** Networks of so many nodes; of those, `pinned` in a hundred stand where somebody put them, also on others. */
-function sceneOf(sizes: readonly number[], roll: (most: number) => number, pinned = 0): Scene {
+/**
+ * Networks of so many nodes; of those, `pinned` in a hundred stand where somebody put them, also on others, and `linked` in a hundred
+ * have a link: of those `stray` in a hundred to any other node, the rest to their gateway.
+ */
+function sceneOf(
+  sizes: readonly number[],
+  roll: (most: number) => number,
+  pinned = 0,
+  linked = 0,
+  stray = 20,
+): Scene {
   const nodes: MapNode[] = [];
   const roles = ["server", "phone", "switch", "camera", null];
   for (const [at, size] of sizes.entries())
@@ -53,7 +66,16 @@ function sceneOf(sizes: readonly number[], roll: (most: number) => number, pinne
       });
     }
   const groups = sizes.map((_, at) => ({ id: `g${at}`, name: `Network ${at}`, cidr: `10.${at}.0.0/16` }));
-  const model = toModel({ nodes, links: [], groups, truncated: false });
+  const links = nodes.flatMap(({ id }, at) => {
+    if (linked === 0 || roll(100) >= linked) return [];
+    const hub = `${id.slice(0, id.indexOf("-"))}-00000`;
+    const to = roll(100) >= stray ? hub : nodes[roll(nodes.length)]?.id;
+    if (!to || to === id) return [];
+    const evidence =
+      (["measured", "assumed", "drawn"] as const)[roll(8) || !stray ? 0 : roll(3)] ?? "measured";
+    return [{ id: `l${at}`, a: id, b: to, kind: "ethernet" as const, evidence, label: null }];
+  });
+  const model = toModel({ nodes, links, groups, truncated: false });
   const grouped = groupNodes(model);
   const { seats } = settle(
     grouped.map(({ id, members }) => ({
@@ -103,6 +125,28 @@ function troubles(said: Wording, scene: Scene, camera: Camera, size: Size): stri
   return found;
 }
 
+/** The links as they are drawn, on the screen. */
+function drawnLinks(scene: Scene, camera: Camera, size: Size): [Place, Place][] {
+  const { links } = scene.base();
+  const at = (x = 0, y = 0) => toScreen(camera, size, { x, y });
+  return Array.from({ length: links.length / LINK_FLOATS }, (_, row) => {
+    const [ax, ay, bx, by] = links.subarray(row * LINK_FLOATS);
+    return [at(ax, ay), at(bx, by)];
+  });
+}
+/** Looks at every third pixel of the part of a line that may be in the box: slow, and nothing like what the map does. */
+function runsThrough([a, b]: [Place, Place], { x, y, width, height }: Box): boolean {
+  const [right, bottom] = [x + width, y + height];
+  if (Math.max(a.x, b.x) < x || Math.min(a.x, b.x) > right) return false;
+  if (Math.max(a.y, b.y) < y || Math.min(a.y, b.y) > bottom) return false;
+  const steps = Math.ceil(Math.hypot(a.x - b.x, a.y - b.y) / 3);
+  for (let step = 0; step <= steps; step++) {
+    const spot = { x: a.x + ((b.x - a.x) * step) / steps, y: a.y + ((b.y - a.y) * step) / steps };
+    if (spot.x > x + 0.1 && spot.x < right - 0.1 && spot.y > y + 0.1 && spot.y < bottom - 0.1) return true;
+  }
+  return false;
+}
+
 describe("wording", () => {
   it("no name, title or card covers a node or another one, in random scenes at random zooms", () => {
     const roll = dice(14);
@@ -123,6 +167,147 @@ describe("wording", () => {
     }
     expect(cards, "the test would prove nothing without cards").toBeGreaterThan(60);
     expect(lines, "nor without names").toBeGreaterThan(500);
+  });
+
+  it("no link runs through a name without a plate, in random scenes at random zooms", () => {
+    const roll = dice(23);
+    let plates = 0;
+    for (let turn = 0; turn < 60; turn++) {
+      const sizes = Array.from({ length: 1 + roll(5) }, () => 1 + roll([8, 40, 160][roll(3)] ?? 8));
+      const scene = sceneOf(sizes, roll, [0, 10, 60][turn % 3], 80);
+      const size = turn % 2 ? desk : phone;
+      const all = whole(scene, size);
+      const near = 1 + roll(100) / (roll(2) ? 10 : 100);
+      const camera = { x: all.x + roll(600) - 300, y: all.y + roll(600) - 300, scale: all.scale * near };
+      const said = say(scene, camera, size);
+      const links = drawnLinks(scene, camera, size);
+      for (const { text, box, plate } of said.lines)
+        if (links.some((link) => runsThrough(link, box))) expect(plate, `${text} in turn ${turn}`).toBe(true);
+      plates += said.lines.filter(({ plate }) => plate).length;
+      expect(troubles(said, scene, camera, size), `turn ${turn}`).toEqual([]);
+    }
+    expect(plates, "the test would prove nothing without crossed names").toBeGreaterThan(50);
+  });
+
+  it("lanes leave room for nearly all names of a network", () => {
+    const scene = sceneOf([60], dice(4), 0, 100, 0);
+    for (const scale of [0.55, 0.7, 0.85, 1, 1.15, 1.6, 2.4]) {
+      const { lines } = say(scene, { x: 0, y: 0, scale }, { width: 2_400, height: 2_400 });
+      const plates = lines.filter(({ plate }) => plate);
+      expect(lines.length).toBeGreaterThan(50);
+      expect(plates.length / lines.length, `at ${scale}: ${plates.map(({ text }) => text)}`).toBeLessThan(
+        0.1,
+      );
+    }
+  });
+
+  /** A node in the middle that is linked to one at each of these places. */
+  const star = (name: string, ...places: Place[]) => {
+    const one = { kind: "device" as const, role: null, status: "up" as const, network_id: null };
+    const bare = { addresses: [], ports: [], server: false };
+    const nodes = [{ x: 0, y: 0 }, ...places].map((place, at) => ({
+      ...one,
+      ...bare,
+      ...place,
+      id: at ? `to${at}` : "a",
+      name: at ? "other" : name,
+    }));
+    const links = nodes.slice(1).map(({ id }) => ({
+      id: `l-${id}`,
+      a: "a",
+      b: id,
+      kind: "ethernet" as const,
+      evidence: "drawn" as const,
+      label: null,
+    }));
+    const model = toModel({ nodes, links, groups: [], truncated: false });
+    const scene = new Scene();
+    scene.set(model, new Map(nodes.map((node) => [node.id, node])), groupNodes(model), null);
+    return scene;
+  };
+  const pair = (x: number, y: number, name: string) => star(name, { x, y });
+  const [up, down, left, right] = [
+    { x: 0, y: 200 },
+    { x: 0, y: -200 },
+    { x: -300, y: 0 },
+    { x: 300, y: 0 },
+  ] as const;
+  const placeOfName = (scene: Scene, scale: number, focus: Focus = nothing) => {
+    const said = say(scene, { x: 0, y: 0, scale }, desk, focus).lines.filter((line) => line.of.id === "a");
+    return said.map(({ x, y, plate, text }) => ({
+      text,
+      plate,
+      below: y > desk.height / 2 + 10,
+      beside: Math.abs(x - desk.width / 2) > 10,
+    }));
+  };
+
+  it("a name goes elsewhere when a link runs where it would be", () => {
+    expect(placeOfName(pair(0, 200, "nas"), 1)).toEqual([
+      { text: "nas", plate: false, below: true, beside: false },
+    ]);
+    expect(placeOfName(pair(0, -200, "nas"), 1), "above its node").toEqual([
+      { text: "nas", plate: false, below: false, beside: false },
+    ]);
+    expect(placeOfName(pair(70, -20, "nas"), 1), "what is beside leaves the room below free").toEqual([
+      { text: "nas", plate: false, below: true, beside: false },
+    ]);
+  });
+
+  it("where links run on all sides a name stays below its node and covers the link", () => {
+    expect(placeOfName(star("nas", up, down), 1)).toEqual([
+      { text: "nas", plate: false, below: false, beside: true },
+    ]);
+    const scene = star("nas", up, down, left, right);
+    expect(placeOfName(scene, 1)).toEqual([{ text: "nas", plate: true, below: true, beside: false }]);
+    scene.setMatches(new Set(["to1"]));
+    const speech = new Speech(words);
+    const drawn: [string, number][] = [];
+    const sheet = {
+      begin: () => {},
+      say: (key: string, _x: number, _y: number, alpha: number) => drawn.push([key.slice(0, 1), alpha]),
+    };
+    const view = { camera: { x: 0, y: 0, scale: 1 }, size: desk, ratio: 1 };
+    const lit = scene.lit(nothing);
+    speech.say(view, sheet as unknown as WordsProgram, readPalette(), scene, nothing, lit, true);
+    expect(drawn[0], "first, and not dimmed with its name").toEqual(["p", 1]);
+    expect(drawn.map(([kind, alpha]) => `${kind} ${alpha}`)).toContain(`n ${DIM.name}`);
+  });
+
+  it("a name does not jump when a link is dragged over it, and has a plate then", () => {
+    const scene = pair(0, 200, "nas");
+    const other = scene.nodes.get("to1");
+    if (!other) throw new Error("no node");
+    other.y = -200;
+    expect(placeOfName(scene, 1, { ...nothing, dragged: "to1" })).toEqual([
+      { text: "nas", plate: true, below: true, beside: false },
+    ]);
+  });
+
+  it("a long name is said in two lines where a lane runs beside it", () => {
+    const name = "printer-brother";
+    // Seven letters' room more than from gap to gap.
+    expect(measure(name)).toBeGreaterThan(84);
+    const scene = sceneOf([40], dice(3), 0, 100, 0);
+    const camera = { x: 0, y: 0, scale: 1 };
+    const size = { width: 2_000, height: 2_000 };
+    const links = drawnLinks(scene, camera, size);
+    const all = [...scene.nodes.values()];
+    const seen = { one: 0, two: 0 };
+    for (const long of all) {
+      for (const one of all) one.node.name = one === long ? name : "nas";
+      const lines = say(scene, camera, size).lines.filter(({ of, mono }) => of === long && !mono);
+      const [first, second] = lines.map(({ text }) => text);
+      if (first === name) seen.one += 1;
+      else if (first === "printer-" && second === "brother") seen.two += 1;
+      for (const { text, box } of lines)
+        expect(
+          links.some((link) => runsThrough(link, box)),
+          `${text} of ${long.id}`,
+        ).toBe(false);
+    }
+    expect(seen.one, "in one line where nothing is beside it").toBeGreaterThan(10);
+    expect(seen.two).toBeGreaterThan(3);
   });
 
   it("says which network one looks at, in every view that shows much of one", () => {

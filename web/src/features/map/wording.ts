@@ -1,9 +1,9 @@
 /**
- * What the map says in one view, and where. Pure: it knows widths of texts, but draws nothing. Invariant: no name, title or
- * card covers a node, and none covers another. Room goes to what is chosen, to gateways and to this server first, then to
+ * What the map says in one view, and where. Pure: it knows widths of texts, but draws nothing. Invariants: no name, title or
+ * card covers a node, and none covers another; a name that a link runs through has a plate behind it. Room goes to what is chosen, to gateways and to this server first, then to
  * groups, then to the other nodes; what finds no room says less, and in the end nothing.
  */
-import { type Camera, type Size, toScreen } from "./camera";
+import { type Camera, type Size, toMap, toScreen } from "./camera";
 import {
   type Card,
   type CardSpot,
@@ -18,6 +18,7 @@ import { FAR_RADIUS, type LabelLine, labelLines, lineFont, lineHeight, linePx } 
 import type { Place } from "./layout";
 import { type Box, Room } from "./room";
 import { type Focus, type Outline, RADIUS, type Scene, type Standing } from "./scene";
+import type { Area } from "./ways";
 
 /** What the page says about groups and nodes. */
 export interface GroupWords {
@@ -43,6 +44,17 @@ export interface Type {
 interface SaidLine extends LabelLine, Place {
   of: Standing;
   box: Box;
+  /** A link runs here: the name covers it. */
+  plate: boolean;
+}
+/** Lines of a name, and narrower ones that say the name as fully. */
+interface Form {
+  lines: readonly LabelLine[];
+  narrow?(): readonly LabelLine[] | null;
+}
+interface Try {
+  lines: readonly LabelLine[];
+  spot: Place;
 }
 interface SaidTitle extends Place {
   text: string;
@@ -86,10 +98,10 @@ export function wordingOf(
   words: GroupWords,
   type: Type,
 ): Wording {
-  const said = new Writer(view, scene, words, type).write(focus, groups, false);
+  const said = new Writer(view, scene, focus, words, type).write(groups, false);
   // What lies under the strip would not be read.
   if (!said.where || RADIUS * view.camera.scale >= FAR_RADIUS) return said;
-  const below = new Writer(view, scene, words, type).write(focus, groups, true);
+  const below = new Writer(view, scene, focus, words, type).write(groups, true);
   return { ...below, where: said.where };
 }
 
@@ -103,6 +115,7 @@ class Writer {
   constructor(
     private readonly view: { camera: Camera; size: Size },
     private readonly scene: Scene,
+    private readonly focus: Focus,
     private readonly words: GroupWords,
     private readonly type: Type,
   ) {
@@ -110,8 +123,9 @@ class Writer {
     this.far = RADIUS * view.camera.scale < FAR_RADIUS;
   }
 
-  write({ selected, cursor }: Focus, groups: boolean, strip: boolean): Wording {
+  write(groups: boolean, strip: boolean): Wording {
     const { scene, far } = this;
+    const { selected, cursor } = this.focus;
     // Far away only few nodes speak, and without groups nothing but what is chosen.
     if (!far || groups) this.stand();
     if (strip) this.room.take({ x: 0, y: 0, width: this.view.size.width, height: STRIP });
@@ -154,40 +168,77 @@ class Writer {
     if (x < -BESIDE || x > size.width + BESIDE || y < -ABOVE || y > size.height + 20) return;
     this.named.add(one.id);
     const radius = this.radius(one);
-    for (const lines of this.far ? this.farTries(one) : this.nearTries(one)) {
-      const boxes = lines.map((line) => ({ width: this.wide(line), height: linePx(line.mono) + 2 }));
-      const height = lines.reduce((sum, { mono }) => sum + lineHeight(mono), 0);
-      const wide = Math.max(0, ...boxes.map(({ width }) => width));
-      const spots = [{ x, y: y + radius * 1.22 + 3 }];
-      if (this.far)
-        spots.push(
-          { x, y: y - radius - 3 - height },
-          { x: x + radius + 5 + wide / 2, y: y - height / 2 + 2 },
-          { x: x - radius - 5 - wide / 2, y: y - height / 2 + 2 },
-        );
-      for (const spot of spots) if (this.say(one, lines, spot)) return;
-    }
+    for (const form of this.far ? this.farTries(one) : this.nearTries(one))
+      if (this.say(one, this.spots(one, { x, y }, radius, form))) return;
     this.named.delete(one.id);
   }
 
-  /** Says the lines at a spot, if all of them have room there. */
-  private say(one: Standing, lines: readonly LabelLine[], spot: Place): boolean {
+  /** How far under a node its name begins: as near to a hub as to any other node, so that it too ends above the lane of the next row. */
+  private under({ id }: Standing, radius: number): number {
+    const { selected, cursor } = this.focus;
+    const mark = id === selected || id === cursor ? radius * 1.39 + 1 : radius * 1.16 + 1;
+    return Math.max(Math.max(SMALLEST_PX, RADIUS * this.view.camera.scale) * 1.22 + 3, mark);
+  }
+
+  /** The best first: another form below the node is better than another side. */
+  private *spots(one: Standing, { x, y }: Place, radius: number, { lines, narrow }: Form): Iterable<Try> {
+    const below = { x, y: y + this.under(one, radius) };
+    yield { lines, spot: below };
+    const other = narrow?.();
+    if (other) yield { lines: other, spot: below };
+    const height = lines.reduce((sum, { mono }) => sum + lineHeight(mono), 0);
+    const wide = Math.max(0, ...lines.map((line) => this.wide(line)));
+    const sides = this.far ? { above: true, left: true, right: true } : this.scene.freeSides(one.id);
+    const [off, middle] = [radius + 5 + wide / 2, y - height / 2 + 2];
+    if (sides.above) yield { lines, spot: { x, y: y - radius * 1.16 - 3 - height } };
+    if (sides.right) yield { lines, spot: { x: x + off, y: middle } };
+    if (sides.left) yield { lines, spot: { x: x - off, y: middle } };
+  }
+
+  /** Says the first of these that no link crosses, else the first that has room at all. */
+  private say(one: Standing, tries: Iterable<Try>): boolean {
+    let best: SaidLine[] | null = null;
+    for (const { lines, spot } of tries) {
+      const said = this.fit(one, lines, spot);
+      if (!said) continue;
+      const free = !said.some(({ plate }) => plate);
+      if (free || !best) best = said;
+      if (free) break;
+    }
+    if (!best) return false;
+    const { dragged } = this.focus;
+    for (const line of best) {
+      this.room.take(line.box);
+      // A name does not jump away from what is dragged over it.
+      const plate = line.plate || (!!dragged && this.scene.isCrossedBy(dragged, this.areaOf(line.box)));
+      this.lines.push({ ...line, plate });
+    }
+    return true;
+  }
+
+  private areaOf({ x, y, width, height }: Box): Area {
+    const { camera, size } = this.view;
+    const from = toMap(camera, size, { x, y: y + height });
+    const to = toMap(camera, size, { x: x + width, y });
+    return { left: from.x, bottom: from.y, right: to.x, top: to.y };
+  }
+
+  /** The lines at a spot, if all of them have room there. */
+  private fit(one: Standing, lines: readonly LabelLine[], spot: Place): SaidLine[] | null {
     let { y } = spot;
     const { width: right, height: bottom } = this.view.size;
     const said: SaidLine[] = [];
     for (const line of lines) {
       const width = this.wide(line);
       const box = { x: spot.x - width / 2, y: y - 1, width, height: linePx(line.mono) + 2 };
-      if (!this.room.isFree(box)) return false;
+      if (!this.room.isFree(box)) return null;
       // Far away there is mostly another spot, which is whole on the screen.
-      if (this.far && (box.x < 0 || box.y < 0 || box.x + width > right || box.y > bottom - 16)) return false;
-      said.push({ ...line, x: spot.x, y, of: one, box });
+      if (this.far && (box.x < 0 || box.y < 0 || box.x + width > right || box.y > bottom - 16)) return null;
+      const plate = this.scene.isCrossed(this.areaOf(box));
+      said.push({ ...line, x: spot.x, y, of: one, box, plate });
       y += lineHeight(line.mono);
     }
-    if (said.length === 0) return false;
-    for (const { box } of said) this.room.take(box);
-    this.lines.push(...said);
-    return true;
+    return said.length > 0 ? said : null;
   }
 
   private wide({ text, mono }: LabelLine): number {
@@ -195,7 +246,7 @@ class Writer {
   }
 
   /** The fullest first. */
-  private *nearTries(one: Standing): Iterable<readonly LabelLine[]> {
+  private *nearTries(one: Standing): Iterable<Form> {
     const { scale } = this.view.camera;
     const { node, id } = one;
     const role = node.server ? this.words.thisServer() : "";
@@ -215,28 +266,36 @@ class Writer {
       lines.length === 1 &&
       this.type.measure(node.name, lineFont(false)) < LANDMARK
     )
-      yield [{ text: node.name, mono: false }];
-    yield lines;
+      yield { lines: [{ text: node.name, mono: false }] };
+    yield {
+      lines,
+      // Between the gaps where links run there is room for a name in two lines.
+      narrow: () => {
+        const within = (width: number, most: number) => this.type.nameIn(node.name, width, most, () => width);
+        const narrow = labelLines(node, plain, within, role, this.scene.isLowest(id));
+        return lettersOf(narrow) === lettersOf(lines) ? narrow : null;
+      },
+    };
     const mark: LabelLine[] = role ? [{ text: role, mono: false, mark: true }] : [];
     const [short = node.name] = nameIn(plain * 5.7, 1);
-    if (!role) for (let most = lines.length - 1; most > 1; most--) yield lines.slice(0, most);
-    yield [{ text: short, mono: false }, ...mark];
-    if (role) yield mark;
+    if (!role) for (let most = lines.length - 1; most > 1; most--) yield { lines: lines.slice(0, most) };
+    yield { lines: [{ text: short, mono: false }, ...mark] };
+    if (role) yield { lines: mark };
     for (const part of [1, 0.8, 0.6]) {
       const width = plain * 5.7 * part;
       const [text = node.name] = this.type.nameIn(node.name, width, 1, () => width);
-      yield [{ text, mono: false }];
+      yield { lines: [{ text, mono: false }] };
     }
   }
 
-  private *farTries({ node }: Standing): Iterable<readonly LabelLine[]> {
+  private *farTries({ node }: Standing): Iterable<Form> {
     const [text = node.name] = this.type.nameIn(node.name, FAR_NAME, 1, () => FAR_NAME);
     const name: LabelLine = { text, mono: false };
     if (node.server) {
       const mark: LabelLine = { text: this.words.thisServer(), mono: false, mark: true };
-      yield [name, mark];
-      yield [mark];
-    } else yield [name];
+      yield { lines: [name, mark] };
+      yield { lines: [mark] };
+    } else yield { lines: [name] };
   }
 
   // ---- groups ----
@@ -338,6 +397,14 @@ class Writer {
     }
     return null;
   }
+}
+
+/** What the lines of a name say, however it is broken. */
+function lettersOf(lines: readonly LabelLine[]): string {
+  return lines
+    .filter(({ mono, mark }) => !mono && !mark)
+    .map(({ text }) => text.replaceAll(" ", ""))
+    .join("");
 }
 
 /** The legend and the buttons lie on the map: see `canvas.tsx`. */
