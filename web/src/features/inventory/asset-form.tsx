@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { assetQuery, tagsQuery } from "#/api/queries";
 import type { Asset, AssetKind, AssetStatus } from "#/api/schema";
+import { isIp } from "#/domain/address";
 import { assetKinds, assetStatuses, roleName } from "#/domain/asset";
 import { EditTrouble } from "#/domain/edit/edit-trouble";
 import { useEdit } from "#/domain/edit/use-edit";
@@ -20,6 +21,7 @@ import { toast } from "#/ui/toast";
 import { type AssetInput, useSaveAsset } from "./queries";
 import { RoleField } from "./role-field";
 
+const wordsOf = (text: string) => text.split(/[\s,]+/).filter(Boolean);
 const word = z.string().trim().max(200, atMost(200));
 const schema = z.object({
   name: word.min(1, "form.required"),
@@ -28,7 +30,7 @@ const schema = z.object({
   vendor: word,
   model: word,
   os: word,
-  addresses: z.string(),
+  addresses: z.string().refine((text) => wordsOf(text).every(isIp), "form.ip"),
   status: z.enum(["", ...assetStatuses] as ["", ...AssetStatus[]]),
   notes: z.string().max(65_536, atMost(65_536)),
   tags: z.array(z.string()),
@@ -122,7 +124,7 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
         vendor: values.vendor || null,
         model: values.model || null,
         os: values.os || null,
-        addresses: values.addresses.split(/[\s,]+/).filter(Boolean),
+        addresses: wordsOf(values.addresses),
         status: values.status || null,
       };
       // Only what was changed is sent: an untouched field must not count as typed by a person. But with another vendor the model
