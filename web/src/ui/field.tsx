@@ -29,7 +29,7 @@ function Frame({
       {children}
       {error ? (
         <p id={`${id}-error`} role="alert" className="text-xs text-down-text">
-          {asSentence(error)}
+          {error}
         </p>
       ) : null}
       {help ? (
@@ -39,11 +39,6 @@ function Frame({
       ) : null}
     </div>
   );
-}
-
-/** The server's reasons go on from the name of a field: "must not be empty". */
-function asSentence(reason: string): string {
-  return reason.charAt(0).toUpperCase() + reason.slice(1) + (/[.!?…:]$/.test(reason) ? "" : ".");
 }
 
 function describe(id: string, { help, error }: FieldProps) {

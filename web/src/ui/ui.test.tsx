@@ -2,7 +2,6 @@ import { act, fireEvent, render, screen } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "#/api/client";
 import { ErrorBox } from "./feedback";
-import { TextField } from "./field";
 import { relativeTime } from "./time";
 import { deferred, flushDeferred, Toaster, toast, UNDO_MS } from "./toast";
 
@@ -103,15 +102,6 @@ describe("messages", () => {
     expect([room(), more()]).toEqual(["64px", "48px"]);
     act(() => void vi.runAllTimers());
     expect([room(), more()]).toEqual(["0px", "0px"]);
-  });
-});
-
-describe("the error of a field", () => {
-  it("is a sentence, also where the server goes on from the field's name", () => {
-    const { rerender } = render(<TextField label="Name" error="must not be empty" />);
-    expect(screen.getByRole("alert").textContent).toBe("Must not be empty.");
-    rerender(<TextField label="Name" error="This field is required." />);
-    expect(screen.getByRole("alert").textContent).toBe("This field is required.");
   });
 });
 
