@@ -132,7 +132,7 @@ await steps.step("it is told what happens, from its severity on", async () => {
 await steps.step("its secret goes nowhere else unless it is given again", async () => {
   await field(inPanel(), "Server").fill("https://ntfy.example.org");
   await save();
-  await said(inPanel(), "must be entered again");
+  await said(inPanel(), "Enter the secret again");
   await field(inPanel(), "Access token").waitFor();
   expect(
     await field(inPanel(), "Access token").evaluate((input) => input === document.activeElement),

@@ -137,7 +137,7 @@ await steps.step("the invited person joins; the secret leaves the address bar at
   await field(page, "Password").fill(`${other}-2026`);
   await said(page, "Easy to guess");
   await button(page, "Create account").click();
-  await said(page, "must not contain the username");
+  await said(page, "The password must not contain the username.");
   await field(page, "Password").fill(first);
   await button(page, "Show password").click();
   await shot(page, "invite");
@@ -180,7 +180,7 @@ await steps.step("a password changed in one window ends the other within two sec
   await field(page, "New password").fill(second);
   grace.allow(422, /\/auth\/password$/);
   await button(page, "Change password").click();
-  await said(page, "is not the current one");
+  await said(page, "The current password is wrong.");
   await shot(page, "password");
   await field(page, "Current password").fill(first);
   await live(page);
@@ -463,7 +463,7 @@ await steps.step("the last administrator stays, in the server's words", async ()
   await button(panel(page), "Disable").click();
   const question = dialog(page, `Disable ${username}`);
   await button(question, "Disable").click();
-  await said(question, "this is the last administrator; make another user an administrator first");
+  await said(question, "This is the last administrator. Make another user an administrator first.");
   await shot(page, "last-administrator");
   await button(question, "Cancel").click();
 });

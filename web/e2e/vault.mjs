@@ -120,7 +120,7 @@ await steps.step("more hosts want the secret again, fewer do not, and others get
   await save();
   await said(
     inPanel(),
-    "The secret must be entered again, because it could be sent to more hosts or ports than before.",
+    "Enter the secret again, because it could be sent to more hosts or ports than before.",
   );
   await judged(page);
   await field(inPanel(), "Community").fill("");
@@ -131,7 +131,7 @@ await steps.step("more hosts want the secret again, fewer do not, and others get
   await said(page, "Saved Switches");
   await field(testArea(), "Host").fill("10.0.10.5");
   await button(testArea(), "Test").click();
-  await said(testArea(), "is not one that this secret may be sent to: 127.0.0.1");
+  await said(testArea(), "The server sends this secret only to 127.0.0.1");
   await button(inPanel(), "Close").click();
 });
 

@@ -144,7 +144,8 @@ fn genuine(app: &App, caller: Option<&Caller>, parts: &Parts) -> Result<(), Prob
 const OF_A_HOOK: &str = "This is the token of a hook. A hook accepts messages only with POST at its own address, /api/v1/hooks/…. At the sender, set the method to POST (in Grafana “HTTP Method”, in Proxmox “Method”), and compare the address with the address of the hook in Circuit Breaker";
 
 async fn identify(app: &App, parts: &Parts) -> Result<Caller, Error> {
-    let nobody = || Error::Unauthenticated("Sign in, or send a token in the Authorization header".to_owned());
+    let nobody =
+        || Error::Unauthenticated("Sign in, or send a token in the Authorization header.".to_owned());
     let headers = &parts.headers;
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let token = value.as_bytes();
@@ -201,7 +202,7 @@ pub struct SessionWriter(pub Ctx);
 
 fn caller(parts: &Parts) -> Result<&Caller, Problem> {
     // Only a route on the public list, or without a row in the table, gets here without.
-    parts.extensions.get::<Caller>().ok_or_else(|| Error::Unauthenticated("Sign in first".to_owned()).into())
+    parts.extensions.get::<Caller>().ok_or_else(|| Error::Unauthenticated("Sign in first.".to_owned()).into())
 }
 
 /// Where the request came from, as the edge has put it there.

@@ -143,7 +143,7 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
         ))
         .into_response(),
         Ok(Err(_)) => {
-            let why = "The server took too long; try again in a moment, or request less at once";
+            let why = "The server took too long. Try again in a moment, or request less at once.";
             Problem::from(Error::Unavailable(why.to_owned())).into_response()
         }
         Err(panic) => {
@@ -173,7 +173,7 @@ fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "headers_too_large",
             format!(
-                "A request may have at most {HEADER_LINES} header lines with {HEADER_BYTES} bytes in total"
+                "A request can have at most {HEADER_LINES} header lines with {HEADER_BYTES} bytes in total."
             ),
         ));
     }
@@ -181,7 +181,7 @@ fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
         return Err(Problem::new(
             StatusCode::URI_TOO_LONG,
             "uri_too_long",
-            format!("The path and the query together may have at most {URI_BYTES} bytes"),
+            format!("The path and the query together can have at most {URI_BYTES} bytes."),
         ));
     }
     // PostgreSQL's text has no room for it, and nothing here is called so.
@@ -189,14 +189,14 @@ fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
         return Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "nul",
-            "The address contains the character U+0000; remove it",
+            "The address contains the character U+0000. Remove it.",
         ));
     }
     if let Some(twice) = ONCE.iter().find(|name| request.headers().get_all(*name).iter().nth(1).is_some()) {
         return Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "repeated_header",
-            format!("The request contains the header {twice} more than once; send it once"),
+            format!("The request contains the header {twice} more than once. Send it once."),
         ));
     }
     if let Some(name) = secret_in(request.uri().query().unwrap_or_default()) {
@@ -219,7 +219,7 @@ fn judge(place: &Place, request: Request) -> Result<Request, Problem> {
         return Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
-            "The body may have at most 1 MiB",
+            "The body can have at most 1 MiB.",
         ));
     }
     Ok(request)

@@ -71,7 +71,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         let read = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await;
         let bytes = read.map_err(|_| too_slow(BODY_TIME))?.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body may have at most 1 MiB")
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body can have at most 1 MiB.")
             }
             _ => unreadable(),
         })?;
@@ -100,7 +100,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if has_nul(bytes) {
         let field = serde_json::from_slice(bytes).ok().and_then(|value| nul_in(&value));
         let field = field.unwrap_or_else(|| "body".to_owned());
-        return Err(Problem::invalid(field, "contains the character U+0000; remove it"));
+        return Err(Problem::invalid(field, "The text contains the character U+0000. Remove it."));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(Objects::over(&mut reader)).map_err(|error| {
@@ -131,10 +131,14 @@ fn wrong_field(path: &str, message: &str) -> Problem {
             } else {
                 within(name)
             };
-            let known = message.split_once(", ").map_or(String::new(), |(_, rest)| format!("; {rest}"));
-            Problem::invalid(field, format!("is not a field of this input{known}"))
+            let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+            let known =
+                if known.is_empty() { String::new() } else { format!(" Its fields: {}.", known.join(", ")) };
+            Problem::invalid(field, format!("This input does not have this field.{known}"))
         }
-        Some(name) if message.starts_with("missing field") => Problem::invalid(within(name), "is required"),
+        Some(name) if message.starts_with("missing field") => {
+            Problem::invalid(within(name), "This field is required.")
+        }
         _ if message.starts_with("unknown variant") => {
             Problem::invalid(if path == "." { "body" } else { path }, one_of(message))
         }
@@ -143,9 +147,9 @@ fn wrong_field(path: &str, message: &str) -> Problem {
             match message.rsplit_once(", expected ") {
                 // Not what was given: somebody may have put a secret there.
                 Some((given, wanted)) if given.starts_with("invalid ") => {
-                    Problem::invalid(field, format!("is not a valid value here; expected {wanted}"))
+                    Problem::invalid(field, format!("This value is not valid. The server expects {wanted}."))
                 }
-                _ => Problem::invalid(field, message),
+                _ => Problem::invalid(field, other(message)),
             }
         }
     }
@@ -157,9 +161,9 @@ fn one_of(message: &str) -> String {
     let known = message.rsplit_once(", expected ").map_or("", |(_, known)| known);
     let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
     match known[..] {
-        [] => "is not a valid value here".to_owned(),
-        [only] => format!("must be {only}"),
-        _ => format!("must be one of {}", known.join(", ")),
+        [] => "This value is not valid.".to_owned(),
+        [only] => format!("The only valid value is {only}."),
+        _ => format!("Choose one of these: {}.", known.join(", ")),
     }
 }
 
@@ -176,16 +180,21 @@ fn wrong_parameter(message: &str) -> String {
         one_of(message)
     } else if message.starts_with("unknown field") {
         let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
-        format!("is not a parameter here; known are {}", known.join(", "))
+        format!("There is no such parameter here. The parameters are {}.", known.join(", "))
     } else if message.starts_with("missing field") {
-        "is required".to_owned()
+        "This field is required.".to_owned()
     } else if message.starts_with("duplicate field") {
-        "is given more than once; give it once".to_owned()
+        "Give this parameter only once.".to_owned()
     } else if NO_NUMBER.contains(&message) {
-        "must be a whole number in range".to_owned()
+        "Enter a whole number in the valid range.".to_owned()
     } else {
-        message.to_owned()
+        other(message)
     }
+}
+
+/// Our own readers give whole sentences; those of libraries do not.
+fn other(message: &str) -> String {
+    if message.ends_with('.') { message.to_owned() } else { format!("This value is not valid: {message}.") }
 }
 
 /// An id in the path. What is no id names nothing: 404.
@@ -295,15 +304,19 @@ mod tests {
             ("", 400, "not JSON"),
             ("{", 400, "not JSON"),
             (r#"{"name":"a","at":[]} x"#, 400, "not JSON"),
-            (r#"{"name":"a"}"#, 422, r#""field":"at","reason":"is required""#),
+            (r#"{"name":"a"}"#, 422, r#""field":"at","reason":"This field is required.""#),
             (r#"{"name":1,"at":[]}"#, 422, r#""field":"name""#),
             (r#"{"name":"a","at":[1,999]}"#, 422, r#""field":"at[1]""#),
-            (r#"{"name":"a","at":[],"role":"admin"}"#, 422, r#""field":"role","reason":"is not a field"#),
+            (
+                r#"{"name":"a","at":[],"role":"admin"}"#,
+                422,
+                r#""field":"role","reason":"This input does not have this field. Its fields: name, at."#,
+            ),
             ("[]", 422, r#""field":"#),
             (
                 r#"{"name":"a\u0000","at":[]}"#,
                 422,
-                r#""field":"name","reason":"contains the character U+0000"#,
+                r#""field":"name","reason":"The text contains the character U+0000"#,
             ),
             (r#"{"name":"a\\\u0000","at":[]}"#, 422, "U+0000"),
         ] {

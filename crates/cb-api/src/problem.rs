@@ -1,6 +1,7 @@
 //! The one renderer of errors: RFC 9457 `application/problem+json`.
 
 use axum::response::{IntoResponse, Response};
+use cb_core::error::sentence;
 use cb_core::{Error, FieldError};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -57,6 +58,10 @@ impl Problem {
     }
 
     fn with(mut self, fields: Vec<FieldError>) -> Self {
+        debug_assert!(
+            fields.iter().all(|f| f.reason == sentence(&f.reason)),
+            "no whole sentence: {fields:?}"
+        );
         self.errors = fields.into_iter().map(|f| FieldProblem { field: f.field, reason: f.reason }).collect();
         self
     }
@@ -79,7 +84,7 @@ impl From<Error> for Problem {
             Error::NotFound => plain(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "This does not exist, or you do not have access to it".to_owned(),
+                "This does not exist, or you do not have access to it.".to_owned(),
             ),
             Error::Unauthenticated(detail) => plain(StatusCode::UNAUTHORIZED, "unauthenticated", detail),
             Error::Denied(detail) => plain(StatusCode::FORBIDDEN, "denied", detail),
@@ -104,10 +109,11 @@ impl From<Error> for Problem {
             ),
             Error::RateLimited { retry_after } => {
                 let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1);
+                let wait = if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") };
                 let mut problem = plain(
                     StatusCode::TOO_MANY_REQUESTS,
                     "rate_limited",
-                    format!("Too many attempts; try again in {seconds} seconds"),
+                    format!("Too many attempts. Wait {wait} and try again."),
                 );
                 problem.retry_after = Some(seconds);
                 problem
@@ -115,7 +121,7 @@ impl From<Error> for Problem {
             Error::SetupRequired => plain(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "setup_required",
-                "Setup has not been completed; open the address that the server printed".to_owned(),
+                "Setup has not been completed. Open the address that the server printed.".to_owned(),
             ),
             Error::Unavailable(detail) => {
                 let mut problem = plain(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
@@ -137,7 +143,7 @@ impl From<Error> for Problem {
                 plain(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "internal",
-                    "The server failed unexpectedly; its log contains the details under this request ID"
+                    "The server failed unexpectedly. Its log contains the details under this request ID."
                         .to_owned(),
                 )
             }
@@ -159,5 +165,26 @@ impl IntoResponse for Problem {
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use cb_core::Error;
+
+    use super::Problem;
+
+    #[test]
+    fn a_wait_is_told_in_words() {
+        for (seconds, says) in [
+            (0, "Too many attempts. Wait 1 second and try again."),
+            (1, "Too many attempts. Wait 1 second and try again."),
+            (90, "Too many attempts. Wait 90 seconds and try again."),
+        ] {
+            let told = Problem::from(Error::RateLimited { retry_after: Duration::from_secs(seconds) });
+            assert_eq!(told.detail, says);
+        }
     }
 }

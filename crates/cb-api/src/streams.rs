@@ -151,7 +151,7 @@ fn open(
     let has_session = ctx.principal().session().is_some();
     // A browser always says where a page comes from; who does not and brings a cookie is no page of ours.
     if has_session && !parts.headers.contains_key(header::ORIGIN) {
-        return Err(Error::Denied("a stream with a session needs the Origin header".to_owned()).into());
+        return Err(Error::Denied("A stream with a session needs the Origin header.".to_owned()).into());
     }
     same_origin(parts)?;
     let owner = match ctx.principal() {

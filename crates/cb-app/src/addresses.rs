@@ -241,8 +241,8 @@ pub(crate) fn new_row(
 pub(crate) fn ip(wrong: &mut Violations, field: &str, text: &str) -> Option<IpAddr> {
     match text.trim().parse::<IpAddr>() {
         Ok(ip) if !ip.is_unspecified() && !ip.is_multicast() => return Some(ip.to_canonical()),
-        Ok(_) => wrong.add(field, "cannot be the address of one machine"),
-        Err(_) => wrong.add(field, "is not an IP address such as 192.168.1.20"),
+        Ok(_) => wrong.add(field, "This is not the address of one device. Enter another address."),
+        Err(_) => wrong.add(field, "Enter an IP address such as 192.168.1.20."),
     }
     None
 }
@@ -250,9 +250,9 @@ pub(crate) fn ip(wrong: &mut Violations, field: &str, text: &str) -> Option<IpAd
 /// The interface that an input names, on the same asset.
 async fn nic(conn: &impl ConnectionTrait, id: InterfaceId, asset: Uuid) -> Result<interface::Model> {
     let found = interface::Entity::find_by_id(id.0).one(conn).await.map_err(db)?;
-    found
-        .filter(|i| i.asset_id == asset)
-        .ok_or_else(|| Error::invalid("interface_id", "is not an interface of this asset"))
+    found.filter(|i| i.asset_id == asset).ok_or_else(|| {
+        Error::invalid("interface_id", "This asset does not have this interface. Choose another one.")
+    })
 }
 
 async fn find(conn: &impl ConnectionTrait, id: AddressId) -> Result<address::Model> {

@@ -379,7 +379,7 @@ pub(crate) async fn find(conn: &impl ConnectionTrait, id: AssetId) -> Result<ass
 /// The asset that an input names; when it is not there the input is wrong, not the path.
 pub(crate) async fn named(conn: &impl ConnectionTrait, field: &str, id: AssetId) -> Result<asset::Model> {
     find(conn, id).await.map_err(|e| match e {
-        Error::NotFound => Error::invalid(field, "is not an asset that exists"),
+        Error::NotFound => Error::invalid(field, "This asset does not exist. Choose another one."),
         other => other,
     })
 }
@@ -451,14 +451,14 @@ const ADDRESSES_MOST: usize = 64;
 
 pub(crate) fn tag_set(wrong: &mut Violations, tags: Option<Vec<TagId>>) -> Option<BTreeSet<Uuid>> {
     let tags = tags?;
-    wrong.require(tags.len() <= TAGS_MOST, "tags", "may be at most 50");
+    wrong.require(tags.len() <= TAGS_MOST, "tags", "Use at most 50 tags.");
     Some(tags.into_iter().map(|t| t.0).collect())
 }
 
 async fn set_tags(tx: &mut WriteTx, asset: Uuid, tags: BTreeSet<Uuid>) -> Result<()> {
     let known = tag::Entity::find().filter(tag::Column::Id.is_in(tags.iter().copied())).all(tx.conn()).await;
     if known.map_err(db)?.len() != tags.len() {
-        return Err(Error::invalid("tags", "names a tag that does not exist"));
+        return Err(Error::invalid("tags", "One of these tags does not exist."));
     }
     let conn = tx.conn();
     asset_tag::Entity::delete_many()

@@ -79,7 +79,7 @@ impl Ctx {
                 Ok(())
             }
             Principal::User { .. } => Err(Error::ProofRequired),
-            _ => Err(Error::Denied("this needs a session; an API token cannot do it".to_owned())),
+            _ => Err(Error::Denied("This needs a session. An API token cannot do it.".to_owned())),
         }
     }
 
@@ -111,7 +111,7 @@ impl Ctx {
         // meanwhile writes nothing.
         let work = async |tx: &mut WriteTx| {
             if !stands(tx.conn(), &self.principal, self.now()).await? {
-                return Err(Error::Unauthenticated("the session has ended; sign in again".to_owned()));
+                return Err(Error::Unauthenticated("The session has ended. Sign in again.".to_owned()));
             }
             work(tx).await
         };

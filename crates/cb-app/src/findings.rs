@@ -148,7 +148,7 @@ async fn settle(
     ctx.write(Permission::DiscoveryWrite, action, async |tx| {
         let row = find(tx.conn(), id).await?;
         if row.state != from.as_str() {
-            return Err(Error::Conflict(format!("this finding is {}, not {}", row.state, from.as_str())));
+            return Err(Error::Conflict(format!("This finding is {}, not {}.", row.state, from.as_str())));
         }
         tx.about("finding", row.id);
         tx.detail(json!({ "title": row.title }));

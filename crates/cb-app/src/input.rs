@@ -16,11 +16,11 @@ pub const NOTES_MAX: usize = 20_000;
 /// A text of one line, trimmed; `None` when it is refused (and noted). It is judged as it came, so that a description of it is exact.
 pub fn line(wrong: &mut Violations, field: &str, text: &str, most: usize) -> Option<String> {
     if text.chars().count() > most {
-        wrong.add(field, format!("may have at most {most} characters"));
+        wrong.add(field, format!("Use at most {most} characters."));
     } else if text.chars().any(char::is_control) {
-        wrong.add(field, "must not contain line breaks or control characters");
+        wrong.add(field, "Enter one line without control characters.");
     } else if text.trim().is_empty() {
-        wrong.add(field, "must not be empty");
+        wrong.add(field, "This field must not be empty.");
     } else {
         return Some(text.trim().to_owned());
     }
@@ -48,11 +48,11 @@ pub fn line_patch(
 }
 
 pub fn notes(wrong: &mut Violations, text: &str) -> String {
-    wrong.require(text.chars().count() <= NOTES_MAX, "notes", "may have at most 20,000 characters");
+    wrong.require(text.chars().count() <= NOTES_MAX, "notes", "Use at most 20,000 characters.");
     wrong.require(
         !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')),
         "notes",
-        "must not contain control characters",
+        "Remove the control characters.",
     );
     text.to_owned()
 }
@@ -62,10 +62,8 @@ pub fn cidr(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     match text.parse::<IpNet>() {
         Ok(network) => Ok(network.trunc()),
-        Err(_) if text.parse::<IpAddr>().is_ok() => {
-            Err(format!("lacks the prefix length, such as {text}/24"))
-        }
-        Err(_) => Err("is not a network such as 192.168.1.0/24".to_owned()),
+        Err(_) if text.parse::<IpAddr>().is_ok() => Err(format!("Add the prefix length, such as {text}/24.")),
+        Err(_) => Err("Enter a network such as 192.168.1.0/24.".to_owned()),
     }
 }
 
@@ -78,13 +76,13 @@ pub fn mac(text: &str) -> Result<String, String> {
         .collect::<String>()
         .to_ascii_lowercase();
     if digits.len() != 12 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err("is not a MAC address such as 00:11:32:aa:bb:cc".to_owned());
+        return Err("Enter a MAC address such as 00:11:32:aa:bb:cc.".to_owned());
     }
     let pairs: Vec<&str> = (0..6).filter_map(|i| digits.get(i * 2..i * 2 + 2)).collect();
     Ok(pairs.join(":"))
 }
 
-pub const NO_PORT: &str = "must be a number from 1 to 65535, such as 22";
+pub const NO_PORT: &str = "Enter a port from 1 to 65535, such as 22.";
 
 /// Refuses to change a row that is no longer the one the caller has read.
 pub fn expect_version(current: i64, wanted: Option<i64>) -> Result<()> {

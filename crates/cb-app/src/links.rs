@@ -159,7 +159,7 @@ pub async fn delete(ctx: &Ctx, id: LinkId, version: Option<i64>) -> Result<()> {
     .await
 }
 
-const SELF: &str = "must be another asset, because a link connects two assets";
+const SELF: &str = "Choose another asset. A link connects two assets.";
 const TAKEN: (&str, &str) =
     ("kind", "These two assets already have a link of this kind. Choose another kind.");
 

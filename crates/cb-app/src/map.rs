@@ -141,14 +141,14 @@ pub async fn get(ctx: &Ctx) -> Result<MapOut> {
 /// Keeps places. All of them, or none when one asset is not there.
 pub async fn place(ctx: &Ctx, input: PositionsIn) -> Result<()> {
     if input.positions.is_empty() || input.positions.len() > POSITIONS_MOST {
-        return Err(Error::invalid("positions", format!("must be 1 to {POSITIONS_MOST}")));
+        return Err(Error::invalid("positions", format!("Send 1 to {POSITIONS_MOST} positions.")));
     }
     for (i, p) in input.positions.iter().enumerate() {
         let far = f64::from(FAR);
         if !(p.x.is_finite() && p.y.is_finite() && p.x.abs() <= far && p.y.abs() <= far) {
             return Err(Error::invalid(
                 format!("positions[{i}]"),
-                "x and y must be between -1,000,000 and 1,000,000",
+                "Use numbers from -1,000,000 to 1,000,000 for x and y.",
             ));
         }
     }
@@ -169,7 +169,7 @@ pub async fn place(ctx: &Ctx, input: PositionsIn) -> Result<()> {
                 .await
                 .map_err(db)?;
             if there.len() != chunk.len() {
-                return Err(Error::invalid("positions", "names an asset that does not exist"));
+                return Err(Error::invalid("positions", "One of these assets does not exist."));
             }
             names.extend(there.into_iter().map(|(_, name)| name));
         }

@@ -344,15 +344,15 @@ fn cidr(wrong: &mut Violations, text: &str) -> Option<IpNet> {
 pub(crate) const VLAN_MOST: i32 = 4094;
 
 fn vlan(wrong: &mut Violations, vlan: Option<i32>) {
-    wrong.require(vlan.is_none_or(|v| (1..=VLAN_MOST).contains(&v)), "vlan", "must be between 1 and 4094");
+    wrong.require(vlan.is_none_or(|v| (1..=VLAN_MOST).contains(&v)), "vlan", "Use a number from 1 to 4094.");
 }
 
 fn gateway(wrong: &mut Violations, text: Option<String>, cidr: Option<IpNet>) -> Option<String> {
     let text = text.filter(|t| !t.trim().is_empty())?;
     match text.trim().parse::<IpAddr>() {
         Ok(ip) if cidr.is_none_or(|c| c.contains(&ip)) => return Some(ip.to_string()),
-        Ok(_) => wrong.add("gateway", "is not an address in this network"),
-        Err(_) => wrong.add("gateway", "is not an IP address such as 192.168.1.1"),
+        Ok(_) => wrong.add("gateway", "Enter an address in this network."),
+        Err(_) => wrong.add("gateway", "Enter an IP address such as 192.168.1.1."),
     }
     None
 }

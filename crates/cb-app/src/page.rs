@@ -74,7 +74,7 @@ impl List {
     fn limit(&self) -> Result<u64> {
         match self.limit.unwrap_or(DEFAULT) {
             limit @ 1..=MOST => Ok(limit),
-            _ => Err(Error::invalid("limit", format!("must be between 1 and {MOST}"))),
+            _ => Err(Error::invalid("limit", format!("Use a number from 1 to {MOST}."))),
         }
     }
 
@@ -90,7 +90,7 @@ impl List {
             let names: Vec<&str> = sorts.iter().map(|s| s.0).collect();
             Error::invalid(
                 "sort",
-                format!("must be one of {} (with - in front: descending)", names.join(", ")),
+                format!("Use one of these: {}. A - in front sorts in descending order.", names.join(", ")),
             )
         })?;
         Ok((known, down))
@@ -105,7 +105,10 @@ impl List {
             // PostgreSQL's text has no room for it. What is in an address is looked at by the edge, which cannot see in here.
             .filter(|c| c.s == sort && !c.v.as_deref().is_some_and(|text| text.contains('\0')))
             .ok_or_else(|| {
-                Error::invalid("cursor", "is not one of the values of this list in this order; start without")
+                Error::invalid(
+                    "cursor",
+                    "This cursor does not belong to this list in this order. Start without a cursor.",
+                )
             })?;
         Ok(Some(cursor))
     }
@@ -115,7 +118,7 @@ impl List {
 pub(crate) fn words(q: Option<&str>) -> Result<Vec<String>> {
     let q = q.unwrap_or_default();
     if q.chars().count() > Q_MAX {
-        return Err(Error::invalid("q", format!("may have at most {Q_MAX} characters")));
+        return Err(Error::invalid("q", format!("Use at most {Q_MAX} characters.")));
     }
     Ok(q.to_lowercase().split_whitespace().take(8).map(str::to_owned).collect())
 }
@@ -298,7 +301,7 @@ fn behind<E: EntityTrait>(sort: &Sort<E>, id: E::Column, down: bool, cursor: &Cu
     let Some(text) = &cursor.v else {
         return Ok(Condition::all().add(sort.expr().is_null()).add(later));
     };
-    let damaged = || Error::invalid("cursor", "is damaged; start without");
+    let damaged = || Error::invalid("cursor", "This cursor is damaged. Start without a cursor.");
     let value: Value = match sort.kind {
         Kind::Text => text.clone().into(),
         Kind::Time => chrono::DateTime::parse_from_rfc3339(text).map_err(|_| damaged())?.to_utc().into(),

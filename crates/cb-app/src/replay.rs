@@ -64,9 +64,8 @@ impl Asker {
 /// Takes the key for this request.
 pub async fn begin(app: &App, asker: &Asker, key: &[u8], request: &[u8]) -> Result<Turn> {
     if key.is_empty() || key.len() > KEY_MOST || !key.iter().all(u8::is_ascii_graphic) {
-        let reason = format!(
-            "must have 1 to {KEY_MOST} printable ASCII characters and no spaces; a UUID is a good one"
-        );
+        let reason =
+            format!("Use 1 to {KEY_MOST} printable ASCII characters without spaces, such as a UUID.");
         return Err(Error::invalid("Idempotency-Key", reason));
     }
     let row = kept_answer::Model {
@@ -93,7 +92,7 @@ pub async fn begin(app: &App, asker: &Asker, key: &[u8], request: &[u8]) -> Resu
         )));
     };
     if before.fingerprint != fingerprint {
-        let reason = "was already used for another request; create a new key for each request";
+        let reason = "This key was already used for another request. Create a new key for each request.";
         return Err(Error::invalid("Idempotency-Key", reason));
     }
     let Some(status) = before.status.and_then(|status| u16::try_from(status).ok()) else {

@@ -211,7 +211,7 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
             .map_err(db)?;
         if waiting >= WAITING_MOST {
             return Err(Error::Conflict(format!(
-                "{waiting} scans are already waiting; stop one, or wait until one ends"
+                "{waiting} scans are already waiting. Stop one, or wait until one ends."
             )));
         }
         job::Entity::insert(active(queued))
@@ -233,7 +233,7 @@ pub async fn cancel(ctx: &Ctx, id: ScanId) -> Result<ScanOut> {
         let row = find(tx.conn(), id).await?;
         let status = word(ScanStatus::parse(&row.status), &row.status)?;
         if status.is_over() {
-            return Err(Error::Conflict(format!("this scan is over: {}", status.as_str())));
+            return Err(Error::Conflict(format!("This scan is over: {}.", status.as_str())));
         }
         tx.about("scan", row.id);
         tx.detail(json!({ "targets": row.targets, "while": row.status }));
@@ -263,7 +263,7 @@ fn request(ctx: &Ctx, input: &ScanIn) -> Result<ScanRequest> {
     wrong.require(
         input.targets.len() <= cb_collect::report::MAX_TARGETS,
         "targets",
-        "are too many for one scan; at most 16",
+        "Enter at most 16 targets for one scan.",
     );
     let mut targets = Vec::new();
     for (i, text) in input.targets.iter().take(cb_collect::report::MAX_TARGETS).enumerate() {
@@ -280,11 +280,11 @@ fn request(ctx: &Ctx, input: &ScanIn) -> Result<ScanRequest> {
 fn probes(names: &[String], wrong: &mut Violations) -> Vec<ProbeKind> {
     let known = || ProbeKind::ALL.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ");
     let mut probes = Vec::new();
-    wrong.require(names.len() <= PROBES_MOST, "probes", "are too many");
+    wrong.require(names.len() <= PROBES_MOST, "probes", &format!("Choose at most {PROBES_MOST} probes."));
     for (i, name) in names.iter().take(PROBES_MOST).enumerate() {
         match ProbeKind::parse(name) {
             Some(probe) => probes.push(probe),
-            None => wrong.add(format!("probes[{i}]"), format!("must be one of {}", known())),
+            None => wrong.add(format!("probes[{i}]"), format!("Choose one of these: {}.", known())),
         }
     }
     probes

@@ -81,7 +81,7 @@ pub async fn update(ctx: &Ctx, patch: SettingsPatch, version: Option<i64>) -> Re
     wrong.require(
         !nothing,
         "body",
-        "must have at least one of instance_name, audit_retention_days, vault_key_rotation_days",
+        "Send at least one of instance_name, audit_retention_days, vault_key_rotation_days.",
     );
     let name =
         patch.instance_name.and_then(|name| input::line(&mut wrong, "instance_name", &name, input::TAG_MAX));
@@ -89,13 +89,13 @@ pub async fn update(ctx: &Ctx, patch: SettingsPatch, version: Option<i64>) -> Re
     wrong.require(
         days.flatten().is_none_or(|days| RETENTION.contains(&days)),
         "audit_retention_days",
-        "must be between 30 and 3650, or null to keep everything",
+        "Use a number from 30 to 3650, or null to keep everything.",
     );
     let rotation = patch.vault_key_rotation_days.change();
     wrong.require(
         rotation.flatten().is_none_or(|days| ROTATION.contains(&days)),
         "vault_key_rotation_days",
-        "must be from 1 to 3650, or null to turn automatic rotation off",
+        "Use a number from 1 to 3650, or null to turn automatic rotation off.",
     );
     wrong.into_result()?;
     if days.is_some() || rotation.is_some() {

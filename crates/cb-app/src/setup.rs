@@ -60,7 +60,7 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
         let at = file
             .map_or_else(|| "the setting CB_SETUP_CODE".to_owned(), |f| format!("the file {}", f.display()));
         return Err(Error::Denied(format!(
-            "this is not the setup code; the server's output and {at} show the right one"
+            "This is not the setup code. The server's output and {at} show the right one."
         )));
     }
     app.throttle().forgive(&key);
@@ -102,5 +102,5 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
 }
 
 fn already() -> Error {
-    Error::Conflict("setup has been completed; sign in instead".to_owned())
+    Error::Conflict("Setup has been completed. Sign in instead.".to_owned())
 }

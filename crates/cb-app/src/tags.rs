@@ -153,7 +153,7 @@ fn sea_col(column: tag::Column) -> cb_store::sea_orm::sea_query::Expr {
 fn color(wrong: &mut Violations, text: &str) -> String {
     let hex =
         text.strip_prefix('#').is_some_and(|h| h.len() == 6 && h.bytes().all(|b| b.is_ascii_hexdigit()));
-    wrong.require(hex, "color", "must be written as #rrggbb");
+    wrong.require(hex, "color", "Enter a color in the form #rrggbb.");
     text.to_ascii_lowercase()
 }
 

@@ -117,23 +117,26 @@ pub async fn create(ctx: &Ctx, input: TokenIn) -> Result<NewToken> {
     for word in &input.scopes {
         match Permission::parse(word) {
             Some(p) if !ctx.principal().permits(p) => {
-                wrong.add("scopes", format!("{word} is more than your role permits"));
+                wrong.add("scopes", format!("Your role does not permit {word}."));
             }
             Some(p) if wanted.contains(&p) => {}
             Some(p) => wanted.push(p),
             None => {
                 let known: Vec<&str> = Permission::ALL.iter().map(|p| p.as_str()).collect();
-                wrong.add("scopes", format!("{word:?} is none of {}", known.join(", ")));
+                wrong.add(
+                    "scopes",
+                    format!("{word:?} is not a scope. Choose one of these: {}.", known.join(", ")),
+                );
             }
         }
     }
-    wrong.require(!input.scopes.is_empty(), "scopes", "must name at least one");
-    wrong.require(input.scopes.len() <= SCOPES_MOST, "scopes", "may be at most 32");
+    wrong.require(!input.scopes.is_empty(), "scopes", "Choose at least one scope.");
+    wrong.require(input.scopes.len() <= SCOPES_MOST, "scopes", "Choose at most 32 scopes.");
     let days = input.expires_in_days;
     wrong.require(
         days.is_none_or(|d| (1..=DAYS_MOST).contains(&d)),
         "expires_in_days",
-        "must be between 1 and 3650, or null for no end",
+        "Use a number from 1 to 3650, or null for no end.",
     );
     wrong.into_result()?;
     let secret = format!("{PREFIX}{}", ctx.app().entropy().token());
@@ -141,7 +144,9 @@ pub async fn create(ctx: &Ctx, input: TokenIn) -> Result<NewToken> {
     ctx.record(Action::TokenCreated, async |tx| {
         let owner = own(tx.conn(), ctx).await?;
         if of(owner.id).count(tx.conn()).await.map_err(db)? >= TOKENS_MOST {
-            return Err(Error::Conflict(format!("you have {TOKENS_MOST} tokens; remove one first")));
+            return Err(Error::Conflict(format!(
+                "You already have {TOKENS_MOST} tokens, which is the limit. Remove one first."
+            )));
         }
         let words: Vec<&str> = wanted.iter().map(|p| p.as_str()).collect();
         let row = token::Model {

@@ -245,7 +245,7 @@ pub async fn reset_link(ctx: &Ctx, id: UserId) -> Result<LinkOut> {
     ctx.write(Permission::UsersWrite, Action::ResetLinkMade, async |tx| {
         let row = find(tx.conn(), id).await?;
         if row.disabled_at.is_some() {
-            return Err(Error::Conflict("this user is disabled; enable them first".to_owned()));
+            return Err(Error::Conflict("This user is disabled. Enable them first.".to_owned()));
         }
         tx.about("user", row.id);
         tx.detail(json!({ "username": row.username }));
@@ -377,7 +377,9 @@ pub(crate) async fn insert(
     cause: Value,
 ) -> Result<user::Model> {
     if user::Entity::find().count(tx.conn()).await.map_err(db)? >= USERS_MOST {
-        return Err(Error::Conflict(format!("there are {USERS_MOST} users; delete one first")));
+        return Err(Error::Conflict(format!(
+            "There are already {USERS_MOST} users, which is the limit. Delete one first."
+        )));
     }
     let now = ctx.now();
     let row = user::Model {
@@ -445,7 +447,7 @@ const TAKEN: (&str, &str) = ("username", "A user with this name already exists."
 fn last_admin(error: &DbErr) -> Error {
     if error.to_string().contains("the last administrator") {
         return Error::Conflict(
-            "this is the last administrator; make another user an administrator first".to_owned(),
+            "This is the last administrator. Make another user an administrator first.".to_owned(),
         );
     }
     taken(error, TAKEN)

@@ -192,7 +192,7 @@ pub async fn create(ctx: &Ctx, given: ViewIn) -> Result<ViewOut> {
         let own = view::Entity::find().filter(view::Column::UserId.eq(user_id));
         if own.count(tx.conn()).await.map_err(db)? >= VIEWS_MOST {
             return Err(Error::Conflict(format!(
-                "you already have {VIEWS_MOST} views, which is the limit; delete one first"
+                "You already have {VIEWS_MOST} views, which is the limit. Delete one first."
             )));
         }
         let now = ctx.now();
@@ -284,13 +284,13 @@ fn judged(wrong: &mut Violations, given: Shows) -> Shows {
     wrong.require(
         given.sort.is_empty() || is_word(given.sort.strip_prefix('-').unwrap_or(&given.sort)),
         "sort",
-        "must be the name of a column, with - in front for descending",
+        "Use the name of a column. A - in front sorts in descending order.",
     );
     for (field, count, most) in
         [("narrowed", given.narrowed.len(), NARROWED_MOST), ("columns", given.columns.len(), COLUMNS_MOST)]
     {
         if count > most {
-            wrong.add(field, format!("may have at most {most} entries"));
+            wrong.add(field, format!("Use at most {most} entries."));
         }
     }
     for (at, one) in given.narrowed.iter().enumerate().take(NARROWED_MOST) {
@@ -303,7 +303,7 @@ fn judged(wrong: &mut Violations, given: Shows) -> Shows {
     Shows { q, ..given }
 }
 
-const NO_WORD: &str = "must be 1 to 64 lower-case letters, digits and underscores";
+const NO_WORD: &str = "Use 1 to 64 characters: lowercase letters, digits and underscores.";
 
 /// As `WORD` of the description has it.
 fn is_word(text: &str) -> bool {

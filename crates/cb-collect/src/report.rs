@@ -125,14 +125,14 @@ pub struct ScanRequest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     #[error(
-        "a scan needs at least one target: an address such as 192.168.1.10 or a network such as 192.168.1.0/24"
+        "Enter at least one target: an address such as 192.168.1.10 or a network such as 192.168.1.0/24."
     )]
     NoTarget,
-    #[error("{0} targets are too many for one scan; at most {MAX_TARGETS}: start several scans")]
+    #[error("{0} targets are too many for one scan. Enter at most {MAX_TARGETS}, or start several scans.")]
     TooManyTargets(usize),
-    #[error("a rate of {0} packets per second cannot be used; give 1 to {MAX_RATE}")]
+    #[error("A rate of {0} packets per second cannot be used. Use 1 to {MAX_RATE}.")]
     Rate(u32),
-    #[error("port 0 cannot be scanned; give 1 to 65535")]
+    #[error("Port 0 cannot be scanned. Use 1 to 65535.")]
     Port,
 }
 

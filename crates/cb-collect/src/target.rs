@@ -19,17 +19,17 @@ pub const MAX_PREFIX_V6: u8 = 112;
 
 /// Never scanned, whatever the operator allows.
 const NEVER: &[(&str, &str)] = &[
-    ("0.0.0.0/8", "is \"this network\", not a place to send to"),
-    ("127.0.0.0/8", "is this machine's own loopback"),
-    ("169.254.0.0/16", "is link-local, where cloud metadata services live"),
-    ("224.0.0.0/4", "is multicast: it names groups, not machines"),
+    ("0.0.0.0/8", "means “this network” and is not the address of a device"),
+    ("127.0.0.0/8", "is the loopback of the computer itself"),
+    ("169.254.0.0/16", "is link-local and is reserved for cloud metadata services"),
+    ("224.0.0.0/4", "is multicast, which means groups of devices and not one device"),
     ("240.0.0.0/4", "is reserved (and contains the broadcast address)"),
     ("::/128", "is the unspecified address"),
-    ("::1/128", "is this machine's own loopback"),
-    ("::ffff:0:0/96", "is an IPv4 address in IPv6 clothes; write the IPv4 address itself"),
-    ("fd00:ec2::/32", "is where cloud metadata services live"),
+    ("::1/128", "is the loopback of the computer itself"),
+    ("::ffff:0:0/96", "contains IPv4 addresses written as IPv6. Enter the IPv4 address"),
+    ("fd00:ec2::/32", "is reserved for cloud metadata services"),
     ("fe80::/10", "is link-local and means nothing without an interface"),
-    ("ff00::/8", "is multicast: it names groups, not machines"),
+    ("ff00::/8", "is multicast, which means groups of devices and not one device"),
 ];
 
 /// Scanned without asking the operator (RFC 1918, 6598, 5737, 4193, 3849, 9637).
@@ -48,24 +48,24 @@ const LAB: &[&str] = &[
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    #[error("a target is empty; write an address such as 192.168.1.10 or a network such as 192.168.1.0/24")]
+    #[error("A target is empty. Enter an address such as 192.168.1.10 or a network such as 192.168.1.0/24.")]
     Empty,
     #[error(
-        "\"{0}\" is neither an address nor a network; write 192.168.1.10, or 192.168.1.0/24 with a prefix \
-         length of {MAX_PREFIX_V4} to 32 (IPv6: {MAX_PREFIX_V6} to 128)"
+        "“{0}” is neither an address nor a network. Enter 192.168.1.10, or 192.168.1.0/24 with a prefix \
+         length of {MAX_PREFIX_V4} to 32 (IPv6: {MAX_PREFIX_V6} to 128)."
     )]
     Malformed(String),
     #[error(
-        "\"{0}\" is a hostname, and a name may have another address by the time of the scan; enter its IP address instead"
+        "“{0}” is a hostname, and a name may have another address by the time of the scan. Enter its IP address instead."
     )]
     HostName(String),
-    #[error("\"{text}\" has {}; at most {MAX_ADDRESSES} are scanned at a time, so write a network of /{shortest} or smaller", .addresses)]
+    #[error("“{text}” has {}. One scan can have at most {MAX_ADDRESSES}. Enter a network of /{shortest} or smaller.", .addresses)]
     TooLarge { text: String, addresses: String, shortest: u8 },
-    #[error("\"{text}\" cannot be scanned, because {range} {reason}")]
+    #[error("“{text}” cannot be scanned, because {range} {reason}.")]
     Never { text: String, range: String, reason: &'static str },
     #[error(
-        "\"{0}\" is on the public Internet; only private networks are scanned. If it is yours, the operator \
-         adds it to CB_SCAN_ALLOW"
+        "“{0}” is a public address, and this server scans only private networks. If the address is yours, add it \
+         to the setting CB_SCAN_ALLOW and restart the server."
     )]
     Public(String),
 }
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case("", "a target is empty")]
+    #[case("", "A target is empty.")]
     #[case("10.0.0.1/99", "neither an address nor a network")]
     #[case("10.0.0.1/", "neither an address nor a network")]
     #[case("10.0.0.1/+8", "neither an address nor a network")]
@@ -242,8 +242,8 @@ mod tests {
     #[case("10.0.0.0/8", "16777216 addresses")]
     #[case("::/0", "2^128 addresses")]
     #[case("fd00::/64", "2^64 addresses")]
-    #[case("::1/64", "write a network of /112 or smaller")]
-    #[case("::1", "cannot be scanned, because ::1/128 is this machine's own loopback")]
+    #[case("::1/64", "Enter a network of /112 or smaller.")]
+    #[case("::1", "cannot be scanned, because ::1/128 is the loopback of the computer itself")]
     #[case("127.0.0.1", "loopback")]
     #[case("0.0.0.0", "this network")]
     #[case("169.254.169.254", "link-local")]
@@ -253,7 +253,7 @@ mod tests {
     #[case("::", "unspecified")]
     #[case("fe80::1", "link-local")]
     #[case("ff02::fb", "multicast")]
-    #[case("::ffff:10.0.0.1", "write the IPv4 address")]
+    #[case("::ffff:10.0.0.1", "IPv4 addresses written as IPv6. Enter the IPv4 address.")]
     #[case("fd00:ec2::254", "metadata")]
     #[case("8.8.8.8", "CB_SCAN_ALLOW")]
     #[case("2606:4700::1111", "CB_SCAN_ALLOW")]

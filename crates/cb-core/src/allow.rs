@@ -105,7 +105,7 @@ impl FromStr for Destination {
             Some((first, last)) => {
                 let ports = Ports { first: port_of(first)?, last: port_of(last)? };
                 let reason =
-                    || format!("'{ports}' is not a range of ports: the first port is higher than the last");
+                    || format!("“{ports}” is not a range of ports: the first port is higher than the last");
                 (ports.first <= ports.last).then_some(ports).ok_or_else(reason)
             }
         });
@@ -116,11 +116,11 @@ impl FromStr for Destination {
 /// The host and, behind a colon, the rest.
 fn split(text: &str) -> Result<(&str, Option<&str>), String> {
     if let Some(rest) = text.strip_prefix('[') {
-        let (host, after) = rest.split_once(']').ok_or("it has no closing ']'")?;
+        let (host, after) = rest.split_once(']').ok_or("there is no closing ']'")?;
         return match after.strip_prefix(':') {
             Some(port) => Ok((host, Some(port))),
             None if after.is_empty() => Ok((host, None)),
-            None => Err(format!("'{after}' after ']' is not a port")),
+            None => Err(format!("“{after}” after “]” is not a port")),
         };
     }
     // More than one colon without brackets: IPv6, which then has no port.
@@ -133,7 +133,7 @@ fn split(text: &str) -> Result<(&str, Option<&str>), String> {
 fn port_of(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
         Ok(port) if port != 0 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(port),
-        _ => Err(format!("'{text}' is not a port from 1 to 65535")),
+        _ => Err(format!("“{text}” is not a port from 1 to 65535")),
     }
 }
 
@@ -185,7 +185,7 @@ fn host_of(text: &str) -> Result<AllowedHost, String> {
     let last = name.rsplit('.').next().unwrap_or_default();
     let numeric = last.starts_with("0x") || last.bytes().all(|b| b.is_ascii_digit());
     if name.len() > 253 || !name.split('.').all(label) || numeric {
-        return Err(format!("'{text}' is not a hostname, an IP address or a range"));
+        return Err(format!("“{text}” is not a hostname, an IP address or a range"));
     }
     Ok(AllowedHost::Name(name))
 }

@@ -20,6 +20,18 @@ impl FieldError {
     }
 }
 
+/// A clause as a whole sentence: what is also said in the middle of another one, such as why a request is not sent.
+pub fn sentence(clause: impl std::fmt::Display) -> String {
+    let clause = clause.to_string();
+    let mut letters = clause.chars();
+    let first = letters.next().unwrap_or('.');
+    // An address that it begins with stays as it is.
+    let word = clause.split(' ').next().is_some_and(|word| word.chars().all(char::is_alphabetic));
+    let first = if word { first.to_uppercase().to_string() } else { first.to_string() };
+    let stop = if clause.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It does not exist, or the caller may not know that it does.
@@ -95,6 +107,11 @@ impl Violations {
         if !ok {
             self.add(field, reason);
         }
+    }
+
+    /// Whether something is wrong with `field`.
+    pub fn names(&self, field: &str) -> bool {
+        self.0.iter().any(|wrong| wrong.field == field)
     }
 
     pub fn into_result(self) -> Result<()> {

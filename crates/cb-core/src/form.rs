@@ -83,19 +83,21 @@ impl Field {
     /// What is wrong with a text, if anything.
     fn judge(&self, text: &str) -> Result<(), String> {
         if text.is_empty() {
-            return Err("must not be empty".to_owned());
+            return Err("This field must not be empty.".to_owned());
         }
         if text.len() > self.most {
-            return Err(format!("may have at most {} characters", self.most));
+            return Err(format!("Use at most {} characters.", self.most));
         }
         match self.typed {
             Typed::Line if text.chars().any(char::is_control) => {
-                Err("must not contain line breaks or control characters".to_owned())
+                Err("Enter one line without control characters.".to_owned())
             }
             Typed::Lines if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) => {
-                Err("must not contain control characters".to_owned())
+                Err("Remove the control characters.".to_owned())
             }
-            Typed::Choice(of) if !of.contains(&text) => Err(format!("must be one of {}", of.join(", "))),
+            Typed::Choice(of) if !of.contains(&text) => {
+                Err(format!("Choose one of these: {}.", of.join(", ")))
+            }
             _ => Ok(()),
         }
     }
@@ -148,7 +150,7 @@ impl Form {
                 (None, Typed::Choice([first, ..])) => first,
                 (None, _) => {
                     if field.required {
-                        wrong.add(format!("public.{}", field.name), "is required");
+                        wrong.add(format!("public.{}", field.name), "This field is required.");
                     }
                     continue;
                 }
@@ -172,7 +174,7 @@ impl Form {
                         wrong.add(name, reason);
                     }
                 }
-                None if field.required => wrong.add(name, "is required"),
+                None if field.required => wrong.add(name, "This field is required."),
                 None => {}
             }
         }
@@ -207,7 +209,7 @@ fn no_others<'a>(
     if given.into_iter().any(|name| !known.iter().any(|field| field.name == name)) {
         let names: Vec<&str> = known.iter().map(|field| field.name).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        wrong.add(part, format!("has a field that {of} does not have; its fields: {names}"));
+        wrong.add(part, format!("Remove the fields that {of} does not have. Its fields: {names}."));
     }
 }
 
@@ -272,11 +274,11 @@ mod tests {
         assert_eq!(
             told,
             [
-                "public.server: is required",
-                "public.transport: must be one of https, http",
-                "public: has a field that a thing does not have; its fields: server, transport, note",
-                "secret.token: must not contain line breaks or control characters",
-                "secret: has a field that a thing does not have; its fields: token, key",
+                "public.server: This field is required.",
+                "public.transport: Choose one of these: https, http.",
+                "public: Remove the fields that a thing does not have. Its fields: server, transport, note.",
+                "secret.token: Enter one line without control characters.",
+                "secret: Remove the fields that a thing does not have. Its fields: token, key.",
             ]
         );
     }

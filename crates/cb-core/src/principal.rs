@@ -166,7 +166,7 @@ impl Principal {
             return Ok(());
         }
         Err(Error::Denied(format!(
-            "{} needs the permission {}; ask an administrator",
+            "{} needs the permission {}. Ask an administrator.",
             self.name(),
             permission.as_str()
         )))

@@ -67,24 +67,45 @@ pub fn never_written_ports() -> Vec<u16> {
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The other side, or a router, said no: there is a machine, and nothing listens.
-    #[error("connection refused")]
+    #[error("nothing accepts connections there")]
     Refused,
     /// Nobody answered.
     #[error("no answer in time")]
     TimedOut,
     /// A router, or our own kernel after asking the link, says that the address cannot be reached.
-    #[error("unreachable")]
+    #[error("the address cannot be reached")]
     Unreachable,
     /// Our own machine is out of sockets, buffers or ports: slow down and try again.
-    #[error("this machine has no free sockets or buffers: {0}")]
+    #[error("this machine has no free sockets or buffers: {}", words(.0))]
     Exhausted(io::Error),
     #[error("this server never sends anything to port {0}")]
     NeverWritten(u16),
     /// No device of a scan is there; nothing was sent.
     #[error("refused: {0}")]
     Denied(#[from] Refused),
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Other(io::Error),
+}
+
+/// What became of a connection, for people: the system's own words are short, and a number follows them.
+pub(crate) fn words(error: &io::Error) -> String {
+    let known = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nothing accepts connections there",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+            "the other side closed the connection"
+        }
+        io::ErrorKind::HostUnreachable => "the address cannot be reached",
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+            "this server has no route to this address"
+        }
+        io::ErrorKind::TimedOut => "no answer in time",
+        _ => "",
+    };
+    if !known.is_empty() && error.raw_os_error().is_some() {
+        return known.to_owned();
+    }
+    let said = error.to_string();
+    said.split(" (os error ").next().unwrap_or_default().to_owned()
 }
 
 impl DialError {
@@ -278,6 +299,16 @@ mod tests {
     use super::*;
     use crate::outbound::Outbound;
     use crate::resolve::Resolver;
+
+    #[test]
+    fn no_error_of_the_system_shows_its_number() {
+        for number in 1..134 {
+            let said = words(&io::Error::from_raw_os_error(number));
+            assert!(!said.is_empty() && !said.contains("os error"), "{number}: {said}");
+        }
+        assert_eq!(words(&io::Error::from_raw_os_error(101)), "this server has no route to this address");
+        assert_eq!(words(&io::Error::other("the answer ends early")), "the answer ends early");
+    }
 
     #[test]
     fn the_ports_of_printers_and_controllers_are_protected() {

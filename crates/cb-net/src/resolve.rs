@@ -36,13 +36,13 @@ pub enum Resolver {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    #[error("the name server does not know the name '{0}'")]
+    #[error("the server cannot find “{0}”. Check the name")]
     Unknown(String),
-    #[error("the name '{0}' has more than 64 addresses, the limit of this server")]
+    #[error("the name “{0}” has more than 64 addresses, the limit of this server")]
     TooMany(String),
-    #[error("no name server answered the lookup of '{0}'")]
+    #[error("no name server answered the lookup of “{0}”")]
     TimedOut(String),
-    #[error("the lookup of the name '{0}' failed: {1}")]
+    #[error("the lookup of the name “{0}” failed: {1}")]
     Failed(String, String),
 }
 

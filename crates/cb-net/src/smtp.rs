@@ -60,7 +60,7 @@ pub enum SmtpError {
     #[error("the server does not offer STARTTLS")]
     NoStartTls,
     /// Nothing was sent.
-    #[error("the server sends a password only over TLS; choose starttls or tls")]
+    #[error("this server never sends a password unencrypted. Choose STARTTLS or TLS")]
     PlainPassword,
     #[error("the server supports neither of the sign-in methods PLAIN and LOGIN")]
     NoLogin,
@@ -242,7 +242,7 @@ fn expect(answer: &str, code: &str) -> Result<(), SmtpError> {
 }
 
 fn lost(error: &io::Error) -> SmtpError {
-    SmtpError::Connection(OutboundError::Connect(error.to_string()))
+    SmtpError::Connection(OutboundError::Connect(crate::dial::words(error)))
 }
 
 /// What the server said, for a person to read.
@@ -251,7 +251,11 @@ fn shown(text: &str) -> String {
 }
 
 fn said(error: &lettre::transport::smtp::Error) -> String {
-    shown(&std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string))
+    let source = std::error::Error::source(error);
+    let words = source.map(|source| {
+        source.downcast_ref::<io::Error>().map_or_else(|| source.to_string(), crate::dial::words)
+    });
+    shown(&words.unwrap_or_else(|| error.to_string()))
 }
 
 fn refused_greeting(name: String, error: &lettre::transport::smtp::Error) -> SmtpError {

@@ -63,16 +63,16 @@ pub fn db(error: DbErr) -> Error {
         Fault::Busy | Fault::Refusing | Fault::Crowded | Fault::Away => {
             tracing::warn!(%error, "the database did not carry out a request");
             let why = match fault {
-                Fault::Busy => "The database is busy; try again soon",
-                Fault::Refusing => "The database cannot save this at the moment; try again soon",
-                Fault::Crowded => "PostgreSQL has no free connection at the moment; try again soon",
-                _ => "The database does not answer at the moment; try again soon",
+                Fault::Busy => "The database is busy. Try again soon.",
+                Fault::Refusing => "The database cannot save this at the moment. Try again soon.",
+                Fault::Crowded => "PostgreSQL has no free connection at the moment. Try again soon.",
+                _ => "The database does not answer at the moment. Try again soon.",
             };
             Error::Unavailable(why.to_owned())
         }
         // The door refuses it in a body and in an address. This is for a text that came wrapped in something else.
         Fault::Query if has_code(&error, &["22021", "22P05"]) => {
-            Error::invalid("input", "contains the character U+0000; remove it")
+            Error::invalid("input", "The text contains the character U+0000. Remove it.")
         }
         Fault::Query => Error::Internal(format!("database: {error}")),
     }

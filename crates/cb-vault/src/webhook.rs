@@ -28,12 +28,13 @@ impl Key {
 
     /// From that text; says what is wrong with it otherwise.
     pub fn parse(text: &Secret) -> Result<Self, &'static str> {
-        let base64 = text.expose().trim().strip_prefix(PREFIX).ok_or("must begin with whsec_")?;
-        let bytes = Zeroizing::new(STANDARD.decode(base64).map_err(|_| "must be whsec_ and base64")?);
+        let base64 =
+            text.expose().trim().strip_prefix(PREFIX).ok_or("Enter a secret that begins with whsec_.")?;
+        let bytes = Zeroizing::new(STANDARD.decode(base64).map_err(|_| "Enter whsec_ and base64 after it.")?);
         if LENGTHS.contains(&bytes.len()) {
             Ok(Self(bytes))
         } else {
-            Err("must be whsec_ and the base64 of 24 to 64 bytes")
+            Err("Enter whsec_ and the base64 of 24 to 64 bytes after it.")
         }
     }
 

@@ -27,7 +27,6 @@ export class ApiError extends Error {
   constructor(
     readonly status: number,
     readonly problem: Partial<Problem>,
-    readonly retryAfter: number | null = null,
   ) {
     super(problem.detail || problem.title || `HTTP ${status}`);
   }
@@ -118,8 +117,7 @@ async function judgeSession(): Promise<"alive" | "ended" | "unknown"> {
 
 async function toError(response: Response): Promise<ApiError> {
   const problem: Partial<Problem> = isJson(response) ? await response.json().catch(() => ({})) : {};
-  const wait = Number(response.headers.get("retry-after"));
-  return new ApiError(response.status, problem, Number.isFinite(wait) && wait > 0 ? wait : null);
+  return new ApiError(response.status, problem);
 }
 
 const guard: Middleware = {

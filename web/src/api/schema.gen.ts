@@ -2250,6 +2250,13 @@ export interface components {
         /** Format: uuid */
         AssetId: string;
         AssetIn: {
+            /**
+             * @description Its IP addresses, at most 64.
+             * @example [
+             *       "192.168.1.20"
+             *     ]
+             */
+            addresses?: string[] | null;
             kind: components["schemas"]["AssetKind"];
             model?: string | null;
             /** @example nas-1 */
@@ -2731,6 +2738,18 @@ export interface components {
             /** @description `access_point`, `access-point` and `Access point` are the same role. */
             role?: string | null;
             scan_id?: components["schemas"]["ScanId"] | null;
+            /**
+             * Format: date-time
+             * @description Last seen at this time or later.
+             */
+            seen_after?: string | null;
+            /**
+             * Format: date-time
+             * @description Last seen before this time.
+             */
+            seen_before?: string | null;
+            /** @description The name or the ID of a tag that the asset gets. */
+            tag?: string | null;
             /** @description A part of the vendor's name. */
             vendor?: string | null;
         };
@@ -3106,7 +3125,8 @@ export interface components {
             created_at: string;
             /**
              * Format: int64
-             * @description The number of usable addresses that neither an asset nor the gateway has; null if `usable` is null.
+             * @description The number of usable addresses that no asset, no gateway and no finding that waits or is ignored has; null if
+             *     `usable` is null.
              */
             free: number | null;
             gateway: string | null;
@@ -3114,7 +3134,7 @@ export interface components {
             id: components["schemas"]["NetworkId"];
             last_scan: components["schemas"]["NetworkScan"] | null;
             name: string;
-            /** @description The lowest address that no asset, finding or gateway has; null if there is none. */
+            /** @description The lowest of the free addresses; null if there is none. */
             next_free: string | null;
             notes: string;
             source: components["schemas"]["Source"];
@@ -3743,7 +3763,8 @@ export interface components {
                 created_at: string;
                 /**
                  * Format: int64
-                 * @description The number of usable addresses that neither an asset nor the gateway has; null if `usable` is null.
+                 * @description The number of usable addresses that no asset, no gateway and no finding that waits or is ignored has; null if
+                 *     `usable` is null.
                  */
                 free: number | null;
                 gateway: string | null;
@@ -3751,7 +3772,7 @@ export interface components {
                 id: components["schemas"]["NetworkId"];
                 last_scan: components["schemas"]["NetworkScan"] | null;
                 name: string;
-                /** @description The lowest address that no asset, finding or gateway has; null if there is none. */
+                /** @description The lowest of the free addresses; null if there is none. */
                 next_free: string | null;
                 notes: string;
                 source: components["schemas"]["Source"];
@@ -6984,10 +7005,16 @@ export interface operations {
                 role?: string;
                 /** @description A part of the vendor's name. */
                 vendor?: string;
+                /** @description Findings whose asset gets this tag: its name or ID. */
+                tag?: string;
                 /** @description Findings whose first address is in this network: its ID, CIDR or name. */
                 network?: string;
                 /** @description Findings with this open port, 1 to 65535. */
                 port?: number;
+                /** @description Last seen at this time or later. */
+                seen_after?: string;
+                /** @description Last seen before this time. */
+                seen_before?: string;
                 /** @description How findings are grouped for `group`. */
                 group_by?: components["schemas"]["FindingGrouping"];
                 /** @description Findings of one group: its `key`, as `/findings/groups` returns it. */
@@ -7070,10 +7097,16 @@ export interface operations {
                 role?: string;
                 /** @description A part of the vendor's name. */
                 vendor?: string;
+                /** @description Findings whose asset gets this tag: its name or ID. */
+                tag?: string;
                 /** @description Findings whose first address is in this network: its ID, CIDR or name. */
                 network?: string;
                 /** @description Findings with this open port, 1 to 65535. */
                 port?: number;
+                /** @description Last seen at this time or later. */
+                seen_after?: string;
+                /** @description Last seen before this time. */
+                seen_before?: string;
             };
             header?: never;
             path?: never;

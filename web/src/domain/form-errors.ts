@@ -28,6 +28,6 @@ export function placeErrors<T extends FieldValues>(
     placed = true;
   }
   if (rest.length > 0)
-    return new ApiError(error.status, { ...error.problem, detail: rest.join("; "), errors: [] });
+    return new ApiError(error.status, { ...error.problem, detail: rest.join(" "), errors: [] });
   return placed ? null : error;
 }

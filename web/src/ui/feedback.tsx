@@ -41,9 +41,6 @@ export function ErrorBox({
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
       <div className="min-w-0 flex-1">
         <p className="break-words">{reason(error)}</p>
-        {api?.retryAfter ? (
-          <p className="text-muted">{t("error.retryAfter", { seconds: api.retryAfter })}</p>
-        ) : null}
         {api?.requestId && api.status >= 500 ? (
           <p className="mt-1 text-xs text-muted">
             {t("error.requestId")} <span className="mono select-all">{api.requestId}</span>

@@ -43,7 +43,7 @@ function Frame({
       )}
       {error ? (
         <p id={`${id}-error`} role="alert" className="text-xs text-down-text">
-          {asSentence(error)}
+          {error}
         </p>
       ) : null}
       {help ? (
@@ -53,11 +53,6 @@ function Frame({
       ) : null}
     </div>
   );
-}
-
-/** The server's reasons go on from the name of a field: "must not be empty". */
-function asSentence(reason: string): string {
-  return reason.charAt(0).toUpperCase() + reason.slice(1) + (/[.!?…:]$/.test(reason) ? "" : ".");
 }
 
 /** The most characters that a field takes, once it has them: a browser cuts the rest and says nothing. */

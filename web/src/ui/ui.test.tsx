@@ -106,15 +106,6 @@ describe("messages", () => {
   });
 });
 
-describe("the error of a field", () => {
-  it("is a sentence, also where the server goes on from the field's name", () => {
-    const { rerender } = render(<TextField label="Name" error="must not be empty" />);
-    expect(screen.getByRole("alert").textContent).toBe("Must not be empty.");
-    rerender(<TextField label="Name" error="This field is required." />);
-    expect(screen.getByRole("alert").textContent).toBe("This field is required.");
-  });
-});
-
 describe("ErrorBox", () => {
   it("shows the server's words, the request id and a way to try again", () => {
     const retry = vi.fn();

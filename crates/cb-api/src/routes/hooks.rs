@@ -151,7 +151,7 @@ fn not_taken(why: NotTaken) -> Problem {
         NotTaken::TooLarge(most) => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
-            format!("A signed message may have at most {} MiB; send less", most >> 20),
+            format!("A signed message can have at most {} MiB.", most >> 20),
         ),
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn port<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D:
 }
 
 pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    read(from, "must be a time such as 2026-01-31T12:00:00Z")
+    read(from, "Enter a time such as 2026-01-31T12:00:00Z.")
 }
 
 fn read<'de, D: Deserializer<'de>, T: std::str::FromStr>(

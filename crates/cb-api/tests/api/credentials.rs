@@ -497,7 +497,7 @@ async fn a_client_secret_does_not_follow_a_provider_elsewhere() {
     let reason = told["reason"].as_str().unwrap_or_default();
     assert!(
         told["ok"] == false
-            && reason.contains("does not allow sending to 127.0.0.2 on port 9; add 127.0.0.2:9"),
+            && reason.contains("does not allow sending to 127.0.0.2 on port 9. Add 127.0.0.2:9"),
         "{told}"
     );
     assert_eq!(site.patch(&admin, &path, json!({ "credential_id": wide })).await.status, 200);

@@ -335,7 +335,7 @@ async fn the_names_that_wait_are_bounded() {
     for name in ["nobody", "maria"] {
         let full = ask_from(&site, WAITING, name).await;
         assert_eq!(full.status, 503, "{}", full.text());
-        assert!(full.text().contains("try again in a minute"), "{}", full.text());
+        assert!(full.text().contains("Try again in a minute."), "{}", full.text());
     }
     to.write_all(b"COMMIT;\n").await.expect("written");
     for _ in 0..250 {

@@ -379,7 +379,7 @@ async fn another_content_type_or_method_names_what_to_change_at_the_sender() {
             assert_eq!(site.ask(ask("Bearer cb_hook_x")).await.status, 401);
         }
         let seen = site.seen(&admin, &hook).await;
-        assert!(seen["last_refused_reason"].as_str().is_some_and(|r| r.contains("its token")), "{seen}");
+        assert!(seen["last_refused_reason"].as_str().is_some_and(|r| r.contains("Its token")), "{seen}");
         site.ask(Ask::new("POST", &path).header("Authorization", &bearer).body("title=a")).await;
         let seen = site.seen(&admin, &hook).await;
         assert!(seen["last_refused_reason"].as_str().is_some_and(|r| r.contains(change)), "{seen}");

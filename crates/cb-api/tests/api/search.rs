@@ -130,9 +130,9 @@ async fn networks_are_found_by_name_and_range(#[values(Sqlite, Postgres)] databa
 #[tokio::test]
 async fn a_wrong_filter_says_what_to_enter() {
     let (site, admin) = Site::ready(Sqlite).await;
-    let port = "must be a number from 1 to 65535, such as 22";
-    let time = "must be a time such as 2026-01-31T12:00:00Z";
-    let kinds = "must be one of device, compute, service, storage, cluster, external, other";
+    let port = "Enter a port from 1 to 65535, such as 22.";
+    let time = "Enter a time such as 2026-01-31T12:00:00Z.";
+    let kinds = "Choose one of these: device, compute, service, storage, cluster, external, other.";
     for (query, field, reason) in [
         ("assets?port=abc", "port", port),
         ("assets?port=99999999999", "port", port),
@@ -145,10 +145,14 @@ async fn a_wrong_filter_says_what_to_enter() {
         ("findings/groups?by=kind&seen_after=now", "seen_after", time),
         ("assets/export?seen_before=yesterday", "seen_before", time),
         ("assets?kind=toaster", "kind", kinds),
-        ("assets?kind=device&kind=storage", "kind", "is given more than once; give it once"),
-        ("scans?color=red", "color", "is not a parameter here; known are limit, cursor, sort, q"),
-        ("findings/groups", "by", "is required"),
-        ("assets?limit=many", "limit", "must be a whole number in range"),
+        ("assets?kind=device&kind=storage", "kind", "Give this parameter only once."),
+        (
+            "scans?color=red",
+            "color",
+            "There is no such parameter here. The parameters are limit, cursor, sort, q.",
+        ),
+        ("findings/groups", "by", "This field is required."),
+        ("assets?limit=many", "limit", "Enter a whole number in the valid range."),
     ] {
         let refused = site.get(&admin, &format!("/api/v1/{query}")).await;
         assert_eq!(refused.status, 422, "{query}: {}", refused.text());
@@ -163,7 +167,7 @@ async fn a_wrong_filter_says_what_to_enter() {
     let refused = site.post(&admin, "/api/v1/users", user).await;
     assert_eq!(refused.status, 422, "{}", refused.text());
     let told = refused.json()["errors"][0].clone();
-    assert_eq!(told, json!({ "field": "role", "reason": "must be one of viewer, editor, admin" }));
+    assert_eq!(told, json!({ "field": "role", "reason": "Choose one of these: viewer, editor, admin." }));
 }
 
 /// A form shows it at the field that has the value.

@@ -142,7 +142,7 @@ async fn every_table_of_the_description_has_views() {
 async fn there_is_a_bound_and_what_is_wrong_is_named() {
     let (site, admin) = Site::ready(Sqlite).await;
     for (field, wrong, reason) in [
-        ("name", json!(""), "must not be empty"),
+        ("name", json!(""), "This field must not be empty."),
         ("name", json!("x".repeat(101)), "at most 100"),
         ("q", json!("x".repeat(501)), "at most 500"),
         ("sort", json!("name; DROP"), "name of a column"),

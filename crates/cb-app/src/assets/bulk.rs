@@ -87,7 +87,7 @@ pub async fn delete_many(ctx: &Ctx, input: AssetsIn) -> Result<AssetsDone> {
 /// Gives them tags.
 pub async fn tag_many(ctx: &Ctx, input: AssetsTagIn) -> Result<AssetsDone> {
     let mut wrong = Violations::new();
-    wrong.require(!input.tags.is_empty(), "tags", &format!("must name 1 to {TAGS_MOST} tags"));
+    wrong.require(!input.tags.is_empty(), "tags", &format!("Choose 1 to {TAGS_MOST} tags."));
     let tags = tag_set(&mut wrong, Some(input.tags)).unwrap_or_default();
     wrong.into_result()?;
     let which = Which::of(input.assets, "assets.")?;
@@ -96,7 +96,7 @@ pub async fn tag_many(ctx: &Ctx, input: AssetsTagIn) -> Result<AssetsDone> {
             tag::Entity::find().filter(tag::Column::Id.is_in(tags.iter().copied())).all(tx.conn()).await;
         let known = known.map_err(db)?;
         if known.len() != tags.len() {
-            return Err(Error::invalid("tags", "names a tag that does not exist"));
+            return Err(Error::invalid("tags", "One of these tags does not exist."));
         }
         let rows = which.rows(tx.conn()).await?;
         let mut changed = Vec::new();
@@ -169,16 +169,16 @@ impl Which {
         let wrong = |field: &str, reason: &str| Err(Error::invalid(format!("{at}{field}"), reason));
         match (input.ids, input.filter, input.count) {
             (Some(ids), ..) if !(1..=MOST).contains(&ids.len()) => {
-                wrong("ids", &format!("must name 1 to {MOST} assets"))
+                wrong("ids", &format!("Choose 1 to {MOST} assets."))
             }
             (Some(ids), None, None) => Ok(Self::Ids(ids.into_iter().map(|id| id.0).collect())),
-            (Some(_), Some(_), _) => wrong("filter", "cannot be used together with ids; send one of them"),
-            (_, None, Some(_)) => wrong("count", "belongs to a filter; leave it away or add the filter"),
+            (Some(_), Some(_), _) => wrong("filter", "Send either ids or a filter, but not both."),
+            (_, None, Some(_)) => wrong("count", "Send a count only with a filter."),
             (None, Some(filter), Some(count)) => Ok(Self::Filter(filter, count)),
             (None, Some(_), None) => {
-                wrong("count", "is required with a filter: the `total` of the list that you saw")
+                wrong("count", "Send the `total` of the list that you saw, because you send a filter.")
             }
-            (None, None, None) => wrong("ids", "are needed, or a filter"),
+            (None, None, None) => wrong("ids", "Send ids or a filter."),
         }
     }
 
@@ -204,11 +204,14 @@ impl Which {
                     .await
                     .map_err(db)?;
                 if rows.len() > MOST {
-                    return Err(Error::invalid("filter", format!("fits more than {MOST} assets; narrow it")));
+                    return Err(Error::invalid(
+                        "filter",
+                        format!("The filter matches more than {MOST} assets. Narrow it."),
+                    ));
                 }
                 if rows.len() as u64 != *count {
                     return Err(Error::Conflict(format!(
-                        "the filter now matches {} assets instead of {count}; check the list again",
+                        "The filter now matches {} assets instead of {count}. Check the list again.",
                         rows.len()
                     )));
                 }

@@ -61,7 +61,7 @@ pub fn export(
 fn column(name: &str) -> Result<&'static (&'static str, &'static str, Cell)> {
     COLUMNS.iter().find(|column| column.0 == name).ok_or_else(|| {
         let known: Vec<&str> = COLUMNS.iter().map(|column| column.0).collect();
-        Error::invalid("columns", format!("may name {}, with commas between them", known.join(", ")))
+        Error::invalid("columns", format!("Use these names, with commas between them: {}.", known.join(", ")))
     })
 }
 
@@ -73,7 +73,7 @@ impl csv::Parts for Export {
         }
         let app = self.ctx.app();
         if self.begun && !app.still_may(self.ctx.principal(), Permission::InventoryRead).await? {
-            return Err(Error::Unauthenticated("The session has ended; sign in and start again".to_owned()));
+            return Err(Error::Unauthenticated("The session has ended. Sign in and start again.".to_owned()));
         }
         let page = list(&self.ctx, &self.list, &self.filter).await?;
         let mut part = String::new();

@@ -55,7 +55,7 @@ impl AssetFilter {
             [("role", &self.role), ("tag", &self.tag), ("vendor", &self.vendor), ("network", &self.network)];
         for (field, text) in texts {
             let short = text.as_ref().is_none_or(|text| text.chars().count() <= SHORT_MAX);
-            wrong.require(short, field, &format!("may have at most {SHORT_MAX} characters"));
+            wrong.require(short, field, &format!("Use at most {SHORT_MAX} characters."));
         }
         let port = self.port.is_none_or(|port| (1..=65_535).contains(&port));
         wrong.require(port, "port", input::NO_PORT);

@@ -45,7 +45,7 @@ impl csv::Parts for Export {
     async fn next(&mut self) -> Result<Option<String>> {
         let app = self.ctx.app();
         if self.begun && !app.still_may(self.ctx.principal(), Permission::AuditRead).await? {
-            return Err(Error::Unauthenticated("The session has ended; sign in and start again".to_owned()));
+            return Err(Error::Unauthenticated("The session has ended. Sign in and start again.".to_owned()));
         }
         let page = self.entries.clone().filter(C::Seq.gt(self.after)).filter(C::Seq.lte(self.last));
         let rows = page.all(self.ctx.store().reader()).await.map_err(db)?;

@@ -116,20 +116,19 @@ pub async fn list(ctx: &Ctx, list: &List, filter: &EntryFilter) -> Result<Page<E
     let conn = ctx.read(Permission::AuditRead)?;
     let limit = list.limit.unwrap_or(50);
     if !(1..=500).contains(&limit) {
-        return Err(Error::invalid("limit", "must be between 1 and 500"));
+        return Err(Error::invalid("limit", "Use a number from 1 to 500."));
     }
     let oldest_first = match list.sort.as_deref() {
         None | Some("" | "-seq") => false,
         Some("seq") => true,
-        Some(_) => return Err(Error::invalid("sort", "must be seq or -seq")),
+        Some(_) => return Err(Error::invalid("sort", "Use seq or -seq.")),
     };
     let mut select = narrowed(list.q.as_deref(), filter)?;
     let behind = match list.cursor.as_deref().filter(|c| !c.is_empty()) {
         None => None,
-        Some(text) => Some(
-            text.parse::<i64>()
-                .map_err(|_| Error::invalid("cursor", "is not one of the values of this list"))?,
-        ),
+        Some(text) => Some(text.parse::<i64>().map_err(|_| {
+            Error::invalid("cursor", "This cursor does not belong to this list. Start without a cursor.")
+        })?),
     };
     let total = match behind {
         None => Some(select.clone().count(conn).await.map_err(db)?),

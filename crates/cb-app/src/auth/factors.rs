@@ -123,7 +123,7 @@ pub async fn begin(ctx: &Ctx) -> Result<TotpEnrolment> {
         let user = own(tx.conn(), ctx).await?;
         if user.totp_enabled_at.is_some() {
             return Err(Error::Conflict(
-                "an authenticator app is already set up; turn it off first".to_owned(),
+                "An authenticator app is already set up. Turn it off first.".to_owned(),
             ));
         }
         tx.about("user", user.id);
@@ -145,10 +145,13 @@ pub async fn confirm(ctx: &Ctx, input: TotpConfirm) -> Result<(Vec<String>, Open
     ctx.record(Action::TotpEnabled, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         let sealed = user.totp_secret.clone().filter(|_| user.totp_enabled_at.is_none());
-        let sealed = sealed.ok_or_else(|| Error::Conflict("begin with a new secret first".to_owned()))?;
+        let sealed = sealed.ok_or_else(|| Error::Conflict("Begin with a new secret first.".to_owned()))?;
         let secret = ctx.app().unseal(TOTP_SECRET.place(&user.id), &sealed).await?;
         let Some(step) = totp::check(&secret, input.code.expose(), ctx.now(), None)? else {
-            return Err(Error::invalid("code", "is wrong. Check that the clock of your device is correct"));
+            return Err(Error::invalid(
+                "code",
+                "This code is wrong. Check that the clock on your phone is right.",
+            ));
         };
         tx.about("user", user.id);
         let mut change: user::ActiveModel = user.into();
@@ -181,7 +184,7 @@ pub async fn new_recovery_codes(ctx: &Ctx) -> Result<RecoveryCodes> {
     ctx.record(Action::RecoveryCodesRenewed, async |tx| {
         let user = own(tx.conn(), ctx).await?;
         if methods(&user).is_empty() {
-            return Err(Error::Conflict("you have no second factor; set one up first".to_owned()));
+            return Err(Error::Conflict("You have no second factor. Set one up first.".to_owned()));
         }
         tx.about("user", user.id);
         Ok(RecoveryCodes { recovery_codes: renew(ctx, tx, user.id).await? })
@@ -264,13 +267,13 @@ fn hash(code: &Secret) -> String {
 }
 
 pub(crate) fn no_session() -> Error {
-    Error::Denied("this needs a session of your own".to_owned())
+    Error::Denied("This needs a session of your own.".to_owned())
 }
 
 pub(crate) const CODE_MOST: usize = 128;
 
 /// A code in a request's body, within bounds.
 pub(crate) fn bounded(wrong: &mut Violations, field: &str, code: &Secret) {
-    let most = format!("may have at most {CODE_MOST} characters");
+    let most = format!("Use at most {CODE_MOST} characters.");
     wrong.require(code.expose().chars().count() <= CODE_MOST, field, &most);
 }

@@ -92,7 +92,7 @@ pub fn ask(app: &App, meta: RequestMeta, given: &ForgotIn) -> Result<()> {
     let key = name.unwrap_or_default().to_lowercase();
     app.throttle().enter([&format!("forgot/{}", place(meta.ip))])?;
     let Some(held) = app.forgot_desk().names.place() else {
-        let why = "too many people are requesting a reset link at the moment; try again in a minute";
+        let why = "Too many people are requesting a reset link at the moment. Try again in a minute.";
         return Err(Error::Unavailable(why.to_owned()));
     };
     let task = app.clone();
@@ -106,7 +106,7 @@ fn after_the_answer(app: &App, work: impl Future<Output = Result<()>> + Send + '
     app.spawn(async move {
         let done = tokio::select! {
             done = work => done,
-            () = stopping.cancelled() => Err(Error::Unavailable("the server is stopping".to_owned())),
+            () = stopping.cancelled() => Err(Error::Unavailable("The server is stopping.".to_owned())),
         };
         if let Err(error) = done {
             tracing::warn!(%error, "a link to set a new password was not mailed");
@@ -134,7 +134,7 @@ async fn look_up(app: &App, meta: RequestMeta, key: &str, _held: OwnedSemaphoreP
         return Ok(());
     }
     let Some(held) = app.forgot_desk().mails.place() else {
-        return Err(Error::Unavailable("too many of these mails wait for the mail server".to_owned()));
+        return Err(Error::Unavailable("Too many of these emails wait for the mail server.".to_owned()));
     };
     let task = app.clone();
     after_the_answer(app, async move {
@@ -152,10 +152,10 @@ pub async fn send(ctx: &Ctx, id: UserId) -> Result<ResetMailOut> {
     let row = user::Entity::find_by_id(id.0).one(ctx.store().reader()).await.map_err(db)?;
     let row = row.ok_or(Error::NotFound)?;
     if row.disabled_at.is_some() {
-        return Err(Error::Conflict("this user is disabled; enable them first".to_owned()));
+        return Err(Error::Conflict("This user is disabled. Enable them first.".to_owned()));
     }
     if row.email.is_none() {
-        return Err(Error::Conflict("this user has no email address; add one first".to_owned()));
+        return Err(Error::Conflict("This user has no email address. Add one first.".to_owned()));
     }
     if !mail::is_possible(ctx.app()).await? {
         // Before a link is made that nobody gets.

@@ -81,12 +81,12 @@ impl Shown {
         wrong.require(
             passkey_token.is_some() == credential.is_some(),
             "credential",
-            "must be sent together with passkey_token",
+            "Send credential and passkey_token together.",
         );
         wrong.require(
             password.as_ref().is_none_or(|p| p.expose().chars().count() <= PASSWORD_MOST),
             "password",
-            "is too long",
+            "Use at most 1,024 characters.",
         );
         if let Some(code) = &code {
             factors::bounded(&mut wrong, "code", code);
@@ -98,10 +98,7 @@ impl Shown {
             (None, None, Some((passkey_token, credential))) => {
                 Ok(Shown::Passkey(PasskeyLoginIn { passkey_token, credential }))
             }
-            _ => Err(Error::invalid(
-                "code",
-                "must be the only proof: send exactly one of a password, a code and a passkey",
-            )),
+            _ => Err(Error::invalid("code", "Send exactly one of a password, a code and a passkey.")),
         }
     }
 }
@@ -249,7 +246,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
     let counts = Counts::of(app, "mfa", &account, &meta);
     counts.enter(app)?;
     let gone = || {
-        Error::Unauthenticated("the code is wrong, or the sign-in took too long; sign in again".to_owned())
+        Error::Unauthenticated("The code is wrong, or the sign-in took too long. Sign in again.".to_owned())
     };
 
     let actor = Principal::SignIn { username: "second factor".to_owned() };
@@ -316,9 +313,9 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<Opened> {
     match &shown {
         Shown::Password(_) => {
             let fits = code.is_some() || !has_second;
-            wrong.require(fits, "code", "must be sent with the password, because you have a second factor");
+            wrong.require(fits, "code", "Enter the code too, because you have a second factor.");
         }
-        Shown::Code(_) => wrong.add("password", "must be sent with the code"),
+        Shown::Code(_) => wrong.add("password", "Enter the password too."),
         Shown::Passkey(_) => {}
     }
     wrong.into_result()?;

@@ -79,7 +79,7 @@ impl From<user::Model> for UserOut {
 
 /// The one answer to a failed sign-in.
 pub(crate) fn wrong_login() -> Error {
-    Error::Unauthenticated("the username or the password is wrong".to_owned())
+    Error::Unauthenticated("The username or the password is wrong.".to_owned())
 }
 
 /// The row of the user who acts, through a session of theirs.
@@ -111,7 +111,7 @@ pub(crate) async fn stays_reachable(
     if !user.password_hash.is_empty() || passkeys > 0 || identities > 0 {
         return Ok(());
     }
-    Err(Error::Conflict("this is the only way to sign in; set a password first".to_owned()))
+    Err(Error::Conflict("This is the only way to sign in. Set a password first.".to_owned()))
 }
 
 /// A whole row for an insert.

@@ -179,21 +179,21 @@ pub async fn register(ctx: &Ctx, site: &Site, given: PasskeyIn) -> Result<(Passk
     let mut wrong = Violations::new();
     let name = input::line(&mut wrong, "name", &given.name, NAME_MOST);
     let credential: Option<RegisterPublicKeyCredential> = objects::from_value(given.credential).ok();
-    wrong.require(credential.is_some(), "credential", "is not the response of a passkey");
+    wrong.require(credential.is_some(), "credential", "This is not the response of a passkey.");
     let framed = credential.as_ref().is_some_and(|c| !is_from_own_page(c.response.client_data_json.as_ref()));
-    wrong.require(!framed, "credential", "was created in a frame of another site");
+    wrong.require(!framed, "credential", "The passkey was created in a frame of another site.");
     wrong.into_result()?;
     let (Some(name), Some(credential)) = (name, credential) else { return Err(Error::NotFound) };
-    let too_late = || Error::Conflict("this took too long or was already done; start again".to_owned());
+    let too_late = || Error::Conflict("This took too long or was already done. Start again.".to_owned());
     let ticket: Ticket<Begun> =
         tickets::open(ctx.app(), Kind::NewPasskey, &given.registration_token).await.ok_or_else(too_late)?;
-    let key = site
-        .webauthn()?
-        .finish_passkey_registration(&credential, &ticket.payload.state)
-        .map_err(|e| Error::invalid("credential", format!("is not accepted: {e}")))?;
+    let key =
+        site.webauthn()?.finish_passkey_registration(&credential, &ticket.payload.state).map_err(|e| {
+            Error::invalid("credential", format!("The server does not accept this passkey: {e}."))
+        })?;
     // WebAuthn Level 3, 4: a credential's id has at most 1023 bytes.
     if key.cred_id().len() > 1023 {
-        return Err(Error::invalid("credential", "has an id of more than 1023 bytes"));
+        return Err(Error::invalid("credential", "The ID of this passkey is longer than 1,023 bytes."));
     }
     ctx.record(Action::PasskeyAdded, async |tx| {
         let user = own(tx.conn(), ctx).await?;
@@ -217,7 +217,7 @@ pub async fn register(ctx: &Ctx, site: &Site, given: PasskeyIn) -> Result<(Passk
         passkey::Entity::insert(active(row.clone()))
             .exec(tx.conn())
             .await
-            .map_err(|e| conflict(&e, "this passkey is already registered"))?;
+            .map_err(|e| conflict(&e, "This passkey is already registered."))?;
         let user = count(tx, user, 1).await?;
         let codes = factors::ensure_recovery_codes(ctx, tx, user.id).await?;
         let opened = sessions::revoke(ctx, tx, user, Kept::Current).await?.ok_or_else(factors::no_session)?;
@@ -272,7 +272,7 @@ pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLogi
     let ctx = app.ctx(actor.clone(), meta.clone());
     let refused = || {
         Error::Unauthenticated(
-            "this server does not know the passkey, or the sign-in took too long".to_owned(),
+            "This server does not know the passkey, or the sign-in took too long.".to_owned(),
         )
     };
     let opened = ctx
@@ -310,7 +310,7 @@ pub async fn mfa_challenge(app: &App, site: &Site, input: MfaPasskeyIn) -> Resul
     let step = steps::find(app.now(), conn, Purpose::Mfa, &input.mfa_token).await?;
     let user = step
         .and_then(|s| s.user_id)
-        .ok_or_else(|| Error::Unauthenticated("the sign-in took too long; sign in again".to_owned()))?;
+        .ok_or_else(|| Error::Unauthenticated("The sign-in took too long. Sign in again.".to_owned()))?;
     ask(app, site, Kind::PasskeyStep, Some(user), &of(conn, user).await?)
 }
 
@@ -340,7 +340,7 @@ fn ask(
         .collect();
     if user.is_some() && options["allowCredentials"].as_array().is_none_or(Vec::is_empty) {
         return Err(Error::Conflict(
-            "there is no passkey for this name of the server; sign in another way, or open the server with the name under which the passkey was created"
+            "There is no passkey for this name of the server. Sign in another way, or open the server with the name under which the passkey was created."
                 .to_owned(),
         ));
     }
@@ -447,7 +447,9 @@ fn bounded(user: &user::Model) -> Result<()> {
     if user.passkeys < PASSKEYS_MOST {
         return Ok(());
     }
-    Err(Error::Conflict(format!("you have {PASSKEYS_MOST} passkeys; remove one first")))
+    Err(Error::Conflict(format!(
+        "You already have {PASSKEYS_MOST} passkeys, which is the limit. Remove one first."
+    )))
 }
 
 fn read(row: &passkey::Model) -> Result<Passkey> {

@@ -51,8 +51,8 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
     let has_one = !user.password_hash.is_empty();
     let given = input.current_password.filter(|_| has_one);
     let fits = given.as_ref().is_none_or(|p| p.expose().chars().count() <= rules::PASSWORD_MOST);
-    wrong.require(fits, "current_password", "is not the current one");
-    wrong.require(given.is_some() || !has_one, "current_password", "must be given");
+    wrong.require(fits, "current_password", "The current password is wrong.");
+    wrong.require(given.is_some() || !has_one, "current_password", "Enter your current password.");
     wrong.into_result()?;
     let has_second = !factors::methods(&user).is_empty();
     if has_second || given.is_none() {
@@ -72,7 +72,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
         if let Some(meta) = ctx.meta() {
             ctx.app().guessed(meta, guess).await;
         }
-        return Err(Error::invalid("current_password", "is not the current one"));
+        return Err(Error::invalid("current_password", "The current password is wrong."));
     }
     ctx.app().throttle().forgive(&key);
     let hash = cb_vault::password::hash(input.new_password, ctx.app().entropy()).await?;
@@ -80,7 +80,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
         // Changed by somebody else meanwhile: whoever holds the older password has no say.
         let current = own(tx.conn(), ctx).await?;
         if current.auth_epoch != user.auth_epoch {
-            return Err(Error::Unauthenticated("the session has ended; sign in again".to_owned()));
+            return Err(Error::Unauthenticated("The session has ended. Sign in again.".to_owned()));
         }
         tx.about("user", current.id);
         let current = set(ctx, tx, current, hash).await?;

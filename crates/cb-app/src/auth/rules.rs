@@ -20,7 +20,7 @@ pub(crate) fn username(wrong: &mut Violations, text: &str) -> String {
             && name.chars().count() <= USERNAME_MOST
             && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@')),
         "username",
-        "must have 1 to 64 letters, digits or . _ - @",
+        "Use 1 to 64 characters: letters, digits and . _ - @.",
     );
     name.to_owned()
 }
@@ -32,7 +32,7 @@ pub(crate) fn email(wrong: &mut Violations, text: Option<&str>) -> Option<String
         && text
             .split_once('@')
             .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
-    wrong.require(ok, "email", "is not an email address");
+    wrong.require(ok, "email", "Enter an email address such as maria@example.org.");
     Some(text.to_owned())
 }
 
@@ -47,11 +47,11 @@ pub(crate) fn password(wrong: &mut Violations, field: &str, password: &Secret, u
     let lower = text.to_lowercase();
     let name = username.trim().to_lowercase();
     if text.chars().count() < PASSWORD_LEAST {
-        wrong.add(field, format!("must have at least {PASSWORD_LEAST} characters"));
+        wrong.add(field, format!("Use at least {PASSWORD_LEAST} characters."));
     } else if text.chars().count() > PASSWORD_MOST {
-        wrong.add(field, format!("may have at most {PASSWORD_MOST} characters"));
+        wrong.add(field, format!("Use at most {PASSWORD_MOST} characters."));
     } else if name.chars().count() >= 3 && lower.contains(&name) {
-        wrong.add(field, "must not contain the username");
+        wrong.add(field, "The password must not contain the username.");
     } else {
         let distinct = lower.chars().collect::<HashSet<_>>().len();
         let steps: HashSet<i64> = lower
@@ -62,7 +62,7 @@ pub(crate) fn password(wrong: &mut Violations, field: &str, password: &Secret, u
         let run = steps.len() == 1 && steps.iter().all(|s| s.abs() <= 1);
         let stem = lower.trim_end_matches(|c: char| c.is_ascii_digit() || c == '!' || c == '.');
         if distinct <= 3 || run || COMMON.contains(lower.as_str()) || COMMON.contains(stem) {
-            wrong.add(field, "is one of the first passwords that an attacker would guess");
+            wrong.add(field, "This password is easy to guess. Choose another one.");
         }
     }
 }

@@ -469,7 +469,7 @@ pub async fn end_others(ctx: &Ctx) -> Result<()> {
 /// Ends the session of this request.
 pub async fn logout(ctx: &Ctx) -> Result<()> {
     let Some(id) = ctx.principal().session() else {
-        return Err(Error::Conflict("a token has no session to end".to_owned()));
+        return Err(Error::Conflict("A token has no session to end.".to_owned()));
     };
     ctx.record(Action::Logout, async |tx| {
         session::Entity::delete_by_id(id.0).exec(tx.conn()).await.map_err(db)?;

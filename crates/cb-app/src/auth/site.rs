@@ -29,7 +29,7 @@ impl Site {
     fn url(&self) -> Result<&Url> {
         self.origin.as_ref().map(Origin::url).ok_or_else(|| {
             Error::Conflict(format!(
-                "This page was opened at {asked}, which is not one of the configured origins of the server. Set CB_NAMES={asked} (or CB_PUBLIC_URL, if links should use it) and restart the server",
+                "This page was opened at {asked}, which is not one of the configured origins of the server. Set CB_NAMES={asked} (or CB_PUBLIC_URL, if links should use it) and restart the server.",
                 asked = self.asked
             ))
         })
@@ -44,7 +44,8 @@ impl Site {
     pub(crate) fn rp_id(&self) -> Result<&str> {
         self.url()?.domain().ok_or_else(|| {
             Error::Conflict(
-                "passkeys need a name: open this server by one of its names, not by an address".to_owned(),
+                "Passkeys need a name. Open this server by one of its names, and not by an address."
+                    .to_owned(),
             )
         })
     }

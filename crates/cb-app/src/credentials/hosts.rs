@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use cb_core::allow::{AllowedHost, Destination, Ports};
-use cb_core::error::Violations;
+use cb_core::error::{Violations, sentence};
 use serde_json::{Value, json};
 
 pub(crate) const HOSTS_MOST: usize = 50;
@@ -22,14 +22,14 @@ impl Hosts {
         wrong.require(
             (1..=HOSTS_MOST).contains(&given.len()),
             "hosts",
-            "must name 1 to 50 hosts that the secret may be sent to: names, addresses or ranges, each with :port if it is not the usual one",
+            "Enter 1 to 50 hosts: names, addresses or ranges. Add :port if it is not the usual port.",
         );
         let mut destinations: Vec<Destination> = Vec::new();
         for text in given.iter().take(HOSTS_MOST) {
             match text.trim().parse::<Destination>() {
                 Ok(one) if destinations.contains(&one) => {}
                 Ok(one) => destinations.push(one),
-                Err(reason) => wrong.add("hosts", reason.chars().take(300).collect::<String>()),
+                Err(reason) => wrong.add("hosts", sentence(reason.chars().take(300).collect::<String>())),
             }
         }
         Self { destinations, usual }

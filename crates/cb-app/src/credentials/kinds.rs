@@ -205,21 +205,25 @@ impl Kind {
                 !user.is_empty() && !realm.is_empty() && !name.is_empty()
             });
             let plain = id.bytes().all(|b| b.is_ascii_graphic() && b != b'=');
-            wrong.require(whole && plain, "public.token_id", "must look like root@pam!monitoring");
+            wrong.require(
+                whole && plain,
+                "public.token_id",
+                "Enter the token ID in the form root@pam!monitoring.",
+            );
         }
         if self == Kind::Basic {
             // RFC 7617, 2: the first colon ends the user name.
             wrong.require(
                 out.get("user").is_none_or(|user| !user.contains(':')),
                 "public.user",
-                "must not contain a colon",
+                "Enter a username without a colon.",
             );
         }
         if self == Kind::SnmpV3 {
             wrong.require(
                 chosen(&out, "auth") != "none" || chosen(&out, "privacy") == "none",
                 "public.auth",
-                "must be chosen for an encryption; SNMP has none without it",
+                "Choose an authentication method. SNMP does not encrypt without one.",
             );
         }
         out
@@ -232,10 +236,12 @@ impl Kind {
             let length = given.get(name).map(|text| text.expose().len());
             let field = format!("secret.{name}");
             match length {
-                None if wanted => wrong.add(field, "is required"),
-                Some(_) if !wanted => wrong.add(field, "is not used here; leave it out"),
+                None if wanted => wrong.add(field, "This field is required."),
+                Some(_) if !wanted => {
+                    wrong.add(field, "Leave this field empty. The chosen method does not use it.");
+                }
                 Some(length) if length < least => {
-                    wrong.add(field, format!("must have at least {least} characters"));
+                    wrong.add(field, format!("Use at least {least} characters."));
                 }
                 _ => {}
             }
@@ -255,7 +261,7 @@ impl Kind {
                 wrong.require(
                     sendable,
                     &format!("secret.{name}"),
-                    "may have only ASCII letters, digits and symbols, and no spaces",
+                    "Use only ASCII letters, digits and symbols, without spaces.",
                 );
             }
             _ => {}

@@ -189,7 +189,9 @@ pub async fn create(ctx: &Ctx, given: CredentialIn) -> Result<CredentialOut> {
     };
     ctx.write(Permission::CredentialsWrite, Action::CredentialCreated, async |tx| {
         if credential::Entity::find().count(tx.conn()).await.map_err(db)? >= CREDENTIALS_MOST {
-            let most = format!("there are {CREDENTIALS_MOST} credentials; delete one first");
+            let most = format!(
+                "There are already {CREDENTIALS_MOST} credentials, which is the limit. Delete one first."
+            );
             return Err(Error::Conflict(most));
         }
         row.secret = sealed(ctx, tx, row.id, &given.secret).await?;
@@ -265,7 +267,7 @@ pub async fn update(
                 row.secret_changed_at = ctx.now();
             }
             None if !reasons.is_empty() && (kind.has_secret(&old) || kind.has_secret(&public)) => {
-                wrong.add("secret", format!("must be entered again, because {}", reasons.join(" and ")));
+                wrong.add("secret", format!("Enter the secret again, because {}.", reasons.join(" and ")));
             }
             None => {}
         }
@@ -303,7 +305,7 @@ pub async fn delete(ctx: &Ctx, id: CredentialId, version: Option<i64>) -> Result
                 .map(|user| format!("{} {}", user.kind.replace('_', " "), user.name))
                 .collect();
             return Err(Error::Conflict(format!(
-                "it is used by {}; give these another credential first",
+                "This credential is used by {}. Give these another credential first.",
                 names.join(", ")
             )));
         }
@@ -337,7 +339,10 @@ async fn usable(kind: Kind, secret: &Secrets) -> Result<()> {
 fn certificate(wrong: &mut Violations, kind: Kind, given: Option<String>) -> Option<String> {
     let given = given.filter(|text| !text.trim().is_empty())?;
     if kind.pin() != Some(Pinned::Certificate) {
-        wrong.add("certificate_sha256", format!("is not used by the kind {}", kind.as_str()));
+        wrong.add(
+            "certificate_sha256",
+            format!("Leave this field empty. The kind {} does not use it.", kind.as_str()),
+        );
         return None;
     }
     match given.trim().parse::<Pin>() {
@@ -352,7 +357,10 @@ fn certificate(wrong: &mut Violations, kind: Kind, given: Option<String>) -> Opt
 fn host_key(wrong: &mut Violations, kind: Kind, given: Option<String>) -> Option<String> {
     let given = given.filter(|text| !text.trim().is_empty())?;
     if kind.pin() != Some(Pinned::HostKey) {
-        wrong.add("host_key_sha256", format!("is not used by the kind {}", kind.as_str()));
+        wrong.add(
+            "host_key_sha256",
+            format!("Leave this field empty. The kind {} does not use it.", kind.as_str()),
+        );
         return None;
     }
     let text = given.trim();
@@ -362,7 +370,7 @@ fn host_key(wrong: &mut Violations, kind: Kind, given: Option<String>) -> Option
         _ => {
             wrong.add(
                 "host_key_sha256",
-                "must be a fingerprint as ssh-keygen -lf shows it: SHA256: and 43 characters",
+                "Enter the fingerprint that ssh-keygen -lf shows: SHA256: and 43 characters.",
             );
             None
         }

@@ -82,7 +82,7 @@ pub async fn run(ctx: &Ctx, id: CredentialId, given: TestIn) -> Result<TestOut> 
     let kind = kind_of(&row)?;
     if !kind.is_tested() {
         return Err(Error::Conflict(
-            "this kind cannot be tested here; the server tests it where it is used".to_owned(),
+            "This kind of credential cannot be tested here. The server tests it where it is used.".to_owned(),
         ));
     }
     let mut wrong = Violations::new();
@@ -93,8 +93,16 @@ pub async fn run(ctx: &Ctx, id: CredentialId, given: TestIn) -> Result<TestOut> 
     let path = given.path.unwrap_or_else(|| "/".to_owned());
     let clean = path.starts_with('/') && !path.starts_with("//") && path.len() <= 512;
     let clean = clean && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-    wrong.require(clean, "path", "must begin with / and have at most 512 characters, no spaces");
-    wrong.require(path == "/" || kind.takes_path(), "path", "is not used by this kind; leave it out");
+    wrong.require(
+        clean,
+        "path",
+        "Enter a path that begins with / and has at most 512 characters without spaces.",
+    );
+    wrong.require(
+        path == "/" || kind.takes_path(),
+        "path",
+        "Leave this field empty. This kind of credential does not use it.",
+    );
     wrong.into_result()?;
     let there = There { host, port, path };
 
@@ -111,7 +119,7 @@ pub async fn run(ctx: &Ctx, id: CredentialId, given: TestIn) -> Result<TestOut> 
         // Nobody listens any more.
         let _ = tell.send(out);
     });
-    told.await.map_err(|_| Error::Unavailable("the server is stopping".to_owned()))?
+    told.await.map_err(|_| Error::Unavailable("The server is stopping.".to_owned()))?
 }
 
 async fn carry_out(ctx: &Ctx, id: CredentialId, kind: Kind, there: There) -> Result<TestOut> {

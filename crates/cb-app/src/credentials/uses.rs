@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cb_core::error::sentence;
 use cb_core::form::{Public, Secrets};
 use cb_core::ids::{CredentialId, CredentialUseId};
 use cb_core::{Error, Permission, Principal, Result, Secret};
@@ -87,7 +88,7 @@ pub(crate) async fn open(
     let its = kind_of(&row)?;
     if its != kind {
         let (name, is, wanted) = (&row.name, its.as_str(), kind.as_str());
-        return Err(Error::Conflict(format!("the credential {name} is of the kind {is}, not {wanted}")));
+        return Err(Error::Conflict(format!("The credential {name} is of the kind {is}, not {wanted}.")));
     }
     let host = covered(&row, host, port)?;
     let entry = credential_use::Model {
@@ -132,18 +133,20 @@ pub(crate) async fn named(
     field: &str,
 ) -> Result<Public> {
     let row = match find(conn, id).await {
-        Err(Error::NotFound) => return Err(Error::invalid(field, "is not an existing credential")),
+        Err(Error::NotFound) => {
+            return Err(Error::invalid(field, "This credential does not exist. Choose another one."));
+        }
         other => other?,
     };
     if kind_of(&row)? != kind {
-        return Err(Error::invalid(field, format!("must be of the kind {}", kind.as_str())));
+        return Err(Error::invalid(field, format!("Choose a credential of the kind {}.", kind.as_str())));
     }
     if covered(&row, host, port).is_err() {
         let reason = format!(
-            "does not allow sending to {host} on port {port}; add {} to its hosts",
+            "The credential does not allow sending to {host} on port {port}. Add {} to its hosts.",
             destination(host, port)
         );
-        return Err(Error::invalid(field, reason.chars().take(300).collect::<String>()));
+        return Err(Error::invalid(field, sentence(reason.chars().take(300).collect::<String>())));
     }
     public_of(&row)
 }
@@ -156,9 +159,12 @@ pub(super) fn covered(row: &credential::Model, host: &str, port: u16) -> Result<
         match hosts.port_at(host) {
             Some(_) => Error::invalid(
                 "port",
-                format!("is not one that this secret may be sent to ({typed}); an administrator can add {} to the hosts", destination(host, port)),
+                format!(
+                    "The server sends this secret only to {typed}. An administrator can add {} to the hosts.",
+                    destination(host, port)
+                ),
             ),
-            None => Error::invalid("host", format!("is not one that this secret may be sent to: {typed}")),
+            None => Error::invalid("host", format!("The server sends this secret only to {typed}.")),
         }
     })
 }
@@ -232,7 +238,7 @@ pub async fn list(ctx: &Ctx, id: CredentialId, list: &List) -> Result<Page<UseOu
     let conn = ctx.read(Permission::CredentialsRead)?;
     let row = find(conn, id).await?;
     if list.q.as_deref().is_some_and(|q| !q.is_empty()) {
-        return Err(Error::invalid("q", "is not taken here"));
+        return Err(Error::invalid("q", "This list has no search. Leave q out."));
     }
     let select = credential_use::Entity::find().filter(credential_use::Column::CredentialId.eq(row.id));
     let sorts = [("at", Sort::time(credential_use::Column::At))];

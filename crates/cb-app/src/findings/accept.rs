@@ -49,7 +49,7 @@ pub(super) async fn take_in(
     review: Uuid,
 ) -> Result<(finding::Model, Uuid)> {
     if row.state != FindingState::Open.as_str() {
-        return Err(Error::Conflict(format!("this finding is already {}", row.state)));
+        return Err(Error::Conflict(format!("This finding is already {}.", row.state)));
     }
     let (proposal, identities) = waiting(&row)?;
     let evidence: Vec<Evidence> = serde_json::from_value(row.evidence.clone()).map_err(Error::internal)?;

@@ -117,7 +117,7 @@ pub async fn reopen_many(ctx: &Ctx, input: FindingsIn) -> Result<FindingsDone> {
 pub async fn propose_many(ctx: &Ctx, input: FindingsProposeIn) -> Result<FindingsDone> {
     let mut wrong = Violations::new();
     let role = input::line_patch(&mut wrong, "role", input.role, SHORT_MAX);
-    wrong.require(input.kind.is_some() || role.is_some(), "kind", "or a role is required");
+    wrong.require(input.kind.is_some() || role.is_some(), "kind", "Choose a kind or a role.");
     wrong.into_result()?;
     let implied = role.as_ref().and_then(|role| role.as_deref()).and_then(cb_collect::kind_of);
     let change = Change::Propose { kind: input.kind.or(implied), role };
@@ -127,7 +127,7 @@ pub async fn propose_many(ctx: &Ctx, input: FindingsProposeIn) -> Result<Finding
 /// Gives tags to the assets to be.
 pub async fn tag_many(ctx: &Ctx, input: FindingsTagIn) -> Result<FindingsDone> {
     let mut wrong = Violations::new();
-    wrong.require(!input.tags.is_empty(), "tags", &format!("must name 1 to {TAGS_MOST} tags"));
+    wrong.require(!input.tags.is_empty(), "tags", &format!("Choose 1 to {TAGS_MOST} tags."));
     let tags = tag_set(&mut wrong, Some(input.tags)).unwrap_or_default();
     wrong.into_result()?;
     review(ctx, input.findings, "findings.", &Change::Tag(tags)).await
@@ -253,7 +253,7 @@ async fn page(ctx: &Ctx, tx: &mut WriteTx, change: &Change, ids: &[Uuid], id: Uu
         let known = tag::Entity::find().filter(tag::Column::Id.is_in(wanted.iter().copied()));
         tags = known.all(tx.conn()).await.map_err(db)?;
         if tags.len() != wanted.len() {
-            return Err(Error::invalid("tags", "names a tag that does not exist"));
+            return Err(Error::invalid("tags", "One of these tags does not exist."));
         }
     }
     let rows = finding::Entity::find()
@@ -314,17 +314,17 @@ async fn ids_of(ctx: &Ctx, input: FindingsIn, at: &str, state: FindingState) -> 
     let wrong = |field: &str, reason: &str| Err(Error::invalid(format!("{at}{field}"), reason));
     match (input.ids, input.filter, input.count) {
         (Some(ids), ..) if !(1..=MOST).contains(&ids.len()) => {
-            wrong("ids", &format!("must name 1 to {MOST} findings"))
+            wrong("ids", &format!("Choose 1 to {MOST} findings."))
         }
         (Some(ids), None, None) => {
             Ok(ids.into_iter().map(|id| id.0).collect::<BTreeSet<_>>().into_iter().collect())
         }
-        (Some(_), Some(_), _) => wrong("filter", "cannot be used together with ids; send one of them"),
-        (_, None, Some(_)) => wrong("count", "belongs to a filter; leave it away or add the filter"),
+        (Some(_), Some(_), _) => wrong("filter", "Send either ids or a filter, but not both."),
+        (_, None, Some(_)) => wrong("count", "Send a count only with a filter."),
         (None, Some(_), None) => {
-            wrong("count", "is required with a filter: the `total` of the list that you saw")
+            wrong("count", "Send the `total` of the list that you saw, because you send a filter.")
         }
-        (None, None, None) => wrong("ids", "are needed, or a filter"),
+        (None, None, None) => wrong("ids", "Send ids or a filter."),
         (None, Some(mut filter), Some(count)) => {
             filter.state = Some(state);
             let conn = ctx.store().reader();
@@ -340,11 +340,11 @@ async fn ids_of(ctx: &Ctx, input: FindingsIn, at: &str, state: FindingState) -> 
                 .await
                 .map_err(db)?;
             if ids.len() > MOST {
-                return wrong("filter", &format!("fits more than {MOST} findings; narrow it"));
+                return wrong("filter", &format!("The filter matches more than {MOST} findings. Narrow it."));
             }
             if ids.len() as u64 != count {
                 return Err(Error::Conflict(format!(
-                    "the filter now matches {} findings instead of {count}; check the list again",
+                    "The filter now matches {} findings instead of {count}. Check the list again.",
                     ids.len()
                 )));
             }

@@ -237,12 +237,12 @@ fn checked(filter: &FindingFilter) -> Result<()> {
     ];
     for (field, text) in texts {
         let short = text.as_ref().is_none_or(|text| text.chars().count() <= SHORT_MAX);
-        wrong.require(short, field, &format!("may have at most {SHORT_MAX} characters"));
+        wrong.require(short, field, &format!("Use at most {SHORT_MAX} characters."));
     }
     let port = filter.port.is_none_or(|port| (1..=65_535).contains(&port));
     wrong.require(port, "port", NO_PORT);
     let named = filter.group.is_none() || filter.group_by.is_some();
-    wrong.require(named, "group", "needs `group_by`, which says how findings are grouped");
+    wrong.require(named, "group", "Send `group_by` too, which says how findings are grouped.");
     wrong.into_result()
 }
 

@@ -263,7 +263,9 @@ pub async fn create(ctx: &Ctx, given: ChannelIn) -> Result<ChannelOut> {
     let row = ctx
         .write(Permission::NotificationsWrite, Action::ChannelCreated, async |tx| {
             if channel::Entity::find().count(tx.conn()).await.map_err(db)? >= CHANNELS_MOST {
-                let most = format!("there are {CHANNELS_MOST} channels; delete one first");
+                let most = format!(
+                    "There are already {CHANNELS_MOST} channels, which is the limit. Delete one first."
+                );
                 return Err(Error::Conflict(most));
             }
             row.secret = sealed(ctx, tx, row.id, &opened.secrets).await?;
@@ -310,7 +312,7 @@ pub async fn update(
     }
     let new_secret = patch.secret.is_some();
     if !new_secret && !stored.secrets.is_empty() && !reasons.is_empty() {
-        wrong.add("secret", format!("must be entered again, because {}", reasons.join(" and ")));
+        wrong.add("secret", format!("Enter the secret again, because {}.", reasons.join(" and ")));
     }
     let moved = new_secret || public != stored.public;
     let opened = Opened { kind, public, secrets: patch.secret.unwrap_or(stored.secrets), pin: stored.pin };
@@ -437,7 +439,10 @@ async fn secrets_of(app: &App, row: &channel::Model) -> Result<Secrets> {
 fn pinned(wrong: &mut Violations, kind: Kind, given: Option<String>) -> Option<String> {
     let given = given.filter(|text| !text.trim().is_empty())?;
     if !kind.takes_pin() {
-        wrong.add("certificate_sha256", format!("is not used by the kind {}", kind.as_str()));
+        wrong.add(
+            "certificate_sha256",
+            format!("Leave this field empty. The kind {} does not use it.", kind.as_str()),
+        );
         return None;
     }
     certificate(wrong, Some(given))

@@ -169,7 +169,9 @@ pub(super) async fn redeliver(
 ) -> Result<DeliveryOut> {
     ctx.write(Permission::NotificationsWrite, action, async |tx| {
         if !subscriber.standing(tx.conn()).await?.ok_or(Error::NotFound)?.enabled {
-            return Err(Error::Conflict("it is turned off, so nothing is sent; turn it on first".to_owned()));
+            return Err(Error::Conflict(
+                "It is turned off, so nothing is sent. Turn it on first.".to_owned(),
+            ));
         }
         let row = delivery::Entity::find_by_id(id.0).filter(of(subscriber)).one(tx.conn()).await;
         let row = row.map_err(db)?.ok_or(Error::NotFound)?;

@@ -136,7 +136,9 @@ pub async fn create(ctx: &Ctx, given: HookIn) -> Result<HookOut> {
     let now = ctx.now();
     ctx.write(Permission::NotificationsWrite, Action::HookCreated, async |tx| {
         if hook::Entity::find().count(tx.conn()).await.map_err(db)? >= HOOKS_MOST {
-            return Err(Error::Conflict(format!("there are {HOOKS_MOST} hooks; delete one first")));
+            return Err(Error::Conflict(format!(
+                "There are already {HOOKS_MOST} hooks, which is the limit. Delete one first."
+            )));
         }
         let id = ctx.new_id();
         let fresh = Fresh::of(given.format, ctx.app(), tx, HookId(id)).await?;
@@ -246,7 +248,7 @@ pub async fn events(ctx: &Ctx, id: HookId, list: &List) -> Result<Page<HookEvent
     let conn = ctx.read(Permission::NotificationsRead)?;
     let row = find(conn, id).await?;
     if list.q.as_deref().is_some_and(|q| !q.is_empty()) {
-        return Err(Error::invalid("q", "is not taken here"));
+        return Err(Error::invalid("q", "This list has no search. Leave q out."));
     }
     let select = hook_event::Entity::find().filter(hook_event::Column::HookId.eq(row.id));
     let sorts = [("at", Sort::time(hook_event::Column::At))];

@@ -57,7 +57,7 @@ fn described(kind: NoticeKind) -> NoticeKindOut {
 /// The kinds that a subscriber names, each once; none: all.
 pub(super) fn read(wrong: &mut Violations, field: &str, given: &[NoticeKind]) -> Vec<NoticeKind> {
     if given.contains(&NoticeKind::Test) {
-        wrong.add(field, "must not contain `test`: the server sends a test only when a person asks for it");
+        wrong.add(field, "Remove `test`. The server sends a test only when a person asks for it.");
     }
     NoticeKind::ALL.into_iter().filter(|kind| given.contains(kind)).collect()
 }

@@ -191,7 +191,7 @@ impl Pending {
         };
         if !json {
             let change = format.sends_json();
-            refuse(app, row.id, &format!("it is not sent as JSON: {change}")).await?;
+            refuse(app, row.id, &format!("The message is not sent as JSON: {change}.")).await?;
             return Err(NotTaken::NotJson(change));
         }
         let told = match carried {
@@ -199,7 +199,8 @@ impl Pending {
             Carried::Whole(body) => match format.read(body) {
                 Ok(told) => told,
                 Err(FieldError { field, reason }) => {
-                    let said = format!("not in its format: {field}: {reason}");
+                    let said =
+                        format!("The message does not have the format of this hook. {field}: {reason}");
                     refuse(app, row.id, &said.chars().take(300).collect::<String>()).await?;
                     return Err(Error::invalid(field, reason).into());
                 }
@@ -247,7 +248,7 @@ async fn open_hook(conn: &impl ConnectionTrait, id: HookId) -> Result<Option<hoo
 
 fn unproved() -> Error {
     Error::Unauthenticated(
-        "This message does not prove where it comes from. The page of the hook in Circuit Breaker shows what the message must contain".to_owned(),
+        "This message does not prove where it comes from. The page of the hook in Circuit Breaker shows what the message must contain.".to_owned(),
     )
 }
 
@@ -275,26 +276,26 @@ async fn signed(
     let (id, timestamp) = (text(shown.id), text(shown.timestamp));
     if !verify(&keys(app, row, now).await?, id, timestamp, body, text(shown.signature)) {
         let reason = if shown.signature.is_empty() {
-            "it does not have the header field webhook-signature"
+            "The message does not have the header field webhook-signature."
         } else {
-            "its signature was not made with the secret of this hook"
+            "Its signature was not made with the secret of this hook."
         };
         return Ok(Err(Refusal::unproved(reason)));
     }
     // From here on the sender is known, and hears what is wrong.
     let plain = !id.is_empty() && id.len() <= ID_MOST && id.bytes().all(|b| b.is_ascii_graphic());
     if !plain {
-        let reason = format!("must have 1 to {ID_MOST} printable ASCII characters");
+        let reason = format!("Use 1 to {ID_MOST} printable ASCII characters.");
         return Ok(Err(refused("webhook-id", reason)));
     }
     let sent_at = timestamp.parse().ok().and_then(|at| DateTime::from_timestamp(at, 0));
     let Some(sent_at) = sent_at else {
-        return Ok(Err(refused("webhook-timestamp", "must be seconds since 1970".to_owned())));
+        return Ok(Err(refused("webhook-timestamp", "Send the time in seconds since 1970.".to_owned())));
     };
     let off = now - sent_at;
     if off.abs() > TOLERANCE {
         let reason = format!(
-            "is {} seconds {} this server's time; at most {} are taken. Set the clock that is wrong",
+            "This is {} seconds {} this server's time, and the limit is {} seconds. Set the clock that is wrong.",
             off.num_seconds().abs(),
             if off > TimeDelta::zero() { "before" } else { "after" },
             TOLERANCE.num_seconds()
@@ -310,25 +311,25 @@ fn bearer(row: &hook::Model, shown: Shown<'_>, now: Time) -> Result<(), &'static
         shown.authorization.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
     });
     let Some(token) = token else {
-        return Err("it does not have a header field Authorization with a bearer token");
+        return Err("The message does not have a header field Authorization with a bearer token.");
     };
     let hash = cb_vault::token::hash_bytes(token.trim_ascii());
     let previous = row.previous_token_hash.as_ref().filter(|_| previous_counts(row, now));
     let known = |kept: &String| Secret::new(kept.clone()).matches(hash.as_bytes());
     // Both are looked at, whichever it is.
     let matches = [row.token_hash.as_ref(), previous].map(|kept| kept.is_some_and(known));
-    if matches.contains(&true) { Ok(()) } else { Err("its token is not the token of this hook") }
+    if matches.contains(&true) { Ok(()) } else { Err("Its token is not the token of this hook.") }
 }
 
 fn refused(field: &str, reason: String) -> Refusal {
-    let said = format!("its {field} {reason}");
+    let said = format!("{field}: {reason}");
     Refusal { answer: Error::invalid(field, reason), reason: said }
 }
 
 /// Those that it may be signed by.
 async fn keys(app: &App, row: &hook::Model, now: Time) -> Result<Vec<Key>> {
     let key = |text: &Secret| {
-        Key::parse(text).map_err(|reason| Error::Internal(format!("the secret of hook {} {reason}", row.id)))
+        Key::parse(text).map_err(|reason| Error::Internal(format!("the secret of hook {}: {reason}", row.id)))
     };
     let mut keys = Vec::new();
     if let Some(secret) = &row.secret {
@@ -408,7 +409,7 @@ async fn keep(
     }
 }
 
-const TWICE: &str = "this message was already received, and a message is accepted only once";
+const TWICE: &str = "This message was already received, and a message is accepted only once.";
 
 /// What the ids of all messages with the same words begin with.
 fn words(hash: &str) -> String {

@@ -185,13 +185,13 @@ async fn disable(
 /// With the keys that sign now.
 async fn opened(app: &App, row: &webhook::Model) -> Result<Webhook> {
     let damaged = |what: &str| Error::Internal(format!("webhook {}: {what}", row.id));
-    let key = |text| Key::parse(&text).map_err(|reason| damaged(&format!("its secret {reason}")));
+    let key = |text| Key::parse(&text).map_err(|reason| damaged(&format!("its secret: {reason}")));
     let mut keys = vec![key(app.unseal(WEBHOOK_SECRET.place(&row.id), &row.secret).await?)?];
     if let Some(previous) = row.previous_secret.as_deref().filter(|_| signs_along(row, app.now())) {
         keys.push(key(app.unseal(WEBHOOK_PREVIOUS_SECRET.place(&row.id), previous).await?)?);
     }
     let pin = row.certificate_sha256.as_deref().map(str::parse::<Pin>).transpose();
-    let pin = pin.map_err(|reason| damaged(&format!("its pin {reason}")))?;
+    let pin = pin.map_err(|reason| damaged(&format!("its pin: {reason}")))?;
     Ok(Webhook { url: row.url.clone(), pin, keys })
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn run(ctx: &Ctx, subscriber: Subscriber) -> Result<TestOut> {
         // Nobody listens any more.
         let _ = tell.send(out);
     });
-    heard.await.map_err(|_| Error::Unavailable("the server is stopping".to_owned()))?
+    heard.await.map_err(|_| Error::Unavailable("The server is stopping.".to_owned()))?
 }
 
 async fn carry_out(ctx: &Ctx, subscriber: Subscriber) -> Result<TestOut> {

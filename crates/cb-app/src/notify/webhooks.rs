@@ -4,7 +4,7 @@
 //! request on, so that nobody is handed what was signed for somebody else.
 
 use cb_core::audit::Action;
-use cb_core::error::Violations;
+use cb_core::error::{Violations, sentence};
 use cb_core::ids::{DeliveryId, WebhookId};
 use cb_core::notice::NoticeKind;
 use cb_core::{Error, Event, Patch, Permission, Result, Secret};
@@ -162,7 +162,8 @@ pub async fn create(ctx: &Ctx, given: WebhookIn) -> Result<WebhookOut> {
     };
     ctx.write(Permission::NotificationsWrite, Action::WebhookCreated, async |tx| {
         if webhook::Entity::find().count(tx.conn()).await.map_err(db)? >= WEBHOOKS_MOST {
-            let most = format!("there are {WEBHOOKS_MOST} webhooks; delete one first");
+            let most =
+                format!("There are already {WEBHOOKS_MOST} webhooks, which is the limit. Delete one first.");
             return Err(Error::Conflict(most));
         }
         let secret = Key::generate(ctx.app().entropy());
@@ -320,8 +321,10 @@ async fn address(app: &App, wrong: &mut Violations, given: &str) -> String {
     let Some(url) = input::line(wrong, "url", given, URL_MAX) else { return String::new() };
     match app.outbound().check(Policy::Lan, &url).await {
         Ok(_) => {}
-        Err(OutboundError::Refused(reason)) => wrong.add("url", format!("cannot be used: {reason}")),
-        Err(error) => wrong.add("url", format!("cannot be used now: {error}")),
+        // A name whose entry at the name server comes later. What it leads to is judged when something is sent.
+        Err(error) if error.is_unresolved() => {}
+        Err(OutboundError::Refused(reason)) => wrong.add("url", sentence(reason)),
+        Err(error) => wrong.add("url", sentence(error)),
     }
     url
 }

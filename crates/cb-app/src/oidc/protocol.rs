@@ -463,9 +463,7 @@ fn exchange_at(known: &CoreProviderMetadata) -> Result<(String, u16), String> {
 /// What is wrong with a credential.
 fn words(error: &Error) -> String {
     match error {
-        Error::Invalid(wrong) => {
-            wrong.iter().map(|w| format!("the credential {}", w.reason)).collect::<Vec<_>>().join("; ")
-        }
+        Error::Invalid(wrong) => wrong.iter().map(|w| w.reason.as_str()).collect::<Vec<_>>().join(" "),
         Error::Conflict(reason) => reason.clone(),
         other => other.to_string(),
     }

@@ -195,7 +195,7 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
     let mut wrong = Violations::new();
     let slug_ok = (1..=32).contains(&given.slug.len())
         && given.slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    wrong.require(slug_ok, "slug", "must have 1 to 32 lowercase letters, digits or hyphens");
+    wrong.require(slug_ok, "slug", "Use 1 to 32 characters: lowercase letters, digits and hyphens.");
     let mut row = oidc_provider::Model {
         id: ctx.new_id(),
         slug: given.slug,
@@ -219,7 +219,7 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
     wrong.require(
         given.credential_id.is_none() || (given.client_secret.is_none() && given.client_id.is_none()),
         "credential_id",
-        "already contains the client ID and the client secret; leave those two out, or leave this out",
+        "The credential already contains the client ID and the client secret. Leave those two empty, or choose no credential.",
     );
     row.name = given.name;
     row.issuer = given.issuer;
@@ -227,7 +227,9 @@ pub async fn create(ctx: &Ctx, site: &Site, given: ProviderIn) -> Result<Provide
     let mut row = judged(wrong, row)?;
     ctx.write(Permission::UsersWrite, Action::OidcProviderCreated, async |tx| {
         if oidc_provider::Entity::find().count(tx.conn()).await.map_err(db)? >= PROVIDERS_MOST {
-            return Err(Error::Conflict(format!("there are {PROVIDERS_MOST} providers; delete one first")));
+            return Err(Error::Conflict(format!(
+                "There are already {PROVIDERS_MOST} providers, which is the limit. Delete one first."
+            )));
         }
         row.client_secret = sealed(ctx, tx, row.id, given.client_secret.as_ref()).await?;
         with_credential(tx, &mut row).await?;
@@ -263,15 +265,15 @@ pub async fn update(
         let secret_given = patch.client_secret.clone().change();
         let given = secret_given.is_some() || matches!(patch.credential_id, Patch::Set(_));
         for (changes, why) in [
-            (moved, "must be entered again, because you change the issuer"),
-            (trusts_another, "must be entered again, because you change the certificate"),
+            (moved, "Enter the client secret again, because you change the issuer."),
+            (trusts_another, "Enter the client secret again, because you change the certificate."),
         ] {
             wrong.require(!changes || given || before.client_secret.is_none(), "client_secret", why);
         }
         wrong.require(
             !trusts_another || given || before.credential_id.is_none(),
             "credential_id",
-            "must be entered again, because you change the certificate",
+            "Choose the credential again, because you change the certificate.",
         );
         if let Some(secret) = &secret_given {
             judge_secret(&mut wrong, secret.as_ref());
@@ -287,7 +289,7 @@ pub async fn update(
             row.credential_id.is_none()
                 || (patch.client_id.is_none() && !matches!(secret_given, Some(Some(_)))),
             "credential_id",
-            "already contains the client ID and the client secret; clear it before you enter others",
+            "The credential already contains the client ID and the client secret. Remove the credential before you enter others.",
         );
         row.name = patch.name.unwrap_or(row.name);
         row.issuer = patch.issuer.unwrap_or(row.issuer);
@@ -456,7 +458,7 @@ fn judge_secret(wrong: &mut Violations, secret: Option<&Secret>) {
     let fits = !secret.expose().trim().is_empty()
         && secret.expose().chars().count() <= CLIENT_SECRET_MOST
         && !secret.expose().chars().any(char::is_control);
-    wrong.require(fits, "client_secret", "must have 1 to 1,024 characters without line breaks");
+    wrong.require(fits, "client_secret", "Use 1 to 1,024 characters without line breaks.");
 }
 
 /// An issuer as people type it: often it is the address of the provider's description.
@@ -492,7 +494,7 @@ fn judged(mut wrong: Violations, mut row: oidc_provider::Model) -> Result<oidc_p
     wrong.require(
         issuer.is_some(),
         "issuer",
-        "must be an https:// address without a query, exactly as the provider spells it",
+        "Enter an https:// address without a query, exactly as the provider spells it.",
     );
     let scopes: Vec<String> = serde_json::from_value(row.scopes.clone()).unwrap_or_default();
     // RFC 6749, 3.3.
@@ -502,9 +504,9 @@ fn judged(mut wrong: Violations, mut row: oidc_provider::Model) -> Result<oidc_p
     wrong.require(
         scopes.len() <= SCOPES_MOST && scopes.iter().all(scope),
         "scopes",
-        "must be at most 20 words without spaces",
+        "Enter at most 20 words without spaces.",
     );
-    wrong.require(scopes.iter().any(|s| s == "openid"), "scopes", "must contain openid");
+    wrong.require(scopes.iter().any(|s| s == "openid"), "scopes", "Add the scope openid.");
     let groups: Vec<RoleGroup> = serde_json::from_value(row.role_groups.clone()).unwrap_or_default();
     let named = |g: &RoleGroup| {
         !g.group.trim().is_empty()
@@ -514,12 +516,12 @@ fn judged(mut wrong: Violations, mut row: oidc_provider::Model) -> Result<oidc_p
     wrong.require(
         groups.len() <= GROUPS_MOST && groups.iter().all(named),
         "role_groups",
-        "must be at most 50 groups, each with a name of at most 200 characters",
+        "Enter at most 50 groups, each with a name of at most 200 characters.",
     );
     wrong.require(
         !row.create_users || row.default_role.is_some() || !groups.is_empty(),
         "default_role",
-        "must be set, or a group must give a role, because the provider creates users",
+        "Choose a role, or give a group a role. The provider creates users, and each of them needs one.",
     );
     if let Some(text) = row.certificate_sha256.as_deref() {
         match text.trim().parse::<Pin>() {

@@ -149,7 +149,7 @@ pub async fn link(ctx: &Ctx, site: &Site, slug: &str) -> Result<Away> {
     let away = depart(ctx.app(), site, &row, "/account", Some(linking)).await?;
     away.ok_or_else(|| {
         Error::Unavailable(format!(
-            "{} did not answer as expected. Ask an administrator to test this provider",
+            "{} did not answer as expected. Ask an administrator to test this provider.",
             row.name
         ))
     })
@@ -430,7 +430,7 @@ async fn insert(
     user_identity::Entity::insert(active(row))
         .exec(tx.conn())
         .await
-        .map_err(|e| conflict(&e, "this account is already connected"))?;
+        .map_err(|e| conflict(&e, "This account is already connected."))?;
     Ok(())
 }
 

@@ -307,6 +307,13 @@ async fn a_place_that_may_not_be_sent_to_is_refused_at_its_field(
         assert!(!format!("{fields:?}").contains("geheim"), "{fields:?}");
         assert_eq!(named(refused), [field], "{input}");
     }
+    let mail = json!({ "host": "mail.invalid", "from": "cb@attic.lan", "to": "maria@attic.lan" });
+    let mut later = json!({ "name": "Later", "kind": "email", "public": mail });
+    channels::create(&ctx, wanted(&later)).await.expect("a name that is not known yet");
+    later["public"]["host"] = json!("http://mail.lan/");
+    later["name"] = json!("Not a host");
+    let Err(Error::Invalid(said)) = channels::create(&ctx, wanted(&later)).await else { panic!("{later}") };
+    assert_eq!(said[0].reason, "Enter a hostname or an IP address, without a port or a path.");
     let made = made(&ctx, ntfy_at("http://10.0.0.5/")).await;
     let there = ChannelPatch {
         public: Some(fields(&json!({ "server": "http://127.0.0.1:9/", "topic": "x" }))),

@@ -267,6 +267,11 @@ async fn an_address_of_ours_is_refused_with_the_reason(#[values(Sqlite, Postgres
         let Some(Error::Invalid(fields)) = refused else { panic!("{url}: {refused:?}") };
         assert_eq!((fields.len(), fields[0].field.as_str()), (1, "url"), "{url}: {fields:?}");
     }
+    // A name may be entered before the name server knows it. What it leads to is judged when something is sent.
+    let later = hook(&ctx, "Later", "http://nas.invalid/in".to_owned()).await;
+    let tested = webhooks::test(&ctx, later.id).await.expect("tried");
+    assert!(!tested.delivered && tested.status.is_none(), "{tested:?}");
+    assert!(tested.error.as_ref().is_some_and(|why| why.contains("nas.invalid")), "{tested:?}");
     let long = format!("http://10.0.0.5/{}", "x".repeat(2000));
     assert!(webhooks::create(&ctx, wanted("Home", &long)).await.is_err());
     let made = hook(&ctx, "Home", "http://10.0.0.5/in".to_owned()).await;

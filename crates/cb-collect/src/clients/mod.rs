@@ -72,7 +72,7 @@ impl Device<'_> {
             OutboundError::Refused(why) => Failure::new(format!("Nothing was sent: {why}.")),
             OutboundError::Resolve(why) => Failure::new(format!("Nothing was sent: {why}.")),
             OutboundError::Connect(why) => Failure::new(format!(
-                "No connection to {host} on port {port}: {why}. It may be off, or listen on another port."
+                "Could not connect to {host} on port {port}: {why}. The device may be off, or the service may use another port."
             )),
             OutboundError::TimedOut => self.silent("It may be off, or a firewall is in between."),
             OutboundError::WrongCertificate(wrong) => Failure {

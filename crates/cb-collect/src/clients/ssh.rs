@@ -24,7 +24,7 @@ pub async fn prove(device: Device<'_>, user: &str, login: Login<'_>, trusted: Op
         Login::Key { private, passphrase } => Some(
             read_key(private, *passphrase)
                 .await
-                .map_err(|why| Failure::new(format!("Nothing was sent: the key {why}.")))?,
+                .map_err(|why| Failure::new(format!("Nothing was sent. {why}")))?,
         ),
     };
     let stream = match device.outbound.connect(Policy::Lan, device.host, device.port, PATIENCE).await {
@@ -73,7 +73,7 @@ pub async fn prove(device: Device<'_>, user: &str, login: Login<'_>, trusted: Op
 pub async fn read_key(private: &Secret, passphrase: Option<&Secret>) -> Result<PrivateKey, String> {
     let (private, passphrase) = (private.clone(), passphrase.cloned());
     let read = tokio::task::spawn_blocking(move || decode(private.expose().trim(), passphrase.as_ref()));
-    read.await.unwrap_or_else(|_| Err("cannot be read".to_owned()))
+    read.await.unwrap_or_else(|_| Err("The server could not read this key.".to_owned()))
 }
 
 /// What unlocking may cost; ssh-keygen writes 24.
@@ -81,19 +81,20 @@ const ROUNDS_MOST: u32 = 1_000;
 
 /// Only OpenSSH's own form may be locked: of the others anybody could write one that takes days or all memory to unlock.
 fn decode(text: &str, passphrase: Option<&Secret>) -> Result<PrivateKey, String> {
-    let strange = || "is not a readable private key; paste the whole file, from BEGIN to END".to_owned();
+    let strange =
+        || "This is not a readable private key. Paste the whole file, from BEGIN to END.".to_owned();
     if !text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") {
-        let anew = "convert the key with: ssh-keygen -p -f FILE";
+        let anew = "Convert the key with “ssh-keygen -p -f FILE”.";
         if text.starts_with("PuTTY-") {
             return Err(
-                "is in the format of PuTTY; convert it with: puttygen FILE -O private-openssh".to_owned()
+                "This key is in PuTTY format. Convert it with “puttygen FILE -O private-openssh”.".to_owned()
             );
         }
         if text.contains("ENCRYPTED") {
-            return Err(format!("has an old kind of encryption; {anew}"));
+            return Err(format!("This key uses an old form of encryption. {anew}"));
         }
         return match (decode_secret_key(text, None), passphrase) {
-            (Ok(_), Some(_)) => Err("is not encrypted; leave the passphrase out".to_owned()),
+            (Ok(_), Some(_)) => Err("This key is not encrypted. Leave the passphrase empty.".to_owned()),
             (Ok(key), None) => Ok(key),
             (Err(_), _) => Err(strange()),
         };
@@ -101,14 +102,14 @@ fn decode(text: &str, passphrase: Option<&Secret>) -> Result<PrivateKey, String>
     let key = PrivateKey::from_openssh(text).map_err(|_| strange())?;
     match (key.kdf(), passphrase) {
         (Kdf::None, None) => Ok(key),
-        (Kdf::None, Some(_)) => Err("is not encrypted; leave the passphrase out".to_owned()),
-        (_, None) => Err("is encrypted; its passphrase is required".to_owned()),
-        (Kdf::Bcrypt { rounds, .. }, Some(_)) if *rounds > ROUNDS_MOST => {
-            Err(format!("takes {rounds} rounds to unlock; reduce them with: ssh-keygen -p -a 24 -f FILE"))
-        }
+        (Kdf::None, Some(_)) => Err("This key is not encrypted. Leave the passphrase empty.".to_owned()),
+        (_, None) => Err("This key is encrypted. Enter its passphrase.".to_owned()),
+        (Kdf::Bcrypt { rounds, .. }, Some(_)) if *rounds > ROUNDS_MOST => Err(format!(
+            "This key takes {rounds} rounds to unlock. Reduce them with “ssh-keygen -p -a 24 -f FILE”."
+        )),
         (_, Some(passphrase)) => key
             .decrypt(passphrase.expose())
-            .map_err(|_| "cannot be decrypted with this passphrase".to_owned()),
+            .map_err(|_| "This passphrase does not decrypt the key.".to_owned()),
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn find(job: &Job, target: &Target, alive: &mpsc::Sender<Alive>
             "local",
             None,
             "answers",
-            "an address of the machine that scans".to_owned(),
+            "an address of this server".to_owned(),
         );
         if alive.send(found).await.is_err() {
             return;

@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::trust::WrongCertificate;
+use crate::dial::words;
 use crate::judge::Refused;
 use crate::resolve::ResolveError;
 
@@ -19,12 +20,12 @@ pub enum OutboundError {
     BadRequest(String),
     #[error("{0}")]
     Resolve(ResolveError),
-    #[error("no connection: {0}")]
+    #[error("the server could not connect: {0}")]
     Connect(String),
-    #[error("no secure connection: {0}")]
+    #[error("the server could not connect securely: {0}")]
     Tls(String),
     /// Names what was shown, for somebody to compare with the device and to pin.
-    #[error("no secure connection: {0}")]
+    #[error("the server could not connect securely: {0}")]
     WrongCertificate(WrongCertificate),
     #[error("no answer in time")]
     TimedOut,
@@ -37,6 +38,19 @@ pub enum OutboundError {
     /// Somebody else answered than was judged; a fault of ours.
     #[error("the answer came from {}, which is not an address that the server had checked", show(*.0))]
     WrongPeer(Option<SocketAddr>),
+}
+
+impl OutboundError {
+    /// Whether nobody knows now where the name leads. It may be saved all the same: each request resolves and judges it again.
+    pub fn is_unresolved(&self) -> bool {
+        match self {
+            Self::Resolve(error) => match error {
+                ResolveError::Unknown(_) | ResolveError::TimedOut(_) | ResolveError::Failed(..) => true,
+                ResolveError::TooMany(_) => false,
+            },
+            _ => false,
+        }
+    }
 }
 
 fn show(peer: Option<SocketAddr>) -> String {
@@ -52,7 +66,7 @@ pub(super) fn classify(error: reqwest::Error) -> OutboundError {
     let mut innermost = error.to_string();
     let mut next: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(layer) = next {
-        innermost = layer.to_string();
+        innermost = layer.downcast_ref::<io::Error>().map_or_else(|| layer.to_string(), words);
         let inside = layer.downcast_ref::<io::Error>().and_then(|e| e.get_ref());
         let tls = inside
             .and_then(|e| e.downcast_ref::<rustls::Error>())
@@ -81,7 +95,7 @@ pub(super) fn classify(error: reqwest::Error) -> OutboundError {
 pub(crate) fn handshake_error(error: &io::Error) -> OutboundError {
     match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
         Some(tls) => tls_error(tls),
-        None => OutboundError::Tls(error.to_string()),
+        None => OutboundError::Tls(words(error)),
     }
 }
 

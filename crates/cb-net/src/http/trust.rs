@@ -60,7 +60,7 @@ impl FromStr for Pin {
 
     /// Reads 64 hexadecimal digits, with or without colons.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRONG: &str = "a fingerprint has 64 hexadecimal digits, with or without colons";
+        const WRONG: &str = "Enter the 64 hexadecimal digits of the fingerprint, with or without colons.";
         let digits: Vec<u8> = text
             .chars()
             .filter(|c| *c != ':')

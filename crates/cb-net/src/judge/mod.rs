@@ -60,25 +60,27 @@ impl FromStr for Policy {
 /// Why a request is not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("the URL must begin with http:// or https://, not with '{0}'")]
+    #[error("enter a URL that starts with http:// or https://, not with “{0}”")]
     Scheme(String),
-    #[error("it is not a URL of the form http://host:port/path: {0}")]
+    #[error("enter a URL that starts with http:// or https://")]
+    NoScheme,
+    #[error("this is not a URL such as http://host:port/path: {0}")]
     NoUrl(&'static str),
-    #[error("it contains {}, which is not allowed in a URL", show(*.0))]
+    #[error("the URL contains {}, which is not allowed", show(*.0))]
     Character(char),
-    #[error("it contains a username or password; enter them in their own fields")]
+    #[error("the URL contains a username or password. Enter them in their own fields")]
     Userinfo,
-    #[error("'{0}' is not a port from 1 to 65535")]
+    #[error("“{0}” is not a port from 1 to 65535")]
     Port(String),
     #[error(
         "port {0} belongs to a printer, a controller or a power supply, and this server never sends anything to it"
     )]
     NeverWritten(u16),
-    #[error("'{0}' is not a host: {1}")]
+    #[error("“{0}” is not a host: {1}")]
     Host(String, String),
-    #[error("'{written}' is an unusual spelling of {means}")]
+    #[error("“{written}” is an unusual spelling of {means}. Enter {means}")]
     Spelling { written: String, means: String },
-    #[error("'{0}' is the machine on which this server runs")]
+    #[error("“{0}” is the computer on which this server runs")]
     OwnName(String),
     #[error("{0} is one of this server's own services")]
     Own(String),
@@ -118,7 +120,7 @@ fn in_part(name: &str, refused: &[Refused], others: &[IpAddr]) -> String {
         more => format!("{}{between}{more} more", all[..NAMED_MOST].join(between)),
     };
     format!(
-        "{name} has addresses that this server may contact ({}) and others that it may not contact: {}. Correct its records at the name server, or enter an address instead of the name",
+        "“{name}” has addresses that this server can contact ({}) and others that it must not contact: {}. Correct its records at the name server, or enter an address instead of the name",
         some(others.iter().map(ToString::to_string).collect(), ", "),
         some(refused.iter().map(ToString::to_string).collect(), "; "),
     )
@@ -126,10 +128,10 @@ fn in_part(name: &str, refused: &[Refused], others: &[IpAddr]) -> String {
 
 fn elsewhere(kind: Kind, policy: Policy) -> &'static str {
     match (kind, policy) {
-        (Kind::Private, Policy::Public) => "; this request may go only to addresses on the Internet",
-        (Kind::Transition, _) => "; write the IPv4 address itself",
+        (Kind::Private, Policy::Public) => ". This request can go only to addresses on the Internet",
+        (Kind::Transition, _) => ". Enter the IPv4 address itself",
         (Kind::Benchmark, _) => {
-            ", which probably comes from a proxy on the way; if you trust that proxy, add 198.18.0.0/15 to CB_OUTBOUND_ALLOW"
+            ", which probably comes from a proxy on the way. If you trust that proxy, add 198.18.0.0/15 to CB_OUTBOUND_ALLOW"
         }
         _ => "",
     }
@@ -154,7 +156,7 @@ impl Judge {
             .iter()
             .any(|own| matches!(own, Own::Name(own, port) if *port == destination.port && own == name));
         if ours && !self.allows_port(Some(name), None, destination.port) {
-            return Err(Refused::Own(format!("{name}:{}", destination.port)));
+            return Err(Refused::Own(format!("“{name}:{}”", destination.port)));
         }
         if reading::own_name(name) && !self.allows(Some(name), None, destination.port) {
             return Err(Refused::OwnName(name.to_owned()));

@@ -75,7 +75,7 @@ impl Destination {
 
     /// Reads `text` in this order: scheme, characters, userinfo, host, port.
     pub fn read(text: &str) -> Result<Self, Refused> {
-        let (scheme, rest) = text.split_once(':').ok_or(Refused::NoUrl("it has no scheme"))?;
+        let (scheme, rest) = text.split_once(':').ok_or(Refused::NoScheme)?;
         let default_port = match scheme.to_ascii_lowercase().as_str() {
             "http" => 80,
             "https" => 443,

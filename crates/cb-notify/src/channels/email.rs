@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cb_core::clock::Time;
-use cb_core::error::Violations;
+use cb_core::error::{Violations, sentence};
 use cb_core::form::{Field, Form, Public, Secrets};
 use cb_core::{Notice, Secret, Severity};
 use cb_net::http::OutboundError;
-use cb_net::judge::{Destination, Policy};
+use cb_net::judge::{Destination, Policy, Refused};
 use cb_net::outbound::Outbound;
 use cb_net::smtp::{Hello, Login, Security, Server, Session, SmtpError, read_hello};
 use lettre::Address;
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::text::{bytes, characters, fitted, line, lines, plain};
-use super::{Service, Way, leads};
+use super::{Service, Way, may_lead};
 use crate::{Answer, End};
 
 const TO_MOST: usize = 10;
@@ -39,11 +39,11 @@ fn form() -> Form {
             Field::choice("security", "Secured by", &["starttls", "tls", "none"])
                 .help("tls encrypts the whole connection (port 465). starttls switches to encryption after the greeting (port 587). none works only without a password."),
             Field::line("port", "Port").most(5).optional().binding().help("Leave it empty to use the usual port."),
-            Field::line("from", "From").help("An address from which the mail server lets you send."),
+            Field::line("from", "From").help("An address that the mail server lets you send from."),
             Field::line("to", "To").most(2048).help("Up to 10 addresses, separated by commas."),
             Field::line("user", "Username").optional().binding(),
             Field::line("greeting", "Greet as").most(253).optional().help(
-                "The hostname with which this server greets the mail server (EHLO). If it is empty, this server uses the host of CB_PUBLIC_URL or the domain of the sender.",
+                "The hostname that this server gives to the mail server (EHLO). Leave it empty to use the host of CB_PUBLIC_URL or the domain of the sender.",
             ),
         ],
         vec![Field::line("password", "Password").most(1024).optional()],
@@ -52,36 +52,52 @@ fn form() -> Form {
 
 fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
     let port = port(public);
-    wrong.require(port.is_some(), "public.port", "must be a number from 1 to 65535");
+    wrong.require(port.is_some(), "public.port", "Enter a port from 1 to 65535.");
     if let Some(host) = public.get("host")
         && let Err(refused) = Destination::of(host, port.unwrap_or(587))
     {
-        wrong.add("public.host", refused.to_string());
+        // Nobody enters a URL here, although it is judged as the host of one.
+        let reason = match refused {
+            Refused::NoUrl(_)
+            | Refused::NoScheme
+            | Refused::Scheme(_)
+            | Refused::Character(_)
+            | Refused::Userinfo
+            | Refused::Port(_)
+            | Refused::Host(..) => "Enter a hostname or an IP address, without a port or a path.".to_owned(),
+            other => sentence(other),
+        };
+        wrong.add("public.host", reason);
     }
     let address = |text: &str| text.parse::<Address>().is_ok();
     let from = public.get("from").is_none_or(|from| address(from));
-    wrong.require(from, "public.from", "must be an email address such as breaker@example.org");
+    wrong.require(from, "public.from", "Enter an email address such as breaker@example.org.");
     if public.contains_key("to") {
         let to = recipients(public);
         wrong.require(
             !to.is_empty() && to.iter().all(|to| address(to)),
             "public.to",
-            "must be email addresses, separated by commas",
+            "Enter email addresses, separated by commas.",
         );
-        wrong.require(to.len() <= TO_MOST, "public.to", "may have at most 10 addresses");
+        wrong.require(to.len() <= TO_MOST, "public.to", "Enter at most 10 addresses.");
     }
     wrong.require(
         public.get("greeting").is_none_or(|name| read_hello(name).is_some()),
         "public.greeting",
-        "must be a hostname such as breaker.example.org, without an IP address, a port or underscores",
+        "Enter a hostname such as breaker.example.org, without an IP address, a port or underscores.",
     );
     let (user, password) = (public.contains_key("user"), secrets.contains_key("password"));
-    wrong.require(!user || password, "secret.password", "is required with a username");
-    wrong.require(user || !password, "public.user", "is required with a password");
+    wrong.require(!user || password, "secret.password", "Enter the password for this username.");
+    // A username that was refused is not missing.
+    wrong.require(
+        user || !password || wrong.names("public.user"),
+        "public.user",
+        "Enter the username for this password.",
+    );
     wrong.require(
         !(user && password) || security(public) != Security::None,
         "public.security",
-        "must be starttls or tls to sign in, because the server does not send a password unencrypted",
+        "Choose STARTTLS or TLS. The server never sends a password unencrypted.",
     );
 }
 
@@ -96,9 +112,9 @@ pub(super) fn where_to(public: &Public) -> Option<String> {
 
 pub(super) async fn check(outbound: &Outbound, public: &Public) -> Result<(), (String, String)> {
     let field = || "public.host".to_owned();
-    let Some(server) = server(public) else { return Err((field(), "is required".to_owned())) };
+    let Some(server) = server(public) else { return Err((field(), "This field is required.".to_owned())) };
     let judged = outbound.check_host(Policy::Lan, &server.host, server.port).await;
-    judged.map(drop).map_err(|error| (field(), leads(&error)))
+    may_lead(judged).map_err(|reason| (field(), reason))
 }
 
 /// What AUTH PLAIN sends; a server could show it in its refusal.

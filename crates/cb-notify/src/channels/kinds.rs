@@ -1,7 +1,7 @@
 //! The kinds of channels: one table. A kind is its fields with their rules, where its service stands, and how it is spoken with.
 
 use cb_core::Secret;
-use cb_core::error::Violations;
+use cb_core::error::{Violations, sentence};
 use cb_core::form::{Form, Public, Secrets};
 use cb_net::judge::{Destination, Policy};
 use serde::{Deserialize, Serialize};
@@ -112,8 +112,8 @@ impl Kind {
             let sealed = service.policy == Policy::Lan || url.expose().starts_with("https://");
             // Not the reason: it may have a part of the secret in it.
             let reason = match service.policy {
-                Policy::Public => "must be the whole address that the service shows, including https://",
-                Policy::Lan => "must be a whole address, including http:// or https://, without spaces",
+                Policy::Public => "Enter the whole address that the service shows, including https://.",
+                Policy::Lan => "Enter a whole address, including http:// or https://, without spaces.",
             };
             wrong.require(read && sealed, &format!("secret.{field}"), reason);
         }
@@ -198,9 +198,9 @@ impl Stands {
 
 /// The address of a server: all that is sent is put below it.
 fn judge_url(url: &str) -> Result<(), String> {
-    Destination::read(url).map_err(|refused| refused.to_string())?;
+    Destination::read(url).map_err(sentence)?;
     if url.contains(['?', '#']) {
-        return Err("must be the address of the server only, without ? or #".to_owned());
+        return Err("Enter only the address of the server, without ? or #.".to_owned());
     }
     Ok(())
 }
@@ -215,7 +215,7 @@ pub(super) fn require_token(wrong: &mut Violations, secrets: &Secrets, field: &s
     wrong.require(
         sendable,
         &format!("secret.{field}"),
-        "may have only ASCII letters, digits and symbols, and no spaces",
+        "Use only ASCII letters, digits and symbols, without spaces.",
     );
 }
 
@@ -389,32 +389,39 @@ mod tests {
     #[test]
     fn a_password_has_a_user_and_is_never_sent_in_clear_by_mail() {
         let (public, _) = good(Kind::Email);
-        assert_eq!(wrong(Kind::Email, &public, &[]), ["secret.password: is required with a username"]);
+        assert_eq!(
+            wrong(Kind::Email, &public, &[]),
+            ["secret.password: Enter the password for this username."]
+        );
         let without = |name: &str, more: &[(&'static str, &'static str)]| {
             let kept = public.iter().filter(|(known, _)| *known != name);
             kept.chain(more).copied().collect::<Vec<_>>()
         };
         assert_eq!(
             wrong(Kind::Email, &without("user", &[]), &[("password", "x")]),
-            ["public.user: is required with a password"]
+            ["public.user: Enter the username for this password."]
         );
         assert_eq!(wrong(Kind::Email, &without("user", &[]), &[]), Vec::<String>::new());
         let plain = without("security", &[("security", "none")]);
         assert_eq!(
             wrong(Kind::Email, &plain, &[("password", "x")]),
-            [
-                "public.security: must be starttls or tls to sign in, because the server does not send a password unencrypted"
-            ]
+            ["public.security: Choose STARTTLS or TLS. The server never sends a password unencrypted."]
         );
         let ntfy = [("server", "https://ntfy.lan"), ("topic", "t"), ("user", "maria")];
-        assert_eq!(wrong(Kind::Ntfy, &ntfy, &[]), ["secret.password: is required with a username"]);
+        assert_eq!(wrong(Kind::Ntfy, &ntfy, &[]), ["secret.password: Enter the password for this username."]);
         assert_eq!(
             wrong(Kind::Ntfy, &ntfy, &[("password", "x"), ("token", "y")]),
-            ["secret.token: cannot be used with a username. Leave one of them out"]
+            ["secret.token: Enter either an access token or a username, but not both."]
         );
         assert_eq!(
             wrong(Kind::Ntfy, &ntfy[..2], &[("password", "x")]),
-            ["public.user: is required with a password"]
+            ["public.user: Enter the username for this password."]
         );
+        // A username that is refused is there.
+        let refused = ["public.user: Enter one line without control characters."];
+        let user = [("user", "ma\u{7}ria")];
+        assert_eq!(wrong(Kind::Email, &without("user", &user), &[("password", "x")]), refused);
+        let ntfy = [ntfy[0], ntfy[1], user[0]];
+        assert_eq!(wrong(Kind::Ntfy, &ntfy, &[("password", "x")]), refused);
     }
 }

@@ -46,7 +46,7 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
     wrong.require(
         public.get("room").is_none_or(|room| room.len() > 1 && room.starts_with('!') && !room.contains(' ')),
         "public.room",
-        "must be the room's ID, which begins with !, and not its name; see the room's advanced settings",
+        "Enter the room's ID, which begins with !, and not its name. You find it in the room's advanced settings.",
     );
     require_token(wrong, secrets, "token");
 }

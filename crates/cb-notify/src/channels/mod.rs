@@ -25,10 +25,11 @@ mod webhook;
 
 use std::time::Duration;
 
+use cb_core::error::sentence;
 use cb_core::form::{Public, Secrets};
 use cb_core::{Notice, NoticeKind, Secret};
 use cb_net::http::{Limits, OutboundError, Pin, Tls};
-use cb_net::outbound::Outbound;
+use cb_net::outbound::{Approved, Outbound};
 use url::Url;
 
 use crate::{Answer, End};
@@ -110,10 +111,10 @@ impl Sender {
         let Way::Http(http) = &service.way else { return email::check(&self.outbound, channel.public).await };
         let Some(field) = http.stands.field() else { return Ok(()) };
         let Some(url) = http.stands.address(channel.public, channel.secrets) else {
-            return Err((field, "is required".to_owned()));
+            return Err((field, "This field is required.".to_owned()));
         };
         let judged = self.outbound.check(service.policy, url).await;
-        judged.map(drop).map_err(|error| (field, leads(&error)))
+        may_lead(judged).map_err(|reason| (field, reason))
     }
 
     fn outbound_of(&self, channel: &Channel<'_>) -> Outbound {
@@ -127,7 +128,7 @@ impl Sender {
     /// nothing.
     pub async fn write(&self, channel: &Channel<'_>, letter: &Letter<'_>) -> Answer {
         if !matches!(channel.kind.service().way, Way::Mail) {
-            return Answer::failed(End::Refused, "only a channel for mail can send a letter");
+            return Answer::failed(End::Refused, "only an email channel can send an email");
         }
         let mut hidden = Hidden::of(channel.secrets);
         hidden.also(email::signs_in_with(channel.public, channel.secrets));
@@ -198,10 +199,13 @@ async fn look_closer(
     }
 }
 
-/// Why a channel may not lead there, for the field that says so.
-fn leads(error: &OutboundError) -> String {
-    match error {
-        OutboundError::Refused(refused) => refused.to_string(),
-        other => other.to_string(),
+/// Why a channel must not lead there, for the field that says so. A name that does not resolve now may be entered before it exists:
+/// what it leads to is judged when something is sent.
+fn may_lead(judged: Result<Approved, OutboundError>) -> Result<(), String> {
+    match judged {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_unresolved() => Ok(()),
+        Err(OutboundError::Refused(refused)) => Err(sentence(refused)),
+        Err(other) => Err(sentence(other)),
     }
 }

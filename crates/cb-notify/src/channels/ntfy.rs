@@ -47,23 +47,36 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
     let topic = public.get("topic").is_none_or(|topic| {
         topic.len() <= 64 && topic.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     });
-    wrong.require(topic, "public.topic", "may have letters, digits, - and _ only");
+    wrong.require(topic, "public.topic", "Use only letters, digits, - and _.");
     // Below a path ntfy takes the JSON for the text itself.
     let below = |url: &String| Url::parse(url).is_ok_and(|url| url.path() != "/");
     wrong.require(
         !public.get("server").is_some_and(below),
         "public.server",
-        "must have nothing after the host; enter the topic in its own field",
+        "Enter nothing after the host. The topic has its own field.",
     );
     let user = public.get("user");
-    wrong.require(user.is_none_or(|user| !user.contains(':')), "public.user", "must not contain a colon");
+    wrong.require(
+        user.is_none_or(|user| !user.contains(':')),
+        "public.user",
+        "Enter a username without a colon.",
+    );
     let has = |name: &str| secrets.contains_key(name);
-    wrong.require(user.is_none() || has("password"), "secret.password", "is required with a username");
-    wrong.require(user.is_some() || !has("password"), "public.user", "is required with a password");
+    wrong.require(
+        user.is_none() || has("password"),
+        "secret.password",
+        "Enter the password for this username.",
+    );
+    // A username that was refused is not missing.
+    wrong.require(
+        user.is_some() || !has("password") || wrong.names("public.user"),
+        "public.user",
+        "Enter the username for this password.",
+    );
     wrong.require(
         user.is_none() || !has("token"),
         "secret.token",
-        "cannot be used with a username. Leave one of them out",
+        "Enter either an access token or a username, but not both.",
     );
     require_token(wrong, secrets, "token");
 }

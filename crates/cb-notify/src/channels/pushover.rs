@@ -47,12 +47,12 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
         wrong.require(
             whole,
             &format!("secret.{name}"),
-            "must have 30 letters and digits, as Pushover shows it",
+            "Enter the 30 letters and digits that Pushover shows.",
         );
     }
     let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b',');
     let device = public.get("device").is_none_or(|name| name.bytes().all(word));
-    wrong.require(device, "public.device", "may have letters, digits, - and _ only");
+    wrong.require(device, "public.device", "Use only letters, digits, - and _.");
 }
 
 fn request(telling: &Telling<'_>) -> Outgoing {

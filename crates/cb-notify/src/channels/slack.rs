@@ -49,7 +49,7 @@ fn judge(wrong: &mut Violations, _: &Public, secrets: &Secrets) {
     wrong.require(
         url.is_none_or(|url| url.scheme() == "https" || !url.host_str().is_some_and(slacks)),
         "secret.url",
-        "must be the whole address that Slack shows, including https://",
+        "Enter the whole address that Slack shows, including https://.",
     );
 }
 

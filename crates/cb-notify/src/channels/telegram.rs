@@ -44,12 +44,12 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
     wrong.require(
         public.get("chat_id").is_none_or(|id| number(id) || name(id)),
         "public.chat_id",
-        "must be a number such as -1001234567890, or the @name of a public channel",
+        "Enter a number such as -1001234567890, or the @name of a public channel.",
     );
     wrong.require(
         public.get("thread_id").is_none_or(|id| number(id) && !id.starts_with('-')),
         "public.thread_id",
-        "must be a number",
+        "Enter a number.",
     );
     let whole = secrets.get("token").is_none_or(|token| {
         token.expose().split_once(':').is_some_and(|(bot, key)| {
@@ -60,7 +60,11 @@ fn judge(wrong: &mut Violations, public: &Public, secrets: &Secrets) {
                 && key.bytes().all(word)
         })
     });
-    wrong.require(whole, "secret.token", "must look like 123456789:AAF…, as @BotFather shows it");
+    wrong.require(
+        whole,
+        "secret.token",
+        "Enter the token in the form 123456789:AAF…, as @BotFather shows it.",
+    );
 }
 
 fn request(telling: &Telling<'_>) -> Outgoing {

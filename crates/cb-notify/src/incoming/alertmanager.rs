@@ -58,7 +58,7 @@ impl TryFrom<String> for Status {
         match word.as_str() {
             "firing" => Ok(Self::Firing),
             "resolved" => Ok(Self::Resolved),
-            _ => Err("must be firing or resolved"),
+            _ => Err("Use firing or resolved."),
         }
     }
 }
@@ -72,7 +72,7 @@ fn labels<'de, D: Deserializer<'de>>(reader: D) -> Result<Labels, D::Error> {
 pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
     let message: Message = parse(body)?;
     if message.alerts.is_empty() {
-        return Err(FieldError::new("alerts", "must have at least one"));
+        return Err(FieldError::new("alerts", "Send at least one alert."));
     }
     let resolved = message.status == Status::Resolved;
     let firing = message.alerts.iter().filter(|a| a.status == Status::Firing).count();

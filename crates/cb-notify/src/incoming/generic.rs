@@ -26,13 +26,13 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
     let message: Message = json(body)?;
     let title = line(&message.title, TITLE_MOST);
     if title.is_empty() {
-        return Err(FieldError::new("title", "must not be empty"));
+        return Err(FieldError::new("title", "This field must not be empty."));
     }
     let link = match &message.url {
         None => None,
         Some(url) => {
             let page = page(url).ok_or_else(|| {
-                FieldError::new("url", "must be a http or https URL of at most 2,000 ASCII characters")
+                FieldError::new("url", "Use an http or https URL of at most 2,000 ASCII characters.")
             })?;
             Some(page)
         }
@@ -42,7 +42,7 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
         Some(word) => severity(word).ok_or_else(|| {
             FieldError::new(
                 "severity",
-                "must be info, warning or critical, or a word of syslog, of PagerDuty or from P1 to P5",
+                "Use info, warning or critical, or a word of syslog, of PagerDuty or from P1 to P5.",
             )
         })?,
     };

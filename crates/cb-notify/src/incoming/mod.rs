@@ -147,15 +147,23 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
             Some(name) => FieldError::new(format!("{path}.{name}"), NEEDED),
             None if path != "." && said.starts_with("invalid type: null") => FieldError::new(path, NEEDED),
             // Of what is no JSON at all the path says nothing.
-            None if error.is_data() && path != "." => FieldError::new(path, said),
-            None => FieldError::new("body", said),
+            None if error.is_data() && path != "." => FieldError::new(path, wrong(&said)),
+            None => FieldError::new("body", wrong(&said)),
         }
     })?;
-    reader.end().map_err(|e| FieldError::new("body", e.to_string()))?;
+    reader.end().map_err(|e| FieldError::new("body", wrong(&e.to_string())))?;
     Ok(read)
 }
 
-const NEEDED: &str = "is required";
+/// The parser's words as a sentence; our own readers give whole ones.
+fn wrong(said: &str) -> String {
+    match said.split(" at line ").next() {
+        Some(own) if own.ends_with('.') => own.to_owned(),
+        _ => format!("This is not valid: {said}."),
+    }
+}
+
+const NEEDED: &str = "This field is required.";
 
 /// For every field that may be absent: many senders write `null` for a map, a list or a text that they do not have.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(reader: D) -> Result<T, D::Error> {
@@ -343,7 +351,8 @@ mod tests {
         for format in Format::ALL {
             for body in ["", "{", "[]", "null", "7", "{}", "{\"title\":", "\u{0}"] {
                 let error = format.read(body.as_bytes()).expect_err(body);
-                assert!(!error.field.is_empty() && !error.reason.is_empty(), "{format:?} {body}");
+                assert!(!error.field.is_empty(), "{format:?} {body}");
+                assert_eq!(error.reason, cb_core::error::sentence(&error.reason), "{format:?} {body}");
             }
         }
         // A message by the position of its fields.

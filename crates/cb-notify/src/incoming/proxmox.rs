@@ -28,7 +28,7 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
     let message: Notification = parse(body)?;
     let title = line(&message.title, TITLE_MOST);
     if title.is_empty() {
-        return Err(FieldError::new("title", "must not be empty"));
+        return Err(FieldError::new("title", "This field must not be empty."));
     }
     // A word that nobody knows does not lose the message.
     let severity =

@@ -42,7 +42,7 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
         Some(1) => ("up", Severity::Info, true),
         Some(2) => ("pending", Severity::Warning, false),
         Some(3) => ("in maintenance", Severity::Info, false),
-        Some(_) => return Err(FieldError::new("heartbeat.status", "must be 0, 1, 2 or 3")),
+        Some(_) => return Err(FieldError::new("heartbeat.status", "Use 0, 1, 2 or 3.")),
         None if test(&msg) && name.is_none() => ("", Severity::Info, false),
         None => ("", if expired(&msg) { Severity::Critical } else { Severity::Warning }, false),
     };
@@ -51,7 +51,7 @@ pub(super) fn read(body: &[u8]) -> Result<Told, FieldError> {
         _ => line(&msg, TITLE_MOST),
     };
     if title.is_empty() {
-        return Err(FieldError::new("msg", "must not be empty"));
+        return Err(FieldError::new("msg", "This field must not be empty."));
     }
     let said = heartbeat.as_ref().and_then(|h| h.msg.as_deref()).filter(|m| !m.is_empty());
     let time = heartbeat.as_ref().and_then(|h| h.time.as_deref());

@@ -22,14 +22,14 @@ fn it_accepts_or_says_why_not() {
         ("http://192.168.1.20:5000/ --policy lan", "accept"),
         ("http://192.168.1.20:5000/ --policy public", "reject: 192.168.1.20 is a private address; "),
         ("http://169.254.169.254/ --policy lan", "reject: 169.254.169.254 is a cloud's metadata service"),
-        ("http://0x7f.1/ --policy lan", "reject: '0x7f.1' is an unusual spelling of 127.0.0.1"),
+        ("http://0x7f.1/ --policy lan", "reject: “0x7f.1” is an unusual spelling of 127.0.0.1"),
         (
             "ftp://1.1.1.1/ --policy lan",
-            "reject: the URL must begin with http:// or https://, not with 'ftp'",
+            "reject: enter a URL that starts with http:// or https://, not with “ftp”",
         ),
         (
             "http://localhost:8080/ --policy lan",
-            "reject: 'localhost' is the machine on which this server runs",
+            "reject: “localhost” is the computer on which this server runs",
         ),
         ("http://a.test/ --policy public --resolve A.test=93.184.216.34", "accept"),
         ("http://a.test/ --policy lan --resolve a.test=10.0.0.1,fd00::1", "accept"),
@@ -44,7 +44,7 @@ fn it_accepts_or_says_why_not() {
         ),
         (
             "http://a.test/ --policy lan --resolve b.test=10.0.0.1",
-            "reject: the name server does not know the name 'a.test'",
+            "reject: the server cannot find “a.test”. Check the name",
         ),
         ("http://bücher.test/ --policy lan --resolve bücher.test=10.0.0.1", "accept"),
         (

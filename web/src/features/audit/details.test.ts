@@ -38,6 +38,8 @@ describe("what a line says beside its sentence", () => {
     expect(details([entry({ to: "01a2232e-047f-7bea-a120-b13ff2c6f9b8", damaged: 0 })])).toBe("");
     expect(details([entry({ between: ["a", "b"] })])).toBe("between: a, b");
     expect(details([entry({ targets: ["10.0.0.0/24"] }, "10.0.0.0/24")])).toBe("");
+    expect(details([entry({ count: 1, origin: "smtp://a.lan" })])).toBe("");
+    expect(details([entry({ placed: 2, names: ["tv", "nas"] })])).toBe("tv, nas");
     expect(details([])).toBe("");
   });
 });

@@ -10,6 +10,9 @@ type T = ReturnType<typeof useTranslation>["t"];
 const NAMES = 12;
 const FACTS = 4;
 
+/** How many, and where a test went: the sentence counts and names the receiver. */
+const IN_THE_SENTENCE = new Set(["count", "origin", "placed", "updated", "learned"]);
+
 export function details(entries: readonly AuditEntry[], t: T): string {
   const [entry] = entries;
   if (!entry) return "";
@@ -18,7 +21,8 @@ export function details(entries: readonly AuditEntry[], t: T): string {
     // A name that all of them have is in the sentence.
     return names.size > 1 ? listed([...names]) : "";
   }
-  const { changes, facts } = readDetail(entry.detail);
+  const { changes, facts: all } = readDetail(entry.detail);
+  const facts = all.filter(({ field }) => !IN_THE_SENTENCE.has(field));
   if (changes.length > 0)
     return changes
       .map(({ field, before, after }) => {
@@ -27,6 +31,8 @@ export function details(entries: readonly AuditEntry[], t: T): string {
       })
       .join(" · ");
   const things = facts.flatMap(({ value }) => (Array.isArray(value) ? value.flatMap(nameOf) : []));
+  const named = facts.find(({ field }) => field === "names")?.value;
+  if (Array.isArray(named)) return listed(named.filter((name) => typeof name === "string"));
   // One alone is in the sentence.
   if (things.length > 0) return things.length > 1 ? listed(things) : "";
   return facts

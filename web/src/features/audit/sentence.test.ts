@@ -177,7 +177,9 @@ it("says what came of a scan", () => {
   expect(ended({ status: "cancelled", findings_new: 0 })).toBe("The scan of 10.0.0.0/24 ended");
   const found = (found: string[], updated = 0) =>
     entry({ action: "findings_recorded", ...scan, detail: { new: found, updated, learned: 3 } });
-  expect(say(found(["nas", "tv"]), found([], 1))).toBe("The scanner recorded 3 findings in 10.0.0.0/24");
+  expect(say(found(["nas", "tv"]), found([], 1))).toBe(
+    "The scanner recorded 2 new findings in 10.0.0.0/24 and added details to 1 known finding",
+  );
   expect(say(found([]))).toBe("The scanner added details to known devices in 10.0.0.0/24");
 });
 
@@ -188,4 +190,34 @@ it("says what was renamed", () => {
   expect(changed(renamed)).toBe("ada renamed nas to NAS-1");
   expect(changed({ ...renamed, notes: { from: "", to: "x" } })).toBe("ada changed the asset NAS-1");
   expect(changed({ notes: { from: "a", to: "b" } })).toBe("ada changed the asset NAS-1");
+});
+
+it("tells an accepted invite and its user as one event", () => {
+  const sam = { actor: system("sign-in (sam)"), entity_kind: "user", entity_name: "sam" };
+  const created = entry({ action: "user_created", ...sam, detail: { username: "sam", invited_by: "ada" } });
+  const accepted = entry({ action: "invite_accepted", ...sam, detail: { invited_by: "ada" } });
+  expect(batches([accepted, created])).toHaveLength(1);
+  expect(say(accepted, created)).toBe("sam accepted an invite and became a user");
+  expect(say(created)).toBe("sam accepted an invite and became a user");
+  expect(say(entry({ action: "user_created", ...sam }))).toBe("sam became a user with the first sign-in");
+  expect(say(entry({ action: "user_created", entity_name: "sam" }))).toBe("ada created the user sam");
+  expect(say(entry({ action: "invite_made" }), entry({ action: "invite_made" }))).toBe(
+    "ada created 2 invites",
+  );
+});
+
+it("says that a test failed, apart from those that did not", () => {
+  const tested = (action: AuditEntry["action"], detail: object) =>
+    entry({ action, entity_name: "Mail", detail: { ...detail } });
+  expect(say(tested("channel_tested", { delivered: true }))).toBe("ada tested the channel Mail");
+  const failed = tested("channel_tested", { delivered: false });
+  expect(say(failed)).toBe("ada tested the channel Mail: not delivered");
+  expect(say(tested("credential_tested", { ok: false }))).toMatch(/Mail: the test failed$/);
+  expect(batches([failed, tested("channel_tested", { delivered: true })])).toHaveLength(2);
+});
+
+it("counts only new findings as new", () => {
+  const detail = { new: [], updated: 2, learned: 0 };
+  const updated = entry({ action: "findings_recorded", actor: system("scanner"), entity_name: null, detail });
+  expect(say(updated)).toBe("The scanner added details to 2 known findings");
 });

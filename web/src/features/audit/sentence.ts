@@ -63,7 +63,13 @@ function isBySame(one: AuditEntry, other: AuditEntry): boolean {
 }
 
 function isAlike(a: AuditEntry, b: AuditEntry): boolean {
-  return isOfSetup(a) || isOfSetup(b) ? isOfSetup(a) && isOfSetup(b) : a.action === b.action;
+  return eventOf(a) === eventOf(b) && hasFailed(a) === hasFailed(b);
+}
+
+/** What several entries are about together, or the action of one. */
+function eventOf(entry: AuditEntry): string {
+  if (isOfSetup(entry)) return "setup";
+  return isOfInvite(entry) ? "invite" : entry.action;
 }
 
 function isNear(a: AuditEntry, b: AuditEntry): boolean {
@@ -74,12 +80,25 @@ function isNear(a: AuditEntry, b: AuditEntry): boolean {
 const isOfSetup = ({ action, detail }: AuditEntry) =>
   action === "setup_completed" || (action === "user_created" && detail.setup === true);
 
+/** Whoever accepts an invite becomes a user, which is one event too. */
+const isOfInvite = ({ action, detail }: AuditEntry) =>
+  action === "invite_accepted" || (action === "user_created" && "invited_by" in detail);
+
+/** A test that did not reach its end, or was refused there. */
+const hasFailed = ({ action, detail }: AuditEntry) =>
+  action.endsWith("_tested") && (detail.delivered === false || detail.ok === false);
+
 export function sentence(entries: readonly AuditEntry[], t: T): string {
   const [entry] = entries;
   if (!entry) return "";
   const who = actorName(entry, t);
   if (!isAction(entry.action)) return t("audit.unknownAction", { who, action: entry.action });
   if (entries.length > 1 && entries.every(isOfSetup)) return t("audit.setUp", { who: setUpBy(entries, t) });
+  if (entries.every(isOfInvite) && entries.some(({ action }) => action === "user_created"))
+    return t("audit.joined", { who });
+  // Whoever signs in for the first time is created by nobody else.
+  if (entries.length === 1 && entry.action === "user_created" && isSigningIn(entry))
+    return t("audit.becameUser", { who });
   const what = commonName(entries);
   if (entry.action === "outbound_exceptions_set" && entries.length === 1 && !what)
     return t("audit.noExceptions", { who });
@@ -90,12 +109,28 @@ export function sentence(entries: readonly AuditEntry[], t: T): string {
   let text = t(`audit.did.${entry.action}`, { who, what, count });
   if (found !== undefined)
     text = found === 0 ? t("audit.nothingNew", { what }) : t("audit.scanEnded", { what, count: found });
-  else if (entry.action === "findings_recorded" && count === 0) text = t("audit.onlyDetails", { who, what });
+  else if (entry.action === "findings_recorded") text = recorded(entries, { who, what, count }, t);
+  if (hasFailed(entry))
+    text = t(entry.detail.delivered === false ? "audit.notDelivered" : "audit.testFailed", { text });
   // What stands in brackets is about the name; without one it is left out.
   return (count === 2 ? text.replace(/\b2 times\b/, t("audit.twice")) : text)
     .replace(/\[([^\]]*)\]/g, what ? "$1" : "")
     .replace(/\s+/g, " ")
     .trim();
+}
+
+/** Findings that are new, and those that were there and are known better now. */
+function recorded(
+  entries: readonly AuditEntry[],
+  said: { who: string; what: string; count: number },
+  t: T,
+): string {
+  const updated = entries.reduce((sum, { detail }) => sum + (Number(detail.updated) || 0), 0);
+  const { who, what, count } = said;
+  if (count === 0)
+    return t(updated === 0 ? "audit.onlyDetails" : "audit.updated", { who, what, count: updated });
+  const text = t("audit.did.findings_recorded", said);
+  return updated === 0 ? text : t("audit.andUpdated", { text, count: updated });
 }
 
 /** What was changed: names of fields. */
@@ -143,8 +178,7 @@ function newFindings({ action, detail: { status, findings_new: found } }: AuditE
 
 /** How many things one entry is about. */
 function weight({ action, detail }: AuditEntry): number {
-  if (action === "findings_recorded")
-    return [detail.new].flat().filter(text).length + (Number(detail.updated) || 0);
+  if (action === "findings_recorded") return [detail.new].flat().filter(text).length;
   const { count, entries, placed, accepted } = detail;
   const many = Array.isArray(accepted) ? accepted.length : (count ?? entries ?? placed);
   return typeof many === "number" && many > 0 ? many : 1;
@@ -152,8 +186,10 @@ function weight({ action, detail }: AuditEntry): number {
 
 /** How entries by the same actor are found: one who signs in is found as the user, with what that user did. */
 export function actorSearch({ actor, ...entry }: AuditEntry, t: T): string {
-  return /^(sign-in|setup) \(/.test(actor.name) ? actorName({ actor, ...entry }, t) : actor.name;
+  return isSigningIn({ actor }) ? actorName({ actor, ...entry }, t) : actor.name;
 }
+
+const isSigningIn = ({ actor }: Pick<AuditEntry, "actor">) => /^(sign-in|setup) \(/.test(actor.name);
 
 /** Actors that are no people are named for what they are: the log keeps them as `hook (name)`, `sign-in (name)` and the like. */
 function actorName(entry: AuditEntry, t: T): string {
@@ -166,7 +202,7 @@ function actorName(entry: AuditEntry, t: T): string {
   const hook = /^hook \((.*)\)$/.exec(name);
   if (hook) return t("audit.hook", { name: hook[1] });
   // Whoever signs in, or opens an invitation, is nobody yet; the entry is about the user that they become.
-  if (/^(sign-in|setup) \(/.test(name)) {
+  if (isSigningIn(entry)) {
     const user = entry.entity_kind === "user" ? entry.entity_name : null;
     return user ?? text(entry.detail.username) ?? t("audit.somebody");
   }
