@@ -344,7 +344,12 @@ async fn what_is_not_in_its_format_says_where_and_can_be_sent_again() {
         assert_eq!((answer.status, &answer.json()["errors"][0]["field"]), (422, &json!(field)), "{answer:?}");
     }
     let seen = site.seen(&admin, &hook).await;
-    assert!(seen["last_refused_reason"].as_str().is_some_and(|r| r.contains("not in its format")), "{seen}");
+    assert!(
+        seen["last_refused_reason"]
+            .as_str()
+            .is_some_and(|r| r.contains("does not have the format of this hook")),
+        "{seen}"
+    );
     assert_eq!(site.signed(&hook, "msg_1", now, BODY).await.status, 200, "mended, the same id");
     assert_eq!(site.signed(&hook, &"x".repeat(201), now, BODY).await.status, 422);
     assert_eq!(site.signed(&hook, "", now, BODY).await.status, 422);

@@ -187,7 +187,7 @@ async fn there_is_a_bound_and_what_is_wrong_is_named() {
     }
     let more = site.post(&admin, VIEWS, view("networks", "One more")).await;
     assert_eq!(more.status, 409, "{}", more.text());
-    assert!(more.text().contains("50 views") && more.text().contains("delete one"), "{}", more.text());
+    assert!(more.text().contains("50 views") && more.text().contains("Delete one"), "{}", more.text());
     site.user(&admin, "grace", "viewer").await;
     let grace = site.signed_in("grace").await;
     site.save(&grace, view("networks", "One more")).await;

@@ -190,7 +190,7 @@ async fn every_kind_is_read_strictly_and_says_what_is_wrong() {
     let one = || given(Kind::SnmpV2c, &[], &[("community", "ab")], here);
     credentials::create(&ctx, one()).await.expect("created");
     let twin = CredentialIn { name: "OF KIND snmp_V2C".to_owned(), ..one() };
-    assert!(matches!(credentials::create(&ctx, twin).await, Err(Error::Conflict(_))));
+    assert!(matches!(credentials::create(&ctx, twin).await, Err(Error::Taken(_))));
 }
 
 #[rstest]

@@ -118,7 +118,7 @@ async fn an_asset_lives_and_dies(#[values(Sqlite, Postgres)] database: Database)
         AddressIn { asset_id: made.id, interface_id: None, ip: "10.0.0.9".into(), hostname: None },
     )
     .await;
-    assert!(matches!(twice, Err(Error::Conflict(_))));
+    assert!(matches!(twice, Err(Error::Taken(_))));
     let detail = assets::get(&ctx, made.id).await.expect("read");
     assert_eq!((detail.interfaces.len(), detail.address_list.len(), detail.asset.addresses.len()), (1, 1, 1));
 
@@ -279,7 +279,7 @@ async fn an_address_belongs_to_the_narrowest_network(#[values(Sqlite, Postgres)]
     assert_eq!(of().await, Some(wide.id));
     networks::delete(&ctx, wide.id, None).await.expect("removed");
     assert_eq!(of().await, None);
-    assert!(matches!(networks::create(&ctx, network("again", "fd00::/64")).await, Err(Error::Conflict(_))));
+    assert!(matches!(networks::create(&ctx, network("again", "fd00::/64")).await, Err(Error::Taken(_))));
     assert_eq!(
         fields(networks::create(&ctx, network("bad", "10.0.0.0/33")).await.expect_err("bad")),
         ["cidr"]
@@ -295,7 +295,7 @@ async fn what_was_placed_stays_and_links_have_two_ends(#[values(Sqlite, Postgres
     let link = |a, b| LinkIn { a_asset_id: a, b_asset_id: b, kind: LinkKind::Ethernet, label: None };
     links::create(&ctx, link(b, a)).await.expect("drawn");
     assert!(
-        matches!(links::create(&ctx, link(a, b)).await, Err(Error::Conflict(_))),
+        matches!(links::create(&ctx, link(a, b)).await, Err(Error::Taken(_))),
         "either way round it is the same link"
     );
     assert_eq!(fields(links::create(&ctx, link(a, a)).await.expect_err("self")), ["b_asset_id"]);

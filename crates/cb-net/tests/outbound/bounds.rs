@@ -146,7 +146,10 @@ async fn what_is_no_answer_says_so() {
         listener.local_addr().expect("bound")
     };
     let error = ask(&format!("http://{closed}/"), limits()).await.expect_err("closed");
-    assert!(matches!(&error, OutboundError::Connect(why) if why.contains("refused")), "{error}");
+    assert!(
+        matches!(&error, OutboundError::Connect(why) if why.contains("nothing accepts connections")),
+        "{error}"
+    );
 
     for answer in ["", "SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"] {
         let server = WebServer::start("127.0.0.1", |_| answer.as_bytes().to_vec()).await;
