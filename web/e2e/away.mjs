@@ -94,7 +94,7 @@ await steps.step("the rows at hand are filtered here, and a panel shows what the
   await search.fill("no such thing");
   await said(page, "Nothing matches");
   await search.fill("port:22");
-  await said(page, "cannot be filtered by port now");
+  await said(page, "cannot be filtered by port at the moment");
   await judged(page);
   await shot("filter");
   await search.fill("");

@@ -260,7 +260,7 @@ await steps.step("an asset is added, with a tag made on the way", async () => {
   await panel.getByRole("checkbox", { name: "critical" }).and(page.locator(":checked")).waitFor();
   await panel.getByLabel("Notes").fill("Second shelf. Do not unplug.");
   await panel.getByRole("button", { name: "Save" }).click();
-  await panel.getByText("Enter an IP address, such as").waitFor();
+  await panel.getByText("“198.51.100” is not an IP address.").waitFor();
   await panel.getByLabel("Addresses").fill("198.51.100.6");
   await panel.getByRole("button", { name: "Save" }).click();
   await panel.getByRole("heading", { name: "Backup vault" }).waitFor();

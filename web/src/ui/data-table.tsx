@@ -180,12 +180,18 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   // The last row that had the focus, or the first one under the heading that had it.
   const held = useRef<{ id: string; index: number } | null>(null);
   const selecting = !!selection?.size;
+  const earlier = useRef(rows);
   // biome-ignore lint/correctness/useExhaustiveDependencies: only when rows go, or what is done to the selected ones
   useLayoutEffect(() => {
+    const before = earlier.current;
+    earlier.current = rows;
     if (!held.current || !focusIsLost()) return;
     const { id, index } = held.current;
-    const now = rows.findIndex((row) => rowId(row) === id);
-    focusRow(now < 0 ? Math.min(index, rows.length - 1) : now);
+    // Itself, or the next one that is still there: rows above it may have gone too.
+    const from = before.findIndex((row) => rowId(row) === id);
+    const places = new Map(rows.map((row, at) => [rowId(row), at]));
+    const next = before.slice(from < 0 ? index : from).find((row) => places.has(rowId(row)));
+    focusRow((next && places.get(rowId(next))) ?? rows.length - 1);
   }, [rows, selecting]);
 
   // The last row that is loaded is not the last one while there are more.

@@ -87,14 +87,14 @@ function press(name: string): void {
 
 it("gives the focus to the row that takes the place when the selected rows and their buttons go, and back after the undo", async () => {
   render(<Review />);
-  button("b").focus();
+  button("a").focus();
   fireEvent.keyDown(held(), { key: "x" });
   fireEvent.keyDown(held(), { key: "j" });
   fireEvent.keyDown(held(), { key: "x" });
   press("Accept");
-  expect(held()).toBe(button("d"));
+  expect(held()).toBe(button("c"));
   press("Undo");
-  await waitFor(() => expect(held()).toBe(button("d")));
+  await waitFor(() => expect(held()).toBe(button("c")));
 });
 
 it("gives the focus to the last row in hand when the selection is cleared", () => {
@@ -111,6 +111,20 @@ it("gives the focus to the page when the whole list goes", async () => {
   fireEvent.click(screen.getByRole("checkbox", { name: /Select all/ }));
   press("Accept");
   await waitFor(() => expect(held()).toBe(screen.getByRole("main")));
+});
+
+it("gives the focus to the panel that takes the place of another", async () => {
+  const panel = (name: string) => (
+    <main tabIndex={-1}>
+      <aside key={name} data-panel tabIndex={-1} aria-label={name}>
+        <input aria-label={`in ${name}`} />
+      </aside>
+    </main>
+  );
+  const { rerender } = render(panel("Add asset"));
+  screen.getByLabelText("in Add asset").focus();
+  rerender(panel("nas"));
+  await waitFor(() => expect(held()).toBe(screen.getByRole("complementary", { name: "nas" })));
 });
 
 it("takes the focus from nobody, and gives it to nobody who has let it go", async () => {

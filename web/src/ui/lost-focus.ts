@@ -1,9 +1,10 @@
 /**
  * When what holds the focus goes away, a browser gives the focus to the body: screen readers begin anew, and keys reach nobody. Here it goes to
- * the nearest part around it that takes the focus; from a message or a dialog, back to where it was before. A list is quicker and gives it to
- * the row that takes the place.
+ * the nearest part around it that takes the focus, or to the panel that takes the place of its own; from a message or a dialog, back to where
+ * it was before. A list is quicker and gives it to the row that takes the place.
  */
 const REMEMBERED = 10;
+const PANEL = "[data-panel]";
 
 interface Holder {
   element: HTMLElement;
@@ -32,7 +33,12 @@ function giveBack(): void {
   if (!focusIsLost()) return;
   const [lost] = holders;
   holders = holders.filter(({ element }) => element.isConnected);
-  const next = lost?.around.find((part) => part.isConnected) ?? holders[0]?.element;
+  const around = lost?.around ?? [];
+  // A panel that has closed for another one is where the hand is.
+  const panel = around.some((part) => part.matches(PANEL) && !part.isConnected)
+    ? document.querySelector<HTMLElement>(PANEL)
+    : null;
+  const next = panel ?? around.find((part) => part.isConnected) ?? holders[0]?.element;
   next?.focus({ preventScroll: true });
 }
 

@@ -92,6 +92,7 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
     return text && isKey(text) ? t(text) : text;
   };
 
+  const wrongAddress = wordsOf(form.watch("addresses")).find((one) => !isIp(one));
   const seen = asset?.status_seen ?? "unknown";
   const edit = useEdit({
     form,
@@ -170,7 +171,11 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
             label={t("asset.addresses")}
             help={t("asset.addressesHelp")}
             mono
-            error={message("addresses")}
+            error={
+              errors.addresses && wrongAddress
+                ? t("asset.notAnAddress", { value: wrongAddress })
+                : message("addresses")
+            }
             {...form.register("addresses")}
           />
         )}
