@@ -115,6 +115,8 @@ pub(crate) struct Clues<'a> {
     pub address: IpAddr,
     pub vendor: Option<&'a str>,
     pub random_mac: bool,
+    /// It is the machine that scans, whose services are not looked at.
+    pub own: bool,
     pub gateway: bool,
     pub hostname: Option<&'a str>,
     pub answers: &'a [&'a Answer],
@@ -202,7 +204,7 @@ fn role(clues: &Clues<'_>, device: &[&Meaning]) -> Option<&'static str> {
     let makes_phones = clues
         .vendor
         .is_some_and(|vendor| PHONE_MAKERS.iter().any(|maker| vendor.to_lowercase().starts_with(maker)));
-    if clues.services.is_empty() && (clues.random_mac || makes_phones) {
+    if !clues.own && clues.services.is_empty() && (clues.random_mac || makes_phones) {
         votes.push(("phone", 25));
     }
     // Two hints in one direction outweigh one that is slightly stronger.
@@ -260,6 +262,7 @@ mod tests {
             address: IpAddr::from([10, 0, 0, 5]),
             vendor,
             random_mac: false,
+            own: false,
             gateway: false,
             hostname: None,
             answers: &[],
@@ -312,6 +315,7 @@ mod tests {
         ] {
             let clues = Clues { random_mac, ..clues(vendor, services, &[]) };
             assert_eq!(guess(&clues).0.role.as_deref(), role, "{random_mac} {vendor:?} {}", services.len());
+            assert_ne!(guess(&Clues { own: true, ..clues }).0.role.as_deref(), Some("phone"));
         }
     }
 

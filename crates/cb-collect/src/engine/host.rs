@@ -262,6 +262,7 @@ fn report(job: &Job, alive: &Alive, mac: Option<[u8; 6]>, mut notes: Notes) -> H
         address,
         vendor: vendor.as_deref(),
         random_mac,
+        own: job.is_own(address),
         gateway,
         hostname: notes.hostname.as_deref(),
         answers: &answers,

@@ -169,6 +169,7 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
         {asset ? null : (
           <TextField
             label={t("asset.addresses")}
+            optional
             help={t("asset.addressesHelp")}
             mono
             error={
