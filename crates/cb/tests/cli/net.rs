@@ -20,7 +20,7 @@ fn it_accepts_or_says_why_not() {
     for (arguments, says) in [
         ("https://1.1.1.1/ --policy public", "accept"),
         ("http://192.168.1.20:5000/ --policy lan", "accept"),
-        ("http://192.168.1.20:5000/ --policy public", "reject: 192.168.1.20 is a private address; "),
+        ("http://192.168.1.20:5000/ --policy public", "reject: 192.168.1.20 is a private address. "),
         ("http://169.254.169.254/ --policy lan", "reject: 169.254.169.254 is a cloud's metadata service"),
         ("http://0x7f.1/ --policy lan", "reject: “0x7f.1” is an unusual spelling of 127.0.0.1"),
         (
