@@ -35,7 +35,7 @@ fn it_accepts_or_says_why_not() {
         ("http://a.test/ --policy lan --resolve a.test=10.0.0.1,fd00::1", "accept"),
         (
             "http://a.test/ --policy lan --resolve a.test=10.0.0.1 --resolve a.test=[::1]",
-            "reject: a.test has addresses that this server may contact (10.0.0.1) and others that it may not contact: ::1 is a loopback",
+            "reject: “a.test” has addresses that this server can contact (10.0.0.1) and others that it must not contact: ::1 is a loopback",
         ),
         ("http://[64:ff9b::1.1.1.1]/ --policy public", "accept"),
         (
