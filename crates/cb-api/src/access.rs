@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use cb_core::Permission::{
     self, AuditRead, CredentialsRead, CredentialsWrite, DiscoveryRead, DiscoveryWrite, InventoryRead,
-    InventoryWrite, NotificationsRead, NotificationsWrite, SettingsRead, SettingsWrite, UsersRead,
-    UsersWrite, VaultRead, VaultWrite,
+    InventoryWrite, MetricsRead, NotificationsRead, NotificationsWrite, SettingsRead, SettingsWrite,
+    UsersRead, UsersWrite, VaultRead, VaultWrite,
 };
 use cb_core::{Error, Principal};
 use http::Method;
@@ -143,6 +143,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (DELETE, "/oidc-providers/{id}", May(UsersWrite)),
     (POST, "/oidc-providers/{id}/test", May(UsersWrite)),
     (GET, "/openapi.json", Known),
+    (GET, "/operations/periodic", May(MetricsRead)),
     (GET, "/proxies", May(SettingsRead)),
     (GET, "/roles", May(SettingsRead)),
     (GET, "/scans", May(DiscoveryRead)),

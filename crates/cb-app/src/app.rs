@@ -30,6 +30,7 @@ use crate::ctx::{Ctx, RequestMeta};
 use crate::jumps::Jumps;
 use crate::notify::receive::Rates;
 use crate::oidc::Known;
+use crate::reconcile::Done;
 use crate::setup::gate::{self, Gate};
 use crate::vault::Vault;
 
@@ -85,6 +86,7 @@ struct Inner {
     guesses: Guesses,
     forgot_desk: Desk,
     hook_rates: Rates,
+    works_done: Done,
     api_token: Option<Secret>,
     setup: Gate,
     scan_allow: Vec<IpNet>,
@@ -128,14 +130,8 @@ impl App {
         }
         app.spawn(crate::storage::watch(app.clone()));
         app.spawn(crate::worker::run(app.clone()));
-        app.spawn(crate::auth::sessions::sweep(app.clone()));
-        app.spawn(crate::auth::guesses::keep(app.clone()));
-        app.spawn(crate::audit::keep_checkpoints(app.clone()));
-        app.spawn(crate::audit::keep_to_retention(app.clone()));
-        app.spawn(crate::vault::keep_to_schedule(app.clone()));
         app.spawn(crate::notify::worker::run(app.clone()));
-        app.spawn(crate::notify::worker::sweep(app.clone()));
-        app.spawn(crate::jumps::keep_watch(app.clone()));
+        crate::reconcile::start(&app).await;
         Ok(app)
     }
 
@@ -211,6 +207,7 @@ impl App {
             guesses: Guesses::default(),
             forgot_desk: Desk::default(),
             hook_rates: Rates::default(),
+            works_done: Done::default(),
             api_token: config.api_token.clone(),
             setup,
             scan_allow: config.scan_allow.clone(),
@@ -342,6 +339,10 @@ impl App {
 
     pub(crate) fn hook_rates(&self) -> &Rates {
         &self.0.hook_rates
+    }
+
+    pub(crate) fn works_done(&self) -> &Done {
+        &self.0.works_done
     }
 
     pub(crate) fn forgot_desk(&self) -> &Desk {

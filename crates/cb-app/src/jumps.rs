@@ -17,6 +17,7 @@ use chrono::TimeDelta;
 use crate::app::App;
 use crate::auth::{sessions, steps};
 use crate::notify::{OVERLAP, schedule};
+use crate::reconcile;
 
 /// Less is a correction, as a time server makes it.
 const NOTICED: TimeDelta = TimeDelta::minutes(1);
@@ -32,16 +33,30 @@ struct Seen {
     held_until: Duration,
     /// Since what waits was last looked at.
     set: bool,
+    /// When that was.
+    looked: Option<Duration>,
 }
 
 impl Jumps {
     pub fn new(clock: &dyn Clock) -> Self {
         let (wall, steady) = (clock.now(), clock.steady());
-        Self(Mutex::new(Seen { wall, steady, held_until: steady, set: false }))
+        Self(Mutex::new(Seen { wall, steady, held_until: steady, set: false, looked: None }))
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether what waits is to be looked at: the clock was set, or the last look is a minute old.
+    fn due(&self, steady: Duration) -> bool {
+        const EVERY: Duration = Duration::from_mins(1);
+        let mut seen = self.seen();
+        let due =
+            std::mem::take(&mut seen.set) || seen.looked.is_none_or(|at| steady.saturating_sub(at) >= EVERY);
+        if due {
+            seen.looked = Some(steady);
+        }
+        due
     }
 
     /// Looks at both; says how far the wall clock was set since the last look, if it was.
@@ -95,6 +110,8 @@ pub async fn look(app: &App) -> Result<u64> {
         steps: steps::Purpose::ALL.map(|purpose| (purpose.as_str(), purpose.lives())).to_vec(),
         tries: schedule::longest(),
         previous_secret: OVERLAP,
+        work: reconcile::longest_wait(),
+        run: reconcile::longest_run(),
     };
     let now = app.now();
     // A look that took long judges by an old time, as one does during which the clock was set.
@@ -102,29 +119,17 @@ pub async fn look(app: &App) -> Result<u64> {
     app.store().bring_back(now, &longest, still).await
 }
 
-/// Looks when the server starts, each minute, and when the clock was set.
-pub(crate) async fn keep_watch(app: App) {
-    const EVERY: Duration = Duration::from_secs(5);
-    const LOOKS: u32 = 12;
-    loop {
-        match look(&app).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::warn!(rows, "times that lay too far ahead were brought back"),
-            Err(error) => {
-                tracing::warn!(%error, "the server could not check for times that are too far in the future");
-            }
-        }
-        for _ in 0..LOOKS {
-            tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
-                () = app.stopping().cancelled() => return,
-            }
-            app.notice_jump();
-            if std::mem::take(&mut app.jumps().seen().set) {
-                break;
-            }
-        }
+/// Notices a jump at once, and looks when the server starts, each minute, and when the clock was set.
+pub(crate) async fn watch(app: &App) -> Result<()> {
+    app.notice_jump();
+    if !app.jumps().due(app.steady()) {
+        return Ok(());
     }
+    let rows = look(app).await?;
+    if rows > 0 {
+        tracing::warn!(rows, "times that lay too far ahead were brought back");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

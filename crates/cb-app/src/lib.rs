@@ -36,6 +36,7 @@ mod order;
 mod page;
 mod proposal;
 mod rank;
+pub mod reconcile;
 pub mod record;
 pub mod replay;
 pub mod scans;

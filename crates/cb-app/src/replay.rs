@@ -117,10 +117,8 @@ pub async fn done(app: &App, id: Uuid, answer: Answer) -> Result<()> {
 }
 
 /// Forgets what is older than a day; nothing while the clock may be wrong.
-pub(crate) async fn sweep(app: &App) {
-    if let Err(error) = app.store().forget_answers(app.now() - LIVES).await {
-        tracing::warn!(%error, "stored answers could not be deleted; the server tries again later");
-    }
+pub(crate) async fn sweep(app: &App) -> Result<()> {
+    app.store().forget_answers(app.now() - LIVES).await.map(drop)
 }
 
 /// It was refused, and nothing was done.

@@ -31,8 +31,8 @@ pub(crate) use held::{Held, Unfit, held};
 pub use rewrap::{Rewrapped, rewrap};
 use root::Source;
 pub use rotation::{rotate, rotate_if_due};
-pub(crate) use schedule::keep_to_schedule;
 pub use schedule::look;
+pub(crate) use schedule::look_here;
 pub use status::{KeyOut, VaultLookResult, VaultOut, status};
 
 /// The keys of this process, as the database last had them.
@@ -136,6 +136,11 @@ impl Vault {
         }
         Ok(())
     }
+}
+
+/// Takes up a root key that another process has changed to, before it is needed.
+pub(crate) async fn notice_new_root(app: &App) -> Result<()> {
+    app.vault().notice_new_root(app.store().reader()).await
 }
 
 impl App {

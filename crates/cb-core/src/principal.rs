@@ -45,7 +45,8 @@ impl Role {
             | P::VaultRead
             | P::VaultWrite
             | P::CredentialsWrite
-            | P::NotificationsWrite => matches!(self, Role::Admin),
+            | P::NotificationsWrite
+            | P::MetricsRead => matches!(self, Role::Admin),
         }
     }
 }
@@ -69,10 +70,12 @@ pub enum Permission {
     CredentialsWrite,
     NotificationsRead,
     NotificationsWrite,
+    /// To see how the servers run: periodic work, metrics.
+    MetricsRead,
 }
 
 impl Permission {
-    pub const ALL: [Permission; 15] = [
+    pub const ALL: [Permission; 16] = [
         Permission::InventoryRead,
         Permission::InventoryWrite,
         Permission::DiscoveryRead,
@@ -88,6 +91,7 @@ impl Permission {
         Permission::CredentialsWrite,
         Permission::NotificationsRead,
         Permission::NotificationsWrite,
+        Permission::MetricsRead,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -107,6 +111,7 @@ impl Permission {
             Permission::CredentialsWrite => "credentials:write",
             Permission::NotificationsRead => "notifications:read",
             Permission::NotificationsWrite => "notifications:write",
+            Permission::MetricsRead => "metrics:read",
         }
     }
 

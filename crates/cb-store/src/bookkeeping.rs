@@ -7,7 +7,10 @@ mod answers;
 #[cfg(test)]
 mod begun;
 mod hooks;
+mod periodic;
 mod sight;
+#[cfg(test)]
+mod turns;
 
 use std::time::Duration;
 
@@ -32,6 +35,7 @@ mod deliveries;
 
 pub use ahead::Longest;
 pub use deliveries::{Health, Held, Outcome};
+pub use periodic::Turn;
 pub use sight::{NOT_SEEN, Seen, UP};
 
 /// How far a scan has come.

@@ -68,6 +68,12 @@ export async function rotateVaultKey(client: QueryClient): Promise<void> {
   void client.invalidateQueries({ queryKey: settingsQuery.queryKey });
 }
 
+export const periodicQuery = queryOptions({
+  queryKey: ["operations", "periodic"],
+  queryFn: () => take(http.GET("/api/v1/operations/periodic")),
+  refetchInterval: 30_000,
+});
+
 export const discoveryQuery = queryOptions({
   queryKey: ["discovery"],
   queryFn: () => take(http.GET("/api/v1/discovery")),

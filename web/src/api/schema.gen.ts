@@ -1554,6 +1554,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations/periodic": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the servers do again and again without being asked: when each work ran last, how that ended, and when it runs next. */
+        get: operations["list_periodic_work"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/proxies": {
         parameters: {
             query?: never;
@@ -3998,6 +4015,50 @@ export interface components {
             /** @description At least 8 characters; 15 or more are recommended. */
             new_password: string;
         };
+        /** @description Something that the servers do again and again without being asked. */
+        PeriodicWork: {
+            /**
+             * Format: date-time
+             * @description When the last run that ended did so.
+             */
+            ended_at: string | null;
+            /** @description Why the last run failed; null if it did not. */
+            error: string | null;
+            /**
+             * Format: int64
+             * @description The time between two runs.
+             */
+            every_seconds: number;
+            name: components["schemas"]["PeriodicWorkName"];
+            /**
+             * Format: date-time
+             * @description When the next run begins at the earliest.
+             */
+            next_at: string | null;
+            /** @description A server is doing it now. */
+            running: boolean;
+            /**
+             * Format: date-time
+             * @description When the last run began; null if there was none. What each server does for itself is told of the server that answers.
+             */
+            started_at: string | null;
+            /**
+             * @description Whether one server does it for all (`one`), each for itself (`each`), or each for itself and once more when it stops
+             *     (`each_and_at_stop`).
+             */
+            who: components["schemas"]["PeriodicWorkWho"];
+        };
+        /**
+         * @description The works by name. What each does stands in the description of [`Work`]'s line and in the client's words.
+         * @enum {string}
+         */
+        PeriodicWorkName: "sessions" | "notices" | "audit_retention" | "vault_rotation" | "vault_root_key" | "clock" | "wrong_guesses" | "audit_checkpoint";
+        /** @enum {string} */
+        PeriodicWorkWho: "one" | "each" | "each_and_at_stop";
+        /** @description All periodic work; the list is short and complete. */
+        PeriodicWorks: {
+            items: components["schemas"]["PeriodicWork"][];
+        };
         PlannedTarget: {
             /** Format: int64 */
             addresses: number;
@@ -4377,7 +4438,7 @@ export interface components {
             /** @example backup script */
             name: string;
             /** @description Such as `inventory:read`; see `/roles`. */
-            scopes: ("inventory:read" | "inventory:write" | "discovery:read" | "discovery:write" | "audit:read" | "settings:read" | "settings:write" | "users:read" | "users:write" | "vault:read" | "vault:write" | "credentials:read" | "credentials:write" | "notifications:read" | "notifications:write")[];
+            scopes: ("inventory:read" | "inventory:write" | "discovery:read" | "discovery:write" | "audit:read" | "settings:read" | "settings:write" | "users:read" | "users:write" | "vault:read" | "vault:write" | "credentials:read" | "credentials:write" | "notifications:read" | "notifications:write" | "metrics:read")[];
         };
         Totp: {
             enabled: boolean;
@@ -8671,6 +8732,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_periodic_work: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeriodicWorks"];
                 };
             };
             /** @description What went wrong */

@@ -19,6 +19,7 @@ const words: Record<Permission, Key> = {
   "credentials:write": "scope.credentials.write",
   "notifications:read": "scope.notifications.read",
   "notifications:write": "scope.notifications.write",
+  "metrics:read": "scope.metrics.read",
 };
 
 export const permissions = Object.keys(words) as Permission[];

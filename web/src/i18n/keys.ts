@@ -16,6 +16,7 @@ import type kinds from "./en/kinds.json";
 import type map from "./en/map.json";
 import type networks from "./en/networks.json";
 import type notifications from "./en/notifications.json";
+import type operations from "./en/operations.json";
 import type password from "./en/password.json";
 import type providers from "./en/providers.json";
 import type session from "./en/session.json";
@@ -38,6 +39,7 @@ type Words = typeof account &
   typeof map &
   typeof networks &
   typeof notifications &
+  typeof operations &
   typeof password &
   typeof providers &
   typeof session &

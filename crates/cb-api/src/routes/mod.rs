@@ -30,6 +30,7 @@ mod map;
 mod networks;
 mod oidc;
 mod openapi;
+mod operations;
 mod parameters;
 mod passkeys;
 mod providers;
@@ -142,6 +143,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(users::withdraw))
         .routes(routes!(users::accept))
         .routes(routes!(settings::get, settings::patch))
+        .routes(routes!(operations::periodic))
         .routes(routes!(storage::get))
         .routes(routes!(proxies::get))
         .routes(routes!(vault::get))

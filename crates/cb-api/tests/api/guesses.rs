@@ -186,10 +186,10 @@ async fn wrong_guesses_leave_one_entry_and_then_their_count(#[values(Sqlite, Pos
     let entry = &site.entries(&admin, "password_change_failed").await[0];
     assert_eq!((&entry["actor"]["name"], &entry["detail"]["username"]), (&json!("grace"), &json!("grace")));
     assert_eq!(entry["entity_kind"], "user");
-    cb_app::auth::guesses::close(&site.test.app, false).await;
+    cb_app::auth::guesses::close(&site.test.app, false).await.expect("written");
     assert_eq!(site.entries(&admin, "invite_failed").await.len(), 1, "the minute is not over");
     site.test.clock.advance(TimeDelta::seconds(61));
-    cb_app::auth::guesses::close(&site.test.app, false).await;
+    cb_app::auth::guesses::close(&site.test.app, false).await.expect("written");
     for action in actions {
         let entries = site.entries(&admin, action).await;
         let counts: Vec<_> = entries.iter().map(|e| e["detail"]["count"].as_i64()).collect();
@@ -201,7 +201,7 @@ async fn wrong_guesses_leave_one_entry_and_then_their_count(#[values(Sqlite, Pos
     assert_eq!(site.post(&own, "/api/v1/auth/password", wrong).await.status, 429);
     site.test.clock.advance(TimeDelta::seconds(3));
     assert_eq!(site.post(&own, "/api/v1/auth/logout", json!({})).await.status, 204);
-    cb_app::auth::guesses::close(&site.test.app, true).await;
+    cb_app::auth::guesses::close(&site.test.app, true).await.expect("written");
     let verdict = site.get(&admin, "/api/v1/audit-log/verify").await.json();
     assert_eq!(verdict["ok"], true, "{verdict}");
 }
@@ -218,7 +218,7 @@ async fn guesses_cannot_flood_the_log() {
     }
     let entries = site.entries(&admin, "invite_failed").await;
     assert_eq!(entries.len(), 201);
-    cb_app::auth::guesses::close(&site.test.app, true).await;
+    cb_app::auth::guesses::close(&site.test.app, true).await.expect("written");
     let entries = site.entries(&admin, "invite_failed").await;
     let count: i64 = entries.iter().filter_map(|e| e["detail"]["count"].as_i64()).sum();
     assert_eq!((entries.len(), count), (202, 600), "each is counted");

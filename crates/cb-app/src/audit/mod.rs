@@ -7,7 +7,6 @@ mod retention;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 pub(crate) use beside::{
     Beside, CHECKPOINT_FILE, DAMAGED_FILE, SET_ASIDE_FILE, damage, read_checkpoint, set_aside,
@@ -190,21 +189,6 @@ impl App {
     pub(crate) async fn checkpoint_now(&self) {
         if let Err(error) = self.checkpoint().await {
             tracing::warn!(%error, "the audit log has no new checkpoint; the server tries again in an hour");
-        }
-    }
-}
-
-/// A checkpoint every hour in which something was written, and one when the server stops.
-pub(crate) async fn keep_checkpoints(app: App) {
-    const EVERY: Duration = Duration::from_hours(1);
-    loop {
-        let stopping = tokio::select! {
-            () = tokio::time::sleep(EVERY) => false,
-            () = app.stopping().cancelled() => true,
-        };
-        app.checkpoint_now().await;
-        if stopping {
-            return;
         }
     }
 }

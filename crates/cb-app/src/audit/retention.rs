@@ -2,7 +2,6 @@
 //! whose number and hash the server has signed. See docs/adr/0008-audit-retention.md.
 
 use cb_core::audit::Action;
-use std::time::Duration;
 
 use cb_core::audit::Claim;
 use cb_core::clock::fixed_width;
@@ -48,22 +47,11 @@ pub async fn prune(app: &App) -> Result<i64> {
     Ok(gone)
 }
 
-/// When the server starts, and once a day.
-pub(crate) async fn keep_to_retention(app: App) {
-    const EVERY: Duration = Duration::from_hours(24);
-    loop {
-        match prune(&app).await {
-            Ok(0) => {}
-            Ok(entries) => {
-                tracing::info!(entries, "entries of the audit log were deleted because of their age");
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the server could not delete old entries of the audit log; it tries again in a day");
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = app.stopping().cancelled() => return,
-        }
+/// Deletes what is older than the settings allow.
+pub(crate) async fn keep_to_retention(app: &App) -> Result<()> {
+    let entries = prune(app).await?;
+    if entries > 0 {
+        tracing::info!(entries, "entries of the audit log were deleted because of their age");
     }
+    Ok(())
 }

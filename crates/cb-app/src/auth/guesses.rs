@@ -162,28 +162,14 @@ impl App {
 }
 
 /// Writes what is known of the series that are over; with `all`, of the others too.
-pub async fn close(app: &App, all: bool) {
+pub async fn close(app: &App, all: bool) -> Result<()> {
     let now = if all { Duration::MAX } else { app.steady() };
+    let mut untold = Ok(());
     for (key, series) in app.guesses().over(now) {
         if let Err(error) = app.tell_rest(&series).await {
-            let (action, more) = (series.guess.action, series.more);
-            tracing::warn!(%error, action = action.as_str(), more, "wrong guesses could not be written to the audit log");
             app.guesses().put_back(key, series);
+            untold = Err(error);
         }
     }
-}
-
-/// The same, now and then, and when the server stops.
-pub(crate) async fn keep(app: App) {
-    const EVERY: Duration = Duration::from_secs(5);
-    loop {
-        let stopping = tokio::select! {
-            () = tokio::time::sleep(EVERY) => false,
-            () = app.stopping().cancelled() => true,
-        };
-        close(&app, stopping).await;
-        if stopping {
-            return;
-        }
-    }
+    untold
 }

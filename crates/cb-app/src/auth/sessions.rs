@@ -499,32 +499,18 @@ pub async fn me(ctx: &Ctx, who: &Authenticated) -> Result<Me> {
     })
 }
 
-/// Removes what is dead; nothing while the clock may be wrong.
-pub async fn sweep_dead(app: &App) {
+/// Removes what is dead; nothing while the clock may be wrong. One that cannot be removed stays unusable, and keeps nothing else from it.
+pub async fn sweep_dead(app: &App) -> Result<()> {
     let now = app.now();
     if app.removals_held() {
-        return;
+        return Ok(());
     }
-    if let Err(error) = app.store().sweep_sessions(now, now - IDLE).await {
-        tracing::warn!(%error, "dead sessions could not be removed; they stay unusable");
-    }
-    if let Err(error) = app.store().sweep_steps(now).await {
-        tracing::warn!(%error, "half-finished steps could not be removed; they stay unusable");
-    }
-    if let Err(error) = app.store().sweep_tickets(now).await {
-        tracing::warn!(%error, "spent tickets could not be deleted; the server tries again later");
-    }
-    replay::sweep(app).await;
-}
-
-/// The same, now and then.
-pub(crate) async fn sweep(app: App) {
-    const EVERY: Duration = Duration::from_mins(10);
-    loop {
-        sweep_dead(&app).await;
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = app.stopping().cancelled() => return,
-        }
-    }
+    let store = app.store();
+    let swept = [
+        store.sweep_sessions(now, now - IDLE).await.map(drop),
+        store.sweep_steps(now).await.map(drop),
+        store.sweep_tickets(now).await.map(drop),
+        replay::sweep(app).await,
+    ];
+    swept.into_iter().collect()
 }

@@ -43,7 +43,6 @@ const PAUSE: Duration = Duration::from_secs(5);
 const KEPT: TimeDelta = TimeDelta::days(30);
 /// … and no more than these, the newest.
 const KEPT_MOST: u64 = 200_000;
-const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 pub(crate) async fn run(app: App) {
     if let Err(error) = app.store().release_deliveries_of(app.takes_over()).await {
@@ -66,30 +65,18 @@ pub(crate) async fn run(app: App) {
     while lanes.set.join_next().await.is_some() {}
 }
 
-/// Forgets notices that are old.
-pub(crate) async fn sweep(app: App) {
-    loop {
-        let now = app.now();
-        while !app.removals_held() && !app.stopping().is_cancelled() {
-            match app.store().sweep_notices(now - KEPT, KEPT_MOST).await {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "old notices could not be deleted; the server tries again later");
-                    break;
-                }
-            }
-        }
-        if !app.removals_held()
-            && let Err(error) = app.store().sweep_previous_secrets(now).await
-        {
-            tracing::warn!(%error, "expired signing secrets could not be deleted; the server tries again later");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(SWEEP_EVERY) => {}
-            () = app.stopping().cancelled() => return,
+/// Forgets notices and signing secrets that are old.
+pub(crate) async fn sweep(app: &App) -> Result<()> {
+    let now = app.now();
+    while !app.removals_held() && !app.stopping().is_cancelled() {
+        if app.store().sweep_notices(now - KEPT, KEPT_MOST).await? == 0 {
+            break;
         }
     }
+    if !app.removals_held() {
+        app.store().sweep_previous_secrets(now).await?;
+    }
+    Ok(())
 }
 
 struct Lanes {

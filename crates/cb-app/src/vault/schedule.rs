@@ -1,7 +1,6 @@
 //! The daily look at the vault: whether its key is old enough to be rotated, and which retired keys nobody needs any more.
 
 use cb_core::audit::Action;
-use std::time::Duration;
 
 use cb_core::clock::Time;
 use cb_core::{Principal, Result};
@@ -139,30 +138,9 @@ async fn forget(app: &App) -> Result<usize> {
     .await
 }
 
-/// Looks once a minute what is to be done, so that a clock that is set and a machine that slept are noticed.
-pub(crate) async fn keep_to_schedule(app: App) {
-    const EVERY: Duration = Duration::from_mins(1);
-    let mut told = None;
-    loop {
-        if let Err(error) = look(&app, &Local).await {
-            tracing::warn!(%error, "the server could not check whether the vault key is due for rotation");
-        }
-        match app.vault().notice_new_root(app.store().reader()).await {
-            Ok(()) => told = None,
-            // Once, not each minute.
-            Err(error) => {
-                let error = error.to_string();
-                if told.as_ref() != Some(&error) {
-                    tracing::error!("{error}");
-                    told = Some(error);
-                }
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = app.stopping().cancelled() => return,
-        }
-    }
+/// Looks what is to be done, by the time zone of this server.
+pub(crate) async fn look_here(app: &App) -> Result<()> {
+    look(app, &Local).await.map(drop)
 }
 
 /// When the key is due, as things stand.

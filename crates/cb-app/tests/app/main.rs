@@ -9,6 +9,7 @@ mod discovery;
 mod inventory;
 mod networks;
 mod news;
+mod periodic;
 mod replay;
 mod retention;
 mod review;

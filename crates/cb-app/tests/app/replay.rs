@@ -31,10 +31,10 @@ async fn nothing_is_kept_that_a_password_can_be_tried_against(
         assert_eq!(rows.len(), 1);
         seen.push(rows[0].fingerprint.clone());
         test.clock.advance(TimeDelta::hours(23));
-        sweep_dead(&test.app).await;
+        sweep_dead(&test.app).await.expect("swept");
         assert_eq!(kept().await.len(), 1);
         test.clock.advance(TimeDelta::hours(2));
-        sweep_dead(&test.app).await;
+        sweep_dead(&test.app).await.expect("swept");
         assert!(kept().await.is_empty());
     }
     assert_ne!(seen[0], seen[1], "by a key of each server's own");

@@ -20,6 +20,10 @@ pub struct Longest {
     pub tries: Vec<TimeDelta>,
     /// Of a secret beside its successor.
     pub previous_secret: TimeDelta,
+    /// Of periodic work until its next run.
+    pub work: TimeDelta,
+    /// Of one run of it.
+    pub run: TimeDelta,
 }
 
 /// A column whose times may lie ahead of now by so much and no more.
@@ -62,6 +66,8 @@ impl Store {
             Bound::new("hooks", "previous_until", longest.previous_secret),
             Bound::new("webhooks", "failing_since", zero),
             Bound::new("channels", "failing_since", zero),
+            Bound::new("periodic_work", "next_at", longest.work),
+            Bound::new("periodic_work", "held_until", longest.run),
         ];
         bounds.extend(longest.steps.iter().map(|(purpose, most)| {
             let which = Some(Expr::col("purpose").eq(*purpose));

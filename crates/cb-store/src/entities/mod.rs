@@ -25,6 +25,7 @@ pub mod network;
 pub mod notice;
 pub mod oidc_provider;
 pub mod passkey;
+pub mod periodic_work;
 pub mod position;
 pub mod recovery_code;
 pub mod scan;

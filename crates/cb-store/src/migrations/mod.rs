@@ -21,6 +21,7 @@ mod m0015_list_orders;
 mod m0016_service_scheme;
 mod m0017_review_and_sight;
 mod m0018_views;
+mod m0019_periodic_work;
 mod run;
 #[cfg(test)]
 mod upgrade;
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_service_scheme::Migration),
             Box::new(m0017_review_and_sight::Migration),
             Box::new(m0018_views::Migration),
+            Box::new(m0019_periodic_work::Migration),
         ]
     }
 }

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Download, LogIn, Pencil, Plus, Trash2 } from "lucide-react";
+import { Activity, Download, LogIn, Pencil, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
 import { http, ifMatch, take } from "#/api/client";
@@ -56,6 +56,14 @@ export function SettingsPage() {
           )}
         </Block>
         <UnknownProxies />
+        {maySee("/settings/operations") ? (
+          <Block title={t("settings.operations")} text={t("settings.operationsText")}>
+            <Link to="/settings/operations" className={buttonClass()}>
+              <Activity aria-hidden className="size-4" />
+              {t("settings.operationsOpen")}
+            </Link>
+          </Block>
+        ) : null}
         {maySee("/settings/providers") ? (
           <Block title={t("settings.providers")} text={t("settings.providersText")}>
             <Link to="/settings/providers" className={buttonClass()}>

@@ -1,0 +1,383 @@
+//! Periodic work: what a server does again and again without being asked, as one table ([`WORKS`]). To add to it: a function that takes the
+//! application and answers whether it worked, and a line.
+//!
+//! What changes the database is done by one of the servers on it, whichever comes first when it is due ([`Who::One`]): a row holds the lease,
+//! the last begin and end, the failure and the next time. What a process keeps for itself is done by each ([`Who::Each`]).
+//! A failure is told once, not at each try, and tried again sooner than the next regular time.
+
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cb_core::clock::Time;
+use cb_core::{Error, Permission, Result};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::ctx::Ctx;
+use crate::{audit, auth, jumps, notify, vault};
+
+type Run = fn(App, bool) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// The works by name. What each does stands in the description of [`Work`]'s line and in the client's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PeriodicWorkName)]
+pub enum Name {
+    Sessions,
+    Notices,
+    AuditRetention,
+    VaultRotation,
+    VaultRootKey,
+    Clock,
+    WrongGuesses,
+    AuditCheckpoint,
+}
+
+impl Name {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Name::Sessions => "sessions",
+            Name::Notices => "notices",
+            Name::AuditRetention => "audit_retention",
+            Name::VaultRotation => "vault_rotation",
+            Name::VaultRootKey => "vault_root_key",
+            Name::Clock => "clock",
+            Name::WrongGuesses => "wrong_guesses",
+            Name::AuditCheckpoint => "audit_checkpoint",
+        }
+    }
+}
+
+struct Work {
+    name: Name,
+    every: Duration,
+    who: Who,
+    /// Told whether the server stops.
+    run: Run,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PeriodicWorkWho)]
+pub enum Who {
+    /// One server for all that share the database.
+    One,
+    /// Each server for itself.
+    Each,
+    /// The same, and once more when it stops.
+    EachAndAtStop,
+}
+
+/// `async fn(&App) -> Result<()>`, as the table holds it.
+macro_rules! run {
+    ($work:path) => {
+        |app, _stopping| Box::pin(async move { $work(&app).await })
+    };
+}
+
+const WORKS: &[Work] = &[
+    Work {
+        name: Name::Sessions,
+        every: Duration::from_mins(10),
+        who: Who::One,
+        run: run!(auth::sessions::sweep_dead),
+    },
+    Work {
+        name: Name::Notices,
+        every: Duration::from_mins(10),
+        who: Who::One,
+        run: run!(notify::worker::sweep),
+    },
+    Work {
+        name: Name::AuditRetention,
+        every: Duration::from_hours(24),
+        who: Who::One,
+        run: run!(audit::keep_to_retention),
+    },
+    Work {
+        name: Name::VaultRotation,
+        every: Duration::from_mins(1),
+        who: Who::One,
+        run: run!(vault::look_here),
+    },
+    Work {
+        name: Name::VaultRootKey,
+        every: Duration::from_mins(1),
+        who: Who::Each,
+        run: run!(vault::notice_new_root),
+    },
+    Work { name: Name::Clock, every: Duration::from_secs(5), who: Who::Each, run: run!(jumps::watch) },
+    Work {
+        name: Name::WrongGuesses,
+        every: Duration::from_secs(5),
+        who: Who::EachAndAtStop,
+        run: |app, stopping| Box::pin(async move { auth::guesses::close(&app, stopping).await }),
+    },
+    Work {
+        name: Name::AuditCheckpoint,
+        every: Duration::from_hours(1),
+        who: Who::EachAndAtStop,
+        run: run!(App::checkpoint),
+    },
+];
+
+/// How often a server looks whether something that one of them does is due.
+const LOOK: Duration = Duration::from_mins(1);
+/// A failed run is tried again after this time, or at its regular time if that is sooner.
+const AGAIN: Duration = Duration::from_mins(10);
+/// A run that takes longer is broken off, so that its lease never outlives it by much.
+const LONGEST: Duration = Duration::from_mins(10);
+
+/// What this process remembers of each work that it has done itself.
+#[derive(Default)]
+pub(crate) struct Done(Mutex<Vec<Last>>);
+
+#[derive(Debug, Clone)]
+struct Last {
+    name: Name,
+    started_at: Time,
+    ended_at: Option<Time>,
+    next_at: Option<Time>,
+    error: Option<String>,
+}
+
+impl Done {
+    fn all(&self) -> MutexGuard<'_, Vec<Last>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begun(&self, name: Name, started_at: Time) {
+        let mut all = self.all();
+        match all.iter_mut().find(|last| last.name == name) {
+            Some(last) => (last.started_at, last.ended_at, last.next_at) = (started_at, None, None),
+            None => all.push(Last { name, started_at, ended_at: None, next_at: None, error: None }),
+        }
+    }
+
+    /// Answers whether that is news: another failure than the last one, or none after one.
+    fn ended(&self, name: Name, ended_at: Time, next_at: Time, error: Option<String>) -> bool {
+        let mut all = self.all();
+        let Some(last) = all.iter_mut().find(|last| last.name == name) else { return false };
+        (last.ended_at, last.next_at) = (Some(ended_at), Some(next_at));
+        let news = last.error != error;
+        last.error = error;
+        news
+    }
+}
+
+/// Starts all of it.
+pub(crate) async fn start(app: &App) {
+    if let Err(error) = app.store().give_back_work(app.takes_over()).await {
+        tracing::warn!(%error, "periodic work of the last run could not be given back; its lease ends in a few minutes");
+    }
+    for work in WORKS {
+        app.spawn(keep(app.clone(), work));
+    }
+}
+
+async fn keep(app: App, work: &'static Work) {
+    // What is done at the stop too was done at the last one.
+    let mut wait = if work.who == Who::EachAndAtStop { work.every } else { Duration::ZERO };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = app.stopping().cancelled() => break,
+        }
+        wait = match work.who {
+            Who::One => in_turn(&app, work).await,
+            Who::Each | Who::EachAndAtStop => here(&app, work, false).await,
+        };
+    }
+    if work.who == Who::EachAndAtStop {
+        here(&app, work, true).await;
+    }
+}
+
+/// Does it in this process; answers when to do it again.
+async fn here(app: &App, work: &'static Work, stopping: bool) -> Duration {
+    let done = app.works_done();
+    done.begun(work.name, app.now());
+    let error = attempt(app, work, stopping).await;
+    let wait = wait(work, error.is_some());
+    let now = app.now();
+    tell(work, done.ended(work.name, now, later(now, wait), error.clone()), error.as_deref());
+    wait
+}
+
+/// Does it if it is due and no other server does it; answers when to look again.
+async fn in_turn(app: &App, work: &'static Work) -> Duration {
+    let look = Ord::min(work.every, LOOK);
+    let now = app.now();
+    let turn = match app
+        .store()
+        .begin_work(work.name.as_str(), app.worker_name(), now, later(now, LONGEST))
+        .await
+    {
+        Ok(Some(turn)) => turn,
+        Ok(None) => return look,
+        Err(error) => {
+            tracing::warn!(work = work.name.as_str(), %error, "the server could not see whether periodic work is due");
+            return look;
+        }
+    };
+    let done = app.works_done();
+    done.begun(work.name, now);
+    let error = attempt(app, work, false).await;
+    let ended = app.now();
+    let next = later(ended, wait(work, error.is_some()));
+    tell(work, done.ended(work.name, ended, next, error.clone()), error.as_deref());
+    if let Err(error) = app.store().end_work(&turn, ended, next, error.as_deref()).await {
+        tracing::warn!(work = work.name.as_str(), %error, "the end of periodic work could not be noted; its lease ends in a few minutes");
+    }
+    look
+}
+
+/// Why it failed, if it did: a sentence for the page.
+async fn attempt(app: &App, work: &Work, stopping: bool) -> Option<String> {
+    match tokio::time::timeout(LONGEST, (work.run)(app.clone(), stopping)).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(match error {
+            Error::Unavailable(why) | Error::StorageFull(why) | Error::OutcomeUnknown(why) => why,
+            error => error.to_string(),
+        }),
+        Err(_) => {
+            Some(format!("It took longer than {} minutes, and the server stopped it", LONGEST.as_secs() / 60))
+        }
+    }
+}
+
+fn tell(work: &Work, news: bool, error: Option<&str>) {
+    match error {
+        Some(error) if news => {
+            tracing::warn!(work = work.name.as_str(), error, "periodic work failed; the server tries again");
+        }
+        None if news => tracing::info!(work = work.name.as_str(), "periodic work goes well again"),
+        _ => {}
+    }
+}
+
+fn wait(work: &Work, failed: bool) -> Duration {
+    if failed { Ord::min(work.every, AGAIN) } else { work.every }
+}
+
+fn later(now: Time, wait: Duration) -> Time {
+    now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
+}
+
+/// The longest that any of it waits for its next run.
+pub(crate) fn longest_wait() -> TimeDelta {
+    let longest = WORKS.iter().map(|work| work.every).max().unwrap_or(LOOK);
+    TimeDelta::from_std(longest).unwrap_or(TimeDelta::MAX)
+}
+
+pub(crate) fn longest_run() -> TimeDelta {
+    TimeDelta::from_std(LONGEST).unwrap_or(TimeDelta::MAX)
+}
+
+/// Something that the servers do again and again without being asked.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PeriodicWork)]
+pub struct WorkOut {
+    pub name: Name,
+    /// Whether one server does it for all (`one`), each for itself (`each`), or each for itself and once more when it stops
+    /// (`each_and_at_stop`).
+    pub who: Who,
+    /// The time between two runs.
+    pub every_seconds: u64,
+    /// When the last run began; null if there was none. What each server does for itself is told of the server that answers.
+    #[schema(required)]
+    pub started_at: Option<DateTime<Utc>>,
+    /// When the last run that ended did so.
+    #[schema(required)]
+    pub ended_at: Option<DateTime<Utc>>,
+    /// When the next run begins at the earliest.
+    #[schema(required)]
+    pub next_at: Option<DateTime<Utc>>,
+    /// A server is doing it now.
+    pub running: bool,
+    /// Why the last run failed; null if it did not.
+    #[schema(required)]
+    pub error: Option<String>,
+}
+
+/// All periodic work; the list is short and complete.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PeriodicWorks)]
+pub struct Works {
+    pub items: Vec<WorkOut>,
+}
+
+/// All of it, as the servers last did it.
+pub async fn list(ctx: &Ctx) -> Result<Works> {
+    ctx.authorize(Permission::MetricsRead)?;
+    let now = ctx.now();
+    let rows = ctx.store().works().await?;
+    let here = ctx.app().works_done().all().clone();
+    let of = |work: &Work| {
+        let out = WorkOut {
+            name: work.name,
+            who: work.who,
+            every_seconds: work.every.as_secs(),
+            started_at: None,
+            ended_at: None,
+            next_at: None,
+            running: false,
+            error: None,
+        };
+        if work.who == Who::One {
+            let Some(row) = rows.iter().find(|row| row.name == work.name.as_str()) else { return out };
+            return WorkOut {
+                started_at: row.started_at,
+                ended_at: row.ended_at,
+                next_at: Some(row.next_at),
+                running: row.held_until.is_some_and(|until| until > now),
+                error: row.error.clone(),
+                ..out
+            };
+        }
+        let Some(last) = here.iter().find(|last| last.name == work.name) else { return out };
+        WorkOut {
+            started_at: Some(last.started_at),
+            ended_at: last.ended_at,
+            next_at: last.next_at,
+            running: last.ended_at.is_none(),
+            error: last.error.clone(),
+            ..out
+        }
+    };
+    Ok(Works { items: WORKS.iter().map(of).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use chrono::{TimeZone as _, Utc};
+
+    use super::{AGAIN, Done, Name, WORKS, wait};
+
+    #[test]
+    fn names_are_unique_and_a_failure_is_tried_again_no_later_than_the_next_regular_time() {
+        let names: BTreeSet<_> = WORKS.iter().map(|work| work.name.as_str()).collect();
+        assert_eq!(names.len(), WORKS.len());
+        for work in WORKS {
+            assert_eq!(wait(work, false), work.every);
+            assert!(wait(work, true) <= work.every && wait(work, true) <= AGAIN, "{:?}", work.name);
+        }
+    }
+
+    #[test]
+    fn a_failure_is_news_once_and_so_is_its_end() {
+        let now = Utc.with_ymd_and_hms(2026, 1, 1, 12, 0, 0).single().expect("a date");
+        let done = Done::default();
+        let mut news = Vec::new();
+        for error in [None, Some("full"), Some("full"), Some("gone"), None, None] {
+            done.begun(Name::Notices, now);
+            news.push(done.ended(Name::Notices, now, now, error.map(str::to_owned)));
+        }
+        assert_eq!(news, [false, true, false, true, true, false]);
+    }
+}
