@@ -68,7 +68,7 @@ await steps.step(
 await steps.step("the administrator is made", async () => {
   await page.getByLabel("Username").fill(username);
   await page.getByLabel("Password", { exact: true }).fill(password);
-  await page.getByText("Long and strong").waitFor();
+  await page.getByText("Strong password").waitFor();
   await page.getByRole("button", { name: "Create administrator" }).click();
   await page.waitForURL(/step=network/);
 });

@@ -212,7 +212,7 @@ await steps.step("the key is rotated: the history shows both, and the secrets st
   await judged(page);
   await shot("keys");
   await button(area("Current key"), "Rotate now").click();
-  await said(page, "All secrets are encrypted with a new key");
+  await said(page, "All secrets are now encrypted with a new key");
   await keys().nth(1).waitFor();
   await said(keys().nth(0), "In use");
   await said(keys().nth(1), "Kept until");

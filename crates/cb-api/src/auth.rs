@@ -38,6 +38,7 @@ pub const PUBLIC: &[(Method, &str)] = &[
     (Method::GET, "/api/v1/auth/oidc/{slug}/start"),
     (Method::GET, "/api/v1/auth/oidc/{slug}/callback"),
     (Method::POST, "/api/v1/auth/forgot"),
+    (Method::POST, "/api/v1/auth/link"),
     (Method::POST, "/api/v1/auth/reset"),
     (Method::POST, "/api/v1/auth/invite"),
     // Proves itself: by its signature, or by the hook's own token.

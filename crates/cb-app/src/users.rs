@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::guesses::Guess;
+use crate::auth::link::LinkPurpose;
 use crate::auth::sessions::{self, Kept, OpenSession, Opened, Proof};
 use crate::auth::steps::{self, Purpose};
-use crate::auth::{UserOut, active, factors, place, rules};
+use crate::auth::{UserOut, active, factors, rules};
 use crate::ctx::{Ctx, RequestMeta};
 use crate::page::{self, List, Page, Sort, contains};
 
@@ -318,17 +318,14 @@ pub async fn withdraw_invite(ctx: &Ctx, id: InviteId) -> Result<()> {
 /// Creates the invited user and signs them in.
 pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) -> Result<Opened> {
     let now = app.now();
-    let address = format!("invite/{}", place(meta.ip));
+    let address = LinkPurpose::Invite.throttle_key(&meta);
     app.throttle().enter([&address])?;
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &input.token);
     wrong.into_result()?;
-    let gone =
-        || Error::Denied("This invite has expired, or it was used before. Ask for a new one.".to_owned());
+    let gone = || LinkPurpose::Invite.gone();
     if steps::find(now, app.store().reader(), Purpose::Invite, &input.token).await?.is_none() {
-        let actor = Principal::SignIn { username: "invite".to_owned() };
-        app.guessed(&meta, Guess::at_nobody(Action::InviteFailed, actor)).await;
-        return Err(gone());
+        return Err(LinkPurpose::Invite.guessed(app, &meta).await);
     }
     let (username, _, hash) = judged(app, &input.username, None, input.password).await?;
     let ctx = app.ctx(Principal::SignIn { username: username.clone() }, meta);

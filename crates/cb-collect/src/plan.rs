@@ -74,7 +74,7 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
         step(
             asked_further * ports::PING.len() as u64,
             format!(
-                "TCP ping: connect to ports {} of each of {} addresses that have not answered yet, and close immediately",
+                "TCP ping: connect to ports {} of each of {} addresses that have not answered yet, then close the connection immediately",
                 list(ports::PING),
                 counted(asked_further)
             ),
@@ -84,7 +84,7 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
         step(
             alive * ports.len() as u64 * 2,
             format!(
-                "Ports: connect to {} TCP ports of each address that answered, and close immediately",
+                "Ports: connect to {} TCP ports of each address that answered, then close the connection immediately",
                 counted(ports.len() as u64)
             ),
         );
@@ -100,16 +100,16 @@ fn describe(request: &ScanRequest, networks: &[LocalNetwork], abilities: &Capabi
         );
     }
     if request.wants(ProbeKind::ReverseDns) {
-        step(alive * 2, "Reverse DNS: ask the system's name servers, and the name servers found, for the name of each address that answered".to_owned());
+        step(alive * 2, "Reverse DNS: ask the system's name servers and any that the scan found for the name of each address that answered".to_owned());
     }
     if request.wants(ProbeKind::Mdns) && on_link > 0 {
         step(
             60,
-            "mDNS: ask the group 224.0.0.251 port 5353 on the local network which services exist".to_owned(),
+            "mDNS: ask the multicast group 224.0.0.251 on port 5353 on the local network which services exist".to_owned(),
         );
     }
     if request.wants(ProbeKind::Ssdp) && on_link > 0 {
-        step(2, "SSDP: ask the group 239.255.255.250 port 1900 on the local network which UPnP devices exist, and fetch their descriptions".to_owned());
+        step(2, "SSDP: ask the multicast group 239.255.255.250 on port 1900 on the local network which UPnP devices exist, and fetch their descriptions".to_owned());
     }
     Plan {
         targets: request

@@ -315,6 +315,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says whether an invite or a reset link can still be used. The link is not used up. */
+        post: operations["post_auth_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -2461,6 +2478,11 @@ export interface components {
                 [key: string]: string;
             } | null;
         };
+        CheckLinkIn: {
+            purpose: components["schemas"]["LinkPurpose"];
+            /** @description The token from the link. */
+            token: string;
+        };
         /** @description A signed statement about one entry at one time: the last entry of the log, or the entry after which the log begins. */
         Checkpoint: {
             /** @description RFC 3339, UTC. */
@@ -3023,6 +3045,8 @@ export interface components {
             kind?: components["schemas"]["LinkKind"] | null;
             label?: string | null;
         };
+        /** @enum {string} */
+        LinkPurpose: "invite" | "reset";
         LocalNetworkOut: {
             cidr: string;
             gateway: string | null;
@@ -5546,6 +5570,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Session"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckLinkIn"];
+            };
+        };
+        responses: {
+            /** @description The link can be used */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {

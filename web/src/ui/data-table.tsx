@@ -266,7 +266,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
       ref={scroller}
       // The rows out of sight are spacers that grow and shrink: what the browser anchors to would jump with them.
       data-makes-room
-      className="@container relative mb-(--toast) min-h-0 flex-1 overflow-auto pb-(--more-toasts) [overflow-anchor:none]"
+      className="@container relative min-h-0 flex-1 scroll-pb-(--toast) overflow-auto pb-(--toast) [overflow-anchor:none]"
       onScroll={({ currentTarget }) => {
         const inView = currentTarget.scrollTop < ROW;
         if (inView !== atTop.current) props.onTop?.(inView);

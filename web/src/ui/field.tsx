@@ -1,5 +1,5 @@
 /** Form parts: label above, help below, the error beside its field and tied to it for screen readers. */
-import { type ComponentProps, type ReactNode, useId, useState } from "react";
+import { type ComponentProps, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { useTranslation } from "#/i18n";
 import { cx } from "./cx";
 
@@ -55,9 +55,9 @@ function Frame({
   );
 }
 
-/** The most characters that a field takes, once it has them: a browser cuts the rest and says nothing. */
-function atMost({ value, maxLength }: HTMLInputElement): number | undefined {
-  return maxLength > 9 && value.length >= maxLength ? maxLength : undefined;
+/** A value that someone typed until the field was full: a browser cuts the rest and says nothing. */
+function typedFull({ value, maxLength }: HTMLInputElement): string | undefined {
+  return maxLength > 9 && value.length >= maxLength ? value : undefined;
 }
 
 function describe(id: string, { help, error, optional }: FieldProps) {
@@ -79,18 +79,23 @@ export function TextField({
   ...rest
 }: FieldProps & ComponentProps<"input"> & { mono?: boolean; trailing?: ReactNode }) {
   const id = useId();
-  const [full, setFull] = useState<number>();
+  const box = useRef<HTMLDivElement>(null);
+  const [full, setFull] = useState<string>();
+  // A form can put another value into the field, such as the next finding's name. The sentence belongs to the typed one.
+  useEffect(() => {
+    if (full !== undefined && box.current?.querySelector("input")?.value !== full) setFull(undefined);
+  });
   const frame = { label, help, error, hideLabel, optional };
   return (
-    <Frame id={id} {...frame} full={full} className={className}>
-      <div className="relative flex">
+    <Frame id={id} {...frame} full={full === undefined ? undefined : rest.maxLength} className={className}>
+      <div ref={box} className="relative flex">
         <input
           id={id}
           className={cx(control, "h-8 max-md:h-10 max-md:text-base", mono && "mono", !!trailing && "pr-10")}
           {...describe(id, frame)}
           {...rest}
           onInput={(event) => {
-            setFull(atMost(event.currentTarget));
+            setFull(typedFull(event.currentTarget));
             rest.onInput?.(event);
           }}
         />

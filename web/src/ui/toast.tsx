@@ -26,7 +26,7 @@ interface Action {
 const SHOWN_MS = 5_000;
 export const UNDO_MS = 10_000;
 const MOST = 4;
-/** Pixels below and above the newest. */
+/** Pixels below and above them. */
 const AROUND = 24;
 
 let toasts: readonly Toast[] = [];
@@ -117,13 +117,11 @@ export function Toaster() {
     () => toasts,
   );
   const box = useRef<HTMLElement>(null);
-  // A list ends above the newest message. Older ones lie over its end, where one can scroll further by their height.
+  // Messages lie over the end of a list, which keeps its height and can be scrolled further by theirs.
   useLayoutEffect(() => {
     const all = box.current?.offsetHeight ?? 0;
-    const newest = (box.current?.lastElementChild as HTMLElement | null)?.offsetHeight ?? 0;
     const { style } = document.documentElement;
-    style.setProperty("--toast", `${shown.length > 0 ? newest + AROUND : 0}px`);
-    style.setProperty("--more-toasts", `${shown.length > 1 ? all - newest : 0}px`);
+    style.setProperty("--toast", `${shown.length > 0 ? all + AROUND : 0}px`);
   }, [shown]);
   return (
     <section
@@ -140,7 +138,9 @@ export function Toaster() {
             item.tone === "error" ? "border-down" : "border-line-strong",
           )}
         >
-          <p className="min-w-0 flex-1 break-words">{item.text}</p>
+          <p title={item.text} className="line-clamp-4 min-w-0 flex-1 break-words">
+            {item.text}
+          </p>
           {[item.also, item.action].map((action) =>
             action ? (
               <button

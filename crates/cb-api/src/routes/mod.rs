@@ -107,6 +107,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(session::mfa))
         .routes(routes!(session::prove))
         .routes(routes!(session::change_password))
+        .routes(routes!(session::check_link))
         .routes(routes!(session::reset))
         .routes(routes!(session::forgot))
         .routes(routes!(session::list, session::end_others))

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use cb_app::App;
 use cb_app::auth::factors::{self, RecoveryCodes, Totp, TotpConfirm, TotpEnabled, TotpEnrolment};
 use cb_app::auth::forgot::{self, ForgotIn};
+use cb_app::auth::link::{self, CheckLinkIn};
 use cb_app::auth::login::{self, LoginIn, MfaIn, ProofIn};
 use cb_app::auth::password::{self, PasswordIn, ResetIn};
 use cb_app::auth::sessions::{self, OpenSession};
@@ -105,6 +106,19 @@ pub(crate) async fn forgot(
     app.after_setup().await?;
     forgot::ask(&app, meta(&parts)?, &input)?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Says whether an invite or a reset link can still be used. The link is not used up.
+#[utoipa::path(post, path = "/auth/link", operation_id = "post_auth_link", tag = "session", request_body = CheckLinkIn,
+    responses((status = 204, description = "The link can be used")))]
+pub(crate) async fn check_link(
+    State(app): State<App>,
+    parts: Parts,
+    Json(input): Json<CheckLinkIn>,
+) -> Result<StatusCode, Problem> {
+    app.after_setup().await?;
+    link::check(&app, &meta(&parts)?, input).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Sets a new password with a reset link.

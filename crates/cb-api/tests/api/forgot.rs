@@ -158,7 +158,10 @@ async fn a_forgotten_password_is_mended_by_mail_and_strangers_learn_nothing(
         assert_eq!(names(&answer), names(&known), "{name}");
     }
     let reset = json!({ "token": token(&mail), "new_password": "nine green kettles hum" });
+    let link = json!({ "purpose": "reset", "token": reset["token"] });
+    assert_eq!(site.public("/api/v1/auth/link", link.clone()).await.status, 204);
     assert_eq!(site.public("/api/v1/auth/reset", reset.clone()).await.status, 204);
+    assert_eq!(site.public("/api/v1/auth/link", link).await.status, 403, "used");
     assert_eq!(site.login("grace", "nine green kettles hum").await.status, 200);
     assert_eq!(site.public("/api/v1/auth/reset", reset).await.status, 403, "once");
     let log = site.get(&admin, "/api/v1/audit-log?action=reset_link_mailed").await.json();

@@ -417,10 +417,18 @@ async fn an_invite_makes_one_user_once(#[values(Sqlite, Postgres)] database: Dat
         let body = json!({ "token": token, "username": name, "password": PASSWORD });
         site.public("/api/v1/auth/invite", body).await
     };
+    let usable = async |purpose: &str, token: &str| {
+        let asked = site.public("/api/v1/auth/link", json!({ "purpose": purpose, "token": token })).await;
+        assert!(asked.status == 204 || asked.status == 403, "{asked:?}");
+        asked.status == 204
+    };
     assert_eq!(accept("wrong", "eve").await.status, 403);
+    assert!(!usable("reset", token).await, "only what it was made for");
+    assert!(usable("invite", token).await && usable("invite", token).await, "asking does not use it up");
     let joined = accept(token, "grace").await;
     assert_eq!((joined.status, joined.json()["user"]["role"].as_str()), (201, Some("editor")));
     assert_eq!(accept(token, "eve").await.status, 403, "used");
+    assert!(!usable("invite", token).await, "used");
     let made = text(&site.post(&admin, "/api/v1/invites", json!({ "role": "viewer" })).await.json()["path"]);
     let token = made.strip_prefix("/invite#").expect("a fragment");
     assert_eq!(accept(token, "GRACE").await.status, 409, "the name is taken, in any case");

@@ -418,6 +418,7 @@ async fn every_writing_route_leaves_an_entry_in_the_log() {
         "DELETE /api/v1/auth/identities/{id}",
         // These only ask: what they give out is sealed, and nothing is kept.
         "POST /api/v1/auth/mfa/passkey",
+        "POST /api/v1/auth/link",
         "POST /api/v1/auth/passkeys/challenge",
         "POST /api/v1/auth/passkeys/registration",
         "POST /api/v1/auth/oidc/{slug}/link",

@@ -24,6 +24,7 @@ pub mod device;
 pub mod factors;
 pub mod forgot;
 pub mod guesses;
+pub mod link;
 pub mod login;
 pub mod passkeys;
 pub mod password;

@@ -4,17 +4,18 @@ use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::{Error, Principal, Result, Secret};
 use cb_store::entities::user;
+use cb_store::sea_orm::ActiveModelTrait as _;
 use cb_store::sea_orm::ActiveValue::Set;
-use cb_store::sea_orm::{ActiveModelTrait as _, EntityTrait as _};
 use cb_store::{WriteTx, db};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::guesses::Guess;
+use super::link::{self, LinkPurpose};
 use super::sessions::{self, Kept, Opened};
 use super::steps::{self, Purpose};
-use super::{factors, own, place, rules};
+use super::{factors, own, rules};
 use crate::app::App;
 use crate::ctx::{Ctx, RequestMeta};
 
@@ -94,27 +95,22 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
 /// A new password by a reset link. Everything of the user ends, API tokens too.
 pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
     let now = app.now();
-    let address = format!("reset/{}", place(meta.ip));
+    let address = LinkPurpose::Reset.throttle_key(&meta);
     app.throttle().enter([&address])?;
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &input.token);
     rules::password(&mut wrong, "new_password", &input.new_password, "");
     wrong.into_result()?;
-    let gone =
-        || Error::Denied("This link has expired, or it was used before. Ask for a new one.".to_owned());
-    let actor = Principal::SignIn { username: "reset link".to_owned() };
+    let gone = || LinkPurpose::Reset.gone();
     if steps::find(now, app.store().reader(), Purpose::Reset, &input.token).await?.is_none() {
-        app.guessed(&meta, Guess::at_nobody(Action::PasswordResetFailed, actor)).await;
-        return Err(gone());
+        return Err(LinkPurpose::Reset.guessed(app, &meta).await);
     }
     let plain = input.new_password.clone();
     let hash = cb_vault::password::hash(input.new_password, app.entropy()).await?;
-    let ctx = app.ctx(actor, meta);
+    let ctx = app.ctx(LinkPurpose::Reset.actor(), meta);
     ctx.record(Action::PasswordReset, async |tx| {
         let step = steps::find(now, tx.conn(), Purpose::Reset, &input.token).await?.ok_or_else(gone)?;
-        let (id, epoch) = step.user_id.zip(step.auth_epoch).ok_or_else(gone)?;
-        let user = user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?;
-        let user = user.filter(|u| u.auth_epoch == epoch && u.disabled_at.is_none()).ok_or_else(gone)?;
+        let user = link::owner(tx.conn(), &step).await?.ok_or_else(gone)?;
         let mut wrong = Violations::new();
         rules::password(&mut wrong, "new_password", &plain, &user.username);
         wrong.into_result()?;

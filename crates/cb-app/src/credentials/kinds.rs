@@ -52,7 +52,7 @@ struct Facts {
 const USER: Field = Field::line("user", "Username");
 const PASSWORD: Field = Field::line("password", "Password").most(1024);
 const TRANSPORT: Field = Field::choice("transport", "Sent over", &["https", "http"])
-    .help("HTTP does not encrypt the secret. Everyone on the network path can read it.");
+    .help("HTTP does not encrypt the secret. Anyone on the network can read it.");
 const HTTPS: &[u16] = &[443];
 const HTTP: &[u16] = &[80];
 pub const AUTH: &[&str] = &["none", "md5", "sha1", "sha224", "sha256", "sha384", "sha512"];

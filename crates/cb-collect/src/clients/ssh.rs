@@ -119,7 +119,7 @@ fn refused(device: Device<'_>, trusted: Option<&str>, seen: &Seen, error: &russh
         (Some(presented), None) => Failure {
             presented: Some(presented),
             ..Failure::new(format!(
-                "Nothing was sent: no host key is trusted yet. Compare the fingerprint with the one of {host} (ssh-keygen -lf on it) and trust it."
+                "Nothing was sent, because you have not trusted a host key yet. Run ssh-keygen -lf on {host}, compare the fingerprints, and then trust this host key."
             ))
         },
         (Some(presented), Some(trusted)) if presented != trusted => Failure {

@@ -36,15 +36,15 @@ fn form() -> Form {
     Form::new(
         vec![
             Field::line("host", "Mail server").binding(),
-            Field::choice("security", "Secured by", &["starttls", "tls", "none"])
+            Field::choice("security", "Encryption", &["starttls", "tls", "none"])
                 .help("tls encrypts the whole connection (port 465). starttls switches to encryption after the greeting (port 587). none works only without a password."),
             Field::line("port", "Port").most(5).optional().binding().help("Leave it empty to use the usual port."),
             Field::line("from", "From").help("An address that the mail server lets you send from."),
             Field::line("to", "To").most(2048).help("Up to 10 addresses, separated by commas."),
-            Field::line("user", "Username").optional().binding(),
             Field::line("greeting", "Greet as").most(253).optional().help(
                 "The hostname that this server gives to the mail server (EHLO). Leave it empty to use the host of CB_PUBLIC_URL or the domain of the sender.",
             ),
+            Field::line("user", "Username").optional().binding(),
         ],
         vec![Field::line("password", "Password").most(1024).optional()],
     )

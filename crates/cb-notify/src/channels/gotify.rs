@@ -26,7 +26,12 @@ pub(super) const SERVICE: Service = Service {
 
 fn form() -> Form {
     Form::new(
-        vec![Field::line("server", "Server").most(500).binding().help("For example https://gotify.lan")],
+        vec![
+            Field::line("server", "Server")
+                .most(500)
+                .binding()
+                .help("Enter the address of your server, such as https://gotify.lan."),
+        ],
         vec![
             Field::line("token", "Application token")
                 .help("The token of an application that you create in Gotify."),

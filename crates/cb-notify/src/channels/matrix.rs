@@ -35,7 +35,7 @@ fn form() -> Form {
             Field::line("server", "Homeserver")
                 .most(500)
                 .binding()
-                .help("The address of its API, such as https://matrix-client.matrix.org"),
+                .help("The address of its API, such as https://matrix-client.matrix.org."),
             Field::line("room", "Room ID").help("The ID begins with !. The account must have joined the room. The message is sent unencrypted, even in an encrypted room."),
         ],
         vec![Field::line("token", "Access token").most(4096).help("The token of an account that you use only for this.")],

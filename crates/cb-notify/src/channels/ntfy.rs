@@ -30,15 +30,15 @@ pub(super) const SERVICE: Service = Service {
 fn form() -> Form {
     Form::new(
         vec![
-            Field::line("server", "Server").most(500).binding().help("https://ntfy.sh or your own server."),
+            Field::line("server", "Server").most(500).binding().help("Enter https://ntfy.sh or the address of your own server."),
             Field::line("topic", "Topic")
                 .most(64)
                 .help("On a public server, anyone who knows the topic can read it. Choose a topic that is hard to guess."),
             Field::line("user", "Username").optional().binding().help("Enter it together with a password, not with a token."),
         ],
         vec![
-            Field::line("token", "Access token").most(1024).optional(),
             Field::line("password", "Password").most(1024).optional(),
+            Field::line("token", "Access token").most(1024).optional(),
         ],
     )
 }

@@ -30,7 +30,7 @@ fn form() -> Form {
             Field::line("device", "Device")
                 .most(25)
                 .optional()
-                .help("Leave it empty to reach all devices of the user."),
+                .help("Leave it empty to reach all of the user's devices."),
         ],
         vec![
             Field::line("token", "Application token").most(64),

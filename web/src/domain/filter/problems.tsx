@@ -54,8 +54,10 @@ export const problemsToSay = (problems: readonly Problem[], nothingFound: boolea
   problems.filter(({ doubt }) => !doubt || nothingFound);
 
 /** The word with its closing quotation mark. */
-const closed = ({ token, value }: Problem): string =>
-  value ? `${token.trimEnd()}"` : `${token.slice(0, token.indexOf('"'))}"…"`;
+const closed = ({ token }: Problem): string => {
+  const begun = token.trimEnd();
+  return begun.endsWith('"') ? `${begun}…"` : `${begun}"`;
+};
 
 /** The text with `offer` in the place of what was wrong. */
 export function accepted(text: string, { type, key, token, at }: Problem, offer: string): string {

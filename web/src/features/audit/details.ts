@@ -1,7 +1,7 @@
 /** What a line of the log says beside its sentence: what became what, which things, or the facts. Whole in the panel. */
 import type { AuditEntry } from "#/api/schema";
 import type { useTranslation } from "#/i18n";
-import { readDetail } from "./diff";
+import { forPeople, isId, readDetail } from "./diff";
 import { fieldInLine, valueWords } from "./words";
 
 type T = ReturnType<typeof useTranslation>["t"];
@@ -21,7 +21,7 @@ export function details(entries: readonly AuditEntry[], t: T): string {
     // A name that all of them have is in the sentence.
     return names.size > 1 ? listed([...names]) : "";
   }
-  const { changes, facts: all } = readDetail(entry.detail);
+  const { changes, facts: all } = forPeople(readDetail(entry.detail));
   const facts = all.filter(({ field }) => !IN_THE_SENTENCE.has(field));
   if (changes.length > 0)
     return changes
@@ -58,6 +58,5 @@ function nameOf(value: unknown): string[] {
 function isPlain(field: string, value: unknown): boolean {
   if (/(^|_)(id|ids|sha256)$/.test(field)) return false;
   if (Array.isArray(value)) return value.every((one) => typeof one === "string");
-  return (typeof value === "string" && !UUID.test(value)) || (typeof value === "number" && value !== 0);
+  return (typeof value === "string" && !isId(value)) || (typeof value === "number" && value !== 0);
 }
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/;

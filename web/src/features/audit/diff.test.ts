@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fieldName, readDetail, valueText } from "./diff";
+import { fieldName, forPeople, readDetail, valueText } from "./diff";
 
 describe("the details of an entry", () => {
   it("reads one pair for each field, and the rest as facts", () => {
@@ -49,5 +49,13 @@ describe("names and values", () => {
     expect(valueText(false)).toBe("false");
     expect(valueText(0)).toBe("0");
     for (const nothing of [null, undefined, "", []]) expect(valueText(nothing)).toBeUndefined();
+  });
+});
+
+describe("what people read of an entry", () => {
+  it("has no ids and no empty facts", () => {
+    const from = "0198c0de-0000-7000-8000-000000000001";
+    const reading = readDetail({ from, to: from.replace("1", "2"), resealed: 4, error: null, status: "" });
+    expect(forPeople(reading)).toEqual({ changes: [], facts: [{ field: "resealed", value: 4 }] });
   });
 });

@@ -38,6 +38,18 @@ export function readDetail(detail: Fields): Reading {
   return reading;
 }
 
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/;
+/** A value that only machines read. The whole record has it. */
+export const isId = (value: unknown): boolean => typeof value === "string" && UUID.test(value);
+
+/** What of a reading people read: no ids, and no fact that is empty. */
+export function forPeople({ changes, facts }: Reading): Reading {
+  return {
+    changes: changes.filter(({ before, after }) => !isId(before) && !isId(after)),
+    facts: facts.filter(({ value }) => valueText(value) !== undefined && !isId(value)),
+  };
+}
+
 /** "instance_name" → "Instance name". */
 export function fieldName(field: string): string {
   const words = field.replaceAll("_", " ").trim();

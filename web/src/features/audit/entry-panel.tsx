@@ -5,7 +5,7 @@ import { Button } from "#/ui/button";
 import { cx } from "#/ui/cx";
 import { Panel, Section } from "#/ui/panel";
 import { Time } from "#/ui/time";
-import { type Change, readDetail } from "./diff";
+import { type Change, forPeople, readDetail } from "./diff";
 import { actionLabel, actorSearch, sentence } from "./sentence";
 import { fieldWords, valueWords } from "./words";
 
@@ -22,7 +22,7 @@ interface EntryPanelProps {
 export function EntryPanel({ entry, batch, onEntry, onActor, onEntity, onClose }: EntryPanelProps) {
   const { t } = useTranslation();
   const { actor, entity_id } = entry;
-  const { changes, facts } = readDetail(entry.detail);
+  const { changes, facts } = forPeople(readDetail(entry.detail));
   const by = actorSearch(entry, t);
   const rows: [string, string | null][] = [
     [t("audit.action"), entry.action],

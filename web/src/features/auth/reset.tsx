@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { ApiError, http } from "#/api/client";
+import { http } from "#/api/client";
 import { methodsQuery } from "#/api/session";
 import { placeErrors } from "#/domain/form-errors";
 import { NewPasswordField } from "#/domain/new-password";
@@ -9,10 +9,11 @@ import { PASSWORD_MIN } from "#/domain/password";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
-import { ErrorBox } from "#/ui/feedback";
+import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Form } from "#/ui/form";
 import { toast } from "#/ui/toast";
 import { useFragmentSecret } from "./fragment";
+import { isUsed, useLink } from "./link";
 import { AuthLink, AuthShell } from "./shell";
 
 addWords(words);
@@ -21,6 +22,7 @@ addWords(words);
 export function ResetPage({ onDone }: { onDone: () => void }) {
   const { t } = useTranslation();
   const token = useFragmentSecret();
+  const link = useLink("reset", token);
   const { data: methods } = useQuery(methodsQuery);
   const [error, setError] = useState<unknown>(null);
   const [used, setUsed] = useState(false);
@@ -36,7 +38,7 @@ export function ResetPage({ onDone }: { onDone: () => void }) {
       toast(t("reset.done"), { ms: 10_000 });
       onDone();
     } catch (problem) {
-      const old = problem instanceof ApiError && problem.status === 403;
+      const old = isUsed(problem);
       setUsed(old);
       setError(old ? null : placeErrors(problem, ["new_password"], form.setError));
     }
@@ -47,6 +49,19 @@ export function ResetPage({ onDone }: { onDone: () => void }) {
   if (!token)
     return (
       <AuthShell title={t("reset.title")} lead={t(mailed ? "reset.noTokenMail" : "reset.noToken")}>
+        {again}
+        <AuthLink href="/login">{t("forgot.back")}</AuthLink>
+      </AuthShell>
+    );
+  if (link === "asking")
+    return (
+      <AuthShell title={t("reset.title")}>
+        <SkeletonLines lines={4} />
+      </AuthShell>
+    );
+  if (link === "used")
+    return (
+      <AuthShell title={t("reset.title")} lead={t(mailed ? "reset.usedMail" : "reset.used")}>
         {again}
         <AuthLink href="/login">{t("forgot.back")}</AuthLink>
       </AuthShell>

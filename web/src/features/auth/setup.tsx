@@ -5,6 +5,7 @@ import { ApiError, http, take } from "#/api/client";
 import { beginSession } from "#/api/session";
 import { NewPasswordField } from "#/domain/new-password";
 import { PASSWORD_MIN } from "#/domain/password";
+import { usernameFault } from "#/domain/username";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/welcome.json";
 import { Button } from "#/ui/button";
@@ -90,10 +91,11 @@ export function SetupAdmin({ onDone, onAlreadyDone }: { onDone: () => void; onAl
         )}
         <TextField
           label={t("auth.username")}
+          help={errors.username ? undefined : t("auth.usernameHelp")}
           autoComplete="username"
           autoCapitalize="off"
           error={errors.username?.message}
-          {...form.register("username", { required: t("auth.usernameNeeded") })}
+          {...form.register("username", { validate: (value) => usernameFault(value, t) })}
         />
         <NewPasswordField
           label={t("auth.password")}

@@ -26,6 +26,12 @@ export function withoutFiller(text: string, filler: string): string {
   return rest && typedWords(filler).includes(first.toLowerCase()) ? withoutFiller(rest, filler) : words;
 }
 
+/** Whether one of the typed words is one of `text`, such as “guide” in “user guide”. */
+export function hasWordOf(typed: string, text: string): boolean {
+  const words = typedWords(text);
+  return typedWords(typed).some((one) => words.includes(one));
+}
+
 /** Whether each typed word begins a word of `text`. */
 function begins(typed: string, text: string): boolean {
   const words = wordsOf(text);

@@ -184,8 +184,10 @@ describe("the palette", () => {
   });
 
   it.each([
-    ["backup", "Backups are made on the server"],
-    ["Help", "The user guide is the file"],
+    ["backup", "You make backups on the server"],
+    ["user guide", "The user guide comes with the source code"],
+    ["run backup", "You make backups on the server"],
+    ["Help", "The user guide comes with"],
     ["zebra", "Nothing found for “zebra”."],
   ])("says what to do where %s is on no page", async (text, said) => {
     opened();

@@ -18,7 +18,7 @@ import { distinct } from "#/domain/product";
 import { addressOf, tables, viewsQuery } from "#/domain/views/views";
 import { useTranslation } from "#/i18n";
 import { Confirm } from "#/ui/confirm";
-import { found, type Line, withoutFiller } from "./lines";
+import { found, hasWordOf, type Line, withoutFiller } from "./lines";
 import type { Page } from "./pages";
 import { type Recent, recents, remember, useHere } from "./recent";
 import { type Question, useActions } from "./use-actions";
@@ -100,7 +100,7 @@ function PaletteBody({
     icon: page.icon,
     run: () => void navigate({ to: page.to }),
   }));
-  const hint = hints.find((one) => t(`palette.hintFor.${one}`).split(" ").includes(typed.toLowerCase()));
+  const hint = hints.find((one) => hasWordOf(typed, t(`palette.hintFor.${one}`)));
   const openAsset = (id: string) => void navigate({ to: "/inventory", search: { selected: id } });
   const choose = (recent: Recent, work: () => void) => () => {
     remember(me.user.id, recent);

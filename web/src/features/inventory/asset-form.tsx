@@ -201,7 +201,7 @@ export function AssetForm({ asset: given, gone, onClose, onSaved }: AssetFormPro
           />
           <TextField label={t("asset.model")} optional error={message("model")} {...form.register("model")} />
         </div>
-        <div className="grid grid-cols-2 gap-3">
+        <div className="grid grid-cols-2 gap-3 max-md:grid-cols-1">
           <TextField label={t("asset.os")} optional error={message("os")} {...form.register("os")} />
           <SelectField label={t("asset.status")} error={message("status")} {...form.register("status")}>
             <option value="">{t("asset.statusAsSeen", { status: t(`status.${seen}`) })}</option>

@@ -25,7 +25,7 @@ const list = "divide-y divide-line border-y border-line";
 function RowActions({ name, onEdit, onDelete }: { name: string; onEdit: () => void; onDelete: () => void }) {
   const { t } = useTranslation();
   return (
-    <span className="ml-auto flex">
+    <span className="ml-auto flex shrink-0">
       <IconButton className="size-7" label={t("common.editOf", { name })} onClick={onEdit}>
         <Pencil aria-hidden className="size-3.5" />
       </IconButton>
@@ -75,26 +75,31 @@ export function Addresses({ asset, writes, onOpen }: AddressesProps) {
                   <AddressForm asset={asset} address={row} onDone={() => setEditing(null)} />
                 ) : (
                   <>
-                    <span className="mono">{row.ip}</span>
-                    <span className="min-w-0 truncate">{row.hostname}</span>
-                    <span className="text-xs text-muted">
-                      {row.source === "manual" ? t("source.manual") : <Time at={row.last_seen_at} />}
-                    </span>
-                    {writes ? (
-                      <RowActions
-                        name={row.ip}
-                        onEdit={() => edit(row.id)}
-                        onDelete={() =>
-                          remove({
-                            ids: [row.id],
-                            text: t("common.deleted", { name: row.ip }),
-                            resource: "addresses",
-                            send: (id) => http.DELETE("/api/v1/addresses/{id}", { params: { path: { id } } }),
-                            invalidate: [["assets"], ["networks"]],
-                          })
-                        }
-                      />
-                    ) : null}
+                    <div className="flex w-full items-center gap-x-3">
+                      <div className="flex min-w-0 flex-1 flex-wrap items-center gap-x-3">
+                        <span className="mono wrap-anywhere">{row.ip}</span>
+                        <span className="max-w-full truncate">{row.hostname}</span>
+                        <span className="text-xs text-muted">
+                          {row.source === "manual" ? t("source.manual") : <Time at={row.last_seen_at} />}
+                        </span>
+                      </div>
+                      {writes ? (
+                        <RowActions
+                          name={row.ip}
+                          onEdit={() => edit(row.id)}
+                          onDelete={() =>
+                            remove({
+                              ids: [row.id],
+                              text: t("common.deleted", { name: row.ip }),
+                              resource: "addresses",
+                              send: (id) =>
+                                http.DELETE("/api/v1/addresses/{id}", { params: { path: { id } } }),
+                              invalidate: [["assets"], ["networks"]],
+                            })
+                          }
+                        />
+                      ) : null}
+                    </div>
                     <Shared conflict={asset.conflicts.find((one) => one.ip === row.ip)} onOpen={onOpen} />
                   </>
                 )}

@@ -25,14 +25,12 @@ describe("what a status stands on", () => {
   it("is told: since when, and what answered last", () => {
     const text = shown("up", ["arp", "tcp:22", "mdns", "news"]);
     expect(text).toContain(`Up since ${since(hourAgo)}`);
-    expect(text).toContain(
-      "10.0.0.5 answered ARP requests, mDNS queries, and connection attempts on port 22",
-    );
+    expect(text).toContain("10.0.0.5 answered ARP requests, mDNS queries and connection attempts on port 22");
   });
   it("names a few ports, and counts the others", () => {
     expect(shown("up", ["tcp:80", "tcp:22"])).toContain("answered connection attempts on ports 22 and 80");
     const many = ["tcp:80", "tcp:22", "tcp:443", "tcp:8080", "tcp:53"];
-    expect(shown("up", many)).toContain("answered connection attempts on ports 22, 53, 80, and 2 more");
+    expect(shown("up", many)).toContain("answered connection attempts on ports 22, 53, 80 and 2 more");
   });
   it("says what no longer answers", () => {
     const text = shown("not_seen", ["arp"], hourAgo);

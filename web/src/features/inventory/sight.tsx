@@ -23,7 +23,7 @@ export function Sight({ asset }: { asset: Asset & Partial<Pick<AssetDetail, "add
       {at && status_seen === "up" && did ? (
         <>
           {" · "}
-          {t("sight.did", { ip: at.ip, did })} <Time at={at.last_seen_at} />
+          <Time at={at.last_seen_at} />, {t("sight.did", { ip: at.ip, did })}
         </>
       ) : null}
       {at && status_seen === "not_seen" ? (
@@ -50,11 +50,16 @@ function lastSeen(addresses: readonly Address[]): Address | undefined {
     .sort((a, b) => (b.last_seen_at ?? "").localeCompare(a.last_seen_at ?? ""))[0];
 }
 
-const and = new Intl.ListFormat("en", { type: "conjunction" });
+/** "80, 515 and 9100": the American list puts a comma before "and", which this catalogue does not. */
+function inWords(list: readonly string[]): string {
+  const [first = "", ...rest] = list.toReversed();
+  return rest.length > 0 ? `${rest.toReversed().join(", ")} and ${first}` : first;
+}
+
 /** More ports than these are counted. */
 const PORTS = 3;
 
-/** "answered ARP requests, mDNS, and connection attempts on ports 22 and 80" */
+/** "answered ARP requests, mDNS queries and connection attempts on ports 22 and 80" */
 function said(signs: readonly string[], t: Translate): string {
   if (signs.includes("local")) return t("sight.local");
   const words: string[] = signs.filter(isPlain).map((sign) => t(`sight.by.${sign}`));
@@ -66,8 +71,8 @@ function said(signs: readonly string[], t: Translate): string {
   const named = ports.length > PORTS + 1 ? ports.slice(0, PORTS) : ports;
   const more = ports.length - named.length;
   const list = [...named.map(String), ...(more > 0 ? [t("sight.by.morePorts", { count: more })] : [])];
-  if (ports.length > 0) words.push(t("sight.by.port", { count: ports.length, ports: and.format(list) }));
-  return words.length > 0 ? t("sight.answered", { what: and.format(words) }) : "";
+  if (ports.length > 0) words.push(t("sight.by.port", { count: ports.length, ports: inWords(list) }));
+  return words.length > 0 ? t("sight.answered", { what: inWords(words) }) : "";
 }
 
 const plain = ["arp", "icmp", "neighbor", "mdns", "ssdp"] as const;
