@@ -29,6 +29,7 @@ import { Route as AuthUsersRouteImport } from "./routes/_auth/users"
 import { Route as AuthVaultRouteImport } from "./routes/_auth/vault"
 import { Route as AuthNotificationsChannelsRouteImport } from "./routes/_auth/notifications_.channels"
 import { Route as AuthNotificationsIncomingRouteImport } from "./routes/_auth/notifications_.incoming"
+import { Route as AuthSettingsOperationsRouteImport } from "./routes/_auth/settings_.operations"
 import { Route as AuthSettingsProvidersRouteImport } from "./routes/_auth/settings_.providers"
 import { Route as AuthVaultKeysRouteImport } from "./routes/_auth/vault_.keys"
 
@@ -133,6 +134,11 @@ const AuthNotificationsIncomingRoute =
     path: "/notifications/incoming",
     getParentRoute: () => AuthRoute,
   } as any)
+const AuthSettingsOperationsRoute = AuthSettingsOperationsRouteImport.update({
+  id: "/settings_/operations",
+  path: "/settings/operations",
+  getParentRoute: () => AuthRoute,
+} as any)
 const AuthSettingsProvidersRoute = AuthSettingsProvidersRouteImport.update({
   id: "/settings_/providers",
   path: "/settings/providers",
@@ -164,6 +170,7 @@ export interface FileRoutesByFullPath {
   "/vault": typeof AuthVaultRoute
   "/notifications/channels": typeof AuthNotificationsChannelsRoute
   "/notifications/incoming": typeof AuthNotificationsIncomingRoute
+  "/settings/operations": typeof AuthSettingsOperationsRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
   "/vault/keys": typeof AuthVaultKeysRoute
 }
@@ -187,6 +194,7 @@ export interface FileRoutesByTo {
   "/": typeof AuthIndexRoute
   "/notifications/channels": typeof AuthNotificationsChannelsRoute
   "/notifications/incoming": typeof AuthNotificationsIncomingRoute
+  "/settings/operations": typeof AuthSettingsOperationsRoute
   "/settings/providers": typeof AuthSettingsProvidersRoute
   "/vault/keys": typeof AuthVaultKeysRoute
 }
@@ -212,6 +220,7 @@ export interface FileRoutesById {
   "/_auth/": typeof AuthIndexRoute
   "/_auth/notifications_/channels": typeof AuthNotificationsChannelsRoute
   "/_auth/notifications_/incoming": typeof AuthNotificationsIncomingRoute
+  "/_auth/settings_/operations": typeof AuthSettingsOperationsRoute
   "/_auth/settings_/providers": typeof AuthSettingsProvidersRoute
   "/_auth/vault_/keys": typeof AuthVaultKeysRoute
 }
@@ -237,6 +246,7 @@ export interface FileRouteTypes {
     | "/vault"
     | "/notifications/channels"
     | "/notifications/incoming"
+    | "/settings/operations"
     | "/settings/providers"
     | "/vault/keys"
   fileRoutesByTo: FileRoutesByTo
@@ -260,6 +270,7 @@ export interface FileRouteTypes {
     | "/"
     | "/notifications/channels"
     | "/notifications/incoming"
+    | "/settings/operations"
     | "/settings/providers"
     | "/vault/keys"
   id:
@@ -284,6 +295,7 @@ export interface FileRouteTypes {
     | "/_auth/"
     | "/_auth/notifications_/channels"
     | "/_auth/notifications_/incoming"
+    | "/_auth/settings_/operations"
     | "/_auth/settings_/providers"
     | "/_auth/vault_/keys"
   fileRoutesById: FileRoutesById
@@ -439,6 +451,13 @@ declare module "@tanstack/react-router" {
       preLoaderRoute: typeof AuthNotificationsIncomingRouteImport
       parentRoute: typeof AuthRoute
     }
+    "/_auth/settings_/operations": {
+      id: "/_auth/settings_/operations"
+      path: "/settings/operations"
+      fullPath: "/settings/operations"
+      preLoaderRoute: typeof AuthSettingsOperationsRouteImport
+      parentRoute: typeof AuthRoute
+    }
     "/_auth/settings_/providers": {
       id: "/_auth/settings_/providers"
       path: "/settings/providers"
@@ -471,6 +490,7 @@ interface AuthRouteChildren {
   AuthIndexRoute: typeof AuthIndexRoute
   AuthNotificationsChannelsRoute: typeof AuthNotificationsChannelsRoute
   AuthNotificationsIncomingRoute: typeof AuthNotificationsIncomingRoute
+  AuthSettingsOperationsRoute: typeof AuthSettingsOperationsRoute
   AuthSettingsProvidersRoute: typeof AuthSettingsProvidersRoute
   AuthVaultKeysRoute: typeof AuthVaultKeysRoute
 }
@@ -490,6 +510,7 @@ const AuthRouteChildren: AuthRouteChildren = {
   AuthIndexRoute: AuthIndexRoute,
   AuthNotificationsChannelsRoute: AuthNotificationsChannelsRoute,
   AuthNotificationsIncomingRoute: AuthNotificationsIncomingRoute,
+  AuthSettingsOperationsRoute: AuthSettingsOperationsRoute,
   AuthSettingsProvidersRoute: AuthSettingsProvidersRoute,
   AuthVaultKeysRoute: AuthVaultKeysRoute,
 }

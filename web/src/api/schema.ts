@@ -78,7 +78,6 @@ export type UnknownProxy = S["UnknownProxy"];
 export type UnreadableProxy = S["UnreadableProxy"];
 export type User = S["User"];
 export type PeriodicWork = S["PeriodicWork"];
-export type PeriodicWorkName = S["PeriodicWorkName"];
 export type Vault = S["Vault"];
 export type VaultKey = S["VaultKey"];
 export type View = S["View"];

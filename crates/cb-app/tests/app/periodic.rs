@@ -49,6 +49,7 @@ async fn a_failure_is_shown_until_a_run_goes_well(#[values(Sqlite, Postgres)] da
     let base = raw(&test).await;
     base.execute_unprepared("ALTER TABLE spent_tickets RENAME TO hidden").await.expect("renamed");
     test.clock.advance(TimeDelta::days(1));
+    drop(ctx);
     let test = test.restart().await;
     let ctx = test.app.own_ctx(Principal::Cli);
     let works = after(&ctx, test.app.now()).await;
@@ -56,8 +57,10 @@ async fn a_failure_is_shown_until_a_run_goes_well(#[values(Sqlite, Postgres)] da
     assert_eq!(failed, [Name::Sessions]);
     base.execute_unprepared("ALTER TABLE hidden RENAME TO spent_tickets").await.expect("renamed");
     test.clock.advance(TimeDelta::days(1));
+    drop(ctx);
     let test = test.restart().await;
-    let works = after(&test.app.own_ctx(Principal::Cli), test.app.now()).await;
+    let ctx = test.app.own_ctx(Principal::Cli);
+    let works = after(&ctx, test.app.now()).await;
     assert!(works.iter().all(|work| work.error.is_none()), "{works:?}");
 }
 

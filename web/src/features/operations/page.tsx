@@ -43,7 +43,8 @@ function Work({ work }: { work: PeriodicWork }) {
       <div className="min-w-60 flex-1">
         <p>{t(`operations.work.${work.name}`)}</p>
         <p className="text-xs text-muted">
-          {t(`operations.work.${work.name}Text`)} {t("operations.every", { time: duration(work.every_seconds) })}
+          {t(`operations.work.${work.name}Text`)}{" "}
+          {t("operations.every", { time: duration(work.every_seconds) })}
           {work.who === "one" ? "." : `. ${t("operations.each")}`}
         </p>
         {work.error ? <p className="text-down">{work.error}</p> : null}

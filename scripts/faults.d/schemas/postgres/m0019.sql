@@ -1,0 +1,2 @@
+CREATE TABLE "periodic_work" ( "name" text NOT NULL PRIMARY KEY COLLATE "C", "next_at" timestamp with time zone NOT NULL, "holder" text NULL COLLATE "C", "held_until" timestamp with time zone NULL, "started_at" timestamp with time zone NULL, "ended_at" timestamp with time zone NULL, "error" text NULL COLLATE "C" );
+INSERT INTO seaql_migrations (version, applied_at) VALUES ('m0019_periodic_work', 1767268800);
