@@ -66,6 +66,8 @@ pub struct Config {
     pub backup_passphrase: Option<Secret>,
     /// `None`: SQLite under `data_dir`. Holds a password, hence a secret.
     pub db_url: Option<Secret>,
+    /// Redis and NATS, which several servers over one database share. `None`: one server, which needs neither.
+    pub cluster: Option<ClusterUrls>,
     pub tls: Option<TlsFiles>,
     pub hsts: Hsts,
     /// Public ranges that the server may scan; private ones it may always.
@@ -75,6 +77,14 @@ pub struct Config {
     pub log: String,
     /// Settings that were given and are not known, each as a sentence.
     pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ClusterUrls {
+    /// `redis://` or `rediss://`.
+    pub redis: Secret,
+    /// `nats://` or `tls://`.
+    pub nats: Secret,
 }
 
 #[derive(Debug, Clone)]
@@ -100,6 +110,8 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("backup_passphrase", "", "encrypts the archives of cb backup, decrypts them for cb restore"),
     ("db_url", "", "postgres://user@host/database, instead of SQLite under data_dir"),
     ("db_password", "", "the password for db_url"),
+    ("redis_url", "", "redis://:password@host or rediss://…, for several servers over one database"),
+    ("nats_url", "", "nats://user:password@host or tls://…, for several servers over one database"),
     ("tls_cert", "", "PEM certificate chain, instead of one from the server's own certificate authority"),
     ("tls_key", "", "PEM private key of tls_cert"),
     ("hsts", "on", "on, off or reset (max-age=0)"),
@@ -125,6 +137,8 @@ struct Raw {
     backup_passphrase: Secret,
     db_url: Secret,
     db_password: Secret,
+    redis_url: Secret,
+    nats_url: Secret,
     tls_cert: String,
     tls_key: String,
     hsts: String,
@@ -153,6 +167,8 @@ impl Default for Raw {
             backup_passphrase: none(),
             db_url: none(),
             db_password: none(),
+            redis_url: none(),
+            nats_url: none(),
             tls_cert: String::new(),
             tls_key: String::new(),
             hsts: default("hsts"),
@@ -261,6 +277,8 @@ impl Config {
             }
             (cert, key) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
         };
+        let db_url = database(raw.db_url, &raw.db_password)?;
+        let cluster = cluster(raw.redis_url, raw.nats_url, db_url.is_some(), &mut warnings)?;
         Ok(Self {
             data_dir: raw.data_dir,
             http_addr: address("CB_HTTP_ADDR", &raw.http_addr)?,
@@ -274,7 +292,8 @@ impl Config {
             vault_key: given(raw.vault_key),
             vault_key_new: given(raw.vault_key_new),
             backup_passphrase: given(raw.backup_passphrase),
-            db_url: database(raw.db_url, &raw.db_password)?,
+            db_url,
+            cluster,
             tls,
             hsts: match raw.hsts.as_str() {
                 "on" => Hsts::On,
@@ -408,6 +427,105 @@ fn database(url: Secret, password: &Secret) -> Result<Option<Secret>, ConfigErro
     Ok(Some(Secret::new(parsed.into())))
 }
 
+/// What one of the two is called, and how its URL looks.
+struct Engine {
+    setting: &'static str,
+    name: &'static str,
+    schemes: [&'static str; 2],
+    /// Whether the path may say the number of a database.
+    numbered: bool,
+    mend: &'static str,
+}
+
+const REDIS: Engine = Engine {
+    setting: "CB_REDIS_URL",
+    name: "Redis",
+    schemes: ["redis", "rediss"],
+    numbered: true,
+    mend: "Set it to a URL such as redis://:password@redis.internal:6379 or rediss://user:password@redis.internal; \
+           write a special character of the password as %XX",
+};
+
+const NATS: Engine = Engine {
+    setting: "CB_NATS_URL",
+    name: "NATS",
+    schemes: ["nats", "tls"],
+    numbered: false,
+    mend: "Set it to a URL such as nats://user:password@nats.internal:4222 or tls://user:password@nats.internal; \
+           write a special character of the password as %XX",
+};
+
+impl Engine {
+    /// The reasons name no part of the URL but its scheme: the rest may be a password.
+    fn judge(&self, url: &Secret, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
+        let wrong = |reason: String| ConfigError::new(self.setting, reason, self.mend);
+        let parsed = Url::parse(url.expose()).map_err(|e| wrong(format!("it is not a URL ({e})")))?;
+        if !self.schemes.contains(&parsed.scheme()) {
+            let [plain, secure] = self.schemes;
+            return Err(wrong(format!(
+                "it begins with {}://, not with {plain}:// or {secure}://",
+                parsed.scheme()
+            )));
+        }
+        if parsed.host_str().is_none_or(str::is_empty) {
+            return Err(wrong("it has no host".to_owned()));
+        }
+        let path = parsed.path().trim_start_matches('/');
+        if !(path.is_empty() || self.numbered && path.parse::<u16>().is_ok()) {
+            return Err(wrong(if self.numbered {
+                "its path is not the number of a database".to_owned()
+            } else {
+                "it has a path".to_owned()
+            }));
+        }
+        if parsed.query().is_some() || parsed.fragment().is_some() {
+            return Err(wrong(
+                "it has a part after a ? or a #, which this server does not support".to_owned(),
+            ));
+        }
+        if parsed.username().is_empty() && parsed.password().is_none_or(str::is_empty) {
+            warnings.push(format!(
+                "{} has no password: everyone who reaches that {} can disturb this server",
+                self.setting, self.name
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn cluster(
+    redis: Secret,
+    nats: Secret,
+    postgres: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Option<ClusterUrls>, ConfigError> {
+    let (redis, nats) = match (given(redis), given(nats)) {
+        (None, None) => return Ok(None),
+        (Some(redis), Some(nats)) => (redis, nats),
+        (given, _) => {
+            let (there, missing) = if given.is_some() { (REDIS, NATS) } else { (NATS, REDIS) };
+            return Err(ConfigError::new(
+                missing.setting,
+                format!(
+                    "{} is set but {} is not, and several servers need both: Redis counts for them, NATS carries events between them",
+                    there.setting, missing.setting
+                ),
+                "Set both, or neither for one server alone",
+            ));
+        }
+    };
+    REDIS.judge(&redis, warnings)?;
+    NATS.judge(&nats, warnings)?;
+    if !postgres {
+        return Err(ConfigError::new(
+            "CB_DB_URL",
+            "CB_REDIS_URL and CB_NATS_URL are set, and several servers can share only PostgreSQL, which CB_DB_URL does not name",
+            "Set CB_DB_URL to a PostgreSQL database, or unset CB_REDIS_URL and CB_NATS_URL for one server with SQLite",
+        ));
+    }
+    Ok(Some(ClusterUrls { redis, nats }))
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -472,6 +590,49 @@ mod tests {
         let config =
             load(&[("CB_DB_URL", "postgres://cb@db/x"), ("CB_DB_PASSWORD", "a/b@c")]).expect("valid");
         assert_eq!(config.db_url.expect("url").expose(), "postgres://cb:a%2Fb%40c@db/x");
+    }
+
+    #[test]
+    fn several_servers_need_redis_nats_and_postgresql() {
+        let (redis, nats) =
+            (("CB_REDIS_URL", "redis://:hemmelig@r/2"), ("CB_NATS_URL", "tls://cb:hemmelig@n"));
+        let db = ("CB_DB_URL", "postgres://cb@db/x");
+        let config = load(&[redis, nats, db]).expect("all three");
+        assert!(config.cluster.is_some() && config.warnings.is_empty(), "{:?}", config.warnings);
+        for (vars, names, says) in [
+            (vec![redis, db], "CB_NATS_URL", "CB_REDIS_URL is set but CB_NATS_URL is not"),
+            (vec![nats, db], "CB_REDIS_URL", "CB_NATS_URL is set but CB_REDIS_URL is not"),
+            (vec![redis, nats], "CB_DB_URL", "share only PostgreSQL"),
+            (vec![("CB_REDIS_URL", "http://:hemmelig@r"), nats, db], "CB_REDIS_URL", "redis:// or rediss://"),
+            (vec![("CB_REDIS_URL", "redis://:hemmelig@r:port"), nats, db], "CB_REDIS_URL", "not a URL"),
+            (vec![("CB_REDIS_URL", "redis://:hemmelig@r/hemmelig"), nats, db], "CB_REDIS_URL", "number"),
+            (
+                vec![("CB_REDIS_URL", "rediss://:hemmelig@r/#insecure"), nats, db],
+                "CB_REDIS_URL",
+                "after a ? or a #",
+            ),
+            (vec![redis, ("CB_NATS_URL", "redis://cb:hemmelig@n"), db], "CB_NATS_URL", "nats:// or tls://"),
+            (vec![redis, ("CB_NATS_URL", "nats://cb:hemmelig@n/x"), db], "CB_NATS_URL", "path"),
+            (vec![redis, ("CB_NATS_URL", "nats:hemmelig"), db], "CB_NATS_URL", "no host"),
+        ] {
+            let error = load(&vars).expect_err(says);
+            assert!(error.starts_with(names) && error.contains(says), "{error}");
+            assert!(!error.contains("hemmelig") && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_server_of_the_cluster_without_a_password_is_told() {
+        let config = load(&[
+            ("CB_REDIS_URL", "redis://r"),
+            ("CB_NATS_URL", "nats://token@n"),
+            ("CB_DB_URL", "postgres://cb@db/x"),
+        ]);
+        let warnings = config.expect("usable").warnings;
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with("CB_REDIS_URL has no password"),
+            "{warnings:?}"
+        );
     }
 
     #[test]

@@ -1,45 +1,50 @@
-//! Fan-out of events to every listener in this process.
+//! Fan-out of events to every listener, in this process and, in a cluster, in the others.
+
+use std::sync::Arc;
 
 use cb_core::Event;
 use tokio::sync::broadcast;
 
-/// Events that a listener may fall behind before it has missed some.
-const DEPTH: usize = 1024;
+use crate::hub::{Shared, Told};
+use crate::wire::Said;
 
 #[derive(Clone)]
 pub struct Bus {
-    sender: broadcast::Sender<Event>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What a listener hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     Event(Event),
-    /// So many events passed unheard: read afresh what they may have changed.
+    /// So many events at least passed unheard: read afresh what they may have changed.
     Missed(u64),
     /// The server is stopping.
     Closed,
 }
 
 pub struct Listener {
-    receiver: broadcast::Receiver<Event>,
+    receiver: broadcast::Receiver<Told>,
 }
 
 impl Bus {
+    /// For this process alone.
     pub fn new() -> Self {
-        Self { sender: broadcast::channel(DEPTH).0 }
+        Self { shared: Arc::new(Shared::alone()) }
     }
 
+    /// Never waits. The listeners of this process have heard it when this returns; those of others hear it, or that they
+    /// missed something.
     pub fn publish(&self, events: impl IntoIterator<Item = Event>) {
         for event in events {
-            // An error means that nobody listens, which is fine.
-            let _ = self.sender.send(event);
+            self.shared.say(|| Said::Event(event.clone()));
+            self.shared.hub.tell(Told::Event(event));
         }
     }
 
     /// Hears everything that is published from now on.
     pub fn listen(&self) -> Listener {
-        Listener { receiver: self.sender.subscribe() }
+        Listener { receiver: self.shared.hub.told.subscribe() }
     }
 }
 
@@ -52,8 +57,10 @@ impl Default for Bus {
 impl Listener {
     pub async fn hear(&mut self) -> Heard {
         match self.receiver.recv().await {
-            Ok(event) => Heard::Event(event),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Heard::Missed(missed),
+            Ok(Told::Event(event)) => Heard::Event(event),
+            Ok(Told::Missed(missed)) | Err(broadcast::error::RecvError::Lagged(missed)) => {
+                Heard::Missed(missed)
+            }
             Err(broadcast::error::RecvError::Closed) => Heard::Closed,
         }
     }
@@ -63,7 +70,8 @@ impl Listener {
 mod tests {
     use cb_core::Event;
 
-    use super::{Bus, DEPTH, Heard};
+    use super::{Bus, Heard};
+    use crate::hub::DEPTH;
 
     #[tokio::test]
     async fn a_slow_listener_is_told_what_it_missed_and_then_hears_the_rest() {

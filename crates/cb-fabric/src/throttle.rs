@@ -11,18 +11,18 @@ use cb_core::{Clock, Error, Result};
 const FREE: u32 = 5;
 /// Failures that cost nothing where strangers share the count.
 const FREE_TOGETHER: u32 = 20;
-const FIRST_WAIT: Duration = Duration::from_secs(2);
-const LONGEST_WAIT: Duration = Duration::from_mins(15);
+pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_mins(15);
 /// A key without a failure for so long is forgotten.
-const MEMORY: Duration = Duration::from_hours(1);
+pub(crate) const MEMORY: Duration = Duration::from_hours(1);
 /// Keys remembered; past it the one whose last failure is oldest goes.
 const CAPACITY: usize = 20_000;
 
 /// What an attempt counts against.
 #[derive(Debug, Clone, Copy)]
 pub struct Key<'a> {
-    name: &'a str,
-    free: u32,
+    pub(crate) name: &'a str,
+    pub(crate) free: u32,
 }
 
 impl<'a> Key<'a> {
@@ -99,6 +99,17 @@ impl Throttle {
             }
         }
         Ok(())
+    }
+
+    /// Others have counted so many under it: from there this process goes on when it is alone.
+    pub(crate) fn learn(&self, Key { name, free }: Key<'_>, failures: u32, wait: Duration) {
+        let now = self.clock.steady();
+        let mut known = self.known();
+        if known.len() >= CAPACITY && !known.contains_key(name) {
+            make_room(&mut known, now);
+        }
+        let record = Record { failures, free, last: now, open_again: now + wait.min(LONGEST_WAIT) };
+        known.insert(name.to_owned(), record);
     }
 
     /// The attempt was a right one: its own count is taken back, what others did wrong stays.

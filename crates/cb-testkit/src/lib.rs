@@ -1,12 +1,15 @@
-//! What tests share: a clock that stands still until told, an application over either database, a real PostgreSQL of the
-//! test's own, and a receiver that answers as it is told.
+//! What tests share: a clock that stands still until told, an application over either database, a PostgreSQL, a Redis and a NATS
+//! of the test's own, and a receiver that answers as it is told.
 
 mod app;
 mod clock;
+mod engine;
 mod postgres;
+mod process;
 mod receiver;
 
 pub use app::{Database, TestApp};
 pub use clock::TestClock;
+pub use engine::{Nats, Redis};
 pub use postgres::Postgres;
 pub use receiver::{Received, Receiver, Reply};

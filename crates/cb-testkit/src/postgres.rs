@@ -11,6 +11,11 @@ use std::time::{Duration, Instant};
 use cb_core::{Entropy, OsEntropy};
 use tempfile::TempDir;
 
+use crate::process::{as_user, kill, own, run, user_id};
+
+/// PostgreSQL refuses to run as root.
+const USER: &str = "postgres";
+
 pub struct Postgres {
     server: Child,
     url: String,
@@ -31,7 +36,7 @@ impl Postgres {
         for _ in 0..5 {
             let port =
                 TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-            let mut server = as_postgres(&bin.join("postgres"))
+            let mut server = as_user(USER, &bin.join("postgres"))
                 .arg("-D")
                 .arg(&data)
                 .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60"])
@@ -73,10 +78,6 @@ impl Drop for Postgres {
     }
 }
 
-fn kill(signal: &str, id: &str) {
-    let _ = Command::new("kill").args([signal, id]).status();
-}
-
 /// A data folder to copy, and its password: made once for each run of the machine, since making one takes longer than
 /// most tests.
 fn template(bin: &Path) -> (PathBuf, String) {
@@ -95,9 +96,9 @@ fn template(bin: &Path) -> (PathBuf, String) {
         let _ = fs::remove_file(&password_file);
         fs::write(&password_file, (&OsEntropy as &dyn Entropy).token()).expect("written");
         fs::set_permissions(&password_file, fs::Permissions::from_mode(0o600)).expect("ours");
-        own(&half);
-        own(&password_file);
-        run(as_postgres(&bin.join("initdb"))
+        own(USER, &half);
+        own(USER, &password_file);
+        run(as_user(USER, &bin.join("initdb"))
             .args([
                 "--username=cb",
                 "--auth=scram-sha-256",
@@ -122,38 +123,6 @@ fn newest() -> PathBuf {
         .collect();
     found.sort();
     found.pop().expect("PostgreSQL is installed: apt-get install -y postgresql")
-}
-
-/// PostgreSQL refuses to run as root.
-fn as_postgres(program: &Path) -> Command {
-    if is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--"]).arg(program);
-        command.current_dir("/");
-        command
-    } else {
-        Command::new(program)
-    }
-}
-
-fn own(path: &Path) {
-    if is_root() {
-        run(Command::new("chown").arg("postgres:postgres").arg(path));
-    }
-}
-
-fn is_root() -> bool {
-    user_id() == "0"
-}
-
-fn user_id() -> String {
-    let id = Command::new("id").arg("-u").output().expect("id runs");
-    String::from_utf8_lossy(id.stdout.trim_ascii()).into_owned()
-}
-
-fn run(command: &mut Command) {
-    let output = command.stdin(Stdio::null()).output().expect("the command runs");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn answers(bin: &Path, port: u16, server: &mut Child) -> bool {

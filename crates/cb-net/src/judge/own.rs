@@ -32,10 +32,14 @@ impl Own {
         }
     }
 
-    /// What this server listens on and where it stores.
+    /// What this server listens on, where it stores, and what it shares with other servers.
     pub fn services(config: &Config) -> Vec<Self> {
         let mut own = vec![Self::Address(config.http_addr), Self::Address(config.https_addr)];
         own.extend(config.db_url.iter().flat_map(|url| database(url.expose())));
+        if let Some(cluster) = &config.cluster {
+            own.extend(engine(cluster.redis.expose(), 6379));
+            own.extend(engine(cluster.nats.expose(), 4222));
+        }
         own
     }
 
@@ -73,6 +77,12 @@ fn database(url: &str) -> Vec<Own> {
     hosts.iter().map(|host| if socket(host) { here.clone() } else { Own::new(host, port) }).collect()
 }
 
+/// Where Redis or NATS is by its URL.
+fn engine(url: &str, usual: u16) -> Option<Own> {
+    let url = Url::parse(url).ok()?;
+    Some(Own::new(url.host_str()?, url.port().unwrap_or(usual)))
+}
+
 /// Whether a packet to this address comes back to us. Asked each time: addresses come and go.
 fn this_machine(ip: IpAddr) -> bool {
     // Where the addresses cannot be listed every one may be ours.
@@ -84,6 +94,8 @@ fn this_machine(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, SocketAddr};
+
+    use cb_core::config::Config;
 
     use super::{Own, database};
     use crate::names;
@@ -109,6 +121,27 @@ mod tests {
             ("postgres:///cb", vec![address("0.0.0.0:5432")]),
         ] {
             assert_eq!(database(url), own, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_servers_share_is_ours_too() {
+        let set = |settings: &[(&str, &str)]| {
+            let vars = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            Own::services(&Config::from_vars(vars, std::path::Path::new("/nonexistent")).expect("usable"))
+        };
+        let db = ("CB_DB_URL", "postgres://cb@db/x");
+        let own = set(&[
+            db,
+            ("CB_REDIS_URL", "rediss://:p@Redis.Internal."),
+            ("CB_NATS_URL", "nats://cb:p@n:5222"),
+        ]);
+        assert!(own.contains(&Own::Name("redis.internal".to_owned(), 6379)), "{own:?}");
+        assert!(own.contains(&Own::Name("n".to_owned(), 5222)), "{own:?}");
+        let own = set(&[db, ("CB_REDIS_URL", "redis://:p@[::1]:7"), ("CB_NATS_URL", "tls://cb:p@127.0.0.1")]);
+        for address in ["127.0.0.1:7", "[::1]:4222"] {
+            let address = address.parse().expect("an address");
+            assert!(own.iter().any(|own| own.is(address)), "{address} {own:?}");
         }
     }
 

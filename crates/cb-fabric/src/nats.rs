@@ -1,0 +1,309 @@
+//! The way to the other servers: NATS core, which only carries.
+//!
+//! One session after another, each with a connection of its own. A session is up when it has heard itself: then the password,
+//! the permissions, the subscription and the way there and back are right. It ends when it has not heard itself for
+//! [`DEAF`], when the connection ends, or when NATS does not take what we send. Whatever was said between two sessions is
+//! missed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Message, Subscriber};
+use cb_core::config::ConfigError;
+use cb_core::{Entropy, Secret};
+use futures_util::StreamExt as _;
+use percent_encoding::percent_decode_str;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use url::Url;
+use uuid::Uuid;
+
+use crate::backoff::Backoff;
+use crate::digest::unhex;
+use crate::hub::{Hub, Outbox, Told};
+use crate::state::{Board, Which};
+use crate::wire::{self, Peers, Said};
+
+/// For a connection with all that belongs to it.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_secs(1);
+/// Without hearing our own: the way is broken, whatever the socket says.
+const DEAF: Duration = Duration::from_secs(5);
+/// Longest that handing over a message may take.
+const SEND: Duration = Duration::from_secs(1);
+/// How often listeners read afresh while nothing is heard.
+const AWAY: Duration = Duration::from_secs(3);
+/// What was missed is told at most so often: a flood of bad messages is no flood of reading.
+const TELL: Duration = Duration::from_millis(200);
+/// Messages that wait for us in the client.
+const INBOX: usize = 8192;
+
+/// Whom we connect to. The URL has no password: the client shows it in its log.
+pub(crate) struct Address {
+    url: String,
+    user: Option<(String, String)>,
+    token: Option<String>,
+}
+
+impl Address {
+    pub fn parse(url: &Secret) -> Result<Self, ConfigError> {
+        let wrong = |reason: &str| {
+            let mend = "Set it to a URL such as nats://user:password@nats.internal:4222";
+            ConfigError::new("CB_NATS_URL", reason, mend)
+        };
+        let mut url = Url::parse(url.expose()).map_err(|_| wrong("it is not a URL"))?;
+        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (name, password) = (plain(url.username()), url.password().map(plain));
+        let bare = url.set_username("").and_then(|()| url.set_password(None));
+        bare.map_err(|()| wrong("it has no host"))?;
+        let (user, token) = match password {
+            Some(password) => (Some((name, password)), None),
+            None => (None, (!name.is_empty()).then_some(name)),
+        };
+        Ok(Self { url: url.into(), user, token })
+    }
+}
+
+pub(crate) struct NatsLink {
+    pub address: Address,
+    /// What all servers of this cluster listen to; the last part of a subject is who speaks.
+    pub prefix: String,
+    /// This run of this server.
+    pub me: Uuid,
+    pub hub: Arc<Hub>,
+    pub outbox: Arc<Outbox>,
+    pub board: Board,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl NatsLink {
+    /// For as long as the server runs.
+    pub async fn keep(self, mut queue: mpsc::Receiver<(u64, Said)>) {
+        let mut backoff = Backoff::new(self.entropy.clone());
+        let mut told = Instant::now();
+        loop {
+            let ended = self.session(&mut queue, &mut backoff, &mut told).await;
+            if self.hub.hears() {
+                self.hub.set_hearing(false);
+                self.tell(&mut told);
+            }
+            self.board.down(Which::Nats, ended);
+            let again = Instant::now() + backoff.next();
+            self.while_away(&mut told, sleep_until(again)).await;
+        }
+    }
+
+    fn tell(&self, told: &mut Instant) {
+        *told = Instant::now();
+        self.hub.missed(1);
+    }
+
+    /// Does something, and says meanwhile to everybody here to read afresh.
+    async fn while_away<T>(&self, told: &mut Instant, what: impl Future<Output = T>) -> T {
+        tokio::pin!(what);
+        loop {
+            tokio::select! {
+                done = &mut what => return done,
+                () = sleep_until(*told + AWAY) => self.tell(told),
+            }
+        }
+    }
+
+    /// Answers why it ended, in plain words.
+    async fn session(
+        &self,
+        queue: &mut mpsc::Receiver<(u64, Said)>,
+        backoff: &mut Backoff,
+        told: &mut Instant,
+    ) -> String {
+        let (lost, mut events) = mpsc::channel(16);
+        let opened = self.while_away(told, timeout(CONNECT, self.open(lost))).await;
+        let (client, mut inbox) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(why)) => return why,
+            Err(_) => return words(ConnectErrorKind::TimedOut, ""),
+        };
+        // Whatever waits was said to nobody.
+        while queue.try_recv().is_ok() {}
+        let mut peers = Peers::default();
+        let mut heard_myself = Instant::now();
+        let mut missed = 0u64;
+        let mut beat = every(BEAT);
+        let mut tell = every(TELL);
+        loop {
+            tokio::select! {
+                message = inbox.next() => {
+                    let Some(message) = message else { return "NATS closed the connection.".to_owned() };
+                    if message.subject.strip_prefix(&*self.prefix).is_some_and(|who| self.is_me(who)) {
+                        heard_myself = Instant::now();
+                        if !self.hub.hears() {
+                            // From here on nothing is lost unnoticed; what was before is unknown.
+                            self.hub.set_hearing(true);
+                            self.board.up(Which::Nats);
+                            backoff.reset();
+                            missed += 1;
+                        }
+                    } else {
+                        missed = missed.saturating_add(self.hear(&message, &mut peers));
+                    }
+                }
+                said = queue.recv() => {
+                    let Some((seq, said)) = said else { return "The server is stopping.".to_owned() };
+                    if let Err(why) = self.send(&client, seq, said).await {
+                        return why;
+                    }
+                }
+                why = events.recv() => {
+                    return why.unwrap_or_else(|| "NATS closed the connection.".to_owned());
+                }
+                _ = beat.tick() => {
+                    if heard_myself.elapsed() > DEAF {
+                        return "NATS does not answer.".to_owned();
+                    }
+                    self.outbox.beat();
+                    peers.forget_silent(Instant::now());
+                    if !self.hub.hears() && told.elapsed() > AWAY {
+                        self.tell(told);
+                    }
+                }
+                _ = tell.tick(), if missed > 0 => {
+                    *told = Instant::now();
+                    self.hub.missed(std::mem::take(&mut missed));
+                }
+            }
+        }
+    }
+
+    async fn open(&self, lost: mpsc::Sender<String>) -> Result<(Client, Subscriber), String> {
+        let mut options = ConnectOptions::new()
+            .name("circuit-breaker")
+            .connection_timeout(CONNECT)
+            .ping_interval(DEAF)
+            .ignore_discovered_servers()
+            .subscription_capacity(INBOX)
+            // Each connection is a session of its own: what the client does by itself after one is lost is not waited for.
+            .max_reconnects(1)
+            .reconnect_delay_callback(|_| Duration::ZERO)
+            .event_callback(move |event| {
+                let lost = lost.clone();
+                async move {
+                    use async_nats::Event;
+                    let why = match event {
+                        Event::Connected | Event::SlowConsumer(_) | Event::LameDuckMode => return,
+                        Event::ServerError(error) => refused(&error.to_string()),
+                        Event::Disconnected | Event::Draining | Event::Closed | Event::ClientError(_) => {
+                            "NATS closed the connection.".to_owned()
+                        }
+                    };
+                    let _ = lost.try_send(why);
+                }
+            });
+        if let Some((user, password)) = &self.address.user {
+            options = options.user_and_password(user.clone(), password.clone());
+        }
+        if let Some(token) = &self.address.token {
+            options = options.token(token.clone());
+        }
+        let client = options.connect(self.address.url.as_str()).await.map_err(|error| {
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            words(error.kind(), &source)
+        })?;
+        let everybody = format!("{}*", self.prefix);
+        let inbox =
+            client.subscribe(everybody).await.map_err(|_| "NATS closed the connection.".to_owned())?;
+        Ok((client, inbox))
+    }
+
+    fn is_me(&self, who: &str) -> bool {
+        Uuid::try_parse(who) == Ok(self.me)
+    }
+
+    /// What is too long keeps its number for itself: the others notice.
+    async fn send(&self, client: &Client, seq: u64, said: Said) -> Result<(), String> {
+        let Some(bytes) = wire::write(seq, said) else { return Ok(()) };
+        let subject = format!("{}{}", self.prefix, self.me.simple());
+        match timeout(SEND, client.publish(subject, bytes.into())).await {
+            Ok(Ok(())) => Ok(()),
+            // Longer than this NATS permits is a gap, too.
+            Ok(Err(error)) if error.kind() == async_nats::PublishErrorKind::MaxPayloadExceeded => Ok(()),
+            Ok(Err(_)) => Err("NATS closed the connection.".to_owned()),
+            Err(_) => Err("NATS does not take messages.".to_owned()),
+        }
+    }
+
+    /// Answers how many messages are missing.
+    fn hear(&self, message: &Message, peers: &mut Peers) -> u64 {
+        let who = message.subject.strip_prefix(&*self.prefix).and_then(|who| Uuid::try_parse(who).ok());
+        let (Some(who), Some(note)) = (who, wire::read(&message.payload)) else {
+            self.hub.forget(None, None);
+            return 1;
+        };
+        let missing = peers.missing(who, &note, Instant::now());
+        if missing > 0 {
+            self.hub.forget(None, None);
+        }
+        match note.said {
+            Said::Beat => {}
+            Said::Event(event) => self.hub.tell(Told::Event(event)),
+            Said::Wake(kind) => self.hub.wake(&kind),
+            Said::Forget { cache, key } => {
+                // A key that is none was meant to be some: all are forgotten.
+                self.hub.forget(Some(&cache), key.as_deref().and_then(unhex));
+            }
+        }
+        missing
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+fn words(kind: ConnectErrorKind, source: &str) -> String {
+    match kind {
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            "NATS refuses the user or the password of CB_NATS_URL.".to_owned()
+        }
+        ConnectErrorKind::Dns => "The host of CB_NATS_URL has no address.".to_owned(),
+        ConnectErrorKind::TimedOut => "NATS does not answer.".to_owned(),
+        ConnectErrorKind::Tls => format!("The TLS connection to NATS failed ({source})."),
+        _ if source.contains("refused") => "Nothing listens at the host and port of CB_NATS_URL.".to_owned(),
+        _ => format!("NATS cannot be reached ({source})."),
+    }
+}
+
+/// What NATS says of a connection that it is about to end, or of a permission.
+fn refused(error: &str) -> String {
+    let error = error.to_ascii_lowercase();
+    if error.contains("permissions violation") {
+        "NATS does not permit the user of CB_NATS_URL to publish and subscribe to circuit-breaker.>."
+            .to_owned()
+    } else if error.contains("authorization") || error.contains("authentication") {
+        words(ConnectErrorKind::AuthorizationViolation, "")
+    } else if error.contains("slow consumer") {
+        "NATS closed the connection, because this server did not read fast enough.".to_owned()
+    } else {
+        "NATS ended the connection with an error.".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cb_core::Secret;
+
+    use super::Address;
+
+    #[test]
+    fn the_address_has_no_password_in_it_and_the_password_no_percent_signs() {
+        let parse = |url: &str| Address::parse(&Secret::new(url.to_owned())).expect("a URL");
+        let address = parse("tls://c%40b:p%2Fw@n.lan:5222");
+        assert_eq!(address.url, "tls://n.lan:5222");
+        assert_eq!((address.user, address.token), (Some(("c@b".to_owned(), "p/w".to_owned())), None));
+        let address = parse("nats://t%3Ak@n.lan");
+        assert_eq!((address.url.as_str(), address.token.as_deref()), ("nats://n.lan", Some("t:k")));
+        assert!(parse("nats://n.lan").user.is_none());
+    }
+}

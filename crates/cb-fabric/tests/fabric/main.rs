@@ -1,0 +1,5 @@
+//! The laws of the fabric, over both modes, and what a cluster does when Redis or NATS fail.
+
+mod laws;
+mod outages;
+mod world;

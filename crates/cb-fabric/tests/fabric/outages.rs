@@ -1,0 +1,442 @@
+//! What a cluster does when Redis or NATS are away, hang, refuse, are empty, or say what is not true.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::ConnectOptions;
+use cb_core::{Entropy, Event, OsEntropy};
+use cb_fabric::{Fabric, Heard, Link};
+use cb_testkit::{Nats, Redis, TestClock};
+use futures_util::StreamExt as _;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::world::{
+    Mode, PATIENCE, World, event, events, eventually, hear, hear_missed, hear_up_to, join, links, wait_for,
+    wait_of,
+};
+
+const TTL: Duration = Duration::from_hours(1);
+
+fn two() -> NonZeroU32 {
+    NonZeroU32::new(2).expect("not zero")
+}
+
+fn down(link: &Link, says: &str) -> bool {
+    !link.up && link.error.as_deref().is_some_and(|error| error.contains(says))
+}
+
+/// Events of each are heard by the other, and caches remember.
+async fn all_is_as_before(world: &World) {
+    world.all_up().await;
+    for (from, to) in [(&world.a, &world.b), (&world.b, &world.a)] {
+        let mut listener = to.bus().listen();
+        from.bus().publish([event(77)]);
+        hear_up_to(&mut listener, &event(77)).await;
+        let cache = to.cache::<u32>("after", 10, TTL);
+        eventually("it is remembered", async || {
+            let _ = cache.get_or_read("k", async || Ok::<_, ()>(1)).await;
+            cache.get("k").is_some()
+        })
+        .await;
+    }
+    let (a, b) = (world.a.rate("after", two()), world.b.rate("after", two()));
+    // A key that nobody has used: it may be called twice within a minute.
+    let once = (&OsEntropy as &dyn Entropy).token();
+    world
+        .counted_together(async |key| {
+            let key = &format!("{key} {once}");
+            assert!(a.enter(key).await.is_ok() && b.enter(key).await.is_ok());
+            assert!(a.enter(key).await.is_err() && b.enter(key).await.is_err());
+        })
+        .await;
+}
+
+/// While NATS is away: this process hears itself at once, everybody reads afresh again and again, nothing is remembered.
+async fn slower_but_never_wrong(fabric: &Fabric) {
+    let mut listener = fabric.bus().listen();
+    let cache = fabric.cache::<u32>("sessions", 10, TTL);
+    fabric.bus().publish([Event::StorageChanged]);
+    let heard = hear_up_to(&mut listener, &Event::StorageChanged).await;
+    assert_eq!(events(&heard).len(), 1);
+    for _ in 0..2 {
+        let _ = cache.get_or_read("k", async || Ok::<_, ()>(1)).await;
+        assert_eq!(cache.get("k"), None);
+        hear_missed(&mut listener).await;
+    }
+    // Who sleeps looks by itself.
+    timeout(PATIENCE, fabric.sleeper("scan").sleep(100 * PATIENCE)).await.expect("woken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_is_killed_and_comes_back_empty() {
+    let mut world = World::new(Mode::Cluster).await;
+    let cache = world.b.cache::<u32>("sessions", 10, TTL);
+    eventually("it is remembered", async || {
+        let _ = cache.get_or_read("k", async || Ok::<_, ()>(1)).await;
+        cache.get("k").is_some()
+    })
+    .await;
+    let mut listener = world.b.bus().listen();
+    world.nats().kill();
+    for fabric in [&world.b, &world.a] {
+        wait_for(fabric, |_, nats| !nats.up).await;
+        assert_eq!(cache.get("k"), None, "what was remembered may be wrong");
+        slower_but_never_wrong(fabric).await;
+        assert_eq!(fabric.state().borrow().degraded().len(), 1);
+    }
+    hear_missed(&mut listener).await;
+    // Said while nobody was heard: a gap, and no event from the past.
+    world.a.bus().publish((0..10).map(event));
+    world.nats().start_again();
+    all_is_as_before(&world).await;
+    let heard = hear_up_to(&mut listener, &event(77)).await;
+    assert!(heard.iter().any(|heard| matches!(heard, Heard::Missed(_))), "{heard:?}");
+    assert!(!events(&heard).contains(&event(3)), "{heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_hangs_and_goes_on() {
+    let mut world = World::new(Mode::Cluster).await;
+    world.nats().pause();
+    for fabric in [&world.a, &world.b] {
+        wait_for(fabric, |_, nats| down(nats, "does not answer")).await;
+        slower_but_never_wrong(fabric).await;
+    }
+    world.nats().resume();
+    all_is_as_before(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishing_never_waits_and_what_finds_no_room_is_missed() {
+    let mut world = World::new(Mode::Cluster).await;
+    let mut there = world.b.bus().listen();
+    world.nats().pause();
+    // More than every queue on the way holds.
+    for number in 0..200_000 {
+        world.a.bus().publish([event(number)]);
+    }
+    world.nats().resume();
+    world.all_up().await;
+    hear_missed(&mut there).await;
+    all_is_as_before(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_killed_and_each_counts_by_itself_from_where_it_was() {
+    let mut world = World::new(Mode::Cluster).await;
+    let (a, b) = (world.a.rate("hooks", two()), world.b.rate("hooks", two()));
+    let (guess, guess_b) = (world.a.throttle(), world.b.throttle());
+    let used = world
+        .counted_together(async |key| {
+            // B uses it up; A only hears that.
+            assert!(b.enter(key).await.is_ok() && b.enter(key).await.is_ok());
+            assert!(a.enter(key).await.is_err());
+            for _ in 0..30 {
+                if guess_b.enter([key]).await.is_err() {
+                    break;
+                }
+            }
+            assert!(guess.enter([key]).await.is_err());
+            key.to_owned()
+        })
+        .await;
+    world.redis().kill();
+    wait_for(&world.a, |redis, _| !redis.up).await;
+    assert!(wait_of(a.enter(&used).await).is_some(), "it stays used up");
+    assert!(wait_of(guess.enter([&used]).await).is_some(), "it still waits");
+    // Never unlimited.
+    let mut let_in = 0;
+    for _ in 0..20 {
+        let_in += u32::from(a.enter("new").await.is_ok());
+    }
+    assert_eq!(let_in, 2);
+    let mut let_in = 0;
+    for _ in 0..20 {
+        let_in += u32::from(guess.enter(["new"]).await.is_ok());
+    }
+    assert_eq!(let_in, 5);
+    guess.forgive("new").await;
+    assert!(guess.enter(["new"]).await.is_ok());
+    assert!(world.a.state().borrow().degraded()[0].contains("Each server counts by itself"));
+    world.redis().start_again();
+    all_is_as_before(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_hangs_and_nobody_waits_for_it() {
+    let mut world = World::new(Mode::Cluster).await;
+    let rate = world.a.rate("hooks", two());
+    world.redis().pause();
+    let mut let_in = 0;
+    for _ in 0..200 {
+        let entered = timeout(PATIENCE, rate.enter("k")).await.expect("the wait has a bound");
+        let_in += u32::from(entered.is_ok());
+    }
+    assert_eq!(let_in, 2);
+    let (redis, _) = wait_for(&world.a, |redis, _| !redis.up).await;
+    assert!(down(&redis, "does not answer"), "{redis:?}");
+    world.redis().resume();
+    all_is_as_before(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_full_or_a_replica_and_recovers() {
+    let mut world = World::new(Mode::Cluster).await;
+    let rate = world.a.rate("hooks", two());
+    for (breaks, says, mends) in [
+        (&["CONFIG", "SET", "maxmemory", "1"][..], "out of memory", &["CONFIG", "SET", "maxmemory", "0"][..]),
+        (&["REPLICAOF", "127.0.0.1", "1"], "read-only replica", &["REPLICAOF", "NO", "ONE"]),
+    ] {
+        world.redis().command(breaks);
+        wait_for(&world.a, |redis, _| down(redis, says)).await;
+        let mut let_in = 0;
+        for _ in 0..10 {
+            let_in += u32::from(rate.enter(says).await.is_ok());
+        }
+        assert_eq!(let_in, 2, "{says}");
+        world.redis().command(mends);
+        all_is_as_before(&world).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_forgets_everything_and_the_scripts_too() {
+    let mut world = World::new(Mode::Cluster).await;
+    for _ in 0..3 {
+        let rate = world.a.rate("hooks", two());
+        let _ = rate.enter("k").await;
+        world.redis().command(&["FLUSHALL"]);
+        world.redis().command(&["SCRIPT", "FLUSH"]);
+        all_is_as_before(&world).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_in_redis_expires_and_says_nothing() {
+    let mut world = World::new(Mode::Cluster).await;
+    let (rate, throttle) = (world.a.rate("hooks", two()), world.a.throttle());
+    world
+        .counted_together(async |key| {
+            for _ in 0..8 {
+                let _ = rate.enter(key).await;
+                let _ = throttle.enter([key]).await;
+            }
+            throttle.spare(key).await;
+        })
+        .await;
+    let keys = world.redis().command(&["KEYS", "*"]);
+    assert!(keys.contains(":throttle:") && keys.contains(":rate:hooks:"), "{keys}");
+    assert!(!keys.contains("maria"), "{keys}");
+    for key in keys.lines() {
+        let rest: i64 = world.redis().command(&["PTTL", key]).parse().expect("a number");
+        // -2: it has ended since.
+        assert!(rest == -2 || (1..=3_600_000).contains(&rest), "{key} {rest}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_far_ahead_in_redis_is_not_believed() {
+    let mut world = World::new(Mode::Cluster).await;
+    let (rate, throttle) = (world.a.rate("hooks", two()), world.a.throttle());
+    world
+        .counted_together(async |key| {
+            let _ = rate.enter(key).await;
+            for _ in 0..6 {
+                let _ = throttle.enter([key]).await;
+            }
+        })
+        .await;
+    // As if the clock of Redis had been set back by years.
+    for key in world.redis().command(&["KEYS", "*"]).lines() {
+        if key.contains(":rate:") {
+            world.redis().command(&["SET", key, "9000000000000000", "KEEPTTL"]);
+        } else if key.contains(":throttle:") {
+            world.redis().command(&["HSET", key, "open", "9000000000000"]);
+        }
+    }
+    for number in 0..20 {
+        let key = format!("maria {number}");
+        if let Some(wait) = wait_of(rate.enter(&key).await) {
+            assert!(wait <= Duration::from_secs(30), "{wait:?}");
+        }
+        if let Some(wait) = wait_of(throttle.enter([&key]).await) {
+            assert!(wait <= Duration::from_mins(15), "{wait:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_passwords_are_said_without_them_and_the_server_works() {
+    let (redis, nats) = (Redis::start(), Nats::start());
+    let wrong = |url: &str, password: &str| url.replace(password, "sesame-street");
+    let fabric = join(
+        &wrong(redis.url(), redis.password()),
+        &wrong(nats.url(), nats.password()),
+        Arc::new(TestClock::new()),
+    );
+    let (redis_link, nats_link) =
+        wait_for(&fabric, |redis, nats| redis.error.is_some() && nats.error.is_some()).await;
+    assert!(down(&redis_link, "refuses the user or the password"), "{redis_link:?}");
+    assert!(down(&nats_link, "refuses the user or the password"), "{nats_link:?}");
+    for said in fabric.state().borrow().degraded() {
+        assert!(!said.contains("sesame"), "{said}");
+    }
+    slower_but_never_wrong(&fabric).await;
+    let rate = fabric.rate("hooks", two());
+    assert!(rate.enter("k").await.is_ok() && rate.enter("k").await.is_ok() && rate.enter("k").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_are_absent_at_the_start_are_found_later() {
+    let (mut redis, mut nats) = (Redis::start(), Nats::start());
+    redis.stop();
+    nats.stop();
+    let fabric = join(redis.url(), nats.url(), Arc::new(TestClock::new()));
+    let (redis_link, nats_link) =
+        wait_for(&fabric, |redis, nats| redis.error.is_some() && nats.error.is_some()).await;
+    assert!(down(&redis_link, "Nothing listens"), "{redis_link:?}");
+    assert!(down(&nats_link, "Nothing listens"), "{nats_link:?}");
+    slower_but_never_wrong(&fabric).await;
+    redis.start_again();
+    nats.start_again();
+    wait_for(&fabric, |redis, nats| redis.up && nats.up).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_accept_and_never_answer_are_given_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let fabric = join(
+        &format!("redis://:p@127.0.0.1:{port}"),
+        &format!("nats://cb:p@127.0.0.1:{port}"),
+        Arc::new(TestClock::new()),
+    );
+    let (redis, nats) = wait_for(&fabric, |redis, nats| redis.error.is_some() && nats.error.is_some()).await;
+    assert!(down(&redis, "does not answer") && down(&nats, "does not answer"), "{redis:?} {nats:?}");
+    slower_but_never_wrong(&fabric).await;
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_speak_something_else_are_said() {
+    // Each at the other's port, and TLS where there is none.
+    let (redis, nats) = (Redis::start(), Nats::start());
+    let at = |url: &str, port: u16| {
+        let mut url = Url::parse(url).expect("a URL");
+        url.set_port(Some(port)).expect("a port");
+        url.to_string()
+    };
+    for (redis_url, nats_url) in [
+        (at(redis.url(), nats.port()), at(nats.url(), redis.port())),
+        (redis.url().replace("redis://", "rediss://"), nats.url().replace("nats://", "tls://")),
+    ] {
+        let fabric = join(&redis_url, &nats_url, Arc::new(TestClock::new()));
+        let (a, b) = wait_for(&fabric, |redis, nats| redis.error.is_some() && nats.error.is_some()).await;
+        for said in [a.error, b.error].into_iter().flatten() {
+            assert!(!said.contains(redis.password()) && !said.contains(nats.password()), "{said}");
+            assert!(said.ends_with('.') && !said.contains('\n') && said.len() < 300, "{said}");
+        }
+        slower_but_never_wrong(&fabric).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_subscribe_is_said() {
+    let deaf = "permissions: { publish: \">\", subscribe: { deny: \">\" } }";
+    let (redis, nats) = (Redis::start(), Nats::with(deaf));
+    let fabric = join(redis.url(), nats.url(), Arc::new(TestClock::new()));
+    wait_for(&fabric, |_, nats| down(nats, "does not permit")).await;
+    slower_but_never_wrong(&fabric).await;
+}
+
+/// Somebody else who has the password of NATS.
+async fn stranger(nats: &Nats) -> (async_nats::Client, String) {
+    let known = ConnectOptions::with_user_and_password("cb".to_owned(), nats.password().to_owned());
+    let at = format!("nats://127.0.0.1:{}", nats.port());
+    let client = known.connect(at).await.expect("connected");
+    let mut all = client.subscribe("circuit-breaker.>").await.expect("subscribed");
+    let subject =
+        timeout(PATIENCE, all.next()).await.expect("a beat").expect("a message").subject.to_string();
+    let (prefix, _) = subject.rsplit_once('.').expect("a prefix and a server");
+    (client, prefix.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_cannot_be_read_or_leave_a_gap_are_missed() {
+    let mut world = World::new(Mode::Cluster).await;
+    let (client, prefix) = stranger(world.nats()).await;
+    let peer = |number: u8| format!("{prefix}.0000000000000000000000000000000{number}");
+    let long = format!("{}{}", r#"{"seq":1,"said":"beat"}"#, " ".repeat(200_000));
+    let mut listener = world.b.bus().listen();
+    for (subject, messages) in [
+        (peer(1), vec!["not JSON"]),
+        (peer(2), vec!["\u{0}", ""]),
+        (peer(3), vec![&long]),
+        (peer(4), vec![r#"{"seq":1,"said":{"event":{"event":"of_a_later_version","x":1}}}"#]),
+        (format!("{prefix}.nobody"), vec![r#"{"seq":1,"said":"beat"}"#]),
+        (peer(5), vec![r#"{"seq":1,"said":{"wake":"x"}}"#, r#"{"seq":9,"said":{"wake":"x"}}"#]),
+        (peer(6), vec![r#"{"seq":1,"said":{"wake":"x"}}"#, r#"{"seq":2,"said":"beat"}"#]),
+    ] {
+        // What is still on its way from the one before.
+        world.a.bus().publish([event(1)]);
+        hear_up_to(&mut listener, &event(1)).await;
+        while timeout(Duration::from_millis(500), listener.hear()).await.is_ok() {}
+        for message in messages {
+            client.publish(subject.clone(), message.to_owned().into()).await.expect("published");
+        }
+        client.flush().await.expect("sent");
+        assert!(matches!(hear(&mut listener).await, Heard::Missed(_)), "{subject}");
+    }
+    all_is_as_before(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_nonsense_is_no_flood_of_reading() {
+    let mut world = World::new(Mode::Cluster).await;
+    let (client, prefix) = stranger(world.nats()).await;
+    let mut listener = world.b.bus().listen();
+    for _ in 0..50_000 {
+        client.publish(format!("{prefix}.nobody"), "nonsense".into()).await.expect("published");
+    }
+    client.flush().await.expect("sent");
+    let mut missed = 0;
+    while timeout(Duration::from_secs(2), listener.hear()).await.is_ok() {
+        missed += 1;
+        assert!(missed < 1000, "each is told");
+    }
+    assert!(missed > 0);
+    all_is_as_before(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_too_long_is_missed_by_the_others() {
+    let world = World::new(Mode::Cluster).await;
+    let ids = (0..5_000).map(|n| cb_core::ids::AssetId::from(uuid::Uuid::from_u128(n))).collect();
+    let long = Event::PositionsChanged { ids };
+    let (mut here, mut there) = (world.a.bus().listen(), world.b.bus().listen());
+    world.a.bus().publish([long.clone()]);
+    hear_up_to(&mut here, &long).await;
+    hear_missed(&mut there).await;
+    all_is_as_before(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clusters_with_different_keys_do_not_hear_each_other() {
+    use cb_core::Secret;
+    use cb_core::config::ClusterUrls;
+    let mut world = World::new(Mode::Cluster).await;
+    let secret = |text: &str| Secret::new(text.to_owned());
+    let urls = ClusterUrls { redis: secret(world.redis().url()), nats: secret(world.nats().url()) };
+    let clock = Arc::new(TestClock::new());
+    let other = Fabric::cluster(&urls, &secret("another key"), clock, Arc::new(OsEntropy)).expect("usable");
+    wait_for(&other, |redis, nats| redis.up && nats.up).await;
+    let (mut ours, mut theirs) = (world.b.bus().listen(), other.bus().listen());
+    other.bus().publish([event(1)]);
+    hear_up_to(&mut theirs, &event(1)).await;
+    world.a.bus().publish([event(2)]);
+    assert_eq!(events(&hear_up_to(&mut ours, &event(2)).await), [event(2)]);
+    assert!(links(&other).0.up);
+}
