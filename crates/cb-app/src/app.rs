@@ -10,7 +10,7 @@ use std::time::Duration;
 use cb_core::clock::Time;
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
-use cb_fabric::{Bus, Listener, Throttle};
+use cb_fabric::{Bus, Fabric, Listener, SharedThrottle};
 use cb_net::outbound::Outbound;
 use cb_store::{LOCK_FILE, OpenError, Storage, Store};
 use cb_vault::checkpoint::CheckpointKey;
@@ -71,14 +71,14 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    bus: Bus,
+    fabric: Fabric,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     signer: Signer,
     vault: Vault,
     checkpoint_key: CheckpointKey,
     beside: Beside,
-    throttle: Throttle,
+    throttle: SharedThrottle,
     jumps: Jumps,
     outbound: Outbound,
     known_providers: Known,
@@ -190,23 +190,30 @@ impl App {
         let setup_done = gate::is_done_in(&store).await.map_err(StartError::Read)?;
         let setup = Gate::new(config, secrets == Secrets::Make, setup_done, || entropy.spoken_code())?;
         let server = passing("server-id", &|| entropy.uuid(clock.now()).to_string())?.expose().to_owned();
+        // A command beside a server is over before anybody would hear it.
+        let fabric = match &config.cluster {
+            Some(urls) if lock.is_some() => {
+                Fabric::cluster(urls, &jwt_secret, clock.clone(), entropy.clone())?
+            }
+            _ => Fabric::embedded(clock.clone(), &*entropy),
+        };
         // Two servers with a copy of one folder have one name: each takes what the other is doing when it starts, and it is done twice.
         let worker = format!("{server}/{}", entropy.uuid(clock.now()));
         Ok(Self(Arc::new(Inner {
             store,
-            bus: Bus::new(),
+            throttle: fabric.throttle(),
+            hook_rates: Rates::new(&fabric),
+            fabric,
             signer: Signer::new(&jwt_secret),
             vault,
             checkpoint_key,
             beside: Beside::of(data),
-            throttle: Throttle::new(clock.clone()),
             jumps: Jumps::new(&*clock),
             outbound: Outbound::from_config(config),
             known_providers: Known::default(),
             recent_sessions: Recent::default(),
             guesses: Guesses::default(),
             forgot_desk: Desk::default(),
-            hook_rates: Rates::default(),
             works_done: Done::default(),
             api_token: config.api_token.clone(),
             setup,
@@ -263,7 +270,7 @@ impl App {
 
     /// Hears every event from now on.
     pub fn listen(&self) -> Listener {
-        self.0.bus.listen()
+        self.0.fabric.bus().listen()
     }
 
     pub fn now(&self) -> Time {
@@ -296,7 +303,7 @@ impl App {
     }
 
     pub(crate) fn bus(&self) -> &Bus {
-        &self.0.bus
+        self.0.fabric.bus()
     }
 
     pub(crate) fn signer(&self) -> &Signer {
@@ -316,7 +323,7 @@ impl App {
         &self.0.beside
     }
 
-    pub(crate) fn throttle(&self) -> &Throttle {
+    pub(crate) fn throttle(&self) -> &SharedThrottle {
         &self.0.throttle
     }
 

@@ -52,7 +52,7 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
     // By address only: with one count for everybody, a stranger who guesses would keep the owner out, and
     // the code is too long to be guessed from many addresses either.
     let key = format!("setup/{}", auth::place(meta.ip));
-    app.throttle().enter([&key])?;
+    app.throttle().enter([&key]).await?;
     let (code, file) = app.setup_code().ok_or_else(already)?;
     if !code.matches(input.code.expose().trim().as_bytes()) {
         let actor = Principal::Setup { username: "setup code".to_owned() };
@@ -63,7 +63,7 @@ pub async fn complete(app: &App, meta: RequestMeta, input: SetupIn) -> Result<Op
             "This is not the setup code. The server's output and {at} show the right one."
         )));
     }
-    app.throttle().forgive(&key);
+    app.throttle().forgive(&key).await;
 
     let mut wrong = Violations::new();
     let username = rules::username(&mut wrong, &input.username);

@@ -236,7 +236,7 @@ impl App {
             }
         }
         let key = format!("bearer/{}", place(meta.ip));
-        self.throttle().enter([&key])?;
+        self.throttle().enter([&key]).await?;
         let actor = Principal::SignIn { username: "API token".to_owned() };
         self.guessed(meta, Guess::at_nobody(Action::TokenRefused, actor)).await;
         Ok(None)

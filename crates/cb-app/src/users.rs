@@ -319,7 +319,7 @@ pub async fn withdraw_invite(ctx: &Ctx, id: InviteId) -> Result<()> {
 pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) -> Result<Opened> {
     let now = app.now();
     let address = LinkPurpose::Invite.throttle_key(&meta);
-    app.throttle().enter([&address])?;
+    app.throttle().enter([&address]).await?;
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &input.token);
     wrong.into_result()?;
@@ -340,7 +340,7 @@ pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) 
             sessions::admit(&ctx, tx, row.id, row.auth_epoch, Proof::Setup).await?.session()
         })
         .await?;
-    app.throttle().spare(&address);
+    app.throttle().spare(&address).await;
     Ok(opened)
 }
 

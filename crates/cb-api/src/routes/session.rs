@@ -104,7 +104,7 @@ pub(crate) async fn forgot(
     Json(input): Json<ForgotIn>,
 ) -> Result<StatusCode, Problem> {
     app.after_setup().await?;
-    forgot::ask(&app, meta(&parts)?, &input)?;
+    forgot::ask(&app, meta(&parts)?, &input).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -85,12 +85,12 @@ impl Default for Desk {
 
 /// Sends a link to the user of that name who has an address, after the answer. 429 for whoever asks too often, and 503 when too many
 /// ask.
-pub fn ask(app: &App, meta: RequestMeta, given: &ForgotIn) -> Result<()> {
+pub async fn ask(app: &App, meta: RequestMeta, given: &ForgotIn) -> Result<()> {
     let mut wrong = Violations::new();
     let name = input::line(&mut wrong, "username", &given.username, USERNAME_MOST);
     wrong.into_result()?;
     let key = name.unwrap_or_default().to_lowercase();
-    app.throttle().enter([&format!("forgot/{}", place(meta.ip))])?;
+    app.throttle().enter([&format!("forgot/{}", place(meta.ip))]).await?;
     let Some(held) = app.forgot_desk().names.place() else {
         let why = "Too many people are requesting a reset link at the moment. Try again in a minute.";
         return Err(Error::Unavailable(why.to_owned()));
@@ -130,7 +130,7 @@ async fn look_up(app: &App, meta: RequestMeta, key: &str, _held: OwnedSemaphoreP
         return Ok(());
     }
     // A mailbox is not flooded, wherever the requests come from.
-    if app.throttle().enter([&format!("forgot-mail/{}", row.id)]).is_err() || !mail::is_possible(app).await? {
+    if app.throttle().enter([&format!("forgot-mail/{}", row.id)]).await.is_err() || !mail::is_possible(app).await? {
         return Ok(());
     }
     let Some(held) = app.forgot_desk().mails.place() else {

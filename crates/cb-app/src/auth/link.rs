@@ -78,7 +78,7 @@ impl LinkPurpose {
 pub async fn check(app: &App, meta: &RequestMeta, input: CheckLinkIn) -> Result<()> {
     let CheckLinkIn { purpose, token } = input;
     let key = purpose.throttle_key(meta);
-    app.throttle().enter([&key])?;
+    app.throttle().enter([&key]).await?;
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &token);
     wrong.into_result()?;
@@ -90,7 +90,7 @@ pub async fn check(app: &App, meta: &RequestMeta, input: CheckLinkIn) -> Result<
     if !usable {
         return Err(purpose.guessed(app, meta).await);
     }
-    app.throttle().spare(&key);
+    app.throttle().spare(&key).await;
     Ok(())
 }
 

@@ -132,36 +132,36 @@ impl Counts {
         }
     }
 
-    fn enter(&self, app: &App) -> Result<()> {
+    async fn enter(&self, app: &App) -> Result<()> {
         match self {
-            Self::Own(key) | Self::Place(key) => app.throttle().enter([key]),
+            Self::Own(key) | Self::Place(key) => app.throttle().enter([key]).await,
             Self::Shared { near, place, account } => {
-                app.throttle().enter([near.into(), place.into(), Key::together(account)])
+                app.throttle().enter([near.into(), place.into(), Key::together(account)]).await
             }
         }
     }
 
     /// The attempt was right, and nothing more is asked for.
-    fn admitted(&self, app: &App) {
+    async fn admitted(&self, app: &App) {
         match self {
-            Self::Own(key) => app.throttle().forgive(key),
-            Self::Place(key) => app.throttle().spare(key),
+            Self::Own(key) => app.throttle().forgive(key).await,
+            Self::Place(key) => app.throttle().spare(key).await,
             Self::Shared { near, place, account } => {
-                app.throttle().forgive(near);
+                app.throttle().forgive(near).await;
                 // One's own account gives no free guesses at others', nor do strangers get new ones at it.
-                app.throttle().spare(place);
-                app.throttle().spare(account);
+                app.throttle().spare(place).await;
+                app.throttle().spare(account).await;
             }
         }
     }
 
     /// The password was right and a second factor is still to come, so nothing is proved yet.
-    fn spared(&self, app: &App) {
+    async fn spared(&self, app: &App) {
         match self {
-            Self::Own(key) | Self::Place(key) => app.throttle().spare(key),
+            Self::Own(key) | Self::Place(key) => app.throttle().spare(key).await,
             Self::Shared { near, place, account } => {
                 for key in [near, place, account] {
-                    app.throttle().spare(key);
+                    app.throttle().spare(key).await;
                 }
             }
         }
@@ -172,7 +172,7 @@ impl Counts {
 pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admission> {
     let key = input.username.trim().to_lowercase();
     let counts = Counts::of(app, "login", &key, &meta);
-    counts.enter(app)?;
+    counts.enter(app).await?;
 
     let named =
         key.chars().count() <= USERNAME_MOST && input.password.expose().chars().count() <= PASSWORD_MOST;
@@ -205,8 +205,8 @@ pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admis
         })
         .await?;
     match &admission {
-        Admission::Session(_) => counts.admitted(app),
-        Admission::SecondFactor(_) => counts.spared(app),
+        Admission::Session(_) => counts.admitted(app).await,
+        Admission::SecondFactor(_) => counts.spared(app).await,
     }
     Ok(admission)
 }
@@ -244,7 +244,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
     };
     let account = owner.map(|owner| owner.username_key).unwrap_or_default();
     let counts = Counts::of(app, "mfa", &account, &meta);
-    counts.enter(app)?;
+    counts.enter(app).await?;
     let gone = || {
         Error::Unauthenticated("The code is wrong, or the sign-in took too long. Sign in again.".to_owned())
     };
@@ -290,7 +290,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
         })
         .await?;
     let opened = opened.ok_or_else(gone)?;
-    counts.admitted(app);
+    counts.admitted(app).await;
     Ok(opened)
 }
 
@@ -321,7 +321,7 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<Opened> {
     wrong.into_result()?;
     // By session: whoever has stolen one does not keep the owner out in theirs.
     let key = format!("proof/{session}");
-    ctx.app().throttle().enter([&key])?;
+    ctx.app().throttle().enter([&key]).await?;
     let known = match &shown {
         Shown::Password(password) => {
             let hash = Some(user.password_hash.clone()).filter(|h| !h.is_empty());
@@ -356,6 +356,6 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<Opened> {
         .await?;
     let opened =
         proved.ok_or_else(|| Error::Denied("The code or the passkey is wrong. Try again.".to_owned()))?;
-    ctx.app().throttle().forgive(&key);
+    ctx.app().throttle().forgive(&key).await;
     Ok(opened)
 }

@@ -267,7 +267,7 @@ pub fn challenge(app: &App, site: &Site) -> Result<PasskeyChallenge> {
 /// Signs in by a passkey alone. 401 with the same words, whatever was wrong.
 pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLoginIn) -> Result<Opened> {
     let address = format!("passkey/{}", place(meta.ip));
-    app.throttle().enter([&address])?;
+    app.throttle().enter([&address]).await?;
     let actor = Principal::SignIn { username: "passkey".to_owned() };
     let ctx = app.ctx(actor.clone(), meta.clone());
     let refused = || {
@@ -297,7 +297,7 @@ pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLogi
         app.guessed(&meta, guess).await;
     }
     let opened = opened?;
-    app.throttle().spare(&address);
+    app.throttle().spare(&address).await;
     Ok(opened)
 }
 

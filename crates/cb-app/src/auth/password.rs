@@ -45,7 +45,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
     let Principal::User { session, .. } = ctx.principal() else { return Err(Error::NotFound) };
     // By session: whoever has stolen one does not keep the owner out in theirs.
     let key = format!("password/{session}");
-    ctx.app().throttle().enter([&key])?;
+    ctx.app().throttle().enter([&key]).await?;
     let user = own(ctx.store().reader(), ctx).await?;
     let mut wrong = Violations::new();
     rules::password(&mut wrong, "new_password", &input.new_password, &user.username);
@@ -75,7 +75,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
         }
         return Err(Error::invalid("current_password", "The current password is wrong."));
     }
-    ctx.app().throttle().forgive(&key);
+    ctx.app().throttle().forgive(&key).await;
     let hash = cb_vault::password::hash(input.new_password, ctx.app().entropy()).await?;
     ctx.record(Action::PasswordChanged, async |tx| {
         // Changed by somebody else meanwhile: whoever holds the older password has no say.
@@ -96,7 +96,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
 pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
     let now = app.now();
     let address = LinkPurpose::Reset.throttle_key(&meta);
-    app.throttle().enter([&address])?;
+    app.throttle().enter([&address]).await?;
     let mut wrong = Violations::new();
     factors::bounded(&mut wrong, "token", &input.token);
     rules::password(&mut wrong, "new_password", &input.new_password, "");
@@ -122,7 +122,7 @@ pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
         Ok(())
     })
     .await?;
-    app.throttle().spare(&address);
+    app.throttle().spare(&address).await;
     Ok(())
 }
 

@@ -107,14 +107,14 @@ pub async fn run(ctx: &Ctx, id: CredentialId, given: TestIn) -> Result<TestOut> 
     let there = There { host, port, path };
 
     let key = format!("credential-test:{}", ctx.principal().id().unwrap_or_default());
-    ctx.app().throttle().enter([&key])?;
+    ctx.app().throttle().enter([&key]).await?;
     // In a task of its own: whoever hangs up has used it all the same, and the log says so.
     let (tell, told) = oneshot::channel();
     let task = ctx.clone();
     ctx.app().spawn(async move {
         let out = carry_out(&task, id, kind, there).await;
         if matches!(&out, Ok(out) if out.ok) {
-            task.app().throttle().spare(&key);
+            task.app().throttle().spare(&key).await;
         }
         // Nobody listens any more.
         let _ = tell.send(out);

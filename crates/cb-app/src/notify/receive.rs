@@ -13,7 +13,7 @@ use cb_core::clock::Time;
 use cb_core::ids::{HookEventId, HookId};
 use cb_core::notice::{Notice, NoticeKind};
 use cb_core::{Error, Event, FieldError, Principal, Result, Secret};
-use cb_fabric::Rate;
+use cb_fabric::{Fabric, SharedRate};
 use cb_notify::incoming::{Format, Told, Verification};
 use cb_store::entities::{hook, hook_event};
 use cb_store::sea_orm::ActiveValue::Set;
@@ -53,15 +53,15 @@ const SHOWN_MOST: usize = 8 << 20;
 
 /// How often: requests of one address, whatever they are, and messages of one hook that prove themselves.
 pub(crate) struct Rates {
-    address: Rate,
-    hook: Rate,
+    address: SharedRate,
+    hook: SharedRate,
 }
 
-impl Default for Rates {
-    fn default() -> Self {
+impl Rates {
+    pub(crate) fn new(fabric: &Fabric) -> Self {
         const ADDRESS: NonZeroU32 = NonZeroU32::new(120).expect("not zero");
         const HOOK: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
-        Self { address: Rate::per_minute(ADDRESS), hook: Rate::per_minute(HOOK) }
+        Self { address: fabric.rate("hook-address", ADDRESS), hook: fabric.rate("hook", HOOK) }
     }
 }
 
@@ -137,7 +137,7 @@ pub struct Pending {
 
 /// Looks at how often, which hook and, where a token says it, who.
 pub async fn open(app: &App, ip: IpAddr, id: HookId, shown: Shown<'_>) -> Result<Pending> {
-    app.hook_rates().address.enter(&neighborhood(ip))?;
+    app.hook_rates().address.enter(&neighborhood(ip)).await?;
     let Some(row) = open_hook(app.store().reader(), id).await? else { return Err(unproved()) };
     let format = format(&row)?;
     let token = format.verification() == Verification::Bearer;
@@ -146,7 +146,7 @@ pub async fn open(app: &App, ip: IpAddr, id: HookId, shown: Shown<'_>) -> Result
             refuse(app, row.id, reason).await?;
             return Err(unproved());
         }
-        app.hook_rates().hook.enter(&row.id.to_string())?;
+        app.hook_rates().hook.enter(&row.id.to_string()).await?;
     }
     Ok(Pending { row, format, shown: token })
 }
@@ -185,7 +185,7 @@ impl Pending {
                         return Err(refusal.answer.into());
                     }
                 };
-                app.hook_rates().hook.enter(&row.id.to_string())?;
+                app.hook_rates().hook.enter(&row.id.to_string()).await?;
                 proved
             }
         };

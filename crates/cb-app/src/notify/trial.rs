@@ -35,14 +35,14 @@ pub(super) async fn run(ctx: &Ctx, subscriber: Subscriber) -> Result<TestOut> {
     ctx.authorize(Permission::NotificationsWrite)?;
     Receiver::find(ctx.app(), subscriber).await?.ok_or(Error::NotFound)?;
     let key = format!("{}-test:{}", word(subscriber), ctx.principal().id().unwrap_or_default());
-    ctx.app().throttle().enter([&key])?;
+    ctx.app().throttle().enter([&key]).await?;
     // In a task of its own: whoever hangs up has sent it all the same, and the log says so.
     let (tell, heard) = oneshot::channel();
     let task = ctx.clone();
     ctx.app().spawn(async move {
         let out = carry_out(&task, subscriber).await;
         if matches!(&out, Ok(out) if out.delivered) {
-            task.app().throttle().spare(&key);
+            task.app().throttle().spare(&key).await;
         }
         // Nobody listens any more.
         let _ = tell.send(out);

@@ -121,7 +121,7 @@ pub async fn start(
     };
     let address = format!("oidc/{}", place(meta.ip));
     // Every start asks the provider; the way back takes this back.
-    app.throttle().enter([&address])?;
+    app.throttle().enter([&address]).await?;
     if let Some(away) = depart(app, site, &row, own_path(next), None).await? {
         return Ok(Ok(away));
     }
@@ -222,7 +222,7 @@ pub async fn finish(
     let Going { redirect, nonce, verifier, next, .. } = &ticket.payload;
     let address = format!("oidc/{}", place(meta.ip));
     // Each try asks the provider with our client's credentials.
-    app.throttle().enter([&address])?;
+    app.throttle().enter([&address]).await?;
     let verifier = Secret::new(verifier.clone());
     let arrival = Arrival { redirect, code, nonce, verifier: &verifier };
     let person = match opened(app, &row).await?.arrive(app, arrival).await {
@@ -233,8 +233,8 @@ pub async fn finish(
         }
     };
     // The provider has vouched for them, whoever they are here: the start's strike and this one are taken back.
-    app.throttle().spare(&address);
-    app.throttle().spare(&address);
+    app.throttle().spare(&address).await;
+    app.throttle().spare(&address).await;
     let outcome = match (asked, session) {
         (Some(_), Some(principal)) => {
             let ctx = app.ctx(principal.clone(), meta.clone());
