@@ -154,7 +154,8 @@ async fn the_last_one_stays() {
             if one(tx, "SELECT count(*) FROM assets").await? < 2 {
                 return Err(Error::Conflict("the last one".to_owned()));
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            // Longer than the other one needs for a connection.
+            tokio::time::sleep(Duration::from_millis(500)).await;
             let sql = format!("DELETE FROM assets WHERE id = '{}'", Uuid::from_u128(n));
             tx.conn().execute_unprepared(&sql).await.map_err(db).map(drop)
         })
