@@ -120,7 +120,7 @@ def bench_writes(binary, folder, row):
             row(f"writes, {name}, cb : peer", f"{ours / theirs:.2f}", *bar, note)
 
 
-def bench_audited(binary, folder, row):
+def bench_audited(binary, row):
     """Assets by 16 callers on a PostgreSQL that waits for its disk, in turns with SQLite, and with the peer where CB_BENCH_PEER names one."""
     peer = os.environ.get("CB_BENCH_PEER")
     kinds = {"postgres": (binary, True), "sqlite": (binary, False), **({"peer": (peer, True)} if peer else {})}
@@ -128,9 +128,9 @@ def bench_audited(binary, folder, row):
     for turn in range(AUDITED_ROUNDS):
         for name in sorted(kinds, reverse=turn % 2 == 1):
             program, on_postgres = kinds[name]
-            place = folder / f"audited-{name}-{turn}"
-            place.mkdir(mode=0o755)
             with contextlib.ExitStack() as ends:
+                # The user of PostgreSQL must reach its folder, so it is not below the bench's own.
+                place = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="cb-bench-")))
                 settings = {}
                 if on_postgres:
                     postgres = Postgres(place, ("max_connections=60",))
