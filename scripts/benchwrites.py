@@ -1,6 +1,7 @@
 """The rows of scripts/bench about writing: how fast, beside the binary of an earlier commit when CB_BENCH_PEER names one; and a
-backup of 60 MB while 100 writes a second go on."""
+backup of 60 MB while 100 writes a second go on; audited writes on PostgreSQL beside those on SQLite."""
 
+import contextlib
 import os
 import re
 import sqlite3
@@ -12,12 +13,14 @@ import time
 from pathlib import Path
 
 from cbserver import TOKEN, Server
+from postgres import Postgres
 
 MEGABYTES = 60
 WRITES_A_SECOND = 100
 WRITERS = 4
 SECONDS_BEFORE = 3
 ROUNDS, ROUND_SECONDS = 8, 2
+AUDITED_ROUNDS, AUDITED_SECONDS = 3, 5
 MEMORY = Path("/dev/shm")
 
 
@@ -117,6 +120,37 @@ def bench_writes(binary, folder, row):
             row(f"writes, {name}, cb : peer", f"{ours / theirs:.2f}", *bar, note)
 
 
+def bench_audited(binary, row):
+    """Assets by 16 callers on a PostgreSQL that waits for its disk, in turns with SQLite, and with the peer where CB_BENCH_PEER names one."""
+    peer = os.environ.get("CB_BENCH_PEER")
+    kinds = {"postgres": (binary, True), "sqlite": (binary, False), **({"peer": (peer, True)} if peer else {})}
+    found = {name: [] for name in kinds}
+    for turn in range(AUDITED_ROUNDS):
+        for name in sorted(kinds, reverse=turn % 2 == 1):
+            program, on_postgres = kinds[name]
+            with contextlib.ExitStack() as ends:
+                # The user of PostgreSQL must reach its folder, so it is not below the bench's own.
+                place = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="cb-bench-")))
+                settings = {}
+                if on_postgres:
+                    postgres = Postgres(place, ("max_connections=60",))
+                    ends.callback(postgres.stop)
+                    settings = {"CB_DB_URL": postgres.url}
+                server = Server(program, place / "server", settings=settings)
+                server.start()
+                ends.callback(server.stop)
+                server.set_up()
+                found[name].append(rate(server, name, callers=16, seconds=AUDITED_SECONDS))
+    of = {name: statistics.median(rates) for name, rates in found.items()}
+    note = f"of 16 callers; medians of {AUDITED_ROUNDS} turns"
+    row("audited writes, PostgreSQL", f"{of['postgres']:.0f}/s", ">= 1500/s", of["postgres"] >= 1500, note)
+    ratio = of["postgres"] / of["sqlite"]
+    row("audited writes, PostgreSQL : SQLite", f"{ratio:.2f}", "-", None, f"SQLite {of['sqlite']:.0f}/s")
+    if peer:
+        ratio = of["postgres"] / of["peer"]
+        row("audited writes, cb : peer", f"{ratio:.2f}", ">= 1", ratio >= 1, f"peer {of['peer']:.0f}/s")
+
+
 def rates(kinds, place):
     """For each kind of server the writes per second, of the median turn. A turn has new files, and another is the first."""
     found = {name: [] for name in kinds}
@@ -139,11 +173,11 @@ end
 """
 
 
-def rate(server, name):
+def rate(server, name, callers=8, seconds=ROUND_SECONDS):
     script = server.folder / "write.lua"
     script.write_text(LUA.replace("NAME", f"'{name}'"))
     said = subprocess.run(
-        ["wrk", "-t1", "-c8", f"-d{ROUND_SECONDS}s", "-s", str(script), "-H", f"Authorization: Bearer {TOKEN}",
+        ["wrk", "-t1", f"-c{callers}", f"-d{seconds}s", "-s", str(script), "-H", f"Authorization: Bearer {TOKEN}",
          "-H", "Content-Type: application/json", f"{server.url}/api/v1/assets"],
         capture_output=True, text=True, timeout=60, check=True,
     ).stdout  # fmt: skip

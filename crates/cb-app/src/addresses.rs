@@ -14,7 +14,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _,
 };
-use cb_store::{db, taken};
+use cb_store::{Row, db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -125,20 +125,28 @@ pub async fn create(ctx: &Ctx, input: AddressIn) -> Result<AddressOut> {
         input::optional_line(&mut wrong, "hostname", input.hostname.as_deref(), input::HOSTNAME_MAX);
     wrong.into_result()?;
     let ip = ip.ok_or(Error::NotFound)?;
-    ctx.write(Permission::InventoryWrite, Action::AddressCreated, async |tx| {
-        let owner = assets::named(tx.conn(), "asset_id", input.asset_id).await?;
-        let nic = match input.interface_id {
-            Some(id) => Some(nic(tx.conn(), id, owner.id).await?.id),
-            None => None,
-        };
-        let network = networks::containing(tx.conn(), ip).await?.map(|n| n.id);
-        let row = new_row(ctx, owner.id, nic, network, ip, hostname, Source::Manual);
-        address::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(|e| taken(&e, TAKEN))?;
-        tx.about("address", row.id);
-        tx.detail(json!({ "asset": owner.name, "ip": row.ip, "hostname": row.hostname }));
-        tx.emit(Event::AssetChanged { id: row.asset_id.into() });
-        row.try_into()
-    })
+    ctx.write_rows(
+        Permission::InventoryWrite,
+        Action::AddressCreated,
+        &[Row::AssetStays(input.asset_id.0)],
+        async |tx| {
+            let owner = assets::named(tx.conn(), "asset_id", input.asset_id).await?;
+            let nic = match input.interface_id {
+                Some(id) => Some(nic(tx.conn(), id, owner.id).await?.id),
+                None => None,
+            };
+            let network = networks::containing(tx.conn(), ip).await?.map(|n| n.id);
+            let row = new_row(ctx, owner.id, nic, network, ip, hostname, Source::Manual);
+            address::Entity::insert(active(row.clone()))
+                .exec(tx.conn())
+                .await
+                .map_err(|e| taken(&e, TAKEN))?;
+            tx.about("address", row.id);
+            tx.detail(json!({ "asset": owner.name, "ip": row.ip, "hostname": row.hostname }));
+            tx.emit(Event::AssetChanged { id: row.asset_id.into() });
+            row.try_into()
+        },
+    )
     .await
 }
 

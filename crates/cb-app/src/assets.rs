@@ -21,7 +21,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, FromQueryResult,
     ModelTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use cb_store::{WriteTx, db};
+use cb_store::{Row, WriteTx, db};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -267,7 +267,7 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
         created_at: now,
         updated_at: now,
     };
-    ctx.write(Permission::InventoryWrite, Action::AssetCreated, async |tx| {
+    ctx.write_rows(Permission::InventoryWrite, Action::AssetCreated, &[], async |tx| {
         asset::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(db)?;
         set_tags(tx, row.id, tags.unwrap_or_default()).await?;
         for ip in &addresses {
@@ -304,7 +304,7 @@ pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i
     let notes = patch.notes.map(|n| input::notes(&mut wrong, &n));
     let tags = tag_set(&mut wrong, patch.tags);
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, Action::AssetUpdated, async |tx| {
+    ctx.write_rows(Permission::InventoryWrite, Action::AssetUpdated, &[Row::Asset(id.0)], async |tx| {
         // Locked: a scan that sees it at the same moment counts its version up too.
         let row = asset::Entity::find_by_id(id.0).lock_exclusive().one(tx.conn()).await;
         let row = row.map_err(db)?.ok_or(Error::NotFound)?;
@@ -359,7 +359,7 @@ pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i
 }
 
 pub async fn delete(ctx: &Ctx, id: AssetId, version: Option<i64>) -> Result<()> {
-    ctx.write(Permission::InventoryWrite, Action::AssetDeleted, async |tx| {
+    ctx.write_rows(Permission::InventoryWrite, Action::AssetDeleted, &[Row::Asset(id.0)], async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("asset", row.id);

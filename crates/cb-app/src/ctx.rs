@@ -5,9 +5,8 @@ use std::net::IpAddr;
 
 use cb_core::clock::Time;
 use cb_core::ids::RequestId;
-use cb_core::{Error, Permission, Principal, Result};
-use cb_store::Connections;
-use cb_store::{Audit, Origin, Store, WriteTx};
+use cb_core::{Error, Event, Permission, Principal, Result};
+use cb_store::{Audit, Connections, Origin, Row, Store, WriteTx};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
@@ -89,7 +88,8 @@ impl Ctx {
         Ok(self.store().reader())
     }
 
-    /// The only way to change anything: permission, transaction, audit entry; events after the commit.
+    /// The only way to change anything: permission, transaction, audit entry; events after the commit. No other write runs meanwhile,
+    /// so the work may decide on whatever it reads.
     pub(crate) async fn write<T>(
         &self,
         permission: Permission,
@@ -100,6 +100,23 @@ impl Ctx {
         self.record(action, work).await
     }
 
+    /// [`Ctx::write`] beside others of its kind, for the frequent writes that decide on `rows` only. What else the work reads, it may
+    /// rely on when no function that calls this changes it. `docs/adr/0015-audit-under-concurrency.md` lists them.
+    pub(crate) async fn write_rows<T>(
+        &self,
+        permission: Permission,
+        action: Action,
+        rows: &[Row],
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+    ) -> Result<T> {
+        self.authorize(permission)?;
+        let work = async |tx: &mut WriteTx| {
+            self.is_still_signed_in(tx).await?;
+            work(tx).await
+        };
+        self.told(self.store().write_rows(rows, self.audit(action), work).await)
+    }
+
     /// [`Ctx::write`] for what needs no permission: signing in and out, and setup, which prove
     /// themselves otherwise.
     pub(crate) async fn record<T>(
@@ -107,15 +124,20 @@ impl Ctx {
         action: Action,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<T> {
-        // A body may have been long on its way, and a write waits for others: whoever has lost their session, token or role
-        // meanwhile writes nothing.
         let work = async |tx: &mut WriteTx| {
-            if !stands(tx.conn(), &self.principal, self.now()).await? {
-                return Err(Error::Unauthenticated("The session has ended. Sign in again.".to_owned()));
-            }
+            self.is_still_signed_in(tx).await?;
             work(tx).await
         };
         self.record_past(action, work).await
+    }
+
+    /// A body may have been long on its way, and a write waits for others: whoever has lost their session, token or role meanwhile
+    /// writes nothing. What takes these away is never written beside another.
+    async fn is_still_signed_in(&self, tx: &WriteTx) -> Result<()> {
+        if stands(tx.conn(), &self.principal, self.now()).await? {
+            return Ok(());
+        }
+        Err(Error::Unauthenticated("The session has ended. Sign in again.".to_owned()))
     }
 
     /// [`Ctx::record`] for what has happened already: it is told even when the session of whoever did it has ended since.
@@ -124,7 +146,11 @@ impl Ctx {
         action: Action,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<T> {
-        let audit = Audit {
+        self.told(self.store().write(self.audit(action), work).await)
+    }
+
+    fn audit(&self, action: Action) -> Audit<'_> {
+        Audit {
             action,
             actor: &self.principal,
             at: self.now(),
@@ -133,8 +159,11 @@ impl Ctx {
                 address: m.ip,
                 agent: m.user_agent.clone(),
             }),
-        };
-        let (out, events) = self.store().write(audit, work).await?;
+        }
+    }
+
+    fn told<T>(&self, written: Result<(T, Vec<Event>)>) -> Result<T> {
+        let (out, events) = written?;
         self.app.bus().publish(events);
         Ok(out)
     }

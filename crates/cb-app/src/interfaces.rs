@@ -4,7 +4,6 @@ use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::{AssetId, InterfaceId};
 use cb_core::{Error, Event, Patch, Permission, Result};
-use cb_store::db;
 use cb_store::entities::interface;
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::sea_query::Expr;
@@ -12,6 +11,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _,
 };
+use cb_store::{Row, db};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -91,15 +91,20 @@ pub async fn create(ctx: &Ctx, input: InterfaceIn) -> Result<InterfaceOut> {
     let name = input::line(&mut wrong, "name", &input.name, NAME_MAX).unwrap_or_default();
     let mac = mac(&mut wrong, input.mac);
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, Action::InterfaceCreated, async |tx| {
-        let owner = assets::named(tx.conn(), "asset_id", input.asset_id).await?;
-        let row = new_row(ctx, owner.id, name, mac);
-        interface::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(db)?;
-        tx.about("interface", row.id);
-        tx.detail(json!({ "asset": owner.name, "name": row.name, "mac": row.mac }));
-        tx.emit(Event::AssetChanged { id: row.asset_id.into() });
-        Ok(row.into())
-    })
+    ctx.write_rows(
+        Permission::InventoryWrite,
+        Action::InterfaceCreated,
+        &[Row::AssetStays(input.asset_id.0)],
+        async |tx| {
+            let owner = assets::named(tx.conn(), "asset_id", input.asset_id).await?;
+            let row = new_row(ctx, owner.id, name, mac);
+            interface::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(db)?;
+            tx.about("interface", row.id);
+            tx.detail(json!({ "asset": owner.name, "name": row.name, "mac": row.mac }));
+            tx.emit(Event::AssetChanged { id: row.asset_id.into() });
+            Ok(row.into())
+        },
+    )
     .await
 }
 

@@ -12,7 +12,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _,
 };
-use cb_store::{db, taken};
+use cb_store::{Row, db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -91,7 +91,8 @@ pub async fn create(ctx: &Ctx, input: LinkIn) -> Result<LinkOut> {
     let label = input::optional_line(&mut wrong, "label", input.label.as_deref(), input::LABEL_MAX);
     wrong.require(input.a_asset_id != input.b_asset_id, "b_asset_id", SELF);
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, Action::LinkCreated, async |tx| {
+    let rows = [input.a_asset_id, input.b_asset_id].map(|end| Row::AssetStays(end.0));
+    ctx.write_rows(Permission::InventoryWrite, Action::LinkCreated, &rows, async |tx| {
         let a = assets::named(tx.conn(), "a_asset_id", input.a_asset_id).await?;
         let b = assets::named(tx.conn(), "b_asset_id", input.b_asset_id).await?;
         let row = new_row(ctx, a.id, b.id, input.kind, LinkEvidence::Drawn, label);

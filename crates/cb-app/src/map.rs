@@ -1,17 +1,17 @@
 //! The map: assets as nodes, links, networks as groups, and the places that people chose.
 
 use cb_core::audit::Action;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cb_core::ids::{AssetId, LinkId, NetworkId};
 use cb_core::inventory::{AssetKind, AssetStatus, LinkEvidence, LinkKind};
 use cb_core::{Error, Event, Permission, Result};
-use cb_store::db;
 use cb_store::entities::{address, asset, asset_tag, link, network, position, service, tag};
 use cb_store::sea_orm::sea_query::OnConflict;
 use cb_store::sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
+use cb_store::{Row, db};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -152,10 +152,11 @@ pub async fn place(ctx: &Ctx, input: PositionsIn) -> Result<()> {
             ));
         }
     }
-    ctx.write(Permission::InventoryWrite, Action::MapPlaced, async |tx| {
-        // The last place of an asset that is named twice counts.
-        let places: HashMap<Uuid, (f64, f64)> =
-            input.positions.iter().map(|p| (p.asset_id.0, (p.x, p.y))).collect();
+    // The last place of an asset that is named twice counts. In one order, so that two who place the same assets wait in a row.
+    let places: BTreeMap<Uuid, (f64, f64)> =
+        input.positions.iter().map(|p| (p.asset_id.0, (p.x, p.y))).collect();
+    let rows: Vec<Row> = places.keys().copied().map(Row::AssetStays).collect();
+    ctx.write_rows(Permission::InventoryWrite, Action::MapPlaced, &rows, async |tx| {
         let ids: Vec<Uuid> = places.keys().copied().collect();
         let mut names = Vec::new();
         for chunk in ids.chunks(CHUNK) {
@@ -198,7 +199,7 @@ pub async fn place(ctx: &Ctx, input: PositionsIn) -> Result<()> {
 
 /// Lets the layout have the asset again.
 pub async fn release(ctx: &Ctx, id: AssetId) -> Result<()> {
-    ctx.write(Permission::InventoryWrite, Action::MapReleased, async |tx| {
+    ctx.write_rows(Permission::InventoryWrite, Action::MapReleased, &[Row::Asset(id.0)], async |tx| {
         let gone = position::Entity::delete_by_id(id.0).exec(tx.conn()).await.map_err(db)?;
         if gone.rows_affected == 0 {
             return Err(Error::NotFound);

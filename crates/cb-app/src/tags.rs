@@ -10,7 +10,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _, QuerySelect as _,
 };
-use cb_store::{db, taken};
+use cb_store::{Row, db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -82,7 +82,7 @@ pub async fn create(ctx: &Ctx, input: TagIn) -> Result<TagOut> {
     let name = input::line(&mut wrong, "name", &input.name, input::TAG_MAX).unwrap_or_default();
     let color = color(&mut wrong, &input.color);
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, Action::TagCreated, async |tx| {
+    ctx.write_rows(Permission::InventoryWrite, Action::TagCreated, &[], async |tx| {
         let now = ctx.now();
         let row = tag::Model {
             id: ctx.new_id(),
@@ -107,7 +107,7 @@ pub async fn update(ctx: &Ctx, id: TagId, patch: TagPatch, version: Option<i64>)
     let name = patch.name.and_then(|n| input::line(&mut wrong, "name", &n, input::TAG_MAX));
     let color = patch.color.map(|c| color(&mut wrong, &c));
     wrong.into_result()?;
-    ctx.write(Permission::InventoryWrite, Action::TagUpdated, async |tx| {
+    ctx.write_rows(Permission::InventoryWrite, Action::TagUpdated, &[Row::Tag(id.0)], async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         let before = json!({ "name": row.name, "color": row.color });

@@ -42,6 +42,13 @@ impl Entry<'_> {
         digest.update(serde_json::to_vec(self).expect("an entry of texts and numbers is JSON"));
         crate::hex(&digest.finalize())
     }
+
+    /// The canonical JSON up to the number, which comes last: with the number and `}` behind it, it is what is hashed.
+    pub fn without_number(&self) -> String {
+        let mut text = serde_json::to_string(self).expect("an entry of texts and numbers is JSON");
+        text.truncate(text.rfind(':').map_or(0, |at| at + 1));
+        text
+    }
 }
 
 /// What a signature is about. The words differ, so that no checkpoint passes for leave to forget what is before it.
@@ -115,6 +122,12 @@ mod tests {
             r#"{"action":"asset_created","actor_id":null,"actor_kind":"user","actor_name":"ada","at":"2026-01-01T00:00:00.000000Z","detail":"{}","entity_id":null,"entity_kind":null,"request_id":null,"seq":1}"#
         );
         assert_eq!(entry().hash(GENESIS), "fdee830fa577ad285d07a3600d2dbec02d986ac459ede674686737136812a2ba");
+    }
+
+    #[test]
+    fn the_number_comes_last() {
+        let json = serde_json::to_string(&entry()).expect("json");
+        assert_eq!(format!("{}1}}", entry().without_number()), json);
     }
 
     #[test]

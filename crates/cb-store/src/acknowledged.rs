@@ -1,5 +1,6 @@
 //! Acknowledged means kept, whatever has gone wrong before.
 
+mod beside;
 mod lost;
 
 use cb_core::audit::Action;

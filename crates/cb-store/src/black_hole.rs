@@ -18,8 +18,8 @@ mod way;
 
 /// As many as the pool of readers has.
 const READS: usize = 8;
-/// These, one that writes and the lookout's.
-const ALL: usize = READS + 2;
+/// These, one that writes, the one that flushes and the lookout's.
+const ALL: usize = READS + 3;
 /// Far more than an answer may take, and far less than a statement may.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -125,8 +125,8 @@ async fn a_database_without_room_for_more_connections_is_served_again() {
 async fn a_database_that_is_full_of_others_is_told_and_not_taken_for_away() {
     let postgres = cb_testkit::Postgres::start();
     let root = opened(postgres.url()).await;
-    // One that reads, one that writes, the lookout's.
-    let store = opened(&few(&root, postgres.url(), 3).await).await;
+    // One that reads, one that writes, the one that flushes, the lookout's.
+    let store = opened(&few(&root, postgres.url(), 4).await).await;
     let (mut storage, watching) = watched(&store);
     let ours = async || {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'few' AND backend_start < now() - interval '1 second'";
@@ -139,9 +139,9 @@ async fn a_database_that_is_full_of_others_is_told_and_not_taken_for_away() {
     tokio::time::timeout(SOON, becomes(&mut storage, Storage::Crowded)).await.expect("seen");
     let read = reads(&store, "SELECT pg_sleep(0.2)").await;
     assert!(read.iter().any(Result::is_ok), "{read:?}");
-    // Longer than a look takes: our three are the same as before.
+    // Longer than a look takes: our four are the same as before.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(ours().await, 3);
+    assert_eq!(ours().await, 4);
     root.writer().execute_unprepared("ALTER ROLE few CONNECTION LIMIT 30").await.expect("more");
     tokio::time::timeout(SOON, becomes(&mut storage, Storage::Serving)).await.expect("seen");
     let written = join_all((0..20).map(|_| write(&store))).await;

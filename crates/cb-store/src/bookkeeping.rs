@@ -131,10 +131,13 @@ impl Store {
     /// The fingerprint of the root key that the vault's current key is wrapped by, behind every commit that is under way,
     /// also of a process that has died: a database may still be at it.
     pub async fn vault_root_settled(&self) -> Result<Option<String>> {
-        let (tx, _) = self.begin_at_head().await?;
+        let (tx, head) = self.begin_at_head().await?;
         let current = vault_key::Entity::find().filter(vault_key::Column::RetiredAt.is_null());
         let current = current.one(&tx).await.map_err(db)?;
         tx.rollback().await?;
+        if head.seq > 0 {
+            self.stays(head.seq, &head.hash).await?;
+        }
         Ok(current.map(|row| row.root_fingerprint))
     }
 

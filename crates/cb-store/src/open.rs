@@ -11,6 +11,7 @@ use cb_core::{Error, Secret};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use crate::bounded::{Bounded, Connections, Signals};
+use crate::durable::Flushes;
 use crate::file::{self, Named, OpenedFile, Place};
 use crate::migrations;
 use crate::open_error::OpenError;
@@ -19,9 +20,9 @@ use crate::storage::{Storage, Watched};
 
 const READERS: u32 = 4;
 const POSTGRES: u32 = 8;
-/// The connections of a server to PostgreSQL: those that read, those that write, the lookout's, and one that sees whether there is
-/// another.
-const ROOM: i32 = 18;
+/// The connections of a server to PostgreSQL: those that read, those that write, the one that flushes, the lookout's, and one that
+/// sees whether there is another.
+const ROOM: i32 = 19;
 
 /// The database's file in a data folder, and in the folder of a copy.
 pub const DATABASE_FILE: &str = "circuit-breaker.db";
@@ -38,8 +39,11 @@ struct Inner {
     writer: Connections,
     /// One connection that only checks whether the database works, so it never waits for a request. It also keeps SQLite's log open.
     lookout: Connections,
+    /// One connection to PostgreSQL that makes durable what the writers have committed.
+    flusher: Connections,
+    flushes: Flushes,
     writes: AtomicU64,
-    /// Writes of ours that hold the head of the log.
+    /// Writes of ours that keep all others waiting.
     heads: AtomicUsize,
     signals: Signals,
     home: Home,
@@ -108,7 +112,7 @@ impl Store {
             pool.execute_unprepared("SELECT count(*) FROM sqlite_schema").await.map_err(fail)?;
         }
         opened.remember();
-        Ok(Self::over(reader, writer, lookout, Home::File(opened)))
+        Ok(Self::over(reader, writer.clone(), lookout, writer, Home::File(opened)))
     }
 
     /// PostgreSQL 15 or later at `url`, migrated.
@@ -118,12 +122,13 @@ impl Store {
             async |count, purpose| pool::postgres(url, count, purpose).await.map_err(OpenError::postgres);
         let lookout = pool(1, Use::Look).await?;
         let (reader, writer) = (pool(POSTGRES, Use::Read).await?, pool(POSTGRES, Use::Write).await?);
+        let flusher = pool(1, Use::Flush).await?;
         if let Some(room) = small_room(&lookout).await.map_err(OpenError::postgres)? {
             tracing::warn!(
                 "PostgreSQL allows this server at most {room} connections, but the server uses up to {ROOM}. When all are busy, the server refuses some requests. Raise max_connections, or the CONNECTION LIMIT of the user or the database."
             );
         }
-        Ok(Self::over(reader, writer, lookout, Home::Network(url.clone())))
+        Ok(Self::over(reader, writer, lookout, flusher, Home::Network(url.clone())))
     }
 
     /// What `data_dir` holds, beside the server that may be running on it; nothing is made and nothing migrated.
@@ -132,7 +137,7 @@ impl Store {
         let file = data_dir.join(DATABASE_FILE);
         let fail = |e: DbErr| OpenError::sqlite(&file, &e);
         let writer = pool::sqlite(&file, 1, Use::Write, None).await.map_err(fail)?;
-        let store = Self::over(reader.clone(), writer, reader, Home::OfAnother);
+        let store = Self::over(reader.clone(), writer.clone(), reader, writer, Home::OfAnother);
         store.of_this_version(fail).await
     }
 
@@ -140,7 +145,8 @@ impl Store {
     pub async fn attach_postgres(url: &Secret) -> Result<Self, OpenError> {
         let writer = pool::postgres(url, 1, Use::Write).await.map_err(OpenError::postgres)?;
         let reader = pool::postgres(url, 2, Use::Read).await.map_err(OpenError::postgres)?;
-        let store = Self::over(reader.clone(), writer, reader, Home::OfAnother);
+        // Whoever flushes has no transaction open, so the writer's connection is free.
+        let store = Self::over(reader.clone(), writer.clone(), reader, writer, Home::OfAnother);
         store.of_this_version(OpenError::postgres).await
     }
 
@@ -175,16 +181,18 @@ impl Store {
     }
 
     fn reading(reader: Pool) -> Self {
-        Self::over(reader.clone(), reader.clone(), reader, Home::OfAnother)
+        Self::over(reader.clone(), reader.clone(), reader.clone(), reader, Home::OfAnother)
     }
 
-    fn over(reader: Pool, writer: Pool, lookout: Pool, home: Home) -> Self {
+    fn over(reader: Pool, writer: Pool, lookout: Pool, flusher: Pool, home: Home) -> Self {
         let signals = Signals::default();
         Self(Arc::new(Inner {
             reader: Bounded::new(reader, signals.clone()),
             writer: Bounded::new(writer, signals.clone()),
             // It is the one that tells the others.
             lookout: Bounded::new(lookout, Signals::default()),
+            flusher: Bounded::new(flusher, signals.clone()),
+            flushes: Flushes::default(),
             writes: AtomicU64::new(0),
             heads: AtomicUsize::new(0),
             signals,
@@ -242,6 +250,14 @@ impl Store {
         &self.0.lookout
     }
 
+    pub(crate) fn flusher(&self) -> &Connections {
+        &self.0.flusher
+    }
+
+    pub(crate) fn flushes(&self) -> &Flushes {
+        &self.0.flushes
+    }
+
     pub(crate) fn backend(&self) -> DbBackend {
         self.0.writer.get_database_backend()
     }
@@ -261,7 +277,7 @@ impl Store {
     /// Makes every pool anew. A host that comes back may know nothing of the connections from before, and never answer on them,
     /// whatever they were in the middle of. Those it does know are let go before there are new ones: it may have no room for both.
     pub(crate) async fn start_anew(&self) {
-        for pool in [self.reader(), self.writer(), self.lookout()] {
+        for pool in [self.reader(), self.writer(), self.flusher(), self.lookout()] {
             if let Err(error) = pool.inner().start_anew().await {
                 tracing::warn!(%error, "the server cannot connect to the database again");
             }
@@ -339,6 +355,7 @@ impl Store {
             };
             let folded = may && self.fold_all(lost_file).await;
             close(self.writer()).await?;
+            close(self.flusher()).await?;
             Ok(folded)
         };
         let folded = if let Ok(closed) = tokio::time::timeout(patience, all).await {

@@ -77,7 +77,7 @@ pub const WAITING_MOST: u64 = 10_000;
 /// Those who are told anything, as one transaction sees them.
 pub(crate) struct Audience {
     listeners: Vec<Listener>,
-    /// How many wait for whom. Nobody else adds any: every audited write holds the log's head.
+    /// How many wait for whom. Writes beside this one may add some; each can overstep the bound by its own.
     waiting: HashMap<Subscriber, u64>,
 }
 

@@ -33,6 +33,8 @@ const LOCKED: Duration = Duration::from_secs(2);
 /// A connection to PostgreSQL is waited for so long where only its being made is asked for.
 const CONNECTS: Duration = Duration::from_millis(1_500);
 const BETWEEN: Duration = Duration::from_millis(200);
+/// A connection to PostgreSQL that was not used for so long is asked whether it still works.
+const RESTED: Duration = Duration::from_millis(250);
 /// Opening may wait longer: a server that has just been stopped folds its log in.
 pub(crate) const OPENING: Duration = Duration::from_secs(10);
 
@@ -128,6 +130,8 @@ pub(crate) enum Use {
     Write,
     /// One connection that nobody else uses, kept as long as it works: it tells whether the database does.
     Look,
+    /// One connection to PostgreSQL that makes durable what others have committed.
+    Flush,
     /// The first connection to a folder, which may make the file.
     Make,
 }
@@ -293,7 +297,7 @@ fn postgres_options(url: &Secret, connections: u32, purpose: Use, condemned: &Co
         Use::Read => &[("default_transaction_read_only", "on"), ("lock_timeout", "1000")],
         // A lock is waited for no longer than a connection. The head of the log is locked by every write: a server that hangs in
         // the middle of one, or is cut off, must not keep the others out.
-        Use::Write | Use::Look => &[("lock_timeout", "2000"), ABANDONED],
+        Use::Write | Use::Look | Use::Flush => &[("lock_timeout", "2000"), ABANDONED],
         Use::Make => &[("lock_timeout", "60000"), ABANDONED],
     };
     // PostgreSQL's own side of the connection: it ends the session of a server that was switched off.
@@ -312,15 +316,13 @@ fn postgres_options(url: &Secret, connections: u32, purpose: Use, condemned: &Co
         .acquire_timeout(match purpose {
             Use::Make => OPENING,
             Use::Read | Use::Write => WAIT,
-            Use::Look => CONNECTS,
+            Use::Look | Use::Flush => CONNECTS,
         })
         .sqlx_logging(false)
         .map_sqlx_postgres_pool_opts(move |o| guarded(o, purpose, &condemned))
         .map_sqlx_postgres_opts(move |o| o.application_name(OURS).options(session.clone().copied()));
-    if purpose == Use::Look {
-        // The question itself finds out.
-        options.test_before_acquire(false);
-    }
+    // `guarded` asks those that have rested; one that was used a moment ago answered then.
+    options.test_before_acquire(false);
     options
 }
 
@@ -330,13 +332,20 @@ fn guarded<D: sqlx::Database>(
     condemned: &Condemned,
 ) -> PoolOptions<D> {
     let (condemned, released) = (condemned.clone(), condemned.clone());
+    // The lookout's own question finds out. A file is always there.
+    let asks = D::NAME == sqlx::Postgres::NAME && purpose != Use::Look;
     let options = if purpose == Use::Look { options.max_lifetime(None).idle_timeout(None) } else { options };
     // A writer of SQLite comes back after a COMMIT, or with a transaction that its driver knows of; every other write waits for it.
     let knows = D::NAME == sqlx::Sqlite::NAME && matches!(purpose, Use::Write | Use::Look);
     options
         .before_acquire(move |connection, about| {
             let sound = !connection.is_in_transaction() && condemned.spares(&about);
-            Box::pin(std::future::ready(Ok(sound)))
+            Box::pin(async move {
+                if sound && asks && about.idle_for > RESTED {
+                    connection.ping().await?;
+                }
+                Ok(sound)
+            })
         })
         .after_release(move |connection, about| {
             let spared = released.spares(&about);

@@ -5,6 +5,7 @@
 //! the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
 
 use cb_core::audit::Action;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -25,17 +26,17 @@ use uuid::Uuid;
 
 use crate::bounded::{ANSWER, Bounded, Connections, Snapshot, in_time};
 use crate::entities::{audit_entry, audit_head};
-use crate::fault::{Fault, certainly_lost, db, is_unanswered};
+use crate::fault::{Fault, certainly_lost, db, is_unanswered, unanswered};
 use crate::open::{HeadHeld, Store};
 use crate::outbox::Audience;
 use crate::pool::Condemned;
 use crate::storage::Storage;
 
-/// A connection, the beginning of its transaction and the head of the log together take no longer.
+/// A connection, the beginning of its transaction and the other writes together take no longer.
 const BEGIN: Duration = Duration::from_millis(2_500);
-/// A COMMIT on PostgreSQL is waited for so long. After that nobody knows how it ends.
-const COMMIT: Duration = Duration::from_secs(2);
-/// Whoever has waited longer for the head of the log waits less for the locks behind it.
+/// A COMMIT on PostgreSQL is waited for so long, and so is the flush behind it. After that nobody knows how it ends.
+pub(crate) const COMMIT: Duration = Duration::from_secs(2);
+/// Whoever has waited longer for the other writes waits less for the locks behind them.
 const BRIEF: Duration = Duration::from_millis(300);
 
 /// What the entry says besides what the closure adds.
@@ -256,19 +257,56 @@ impl Store {
         Ok(Tx { inner: begun?, condemned, store: self.clone(), broken: Mutex::default(), head: None })
     }
 
-    /// A beginning that holds the head of the log: every write before it is over, and the next one waits.
+    /// A beginning that waits for every write that is under way and holds up the next. It locks the head of the log too, for those
+    /// who wait behind a commit ([`Self::begin_at_head`]).
+    pub(crate) async fn begin_alone(&self) -> Result<Tx> {
+        self.begin_behind(async |tx| {
+            if !self.is_sqlite() {
+                tx.execute_unprepared(&gate(ALONE)).await.map_err(db)?;
+            }
+            tx.head = Some(self.holds_head());
+            Ok(())
+        })
+        .await
+    }
+
+    /// A beginning that excludes writes that need everything, and those that need one of `rows`.
+    async fn begin_with(&self, rows: &[Row]) -> Result<Tx> {
+        if self.is_sqlite() {
+            // It has one writer.
+            return self.begin_alone().await;
+        }
+        self.begin_behind(async |tx| {
+            tx.execute_unprepared(&gate(&lock_rows(rows))).await.map_err(db)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A beginning behind every commit that is under way: on PostgreSQL the head is locked until a commit has ended, whoever waits
+    /// for it.
     pub(crate) async fn begin_at_head(&self) -> Result<(Tx, audit_head::Model)> {
+        let mut head = None;
+        let tx = self.begin_behind(async |tx| {
+            head = Some(crate::audit::lock_head(tx).await?);
+            tx.head = Some(self.holds_head());
+            Ok(())
+        });
+        let tx = tx.await?;
+        Ok((tx, head.ok_or_else(|| Error::Internal("no head".to_owned()))?))
+    }
+
+    async fn begin_behind(&self, others: impl AsyncFnOnce(&mut Tx) -> Result<()>) -> Result<Tx> {
         let began = Instant::now();
         let both = async {
             let mut tx = self.begin_write().await?;
-            let head = crate::audit::lock_head(&tx).await?;
-            tx.head = Some(self.holds_head());
+            others(&mut tx).await?;
             if !self.is_sqlite() && began.elapsed() > BRIEF {
                 let left = BEGIN.saturating_sub(began.elapsed()).max(BRIEF).as_millis();
                 let sql = format!("SET LOCAL lock_timeout = {left}");
                 tx.execute_unprepared(&sql).await.map_err(db)?;
             }
-            Ok((tx, head))
+            Ok(tx)
         };
         tokio::time::timeout(BEGIN, both).await.unwrap_or_else(|_| {
             let error = db(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
@@ -286,13 +324,33 @@ impl Store {
     }
 
     /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and the
-    /// events to tell. Nothing is kept if either fails.
+    /// events to tell. Nothing is kept if either fails. No other write runs meanwhile.
     pub async fn write<T>(
         &self,
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
-        let done = self.try_write(audit, work).await;
+        self.write_in(Box::pin(self.begin_alone()), audit, work).await
+    }
+
+    /// The same beside other such writes. `work` decides on nothing but `rows`, which are locked before it begins, on what only a
+    /// write of its own kind changes, and on what the database itself keeps (a unique index, a reference).
+    pub async fn write_rows<T>(
+        &self,
+        rows: &[Row],
+        audit: Audit<'_>,
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+    ) -> Result<(T, Vec<Event>)> {
+        self.write_in(Box::pin(self.begin_with(rows)), audit, work).await
+    }
+
+    async fn write_in<T>(
+        &self,
+        begin: Pin<Box<impl Future<Output = Result<Tx>>>>,
+        audit: Audit<'_>,
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+    ) -> Result<(T, Vec<Event>)> {
+        let done = self.try_write(begin, audit, work).await;
         if done.is_ok() && self.lost_file().is_some() {
             self.signals().doubt();
             // It is in the file that lost its name, which may come back.
@@ -310,12 +368,12 @@ impl Store {
 
     async fn try_write<T>(
         &self,
+        begin: Pin<Box<impl Future<Output = Result<Tx>>>>,
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
-        let (tx, head) = self.begin_at_head().await?;
         let mut write = WriteTx {
-            tx,
+            tx: begin.await?,
             action: audit.action,
             entity: None,
             detail: Value::Object(serde_json::Map::new()),
@@ -327,19 +385,22 @@ impl Store {
         let out = work(&mut write).await?;
         let WriteTx { tx, action, entity, detail, more, mut events, audience: _ } = write;
         let mut audit = Audit { action, ..audit };
-        let (mut seq, mut hash) = crate::audit::append(&tx, head, &audit, entity, &detail).await?;
+        let (mut seq, mut hash) = crate::audit::append(&tx, &audit, entity, &detail).await?;
         events.push(Event::EntryAppended { seq });
         for told in more {
             audit.action = told.action;
-            let head = audit_head::Model { id: 1, seq, hash };
-            (seq, hash) = crate::audit::append(&tx, head, &audit, Some(told.entity), &told.detail).await?;
+            (seq, hash) = crate::audit::append(&tx, &audit, Some(told.entity), &told.detail).await?;
             events.push(Event::EntryAppended { seq });
         }
         // Counted however the commit ends: one that nobody has waited for may have happened.
         let counted = self.count_write();
-        match tx.end(COMMIT).await {
+        let ended = match tx.end(COMMIT).await {
+            Ok(()) => Box::pin(self.is_durable(seq, &hash)).await.map_err(NotKept::Perhaps).and_then(there),
+            ended => ended,
+        };
+        match ended {
             Ok(()) => {}
-            Err(NotKept::Perhaps(error)) if self.was_kept(seq, &hash, &error).await? => {}
+            Err(NotKept::Perhaps(error)) if Box::pin(self.was_kept(seq, &hash, &error)).await? => {}
             Err(NotKept::Perhaps(error) | NotKept::Certainly(error)) => return Err(db(error)),
         }
         drop(counted);
@@ -364,7 +425,9 @@ impl Store {
             } else {
                 tx.rollback().await?;
             }
-            Ok::<_, Error>(found.is_some_and(|row| row.hash == hash))
+            Ok::<_, Error>(
+                found.is_some_and(|row| row.hash == hash) && self.is_durable(seq, hash).await.map_err(db)?,
+            )
         };
         ask.await.map_err(|_| unknown(error))
     }
@@ -375,12 +438,61 @@ impl Store {
         if self.is_sqlite() {
             tx.execute_unprepared(PULSE).await?;
         } else {
-            // As every write does.
+            // As every write does before it ends.
             tx.execute_unprepared("SELECT seq FROM audit_head FOR UPDATE").await?;
             tx.execute_unprepared("UPDATE settings SET version = version WHERE id = 1").await?;
         }
         tx.end(COMMIT).await.map_err(|(NotKept::Certainly(error) | NotKept::Perhaps(error))| error)
     }
+}
+
+/// What a commit that was answered, and then flushed, has left.
+fn there(there: bool) -> Result<(), NotKept> {
+    let gone = || unanswered("the database has crashed before the write was on its disk".to_owned());
+    there.then_some(()).ok_or_else(|| NotKept::Certainly(gone()))
+}
+
+/// The audited writes of a database, of whatever server: each holds this lock until it has ended, alone or with others. A number of
+/// our own; the lock is one of the transaction, so it holds behind a pooler of connections too.
+const ALONE: &str = "SELECT pg_advisory_xact_lock(4836519251); SELECT seq FROM audit_head FOR UPDATE";
+const BESIDE: &str = "SELECT pg_advisory_xact_lock_shared(4836519251)";
+
+/// In one exchange: the lock, and a COMMIT that does not wait for the disk. `is_durable` does, when the locks are free.
+fn gate(lock: &str) -> String {
+    format!("SET LOCAL synchronous_commit = off; {lock}")
+}
+
+/// A row that a write decides on. It is locked before the write's work begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    /// An asset that the write reads and changes or removes.
+    Asset(Uuid),
+    /// An asset that the write refers to: nobody changes or removes it meanwhile, and others may refer to it too.
+    AssetStays(Uuid),
+    Tag(Uuid),
+}
+
+impl Row {
+    fn lock(self) -> (&'static str, &'static str, Uuid) {
+        match self {
+            Self::Asset(id) => ("assets", "UPDATE", id),
+            Self::AssetStays(id) => ("assets", "KEY SHARE", id),
+            Self::Tag(id) => ("tags", "UPDATE", id),
+        }
+    }
+}
+
+/// In the order of the ids, whoever asks: two writes never wait for each other in a circle. A row that is not there locks nothing.
+fn lock_rows(rows: &[Row]) -> String {
+    let mut kinds: BTreeMap<(&str, &str), BTreeSet<Uuid>> = BTreeMap::new();
+    for (table, strength, id) in rows.iter().map(|row| row.lock()) {
+        kinds.entry((table, strength)).or_default().insert(id);
+    }
+    let locks = kinds.into_iter().map(|((table, strength), ids)| {
+        let ids = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
+        format!("; SELECT id FROM {table} WHERE id IN ({ids}) ORDER BY id FOR {strength}")
+    });
+    std::iter::once(BESIDE.to_owned()).chain(locks).collect()
 }
 
 /// A beginning does not end with its caller. On PostgreSQL the driver forgets a BEGIN that nobody has waited for, and whatever the

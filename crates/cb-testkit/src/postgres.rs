@@ -19,7 +19,9 @@ const USER: &str = "postgres";
 pub struct Postgres {
     server: Child,
     url: String,
-    _dir: TempDir,
+    bin: PathBuf,
+    dir: TempDir,
+    port: u16,
 }
 
 impl Postgres {
@@ -36,18 +38,10 @@ impl Postgres {
         for _ in 0..5 {
             let port =
                 TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-            let mut server = as_user(USER, &bin.join("postgres"))
-                .arg("-D")
-                .arg(&data)
-                .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60"])
-                .args(["-c", "unix_socket_directories=", "-c", &format!("port={port}")])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("postgres starts");
+            let mut server = serve(&bin, &data, port);
             if answers(&bin, port, &mut server) {
                 let url = format!("postgres://cb:{password}@127.0.0.1:{port}/postgres");
-                return Self { server, url, _dir: dir };
+                return Self { server, url, bin, dir, port };
             }
         }
         panic!("PostgreSQL does not answer; try: {} -D {}", bin.join("postgres").display(), data.display());
@@ -56,6 +50,51 @@ impl Postgres {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// Every process of it is killed at once, as when the power fails, and it starts again. What it has given to the system is kept:
+    /// only what was still in its own memory is lost.
+    pub fn dies(&mut self) {
+        let sessions = children(self.server.id());
+        kill("-KILL", &self.server.id().to_string());
+        for session in &sessions {
+            kill("-KILL", session);
+        }
+        let _ = self.server.wait();
+        // The memory that they shared is free when the last of them is gone.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline && sessions.iter().any(|id| Path::new("/proc").join(id).exists()) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let data = self.dir.path().join("data");
+        let _ = fs::remove_file(data.join("postmaster.pid"));
+        self.server = serve(&self.bin, &data, self.port);
+        assert!(answers(&self.bin, self.port, &mut self.server), "PostgreSQL does not come back");
+    }
+
+    /// Only one of its processes is killed. It ends the others, forgets what they shared, and goes on.
+    pub fn loses_a_session(&mut self) {
+        if let Some(last) = children(self.server.id()).last() {
+            kill("-KILL", last);
+        }
+        assert!(answers(&self.bin, self.port, &mut self.server), "PostgreSQL does not go on");
+    }
+}
+
+fn serve(bin: &Path, data: &Path, port: u16) -> Child {
+    as_user(USER, &bin.join("postgres"))
+        .arg("-D")
+        .arg(data)
+        .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60"])
+        .args(["-c", "unix_socket_directories=", "-c", &format!("port={port}")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("postgres starts")
+}
+
+fn children(id: u32) -> Vec<String> {
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    children.split_whitespace().map(str::to_owned).collect()
 }
 
 impl Drop for Postgres {
@@ -71,9 +110,9 @@ impl Drop for Postgres {
             std::thread::sleep(Duration::from_millis(20));
         }
         // A session that is just beginning waits up to a minute for its client, whose thread may be this one.
-        let id = self.server.id();
-        let sessions = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-        sessions.split_whitespace().for_each(|session| kill("-KILL", session));
+        for session in children(self.server.id()) {
+            kill("-KILL", &session);
+        }
         let _ = self.server.wait();
     }
 }

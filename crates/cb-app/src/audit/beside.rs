@@ -137,15 +137,15 @@ impl App {
         let beside = self.beside_database();
         let mut told = beside.turn.lock().await;
         // Read before the kept checkpoint is compared: a database that is put back in between is seen then.
-        let Some(mut head) = self.store().audit_head().await? else { return Ok(()) };
+        let Some(mut head) = self.store().durable_audit_head().await? else { return Ok(()) };
         match self.kept(CHECKPOINT_FILE) {
             Kept::Own(kept) if goes_back(&kept, &head) || contradicts(self.store(), &kept).await? => {
                 self.put_aside(&mut told, &kept, head.0).await?;
-                head = self.store().audit_head().await?.unwrap_or(head);
+                head = self.store().durable_audit_head().await?.unwrap_or(head);
             }
             Kept::Unusable(why) => {
                 self.put_away(&mut told, &why).await?;
-                head = self.store().audit_head().await?.unwrap_or(head);
+                head = self.store().durable_audit_head().await?.unwrap_or(head);
             }
             Kept::Nothing | Kept::Own(_) | Kept::Unreadable => {}
         }

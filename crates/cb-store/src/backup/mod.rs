@@ -64,7 +64,8 @@ impl Store {
     pub async fn fill_from(&self, copy: &Self) -> Result<bool> {
         let snapshot = copy.snapshot().await?;
         // The lock of every writer: who begins to use the database now waits, and then finds it full.
-        let (tx, head) = self.begin_at_head().await?;
+        let tx = self.begin_alone().await?;
+        let head = crate::audit::lock_head(&tx).await?;
         if head.seq != 0 {
             return Ok(false);
         }

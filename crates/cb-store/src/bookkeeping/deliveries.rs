@@ -232,7 +232,7 @@ impl Store {
             return Ok(());
         }
         // A rotation of the vault wants every text to stand where it has read it.
-        let (tx, _) = self.begin_at_head().await?;
+        let tx = self.begin_alone().await?;
         webhook::Entity::update_many()
             .col_expr(webhook::Column::PreviousSecret, Expr::value(None::<String>))
             .col_expr(webhook::Column::PreviousSecretUntil, Expr::value(None::<Time>))

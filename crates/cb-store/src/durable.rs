@@ -1,0 +1,95 @@
+//! What PostgreSQL has committed, on its disk, before anybody hears of it.
+//!
+//! An audited write commits without waiting for the disk, so the head of the audit log is free again at once. Then it waits here:
+//! one tiny transaction of its own, which commits as the database was set up to commit (`synchronous_commit`), flushes the log of
+//! PostgreSQL up to its end, and with it every commit before it. One such flush is under way in a process; the writes that arrive
+//! meanwhile share the next one.
+//!
+//! A flush alone proves nothing: PostgreSQL may have crashed after the commit and have started again without it. So the same
+//! statement looks for the entry of each write, by number and hash. A newer entry does not prove an older one: it may have been
+//! written after the crash.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement};
+
+use crate::bounded::in_time;
+use crate::fault::unanswered;
+use crate::open::Store;
+use crate::write::COMMIT;
+
+/// Those who wait for a flush.
+#[derive(Debug, Default)]
+pub(crate) struct Flushes {
+    next: Mutex<Arc<Flush>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// One flush, for all who joined it before it began.
+#[derive(Debug, Default)]
+struct Flush {
+    /// Numbers of entries.
+    joined: Mutex<Vec<i64>>,
+    /// Which entries have these numbers.
+    found: OnceLock<Result<Vec<(i64, String)>, DbErr>>,
+}
+
+impl Flushes {
+    fn join(&self, seq: i64) -> Arc<Flush> {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        next.joined.lock().unwrap_or_else(PoisonError::into_inner).push(seq);
+        Arc::clone(&next)
+    }
+
+    /// Nobody joins `flush` any more. Answers the numbers that it looks for.
+    fn begin(&self, flush: &Arc<Flush>) -> Vec<i64> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&next, flush) {
+            *next = Arc::default();
+        }
+        flush.joined.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Store {
+    /// Waits until what the entry belongs to cannot be lost any more. False when the entry is not there: PostgreSQL has crashed
+    /// since. SQLite commits onto the disk.
+    pub(crate) async fn is_durable(&self, seq: i64, hash: &str) -> Result<bool, DbErr> {
+        if self.is_sqlite() {
+            return Ok(true);
+        }
+        let flushes = self.flushes();
+        let flush = flushes.join(seq);
+        let turn = tokio::time::timeout(COMMIT, flushes.turn.lock()).await;
+        let _turn = turn.map_err(|_| unanswered(format!("no flush has ended for {COMMIT:?}")))?;
+        // A write that had the turn before may have been cancelled in the middle of this flush.
+        if flush.found.get().is_none() {
+            let _ = flush.found.set(self.flushed(&flushes.begin(&flush)).await);
+        }
+        let Some(found) = flush.found.get().cloned() else { return Ok(false) };
+        Ok(found?.iter().any(|entry| entry.0 == seq && entry.1 == hash))
+    }
+
+    async fn flushed(&self, numbers: &[i64]) -> Result<Vec<(i64, String)>, DbErr> {
+        let numbers = numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+        let flush = Statement::from_sql_and_values(DbBackend::Postgres, FLUSH, [numbers.into()]);
+        let pool = self.flusher();
+        let condemned = pool.inner().condemned().clone();
+        // All of the answer: PostgreSQL commits, and flushes, behind the last row.
+        let asked = pool.inner().query_all_raw(flush);
+        let answer = in_time(DbBackend::Postgres, COMMIT, pool.signals(), asked, || condemned.now()).await;
+        let rows = answer.inspect_err(|_| condemned.now())?;
+        let entries = rows.iter().map(|row| {
+            let seq: Option<i64> = row.try_get_by_index(1)?;
+            let hash: Option<String> = row.try_get_by_index(2)?;
+            Ok(seq.zip(hash))
+        });
+        entries.filter_map(Result::transpose).collect()
+    }
+}
+
+/// The message is for nobody. It is the smallest thing that any role may write, and a transaction that writes nothing flushes nothing.
+const FLUSH: &str = "
+    WITH flush AS MATERIALIZED (SELECT pg_logical_emit_message(true, 'circuit-breaker', '')::text AS at)
+    SELECT flush.at, entry.seq, entry.hash FROM flush
+    LEFT JOIN audit_log entry ON entry.seq = ANY (string_to_array($1, ',')::bigint[])";
