@@ -10,7 +10,7 @@ use std::time::Duration;
 use cb_core::clock::Time;
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
-use cb_fabric::{Bus, Fabric, Listener, SharedThrottle};
+use cb_fabric::{Bus, Fabric, FabricState, Listener, SharedThrottle};
 use cb_net::outbound::Outbound;
 use cb_store::{LOCK_FILE, OpenError, Storage, Store};
 use cb_vault::checkpoint::CheckpointKey;
@@ -321,6 +321,11 @@ impl App {
     /// What is kept of the audit log outside of the database.
     pub(crate) fn beside_database(&self) -> &Beside {
         &self.0.beside
+    }
+
+    /// Whether what several servers share is there.
+    pub fn fabric_state(&self) -> FabricState {
+        self.0.fabric.state().borrow().clone()
     }
 
     pub(crate) fn throttle(&self) -> &SharedThrottle {

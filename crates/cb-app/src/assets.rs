@@ -359,7 +359,8 @@ pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i
 }
 
 pub async fn delete(ctx: &Ctx, id: AssetId, version: Option<i64>) -> Result<()> {
-    ctx.write_rows(Permission::InventoryWrite, Action::AssetDeleted, &[Row::Asset(id.0)], async |tx| {
+    // Alone: its links go with it, and belong to other assets too.
+    ctx.write(Permission::InventoryWrite, Action::AssetDeleted, async |tx| {
         let row = find(tx.conn(), id).await?;
         input::expect_version(row.version, version)?;
         tx.about("asset", row.id);

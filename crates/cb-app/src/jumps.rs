@@ -110,7 +110,7 @@ pub async fn look(app: &App) -> Result<u64> {
         steps: steps::Purpose::ALL.map(|purpose| (purpose.as_str(), purpose.lives())).to_vec(),
         tries: schedule::longest(),
         previous_secret: OVERLAP,
-        work: reconcile::longest_wait(),
+        works: reconcile::longest_waits(),
         run: reconcile::longest_run(),
     };
     let now = app.now();

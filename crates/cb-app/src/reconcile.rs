@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cb_core::clock::Time;
+use cb_core::clock::{SKEW, Time};
 use cb_core::{Error, Permission, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -213,7 +213,7 @@ async fn in_turn(app: &App, work: &'static Work) -> Duration {
     let now = app.now();
     let turn = match app
         .store()
-        .begin_work(work.name.as_str(), app.worker_name(), now, later(now, LONGEST))
+        .begin_work(work.name.as_str(), app.worker_name(), now, now + longest_run())
         .await
     {
         Ok(Some(turn)) => turn,
@@ -237,13 +237,17 @@ async fn in_turn(app: &App, work: &'static Work) -> Duration {
 
 /// Why it failed, if it did: a sentence for the page.
 async fn attempt(app: &App, work: &Work, stopping: bool) -> Option<String> {
-    match tokio::time::timeout(LONGEST, (work.run)(app.clone(), stopping)).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(match error {
+    // In a task of its own: should it panic, that is a failure like others, and it is tried again.
+    let mut task = tokio::spawn((work.run)(app.clone(), stopping));
+    match tokio::time::timeout(LONGEST, &mut task).await {
+        Ok(Ok(Ok(()))) => None,
+        Ok(Err(_)) => Some("The server met a fault of its own. Its log has the details".to_owned()),
+        Ok(Ok(Err(error))) => Some(match error {
             Error::Unavailable(why) | Error::StorageFull(why) | Error::OutcomeUnknown(why) => why,
             error => error.to_string(),
         }),
         Err(_) => {
+            task.abort();
             Some(format!("It took longer than {} minutes, and the server stopped it", LONGEST.as_secs() / 60))
         }
     }
@@ -267,14 +271,15 @@ fn later(now: Time, wait: Duration) -> Time {
     now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
 }
 
-/// The longest that any of it waits for its next run.
-pub(crate) fn longest_wait() -> TimeDelta {
-    let longest = WORKS.iter().map(|work| work.every).max().unwrap_or(LOOK);
-    TimeDelta::from_std(longest).unwrap_or(TimeDelta::MAX)
+/// How long each work waits at most for its next run.
+pub(crate) fn longest_waits() -> Vec<(&'static str, TimeDelta)> {
+    let wait = |work: &Work| TimeDelta::from_std(work.every).unwrap_or(TimeDelta::MAX);
+    WORKS.iter().map(|work| (work.name.as_str(), wait(work))).collect()
 }
 
+/// How long a lease is good for: the longest run, and what the clocks of two servers may differ.
 pub(crate) fn longest_run() -> TimeDelta {
-    TimeDelta::from_std(LONGEST).unwrap_or(TimeDelta::MAX)
+    TimeDelta::from_std(LONGEST).unwrap_or(TimeDelta::MAX) + SKEW
 }
 
 /// Something that the servers do again and again without being asked.

@@ -60,8 +60,9 @@ impl Store {
         }
         let flushes = self.flushes();
         let flush = flushes.join(seq);
-        let turn = tokio::time::timeout(COMMIT, flushes.turn.lock()).await;
-        let _turn = turn.map_err(|_| unanswered(format!("no flush has ended for {COMMIT:?}")))?;
+        // The flush that is under way, and then this one, which another write may have begun.
+        let turn = tokio::time::timeout(2 * COMMIT, flushes.turn.lock()).await;
+        let _turn = turn.map_err(|_| unanswered(format!("no flush has ended for {:?}", 2 * COMMIT)))?;
         // A write that had the turn before may have been cancelled in the middle of this flush.
         if flush.found.get().is_none() {
             let _ = flush.found.set(self.flushed(&flushes.begin(&flush)).await);

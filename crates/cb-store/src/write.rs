@@ -56,6 +56,15 @@ pub struct Origin {
     pub agent: String,
 }
 
+/// When what a transaction did is on the disk of PostgreSQL.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    /// When its COMMIT is answered, as for any other transaction.
+    Committed,
+    /// Only after a flush, which whoever commits must wait for ([`Store::is_durable`]).
+    Flushed,
+}
+
 /// A transaction. Dropped, it is rolled back.
 pub(crate) struct Tx {
     inner: Bounded<DatabaseTransaction>,
@@ -259,10 +268,10 @@ impl Store {
 
     /// A beginning that waits for every write that is under way and holds up the next. It locks the head of the log too, for those
     /// who wait behind a commit ([`Self::begin_at_head`]).
-    pub(crate) async fn begin_alone(&self) -> Result<Tx> {
+    pub(crate) async fn begin_alone(&self, until: Until) -> Result<Tx> {
         self.begin_behind(async |tx| {
             if !self.is_sqlite() {
-                tx.execute_unprepared(&gate(ALONE)).await.map_err(db)?;
+                tx.execute_unprepared(&gate(until, ALONE)).await.map_err(db)?;
             }
             tx.head = Some(self.holds_head());
             Ok(())
@@ -274,10 +283,10 @@ impl Store {
     async fn begin_with(&self, rows: &[Row]) -> Result<Tx> {
         if self.is_sqlite() {
             // It has one writer.
-            return self.begin_alone().await;
+            return self.begin_alone(Until::Flushed).await;
         }
         self.begin_behind(async |tx| {
-            tx.execute_unprepared(&gate(&lock_rows(rows))).await.map_err(db)?;
+            tx.execute_unprepared(&gate(Until::Flushed, &lock_rows(rows))).await.map_err(db)?;
             Ok(())
         })
         .await
@@ -330,7 +339,7 @@ impl Store {
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
-        self.write_in(Box::pin(self.begin_alone()), audit, work).await
+        self.write_in(Box::pin(self.begin_alone(Until::Flushed)), audit, work).await
     }
 
     /// The same beside other such writes. `work` decides on nothing but `rows`, which are locked before it begins, on what only a
@@ -458,8 +467,11 @@ const ALONE: &str = "SELECT pg_advisory_xact_lock(4836519251); SELECT seq FROM a
 const BESIDE: &str = "SELECT pg_advisory_xact_lock_shared(4836519251)";
 
 /// In one exchange: the lock, and a COMMIT that does not wait for the disk. `is_durable` does, when the locks are free.
-fn gate(lock: &str) -> String {
-    format!("SET LOCAL synchronous_commit = off; {lock}")
+fn gate(until: Until, lock: &str) -> String {
+    match until {
+        Until::Flushed => format!("SET LOCAL synchronous_commit = off; {lock}"),
+        Until::Committed => lock.to_owned(),
+    }
 }
 
 /// A row that a write decides on. It is locked before the write's work begins.

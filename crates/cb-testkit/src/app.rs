@@ -11,7 +11,7 @@ use cb_core::config::Config;
 use cb_core::{Entropy, OsEntropy, Principal, Secret};
 use tempfile::TempDir;
 
-use crate::{Postgres, TestClock};
+use crate::{Nats, Postgres, Redis, TestClock};
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub struct TestApp {
     config: Config,
     /// Stopped when the test is over.
     postgres: Option<Postgres>,
+    engines: Option<(Redis, Nats)>,
     dir: TempDir,
 }
 
@@ -36,17 +37,29 @@ impl TestApp {
 
     /// A fresh instance that waits for setup. It may reach the servers that tests start on 127.0.0.1.
     pub async fn new(database: Database) -> Self {
-        Self::with(database, "127.0.0.1").await
+        Self::with(database, "127.0.0.1", None).await
     }
 
-    /// One that may reach nothing but what everybody may.
-    pub async fn closed(database: Database) -> (Self, Ctx) {
-        let test = Self::with(database, "").await;
+    /// One of several servers: over PostgreSQL, Redis and NATS. Set up, and the administrator signed in; see [`Self::second`].
+    pub async fn clustered() -> (Self, Ctx) {
+        let test = Self::with(Database::Postgres, "127.0.0.1", Some((Redis::start(), Nats::start()))).await;
         let ctx = test.set_up().await;
         (test, ctx)
     }
 
-    async fn with(database: Database, outbound_allow: &str) -> Self {
+    /// Redis and NATS of [`Self::clustered`].
+    pub fn engines(&mut self) -> &mut (Redis, Nats) {
+        self.engines.as_mut().expect("a cluster")
+    }
+
+    /// One that may reach nothing but what everybody may.
+    pub async fn closed(database: Database) -> (Self, Ctx) {
+        let test = Self::with(database, "", None).await;
+        let ctx = test.set_up().await;
+        (test, ctx)
+    }
+
+    async fn with(database: Database, outbound_allow: &str, engines: Option<(Redis, Nats)>) -> Self {
         let dir = TempDir::with_prefix("cb-test-").expect("a temporary folder");
         let postgres = (database == Database::Postgres).then(Postgres::start);
         let mut vars = vec![("CB_DATA_DIR".to_owned(), dir.path().join("data").display().to_string())];
@@ -55,12 +68,16 @@ impl TestApp {
         if let Some(postgres) = &postgres {
             vars.push(("CB_DB_URL".to_owned(), postgres.url().to_owned()));
         }
+        if let Some((redis, nats)) = &engines {
+            vars.push(("CB_REDIS_URL".to_owned(), redis.url().to_owned()));
+            vars.push(("CB_NATS_URL".to_owned(), nats.url().to_owned()));
+        }
         let config =
             Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("a valid configuration");
         let clock = Arc::new(TestClock::new());
         let app =
             App::open(&config, clock.clone(), Arc::new(OsEntropy)).await.expect("the application opens");
-        Self { app, clock, config, postgres, dir }
+        Self { app, clock, config, postgres, engines, dir }
     }
 
     /// Set up, and the administrator signed in.
@@ -132,12 +149,12 @@ impl TestApp {
 
     /// The same with other settings.
     pub async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
-        let Self { app, clock, mut config, postgres, dir } = self;
+        let Self { app, clock, mut config, postgres, engines, dir } = self;
         change(&mut config);
         app.close().await.expect("the application closes");
         let app = App::open(&config, clock.clone(), Arc::new(OsEntropy))
             .await
             .expect("the application opens again");
-        Self { app, clock, config, postgres, dir }
+        Self { app, clock, config, postgres, engines, dir }
     }
 }

@@ -130,7 +130,9 @@ async fn look_up(app: &App, meta: RequestMeta, key: &str, _held: OwnedSemaphoreP
         return Ok(());
     }
     // A mailbox is not flooded, wherever the requests come from.
-    if app.throttle().enter([&format!("forgot-mail/{}", row.id)]).await.is_err() || !mail::is_possible(app).await? {
+    if app.throttle().enter([&format!("forgot-mail/{}", row.id)]).await.is_err()
+        || !mail::is_possible(app).await?
+    {
         return Ok(());
     }
     let Some(held) = app.forgot_desk().mails.place() else {

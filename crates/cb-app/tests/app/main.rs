@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod channels;
 mod clock;
+mod cluster;
 mod credentials;
 mod discovery;
 mod inventory;

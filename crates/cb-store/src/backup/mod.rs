@@ -20,6 +20,7 @@ use crate::fault::db;
 pub use crate::open::DATABASE_FILE;
 use crate::open::Store;
 use crate::pool;
+use crate::write::Until;
 
 impl Store {
     /// What the archive's manifest calls this kind of database.
@@ -64,7 +65,7 @@ impl Store {
     pub async fn fill_from(&self, copy: &Self) -> Result<bool> {
         let snapshot = copy.snapshot().await?;
         // The lock of every writer: who begins to use the database now waits, and then finds it full.
-        let tx = self.begin_alone().await?;
+        let tx = self.begin_alone(Until::Committed).await?;
         let head = crate::audit::lock_head(&tx).await?;
         if head.seq != 0 {
             return Ok(false);

@@ -217,6 +217,22 @@ mod tests {
         crate::pool::keep_no_log(&file).await.expect("one file");
     }
 
+    #[tokio::test]
+    async fn what_was_filled_is_there_after_a_crash_of_postgres() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open_sqlite(dir.path()).await.expect("opens");
+        let at = DateTime::from_timestamp(1, 0).expect("a time");
+        let audit = Audit { action: Action::SettingsUpdated, actor: &Principal::Server, at, origin: None };
+        store.write(audit, async |_| Ok(())).await.expect("written");
+        let mut postgres = Postgres::start();
+        let url = Secret::new(postgres.url().to_owned());
+        let there = Store::open_postgres(&url).await.expect("opens");
+        assert!(there.fill_from(&store).await.expect("filled"));
+        postgres.dies();
+        let there = Store::open_postgres(&url).await.expect("opens");
+        assert_eq!(audit_entry::Entity::find().all(there.reader()).await.expect("reads").len(), 1);
+    }
+
     /// The triggers would refuse such an anchor, and nothing else may be done without them afterwards.
     #[tokio::test]
     async fn a_log_that_begins_behind_its_anchor_goes_over_and_the_guards_are_on_again() {

@@ -20,8 +20,8 @@ pub struct Longest {
     pub tries: Vec<TimeDelta>,
     /// Of a secret beside its successor.
     pub previous_secret: TimeDelta,
-    /// Of periodic work until its next run.
-    pub work: TimeDelta,
+    /// Of periodic work until its next run, by its name.
+    pub works: Vec<(&'static str, TimeDelta)>,
     /// Of one run of it.
     pub run: TimeDelta,
 }
@@ -66,12 +66,15 @@ impl Store {
             Bound::new("hooks", "previous_until", longest.previous_secret),
             Bound::new("webhooks", "failing_since", zero),
             Bound::new("channels", "failing_since", zero),
-            Bound::new("periodic_work", "next_at", longest.work),
             Bound::new("periodic_work", "held_until", longest.run),
         ];
         bounds.extend(longest.steps.iter().map(|(purpose, most)| {
             let which = Some(Expr::col("purpose").eq(*purpose));
             Bound { which, ..Bound::new("auth_steps", "expires_at", *most) }
+        }));
+        bounds.extend(longest.works.iter().map(|(name, most)| {
+            let which = Some(Expr::col("name").eq(*name));
+            Bound { which, ..Bound::new("periodic_work", "next_at", *most) }
         }));
         let mut updates = Vec::new();
         for bound in bounds {

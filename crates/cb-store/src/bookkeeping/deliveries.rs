@@ -17,6 +17,7 @@ use crate::entities::{delivery, hook, notice, webhook};
 use crate::fault::db;
 use crate::open::Store;
 use crate::outbox::{Subscriber, waiting};
+use crate::write::Until;
 
 /// A delivery that somebody holds, and what it tells.
 pub struct Held {
@@ -232,7 +233,7 @@ impl Store {
             return Ok(());
         }
         // A rotation of the vault wants every text to stand where it has read it.
-        let tx = self.begin_alone().await?;
+        let tx = self.begin_alone(Until::Committed).await?;
         webhook::Entity::update_many()
             .col_expr(webhook::Column::PreviousSecret, Expr::value(None::<String>))
             .col_expr(webhook::Column::PreviousSecretUntil, Expr::value(None::<Time>))
