@@ -15,7 +15,6 @@ import { totp } from "./totp.mjs";
 const { url, username, password } = site();
 const OLD = "five green kettles rest";
 const NEW = "nine green kettles hum";
-const NEWER = "four green kettles boil";
 
 /** Takes every mail, over TLS from the first byte (RFC 8314). */
 async function mailServer() {
@@ -86,6 +85,8 @@ async function askFor(name) {
 async function setPassword(link, value) {
   await page.goto("about:blank");
   await page.goto(link);
+  await field(page, "New password").waitFor();
+  await judged(page);
   await field(page, "New password").fill(value);
   await button(page, "Set new password").click();
 }
@@ -203,7 +204,7 @@ for (const scheme of ["dark", "light"]) {
     ["desk", { width: 1360, height: 860 }],
     ["phone", { width: 390, height: 844 }],
   ]) {
-    await steps.step(`axe: the question, its answer, a link and a used one, ${scheme}, ${size}`, async () => {
+    await steps.step(`axe: the question, its answer and a used link, ${scheme}, ${size}`, async () => {
       const picture = async (name) => {
         await judged(page);
         await shot(`${size}-${scheme}-${name}`);
@@ -222,10 +223,6 @@ for (const scheme of ["dark", "light"]) {
       await picture("answered");
       await page.goto("about:blank");
       await page.goto(link);
-      await field(page, "New password").waitFor();
-      await picture("link");
-      await field(page, "New password").fill(NEWER);
-      await button(page, "Set new password").click();
       await said(page, "This link has expired");
       await picture("used");
       await page.goto(`${url}/reset`);

@@ -128,6 +128,8 @@ const grace = await window();
 await steps.step("the invited person joins; the secret leaves the address bar at once", async () => {
   const { page } = grace;
   grace.allow(422, /\/auth\/invite$/);
+  // Going back to the invite asks again whether it can be used.
+  grace.allow(403, /\/auth\/link$/);
   await page.goto(inviteLink);
   await page.getByRole("heading", { name: "You are invited" }).waitFor();
   await page.waitForFunction(() => location.hash === "");

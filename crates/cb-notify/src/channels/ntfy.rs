@@ -37,8 +37,8 @@ fn form() -> Form {
             Field::line("user", "Username").optional().binding().help("Enter it together with a password, not with a token."),
         ],
         vec![
-            Field::line("password", "Password").most(1024).optional(),
             Field::line("token", "Access token").most(1024).optional(),
+            Field::line("password", "Password").most(1024).optional(),
         ],
     )
 }
