@@ -21,7 +21,7 @@ use crate::{audit, auth, jumps, notify, vault};
 
 type Run = fn(App, bool) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// The works by name. What each does stands in the description of [`Work`]'s line and in the client's words.
+/// Which periodic work it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = PeriodicWorkName)]

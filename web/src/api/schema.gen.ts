@@ -4073,7 +4073,7 @@ export interface components {
             who: components["schemas"]["PeriodicWorkWho"];
         };
         /**
-         * @description The works by name. What each does stands in the description of [`Work`]'s line and in the client's words.
+         * @description Which periodic work it is.
          * @enum {string}
          */
         PeriodicWorkName: "sessions" | "notices" | "audit_retention" | "vault_rotation" | "vault_root_key" | "clock" | "wrong_guesses" | "audit_checkpoint";

@@ -499,7 +499,7 @@ pub async fn me(ctx: &Ctx, who: &Authenticated) -> Result<Me> {
     })
 }
 
-/// Removes what is dead; nothing while the clock may be wrong. One that cannot be removed stays unusable, and keeps nothing else from it.
+/// Removes what is dead; nothing while the clock may be wrong. What cannot be removed stays unusable, and the rest is removed all the same.
 pub async fn sweep_dead(app: &App) -> Result<()> {
     let now = app.now();
     if app.removals_held() {
