@@ -316,9 +316,9 @@ class Run:
             if silent:
                 self.broken.append(f"{len(silent)} writes had no answer: {silent[0].said}")
         if fault.bound:
-            slow = self.slowest()
+            slow, which = self.slowest_one()
             if slow > fault.bound:
-                self.broken.append(f"the slowest answer took {slow:.1f} s, more than {fault.bound} s")
+                self.broken.append(f"the slowest answer took {slow:.1f} s, more than {fault.bound} s: {which}")
         if fault.reads:
             during = [r for r in self.ledger.reads if self.during(r[0], r[1])]
             bad = [r for r in during if r[2] != 200]
@@ -336,8 +336,13 @@ class Run:
             self.broken.append("the log does not say that nothing can be saved")
 
     def slowest(self):
-        timed = [(w.began, w.seconds) for w in self.ledger.writes] + [(r[0], r[1]) for r in self.ledger.reads]
-        return max((seconds for began, seconds in timed if self.during(began, seconds)), default=0.0)
+        return self.slowest_one()[0]
+
+    def slowest_one(self):
+        """Its seconds, and what it was."""
+        timed = [(w.began, w.seconds, f"{w.kind} {w.name}: {w.status or w.said}") for w in self.ledger.writes]
+        timed += [(r[0], r[1], f"read: {r[2]}") for r in self.ledger.reads]
+        return max(((seconds, which) for began, seconds, which in timed if self.during(began, seconds)), default=(0.0, "none"))
 
     def stop(self, site):
         """Asks the server to end. It must end with status 0."""

@@ -36,8 +36,8 @@ use crate::storage::Storage;
 const BEGIN: Duration = Duration::from_millis(2_500);
 /// A COMMIT on PostgreSQL is waited for so long, and so is the flush behind it. After that nobody knows how it ends.
 pub(crate) const COMMIT: Duration = Duration::from_secs(2);
-/// Whoever has waited longer for the other writes waits less for the locks behind them.
-const BRIEF: Duration = Duration::from_millis(300);
+/// Whoever has waited longer for one lock waits less for the next ones, so that all of them together end as [`BEGIN`] says.
+const BRIEF: Duration = Duration::from_millis(400);
 
 /// What the entry says besides what the closure adds.
 pub struct Audit<'a> {
@@ -74,6 +74,19 @@ pub(crate) struct Tx {
     /// Why nothing of it can be kept any more.
     broken: Mutex<Option<DbErr>>,
     head: Option<HeadHeld>,
+    patience: Patience,
+}
+
+/// What ends a transaction's waits for locks. PostgreSQL bounds each wait, but a transaction has several, and so has a single statement:
+/// for a row that others wait for too it waits for its turn and then for the row, each as long as one wait may last.
+#[derive(Debug, Clone, Copy)]
+enum Patience {
+    /// The pool alone decides, for each wait.
+    Each,
+    /// At this time, together; any one statement may do much else.
+    Locks(Instant),
+    /// At this time, together; each statement does little, so it is ended as a whole.
+    Statements(Instant),
 }
 
 /// Why a transaction was not kept, or whether anybody knows.
@@ -139,13 +152,28 @@ impl Tx {
         if let Some(error) = self.broken() {
             return Err(error);
         }
-        let done = statement.await;
+        let began = Instant::now();
+        let mut done = statement.await;
+        if done.is_ok() && began.elapsed() > BRIEF {
+            done = self.hurry().await.and(done);
+        }
         if let Err(error) = &done
             && (!self.store.is_sqlite() || Fault::of(error) != Fault::Query)
         {
             *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
         }
         done
+    }
+
+    /// Whoever got one lock at the last moment would wait as long again for the next, and whoever waits for them longer still.
+    async fn hurry(&self) -> Result<(), DbErr> {
+        let (Patience::Locks(until) | Patience::Statements(until)) = self.patience else { return Ok(()) };
+        let left = until.saturating_duration_since(Instant::now()).max(BRIEF).as_millis();
+        let mut sql = format!("SET LOCAL lock_timeout = {left}");
+        if matches!(self.patience, Patience::Statements(_)) {
+            sql += &format!("; SET LOCAL statement_timeout = {left}");
+        }
+        self.inner.execute_unprepared(&sql).await.map(drop)
     }
 }
 
@@ -263,7 +291,14 @@ impl Store {
         let begun = tokio::time::timeout(BEGIN, begin(pool, options)).await;
         let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
         let condemned = pool.inner().condemned().clone();
-        Ok(Tx { inner: begun?, condemned, store: self.clone(), broken: Mutex::default(), head: None })
+        Ok(Tx {
+            inner: begun?,
+            condemned,
+            store: self.clone(),
+            broken: Mutex::default(),
+            head: None,
+            patience: Patience::Each,
+        })
     }
 
     /// A beginning that waits for every write that is under way and holds up the next. It locks the head of the log too, for those
@@ -286,7 +321,13 @@ impl Store {
             return self.begin_alone(Until::Flushed).await;
         }
         self.begin_behind(async |tx| {
-            tx.execute_unprepared(&gate(Until::Flushed, &lock_rows(rows))).await.map_err(db)?;
+            if let Patience::Locks(until) = tx.patience {
+                tx.patience = Patience::Statements(until);
+            }
+            let each = format!("SET LOCAL statement_timeout = {}", BEGIN.as_millis());
+            tx.execute_unprepared(&gate(Until::Flushed, &format!("{each}; {}", lock_rows(rows))))
+                .await
+                .map_err(db)?;
             Ok(())
         })
         .await
@@ -309,12 +350,13 @@ impl Store {
         let began = Instant::now();
         let both = async {
             let mut tx = self.begin_write().await?;
-            others(&mut tx).await?;
-            if !self.is_sqlite() && began.elapsed() > BRIEF {
-                let left = BEGIN.saturating_sub(began.elapsed()).max(BRIEF).as_millis();
-                let sql = format!("SET LOCAL lock_timeout = {left}");
-                tx.execute_unprepared(&sql).await.map_err(db)?;
+            if !self.is_sqlite() {
+                tx.patience = Patience::Locks(began + BEGIN);
             }
+            if began.elapsed() > BRIEF {
+                tx.hurry().await.map_err(db)?;
+            }
+            others(&mut tx).await?;
             Ok(tx)
         };
         tokio::time::timeout(BEGIN, both).await.unwrap_or_else(|_| {

@@ -32,7 +32,7 @@ pub async fn export(ctx: &Ctx, q: Option<&str>, filter: &EntryFilter) -> Result<
     ctx.authorize(Permission::AuditRead)?;
     Ok(Export {
         entries: narrowed(q, filter)?.order_by_asc(C::Seq).limit(PAGE),
-        last: ctx.store().audit_head().await?.map_or(0, |head| head.0),
+        last: ctx.store().durable_audit_head().await?.map_or(0, |head| head.0),
         ctx: ctx.clone(),
         begun: false,
         after: i64::MIN,

@@ -47,6 +47,11 @@ impl Gate {
         if self.done.load(Ordering::Acquire) {
             return Ok(true);
         }
+        if !is_done_in(store).await? {
+            return Ok(false);
+        }
+        // What another server has committed a moment ago may still be lost when PostgreSQL crashes. The latch waits for the disk.
+        store.durable_audit_head().await?;
         let done = is_done_in(store).await?;
         if done {
             self.shut();

@@ -1,11 +1,14 @@
 //! The audit entry that no write can do without, and what the database refuses whoever asks.
 
+use std::time::{Duration, Instant};
+
 use cb_app::tags::{self, TagIn};
 use cb_app::{List, audit};
 use cb_store::Store;
 use cb_store::entities::{audit_entry, tag};
 use cb_store::sea_orm::{
     self, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    TransactionTrait as _,
 };
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
@@ -65,6 +68,46 @@ async fn a_failed_write_leaves_nothing(#[values(Sqlite, Postgres)] database: Dat
     let after = audit::verify(&ctx).await.expect("verifies");
     assert!(after.ok && after.entries == entries, "{after:?}");
     drop(test);
+}
+
+/// The second waits for the first at the unique index, and then, like the first, for the head of the log. Each wait is bounded, and so
+/// is their sum: without that the second is answered after nearly four seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_locks_of_a_write_together_are_waited_for_no_longer_than_a_connection() {
+    let (test, ctx) = TestApp::closed(Postgres).await;
+    let db = raw(&test).await;
+    #[expect(clippy::disallowed_methods, reason = "another program that holds a lock")]
+    let holder = db.begin().await.expect("begins");
+    holder.execute_unprepared("SELECT seq FROM audit_head FOR UPDATE").await.expect("locks");
+    let create = || {
+        let ctx = ctx.clone();
+        let began = Instant::now();
+        tokio::spawn(async move { (tags::create(&ctx, named("prod")).await, began.elapsed()) })
+    };
+    let first = create();
+    // So that the first gives up, and lets the second go on, shortly before the second gives up too.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for one in [first, create()] {
+        let (done, took) = one.await.expect("no panic");
+        assert!(matches!(done, Err(cb_core::Error::Unavailable(_))), "{done:?}");
+        assert!(took < Duration::from_millis(3_500), "answered after {took:?}");
+    }
+    // Many wait for the head itself. PostgreSQL lets one of them wait for the row, and the others wait until that one has given up.
+    let many = (0..6).map(|number| {
+        let ctx = ctx.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(50 * number)).await;
+            let began = Instant::now();
+            (tags::create(&ctx, named(&format!("tag {number}"))).await, began.elapsed())
+        })
+    });
+    for one in many.collect::<Vec<_>>() {
+        let (done, took) = one.await.expect("no panic");
+        assert!(matches!(done, Err(cb_core::Error::Unavailable(_))), "{done:?}");
+        assert!(took < Duration::from_millis(3_500), "answered after {took:?}");
+    }
+    drop(holder);
+    tags::create(&ctx, named("prod")).await.expect("created");
 }
 
 #[rstest]
