@@ -3,21 +3,27 @@
 //! The session or token is checked before the upgrade, and so is the `Origin`. `{"type":"hello"}` comes
 //! first; then `{type, at, data}`. A stream is closed with 4401 within a second of its session's end and
 //! with 4429 when the client reads too slowly. Nothing that a client sends is listened to.
+//!
+//! A stream reads nothing from the database: [`live`] has one teller for each topic, and its session's end is told by
+//! [`App::hold`](cb_app::App::hold). It only copies what was rendered once for all.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Extension;
+use axum::body::Bytes;
 use axum::extract::FromRequestParts;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse as _, Response};
-use cb_app::live::{self, Topic};
-use cb_app::{Ctx, Heard, Listener};
-use cb_core::{Error, Event, Principal};
+use cb_app::Ctx;
+use cb_app::auth::{Held, Over};
+use cb_app::live::{self, Line, Told, Topic};
+use cb_core::{Error, Principal};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::auth::{Reader, same_origin};
@@ -28,18 +34,17 @@ const TOO_SLOW: u16 = 4429;
 const GOING_AWAY: u16 = 1001;
 /// Streams that one session or token may have open.
 const STREAMS_MOST: usize = 16;
-/// Events of one burst are answered together.
-const BURST: Duration = Duration::from_millis(40);
-const BURST_MOST: usize = 512;
-/// A session that ended without an event (expiry, another replica), or a token cut to less, is noticed so soon.
-const CHECK: Duration = Duration::from_millis(500);
 const PING: Duration = Duration::from_secs(20);
 /// A client that has not answered a ping for so long is gone.
 const SILENCE: Duration = Duration::from_mins(1);
 /// A client that does not take a message for so long is too slow; short, so that the end of its session is
 /// noticed in time all the same.
 const SEND: Duration = Duration::from_millis(700);
+/// For the reason of the end.
+const LAST_WORD: Duration = Duration::from_millis(300);
 const INCOMING_MOST: usize = 4096;
+/// Clients send pongs, and an idle stream keeps this room; the library takes 128 KiB by itself.
+const READ_BUFFER: usize = 512;
 
 /// Sends the newest entry of the audit log (`{"type":"entry","data":{"seq":…}}`) when entries are written. One message can
 /// report several entries.
@@ -51,7 +56,7 @@ pub(crate) async fn audit(
     sockets: Extension<Sockets>,
     Socket(upgrade): Socket,
 ) -> Result<Response, Problem> {
-    open(Topic::Audit, reader.0, &parts, &sockets, upgrade)
+    open(Topic::Audit, &reader.0, &parts, &sockets, upgrade)
 }
 
 /// Sends scans and findings when they change.
@@ -63,7 +68,7 @@ pub(crate) async fn discovery(
     sockets: Extension<Sockets>,
     Socket(upgrade): Socket,
 ) -> Result<Response, Problem> {
-    open(Topic::Discovery, reader.0, &parts, &sockets, upgrade)
+    open(Topic::Discovery, &reader.0, &parts, &sockets, upgrade)
 }
 
 /// Reports each webhook or channel (`subscriber`) and each hook (`hook`) that was changed, that was sent a message or that
@@ -76,7 +81,7 @@ pub(crate) async fn notifications(
     sockets: Extension<Sockets>,
     Socket(upgrade): Socket,
 ) -> Result<Response, Problem> {
-    open(Topic::Notifications, reader.0, &parts, &sockets, upgrade)
+    open(Topic::Notifications, &reader.0, &parts, &sockets, upgrade)
 }
 
 /// Sends nodes, links, groups and positions when they change.
@@ -88,7 +93,7 @@ pub(crate) async fn topology(
     sockets: Extension<Sockets>,
     Socket(upgrade): Socket,
 ) -> Result<Response, Problem> {
-    open(Topic::Topology, reader.0, &parts, &sockets, upgrade)
+    open(Topic::Topology, &reader.0, &parts, &sockets, upgrade)
 }
 
 /// The other side wants a WebSocket.
@@ -142,7 +147,7 @@ impl Drop for Seat {
 
 fn open(
     topic: Topic,
-    ctx: Ctx,
+    ctx: &Ctx,
     parts: &Parts,
     sockets: &Sockets,
     upgrade: WebSocketUpgrade,
@@ -166,13 +171,25 @@ fn open(
         )
     })?;
     // Listened to from here on, so that nothing is lost between the upgrade and the first read.
-    let listener = ctx.app().listen();
-    Ok(upgrade.max_message_size(INCOMING_MOST).max_frame_size(INCOMING_MOST).on_upgrade(
-        async move |socket| {
-            run(socket, topic, ctx, listener).await;
+    let line = live::tune_in(ctx, topic)?;
+    let held = ctx.app().hold(ctx.principal(), topic.permission());
+    let stream = Stream { line, held, stop: ctx.app().stopping().clone() };
+    Ok(upgrade
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(INCOMING_MOST)
+        .max_frame_size(INCOMING_MOST)
+        .on_upgrade(async move |socket| {
+            stream.run(socket).await;
             drop(seat);
-        },
-    ))
+        }))
+}
+
+/// What an open stream needs. Small: there are thousands of them.
+struct Stream {
+    line: Line,
+    held: Held,
+    stop: CancellationToken,
 }
 
 /// Why a stream ends.
@@ -181,100 +198,60 @@ enum End {
     Gone,
 }
 
-async fn run(mut socket: WebSocket, topic: Topic, ctx: Ctx, listener: Listener) {
-    let end = serve(&mut socket, topic, &ctx, listener).await;
-    if let End::Close(code, reason) = end {
-        let frame = CloseFrame { code, reason: reason.into() };
-        // Somebody who does not read cannot be told why.
-        let _ =
-            tokio::time::timeout(Duration::from_millis(300), socket.send(Message::Close(Some(frame)))).await;
+impl Stream {
+    async fn run(mut self, mut socket: WebSocket) {
+        if let End::Close(code, reason) = self.serve(&mut socket).await {
+            let frame = CloseFrame { code, reason: reason.into() };
+            // Somebody who does not read cannot be told why.
+            let _ = tokio::time::timeout(LAST_WORD, socket.send(Message::Close(Some(frame)))).await;
+        }
     }
-}
 
-async fn serve(socket: &mut WebSocket, topic: Topic, ctx: &Ctx, mut listener: Listener) -> End {
-    let stopping = ctx.app().stopping().clone();
-    if let Some(end) = send(socket, Message::text(r#"{"type":"hello"}"#)).await {
-        return end;
-    }
-    let mut check = tokio::time::interval(CHECK);
-    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut ping = tokio::time::interval(PING);
-    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut heard_from = Instant::now();
-    loop {
-        let end = tokio::select! {
-            () = stopping.cancelled() => Some(End::Close(GOING_AWAY, "the server stops")),
-            heard = listener.hear() => match heard {
-                Heard::Closed => Some(End::Close(GOING_AWAY, "the server stops")),
-                Heard::Missed(_) => say(socket, &[live::resync(ctx)]).await,
-                Heard::Event(first) => match gather(&mut listener, first).await {
-                    None => say(socket, &[live::resync(ctx)]).await,
-                    Some(events) if events.iter().any(|e| ends(e, ctx.principal())) => Some(ended()),
-                    Some(events) => match live::messages(ctx, topic, &events).await {
-                        Ok(messages) => say(socket, &messages).await,
-                        Err(error) => Some(broken(error)),
-                    },
-                },
-            },
-            _ = check.tick() => match ctx.app().still_may(ctx.principal(), topic.permission()).await {
-                Ok(true) => None,
-                Ok(false) => Some(ended()),
-                Err(error) => Some(broken(error)),
-            },
-            _ = ping.tick() => {
-                if heard_from.elapsed() > SILENCE { Some(End::Gone) } else { send(socket, Message::Ping("".into())).await }
-            }
-            incoming = socket.recv() => match incoming {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => Some(End::Gone),
-                Some(Ok(_)) => {
-                    heard_from = Instant::now();
-                    None
-                }
-            },
-        };
-        if let Some(end) = end {
+    async fn serve(&mut self, socket: &mut WebSocket) -> End {
+        if let Some(end) = send(socket, Message::text(r#"{"type":"hello"}"#)).await {
             return end;
         }
-    }
-}
-
-/// What follows closely; `None` when some of it was missed.
-async fn gather(listener: &mut Listener, first: Event) -> Option<Vec<Event>> {
-    let mut events = vec![first];
-    let until = Instant::now() + BURST;
-    while events.len() < BURST_MOST {
-        match tokio::time::timeout_at(until, listener.hear()).await {
-            Ok(Heard::Event(event)) => events.push(event),
-            Ok(Heard::Missed(_)) => return None,
-            Ok(Heard::Closed) | Err(_) => break,
+        let mut ping = tokio::time::interval(PING);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard_from = Instant::now();
+        loop {
+            let end = tokio::select! {
+                () = self.stop.cancelled() => Some(STOPS),
+                over = self.held.over() => Some(match over {
+                    Over::Ended => End::Close(SESSION_ENDED, "the session has ended"),
+                    Over::Unknown => BROKEN,
+                }),
+                told = self.line.hear() => match told {
+                    Told::Messages(messages) => say(socket, &messages).await,
+                    Told::Broken => Some(BROKEN),
+                    Told::Closed => Some(if self.stop.is_cancelled() { STOPS } else { BROKEN }),
+                },
+                _ = ping.tick() => {
+                    if heard_from.elapsed() > SILENCE { Some(End::Gone) } else { send(socket, Message::Ping(Bytes::new())).await }
+                }
+                incoming = socket.recv() => match incoming {
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => Some(End::Gone),
+                    Some(Ok(_)) => {
+                        heard_from = Instant::now();
+                        None
+                    }
+                },
+            };
+            if let Some(end) = end {
+                return end;
+            }
         }
     }
-    Some(events)
 }
 
-fn ends(event: &Event, principal: &Principal) -> bool {
-    match (event, principal) {
-        (Event::SessionEnded { id }, Principal::User { session, .. }) => id == session,
-        (Event::UserSessionsEnded { id: ended }, Principal::User { id, .. }) => ended == id,
-        (Event::TokenEnded { id }, Principal::Token { id: own, .. }) => id == own,
-        _ => false,
-    }
-}
+const STOPS: End = End::Close(GOING_AWAY, "the server stops");
+const BROKEN: End = End::Close(1011, "the server could not read what changed");
 
-fn ended() -> End {
-    End::Close(SESSION_ENDED, "the session has ended")
-}
-
-fn broken(error: Error) -> End {
-    // Logged where every internal error is.
-    let _ = Problem::from(error);
-    End::Close(1011, "the server could not read what changed")
-}
-
-async fn say(socket: &mut WebSocket, messages: &[live::Message]) -> Option<End> {
+/// The texts are shared with the other listeners.
+async fn say(socket: &mut WebSocket, messages: &[Bytes]) -> Option<End> {
     for message in messages {
-        let text = serde_json::to_string(message).expect("texts and JSON values are JSON");
-        if let Some(end) = send(socket, Message::text(text)).await {
+        let text = Utf8Bytes::try_from(message.clone()).expect("JSON is UTF-8");
+        if let Some(end) = send(socket, Message::Text(text)).await {
             return Some(end);
         }
     }

@@ -23,11 +23,13 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::audit::Beside;
+use crate::auth::ends::Ends;
 use crate::auth::forgot::Desk;
 use crate::auth::guesses::Guesses;
 use crate::auth::recent::Recent;
 use crate::ctx::{Ctx, RequestMeta};
 use crate::jumps::Jumps;
+use crate::live::Tellers;
 use crate::notify::receive::Rates;
 use crate::oidc::Known;
 use crate::reconcile::Done;
@@ -83,6 +85,8 @@ struct Inner {
     outbound: Outbound,
     known_providers: Known,
     recent_sessions: Recent,
+    ends: Ends,
+    tellers: Tellers,
     guesses: Guesses,
     forgot_desk: Desk,
     hook_rates: Rates,
@@ -129,6 +133,7 @@ impl App {
             app.checkpoint_now().await;
         }
         app.spawn(crate::storage::watch(app.clone()));
+        crate::auth::ends::start(&app);
         app.spawn(crate::worker::run(app.clone()));
         app.spawn(crate::notify::worker::run(app.clone()));
         crate::reconcile::start(&app).await;
@@ -212,6 +217,8 @@ impl App {
             outbound: Outbound::from_config(config),
             known_providers: Known::default(),
             recent_sessions: Recent::default(),
+            ends: Ends::default(),
+            tellers: Tellers::default(),
             guesses: Guesses::default(),
             forgot_desk: Desk::default(),
             works_done: Done::default(),
@@ -347,6 +354,24 @@ impl App {
 
     pub(crate) fn recent_sessions(&self) -> &Recent {
         &self.0.recent_sessions
+    }
+
+    pub(crate) fn ends(&self) -> &Ends {
+        &self.0.ends
+    }
+
+    pub(crate) fn tellers(&self) -> &Tellers {
+        &self.0.tellers
+    }
+
+    /// How many streams this server has open.
+    pub fn open_streams(&self) -> usize {
+        self.0.tellers.lines()
+    }
+
+    /// How many statements this process has asked the database.
+    pub fn statements(&self) -> u64 {
+        self.0.store.statements()
     }
 
     pub(crate) fn hook_rates(&self) -> &Rates {

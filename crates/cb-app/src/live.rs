@@ -1,5 +1,8 @@
 //! What the streams say. An event names a thing; it is read afresh and shown as it is now, so a stream
-//! can be late but never wrong. Several events are answered together: a burst is one read per kind.
+//! can be late but never wrong. Several events are answered together: a burst is one read per kind, for all who listen
+//! ([`teller`]).
+
+mod teller;
 
 use std::collections::BTreeSet;
 
@@ -8,8 +11,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::app::App;
 use crate::ctx::Ctx;
 use crate::{findings, map, scans, storage};
+
+pub(crate) use teller::Tellers;
+pub use teller::{Line, Told, tune_in};
 
 /// One message of a stream: `{type, at, data}`.
 #[derive(Debug, Clone, Serialize)]
@@ -21,7 +28,7 @@ pub struct Message {
 }
 
 /// Which stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
     Audit,
     Discovery,
@@ -30,6 +37,8 @@ pub enum Topic {
 }
 
 impl Topic {
+    pub const ALL: [Topic; 4] = [Topic::Audit, Topic::Discovery, Topic::Notifications, Topic::Topology];
+
     /// What a listener must be permitted.
     pub fn permission(self) -> Permission {
         match self {
@@ -42,8 +51,8 @@ impl Topic {
 }
 
 /// "Read everything again": after events were missed, or when more changed than is worth naming.
-pub fn resync(ctx: &Ctx) -> Message {
-    message(ctx, "resync", json!({}))
+pub(crate) fn resync(app: &App) -> Message {
+    Message { kind: "resync", at: app.now(), data: json!({}) }
 }
 
 /// The messages for a burst of events, in an order that a client can apply.
@@ -105,7 +114,7 @@ async fn discovery(ctx: &Ctx, events: &[Event]) -> Result<Vec<Message>> {
         .filter_map(|e| if let Event::ScanChanged { id } = e { Some(*id) } else { None })
         .collect();
     if findings.len() > FINDINGS_MOST {
-        out.push(resync(ctx));
+        out.push(resync(ctx.app()));
     } else {
         let read = findings::of(ctx, &findings).await?;
         out.extend(read.into_iter().map(|finding| message(ctx, "finding", json!(finding))));
@@ -125,7 +134,7 @@ async fn topology(ctx: &Ctx, events: &[Event]) -> Result<Vec<Message>> {
     };
     let mut out = Vec::new();
     if events.contains(&Event::TopologyChanged) {
-        out.push(resync(ctx));
+        out.push(resync(ctx.app()));
         return Ok(out);
     }
     let groups = pick(|e| if let Event::NetworkChanged { id } = e { Some(id.0) } else { None });
@@ -152,11 +161,15 @@ async fn topology(ctx: &Ctx, events: &[Event]) -> Result<Vec<Message>> {
     }
     if !moved.is_empty() {
         let moved: Vec<Uuid> = moved.into_iter().collect();
-        let places = map::places_of(conn, &moved).await?;
-        out.push(message(ctx, "positions", json!({ "positions": places })));
+        for places in map::places_of(conn, &moved).await?.chunks(PLACES_MOST) {
+            out.push(message(ctx, "positions", json!({ "positions": places })));
+        }
     }
     Ok(out)
 }
+
+/// Places of one message. Each stream keeps the room of the longest message that it has sent.
+const PLACES_MOST: usize = 100;
 
 /// What was removed meanwhile has an event of its own.
 fn there<T>(found: Result<T>) -> Result<Option<T>> {

@@ -187,7 +187,11 @@ pub async fn delete(ctx: &Ctx, id: TokenId) -> Result<()> {
 }
 
 pub(crate) fn alive(row: &token::Model, owner: &user::Model, now: Time) -> bool {
-    row.expires_at.is_none_or(|end| end > now) && owner.disabled_at.is_none()
+    stands(row.expires_at, owner.disabled_at, now)
+}
+
+pub(crate) fn stands(expires_at: Option<Time>, owner_disabled_at: Option<Time>, now: Time) -> bool {
+    expires_at.is_none_or(|end| end > now) && owner_disabled_at.is_none()
 }
 
 impl App {

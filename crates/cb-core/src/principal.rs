@@ -147,6 +147,8 @@ pub enum Principal {
     Cli,
     /// The server itself, for what the calendar asks for; permits nothing, and only the audit log sees it.
     Server,
+    /// The server itself, which reads once for everybody who has this one permission.
+    Teller { reads: Permission },
 }
 
 impl Principal {
@@ -158,6 +160,7 @@ impl Principal {
             Principal::Scanner { .. } => {
                 matches!(permission, Permission::DiscoveryWrite | Permission::InventoryWrite)
             }
+            Principal::Teller { reads } => *reads == permission,
             Principal::Hook { .. }
             | Principal::Setup { .. }
             | Principal::SignIn { .. }
@@ -187,7 +190,8 @@ impl Principal {
             | Principal::Setup { .. }
             | Principal::SignIn { .. }
             | Principal::Cli
-            | Principal::Server => "system",
+            | Principal::Server
+            | Principal::Teller { .. } => "system",
         }
     }
 
@@ -197,7 +201,11 @@ impl Principal {
             Principal::Operator => Some(Uuid::nil()),
             Principal::Scanner { scan } => Some(scan.0),
             Principal::Hook { id, .. } => Some(id.0),
-            Principal::Setup { .. } | Principal::SignIn { .. } | Principal::Cli | Principal::Server => None,
+            Principal::Setup { .. }
+            | Principal::SignIn { .. }
+            | Principal::Cli
+            | Principal::Server
+            | Principal::Teller { .. } => None,
         }
     }
 
@@ -211,7 +219,7 @@ impl Principal {
             Principal::Setup { username } => format!("setup ({username})"),
             Principal::SignIn { username } => format!("sign-in ({username})"),
             Principal::Cli => "command line".to_owned(),
-            Principal::Server => "server".to_owned(),
+            Principal::Server | Principal::Teller { .. } => "server".to_owned(),
         }
     }
 
@@ -246,6 +254,14 @@ mod tests {
             ]
         );
         assert_eq!(granted(Role::Admin).len(), Permission::ALL.len());
+    }
+
+    #[test]
+    fn a_teller_reads_one_thing_and_writes_nothing() {
+        for reads in Permission::ALL {
+            let teller = Principal::Teller { reads };
+            assert!(Permission::ALL.iter().all(|p| teller.permits(*p) == (*p == reads)));
+        }
     }
 
     #[test]

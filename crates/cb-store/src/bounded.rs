@@ -6,6 +6,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
@@ -26,6 +27,7 @@ pub(crate) struct Signals(Arc<Lines>);
 struct Lines {
     silent: Notify,
     doubt: Notify,
+    asked: AtomicU64,
 }
 
 impl Signals {
@@ -41,6 +43,11 @@ impl Signals {
 
     pub async fn doubted(&self) {
         self.0.doubt.notified().await;
+    }
+
+    /// How many statements the database was asked.
+    pub fn asked(&self) -> u64 {
+        self.0.asked.load(Ordering::Relaxed)
     }
 }
 
@@ -86,6 +93,7 @@ pub(crate) async fn in_time<T>(
     asked: impl Future<Output = Result<T, DbErr>>,
     gave_up: impl FnOnce(),
 ) -> Result<T, DbErr> {
+    signals.0.asked.fetch_add(1, Ordering::Relaxed);
     let answer = answered(backend, most, signals, asked, gave_up).await;
     if answer.as_ref().is_err_and(|error| Fault::of(error) != Fault::Query) {
         signals.doubt();

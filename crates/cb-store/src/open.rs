@@ -223,6 +223,11 @@ impl Store {
         self.0.writes.load(Ordering::Acquire)
     }
 
+    /// How many statements this process has asked the database.
+    pub fn statements(&self) -> u64 {
+        self.0.signals.asked()
+    }
+
     pub(crate) fn count_write(&self) -> CountedWrite<'_> {
         CountedWrite(&self.0.writes)
     }

@@ -47,6 +47,10 @@ impl TestApp {
         (test, ctx)
     }
 
+    pub fn postgres(&self) -> &Postgres {
+        self.postgres.as_ref().expect("PostgreSQL")
+    }
+
     /// Redis and NATS of [`Self::clustered`].
     pub fn engines(&mut self) -> &mut (Redis, Nats) {
         self.engines.as_mut().expect("a cluster")

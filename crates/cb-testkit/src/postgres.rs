@@ -51,6 +51,14 @@ impl Postgres {
         &self.url
     }
 
+    /// Statements, as somebody types them beside the server.
+    pub fn sql(&self, statements: &str) {
+        run(Command::new(self.bin.join("psql"))
+            .args(["-q", "-v", "ON_ERROR_STOP=1", "-c", statements, &self.url])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null()));
+    }
+
     /// Every process of it is killed at once, as when the power fails, and it starts again. What it has given to the system is kept:
     /// only what was still in its own memory is lost.
     pub fn dies(&mut self) {

@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 use crate::ctx::Ctx;
 
 pub mod device;
+pub(crate) mod ends;
 pub mod factors;
 pub mod forgot;
 pub mod guesses;
@@ -36,6 +37,7 @@ pub(crate) mod steps;
 pub(crate) mod tickets;
 
 pub use device::{COOKIE_PREFIX, DeviceCookie, Devices};
+pub use ends::{Held, Over};
 pub use login::login;
 pub use sessions::{Admission, IDLE, Me, Opened, SecondFactorRequired, SessionOut};
 pub use site::Site;

@@ -1,9 +1,12 @@
 //! Sessions as they were read a moment ago: the ten requests of a page do not ask the database ten times for the same row.
 //!
-//! What was read is good until this process writes anything that the audit log tells of, and never longer than [`GOOD_FOR`]: another process (a replica,
-//! the command line) may have ended the session. So there is no list of events that somebody could forget to add to.
+//! What was read is good until this process writes anything that the audit log tells of, until another server is heard to have ended a
+//! session, and never longer than [`GOOD_FOR`]: who is not heard (a server while NATS is away, the command line) may have ended it. So
+//! there is no list of events that somebody could forget to add to, and the bound needs neither Redis nor NATS. That is why it is no
+//! [`cb_fabric::Cache`], which remembers nothing while the others are not heard.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,33 +23,34 @@ const CAPACITY: usize = 4096;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
     writes: u64,
+    ends: u64,
     at: Instant,
-}
-
-impl Moment {
-    /// To be taken before the read.
-    pub fn now(store: &Store) -> Self {
-        Self { writes: store.writes(), at: Instant::now() }
-    }
-
-    fn still_good(self, store: &Store) -> bool {
-        self.writes == store.writes() && self.at.elapsed() < GOOD_FOR
-    }
 }
 
 /// By the hash of the session's secret.
 #[derive(Default)]
-pub(crate) struct Recent(Mutex<HashMap<String, (Moment, session::Model, user::Model)>>);
+pub(crate) struct Recent {
+    known: Mutex<HashMap<String, (Moment, session::Model, user::Model)>>,
+    /// Ends that were heard.
+    ends: AtomicU64,
+}
 
 impl Recent {
+    /// To be taken before the read.
+    pub fn moment(&self, store: &Store) -> Moment {
+        Moment { writes: store.writes(), ends: self.ends.load(Ordering::Acquire), at: Instant::now() }
+    }
+
     pub fn find(&self, store: &Store, hash: &str) -> Option<(session::Model, user::Model)> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (moment, row, owner) = known.get(hash)?;
-        moment.still_good(store).then(|| (row.clone(), owner.clone()))
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (then, row, owner) = known.get(hash)?;
+        let now = self.moment(store);
+        let good = then.writes == now.writes && then.ends == now.ends && now.at - then.at < GOOD_FOR;
+        good.then(|| (row.clone(), owner.clone()))
     }
 
     pub fn keep(&self, moment: Moment, hash: String, row: &session::Model, owner: &user::Model) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= CAPACITY {
             known.clear();
         }
@@ -54,6 +58,11 @@ impl Recent {
     }
 
     pub fn forget(&self, hash: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
+    }
+
+    /// Also what is being read at this moment.
+    pub fn forget_all(&self) {
+        self.ends.fetch_add(1, Ordering::AcqRel);
     }
 }

@@ -22,7 +22,6 @@ use uuid::Uuid;
 
 use super::device::{self, DeviceCookie};
 use super::factors::{self, Method};
-use super::recent::Moment;
 use super::steps::{self, Purpose};
 use super::{UserOut, active, own, wrong_login};
 use crate::app::{App, Authenticated};
@@ -174,7 +173,7 @@ impl App {
         if let Some(known) = self.recent_sessions().find(self.store(), &hash) {
             return Ok(Some(known));
         }
-        let moment = Moment::now(self.store());
+        let moment = self.recent_sessions().moment(self.store());
         let found = session::Entity::find()
             .filter(session::Column::TokenHash.eq(hash.as_str()))
             .find_also_related(user::Entity)
@@ -215,14 +214,39 @@ pub(crate) async fn stands(conn: &impl ConnectionTrait, principal: &Principal, n
 }
 
 fn alive(row: &session::Model, owner: &user::Model, now: Time) -> bool {
-    row.expires_at > now
-        && now - row.last_seen_at < IDLE
-        && row.auth_epoch == owner.auth_epoch
-        && owner.disabled_at.is_none()
+    let life = Life {
+        expires_at: row.expires_at,
+        last_seen_at: row.last_seen_at,
+        current: row.auth_epoch == owner.auth_epoch,
+        disabled_at: owner.disabled_at,
+    };
+    life.until(now).is_some()
+}
+
+/// What decides whether a session is alive.
+pub(crate) struct Life {
+    pub expires_at: Time,
+    pub last_seen_at: Time,
+    /// It is of its user's current epoch.
+    pub current: bool,
+    /// Of its user.
+    pub disabled_at: Option<Time>,
+}
+
+impl Life {
+    /// When it ends unless it is used before; none if it has ended.
+    pub fn until(&self, now: Time) -> Option<Time> {
+        let until = self.expires_at.min(self.last_seen_at + IDLE);
+        (until > now && self.current && self.disabled_at.is_none()).then_some(until)
+    }
 }
 
 pub(crate) fn role(owner: &user::Model) -> Result<Role> {
-    Role::parse(&owner.role).ok_or_else(|| Error::Internal(format!("role {}", owner.role)))
+    role_of(&owner.role)
+}
+
+pub(crate) fn role_of(word: &str) -> Result<Role> {
+    Role::parse(word).ok_or_else(|| Error::Internal(format!("role {word}")))
 }
 
 /// The one place where a session comes from. Reads the user again under the write's lock: a password that was changed or

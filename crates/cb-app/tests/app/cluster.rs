@@ -9,7 +9,7 @@ use cb_core::{Error, Event, Principal, Secret};
 use cb_testkit::TestApp;
 
 /// Until the condition holds, or half a minute is over.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..600 {
         if holds().await {
             return;
@@ -36,7 +36,7 @@ async fn heard_entry(listener: &mut Listener) -> bool {
 }
 
 /// Makes tags here until the other server hears of one at once: from then on the way is open.
-async fn connected(here: &Ctx, there: &App) {
+pub async fn connected(here: &Ctx, there: &App) {
     let mut listener = there.listen();
     until("the other server hears", async || {
         tag(here, &here.app().new_id().to_string()).await;

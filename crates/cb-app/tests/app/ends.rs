@@ -1,0 +1,259 @@
+//! The end of a session or a token reaches what is open in its name within a second: at once where it is heard, by one look of the
+//! server where it is not.
+
+use std::time::{Duration, Instant};
+
+use cb_app::auth::login::LoginIn;
+use cb_app::auth::{self, Held, IDLE, Over, sessions};
+use cb_app::users::{self, UserIn};
+use cb_app::{App, Ctx, live};
+use cb_core::ids::UserId;
+use cb_core::{Permission, Principal, Role, Secret};
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use cb_testkit::TestApp;
+use chrono::TimeDelta;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::cluster::{connected, until};
+
+const BOUND: Duration = Duration::from_secs(1);
+const READ: Permission = Permission::InventoryRead;
+
+#[expect(clippy::print_stderr, reason = "figures to be read")]
+fn say(what: &str, mut took: Vec<Duration>) {
+    took.sort();
+    let at = |q: usize| took[(took.len() - 1) * q / 100].as_millis();
+    eprintln!("{what}: median {} ms, worst {} ms of {}", at(50), at(100), took.len());
+}
+
+async fn user(ctx: &Ctx, name: &str, role: Role) -> UserId {
+    let input = UserIn {
+        username: name.to_owned(),
+        email: None,
+        role,
+        password: Secret::new(TestApp::PASSWORD.to_owned()),
+    };
+    users::create(ctx, input).await.expect("made").id
+}
+
+/// Signs in; answers the cookie and whom it stands for.
+async fn sign_in(test: &TestApp, app: &App, name: &str) -> (Secret, Principal) {
+    let input = LoginIn { username: name.to_owned(), password: Secret::new(TestApp::PASSWORD.to_owned()) };
+    let admitted = auth::login(app, test.meta(), input).await.expect("signs in");
+    let cookie = admitted.session().expect("a session").cookie;
+    let who = app.by_session(cookie.expose()).await.expect("read").expect("alive").principal;
+    (cookie, who)
+}
+
+async fn token(test: &TestApp, owner: Principal, scopes: &[&str], days: u32) -> Principal {
+    let input = json!({ "name": "script", "scopes": scopes, "expires_in_days": days });
+    let input = serde_json::from_value(input).expect("a token");
+    let made = cb_app::tokens::create(&test.app.ctx(owner, test.meta()), input).await.expect("made");
+    test.app.by_bearer(made.secret.as_bytes(), &test.meta()).await.expect("read").expect("known")
+}
+
+/// How long until it is over, and why.
+async fn over(held: &mut Held) -> (Duration, Over) {
+    let began = Instant::now();
+    let over = tokio::time::timeout(Duration::from_secs(20), held.over()).await.expect("not in 20 s");
+    (began.elapsed(), over)
+}
+
+async fn stays(held: &mut Held, for_: Duration) -> bool {
+    tokio::time::timeout(for_, held.over()).await.is_err()
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_open_ends_with_its_session_its_time_or_its_right(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (test, ctx) = TestApp::ready(database).await;
+    let grace = user(&ctx, "grace", Role::Admin).await;
+    for end in ["logout", "sessions", "role", "disabled", "idle", "token", "token expiry"] {
+        let (_, who) = sign_in(&test, &test.app, "grace").await;
+        let script = token(&test, who.clone(), &["inventory:read", "audit:read"], 1).await;
+        let mut session = test.app.hold(&who, READ);
+        let mut reads = test.app.hold(&script, READ);
+        let mut audits = test.app.hold(&script, Permission::AuditRead);
+        assert!(stays(&mut session, Duration::from_millis(100)).await, "{end}");
+        let patch = |patch| serde_json::from_value(patch).expect("a patch");
+        // Which of the three end.
+        let ends = match end {
+            "logout" => {
+                sessions::logout(&test.app.ctx(who, test.meta())).await.expect("signed out");
+                [true, false, false]
+            }
+            "sessions" => {
+                users::end_sessions(&ctx, grace).await.expect("ended");
+                [true, false, false]
+            }
+            "role" => {
+                users::update(&ctx, grace, patch(json!({ "role": "viewer" }))).await.expect("demoted");
+                [true, false, true]
+            }
+            "disabled" => {
+                users::update(&ctx, grace, patch(json!({ "disabled": true }))).await.expect("disabled");
+                [true, true, true]
+            }
+            "idle" => {
+                test.clock.advance(IDLE - TimeDelta::seconds(1));
+                assert!(stays(&mut session, Duration::from_millis(1200)).await, "{end}: too early");
+                test.clock.advance(TimeDelta::seconds(1));
+                // The tokens were good for a day.
+                [true, true, true]
+            }
+            "token" => {
+                let Principal::Token { id, .. } = script else { panic!("a token") };
+                cb_app::tokens::delete(&test.app.ctx(who, test.meta()), id).await.expect("deleted");
+                [false, true, true]
+            }
+            _ => {
+                // Seen just now, so that only the token's time is up.
+                test.clock.advance(TimeDelta::hours(23));
+                let (_, again) = sign_in(&test, &test.app, "grace").await;
+                session = test.app.hold(&again, READ);
+                test.clock.advance(TimeDelta::hours(1));
+                [false, true, true]
+            }
+        };
+        for (n, (held, ends)) in [&mut session, &mut reads, &mut audits].into_iter().zip(ends).enumerate() {
+            if ends {
+                let (took, why) = over(held).await;
+                assert_eq!(why, Over::Ended, "{end} {n}");
+                assert!(took < BOUND, "{end} {n}: {took:?}");
+            } else {
+                assert!(stays(held, Duration::from_millis(700)).await, "{end} {n}");
+            }
+        }
+        users::update(
+            &ctx_of_now(&test, &ctx).await,
+            grace,
+            patch(json!({ "role": "admin", "disabled": false })),
+        )
+        .await
+        .expect("as before");
+    }
+}
+
+/// The administrator, who has just proved who they are.
+async fn ctx_of_now(test: &TestApp, ctx: &Ctx) -> Ctx {
+    let (_, who) = sign_in(test, ctx.app(), TestApp::USERNAME).await;
+    test.app.ctx(who, test.meta())
+}
+
+/// What ended before it was registered, as when a request was let in a moment ago.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_already_is_found_when_it_is_registered() {
+    let (test, _ctx) = TestApp::ready(Sqlite).await;
+    let (_, who) = sign_in(&test, &test.app, TestApp::USERNAME).await;
+    let (_, other) = sign_in(&test, &test.app, TestApp::USERNAME).await;
+    let mut open = test.app.hold(&other, READ);
+    sessions::logout(&test.app.ctx(who.clone(), test.meta())).await.expect("signed out");
+    // The server has looked since, and the log has not grown.
+    assert!(stays(&mut open, Duration::from_millis(1_200)).await);
+    let (took, why) = over(&mut test.app.hold(&who, READ)).await;
+    assert!(took < BOUND && why == Over::Ended, "{took:?} {why:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_streams_share_one_look_and_none_cost_none() {
+    let (test, _ctx) = TestApp::ready(Sqlite).await;
+    let (_, who) = sign_in(&test, &test.app, TestApp::USERNAME).await;
+    // The server also does other things now and then.
+    let cost = async || {
+        let before = test.app.statements();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        test.app.statements() - before
+    };
+    let first = test.app.hold(&who, READ);
+    let one = cost().await;
+    let many: Vec<Held> = (0..300).map(|_| test.app.hold(&who, READ)).collect();
+    let all = cost().await;
+    assert!(all <= one + 8, "{one} {all}");
+    drop((first, many));
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let none = cost().await;
+    assert!(none + 3 <= one, "{one} {none}");
+}
+
+/// From the commit on one server until the other one refuses the request and closes what is open.
+#[rstest]
+#[case::together(true)]
+#[case::without_redis_and_nats(false)]
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked_on_one_server_is_revoked_on_the_other_within_a_second(#[case] engines: bool) {
+    let (mut test, ctx) = TestApp::clustered().await;
+    let second = test.second().await;
+    connected(&ctx, &second).await;
+    connected(&second.own_ctx(Principal::Cli), &test.app).await;
+    if !engines {
+        test.engines().0.kill();
+        test.engines().1.kill();
+        until("both are alone", async || {
+            test.app.fabric_state().degraded().len() == 2 && second.fabric_state().degraded().len() == 2
+        })
+        .await;
+    }
+    let grace = user(&ctx, "grace", Role::Admin).await;
+    let (mut closed, mut refused) = (Vec::new(), Vec::new());
+    for n in 0..12 {
+        let (cookie, who) = sign_in(&test, &second, "grace").await;
+        let mut held = second.hold(&who, READ);
+        assert!(stays(&mut held, Duration::from_millis(20 * n)).await, "{n}");
+        // Read a moment ago, so that it is remembered.
+        assert!(second.by_session(cookie.expose()).await.expect("read").is_some());
+        users::end_sessions(&ctx, grace).await.expect("ended");
+        let began = Instant::now();
+        let refuse = async {
+            while second.by_session(cookie.expose()).await.expect("read").is_some() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            began.elapsed()
+        };
+        let ((took, why), until_refused) = tokio::join!(over(&mut held), refuse);
+        assert_eq!(why, Over::Ended);
+        closed.push(took);
+        refused.push(until_refused);
+    }
+    // Twice a second would find three of ten so soon.
+    let pushed = closed.iter().filter(|took| **took < Duration::from_millis(150)).count();
+    assert!(!engines || pushed >= 9, "{closed:?}");
+    let worst = closed.iter().chain(&refused).max().copied().unwrap_or_default();
+    say(&format!("closed on the other server, Redis and NATS {engines}"), closed);
+    say(&format!("refused on the other server, Redis and NATS {engines}"), refused);
+    assert!(worst < BOUND, "{worst:?}");
+    second.close().await.expect("closes");
+}
+
+/// Somebody deletes the row by hand, which no entry of the log tells of; and the table is gone, so that nobody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_deleted_by_hand_is_noticed_and_what_cannot_be_looked_at_closes() {
+    let (test, _ctx) = TestApp::ready(Postgres).await;
+    let (_, who) = sign_in(&test, &test.app, TestApp::USERNAME).await;
+    let (_, other) = sign_in(&test, &test.app, TestApp::USERNAME).await;
+    let (mut held, mut kept) = (test.app.hold(&who, READ), test.app.hold(&other, READ));
+    assert!(stays(&mut held, Duration::from_millis(300)).await);
+    let session = who.session().expect("a session");
+    test.postgres().sql(&format!("DELETE FROM sessions WHERE id = '{session}'"));
+    let (took, why) = over(&mut held).await;
+    assert!(took < Duration::from_secs(7) && why == Over::Ended, "{took:?} {why:?}");
+    assert!(stays(&mut kept, Duration::from_millis(100)).await);
+
+    test.postgres().sql("ALTER TABLE audit_head RENAME TO hidden");
+    let (took, why) = over(&mut kept).await;
+    assert!(took < BOUND * 2 && why == Over::Unknown, "{took:?} {why:?}");
+    test.postgres().sql("ALTER TABLE hidden RENAME TO audit_head");
+    let mut again = test.app.hold(&other, READ);
+    assert!(stays(&mut again, Duration::from_millis(1_200)).await, "it works again");
+}
+
+/// Whoever holds the operator's token has no session that could end.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_stays() {
+    let (test, _ctx) = TestApp::ready(Sqlite).await;
+    let operator = test.app.own_ctx(Principal::Operator);
+    let _line = live::tune_in(&operator, live::Topic::Audit).expect("permitted");
+    assert!(stays(&mut test.app.hold(&Principal::Operator, READ), Duration::from_millis(700)).await);
+}
