@@ -17,7 +17,9 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use crate::app::{App, Secrets, StartError};
+use crate::app::App;
+use crate::kept::Secrets;
+use crate::start_error::StartError;
 
 mod first;
 mod held;

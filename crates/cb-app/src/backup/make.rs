@@ -24,8 +24,8 @@ use super::examine::{Examined, examine, signing_key};
 use super::files::{self, AUDIT_KEY, Create as _, JWT_SECRET, Small, VAULT_KEY, unwritable};
 use super::scratch::Scratch;
 use super::{BackupError, Until, blocking, refused, unless_stopped};
-use crate::app::no_audit_key;
 use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, damage, read_checkpoint, set_aside};
+use crate::kept::no_audit_key;
 use crate::vault::Unfit;
 
 /// Where an archive is written to, and how.

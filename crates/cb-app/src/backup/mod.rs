@@ -35,7 +35,7 @@ pub use restore::{Outcome, Restored, Source, restore};
 pub(crate) use rollback::guard;
 pub use rollback::{Accepted, accept};
 
-use crate::app::StartError;
+use crate::start_error::StartError;
 
 /// Why there is no backup or no restore, and what to do about it.
 #[derive(Debug, thiserror::Error)]

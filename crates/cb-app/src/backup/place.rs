@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::archive::Head;
 use super::files::{self, Create as _, unwritable};
 use super::{BackupError, refused, scratch};
-use crate::app::{StartError, open_data_dir};
+use crate::kept::open_data_dir;
+use crate::start_error::StartError;
 
 const FOLDER: &str = ".restoring";
 const READY: &str = "ready.json";

@@ -18,8 +18,10 @@ use super::archive::Head;
 use super::files::{self, AUDIT_KEY};
 use super::restore::end_sessions;
 use super::{BackupError, place, refused};
-use crate::app::{App, StartError, open_data_dir};
+use crate::app::App;
 use crate::audit::{CHECKPOINT_FILE, DAMAGED_FILE, SET_ASIDE_FILE, read_checkpoint, set_aside};
+use crate::kept::open_data_dir;
+use crate::start_error::StartError;
 
 const RESTORE: &str = "move the folder away and restore a backup into an empty one: cb restore FILE";
 

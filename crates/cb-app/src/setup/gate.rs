@@ -10,7 +10,7 @@ use cb_store::entities::setting;
 use cb_store::sea_orm::EntityTrait as _;
 use cb_store::{Store, db};
 
-use crate::app::{kept_secret, remove};
+use crate::kept::{kept_secret, remove};
 
 pub(crate) struct Gate {
     /// Setup is completed once and never taken back. Until then only the database knows: another server may complete it.

@@ -9,7 +9,7 @@ use cb_vault::seal::Ring;
 
 use super::root::Source;
 use super::{current, keys, ring, shut};
-use crate::app::StartError;
+use crate::start_error::StartError;
 
 /// The root key that fits.
 pub(crate) struct Held {

@@ -14,7 +14,7 @@ use cb_vault::fernet::Key;
 use cb_vault::seal::RootKey;
 
 use super::current;
-use crate::app::{kept_secret, read_secret, remove};
+use crate::kept::{kept_secret, read_secret, remove};
 
 const NO_KEY: &str = "it is not 32 bytes in URL-safe base64";
 

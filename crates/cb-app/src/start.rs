@@ -1,0 +1,171 @@
+//! Start-up: opens what a server needs, checks that it fits together, and starts what runs in the background. Everything here knows
+//! the application, and nothing that the application holds knows this.
+//!
+//! To add background work: a line in [`App::open`]; work without input that comes again and again is a line of `reconcile.rs` instead.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use cb_core::config::{Config, ConfigError};
+use cb_core::{Clock, Entropy, Secret};
+use cb_fabric::Fabric;
+use cb_net::outbound::Outbound;
+use cb_store::{LOCK_FILE, OpenError, Store};
+use cb_vault::checkpoint::CheckpointKey;
+use cb_vault::token::Signer;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{App, Inner};
+use crate::audit::Beside;
+use crate::auth::ends::Ends;
+use crate::auth::forgot::Desk;
+use crate::auth::guesses::Guesses;
+use crate::auth::recent::Recent;
+use crate::jumps::Jumps;
+use crate::kept::{Secrets, kept_secret, no_audit_key, open_data_dir, read_secret, unusable};
+use crate::live::Tellers;
+use crate::notify::receive::Rates;
+use crate::oidc::Known;
+use crate::reconcile::Done;
+use crate::setup::gate::{self, Gate};
+use crate::start_error::StartError;
+use crate::vault::Vault;
+
+impl App {
+    /// Opens the data folder, the secrets and the database, migrates it, and starts the workers.
+    pub async fn open(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        let lock = open_data_dir(&config.data_dir)?;
+        crate::folder::shut(&config.data_dir);
+        crate::backup::settle(config).await?;
+        crate::backup::guard(config).await?;
+        let store = match &config.db_url {
+            Some(url) => Store::open_postgres(url).await?,
+            None => Store::open_sqlite(&config.data_dir).await?,
+        };
+        store
+            .record_in(&lock)
+            .map_err(|e| unusable(&config.data_dir.join(LOCK_FILE), format!("it cannot be written ({e})")))?;
+        let app = Self::put_together(config, clock, entropy, store, Secrets::Make, Some(lock)).await?;
+        app.store().stay_beside(&config.data_dir, crate::backup::needed(config));
+        crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
+        // From now on the folder knows that it is in use, whatever becomes of the database.
+        if !app.setup_required().await.map_err(StartError::Read)? && !app.beside_database().is_there() {
+            app.checkpoint_now().await;
+        }
+        app.spawn(crate::storage::watch(app.clone()));
+        crate::auth::ends::start(&app);
+        app.spawn(crate::worker::run(app.clone()));
+        app.spawn(crate::notify::worker::run(app.clone()));
+        crate::reconcile::start(&app).await;
+        Ok(app)
+    }
+
+    /// The application without workers, beside a server that may be running over the same data; for the command line.
+    pub async fn beside(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        crate::backup::guard(config).await?;
+        let store = attach(config).await?;
+        Self::put_together(config, clock, entropy, store, Secrets::AsTheyAre, None).await
+    }
+
+    /// In the place of a server, over a database that may be older than its folder.
+    pub(crate) async fn beside_as_it_is(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        let store = attach(config).await?;
+        Self::put_together(config, clock, entropy, store, Secrets::Make, None).await
+    }
+
+    async fn put_together(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        store: Store,
+        secrets: Secrets,
+        lock: Option<File>,
+    ) -> Result<Self, StartError> {
+        let data = &config.data_dir;
+        // What nobody needs after this process.
+        let passing = |name: &str, make: &dyn Fn() -> String| match secrets {
+            Secrets::Make => kept_secret(&data.join(name), make),
+            Secrets::AsTheyAre => Ok(read_secret(&data.join(name))?.unwrap_or_else(|| Secret::new(make()))),
+        };
+        let jwt_secret = match &config.jwt_secret {
+            Some(given) => given.clone(),
+            None => passing("jwt-secret", &|| entropy.token())?,
+        };
+        let key_file = data.join("audit-key");
+        if secrets == Secrets::AsTheyAre && !key_file.exists() {
+            return Err(no_audit_key(data).into());
+        }
+        let vault = Vault::open(config, &store, secrets, lock.is_some(), clock.now(), &*entropy).await?;
+        let checkpoint_key = kept_secret(&key_file, || CheckpointKey::generate(&*entropy))?;
+        let checkpoint_key = CheckpointKey::parse(&checkpoint_key).ok_or_else(|| {
+            ConfigError::new(
+                &key_file.display().to_string(),
+                "it does not contain a signing key",
+                "Put back the original file, or delete it; the next start then creates a new one",
+            )
+        })?;
+        let setup_done = gate::is_done_in(&store).await.map_err(StartError::Read)?;
+        let setup = Gate::new(config, secrets == Secrets::Make, setup_done, || entropy.spoken_code())?;
+        let server = passing("server-id", &|| entropy.uuid(clock.now()).to_string())?.expose().to_owned();
+        // A command beside a server is over before anybody would hear it.
+        let fabric = match &config.cluster {
+            Some(urls) if lock.is_some() => {
+                Fabric::cluster(urls, &jwt_secret, clock.clone(), entropy.clone())?
+            }
+            _ => Fabric::embedded(clock.clone(), &*entropy),
+        };
+        // Two servers with a copy of one folder have one name: each takes what the other is doing when it starts, and it is done twice.
+        let worker = format!("{server}/{}", entropy.uuid(clock.now()));
+        Ok(Self::new(Inner {
+            store,
+            throttle: fabric.throttle(),
+            hook_rates: Rates::new(&fabric),
+            fabric,
+            signer: Signer::new(&jwt_secret),
+            vault,
+            checkpoint_key,
+            beside: Beside::of(data),
+            jumps: Jumps::new(&*clock),
+            outbound: Outbound::from_config(config),
+            known_providers: Known::default(),
+            recent_sessions: Recent::default(),
+            ends: Ends::default(),
+            tellers: Tellers::default(),
+            guesses: Guesses::default(),
+            forgot_desk: Desk::default(),
+            works_done: Done::default(),
+            api_token: config.api_token.clone(),
+            setup,
+            scan_allow: config.scan_allow.clone(),
+            public_url: config.public_url.clone(),
+            server,
+            worker,
+            alone: config.db_url.is_none(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            clock,
+            entropy,
+            _lock: lock,
+        }))
+    }
+}
+
+async fn attach(config: &Config) -> Result<Store, OpenError> {
+    match &config.db_url {
+        Some(url) => Store::attach_postgres(url).await,
+        None => Store::attach_sqlite(&config.data_dir).await,
+    }
+}
