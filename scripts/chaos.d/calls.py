@@ -12,6 +12,8 @@ from cbserver import Server
 # An answer that takes longer is a request that hangs.
 HANGS_SECONDS = 10
 AWAY = (503, 507)
+# The server closes a connection on which nothing is asked for some seconds.
+IDLE_SECONDS = 3
 
 
 @dataclass
@@ -39,12 +41,15 @@ class Calls:
         return apis[next(self.turn) % len(apis)]
 
     def line(self, node):
-        """The connection of this thread to that server; another one when the server was away since."""
-        mine = self.lines.__dict__.setdefault("of", {})
-        kept = mine.get(node.name)
-        if kept is None or kept[1] != node.lives():
-            mine[node.name] = kept = (Server.beside(node.server, timeout=HANGS_SECONDS + 5), node.lives())
-        return kept[0]
+        """The connection of this thread to that server; another one when the server was away since, or may have closed it as idle."""
+        mine, now = self.lines.__dict__.setdefault("of", {}), time.monotonic()
+        line, lives, used = mine.get(node.name, (None, None, 0.0))
+        if line is None or lives != node.lives() or now - used > IDLE_SECONDS:
+            if line:
+                line.close()
+            line = Server.beside(node.server, timeout=HANGS_SECONDS + 5)
+        mine[node.name] = (line, node.lives(), now)
+        return line
 
     def problem(self, text):
         self.problems[text] = self.problems.get(text, 0) + 1

@@ -16,23 +16,24 @@ from pathlib import Path
 HUB = "10.77.0.1"
 # Every address of this range answers, and nothing listens there: the targets of scans.
 TARGETS = "10.78.0.0/16"
-ALONE = "CB_CHAOS_ALONE"
+SPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
-def alone():
-    """Starts this program again in namespaces of its own."""
-    if os.environ.get(ALONE):
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
+def permitted():
+    """Ends the program where there can be no namespaces."""
+    if os.geteuid() == 0 and subprocess.run([*SPACES, "true"], check=False, capture_output=True).returncode == 0:
+        Path("/run/netns").mkdir(exist_ok=True)
         return
-    spaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    if os.geteuid() != 0 or subprocess.run([*spaces, "true"], check=False, capture_output=True).returncode != 0:
-        why = "it needs root and network namespaces, to cut servers off from each other"
-        if os.environ.get("CB_CHAOS_MAY_SKIP") == "1":
-            print(f"SKIPPED: {why}.")
-            sys.exit(0)
-        sys.exit(f"The cluster was not disturbed: {why}. Skip it with CB_CHAOS_MAY_SKIP=1")
-    Path("/run/netns").mkdir(exist_ok=True)
-    os.execvpe(spaces[0], [*spaces, sys.executable, *sys.argv], {**os.environ, ALONE: "1"})
+    why = "it needs root and network namespaces, to cut servers off from each other"
+    if os.environ.get("CB_CHAOS_MAY_SKIP") == "1":
+        print(f"SKIPPED: {why}.")
+        sys.exit(0)
+    sys.exit(f"The cluster was not disturbed: {why}. Skip it with CB_CHAOS_MAY_SKIP=1")
+
+
+def enter():
+    """Within the namespaces: the names of those of the servers are seen here only."""
+    run("mount -t tmpfs tmpfs /run/netns")
 
 
 def run(line, **how):

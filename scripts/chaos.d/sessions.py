@@ -49,10 +49,10 @@ class Sessions:
             status = self.me(one, cookie)
             if status == 401:
                 self.broken.append(f"a session of {node.name} is refused by {one.name} right after its sign-in")
-        stream = self.open_stream(cookie) if self.rng.random() < 0.3 else None
+        where, stream = self.open_stream(cookie) if self.rng.random() < 0.3 else (None, None)
         # A moment of life, so that every server has it in its cache.
         time.sleep(self.rng.uniform(0, 0.3))
-        self.end(name, cookie, csrf, stream)
+        self.end(name, cookie, csrf, where, stream)
         return self.rng.uniform(0.5, 1.5) * SIGN_IN_PACE * USERS
 
     def me(self, node, cookie):
@@ -60,16 +60,17 @@ class Sessions:
         return call.status
 
     def open_stream(self, cookie):
+        node = self.calls.next_node()
         try:
-            stream = Stream(self.calls.next_node(), "/topology/stream", cookie)
+            stream = Stream(node, "/topology/stream", cookie)
         except (OSError, Closed):
-            return None
+            return None, None
         if stream.status != 101:
             stream.close()
-            return None
-        return stream
+            return None, None
+        return node, stream
 
-    def end(self, name, cookie, csrf, stream):
+    def end(self, name, cookie, csrf, where, stream):
         node, mine = self.calls.next_node(), {"Authorization": "", "Cookie": cookie}
         if self.rng.random() < 0.7:
             headers = {**mine, "X-CSRF-Token": csrf, "Origin": node.server.url}
@@ -84,7 +85,7 @@ class Sessions:
             return
         self.wait_for_end(cookie, ended, call.node)
         if stream:
-            self.wait_for_close(stream, ended)
+            self.wait_for_close(where, stream, ended)
         self.revoked.append((cookie, time.monotonic()))
 
     def wait_for_end(self, cookie, ended, where):
@@ -105,13 +106,15 @@ class Sessions:
         took = last - ended
         self.times.append((ended, took))
         if took > LATEST_SECONDS:
-            self.broken.append(f"a session that was ended on {where} was let in for {took:.1f} s more")
+            self.broken.append(f"a session that was ended on {where} was let in for {took:.1f} s more ({self.chaos.moment(ended)})")
 
-    def wait_for_close(self, stream, ended):
+    def wait_for_close(self, node, stream, ended):
         try:
             while time.monotonic() < ended + LATEST_SECONDS + 2:
                 stream.next(0.2)
-            self.broken.append(f"the stream of a session that was ended is open {LATEST_SECONDS + 2} s later")
+            # Whoever is cut off from a server hears nothing from it.
+            if not node.gone(ended, LATEST_SECONDS + 2):
+                self.broken.append(f"the stream of a session that was ended is open on {node.name} {LATEST_SECONDS + 2} s later ({self.chaos.moment(ended)})")
         except (Closed, OSError, json.JSONDecodeError):
             self.stream_times.append((ended, time.monotonic() - ended))
         finally:
@@ -125,7 +128,7 @@ class Sessions:
         node = self.calls.next_node()
         self.looks += 1
         if self.me(node, cookie) == 200:
-            self.broken.append(f"{node.name} lets in a session {time.monotonic() - since:.1f} s after every api had refused it")
+            self.broken.append(f"{node.name} lets in a session {time.monotonic() - since:.1f} s after every api had refused it ({self.chaos.moment(time.monotonic())})")
         return LOOK_PACE
 
     def check(self, probe):

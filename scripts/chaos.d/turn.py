@@ -28,6 +28,7 @@ class Turn:
     def begin(self):
         """From here on something is wrong."""
         self.window = [time.monotonic(), None]
+        self.chaos.names[id(self.window)] = self.disturbance.name
         self.chaos.windows.append(self.window)
         self.marks = self.cluster.marks()
 
