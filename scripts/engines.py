@@ -22,6 +22,12 @@ class Engine:
 
     user, programs, package, say, hear = "", (), "", b"", b""
 
+    def settings(self):
+        raise NotImplementedError
+
+    def url_with(self, password):
+        raise NotImplementedError
+
     def __init__(self, folder, address="127.0.0.1"):
         """`address`: where it listens, beside loopback."""
         self.program = next((p for p in self.programs if os.path.exists(p)), None)
@@ -79,7 +85,11 @@ class Engine:
     def arguments(self):
         return []
 
-    def end(self, how=signal.SIGKILL):
+    @property
+    def url(self):
+        return self.url_with(self.password)
+
+    def stop(self, how=signal.SIGKILL):
         if self.process is None or self.process.poll() is not None:
             return
         self.process.send_signal(how)
@@ -105,8 +115,8 @@ class Redis(Engine):
             'save ""\nappendonly no\n'
         )
 
-    def url(self, password=None):
-        return f"redis://:{password or self.password}@{self.address}:{self.port}"
+    def url_with(self, password):
+        return f"redis://:{password}@{self.address}:{self.port}"
 
     def command(self, *words):
         """What it answers to one command: a simple line or a number; other answers only as far as their first line."""
@@ -138,5 +148,5 @@ class Nats(Engine):
     def arguments(self):
         return ["-c"]
 
-    def url(self, password=None):
-        return f"nats://cb:{password or self.password}@{self.address}:{self.port}"
+    def url_with(self, password):
+        return f"nats://cb:{password}@{self.address}:{self.port}"

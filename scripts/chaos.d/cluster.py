@@ -56,8 +56,8 @@ class Cluster:
         address = self.network.host(name)
         settings = {
             "CB_DB_URL": self.postgres.url_of("cluster", address=HUB),
-            "CB_REDIS_URL": self.redis.url(),
-            "CB_NATS_URL": self.nats.url(),
+            "CB_REDIS_URL": self.redis.url,
+            "CB_NATS_URL": self.nats.url,
             **self.extra,
         }
         server = Server(self.binary, self.folder / name, HTTPS, PLAIN, address, settings=settings, timeout=30)
@@ -87,19 +87,24 @@ class Cluster:
             data = node.server.folder / "data"
             data.mkdir(mode=0o700)
             for name in SECRETS:
-                shutil.copy2(first.server.folder / "data" / name, data / name)
+                if (first.server.folder / "data" / name).exists():
+                    shutil.copy2(first.server.folder / "data" / name, data / name)
             node.server.spawn()
         for node in others:
             self.await_(node)
 
     def await_(self, node, seconds=READY_SECONDS):
-        """Waits until it answers over its API; for a server without one, until it says that it runs."""
+        """Waits until it answers over its API; for a server without one, until `cb healthcheck` finds it."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if node.server.process.poll() is not None:
                 raise RuntimeError(f"{node.name} ended with status {node.server.process.returncode}: {node.server.tail().strip()[-600:]}")
             if not node.serves:
-                return
+                argv = [*node.server.inside, self.binary, "healthcheck"]
+                if subprocess.run(argv, env=node.server.environment, capture_output=True, check=False).returncode == 0:
+                    return
+                time.sleep(0.2)
+                continue
             probe = Server.beside(node.server, timeout=3)
             with suppress(OSError, Refused), closing(probe):
                 probe.ask("GET", "/health")
@@ -145,5 +150,5 @@ class Cluster:
             if node.server.process and node.server.process.poll() is None:
                 node.server.kill()
         for engine in (self.redis, self.nats):
-            engine.end()
+            engine.stop()
         self.postgres.end()

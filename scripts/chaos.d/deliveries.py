@@ -85,20 +85,8 @@ class Deliveries:
     def start(self, gate):
         """The receiver is a server: there is nothing to turn."""
 
-    def check(self, probe, patience=PATIENCE_SECONDS):
-        writers, said = self.chaos.writers, []
-        expected = {w.name for w in writers.ledger.of("asset", law.ACKNOWLEDGED)}
-        left = law.untold(expected, lambda: set(self.receiver.names), patience)
-        if left:
-            said.append(f"{len(left)} of {len(expected)} deliveries were not made within {patience} s: {', '.join(sorted(left)[:3])}")
-            open_ = [(d["next_at"], d["attempts"]) for d in self.state(probe, "waiting") if d["payload"]["data"].get("name") in left]
-            said.append(f"they wait so: {open_[:2]}; now it is {time.strftime('%H:%M:%S', time.gmtime())}")
-        # What was told a moment ago is written down a moment later.
-        until = time.monotonic() + 10
-        while (waiting := self.state(probe, "waiting")) and time.monotonic() < until:
-            time.sleep(0.2)
-        if waiting and not left:
-            said.append(f"{len(waiting)} deliveries were made and still wait")
+    def check(self, probe, waits):
+        said = self.untold(probe) if waits else []
         dead = self.state(probe, "dead")
         if dead:
             said.append(f"{len(dead)} deliveries were given up: {dead[0]['attempts'][-1:]}")
@@ -111,6 +99,23 @@ class Deliveries:
         if self.receiver.forged:
             said.append(f"{self.receiver.forged} messages were not signed with the webhook's secret")
         self.twice, self.noted = len(twice), len(done)
+        return said
+
+    def untold(self, probe):
+        """Waits until everything was told and noted."""
+        said, patience = [], PATIENCE_SECONDS
+        expected = {w.name for w in self.chaos.writers.ledger.of("asset", law.ACKNOWLEDGED)}
+        left = law.untold(expected, lambda: set(self.receiver.names), patience)
+        if left:
+            said.append(f"{len(left)} of {len(expected)} deliveries were not made within {patience} s: {', '.join(sorted(left)[:3])}")
+            open_ = [(d["next_at"], d["attempts"]) for d in self.state(probe, "waiting") if d["payload"]["data"].get("name") in left]
+            said.append(f"they wait so: {open_[:2]}; now it is {time.strftime('%H:%M:%S', time.gmtime())}")
+        # What was told a moment ago is written down a moment later.
+        until = time.monotonic() + 10
+        while (waiting := self.state(probe, "waiting")) and time.monotonic() < until:
+            time.sleep(0.2)
+        if waiting and not left:
+            said.append(f"{len(waiting)} deliveries were made and still wait")
         return said
 
     def state(self, probe, state):

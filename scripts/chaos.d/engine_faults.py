@@ -27,7 +27,7 @@ def away(engine, words, wipe=False, hang=False):
         if hang:
             one.signal(signal.SIGSTOP)
         else:
-            one.end(signal.SIGKILL)
+            one.stop(signal.SIGKILL)
             if wipe:
                 one.wipe()
         try:
@@ -70,7 +70,7 @@ def both_killed(turn):
     engines = [turn.cluster.redis, turn.cluster.nats]
     turn.begin()
     for one in engines:
-        one.end(signal.SIGKILL)
+        one.stop(signal.SIGKILL)
     turn.says(turn.cluster.nodes, *REDIS)
     turn.says(turn.cluster.nodes, *NATS)
     turn.rng.shuffle(engines)
@@ -87,7 +87,7 @@ def wrong_passwords(turn):
     turn.begin()
     stopped(cluster, node)
     right = dict(node.server.environment)
-    node.server.environment.update(CB_REDIS_URL=cluster.redis.url("not-the-right-one-at-all"), CB_NATS_URL=cluster.nats.url("nor-is-this-one-at-all"))
+    node.server.environment.update(CB_REDIS_URL=cluster.redis.url_with("not-the-right-one-at-all"), CB_NATS_URL=cluster.nats.url_with("nor-is-this-one-at-all"))
     try:
         cluster.again(node)
         turn.says([node], "Redis refuses the user or the password")
@@ -106,8 +106,8 @@ def absent_at_start(turn):
     turn.begin()
     for node in cluster.nodes:
         stopped(cluster, node)
-    cluster.redis.end()
-    cluster.nats.end()
+    cluster.redis.stop()
+    cluster.nats.stop()
     try:
         for node in cluster.nodes:
             node.server.spawn()

@@ -40,7 +40,7 @@ class Rotations:
         entries = probe.all("/audit-log", action="vault_key_rotated")
         return [(e["detail"]["from"], e["detail"]["to"]) for e in sorted(entries, key=lambda e: e["seq"])]
 
-    def check(self, probe):
+    def check(self, probe, _waits):
         said, vault = [], probe.ask("GET", "/vault")
         chain = self.rotated(probe)
         self.entries = len(chain) - len(self.before)

@@ -20,6 +20,8 @@ class Scans:
         self.chaos, self.calls = chaos, chaos.calls
         self.number, self.accepted, self.unknown, self.open = 0, {}, set(), {}
         self.seconds, self.ends = [], Counter()
+        # What was found wrong before: each is said once.
+        self.known = set()
 
     def prepare(self, probe):
         self.sniffer = Sniffer()
@@ -52,38 +54,42 @@ class Scans:
                 self.unknown.add(target)
             self.chaos.pause(0.2)
 
-    def check(self, probe):
-        """Waits until all have ended."""
-        until, said = time.monotonic() + END_SECONDS, []
+    def check(self, probe, waits):
+        until, said = time.monotonic() + (END_SECONDS if waits else 0), []
         while True:
             there = {scan["targets"][0]: scan for scan in probe.all("/scans")}
             waiting = [t for t, s in there.items() if s["status"] not in OVER]
             if not waiting or time.monotonic() > until:
                 break
             time.sleep(0.3)
-        lost = [t for t, scan in self.accepted.items() if there.get(t, {}).get("id") != scan]
-        surplus = [t for t in there if t not in self.accepted and t not in self.unknown]
+        lost = self.new("lost", (t for t, scan in self.accepted.items() if there.get(t, {}).get("id") != scan))
+        surplus = self.new("surplus", (t for t in there if t not in self.accepted and t not in self.unknown))
         if lost:
             said.append(f"{len(lost)} accepted scans are lost: {lost[:3]}")
             self.chaos.verdict.lost.update(f"scan {t}" for t in lost)
         if surplus:
             said.append(f"{len(surplus)} scans that were refused are there: {surplus[:3]}")
-        if waiting:
+        if waiting and waits:
             said.append(f"{len(waiting)} scans have not ended {END_SECONDS} s later: {[(t, there[t]['status']) for t in waiting[:3]]}")
         self.ends = Counter(s["status"] for s in there.values())
-        failed = [s for s in there.values() if s["status"] == "failed"]
+        failed = self.new("failed", (t for t, s in there.items() if s["status"] == "failed"))
         if failed:
-            said.append(f"{len(failed)} scans failed: {failed[0]['error']}")
+            said.append(f"{len(failed)} scans failed: {there[failed[0]]['error']}")
         finished = Counter(e["entity_id"] for e in probe.all("/audit-log", action="scan_finished"))
-        twice = [s["id"] for s in there.values() if finished[s["id"]] != 1 and s["status"] in OVER]
+        twice = self.new("twice", (s["id"] for s in there.values() if finished[s["id"]] != 1 and s["status"] in OVER))
         if twice:
             said.append(f"{len(twice)} scans have not one end in the audit log: {finished[twice[0]]} of {twice[0]}")
-        beside = self.sniffer.beside()
+        beside = self.new("beside", self.sniffer.beside())
         if beside:
-            said.append(f"two servers ran one scan at the same time: {list(beside)[:3]}")
+            said.append(f"two servers ran {len(beside)} scans at the same time: {beside[:3]}")
         for target in [t for t in self.open if t not in waiting]:
             del self.open[target]
         return said
+
+    def new(self, what, found):
+        found = [one for one in found if (what, one) not in self.known]
+        self.known.update((what, one) for one in found)
+        return found
 
     def figures(self):
         return {

@@ -84,6 +84,9 @@ def cut(nodes, engine, words=(), least=0.0, lease=False):
         turn.end()
         turn.recover()
         turn.notes.append(f"{dropped} packets lost")
+        if engine == "postgres":
+            # A session that is cut off can hold a lock that all others need, until PostgreSQL ends it.
+            turn.notes.append(f"the others kept nothing for {turn.stalled(cluster.apis, chosen):.1f} s at a time")
 
     return disturb
 

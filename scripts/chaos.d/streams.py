@@ -73,7 +73,7 @@ class Streams:
         while not self.chaos.gate.ending:
             time.sleep(ear.listen())
 
-    def check(self, probe):
+    def check(self, probe, _waits):
         """Every asset was told on every api, or the stream said that something was missed."""
         gone = {w.id for w in self.chaos.writers.ledger.of("delete")}
         made = [w for w in self.chaos.writers.ledger.of("asset", law.ACKNOWLEDGED) if w.id not in gone]

@@ -76,6 +76,13 @@ class Turn:
         if silent:
             self.broken.append(f"{', '.join(n.name for n in silent)} did not say within {seconds} s that nothing can be saved")
 
+    def stalled(self, nodes, but):
+        """The longest time within the window in which none of the other servers acknowledged a write."""
+        names = {n.name for n in nodes} - {n.name for n in but}
+        times = sorted(c.began + c.seconds for c in self.calls() if c.writes and c.node in names and 200 <= c.status < 300)
+        edges = [self.window[0], *times, self.window[1]]
+        return max(after - before for before, after in zip(edges, edges[1:], strict=False))
+
     def recover(self):
         """Every api must acknowledge a write that was sent after the end."""
         ended, left = self.window[1], list(self.cluster.apis)
