@@ -75,7 +75,7 @@ class Deliveries:
     def __init__(self, chaos):
         self.chaos = chaos
         self.receiver = Receiver(f"receiver {chaos.seed}")
-        self.twice, self.noted = 0, 0
+        self.twice, self.noted, self.patience = 0, 0, PATIENCE_SECONDS
 
     def prepare(self, probe):
         hook = {"name": "Harness", "url": f"http://{HUB}:{self.receiver.port}/", "events": ["asset.created"]}
@@ -103,7 +103,7 @@ class Deliveries:
 
     def untold(self, probe):
         """Waits until everything was told and noted."""
-        said, patience = [], PATIENCE_SECONDS
+        said, patience = [], self.patience
         expected = {w.name for w in self.chaos.writers.ledger.of("asset", law.ACKNOWLEDGED)}
         left = law.untold(expected, lambda: set(self.receiver.names), patience)
         if left:
