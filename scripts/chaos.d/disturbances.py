@@ -54,5 +54,5 @@ DISTURBANCES = [
     Disturbance("api-unplugged", server.unplugged, SHORT),
     Disturbance("clock-ahead", server.clock_ahead, SHORT),
     Disturbance("clock-behind", server.clock_behind, LONG),
-    Disturbance("slow-consumer", server.slow_consumer, LONG),
+    Disturbance("slow-consumer", server.slow_consumer, SHORT),
 ]
