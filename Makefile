@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/circuit-breaker/target
 CB := $(CARGO_TARGET_DIR)/release/cb
 DATA ?= ./data
 
-.PHONY: help run test bench faults faults-short fuzz-api fuzz-api-short dev gen e2e screenshot web ensure-build ensure-test web-check rust-check rust-test
+.PHONY: help run test bench faults faults-short chaos chaos-short fuzz-api fuzz-api-short dev gen e2e screenshot web ensure-build ensure-test web-check rust-check rust-test
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
 
@@ -24,6 +24,12 @@ faults: ensure-test $(CB) ## everything that can go wrong around it, for SECONDS
 
 faults-short: ensure-test $(CB) ## one small run of most faults, in a few minutes
 	scripts/faults --short $(CB)
+
+chaos: ensure-test $(CB) ## a cluster of 3 + 3 servers, disturbed under load, for SECONDS=3600, as one table; needs root
+	scripts/chaos --seconds $(SECONDS) $(CB)
+
+chaos-short: ensure-test $(CB) ## each important disturbance of a cluster once, in about five minutes; needs root
+	scripts/chaos --short $(CB)
 
 # Of each of its four runs.
 FUZZ_SECONDS ?= 300

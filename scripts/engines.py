@@ -1,4 +1,7 @@
-"""A Redis and a NATS of a script's own, as the tests have them: their own folder, a free loopback port, a password, never root."""
+"""A Redis and a NATS of a script's own, as the tests have them: their own folder, a free port, a password, never root.
+
+They can be killed, stopped and started again on the same port, with nothing from before.
+"""
 
 import os
 import shutil
@@ -9,89 +12,141 @@ import tempfile
 import time
 from pathlib import Path
 
-# Of servers that listen on loopback and live as long as the script.
-PASSWORD = "Ye5mKt8QvN2xRc7LhJ4dWs9GzB3pUf6T"
+# A password of servers that live as long as the script.
+PASSWORD = "Ht5mWq9ZcK2xPb7RvL4nJd8GsF3yUa6E"
 START_SECONDS = 20
 
 
 class Engine:
-    """`stop` and `start` may be called again and again; the port stays."""
+    """One process and its settings file. A kind says its user, its programs, what is said to it and how it answers."""
 
-    user, programs, package = "", (), ""
+    user, programs, package, say, hear = "", (), "", b"", b""
 
-    def __init__(self, folder):
-        found = [path for path in self.programs if os.access(path, os.X_OK)]
-        if not found:
-            raise RuntimeError(f"{self.package} is not installed: apt-get install -y {self.package}")
-        self.program, self.process = found[0], None
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.user}-", dir=folder))
-        for above in (Path(folder), self.folder):
-            above.chmod(0o755)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        room, settings = self.folder / "room", self.folder / "settings"
-        room.mkdir()
-        settings.write_text(self.settings(room))
-        settings.chmod(0o600)
-        self.as_owner = []
-        if os.geteuid() == 0:
-            for path in (room, settings):
-                shutil.chown(path, self.user, self.user)
-            self.as_owner = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups"]
-        self.start()
-
-    def settings(self, room):
+    def settings(self):
         raise NotImplementedError
 
-    def arguments(self):
-        return [str(self.folder / "settings")]
+    def url_with(self, password):
+        raise NotImplementedError
+
+    def __init__(self, folder, address="127.0.0.1"):
+        """`address`: where it listens, beside loopback."""
+        self.program = next((p for p in self.programs if os.path.exists(p)), None)
+        if self.program is None:
+            raise RuntimeError(f"{self.package} is not installed: apt-get install -y {self.package}")
+        self.address, self.process = address, None
+        place = Path(tempfile.mkdtemp(prefix=f"{self.user}-", dir=folder))
+        self.room, self.conf = place / "room", place / "conf"
+        place.chmod(0o755)
+        self.room.mkdir(mode=0o700)
+        self.as_owner = []
+        if os.geteuid() == 0:
+            shutil.chown(self.room, self.user, self.user)
+            self.as_owner = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups"]
+        with socket.socket() as free:
+            free.bind((address, 0))
+            self.port = free.getsockname()[1]
+        self.password = PASSWORD
+        self.start()
+
+    def addresses(self):
+        return dict.fromkeys(("127.0.0.1", self.address))
+
+    def write(self, text):
+        self.conf.write_text(text)
+        self.conf.chmod(0o600)
+        if self.as_owner:
+            shutil.chown(self.conf, self.user, self.user)
 
     def start(self):
         """Answers once it takes connections."""
+        self.write(self.settings())
+        argv = [*self.as_owner, self.program, *self.arguments(), self.conf]
         self.process = subprocess.Popen(
-            [*self.as_owner, self.program, *self.arguments()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, cwd="/",
-        )  # fmt: skip
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+        )
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
+            if self.answers():
+                return
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.package} ended with status {self.process.returncode}")
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return
+            time.sleep(0.02)
         raise RuntimeError(f"{self.package} does not answer")
 
+    def answers(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as line:
+                line.settimeout(2)
+                line.sendall(self.say)
+                return line.recv(len(self.hear)) == self.hear
+        except OSError:
+            return False
+
+    def arguments(self):
+        return []
+
+    @property
+    def url(self):
+        return self.url_with(self.password)
+
     def stop(self, how=signal.SIGKILL):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(how)
-            self.process.wait(30)
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(how)
+        self.process.wait(30)
+
+    def wipe(self):
+        """Removes whatever it has stored. It must not run."""
+        for one in self.room.iterdir():
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+
+    def signal(self, how):
+        self.process.send_signal(how)
 
 
 class Redis(Engine):
-    user, programs, package = "redis", ("/usr/bin/redis-server", "/usr/local/bin/redis-server"), "redis-server"
+    user, package = "redis", "redis-server"
+    programs = ("/usr/bin/redis-server", "/usr/local/bin/redis-server")
+    say, hear = b"PING\r\n", b"-NOAUTH"
 
-    def settings(self, room):
-        return f'bind 127.0.0.1\nport {self.port}\ndir {room}\nrequirepass {PASSWORD}\nsave ""\nappendonly no\n'
+    def settings(self):
+        return (
+            f"bind {' '.join(self.addresses())}\nport {self.port}\ndir {self.room}\nrequirepass {self.password}\n"
+            'save ""\nappendonly no\n'
+        )
 
-    @property
-    def url(self):
-        return f"redis://:{PASSWORD}@127.0.0.1:{self.port}"
+    def url_with(self, password):
+        return f"redis://:{password}@{self.address}:{self.port}"
+
+    def command(self, *words):
+        """What it answers to one command: a simple line or a number; other answers only as far as their first line."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as line:
+            line.settimeout(5)
+            reader = line.makefile("rb")
+            for said in (("AUTH", self.password), words):
+                line.sendall(b"*%d\r\n" % len(said) + b"".join(b"$%d\r\n%s\r\n" % (len(w.encode()), w.encode()) for w in said))
+                answer = reader.readline().decode().strip()
+                if answer.startswith("-"):
+                    raise RuntimeError(f"Redis answers {answer} to {said[0]}")
+            return answer
 
 
 class Nats(Engine):
-    user, programs, package = "nats", ("/usr/sbin/nats-server", "/usr/bin/nats-server"), "nats-server"
+    user, package = "nats", "nats-server"
+    programs = ("/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server")
+    hear = b"INFO "
 
-    def settings(self, room):
-        user = f'{{ user: "cb", password: "{PASSWORD}" }}'
-        return f'listen: "127.0.0.1:{self.port}"\nauthorization {{ users: [ {user} ] }}\n'
+    def settings(self):
+        # NATS listens at one address or at all; in a network namespace of the script these are its own.
+        listen = self.address if self.address == "127.0.0.1" else "0.0.0.0"
+        # JetStream has the folder, so that there is something to wipe. Nobody uses it.
+        return (
+            f'listen: "{listen}:{self.port}"\njetstream {{ store_dir: "{self.room}" }}\n'
+            f'authorization {{ users: [ {{ user: "cb", password: "{self.password}" }} ] }}\n'
+        )
 
     def arguments(self):
-        return ["-c", *super().arguments()]
+        return ["-c"]
 
-    @property
-    def url(self):
-        return f"nats://cb:{PASSWORD}@127.0.0.1:{self.port}"
+    def url_with(self, password):
+        return f"nats://cb:{password}@{self.address}:{self.port}"

@@ -16,12 +16,13 @@ START_SECONDS = 20
 
 
 class Postgres:
-    def __init__(self, folder, settings=()):
-        """Several can stand below the same folder. `settings` are lines such as `max_connections=60`."""
+    def __init__(self, folder, settings=(), address=None):
+        """Several can stand below the same folder. `settings` are lines such as `max_connections=60`. `address`: where it listens,
+        beside loopback, for the network of that address."""
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
         if not found:
             raise RuntimeError("PostgreSQL is not installed: apt-get install -y postgresql")
-        self.bin, self.settings, self.process = found[-1], settings, None
+        self.bin, self.settings, self.process, self.address = found[-1], settings, None, address
         self.data = Path(tempfile.mkdtemp(prefix="postgres-", dir=folder))
         for above in (folder, self.data):
             above.chmod(0o755)
@@ -37,12 +38,16 @@ class Postgres:
         argv = [self.bin / "initdb", "-D", self.data / "db", "-U", "cb", "-A", "scram-sha-256", f"--pwfile={password}",
                 "--encoding=UTF8", "--locale=C.UTF-8"]  # fmt: skip
         subprocess.run([*self.as_owner, *argv], check=True, capture_output=True, timeout=120, cwd="/")
+        if address:
+            with open(self.data / "db/pg_hba.conf", "a") as rules:
+                rules.write("host all all samenet scram-sha-256\n")
         self.url = self.url_of("postgres")
         self.start()
 
     def start(self):
         """Answers once it takes connections."""
-        argv = [self.bin / "postgres", "-D", self.data / "db", "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
+        listen = ",".join(["127.0.0.1", *([self.address] if self.address else [])])
+        argv = [self.bin / "postgres", "-D", self.data / "db", "-p", str(self.port), "-c", f"listen_addresses={listen}",
                 "-c", "unix_socket_directories="]  # fmt: skip
         for setting in self.settings:
             argv += ["-c", setting]
@@ -59,8 +64,8 @@ class Postgres:
             time.sleep(0.02)
         raise RuntimeError("PostgreSQL does not answer")
 
-    def url_of(self, database, port=None):
-        return f"postgres://cb:{PASSWORD}@127.0.0.1:{port or self.port}/{database}"
+    def url_of(self, database, port=None, address="127.0.0.1"):
+        return f"postgres://cb:{PASSWORD}@{address}:{port or self.port}/{database}"
 
     def connect(self, database="postgres"):
         """Debian's python3-psycopg2; imported here, so that others can do without. Each statement is its own transaction."""

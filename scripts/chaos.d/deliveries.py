@@ -1,0 +1,126 @@
+"""A webhook that hears of every asset: each message comes at least once, signed, and is noted as delivered once."""
+
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import random
+import threading
+import time
+
+import law
+from network import HUB
+
+# So many of the messages are answered 503 at first, so that retries are at work all the time. The next try is after five seconds.
+REFUSES = 0.02
+PATIENCE_SECONDS = 60
+
+
+class Receiver:
+    def __init__(self, seed):
+        self.names, self.answered, self.forged, self.secret, self.requests = set(), {}, 0, "", 0
+        self.lock, self.rng, self.refused = threading.Lock(), random.Random(seed), set()
+        heard = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(heard.hear(self.headers, body))
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        class Quiet(http.server.ThreadingHTTPServer):
+            daemon_threads, request_queue_size = True, 256
+
+            def handle_error(self, *_):
+                """Says nothing: a server that is killed breaks its connections."""
+
+        self.server = Quiet((HUB, 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def hear(self, headers, body):
+        """Answers the status."""
+        with self.lock:
+            self.requests += 1
+            message = headers["webhook-id"]
+            if not self.verified(headers, body):
+                self.forged += 1
+            elif message not in self.answered and message not in self.refused and self.rng.random() < REFUSES:
+                self.refused.add(message)
+                return 503
+            else:
+                self.answered[message] = self.answered.get(message, 0) + 1
+                told = json.loads(body)
+                if told["type"] == "asset.created":
+                    self.names.add(told["data"]["name"])
+            return 204
+
+    def verified(self, headers, body):
+        """The secret is sealed in the vault: a signature that is right says that it opens."""
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        mac = base64.b64encode(hmac.digest(base64.b64decode(self.secret.removeprefix("whsec_")), signed, hashlib.sha256)).decode()
+        return any(hmac.compare_digest(f"v1,{mac}", one) for one in headers["webhook-signature"].split())
+
+
+class Deliveries:
+    name = "deliveries"
+
+    def __init__(self, chaos):
+        self.chaos = chaos
+        self.receiver = Receiver(f"receiver {chaos.seed}")
+        self.twice, self.noted, self.patience = 0, 0, PATIENCE_SECONDS
+
+    def prepare(self, probe):
+        hook = {"name": "Harness", "url": f"http://{HUB}:{self.receiver.port}/", "events": ["asset.created"]}
+        made = probe.ask("POST", "/webhooks", hook)
+        self.id, self.receiver.secret = made["id"], made["secret"]
+
+    def start(self, gate):
+        """The receiver is a server: there is nothing to turn."""
+
+    def check(self, probe, waits):
+        said = self.untold(probe) if waits else []
+        dead = self.state(probe, "dead")
+        if dead:
+            said.append(f"{len(dead)} deliveries were given up: {dead[0]['attempts'][-1:]}")
+        done = self.state(probe, "delivered")
+        # Completed twice: two attempts of one delivery are noted as successful.
+        twice = [d["id"] for d in done if sum(a["error"] is None for a in d["attempts"]) > 1]
+        again = len({d["notice_id"] for d in done}) != len(done)
+        if twice or again:
+            said.append(f"{len(twice)} deliveries are noted as done twice: {twice[:2]}")
+        if self.receiver.forged:
+            said.append(f"{self.receiver.forged} messages were not signed with the webhook's secret")
+        self.twice, self.noted = len(twice), len(done)
+        return said
+
+    def untold(self, probe):
+        """Waits until everything was told and noted."""
+        said, patience = [], self.patience
+        expected = {w.name for w in self.chaos.writers.ledger.of("asset", law.ACKNOWLEDGED)}
+        left = law.untold(expected, lambda: set(self.receiver.names), patience)
+        if left:
+            said.append(f"{len(left)} of {len(expected)} deliveries were not made within {patience} s: {', '.join(sorted(left)[:3])}")
+            open_ = [(d["next_at"], d["attempts"]) for d in self.state(probe, "waiting") if d["payload"]["data"].get("name") in left]
+            said.append(f"they wait so: {open_[:2]}; now it is {time.strftime('%H:%M:%S', time.gmtime())}")
+        # What was told a moment ago is written down a moment later.
+        until = time.monotonic() + 10
+        while (waiting := self.state(probe, "waiting")) and time.monotonic() < until:
+            time.sleep(0.2)
+        if waiting and not left:
+            said.append(f"{len(waiting)} deliveries were made and still wait")
+        return said
+
+    def state(self, probe, state):
+        return probe.all(f"/webhooks/{self.id}/deliveries", state=state)
+
+    def figures(self):
+        doubled = sum(count > 1 for count in self.receiver.answered.values())
+        return {"told": len(self.receiver.answered), "told more than once": doubled, "noted as done twice": self.twice, "requests": self.receiver.requests}

@@ -1,0 +1,165 @@
+"""Sign-ins and their ends. A session that was ended is refused by every api soon, and from then on always."""
+
+import json
+import random
+import time
+
+from cbserver import session_cookie
+from websocket import Closed, Stream
+
+USERS = 4
+PASSWORD = "nine quiet lanterns drift"
+SIGN_IN_PACE, LOOK_PACE = 0.5, 0.02
+# Every api must refuse it within a second at the 99th percentile, and at the latest so long after the answer.
+P99_SECONDS, LATEST_SECONDS = 1.0, 4.0
+
+
+class Sessions:
+    name = "sessions"
+
+    def __init__(self, chaos):
+        self.chaos, self.calls = chaos, chaos.calls
+        # (cookie, when every api refused it)
+        self.revoked, self.unknown, self.signed_in, self.looks = [], 0, 0, 0
+        # (when, seconds until the last api refused it)
+        self.times, self.stream_times, self.broken = [], [], []
+        self.rng = random.Random(f"sessions {chaos.seed}")
+
+    def prepare(self, probe):
+        self.users = {}
+        for number in range(USERS):
+            made = probe.ask("POST", "/users", {"username": f"user{number}", "role": "editor", "password": PASSWORD})
+            self.users[f"user{number}"] = made["id"]
+
+    def start(self, gate):
+        for name in self.users:
+            gate.start(self.turn, name)
+        gate.start(self.look)
+
+    def turn(self, name):
+        node = self.calls.next_node()
+        who = {"username": name, "password": PASSWORD}
+        anonymous = {"Authorization": "", "Origin": node.server.url}
+        call, answer, headers = self.calls.ask(node, "POST", "/auth/login", who, anonymous)
+        if call.status != 200:
+            return 1.0
+        self.signed_in += 1
+        cookie, csrf = session_cookie(headers["set-cookies"]), answer["csrf_token"]
+        for one in self.chaos.cluster.apis:
+            status = self.me(one, cookie)
+            if status == 401:
+                self.broken.append(f"a session of {node.name} is refused by {one.name} right after its sign-in")
+        where, stream = self.open_stream(cookie) if self.rng.random() < 0.3 else (None, None)
+        # A moment of life, so that every server has it in its cache.
+        time.sleep(self.rng.uniform(0, 0.3))
+        self.end(name, cookie, csrf, where, stream)
+        return self.rng.uniform(0.5, 1.5) * SIGN_IN_PACE * USERS
+
+    def me(self, node, cookie):
+        call, _, _ = self.calls.ask(node, "GET", "/auth/me", headers={"Authorization": "", "Cookie": cookie}, fine=(401,))
+        return call.status
+
+    def open_stream(self, cookie):
+        node = self.calls.next_node()
+        try:
+            stream = Stream(node, "/topology/stream", cookie)
+        except (OSError, Closed):
+            return None, None
+        if stream.status != 101:
+            stream.close()
+            return None, None
+        return node, stream
+
+    def end(self, name, cookie, csrf, where, stream):
+        node, mine = self.calls.next_node(), {"Authorization": "", "Cookie": cookie}
+        if self.rng.random() < 0.7:
+            headers = {**mine, "X-CSRF-Token": csrf, "Origin": node.server.url}
+            call, _, _ = self.calls.ask(node, "POST", "/auth/logout", {}, headers)
+        else:
+            call, _, _ = self.calls.ask(node, "DELETE", f"/users/{self.users[name]}/sessions", about="/users/{id}/sessions")
+        ended = time.monotonic()
+        if not 200 <= call.status < 300:
+            self.unknown += 1
+            if stream:
+                stream.close()
+            return
+        self.wait_for_end(cookie, ended, call.node)
+        if stream:
+            self.wait_for_close(where, stream, ended)
+        self.revoked.append((cookie, time.monotonic()))
+
+    def wait_for_end(self, cookie, ended, where):
+        """Asks every api until each has refused it, and notes when the last one still let it in."""
+        last, left = ended, list(self.chaos.cluster.apis)
+        while left and time.monotonic() < ended + LATEST_SECONDS + 6:
+            for node in list(left):
+                began = time.monotonic()
+                status = self.me(node, cookie)
+                if status == 200:
+                    last = began
+                elif status == 401:
+                    left.remove(node)
+                elif node.server.process.poll() is not None:
+                    # It does not run: it lets nobody in.
+                    left.remove(node)
+            time.sleep(0.01)
+        took = last - ended
+        self.times.append((ended, took))
+        if took > LATEST_SECONDS:
+            self.broken.append(f"a session that was ended on {where} was let in for {took:.1f} s more ({self.chaos.moment(ended)})")
+
+    def wait_for_close(self, node, stream, ended):
+        # The end may have come while the apis were asked; then it was not seen when.
+        timed, until = time.monotonic() < ended + 1, max(ended + LATEST_SECONDS + 2, time.monotonic() + 1)
+        try:
+            while time.monotonic() < until:
+                stream.next(0.2)
+            # Whoever is cut off from a server hears nothing from it.
+            if not node.gone(ended, LATEST_SECONDS + 2):
+                self.broken.append(f"the stream of a session that was ended is open on {node.name} {LATEST_SECONDS + 2} s later ({self.chaos.moment(ended)})")
+        except (Closed, OSError, json.JSONDecodeError):
+            if timed:
+                self.stream_times.append((ended, time.monotonic() - ended))
+        finally:
+            stream.close()
+
+    def look(self):
+        """Tries sessions that have ended, on any api, again and again."""
+        if not self.revoked:
+            return 0.1
+        cookie, since = self.rng.choice(self.revoked[-30:] if self.rng.random() < 0.5 else self.revoked)
+        node = self.calls.next_node()
+        self.looks += 1
+        if self.me(node, cookie) == 200:
+            self.broken.append(f"{node.name} lets in a session {time.monotonic() - since:.1f} s after every api had refused it ({self.chaos.moment(time.monotonic())})")
+        return LOOK_PACE
+
+    def check(self, probe, _waits):
+        for cookie, _ in self.revoked[-60:]:
+            for node in self.chaos.cluster.apis:
+                if self.me(node, cookie) == 200:
+                    self.broken.append(f"{node.name} lets in a session that was ended")
+        said, self.broken = self.broken, []
+        counted = {}
+        for one in said:
+            counted[one] = counted.get(one, 0) + 1
+        return [f"{count} times {one}" if count > 1 else one for one, count in list(counted.items())[:6]]
+
+    def slow(self):
+        """Said once, at the end: a percentile of one moment is none."""
+        p99 = percentile([t for _, t in self.times], 99)
+        return [f"99 % of the ended sessions were refused everywhere only after {p99:.2f} s"] if p99 > P99_SECONDS else []
+
+    def figures(self):
+        said = {"signed in": self.signed_in, "ended": len(self.times), "end unknown": self.unknown, "tried again": self.looks}
+        quiet = [t for at, t in self.times if self.chaos.quiet(at)]
+        for name, times in (("refused everywhere after", [t for _, t in self.times]), ("the same, undisturbed", quiet),
+                            ("their streams closed after", [t for _, t in self.stream_times])):  # fmt: skip
+            if times:
+                said[f"{name}, p50 / p99 / worst"] = " / ".join(f"{percentile(times, p) * 1000:.0f}" for p in (50, 99, 100)) + " ms"
+        return said
+
+
+def percentile(times, percent):
+    ordered = sorted(times)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else 0.0
