@@ -143,6 +143,7 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (DELETE, "/oidc-providers/{id}", May(UsersWrite)),
     (POST, "/oidc-providers/{id}/test", May(UsersWrite)),
     (GET, "/openapi.json", Known),
+    (GET, "/operations", May(MetricsRead)),
     (GET, "/operations/periodic", May(MetricsRead)),
     (GET, "/proxies", May(SettingsRead)),
     (GET, "/roles", May(SettingsRead)),
@@ -191,13 +192,19 @@ pub const TABLE: &[(Method, &str, Needs)] = &[
     (POST, "/webhooks/{id}/test", May(NotificationsWrite)),
 ];
 
+/// Paths outside of `/api/v1`.
+pub const OUTSIDE: &[(Method, &str, Needs)] = &[(GET, "/metrics", May(MetricsRead))];
+
 static BY_ROUTE: LazyLock<HashMap<(&str, &str), Needs>> =
     LazyLock::new(|| TABLE.iter().map(|(method, path, needs)| ((method.as_str(), *path), *needs)).collect());
 
-/// The row of a route, by its template with `/api/v1` in front; `HEAD` goes with `GET`.
+/// The row of a route, by its whole template; `HEAD` goes with `GET`.
 pub fn needs(method: &Method, route: &str) -> Option<Needs> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    BY_ROUTE.get(&(method, route.strip_prefix("/api/v1")?)).copied()
+    if let Some(path) = route.strip_prefix("/api/v1") {
+        return BY_ROUTE.get(&(method, path)).copied();
+    }
+    OUTSIDE.iter().find(|(of, path, _)| (of.as_str(), *path) == (method, route)).map(|(_, _, needs)| *needs)
 }
 
 /// Whether `principal` may call the route at all.

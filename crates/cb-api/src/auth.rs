@@ -14,7 +14,7 @@ use cb_app::replay::Asker;
 use cb_app::{App, Authenticated, Ctx, RequestMeta};
 use cb_core::{Error, Principal};
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{Extensions, HeaderMap, Method, Uri, header};
 
 use crate::place::Place;
 use crate::problem::Problem;
@@ -27,6 +27,7 @@ pub const PAGE: &str = "(page)";
 /// token, and there is no other way to open a route.
 pub const PUBLIC: &[(Method, &str)] = &[
     (Method::GET, "/api/v1/health"),
+    (Method::GET, "/api/v1/ready"),
     (Method::GET, "/api/v1/setup"),
     (Method::POST, "/api/v1/setup"),
     (Method::POST, "/api/v1/auth/login"),
@@ -80,7 +81,8 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
             if let Some(caller) = caller {
                 parts.extensions.insert(caller);
             }
-            let (path, request) = (route(&parts).to_owned(), Request::from_parts(parts, body));
+            let (path, request) =
+                (route(&parts.extensions, &parts.uri).to_owned(), Request::from_parts(parts, body));
             match asker {
                 Some(asker) if idempotency::wanted(&request) => {
                     idempotency::around(&app, asker, path, request, next).await
@@ -95,12 +97,12 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
 /// Who calls, as far as the table of [`access`] lets them; nobody, on a public route.
 async fn admit(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
     let mut ruled = false;
-    let caller = if is_public(&parts.method, route(parts)) {
+    let caller = if is_public(&parts.method, route(&parts.extensions, &parts.uri)) {
         None
     } else {
         app.after_setup().await?;
         let caller = identify(app, parts).await?;
-        if let Some(needs) = access::needs(&parts.method, route(parts)) {
+        if let Some(needs) = access::needs(&parts.method, route(&parts.extensions, &parts.uri)) {
             access::check(caller.principal(), needs)?;
             ruled = true;
         }
@@ -115,11 +117,11 @@ async fn admit(app: &App, parts: &Parts) -> Result<Option<Caller>, Problem> {
 }
 
 /// The matched route's template; [`PAGE`], or an unknown path of the API as it is, which is on no list.
-fn route(parts: &Parts) -> &str {
-    if let Some(matched) = parts.extensions.get::<MatchedPath>() {
+pub fn route<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a str {
+    if let Some(matched) = extensions.get::<MatchedPath>() {
         return matched.as_str();
     }
-    let path = parts.uri.path();
+    let path = uri.path();
     if path == "/api" || path.starts_with("/api/") { path } else { PAGE }
 }
 

@@ -24,7 +24,7 @@ pub fn may_be_compressed(method: &Method, path: &str) -> bool {
         rest.is_some_and(|rest| rest.starts_with('/'))
     };
     method == Method::GET
-        && path.starts_with("/api/")
+        && (path.starts_with("/api/") || path == "/metrics")
         && !shows_secrets(path)
         && !ONCE.iter().any(|root| below(root))
 }
@@ -49,7 +49,9 @@ impl Predicate for Long {
     fn should_compress<B: axum::body::HttpBody>(&self, response: &http::Response<B>) -> bool {
         let kind =
             response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let text = kind.starts_with("application/json") || kind.starts_with("text/csv");
+        let text = kind.starts_with("application/json")
+            || kind.starts_with("text/csv")
+            || kind.starts_with("text/plain");
         // An ETag names one form of an answer, byte by byte.
         let named = response.headers().contains_key(header::ETAG);
         response.extensions().get::<Harmless>().is_some()

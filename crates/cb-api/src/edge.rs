@@ -18,8 +18,9 @@ use http::{HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 
 use crate::headers::{self, Nonce};
+use crate::meters::Requests;
 use crate::place::{Place, host_name};
-use crate::problem::Problem;
+use crate::problem::{Answered, Problem};
 use crate::{auth, compression, routes, spa};
 
 /// A request that takes longer than this is given up.
@@ -82,17 +83,20 @@ pub struct Peer(pub SocketAddr);
 struct Edge {
     app: App,
     place: Arc<Place>,
+    requests: Arc<Requests>,
 }
 
 /// Everything that is served over HTTPS. The guard comes after all routes, so that none stands outside of it.
 #[expect(clippy::disallowed_methods, reason = "what no route has is the page")]
 pub fn service(app: App, place: Arc<Place>) -> Router {
-    let edge = Edge { app: app.clone(), place };
+    let requests = Arc::<Requests>::default();
+    let edge = Edge { app: app.clone(), place, requests: requests.clone() };
     routes::router(app.clone())
         .fallback(page)
         .layer(from_fn(compression::mark))
         .layer(compression::layer())
         .layer(from_fn_with_state(app, auth::guard))
+        .layer(Extension(requests))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn_with_state(edge, around))
 }
@@ -119,6 +123,7 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
             .unwrap_or_default(),
         devices: crate::auth::devices(request.headers()),
     };
+    let route = edge.requests.route(request.method(), auth::route(request.extensions(), request.uri()));
     let (method, path, client) = (request.method().clone(), request.uri().path().to_owned(), meta.ip);
     request.extensions_mut().insert(meta);
     request.extensions_mut().insert(nonce.clone());
@@ -161,6 +166,7 @@ async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     if let Ok(value) = HeaderValue::try_from(request_id.as_str()) {
         response.headers_mut().insert("x-request-id", value);
     }
+    route.answered(response.status(), began.elapsed());
     log(&method, &path, response.status(), began.elapsed(), &request_id, client);
     response
 }
@@ -264,6 +270,9 @@ fn asked(request: &Request) -> Option<String> {
 
 /// The problem that the response carries, written out; every error that carries none becomes one.
 fn finished(mut response: Response, request_id: &str) -> Response {
+    if response.extensions_mut().remove::<Answered>().is_some() {
+        return response;
+    }
     let status = response.status();
     let carried = response.extensions_mut().remove::<Problem>();
     let problem = carried.or_else(|| {
@@ -287,10 +296,13 @@ fn without_body(response: Response) -> Response {
     Response::from_parts(parts, Body::empty())
 }
 
+/// What programs ask every few seconds.
+const ASKED_OFTEN: [&str; 2] = ["/api/v1/health", "/api/v1/ready"];
+
 /// The path without its query, which may hold anything; pages and files at a lower level.
 fn log(method: &Method, path: &str, status: StatusCode, took: Duration, request_id: &str, client: IpAddr) {
     let (status, ms) = (status.as_u16(), took.as_millis());
-    if path.starts_with("/api/") && path != "/api/v1/health" {
+    if path.starts_with("/api/") && !ASKED_OFTEN.contains(&path) {
         tracing::info!(%method, path, status, ms, %client, request_id, "request");
     } else {
         tracing::debug!(%method, path, status, ms, %client, request_id, "request");

@@ -13,6 +13,7 @@ pub mod edge;
 mod extract;
 pub mod headers;
 pub mod idempotency;
+mod meters;
 pub mod place;
 pub mod problem;
 pub mod routes;

@@ -28,6 +28,10 @@ pub struct Problem {
     retry_after: Option<u32>,
 }
 
+/// Marks a response whose status looks like an error and is what was asked for: it keeps its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered;
+
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldProblem {
     pub field: String,

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse as _, Response};
 use cb_app::Ctx;
 use cb_app::auth::{Held, Over};
 use cb_app::live::{self, Line, Told, Topic};
+use cb_app::metrics::Page;
 use cb_core::{Error, Principal};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
@@ -130,6 +131,11 @@ impl Sockets {
             *count += 1;
             Seat(self.clone(), owner)
         })
+    }
+
+    pub fn tell(&self, page: &mut Page) {
+        let open: usize = self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum();
+        page.gauge("cb_streams_open", "Open streams (WebSockets).").value(&[], open);
     }
 }
 

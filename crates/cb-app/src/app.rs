@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cb_core::clock::Time;
@@ -27,6 +28,7 @@ use crate::auth::recent::Recent;
 use crate::ctx::{Ctx, RequestMeta};
 use crate::jumps::Jumps;
 use crate::live::Tellers;
+use crate::metrics::Counts;
 use crate::notify::receive::Rates;
 use crate::oidc::Known;
 use crate::reconcile::Done;
@@ -67,6 +69,10 @@ pub(crate) struct Inner {
     pub forgot_desk: Desk,
     pub hook_rates: Rates,
     pub works_done: Done,
+    pub counts: Counts,
+    pub started_at: Time,
+    /// The same, by the clock that only goes forward.
+    pub started: Duration,
     pub api_token: Option<Secret>,
     pub setup: Gate,
     pub scan_allow: Vec<IpNet>,
@@ -79,6 +85,8 @@ pub(crate) struct Inner {
     pub alone: bool,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
+    /// Requests should go to another server: this one is about to stop.
+    pub leaving: AtomicBool,
     /// Held as long as the process lives, so that no second server opens the same folder.
     pub _lock: Option<File>,
 }
@@ -233,6 +241,23 @@ impl App {
         &self.0.works_done
     }
 
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.0.counts
+    }
+
+    pub(crate) fn started_at(&self) -> Time {
+        self.0.started_at
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.steady().saturating_sub(self.0.started)
+    }
+
+    /// The name of this server among those that work on the database; the same after a restart.
+    pub(crate) fn server(&self) -> &str {
+        &self.0.server
+    }
+
     pub(crate) fn forgot_desk(&self) -> &Desk {
         &self.0.forgot_desk
     }
@@ -271,6 +296,16 @@ impl App {
     /// Cancelled when the application begins to close.
     pub fn stopping(&self) -> &CancellationToken {
         &self.0.stop
+    }
+
+    /// From now on [`Self::is_ready`] says no. What is under way, and what still arrives, is answered.
+    pub fn leave(&self) {
+        self.0.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether requests should be sent to this server. Redis and NATS are not needed for that.
+    pub fn is_ready(&self) -> bool {
+        !self.0.leaving.load(Ordering::Acquire) && self.0.store.serves()
     }
 
     /// Background work that ends when the server does.

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::ctx::Ctx;
+use crate::metrics::Page;
 use crate::{audit, auth, jumps, notify, vault};
 
 type Run = fn(App, bool) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -142,6 +143,8 @@ struct Last {
     ended_at: Option<Time>,
     next_at: Option<Time>,
     error: Option<String>,
+    /// Since this process started.
+    failures: u64,
 }
 
 impl Done {
@@ -153,7 +156,9 @@ impl Done {
         let mut all = self.all();
         match all.iter_mut().find(|last| last.name == name) {
             Some(last) => (last.started_at, last.ended_at, last.next_at) = (started_at, None, None),
-            None => all.push(Last { name, started_at, ended_at: None, next_at: None, error: None }),
+            None => {
+                all.push(Last { name, started_at, ended_at: None, next_at: None, error: None, failures: 0 });
+            }
         }
     }
 
@@ -162,6 +167,7 @@ impl Done {
         let mut all = self.all();
         let Some(last) = all.iter_mut().find(|last| last.name == name) else { return false };
         (last.ended_at, last.next_at) = (Some(ended_at), Some(next_at));
+        last.failures += u64::from(error.is_some());
         let news = last.error != error;
         last.error = error;
         news
@@ -318,9 +324,52 @@ pub struct Works {
 /// All of it, as the servers last did it.
 pub async fn list(ctx: &Ctx) -> Result<Works> {
     ctx.authorize(Permission::MetricsRead)?;
-    let now = ctx.now();
-    let rows = ctx.store().works().await?;
-    let here = ctx.app().works_done().all().clone();
+    seen(ctx.app()).await
+}
+
+pub(crate) async fn metrics(app: &App, page: &mut Page) -> Result<()> {
+    let works = seen(app).await?.items;
+    let mut ran = page.gauge(
+        "cb_periodic_last_run_timestamp_seconds",
+        "When the last run of this periodic work ended, as seconds since 1970.",
+    );
+    let mut runs = Vec::new();
+    for work in &works {
+        if let Some(ended_at) = work.ended_at {
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are exact in 53 bits")]
+            let at = ended_at.timestamp_millis() as f64 / 1e3;
+            ran.value(&[("work", work.name.as_str())], at);
+            runs.push((work.name, (app.now() - ended_at).as_seconds_f64()));
+        }
+    }
+    let mut age = page
+        .gauge("cb_periodic_last_run_age_seconds", "How long ago the last run of this periodic work ended.");
+    for (name, seconds) in runs {
+        age.value(&[("work", name.as_str())], seconds);
+    }
+    let mut every =
+        page.gauge("cb_periodic_interval_seconds", "The time between two runs of this periodic work.");
+    for work in &works {
+        every.value(&[("work", work.name.as_str())], work.every_seconds);
+    }
+    let mut failing = page.gauge("cb_periodic_failing", "1 if the last run of this periodic work failed.");
+    for work in &works {
+        failing.value(&[("work", work.name.as_str())], work.error.is_some());
+    }
+    let mut failures =
+        page.counter("cb_periodic_failures_total", "Runs of this periodic work that failed on this server.");
+    let here = app.works_done().all();
+    for work in WORKS {
+        let count = here.iter().find(|last| last.name == work.name).map_or(0, |last| last.failures);
+        failures.value(&[("work", work.name.as_str())], count);
+    }
+    Ok(())
+}
+
+pub(crate) async fn seen(app: &App) -> Result<Works> {
+    let now = app.now();
+    let rows = app.store().works().await?;
+    let here = app.works_done().all().clone();
     let of = |work: &Work| {
         let out = WorkOut {
             name: work.name,

@@ -18,9 +18,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::assets::word;
 use crate::auth::active;
 use crate::ctx::Ctx;
+use crate::metrics;
 use crate::page::{self, List, Page, Sort};
 
 pub(crate) const JOB: &str = "scan";
@@ -288,6 +290,26 @@ fn probes(names: &[String], wrong: &mut Violations) -> Vec<ProbeKind> {
         }
     }
     probes
+}
+
+/// What this server has scanned.
+pub(crate) fn counted(app: &App, page: &mut metrics::Page) {
+    let mut ended =
+        page.counter("cb_scans_ended_total", "Scans that this server has ended, by how they ended.");
+    for (outcome, count) in app.counts().scans_ended.iter() {
+        ended.value(&[("outcome", outcome)], count);
+    }
+}
+
+pub(crate) async fn metrics(app: &App, page: &mut metrics::Page) -> Result<()> {
+    let words = [ScanStatus::Queued, ScanStatus::Running].map(ScanStatus::as_str);
+    let found = app.store().scans_in(&words).await?;
+    let mut scans = page.gauge("cb_scans", "Scans that wait (queued) or run.");
+    for word in words {
+        let count = found.iter().find(|(status, _)| status == word).map_or(0, |(_, count)| *count);
+        scans.value(&[("state", word)], u64::try_from(count).unwrap_or_default());
+    }
+    Ok(())
 }
 
 /// What a stored scan asks for.

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Clock, Entropy, Secret};
@@ -25,6 +26,7 @@ use crate::auth::recent::Recent;
 use crate::jumps::Jumps;
 use crate::kept::{Secrets, kept_secret, no_audit_key, open_data_dir, read_secret, unusable};
 use crate::live::Tellers;
+use crate::metrics::Counts;
 use crate::notify::receive::Rates;
 use crate::oidc::Known;
 use crate::reconcile::Done;
@@ -147,6 +149,9 @@ impl App {
             guesses: Guesses::default(),
             forgot_desk: Desk::default(),
             works_done: Done::default(),
+            counts: Counts::default(),
+            started_at: clock.now(),
+            started: clock.steady(),
             api_token: config.api_token.clone(),
             setup,
             scan_allow: config.scan_allow.clone(),
@@ -156,6 +161,7 @@ impl App {
             alone: config.db_url.is_none(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            leaving: AtomicBool::new(false),
             clock,
             entropy,
             _lock: lock,

@@ -283,7 +283,7 @@ async fn finish(
     error: Option<String>,
     progress: Option<&Progress>,
 ) -> Result<()> {
-    ctx.write(Permission::DiscoveryWrite, Action::ScanFinished, async |tx| {
+    let ended = ctx.write(Permission::DiscoveryWrite, Action::ScanFinished, async |tx| {
         let now = ctx.now();
         let mut change: scan::ActiveModel = scans::find(tx.conn(), row.id.into()).await?.into();
         change.status = Set(status.as_str().to_owned());
@@ -318,8 +318,10 @@ async fn finish(
             tx.emit(Event::TopologyChanged);
         }
         news::scan_finished(ctx, tx, &scan, status).await
-    })
-    .await
+    });
+    ended.await?;
+    ctx.app().counts().scans_ended.one(status.as_str());
+    Ok(())
 }
 
 fn reasons(error: &Error) -> String {

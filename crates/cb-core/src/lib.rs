@@ -14,6 +14,7 @@ pub mod event;
 pub mod form;
 pub mod ids;
 pub mod inventory;
+pub mod meter;
 pub mod notice;
 pub mod objects;
 pub mod origin;

@@ -21,6 +21,7 @@ mod bounded;
 mod durable;
 pub mod entities;
 mod fault;
+mod figures;
 mod file;
 mod migrations;
 mod open;
@@ -33,6 +34,7 @@ mod write;
 
 pub use bounded::{Connections, Snapshot};
 pub use fault::{conflict, db, taken};
+pub use figures::PoolFigures;
 pub use open::{LOCK_FILE, Store};
 pub use open_error::OpenError;
 pub use outbox::{Standing, Subscriber, WAITING_MOST};

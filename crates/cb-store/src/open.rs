@@ -12,6 +12,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use crate::bounded::{Bounded, Connections, Signals};
 use crate::durable::Flushes;
+use crate::figures::Written;
 use crate::file::{self, Named, OpenedFile, Place};
 use crate::migrations;
 use crate::open_error::OpenError;
@@ -43,6 +44,7 @@ struct Inner {
     flusher: Connections,
     flushes: Flushes,
     writes: AtomicU64,
+    written: Written,
     /// Writes of ours that keep all others waiting.
     heads: AtomicUsize,
     signals: Signals,
@@ -194,6 +196,7 @@ impl Store {
             flusher: Bounded::new(flusher, signals.clone()),
             flushes: Flushes::default(),
             writes: AtomicU64::new(0),
+            written: Written::default(),
             heads: AtomicUsize::new(0),
             signals,
             home,
@@ -232,6 +235,10 @@ impl Store {
         CountedWrite(&self.0.writes)
     }
 
+    pub(crate) fn written(&self) -> &Written {
+        &self.0.written
+    }
+
     pub(crate) fn holds_head(&self) -> HeadHeld {
         self.0.heads.fetch_add(1, Ordering::AcqRel);
         HeadHeld(self.clone())
@@ -267,7 +274,7 @@ impl Store {
         self.0.writer.get_database_backend()
     }
 
-    pub(crate) fn is_sqlite(&self) -> bool {
+    pub fn is_sqlite(&self) -> bool {
         self.backend() == DbBackend::Sqlite
     }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use cb_core::Secret;
+use cb_core::meter::Counter;
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sqlx::pool::{PoolConnectionMetadata, PoolOptions};
 use sea_orm::sqlx::postgres::PgConnectOptions;
@@ -21,6 +22,7 @@ use sea_orm::{
 };
 
 use crate::fault::{Fault, driver, is_busy, is_unanswered, unanswered, words};
+use crate::figures::room;
 use crate::file::{OpenedFile, Place};
 
 /// A page of a list, at most.
@@ -50,6 +52,7 @@ pub struct Pool(Arc<Made>);
 
 struct Made {
     now: RwLock<DatabaseConnection>,
+    waits: Counter,
     condemned: Condemned,
     /// None for a file: it is always the one that was opened.
     again: Option<ConnectOptions>,
@@ -57,11 +60,26 @@ struct Made {
 
 impl Pool {
     fn new(now: DatabaseConnection, condemned: Condemned, again: Option<ConnectOptions>) -> Self {
-        Self(Arc::new(Made { now: RwLock::new(now), condemned, again }))
+        Self(Arc::new(Made { now: RwLock::new(now), waits: Counter::new(), condemned, again }))
     }
 
     pub(crate) fn now(&self) -> DatabaseConnection {
         self.0.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same for a question, which waits when every connection is in use.
+    pub(crate) fn asked(&self) -> DatabaseConnection {
+        let now = self.now();
+        let (open, idle, most) = room(&now);
+        if idle == 0 && open >= most {
+            self.0.waits.one();
+        }
+        now
+    }
+
+    /// Questions that found every connection in use.
+    pub(crate) fn waits(&self) -> &Counter {
+        &self.0.waits
     }
 
     pub(crate) fn condemned(&self) -> &Condemned {
@@ -91,19 +109,19 @@ impl ConnectionTrait for Pool {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.now().execute_raw(statement).await
+        self.asked().execute_raw(statement).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.now().execute_unprepared(sql).await
+        self.asked().execute_unprepared(sql).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.now().query_one_raw(statement).await
+        self.asked().query_one_raw(statement).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.now().query_all_raw(statement).await
+        self.asked().query_all_raw(statement).await
     }
 }
 

@@ -141,6 +141,12 @@ impl Store {
         self.watched().get() != Storage::Serving
     }
 
+    /// Whether the database answers, and nothing says that it will not save what it is given. Without a connection for everybody it
+    /// still serves most.
+    pub fn serves(&self) -> bool {
+        matches!(self.watched().get(), Storage::Serving | Storage::Crowded)
+    }
+
     /// How the database does, now and from now on.
     pub fn storage(&self) -> watch::Receiver<Storage> {
         self.watched().state.subscribe()

@@ -401,15 +401,16 @@ impl Store {
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, Vec<Event>)> {
-        let done = self.try_write(begin, audit, work).await;
+        let since = Instant::now();
+        let mut done = self.try_write(begin, audit, work).await;
         if done.is_ok() && self.lost_file().is_some() {
-            self.signals().doubt();
             // It is in the file that lost its name, which may come back.
-            return Err(Error::OutcomeUnknown(
+            done = Err(Error::OutcomeUnknown(
                 "The database was removed or replaced while this was being saved. The change may or may not have been saved; check before you try again"
                     .to_owned(),
             ));
         }
+        self.written().ended(&done, since.elapsed());
         match &done {
             Ok(_) => self.watched().kept(),
             Err(error) => self.met(error),
@@ -555,7 +556,7 @@ fn lock_rows(rows: &[Row]) -> String {
 #[expect(clippy::disallowed_methods, reason = "the one place that begins")]
 async fn begin(pool: &Connections, options: TransactionOptions) -> Result<Snapshot, DbErr> {
     let (backend, condemned) = (pool.get_database_backend(), pool.inner().condemned().clone());
-    let (pool, signals) = (pool.inner().now(), pool.signals().clone());
+    let (pool, signals) = (pool.inner().asked(), pool.signals().clone());
     let begun = GoesOn::new(async move {
         let asked = pool.begin_with_options(options);
         let begun = in_time(backend, ANSWER, &signals, asked, || condemned.now()).await?;

@@ -47,8 +47,8 @@ impl TestApp {
         (test, ctx)
     }
 
-    pub fn postgres(&self) -> &Postgres {
-        self.postgres.as_ref().expect("PostgreSQL")
+    pub fn postgres(&mut self) -> &mut Postgres {
+        self.postgres.as_mut().expect("PostgreSQL")
     }
 
     /// Redis and NATS of [`Self::clustered`].

@@ -62,6 +62,12 @@ impl Postgres {
     /// Every process of it is killed at once, as when the power fails, and it starts again. What it has given to the system is kept:
     /// only what was still in its own memory is lost.
     pub fn dies(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Every process of it is killed at once.
+    pub fn stop(&mut self) {
         let sessions = children(self.server.id());
         kill("-KILL", &self.server.id().to_string());
         for session in &sessions {
@@ -73,6 +79,10 @@ impl Postgres {
         while Instant::now() < deadline && sessions.iter().any(|id| Path::new("/proc").join(id).exists()) {
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// After [`Self::stop`], on the same port.
+    pub fn start_again(&mut self) {
         let data = self.dir.path().join("data");
         let _ = fs::remove_file(data.join("postmaster.pid"));
         self.server = serve(&self.bin, &data, self.port);

@@ -68,6 +68,12 @@ export async function rotateVaultKey(client: QueryClient): Promise<void> {
   void client.invalidateQueries({ queryKey: settingsQuery.queryKey });
 }
 
+export const operationsQuery = queryOptions({
+  queryKey: ["operations", "servers"],
+  queryFn: () => take(http.GET("/api/v1/operations")),
+  refetchInterval: 10_000,
+});
+
 export const periodicQuery = queryOptions({
   queryKey: ["operations", "periodic"],
   queryFn: () => take(http.GET("/api/v1/operations/periodic")),

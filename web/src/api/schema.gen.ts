@@ -1571,6 +1571,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the servers do: who they are, the state of the database, of Redis and of NATS, and what is degraded. */
+        get: operations["get_operations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations/periodic": {
         parameters: {
             query?: never;
@@ -1597,6 +1614,23 @@ export interface paths {
         };
         /** The trusted proxies, and the unknown ones that the server has noticed. */
         get: operations["get_proxies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the server can do its work: its database answers, saves what it is given, and the server is not stopping. */
+        get: operations["get_ready"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2119,6 +2153,23 @@ export interface paths {
          *     uses its own certificate from CB_TLS_CERT.
          */
         get: operations["get_ca"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The metrics of this server in the text format of Prometheus. The manual (docs/operations.md) explains each of them. */
+        get: operations["get_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2655,6 +2706,56 @@ export interface components {
             kind: string;
             name: string;
         };
+        Database: {
+            kind: components["schemas"]["DatabaseKind"];
+            /** @description The connections of the server that answers. */
+            pools: components["schemas"]["DatabasePool"][];
+            storage: components["schemas"]["StorageOut"];
+        };
+        /** @enum {string} */
+        DatabaseKind: "sqlite" | "postgres";
+        /** @description The connections for one purpose. */
+        DatabasePool: {
+            /** Format: int32 */
+            idle: number;
+            /**
+             * Format: int32
+             * @description How many there may be.
+             */
+            most: number;
+            /** @description `read`, `write`, `look` (checks whether the database works) or `flush` (waits for its disk). */
+            name: string;
+            /** Format: int32 */
+            open: number;
+            /**
+             * Format: int64
+             * @description Questions that waited for a connection since the server started.
+             */
+            waits: number;
+        };
+        /** @description Something that does not work as it should. */
+        Degraded: {
+            code: components["schemas"]["DegradedCode"];
+            /** @description What to do. */
+            fix: string;
+            /** @description What it means for people who use the server. */
+            means: string;
+            /**
+             * Format: date-time
+             * @description Since when; null if the server does not know.
+             */
+            since: string | null;
+            /** @description What is degraded. */
+            what: string;
+            /** @description Why, as far as the server knows. */
+            why: string | null;
+            work: components["schemas"]["PeriodicWorkName"] | null;
+        };
+        /**
+         * @description What is degraded, for programs.
+         * @enum {string}
+         */
+        DegradedCode: "storage" | "redis" | "nats" | "periodic_work_failing";
         Delivery: {
             /** @description At most 20, newest last. */
             attempts: components["schemas"]["DeliveryAttempt"][];
@@ -2729,6 +2830,25 @@ export interface components {
             source: string;
             value: string;
         };
+        /** @description What several servers share besides the database. */
+        Fabric: {
+            mode: components["schemas"]["FabricMode"];
+            nats: components["schemas"]["FabricLink"] | null;
+            redis: components["schemas"]["FabricLink"] | null;
+        };
+        /** @description The connection to Redis or NATS. */
+        FabricLink: {
+            /** @description What was wrong last; null if nothing was. It stays when the connection is up again. */
+            error: string | null;
+            /**
+             * Format: date-time
+             * @description Since when it has been so.
+             */
+            since: string;
+            up: boolean;
+        };
+        /** @enum {string} */
+        FabricMode: "embedded" | "cluster";
         FieldProblem: {
             field: string;
             reason: string;
@@ -3366,6 +3486,17 @@ export interface components {
             /** Format: date-time */
             last_seen_at: string;
             user_agent: string;
+        };
+        /** @description How the servers do. */
+        Operations: {
+            database: components["schemas"]["Database"];
+            /** @description What does not work as it should, and what that means. Empty if everything works. */
+            degraded: components["schemas"]["Degraded"][];
+            fabric: components["schemas"]["Fabric"];
+            /** @description The server that answers; see `servers`. */
+            server: string;
+            /** @description The servers that work on this database. */
+            servers: components["schemas"]["Server"][];
         };
         /** @description One page of a list. */
         Page_Address: {
@@ -4193,6 +4324,9 @@ export interface components {
             /** @description Trusted proxies that sent an entry in `X-Forwarded-For` that is not an IP address: the last 8. */
             unreadable: components["schemas"]["UnreadableProxy"][];
         };
+        Ready: {
+            ready: boolean;
+        };
         /** @description Shown only once. */
         RecoveryCodes: {
             recovery_codes: string[];
@@ -4302,6 +4436,32 @@ export interface components {
             /** @description The token for `POST /auth/mfa`; valid for five minutes. */
             mfa_token: string;
         };
+        /** @description A server that works on this database. */
+        Server: {
+            /** @description The name of its machine. */
+            host: string;
+            /** @description The same after a restart. */
+            id: string;
+            /**
+             * Format: int64
+             * @description The memory that it uses; null if it does not say.
+             */
+            memory_bytes: number | null;
+            role: components["schemas"]["ServerRole"];
+            /**
+             * Format: date-time
+             * @description When it last said that it lives.
+             */
+            seen_at: string;
+            /** Format: date-time */
+            started_at: string;
+            version: string;
+        };
+        /**
+         * @description What a server does.
+         * @enum {string}
+         */
+        ServerRole: "all" | "api" | "worker";
         Service: {
             address_id: components["schemas"]["AddressId"] | null;
             asset_id: components["schemas"]["AssetId"];
@@ -8800,6 +8960,34 @@ export interface operations {
             };
         };
     };
+    get_operations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operations"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_periodic_work: {
         parameters: {
             query?: never;
@@ -8843,6 +9031,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Proxies"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Send requests here (`true`) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ready"];
+                };
+            };
+            /** @description Send requests to another server (`false`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ready"];
                 };
             };
             /** @description What went wrong */
@@ -10312,6 +10538,34 @@ export interface operations {
                 };
                 content: {
                     "application/x-x509-ca-cert": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
             /** @description What went wrong */

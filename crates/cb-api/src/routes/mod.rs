@@ -27,6 +27,7 @@ pub(crate) mod hooks;
 mod interfaces;
 mod links;
 mod map;
+mod metrics;
 mod networks;
 mod oidc;
 mod openapi;
@@ -35,6 +36,7 @@ mod parameters;
 mod passkeys;
 mod providers;
 mod proxies;
+mod ready;
 mod scans;
 mod session;
 mod settings;
@@ -94,13 +96,18 @@ struct Document;
 /// Every route with its documentation.
 #[expect(clippy::disallowed_methods, reason = "the one place where routes are put together")]
 fn documented() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api()).routes(routes!(ca::get))
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api/v1", api())
+        .routes(routes!(ca::get))
+        .routes(routes!(metrics::get))
 }
 
 fn api() -> OpenApiRouter<App> {
     identity(notifications(OpenApiRouter::new()))
         .routes(routes!(health::get))
+        .routes(routes!(ready::get))
         .routes(routes!(settings::get, settings::patch))
+        .routes(routes!(operations::get))
         .routes(routes!(operations::periodic))
         .routes(routes!(storage::get))
         .routes(routes!(proxies::get))

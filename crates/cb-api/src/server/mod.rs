@@ -101,10 +101,11 @@ pub async fn serve(
     let hsts = place.hsts;
     let doors = Connections::default();
     let drain = GracefulShutdown::new();
-    let entry = redirect::service(app, place);
+    let entry = redirect::service(app.clone(), place);
     let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
     let close = async {
         stop.cancelled().await;
+        app.leave();
         tokio::time::sleep(HEARD).await;
         closing.cancel();
     };

@@ -15,6 +15,7 @@ fn the_public_list_is_as_reviewed() {
         list,
         [
             "GET /api/v1/health",
+            "GET /api/v1/ready",
             "GET /api/v1/setup",
             "POST /api/v1/setup",
             "POST /api/v1/auth/login",
@@ -51,8 +52,9 @@ fn every_route_has_its_row_and_every_row_its_route() {
             routes.push(format!("{method} {path}"));
         }
     }
-    for (method, path, _) in cb_api::access::TABLE {
-        let row = format!("{method} /api/v1{path}");
+    let outside = cb_api::access::OUTSIDE.iter().map(|(method, path, _)| format!("{method} {path}"));
+    let inside = cb_api::access::TABLE.iter().map(|(method, path, _)| format!("{method} /api/v1{path}"));
+    for row in inside.chain(outside) {
         assert!(routes.contains(&row), "{row} has no route");
     }
 }
@@ -105,7 +107,7 @@ async fn before_setup_only_the_public_part_answers(#[values(Sqlite, Postgres)] d
     assert_eq!((answer.status, answer.json()["type"].as_str()), (503, Some("/problems/setup_required")));
     let login = json!({ "username": "x", "password": "y" }).to_string();
     assert_eq!(site.ask(Ask::new("POST", "/api/v1/auth/login").json(login)).await.status, 503);
-    for path in ["/", "/api/v1/health", "/api/v1/setup", "/ca.crt"] {
+    for path in ["/", "/api/v1/health", "/api/v1/ready", "/api/v1/setup", "/ca.crt"] {
         assert_eq!(site.ask(Ask::new("GET", path)).await.status, 200, "{path}");
     }
 }

@@ -26,7 +26,8 @@ pub struct Site {
     pub https: SocketAddr,
     pub http: SocketAddr,
     client: Arc<ClientConfig>,
-    _stop: tokio_util::sync::DropGuard,
+    stop: CancellationToken,
+    _guard: tokio_util::sync::DropGuard,
 }
 
 /// A session, as a browser holds it.
@@ -150,7 +151,7 @@ impl Site {
             .with_root_certificates(roots)
             .with_no_client_auth();
         client.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self { test, https, http, client: Arc::new(client), _stop: stop.drop_guard() }
+        Self { test, https, http, client: Arc::new(client), _guard: stop.clone().drop_guard(), stop }
     }
 
     /// Set up, with the administrator signed in.
@@ -177,6 +178,11 @@ impl Site {
             "code": code.expose(), "username": TestApp::USERNAME, "password": TestApp::PASSWORD,
         });
         Ask::new("POST", "/api/v1/setup").json(body.to_string())
+    }
+
+    /// As SIGTERM does.
+    pub fn begin_to_stop(&self) {
+        self.stop.cancel();
     }
 
     pub fn host(&self) -> String {

@@ -22,6 +22,7 @@ use super::deliveries::{DeliveryState, notice_of, with_attempt};
 use super::schedule;
 use super::subscriber::{self, Receiver, Tried};
 use crate::app::App;
+use crate::metrics::Page;
 
 /// Requests that are under way at a time, to everybody …
 const AT_ONCE: usize = 64;
@@ -76,6 +77,25 @@ pub(crate) async fn sweep(app: &App) -> Result<()> {
     if !app.removals_held() {
         app.store().sweep_previous_secrets(now).await?;
     }
+    Ok(())
+}
+
+/// What this server has sent.
+pub(crate) fn counted(app: &App, page: &mut Page) {
+    let mut attempts = page.counter(
+        "cb_delivery_attempts_total",
+        "Attempts to deliver a notice: delivered, failed (the server retries), or given up.",
+    );
+    for (outcome, count) in app.counts().delivery_attempts.iter() {
+        attempts.value(&[("outcome", outcome)], count);
+    }
+}
+
+pub(crate) async fn metrics(app: &App, page: &mut Page) -> Result<()> {
+    let (webhooks, channels) = app.store().deliveries_waiting().await?;
+    page.gauge("cb_deliveries_waiting", "Deliveries that wait to be sent, for the first time or again.")
+        .value(&[("to", "webhook")], webhooks)
+        .value(&[("to", "channel")], channels);
     Ok(())
 }
 
@@ -259,6 +279,11 @@ impl Batch {
                 }
             }
         };
+        app.counts().delivery_attempts.one(match state {
+            DeliveryState::Delivered => "delivered",
+            DeliveryState::Dead => "given_up",
+            _ => "failed",
+        });
         self.outcomes.push(Outcome {
             id: row.id,
             state: state.as_str(),

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use cb_app::auth::login::{LoginIn, login};
+use cb_app::operations::{self, Code};
 use cb_app::tags::{self, TagIn};
-use cb_app::{App, Ctx, Heard, Listener};
+use cb_app::{App, Ctx, Heard, Listener, metrics};
 use cb_core::{Error, Event, Principal, Secret};
 use cb_testkit::TestApp;
 
@@ -93,4 +94,35 @@ async fn wrong_passwords_are_counted_together_and_without_redis_by_each_server()
     until("Redis is known to be away", async || !second.fabric_state().degraded().is_empty()).await;
     assert!(!guess(&test, &second).await, "what was counted together is not forgotten");
     second.close().await.expect("closes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_away_is_degraded_and_the_server_stays_ready() {
+    let (mut test, ctx) = TestApp::clustered().await;
+    let codes = async |ctx: &Ctx| -> Vec<Code> {
+        operations::get(ctx).await.expect("told").degraded.iter().map(|one| one.code).collect()
+    };
+    until("everything works", async || codes(&ctx).await.is_empty()).await;
+    assert!(scraped(&ctx, "cb_fabric_up{link=\"redis\"} 1").await);
+    assert!(scraped(&ctx, "cb_fabric_local_limits 0").await);
+    test.engines().0.kill();
+    test.engines().1.kill();
+    until("both are degraded", async || codes(&ctx).await == [Code::Redis, Code::Nats]).await;
+    for one in operations::get(&ctx).await.expect("told").degraded {
+        assert!(one.since.is_some() && one.why.is_some_and(|why| why.ends_with('.')), "{:?}", one.code);
+    }
+    for line in
+        ["cb_fabric_up{link=\"redis\"} 0", "cb_fabric_up{link=\"nats\"} 0", "cb_fabric_local_limits 1"]
+    {
+        assert!(scraped(&ctx, line).await, "{line}");
+    }
+    assert!(test.app.is_ready(), "requests are still answered here");
+    test.engines().0.start_again();
+    test.engines().1.start_again();
+    until("everything works again", async || codes(&ctx).await.is_empty()).await;
+}
+
+async fn scraped(ctx: &Ctx, line: &str) -> bool {
+    let page = metrics::page(ctx).await.expect("told").into_text();
+    page.lines().any(|own| own == line)
 }

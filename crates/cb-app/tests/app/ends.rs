@@ -230,7 +230,7 @@ async fn revoked_on_one_server_is_revoked_on_the_other_within_a_second(#[case] e
 /// Somebody deletes the row by hand, which no entry of the log tells of; and the table is gone, so that nobody knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_deleted_by_hand_is_noticed_and_what_cannot_be_looked_at_closes() {
-    let (test, _ctx) = TestApp::ready(Postgres).await;
+    let (mut test, _ctx) = TestApp::ready(Postgres).await;
     let (_, who) = sign_in(&test, &test.app, TestApp::USERNAME).await;
     let (_, other) = sign_in(&test, &test.app, TestApp::USERNAME).await;
     let (mut held, mut kept) = (test.app.hold(&who, READ), test.app.hold(&other, READ));

@@ -1,8 +1,10 @@
 //! What this server tells of itself: in the transaction that makes it true, once, and bounded.
 
+use std::time::Duration;
+
 use cb_app::findings::{self, FindingFilter, FindingsIn};
 use cb_app::record::record;
-use cb_app::{List, assets, audit, scans, vault};
+use cb_app::{List, assets, audit, metrics, scans, vault};
 use cb_core::inventory::AssetKind;
 use cb_store::sea_orm::ConnectionTrait as _;
 use cb_testkit::Database::{self, Postgres, Sqlite};
@@ -70,6 +72,16 @@ async fn a_batch_of_findings_is_one_notice_and_each_asset_is_its_own(
     assert_eq!(ended[0]["data"]["status"], json!(row.status));
     assert_eq!(ended[0]["data"]["targets"], json!(["172.31.255.77"]));
     assert_eq!(told(&inbox, "finding.created", 1).await.len(), 1, "one for the batch");
+    // The notice goes out with the commit, and the scan is counted behind it.
+    let line = format!("cb_scans_ended_total{{outcome=\"{}\"}} 1\n", row.status.as_str());
+    for look in 0.. {
+        let page = metrics::page(&ctx).await.expect("told").into_text();
+        if page.contains(&line) && page.contains("cb_scans{state=\"running\"} 0\n") {
+            break;
+        }
+        assert!(look < 100, "{line} in {page}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[rstest]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use cb_app::Ctx;
+use cb_app::operations::{self, Code};
 use cb_app::reconcile::{self, Name, Who, WorkOut};
+use cb_app::{Ctx, metrics};
 use cb_core::Principal;
 use cb_store::sea_orm::ConnectionTrait as _;
 use cb_testkit::Database::{self, Postgres, Sqlite};
@@ -55,6 +56,17 @@ async fn a_failure_is_shown_until_a_run_goes_well(#[values(Sqlite, Postgres)] da
     let works = after(&ctx, test.app.now()).await;
     let failed: Vec<_> = works.iter().filter(|work| work.error.is_some()).map(|work| work.name).collect();
     assert_eq!(failed, [Name::Sessions]);
+    let degraded = operations::get(&ctx).await.expect("told").degraded;
+    assert_eq!(
+        degraded.iter().map(|one| (one.code, one.work)).collect::<Vec<_>>(),
+        [(Code::PeriodicWorkFailing, Some(Name::Sessions))]
+    );
+    let page = metrics::page(&ctx).await.expect("told").into_text();
+    for line in
+        ["cb_periodic_failing{work=\"sessions\"} 1\n", "cb_periodic_failures_total{work=\"sessions\"} 1\n"]
+    {
+        assert!(page.contains(line), "{line} in {page}");
+    }
     base.execute_unprepared("ALTER TABLE hidden RENAME TO spent_tickets").await.expect("renamed");
     test.clock.advance(TimeDelta::days(1));
     drop(ctx);

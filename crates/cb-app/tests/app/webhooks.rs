@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use cb_app::assets::{self, AssetIn, AssetOut};
 use cb_app::notify::deliveries::{DeliveryOut, DeliveryState};
 use cb_app::notify::webhooks::{self, WebhookIn, WebhookOut, WebhookPatch};
-use cb_app::{Ctx, List, audit, vault};
+use cb_app::{Ctx, List, audit, metrics, vault};
 use cb_core::config::Config;
 use cb_core::ids::WebhookId;
 use cb_core::{Error, NoticeKind, Principal, Role};
@@ -120,6 +120,12 @@ async fn what_happens_is_told_once_and_signed(#[values(Sqlite, Postgres)] databa
     assert!(now.last_delivered_at.is_some() && now.failing_since.is_none());
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(inbox.received().len(), 1, "once");
+    let page = metrics::page(&ctx).await.expect("told").into_text();
+    for line in
+        ["cb_delivery_attempts_total{outcome=\"delivered\"} 1\n", "cb_deliveries_waiting{to=\"webhook\"} 0\n"]
+    {
+        assert!(page.contains(line), "{line} in {page}");
+    }
 }
 
 #[rstest]

@@ -1,0 +1,60 @@
+//! How the servers do: who they are, and what is degraded.
+
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::site::{Ask, Login, Site};
+
+impl Site {
+    async fn operations(&self, login: &Login) -> Value {
+        let answer = self.get(login, "/api/v1/operations").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_server_tells_who_it_is_and_that_everything_works(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
+    let all = site.operations(&login).await;
+    assert_eq!(all["degraded"], json!([]));
+    let servers = all["servers"].as_array().expect("a list");
+    assert_eq!((servers.len(), &servers[0]["id"]), (1, &all["server"]));
+    assert_eq!(servers[0]["version"], env!("CARGO_PKG_VERSION"));
+    assert!(servers[0]["host"].as_str().is_some_and(|host| !host.is_empty()));
+    assert!(servers[0]["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 1_000_000));
+    let kind = if database == Sqlite { "sqlite" } else { "postgres" };
+    assert_eq!(all["database"]["kind"], kind);
+    assert_eq!(all["database"]["storage"]["state"], "serving");
+    let pool = &all["database"]["pools"][0];
+    assert!(
+        pool["idle"].as_u64() <= pool["open"].as_u64() && pool["open"].as_u64() <= pool["most"].as_u64(),
+        "{pool}"
+    );
+    assert_eq!(all["fabric"], json!({ "mode": "embedded", "redis": null, "nats": null }));
+}
+
+#[tokio::test]
+async fn what_is_degraded_is_told_with_what_to_do() {
+    let (site, login) = Site::ready(Sqlite).await;
+    let here = site.test.data_dir().join("circuit-breaker.db");
+    std::fs::rename(&here, here.with_extension("away")).expect("moved");
+    let tag = json!({ "name": "blue", "color": "#112233" });
+    assert_eq!(site.ask(Ask::new("POST", "/api/v1/tags").write(&login, &tag)).await.status, 503);
+    let mut all = site.operations(&login).await;
+    for _ in 0..100 {
+        if all["database"]["storage"]["state"] != "serving" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        all = site.operations(&login).await;
+    }
+    let one = &all["degraded"][0];
+    assert_eq!(one["code"], "storage", "{all}");
+    for part in ["what", "means", "fix"] {
+        assert!(one[part].as_str().is_some_and(|text| text.ends_with('.')), "{part} in {one}");
+    }
+    assert_eq!(one["fix"], all["database"]["storage"]["trouble"]);
+}

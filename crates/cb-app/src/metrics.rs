@@ -1,0 +1,101 @@
+//! What `GET /metrics` tells: every figure of this server that Prometheus collects, in one place.
+//!
+//! To add a metric: count with a `cb_core::meter` beside the work, and write its family in the `metrics` function of its module
+//! ([`Page`]); a new module needs a line in [`SOURCES`]. Its row in `docs/operations.md` says what it means; a test compares them.
+//!
+//! Invariants: names and labels are words of the program, never of a user, so their number has a bound; a family is told even
+//! while it has no value; a scrape answers while the database does not, with what needs no database.
+//! Counters count since this server started. What is read from the database is the same on every server that shares it.
+//!
+//! Our own writer and not the `metrics` crates: their recorder belongs to the process, and several servers run in one process of the
+//! tests; their histograms keep each sample until somebody asks; their labels are any text; and most figures here are read only when
+//! somebody asks.
+
+use std::pin::Pin;
+
+use cb_core::meter::Counters;
+use cb_core::{Permission, Result};
+use cb_store::Storage;
+
+use crate::app::App;
+use crate::ctx::Ctx;
+use crate::{notify, operations, reconcile, scans, storage};
+
+mod page;
+pub(crate) mod process;
+
+pub use page::{Family, Label, Page, Times, Value};
+
+type Read = for<'a> fn(&'a App, &'a mut Page) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+
+enum Source {
+    /// Known to this process.
+    Here(fn(&App, &mut Page)),
+    /// Read from the database. What such a source writes is left out as a whole when it fails.
+    Database(&'static str, Read),
+}
+
+/// `async fn(&App, &mut Page) -> Result<()>`, as the table holds it.
+macro_rules! database {
+    ($name:literal, $read:path) => {
+        Source::Database($name, |app, page| Box::pin($read(app, page)))
+    };
+}
+
+const SOURCES: &[Source] = &[
+    Source::Here(process::metrics),
+    Source::Here(storage::metrics),
+    Source::Here(operations::metrics),
+    Source::Here(scans::counted),
+    Source::Here(notify::worker::counted),
+    database!("periodic", reconcile::metrics),
+    database!("scans", scans::metrics),
+    database!("deliveries", notify::worker::metrics),
+];
+
+/// What this process counts for itself, beside the modules that have a place of their own for it.
+pub(crate) struct Counts {
+    pub scans_ended: Counters<4>,
+    pub delivery_attempts: Counters<3>,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            scans_ended: Counters::of(["completed", "partial", "cancelled", "failed"]),
+            delivery_attempts: Counters::of(["delivered", "failed", "given_up"]),
+        }
+    }
+}
+
+/// All of it but what the edge counts.
+pub async fn page(ctx: &Ctx) -> Result<Page> {
+    ctx.authorize(Permission::MetricsRead)?;
+    let app = ctx.app();
+    let mut page = Page::default();
+    let mut read = Vec::new();
+    // One silence is enough: each further question would wait for it again.
+    let mut answers = *app.storage().borrow() != Storage::Away;
+    for source in SOURCES {
+        match source {
+            Source::Here(tell) => tell(app, &mut page),
+            Source::Database(name, tell) => {
+                let length = page.len();
+                if answers && let Err(error) = tell(app, &mut page).await {
+                    tracing::warn!(%error, source = name, "metrics cannot be read from the database");
+                    page.cut(length);
+                    answers = false;
+                }
+                read.push((*name, answers));
+            }
+        }
+    }
+    let mut sources = page.gauge(
+        "cb_metrics_source_up",
+        "1 if the metrics of this source were read from the database, 0 if they are missing from this scrape.",
+    );
+    for (name, up) in read {
+        sources.value(&[("source", name)], up);
+    }
+    Ok(page)
+}

@@ -1,0 +1,327 @@
+//! How the servers do: one answer for the page *Operations*, and what is degraded in words for people.
+//!
+//! To add something that can be degraded: a variant of [`Code`] and a line in [`degraded`].
+
+use cb_core::{Permission, Result};
+use cb_fabric::FabricState;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::ctx::Ctx;
+use crate::metrics::{Page, process};
+use crate::reconcile::{self, Name, Works};
+use crate::storage::{self, StorageOut, StorageState};
+
+/// How the servers do.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Operations {
+    /// The server that answers; see `servers`.
+    pub server: String,
+    /// What does not work as it should, and what that means. Empty if everything works.
+    pub degraded: Vec<Degraded>,
+    /// The servers that work on this database.
+    pub servers: Vec<ServerOut>,
+    pub database: DatabaseOut,
+    pub fabric: FabricOut,
+}
+
+/// A server that works on this database.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Server)]
+pub struct ServerOut {
+    /// The same after a restart.
+    pub id: String,
+    pub role: ServerRole,
+    pub version: String,
+    /// The name of its machine.
+    pub host: String,
+    pub started_at: DateTime<Utc>,
+    /// When it last said that it lives.
+    pub seen_at: DateTime<Utc>,
+    /// The memory that it uses; null if it does not say.
+    #[schema(required)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// What a server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerRole {
+    /// Answers requests and does the work behind them.
+    All,
+    /// Only answers requests.
+    Api,
+    /// Only does the work behind them.
+    Worker,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Database)]
+pub struct DatabaseOut {
+    pub kind: DatabaseKind,
+    pub storage: StorageOut,
+    /// The connections of the server that answers.
+    pub pools: Vec<PoolOut>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseKind {
+    Sqlite,
+    Postgres,
+}
+
+/// The connections for one purpose.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DatabasePool)]
+pub struct PoolOut {
+    /// `read`, `write`, `look` (checks whether the database works) or `flush` (waits for its disk).
+    pub name: &'static str,
+    pub open: u32,
+    pub idle: u32,
+    /// How many there may be.
+    pub most: u32,
+    /// Questions that waited for a connection since the server started.
+    pub waits: u64,
+}
+
+/// What several servers share besides the database.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Fabric)]
+pub struct FabricOut {
+    pub mode: FabricMode,
+    /// Null if no server shares anything.
+    #[schema(required)]
+    pub redis: Option<LinkOut>,
+    #[schema(required)]
+    pub nats: Option<LinkOut>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FabricMode {
+    /// One server, which needs neither Redis nor NATS.
+    Embedded,
+    /// Several servers over Redis and NATS.
+    Cluster,
+}
+
+impl FabricMode {
+    const WORDS: [&str; 2] = ["embedded", "cluster"];
+}
+
+/// The connection to Redis or NATS.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = FabricLink)]
+pub struct LinkOut {
+    pub up: bool,
+    /// Since when it has been so.
+    pub since: DateTime<Utc>,
+    /// What was wrong last; null if nothing was. It stays when the connection is up again.
+    #[schema(required)]
+    pub error: Option<String>,
+}
+
+/// Something that does not work as it should.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Degraded {
+    pub code: Code,
+    /// What is degraded.
+    pub what: String,
+    /// Why, as far as the server knows.
+    #[schema(required)]
+    pub why: Option<String>,
+    /// What it means for people who use the server.
+    pub means: String,
+    /// What to do.
+    pub fix: String,
+    /// Since when; null if the server does not know.
+    #[schema(required)]
+    pub since: Option<DateTime<Utc>>,
+    /// The periodic work that fails, if the code is `periodic_work_failing`.
+    #[schema(required)]
+    pub work: Option<Name>,
+}
+
+/// What is degraded, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = DegradedCode)]
+pub enum Code {
+    /// The database does not save what it is given, or does not answer; see `database.storage`.
+    Storage,
+    Redis,
+    Nats,
+    PeriodicWorkFailing,
+}
+
+/// How the servers do, as the one that answers sees it.
+pub async fn get(ctx: &Ctx) -> Result<Operations> {
+    ctx.authorize(Permission::MetricsRead)?;
+    let app = ctx.app();
+    let storage = storage::of(app);
+    let fabric = fabric(app);
+    // A database that is away is the first thing that people come here for.
+    let works = if storage.state == StorageState::Away { None } else { reconcile::seen(app).await.ok() };
+    Ok(Operations {
+        server: app.server().to_owned(),
+        degraded: degraded(&storage, &fabric, works.as_ref()),
+        servers: servers(app),
+        database: DatabaseOut {
+            kind: if app.store().is_sqlite() { DatabaseKind::Sqlite } else { DatabaseKind::Postgres },
+            storage,
+            pools: pools(app),
+        },
+        fabric,
+    })
+}
+
+/// The servers that this one knows: itself.
+fn servers(app: &App) -> Vec<ServerOut> {
+    vec![ServerOut {
+        id: app.server().to_owned(),
+        role: ServerRole::All,
+        version: process::VERSION.to_owned(),
+        host: process::host(),
+        started_at: app.started_at(),
+        seen_at: app.now(),
+        memory_bytes: process::resident_bytes(),
+    }]
+}
+
+fn pools(app: &App) -> Vec<PoolOut> {
+    let out = |pool: cb_store::PoolFigures| PoolOut {
+        name: pool.name,
+        open: pool.open,
+        idle: pool.idle,
+        most: pool.most,
+        waits: pool.waits,
+    };
+    app.store().pools().into_iter().map(out).collect()
+}
+
+fn fabric(app: &App) -> FabricOut {
+    let link = |link: cb_fabric::Link| LinkOut { up: link.up, since: link.since, error: link.error };
+    match app.fabric_state() {
+        FabricState::Embedded => FabricOut { mode: FabricMode::Embedded, redis: None, nats: None },
+        FabricState::Cluster { redis, nats } => {
+            FabricOut { mode: FabricMode::Cluster, redis: Some(link(redis)), nats: Some(link(nats)) }
+        }
+    }
+}
+
+fn degraded(storage: &StorageOut, fabric: &FabricOut, works: Option<&Works>) -> Vec<Degraded> {
+    let database = storage.trouble.map(|trouble| database_in(storage.state, trouble));
+    let down = |link: &Option<LinkOut>| link.clone().filter(|link| !link.up);
+    let redis = down(&fabric.redis).map(|link| Degraded {
+        code: Code::Redis,
+        what: "Redis does not answer this server.".to_owned(),
+        why: link.error,
+        means: "Each server counts failed sign-ins and rates by itself, from where the shared count was. Limits still hold, but each server allows as much as all of them together did.".to_owned(),
+        fix: "Start Redis, or correct CB_REDIS_URL. The server notices within ten seconds; you do not have to restart it.".to_owned(),
+        since: Some(link.since),
+        work: None,
+    });
+    let nats = down(&fabric.nats).map(|link| Degraded {
+        code: Code::Nats,
+        what: "NATS does not answer this server.".to_owned(),
+        why: link.error,
+        means: "Changes that one server makes reach the pages of the other servers a few seconds later. Nothing is lost.".to_owned(),
+        fix: "Start NATS, or correct CB_NATS_URL. The server notices within ten seconds; you do not have to restart it.".to_owned(),
+        since: Some(link.since),
+        work: None,
+    });
+    let failing = works.into_iter().flat_map(|works| &works.items).filter_map(|work| {
+        Some(Degraded {
+            code: Code::PeriodicWorkFailing,
+            what: "Periodic work fails.".to_owned(),
+            why: Some(work.error.clone()?),
+            means: "This work is late until a run succeeds. Everything else goes on.".to_owned(),
+            fix: "The server retries by itself. If the work keeps failing, the log of the server has the details.".to_owned(),
+            since: work.ended_at,
+            work: Some(work.name),
+        })
+    });
+    database.into_iter().chain(redis).chain(nats).chain(failing).collect()
+}
+
+fn database_in(state: StorageState, trouble: &str) -> Degraded {
+    let (what, means) = match state {
+        StorageState::Away => (
+            "The database does not answer.",
+            "Nobody can read or save anything. Nothing that was saved is lost.",
+        ),
+        StorageState::Crowded => (
+            "The database has too few connections.",
+            "The server refuses some requests; people can try again.",
+        ),
+        _ => ("The database cannot save anything.", "People can read everything, but not save anything."),
+    };
+    Degraded {
+        code: Code::Storage,
+        what: what.to_owned(),
+        why: None,
+        means: means.to_owned(),
+        // Says why and what to do in one breath, as the bar above every page does.
+        fix: trouble.to_owned(),
+        since: None,
+        work: None,
+    }
+}
+
+pub(crate) fn metrics(app: &App, page: &mut Page) {
+    let fabric = fabric(app);
+    let mode = FabricMode::WORDS[fabric.mode as usize];
+    page.gauge(
+        "cb_fabric_mode",
+        "1 for the mode of the fabric: one server (embedded), or several (cluster).",
+    )
+    .one_of("mode", &FabricMode::WORDS, mode);
+    let links = [("redis", &fabric.redis), ("nats", &fabric.nats)];
+    let mut up = page.gauge(
+        "cb_fabric_up",
+        "1 if this server reaches Redis or NATS; without a value in the mode embedded.",
+    );
+    for (name, link) in links {
+        if let Some(link) = link {
+            up.value(&[("link", name)], link.up);
+        }
+    }
+    let local = fabric.redis.as_ref().is_some_and(|redis| !redis.up);
+    page.gauge(
+        "cb_fabric_local_limits",
+        "1 while this server counts rates and failed sign-ins by itself, because Redis is away.",
+    )
+    .value(&[], local);
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::{Code, FabricMode, FabricOut, LinkOut, degraded};
+    use crate::storage::{StorageOut, StorageState};
+
+    const FINE: StorageOut = StorageOut { state: StorageState::Serving, trouble: None };
+
+    fn cluster(redis: bool, nats: bool) -> FabricOut {
+        let link = |up| Some(LinkOut { up, since: DateTime::UNIX_EPOCH, error: None });
+        FabricOut { mode: FabricMode::Cluster, redis: link(redis), nats: link(nats) }
+    }
+
+    #[test]
+    fn what_is_degraded_is_said_in_whole_sentences() {
+        assert!(degraded(&FINE, &cluster(true, true), None).is_empty());
+        let away = StorageOut { state: StorageState::Away, trouble: Some("Start it.") };
+        let all = degraded(&away, &cluster(false, false), None);
+        let codes: Vec<Code> = all.iter().map(|one| one.code).collect();
+        assert_eq!(codes, [Code::Storage, Code::Redis, Code::Nats]);
+        for one in &all {
+            for text in [&one.what, &one.means, &one.fix] {
+                assert_eq!(*text, cb_core::error::sentence(text));
+            }
+        }
+    }
+}
