@@ -1,70 +1,59 @@
-/** How the servers run: what they do by themselves, and how that went. */
-import { useQuery } from "@tanstack/react-query";
-import { periodicQuery } from "#/api/queries";
-import type { PeriodicWork } from "#/api/schema";
+/** How the servers run: what is degraded, who works on the database, and what they do by themselves. */
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { ArrowLeft } from "lucide-react";
+import { useLive } from "#/api/hooks";
+import { operationsQuery } from "#/api/queries";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/operations.json";
-import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { buttonClass } from "#/ui/button";
+import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Block, Blocks, PageHead } from "#/ui/page";
-import { Moment, Time } from "#/ui/time";
-import { duration } from "./duration";
+import { Connections } from "./connections";
+import { DegradedList } from "./degraded";
+import { Periodic } from "./periodic";
+import { Servers } from "./servers";
 
 addWords(words);
 
 export function OperationsPage() {
   const { t } = useTranslation();
-  const periodic = useQuery(periodicQuery);
+  const client = useQueryClient();
+  const { data, error, refetch } = useQuery(operationsQuery);
+  useLive("discovery", (message) => {
+    if (message.type === "storage" || message.type === "resync")
+      void client.invalidateQueries({ queryKey: operationsQuery.queryKey });
+  });
   return (
     <>
-      <PageHead title={t("operations.title")} />
+      <PageHead title={t("operations.title")}>
+        <Link to="/settings" className={buttonClass("ghost")}>
+          <ArrowLeft aria-hidden className="size-4" />
+          {t("pages.settings")}
+        </Link>
+      </PageHead>
       <Blocks label={t("operations.title")}>
-        <Block title={t("operations.periodic")} text={t("operations.periodicText")}>
-          {periodic.error ? (
-            <ErrorBox error={periodic.error} retry={() => void periodic.refetch()} />
-          ) : periodic.data ? (
-            <ul className="divide-y divide-line border-y border-line">
-              {periodic.data.items.map((work) => (
-                <Work key={work.name} work={work} />
-              ))}
-            </ul>
+        <Block title={t("operations.degraded")} text={t("operations.degradedText")}>
+          {error ? (
+            <ErrorBox error={error} retry={() => void refetch()} />
+          ) : data ? (
+            <DegradedList items={data.degraded} />
           ) : (
-            <SkeletonLines lines={8} />
+            <SkeletonLines lines={1} />
           )}
         </Block>
+        <Block title={t("operations.servers")} text={t("operations.serversText")}>
+          {data ? <Servers operations={data} /> : error ? null : <SkeletonLines lines={3} />}
+        </Block>
+        <Block title={t("operations.connections")} text={t("operations.connectionsText")}>
+          {data ? (
+            <Connections database={data.database} fabric={data.fabric} />
+          ) : error ? null : (
+            <SkeletonLines lines={3} />
+          )}
+        </Block>
+        <Periodic />
       </Blocks>
     </>
   );
-}
-
-function Work({ work }: { work: PeriodicWork }) {
-  const { t } = useTranslation();
-  return (
-    <li className="flex flex-wrap items-start gap-x-4 gap-y-1 py-2">
-      <div className="min-w-60 flex-1">
-        <p>{t(`operations.work.${work.name}`)}</p>
-        <p className="text-xs text-muted">
-          {t(`operations.work.${work.name}Text`)}{" "}
-          {t("operations.every", { time: duration(work.every_seconds) })}
-          {work.who === "one" ? "." : `. ${t("operations.each")}`}
-        </p>
-        {work.error ? <p className="text-down">{work.error}</p> : null}
-      </div>
-      <dl className="grid w-72 max-w-full grid-cols-[auto_1fr] gap-x-3 text-xs">
-        <dt className="text-muted">{t("operations.ran")}</dt>
-        <dd className="flex flex-wrap items-center gap-2">
-          {work.started_at ? <Time at={work.started_at} /> : t("operations.never")}
-          <Result work={work} />
-        </dd>
-        <dt className="text-muted">{t("operations.next")}</dt>
-        <dd>{work.next_at ? <Moment at={work.next_at} /> : "–"}</dd>
-      </dl>
-    </li>
-  );
-}
-
-function Result({ work }: { work: PeriodicWork }) {
-  const { t } = useTranslation();
-  if (work.error) return <Badge tone="down">{t("operations.failed")}</Badge>;
-  if (work.running) return <Badge>{t("operations.now")}</Badge>;
-  return work.ended_at ? <Badge tone="up">{t("operations.ok")}</Badge> : null;
 }

@@ -1,7 +1,7 @@
 /** The keys that seal stored secrets: how old they are, when they change, and what must be kept outside of the server. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { RefreshCw } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { useState } from "react";
 import { rotateVaultKey, settingsQuery, vaultQuery } from "#/api/queries";
 import type { Vault } from "#/api/schema";
 import { useAuth } from "#/api/session";
@@ -9,6 +9,7 @@ import { VaultTabs } from "#/domain/vault-tabs";
 import { addWords, counted, useTranslation } from "#/i18n";
 import words from "#/i18n/en/vault.json";
 import { Button } from "#/ui/button";
+import { Fact, Facts } from "#/ui/facts";
 import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { FromVersion } from "#/ui/guard";
 import { Block, Blocks, PageHead } from "#/ui/page";
@@ -66,19 +67,6 @@ export function VaultKeysPage() {
           </div>
         )}
       </Blocks>
-    </>
-  );
-}
-
-function Facts({ children }: { children: ReactNode }) {
-  return <dl className="mb-3 grid grid-cols-[9rem_1fr] gap-x-3 gap-y-1.5">{children}</dl>;
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <>
-      <dt className="text-muted">{name}</dt>
-      <dd className="min-w-0 break-words">{children}</dd>
     </>
   );
 }

@@ -1,0 +1,56 @@
+/** The database, Redis and NATS, as the server sees them that answered. */
+import type { DatabaseState, Fabric, FabricLink } from "#/api/schema";
+import { useTranslation } from "#/i18n";
+import { Fact, Facts } from "#/ui/facts";
+import { Badge } from "#/ui/feedback";
+import { Time } from "#/ui/time";
+
+export function Connections({ database, fabric }: { database: DatabaseState; fabric: Fabric }) {
+  const { t } = useTranslation();
+  return (
+    <Facts>
+      <Fact name={t("operations.database")}>
+        <span className="flex flex-wrap items-center gap-2">
+          {t(`operations.kind.${database.kind}`)}
+          {database.storage.state === "serving" ? (
+            <Badge tone="up">{t("operations.storageFine")}</Badge>
+          ) : (
+            <Badge tone="down">{t("operations.storageTrouble")}</Badge>
+          )}
+        </span>
+      </Fact>
+      <Fact name={t("operations.pools")}>
+        <Pools database={database} />
+      </Fact>
+      <Fact name={t("operations.redis")}>
+        <State link={fabric.redis} />
+      </Fact>
+      <Fact name={t("operations.nats")}>
+        <State link={fabric.nats} />
+      </Fact>
+    </Facts>
+  );
+}
+
+/** Those that requests use. */
+function Pools({ database }: { database: DatabaseState }) {
+  const { t } = useTranslation();
+  const used = (name: "read" | "write") => {
+    const pool = database.pools.find((one) => one.name === name);
+    return pool ? t(`operations.pool.${name}`, { used: pool.open - pool.idle, most: pool.most }) : null;
+  };
+  return [used("read"), used("write")].filter(Boolean).join(", ");
+}
+
+function State({ link }: { link: FabricLink | null }) {
+  const { t } = useTranslation();
+  if (!link) return <span className="text-muted">{t("operations.unused")}</span>;
+  return (
+    <span className="flex flex-wrap items-center gap-2">
+      <Badge tone={link.up ? "up" : "down"}>{t(link.up ? "operations.up" : "operations.down")}</Badge>
+      <span className="text-muted">
+        {t("operations.since")} <Time at={link.since} />
+      </span>
+    </span>
+  );
+}

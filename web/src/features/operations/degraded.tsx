@@ -1,0 +1,52 @@
+/** What does not work as it should, in whole sentences. */
+import { CircleCheck, TriangleAlert } from "lucide-react";
+import type { Degraded } from "#/api/schema";
+import { useTranslation } from "#/i18n";
+import { Fact, Facts } from "#/ui/facts";
+import { Time } from "#/ui/time";
+
+export function DegradedList({ items }: { items: Degraded[] }) {
+  const { t } = useTranslation();
+  return (
+    // Always there, so that a screen reader hears what comes into it.
+    <div role="status">
+      {items.length === 0 ? (
+        <p className="flex items-center gap-2">
+          <CircleCheck aria-hidden className="size-4 shrink-0 text-up-text" />
+          {t("operations.fine")}
+        </p>
+      ) : (
+        <ul className="flex flex-col gap-3">
+          {items.map((one) => (
+            <One key={`${one.code} ${one.work}`} one={one} />
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function One({ one }: { one: Degraded }) {
+  const { t } = useTranslation();
+  return (
+    <li className="flex gap-2.5 rounded-md border border-degraded/50 bg-sunken p-3">
+      <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-degraded-text" />
+      <div className="min-w-0 flex-1">
+        <p className="font-medium">
+          {one.what}
+          {one.work ? ` ${t(`operations.work.${one.work}`)}.` : null}
+        </p>
+        {one.why ? <p className="mb-2 break-words text-muted">{one.why}</p> : null}
+        <Facts>
+          {one.since ? (
+            <Fact name={t("operations.since")}>
+              <Time at={one.since} />
+            </Fact>
+          ) : null}
+          <Fact name={t("operations.means")}>{one.means}</Fact>
+          <Fact name={t("operations.fix")}>{one.fix}</Fact>
+        </Facts>
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,74 @@
+/** What the servers do again and again without being asked, and how that went. */
+import { useQuery } from "@tanstack/react-query";
+import { periodicQuery } from "#/api/queries";
+import type { PeriodicWork } from "#/api/schema";
+import { useTranslation } from "#/i18n";
+import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { Block } from "#/ui/page";
+import { Moment, Time } from "#/ui/time";
+import { duration } from "./duration";
+
+export function Periodic() {
+  const { t } = useTranslation();
+  const { data, error, refetch } = useQuery(periodicQuery);
+  const together = data?.items.filter(({ who }) => who === "one") ?? [];
+  const alone = data?.items.filter(({ who }) => who !== "one") ?? [];
+  return (
+    <Block title={t("operations.periodic")} text={t("operations.periodicText")}>
+      {error ? (
+        <ErrorBox error={error} retry={() => void refetch()} />
+      ) : data ? (
+        <>
+          <Works works={together} />
+          <h3 className="mt-5 font-medium">{t("operations.onEach")}</h3>
+          <p className="mt-0.5 mb-3 text-muted">{t("operations.each")}</p>
+          <Works works={alone} />
+        </>
+      ) : (
+        <SkeletonLines lines={8} />
+      )}
+    </Block>
+  );
+}
+
+function Works({ works }: { works: PeriodicWork[] }) {
+  return (
+    <ul className="divide-y divide-line border-y border-line">
+      {works.map((work) => (
+        <Work key={work.name} work={work} />
+      ))}
+    </ul>
+  );
+}
+
+function Work({ work }: { work: PeriodicWork }) {
+  const { t } = useTranslation();
+  return (
+    <li className="flex flex-wrap items-start gap-x-4 gap-y-1 py-2">
+      <div className="min-w-60 flex-1">
+        <p>{t(`operations.work.${work.name}`)}</p>
+        <p className="text-xs text-muted">
+          {t(`operations.work.${work.name}Text`)}{" "}
+          {t("operations.every", { time: duration(work.every_seconds) })}
+        </p>
+        {work.error ? <p className="text-down-text">{work.error}</p> : null}
+      </div>
+      <dl className="grid w-72 max-w-full grid-cols-[auto_1fr] gap-x-3 text-xs">
+        <dt className="text-muted">{t("operations.ran")}</dt>
+        <dd className="flex flex-wrap items-center gap-2">
+          {work.started_at ? <Time at={work.started_at} /> : t("operations.never")}
+          <Result work={work} />
+        </dd>
+        <dt className="text-muted">{t("operations.next")}</dt>
+        <dd>{work.next_at ? <Moment at={work.next_at} /> : "–"}</dd>
+      </dl>
+    </li>
+  );
+}
+
+function Result({ work }: { work: PeriodicWork }) {
+  const { t } = useTranslation();
+  if (work.error) return <Badge tone="down">{t("operations.failed")}</Badge>;
+  if (work.running) return <Badge>{t("operations.now")}</Badge>;
+  return work.ended_at ? <Badge tone="up">{t("operations.ok")}</Badge> : null;
+}
