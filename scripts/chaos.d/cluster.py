@@ -25,7 +25,7 @@ class Node:
         self.name, self.role, self.server, self.shim = name, role, server, hits
         # [from, to] in which the harness had ended it or was starting it; a request may go without an answer then.
         self.away = []
-        self.serves = role != "worker"
+        self.serves, self.plugged = role != "worker", True
 
     def lives(self):
         """Changes with each life: connections from before are broken."""

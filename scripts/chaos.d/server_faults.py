@@ -120,15 +120,23 @@ def unplugged(turn):
     turn.begin()
     node.away.append([time.monotonic() - 0.05, None])
     cluster.network.unplug(node.name)
+    node.plugged = False
     try:
         turn.pause(4, 6) if turn.short else turn.pause(20, 40)
-        turn.bit(any(c.status == 0 and c.node == node.name for c in turn.calls()))
+        with closing(cluster.probe(node, 1)) as line:
+            try:
+                line.ask("GET", "/health")
+                turn.bit(False)
+            except OSError:
+                turn.bit(True)
     finally:
         cluster.network.plug(node.name)
+        node.plugged = True
     # TCP sends again what was lost, and waits longer each time.
     node.away[-1][1] = time.monotonic() + 5
     turn.end()
     turn.recover()
+    turn.notes.append(f"the others kept nothing for {turn.stalled(cluster.apis, [node]):.1f} s at a time")
 
 
 def clock_skewed(seconds):

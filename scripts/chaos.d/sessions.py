@@ -12,6 +12,7 @@ PASSWORD = "nine quiet lanterns drift"
 SIGN_IN_PACE, LOOK_PACE = 0.5, 0.02
 # Every api must refuse it within a second at the 99th percentile, and at the latest so long after the answer.
 P99_SECONDS, LATEST_SECONDS = 1.0, 4.0
+SHUT_OUT_SECONDS = 15
 
 
 class Sessions:
@@ -23,6 +24,8 @@ class Sessions:
         self.revoked, self.unknown, self.signed_in, self.looks = [], 0, 0, 0
         # (when, seconds until the last api refused it)
         self.times, self.stream_times, self.broken = [], [], []
+        # user → since when their right password is answered 429
+        self.shut = {}
         self.rng = random.Random(f"sessions {chaos.seed}")
 
     def prepare(self, probe):
@@ -41,11 +44,14 @@ class Sessions:
         who = {"username": name, "password": PASSWORD}
         anonymous = {"Authorization": "", "Origin": node.server.url}
         call, answer, headers = self.calls.ask(node, "POST", "/auth/login", who, anonymous)
+        if call.status == 429:
+            self.shut_out(name, call)
         if call.status != 200:
             return 1.0
+        self.shut.pop(name, None)
         self.signed_in += 1
         cookie, csrf = session_cookie(headers["set-cookies"]), answer["csrf_token"]
-        for one in self.chaos.cluster.apis:
+        for one in self.reachable():
             status = self.me(one, cookie)
             if status == 401:
                 self.broken.append(f"a session of {node.name} is refused by {one.name} right after its sign-in")
@@ -54,6 +60,16 @@ class Sessions:
         time.sleep(self.rng.uniform(0, 0.3))
         self.end(name, cookie, csrf, where, stream)
         return self.rng.uniform(0.5, 1.5) * SIGN_IN_PACE * USERS
+
+    def shut_out(self, name, call):
+        """The right password may wait a moment after an attempt that a kill has cut short, and not longer."""
+        since = self.shut.setdefault(name, call.began)
+        if call.began - since > SHUT_OUT_SECONDS:
+            self.shut[name] = float("inf")
+            self.broken.append(f"the right password of {name} is refused for {SHUT_OUT_SECONDS} s: {call.said[:160]} ({self.chaos.moment(since)})")
+
+    def reachable(self):
+        return [node for node in self.chaos.cluster.apis if node.plugged]
 
     def me(self, node, cookie):
         call, _, _ = self.calls.ask(node, "GET", "/auth/me", headers={"Authorization": "", "Cookie": cookie}, fine=(401,))
@@ -90,7 +106,7 @@ class Sessions:
 
     def wait_for_end(self, cookie, ended, where):
         """Asks every api until each has refused it, and notes when the last one still let it in."""
-        last, left = ended, list(self.chaos.cluster.apis)
+        last, left = ended, self.reachable()
         while left and time.monotonic() < ended + LATEST_SECONDS + 6:
             for node in list(left):
                 began = time.monotonic()
@@ -99,8 +115,8 @@ class Sessions:
                     last = began
                 elif status == 401:
                     left.remove(node)
-                elif node.server.process.poll() is not None:
-                    # It does not run: it lets nobody in.
+                elif node.server.process.poll() is not None or not node.plugged:
+                    # It does not run, or nobody reaches it: it lets nobody in.
                     left.remove(node)
             time.sleep(0.01)
         took = last - ended
