@@ -52,7 +52,8 @@ impl App {
         store
             .record_in(&lock)
             .map_err(|e| unusable(&config.data_dir.join(LOCK_FILE), format!("it cannot be written ({e})")))?;
-        let app = Self::put_together(config, clock, entropy, store, Secrets::Make, Some(lock)).await?;
+        let app =
+            Box::pin(Self::put_together(config, clock, entropy, store, Secrets::Make, Some(lock))).await?;
         app.store().stay_beside(&config.data_dir, crate::backup::needed(config));
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
         // From now on the folder knows that it is in use, whatever becomes of the database.

@@ -169,10 +169,11 @@ impl Tx {
     async fn hurry(&self) -> Result<(), DbErr> {
         let (Patience::Locks(until) | Patience::Statements(until)) = self.patience else { return Ok(()) };
         let left = until.saturating_duration_since(Instant::now()).max(BRIEF).as_millis();
-        let mut sql = format!("SET LOCAL lock_timeout = {left}");
-        if matches!(self.patience, Patience::Statements(_)) {
-            sql += &format!("; SET LOCAL statement_timeout = {left}");
-        }
+        let whole = match self.patience {
+            Patience::Statements(_) => format!("; SET LOCAL statement_timeout = {left}"),
+            _ => String::new(),
+        };
+        let sql = format!("SET LOCAL lock_timeout = {left}{whole}");
         self.inner.execute_unprepared(&sql).await.map(drop)
     }
 }

@@ -79,8 +79,9 @@ impl TestApp {
         let config =
             Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("a valid configuration");
         let clock = Arc::new(TestClock::new());
-        let app =
-            App::open(&config, clock.clone(), Arc::new(OsEntropy)).await.expect("the application opens");
+        let app = Box::pin(App::open(&config, clock.clone(), Arc::new(OsEntropy)))
+            .await
+            .expect("the application opens");
         Self { app, clock, config, postgres, engines, dir }
     }
 
