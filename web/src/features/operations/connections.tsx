@@ -19,9 +19,6 @@ export function Connections({ database, fabric }: { database: DatabaseState; fab
           )}
         </span>
       </Fact>
-      <Fact name={t("operations.pools")}>
-        <Pools database={database} />
-      </Fact>
       <Fact name={t("operations.redis")}>
         <State link={fabric.redis} />
       </Fact>
@@ -30,16 +27,6 @@ export function Connections({ database, fabric }: { database: DatabaseState; fab
       </Fact>
     </Facts>
   );
-}
-
-/** Those that requests use. */
-function Pools({ database }: { database: DatabaseState }) {
-  const { t } = useTranslation();
-  const used = (name: "read" | "write") => {
-    const pool = database.pools.find((one) => one.name === name);
-    return pool ? t(`operations.pool.${name}`, { used: pool.open - pool.idle, most: pool.most }) : null;
-  };
-  return [used("read"), used("write")].filter(Boolean).join(", ");
 }
 
 function State({ link }: { link: FabricLink | null }) {

@@ -1,8 +1,8 @@
 /** What does not work as it should, in whole sentences. */
 import { CircleCheck, TriangleAlert } from "lucide-react";
+import type { ReactNode } from "react";
 import type { Degraded } from "#/api/schema";
 import { useTranslation } from "#/i18n";
-import { Fact, Facts } from "#/ui/facts";
 import { Time } from "#/ui/time";
 
 export function DegradedList({ items }: { items: Degraded[] }) {
@@ -36,17 +36,26 @@ function One({ one }: { one: Degraded }) {
           {one.what}
           {one.work ? ` ${t(`operations.work.${one.work}`)}.` : null}
         </p>
-        {one.why ? <p className="mb-2 break-words text-muted">{one.why}</p> : null}
-        <Facts>
+        <dl className="mt-1.5 flex flex-col gap-1.5">
+          {one.why ? <Part name={t("operations.why")}>{one.why}</Part> : null}
+          <Part name={t("operations.means")}>{one.means}</Part>
+          <Part name={t("operations.fix")}>{one.fix}</Part>
           {one.since ? (
-            <Fact name={t("operations.since")}>
+            <Part name={t("operations.since")}>
               <Time at={one.since} />
-            </Fact>
+            </Part>
           ) : null}
-          <Fact name={t("operations.means")}>{one.means}</Fact>
-          <Fact name={t("operations.fix")}>{one.fix}</Fact>
-        </Facts>
+        </dl>
       </div>
     </li>
+  );
+}
+
+function Part({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div className="gap-x-3 sm:grid sm:grid-cols-[9rem_1fr]">
+      <dt className="text-muted">{name}</dt>
+      <dd className="min-w-0 break-words">{children}</dd>
+    </div>
   );
 }

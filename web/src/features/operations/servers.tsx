@@ -7,7 +7,7 @@ import { Moment, Time } from "#/ui/time";
 
 export function Servers({ operations }: { operations: Operations }) {
   return (
-    <ul className="divide-y divide-line border-y border-line">
+    <ul className="divide-y divide-line">
       {operations.servers.map((server) => (
         <Server key={server.id} server={server} answered={server.id === operations.server} />
       ))}
@@ -18,7 +18,7 @@ export function Servers({ operations }: { operations: Operations }) {
 function Server({ server, answered }: { server: ServerState; answered: boolean }) {
   const { t } = useTranslation();
   return (
-    <li className="py-2">
+    <li className="py-2 first:pt-0">
       <p className="mb-1.5 flex flex-wrap items-center gap-2">
         <span className="font-medium break-all">{server.host || t("operations.noHost")}</span>
         {answered ? <Badge tone="accent">{t("operations.answered")}</Badge> : null}
