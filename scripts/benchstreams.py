@@ -213,8 +213,11 @@ def idle_rows(row, crowd, servers, postgres, cookies):
 
 def change_rows(row, crowd, server, asset):
     took = []
+    # The server has closed its connection, which was silent for a while.
+    server.close()
+    server.ask("GET", f"/assets/{asset}")
     for number in range(CHANGES):
-        heard, mark = {}, f"change {number}".encode()
+        heard, mark = {}, f"change {number:03}".encode()
 
         def text(stream, payload, heard=heard, mark=mark):
             if mark in payload:
@@ -232,6 +235,7 @@ def change_rows(row, crowd, server, asset):
 
 
 def revoke_row(row, crowd, server, user, what):
+    server.close()
     number = int(server.ask("GET", f"/users/{user}")["username"].removeprefix("user"))
     theirs = [stream for stream in crowd.streams if stream.user == number]
     server.ask("DELETE", f"/users/{user}/sessions")
