@@ -261,6 +261,7 @@ actions! {
     SettingsUpdated "settings_updated"
     SetupCompleted "setup_completed"
     SetupFailed "setup_failed"
+    StoreCopied "store_copied"
     TagCreated "tag_created"
     TagDeleted "tag_deleted"
     TagUpdated "tag_updated"

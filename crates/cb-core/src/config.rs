@@ -66,6 +66,8 @@ pub struct Config {
     pub backup_passphrase: Option<Secret>,
     /// `None`: SQLite under `data_dir`. Holds a password, hence a secret.
     pub db_url: Option<Secret>,
+    /// The password of the PostgreSQL that `cb store copy` copies into.
+    pub db_password_new: Option<Secret>,
     /// Redis and NATS, which several servers over one database share. `None`: one server, which needs neither.
     pub cluster: Option<ClusterUrls>,
     pub tls: Option<TlsFiles>,
@@ -110,6 +112,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("backup_passphrase", "", "encrypts the archives of cb backup, decrypts them for cb restore"),
     ("db_url", "", "postgres://user@host/database, instead of SQLite under data_dir"),
     ("db_password", "", "the password for db_url"),
+    ("db_password_new", "", "the password for the PostgreSQL database that cb store copy copies into"),
     ("redis_url", "", "redis://:password@host or rediss://…, for several servers over one database"),
     ("nats_url", "", "nats://user:password@host or tls://…, for several servers over one database"),
     ("tls_cert", "", "PEM certificate chain, instead of one from the server's own certificate authority"),
@@ -137,6 +140,7 @@ struct Raw {
     backup_passphrase: Secret,
     db_url: Secret,
     db_password: Secret,
+    db_password_new: Secret,
     redis_url: Secret,
     nats_url: Secret,
     tls_cert: String,
@@ -167,6 +171,7 @@ impl Default for Raw {
             backup_passphrase: none(),
             db_url: none(),
             db_password: none(),
+            db_password_new: none(),
             redis_url: none(),
             nats_url: none(),
             tls_cert: String::new(),
@@ -293,6 +298,7 @@ impl Config {
             vault_key_new: given(raw.vault_key_new),
             backup_passphrase: given(raw.backup_passphrase),
             db_url,
+            db_password_new: given(raw.db_password_new),
             cluster,
             tls,
             hsts: match raw.hsts.as_str() {
@@ -399,32 +405,53 @@ fn public_url(text: &str) -> Result<Option<Url>, ConfigError> {
 }
 
 fn database(url: Secret, password: &Secret) -> Result<Option<Secret>, ConfigError> {
-    let Some(url) = given(url) else { return Ok(None) };
-    let mend = "Set it to a URL such as postgres://cb@db.internal/circuit_breaker, and set the password in CB_DB_PASSWORD or CB_DB_PASSWORD_FILE";
-    let mut parsed = Url::parse(url.expose())
-        .map_err(|e| ConfigError::new("CB_DB_URL", format!("it is not a URL ({e})"), mend))?;
-    match parsed.scheme() {
-        "postgres" | "postgresql" => {}
-        other => {
-            return Err(ConfigError::new(
-                "CB_DB_URL",
-                format!("this server does not support '{other}' databases"),
-                mend,
-            ));
-        }
+    given(url)
+        .map(|url| postgres_url("CB_DB_URL", "CB_DB_PASSWORD", &url, password).map(|(_, url)| url))
+        .transpose()
+}
+
+/// What `cb store copy --to` names: the URL as it was typed, and with the password of the setting. A password in the URL is refused:
+/// everybody on the machine reads the arguments of a program.
+pub fn new_database(to: &str, password: Option<&Secret>) -> Result<(Url, Secret), ConfigError> {
+    let (none, mend) = (
+        Secret::new(String::new()),
+        "Leave it out of the URL, and set it in CB_DB_PASSWORD_NEW or CB_DB_PASSWORD_NEW_FILE",
+    );
+    let (shown, url) =
+        postgres_url("--to", "CB_DB_PASSWORD_NEW", &Secret::new(to.to_owned()), password.unwrap_or(&none))?;
+    if shown.password().is_some() || shown.query_pairs().any(|(name, _)| name == "password") {
+        let reason =
+            "it contains a password, which every user of this machine can read while the command runs";
+        return Err(ConfigError::new("--to", reason, mend));
     }
-    if parsed.password().is_none() && !password.is_empty() {
-        // `set_password` percent-encodes, so a '/' in the password is no problem.
-        let refused = parsed.set_password(Some(password.expose())).is_err();
-        if refused {
-            return Err(ConfigError::new(
-                "CB_DB_URL",
-                "it has no host, so the password cannot be added",
-                mend,
-            ));
-        }
+    Ok((shown, url))
+}
+
+fn postgres_url(
+    setting: &str,
+    secret: &str,
+    url: &Secret,
+    password: &Secret,
+) -> Result<(Url, Secret), ConfigError> {
+    let wrong = |reason: String| {
+        let mend = format!(
+            "Set it to a URL such as postgres://cb@db.internal/circuit_breaker, and set the password in {secret} or {secret}_FILE"
+        );
+        ConfigError::new(setting, reason, mend)
+    };
+    let shown = Url::parse(url.expose()).map_err(|e| wrong(format!("it is not a URL ({e})")))?;
+    if !["postgres", "postgresql"].contains(&shown.scheme()) {
+        return Err(wrong(format!("this server does not support '{}' databases", shown.scheme())));
     }
-    Ok(Some(Secret::new(parsed.into())))
+    let mut whole = shown.clone();
+    // `set_password` percent-encodes, so a '/' in the password is no problem.
+    if whole.password().is_none()
+        && !password.is_empty()
+        && whole.set_password(Some(password.expose())).is_err()
+    {
+        return Err(wrong("it has no host, so the password cannot be added".to_owned()));
+    }
+    Ok((shown, Secret::new(whole.into())))
 }
 
 /// What one of the two is called, and how its URL looks.

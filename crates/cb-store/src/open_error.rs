@@ -30,6 +30,18 @@ impl OpenError {
         &self.reason
     }
 
+    /// The same of a database that other settings name than those of the server.
+    #[must_use]
+    pub fn of(self, url: &str, password: &str) -> Self {
+        let named = |text: &str| text.replace("CB_DB_URL", url).replace("CB_DB_PASSWORD", password);
+        Self {
+            what: named(&self.what),
+            reason: named(&self.reason),
+            mend: named(&self.mend),
+            full: self.full,
+        }
+    }
+
     /// Whether the disk has no room.
     pub(crate) fn is_full(&self) -> bool {
         self.full

@@ -41,7 +41,7 @@ const RESTED: Duration = Duration::from_millis(250);
 pub(crate) const OPENING: Duration = Duration::from_secs(10);
 
 /// What PostgreSQL calls our connections.
-const OURS: &str = "circuit-breaker";
+pub(crate) const OURS: &str = "circuit-breaker";
 
 /// A transaction in which nothing happens is ended by PostgreSQL, and what it has locked is free.
 const ABANDONED: (&str, &str) = ("idle_in_transaction_session_timeout", "30000");

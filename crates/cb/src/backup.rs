@@ -160,7 +160,7 @@ fn passphrase(file: Option<&Path>, config: &Config) -> anyhow::Result<Option<Sec
 }
 
 /// Runs work that a signal stops. `nothing` says what has not happened then; the work itself says so when it is not that simple.
-async fn stoppable<T>(
+pub async fn stoppable<T>(
     nothing: &str,
     work: impl AsyncFnOnce(&CancellationToken) -> Result<T, BackupError>,
 ) -> anyhow::Result<T> {

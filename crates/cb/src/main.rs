@@ -16,6 +16,7 @@ mod own_memory;
 mod scan;
 mod serve;
 mod signals;
+mod store;
 mod user;
 mod vault;
 
@@ -48,6 +49,9 @@ enum Command {
     /// Show, rotate or replace the keys that encrypt stored secrets
     #[command(subcommand)]
     Vault(vault::Command),
+    /// Move the data into the other kind of database
+    #[command(subcommand)]
+    Store(store::Command),
     /// Check the server's settings
     #[command(subcommand)]
     Config(check::ConfigCommand),
@@ -90,6 +94,7 @@ fn main() -> ExitCode {
             Command::Restore(args) => output::ended(backup::restore(args).await),
             Command::User(command) => output::ended(user::run(command).await),
             Command::Vault(command) => output::ended(vault::run(command).await),
+            Command::Store(command) => output::ended(store::run(command).await),
             Command::Config(command) => check::config(command),
             Command::Net(command) => net::run(command).await,
             Command::Doctor => doctor::run().await,

@@ -1,4 +1,4 @@
-//! Verifies a copy of the database by opening it, as a restore would.
+//! Verifies a database, or a copy of one by opening it, as a restore would.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use cb_core::config::Config;
 use cb_core::{Error, Secret};
 use cb_store::entities::{asset, setting};
 use cb_store::sea_orm::{EntityTrait as _, PaginatorTrait as _};
-use cb_store::{Store, db};
+use cb_store::{Store, db, sealed};
 use cb_vault::checkpoint::CheckpointKey;
 
 use super::archive::Head;
@@ -20,6 +20,12 @@ pub(super) struct Examined {
     pub schema: String,
     pub head: Head,
     pub assets: u64,
+    /// Entries of the audit log that were verified.
+    pub entries: i64,
+    /// Signed checkpoints that they were compared with.
+    pub checkpoints: usize,
+    /// Sealed texts. All of them open, unless a flaw says otherwise.
+    pub sealed: i64,
     pub root: Held,
     /// What does not verify, and does not keep the copy from being used.
     pub flaws: Vec<String>,
@@ -43,12 +49,13 @@ pub(super) async fn examine(
     unfit: impl FnOnce(Unfit) -> BackupError,
 ) -> Result<Examined, BackupError> {
     let store = Store::open_sqlite(folder).await?;
-    let examined = look(&store, config, key, kept, unfit).await;
+    let examined = verify(&store, config, key, kept, unfit).await;
     store.close().await?;
     examined
 }
 
-async fn look(
+/// A database that is open already, which is only read.
+pub(super) async fn verify(
     store: &Store,
     config: &Config,
     key: &CheckpointKey,
@@ -58,11 +65,11 @@ async fn look(
     let settings = setting::Entity::find_by_id(1).one(store.reader()).await.map_err(db)?;
     if !settings.is_some_and(|settings| settings.auth_enabled) {
         return Err(refused(
-            "Setup was not completed in this database, so there is nothing to back up. Complete setup first",
+            "Setup was not completed in this database, so there is nothing to copy. Complete setup first",
         ));
     }
     if let Some(why) = store.dangling().await? {
-        return Err(refused(format!("The copy of the database is damaged: {why}")));
+        return Err(refused(format!("The database is damaged: {why}")));
     }
     let mut flaws = Vec::new();
     let public = key.public();
@@ -86,5 +93,14 @@ async fn look(
         .await?
         .ok_or_else(|| Error::Internal("the audit log of the copy is empty".to_owned()))?;
     let assets = asset::Entity::find().count(store.reader()).await.map_err(db)?;
-    Ok(Examined { schema: store.schema().await?, head: Head { seq, hash }, assets, root, flaws })
+    Ok(Examined {
+        schema: store.schema().await?,
+        head: Head { seq, hash },
+        assets,
+        entries: verdict.entries,
+        checkpoints: verdict.checkpoints,
+        sealed: sealed::count(store.reader()).await?,
+        root,
+        flaws,
+    })
 }

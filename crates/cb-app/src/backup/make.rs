@@ -108,7 +108,7 @@ pub async fn make(
     };
     let beside = || aside.iter().chain([&checkpoint]);
     let signed: Vec<Checkpoint> = beside().flatten().flatten().cloned().collect();
-    let Examined { schema, head, assets, root, mut flaws } =
+    let Examined { schema, head, assets, root, mut flaws, .. } =
         unless_stopped(stop, examine(&copy, config, &key, &signed, unfit)).await.map_err(|e| {
             e.of_database(|reason| {
                 format!("The copy of the database cannot be used: {reason}. Run this command again")

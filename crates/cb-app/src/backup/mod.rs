@@ -1,8 +1,9 @@
 //! One file that brings everything back: the database, and the keys and certificates beside it; and the refusal to
-//! start over a database that is older than its folder.
+//! start over a database that is older than its folder; and the way from one kind of database into the other.
 //!
 //! - `archive` knows the file's format, `cipher` its encryption, `files` which files of the data folder belong into it.
 //! - `make` writes an archive, `restore` puts one into an empty place. Both verify with `examine`, before anything is moved.
+//! - `copy` moves the database of a data folder into the other kind of database. The folder stays.
 //! - `place` owns the folder that is restored into: whatever is cut short, it is empty or whole.
 //! - `scratch` owns the private folders for what is half done, and removes those that a killed backup has left.
 //! - `rollback` compares the database with the newest signed checkpoint in the folder.
@@ -11,6 +12,7 @@
 
 mod archive;
 mod cipher;
+mod copy;
 mod examine;
 mod files;
 mod make;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use archive::{Head, Manifest};
 pub use cipher::{Keys, Protection};
+pub use copy::{Copied, To, copy};
 pub(crate) use files::needed;
 pub use make::{Made, Target, make};
 pub(crate) use place::settle;

@@ -2,25 +2,45 @@
 //!
 //! A copy is always a SQLite database, also of a PostgreSQL: so it is verified by opening it, and restored into either of
 //! the two. SQLite writes it itself (`VACUUM INTO`, one reading transaction); from and to PostgreSQL the tables are copied
-//! row by row, out of one snapshot and in one transaction. To add a table: its line in `tables.rs`; a test misses it.
+//! row by row, out of one snapshot and in one transaction. `move_from` does the same between any two databases, and compares them
+//! before it commits. To add a table: its line in `tables.rs`; a test misses it.
 //! What a copy leaves out stands there too.
 
 mod look;
 mod tables;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use cb_core::{Error, Result};
+use cb_core::{Error, Result, Secret};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
 pub use self::look::{
     Standing, foreign_schema, look_postgres, look_settled_postgres, look_sqlite, newest_schema,
 };
+pub use self::tables::Sum;
+use crate::bounded::{Bounded, Signals};
 use crate::fault::db;
 pub use crate::open::DATABASE_FILE;
 use crate::open::Store;
-use crate::pool;
-use crate::write::Until;
+use crate::open_error::OpenError;
+use crate::pool::{self, Use};
+use crate::write::{Audit, Until};
+
+/// What was moved into another database.
+#[derive(Debug)]
+pub struct Moved {
+    /// The same on both sides.
+    pub tables: Vec<Sum>,
+    /// The entry that says so, and its hash.
+    pub head: (i64, String),
+}
+
+/// Makes the SQLite database in `folder`, which nobody has open, one file.
+pub async fn keep_one_file(folder: &Path) -> Result<()> {
+    // A failure to fold the log in is only a warning to `close`. Whoever takes the file alone needs to know.
+    pool::keep_no_log(&folder.join(DATABASE_FILE)).await.map_err(db)
+}
 
 impl Store {
     /// What the archive's manifest calls this kind of database.
@@ -56,8 +76,7 @@ impl Store {
         drop(snapshot);
         copy.close().await?;
         filled?;
-        // A failure to fold the log in is only a warning to `close`. Whoever takes the file alone needs to know.
-        pool::keep_no_log(&file).await.map_err(db)
+        keep_one_file(folder).await
     }
 
     /// Puts everything that `copy` holds into this database, in one transaction. One that anybody has used is refused: the
@@ -75,8 +94,68 @@ impl Store {
         Ok(true)
     }
 
-    /// A row that refers to one that is not there, if there is any. For a copy: PostgreSQL keeps its references itself.
+    /// Puts everything that `source` holds into this database, in one transaction that compares both sides, table by table, and
+    /// writes `audit` behind the last entry. None where anybody has used this database: then nothing was changed.
+    pub async fn move_from(&self, source: &Self, audit: Audit<'_>) -> Result<Option<Moved>> {
+        let from = source.snapshot().await?;
+        let tx = self.begin_alone(Until::Committed).await?;
+        if crate::audit::lock_head(&tx).await?.seq != 0 {
+            return Ok(None);
+        }
+        let read = tables::fill(&from, &tx).await?;
+        drop(from);
+        let written = tables::sums(&tx).await?;
+        if let Some((from, to)) = read.iter().zip(&written).find(|(from, to)| from != to) {
+            return Err(Error::Internal(format!("after the copy the tables differ: {from:?} and {to:?}")));
+        }
+        let head = crate::audit::lock_head(&tx).await?;
+        if source.audit_head().await?.is_none_or(|(seq, _)| seq != head.seq) {
+            return Err(Error::Conflict(
+                "The database was changed while it was copied, so nothing was copied. Stop every server and every cb command that uses it, and run this command again".to_owned(),
+            ));
+        }
+        // For readers of the log.
+        let name = |store: &Self| if store.is_sqlite() { "SQLite" } else { "PostgreSQL" };
+        let detail = serde_json::json!({ "from": name(source), "to": name(self) });
+        let (seq, hash) = crate::audit::append(&tx, &audit, None, &detail).await?;
+        tx.commit_patiently().await?;
+        Ok(Some(Moved { tables: read, head: (seq, hash) }))
+    }
+
+    /// Whether a server works on this PostgreSQL, as far as it can be seen. Asked before this process has connections of its own: it
+    /// waits until those of a program that has just ended are gone.
+    pub async fn has_servers(url: &Secret) -> std::result::Result<bool, OpenError> {
+        // A server looks at the database every second. A pooler keeps the connections of one that has ended, and nothing happens on them.
+        const SQL: &str = "
+            SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = $1 AND pid <> pg_backend_pid()
+                AND (state IS DISTINCT FROM 'idle' OR state_change > now() - interval '5 seconds')";
+        const PATIENCE: Duration = Duration::from_secs(8);
+        const BETWEEN: Duration = Duration::from_millis(250);
+        // One connection: a second one of ours would be taken for a server's.
+        let pool = pool::postgres(url, 1, Use::Look).await.map_err(OpenError::postgres)?;
+        let pool = Bounded::new(pool, Signals::default());
+        let began = Instant::now();
+        let asked = loop {
+            let ask = Statement::from_sql_and_values(DbBackend::Postgres, SQL, [pool::OURS.into()]);
+            let row = pool.query_one_raw(ask).await;
+            let there = row.and_then(|row| row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0)));
+            match there {
+                Ok(0) => break Ok(false),
+                Ok(_) if began.elapsed() > PATIENCE => break Ok(true),
+                Ok(_) => tokio::time::sleep(BETWEEN).await,
+                Err(error) => break Err(OpenError::postgres(error)),
+            }
+        };
+        let _ = pool.inner().now().close().await;
+        asked
+    }
+
+    /// A row that refers to one that is not there, if there is any. PostgreSQL keeps its references itself.
     pub async fn dangling(&self) -> Result<Option<String>> {
+        if !self.is_sqlite() {
+            return Ok(None);
+        }
         let check = Statement::from_string(DbBackend::Sqlite, "PRAGMA foreign_key_check");
         let row = self.reader().query_one_raw(check).await.map_err(db)?;
         row.map(|row| {

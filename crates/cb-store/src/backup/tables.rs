@@ -1,11 +1,12 @@
 //! Every table, in an order in which its rows can be put in, and how all of them go from one database into another.
 
-use cb_core::Result;
+use cb_core::{Result, hex};
 use sea_orm::sea_query::{OnConflict, ValueTuple};
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, Identity, IntoActiveModel,
-    Iterable as _, ModelTrait as _, Statement,
+    Iterable as _, ModelTrait, Statement,
 };
+use sha2::{Digest as _, Sha256};
 
 use crate::entities::{
     address, asset, asset_tag, audit_anchor, audit_checkpoint, audit_entry, audit_head, auth_step, channel,
@@ -22,9 +23,12 @@ macro_rules! tables {
             vec![$($table::Entity.table_name().to_owned()),*]
         }
 
-        async fn copy_all(from: &impl ConnectionTrait, to: &impl ConnectionTrait) -> Result<(), DbErr> {
-            $(copy::<$table::Entity>(from, to).await?;)*
-            Ok(())
+        async fn copy_all(from: &impl ConnectionTrait, to: &impl ConnectionTrait) -> Result<Vec<Sum>, DbErr> {
+            Ok(vec![$(copy::<$table::Entity>(from, to).await?),*])
+        }
+
+        async fn read_all(from: &impl ConnectionTrait) -> Result<Vec<Sum>, DbErr> {
+            Ok(vec![$(read::<$table::Entity>(from).await?),*])
         }
 
         #[cfg(test)]
@@ -51,6 +55,40 @@ tables! {
 /// work is done next is a matter of the servers that run: after a restore all of it is due.
 pub(super) const LEFT_OUT: &[&str] = &["kept_answers", "periodic_work"];
 
+/// The content of a table, equal in both kinds of database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sum {
+    pub table: String,
+    pub rows: u64,
+    /// SHA-256 over every value of every row, in the order of the primary key.
+    pub hash: String,
+}
+
+/// A [`Sum`] that grows.
+#[derive(Default)]
+struct Summing {
+    rows: u64,
+    hash: Sha256,
+}
+
+impl Summing {
+    fn add<M: ModelTrait>(&mut self, rows: &[M]) {
+        for row in rows {
+            self.rows += 1;
+            for column in <M::Entity as EntityTrait>::Column::iter() {
+                // As Rust shows it: the same for a value from either database. The length keeps two values apart.
+                let value = format!("{:?}", row.get(column));
+                self.hash.update(value.len().to_be_bytes());
+                self.hash.update(value);
+            }
+        }
+    }
+
+    fn of<E: EntityTrait>(self) -> Sum {
+        Sum { table: E::default().table_name().to_owned(), rows: self.rows, hash: hex(&self.hash.finalize()) }
+    }
+}
+
 /// What one statement may carry, by the lesser of the two databases (SQLite).
 const PARAMETERS: usize = 32_000;
 /// Rows at a time, at most.
@@ -60,13 +98,18 @@ const ROWS: usize = 1000;
 ///
 /// The triggers are off meanwhile. They forbid what users of a running database must not do, and a copy of valid data may look like
 /// that: the anchor of a pruned log names an entry that is no longer there.
-pub(super) async fn fill(from: &impl ConnectionTrait, tx: &impl ConnectionTrait) -> Result<()> {
+pub(super) async fn fill(from: &impl ConnectionTrait, tx: &impl ConnectionTrait) -> Result<Vec<Sum>> {
     let put_back = take_guards(tx).await.map_err(db)?;
-    copy_all(from, tx).await.map_err(db)?;
+    let read = copy_all(from, tx).await.map_err(db)?;
     for sql in put_back {
         tx.execute_unprepared(&sql).await.map_err(db)?;
     }
-    Ok(())
+    Ok(read)
+}
+
+/// What is in the tables, as [`fill`] has read it from elsewhere.
+pub(super) async fn sums(conn: &impl ConnectionTrait) -> Result<Vec<Sum>> {
+    read_all(conn).await.map_err(db)
 }
 
 /// Turns the triggers off; answers what turns them on again.
@@ -92,51 +135,87 @@ async fn take_guards(tx: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
 /// Tables of one row, which is replaced in its place: whoever waits for its lock finds it again.
 const ONE: [&str; 2] = ["settings", "audit_head"];
 
-/// A page at a time, in the order of the primary key.
-async fn copy<E>(from: &impl ConnectionTrait, to: &impl ConnectionTrait) -> Result<(), DbErr>
+/// The rows of a table, a page at a time, in the order of the primary key.
+struct Pages<E: EntityTrait> {
+    keys: Vec<E::Column>,
+    most: usize,
+    after: Option<ValueTuple>,
+    over: bool,
+}
+
+impl<E: EntityTrait> Pages<E>
 where
-    E: EntityTrait,
-    E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-    E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+    E::Model: Sync,
 {
-    let keys: Vec<E::Column> = E::PrimaryKey::iter().map(sea_orm::PrimaryKeyToColumn::into_column).collect();
-    let order = match keys.as_slice() {
-        [a] => Identity::Unary(iden(*a)),
-        [a, b] => Identity::Binary(iden(*a), iden(*b)),
-        [a, b, c] => Identity::Ternary(iden(*a), iden(*b), iden(*c)),
-        more => Identity::Many(more.iter().map(|key| iden(*key)).collect()),
-    };
-    let most = (PARAMETERS / E::Column::iter().count()).min(ROWS);
-    let one = ONE.contains(&E::default().table_name());
-    if !one {
-        E::delete_many().exec(to).await?;
+    fn new() -> Self {
+        let keys = E::PrimaryKey::iter().map(sea_orm::PrimaryKeyToColumn::into_column).collect();
+        let most = (PARAMETERS / E::Column::iter().count()).min(ROWS);
+        Self { keys, most, after: None, over: false }
     }
-    let mut after = None;
-    loop {
-        let mut page = E::find().cursor_by(order.clone());
-        if let Some(after) = after.take() {
+
+    /// The next rows; none at the end.
+    async fn next(&mut self, from: &impl ConnectionTrait) -> Result<Option<Vec<E::Model>>, DbErr> {
+        if self.over {
+            return Ok(None);
+        }
+        let order = match self.keys.as_slice() {
+            [a] => Identity::Unary(iden(*a)),
+            [a, b] => Identity::Binary(iden(*a), iden(*b)),
+            [a, b, c] => Identity::Ternary(iden(*a), iden(*b), iden(*c)),
+            more => Identity::Many(more.iter().map(|key| iden(*key)).collect()),
+        };
+        let mut page = E::find().cursor_by(order);
+        if let Some(after) = self.after.take() {
             page.after::<ValueTuple>(after);
         }
-        let rows = page.first(most as u64).all(from).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after = Some(match keys.as_slice() {
+        let rows = page.first(self.most as u64).all(from).await?;
+        self.over = rows.len() < self.most;
+        let Some(last) = rows.last() else { return Ok(None) };
+        self.after = Some(match self.keys.as_slice() {
             [a] => ValueTuple::One(last.get(*a)),
             [a, b] => ValueTuple::Two(last.get(*a), last.get(*b)),
             [a, b, c] => ValueTuple::Three(last.get(*a), last.get(*b), last.get(*c)),
             more => ValueTuple::Many(more.iter().map(|key| last.get(*key)).collect()),
         });
-        let whole = rows.len() == most;
+        Ok(Some(rows))
+    }
+}
+
+async fn read<E>(from: &impl ConnectionTrait) -> Result<Sum, DbErr>
+where
+    E: EntityTrait,
+    E::Model: Sync,
+{
+    let (mut pages, mut sum) = (Pages::<E>::new(), Summing::default());
+    while let Some(rows) = pages.next(from).await? {
+        sum.add(&rows);
+    }
+    Ok(sum.of::<E>())
+}
+
+/// Answers what was read.
+async fn copy<E>(from: &impl ConnectionTrait, to: &impl ConnectionTrait) -> Result<Sum, DbErr>
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+    E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+{
+    let one = ONE.contains(&E::default().table_name());
+    if !one {
+        E::delete_many().exec(to).await?;
+    }
+    let (mut pages, mut sum) = (Pages::<E>::new(), Summing::default());
+    while let Some(rows) = pages.next(from).await? {
+        sum.add(&rows);
         let rows = rows.into_iter().map(|row| row.into_active_model().reset_all());
         let mut insert = E::insert_many(rows);
         if one {
-            let mut replace = OnConflict::columns(keys.iter().copied());
+            let mut replace = OnConflict::columns(pages.keys.iter().copied());
             insert = insert.on_conflict(replace.update_columns(E::Column::iter()).to_owned());
         }
         insert.exec_without_returning(to).await?;
-        if !whole {
-            return Ok(());
-        }
     }
+    Ok(sum.of::<E>())
 }
 
 fn iden(column: impl sea_orm::ColumnTrait) -> sea_orm::DynIden {
@@ -231,6 +310,51 @@ mod tests {
         postgres.dies();
         let there = Store::open_postgres(&url).await.expect("opens");
         assert_eq!(audit_entry::Entity::find().all(there.reader()).await.expect("reads").len(), 1);
+    }
+
+    /// Another session's rule loses rows without an error; and a write at the source would be lost too.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_move_that_is_not_the_same_on_both_sides_is_not_kept() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let source = Store::open_sqlite(dir.path()).await.expect("opens");
+        let at = DateTime::from_timestamp(1, 0).expect("a time");
+        let audit = |action| Audit { action, actor: &Principal::Server, at, origin: None };
+        let write = async || source.write(audit(Action::SettingsUpdated), async |_| Ok(())).await;
+        for _ in 0..200 {
+            write().await.expect("written");
+        }
+        let postgres = Postgres::start();
+        let url = Secret::new(postgres.url().to_owned());
+        let there = Store::open_postgres(&url).await.expect("opens");
+        let entries = async || audit_entry::Entity::find().all(there.reader()).await.expect("reads").len();
+        let rule = "CREATE RULE lose AS ON INSERT TO audit_log WHERE NEW.seq = 7 DO INSTEAD NOTHING";
+        there.writer().execute_unprepared(rule).await.expect("made");
+        let why = there.move_from(&source, audit(Action::StoreCopied)).await.expect_err("a row is lost");
+        assert!(why.to_string().contains("audit_log"), "{why}");
+        assert_eq!(entries().await, 0);
+        there.writer().execute_unprepared("DROP RULE lose ON audit_log").await.expect("dropped");
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let writes = async {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                write().await.expect("written");
+            }
+        };
+        let moving = async {
+            let done = there.move_from(&source, audit(Action::StoreCopied)).await;
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            done
+        };
+        let why = tokio::join!(moving, writes).0.expect_err("the source has moved on");
+        assert!(why.to_string().contains("was changed while it was copied"), "{why}");
+        assert_eq!(entries().await, 0);
+        let moved =
+            there.move_from(&source, audit(Action::StoreCopied)).await.expect("moved").expect("empty");
+        assert_eq!(moved.head, there.audit_head().await.expect("reads").expect("an entry"));
+        assert_eq!(entries().await, usize::try_from(moved.head.0).expect("small"));
+        assert!(there.move_from(&source, audit(Action::StoreCopied)).await.expect("looked").is_none());
+        let verdict = there.verify_audit(None, &BTreeMap::new()).await.expect("read");
+        assert_eq!(verdict.broken, None);
+        there.write(audit(Action::SettingsUpdated), async |_| Ok(())).await.expect("it goes on");
     }
 
     /// The triggers would refuse such an anchor, and nothing else may be done without them afterwards.

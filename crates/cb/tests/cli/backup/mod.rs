@@ -1,6 +1,7 @@
-//! `cb backup`, `cb restore`, and the refusal to start over a database that is lost or older than its folder.
+//! `cb backup`, `cb restore`, `cb store copy`, and the refusal to start over a database that is lost or older than its folder.
 
 mod beside;
+mod copied;
 mod kept;
 mod killed;
 mod older;

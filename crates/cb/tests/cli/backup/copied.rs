@@ -1,0 +1,265 @@
+//! `cb store copy`: from SQLite into PostgreSQL and back, refused, and killed.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cb_store::Store;
+use cb_store::backup::look_postgres;
+use cb_testkit::Database::{Postgres, Sqlite};
+use serde_json::json;
+
+use super::{Home, World, names, run_sql, text};
+use crate::site::PASSWORD;
+
+/// The URL of a home without its password, and the password.
+fn apart(home: &Home) -> (String, String) {
+    let url = home.url.as_ref().expect("PostgreSQL");
+    let (head, rest) = url.split_once("://cb:").expect("with a user");
+    let (password, place) = rest.split_once('@').expect("with a password");
+    (format!("{head}://cb@{place}"), password.to_owned())
+}
+
+/// `cb store copy` of `from` into the database of `to`.
+fn copy(from: &Home, to: &Home) -> Command {
+    if to.url.is_none() {
+        return from.cb(&["store", "copy", "--to", "sqlite"]);
+    }
+    let (url, password) = apart(to);
+    let mut copy = from.cb(&["store", "copy", "--to", &url]);
+    copy.env("CB_DB_PASSWORD_NEW", password);
+    copy
+}
+
+fn copied(from: &Home, to: &Home) -> String {
+    let done = copy(from, to).output().expect("runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// One line that says why not.
+fn refused(mut copy: Command) -> String {
+    let done = copy.output().expect("runs");
+    let why = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{} {why}", String::from_utf8_lossy(&done.stdout));
+    assert!(
+        why.starts_with("cb: ") && why.trim_end().lines().count() == 1 && !why.contains("panicked"),
+        "{why}"
+    );
+    assert!(done.stdout.is_empty(), "{}", String::from_utf8_lossy(&done.stdout));
+    why
+}
+
+/// Signs in by user name and password, finds what was there, and adds something.
+async fn used(home: &Home, adds: &str, finds: &[&str]) {
+    let site = home.start().await;
+    let who = json!({ "username": "maria", "password": PASSWORD });
+    let session = site.client.done("/auth/login", who).await;
+    assert_eq!(session["user"]["username"], "maria", "{session}");
+    let there = site.client.assets().await;
+    assert!(finds.iter().all(|name| there.contains(*name)), "{there:?}");
+    assert_eq!(site.client.get("/credentials").await["items"].as_array().map(Vec::len), Some(1));
+    assert!(site.client.asset(adds).await);
+    let log = site.client.get("/audit-log?action=store_copied").await;
+    assert_eq!(log["items"].as_array().map(Vec::len), Some(finds.len().saturating_sub(1)), "{log}");
+    site.stop();
+    assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
+    // Opens and seals everything anew.
+    assert!(home.says(&["vault", "rotate"]).contains("fingerprint"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_and_back() {
+    let world = World::new(true);
+    let lite = world.home("old", Sqlite).await;
+    let postgres = Home { data: lite.data.clone(), ..world.home("new", Postgres).await };
+    let site = lite.begin().await;
+    for n in 0..40 {
+        assert!(site.client.asset(&format!("asset {n}")).await);
+    }
+    for (path, body) in [
+        ("/tags", json!({ "name": "shelf", "color": "#4c8bf5" })),
+        ("/networks", json!({ "name": "home", "cidr": "192.168.7.0/24" })),
+        (
+            "/webhooks",
+            json!({ "name": "elsewhere", "url": "https://10.0.0.9/x", "events": ["vault.rotated"] }),
+        ),
+        ("/hooks", json!({ "name": "alerts", "format": "generic" })),
+    ] {
+        site.client.done(path, body).await;
+    }
+    site.stop();
+    used(&lite, "of SQLite", &["asset 39"]).await;
+    let file = lite.data.join("circuit-breaker.db");
+    let before = (std::fs::read(&file).expect("reads"), names(&lite.data).len());
+
+    let said = copied(&lite, &postgres);
+    let told =
+        said.contains("Each table has the same content") && !said.contains("stored secrets decrypted: 0");
+    assert!(
+        told && said.contains("CB_DB_URL=postgres://cb@") && said.contains("Keep the data folder"),
+        "{said}"
+    );
+    assert!(!said.contains(&apart(&postgres).1), "{said}");
+    assert!(
+        before == (std::fs::read(&file).expect("reads"), names(&lite.data).len()),
+        "the source is as it was"
+    );
+    let why = refused(copy(&lite, &postgres));
+    assert!(why.contains("already in use"), "{why}");
+    used(&postgres, "of PostgreSQL", &["asset 39", "of SQLite"]).await;
+
+    assert!(lite.does_not_start().contains("is older than the folder"), "it would lose what was done since");
+    let why = refused(copy(&postgres, &lite));
+    assert!(why.contains("circuit-breaker.db already exists"), "{why}");
+    let aside = world.path("aside");
+    std::fs::create_dir(&aside).expect("made");
+    for name in names(&lite.data).iter().filter(|name| name.starts_with("circuit-breaker.db")) {
+        std::fs::rename(lite.data.join(name), aside.join(name)).expect("moved");
+    }
+    let standing =
+        async || look_postgres(&cb_core::Secret::new(postgres.url.clone().expect("a URL")), 1).await;
+    let before = standing().await.expect("looked");
+    let said = copied(&postgres, &lite);
+    assert!(said.contains("without CB_DB_URL"), "{said}");
+    assert_eq!(before, standing().await.expect("looked"), "the source is as it was");
+    used(&lite, "of SQLite again", &["asset 39", "of SQLite", "of PostgreSQL"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_in_one_line() {
+    let world = World::new(true);
+    let lite = world.home("old", Sqlite).await;
+    let postgres = Home { data: lite.data.clone(), ..world.home("new", Postgres).await };
+    let site = lite.begin().await;
+    let why = refused(copy(&lite, &postgres));
+    assert!(why.contains("another server or a restore is using"), "{why}");
+    site.stop();
+    let (url, password) = apart(&postgres);
+    let secret = password.clone();
+    let to = |url: &str, password: &str| {
+        let mut copy = lite.cb(&["store", "copy", "--to", url]);
+        copy.env("CB_DB_PASSWORD_NEW", password);
+        copy
+    };
+    for (url, password, told) in [
+        ("mysql://cb@localhost/x", "", "does not support 'mysql'"),
+        ("somewhere", "", "it is not a URL"),
+        (postgres.url.as_deref().expect("a URL"), "", "it contains a password"),
+        (&format!("{url}?password=secret"), "", "it contains a password"),
+        (&url, "wrong", "the password there or in CB_DB_PASSWORD_NEW"),
+        (&url.replace("/new", "/missing"), &password, "Create the database that --to names"),
+        ("postgres://cb@127.0.0.1:9/new", "x", "The database of --to cannot be used"),
+        ("sqlite", "", "already SQLite"),
+    ] {
+        let why = refused(to(url, password));
+        assert!(why.contains(told) && !why.contains(&secret) && !why.contains("secret"), "{why}");
+    }
+    let full = postgres.url.clone().expect("a URL");
+    run_sql(&full, &["ALTER DATABASE new SET default_transaction_read_only = on"]).await;
+    let why = refused(copy(&lite, &postgres));
+    assert!(why.contains("read-only"), "{why}");
+    world.sql("ALTER DATABASE new RESET default_transaction_read_only").await;
+    let url = cb_core::Secret::new(full.clone());
+    assert_eq!(look_postgres(&url, 0).await.expect("looked"), None, "nothing was made there");
+
+    // Of another version.
+    let forged = format!("sqlite://{}", lite.data.join("circuit-breaker.db").display());
+    for (change, back) in [
+        (
+            "INSERT INTO seaql_migrations VALUES ('m9999_later', 0)",
+            "DELETE FROM seaql_migrations WHERE version = 'm9999_later'",
+        ),
+        (
+            "UPDATE seaql_migrations SET version = 'm0000' WHERE version LIKE 'm0019%'",
+            "UPDATE seaql_migrations SET version = 'm0019_periodic_work' WHERE version = 'm0000'",
+        ),
+    ] {
+        run_sql(&forged, &[change]).await;
+        let why = refused(copy(&lite, &postgres));
+        assert!(why.contains("older or newer than this program"), "{why}");
+        run_sql(&forged, &[back]).await;
+    }
+    run_sql(&forged, &["UPDATE credentials SET secret = replace(secret, 'A', 'B')"]).await;
+    let why = refused(copy(&lite, &postgres));
+    assert!(why.contains("credentials.secret") && why.contains("cannot be decrypted"), "{why}");
+    assert_eq!(look_postgres(&url, 0).await.expect("looked"), None, "nothing was made there");
+    run_sql(&forged, &["DELETE FROM credentials"]).await;
+
+    copied(&lite, &postgres);
+    let aside = lite.data.join("circuit-breaker.db");
+    std::fs::rename(&aside, world.path("aside")).expect("moved");
+    let site = postgres.start().await;
+    // Another server, with a folder of its own.
+    let other = Home { data: world.path("other"), ..postgres.clone() };
+    std::fs::create_dir(&other.data).expect("made");
+    for name in ["audit-key", "vault-key", "jwt-secret"] {
+        std::fs::copy(lite.data.join(name), other.data.join(name)).expect("copied");
+    }
+    let why = refused(copy(&other, &Home { data: other.data.clone(), url: None }));
+    assert!(why.contains("is connected to the database of CB_DB_URL"), "{why}");
+    site.stop();
+    assert!(!other.data.join("circuit-breaker.db").exists());
+    copied(&other, &Home { data: other.data.clone(), url: None });
+}
+
+/// Killed anywhere, it leaves an empty destination or a whole one.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed() {
+    const KILLS: u32 = 16;
+    let world = World::new(true);
+    let lite = world.home("old", Sqlite).await;
+    let site = lite.begin().await;
+    for n in 0..60 {
+        assert!(site.client.asset(&format!("asset {n}")).await);
+    }
+    site.stop();
+    let at = |data: &Home, on: &Home| Home { data: data.data.clone(), url: on.url.clone() };
+    let began = Instant::now();
+    let full = at(&lite, &world.home("first", Postgres).await);
+    copied(&lite, &full);
+    let took = began.elapsed();
+    let kill = |mut copy: Command, after: Duration| {
+        let mut run = copy.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        std::thread::sleep(after);
+        run.kill().expect("killed");
+        run.wait().expect("gone");
+    };
+    let (mut empty, mut whole) = (0, 0);
+    for n in 0..KILLS {
+        let there = at(&lite, &world.home(&format!("new{n}"), Postgres).await);
+        kill(copy(&lite, &there), took * (n + 1) / KILLS);
+        let url = cb_core::Secret::new(there.url.clone().expect("a URL"));
+        if look_postgres(&url, 0).await.expect("looked").is_none_or(|standing| standing.head == 0) {
+            empty += 1;
+            copied(&lite, &there);
+        } else {
+            whole += 1;
+        }
+        assert!(there.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
+        assert!(there.says(&["vault", "status"]).contains("fingerprint"));
+    }
+    assert!(empty > 2, "{empty} {whole}");
+
+    let file = lite.data.join("circuit-breaker.db");
+    std::fs::rename(&file, world.path("aside")).expect("moved");
+    let (mut absent, mut there) = (0, 0);
+    for n in 0..KILLS {
+        kill(copy(&full, &lite), took * (n + 1) / KILLS);
+        if file.exists() {
+            there += 1;
+        } else {
+            absent += 1;
+            copied(&full, &lite);
+        }
+        assert!(!names(&lite.data).iter().any(|name| name.starts_with("circuit-breaker.db-")), "one file");
+        assert!(lite.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
+        assert!(lite.says(&["user", "list"]).contains("maria"));
+        for name in names(&lite.data).iter().filter(|name| name.starts_with("circuit-breaker.db")) {
+            std::fs::remove_file(lite.data.join(name)).expect("removed");
+        }
+    }
+    assert!(absent > 2, "{absent} {there}");
+    copied(&full, &lite);
+    assert!(!names(&lite.data).iter().any(|name| name.starts_with(".cb-backup-")), "{}", text(&lite.data));
+    Store::read_sqlite(&lite.data).await.expect("opens").close().await.expect("closed");
+}
