@@ -9,6 +9,8 @@ from cbserver import Refused
 
 RECOVERED_SECONDS = 10
 SAID_SECONDS = 10
+# PostgreSQL ends a transaction in which nothing has happened for ten seconds.
+OTHERS_SECONDS = 14
 
 
 class Turn:
@@ -76,12 +78,16 @@ class Turn:
         if silent:
             self.broken.append(f"{', '.join(n.name for n in silent)} did not say within {seconds} s that nothing can be saved")
 
-    def stalled(self, nodes, but):
-        """The longest time within the window in which none of the other servers acknowledged a write."""
-        names = {n.name for n in nodes} - {n.name for n in but}
+    def others_go_on(self, but):
+        """The servers that are not cut off must acknowledge writes. A session that is cut off can hold a lock that all of them need,
+        until PostgreSQL ends it; so the longest time in which they acknowledged none has a bound."""
+        names = {n.name for n in self.cluster.apis} - {n.name for n in but}
         times = sorted(c.began + c.seconds for c in self.calls() if c.writes and c.node in names and 200 <= c.status < 300)
         edges = [self.window[0], *times, self.window[1]]
-        return max(after - before for before, after in zip(edges, edges[1:], strict=False))
+        longest = max(after - before for before, after in zip(edges, edges[1:], strict=False))
+        self.notes.append(f"the others kept nothing for {longest:.1f} s at a time")
+        if longest > OTHERS_SECONDS:
+            self.broken.append(f"while {', '.join(n.name for n in but)} was cut off, the other servers kept nothing for {longest:.1f} s")
 
     def recover(self):
         """Every api must acknowledge a write that was sent after the end."""
