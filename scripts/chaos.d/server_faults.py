@@ -75,6 +75,7 @@ def cut(nodes, engine, words=(), least=0.0, lease=False):
         try:
             if words:
                 turn.says(chosen, *words)
+                turn.degraded(chosen, engine)
             elif any(n.serves for n in chosen):
                 turn.shows(6, least=least)
             # In the long form leases end, and others take the work over.
