@@ -35,7 +35,7 @@ def read_only(turn):
     try:
         postgres.run("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
         turn.shows(5, least=1)
-        turn.tells(turn.cluster.apis)
+        turn.cannot_save(turn.cluster.apis)
     finally:
         # A session of a read-only database can still choose to write.
         postgres.run("SET default_transaction_read_only = off", "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")

@@ -32,6 +32,7 @@ def away(engine, words, wipe=False, hang=False):
                 one.wipe()
         try:
             turn.says(turn.cluster.nodes, *words)
+            turn.degraded(turn.cluster.nodes, engine)
             turn.pause(0, 2 if turn.short else 8)
         finally:
             # What is said from here on is that it is back.
@@ -59,6 +60,7 @@ def redis_full(turn):
     turn.begin()
     redis.command("CONFIG", "SET", "maxmemory", "1")
     turn.says(turn.cluster.nodes, "out of memory")
+    turn.degraded(turn.cluster.nodes, "redis")
     turn.pause(0, 2)
     redis.command("CONFIG", "SET", "maxmemory", "0")
     turn.end()

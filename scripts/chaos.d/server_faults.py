@@ -75,6 +75,7 @@ def cut(nodes, engine, words=(), least=0.0, lease=False):
         try:
             if words:
                 turn.says(chosen, *words)
+                turn.degraded(chosen, engine)
             elif any(n.serves for n in chosen):
                 turn.shows(6, least=least)
             # In the long form leases end, and others take the work over.
@@ -89,8 +90,7 @@ def cut(nodes, engine, words=(), least=0.0, lease=False):
         turn.recover()
         turn.notes.append(f"{dropped} packets lost")
         if engine == "postgres":
-            # A session that is cut off can hold a lock that all others need, until PostgreSQL ends it.
-            turn.notes.append(f"the others kept nothing for {turn.stalled(cluster.apis, chosen):.1f} s at a time")
+            turn.others_go_on(chosen)
 
     return disturb
 
@@ -136,7 +136,7 @@ def unplugged(turn):
     node.away[-1][1] = time.monotonic() + 5
     turn.end()
     turn.recover()
-    turn.notes.append(f"the others kept nothing for {turn.stalled(cluster.apis, [node]):.1f} s at a time")
+    turn.others_go_on([node])
 
 
 def clock_skewed(seconds):

@@ -9,6 +9,8 @@ from cbserver import Refused
 
 RECOVERED_SECONDS = 10
 SAID_SECONDS = 10
+# PostgreSQL ends a transaction in which nothing has happened for ten seconds.
+OTHERS_SECONDS = 14
 
 
 class Turn:
@@ -64,24 +66,38 @@ class Turn:
         if silent:
             self.broken.append(f"{', '.join(n.name for n in silent)} did not say within {seconds} s: {words[0]}")
 
-    def tells(self, nodes, seconds=SAID_SECONDS):
-        """Each of these servers must say over its API that it cannot save."""
-        until, silent = time.monotonic() + seconds, list(nodes)
+    def tells(self, nodes, what, told, seconds=SAID_SECONDS):
+        """Each of these servers must say so over its API. `told` asks one of them, over a connection of its own."""
+        until, silent = time.monotonic() + seconds, [n for n in nodes if n.serves]
         while silent and time.monotonic() < until:
             for node in list(silent):
                 with suppress(OSError, Refused), closing(self.cluster.probe(node, 4)) as probe:
-                    if probe.ask("GET", "/storage")["trouble"]:
+                    if told(probe):
                         silent.remove(node)
             time.sleep(0.1)
         if silent:
-            self.broken.append(f"{', '.join(n.name for n in silent)} did not say within {seconds} s that nothing can be saved")
+            self.broken.append(f"{', '.join(n.name for n in silent)} did not say within {seconds} s over the API: {what}")
 
-    def stalled(self, nodes, but):
-        """The longest time within the window in which none of the other servers acknowledged a write."""
-        names = {n.name for n in nodes} - {n.name for n in but}
+    def cannot_save(self, nodes):
+        """They say that nothing can be saved, and that requests are to go elsewhere."""
+        self.tells(nodes, "nothing can be saved", lambda probe: probe.ask("GET", "/storage")["trouble"])
+        self.tells(nodes, "not ready", lambda probe: not probe.ask("GET", "/ready", expect=(200, 503))["ready"])
+
+    def degraded(self, nodes, code):
+        """They say on the page Operations what is degraded."""
+        said = lambda probe: any(one["code"] == code for one in probe.ask("GET", "/operations")["degraded"])  # noqa: E731
+        self.tells(nodes, f"{code} is degraded", said)
+
+    def others_go_on(self, but):
+        """The servers that are not cut off must acknowledge writes. A session that is cut off can hold a lock that all of them need,
+        until PostgreSQL ends it; so the longest time in which they acknowledged none has a bound."""
+        names = {n.name for n in self.cluster.apis} - {n.name for n in but}
         times = sorted(c.began + c.seconds for c in self.calls() if c.writes and c.node in names and 200 <= c.status < 300)
         edges = [self.window[0], *times, self.window[1]]
-        return max(after - before for before, after in zip(edges, edges[1:], strict=False))
+        longest = max(after - before for before, after in zip(edges, edges[1:], strict=False))
+        self.notes.append(f"the others kept nothing for {longest:.1f} s at a time")
+        if longest > OTHERS_SECONDS:
+            self.broken.append(f"while {', '.join(n.name for n in but)} was cut off, the other servers kept nothing for {longest:.1f} s")
 
     def recover(self):
         """Every api must acknowledge a write that was sent after the end."""
@@ -99,6 +115,8 @@ class Turn:
                     self.cluster.kill(node)
                     self.cluster.again(node)
             time.sleep(0.02)
+        ready = lambda probe: probe.ask("GET", "/ready", expect=(200, 503))["ready"]  # noqa: E731
+        self.tells(self.cluster.apis, "ready", ready, RECOVERED_SECONDS)
         late = max(self.recovered, default=0.0)
         if left or late > RECOVERED_SECONDS:
             who = f"{', '.join(n.name for n in left)} acknowledged no write" if left else f"the last api wrote after {late:.1f} s"
