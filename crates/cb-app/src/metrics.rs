@@ -7,9 +7,7 @@
 //! while it has no value; a scrape answers while the database does not, with what needs no database.
 //! Counters count since this server started. What is read from the database is the same on every server that shares it.
 //!
-//! Our own writer and not the `metrics` crates: their recorder belongs to the process, and several servers run in one process of the
-//! tests; their histograms keep each sample until somebody asks; their labels are any text; and most figures here are read only when
-//! somebody asks.
+//! Our own writer and not the `metrics` crates: see `docs/adr/0017-own-metrics.md`.
 
 use std::pin::Pin;
 

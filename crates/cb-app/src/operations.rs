@@ -259,13 +259,17 @@ fn database_in(state: StorageState, trouble: &str) -> Degraded {
         ),
         _ => ("The database cannot save anything.", "People can read everything, but not save anything."),
     };
+    let fix = if state == StorageState::LogRemoved {
+        "Do what the reason says, and restart the server."
+    } else {
+        "Do what the reason says. The server checks the database every second and continues by itself."
+    };
     Degraded {
         code: Code::Storage,
         what: what.to_owned(),
-        why: None,
+        why: Some(trouble.to_owned()),
         means: means.to_owned(),
-        // Says why and what to do in one breath, as the bar above every page does.
-        fix: trouble.to_owned(),
+        fix: fix.to_owned(),
         since: None,
         work: None,
     }

@@ -7,6 +7,7 @@ use cb_testkit::TestApp;
 use rstest::rstest;
 use serde_json::json;
 
+use crate::identity::token_stream;
 use crate::site::{Answer, Ask, Login, Site};
 
 /// One family of the page.
@@ -147,7 +148,11 @@ async fn metrics_count_what_has_happened(#[values(Sqlite, Postgres)] database: D
     }
     assert_eq!(site.ask(Ask::new("POST", "/api/v1/tags").write(&login, &json!({}))).await.status, 422);
     assert_eq!(site.get(&login, "/api/v1/nothing/7").await.status, 404);
+    let token = site.token(&login, &["discovery:read"]).await;
+    let stream = token_stream(&site, &token, "discovery").await;
     let seen = site.scrape(&login).await;
+    assert_eq!(value(&seen, "cb_streams_open", &[]), Some(1.0));
+    drop(stream);
     let asked = |route, method, status| {
         value(&seen, "cb_http_requests_total", &[("route", route), ("method", method), ("status", status)])
     };

@@ -56,5 +56,5 @@ async fn what_is_degraded_is_told_with_what_to_do() {
     for part in ["what", "means", "fix"] {
         assert!(one[part].as_str().is_some_and(|text| text.ends_with('.')), "{part} in {one}");
     }
-    assert_eq!(one["fix"], all["database"]["storage"]["trouble"]);
+    assert_eq!(one["why"], all["database"]["storage"]["trouble"]);
 }
