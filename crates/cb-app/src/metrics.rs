@@ -7,7 +7,7 @@
 //! while it has no value; a scrape answers while the database does not, with what needs no database.
 //! Counters count since this server started. What is read from the database is the same on every server that shares it.
 //!
-//! Our own writer and not the `metrics` crates: see `docs/adr/0017-own-metrics.md`.
+//! Our own writer and not the `metrics` crates: see `docs/adr/0016-own-metrics.md`.
 
 use std::pin::Pin;
 
