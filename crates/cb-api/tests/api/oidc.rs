@@ -144,7 +144,7 @@ struct Lab {
 
 impl Lab {
     async fn new(database: Database, userinfo_only: bool) -> Self {
-        let (site, admin) = Site::ready(database).await;
+        let (site, admin) = Box::pin(Site::ready(database)).await;
         // The provider's process lives in the present.
         site.test.clock.advance(SystemClock.now() - site.test.app.now());
         let idp = Idp::start(&site, userinfo_only);

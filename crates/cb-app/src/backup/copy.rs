@@ -22,8 +22,8 @@ use super::examine::{Examined, signing_key, verify};
 use super::files::{self, AUDIT_KEY, unwritable};
 use super::scratch::Scratch;
 use super::{BackupError, guard, place, refused, unless_stopped};
-use crate::app::{no_audit_key, open_data_dir};
 use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, read_checkpoint, set_aside};
+use crate::kept::{no_audit_key, open_data_dir};
 use crate::vault::Unfit;
 
 /// Where the database goes.
