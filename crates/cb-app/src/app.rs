@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cb_core::clock::Time;
+use cb_core::config::ServerRole;
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
 use cb_fabric::{Bus, Fabric, FabricState, Listener, SharedThrottle};
 use cb_net::outbound::Outbound;
+use cb_store::entities::server;
 use cb_store::{Storage, Store};
 use cb_vault::checkpoint::CheckpointKey;
 use cb_vault::token::Signer;
@@ -32,6 +34,7 @@ use crate::metrics::Counts;
 use crate::notify::receive::Rates;
 use crate::oidc::Known;
 use crate::reconcile::Done;
+use crate::replicas::Workers;
 use crate::setup::gate::Gate;
 use crate::vault::Vault;
 
@@ -77,10 +80,10 @@ pub(crate) struct Inner {
     pub setup: Gate,
     pub scan_allow: Vec<IpNet>,
     pub public_url: Option<Url>,
-    /// This server, among those that work on the database; the same after a restart.
-    pub server: String,
-    /// This run of it.
-    pub worker: String,
+    /// This server, among those that work on the database.
+    pub own_row: server::Model,
+    pub role: ServerRole,
+    pub workers: Workers,
     /// No other process works on this database.
     pub alone: bool,
     pub tasks: TaskTracker,
@@ -255,7 +258,7 @@ impl App {
 
     /// The name of this server among those that work on the database; the same after a restart.
     pub(crate) fn server(&self) -> &str {
-        &self.0.server
+        &self.0.own_row.id
     }
 
     pub(crate) fn forgot_desk(&self) -> &Desk {
@@ -279,13 +282,27 @@ impl App {
         self.0.public_url.as_ref()
     }
 
+    /// What this server does, of what several do together.
+    pub fn role(&self) -> ServerRole {
+        self.0.role
+    }
+
+    /// What this server says of itself to the others; its id is the same after a restart.
+    pub(crate) fn own_row(&self) -> &server::Model {
+        &self.0.own_row
+    }
+
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.0.workers
+    }
+
     pub(crate) fn worker_name(&self) -> &str {
-        &self.0.worker
+        &self.0.own_row.run
     }
 
     /// Whose leases this server gives back when it starts: those of its own last run, or of everybody where it is alone.
     pub(crate) fn takes_over(&self) -> Option<&str> {
-        (!self.0.alone).then_some(self.0.server.as_str())
+        (!self.0.alone).then_some(self.0.own_row.id.as_str())
     }
 
     /// Whether the database keeps what it is given, now and from now on.

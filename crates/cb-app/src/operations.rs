@@ -2,16 +2,18 @@
 //!
 //! To add something that can be degraded: a variant of [`Code`] and a line in [`degraded`].
 
-use cb_core::{Permission, Result};
+use cb_core::{Permission, Result, config};
 use cb_fabric::FabricState;
+use cb_store::entities::server;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::ctx::Ctx;
-use crate::metrics::{Page, process};
+use crate::metrics::Page;
 use crate::reconcile::{self, Name, Works};
+use crate::replicas;
 use crate::storage::{self, StorageOut, StorageState};
 
 /// How the servers do.
@@ -168,7 +170,7 @@ pub async fn get(ctx: &Ctx) -> Result<Operations> {
     Ok(Operations {
         server: app.server().to_owned(),
         degraded: degraded(&storage, &fabric, works.as_ref()),
-        servers: servers(app),
+        servers: servers(app, storage.state == StorageState::Away).await,
         database: DatabaseOut {
             kind: if app.store().is_sqlite() { DatabaseKind::Sqlite } else { DatabaseKind::Postgres },
             storage,
@@ -178,17 +180,22 @@ pub async fn get(ctx: &Ctx) -> Result<Operations> {
     })
 }
 
-/// The servers that this one knows: itself.
-fn servers(app: &App) -> Vec<ServerOut> {
-    vec![ServerOut {
-        id: app.server().to_owned(),
-        role: ServerRole::All,
-        version: process::VERSION.to_owned(),
-        host: process::host(),
-        started_at: app.started_at(),
-        seen_at: app.now(),
-        memory_bytes: process::resident_bytes(),
-    }]
+async fn servers(app: &App, away: bool) -> Vec<ServerOut> {
+    let rows = if away { vec![replicas::own(app)] } else { replicas::live(app).await };
+    let out = |row: server::Model| ServerOut {
+        role: match row.role.parse() {
+            Ok(config::ServerRole::Api) => ServerRole::Api,
+            Ok(config::ServerRole::Worker) => ServerRole::Worker,
+            Ok(config::ServerRole::All) | Err(_) => ServerRole::All,
+        },
+        memory_bytes: row.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+        id: row.id,
+        version: row.version,
+        host: row.host,
+        started_at: row.started_at,
+        seen_at: row.seen_at,
+    };
+    rows.into_iter().map(out).collect()
 }
 
 fn pools(app: &App) -> Vec<PoolOut> {

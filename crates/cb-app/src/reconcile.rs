@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::ctx::Ctx;
 use crate::metrics::Page;
-use crate::{audit, auth, jumps, notify, vault};
+use crate::{audit, auth, jumps, notify, replicas, vault};
 
 type Run = fn(App, bool) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
@@ -35,6 +35,7 @@ pub enum Name {
     Clock,
     WrongGuesses,
     AuditCheckpoint,
+    Servers,
 }
 
 impl Name {
@@ -48,6 +49,7 @@ impl Name {
             Name::Clock => "clock",
             Name::WrongGuesses => "wrong_guesses",
             Name::AuditCheckpoint => "audit_checkpoint",
+            Name::Servers => "servers",
         }
     }
 }
@@ -123,6 +125,12 @@ const WORKS: &[Work] = &[
         who: Who::EachAndAtStop,
         run: run!(App::checkpoint),
     },
+    Work {
+        name: Name::Servers,
+        every: Duration::from_secs(10),
+        who: Who::EachAndAtStop,
+        run: |app, stopping| Box::pin(async move { replicas::seen(&app, stopping).await }),
+    },
 ];
 
 /// How often a server looks whether something that one of them does is due.
@@ -131,6 +139,8 @@ const LOOK: Duration = Duration::from_mins(1);
 const AGAIN: Duration = Duration::from_mins(10);
 /// A run that takes longer is broken off, so that its lease never outlives it by much.
 const LONGEST: Duration = Duration::from_mins(10);
+/// A run of a server that stops is broken off after this time, and another server takes it.
+const AT_STOP: Duration = Duration::from_secs(5);
 
 /// What this process remembers of each work that it has done itself.
 #[derive(Default)]
@@ -174,12 +184,13 @@ impl Done {
     }
 }
 
-/// Starts all of it.
+/// Starts what the role of this server asks for.
 pub(crate) async fn start(app: &App) {
-    if let Err(error) = app.store().give_back_work(app.takes_over()).await {
+    let works = app.role().works();
+    if works && let Err(error) = app.store().give_back_work(app.takes_over()).await {
         tracing::warn!(%error, "periodic work of the last run could not be given back; its lease ends in a few minutes");
     }
-    for work in WORKS {
+    for work in WORKS.iter().filter(|work| works || work.who != Who::One) {
         app.spawn(keep(app.clone(), work));
     }
 }
@@ -233,7 +244,8 @@ async fn in_turn(app: &App, work: &'static Work) -> Duration {
     done.begun(work.name, now);
     let error = attempt(app, work, false).await;
     let ended = app.now();
-    let next = later(ended, wait(work, error.is_some()));
+    let broken_off = error.is_some() && app.stopping().is_cancelled();
+    let next = if broken_off { ended } else { later(ended, wait(work, error.is_some())) };
     tell(work, done.ended(work.name, ended, next, error.clone()), error.as_deref());
     if let Err(error) = app.store().end_work(&turn, ended, next, error.as_deref()).await {
         tracing::warn!(work = work.name.as_str(), %error, "the end of periodic work could not be noted; its lease ends in a few minutes");
@@ -245,7 +257,19 @@ async fn in_turn(app: &App, work: &'static Work) -> Duration {
 async fn attempt(app: &App, work: &Work, stopping: bool) -> Option<String> {
     // In a task of its own: should it panic, that is a failure like others, and it is tried again.
     let mut task = tokio::spawn((work.run)(app.clone(), stopping));
-    match tokio::time::timeout(LONGEST, &mut task).await {
+    // What is done at the stop ends by itself.
+    let broken_off = async {
+        app.stopping().cancelled().await;
+        tokio::time::sleep(AT_STOP).await;
+    };
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(LONGEST, &mut task) => ended,
+        () = broken_off, if work.who == Who::One => {
+            task.abort();
+            return Some("The server stopped before the work was complete".to_owned());
+        }
+    };
+    match ended {
         Ok(Ok(Ok(()))) => None,
         Ok(Err(_)) => Some("The server met a fault of its own. Its log has the details".to_owned()),
         Ok(Ok(Err(error))) => Some(match error {

@@ -1,18 +1,17 @@
 //! Start-up: opens what a server needs, checks that it fits together, and starts what runs in the background. Everything here knows
 //! the application, and nothing that the application holds knows this.
 //!
-//! To add background work: a line in [`App::open`]; work without input that comes again and again is a line of `reconcile.rs` instead.
+//! To add background work: a line in [`run`]; work without input that comes again and again is a line of `reconcile.rs` instead.
 
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use cb_core::config::{Config, ConfigError};
+use cb_core::config::Config;
 use cb_core::{Clock, Entropy, Secret};
 use cb_fabric::Fabric;
 use cb_net::outbound::Outbound;
-use cb_store::{LOCK_FILE, OpenError, Store};
-use cb_vault::checkpoint::CheckpointKey;
+use cb_store::{LOCK_FILE, Migrated, OpenError, Store};
 use cb_vault::token::Signer;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,13 +23,15 @@ use crate::auth::forgot::Desk;
 use crate::auth::guesses::Guesses;
 use crate::auth::recent::Recent;
 use crate::jumps::Jumps;
-use crate::kept::{Secrets, kept_secret, no_audit_key, open_data_dir, read_secret, unusable};
+use crate::kept::{Secrets, kept_secret, open_data_dir, read_secret, unusable};
 use crate::live::Tellers;
 use crate::metrics::Counts;
 use crate::notify::receive::Rates;
 use crate::oidc::Known;
 use crate::reconcile::Done;
+use crate::replicas::{self, Workers};
 use crate::setup::gate::{self, Gate};
+use crate::shared::{self, Asks, Shared};
 use crate::start_error::StartError;
 use crate::vault::Vault;
 
@@ -60,11 +61,7 @@ impl App {
         if !app.setup_required().await.map_err(StartError::Read)? && !app.beside_database().is_there() {
             app.checkpoint_now().await;
         }
-        app.spawn(crate::storage::watch(app.clone()));
-        crate::auth::ends::start(&app);
-        app.spawn(crate::worker::run(app.clone()));
-        app.spawn(crate::notify::worker::run(app.clone()));
-        crate::reconcile::start(&app).await;
+        run(&app).await;
         Ok(app)
     }
 
@@ -98,48 +95,40 @@ impl App {
         lock: Option<File>,
     ) -> Result<Self, StartError> {
         let data = &config.data_dir;
-        // What nobody needs after this process.
-        let passing = |name: &str, make: &dyn Fn() -> String| match secrets {
-            Secrets::Make => kept_secret(&data.join(name), make),
-            Secrets::AsTheyAre => Ok(read_secret(&data.join(name))?.unwrap_or_else(|| Secret::new(make()))),
-        };
-        let jwt_secret = match &config.jwt_secret {
-            Some(given) => given.clone(),
-            None => passing("jwt-secret", &|| entropy.token())?,
-        };
-        let key_file = data.join("audit-key");
-        if secrets == Secrets::AsTheyAre && !key_file.exists() {
-            return Err(no_audit_key(data).into());
-        }
+        shared::look(config, &store, secrets).await?;
         let vault = Vault::open(config, &store, secrets, lock.is_some(), clock.now(), &*entropy).await?;
-        let checkpoint_key = kept_secret(&key_file, || CheckpointKey::generate(&*entropy))?;
-        let checkpoint_key = CheckpointKey::parse(&checkpoint_key).ok_or_else(|| {
-            ConfigError::new(
-                &key_file.display().to_string(),
-                "it does not contain a signing key",
-                "Put back the original file, or delete it; the next start then creates a new one",
-            )
-        })?;
+        // What nobody needs after this process.
+        let server = match secrets {
+            Secrets::Make => kept_secret(&data.join("server-id"), || entropy.uuid(clock.now()).to_string())?,
+            Secrets::AsTheyAre => read_secret(&data.join("server-id"))?
+                .unwrap_or_else(|| Secret::new(entropy.uuid(clock.now()).to_string())),
+        };
+        let server = server.expose();
+        // Two servers with a copy of one folder have one name: each takes what the other is doing when it starts, and it is done twice.
+        let run = format!("{server}/{}", entropy.uuid(clock.now()));
+        let own_row = replicas::row(server, &run, config.role, clock.now());
+        let asks = match lock {
+            Some(_) => Asks::Server(own_row.clone()),
+            None => Asks::Command(secrets),
+        };
+        let Shared { jwt, audit } = shared::secrets(config, &store, &vault, asks, &*entropy).await?;
         let setup_done = gate::is_done_in(&store).await.map_err(StartError::Read)?;
-        let setup = Gate::new(config, secrets == Secrets::Make, setup_done, || entropy.spoken_code())?;
-        let server = passing("server-id", &|| entropy.uuid(clock.now()).to_string())?.expose().to_owned();
+        let setup = Gate::new(config, secrets == Secrets::Make && config.role.serves(), setup_done, || {
+            entropy.spoken_code()
+        })?;
         // A command beside a server is over before anybody would hear it.
         let fabric = match &config.cluster {
-            Some(urls) if lock.is_some() => {
-                Fabric::cluster(urls, &jwt_secret, clock.clone(), entropy.clone())?
-            }
+            Some(urls) if lock.is_some() => Fabric::cluster(urls, &jwt, clock.clone(), entropy.clone())?,
             _ => Fabric::embedded(clock.clone(), &*entropy),
         };
-        // Two servers with a copy of one folder have one name: each takes what the other is doing when it starts, and it is done twice.
-        let worker = format!("{server}/{}", entropy.uuid(clock.now()));
         Ok(Self::new(Inner {
             store,
             throttle: fabric.throttle(),
             hook_rates: Rates::new(&fabric),
             fabric,
-            signer: Signer::new(&jwt_secret),
+            signer: Signer::new(&jwt),
             vault,
-            checkpoint_key,
+            checkpoint_key: audit,
             beside: Beside::of(data),
             jumps: Jumps::new(&*clock),
             outbound: Outbound::from_config(config),
@@ -157,8 +146,9 @@ impl App {
             setup,
             scan_allow: config.scan_allow.clone(),
             public_url: config.public_url.clone(),
-            server,
-            worker,
+            own_row,
+            role: config.role,
+            workers: Workers::default(),
             alone: config.db_url.is_none(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -168,6 +158,35 @@ impl App {
             _lock: lock,
         }))
     }
+}
+
+/// Brings the database to the schema of this program. Servers of the version before may work on PostgreSQL meanwhile.
+pub async fn migrate(config: &Config) -> Result<Migrated, StartError> {
+    let migrated = if let Some(url) = &config.db_url {
+        crate::backup::guard(config).await?;
+        Store::migrate_postgres(url).await?
+    } else {
+        // Nobody else may have it open.
+        let _lock = open_data_dir(&config.data_dir)?;
+        crate::backup::settle(config).await?;
+        crate::backup::guard(config).await?;
+        Store::migrate_sqlite(&config.data_dir).await?
+    };
+    Ok(migrated)
+}
+
+/// Starts what the server does without being asked, by its role.
+async fn run(app: &App) {
+    if let Err(error) = replicas::seen(app, false).await {
+        tracing::warn!(%error, "the server could not note that it is there; it tries again in a moment");
+    }
+    app.spawn(crate::storage::watch(app.clone()));
+    crate::auth::ends::start(app);
+    if app.role().works() {
+        app.spawn(crate::worker::run(app.clone()));
+        app.spawn(crate::notify::worker::run(app.clone()));
+    }
+    crate::reconcile::start(app).await;
 }
 
 async fn attach(config: &Config) -> Result<Store, OpenError> {

@@ -145,21 +145,53 @@ pub(crate) async fn notice_new_root(app: &App) -> Result<()> {
     app.vault().notice_new_root(app.store().reader()).await
 }
 
-impl App {
+impl Vault {
     /// For a row that is written in this transaction. The writers' lock is held, so the current key is the current one: what
     /// another process has rotated meanwhile is noticed here.
-    pub(crate) async fn seal(&self, tx: &WriteTx, place: Place<'_>, secret: &Secret) -> Result<String> {
+    pub(crate) async fn seal(
+        &self,
+        conn: &impl ConnectionTrait,
+        place: Place<'_>,
+        secret: &Secret,
+        now: Time,
+        entropy: &dyn Entropy,
+    ) -> Result<String> {
         let current = vault_key::Entity::find()
             .filter(vault_key::Column::RetiredAt.is_null())
-            .one(tx.conn())
+            .one(conn)
             .await
             .map_err(db)?
             .ok_or_else(no_current_key)?;
-        let mut ring = self.vault().ring();
+        let mut ring = self.ring();
         if ring.current() != current.id {
-            ring = self.vault().swap(self.vault().load(tx.conn()).await?);
+            ring = self.swap(self.load(conn).await?);
         }
-        ring.seal(place, secret, self.now(), self.entropy())
+        ring.seal(place, secret, now, entropy)
+    }
+
+    /// Opens what any process has sealed: a key that is not known here is looked for in the database, once.
+    pub(crate) async fn unseal(
+        &self,
+        conn: &impl ConnectionTrait,
+        place: Place<'_>,
+        sealed: &str,
+    ) -> Result<Secret> {
+        let unknown = |ring: &Ring| cb_vault::seal::key_of(sealed).is_some_and(|key| !ring.knows(&key));
+        let mut ring = self.ring();
+        if unknown(&ring) {
+            let _one = self.reload.lock().await;
+            ring = self.ring();
+            if unknown(&ring) {
+                ring = self.swap(self.load(conn).await?);
+            }
+        }
+        ring.open(place, sealed)
+    }
+}
+
+impl App {
+    pub(crate) async fn seal(&self, tx: &WriteTx, place: Place<'_>, secret: &Secret) -> Result<String> {
+        self.vault().seal(tx.conn(), place, secret, self.now(), self.entropy()).await
     }
 
     /// For what is never stored: a retired key does for the minutes that it lives.
@@ -167,19 +199,8 @@ impl App {
         self.vault().ring().seal(place, secret, self.now(), self.entropy())
     }
 
-    /// Opens what any process has sealed: a key that is not known here is looked for in the database, once.
     pub(crate) async fn unseal(&self, place: Place<'_>, sealed: &str) -> Result<Secret> {
-        let vault = self.vault();
-        let unknown = |ring: &Ring| cb_vault::seal::key_of(sealed).is_some_and(|key| !ring.knows(&key));
-        let mut ring = vault.ring();
-        if unknown(&ring) {
-            let _one = vault.reload.lock().await;
-            ring = vault.ring();
-            if unknown(&ring) {
-                ring = vault.swap(vault.load(self.store().reader()).await?);
-            }
-        }
-        ring.open(place, sealed)
+        self.vault().unseal(self.store().reader(), place, sealed).await
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! A setting that cannot be used is a [`ConfigError`] that names it, the reason and the mend.
 
+mod role;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::allow::Allow;
 use crate::origin::{OwnName, own_names};
 use secrets::{Form, PASSPHRASE};
 
+pub use role::ServerRole;
 pub use secrets::{HOOK_TOKEN, MAKE_KEY, PERSONAL_TOKEN, judge_passphrase};
 
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,8 @@ pub enum Hsts {
 
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// What this server does, of what several servers do together.
+    pub role: ServerRole,
     pub data_dir: PathBuf,
     pub http_addr: SocketAddr,
     pub https_addr: SocketAddr,
@@ -98,6 +102,7 @@ pub struct TlsFiles {
 /// One line per setting: name in `cb.toml` (the environment's is `CB_` + upper case), default, what
 /// it is. `cb config check` and docs/operations.md are held against this table.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
+    ("role", "all", "all, api or worker: what this server does; cb serve --role takes precedence"),
     ("data_dir", "./data", "the folder of the database, the keys and the setup code"),
     ("http_addr", "[::]:8080", "plain HTTP: redirects to HTTPS, answers the health check"),
     ("https_addr", "[::]:8443", "HTTPS: the pages and the API"),
@@ -126,6 +131,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
 #[derive(Deserialize)]
 #[serde(default)]
 struct Raw {
+    role: String,
     data_dir: PathBuf,
     http_addr: String,
     https_addr: String,
@@ -157,6 +163,7 @@ impl Default for Raw {
             |name: &str| SETTINGS.iter().find(|s| s.0 == name).map(|s| s.1.to_owned()).unwrap_or_default();
         let none = || Secret::new(String::new());
         Self {
+            role: default("role"),
             data_dir: default("data_dir").into(),
             http_addr: default("http_addr"),
             https_addr: default("https_addr"),
@@ -186,12 +193,18 @@ impl Default for Raw {
 
 impl Config {
     /// Reads the environment and, if it exists, `cb.toml` in the working directory.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn load() -> Result<Self, ConfigError> {
-        Self::from_vars(
-            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
-            Path::new("cb.toml"),
-        )
+        Self::load_as(None)
+    }
+
+    /// The same for a role that the command line names, whatever the settings say.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn load_as(role: Option<ServerRole>) -> Result<Self, ConfigError> {
+        let environment = std::env::vars_os();
+        let given = environment.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        // The last one of a name counts.
+        let role = role.map(|role| ("CB_ROLE".to_owned(), role.as_str().to_owned()));
+        Self::from_vars(given.chain(role), Path::new("cb.toml"))
     }
 
     /// The same from given variables, for tests and for `cb config check`.
@@ -284,7 +297,16 @@ impl Config {
         };
         let db_url = database(raw.db_url, &raw.db_password)?;
         let cluster = cluster(raw.redis_url, raw.nats_url, db_url.is_some(), &mut warnings)?;
+        let role: ServerRole = raw.role.parse().map_err(|why: String| {
+            ConfigError::new(
+                "CB_ROLE",
+                why,
+                "Set CB_ROLE=all for one server that does everything, or leave it out",
+            )
+        })?;
+        role.judge(db_url.as_ref(), cluster.as_ref())?;
         Ok(Self {
+            role,
             data_dir: raw.data_dir,
             http_addr: address("CB_HTTP_ADDR", &raw.http_addr)?,
             https_addr: address("CB_HTTPS_ADDR", &raw.https_addr)?,
@@ -557,7 +579,7 @@ fn cluster(
 mod tests {
     use std::path::Path;
 
-    use super::Config;
+    use super::{Config, ServerRole};
 
     fn load(vars: &[(&str, &str)]) -> Result<Config, String> {
         Config::from_vars(
@@ -646,6 +668,34 @@ mod tests {
             assert!(error.starts_with(names) && error.contains(says), "{error}");
             assert!(!error.contains("hemmelig") && !error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_part_of_the_work_needs_what_servers_share() {
+        let (redis, nats) = (("CB_REDIS_URL", "redis://:p@r"), ("CB_NATS_URL", "nats://u:p@n"));
+        let db = ("CB_DB_URL", "postgres://cb@db/x");
+        assert_eq!(load(&[]).expect("valid").role, ServerRole::All);
+        for role in ["api", "worker"] {
+            let role = ("CB_ROLE", role);
+            let config = load(&[role, db, redis, nats]).expect("all three");
+            assert_eq!(config.role.as_str(), role.1);
+            for (vars, missing) in [
+                (vec![role], "CB_DB_URL"),
+                (vec![role, db], "CB_REDIS_URL"),
+                (vec![role, db, redis], "CB_NATS_URL"),
+                (vec![role, db, nats], "CB_REDIS_URL"),
+                (vec![role, redis, nats], "CB_DB_URL"),
+            ] {
+                let why = load(&vars).expect_err(missing);
+                assert!(why.starts_with(missing) && why.contains("Set ") && !why.contains('\n'), "{why}");
+            }
+        }
+        let why = load(&[("CB_ROLE", "api")]).expect_err("alone");
+        assert!(why.contains("the role api needs") && why.contains("postgres://"), "{why}");
+        let why = load(&[("CB_ROLE", "workers")]).expect_err("no role");
+        assert!(why.contains("'workers' is not one of all, api and worker"), "{why}");
+        // What the command line adds comes last, and counts.
+        assert_eq!(load(&[("CB_ROLE", "api"), ("CB_ROLE", "all")]).expect("valid").role, ServerRole::All);
     }
 
     #[test]

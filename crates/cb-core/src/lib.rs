@@ -20,6 +20,7 @@ pub mod objects;
 pub mod origin;
 pub mod patch;
 pub mod principal;
+pub mod rendezvous;
 pub mod secret;
 
 pub use clock::{Clock, SystemClock};

@@ -8,6 +8,7 @@ mod answers;
 mod begun;
 mod hooks;
 mod periodic;
+mod servers;
 mod sight;
 #[cfg(test)]
 mod turns;
@@ -36,6 +37,7 @@ mod deliveries;
 pub use ahead::Longest;
 pub use deliveries::{Health, Held, Outcome};
 pub use periodic::Turn;
+pub use servers::{Joining, LIVE, Seen as ServerSeen};
 pub use sight::{NOT_SEEN, Seen, UP};
 
 /// How far a scan has come.

@@ -35,6 +35,7 @@ mod write;
 pub use bounded::{Connections, Snapshot};
 pub use fault::{conflict, db, taken};
 pub use figures::PoolFigures;
+pub use migrations::Migrated;
 pub use open::{LOCK_FILE, Store};
 pub use open_error::OpenError;
 pub use outbox::{Standing, Subscriber, WAITING_MOST};

@@ -14,7 +14,7 @@ use crate::bounded::{Bounded, Connections, Signals};
 use crate::durable::Flushes;
 use crate::figures::Written;
 use crate::file::{self, Named, OpenedFile, Place};
-use crate::migrations;
+use crate::migrations::{self, Migrated, Newer};
 use crate::open_error::OpenError;
 use crate::pool::{self, Pool, Use};
 use crate::storage::{Storage, Watched};
@@ -101,7 +101,7 @@ impl Store {
     pub async fn open_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
         let file = data_dir.join(DATABASE_FILE);
         let fail = |e: DbErr| OpenError::sqlite(&file, &e);
-        migrations::bring_up_sqlite(&file).await?;
+        migrations::bring_up_sqlite(&file, Newer::IfItFits).await?;
         let opened = Arc::new(OpenedFile::at(file.clone()));
         let pool = async |connections, purpose| {
             pool::sqlite(&file, connections, purpose, Some(opened.clone())).await.map_err(fail)
@@ -119,7 +119,7 @@ impl Store {
 
     /// PostgreSQL 15 or later at `url`, migrated.
     pub async fn open_postgres(url: &Secret) -> Result<Self, OpenError> {
-        migrations::bring_up_postgres(url).await?;
+        migrations::bring_up_postgres(url, Newer::IfItFits).await?;
         let pool =
             async |count, purpose| pool::postgres(url, count, purpose).await.map_err(OpenError::postgres);
         let lookout = pool(1, Use::Look).await?;
@@ -131,6 +131,16 @@ impl Store {
             );
         }
         Ok(Self::over(reader, writer, lookout, flusher, Home::Network(url.clone())))
+    }
+
+    /// Brings the database in `data_dir` to the schema of this program, and does not open it.
+    pub async fn migrate_sqlite(data_dir: &Path) -> Result<Migrated, OpenError> {
+        migrations::bring_up_sqlite(&data_dir.join(DATABASE_FILE), Newer::Refused).await
+    }
+
+    /// The same for the database at `url`.
+    pub async fn migrate_postgres(url: &Secret) -> Result<Migrated, OpenError> {
+        migrations::bring_up_postgres(url, Newer::Refused).await
     }
 
     /// What `data_dir` holds, beside the server that may be running on it; nothing is made and nothing migrated.

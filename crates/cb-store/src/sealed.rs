@@ -50,6 +50,11 @@ pub const HOOK_SECRET: SealedColumn =
 pub const HOOK_PREVIOUS_SECRET: SealedColumn =
     SealedColumn { table: "hooks", column: "previous_secret", row: "id", field: "hooks.previous_secret" };
 
+/// The audit key. Each server has it in a file as well, and all the same it counts: while it is here several servers use the vault, so
+/// none of them makes a new root key in the place of one that only it has lost.
+pub const SHARED_SECRET: SealedColumn =
+    SealedColumn { table: "shared_secrets", column: "sealed", row: "id", field: "shared_secrets.sealed" };
+
 pub const SEALED: &[SealedColumn] = &[
     TOTP_SECRET,
     CLIENT_SECRET,
@@ -59,6 +64,7 @@ pub const SEALED: &[SealedColumn] = &[
     CHANNEL_SECRET,
     HOOK_SECRET,
     HOOK_PREVIOUS_SECRET,
+    SHARED_SECRET,
 ];
 
 /// Rows read at a time.

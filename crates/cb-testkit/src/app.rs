@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cb_app::setup::SetupIn;
-use cb_app::{App, Ctx, RequestMeta};
+use cb_app::{App, Ctx, RequestMeta, StartError};
 use cb_core::config::Config;
 use cb_core::{Entropy, OsEntropy, Principal, Secret};
 use tempfile::TempDir;
@@ -137,14 +137,27 @@ impl TestApp {
 
     /// Another server on the same database, with a folder of its own and the same keys.
     pub async fn second(&self) -> App {
+        let keys = ["vault-key", "audit-key", "jwt-secret"];
+        self.server("second", &keys, |_| ()).await.expect("a second server opens")
+    }
+
+    /// One more server on the same database, in the folder `name`, which is made if it is not there, with only these files of the
+    /// first server's folder.
+    pub async fn server(
+        &self,
+        name: &str,
+        files: &[&str],
+        change: impl FnOnce(&mut Config),
+    ) -> Result<App, StartError> {
         assert!(self.postgres.is_some(), "two servers need PostgreSQL");
         let mut config = self.config.clone();
-        config.data_dir = self.dir.path().join("second");
-        std::fs::create_dir(&config.data_dir).expect("a folder");
-        for key in ["vault-key", "audit-key", "jwt-secret"] {
+        config.data_dir = self.dir.path().join(name);
+        std::fs::create_dir_all(&config.data_dir).expect("a folder");
+        for key in files {
             std::fs::copy(self.config.data_dir.join(key), config.data_dir.join(key)).expect("a key to copy");
         }
-        App::open(&config, self.clock.clone(), Arc::new(OsEntropy)).await.expect("a second server opens")
+        change(&mut config);
+        App::open(&config, self.clock.clone(), Arc::new(OsEntropy)).await
     }
 
     /// Closes the application and opens it again over the same data, as a restart does.

@@ -22,11 +22,17 @@ pub struct Postgres {
     bin: PathBuf,
     dir: TempDir,
     port: u16,
+    connections: u32,
 }
 
 impl Postgres {
     /// Starts one and waits until it answers; panics with what is missing.
     pub fn start() -> Self {
+        Self::with(60)
+    }
+
+    /// One that takes so many connections.
+    pub fn with(connections: u32) -> Self {
         let bin = newest();
         let (template, password) = template(&bin);
         let dir = TempDir::with_prefix("cb-pg-").expect("a temporary folder");
@@ -38,10 +44,10 @@ impl Postgres {
         for _ in 0..5 {
             let port =
                 TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-            let mut server = serve(&bin, &data, port);
+            let mut server = serve(&bin, &data, port, connections);
             if answers(&bin, port, &mut server) {
                 let url = format!("postgres://cb:{password}@127.0.0.1:{port}/postgres");
-                return Self { server, url, bin, dir, port };
+                return Self { server, url, bin, dir, port, connections };
             }
         }
         panic!("PostgreSQL does not answer; try: {} -D {}", bin.join("postgres").display(), data.display());
@@ -85,7 +91,7 @@ impl Postgres {
     pub fn start_again(&mut self) {
         let data = self.dir.path().join("data");
         let _ = fs::remove_file(data.join("postmaster.pid"));
-        self.server = serve(&self.bin, &data, self.port);
+        self.server = serve(&self.bin, &data, self.port, self.connections);
         assert!(answers(&self.bin, self.port, &mut self.server), "PostgreSQL does not come back");
     }
 
@@ -98,11 +104,18 @@ impl Postgres {
     }
 }
 
-fn serve(bin: &Path, data: &Path, port: u16) -> Child {
+fn serve(bin: &Path, data: &Path, port: u16, connections: u32) -> Child {
     as_user(USER, &bin.join("postgres"))
         .arg("-D")
         .arg(data)
-        .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60"])
+        .args([
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "fsync=off",
+            "-c",
+            &format!("max_connections={connections}"),
+        ])
         .args(["-c", "unix_socket_directories=", "-c", &format!("port={port}")])
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cb_core::audit::{Checkpoint, Claim};
 use cb_core::{Entropy, Secret, hex};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -25,6 +26,17 @@ impl CheckpointKey {
 
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key())
+    }
+
+    /// Tells one secret from another for whoever has this key, and nothing of the secret to anybody else.
+    pub fn fingerprint_of(&self, name: &str, secret: &Secret) -> String {
+        let key =
+            Zeroizing::new([b"circuit-breaker shared secrets\n".as_slice(), self.0.as_bytes()].concat());
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
+        mac.update(name.as_bytes());
+        mac.update(b"\n");
+        mac.update(secret.expose().as_bytes());
+        hex(&mac.finalize().into_bytes()[..16])
     }
 
     /// A statement that the entry `seq` had `hash` at the time `at` (RFC 3339).
@@ -83,6 +95,23 @@ mod tests {
     use cb_core::{OsEntropy, Secret};
 
     use super::{CheckpointKey, PublicKey};
+
+    #[test]
+    fn a_fingerprint_depends_on_the_key_the_name_and_the_secret() {
+        let key = || CheckpointKey::parse(&Secret::new(CheckpointKey::generate(&OsEntropy))).expect("a key");
+        let (ours, other) = (key(), key());
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let print = ours.fingerprint_of("jwt-secret", &secret("one"));
+        assert_eq!(print.len(), 32);
+        assert_eq!(print, ours.fingerprint_of("jwt-secret", &secret("one")));
+        for different in [
+            ours.fingerprint_of("jwt-secret", &secret("two")),
+            ours.fingerprint_of("jwt", &secret("one")),
+            other.fingerprint_of("jwt-secret", &secret("one")),
+        ] {
+            assert_ne!(print, different);
+        }
+    }
 
     #[test]
     fn a_checkpoint_verifies_as_it_was_signed_and_with_its_own_key_only() {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use cb_core::config::Config;
+use cb_core::{Clock as _, SystemClock};
+use cb_store::Store;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::output;
@@ -25,10 +27,13 @@ pub fn config(command: ConfigCommand) -> ExitCode {
                 output::complain(warning);
             }
             output::ended(output::line(&format!(
-                "The settings are valid: data in {}, HTTPS on {}, HTTP on {}, {}",
+                "The settings are valid: data in {}, {}, {}",
                 config.data_dir.display(),
-                config.https_addr,
-                config.http_addr,
+                if config.role.serves() {
+                    format!("HTTPS on {}, HTTP on {}", config.https_addr, config.http_addr)
+                } else {
+                    "a worker without a port".to_owned()
+                },
                 if config.db_url.is_some() { "PostgreSQL" } else { "SQLite" }
             )))
         }
@@ -41,10 +46,32 @@ pub async fn health() -> anyhow::Result<()> {
     output::line("ok")
 }
 
-/// Asks this machine's plain-HTTP listener.
+/// Asks this machine's plain-HTTP listener; or the database, when a worker was seen last, which has no listener.
 pub async fn alive() -> anyhow::Result<()> {
+    let config = Config::load()?;
+    if config.role.serves() { answers(config.http_addr).await } else { was_seen(&config).await }
+}
+
+async fn was_seen(config: &Config) -> anyhow::Result<()> {
+    let url = config.db_url.as_ref().context("CB_DB_URL is not set")?;
+    let file = config.data_dir.join("server-id");
+    let id = std::fs::read_to_string(&file).with_context(|| {
+        format!("{} cannot be read; check that a worker has started with this data folder", file.display())
+    })?;
+    let store = Store::read_postgres(url).await?;
+    let servers = store.servers(SystemClock.now()).await;
+    store.close().await?;
+    if servers?.iter().any(|(row, live)| *live && row.id == id.trim()) {
+        return Ok(());
+    }
+    bail!(
+        "the worker of {} was not seen within half a minute; check that it is running",
+        config.data_dir.display()
+    )
+}
+
+async fn answers(listening: SocketAddr) -> anyhow::Result<()> {
     const PATIENCE: Duration = Duration::from_secs(3);
-    let listening = Config::load()?.http_addr;
     let address = local(listening, IpAddr::V4(Ipv4Addr::LOCALHOST));
     let ask = async {
         let mut stream = match cb_net::dial::local(address).await {

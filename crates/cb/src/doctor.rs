@@ -52,7 +52,8 @@ async fn look() -> Vec<Found> {
     found.extend(data_folder(&config));
     found.push(database(&config).await);
     found.push(match check::alive().await {
-        Ok(()) => Found::Well(format!("server: it answers on {}", config.http_addr)),
+        Ok(()) if config.role.serves() => Found::Well(format!("server: it answers on {}", config.http_addr)),
+        Ok(()) => Found::Well("server: the worker notes in the database that it runs".to_owned()),
         Err(error) => Found::Note(format!("server: {error:#}")),
     });
     found

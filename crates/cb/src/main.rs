@@ -9,6 +9,7 @@ mod backup;
 mod check;
 mod doctor;
 mod log;
+mod migrate;
 mod net;
 mod output;
 mod own_files;
@@ -33,7 +34,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the server
-    Serve,
+    Serve(serve::ServeArgs),
+    /// Bring the database to the schema of this version, and exit; a server also does this when it starts
+    Migrate,
     /// Scan a network once, without a server
     Scan(scan::ScanArgs),
     /// Verify the audit log, or accept a restored database
@@ -87,7 +90,8 @@ fn main() -> ExitCode {
     };
     runtime.block_on(async {
         match cli.command {
-            Command::Serve => serve::run().await,
+            Command::Serve(args) => serve::run(args).await,
+            Command::Migrate => output::ended(migrate::run().await),
             Command::Scan(args) => scan::run(args).await,
             Command::AuditLog(command) => audit_log::run(command).await,
             Command::Backup(args) => output::ended(backup::backup(args).await),

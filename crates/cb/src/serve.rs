@@ -10,7 +10,7 @@ use cb_api::place::Place;
 use cb_api::server;
 use cb_app::App;
 use cb_core::clock::built;
-use cb_core::config::Config;
+use cb_core::config::{Config, ServerRole};
 use cb_core::{Clock as _, OsEntropy, Secret, SystemClock};
 use cb_net::names::Names;
 use cb_net::tls::{Identity, Refreshed};
@@ -29,12 +29,19 @@ const REFRESH: Duration = Duration::from_mins(1);
 const CLOCK_ASKED: Duration = Duration::from_millis(500);
 const CLOCK_TOLD: Duration = Duration::from_mins(1);
 
-pub async fn run() -> ExitCode {
+#[derive(clap::Args)]
+pub struct ServeArgs {
+    /// What this server does: all, api (pages, API and streams) or worker (scans, deliveries and periodic work). Takes precedence over CB_ROLE
+    #[arg(long, value_name = "ROLE")]
+    role: Option<ServerRole>,
+}
+
+pub async fn run(args: ServeArgs) -> ExitCode {
     let log = match Log::open() {
         Ok(log) => log,
         Err(error) => return output::fail(&format!("the log cannot be written: {error}")),
     };
-    let code = match start(&log).await {
+    let code = match start(&log, args.role).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log.line(&output::trouble(&format!("{error:#}")));
@@ -45,8 +52,8 @@ pub async fn run() -> ExitCode {
     code
 }
 
-async fn start(log: &Log) -> anyhow::Result<()> {
-    let config = Config::load()?;
+async fn start(log: &Log, role: Option<ServerRole>) -> anyhow::Result<()> {
+    let config = Config::load_as(role)?;
     log.install(filter(&config)?)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -67,7 +74,11 @@ async fn start(log: &Log) -> anyhow::Result<()> {
             return Ok(());
         }
     };
-    let served = serve(&config, &app, &mut signals).await;
+    let served = if config.role.serves() {
+        serve(&config, &app, &mut signals).await
+    } else {
+        work(&mut signals).await
+    };
     app.close().await.context("the database did not close cleanly")?;
     served
 }
@@ -120,6 +131,16 @@ async fn serve(config: &Config, app: &App, signals: &mut Stop) -> anyhow::Result
     tracing::info!(signal, "stopping");
     stop.cancel();
     served.await.context("TLS cannot be set up")
+}
+
+/// A worker opens no port: what it does is started with the application.
+async fn work(signals: &mut Stop) -> anyhow::Result<()> {
+    tracing::info!(
+        "this server is a worker: it scans, delivers and does the periodic work, and opens no port"
+    );
+    let signal = signals.asked().await;
+    tracing::info!(signal, "stopping");
+    Ok(())
 }
 
 /// New addresses, a renewed or a mounted certificate: taken up without a restart.

@@ -4207,7 +4207,7 @@ export interface components {
          * @description Which periodic work it is.
          * @enum {string}
          */
-        PeriodicWorkName: "sessions" | "notices" | "audit_retention" | "vault_rotation" | "vault_root_key" | "clock" | "wrong_guesses" | "audit_checkpoint";
+        PeriodicWorkName: "sessions" | "notices" | "audit_retention" | "vault_rotation" | "vault_root_key" | "clock" | "wrong_guesses" | "audit_checkpoint" | "servers";
         /** @enum {string} */
         PeriodicWorkWho: "one" | "each" | "each_and_at_stop";
         /** @description All periodic work; the list is short and complete. */

@@ -107,12 +107,13 @@ struct Lanes {
 }
 
 impl Lanes {
-    /// One for each subscriber that something is due for and that has none.
+    /// One for each subscriber of this server that something is due for and that has none.
     async fn open(&mut self) -> Result<()> {
         let now = self.app.now();
         let busy: HashSet<Subscriber> = self.of.values().copied().collect();
         for subscriber in self.app.store().due_subscribers(now, now + LEASE).await? {
-            if busy.contains(&subscriber) {
+            // Another worker sends to the others, so that a receiver never gets more at a time because there are more workers.
+            if busy.contains(&subscriber) || !self.app.is_mine(subscriber.id().as_bytes()) {
                 continue;
             }
             let lane = Lane { app: self.app.clone(), subscriber, room: self.room.clone() };

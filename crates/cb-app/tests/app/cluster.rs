@@ -1,12 +1,14 @@
 //! Two servers over one PostgreSQL, Redis and NATS: what one changes the other hears, and what one counts the other counts on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cb_app::auth::login::{LoginIn, login};
 use cb_app::operations::{self, Code};
 use cb_app::tags::{self, TagIn};
-use cb_app::{App, Ctx, Heard, Listener, metrics};
-use cb_core::{Error, Event, Principal, Secret};
+use cb_app::{App, Ctx, Heard, Listener, audit, metrics, vault};
+use cb_core::config::{Config, ServerRole};
+use cb_core::{Error, Event, OsEntropy, Principal, Secret};
 use cb_testkit::TestApp;
 
 /// Until the condition holds, or half a minute is over.
@@ -125,4 +127,117 @@ async fn what_is_away_is_degraded_and_the_server_stays_ready() {
 async fn scraped(ctx: &Ctx, line: &str) -> bool {
     let page = metrics::page(ctx).await.expect("told").into_text();
     page.lines().any(|own| own == line)
+}
+
+fn key_of(test: &TestApp, folder: &str) -> String {
+    let file = test.data_dir().with_file_name(folder).join("audit-key");
+    std::fs::read_to_string(file).expect("a key").trim().to_owned()
+}
+
+/// A server that is refused says so in one line.
+async fn refused(test: &TestApp, name: &str, files: &[&str], change: impl FnOnce(&mut Config)) -> String {
+    let why = test.server(name, files, change).await.err().expect("refused").to_string();
+    assert!(!why.contains('\n'), "{why}");
+    why
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_an_empty_folder_takes_the_audit_key_from_the_database_and_verifies() {
+    let (test, ctx) = TestApp::clustered().await;
+    tag(&ctx, "before").await;
+    audit::checkpoints(&ctx).await.expect("signed");
+    let second = test.server("second", &["vault-key", "jwt-secret"], |_| ()).await.expect("opens");
+    assert_eq!(key_of(&test, "second"), key_of(&test, "data"));
+    let there = second.own_ctx(Principal::Cli);
+    let verdict = audit::verify(&there).await.expect("verified");
+    assert!(verdict.ok && verdict.checkpoints > 0, "{verdict:?}");
+    // Other data keys and another root key seal it anew.
+    vault::rotate(&ctx).await.expect("rotated");
+    let third = test.server("third", &["vault-key", "jwt-secret"], |_| ()).await.expect("opens");
+    assert_eq!(key_of(&test, "third"), key_of(&test, "data"));
+    // A command on a machine that has no audit key either.
+    let mut config = test.config().clone();
+    config.data_dir = test.data_dir().with_file_name("command");
+    std::fs::create_dir(&config.data_dir).expect("a folder");
+    std::fs::copy(test.data_dir().join("vault-key"), config.data_dir.join("vault-key")).expect("copied");
+    let beside = App::beside(&config, test.clock.clone(), Arc::new(OsEntropy)).await.expect("opens");
+    assert!(audit::verify(&beside.own_ctx(Principal::Cli)).await.expect("verified").ok);
+    assert!(!config.data_dir.join("audit-key").exists(), "a command makes nothing");
+    drop(there);
+    for app in [beside, second, third] {
+        app.close().await.expect("closes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_another_secret_is_refused_and_says_which() {
+    let (test, _ctx) = TestApp::clustered().await;
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    let other = || Some(Secret::new("Wq8nBd6HfJ3gTe5UQm7vXc2LpR9tYw4Z".to_owned()));
+    let why = refused(&test, "jwt", &all, |config| config.jwt_secret = other()).await;
+    assert!(
+        why.starts_with("CB_JWT_SECRET: it is not the secret") && why.contains("stop every server"),
+        "{why}"
+    );
+    let why = refused(&test, "no-jwt", &["vault-key", "audit-key"], |_| ()).await;
+    assert!(why.contains("jwt-secret: this file does not exist and CB_JWT_SECRET is not set"), "{why}");
+    assert!(!test.data_dir().with_file_name("no-jwt").join("jwt-secret").exists(), "none is made");
+    let why = refused(&test, "no-vault", &["audit-key", "jwt-secret"], |_| ()).await;
+    assert!(why.contains("vault-key: this file does not exist"), "{why}");
+    let write = |config: &mut Config| {
+        let key = (&OsEntropy as &dyn cb_core::Entropy).token();
+        std::fs::write(config.data_dir.join("audit-key"), key).expect("written");
+    };
+    let why = refused(&test, "audit", &all, write).await;
+    assert!(
+        why.contains("audit-key: it is not the audit key that the other servers") && why.contains("mv "),
+        "{why}"
+    );
+    // None of them is among the servers, and the right secrets are let in.
+    let right = test.server("right", &all, |_| ()).await.expect("opens");
+    let ctx = right.own_ctx(Principal::Cli);
+    let there = operations::get(&ctx).await.expect("told").servers;
+    assert_eq!(there.len(), 2, "{there:?}");
+    drop(ctx);
+    right.close().await.expect("closes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_of_sessions_changes_when_no_other_server_runs() {
+    let (test, ctx) = TestApp::clustered().await;
+    let second = test.second().await;
+    drop(ctx);
+    let new = || Some(Secret::new("Wq8nBd6HfJ3gTe5UQm7vXc2LpR9tYw4Z".to_owned()));
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    refused(&test, "third", &all, |config| config.jwt_secret = new()).await;
+    second.close().await.expect("closes");
+    // The one that starts again does not stand in its own way.
+    let test = test.restart_with(|config| config.jwt_secret = new()).await;
+    let why = refused(&test, "third", &all, |config| config.jwt_secret = None).await;
+    assert!(why.contains("jwt-secret: it is not the secret"), "{why}");
+    let third = test.server("third", &all, |config| config.jwt_secret = new()).await.expect("opens");
+    third.close().await.expect("closes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_server_is_listed_with_its_role_until_it_stops() {
+    let (test, ctx) = TestApp::clustered().await;
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    let api = test.server("api", &all, |config| config.role = ServerRole::Api).await.expect("opens");
+    let worker = test.server("worker", &all, |config| config.role = ServerRole::Worker).await.expect("opens");
+    let list = async || operations::get(&ctx).await.expect("told").servers;
+    let there = list().await;
+    let roles: Vec<_> = there.iter().map(|one| one.role).collect();
+    assert_eq!(
+        roles,
+        [operations::ServerRole::All, operations::ServerRole::Api, operations::ServerRole::Worker],
+        "{there:?}"
+    );
+    let whole =
+        |one: &operations::ServerOut| one.version == env!("CARGO_PKG_VERSION") && one.memory_bytes.is_some();
+    assert!(there.iter().all(whole), "{there:?}");
+    for app in [api, worker] {
+        app.close().await.expect("closes");
+    }
+    assert_eq!(list().await.len(), 1);
 }

@@ -1,4 +1,6 @@
-//! Numbered migrations, the same for both databases. To add one: `m00NN_<what>.rs` and a line here.
+//! Numbered migrations, the same for both databases. To add one: `m00NN_<what>.rs` and a line here. It must only add: servers of the
+//! version before work on the new schema until they are upgraded (`side_by_side.rs`). What a release no longer needs, the next one may
+//! remove, and then raises [`WORKS_FROM`].
 
 use sea_orm_migration::prelude::*;
 
@@ -22,11 +24,18 @@ mod m0016_service_scheme;
 mod m0017_review_and_sight;
 mod m0018_views;
 mod m0019_periodic_work;
+mod m0021_servers;
 mod run;
+#[cfg(test)]
+mod side_by_side;
 #[cfg(test)]
 mod upgrade;
 
-pub(crate) use run::{applied, are_done, bring_up_postgres, bring_up_sqlite, foreign};
+pub use run::Migrated;
+pub(crate) use run::{Newer, applied, are_done, bring_up_postgres, bring_up_sqlite, foreign};
+
+/// A program whose newest migration is this one, or a later one, works on the newest schema.
+pub(crate) const WORKS_FROM: &str = "m0021_servers";
 
 pub(crate) struct Migrator;
 
@@ -53,6 +62,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_review_and_sight::Migration),
             Box::new(m0018_views::Migration),
             Box::new(m0019_periodic_work::Migration),
+            Box::new(m0021_servers::Migration),
         ]
     }
 }

@@ -1,4 +1,7 @@
 //! Brings a database to the newest schema: all of it in one transaction, or nothing, on both databases, and by one server at a time.
+//!
+//! Servers of two versions work side by side while they are upgraded. So a migration only adds (see `side_by_side.rs`), and each
+//! schema says from which version on a program works on it.
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -7,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cb_core::Secret;
+use sea_orm::sea_query::Query;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode,
     Statement, TransactionOptions, TransactionTrait as _,
 };
-use sea_orm_migration::{MigratorTrait as _, SchemaManager};
+use sea_orm_migration::MigratorTrait as _;
 
-use super::Migrator;
+use super::{Migrator, WORKS_FROM};
 use crate::bounded::{Signals, in_time};
 use crate::open;
 use crate::open_error::OpenError;
@@ -25,8 +29,36 @@ const LOCK: i64 = 0x6362_6d69_6772_6174;
 /// Longer than the change of a large table takes. Without it a host that is off would be waited for without end.
 const MOST: Duration = Duration::from_mins(15);
 
+/// What a newer schema means for whoever brings it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Newer {
+    /// A server works on it, where its program still fits: versions run side by side while they are upgraded.
+    IfItFits,
+    Refused,
+}
+
+/// What was done to a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// The schema before; none where there were no tables.
+    pub from: Option<String>,
+    pub to: String,
+    /// Migrations that were done.
+    pub steps: usize,
+}
+
+impl Migrated {
+    fn between(before: &[String], after: &[String]) -> Self {
+        Self {
+            from: before.last().cloned(),
+            to: after.last().cloned().unwrap_or_default(),
+            steps: after.len().saturating_sub(before.len()),
+        }
+    }
+}
+
 /// SQLite at `file`, which is made if it is not there.
-pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
+pub(crate) async fn bring_up_sqlite(file: &Path, on_newer: Newer) -> Result<Migrated, OpenError> {
     let fail = |e: DbErr| OpenError::sqlite(file, &e);
     if let Some(denied) = OpenError::denied(file) {
         return Err(denied);
@@ -35,8 +67,9 @@ pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
     let _ = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
     let db = pool::sqlite(file, 1, Use::Make, None).await.map_err(fail)?.now();
     open::check(&db, file).await?;
-    if let Some(newer) = newer(&db).await.map_err(fail)? {
-        return Err(newer);
+    if let Some(schema) = newer(&db, on_newer).await.map_err(fail)?? {
+        db.close().await.map_err(fail)?;
+        return Ok(schema);
     }
     if half_made(&db).await.map_err(fail)? {
         let in_use = was_in_use(&db).await.map_err(fail)?;
@@ -55,20 +88,23 @@ pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
                 format!("Move it away yourself: mv {0} {0}.unfinished", file.display()),
             )
         })?;
-        return Box::pin(bring_up_sqlite(file)).await;
+        return Box::pin(bring_up_sqlite(file, on_newer)).await;
     }
-    up(&db).await.map_err(fail)?;
-    db.close().await.map_err(fail)
+    let done = up(&db).await.map_err(fail)?;
+    db.close().await.map_err(fail)?;
+    Ok(done)
 }
 
 /// PostgreSQL at `url`.
-pub(crate) async fn bring_up_postgres(url: &Secret) -> Result<(), OpenError> {
+pub(crate) async fn bring_up_postgres(url: &Secret, on_newer: Newer) -> Result<Migrated, OpenError> {
     let db = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?.now();
-    if let Some(newer) = answered(newer(&db)).await.map_err(OpenError::postgres)? {
-        return Err(newer);
-    }
-    answered(up(&db)).await.map_err(OpenError::postgres)?;
-    answered(db.close()).await.map_err(OpenError::postgres)
+    let newer = answered(newer(&db, on_newer)).await.map_err(OpenError::postgres)??;
+    let done = match newer {
+        Some(schema) => schema,
+        None => answered(up(&db)).await.map_err(OpenError::postgres)?,
+    };
+    answered(db.close()).await.map_err(OpenError::postgres)?;
+    Ok(done)
 }
 
 /// What PostgreSQL is asked here, given up after [`MOST`].
@@ -77,7 +113,7 @@ async fn answered<T>(asked: impl Future<Output = Result<T, DbErr>>) -> Result<T,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tables are made before there is a write path over them")]
-async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
+async fn up(db: &DatabaseConnection) -> Result<Migrated, DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
@@ -92,13 +128,39 @@ async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
             all.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
         }
     }
+    let before = applied_if_any(&all).await?;
     Migrator::up(&all, None).await?;
-    all.commit().await
+    let after = applied(&all).await?;
+    note_reach(&all, &after).await?;
+    all.commit().await?;
+    Ok(Migrated::between(&before, &after))
+}
+
+/// Says how far back a program still works on this schema. Only together with the schema that it was said of does it count.
+async fn note_reach(db: &impl ConnectionTrait, after: &[String]) -> Result<(), DbErr> {
+    let newest = after.last().cloned().unwrap_or_default();
+    if reach(db).await?.is_some_and(|(of, from)| of == newest && from == WORKS_FROM) {
+        return Ok(());
+    }
+    let backend = db.get_database_backend();
+    db.execute_unprepared("DELETE FROM schema_reach").await?;
+    let mut insert = Query::insert();
+    insert.into_table("schema_reach").columns(["id", "newest", "works_from"]);
+    insert.values_panic([1.into(), newest.into(), WORKS_FROM.into()]);
+    db.execute_raw(backend.build(&insert)).await?;
+    Ok(())
+}
+
+/// The schema that this was said of, and the oldest one whose program works on it.
+async fn reach(db: &impl ConnectionTrait) -> Result<Option<(String, String)>, DbErr> {
+    let asked = "SELECT newest, works_from FROM schema_reach WHERE id = 1";
+    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), asked)).await?;
+    row.map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).transpose()
 }
 
 /// Whether every migration of this program, and no other, has been done. Only reads.
 pub(crate) async fn are_done(db: &DatabaseConnection) -> Result<bool, DbErr> {
-    Ok(SchemaManager::new(db).has_table("seaql_migrations").await? && applied(db).await? == ours())
+    Ok(applied_if_any(db).await? == ours())
 }
 
 /// Those that were done, in order.
@@ -106,6 +168,22 @@ pub(crate) async fn applied(db: &impl ConnectionTrait) -> Result<Vec<String>, Db
     let asked = "SELECT version FROM seaql_migrations ORDER BY version";
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), asked)).await?;
     rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+/// The same of a database that may be empty.
+async fn applied_if_any(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    if has_table(db, "seaql_migrations").await? { applied(db).await } else { Ok(Vec::new()) }
+}
+
+async fn has_table(db: &impl ConnectionTrait, name: &str) -> Result<bool, DbErr> {
+    let backend = db.get_database_backend();
+    let sql = match backend {
+        DbBackend::Postgres => {
+            "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1"
+        }
+        _ => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = $1",
+    };
+    Ok(db.query_one_raw(Statement::from_sql_and_values(backend, sql, [name.into()])).await?.is_some())
 }
 
 /// The first of them that this program does not know.
@@ -118,18 +196,36 @@ fn ours() -> Vec<String> {
     Migrator::migrations().iter().map(|m| m.name().to_owned()).collect()
 }
 
-/// Why this program cannot use a database that a newer one has changed.
-async fn newer(db: &DatabaseConnection) -> Result<Option<OpenError>, DbErr> {
-    if !SchemaManager::new(db).has_table("seaql_migrations").await? {
-        return Ok(None);
+/// The schema of a database that a newer program has changed and that this one works on; or why it does not. None where no newer program
+/// has been at it.
+async fn newer(
+    db: &DatabaseConnection,
+    on_newer: Newer,
+) -> Result<Result<Option<Migrated>, OpenError>, DbErr> {
+    let applied = applied_if_any(db).await?;
+    let Some(name) = foreign(&applied) else { return Ok(Ok(None)) };
+    let schema = Migrated::between(&applied, &applied);
+    if on_newer == Newer::IfItFits && fits(db, &applied).await? {
+        tracing::warn!(
+            schema = schema.to,
+            "a newer version of this program has changed the database; this version still works on it. Finish the upgrade of this server soon"
+        );
+        return Ok(Ok(Some(schema)));
     }
-    Ok(foreign(&applied(db).await?).map(|name| {
-        OpenError::new(
-            "The database is from a newer version than this program",
-            format!("this program does not know its migration {name}"),
-            "Start the newer version, or restore a backup from before the upgrade (cb restore)",
-        )
-    }))
+    Ok(Err(OpenError::new(
+        "The database is from a newer version than this program",
+        format!("this program does not know its migration {name}"),
+        "Start the newer version, or restore a backup from before the upgrade (cb restore)",
+    )))
+}
+
+/// Whether the newer program has said that this one works on its schema.
+async fn fits(db: &DatabaseConnection, applied: &[String]) -> Result<bool, DbErr> {
+    let ours = ours();
+    if !has_table(db, "schema_reach").await? || ours.iter().any(|name| !applied.contains(name)) {
+        return Ok(false);
+    }
+    Ok(reach(db).await?.is_some_and(|(of, from)| applied.last() == Some(&of) && ours.contains(&from)))
 }
 
 /// The first versions made the tables of SQLite outside of a transaction. What they were killed in holds more or less than its

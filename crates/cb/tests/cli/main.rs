@@ -1,6 +1,7 @@
 //! The binary as somebody at a terminal meets it.
 
 mod backup;
+mod cluster;
 mod files;
 mod first_hour;
 mod log;

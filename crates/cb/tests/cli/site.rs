@@ -82,6 +82,16 @@ impl Server {
         assert!(sent.success(), "{name}");
     }
 
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// SIGTERM, and how the process has ended, which must come within `patience`.
+    pub async fn ended_at_term(self, patience: Duration) -> ExitStatus {
+        self.signal("TERM");
+        self.ended(patience).await
+    }
+
     /// SIGTERM, and the end of the process.
     pub fn stop(mut self) {
         self.signal("TERM");

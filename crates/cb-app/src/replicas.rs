@@ -1,0 +1,85 @@
+//! The servers that work on this database: each notes that it is there, reads who else is, and so knows which part of the work is its
+//! own.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use cb_core::config::ServerRole;
+use cb_core::{Result, rendezvous};
+use cb_store::bookkeeping::ServerSeen;
+use cb_store::entities::server;
+
+use crate::app::App;
+use crate::metrics::process;
+
+/// The live workers, as they were read last.
+#[derive(Default)]
+pub(crate) struct Workers(RwLock<Arc<[String]>>);
+
+impl Workers {
+    fn set(&self, ids: Vec<String>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ids.into();
+    }
+
+    fn all(&self) -> Arc<[String]> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What a server says of itself.
+pub(crate) fn row(id: &str, run: &str, role: ServerRole, now: cb_core::clock::Time) -> server::Model {
+    server::Model {
+        id: id.to_owned(),
+        run: run.to_owned(),
+        role: role.as_str().to_owned(),
+        version: process::VERSION.to_owned(),
+        schema: cb_store::backup::newest_schema(),
+        host: process::host(),
+        started_at: now,
+        seen_at: now,
+        memory_bytes: None,
+    }
+}
+
+/// Notes that this server is there, or that it stops, and reads who else is there.
+pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
+    let (store, me) = (app.store(), app.own_row());
+    if stopping {
+        return store.server_left(&me.id, &me.run).await;
+    }
+    let now = app.now();
+    if store.server_seen(own(app)).await? == ServerSeen::Taken {
+        tracing::warn!(
+            "another server of this database has the same server-id as this one. Delete the file server-id in one of the two data folders, and start that server again"
+        );
+    }
+    let live = store
+        .servers(now)
+        .await?
+        .into_iter()
+        .filter(|(row, live)| *live && row.role.parse::<ServerRole>().is_ok_and(ServerRole::works));
+    app.workers().set(live.map(|(row, _)| row.id).collect());
+    Ok(())
+}
+
+impl App {
+    /// Whether this server takes a part of the work before others do. It is a preference: whoever does something holds a lease on it,
+    /// and a part whose owner does not come is taken by another server.
+    pub(crate) fn is_mine(&self, part: &[u8]) -> bool {
+        let workers = self.workers().all();
+        let owner = rendezvous::owner(part, workers.iter().map(String::as_str));
+        owner.is_none_or(|owner| owner == self.own_row().id)
+    }
+}
+
+/// The live servers of this database; only this one where the database does not say.
+pub(crate) async fn live(app: &App) -> Vec<server::Model> {
+    let all = app.store().servers(app.now()).await.unwrap_or_default();
+    let live: Vec<_> = all.into_iter().filter(|(_, live)| *live).map(|(row, _)| row).collect();
+    if live.is_empty() { vec![own(app)] } else { live }
+}
+
+/// This server's row as it is now.
+pub(crate) fn own(app: &App) -> server::Model {
+    let memory = process::resident_bytes().and_then(|bytes| i64::try_from(bytes).ok());
+    server::Model { seen_at: app.now(), memory_bytes: memory, ..app.own_row().clone() }
+}

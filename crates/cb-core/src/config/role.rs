@@ -1,0 +1,94 @@
+//! What one server of several does.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClusterUrls, ConfigError};
+use crate::Secret;
+
+/// Called a server's role, to tell it from a user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerRole {
+    /// Everything, in one process.
+    #[default]
+    All,
+    /// Answers people and programs: pages, API, streams.
+    Api,
+    /// Scans, delivers, and does the periodic work. It opens no port.
+    Worker,
+}
+
+impl ServerRole {
+    pub const ALL: [ServerRole; 3] = [ServerRole::All, ServerRole::Api, ServerRole::Worker];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ServerRole::All => "all",
+            ServerRole::Api => "api",
+            ServerRole::Worker => "worker",
+        }
+    }
+
+    /// Whether it listens for requests.
+    pub const fn serves(self) -> bool {
+        matches!(self, ServerRole::All | ServerRole::Api)
+    }
+
+    /// Whether it does what no request waits for: scans, deliveries, periodic work.
+    pub const fn works(self) -> bool {
+        matches!(self, ServerRole::All | ServerRole::Worker)
+    }
+
+    /// A server that does only a part needs others, and what they share.
+    pub(super) fn judge(
+        self,
+        db_url: Option<&Secret>,
+        cluster: Option<&ClusterUrls>,
+    ) -> Result<(), ConfigError> {
+        if self == ServerRole::All {
+            return Ok(());
+        }
+        let needs = |setting: &str, form: &str| {
+            Err(ConfigError::new(
+                setting,
+                format!(
+                    "it is not set, but a server with the role {self} needs the PostgreSQL, Redis and NATS that it shares with other servers"
+                ),
+                format!(
+                    "Set {setting}={form}, or leave out --role and CB_ROLE to run everything in one server"
+                ),
+            ))
+        };
+        if db_url.is_none() {
+            return needs("CB_DB_URL", "postgres://cb@db.internal/circuit_breaker");
+        }
+        // One without the other was refused before.
+        if cluster.is_none() {
+            return needs(
+                "CB_REDIS_URL",
+                "redis://:PASSWORD@redis.internal:6379 and CB_NATS_URL=nats://USER:PASSWORD@nats.internal:4222",
+            );
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ServerRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ServerRole {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| format!("'{text}' is not one of all, api and worker"))
+    }
+}

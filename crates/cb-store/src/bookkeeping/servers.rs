@@ -1,0 +1,169 @@
+//! Which servers work on this database, and the secrets that they must share.
+
+use std::time::Duration;
+
+use cb_core::Result;
+use cb_core::clock::Time;
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, Iterable as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
+};
+
+use crate::entities::{server, shared_secret};
+use crate::fault::db;
+use crate::open::Store;
+use crate::write::{Tx, Until};
+
+/// A server that was not seen for so long does not work any more.
+pub const LIVE: Duration = Duration::from_secs(30);
+/// A row of one that was killed is forgotten after this time.
+const FORGOTTEN: Duration = Duration::from_hours(1);
+/// Rows that are read at most.
+const MOST: u64 = 1_000;
+
+/// A server that is about to join the others. Nobody else joins, and the vault does not rotate, until it has.
+pub struct Joining {
+    tx: Tx,
+    pub shared: Vec<shared_secret::Model>,
+    /// The live ones, without this one.
+    pub others: Vec<server::Model>,
+}
+
+impl Joining {
+    pub fn conn(&self) -> &impl ConnectionTrait {
+        &self.tx
+    }
+
+    /// From now on this is what every server must have.
+    pub async fn share(&self, row: shared_secret::Model) -> Result<()> {
+        let mut replace = OnConflict::column(shared_secret::Column::Name);
+        replace.update_columns([
+            shared_secret::Column::Fingerprint,
+            shared_secret::Column::Sealed,
+            shared_secret::Column::Since,
+        ]);
+        shared_secret::Entity::insert(shared_secret::ActiveModel::from(row).reset_all())
+            .on_conflict(replace)
+            .exec_without_returning(&self.tx)
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+}
+
+/// What became of a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    Noted,
+    /// Another process has this server's id.
+    Taken,
+}
+
+impl Store {
+    /// What all servers of this database must have.
+    pub async fn shared_secrets(&self) -> Result<Vec<shared_secret::Model>> {
+        shared_secret::Entity::find().all(self.reader()).await.map_err(db)
+    }
+
+    /// Lets `agree` compare this server's secrets with those of the others, and notes that it is there. When `agree` refuses, nothing
+    /// is kept.
+    pub async fn join<E>(
+        &self,
+        me: server::Model,
+        agree: impl AsyncFnOnce(&Joining) -> Result<Result<(), E>>,
+    ) -> Result<Result<(), E>> {
+        let tx = self.begin_alone(Until::Committed).await?;
+        let now = clock(&tx, me.seen_at).await?;
+        let shared = shared_secret::Entity::find().all(&tx).await.map_err(db)?;
+        let others = rows(&tx).await?.into_iter().filter(|row| row.id != me.id && is_live(row, now));
+        let joining = Joining { others: others.collect(), tx, shared };
+        if let Err(refused) = agree(&joining).await? {
+            joining.tx.rollback().await?;
+            return Ok(Err(refused));
+        }
+        insert(&joining.tx, server::Model { seen_at: now, ..me }).await?;
+        joining.tx.commit().await?;
+        Ok(Ok(()))
+    }
+
+    /// Notes that this server is there.
+    pub async fn server_seen(&self, me: server::Model) -> Result<Seen> {
+        let now = clock(self.writer(), me.seen_at).await?;
+        let noted = server::Entity::update_many()
+            .col_expr(server::Column::SeenAt, Expr::value(now))
+            .col_expr(server::Column::MemoryBytes, Expr::value(me.memory_bytes))
+            .filter(server::Column::Id.eq(&me.id))
+            .filter(server::Column::Run.eq(&me.run))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        if noted.rows_affected > 0 {
+            return Ok(Seen::Noted);
+        }
+        let before = server::Entity::find_by_id(&me.id).one(self.reader()).await.map_err(db)?;
+        let me = server::Model { seen_at: now, ..me };
+        // A row of an earlier run was left by a kill. One that is younger than this process belongs to another process.
+        let taken = before.is_some_and(|row| row.started_at > me.started_at && is_live(&row, now));
+        if !taken {
+            insert(self.writer(), me).await?;
+        }
+        server::Entity::delete_many()
+            .filter(server::Column::SeenAt.lt(now - FORGOTTEN))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(if taken { Seen::Taken } else { Seen::Noted })
+    }
+
+    /// Notes that this server has stopped.
+    pub async fn server_left(&self, id: &str, run: &str) -> Result<()> {
+        server::Entity::delete_many()
+            .filter(server::Column::Id.eq(id))
+            .filter(server::Column::Run.eq(run))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(())
+    }
+
+    /// Those that were seen within an hour, each with whether it still works.
+    pub async fn servers(&self, now: Time) -> Result<Vec<(server::Model, bool)>> {
+        let now = clock(self.reader(), now).await?;
+        let all = rows(self.reader()).await?.into_iter().filter(|row| row.seen_at > now - FORGOTTEN);
+        Ok(all.map(|row| (is_live(&row, now), row)).map(|(live, row)| (row, live)).collect())
+    }
+}
+
+/// Servers are compared by one clock: that of the database. SQLite has one server, and its clock.
+async fn clock(conn: &impl ConnectionTrait, here: Time) -> Result<Time> {
+    if conn.get_database_backend() != DbBackend::Postgres {
+        return Ok(here);
+    }
+    let asked = Statement::from_string(DbBackend::Postgres, "SELECT clock_timestamp()");
+    let row = conn.query_one_raw(asked).await.map_err(db)?;
+    row.map_or(Ok(here), |row| row.try_get_by_index(0)).map_err(db)
+}
+
+/// One that is seen in the future was seen by a clock that was set back since.
+fn is_live(row: &server::Model, now: Time) -> bool {
+    (now - row.seen_at).abs().to_std().is_ok_and(|age| age <= LIVE)
+}
+
+async fn rows(conn: &impl ConnectionTrait) -> Result<Vec<server::Model>> {
+    let newest = server::Entity::find().order_by_desc(server::Column::SeenAt).limit(MOST);
+    let mut rows = newest.all(conn).await.map_err(db)?;
+    rows.sort_by(|a, b| (&a.role, &a.host, &a.id).cmp(&(&b.role, &b.host, &b.id)));
+    Ok(rows)
+}
+
+async fn insert(conn: &impl ConnectionTrait, me: server::Model) -> Result<()> {
+    let mut replace = OnConflict::column(server::Column::Id);
+    replace.update_columns(server::Column::iter());
+    server::Entity::insert(server::ActiveModel::from(me).reset_all())
+        .on_conflict(replace)
+        .exec_without_returning(conn)
+        .await
+        .map_err(db)?;
+    Ok(())
+}

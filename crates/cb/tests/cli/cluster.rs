@@ -1,0 +1,284 @@
+//! The cluster of docs/operations.md, started with exactly the settings that stand there. Only hosts, ports, passwords and folders are others.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use cb_testkit::{Nats, Postgres, Redis};
+use serde_json::{Value, json};
+
+use crate::site::{CODE, Server, Site, TOKEN, cb, free_port};
+
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
+
+/// The section *A cluster* of the document.
+fn section() -> String {
+    let text = std::fs::read_to_string(DOCUMENT).expect("the document");
+    let behind = text.split("\n## A cluster\n").nth(1).expect("the section");
+    behind.split("\n## ").next().expect("its end").to_owned()
+}
+
+/// Its block of code that begins with `first`.
+fn block(first: &str) -> String {
+    let section = section();
+    let mut blocks = section.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+    let found = blocks.find(|(_, code)| code.starts_with(first));
+    found.unwrap_or_else(|| panic!("no block begins with {first}")).1.to_owned()
+}
+
+/// The number that the section gives for `name`.
+fn documented(name: &str) -> u32 {
+    let digits = section();
+    let digits = digits.split(name).nth(1).expect(name);
+    digits.chars().take_while(char::is_ascii_digit).collect::<String>().parse().expect(name)
+}
+
+struct Cluster {
+    postgres: Postgres,
+    redis: Redis,
+    nats: Nats,
+    dir: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// The three servers, and the secrets as the document makes them.
+    fn new() -> Self {
+        let new = Self {
+            postgres: Postgres::with(documented("max_connections = ")),
+            redis: Redis::start(),
+            nats: Nats::start(),
+            dir: tempfile::tempdir().expect("a folder"),
+        };
+        let script = new.here(&block("install -d"));
+        let script = script.replace("-o circuit-breaker ", "").replace("chown circuit-breaker *", "");
+        let made = Command::new("sh").args(["-euc", &script]).output().expect("sh runs");
+        assert!(made.status.success(), "{script}\n{}", String::from_utf8_lossy(&made.stderr));
+        // The tests know these two.
+        for (name, text) in [("api-token", TOKEN), ("setup-code", CODE)] {
+            std::fs::write(new.etc().join(name), text).expect("written");
+        }
+        new
+    }
+
+    fn etc(&self) -> PathBuf {
+        self.dir.path().join("etc")
+    }
+
+    fn data(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A text of the document with the hosts, ports, passwords and folders of this test.
+    fn here(&self, text: &str) -> String {
+        // postgres://cb:PASSWORD@HOST:PORT/NAME
+        let (password, place) = self
+            .postgres
+            .url()
+            .strip_prefix("postgres://cb:")
+            .and_then(|u| u.split_once('@'))
+            .expect("a URL");
+        let others = [
+            ("DB-PASSWORD", password.to_owned()),
+            ("db.internal:5432/circuit_breaker", place.to_owned()),
+            ("REDIS-PASSWORD", self.redis.password().to_owned()),
+            ("redis.internal:6379", format!("127.0.0.1:{}", self.redis.port())),
+            ("NATS-PASSWORD", self.nats.password().to_owned()),
+            ("nats.internal:4222", format!("127.0.0.1:{}", self.nats.port())),
+            ("/etc/circuit-breaker", self.etc().display().to_string()),
+        ];
+        others.into_iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, &ours))
+    }
+
+    /// The settings of a server: those of all, and those of its role.
+    fn settings(&self, name: &str, role: &str, port: u16) -> BTreeMap<String, String> {
+        let mut text = block("# /etc/circuit-breaker/cluster.env");
+        if !role.is_empty() {
+            text += &block(&format!("# /etc/circuit-breaker/{role}.env"));
+        }
+        let text = self
+            .here(&text)
+            .replace("/var/lib/circuit-breaker", &self.data(name).display().to_string())
+            .replace("[::]:8443", &format!("127.0.0.1:{port}"))
+            .replace("[::]:8080", "127.0.0.1:0");
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        lines
+            .map(|line| line.split_once('=').expect("a setting"))
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect()
+    }
+
+    fn cb(&self, arguments: &[&str], settings: &BTreeMap<String, String>) -> Command {
+        let mut command = cb();
+        command.args(arguments).env_clear().envs(settings).current_dir(self.dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    fn says(&self, arguments: &[&str], settings: &BTreeMap<String, String>) -> Output {
+        let mut command = self.cb(arguments, settings);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().expect("runs")
+    }
+
+    fn serve(&self, settings: &BTreeMap<String, String>) -> Server {
+        Server::start(&mut self.cb(&["serve"], settings))
+    }
+
+    /// A server that does not start says why in one line.
+    fn refused(&self, settings: &BTreeMap<String, String>) -> String {
+        let said = self.says(&["serve"], settings);
+        let text = String::from_utf8_lossy(&said.stderr).trim().to_owned();
+        assert_eq!(said.status.code(), Some(1), "{text}");
+        text.lines().last().unwrap_or_default().to_owned()
+    }
+}
+
+fn out(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Whether the process listens anywhere, by what the kernel says.
+fn listens(server: &Server) -> bool {
+    let sockets: Vec<String> = std::fs::read_dir(format!("/proc/{}/fd", server.id()))
+        .expect("it runs")
+        .flatten()
+        .filter_map(|fd| {
+            Some(
+                std::fs::read_link(fd.path())
+                    .ok()?
+                    .to_str()?
+                    .strip_prefix("socket:[")?
+                    .strip_suffix(']')?
+                    .to_owned(),
+            )
+        })
+        .collect();
+    assert!(!sockets.is_empty(), "it has connections");
+    // https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html: 0A is LISTEN, the tenth field is the inode.
+    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|file| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let fields = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        fields
+            .filter(|f| f.get(3) == Some(&"0A"))
+            .any(|f| f.get(9).is_some_and(|inode| sockets.iter().any(|s| s == inode)))
+    })
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..900 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("not in 90 seconds: {what}");
+}
+
+async fn status(site: &Site, scan: &Value) -> String {
+    let scan = site.get(&format!("/scans/{}", scan["id"].as_str().expect("an id"))).await;
+    scan["status"].as_str().expect("a status").to_owned()
+}
+
+/// A scan of addresses that nobody has.
+async fn scan(site: &Site) -> Value {
+    site.done("/scans", json!({ "targets": ["10.255.255.248/30"] })).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_cluster_runs_with_exactly_the_documented_settings() {
+    let cluster = Cluster::new();
+    let migrate = cluster.settings("migrate", "", 0);
+    let said = out(&cluster.says(&["migrate"], &migrate));
+    assert!(said.starts_with("The database was created with the schema m00"), "{said}");
+    let said = out(&cluster.says(&["migrate"], &migrate));
+    assert!(
+        said.starts_with("The database already has the schema") && said.contains("nothing was changed"),
+        "{said}"
+    );
+
+    let (mut apis, mut sites) = (Vec::new(), Vec::new());
+    for name in ["api-1", "api-2", "api-3"] {
+        let port = free_port();
+        apis.push(cluster.serve(&cluster.settings(name, "api", port)));
+        sites.push(Site::meet(&cluster.data(name), port).await);
+    }
+    sites[0].set_up().await;
+    // No worker runs yet, and nobody else takes it.
+    let waiting = scan(&sites[1]).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!(status(&sites[2], &waiting).await, "queued", "a server with the role api does not scan");
+
+    let start = |name: &str| cluster.serve(&cluster.settings(name, "worker", 0));
+    let names = ["worker-1", "worker-2", "worker-3"];
+    let workers: Vec<_> = names.iter().map(|name| start(name)).collect();
+    assert!(sites[0].asset("of api-1").await);
+    for site in &sites {
+        assert!(site.assets().await.contains("of api-1"));
+    }
+    until("a worker has scanned", async || status(&sites[2], &waiting).await == "completed").await;
+    until("periodic work was done", async || {
+        let works = sites[0].get("/operations/periodic").await;
+        let one = |work: &&Value| work["who"] == "one";
+        works["items"].as_array().expect("a list").iter().filter(one).all(|work| !work["ended_at"].is_null())
+    })
+    .await;
+    for (worker, name) in workers.iter().zip(names) {
+        assert!(!listens(worker), "a worker opens no port");
+        assert_eq!(out(&cluster.says(&["healthcheck"], &cluster.settings(name, "worker", 0))), "ok");
+    }
+    assert!(listens(&apis[0]));
+
+    // All workers stop in the middle of a scan and start again.
+    let second = scan(&sites[0]).await;
+    until("it was begun", async || status(&sites[1], &second).await != "queued").await;
+    for worker in workers {
+        assert!(worker.ended_at_term(Duration::from_secs(15)).await.success());
+    }
+    let left = cluster.says(&["healthcheck"], &cluster.settings("worker-1", "worker", 0));
+    assert_eq!(left.status.code(), Some(1), "a worker that has stopped is not seen");
+    let workers: Vec<_> = names.iter().map(|name| start(name)).collect();
+    until("nothing of it was lost", async || status(&sites[2], &second).await == "completed").await;
+
+    for server in workers.into_iter().chain(apis) {
+        assert!(server.ended_at_term(Duration::from_secs(15)).await.success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lacks_a_shared_secret_or_has_another_says_which() {
+    let cluster = Cluster::new();
+    let port = free_port();
+    let first = cluster.serve(&cluster.settings("api-1", "api", port));
+    Site::meet(&cluster.data("api-1"), port).await;
+    let with = |name: &str, change: &dyn Fn(&mut BTreeMap<String, String>)| {
+        let mut settings = cluster.settings(name, "worker", 0);
+        change(&mut settings);
+        cluster.refused(&settings)
+    };
+    let other = |name: &str, text: &str| {
+        let file = cluster.etc().join(name);
+        std::fs::write(&file, text).expect("written");
+        file.display().to_string()
+    };
+    let why = with("a", &|s| {
+        s.insert("CB_JWT_SECRET_FILE".to_owned(), other("other-jwt", "Wq8nBd6HfJ3gTe5UQm7vXc2LpR9tYw4Z"));
+    });
+    assert!(why.contains("CB_JWT_SECRET: it is not the secret that the other servers"), "{why}");
+    let why = with("b", &|s| _ = s.remove("CB_JWT_SECRET_FILE"));
+    assert!(why.contains("jwt-secret: this file does not exist and CB_JWT_SECRET is not set"), "{why}");
+    let why = with("c", &|s| _ = s.remove("CB_VAULT_KEY_FILE"));
+    assert!(why.contains("vault-key: this file does not exist"), "{why}");
+    let why = with("d", &|s| {
+        s.insert(
+            "CB_VAULT_KEY_FILE".to_owned(),
+            other("other-vault", "XX4fT0pLmqvR7sWkd2YhZ3bNcGjKeUoAiPzQxV6B5yE="),
+        );
+    });
+    assert!(why.contains("CB_VAULT_KEY: it has the fingerprint"), "{why}");
+    let why = with("e", &|s| _ = s.remove("CB_NATS_URL_FILE"));
+    assert!(why.contains("CB_NATS_URL"), "{why}");
+    let why = with("f", &|s| _ = s.remove("CB_DB_URL_FILE"));
+    assert!(why.contains("CB_DB_URL"), "{why}");
+    first.stop();
+}
