@@ -10,7 +10,7 @@ use std::time::Duration;
 use cb_core::clock::Time;
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
-use cb_fabric::{Bus, Fabric, FabricState, Listener, SharedThrottle};
+use cb_fabric::{Bus, Fabric, FabricState, Listener, SharedThrottle, Sleeper};
 use cb_net::outbound::Outbound;
 use cb_store::{LOCK_FILE, OpenError, Storage, Store};
 use cb_vault::checkpoint::CheckpointKey;
@@ -129,7 +129,7 @@ impl App {
             app.checkpoint_now().await;
         }
         app.spawn(crate::storage::watch(app.clone()));
-        app.spawn(crate::worker::run(app.clone()));
+        crate::jobs::start(&app).await;
         app.spawn(crate::notify::worker::run(app.clone()));
         crate::reconcile::start(&app).await;
         Ok(app)
@@ -304,6 +304,16 @@ impl App {
 
     pub(crate) fn bus(&self) -> &Bus {
         self.0.fabric.bus()
+    }
+
+    /// There are jobs of this kind, for whichever server does them.
+    pub(crate) fn wake(&self, kind: &str) {
+        self.0.fabric.wake(kind);
+    }
+
+    /// Sleeps until there may be jobs of this kind.
+    pub(crate) fn sleeper(&self, kind: &'static str) -> Sleeper {
+        self.0.fabric.sleeper(kind)
     }
 
     pub(crate) fn signer(&self) -> &Signer {

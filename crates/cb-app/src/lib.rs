@@ -25,6 +25,7 @@ pub mod findings;
 pub mod folder;
 mod input;
 pub mod interfaces;
+pub mod jobs;
 pub mod jumps;
 pub mod links;
 pub mod live;
@@ -49,7 +50,6 @@ pub mod tokens;
 pub mod users;
 pub mod vault;
 pub mod views;
-mod worker;
 
 pub use app::{App, Authenticated, StartError};
 pub use cb_fabric::{Heard, Listener};

@@ -8,6 +8,7 @@ mod cluster;
 mod credentials;
 mod discovery;
 mod inventory;
+mod jobs;
 mod networks;
 mod news;
 mod periodic;
