@@ -31,8 +31,8 @@ FILE = "circuit-breaker.db"
 # Names of assets in rows.sql.
 NAMES = {"Küche", "nas"}
 ENTRIES = 5
-# Tables that a server changes by itself when it starts. For example it forgets sessions that are over.
-CHANGES = {"seaql_migrations", "sessions", "audit_head"}
+# Tables that a server changes by itself when it starts. For example it forgets sessions that are over and jobs that are done.
+CHANGES = {"seaql_migrations", "sessions", "audit_head", "jobs"}
 # The columns of the settings that it does not change when it starts.
 COLUMNS = {"settings": "id, auth_enabled, instance_name, created_at"}
 

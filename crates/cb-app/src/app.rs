@@ -9,7 +9,7 @@ use std::time::Duration;
 use cb_core::clock::Time;
 use cb_core::config::ServerRole;
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
-use cb_fabric::{Bus, Fabric, FabricState, Listener, SharedThrottle};
+use cb_fabric::{Bus, Fabric, FabricState, Listener, SharedThrottle, Sleeper};
 use cb_net::outbound::Outbound;
 use cb_store::entities::server;
 use cb_store::{Storage, Store};
@@ -173,6 +173,16 @@ impl App {
 
     pub(crate) fn bus(&self) -> &Bus {
         self.0.fabric.bus()
+    }
+
+    /// There are jobs of this kind, for whichever server does them.
+    pub(crate) fn wake(&self, kind: &str) {
+        self.0.fabric.wake(kind);
+    }
+
+    /// Sleeps until there may be jobs of this kind.
+    pub(crate) fn sleeper(&self, kind: &'static str) -> Sleeper {
+        self.0.fabric.sleeper(kind)
     }
 
     pub(crate) fn signer(&self) -> &Signer {

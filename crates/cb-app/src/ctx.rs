@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use cb_core::clock::Time;
 use cb_core::ids::RequestId;
-use cb_core::{Error, Event, Permission, Principal, Result};
-use cb_store::{Audit, Connections, Origin, Row, Store, WriteTx};
+use cb_core::{Error, Permission, Principal, Result};
+use cb_store::{After, Audit, Connections, Hold, Origin, Row, Store, WriteTx};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
@@ -30,11 +30,18 @@ pub struct Ctx {
     app: App,
     principal: Principal,
     meta: Option<RequestMeta>,
+    /// The job that it is done for.
+    hold: Option<Hold>,
 }
 
 impl Ctx {
     pub(crate) fn new(app: App, principal: Principal, meta: Option<RequestMeta>) -> Self {
-        Self { app, principal, meta }
+        Self { app, principal, meta, hold: None }
+    }
+
+    /// Whose every write is kept only as long as this worker holds the job.
+    pub(crate) fn holding(self, hold: Hold) -> Self {
+        Self { hold: Some(hold), ..self }
     }
 
     pub fn app(&self) -> &App {
@@ -111,7 +118,7 @@ impl Ctx {
     ) -> Result<T> {
         self.authorize(permission)?;
         let work = async |tx: &mut WriteTx| {
-            self.is_still_signed_in(tx).await?;
+            self.still_may(tx).await?;
             work(tx).await
         };
         self.told(self.store().write_rows(rows, self.audit(action), work).await)
@@ -125,19 +132,33 @@ impl Ctx {
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<T> {
         let work = async |tx: &mut WriteTx| {
-            self.is_still_signed_in(tx).await?;
+            self.still_may(tx).await?;
             work(tx).await
         };
         self.record_past(action, work).await
     }
 
     /// A body may have been long on its way, and a write waits for others: whoever has lost their session, token or role meanwhile
-    /// writes nothing. What takes these away is never written beside another.
-    async fn is_still_signed_in(&self, tx: &WriteTx) -> Result<()> {
+    /// writes nothing, and no worker that has lost its job. What takes the former away is never written beside another; the job's row
+    /// is locked.
+    async fn still_may(&self, tx: &WriteTx) -> Result<()> {
+        if let Some(hold) = &self.hold
+            && !tx.holds(hold).await?
+        {
+            return Err(lost());
+        }
         if stands(tx.conn(), &self.principal, self.now()).await? {
             return Ok(());
         }
         Err(Error::Unauthenticated("The session has ended. Sign in again.".to_owned()))
+    }
+
+    /// For what machines write down all the time: whether the job, if there is one, is still this worker's.
+    pub(crate) async fn still_holds(&self) -> Result<()> {
+        match &self.hold {
+            Some(hold) if !self.store().is_held(hold).await? => Err(lost()),
+            _ => Ok(()),
+        }
     }
 
     /// [`Ctx::record`] for what has happened already: it is told even when the session of whoever did it has ended since.
@@ -162,9 +183,14 @@ impl Ctx {
         }
     }
 
-    fn told<T>(&self, written: Result<(T, Vec<Event>)>) -> Result<T> {
-        let (out, events) = written?;
-        self.app.bus().publish(events);
+    fn told<T>(&self, written: Result<(T, After)>) -> Result<T> {
+        let (out, after) = written?;
+        self.app.bus().publish(after.events);
+        after.wakes.into_iter().for_each(|kind| self.app.wake(kind));
         Ok(out)
     }
+}
+
+fn lost() -> Error {
+    Error::Conflict("Another worker has taken this job over.".to_owned())
 }

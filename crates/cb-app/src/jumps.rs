@@ -17,7 +17,7 @@ use chrono::TimeDelta;
 use crate::app::App;
 use crate::auth::{sessions, steps};
 use crate::notify::{OVERLAP, schedule};
-use crate::reconcile;
+use crate::{jobs, reconcile};
 
 /// Less is a correction, as a time server makes it.
 const NOTICED: TimeDelta = TimeDelta::minutes(1);
@@ -112,6 +112,7 @@ pub async fn look(app: &App) -> Result<u64> {
         previous_secret: OVERLAP,
         works: reconcile::longest_waits(),
         run: reconcile::longest_run(),
+        job: jobs::longest_wait(),
     };
     let now = app.now();
     // A look that took long judges by an old time, as one does during which the clock was set.

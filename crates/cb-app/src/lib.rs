@@ -25,6 +25,7 @@ pub mod findings;
 pub mod folder;
 mod input;
 pub mod interfaces;
+pub mod jobs;
 pub mod jumps;
 mod kept;
 pub mod links;
@@ -56,7 +57,6 @@ pub mod tokens;
 pub mod users;
 pub mod vault;
 pub mod views;
-mod worker;
 
 pub use app::{App, Authenticated};
 pub use cb_fabric::{Heard, Listener};

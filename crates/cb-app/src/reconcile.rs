@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::ctx::Ctx;
 use crate::metrics::Page;
-use crate::{audit, auth, jumps, notify, replicas, vault};
+use crate::{audit, auth, jobs, jumps, notify, replicas, vault};
 
 type Run = fn(App, bool) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
@@ -29,6 +29,7 @@ type Run = fn(App, bool) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 pub enum Name {
     Sessions,
     Notices,
+    DeadLetters,
     AuditRetention,
     VaultRotation,
     VaultRootKey,
@@ -43,6 +44,7 @@ impl Name {
         match self {
             Name::Sessions => "sessions",
             Name::Notices => "notices",
+            Name::DeadLetters => "dead_letters",
             Name::AuditRetention => "audit_retention",
             Name::VaultRotation => "vault_rotation",
             Name::VaultRootKey => "vault_root_key",
@@ -94,6 +96,7 @@ const WORKS: &[Work] = &[
         who: Who::One,
         run: run!(notify::worker::sweep),
     },
+    Work { name: Name::DeadLetters, every: Duration::from_mins(10), who: Who::One, run: run!(jobs::sweep) },
     Work {
         name: Name::AuditRetention,
         every: Duration::from_hours(24),

@@ -95,6 +95,7 @@ pub async fn record(ctx: &Ctx, scan: ScanId, reports: &[HostReport]) -> Result<R
             })
             .await?;
     }
+    ctx.still_holds().await?;
     ctx.store().seen(&seen, now).await?;
     ctx.app().bus().publish(risen);
     Ok(out)

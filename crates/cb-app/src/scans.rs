@@ -1,18 +1,17 @@
 //! Scans: what may be scanned, the jobs that do it, and how far they are.
 
+use std::time::Duration;
+
 use cb_collect::{Capabilities, Plan, ProbeKind, ScanRequest, Target};
 use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::ScanId;
 use cb_core::inventory::ScanStatus;
 use cb_core::{Error, Event, Permission, Result};
-use cb_store::entities::{job, scan};
+use cb_store::entities::scan;
 use cb_store::sea_orm::ActiveValue::Set;
-use cb_store::sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _,
-};
-use cb_store::{db, taken};
+use cb_store::sea_orm::{ActiveModelTrait as _, ConnectionTrait, EntityTrait as _};
+use cb_store::{Enqueued, db};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -22,13 +21,12 @@ use crate::app::App;
 use crate::assets::word;
 use crate::auth::active;
 use crate::ctx::Ctx;
+use crate::jobs::scan::Scan;
+use crate::jobs::{self, Kind as _, Wanted};
 use crate::metrics;
 use crate::page::{self, List, Page, Sort};
 
-pub(crate) const JOB: &str = "scan";
-/// Scans that may wait or run at one time.
 pub(crate) const PROBES_MOST: usize = 32;
-const WAITING_MOST: u64 = 20;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Scan)]
@@ -171,22 +169,10 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
     let targets: Vec<String> = request.targets.iter().map(|t| shown(*t)).collect();
     let probes: Vec<&str> = request.probes.iter().map(|p| p.as_str()).collect();
     let now = ctx.now();
-    let queued = job::Model {
-        id: ctx.new_id(),
-        kind: JOB.to_owned(),
-        dedup_key: Some(format!("scan {}", targets.join(" "))),
-        payload: json!({ "targets": targets, "probes": probes }),
-        state: "queued".to_owned(),
-        attempts: 0,
-        lease_owner: None,
-        lease_until: None,
-        last_error: None,
-        created_at: now,
-        finished_at: None,
-    };
+    let job = ctx.new_id();
     let row = scan::Model {
         id: ctx.new_id(),
-        job_id: queued.id,
+        job_id: job,
         targets: json!(targets),
         probes: json!(probes),
         status: ScanStatus::Queued.as_str().to_owned(),
@@ -205,21 +191,28 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
         finished_at: None,
     };
     ctx.write(Permission::DiscoveryWrite, Action::ScanRequested, async |tx| {
-        let waiting = job::Entity::find()
-            .filter(job::Column::Kind.eq(JOB))
-            .filter(job::Column::State.is_in(["queued", "running"]))
-            .count(tx.conn())
-            .await
-            .map_err(db)?;
-        if waiting >= WAITING_MOST {
-            return Err(Error::Conflict(format!(
-                "{waiting} scans are already waiting. Stop one, or wait until one ends."
-            )));
+        let wanted = Wanted {
+            id: job,
+            key: Some(targets.join(" ")),
+            payload: json!({}),
+            priority: 0,
+            after: Duration::ZERO,
+        };
+        match jobs::enqueue(ctx, tx, &Scan, wanted).await? {
+            Enqueued::New => {}
+            Enqueued::Already => {
+                return Err(Error::taken(
+                    "targets",
+                    "A scan of these targets is already waiting or running.",
+                ));
+            }
+            Enqueued::Full => {
+                let waiting = Scan.limits().waiting;
+                return Err(Error::Conflict(format!(
+                    "{waiting} scans are already waiting. Stop one, or wait until one ends."
+                )));
+            }
         }
-        job::Entity::insert(active(queued))
-            .exec_without_returning(tx.conn())
-            .await
-            .map_err(|e| taken(&e, ("targets", "A scan of these targets is already waiting or running.")))?;
         scan::Entity::insert(active(row.clone())).exec_without_returning(tx.conn()).await.map_err(db)?;
         tx.about("scan", row.id);
         tx.detail(json!({ "targets": targets, "probes": probes }));
@@ -247,11 +240,7 @@ pub async fn cancel(ctx: &Ctx, id: ScanId) -> Result<ScanOut> {
         if status == ScanStatus::Queued {
             change.status = Set(ScanStatus::Cancelled.as_str().to_owned());
             change.finished_at = Set(Some(now));
-            let job = job::Entity::find_by_id(job_id).one(tx.conn()).await.map_err(db)?;
-            let mut job: job::ActiveModel = job.ok_or(Error::NotFound)?.into();
-            job.state = Set("done".to_owned());
-            job.finished_at = Set(Some(now));
-            job.update(tx.conn()).await.map_err(db)?;
+            tx.remove_job(job_id).await?;
         }
         change.update(tx.conn()).await.map_err(db)?.try_into()
     })

@@ -33,6 +33,7 @@ pub async fn missed(ctx: &Ctx, sweeps: &[Sweep], since: Time) -> Result<()> {
     ctx.authorize(Permission::DiscoveryWrite)?;
     let now = ctx.now();
     for sweep in sweeps {
+        ctx.still_holds().await?;
         let silent = silent_addresses(ctx, sweep, since).await?;
         let gone = ctx.store().missed(&silent, since, now).await?;
         ctx.app().bus().publish(gone.into_iter().map(|id| Event::AssetChanged { id: id.into() }));

@@ -183,7 +183,7 @@ async fn run(app: &App) {
     app.spawn(crate::storage::watch(app.clone()));
     crate::auth::ends::start(app);
     if app.role().works() {
-        app.spawn(crate::worker::run(app.clone()));
+        crate::jobs::start(app).await;
         app.spawn(crate::notify::worker::run(app.clone()));
     }
     crate::reconcile::start(app).await;

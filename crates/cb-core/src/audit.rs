@@ -222,6 +222,8 @@ actions! {
     InviteFailed "invite_failed"
     InviteMade "invite_made"
     InviteWithdrawn "invite_withdrawn"
+    JobRemoved "job_removed"
+    JobRetried "job_retried"
     LinkCreated "link_created"
     LinkDeleted "link_deleted"
     LinkUpdated "link_updated"

@@ -6,7 +6,10 @@ mod ahead;
 mod answers;
 #[cfg(test)]
 mod begun;
+#[cfg(test)]
+mod held;
 mod hooks;
+mod jobs;
 mod periodic;
 mod servers;
 mod sight;
@@ -16,7 +19,7 @@ mod turns;
 use std::time::Duration;
 
 use cb_core::Result;
-use cb_core::clock::{SKEW, Time};
+use cb_core::clock::Time;
 use chrono::TimeDelta;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
@@ -26,16 +29,18 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entities::{
-    auth_step, credential, credential_use, job, scan, session, setting, spent_ticket, token, vault_key,
+    auth_step, credential, credential_use, scan, session, setting, spent_ticket, token, vault_key,
 };
 use crate::fault::conflict;
 use crate::fault::db;
 use crate::open::Store;
+use crate::queue::Hold;
 
 mod deliveries;
 
 pub use ahead::Longest;
 pub use deliveries::{Health, Held, Outcome};
+pub use jobs::{JobCount, JobsAhead};
 pub use periodic::Turn;
 pub use servers::{Joining, LIVE, Seen as ServerSeen};
 pub use sight::{NOT_SEEN, Seen, UP};
@@ -228,83 +233,14 @@ impl Store {
         Ok(gone.rows_affected)
     }
 
-    /// Takes the oldest job of `kind` that is queued, or whose worker has let its lease run out.
-    pub async fn claim_job(
-        &self,
-        kind: &str,
-        owner: &str,
-        now: Time,
-        until: Time,
-    ) -> Result<Option<job::Model>> {
-        // Two workers may see the same job; the update's own condition lets one of them have it.
-        for _ in 0..8 {
-            let Some(found) = job::Entity::find()
-                .filter(job::Column::Kind.eq(kind))
-                .filter(claimable(now, until))
-                .order_by_asc(job::Column::CreatedAt)
-                .one(self.reader())
-                .await
-                .map_err(db)?
-            else {
-                return Ok(None);
-            };
-            let taken = job::Entity::update_many()
-                .col_expr(job::Column::State, Expr::value("running"))
-                .col_expr(job::Column::LeaseOwner, Expr::value(owner))
-                .col_expr(job::Column::LeaseUntil, Expr::value(until))
-                .col_expr(job::Column::Attempts, Expr::col(job::Column::Attempts).add(1))
-                .filter(job::Column::Id.eq(found.id))
-                .filter(claimable(now, until))
-                .exec(self.writer())
-                .await
-                .map_err(db)?;
-            if taken.rows_affected == 1 {
-                return Ok(Some(job::Model {
-                    state: "running".to_owned(),
-                    attempts: found.attempts + 1,
-                    lease_owner: Some(owner.to_owned()),
-                    lease_until: Some(until),
-                    ..found
-                }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Keeps a job; says whether it is still this owner's.
-    pub async fn renew_lease(&self, id: Uuid, owner: &str, until: Time) -> Result<bool> {
-        let kept = job::Entity::update_many()
-            .col_expr(job::Column::LeaseUntil, Expr::value(until))
-            .filter(job::Column::Id.eq(id))
-            .filter(job::Column::LeaseOwner.eq(owner))
-            .filter(job::Column::State.eq("running"))
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
-        Ok(kept.rows_affected == 1)
-    }
-
-    /// Gives a job back to the queue, as a worker does that is told to stop.
-    pub async fn release_job(&self, id: Uuid, owner: &str) -> Result<()> {
-        job::Entity::update_many()
-            .col_expr(job::Column::State, Expr::value("queued"))
-            .col_expr(job::Column::LeaseOwner, Expr::value(None::<String>))
-            .col_expr(job::Column::LeaseUntil, Expr::value(None::<Time>))
-            .filter(job::Column::Id.eq(id))
-            .filter(job::Column::LeaseOwner.eq(owner))
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
-        Ok(())
-    }
-
     /// False when somebody has stopped it between the claim and the start: then it is over, and must not seem to run for ever.
-    pub async fn scan_started(&self, id: Uuid, now: Time) -> Result<bool> {
+    pub async fn scan_started(&self, hold: &Hold, id: Uuid, now: Time) -> Result<bool> {
         let started = scan::Entity::update_many()
             .col_expr(scan::Column::Status, Expr::value("running"))
             .col_expr(scan::Column::StartedAt, Expr::value(now))
             .filter(scan::Column::Id.eq(id))
             .filter(scan::Column::Status.is_in(["queued", "running"]))
+            .filter(hold.stands())
             .exec(self.writer())
             .await
             .map_err(db)?;
@@ -312,34 +248,20 @@ impl Store {
     }
 
     /// A scan whose worker was told to stop waits again.
-    pub async fn scan_requeued(&self, id: Uuid) -> Result<()> {
+    pub async fn scan_requeued(&self, hold: &Hold, id: Uuid) -> Result<()> {
         scan::Entity::update_many()
             .col_expr(scan::Column::Status, Expr::value("queued"))
             .col_expr(scan::Column::Phase, Expr::value(None::<String>))
             .filter(scan::Column::Id.eq(id))
             .filter(scan::Column::Status.eq("running"))
+            .filter(hold.stands())
             .exec(self.writer())
             .await
             .map_err(db)?;
         Ok(())
     }
 
-    /// At the start of a server: what its last run had taken waits again. Without a name the server has the database to itself,
-    /// and that is everything.
-    pub async fn release_jobs_of(&self, server: Option<&str>) -> Result<()> {
-        let mut release = job::Entity::update_many()
-            .col_expr(job::Column::State, Expr::value("queued"))
-            .col_expr(job::Column::LeaseOwner, Expr::value(None::<String>))
-            .col_expr(job::Column::LeaseUntil, Expr::value(None::<Time>))
-            .filter(job::Column::State.eq("running"));
-        if let Some(server) = server {
-            release = release.filter(job::Column::LeaseOwner.starts_with(format!("{server}/")));
-        }
-        release.exec(self.writer()).await.map_err(db)?;
-        Ok(())
-    }
-
-    pub async fn scan_progress(&self, id: Uuid, progress: &Progress) -> Result<()> {
+    pub async fn scan_progress(&self, hold: &Hold, id: Uuid, progress: &Progress) -> Result<()> {
         scan::Entity::update_many()
             .col_expr(scan::Column::Phase, Expr::value(progress.phase.clone()))
             .col_expr(scan::Column::AddressesTotal, Expr::value(progress.addresses_total))
@@ -348,6 +270,7 @@ impl Store {
             .col_expr(scan::Column::FindingsNew, Expr::value(progress.findings_new))
             .col_expr(scan::Column::AssetsSeen, Expr::value(progress.assets_seen))
             .filter(scan::Column::Id.eq(id))
+            .filter(hold.stands())
             .exec(self.writer())
             .await
             .map_err(db)?;
@@ -357,12 +280,3 @@ impl Store {
 
 /// A request waits no longer for a note of who was seen.
 const TOUCH: Duration = Duration::from_millis(500);
-
-/// Queued, or its lease has ended. A lease that ends later than one that is taken now was taken before the clock was set back:
-/// it is over.
-fn claimable(now: Time, until: Time) -> sea_orm::Condition {
-    let over = job::Column::LeaseUntil.lt(now).or(job::Column::LeaseUntil.gt(until + SKEW));
-    sea_orm::Condition::any()
-        .add(job::Column::State.eq("queued"))
-        .add(job::Column::State.eq("running").and(over))
-}

@@ -208,6 +208,14 @@ struct Told {
     detail: Value,
 }
 
+/// What is to be told once a transaction has committed.
+#[derive(Debug, Default)]
+pub struct After {
+    pub events: Vec<Event>,
+    /// Kinds of jobs of which there are new ones.
+    pub wakes: BTreeSet<&'static str>,
+}
+
 /// An open writing transaction. It cannot be committed from outside.
 pub struct WriteTx {
     tx: Tx,
@@ -215,7 +223,7 @@ pub struct WriteTx {
     entity: Option<(&'static str, Uuid)>,
     detail: Value,
     more: Vec<Told>,
-    events: Vec<Event>,
+    after: After,
     pub(crate) audience: Option<Audience>,
 }
 
@@ -249,7 +257,12 @@ impl WriteTx {
 
     /// To be told once the transaction has committed.
     pub fn emit(&mut self, event: Event) {
-        self.events.push(event);
+        self.after.events.push(event);
+    }
+
+    /// There are jobs of this kind for whoever does them.
+    pub(crate) fn wake(&mut self, kind: &'static str) {
+        self.after.wakes.insert(kind);
     }
 
     pub fn conn(&self) -> &impl ConnectionTrait {
@@ -375,13 +388,13 @@ impl Store {
         begin(self.reader(), options).await.map_err(db)
     }
 
-    /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and the
-    /// events to tell. Nothing is kept if either fails. No other write runs meanwhile.
+    /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and
+    /// what to tell. Nothing is kept if either fails. No other write runs meanwhile.
     pub async fn write<T>(
         &self,
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
-    ) -> Result<(T, Vec<Event>)> {
+    ) -> Result<(T, After)> {
         self.write_in(Box::pin(self.begin_alone(Until::Flushed)), audit, work).await
     }
 
@@ -392,7 +405,7 @@ impl Store {
         rows: &[Row],
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
-    ) -> Result<(T, Vec<Event>)> {
+    ) -> Result<(T, After)> {
         self.write_in(Box::pin(self.begin_with(rows)), audit, work).await
     }
 
@@ -401,7 +414,7 @@ impl Store {
         begin: Pin<Box<impl Future<Output = Result<Tx>>>>,
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
-    ) -> Result<(T, Vec<Event>)> {
+    ) -> Result<(T, After)> {
         let since = Instant::now();
         let mut done = self.try_write(begin, audit, work).await;
         if done.is_ok() && self.lost_file().is_some() {
@@ -424,26 +437,26 @@ impl Store {
         begin: Pin<Box<impl Future<Output = Result<Tx>>>>,
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
-    ) -> Result<(T, Vec<Event>)> {
+    ) -> Result<(T, After)> {
         let mut write = WriteTx {
             tx: begin.await?,
             action: audit.action,
             entity: None,
             detail: Value::Object(serde_json::Map::new()),
             more: Vec::new(),
-            events: Vec::new(),
+            after: After::default(),
             audience: None,
         };
         // Dropping the transaction rolls it back, here and when the request is cancelled.
         let out = work(&mut write).await?;
-        let WriteTx { tx, action, entity, detail, more, mut events, audience: _ } = write;
+        let WriteTx { tx, action, entity, detail, more, mut after, audience: _ } = write;
         let mut audit = Audit { action, ..audit };
         let (mut seq, mut hash) = crate::audit::append(&tx, &audit, entity, &detail).await?;
-        events.push(Event::EntryAppended { seq });
+        after.events.push(Event::EntryAppended { seq });
         for told in more {
             audit.action = told.action;
             (seq, hash) = crate::audit::append(&tx, &audit, Some(told.entity), &told.detail).await?;
-            events.push(Event::EntryAppended { seq });
+            after.events.push(Event::EntryAppended { seq });
         }
         // Counted however the commit ends: one that nobody has waited for may have happened.
         let counted = self.count_write();
@@ -457,7 +470,7 @@ impl Store {
             Err(NotKept::Perhaps(error) | NotKept::Certainly(error)) => return Err(db(error)),
         }
         drop(counted);
-        Ok((out, events))
+        Ok((out, after))
     }
 
     /// Whether the entry is there, behind every commit that is still under way.

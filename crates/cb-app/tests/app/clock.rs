@@ -11,7 +11,6 @@ use cb_app::settings::{self, SettingsPatch};
 use cb_app::{Ctx, jumps};
 use cb_core::clock::{SKEW, Time};
 use cb_core::{Error, Secret};
-use cb_store::Store;
 use cb_store::entities::{auth_step, job, session, user};
 use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use cb_store::sea_orm::{
@@ -136,47 +135,10 @@ async fn a_lease_from_before_the_clock_was_set_back_is_over(#[values(Sqlite, Pos
     newest(&ctx, made.id, |d| d.state == DeliveryState::Delivered).await;
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_whose_lease_is_from_before_is_taken(#[values(Sqlite, Postgres)] database: Database) {
-    let (test, _) = ready(database).await;
-    let store = match &test.config().db_url {
-        Some(url) => Store::attach_postgres(url).await.expect("opens"),
-        None => Store::attach_sqlite(test.data_dir()).await.expect("opens"),
-    };
-    let (db, now, lease) = (raw(&test).await, test.app.now(), TimeDelta::seconds(30));
-    for (ends, taken) in [
-        (-TimeDelta::seconds(1), true),
-        (TimeDelta::seconds(29), false),
-        (lease + SKEW, false),
-        (lease + SKEW + TimeDelta::seconds(1), true),
-        (TimeDelta::days(400), true),
-    ] {
-        let id = test.app.new_id();
-        let row = job::Model {
-            id,
-            kind: "none of ours".to_owned(),
-            dedup_key: None,
-            payload: json!({}),
-            state: "running".to_owned(),
-            attempts: 1,
-            lease_owner: Some("another".to_owned()),
-            lease_until: Some(now + ends),
-            last_error: None,
-            created_at: now,
-            finished_at: None,
-        };
-        row.into_active_model().reset_all().insert(&db).await.expect("inserted");
-        let claimed = store.claim_job("none of ours", "me", now, now + lease).await.expect("asked");
-        assert_eq!(claimed.map(|job| job.id), taken.then_some(id), "{ends}");
-        job::Entity::delete_by_id(id).exec(&db).await.expect("removed");
-    }
-}
-
 /// A column that something waits for: where, which rows, and how far ahead it can lie at most.
 type Waits = (&'static str, &'static str, Option<(&'static str, &'static str)>, TimeDelta);
 
-const WAITS: [Waits; 9] = [
+const WAITS: [Waits; 10] = [
     ("sessions", "last_seen_at", None, TimeDelta::zero()),
     ("sessions", "expires_at", None, TimeDelta::days(30)),
     ("webhooks", "previous_secret_until", None, TimeDelta::hours(24)),
@@ -186,6 +148,7 @@ const WAITS: [Waits; 9] = [
     ("auth_steps", "expires_at", Some(("purpose", "mfa")), TimeDelta::minutes(5)),
     ("auth_steps", "expires_at", Some(("purpose", "reset")), TimeDelta::hours(24)),
     ("auth_steps", "expires_at", Some(("purpose", "invite")), TimeDelta::days(7)),
+    ("jobs", "not_before", Some(("state", "queued")), TimeDelta::days(7)),
 ];
 
 async fn put(db: &DatabaseConnection, (table, column, which, _): Waits, time: Time) {
@@ -242,6 +205,23 @@ async fn each_time_that_lies_too_far_ahead_is_brought_back(#[values(Sqlite, Post
         };
         row.into_active_model().reset_all().insert(&db).await.expect("inserted");
     }
+    let row = job::Model {
+        id: test.app.new_id(),
+        kind: "none of ours".to_owned(),
+        dedup_key: None,
+        payload: json!({}),
+        state: "queued".to_owned(),
+        attempts: 0,
+        lease_owner: None,
+        lease_until: None,
+        last_error: None,
+        created_at: now,
+        finished_at: None,
+        priority: 0,
+        not_before: now,
+        fence: 0,
+    };
+    row.into_active_model().reset_all().insert(&db).await.expect("inserted");
     for waits in WAITS {
         let furthest = now + waits.3;
         for (time, then) in [

@@ -9,6 +9,7 @@ mod credentials;
 mod discovery;
 mod ends;
 mod inventory;
+mod jobs;
 mod live;
 mod networks;
 mod news;

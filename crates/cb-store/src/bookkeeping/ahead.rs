@@ -10,6 +10,7 @@ use crate::entities::delivery;
 use crate::fault::db;
 use crate::open::Store;
 use crate::outbox::waiting;
+use crate::queue::{WAITING, is};
 
 /// How long each kind of thing waits, or is good for, at most.
 pub struct Longest {
@@ -24,6 +25,8 @@ pub struct Longest {
     pub works: Vec<(&'static str, TimeDelta)>,
     /// Of one run of it.
     pub run: TimeDelta,
+    /// Of a job until its next attempt.
+    pub job: TimeDelta,
 }
 
 /// A column whose times may lie ahead of now by so much and no more.
@@ -67,6 +70,7 @@ impl Store {
             Bound::new("webhooks", "failing_since", zero),
             Bound::new("channels", "failing_since", zero),
             Bound::new("periodic_work", "held_until", longest.run),
+            Bound { which: Some(is(WAITING)), ..Bound::new("jobs", "not_before", longest.job) },
         ];
         bounds.extend(longest.steps.iter().map(|(purpose, most)| {
             let which = Some(Expr::col("purpose").eq(*purpose));

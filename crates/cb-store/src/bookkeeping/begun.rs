@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::entities::{job, scan};
 use crate::open::Store;
+use crate::queue::Hold;
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
@@ -36,11 +37,14 @@ async fn only_a_scan_that_is_not_over_begins(#[values(Sqlite, Postgres)] databas
             payload: json!({}),
             state: "running".to_owned(),
             attempts: 1,
-            lease_owner: None,
+            lease_owner: Some("a/1".to_owned()),
             lease_until: None,
             last_error: None,
             created_at: now,
             finished_at: None,
+            priority: 0,
+            not_before: now,
+            fence: 7,
         };
         job.into_active_model().insert(store.writer()).await.expect("a job");
         let row = scan::Model {
@@ -64,7 +68,11 @@ async fn only_a_scan_that_is_not_over_begins(#[values(Sqlite, Postgres)] databas
             finished_at: None,
         };
         row.into_active_model().insert(store.writer()).await.expect("a scan");
-        assert_eq!(store.scan_started(id, now).await.expect("told"), begins, "{status}");
+        let hold = |owner: &str, fence| Hold { id, owner: owner.to_owned(), fence };
+        for other in [hold("b/1", 7), hold("a/1", 6)] {
+            assert!(!store.scan_started(&other, id, now).await.expect("told"), "not its worker");
+        }
+        assert_eq!(store.scan_started(&hold("a/1", 7), id, now).await.expect("told"), begins, "{status}");
         let row = scan::Entity::find_by_id(id).one(store.reader()).await.expect("read").expect("there");
         assert_eq!(row.status, if begins { "running" } else { status });
     }

@@ -24,6 +24,7 @@ mod m0016_service_scheme;
 mod m0017_review_and_sight;
 mod m0018_views;
 mod m0019_periodic_work;
+mod m0020_jobs;
 mod m0021_servers;
 mod run;
 #[cfg(test)]
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_review_and_sight::Migration),
             Box::new(m0018_views::Migration),
             Box::new(m0019_periodic_work::Migration),
+            Box::new(m0020_jobs::Migration),
             Box::new(m0021_servers::Migration),
         ]
     }

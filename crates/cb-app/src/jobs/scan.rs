@@ -1,121 +1,131 @@
-//! The worker: takes scan jobs by lease, runs them, records what they see, and ends them.
+//! A scan as a job: runs it, records what it sees, and ends it together with its job.
 //!
-//! A job whose server died is taken again when its lease has run out (at once, when no other process
-//! can be working on it), and given up with a reason after [`ATTEMPTS`]. Nothing runs for ever.
+//! The scan has the state that people see, the job the one that the mechanism needs. A scan that failed leaves its job among the dead
+//! letters: whoever retries that lets the scan wait again.
 
-use cb_core::audit::Action;
 use std::time::Duration;
 
 use cb_collect::{Completeness, Env, HostReport, Outcome, ScanEvent};
+use cb_core::audit::Action;
 use cb_core::ids::ScanId;
 use cb_core::inventory::ScanStatus;
 use cb_core::{Error, Event, OsEntropy, Permission, Principal, Result};
 use cb_fabric::{Heard, Listener};
 use cb_store::bookkeeping::Progress;
-use cb_store::db;
-use cb_store::entities::{job, scan};
+use cb_store::entities::scan;
 use cb_store::sea_orm::ActiveValue::Set;
-use cb_store::sea_orm::{ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
-use chrono::TimeDelta;
+use cb_store::sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+};
+use cb_store::{End, WriteTx, db};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use super::{Job, Kind, Limits, Verdict, Work};
 use crate::app::App;
 use crate::ctx::Ctx;
 use crate::notify::news;
 use crate::record::record;
-use crate::scans::{self, JOB};
+use crate::scans;
 use crate::sight;
 
-const ATTEMPTS: i32 = 3;
-const LEASE: TimeDelta = TimeDelta::seconds(30);
-/// A lease is renewed, and a cancellation from another replica noticed, so often.
-const RENEW: Duration = Duration::from_secs(1);
+/// A cancellation from another server is noticed so often.
+const LOOK: Duration = Duration::from_secs(1);
 /// Reports are recorded together, at most so long after the first …
 const GATHER: Duration = Duration::from_millis(300);
 /// … and so many at a time.
 const BATCH: usize = 64;
 /// Events that the engine may be ahead of the database; then it waits.
 const QUEUE: usize = 256;
-const IDLE: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(app: App) {
-    if let Err(error) = app.store().release_jobs_of(app.takes_over()).await {
-        tracing::warn!(%error, "jobs of the last run could not be released; the server takes them when their lease ends");
+pub(crate) struct Scan;
+
+impl Kind for Scan {
+    fn name(&self) -> &'static str {
+        "scan"
     }
-    let mut events = app.listen();
-    while !app.stopping().is_cancelled() {
-        match next(&app, &mut events).await {
-            Ok(true) => {}
-            Ok(false) => wait(&app, &mut events).await,
-            Err(error) => {
-                tracing::error!(%error, "the scan worker failed; it continues in a moment");
-                pause(&app, IDLE).await;
+
+    fn limits(&self) -> Limits {
+        Limits { at_once: 1, lease: Duration::from_secs(30), attempts: 3, waiting: 20 }
+    }
+
+    fn run(&self, app: App, job: Job) -> Work<'static, Verdict> {
+        Box::pin(async move {
+            match run(&app, &job).await {
+                Ok(verdict) => verdict,
+                Err(error) => {
+                    tracing::error!(job = %job.id, %error, "a scan was broken off; the server begins it again");
+                    wait_again(&app, &job).await;
+                    Verdict::Retry { after: Duration::ZERO, reason: reasons(&error) }
+                }
             }
-        }
+        })
+    }
+
+    fn died<'a>(&'a self, app: &'a App, job: &'a Job, reason: &'a str) -> Work<'a, Result<()>> {
+        Box::pin(async move {
+            let Some(row) = of(app.store().reader(), job.id).await? else { return Ok(()) };
+            let ctx = job.ctx(app, Principal::Scanner { scan: row.id.into() });
+            finish(&ctx, job, &row, ScanStatus::Failed, &[], Some(reason.to_owned()), None).await
+        })
+    }
+
+    fn retried<'a>(&'a self, tx: &'a mut WriteTx, job: Uuid) -> Work<'a, Result<()>> {
+        Box::pin(async move {
+            let Some(row) = of(tx.conn(), job).await? else {
+                return Err(Error::Conflict("The scan of this job does not exist any more.".to_owned()));
+            };
+            tx.emit(Event::ScanChanged { id: row.id.into() });
+            let mut change: scan::ActiveModel = row.into();
+            change.status = Set(ScanStatus::Queued.as_str().to_owned());
+            change.cancel_requested = Set(false);
+            change.error = Set(None);
+            change.finished_at = Set(None);
+            change.update(tx.conn()).await.map_err(db)?;
+            Ok(())
+        })
     }
 }
 
-async fn pause(app: &App, time: Duration) {
-    tokio::select! {
-        () = tokio::time::sleep(time) => {}
-        () = app.stopping().cancelled() => {}
-    }
+async fn of(conn: &impl ConnectionTrait, job: Uuid) -> Result<Option<scan::Model>> {
+    scan::Entity::find().filter(scan::Column::JobId.eq(job)).one(conn).await.map_err(db)
 }
 
-/// Until there may be something to do.
-async fn wait(app: &App, events: &mut Listener) {
-    let deadline = tokio::time::sleep(IDLE);
-    tokio::pin!(deadline);
-    loop {
-        tokio::select! {
-            () = &mut deadline => return,
-            () = app.stopping().cancelled() => return,
-            heard = events.hear() => match heard {
-                Heard::Event(Event::ScanChanged { .. }) | Heard::Missed(_) => return,
-                Heard::Event(_) => {}
-                Heard::Closed => return pause(app, IDLE).await,
-            },
-        }
-    }
-}
-
-/// Does one job, if there is one.
-async fn next(app: &App, events: &mut Listener) -> Result<bool> {
-    let now = app.now();
-    let Some(job) = app.store().claim_job(JOB, app.worker_name(), now, now + LEASE).await? else {
-        return Ok(false);
+/// As people see it, once nobody runs it.
+async fn wait_again(app: &App, job: &Job) {
+    let waits = async {
+        let Some(row) = of(app.store().reader(), job.id).await? else { return Ok(()) };
+        app.store().scan_requeued(job.hold(), row.id).await
     };
-    let row = scan::Entity::find()
-        .filter(scan::Column::JobId.eq(job.id))
-        .one(app.store().reader())
-        .await
-        .map_err(db)?;
-    let row = row.ok_or_else(|| Error::Internal(format!("job {} has no scan", job.id)))?;
-    let ctx = app.own_ctx(Principal::Scanner { scan: row.id.into() });
-    if row.cancel_requested {
-        finish(&ctx, &row, ScanStatus::Cancelled, &[], None, None).await?;
-        return Ok(true);
+    if let Err(error) = waits.await {
+        tracing::warn!(job = %job.id, %error, "a scan that waits again is still shown as running");
     }
-    if job.attempts > ATTEMPTS {
-        let reason = format!(
-            "The server stopped {ATTEMPTS} times while this scan was running, so it gave up. Start the scan again with smaller targets"
-        );
-        finish(&ctx, &row, ScanStatus::Failed, &[], Some(reason), None).await?;
-        return Ok(true);
+}
+
+async fn run(app: &App, job: &Job) -> Result<Verdict> {
+    let now = app.now();
+    let Some(row) = of(app.store().reader(), job.id).await? else {
+        return Ok(Verdict::Fail { reason: "The scan of this job does not exist any more".to_owned() });
+    };
+    let ctx = job.ctx(app, Principal::Scanner { scan: row.id.into() });
+    if row.cancel_requested {
+        finish(&ctx, job, &row, ScanStatus::Cancelled, &[], None, None).await?;
+        return Ok(Verdict::Done);
     }
     let request = match scans::stored_request(&ctx, &row) {
         Ok(request) => request,
         Err(error) => {
             let reason = format!("Its targets can no longer be scanned: {}", reasons(&error));
-            finish(&ctx, &row, ScanStatus::Failed, &[], Some(reason), None).await?;
-            return Ok(true);
+            return Ok(Verdict::Fail { reason });
         }
     };
-    if !app.store().scan_started(row.id, now).await? {
-        return Ok(true);
+    let mut events = app.listen();
+    if !app.store().scan_started(job.hold(), row.id, now).await? {
+        // Somebody has stopped it since, and its job has ended with it.
+        return Ok(Verdict::Done);
     }
     app.bus().publish([Event::ScanChanged { id: row.id.into() }]);
     let mut running = Running {
@@ -125,48 +135,46 @@ async fn next(app: &App, events: &mut Listener) -> Result<bool> {
         cancel: CancellationToken::new(),
         progress: Progress { addresses_total: row.addresses_total, ..Progress::default() },
     };
-    let end = running.drive(request, events).await?;
-    let Running { progress, job, .. } = running;
-    match end {
-        End::Over(outcome) => {
+    let end = running.drive(request, &mut events).await?;
+    let progress = running.progress.clone();
+    Ok(match end {
+        Way::Over(outcome) => {
             let (status, error) = verdict(&outcome);
             if status == ScanStatus::Completed {
                 sight::missed(&ctx, &outcome.sweeps, now).await?;
             }
-            finish(&ctx, &row, status, &outcome.limitations, error, Some(&progress)).await?;
+            finish(&ctx, job, &row, status, &outcome.limitations, error, Some(&progress)).await?;
+            Verdict::Done
         }
-        End::Failed(reason) => {
-            finish(&ctx, &row, ScanStatus::Failed, &[], Some(reason), Some(&progress)).await?;
+        Way::Failed(reason) => {
+            running.tell().await?;
+            Verdict::Fail { reason }
         }
-        End::Stopping => {
-            app.store().scan_requeued(row.id).await?;
-            app.store().release_job(job.id, app.worker_name()).await?;
+        Way::Stopping => {
+            wait_again(app, job).await;
+            Verdict::GiveBack
         }
-        End::Lost => tracing::warn!(scan = %row.id, "another worker has taken this scan over"),
-    }
-    Ok(true)
+    })
 }
 
-enum End {
+enum Way {
     Over(Outcome),
     /// Something broke that a retry would not mend.
     Failed(String),
     /// The server stops; the scan goes back to the queue.
     Stopping,
-    /// The lease ran out, and the job is another worker's now.
-    Lost,
 }
 
 struct Running<'a> {
     ctx: &'a Ctx,
-    job: job::Model,
+    job: &'a Job,
     id: ScanId,
     cancel: CancellationToken,
     progress: Progress,
 }
 
 impl Running<'_> {
-    async fn drive(&mut self, request: cb_collect::ScanRequest, events: &mut Listener) -> Result<End> {
+    async fn drive(&mut self, request: cb_collect::ScanRequest, events: &mut Listener) -> Result<Way> {
         let app = self.ctx.app();
         let (sender, mut reports) = mpsc::channel(QUEUE);
         let scope = app.outbound().scope().await;
@@ -176,8 +184,8 @@ impl Running<'_> {
         let _stop = self.cancel.clone().drop_guard();
         // A task of its own: what breaks in there ends this scan, not the worker.
         let mut engine = tokio::spawn(async move { cb_collect::scan(request, &env, sender, cancel).await });
-        let mut renew = tokio::time::interval(RENEW);
-        renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut gather = tokio::time::interval(GATHER);
         gather.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch: Vec<HostReport> = Vec::new();
@@ -209,9 +217,9 @@ impl Running<'_> {
                             None => engine.await,
                         };
                         return Ok(match outcome {
-                            Ok(_) if stopping => End::Stopping,
-                            Ok(outcome) => End::Over(outcome),
-                            Err(error) => End::Failed(format!("The scanner failed ({error}). Its findings so far are kept")),
+                            Ok(_) if stopping => Way::Stopping,
+                            Ok(outcome) => Way::Over(outcome),
+                            Err(error) => Way::Failed(format!("The scanner failed ({error}). Its findings so far are kept")),
                         });
                     }
                 },
@@ -222,12 +230,7 @@ impl Running<'_> {
                         told = Instant::now();
                     }
                 }
-                _ = renew.tick() => {
-                    let until = app.now() + LEASE;
-                    if !app.store().renew_lease(self.job.id, app.worker_name(), until).await? {
-                        self.cancel.cancel();
-                        return Ok(End::Lost);
-                    }
+                _ = look.tick() => {
                     if scans::find(app.store().reader(), self.id).await?.cancel_requested {
                         self.cancel.cancel();
                     }
@@ -257,7 +260,7 @@ impl Running<'_> {
     }
 
     async fn tell(&self) -> Result<()> {
-        self.ctx.store().scan_progress(self.id.0, &self.progress).await?;
+        self.ctx.store().scan_progress(self.job.hold(), self.id.0, &self.progress).await?;
         self.ctx.app().bus().publish([Event::ScanChanged { id: self.id }]);
         Ok(())
     }
@@ -277,6 +280,7 @@ fn verdict(outcome: &Outcome) -> (ScanStatus, Option<String>) {
 /// Ends a scan and its job, with the audit entry that says how.
 async fn finish(
     ctx: &Ctx,
+    job: &Job,
     row: &scan::Model,
     status: ScanStatus,
     limitations: &[String],
@@ -299,14 +303,11 @@ async fn finish(
             change.assets_seen = Set(progress.assets_seen);
         }
         let scan = change.update(tx.conn()).await.map_err(db)?;
-        let job = job::Entity::find_by_id(row.job_id).one(tx.conn()).await.map_err(db)?;
-        let mut job: job::ActiveModel = job.ok_or(Error::NotFound)?.into();
-        job.state = Set(if status == ScanStatus::Failed { "failed" } else { "done" }.to_owned());
-        job.last_error = Set(error.clone());
-        job.finished_at = Set(Some(now));
-        job.lease_owner = Set(None);
-        job.lease_until = Set(None);
-        job.update(tx.conn()).await.map_err(db)?;
+        let end = match (status, &error) {
+            (ScanStatus::Failed, Some(reason)) => End::Dead { at: now, reason },
+            _ => End::Done,
+        };
+        tx.end_job(job.hold(), end).await?;
         tx.about("scan", scan.id);
         tx.detail(json!({
             "targets": scan.targets, "status": scan.status, "hosts": scan.hosts_found,

@@ -1,0 +1,353 @@
+//! Jobs of several workers on one database: who gets which, and what a worker that was late can still do.
+
+use std::collections::BTreeSet;
+
+use cb_core::audit::Action;
+use cb_core::clock::{SKEW, Time};
+use cb_core::{Error, Principal, Secret};
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use chrono::{TimeDelta, TimeZone as _, Utc};
+use rstest::rstest;
+use sea_orm::{ConnectionTrait as _, EntityTrait as _};
+use serde_json::json;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::entities::job::{Entity, Model};
+use crate::open::Store;
+use crate::queue::{End, Enqueued, Hold, NewJob, PAYLOAD_MOST};
+use crate::write::{Audit, WriteTx};
+
+const KIND: &str = "sweeping";
+const LEASE: TimeDelta = TimeDelta::seconds(30);
+
+struct Bench {
+    store: Store,
+    _dir: tempfile::TempDir,
+    _postgres: Option<cb_testkit::Postgres>,
+}
+
+impl Bench {
+    async fn new(database: Database) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let postgres = (database == Postgres).then(cb_testkit::Postgres::start);
+        let store = match &postgres {
+            Some(postgres) => Store::open_postgres(&Secret::new(postgres.url().to_owned())).await,
+            None => Store::open_sqlite(dir.path()).await,
+        };
+        Self { store: store.expect("opens"), _dir: dir, _postgres: postgres }
+    }
+
+    async fn write<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut WriteTx) -> cb_core::Result<T>,
+    ) -> cb_core::Result<T> {
+        let audit =
+            Audit { action: Action::SettingsUpdated, actor: &Principal::Server, at: at(0), origin: None };
+        self.store.write(audit, work).await.map(|(out, _)| out)
+    }
+
+    async fn enqueue(&self, new: NewJob, most: u64) -> cb_core::Result<Enqueued> {
+        self.write(async |tx| tx.enqueue(new, most).await).await
+    }
+
+    /// Jobs 1 to `count`.
+    async fn fill(&self, count: u128) {
+        self.write(async |tx| {
+            for n in 1..=count {
+                assert_eq!(tx.enqueue(job(n), 100_000).await?, Enqueued::New);
+            }
+            Ok(())
+        })
+        .await
+        .expect("made");
+    }
+
+    async fn claim(&self, owner: &str, now: Time, most: u64) -> Vec<Model> {
+        self.store.claim_jobs(KIND, owner, now, now + LEASE, most).await.expect("asked")
+    }
+
+    async fn one(&self, owner: &str, now: Time) -> Hold {
+        let rows = self.claim(owner, now, 1).await;
+        let [row] = rows.as_slice() else { panic!("{rows:?}") };
+        hold(row)
+    }
+
+    async fn row(&self, id: Uuid) -> Option<Model> {
+        Entity::find_by_id(id).one(self.store.reader()).await.expect("read")
+    }
+
+    async fn takes_back(&self, now: Time) -> u64 {
+        self.store.take_back_jobs(KIND, now, LEASE).await.expect("asked")
+    }
+}
+
+fn at(second: i64) -> Time {
+    let noon = Utc.with_ymd_and_hms(2026, 1, 1, 12, 0, 0).single().expect("a date");
+    noon + TimeDelta::seconds(second)
+}
+
+fn job(n: u128) -> NewJob {
+    NewJob {
+        id: Uuid::from_u128(n),
+        kind: KIND,
+        key: None,
+        payload: json!({ "n": n.to_string() }),
+        priority: 0,
+        not_before: at(0),
+        created_at: at(0),
+    }
+}
+
+fn hold(row: &Model) -> Hold {
+    Hold { id: row.id, owner: row.lease_owner.clone().expect("held"), fence: row.fence }
+}
+
+fn numbers(rows: &[Model]) -> Vec<u128> {
+    rows.iter().map(|row| row.id.as_u128()).collect()
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_workers_no_two_hold_one_job(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::new(database).await;
+    bench.fill(400).await;
+    let mut workers = JoinSet::new();
+    for n in 0..8 {
+        let store = bench.store.clone();
+        workers.spawn(async move {
+            let (mut held, owner) = (Vec::new(), format!("server{n}/1"));
+            for _ in 0..200 {
+                let rows = store.claim_jobs(KIND, &owner, at(0), at(30), 7).await.expect("asked");
+                assert!(rows.len() <= 7, "{}", rows.len());
+                if rows.is_empty() {
+                    break;
+                }
+                held.extend(numbers(&rows));
+            }
+            held
+        });
+    }
+    let held: Vec<u128> = workers.join_all().await.into_iter().flatten().collect();
+    assert_eq!(held.len(), 400, "each once");
+    assert_eq!(held.into_iter().collect::<BTreeSet<_>>().len(), 400, "and none twice");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_late_can_do_nothing_more(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::new(database).await;
+    let store = &bench.store;
+    bench.fill(1).await;
+    let late = bench.one("a/1", at(0)).await;
+    assert_eq!(bench.takes_back(at(30)).await, 0, "the lease is good to its end");
+    assert!(bench.claim("b/1", at(30), 1).await.is_empty());
+    assert_eq!(bench.takes_back(at(31)).await, 1);
+    let now = bench.one("b/1", at(31)).await;
+    // Also where both are one process: the fence tells them apart.
+    let same = Hold { owner: now.owner.clone(), ..late.clone() };
+    for old in [&late, &same] {
+        assert!(store.renew_jobs(std::slice::from_ref(old), at(99)).await.expect("asked").is_empty());
+        assert_eq!(store.finish_jobs(std::slice::from_ref(old)).await.expect("asked"), 0);
+        assert_eq!(store.give_back_jobs(std::slice::from_ref(old)).await.expect("asked"), 0);
+        assert!(!store.retry_job(old, at(99), "late").await.expect("asked"));
+        assert!(!store.fail_job(old, at(99), "late").await.expect("asked"));
+        assert!(!store.is_held(old).await.expect("asked"));
+        let (holds, ends) = bench
+            .write(async |tx| Ok((tx.holds(old).await?, tx.end_job(old, End::Done).await?)))
+            .await
+            .expect("asked");
+        assert!(!holds && !ends);
+    }
+    let row = bench.row(now.id).await.expect("there");
+    assert_eq!((row.lease_until, row.attempts, row.fence), (Some(at(61)), 2, 2));
+    assert_eq!(store.renew_jobs(std::slice::from_ref(&now), at(99)).await.expect("asked"), [now.id]);
+    assert!(bench.write(async |tx| tx.holds(&now).await).await.expect("asked"));
+    assert_eq!(store.finish_jobs(&[now.clone()]).await.expect("asked"), 1);
+    assert!(bench.row(now.id).await.is_none());
+}
+
+/// The row is locked: whoever takes the lease back waits for the transaction, or passes over it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_not_taken_between_the_look_and_the_commit() {
+    let bench = Bench::new(Postgres).await;
+    bench.fill(1).await;
+    let hold = bench.one("a/1", at(0)).await;
+    let kept = bench
+        .write(async |tx| {
+            assert!(tx.holds(&hold).await?);
+            assert_eq!(bench.takes_back(at(90)).await, 0, "passed over");
+            tx.end_job(&hold, End::Done).await
+        })
+        .await;
+    assert!(kept.expect("kept"));
+    assert_eq!(bench.takes_back(at(90)).await, 0);
+    assert!(bench.row(hold.id).await.is_none());
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_from_a_clock_that_was_wrong_is_over(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::new(database).await;
+    bench.fill(1).await;
+    for (ends, over) in [
+        (-TimeDelta::seconds(1), true),
+        (LEASE - TimeDelta::seconds(1), false),
+        (LEASE + SKEW, false),
+        (LEASE + SKEW + TimeDelta::seconds(1), true),
+        (TimeDelta::days(400), true),
+    ] {
+        let held = bench.store.claim_jobs(KIND, "another", at(0), at(0) + ends, 1).await.expect("asked");
+        assert_eq!(held.len(), 1);
+        assert_eq!(bench.store.jobs_ahead(KIND, at(0), LEASE).await.expect("read").over, over, "{ends}");
+        assert_eq!(bench.takes_back(at(0)).await, u64::from(over), "{ends}");
+        bench.store.release_jobs_of(None).await.expect("released");
+    }
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_is_priority_then_time_and_nothing_begins_before_its_time(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let bench = Bench::new(database).await;
+    for (n, priority, second) in [(1, 0, 5), (2, 0, 3), (3, 9, 4), (4, 9, 60), (5, -1, 0), (6, 0, 3)] {
+        let new = NewJob { priority, not_before: at(second), ..job(n) };
+        assert_eq!(bench.enqueue(new, 100).await.expect("made"), Enqueued::New);
+    }
+    let other = NewJob { kind: "other", ..job(7) };
+    bench.enqueue(other, 100).await.expect("made");
+    assert_eq!(bench.store.jobs_ahead(KIND, at(0), LEASE).await.expect("read").due_at, Some(at(0)));
+    assert_eq!(numbers(&bench.claim("a/1", at(4), 2).await), [3, 2]);
+    assert_eq!(numbers(&bench.claim("a/1", at(5), 9).await), [6, 1, 5]);
+    assert!(bench.claim("a/1", at(59), 9).await.is_empty());
+    assert_eq!(bench.store.jobs_ahead(KIND, at(59), LEASE).await.expect("read").due_at, Some(at(60)));
+    assert_eq!(numbers(&bench.claim("a/1", at(60), 9).await), [4]);
+    assert_eq!(bench.store.jobs_ahead(KIND, at(59), LEASE).await.expect("read").due_at, None);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_waits_or_runs_once_and_no_more_wait_than_may(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let bench = Bench::new(database).await;
+    let keyed = |n| NewJob { key: Some("a key".to_owned()), ..job(n) };
+    assert_eq!(bench.enqueue(keyed(1), 3).await.expect("asked"), Enqueued::New);
+    assert_eq!(bench.enqueue(keyed(2), 3).await.expect("asked"), Enqueued::Already);
+    let running = bench.one("a/1", at(0)).await;
+    assert_eq!(bench.enqueue(keyed(2), 3).await.expect("asked"), Enqueued::Already, "it runs");
+    assert!(bench.store.fail_job(&running, at(1), "no").await.expect("told"));
+    assert_eq!(bench.enqueue(keyed(2), 3).await.expect("asked"), Enqueued::New, "a dead letter has no key");
+    let retried = bench
+        .write(async |tx| {
+            let row = tx.dead_job(running.id).await?;
+            tx.retry_dead_job(&row, KIND, at(2), 100).await
+        })
+        .await;
+    assert!(matches!(retried, Err(Error::Conflict(_))), "{retried:?}");
+    bench.fill(0).await;
+    for (n, expected) in [(3, Enqueued::New), (4, Enqueued::New), (5, Enqueued::Full)] {
+        assert_eq!(bench.enqueue(job(n), 3).await.expect("asked"), expected, "{n}");
+    }
+    let large = NewJob { payload: json!("x".repeat(PAYLOAD_MOST)), ..job(6) };
+    assert!(matches!(bench.enqueue(large, 100).await, Err(Error::Internal(_))));
+}
+
+/// Both look before either commits: the index decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_transactions_one_gets_the_key() {
+    let bench = Bench::new(Postgres).await;
+    let keyed = |n| NewJob { key: Some("a key".to_owned()), ..job(n) };
+    let audit =
+        || Audit { action: Action::SettingsUpdated, actor: &Principal::Server, at: at(0), origin: None };
+    let mut tries = JoinSet::new();
+    for n in 1..=6 {
+        let (store, new) = (bench.store.clone(), keyed(n));
+        tries.spawn(async move {
+            let made = store.write_rows(&[], audit(), async |tx| tx.enqueue(new, 9).await).await;
+            made.expect("asked").0
+        });
+    }
+    let made = tries.join_all().await;
+    assert_eq!(made.iter().filter(|made| **made == Enqueued::New).count(), 1, "{made:?}");
+    assert!(made.iter().all(|made| *made != Enqueued::Full), "{made:?}");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_a_cause_that_was_not_kept_is_none(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::new(database).await;
+    let refused = bench
+        .write(async |tx| {
+            tx.enqueue(job(1), 9).await?;
+            Err::<(), _>(Error::NotFound)
+        })
+        .await;
+    assert!(refused.is_err());
+    assert!(bench.row(Uuid::from_u128(1)).await.is_none());
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_count_when_they_begin_unless_they_are_given_back(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let bench = Bench::new(database).await;
+    let store = &bench.store;
+    bench.fill(1).await;
+    let first = bench.one("a/1", at(0)).await;
+    assert_eq!(store.give_back_jobs(&[first]).await.expect("told"), 1);
+    let again = bench.one("a/1", at(0)).await;
+    assert!(store.retry_job(&again, at(9), "busy\nand more").await.expect("told"));
+    assert!(bench.claim("a/1", at(8), 1).await.is_empty(), "not before its time");
+    let row = bench.claim("b/1", at(9), 1).await.pop().expect("due");
+    assert_eq!((row.attempts, row.last_error.as_deref()), (2, Some("busy and more")));
+    // A server that was killed gives back its own when it starts again, and that attempt has been.
+    assert_eq!(store.release_jobs_of(Some("a")).await.expect("told"), 0);
+    assert_eq!(store.release_jobs_of(Some("b")).await.expect("told"), 1);
+    let row = bench.claim("b/2", at(9), 1).await.pop().expect("due");
+    assert_eq!((row.attempts, row.fence), (3, 4));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_wait_again_and_go_by_age_and_by_number(#[values(Sqlite, Postgres)] database: Database) {
+    let bench = Bench::new(database).await;
+    let store = &bench.store;
+    bench.fill(6).await;
+    for (row, second) in bench.claim("a/1", at(0), 5).await.iter().zip(1..) {
+        assert!(store.fail_job(&hold(row), at(second), "no").await.expect("told"));
+    }
+    let count = async || {
+        let counts = store.job_counts().await.expect("counted");
+        let of =
+            |is: fn(&super::JobCount) -> bool| counts.iter().filter(|c| is(c)).map(|c| c.count).sum::<i64>();
+        (of(super::JobCount::is_waiting), of(super::JobCount::is_running), of(super::JobCount::is_dead))
+    };
+    assert_eq!(count().await, (1, 0, 5));
+    bench
+        .write(async |tx| {
+            let row = tx.dead_job(Uuid::from_u128(5)).await?;
+            tx.retry_dead_job(&row, KIND, at(9), 100).await
+        })
+        .await
+        .expect("retried");
+    let row = bench.row(Uuid::from_u128(5)).await.expect("there");
+    assert_eq!((row.attempts, row.not_before, row.last_error, row.finished_at), (0, at(9), None, None));
+    let refused = bench.write(async |tx| tx.dead_job(Uuid::from_u128(5)).await.map(drop)).await;
+    assert!(matches!(refused, Err(Error::NotFound)), "it waits: {refused:?}");
+    // What the version before has left when it was done.
+    store
+        .writer()
+        .execute_unprepared(
+            "UPDATE jobs SET state = 'done' WHERE priority = 0 AND state = 'queued' AND fence = 0",
+        )
+        .await
+        .expect("done");
+    assert_eq!(store.sweep_jobs(at(1), 100).await.expect("swept"), 2, "the done one and the oldest");
+    assert_eq!(count().await, (1, 0, 3));
+    assert_eq!(store.sweep_jobs(at(1), 1).await.expect("swept"), 2, "all but the newest");
+    assert_eq!(count().await, (1, 0, 1));
+    assert_eq!(store.sweep_jobs(at(1), 1).await.expect("swept"), 0);
+}
