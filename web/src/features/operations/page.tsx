@@ -7,6 +7,7 @@ import words from "#/i18n/en/operations.json";
 import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Block, Blocks, PageHead } from "#/ui/page";
 import { Moment, Time } from "#/ui/time";
+import { DeadLetters } from "./dead-letters";
 import { duration } from "./duration";
 
 addWords(words);
@@ -31,6 +32,7 @@ export function OperationsPage() {
             <SkeletonLines lines={8} />
           )}
         </Block>
+        <DeadLetters />
       </Blocks>
     </>
   );
