@@ -83,6 +83,7 @@ export type TotpEnrolment = S["TotpEnrolment"];
 export type UnknownProxy = S["UnknownProxy"];
 export type UnreadableProxy = S["UnreadableProxy"];
 export type User = S["User"];
+export type Job = S["Job"];
 export type PeriodicWork = S["PeriodicWork"];
 export type Vault = S["Vault"];
 export type VaultKey = S["VaultKey"];

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use cb_collect::report::{Evidence, Guess, HostReport};
 use cb_core::ids::ScanId;
 use cb_core::inventory::AssetKind;
+use cb_store::sea_orm::ConnectionTrait as _;
 use cb_testkit::{Database, Receiver, TestApp};
 use chrono::TimeDelta;
 use http::Method;
@@ -284,6 +285,35 @@ impl Story {
         self.admin("POST", "/findings/undo", "", json!({ "review_id": read["review_id"] })).await;
         let scan = json!({ "targets": ["172.31.255.78"], "probes": ["arp"] });
         self.admin("POST", "/scans", "", scan).await;
+        for (method, template) in
+            [("POST", "/operations/jobs/{id}/retry"), ("DELETE", "/operations/jobs/{id}")]
+        {
+            let job = self.dead_job().await;
+            self.admin(method, template, &job, json!({})).await;
+        }
+    }
+
+    /// The job of a scan, as one that was given up: no call brings that about.
+    async fn dead_job(&self) -> String {
+        let over = async || {
+            let scans = self.site.get(&self.admin, "/api/v1/scans").await.json();
+            let of = |scan: &Value| scan["finished_at"].is_string();
+            scans["items"].as_array().expect("a list").iter().all(of)
+        };
+        for _ in 0..1_000 {
+            if over().await {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let file = self.site.test.data_dir().join("circuit-breaker.db");
+        let db = cb_store::sea_orm::Database::connect(format!("sqlite://{}", file.display()))
+            .await
+            .expect("connects");
+        let dead = "INSERT INTO jobs (id, kind, payload, state, attempts, created_at, finished_at) SELECT job_id, 'scan', '{}', 'failed', 3, created_at, finished_at FROM scans LIMIT 1";
+        db.execute_unprepared(dead).await.expect("written");
+        let list = self.site.get(&self.admin, "/api/v1/operations/jobs").await.json();
+        id_of(&list["items"][0])
     }
 
     async fn hooks(&mut self) {

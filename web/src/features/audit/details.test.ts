@@ -49,7 +49,7 @@ describe("the words of the machine", () => {
   const lists = Object.entries<{ enum?: string[] }>(openapi.components.schemas).filter(
     ([name, schema]) =>
       schema.enum &&
-      !/AuditAction|StorageState|LinkPurpose|PeriodicWork|^(DatabaseKind|DegradedCode|FabricMode|ServerRole)$/.test(
+      !/AuditAction|StorageState|LinkPurpose|PeriodicWork|^(DatabaseKind|DegradedCode|FabricMode|JobState|ServerRole)$/.test(
         name,
       ),
   );

@@ -10,6 +10,7 @@ import { buttonClass } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Block, Blocks, PageHead } from "#/ui/page";
 import { Connections } from "./connections";
+import { DeadLetters } from "./dead-letters";
 import { DegradedList } from "./degraded";
 import { Periodic } from "./periodic";
 import { Servers } from "./servers";
@@ -53,6 +54,7 @@ export function OperationsPage() {
           )}
         </Block>
         <Periodic />
+        <DeadLetters />
       </Blocks>
     </>
   );

@@ -1,0 +1,104 @@
+/** Jobs that the server gave up: which, why, and what an administrator can do about each. */
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import type { Job } from "#/api/schema";
+import { useAuth } from "#/api/session";
+import { useTranslation } from "#/i18n";
+import { Button } from "#/ui/button";
+import { Confirm } from "#/ui/confirm";
+import { ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { Block } from "#/ui/page";
+import { Time } from "#/ui/time";
+import { toast } from "#/ui/toast";
+import { deadJobsQuery, jobKindsQuery, jobsKey, removeJob, retryJob } from "./jobs";
+import { jobName } from "./job-name";
+
+export function DeadLetters() {
+  const { t } = useTranslation();
+  const dead = useInfiniteQuery(deadJobsQuery);
+  const kinds = useQuery(jobKindsQuery);
+  const items = dead.data?.items;
+  return (
+    <Block title={t("operations.deadLetters")} text={t("operations.deadLettersText")}>
+      {dead.error && !items ? (
+        <ErrorBox error={dead.error} retry={() => void dead.refetch()} />
+      ) : items ? (
+        <>
+          {kinds.data ? (
+            <ul className="mb-2 text-muted">
+              {kinds.data.items.map(({ kind, waiting, running, dead: given }) => (
+                <li key={kind}>
+                  {t("operations.jobCounts", { name: jobName(t, kind), waiting, running, dead: given })}
+                </li>
+              ))}
+            </ul>
+          ) : null}
+          {items.length === 0 ? <p className="text-muted">{t("operations.noDeadLetters")}</p> : null}
+          <ul className="divide-y divide-line border-y border-line empty:border-0">
+            {items.map((job) => (
+              <Letter key={job.id} job={job} />
+            ))}
+          </ul>
+          {dead.hasNextPage ? (
+            <div className="pt-2">
+              <Button busy={dead.isFetchingNextPage} onClick={() => void dead.fetchNextPage()}>
+                {t("common.more")}
+              </Button>
+            </div>
+          ) : null}
+        </>
+      ) : (
+        <SkeletonLines lines={2} />
+      )}
+    </Block>
+  );
+}
+
+function Letter({ job }: { job: Job }) {
+  const { t } = useTranslation();
+  const { can } = useAuth();
+  const client = useQueryClient();
+  const [removing, setRemoving] = useState(false);
+  const refresh = () => client.invalidateQueries({ queryKey: jobsKey });
+  const retry = useMutation({
+    mutationFn: () => retryJob(job.id),
+    onSuccess: () => {
+      toast(t("operations.retried"));
+      return refresh();
+    },
+  });
+  const name = jobName(t, job.kind);
+  const about = job.key?.replace(`${job.kind} `, "");
+  return (
+    <li className="flex flex-wrap items-start gap-x-4 gap-y-1 py-2">
+      <div className="min-w-60 flex-1">
+        <p>{about ? `${name}: ${about}` : name}</p>
+        <p className="text-xs text-muted">
+          {job.since ? <Time at={job.since} /> : null} · {t("operations.attempts", { count: job.attempts })}
+        </p>
+        {job.error ? <p className="text-down">{job.error}</p> : null}
+        {retry.error ? <ErrorBox error={retry.error} /> : null}
+      </div>
+      {can("settings:write") ? (
+        <div className="flex gap-2">
+          <Button busy={retry.isPending} onClick={() => retry.mutate()}>
+            {t("operations.retry")}
+          </Button>
+          <Button onClick={() => setRemoving(true)}>{t("common.delete")}</Button>
+        </div>
+      ) : null}
+      {removing ? (
+        <Confirm
+          title={t("operations.removeTitle")}
+          text={t("operations.removeText")}
+          action={t("common.delete")}
+          work={async () => {
+            await removeJob(job.id);
+            await refresh();
+          }}
+          onClose={() => setRemoving(false)}
+        />
+      ) : null}
+    </li>
+  );
+}

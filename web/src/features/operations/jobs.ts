@@ -1,0 +1,26 @@
+import { queryOptions } from "@tanstack/react-query";
+import { http, take } from "#/api/client";
+import { pagedQuery } from "#/api/pages";
+
+export const jobsKey = ["operations", "jobs"] as const;
+
+export const deadJobsQuery = {
+  ...pagedQuery([...jobsKey, "dead"], (cursor) =>
+    take(http.GET("/api/v1/operations/jobs", { params: { query: { state: "dead", cursor } } })),
+  ),
+  refetchInterval: 30_000,
+};
+
+export const jobKindsQuery = queryOptions({
+  queryKey: [...jobsKey, "kinds"],
+  queryFn: () => take(http.GET("/api/v1/operations/job-kinds")),
+  refetchInterval: 30_000,
+});
+
+export function retryJob(id: string): Promise<unknown> {
+  return take(http.POST("/api/v1/operations/jobs/{id}/retry", { params: { path: { id } } }));
+}
+
+export function removeJob(id: string): Promise<unknown> {
+  return take(http.DELETE("/api/v1/operations/jobs/{id}", { params: { path: { id } } }));
+}
