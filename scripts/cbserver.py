@@ -56,8 +56,8 @@ class Server:
             **(settings or {}),
         }
         self.log = self.folder / "server.log"
-        # What stands before the command line, such as the way into a network namespace, and what behind it.
-        self.inside, self.arguments = [], []
+        # What stands before the command line, such as the way into a network namespace.
+        self.inside = []
         # Of one answer.
         self.timeout = timeout
         self.process = None
@@ -75,7 +75,7 @@ class Server:
         """Starts it and waits for nothing. Its errors and its log go to `stderr`, where one is given."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.inside, self.binary, "serve", *self.arguments], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+                [*self.inside, self.binary, "serve"], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log if stderr is None else stderr,
             )  # fmt: skip
 

@@ -63,7 +63,8 @@ class Cluster:
         server = Server(self.binary, self.folder / name, HTTPS, PLAIN, address, settings=settings, timeout=30)
         server.inside = self.network.inside(name)
         if self.roles:
-            server.arguments = ["--role", role]
+            # Not `--role`: the other commands of the binary must know it too.
+            server.environment["CB_ROLE"] = role
         hits = shim.Shim(self.library, self.folder / f"{name}.control", server.folder, rng.getrandbits(30))
         server.environment.update(hits.environment)
         # Before there are roles every server does everything.

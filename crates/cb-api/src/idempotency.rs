@@ -88,9 +88,9 @@ async fn attempt(
     let response = next.run(Request::from_parts(parts, Stream::from(bytes))).await;
     let status = response.status();
     if !status.is_success() {
-        // A 5xx may have been carried out: a commit without an answer is one.
-        if !status.is_server_error() {
-            replay::refused(app, id).await?;
+        // Any other 5xx may have been carried out: a commit without an answer is one.
+        if !status.is_server_error() || response.extensions().get().is_some_and(Problem::says_not_done) {
+            replay::refused(app, id).await;
         }
         return Ok(response);
     }

@@ -74,6 +74,11 @@ impl Problem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Whether it says that the database has not saved anything, and that the same request can be sent again.
+    pub fn says_not_done(&self) -> bool {
+        matches!(self.kind.as_str(), "/problems/unavailable" | "/problems/storage_full")
+    }
+
     /// The body, once the request is known.
     pub fn body(&self, request_id: &str) -> Vec<u8> {
         let named = Self { request_id: request_id.into(), ..self.clone() };

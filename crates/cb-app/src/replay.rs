@@ -1,15 +1,18 @@
 //! Requests that may be sent again: a `POST` with an `Idempotency-Key` is carried out once, however often it comes.
 //!
 //! Invariants: the key is taken before anything is done, and of simultaneous requests one takes it. A key belongs to one asker and one
-//! request: an asker is a user's sessions, a token or the operator, with what they may do. What was refused gives its key back; what nobody
-//! knows the end of keeps it for a day, and is never carried out again under it. An answer that shows a secret is not kept, so that a secret
+//! request: an asker is a user's sessions, a token or the operator, with what they may do. What was refused gives its key back, also when
+//! the database was away; what nobody knows the end of keeps it for a day, and is never carried out again under it. An answer that shows a secret is not kept, so that a secret
 //! is shown once. Keys live a day, at most [`MOST`] for one asker, and go into no backup.
+
+use std::time::Duration;
 
 use cb_core::clock::Time;
 use cb_core::{Error, Principal, Result};
 use cb_store::entities::kept_answer;
 use cb_vault::token;
 use chrono::TimeDelta;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -19,6 +22,10 @@ const LIVES: TimeDelta = TimeDelta::hours(24);
 const MOST: u64 = 1_000;
 /// Longer answers are not kept.
 const BODY_MOST: usize = 64 * 1024;
+/// A key that could not be given back is tried again so often …
+const AGAIN: Duration = Duration::from_secs(1);
+/// … and so long.
+const GIVEN_BACK: Duration = Duration::from_mins(5);
 /// Longest key.
 pub const KEY_MOST: usize = 255;
 
@@ -121,7 +128,23 @@ pub(crate) async fn sweep(app: &App) -> Result<()> {
     app.store().forget_answers(app.now() - LIVES).await.map(drop)
 }
 
-/// It was refused, and nothing was done.
-pub async fn refused(app: &App, id: Uuid) -> Result<()> {
-    app.store().release_answer(id).await
+/// It was refused, and nothing was done. While the database is away, the key is given back later.
+pub async fn refused(app: &App, id: Uuid) {
+    if app.store().release_answer(id).await.is_ok() {
+        return;
+    }
+    let task = app.clone();
+    app.spawn(async move {
+        let until = Instant::now() + GIVEN_BACK;
+        while Instant::now() < until {
+            tokio::select! {
+                () = sleep(AGAIN) => {}
+                () = task.stopping().cancelled() => return,
+            }
+            if task.store().release_answer(id).await.is_ok() {
+                return;
+            }
+        }
+        tracing::warn!(%id, "the key of a refused request could not be given back; sent again with this key, the request is answered 409 for a day");
+    });
 }

@@ -319,18 +319,17 @@ pub async fn withdraw_invite(ctx: &Ctx, id: InviteId) -> Result<()> {
 pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) -> Result<Opened> {
     let now = app.now();
     let address = LinkPurpose::Invite.throttle_key(&meta);
-    app.throttle().enter([&address]).await?;
-    let mut wrong = Violations::new();
-    factors::bounded(&mut wrong, "token", &input.token);
-    wrong.into_result()?;
-    let gone = || LinkPurpose::Invite.gone();
-    if steps::find(now, app.store().reader(), Purpose::Invite, &input.token).await?.is_none() {
-        return Err(LinkPurpose::Invite.guessed(app, &meta).await);
-    }
-    let (username, _, hash) = judged(app, &input.username, None, input.password).await?;
-    let ctx = app.ctx(Principal::SignIn { username: username.clone() }, meta);
-    let opened = ctx
-        .record(Action::InviteAccepted, async |tx| {
+    let work = async {
+        let mut wrong = Violations::new();
+        factors::bounded(&mut wrong, "token", &input.token);
+        wrong.into_result()?;
+        let gone = || LinkPurpose::Invite.gone();
+        if steps::find(now, app.store().reader(), Purpose::Invite, &input.token).await?.is_none() {
+            return Err(LinkPurpose::Invite.guessed(app, &meta).await);
+        }
+        let (username, _, hash) = judged(app, &input.username, None, input.password).await?;
+        let ctx = app.ctx(Principal::SignIn { username: username.clone() }, meta);
+        ctx.record(Action::InviteAccepted, async |tx| {
             let step = steps::find(now, tx.conn(), Purpose::Invite, &input.token).await?.ok_or_else(gone)?;
             let invite = invite_of(&step).ok_or_else(gone)?;
             steps::finish(tx, step).await?;
@@ -339,7 +338,9 @@ pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) 
             tx.detail(json!({ "username": row.username, "role": row.role, "invited_by": invite.invited_by }));
             sessions::admit(&ctx, tx, row.id, row.auth_epoch, Proof::Setup).await?.session()
         })
-        .await?;
+        .await
+    };
+    let opened = app.throttle().attempt([&address], work).await?;
     app.throttle().spare(&address).await;
     Ok(opened)
 }

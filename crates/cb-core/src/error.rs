@@ -87,6 +87,14 @@ impl Error {
     pub fn internal(error: impl std::fmt::Display) -> Self {
         Self::Internal(error.to_string())
     }
+
+    /// Whether the server is to blame, or what it depends on, and not the request.
+    pub fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::StorageFull(_) | Self::OutcomeUnknown(_) | Self::Internal(_)
+        )
+    }
 }
 
 /// Collects what is wrong with an input, so that one answer names every field.

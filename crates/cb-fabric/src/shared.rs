@@ -166,6 +166,24 @@ impl SharedThrottle {
         if let_in == 1 { Ok(()) } else { Err(Error::RateLimited { retry_after: longest }) }
     }
 
+    /// Counts an attempt as [`Self::enter`] does, and carries it out. When it ends by a fault of ours, its count is taken back: an outage
+    /// is nobody's guess.
+    pub async fn attempt<'a, T>(
+        &self,
+        keys: impl IntoIterator<Item = impl Into<Key<'a>>>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let keys: Vec<Key<'a>> = keys.into_iter().map(Into::into).collect();
+        self.enter(keys.iter().copied()).await?;
+        let done = work.await;
+        if done.as_ref().is_err_and(Error::is_ours) {
+            for key in keys {
+                self.spare(key.name).await;
+            }
+        }
+        done
+    }
+
     /// As [`Throttle::spare`].
     pub async fn spare(&self, key: &str) {
         self.here.spare(key);

@@ -43,8 +43,11 @@ pub(crate) const OPENING: Duration = Duration::from_secs(10);
 /// What PostgreSQL calls our connections.
 pub(crate) const OURS: &str = "circuit-breaker";
 
-/// A transaction in which nothing happens is ended by PostgreSQL, and what it has locked is free.
-const ABANDONED: (&str, &str) = ("idle_in_transaction_session_timeout", "30000");
+/// A transaction in which nothing happens is ended by PostgreSQL, and what it has locked is free. Longer than a rotation opens what is
+/// sealed; no longer than the other servers may stand still when one of them is switched off in the middle of a write.
+const ABANDONED: (&str, &str) = ("idle_in_transaction_session_timeout", "10000");
+/// The same while tables are made or changed.
+const ABANDONED_MAKING: (&str, &str) = ("idle_in_transaction_session_timeout", "30000");
 
 /// A pool that can be made anew. What waits for a connection that never answers stays with the one from before.
 #[derive(Clone)]
@@ -316,7 +319,7 @@ fn postgres_options(url: &Secret, connections: u32, purpose: Use, condemned: &Co
         // A lock is waited for no longer than a connection. The head of the log is locked by every write: a server that hangs in
         // the middle of one, or is cut off, must not keep the others out.
         Use::Write | Use::Look | Use::Flush => &[("lock_timeout", "2000"), ABANDONED],
-        Use::Make => &[("lock_timeout", "60000"), ABANDONED],
+        Use::Make => &[("lock_timeout", "60000"), ABANDONED_MAKING],
     };
     // PostgreSQL's own side of the connection: it ends the session of a server that was switched off.
     let session = session.iter().chain(&[

@@ -1,7 +1,6 @@
 //! A forgotten password, by mail.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,12 +12,11 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::identity::PASSWORD;
-use crate::site::{Answer, Ask, Login, Site};
+use crate::site::{Answer, Ask, Held, Login, Site};
 
 /// A mail server that takes everything, over TLS from the first byte.
 struct Mailbox {
@@ -313,22 +311,7 @@ async fn the_mails_of_all_together_are_bounded(#[values(Sqlite, Postgres)] datab
 async fn the_names_that_wait_are_bounded() {
     const WAITING: usize = 100;
     let (site, admin) = Site::ready_with(Postgres, &BEHIND_PROXY).await;
-    let url = site.test.config().db_url.as_ref().expect("PostgreSQL").expose().to_owned();
-    let mut held = Command::new("psql")
-        .args(["-q", "-d", &url])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("psql");
-    let mut to = held.stdin.take().expect("a pipe");
-    to.write_all(b"BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE;\n\\echo locked\n")
-        .await
-        .expect("written");
-    let mut line = String::new();
-    let mut from = BufReader::new(held.stdout.take().expect("a pipe"));
-    from.read_line(&mut line).await.expect("an answer");
-    assert_eq!(line.trim(), "locked");
+    let held = Held::lock(&site, "users").await;
 
     for n in 0..WAITING {
         let began = Instant::now();
@@ -340,7 +323,7 @@ async fn the_names_that_wait_are_bounded() {
         assert_eq!(full.status, 503, "{}", full.text());
         assert!(full.text().contains("Try again in a minute."), "{}", full.text());
     }
-    to.write_all(b"COMMIT;\n").await.expect("written");
+    held.release().await;
     for _ in 0..250 {
         if ask_from(&site, WAITING + 1, "nobody").await.status == 202 {
             let log = site.get(&admin, "/api/v1/audit-log?action=reset_mail_asked").await;

@@ -2,11 +2,12 @@
 
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::identity::PASSWORD;
-use crate::site::{Answer, Ask, Login, Site};
+use crate::site::{Answer, Ask, Held, Login, Site};
 
 impl Site {
     /// Signs in from an address, in a browser with these cookies.
@@ -29,6 +30,21 @@ impl Site {
 }
 
 const DEVICE: &str = "__Host-cb_device_";
+
+/// While the database saves nothing, no sign-in succeeds. Those attempts are nobody's guesses: afterwards everybody gets in at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_the_database_shuts_nobody_out() {
+    let (site, admin) = Site::behind_proxy(Postgres).await;
+    site.user(&admin, "grace", "editor").await;
+    let held = Held::lock(&site, "sessions").await;
+    for _ in 0..3 {
+        let attempts = (0..4).map(|_| site.login_from("192.0.2.1", "", "grace", PASSWORD));
+        let answers: Vec<u16> = join_all(attempts).await.iter().map(|answer| answer.status).collect();
+        assert_eq!(answers, [503; 4]);
+    }
+    held.release().await;
+    assert_eq!(site.login_from("192.0.2.1", "", "grace", PASSWORD).await.status, 200);
+}
 
 #[rstest]
 #[tokio::test]

@@ -11,7 +11,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::site::{Answer, Ask, Login, Site};
+use crate::site::{Answer, Ask, Held, Login, Site};
 
 async fn send(site: &Site, by: &Login, key: &str, path: &str, body: &Value) -> Answer {
     let ask = Ask::new("POST", path).header("Idempotency-Key", key);
@@ -82,6 +82,19 @@ async fn of_equal_requests_at_once_one_is_carried_out(#[values(Sqlite, Postgres)
     assert_eq!(site.get(&admin, "/api/v1/assets").await.json()["total"], 1);
     let again = send(&site, &admin, "once", "/api/v1/assets", &asset).await;
     assert_eq!((again.status, again.one("idempotency-replayed")), (201, "true"));
+}
+
+/// 503 says that nothing was saved and asks to send the request again: the same key must then do.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_refused_can_be_sent_again_under_its_key() {
+    let (site, admin) = Site::ready(Postgres).await;
+    let held = Held::lock(&site, "tags").await;
+    let refused = send(&site, &admin, "k", TAGS, &tag("rack")).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(!refused.one("retry-after").is_empty());
+    held.release().await;
+    let again = send(&site, &admin, "k", TAGS, &tag("rack")).await;
+    assert_eq!(again.status, 201, "{}", again.text());
 }
 
 #[rstest]

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use cb_api::place::Place;
@@ -15,11 +16,44 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
+
+/// A table of the site's PostgreSQL that another client has locked, until it is released or dropped.
+pub struct Held {
+    psql: Child,
+    to: ChildStdin,
+}
+
+impl Held {
+    pub async fn lock(site: &Site, table: &str) -> Self {
+        let url = site.test.config().db_url.as_ref().expect("PostgreSQL").expose().to_owned();
+        let mut psql = Command::new("psql")
+            .args(["-q", "-d", &url])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("psql");
+        let mut to = psql.stdin.take().expect("a pipe");
+        let lock = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;\n\\echo locked\n");
+        to.write_all(lock.as_bytes()).await.expect("written");
+        let mut line = String::new();
+        let mut from = BufReader::new(psql.stdout.take().expect("a pipe"));
+        from.read_line(&mut line).await.expect("an answer");
+        assert_eq!(line.trim(), "locked");
+        Self { psql: psql, to }
+    }
+
+    pub async fn release(mut self) {
+        self.to.write_all(b"COMMIT;\n\\q\n").await.expect("written");
+        self.psql.wait().await.expect("it ends");
+    }
+}
 
 pub struct Site {
     pub test: TestApp,

@@ -78,18 +78,21 @@ impl LinkPurpose {
 pub async fn check(app: &App, meta: &RequestMeta, input: CheckLinkIn) -> Result<()> {
     let CheckLinkIn { purpose, token } = input;
     let key = purpose.throttle_key(meta);
-    app.throttle().enter([&key]).await?;
-    let mut wrong = Violations::new();
-    factors::bounded(&mut wrong, "token", &token);
-    wrong.into_result()?;
-    let conn = app.store().reader();
-    let usable = match steps::find(app.now(), conn, purpose.step(), &token).await? {
-        Some(step) => purpose == LinkPurpose::Invite || owner(conn, &step).await?.is_some(),
-        None => false,
+    let work = async {
+        let mut wrong = Violations::new();
+        factors::bounded(&mut wrong, "token", &token);
+        wrong.into_result()?;
+        let conn = app.store().reader();
+        let usable = match steps::find(app.now(), conn, purpose.step(), &token).await? {
+            Some(step) => purpose == LinkPurpose::Invite || owner(conn, &step).await?.is_some(),
+            None => false,
+        };
+        if !usable {
+            return Err(purpose.guessed(app, meta).await);
+        }
+        Ok(())
     };
-    if !usable {
-        return Err(purpose.guessed(app, meta).await);
-    }
+    app.throttle().attempt([&key], work).await?;
     app.throttle().spare(&key).await;
     Ok(())
 }

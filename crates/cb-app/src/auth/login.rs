@@ -132,11 +132,12 @@ impl Counts {
         }
     }
 
-    async fn enter(&self, app: &App) -> Result<()> {
+    async fn attempt<T>(&self, app: &App, work: impl Future<Output = Result<T>>) -> Result<T> {
         match self {
-            Self::Own(key) | Self::Place(key) => app.throttle().enter([key]).await,
+            Self::Own(key) | Self::Place(key) => app.throttle().attempt([key], work).await,
             Self::Shared { near, place, account } => {
-                app.throttle().enter([near.into(), place.into(), Key::together(account)]).await
+                let keys = [near.into(), place.into(), Key::together(account)];
+                app.throttle().attempt(keys, work).await
             }
         }
     }
@@ -172,13 +173,20 @@ impl Counts {
 pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admission> {
     let key = input.username.trim().to_lowercase();
     let counts = Counts::of(app, "login", &key, &meta);
-    counts.enter(app).await?;
+    let admission = counts.attempt(app, by_password(app, meta, input, &key)).await?;
+    match &admission {
+        Admission::Session(_) => counts.admitted(app).await,
+        Admission::SecondFactor(_) => counts.spared(app).await,
+    }
+    Ok(admission)
+}
 
+async fn by_password(app: &App, meta: RequestMeta, input: LoginIn, key: &str) -> Result<Admission> {
     let named =
         key.chars().count() <= USERNAME_MOST && input.password.expose().chars().count() <= PASSWORD_MOST;
     let found = if named {
         user::Entity::find()
-            .filter(user::Column::UsernameKey.eq(key.as_str()))
+            .filter(user::Column::UsernameKey.eq(key))
             .one(app.store().reader())
             .await
             .map_err(db)?
@@ -192,23 +200,17 @@ pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admis
     let user = match found {
         Some(user) if right && user.disabled_at.is_none() => user,
         other => {
-            app.guessed(&meta, wrong_guess(app, other.as_ref(), &key)).await;
+            app.guessed(&meta, wrong_guess(app, other.as_ref(), key)).await;
             return Err(wrong_login());
         }
     };
     let device = meta.devices.known(app, &user.username_key);
     let ctx = app.ctx(Principal::SignIn { username: user.username.clone() }, meta);
-    let admission = ctx
-        .record(Action::Login, async |tx| {
-            let proof = Proof::Password { device };
-            sessions::admit(&ctx, tx, user.id, user.auth_epoch, proof).await
-        })
-        .await?;
-    match &admission {
-        Admission::Session(_) => counts.admitted(app).await,
-        Admission::SecondFactor(_) => counts.spared(app).await,
-    }
-    Ok(admission)
+    ctx.record(Action::Login, async |tx| {
+        let proof = Proof::Password { device };
+        sessions::admit(&ctx, tx, user.id, user.auth_epoch, proof).await
+    })
+    .await
 }
 
 /// The name is kept only if a user has it: people type their password into the wrong field. Otherwise an alias shows repetitions.
@@ -244,52 +246,56 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
     };
     let account = owner.map(|owner| owner.username_key).unwrap_or_default();
     let counts = Counts::of(app, "mfa", &account, &meta);
-    counts.enter(app).await?;
-    let gone = || {
-        Error::Unauthenticated("The code is wrong, or the sign-in took too long. Sign in again.".to_owned())
-    };
+    let work = async {
+        let gone = || {
+            Error::Unauthenticated(
+                "The code is wrong, or the sign-in took too long. Sign in again.".to_owned(),
+            )
+        };
 
-    let actor = Principal::SignIn { username: "second factor".to_owned() };
-    if !known {
-        let mut guess = Guess::at_nobody(Action::LoginFailed, actor);
-        guess.detail = json!({ "second_factor": true });
-        app.guessed(&meta, guess).await;
-        return Err(gone());
-    }
-    let ctx = app.ctx(actor, meta.clone());
-    let opened = ctx
-        .record(Action::Login, async |tx| {
-            let refused = || Ok(None);
-            tx.action(Action::LoginFailed);
-            tx.detail(json!({ "second_factor": true, "address": meta.ip }));
-            let Some(step) = steps::find(now, tx.conn(), Purpose::Mfa, &input.mfa_token).await? else {
-                return refused();
-            };
-            let Some((id, epoch)) = step.user_id.zip(step.auth_epoch) else { return refused() };
-            let user = user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?;
-            let Some(user) = user.filter(|u| u.auth_epoch == epoch && u.disabled_at.is_none()) else {
-                return refused();
-            };
-            tx.about("user", user.id);
-            let right = match &shown {
-                Shown::Password(_) => false,
-                Shown::Code(code) => factors::check(&ctx, tx, &user, code).await?,
-                Shown::Passkey(given) => {
-                    let kind = Kind::PasskeyStep;
-                    passkeys::check(&ctx, tx, site, kind, given, Some(user.id)).await?.is_some()
+        let actor = Principal::SignIn { username: "second factor".to_owned() };
+        if !known {
+            let mut guess = Guess::at_nobody(Action::LoginFailed, actor);
+            guess.detail = json!({ "second_factor": true });
+            app.guessed(&meta, guess).await;
+            return Err(gone());
+        }
+        let ctx = app.ctx(actor, meta.clone());
+        let opened = ctx
+            .record(Action::Login, async |tx| {
+                let refused = || Ok(None);
+                tx.action(Action::LoginFailed);
+                tx.detail(json!({ "second_factor": true, "address": meta.ip }));
+                let Some(step) = steps::find(now, tx.conn(), Purpose::Mfa, &input.mfa_token).await? else {
+                    return refused();
+                };
+                let Some((id, epoch)) = step.user_id.zip(step.auth_epoch) else { return refused() };
+                let user = user::Entity::find_by_id(id).one(tx.conn()).await.map_err(db)?;
+                let Some(user) = user.filter(|u| u.auth_epoch == epoch && u.disabled_at.is_none()) else {
+                    return refused();
+                };
+                tx.about("user", user.id);
+                let right = match &shown {
+                    Shown::Password(_) => false,
+                    Shown::Code(code) => factors::check(&ctx, tx, &user, code).await?,
+                    Shown::Passkey(given) => {
+                        let kind = Kind::PasskeyStep;
+                        passkeys::check(&ctx, tx, site, kind, given, Some(user.id)).await?.is_some()
+                    }
+                };
+                if !right {
+                    steps::fail(tx, step).await?;
+                    return refused();
                 }
-            };
-            if !right {
-                steps::fail(tx, step).await?;
-                return refused();
-            }
-            tx.action(Action::Login);
-            tx.detail(json!({ "username": user.username, "second_factor": true }));
-            steps::finish(tx, step).await?;
-            sessions::admit(&ctx, tx, id, epoch, Proof::SecondFactor).await?.session().map(Some)
-        })
-        .await?;
-    let opened = opened.ok_or_else(gone)?;
+                tx.action(Action::Login);
+                tx.detail(json!({ "username": user.username, "second_factor": true }));
+                steps::finish(tx, step).await?;
+                sessions::admit(&ctx, tx, id, epoch, Proof::SecondFactor).await?.session().map(Some)
+            })
+            .await?;
+        opened.ok_or_else(gone)
+    };
+    let opened = counts.attempt(app, work).await?;
     counts.admitted(app).await;
     Ok(opened)
 }
@@ -321,41 +327,42 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<Opened> {
     wrong.into_result()?;
     // By session: whoever has stolen one does not keep the owner out in theirs.
     let key = format!("proof/{session}");
-    ctx.app().throttle().enter([&key]).await?;
-    let known = match &shown {
-        Shown::Password(password) => {
-            let hash = Some(user.password_hash.clone()).filter(|h| !h.is_empty());
-            cb_vault::password::verify(password.clone(), hash).await?
-        }
-        Shown::Code(_) | Shown::Passkey(_) => false,
-    };
-    let proved = ctx
-        .record(Action::IdentityProved, async |tx| {
-            tx.about("user", id);
-            let user = own(tx.conn(), ctx).await?;
-            let right = match &shown {
-                Shown::Password(_) => {
-                    // A factor that was added meanwhile is asked for too. A code is used up only beside the right password.
-                    let second = match &code {
-                        Some(code) if known && has_second => factors::check(ctx, tx, &user, code).await?,
-                        _ => factors::methods(&user).is_empty(),
-                    };
-                    known && second
-                }
-                Shown::Code(_) => false,
-                Shown::Passkey(given) => {
-                    passkeys::check(ctx, tx, site, Kind::PasskeyProof, given, Some(id.0)).await?.is_some()
-                }
-            };
-            if !right {
-                tx.action(Action::IdentityProofFailed);
-                return Ok(None);
+    let work = async {
+        let known = match &shown {
+            Shown::Password(password) => {
+                let hash = Some(user.password_hash.clone()).filter(|h| !h.is_empty());
+                cb_vault::password::verify(password.clone(), hash).await?
             }
-            sessions::prove(ctx, tx, &user).await.map(Some)
-        })
-        .await?;
-    let opened =
-        proved.ok_or_else(|| Error::Denied("The code or the passkey is wrong. Try again.".to_owned()))?;
+            Shown::Code(_) | Shown::Passkey(_) => false,
+        };
+        let proved = ctx
+            .record(Action::IdentityProved, async |tx| {
+                tx.about("user", id);
+                let user = own(tx.conn(), ctx).await?;
+                let right = match &shown {
+                    Shown::Password(_) => {
+                        // A factor that was added meanwhile is asked for too. A code is used up only beside the right password.
+                        let second = match &code {
+                            Some(code) if known && has_second => factors::check(ctx, tx, &user, code).await?,
+                            _ => factors::methods(&user).is_empty(),
+                        };
+                        known && second
+                    }
+                    Shown::Code(_) => false,
+                    Shown::Passkey(given) => {
+                        passkeys::check(ctx, tx, site, Kind::PasskeyProof, given, Some(id.0)).await?.is_some()
+                    }
+                };
+                if !right {
+                    tx.action(Action::IdentityProofFailed);
+                    return Ok(None);
+                }
+                sessions::prove(ctx, tx, &user).await.map(Some)
+            })
+            .await?;
+        proved.ok_or_else(|| Error::Denied("The code or the passkey is wrong. Try again.".to_owned()))
+    };
+    let opened = ctx.app().throttle().attempt([&key], work).await?;
     ctx.app().throttle().forgive(&key).await;
     Ok(opened)
 }

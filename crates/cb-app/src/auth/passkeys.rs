@@ -267,36 +267,40 @@ pub fn challenge(app: &App, site: &Site) -> Result<PasskeyChallenge> {
 /// Signs in by a passkey alone. 401 with the same words, whatever was wrong.
 pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLoginIn) -> Result<Opened> {
     let address = format!("passkey/{}", place(meta.ip));
-    app.throttle().enter([&address]).await?;
-    let actor = Principal::SignIn { username: "passkey".to_owned() };
-    let ctx = app.ctx(actor.clone(), meta.clone());
-    let refused = || {
-        Error::Unauthenticated(
-            "This server does not know the passkey, or the sign-in took too long.".to_owned(),
-        )
-    };
-    let opened = ctx
-        .record(Action::Login, async |tx| {
-            let user = check(&ctx, tx, site, Kind::PasskeyLogin, &input, None).await?.ok_or_else(refused)?;
-            if user.disabled_at.is_some() {
-                return Err(refused());
+    let work = async {
+        let actor = Principal::SignIn { username: "passkey".to_owned() };
+        let ctx = app.ctx(actor.clone(), meta.clone());
+        let refused = || {
+            Error::Unauthenticated(
+                "This server does not know the passkey, or the sign-in took too long.".to_owned(),
+            )
+        };
+        let opened = ctx
+            .record(Action::Login, async |tx| {
+                let user =
+                    check(&ctx, tx, site, Kind::PasskeyLogin, &input, None).await?.ok_or_else(refused)?;
+                if user.disabled_at.is_some() {
+                    return Err(refused());
+                }
+                tx.about("user", user.id);
+                tx.detail(json!({ "username": user.username, "passkey": true }));
+                let epoch = user.auth_epoch;
+                sessions::admit(&ctx, tx, user.id, epoch, Proof::Passkey).await?.session()
+            })
+            .await;
+        if matches!(opened, Err(Error::Unauthenticated(_))) {
+            // A challenge can be answered once. A wrong answer spends it too.
+            if let Some(ticket) = tickets::open::<Asked>(app, Kind::PasskeyLogin, &input.passkey_token).await
+            {
+                tickets::void(app, &ticket).await?;
             }
-            tx.about("user", user.id);
-            tx.detail(json!({ "username": user.username, "passkey": true }));
-            let epoch = user.auth_epoch;
-            sessions::admit(&ctx, tx, user.id, epoch, Proof::Passkey).await?.session()
-        })
-        .await;
-    if matches!(opened, Err(Error::Unauthenticated(_))) {
-        // A challenge can be answered once. A wrong answer spends it too.
-        if let Some(ticket) = tickets::open::<Asked>(app, Kind::PasskeyLogin, &input.passkey_token).await {
-            tickets::void(app, &ticket).await?;
+            let mut guess = Guess::at_nobody(Action::LoginFailed, actor);
+            guess.detail = json!({ "passkey": true });
+            app.guessed(&meta, guess).await;
         }
-        let mut guess = Guess::at_nobody(Action::LoginFailed, actor);
-        guess.detail = json!({ "passkey": true });
-        app.guessed(&meta, guess).await;
-    }
-    let opened = opened?;
+        opened
+    };
+    let opened = app.throttle().attempt([&address], work).await?;
     app.throttle().spare(&address).await;
     Ok(opened)
 }
