@@ -1,13 +1,16 @@
 //! What is kept of a request that may be sent again.
 
+use cb_app::App;
 use cb_app::auth::sessions::sweep_dead;
 use cb_app::replay::{self, Answer, Asker, Turn};
+use cb_core::Principal;
 use cb_store::entities::kept_answer;
 use cb_store::sea_orm::{EntityTrait as _, PaginatorTrait as _};
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
 use chrono::TimeDelta;
 use rstest::rstest;
+use tokio::task::JoinSet;
 
 use crate::write_path::raw;
 
@@ -38,6 +41,34 @@ async fn nothing_is_kept_that_a_password_can_be_tried_against(
         assert!(kept().await.is_empty());
     }
     assert_ne!(seen[0], seen[1], "by a key of each server's own");
+}
+
+/// Several servers make room at the same time, and remove the same answers. None of them refuses a request for that.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_beside_each_other_find_room(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = TestApp::ready(database).await;
+    for n in 0..1_000 {
+        carry_out(test.app.clone(), ctx.principal().clone(), format!("before-{n}")).await;
+    }
+    for round in 0..20 {
+        let mut beside = JoinSet::new();
+        for n in 0..12 {
+            beside.spawn(carry_out(test.app.clone(), ctx.principal().clone(), format!("{round}-{n}")));
+        }
+        beside.join_all().await;
+    }
+}
+
+async fn carry_out(app: App, who: Principal, key: String) {
+    let asker = Asker::of(&who).expect("a user");
+    match replay::begin(&app, &asker, key.as_bytes(), ASKED).await {
+        Ok(Turn::First(id)) => {
+            let answer = Answer { status: 204, body: None, etag: None };
+            replay::done(&app, id, answer).await.expect("kept");
+        }
+        other => panic!("{key}: {other:?}"),
+    }
 }
 
 /// The oldest answers make room. A request whose end nobody knows keeps its place, and is not carried out twice.
