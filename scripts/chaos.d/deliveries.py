@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import json
 import random
 import threading
@@ -11,6 +10,7 @@ import time
 
 import law
 from network import HUB
+from receiver import listen
 
 # So many of the messages are answered 503 at first, so that retries are at work all the time. The next try is after five seconds.
 REFUSES = 0.02
@@ -21,29 +21,8 @@ class Receiver:
     def __init__(self, seed):
         self.names, self.answered, self.forged, self.secret, self.requests = set(), {}, 0, "", 0
         self.lock, self.rng, self.refused = threading.Lock(), random.Random(seed), set()
-        heard = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                self.send_response(heard.hear(self.headers, body))
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        class Quiet(http.server.ThreadingHTTPServer):
-            daemon_threads, request_queue_size = True, 256
-
-            def handle_error(self, *_):
-                """Says nothing: a server that is killed breaks its connections."""
-
-        self.server = Quiet((HUB, 0), Handler)
+        self.server = listen(HUB, self.hear)
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def hear(self, headers, body):
         """Answers the status."""

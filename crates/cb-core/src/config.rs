@@ -5,6 +5,7 @@
 
 mod role;
 mod secrets;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,9 +21,11 @@ use crate::Secret;
 use crate::allow::Allow;
 use crate::origin::{OwnName, own_names};
 use secrets::{Form, PASSPHRASE};
+use servers::{cluster, database};
 
 pub use role::ServerRole;
 pub use secrets::{HOOK_TOKEN, MAKE_KEY, PERSONAL_TOKEN, judge_passphrase};
+pub use servers::{ClusterUrls, new_database};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {reason}. {mend}")]
@@ -83,14 +86,6 @@ pub struct Config {
     pub log: String,
     /// Settings that were given and are not known, each as a sentence.
     pub warnings: Vec<String>,
-}
-
-#[derive(Debug, Clone)]
-pub struct ClusterUrls {
-    /// `redis://` or `rediss://`.
-    pub redis: Secret,
-    /// `nats://` or `tls://`.
-    pub nats: Secret,
 }
 
 #[derive(Debug, Clone)]
@@ -424,155 +419,6 @@ fn public_url(text: &str) -> Result<Option<Url>, ConfigError> {
         ));
     }
     Ok(Some(url))
-}
-
-fn database(url: Secret, password: &Secret) -> Result<Option<Secret>, ConfigError> {
-    given(url)
-        .map(|url| postgres_url("CB_DB_URL", "CB_DB_PASSWORD", &url, password).map(|(_, url)| url))
-        .transpose()
-}
-
-/// What `cb store copy --to` names: the URL as it was typed, and with the password of the setting. A password in the URL is refused:
-/// everybody on the machine reads the arguments of a program.
-pub fn new_database(to: &str, password: Option<&Secret>) -> Result<(Url, Secret), ConfigError> {
-    let (none, mend) = (
-        Secret::new(String::new()),
-        "Leave it out of the URL, and set it in CB_DB_PASSWORD_NEW or CB_DB_PASSWORD_NEW_FILE",
-    );
-    let (shown, url) =
-        postgres_url("--to", "CB_DB_PASSWORD_NEW", &Secret::new(to.to_owned()), password.unwrap_or(&none))?;
-    if shown.password().is_some() || shown.query_pairs().any(|(name, _)| name == "password") {
-        let reason =
-            "it contains a password, which every user of this machine can read while the command runs";
-        return Err(ConfigError::new("--to", reason, mend));
-    }
-    Ok((shown, url))
-}
-
-fn postgres_url(
-    setting: &str,
-    secret: &str,
-    url: &Secret,
-    password: &Secret,
-) -> Result<(Url, Secret), ConfigError> {
-    let wrong = |reason: String| {
-        let mend = format!(
-            "Set it to a URL such as postgres://cb@db.internal/circuit_breaker, and set the password in {secret} or {secret}_FILE"
-        );
-        ConfigError::new(setting, reason, mend)
-    };
-    let shown = Url::parse(url.expose()).map_err(|e| wrong(format!("it is not a URL ({e})")))?;
-    if !["postgres", "postgresql"].contains(&shown.scheme()) {
-        return Err(wrong(format!("this server does not support '{}' databases", shown.scheme())));
-    }
-    let mut whole = shown.clone();
-    // `set_password` percent-encodes, so a '/' in the password is no problem.
-    if whole.password().is_none()
-        && !password.is_empty()
-        && whole.set_password(Some(password.expose())).is_err()
-    {
-        return Err(wrong("it has no host, so the password cannot be added".to_owned()));
-    }
-    Ok((shown, Secret::new(whole.into())))
-}
-
-/// What one of the two is called, and how its URL looks.
-struct Engine {
-    setting: &'static str,
-    name: &'static str,
-    schemes: [&'static str; 2],
-    /// Whether the path may say the number of a database.
-    numbered: bool,
-    mend: &'static str,
-}
-
-const REDIS: Engine = Engine {
-    setting: "CB_REDIS_URL",
-    name: "Redis",
-    schemes: ["redis", "rediss"],
-    numbered: true,
-    mend: "Set it to a URL such as redis://:password@redis.internal:6379 or rediss://user:password@redis.internal; \
-           write a special character of the password as %XX",
-};
-
-const NATS: Engine = Engine {
-    setting: "CB_NATS_URL",
-    name: "NATS",
-    schemes: ["nats", "tls"],
-    numbered: false,
-    mend: "Set it to a URL such as nats://user:password@nats.internal:4222 or tls://user:password@nats.internal; \
-           write a special character of the password as %XX",
-};
-
-impl Engine {
-    /// The reasons name no part of the URL but its scheme: the rest may be a password.
-    fn judge(&self, url: &Secret, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
-        let wrong = |reason: String| ConfigError::new(self.setting, reason, self.mend);
-        let parsed = Url::parse(url.expose()).map_err(|e| wrong(format!("it is not a URL ({e})")))?;
-        if !self.schemes.contains(&parsed.scheme()) {
-            let [plain, secure] = self.schemes;
-            return Err(wrong(format!(
-                "it begins with {}://, not with {plain}:// or {secure}://",
-                parsed.scheme()
-            )));
-        }
-        if parsed.host_str().is_none_or(str::is_empty) {
-            return Err(wrong("it has no host".to_owned()));
-        }
-        let path = parsed.path().trim_start_matches('/');
-        if !(path.is_empty() || self.numbered && path.parse::<u16>().is_ok()) {
-            return Err(wrong(if self.numbered {
-                "its path is not the number of a database".to_owned()
-            } else {
-                "it has a path".to_owned()
-            }));
-        }
-        if parsed.query().is_some() || parsed.fragment().is_some() {
-            return Err(wrong(
-                "it has a part after a ? or a #, which this server does not support".to_owned(),
-            ));
-        }
-        if parsed.username().is_empty() && parsed.password().is_none_or(str::is_empty) {
-            warnings.push(format!(
-                "{} has no password: everyone who reaches that {} can disturb this server",
-                self.setting, self.name
-            ));
-        }
-        Ok(())
-    }
-}
-
-fn cluster(
-    redis: Secret,
-    nats: Secret,
-    postgres: bool,
-    warnings: &mut Vec<String>,
-) -> Result<Option<ClusterUrls>, ConfigError> {
-    let (redis, nats) = match (given(redis), given(nats)) {
-        (None, None) => return Ok(None),
-        (Some(redis), Some(nats)) => (redis, nats),
-        (given, _) => {
-            let (there, missing) = if given.is_some() { (REDIS, NATS) } else { (NATS, REDIS) };
-            return Err(ConfigError::new(
-                missing.setting,
-                format!(
-                    "{} is set but {} is not, and several servers need both: Redis counts for them, NATS carries events between them",
-                    there.setting, missing.setting
-                ),
-                "Set both, or neither for one server alone",
-            ));
-        }
-    };
-    REDIS.judge(&redis, warnings)?;
-    NATS.judge(&nats, warnings)?;
-    if !postgres {
-        return Err(ConfigError::new(
-            "CB_DB_URL",
-            "CB_REDIS_URL and CB_NATS_URL are set, and several servers can share only PostgreSQL, which CB_DB_URL does not name",
-            "Set CB_DB_URL to a PostgreSQL database, or unset CB_REDIS_URL and CB_NATS_URL for one server with SQLite",
-        ));
-    }
-    Ok(Some(ClusterUrls { redis, nats }))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
 
 use cb_core::audit::Action;
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -27,6 +26,7 @@ use uuid::Uuid;
 use crate::bounded::{ANSWER, Bounded, Connections, Snapshot, in_time};
 use crate::entities::{audit_entry, audit_head};
 use crate::fault::{Fault, certainly_lost, db, is_unanswered, unanswered};
+use crate::locks::{self, Row, Until};
 use crate::open::{HeadHeld, Store};
 use crate::outbox::Audience;
 use crate::pool::Condemned;
@@ -54,15 +54,6 @@ pub struct Origin {
     pub request_id: RequestId,
     pub address: IpAddr,
     pub agent: String,
-}
-
-/// When what a transaction did is on the disk of PostgreSQL.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Until {
-    /// When its COMMIT is answered, as for any other transaction.
-    Committed,
-    /// Only after a flush, which whoever commits must wait for ([`Store::is_durable`]).
-    Flushed,
 }
 
 /// A transaction. Dropped, it is rolled back.
@@ -320,7 +311,7 @@ impl Store {
     pub(crate) async fn begin_alone(&self, until: Until) -> Result<Tx> {
         self.begin_behind(async |tx| {
             if !self.is_sqlite() {
-                tx.execute_unprepared(&gate(until, ALONE)).await.map_err(db)?;
+                tx.execute_unprepared(&locks::alone(until)).await.map_err(db)?;
             }
             tx.head = Some(self.holds_head());
             Ok(())
@@ -338,10 +329,7 @@ impl Store {
             if let Patience::Locks(until) = tx.patience {
                 tx.patience = Patience::Statements(until);
             }
-            let each = format!("SET LOCAL statement_timeout = {}", BEGIN.as_millis());
-            tx.execute_unprepared(&gate(Until::Flushed, &format!("{each}; {}", lock_rows(rows))))
-                .await
-                .map_err(db)?;
+            tx.execute_unprepared(&locks::beside(rows, BEGIN)).await.map_err(db)?;
             Ok(())
         })
         .await
@@ -516,52 +504,6 @@ impl Store {
 fn there(there: bool) -> Result<(), NotKept> {
     let gone = || unanswered("the database has crashed before the write was on its disk".to_owned());
     there.then_some(()).ok_or_else(|| NotKept::Certainly(gone()))
-}
-
-/// The audited writes of a database, of whatever server: each holds this lock until it has ended, alone or with others. A number of
-/// our own; the lock is one of the transaction, so it holds behind a pooler of connections too.
-const ALONE: &str = "SELECT pg_advisory_xact_lock(4836519251); SELECT seq FROM audit_head FOR UPDATE";
-const BESIDE: &str = "SELECT pg_advisory_xact_lock_shared(4836519251)";
-
-/// In one exchange: the lock, and a COMMIT that does not wait for the disk. `is_durable` does, when the locks are free.
-fn gate(until: Until, lock: &str) -> String {
-    match until {
-        Until::Flushed => format!("SET LOCAL synchronous_commit = off; {lock}"),
-        Until::Committed => lock.to_owned(),
-    }
-}
-
-/// A row that a write decides on. It is locked before the write's work begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Row {
-    /// An asset that the write reads and changes or removes.
-    Asset(Uuid),
-    /// An asset that the write refers to: nobody changes or removes it meanwhile, and others may refer to it too.
-    AssetStays(Uuid),
-    Tag(Uuid),
-}
-
-impl Row {
-    fn lock(self) -> (&'static str, &'static str, Uuid) {
-        match self {
-            Self::Asset(id) => ("assets", "UPDATE", id),
-            Self::AssetStays(id) => ("assets", "KEY SHARE", id),
-            Self::Tag(id) => ("tags", "UPDATE", id),
-        }
-    }
-}
-
-/// In the order of the ids, whoever asks: two writes never wait for each other in a circle. A row that is not there locks nothing.
-fn lock_rows(rows: &[Row]) -> String {
-    let mut kinds: BTreeMap<(&str, &str), BTreeSet<Uuid>> = BTreeMap::new();
-    for (table, strength, id) in rows.iter().map(|row| row.lock()) {
-        kinds.entry((table, strength)).or_default().insert(id);
-    }
-    let locks = kinds.into_iter().map(|((table, strength), ids)| {
-        let ids = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
-        format!("; SELECT id FROM {table} WHERE id IN ({ids}) ORDER BY id FOR {strength}")
-    });
-    std::iter::once(BESIDE.to_owned()).chain(locks).collect()
 }
 
 /// A beginning does not end with its caller. On PostgreSQL the driver forgets a BEGIN that nobody has waited for, and whatever the

@@ -95,12 +95,33 @@ impl Postgres {
         assert!(answers(&self.bin, self.port, &mut self.server), "PostgreSQL does not come back");
     }
 
+    /// It accepts what it is asked, and does not answer, until what this gives is dropped.
+    pub fn pause(&self) -> Paused {
+        let mut all = children(self.server.id());
+        all.push(self.server.id().to_string());
+        for id in &all {
+            kill("-STOP", id);
+        }
+        Paused(all)
+    }
+
     /// Only one of its processes is killed. It ends the others, forgets what they shared, and goes on.
     pub fn loses_a_session(&mut self) {
         if let Some(last) = children(self.server.id()).last() {
             kill("-KILL", last);
         }
         assert!(answers(&self.bin, self.port, &mut self.server), "PostgreSQL does not go on");
+    }
+}
+
+/// Processes that do nothing meanwhile.
+pub struct Paused(Vec<String>);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        for id in &self.0 {
+            kill("-CONT", id);
+        }
     }
 }
 

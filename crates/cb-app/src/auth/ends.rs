@@ -6,8 +6,8 @@
 //! audit log is, and looks when it has grown. Nothing that a person decides happens without an entry, so the last answer holds until
 //! then. [`WHOLE`] is for a database that somebody has changed by hand.
 //!
-//! Invariant: what was registered and then ends is told within a second, with or without Redis and NATS. If the server cannot look, it
-//! says so, and what is open must close.
+//! Invariant: what was registered and then ends is told within a second, with or without Redis and NATS. If the server cannot look, or
+//! the database does not answer, it says so a moment later, and what is open must close.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use cb_core::clock::Time;
 use cb_core::ids::UserId;
-use cb_core::{Event, Permission, Principal, Result, Role};
+use cb_core::{Error, Event, Permission, Principal, Result, Role};
 use cb_fabric::{Heard, Listener};
 use cb_store::entities::{session, token, user};
 use cb_store::sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
@@ -35,6 +35,8 @@ const WHOLE: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(100);
 /// How long looks may fail.
 const PATIENCE: Duration = Duration::from_millis(400);
+/// How long one look may take. A read waits for a lock as long.
+const ANSWER: Duration = Duration::from_secs(1);
 /// Ids in one statement.
 const CHUNK: usize = 512;
 
@@ -280,7 +282,13 @@ async fn look(app: App) {
             () = tokio::time::sleep_until(next), if !ends.is_empty() => {}
         }
         let began = Instant::now();
-        match known.look(&app, began >= next).await {
+        let looked = tokio::time::timeout(ANSWER, known.look(&app, began >= next)).await;
+        let looked = looked.unwrap_or_else(|_| {
+            // What it was about to look at is looked at again, with everything else.
+            known.whole = None;
+            Err(Error::Unavailable("The database does not answer.".to_owned()))
+        });
+        match looked {
             Ok(()) => {
                 failing = None;
                 if began >= next {

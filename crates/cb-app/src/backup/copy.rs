@@ -61,8 +61,8 @@ pub struct Copied {
     pub fingerprint: String,
 }
 
-/// Copies the database of `config`, which no server may use, into `to`, which nobody may have used. When `stop` is cancelled the
-/// destination stays empty.
+/// Copies the database of `config`, which no server may use, into `to`, which nobody may have used. When `stop` is cancelled before
+/// the copy is kept, the destination stays empty.
 pub async fn copy(
     config: &Config,
     clock: &Arc<dyn Clock>,
@@ -72,25 +72,7 @@ pub async fn copy(
 ) -> Result<Copied, BackupError> {
     let began = Instant::now();
     let data = &config.data_dir;
-    match (to, &config.db_url) {
-        (To::Sqlite, None) => {
-            return Err(refused(
-                "The database is already SQLite: CB_DB_URL is not set. Set CB_DB_URL to the PostgreSQL database to copy from",
-            ));
-        }
-        (To::Postgres { .. }, Some(_)) => {
-            return Err(refused(
-                "The database is already PostgreSQL: CB_DB_URL is set. Use pg_dump to move it to another PostgreSQL, or unset CB_DB_URL to copy the SQLite database in the data folder",
-            ));
-        }
-        _ => {}
-    }
-    if !data.is_dir() {
-        return Err(refused(format!(
-            "The folder {} does not exist. Set CB_DATA_DIR to the data folder of the server",
-            data.display()
-        )));
-    }
+    has_another_kind(config, to)?;
     // No server works in this folder, and none starts in it meanwhile.
     let _lock: File = open_data_dir(data)?;
     if place::is_cut_short(data) {
@@ -122,31 +104,49 @@ pub async fn copy(
         }
     };
     let work = async {
-        let before = sound(&source).await?;
+        let before = unless_stopped(stop, sound(&source)).await?;
+        let same = |moved: &Moved, there: &Examined| {
+            let same = there.head.seq == moved.head.0
+                && there.entries == before.entries + 1
+                && there.sealed == before.sealed;
+            same.then_some(())
+                .ok_or_else(|| refused("The copy has another number of entries or of stored secrets"))
+        };
         let audit =
             Audit { action: Action::StoreCopied, actor: &Principal::Cli, at: clock.now(), origin: None };
-        let (moved, there) = match to {
+        match to {
             To::Postgres { url, .. } => {
-                let store = Store::open_postgres(url).await.map_err(named)?;
-                let moved = into_postgres(&store, &source, audit).await;
-                let there = match moved {
-                    Ok(moved) => sound(&store).await.map(|there| (moved, there)).map_err(|why| spoilt(&why)),
-                    Err(why) => Err(why),
+                let open = async { Store::open_postgres(url).await.map_err(named) };
+                let store = unless_stopped(stop, open).await?;
+                let done = async {
+                    let moved = into_postgres(&store, &source, audit, stop).await?;
+                    let verified = async {
+                        let there = sound(&store).await?;
+                        same(&moved, &there).map(|()| there)
+                    };
+                    match unless_stopped(stop, verified).await {
+                        Ok(there) => Ok((moved, there)),
+                        Err(BackupError::Stopped) => {
+                            Err(spoilt(&refused("it is complete, but it was not verified")))
+                        }
+                        Err(why) => Err(spoilt(&why)),
+                    }
                 };
+                let done = Box::pin(done).await;
                 let _ = store.close().await;
-                there?
+                done
             }
-            To::Sqlite => into_sqlite(data, entropy, &source, audit, &sound).await?,
-        };
-        if there.head.seq != moved.head.0
-            || there.entries != before.entries + 1
-            || there.sealed != before.sealed
-        {
-            return Err(spoilt(&refused("The copy has another number of entries or of stored secrets")));
+            To::Sqlite => {
+                let fill = async |store: &Store| {
+                    let moved = into_sqlite(store, &source, audit, data).await?;
+                    let there = sound(store).await?;
+                    same(&moved, &there).map(|()| (moved, there))
+                };
+                beside_and_moved(data, entropy, stop, fill).await
+            }
         }
-        Ok((moved, there))
     };
-    let done = unless_stopped(stop, work).await;
+    let done = Box::pin(work).await;
     // It was only read.
     let _ = source.close().await;
     let (moved, there) = done?;
@@ -159,6 +159,30 @@ pub async fn copy(
         sealed: there.sealed,
         fingerprint: there.root.fingerprint,
     })
+}
+
+/// Refuses where there is nothing to copy from, or where it would go into the same kind of database.
+fn has_another_kind(config: &Config, to: &To) -> Result<(), BackupError> {
+    match (to, &config.db_url) {
+        (To::Sqlite, None) => {
+            return Err(refused(
+                "The database is already SQLite: CB_DB_URL is not set. Set CB_DB_URL to the PostgreSQL database to copy from",
+            ));
+        }
+        (To::Postgres { .. }, Some(_)) => {
+            return Err(refused(
+                "The database is already PostgreSQL: CB_DB_URL is set. Use pg_dump to move it to another PostgreSQL, or unset CB_DB_URL to copy the SQLite database in the data folder",
+            ));
+        }
+        _ => {}
+    }
+    if !config.data_dir.is_dir() {
+        return Err(refused(format!(
+            "The folder {} does not exist. Set CB_DATA_DIR to the data folder of the server",
+            config.data_dir.display()
+        )));
+    }
+    Ok(())
 }
 
 /// What the folder has of the server's own signatures.
@@ -192,52 +216,64 @@ fn spoilt(why: &BackupError) -> BackupError {
     ))
 }
 
-async fn into_postgres(store: &Store, source: &Store, audit: Audit<'_>) -> Result<Moved, BackupError> {
-    match store.move_from(source, audit).await {
-        Ok(Some(moved)) => Ok(moved),
-        Ok(None) => Err(refused(
-            "The database of --to is already in use, and a copy does not replace anything. Create an empty database (CREATE DATABASE) and name it in --to",
-        )),
-        Err(Error::OutcomeUnknown(_)) => Err(refused(
+async fn into_postgres(
+    store: &Store,
+    source: &Store,
+    audit: Audit<'_>,
+    stop: &CancellationToken,
+) -> Result<Moved, BackupError> {
+    let failed = |why| match why {
+        Error::OutcomeUnknown(_) => refused(
             "PostgreSQL did not confirm that it saved the data, so the database of --to is either empty or complete. Delete it, create an empty one, and run this command again",
-        )),
-        Err(Error::Unavailable(why) | Error::StorageFull(why)) => Err(refused(format!(
-            "Nothing was copied: {why} Check both databases, and run this command again"
-        ))),
-        Err(other) => Err(other.into()),
-    }
+        ),
+        Error::Unavailable(why) | Error::StorageFull(why) => {
+            refused(format!("Nothing was copied: {why} Check both databases, and run this command again"))
+        }
+        other => other.into(),
+    };
+    let filled = async { store.move_from(source, audit).await.map_err(failed) };
+    let filled = unless_stopped(stop, filled).await?.ok_or_else(|| {
+        refused(
+            "The database of --to is already in use, and a copy does not replace anything. Create an empty database (CREATE DATABASE) and name it in --to",
+        )
+    })?;
+    // Whoever stopped now would not know whether there is a copy.
+    filled.keep().await.map_err(failed)
 }
 
 async fn into_sqlite(
-    data: &Path,
-    entropy: &dyn Entropy,
+    store: &Store,
     source: &Store,
     audit: Audit<'_>,
-    sound: &impl AsyncFn(&Store) -> Result<Examined, BackupError>,
-) -> Result<(Moved, Examined), BackupError> {
+    data: &Path,
+) -> Result<Moved, BackupError> {
+    let failed = |why| match why {
+        Error::StorageFull(_) => refused(format!(
+            "The disk of {} has no room for a copy of the database. Free some space there. Nothing was copied",
+            data.display()
+        )),
+        Error::Unavailable(why) => refused(format!(
+            "Nothing was copied: {why} Check the database of CB_DB_URL and the disk of {}, and run this command again",
+            data.display()
+        )),
+        other => other.into(),
+    };
+    let filled = store.move_from(source, audit).await.map_err(failed)?;
+    filled.ok_or_else(|| Error::Internal("a new database is in use".to_owned()))?.keep().await.map_err(failed)
+}
+
+/// Makes a database in a folder of its own, and moves it into its place when `work` is content with it.
+async fn beside_and_moved<T>(
+    data: &Path,
+    entropy: &dyn Entropy,
+    stop: &CancellationToken,
+    work: impl AsyncFnOnce(&Store) -> Result<T, BackupError>,
+) -> Result<T, BackupError> {
     let file = data.join(DATABASE_FILE);
     must_be_free(&file)?;
     let scratch = Scratch::make(data, entropy)?;
-    let full = |shown: &Path| {
-        refused(format!(
-            "The disk of {} has no room for a copy of the database. Free some space there. Nothing was copied",
-            shown.display()
-        ))
-    };
-    let store = Store::open_sqlite(&scratch.folder).await?;
-    let filled = async {
-        let moved = store.move_from(source, audit).await.map_err(|why| match why {
-            Error::StorageFull(_) => full(data),
-            Error::Unavailable(why) => refused(format!(
-                "Nothing was copied: {why} Check the database of CB_DB_URL and the disk of {}, and run this command again",
-                data.display()
-            )),
-            other => other.into(),
-        })?;
-        let moved = moved.ok_or_else(|| Error::Internal("a new database is in use".to_owned()))?;
-        Ok::<_, BackupError>((moved, sound(&store).await?))
-    };
-    let filled = filled.await;
+    let store = unless_stopped(stop, Store::open_sqlite(&scratch.folder)).await?;
+    let filled = unless_stopped(stop, work(&store)).await;
     let closed = store.close().await;
     let filled = filled?;
     closed?;

@@ -9,6 +9,7 @@ use cb_app::users::{self, UserIn};
 use cb_app::{App, Ctx, live};
 use cb_core::ids::UserId;
 use cb_core::{Permission, Principal, Role, Secret};
+use cb_store::Storage;
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
 use chrono::TimeDelta;
@@ -247,6 +248,27 @@ async fn a_row_deleted_by_hand_is_noticed_and_what_cannot_be_looked_at_closes() 
     test.postgres().sql("ALTER TABLE hidden RENAME TO audit_head");
     let mut again = test.app.hold(&other, READ);
     assert!(stays(&mut again, Duration::from_millis(1_200)).await, "it works again");
+}
+
+/// The database accepts what it is asked and does not answer. What is open closes before the pool gives up waiting for a connection,
+/// which takes two seconds; on a machine that stalls, at least once in five.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_silent_closes_what_is_open() {
+    let (mut test, _ctx) = TestApp::ready(Postgres).await;
+    let (_, who) = sign_in(&test, &test.app, TestApp::USERNAME).await;
+    for _ in 0..5 {
+        let mut held = test.app.hold(&who, READ);
+        assert!(stays(&mut held, Duration::from_millis(300)).await);
+        let paused = test.postgres().pause();
+        let (took, why) = over(&mut held).await;
+        drop(paused);
+        assert_eq!(why, Over::Unknown, "{took:?}");
+        if took < BOUND * 2 {
+            return;
+        }
+        until("the database answers", async || *test.app.storage().borrow() == Storage::Serving).await;
+    }
+    panic!("it waits as long as the pool");
 }
 
 /// Whoever holds the operator's token has no session that could end.

@@ -21,11 +21,12 @@ pub use self::look::{
 pub use self::tables::Sum;
 use crate::bounded::{Bounded, Signals};
 use crate::fault::db;
+use crate::locks::Until;
 pub use crate::open::DATABASE_FILE;
 use crate::open::Store;
 use crate::open_error::OpenError;
 use crate::pool::{self, Use};
-use crate::write::{Audit, Until};
+use crate::write::{Audit, Tx};
 
 /// What was moved into another database.
 #[derive(Debug)]
@@ -34,6 +35,20 @@ pub struct Moved {
     pub tables: Vec<Sum>,
     /// The entry that says so, and its hash.
     pub head: (i64, String),
+}
+
+/// A database that was filled and compared, in a transaction that is still open. Dropped, nothing of it is kept.
+pub struct Filled {
+    tx: Tx,
+    moved: Moved,
+}
+
+impl Filled {
+    /// Keeps it. Whoever gives this up before the answer does not know whether it was kept.
+    pub async fn keep(self) -> Result<Moved> {
+        self.tx.commit_patiently().await?;
+        Ok(self.moved)
+    }
 }
 
 /// Makes the SQLite database in `folder`, which nobody has open, one file.
@@ -95,8 +110,8 @@ impl Store {
     }
 
     /// Puts everything that `source` holds into this database, in one transaction that compares both sides, table by table, and
-    /// writes `audit` behind the last entry. None where anybody has used this database: then nothing was changed.
-    pub async fn move_from(&self, source: &Self, audit: Audit<'_>) -> Result<Option<Moved>> {
+    /// writes `audit` behind the last entry. [`Filled::keep`] commits it. None where anybody has used this database.
+    pub async fn move_from(&self, source: &Self, audit: Audit<'_>) -> Result<Option<Filled>> {
         let from = source.snapshot().await?;
         let tx = self.begin_alone(Until::Committed).await?;
         if crate::audit::lock_head(&tx).await?.seq != 0 {
@@ -118,8 +133,7 @@ impl Store {
         let name = |store: &Self| if store.is_sqlite() { "SQLite" } else { "PostgreSQL" };
         let detail = serde_json::json!({ "from": name(source), "to": name(self) });
         let (seq, hash) = crate::audit::append(&tx, &audit, None, &detail).await?;
-        tx.commit_patiently().await?;
-        Ok(Some(Moved { tables: read, head: (seq, hash) }))
+        Ok(Some(Filled { tx, moved: Moved { tables: read, head: (seq, hash) } }))
     }
 
     /// Whether a server works on this PostgreSQL, as far as it can be seen. Asked before this process has connections of its own: it

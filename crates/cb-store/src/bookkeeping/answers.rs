@@ -78,7 +78,7 @@ impl Store {
                 .column(Column::Id)
                 .order_by_asc(Column::CreatedAt)
                 .order_by_asc(Column::Id)
-                .limit(surplus)
+                .limit(surplus.min(most))
                 .into_tuple()
                 .all(self.writer())
                 .await

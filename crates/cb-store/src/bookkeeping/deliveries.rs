@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use crate::entities::{delivery, hook, notice, webhook};
 use crate::fault::db;
+use crate::locks::Until;
 use crate::open::Store;
 use crate::outbox::{Subscriber, waiting};
-use crate::write::Until;
 
 /// A delivery that somebody holds, and what it tells.
 pub struct Held {

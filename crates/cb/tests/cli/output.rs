@@ -34,8 +34,8 @@ const ANSWERS: &[(&[&str], i32)] = &[
     (&["--version"], 1),
 ];
 
-/// `serve` does not end, and `healthcheck` answers by its exit code.
-const OTHERS: &[&[&str]] = &[&["serve"], &["healthcheck"]];
+/// `serve` does not end, `healthcheck` answers by its exit code, and `store copy` needs a database of the other kind (`backup/copied.rs`).
+const OTHERS: &[&[&str]] = &[&["serve"], &["healthcheck"], &["store", "copy"]];
 
 struct Place {
     test: TestApp,

@@ -1,4 +1,4 @@
-//! `cb store copy`: from SQLite into PostgreSQL and back, refused, and killed.
+//! `cb store copy`: from SQLite into PostgreSQL and back, refused, killed, and stopped.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use cb_store::backup::look_postgres;
 use cb_testkit::Database::{Postgres, Sqlite};
 use serde_json::json;
 
+use super::stopped::signal;
 use super::{Home, World, names, run_sql, text};
 use crate::site::PASSWORD;
 
@@ -262,4 +263,45 @@ async fn killed() {
     copied(&full, &lite);
     assert!(!names(&lite.data).iter().any(|name| name.starts_with(".cb-backup-")), "{}", text(&lite.data));
     Store::read_sqlite(&lite.data).await.expect("opens").close().await.expect("closed");
+}
+
+/// Stopped by a signal, it says what there is: nothing, something to delete, or the copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped() {
+    const STOPS: u32 = 16;
+    let world = World::new(true);
+    let lite = world.home("old", Sqlite).await;
+    let site = lite.begin().await;
+    for n in 0..60 {
+        assert!(site.client.asset(&format!("asset {n}")).await);
+    }
+    site.stop();
+    let at = |data: &Home, on: &Home| Home { data: data.data.clone(), url: on.url.clone() };
+    let began = Instant::now();
+    copied(&lite, &at(&lite, &world.home("first", Postgres).await));
+    let took = began.elapsed();
+    let mut nothing = 0;
+    for n in 0..STOPS {
+        let there = at(&lite, &world.home(&format!("new{n}"), Postgres).await);
+        let mut copy = copy(&lite, &there);
+        let run = copy.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+        std::thread::sleep(took * (n + 1) / STOPS);
+        signal(&run, "INT");
+        let done = run.wait_with_output().expect("ends");
+        let said = String::from_utf8(done.stderr).expect("text");
+        let url = cb_core::Secret::new(there.url.clone().expect("a URL"));
+        let standing = look_postgres(&url, 0).await.expect("looked");
+        let is_empty = standing.is_none_or(|standing| standing.head == 0);
+        match done.status.success() {
+            true => assert!(!is_empty, "{said}"),
+            // Before it listened for signals.
+            false if said.is_empty() => assert!(is_empty),
+            false if said.contains("nothing was copied") => {
+                assert!(is_empty, "{said}");
+                nothing += 1;
+            }
+            false => assert!(!is_empty && said.contains("Do not use the database of --to"), "{said}"),
+        }
+    }
+    assert!(nothing > 0);
 }

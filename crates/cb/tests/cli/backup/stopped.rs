@@ -24,7 +24,7 @@ fn start(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
 }
 
-fn signal(run: &Child, name: &str) {
+pub fn signal(run: &Child, name: &str) {
     let sent = Command::new("kill").args(["-s", name, &run.id().to_string()]).status().expect("runs");
     assert!(sent.success(), "{name}");
 }

@@ -1,0 +1,66 @@
+//! What a write on PostgreSQL locks at its beginning, in one exchange. SQLite has one writer, and needs none of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+/// The audited writes of a database, of whatever server: each holds this lock until it has ended, alone or with others. A number of
+/// our own; the lock is one of the transaction, so it holds behind a pooler of connections too.
+const ALONE: &str = "SELECT pg_advisory_xact_lock(4836519251); SELECT seq FROM audit_head FOR UPDATE";
+const BESIDE: &str = "SELECT pg_advisory_xact_lock_shared(4836519251)";
+/// A COMMIT that does not wait for the disk. `Store::is_durable` does, when the locks are free.
+const WITHOUT_DISK: &str = "SET LOCAL synchronous_commit = off";
+
+/// When what a transaction did is on the disk of PostgreSQL.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    /// When its COMMIT is answered, as for any other transaction.
+    Committed,
+    /// Only after a flush, which whoever commits must wait for (`Store::is_durable`).
+    Flushed,
+}
+
+/// A row that a write decides on. It is locked before the write's work begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    /// An asset that the write reads and changes or removes.
+    Asset(Uuid),
+    /// An asset that the write refers to: nobody changes or removes it meanwhile, and others may refer to it too.
+    AssetStays(Uuid),
+    Tag(Uuid),
+}
+
+impl Row {
+    fn lock(self) -> (&'static str, &'static str, Uuid) {
+        match self {
+            Self::Asset(id) => ("assets", "UPDATE", id),
+            Self::AssetStays(id) => ("assets", "KEY SHARE", id),
+            Self::Tag(id) => ("tags", "UPDATE", id),
+        }
+    }
+}
+
+/// No other write runs meanwhile.
+pub(crate) fn alone(until: Until) -> String {
+    match until {
+        Until::Flushed => format!("{WITHOUT_DISK}; {ALONE}"),
+        Until::Committed => ALONE.to_owned(),
+    }
+}
+
+/// Other writes run meanwhile, but none that runs alone or needs one of `rows`. Each statement of the transaction ends after `most`.
+/// The rows are locked in the order of their ids, whoever asks: two writes never wait for each other in a circle. A row that is not
+/// there locks nothing.
+pub(crate) fn beside(rows: &[Row], most: Duration) -> String {
+    let mut kinds: BTreeMap<(&str, &str), BTreeSet<Uuid>> = BTreeMap::new();
+    for (table, strength, id) in rows.iter().map(|row| row.lock()) {
+        kinds.entry((table, strength)).or_default().insert(id);
+    }
+    let locks = kinds.into_iter().map(|((table, strength), ids)| {
+        let ids = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
+        format!("; SELECT id FROM {table} WHERE id IN ({ids}) ORDER BY id FOR {strength}")
+    });
+    let first = format!("{WITHOUT_DISK}; SET LOCAL statement_timeout = {}; {BESIDE}", most.as_millis());
+    std::iter::once(first).chain(locks).collect()
+}
