@@ -18,8 +18,8 @@ use crate::kept::{Secrets, kept_secret, no_audit_key, read_secret};
 use crate::start_error::StartError;
 use crate::vault::Vault;
 
-const AUDIT_KEY: &str = "audit-key";
-const JWT_SECRET: &str = "jwt-secret";
+const AUDIT: &str = "audit-key";
+const JWT: &str = "jwt-secret";
 
 pub(crate) struct Shared {
     /// Signs sessions.
@@ -39,7 +39,7 @@ pub(crate) enum Asks {
 /// Whether there is an audit key at all. A command says so first: where none is, no server has run.
 pub(crate) async fn look(config: &Config, store: &Store, secrets: Secrets) -> Result<(), StartError> {
     if secrets == Secrets::AsTheyAre
-        && !config.data_dir.join(AUDIT_KEY).exists()
+        && !config.data_dir.join(AUDIT).exists()
         && store.shared_secrets().await.map_err(StartError::Read)?.is_empty()
     {
         return Err(no_audit_key(&config.data_dir).into());
@@ -75,9 +75,9 @@ pub(crate) async fn secrets(
         }
         Asks::Server(_) => of.alone(Secrets::Make, None),
         Asks::Command(secrets) => {
-            let kept = rows.iter().find(|row| row.name == AUDIT_KEY);
+            let kept = rows.iter().find(|row| row.name == AUDIT);
             let kept = match kept {
-                Some(row) if read_secret(&of.file(AUDIT_KEY))?.is_none() => {
+                Some(row) if read_secret(&of.file(AUDIT))?.is_none() => {
                     of.open(store.reader(), row).await.transpose().map_err(StartError::Read)?
                 }
                 _ => None,
@@ -100,7 +100,7 @@ impl Own<'_> {
 
     /// Those of the data folder and the settings. `kept` is the audit key where the folder has none and the database does.
     fn alone(&self, secrets: Secrets, kept: Option<Secret>) -> Result<Shared, StartError> {
-        let file = self.file(AUDIT_KEY);
+        let file = self.file(AUDIT);
         let audit = match (kept, secrets) {
             (Some(kept), _) => kept,
             (None, Secrets::AsTheyAre) if !file.exists() => {
@@ -110,10 +110,10 @@ impl Own<'_> {
         };
         let jwt = match (&self.config.jwt_secret, secrets) {
             (Some(given), _) => given.clone(),
-            (None, Secrets::Make) => kept_secret(&self.file(JWT_SECRET), || self.entropy.token())?,
+            (None, Secrets::Make) => kept_secret(&self.file(JWT), || self.entropy.token())?,
             // Nobody needs it after this process.
             (None, Secrets::AsTheyAre) => {
-                read_secret(&self.file(JWT_SECRET))?.unwrap_or_else(|| Secret::new(self.entropy.token()))
+                read_secret(&self.file(JWT))?.unwrap_or_else(|| Secret::new(self.entropy.token()))
             }
         };
         Ok(Shared { jwt, audit: parsed(&file, &audit)? })
@@ -126,8 +126,8 @@ impl Own<'_> {
     }
 
     async fn audit_key(&self, joining: &Joining, me: &server::Model) -> Result<CheckpointKey, StartError> {
-        let file = self.file(AUDIT_KEY);
-        let shared = joining.shared.iter().find(|row| row.name == AUDIT_KEY);
+        let file = self.file(AUDIT);
+        let shared = joining.shared.iter().find(|row| row.name == AUDIT);
         let own = read_secret(&file)?;
         let own = own.map(|text| Ok::<_, StartError>((parsed(&file, &text)?, text))).transpose()?;
         let (row, opened) = match shared {
@@ -179,13 +179,13 @@ impl Own<'_> {
         key: &CheckpointKey,
         text: &Secret,
     ) -> Result<(), StartError> {
-        let before = joining.shared.iter().find(|row| row.name == AUDIT_KEY);
+        let before = joining.shared.iter().find(|row| row.name == AUDIT);
         let id = before.map_or_else(|| self.entropy.uuid(me.started_at), |row| row.id);
         let place = sealed::SHARED_SECRET.place(&id);
         let sealed = self.vault.seal(joining.conn(), place, text, me.started_at, self.entropy).await;
         let row = shared_secret::Model {
             id,
-            name: AUDIT_KEY.to_owned(),
+            name: AUDIT.to_owned(),
             fingerprint: key.public().id(),
             sealed: Some(sealed.map_err(StartError::Read)?),
             since: me.started_at,
@@ -199,18 +199,17 @@ impl Own<'_> {
         me: &server::Model,
         audit: &CheckpointKey,
     ) -> Result<Secret, StartError> {
-        let file = self.file(JWT_SECRET);
+        let file = self.file(JWT);
         let own = match &self.config.jwt_secret {
             Some(given) => Some(given.clone()),
             None => read_secret(&file)?,
         };
-        let shared = joining.shared.iter().find(|row| row.name == JWT_SECRET);
+        let shared = joining.shared.iter().find(|row| row.name == JWT);
         let here = match self.config.jwt_secret {
             Some(_) => "CB_JWT_SECRET".to_owned(),
             None => file.display().to_string(),
         };
-        let fits =
-            |own: &Secret| shared.is_some_and(|row| row.fingerprint == audit.fingerprint_of(JWT_SECRET, own));
+        let fits = |own: &Secret| shared.is_some_and(|row| row.fingerprint == audit.fingerprint_of(JWT, own));
         let secret = match own {
             Some(own) if fits(&own) => return Ok(own),
             own if shared.is_some() && !joining.others.is_empty() => {
@@ -226,8 +225,8 @@ impl Own<'_> {
         }
         let row = shared_secret::Model {
             id: shared.map_or_else(|| self.entropy.uuid(me.started_at), |row| row.id),
-            name: JWT_SECRET.to_owned(),
-            fingerprint: audit.fingerprint_of(JWT_SECRET, &secret),
+            name: JWT.to_owned(),
+            fingerprint: audit.fingerprint_of(JWT, &secret),
             sealed: None,
             since: me.started_at,
         };

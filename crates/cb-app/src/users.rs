@@ -340,7 +340,7 @@ pub async fn accept_invite(app: &App, meta: RequestMeta, input: AcceptInviteIn) 
         })
         .await
     };
-    let opened = app.throttle().attempt([&address], work).await?;
+    let opened = app.throttle().attempt([&address], Box::pin(work)).await?;
     app.throttle().spare(&address).await;
     Ok(opened)
 }

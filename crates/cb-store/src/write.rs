@@ -4,13 +4,14 @@
 //! comes out of the pool (`pool.rs`). A connection whose COMMIT or ROLLBACK failed is never used again. When a COMMIT has no answer,
 //! the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
 
-use cb_core::audit::Action;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use cb_core::audit::Action;
 use cb_core::clock::Time;
 use cb_core::ids::RequestId;
 use cb_core::{Error, Event, Principal, Result};

@@ -46,7 +46,7 @@ impl Held {
         let mut from = BufReader::new(psql.stdout.take().expect("a pipe"));
         from.read_line(&mut line).await.expect("an answer");
         assert_eq!(line.trim(), "locked");
-        Self { psql: psql, to }
+        Self { psql, to }
     }
 
     pub async fn release(mut self) {

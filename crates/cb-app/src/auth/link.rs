@@ -92,7 +92,7 @@ pub async fn check(app: &App, meta: &RequestMeta, input: CheckLinkIn) -> Result<
         }
         Ok(())
     };
-    app.throttle().attempt([&key], work).await?;
+    app.throttle().attempt([&key], Box::pin(work)).await?;
     app.throttle().spare(&key).await;
     Ok(())
 }

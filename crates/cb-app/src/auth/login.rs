@@ -134,7 +134,7 @@ impl Counts {
 
     async fn attempt<T>(&self, app: &App, work: impl Future<Output = Result<T>>) -> Result<T> {
         match self {
-            Self::Own(key) | Self::Place(key) => app.throttle().attempt([key], work).await,
+            Self::Own(key) | Self::Place(key) => app.throttle().attempt([key], Box::pin(work)).await,
             Self::Shared { near, place, account } => {
                 let keys = [near.into(), place.into(), Key::together(account)];
                 app.throttle().attempt(keys, work).await
@@ -173,7 +173,7 @@ impl Counts {
 pub async fn login(app: &App, meta: RequestMeta, input: LoginIn) -> Result<Admission> {
     let key = input.username.trim().to_lowercase();
     let counts = Counts::of(app, "login", &key, &meta);
-    let admission = counts.attempt(app, by_password(app, meta, input, &key)).await?;
+    let admission = counts.attempt(app, Box::pin(by_password(app, meta, input, &key))).await?;
     match &admission {
         Admission::Session(_) => counts.admitted(app).await,
         Admission::SecondFactor(_) => counts.spared(app).await,
@@ -295,7 +295,7 @@ pub async fn second_factor(app: &App, meta: RequestMeta, site: &Site, input: Mfa
             .await?;
         opened.ok_or_else(gone)
     };
-    let opened = counts.attempt(app, work).await?;
+    let opened = counts.attempt(app, Box::pin(work)).await?;
     counts.admitted(app).await;
     Ok(opened)
 }
@@ -362,7 +362,7 @@ pub async fn prove(ctx: &Ctx, site: &Site, input: ProofIn) -> Result<Opened> {
             .await?;
         proved.ok_or_else(|| Error::Denied("The code or the passkey is wrong. Try again.".to_owned()))
     };
-    let opened = ctx.app().throttle().attempt([&key], work).await?;
+    let opened = ctx.app().throttle().attempt([&key], Box::pin(work)).await?;
     ctx.app().throttle().forgive(&key).await;
     Ok(opened)
 }

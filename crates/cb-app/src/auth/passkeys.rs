@@ -300,7 +300,7 @@ pub async fn login(app: &App, meta: RequestMeta, site: &Site, input: PasskeyLogi
         }
         opened
     };
-    let opened = app.throttle().attempt([&address], work).await?;
+    let opened = app.throttle().attempt([&address], Box::pin(work)).await?;
     app.throttle().spare(&address).await;
     Ok(opened)
 }

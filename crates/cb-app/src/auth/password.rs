@@ -91,7 +91,7 @@ pub async fn change(ctx: &Ctx, input: PasswordIn) -> Result<Opened> {
         })
         .await
     };
-    ctx.app().throttle().attempt([&key], work).await
+    ctx.app().throttle().attempt([&key], Box::pin(work)).await
 }
 
 /// A new password by a reset link. Everything of the user ends, API tokens too.
@@ -125,7 +125,7 @@ pub async fn reset(app: &App, meta: RequestMeta, input: ResetIn) -> Result<()> {
         })
         .await
     };
-    app.throttle().attempt([&address], work).await?;
+    app.throttle().attempt([&address], Box::pin(work)).await?;
     app.throttle().spare(&address).await;
     Ok(())
 }

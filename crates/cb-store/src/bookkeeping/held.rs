@@ -163,7 +163,7 @@ async fn a_worker_that_was_late_can_do_nothing_more(#[values(Sqlite, Postgres)] 
     assert_eq!((row.lease_until, row.attempts, row.fence), (Some(at(61)), 2, 2));
     assert_eq!(store.renew_jobs(std::slice::from_ref(&now), at(99)).await.expect("asked"), [now.id]);
     assert!(bench.write(async |tx| tx.holds(&now).await).await.expect("asked"));
-    assert_eq!(store.finish_jobs(&[now.clone()]).await.expect("asked"), 1);
+    assert_eq!(store.finish_jobs(std::slice::from_ref(&now)).await.expect("asked"), 1);
     assert!(bench.row(now.id).await.is_none());
 }
 

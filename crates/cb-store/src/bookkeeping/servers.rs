@@ -12,8 +12,9 @@ use sea_orm::{
 
 use crate::entities::{server, shared_secret};
 use crate::fault::db;
+use crate::locks::Until;
 use crate::open::Store;
-use crate::write::{Tx, Until};
+use crate::write::Tx;
 
 /// A server that was not seen for so long does not work any more.
 pub const LIVE: Duration = Duration::from_secs(30);

@@ -69,7 +69,7 @@ impl Catalog {
             match newer.columns.get(&(table.clone(), column.clone())) {
                 None => wrong.push(format!("{table}.{column} is gone")),
                 Some((now, _, _)) if now != kind => {
-                    wrong.push(format!("{table}.{column} was {kind} and is {now}"))
+                    wrong.push(format!("{table}.{column} was {kind} and is {now}"));
                 }
                 Some((_, now, _)) if now != required => {
                     wrong.push(format!("{table}.{column} takes or refuses null, and did not"));
@@ -204,7 +204,7 @@ async fn a_program_starts_on_a_newer_schema_only_where_that_says_so(
             store.close().await.expect("closes");
         }
         // It changes nothing, and it never goes back.
-        let why = migrate().await.err().expect("refused").to_string();
+        let why = migrate().await.expect_err("refused").to_string();
         assert!(why.contains("m9999_later"), "{why}");
     }
 }

@@ -1,0 +1,11 @@
+ALTER TABLE "jobs" ADD COLUMN "priority" integer NOT NULL DEFAULT 0;
+ALTER TABLE "jobs" ADD COLUMN "not_before" timestamp with time zone NOT NULL DEFAULT '1970-01-01T00:00:00+00:00';
+ALTER TABLE "jobs" ADD COLUMN "fence" bigint NOT NULL DEFAULT 0;
+UPDATE jobs SET not_before = created_at;
+DROP INDEX jobs_claim;
+CREATE INDEX jobs_waiting ON jobs (kind, priority DESC, not_before, id) WHERE state = 'queued';
+CREATE INDEX jobs_running ON jobs (kind) WHERE state = 'running';
+CREATE INDEX jobs_dead ON jobs (finished_at, id) WHERE state = 'failed';
+ALTER TABLE scans DROP CONSTRAINT IF EXISTS scans_job_id_fkey;
+ALTER TABLE jobs SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+INSERT INTO seaql_migrations (version, applied_at) VALUES ('m0020_jobs', 1767268800);

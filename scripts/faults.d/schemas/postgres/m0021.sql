@@ -1,0 +1,4 @@
+CREATE TABLE "servers" ( "id" text NOT NULL PRIMARY KEY COLLATE "C", "run" text NOT NULL COLLATE "C", "role" text NOT NULL COLLATE "C", "version" text NOT NULL COLLATE "C", "schema" text NOT NULL COLLATE "C", "host" text NOT NULL COLLATE "C", "started_at" timestamp with time zone NOT NULL, "seen_at" timestamp with time zone NOT NULL, "memory_bytes" bigint NULL );
+CREATE TABLE "shared_secrets" ( "id" uuid NOT NULL PRIMARY KEY, "name" text NOT NULL UNIQUE COLLATE "C", "fingerprint" text NOT NULL COLLATE "C", "sealed" text NULL COLLATE "C", "since" timestamp with time zone NOT NULL );
+CREATE TABLE "schema_reach" ( "id" integer NOT NULL PRIMARY KEY, "newest" text NOT NULL COLLATE "C", "works_from" text NOT NULL COLLATE "C" );
+INSERT INTO seaql_migrations (version, applied_at) VALUES ('m0021_servers', 1767268800);
