@@ -75,7 +75,7 @@ pub(crate) async fn secrets(
         }
         Asks::Server(_) => of.alone(Secrets::Make, None),
         Asks::Command(secrets) => {
-            let kept = rows.iter().find(|row| row.name == AUDIT);
+            let kept = named(&rows, AUDIT);
             let kept = match kept {
                 Some(row) if read_secret(&of.file(AUDIT))?.is_none() => {
                     of.open(store.reader(), row).await.transpose().map_err(StartError::Read)?
@@ -85,6 +85,10 @@ pub(crate) async fn secrets(
             of.alone(secrets, kept)
         }
     }
+}
+
+fn named<'a>(rows: &'a [shared_secret::Model], name: &str) -> Option<&'a shared_secret::Model> {
+    rows.iter().find(|row| row.name == name)
 }
 
 struct Own<'a> {
@@ -127,7 +131,7 @@ impl Own<'_> {
 
     async fn audit_key(&self, joining: &Joining, me: &server::Model) -> Result<CheckpointKey, StartError> {
         let file = self.file(AUDIT);
-        let shared = joining.shared.iter().find(|row| row.name == AUDIT);
+        let shared = named(&joining.shared, AUDIT);
         let own = read_secret(&file)?;
         let own = own.map(|text| Ok::<_, StartError>((parsed(&file, &text)?, text))).transpose()?;
         let (row, opened) = match shared {
@@ -179,7 +183,7 @@ impl Own<'_> {
         key: &CheckpointKey,
         text: &Secret,
     ) -> Result<(), StartError> {
-        let before = joining.shared.iter().find(|row| row.name == AUDIT);
+        let before = named(&joining.shared, AUDIT);
         let id = before.map_or_else(|| self.entropy.uuid(me.started_at), |row| row.id);
         let place = sealed::SHARED_SECRET.place(&id);
         let sealed = self.vault.seal(joining.conn(), place, text, me.started_at, self.entropy).await;
@@ -204,7 +208,7 @@ impl Own<'_> {
             Some(given) => Some(given.clone()),
             None => read_secret(&file)?,
         };
-        let shared = joining.shared.iter().find(|row| row.name == JWT);
+        let shared = named(&joining.shared, JWT);
         let here = match self.config.jwt_secret {
             Some(_) => "CB_JWT_SECRET".to_owned(),
             None => file.display().to_string(),

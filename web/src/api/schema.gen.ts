@@ -1588,6 +1588,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations/job-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many jobs of each kind wait, run and were given up. */
+        get: operations["list_job_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of the jobs that were given up. */
+        get: operations["list_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Deletes a job that was given up. */
+        delete: operations["delete_job"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/jobs/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a job that was given up wait again. */
+        post: operations["retry_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations/periodic": {
         parameters: {
             query?: never;
@@ -2405,7 +2473,7 @@ export interface components {
          * @description The action, as the log records it. No value is ever removed from this list, because old entries keep theirs.
          * @enum {string}
          */
-        AuditAction: "access_withdrawn" | "address_created" | "address_deleted" | "address_updated" | "asset_created" | "asset_deleted" | "asset_updated" | "assets_deleted" | "assets_tagged" | "audit_log_pruned" | "backup_restored" | "channel_created" | "channel_deleted" | "channel_disabled" | "channel_redelivered" | "channel_tested" | "channel_updated" | "checkpoint_contradicted" | "checkpoint_damaged" | "credential_created" | "credential_deleted" | "credential_tested" | "credential_updated" | "finding_accepted" | "finding_ignored" | "finding_reopened" | "findings_accepted" | "findings_ignored" | "findings_proposed" | "findings_recorded" | "findings_reopened" | "findings_review_undone" | "findings_tagged" | "hook_created" | "hook_deleted" | "hook_received" | "hook_secret_rotated" | "hook_updated" | "identity_link_failed" | "identity_linked" | "identity_proof_failed" | "identity_proved" | "identity_unlinked" | "interface_created" | "interface_deleted" | "interface_updated" | "invite_accepted" | "invite_failed" | "invite_made" | "invite_withdrawn" | "link_created" | "link_deleted" | "link_updated" | "login" | "login_failed" | "logout" | "map_placed" | "map_released" | "network_created" | "network_deleted" | "network_updated" | "oidc_provider_created" | "oidc_provider_deleted" | "oidc_provider_tested" | "oidc_provider_updated" | "outbound_exceptions_set" | "passkey_added" | "passkey_removed" | "passkey_renamed" | "password_change_failed" | "password_changed" | "password_reset" | "password_reset_failed" | "recovery_codes_renewed" | "reset_link_made" | "reset_link_mailed" | "reset_mail_asked" | "role_changed" | "rollback_accepted" | "scan_cancelled" | "scan_finished" | "scan_requested" | "second_factor_asked" | "second_factor_cleared" | "session_ended" | "sessions_ended" | "settings_updated" | "setup_completed" | "setup_failed" | "store_copied" | "tag_created" | "tag_deleted" | "tag_updated" | "token_created" | "token_deleted" | "token_refused" | "totp_disabled" | "totp_enabled" | "totp_enrolment_begun" | "user_created" | "user_deleted" | "user_disabled" | "user_enabled" | "user_updated" | "vault_key_created" | "vault_key_rotated" | "vault_keys_removed" | "vault_root_changed" | "vault_root_replaced" | "vault_rotation_failed" | "view_created" | "view_deleted" | "view_updated" | "webhook_created" | "webhook_deleted" | "webhook_disabled" | "webhook_redelivered" | "webhook_secret_rotated" | "webhook_tested" | "webhook_updated";
+        AuditAction: "access_withdrawn" | "address_created" | "address_deleted" | "address_updated" | "asset_created" | "asset_deleted" | "asset_updated" | "assets_deleted" | "assets_tagged" | "audit_log_pruned" | "backup_restored" | "channel_created" | "channel_deleted" | "channel_disabled" | "channel_redelivered" | "channel_tested" | "channel_updated" | "checkpoint_contradicted" | "checkpoint_damaged" | "credential_created" | "credential_deleted" | "credential_tested" | "credential_updated" | "finding_accepted" | "finding_ignored" | "finding_reopened" | "findings_accepted" | "findings_ignored" | "findings_proposed" | "findings_recorded" | "findings_reopened" | "findings_review_undone" | "findings_tagged" | "hook_created" | "hook_deleted" | "hook_received" | "hook_secret_rotated" | "hook_updated" | "identity_link_failed" | "identity_linked" | "identity_proof_failed" | "identity_proved" | "identity_unlinked" | "interface_created" | "interface_deleted" | "interface_updated" | "invite_accepted" | "invite_failed" | "invite_made" | "invite_withdrawn" | "job_removed" | "job_retried" | "link_created" | "link_deleted" | "link_updated" | "login" | "login_failed" | "logout" | "map_placed" | "map_released" | "network_created" | "network_deleted" | "network_updated" | "oidc_provider_created" | "oidc_provider_deleted" | "oidc_provider_tested" | "oidc_provider_updated" | "outbound_exceptions_set" | "passkey_added" | "passkey_removed" | "passkey_renamed" | "password_change_failed" | "password_changed" | "password_reset" | "password_reset_failed" | "recovery_codes_renewed" | "reset_link_made" | "reset_link_mailed" | "reset_mail_asked" | "role_changed" | "rollback_accepted" | "scan_cancelled" | "scan_finished" | "scan_requested" | "second_factor_asked" | "second_factor_cleared" | "session_ended" | "sessions_ended" | "settings_updated" | "setup_completed" | "setup_failed" | "store_copied" | "tag_created" | "tag_deleted" | "tag_updated" | "token_created" | "token_deleted" | "token_refused" | "totp_disabled" | "totp_enabled" | "totp_enrolment_begun" | "user_created" | "user_deleted" | "user_disabled" | "user_enabled" | "user_updated" | "vault_key_created" | "vault_key_rotated" | "vault_keys_removed" | "vault_root_changed" | "vault_root_replaced" | "vault_rotation_failed" | "view_created" | "view_deleted" | "view_updated" | "webhook_created" | "webhook_deleted" | "webhook_disabled" | "webhook_redelivered" | "webhook_secret_rotated" | "webhook_tested" | "webhook_updated";
         AuditEntry: {
             action: components["schemas"]["AuditAction"];
             actor: components["schemas"]["ActorOut"];
@@ -3115,6 +3183,54 @@ export interface components {
             email?: string | null;
             role: components["schemas"]["Role"];
         };
+        /** @description A job that was given up. */
+        Job: {
+            /** Format: int32 */
+            attempts: number;
+            /** Format: date-time */
+            created_at: string;
+            /** @description Why it was given up. */
+            error: string | null;
+            id: components["schemas"]["JobId"];
+            /** @description What it is about, in the words of its kind. */
+            key: string | null;
+            kind: string;
+            /**
+             * Format: date-time
+             * @description When it was given up.
+             */
+            since: string | null;
+            state: components["schemas"]["JobState"];
+        };
+        /** @description How many jobs of a kind there are. */
+        JobCount: {
+            /**
+             * Format: int64
+             * @description Dead letters.
+             */
+            dead: number;
+            /**
+             * Format: date-time
+             * @description Since when the first of those that wait could have begun; null if none waits. A time ahead: none may begin yet.
+             */
+            due_since: string | null;
+            kind: string;
+            /** Format: int64 */
+            running: number;
+            /** Format: int64 */
+            waiting: number;
+        };
+        /** Format: uuid */
+        JobId: string;
+        /** @description How many jobs there are of each kind; the list is short and complete. */
+        JobKinds: {
+            items: components["schemas"]["JobCount"][];
+        };
+        /**
+         * @description The state of the jobs in a list.
+         * @enum {string}
+         */
+        JobState: "dead";
         Link: {
             a_asset_id: components["schemas"]["AssetId"];
             b_asset_id: components["schemas"]["AssetId"];
@@ -3894,6 +4010,34 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Job: {
+            items: {
+                /** Format: int32 */
+                attempts: number;
+                /** Format: date-time */
+                created_at: string;
+                /** @description Why it was given up. */
+                error: string | null;
+                id: components["schemas"]["JobId"];
+                /** @description What it is about, in the words of its kind. */
+                key: string | null;
+                kind: string;
+                /**
+                 * Format: date-time
+                 * @description When it was given up.
+                 */
+                since: string | null;
+                state: components["schemas"]["JobState"];
+            }[];
+            /** @description The cursor for the next page; null on the last page. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description The total number; only on the first page.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Link: {
             items: {
                 a_asset_id: components["schemas"]["AssetId"];
@@ -4207,7 +4351,7 @@ export interface components {
          * @description Which periodic work it is.
          * @enum {string}
          */
-        PeriodicWorkName: "sessions" | "notices" | "audit_retention" | "vault_rotation" | "vault_root_key" | "clock" | "wrong_guesses" | "audit_checkpoint" | "servers";
+        PeriodicWorkName: "sessions" | "notices" | "dead_letters" | "audit_retention" | "vault_rotation" | "vault_root_key" | "clock" | "wrong_guesses" | "audit_checkpoint" | "servers";
         /** @enum {string} */
         PeriodicWorkWho: "one" | "each" | "each_and_at_stop";
         /** @description All periodic work; the list is short and complete. */
@@ -8976,6 +9120,132 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Operations"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_job_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobKinds"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_jobs: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500; 50 if absent. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. */
+                cursor?: string;
+                /** @description The field to sort by; a leading `-` sorts in descending order. */
+                sort?: string;
+                /** @description Words to search for. */
+                q?: string;
+                /** @description Only jobs in this state; `dead` if absent. */
+                state?: components["schemas"]["JobState"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Job"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_job: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any new text, such as a UUID. If the same request is sent again within a day with the same key, the server does not carry it out again. It returns the earlier response with the header Idempotency-Replayed. The answer is 409 if the response contained a secret, which is shown only once, if the first request is still running, or if its outcome is unknown. The answer is 422 if another request uses the key. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {

@@ -10,8 +10,8 @@ import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Block } from "#/ui/page";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
-import { deadJobsQuery, jobKindsQuery, jobsKey, removeJob, retryJob } from "./jobs";
 import { jobName } from "./job-name";
+import { deadJobsQuery, jobKindsQuery, jobsKey, removeJob, retryJob } from "./jobs";
 
 export function DeadLetters() {
   const { t } = useTranslation();
