@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use tokio::sync::Notify;
 
 use crate::fault::{Fault, unanswered};
 use crate::pool::Pool;
+use crate::transaction::Transaction;
 
 /// No statement of ours takes so long.
 pub(crate) const ANSWER: Duration = Duration::from_mins(1);
@@ -54,7 +55,7 @@ pub struct Bounded<C> {
 /// A pool.
 pub type Connections = Bounded<Pool>;
 /// A reading transaction. Dropped, it is rolled back.
-pub type Snapshot = Bounded<DatabaseTransaction>;
+pub type Snapshot = Bounded<Transaction>;
 
 impl<C: ConnectionTrait> Bounded<C> {
     pub(crate) fn new(inner: C, signals: Signals) -> Self {

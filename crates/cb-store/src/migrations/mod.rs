@@ -26,7 +26,7 @@ mod run;
 #[cfg(test)]
 mod upgrade;
 
-pub(crate) use run::{applied, are_done, bring_up_postgres, bring_up_sqlite, foreign};
+pub(crate) use run::{applied, are_done, bring_up_postgres, bring_up_sqlite, foreign, has_table};
 
 pub(crate) struct Migrator;
 

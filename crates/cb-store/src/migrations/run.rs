@@ -11,13 +11,13 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode,
     Statement, TransactionOptions, TransactionTrait as _,
 };
-use sea_orm_migration::{MigratorTrait as _, SchemaManager};
+use sea_orm_migration::MigratorTrait as _;
 
 use super::Migrator;
 use crate::bounded::{Signals, in_time};
 use crate::open;
 use crate::open_error::OpenError;
-use crate::pool::{self, Use};
+use crate::pool::{self, Use, Way};
 
 /// Any number that no other program uses for its advisory locks: "cbmigrat" in ASCII.
 const LOCK: i64 = 0x6362_6d69_6772_6174;
@@ -57,18 +57,18 @@ pub(crate) async fn bring_up_sqlite(file: &Path) -> Result<(), OpenError> {
         })?;
         return Box::pin(bring_up_sqlite(file)).await;
     }
-    up(&db).await.map_err(fail)?;
+    up(&db, Way::Own).await.map_err(fail)?;
     db.close().await.map_err(fail)
 }
 
 /// PostgreSQL at `url`.
 pub(crate) async fn bring_up_postgres(url: &Secret) -> Result<(), OpenError> {
-    let db = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?.now();
-    if let Some(newer) = answered(newer(&db)).await.map_err(OpenError::postgres)? {
+    let pool = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?;
+    if let Some(newer) = answered(newer(&pool)).await.map_err(OpenError::postgres)? {
         return Err(newer);
     }
-    answered(up(&db)).await.map_err(OpenError::postgres)?;
-    answered(db.close()).await.map_err(OpenError::postgres)
+    answered(up(&pool.now(), pool.way())).await.map_err(OpenError::postgres)?;
+    answered(pool.now().close()).await.map_err(OpenError::postgres)
 }
 
 /// What PostgreSQL is asked here, given up after [`MOST`].
@@ -77,12 +77,16 @@ async fn answered<T>(asked: impl Future<Output = Result<T, DbErr>>) -> Result<T,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tables are made before there is a write path over them")]
-async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
+async fn up(db: &DatabaseConnection, way: Way) -> Result<(), DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
     let all = db.begin_with_options(options).await?;
+    if let Way::Lent(purpose) = way {
+        // The migrations name their statements, as those of another server did that had this connection before.
+        all.execute_unprepared(&format!("{}; DEALLOCATE ALL", purpose.for_transaction())).await?;
+    }
     if db.get_database_backend() == DbBackend::Postgres {
         // Held until the end of the transaction; another server that starts waits here, as long as the pool's lock_timeout.
         let free = format!("SELECT pg_try_advisory_xact_lock({LOCK})");
@@ -93,12 +97,31 @@ async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
         }
     }
     Migrator::up(&all, None).await?;
+    if way != Way::Own {
+        all.execute_unprepared("DEALLOCATE ALL").await?;
+    }
     all.commit().await
 }
 
 /// Whether every migration of this program, and no other, has been done. Only reads.
-pub(crate) async fn are_done(db: &DatabaseConnection) -> Result<bool, DbErr> {
-    Ok(SchemaManager::new(db).has_table("seaql_migrations").await? && applied(db).await? == ours())
+pub(crate) async fn are_done(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    Ok(has_table(db, LIST).await? && applied(db).await? == ours())
+}
+
+/// The migrations that were done.
+const LIST: &str = "seaql_migrations";
+
+/// Whether there is such a table, in the schema where ours are made.
+pub(crate) async fn has_table(db: &impl ConnectionTrait, name: &str) -> Result<bool, DbErr> {
+    let backend = db.get_database_backend();
+    let asked = match backend {
+        DbBackend::Postgres => {
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1"
+        }
+        _ => "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",
+    };
+    let row = db.query_one_raw(Statement::from_sql_and_values(backend, asked, [name.into()])).await?;
+    row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0)).map(|count| count > 0)
 }
 
 /// Those that were done, in order.
@@ -119,8 +142,8 @@ fn ours() -> Vec<String> {
 }
 
 /// Why this program cannot use a database that a newer one has changed.
-async fn newer(db: &DatabaseConnection) -> Result<Option<OpenError>, DbErr> {
-    if !SchemaManager::new(db).has_table("seaql_migrations").await? {
+async fn newer(db: &impl ConnectionTrait) -> Result<Option<OpenError>, DbErr> {
+    if !has_table(db, LIST).await? {
         return Ok(None);
     }
     Ok(foreign(&applied(db).await?).map(|name| {

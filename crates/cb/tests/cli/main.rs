@@ -7,6 +7,7 @@ mod log;
 mod net;
 mod output;
 mod own_memory;
+mod pooled;
 mod secrets;
 mod senders;
 mod signals;
