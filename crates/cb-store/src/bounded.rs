@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use tokio::sync::Notify;
 
 use crate::fault::{Fault, unanswered};
 use crate::pool::Pool;
+use crate::transaction::Transaction;
 
 /// No statement of ours takes so long.
 pub(crate) const ANSWER: Duration = Duration::from_mins(1);
@@ -61,7 +62,7 @@ pub struct Bounded<C> {
 /// A pool.
 pub type Connections = Bounded<Pool>;
 /// A reading transaction. Dropped, it is rolled back.
-pub type Snapshot = Bounded<DatabaseTransaction>;
+pub type Snapshot = Bounded<Transaction>;
 
 impl<C: ConnectionTrait> Bounded<C> {
     pub(crate) fn new(inner: C, signals: Signals) -> Self {

@@ -2,10 +2,11 @@
 //!
 //! Invariants:
 //! - Nobody outside this crate holds a connection that can write. [`Store::reader`] is read-only by
-//!   the database itself (`query_only` in SQLite, `default_transaction_read_only` in PostgreSQL).
+//!   the database itself (`query_only` in SQLite, read-only transactions in PostgreSQL).
 //! - A write happens in [`Store::write`], which appends a chained audit entry in the same transaction,
 //!   or in one of the named functions of [`bookkeeping`], which record what machines do all the time
 //!   (a session was seen, a scan has progressed) and nothing that a person decides.
+//! - Behind a pooler that lends connections for a transaction, nothing is told to a session (`transaction.rs`).
 //! - One entity set and one migration set for both databases.
 //!
 //! To add a table: `entities/<name>.rs`, a migration in `migrations/`, one line in each `mod.rs`.
@@ -23,6 +24,8 @@ pub mod entities;
 mod fault;
 mod figures;
 mod file;
+#[cfg(test)]
+mod lent;
 mod locks;
 mod migrations;
 mod open;
@@ -32,6 +35,7 @@ mod pool;
 mod queue;
 pub mod sealed;
 mod storage;
+mod transaction;
 mod write;
 
 pub use bounded::{Connections, Snapshot};

@@ -16,7 +16,7 @@ use crate::figures::Written;
 use crate::file::{self, Named, OpenedFile, Place};
 use crate::migrations::{self, Migrated, Newer};
 use crate::open_error::OpenError;
-use crate::pool::{self, Pool, Use};
+use crate::pool::{self, Pool, Use, Way};
 use crate::storage::{Storage, Watched};
 
 const READERS: u32 = 4;
@@ -125,7 +125,11 @@ impl Store {
         let lookout = pool(1, Use::Look).await?;
         let (reader, writer) = (pool(POSTGRES, Use::Read).await?, pool(POSTGRES, Use::Write).await?);
         let flusher = pool(1, Use::Flush).await?;
-        if let Some(room) = small_room(&lookout).await.map_err(OpenError::postgres)? {
+        if lookout.way() != Way::Own {
+            tracing::info!(
+                "A pooler of connections stands between this server and PostgreSQL. The server works in short transactions and keeps nothing in a session."
+            );
+        } else if let Some(room) = small_room(&lookout).await.map_err(OpenError::postgres)? {
             tracing::warn!(
                 "PostgreSQL allows this server at most {room} connections, but the server uses up to {ROOM}. When all are busy, the server refuses some requests. Raise max_connections, or the CONNECTION LIMIT of the user or the database."
             );
@@ -163,7 +167,7 @@ impl Store {
     }
 
     async fn of_this_version(self, fail: impl Fn(DbErr) -> OpenError) -> Result<Self, OpenError> {
-        if migrations::are_done(&self.reader().inner().now()).await.map_err(fail)? {
+        if migrations::are_done(self.reader()).await.map_err(fail)? {
             return Ok(self);
         }
         Err(OpenError::new(
@@ -309,7 +313,7 @@ impl Store {
     /// Whether the database takes one more connection. A file does.
     pub(crate) async fn another_connection(&self) -> Result<(), DbErr> {
         let Home::Network(url) = &self.0.home else { return Ok(()) };
-        pool::try_postgres(url).await
+        pool::try_postgres(url).await.map(drop)
     }
 
     /// What is behind an error that may only say that no connection was had.

@@ -3,6 +3,8 @@
 //! Invariants: a connection with a transaction open never comes out of a pool; a connection on which COMMIT or ROLLBACK failed is
 //! closed; when a database has not answered, none from before is used again. SQLite ends a transaction by itself when a disk is full, and
 //! the driver does not hear of it: it would answer the next BEGIN with a savepoint, and the next COMMIT would keep nothing.
+//! What a session of PostgreSQL is told at its beginning holds on it, or the connection is not used; behind a pooler it is told to each
+//! transaction instead.
 
 use std::fmt;
 use std::path::Path;
@@ -15,15 +17,17 @@ use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sqlx::pool::{PoolConnectionMetadata, PoolOptions};
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{self, ConnectOptions as _, Connection, Database as _};
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection, Database as _};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
-    RuntimeErr, Statement,
+    ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
+    ExecResult, QueryResult, RuntimeErr, Statement,
 };
 
+use crate::bounded::Signals;
 use crate::fault::{Fault, driver, is_busy, is_unanswered, unanswered, words};
 use crate::figures::room;
 use crate::file::{OpenedFile, Place};
+use crate::transaction::{Kind, Transaction, begun};
 
 /// A page of a list, at most.
 const ROWS: usize = 512;
@@ -55,6 +59,7 @@ pub struct Pool(Arc<Made>);
 
 struct Made {
     now: RwLock<DatabaseConnection>,
+    way: Way,
     waits: Counter,
     condemned: Condemned,
     /// None for a file: it is always the one that was opened.
@@ -62,8 +67,24 @@ struct Made {
 }
 
 impl Pool {
-    fn new(now: DatabaseConnection, condemned: Condemned, again: Option<ConnectOptions>) -> Self {
-        Self(Arc::new(Made { now: RwLock::new(now), waits: Counter::new(), condemned, again }))
+    fn new(now: DatabaseConnection, way: Way, condemned: Condemned, again: Option<ConnectOptions>) -> Self {
+        Self(Arc::new(Made { now: RwLock::new(now), way, waits: Counter::new(), condemned, again }))
+    }
+
+    pub(crate) fn way(&self) -> Way {
+        self.0.way
+    }
+
+    /// A transaction for one question, where the connection is lent; none where it is our own.
+    async fn lent(&self) -> Result<Option<Transaction>, DbErr> {
+        if self.0.way == Way::Own {
+            return Ok(None);
+        }
+        let signals = Signals::default();
+        let begun = begun(self, Kind::Read, &signals);
+        // The pooler may have no connection for us: whoever asks is told so as soon as by a pool of ours.
+        let begun = tokio::time::timeout(WAIT, begun).await;
+        begun.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))).map(Some)
     }
 
     pub(crate) fn now(&self) -> DatabaseConnection {
@@ -112,19 +133,27 @@ impl ConnectionTrait for Pool {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.asked().execute_raw(statement).await
+        let Some(tx) = self.lent().await? else { return self.asked().execute_raw(statement).await };
+        let done = tx.execute_raw(statement).await?;
+        tx.commit().await.map(|()| done)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.asked().execute_unprepared(sql).await
+        let Some(tx) = self.lent().await? else { return self.asked().execute_unprepared(sql).await };
+        let done = tx.execute_unprepared(sql).await?;
+        tx.commit().await.map(|()| done)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.asked().query_one_raw(statement).await
+        let Some(tx) = self.lent().await? else { return self.asked().query_one_raw(statement).await };
+        let row = tx.query_one_raw(statement).await?;
+        tx.commit().await.map(|()| row)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.asked().query_all_raw(statement).await
+        let Some(tx) = self.lent().await? else { return self.asked().query_all_raw(statement).await };
+        let rows = tx.query_all_raw(statement).await?;
+        tx.commit().await.map(|()| rows)
     }
 }
 
@@ -156,6 +185,44 @@ pub(crate) enum Use {
     /// The first connection to a folder, which may make the file.
     Make,
 }
+
+impl Use {
+    /// What the sessions of a pool to PostgreSQL are told.
+    fn session(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Read => &[("lock_timeout", "1000")],
+            // A lock is waited for no longer than a connection. The head of the log is locked by every write: a server that hangs in
+            // the middle of one, or is cut off, must not keep the others out.
+            Self::Write | Self::Look | Self::Flush => &[("lock_timeout", "2000"), ABANDONED],
+            Self::Make => &[("lock_timeout", "60000"), ABANDONED_MAKING],
+        }
+    }
+
+    /// The same for one transaction.
+    pub fn for_transaction(self) -> String {
+        let settings = self.session().iter().map(|(name, value)| format!("SET LOCAL {name} = {value}"));
+        settings.collect::<Vec<_>>().join("; ")
+    }
+
+    /// The beginning of a transaction on a connection that is lent, in one exchange.
+    pub fn begin(self, kind: Kind) -> String {
+        let level = if kind == Kind::Snapshot { " ISOLATION LEVEL REPEATABLE READ" } else { "" };
+        let read_only = if self == Self::Read { " READ ONLY" } else { "" };
+        format!("BEGIN{level}{read_only}; {}", self.for_transaction())
+    }
+}
+
+/// Whose a connection to the database is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Ours as long as it is open.
+    Own,
+    /// A pooler lends it for a transaction (`transaction.rs`).
+    Lent(Use),
+}
+
+/// A setting of no meaning that a session of our own keeps, and that no pooler passes on.
+const OWN: &str = "circuit_breaker.session";
 
 /// SQLite at `file`; `opened` refuses another file under the same name.
 pub(crate) async fn sqlite(
@@ -201,7 +268,7 @@ pub(crate) async fn sqlite(
                 .statement_cache_capacity(STATEMENTS);
             if purpose == Use::Read { o.pragma("query_only", "1") } else { o }
         });
-    Ok(Pool::new(Database::connect(options).await?, condemned, None))
+    Ok(Pool::new(Database::connect(options).await?, Way::Own, condemned, None))
 }
 
 /// Takes every row out of `tables` of the SQLite database at `file`, which nobody has open, so that nothing of them stays in it.
@@ -245,22 +312,24 @@ pub(crate) async fn keep_no_log(file: &Path) -> Result<(), DbErr> {
 /// PostgreSQL at `url`, with a first connection.
 pub(crate) async fn postgres(url: &Secret, connections: u32, purpose: Use) -> Result<Pool, DbErr> {
     let patience = if purpose == Use::Make { OPENING } else { WAIT };
-    wait_for(url, patience).await?;
-    let pool = postgres_later(url, connections, purpose).await?;
-    let first = pool.now();
-    match tokio::time::timeout(OPENING, first.ping()).await {
-        Ok(Ok(())) => Ok(pool),
+    let way = if wait_for(url, patience).await? { Way::Lent(purpose) } else { Way::Own };
+    let pool = postgres_later(url, connections, purpose, way).await?;
+    match tokio::time::timeout(OPENING, pool.execute_unprepared("SELECT 1")).await {
+        Ok(Ok(_)) => Ok(pool),
         Ok(Err(error)) => Err(why(url, error).await),
         Err(_) => Err(unanswered(format!("no answer within {OPENING:?}"))),
     }
 }
 
-/// Waits for a PostgreSQL that starts, or has no room at this moment.
-pub(crate) async fn wait_for(url: &Secret, patience: Duration) -> Result<(), DbErr> {
+/// Waits for a PostgreSQL that starts, or has no room at this moment. Answers what [`try_postgres`] does.
+pub(crate) async fn wait_for(url: &Secret, patience: Duration) -> Result<bool, DbErr> {
     let began = Instant::now();
     let mut waits = false;
     loop {
-        let Err(error) = try_postgres(url).await else { return Ok(()) };
+        let error = match try_postgres(url).await {
+            Ok(lent) => return Ok(lent),
+            Err(error) => error,
+        };
         if !may_pass(&error) || began.elapsed() > patience {
             return Err(error);
         }
@@ -275,16 +344,40 @@ pub(crate) async fn wait_for(url: &Secret, patience: Duration) -> Result<(), DbE
     }
 }
 
-/// One connection, made and closed again. A pool tries as long as it may, and then says only that it took too long.
-pub(crate) async fn try_postgres(url: &Secret) -> Result<(), DbErr> {
+/// One connection, made and closed again. A pool tries as long as it may, and then says only that it took too long. Answers whether
+/// a pooler stands in between: then a session does not keep what it is told at its beginning, or the pooler refuses to hear it.
+pub(crate) async fn try_postgres(url: &Secret) -> Result<bool, DbErr> {
     let fail = |error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)));
     let options = url.expose().parse::<PgConnectOptions>().map_err(fail)?;
-    let options = options.application_name(OURS).disable_statement_logging();
-    let made = tokio::time::timeout(CONNECTS, options.connect()).await;
-    let made = made.map_err(|_| unanswered(format!("no connection within {CONNECTS:?}")))?;
+    let options = options.application_name(OURS).extra_float_digits(None).disable_statement_logging();
+    let connect = async |options: PgConnectOptions| {
+        let made = tokio::time::timeout(CONNECTS, options.connect()).await;
+        made.map_err(|_| unanswered(format!("no connection within {CONNECTS:?}")))?.map_err(fail)
+    };
+    let told = connect(options.clone().options([(OWN, "probe")])).await;
+    let (mut made, refused) = match told {
+        Err(error) if refuses_options(&error) => (connect(options).await?, true),
+        made => (made?, false),
+    };
+    // Of a pooler, an open connection says nothing about the database.
+    let kept = tokio::time::timeout(CONNECTS, keeps(&mut made, "probe")).await;
+    let kept = kept.map_err(|_| unanswered(format!("no answer within {CONNECTS:?}")))?.map_err(fail)?;
     // Whether it hears that we leave does not matter.
-    let _ = tokio::time::timeout(CONNECTS, made.map_err(fail)?.close()).await;
-    Ok(())
+    let _ = tokio::time::timeout(CONNECTS, made.close()).await;
+    Ok(refused || !kept)
+}
+
+/// Whether it was not PostgreSQL that read the options (<https://www.pgbouncer.org/config.html#ignore_startup_parameters>).
+fn refuses_options(error: &DbErr) -> bool {
+    let Some(sqlx::Error::Database(told)) = driver(error) else { return false };
+    told.message().contains("unsupported startup parameter")
+}
+
+/// Whether this session knows what it was told at its beginning.
+async fn keeps(connection: &mut sqlx::PgConnection, told: &str) -> Result<bool, sqlx::Error> {
+    use sqlx::{Executor as _, Row as _};
+    let row = connection.fetch_one(AssertSqlSafe(format!("SELECT current_setting('{OWN}', true)"))).await?;
+    Ok(row.try_get::<Option<String>, _>(0)?.as_deref() == Some(told))
 }
 
 /// Why no connection could be had.
@@ -305,29 +398,30 @@ fn may_pass(error: &DbErr) -> bool {
 }
 
 /// PostgreSQL at `url`, without a connection; the first question makes one.
-pub(crate) async fn postgres_later(url: &Secret, connections: u32, purpose: Use) -> Result<Pool, DbErr> {
+async fn postgres_later(url: &Secret, connections: u32, purpose: Use, way: Way) -> Result<Pool, DbErr> {
     let condemned = Condemned::default();
-    let options = postgres_options(url, connections, purpose, &condemned);
+    let options = postgres_options(url, connections, purpose, way, &condemned);
     let made = Database::connect(options.clone()).await?;
-    Ok(Pool::new(made, condemned, Some(options)))
+    Ok(Pool::new(made, way, condemned, Some(options)))
 }
 
-fn postgres_options(url: &Secret, connections: u32, purpose: Use, condemned: &Condemned) -> ConnectOptions {
+fn postgres_options(
+    url: &Secret,
+    connections: u32,
+    purpose: Use,
+    way: Way,
+    condemned: &Condemned,
+) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.expose());
-    let session: &[(&str, &str)] = match purpose {
-        Use::Read => &[("default_transaction_read_only", "on"), ("lock_timeout", "1000")],
-        // A lock is waited for no longer than a connection. The head of the log is locked by every write: a server that hangs in
-        // the middle of one, or is cut off, must not keep the others out.
-        Use::Write | Use::Look | Use::Flush => &[("lock_timeout", "2000"), ABANDONED],
-        Use::Make => &[("lock_timeout", "60000"), ABANDONED_MAKING],
-    };
+    let read_only = (purpose == Use::Read).then_some(("default_transaction_read_only", "on"));
     // PostgreSQL's own side of the connection: it ends the session of a server that was switched off.
-    let session = session.iter().chain(&[
+    let session = purpose.session().iter().chain(&[
         ("tcp_keepalives_idle", "10"),
         ("tcp_keepalives_interval", "5"),
         ("tcp_keepalives_count", "3"),
         ("tcp_user_timeout", "25000"),
     ]);
+    let session = session.copied().chain(read_only).chain([(OWN, "kept")]);
     let condemned = condemned.clone();
     options
         .max_connections(connections)
@@ -340,8 +434,31 @@ fn postgres_options(url: &Secret, connections: u32, purpose: Use, condemned: &Co
             Use::Look | Use::Flush => CONNECTS,
         })
         .sqlx_logging(false)
-        .map_sqlx_postgres_pool_opts(move |o| guarded(o, purpose, &condemned))
-        .map_sqlx_postgres_opts(move |o| o.application_name(OURS).options(session.clone().copied()));
+        .map_sqlx_postgres_pool_opts(move |o| {
+            let o = guarded(o, purpose, &condemned);
+            if way != Way::Own {
+                return o;
+            }
+            // A pooler that was put in between since would give us sessions that may write where they must not.
+            o.after_connect(move |connection, _| {
+                Box::pin(async move {
+                    let passed = || {
+                        std::io::Error::other(
+                            "a pooler of connections was put in front of PostgreSQL; restart this server",
+                        )
+                    };
+                    if keeps(connection, "kept").await? { Ok(()) } else { Err(sqlx::Error::Io(passed())) }
+                })
+            })
+        })
+        .map_sqlx_postgres_opts(move |o| {
+            let o = o.application_name(OURS);
+            match way {
+                Way::Own => o.options(session.clone()),
+                // It refuses what it does not know, and the driver's statements are kept by a session.
+                Way::Lent(_) => o.extra_float_digits(None).statement_cache_capacity(0),
+            }
+        });
     // `guarded` asks those that have rested; one that was used a moment ago answered then.
     options.test_before_acquire(false);
     options

@@ -1,4 +1,4 @@
-//! The only place that begins, commits and rolls back; and the audit entry that a write cannot do without.
+//! The only place that commits and rolls back what writes; and the audit entry that a write cannot do without.
 //!
 //! A begun transaction is the outermost one: SQLite refuses BEGIN IMMEDIATE within another, and a connection with one open never
 //! comes out of the pool (`pool.rs`). A connection whose COMMIT or ROLLBACK failed is never used again. When a COMMIT has no answer,
@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use cb_core::audit::Action;
@@ -17,11 +16,9 @@ use cb_core::ids::RequestId;
 use cb_core::{Error, Event, Principal, Result};
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, ExecResult,
-    IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+    ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, ExecResult, QueryResult, Statement,
 };
 use serde_json::Value;
-use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::bounded::{ANSWER, Bounded, Connections, Snapshot, in_time};
@@ -32,6 +29,7 @@ use crate::open::{HeadHeld, Store};
 use crate::outbox::Audience;
 use crate::pool::Condemned;
 use crate::storage::Storage;
+use crate::transaction::{Kind, Transaction, begin};
 
 /// A connection, the beginning of its transaction and the other writes together take no longer.
 const BEGIN: Duration = Duration::from_millis(2_500);
@@ -59,7 +57,7 @@ pub struct Origin {
 
 /// A transaction. Dropped, it is rolled back.
 pub(crate) struct Tx {
-    inner: Bounded<DatabaseTransaction>,
+    inner: Bounded<Transaction>,
     /// Its pool, should nobody know what became of it.
     condemned: Condemned,
     store: Store,
@@ -110,7 +108,6 @@ impl Tx {
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that commits")]
     async fn end(self, most: Duration) -> Result<(), NotKept> {
         if let Some(error) = self.broken() {
             return Err(NotKept::Certainly(error));
@@ -125,7 +122,6 @@ impl Tx {
         Err(if certainly_lost(&error) { NotKept::Certainly(error) } else { NotKept::Perhaps(error) })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that rolls back")]
     pub async fn rollback(self) -> Result<()> {
         let (backend, signals) = (self.store.backend(), self.inner.signals().clone());
         let condemn = || self.condemned.now();
@@ -290,11 +286,7 @@ impl Store {
     }
 
     async fn begin_on(&self, pool: &Connections) -> Result<Tx, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let begun = tokio::time::timeout(BEGIN, begin(pool, options)).await;
+        let begun = tokio::time::timeout(BEGIN, begin(pool, Kind::Write)).await;
         let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
         let condemned = pool.inner().condemned().clone();
         Ok(Tx {
@@ -371,10 +363,7 @@ impl Store {
 
     /// A reading transaction that sees one moment, however long it takes.
     pub async fn snapshot(&self) -> Result<Snapshot> {
-        // SQLite's every transaction is one; it knows no levels.
-        let isolation_level = (!self.is_sqlite()).then_some(IsolationLevel::RepeatableRead);
-        let options = TransactionOptions { isolation_level, ..TransactionOptions::default() };
-        begin(self.reader(), options).await.map_err(db)
+        begin(self.reader(), Kind::Snapshot).await.map_err(db)
     }
 
     /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and
@@ -505,49 +494,6 @@ impl Store {
 fn there(there: bool) -> Result<(), NotKept> {
     let gone = || unanswered("the database has crashed before the write was on its disk".to_owned());
     there.then_some(()).ok_or_else(|| NotKept::Certainly(gone()))
-}
-
-/// A beginning does not end with its caller. On PostgreSQL the driver forgets a BEGIN that nobody has waited for, and whatever the
-/// connection was given afterwards would belong to a transaction that nobody ends. When the caller is gone, a task waits for it and
-/// drops the transaction; when the database is, the connection is not used again.
-#[expect(clippy::disallowed_methods, reason = "the one place that begins")]
-async fn begin(pool: &Connections, options: TransactionOptions) -> Result<Snapshot, DbErr> {
-    let (backend, condemned) = (pool.get_database_backend(), pool.inner().condemned().clone());
-    let (pool, signals) = (pool.inner().asked(), pool.signals().clone());
-    let begun = GoesOn::new(async move {
-        let asked = pool.begin_with_options(options);
-        let begun = in_time(backend, ANSWER, &signals, asked, || condemned.now()).await?;
-        Ok(Bounded::new(begun, signals))
-    });
-    begun.await
-}
-
-/// Work that a task of its own ends when whoever waits for it is gone. Until then no other thread has to wake up for it.
-struct GoesOn<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
-
-impl<T: Send> GoesOn<T> {
-    fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(Some(Box::pin(work)))
-    }
-}
-
-impl<T: Send> Future for GoesOn<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let Some(work) = &mut self.0 else { return Poll::Pending };
-        let done = ready!(work.as_mut().poll(context));
-        self.0 = None;
-        Poll::Ready(done)
-    }
-}
-
-impl<T: Send> Drop for GoesOn<T> {
-    fn drop(&mut self) {
-        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(work);
-        }
-    }
 }
 
 /// Changes nothing that anybody reads, and is written to the disk all the same.

@@ -1,4 +1,4 @@
-//! A Redis and a NATS of the test's own, from the system's packages: their own folder, a free loopback port, a password, never
+//! A Redis, a NATS and a PgBouncer of the test's own, from the system's packages: their own folder, a free loopback port, a password, never
 //! root; stopped when dropped, and also when the test is killed. Within a test they can be stopped, killed, paused and started
 //! again on the same port.
 
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use cb_core::{Entropy, OsEntropy};
 use tempfile::TempDir;
 
+use crate::Postgres;
 use crate::process::{Watch, as_user, kill, own};
 
 struct Kind {
@@ -21,21 +22,30 @@ struct Kind {
     programs: &'static [&'static str],
     package: &'static str,
     /// What is said to it, and how what it answers begins.
-    greeting: (&'static str, &'static str),
+    greeting: (&'static [u8], &'static [u8]),
 }
 
 const REDIS: Kind = Kind {
     user: "redis",
     programs: &["/usr/bin/redis-server", "/usr/local/bin/redis-server"],
     package: "redis-server",
-    greeting: ("PING\r\n", "-NOAUTH"),
+    greeting: (b"PING\r\n", b"-NOAUTH"),
 };
 
 const NATS: Kind = Kind {
     user: "nats",
     programs: &["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"],
     package: "nats-server",
-    greeting: ("", "INFO "),
+    greeting: (b"", b"INFO "),
+};
+
+const PGBOUNCER: Kind = Kind {
+    // Debian's package runs it as this user.
+    user: "postgres",
+    programs: &["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"],
+    package: "pgbouncer",
+    // Whether it speaks TLS (https://www.postgresql.org/docs/15/protocol-message-formats.html, SSLRequest). It does not.
+    greeting: (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"N"),
 };
 
 /// One process, and how it is started again.
@@ -159,15 +169,12 @@ fn kill_and_wait(child: &mut Child) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the kit looks whether the server that it has started listens")]
-fn answers(port: u16, (say, hear): (&str, &str)) -> bool {
+fn answers(port: u16, (say, hear): (&[u8], &[u8])) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) else { return false };
     let mut answer = vec![0; hear.len()];
     let timed = stream.set_read_timeout(Some(Duration::from_secs(2))).is_ok();
-    timed
-        && stream.write_all(say.as_bytes()).is_ok()
-        && stream.read_exact(&mut answer).is_ok()
-        && answer == hear.as_bytes()
+    timed && stream.write_all(say).is_ok() && stream.read_exact(&mut answer).is_ok() && answer == hear
 }
 
 macro_rules! engine {
@@ -284,6 +291,44 @@ impl Nats {
     }
 }
 
+/// A pooler of connections in front of a PostgreSQL, in transaction mode.
+pub struct PgBouncer {
+    engine: Engine,
+    url: String,
+    password: String,
+}
+
+engine!(PgBouncer);
+
+impl PgBouncer {
+    /// With at most so many connections to PostgreSQL.
+    pub fn start(postgres: &Postgres, connections: u32) -> Self {
+        Self::with(postgres, connections, "")
+    }
+
+    /// With further lines of its settings.
+    pub fn with(postgres: &Postgres, connections: u32, lines: &str) -> Self {
+        let (user, place) = postgres.url().split_once('@').expect("a URL with a user");
+        let password = user.rsplit(':').next().expect("a password").to_owned();
+        let (host, database) = place.split_once('/').expect("a database");
+        let behind = host.rsplit(':').next().expect("a port");
+        let engine = Engine::start(&PGBOUNCER, |port, room| {
+            let users = room.join("users");
+            fs::write(&users, format!("\"cb\" \"{password}\"\n")).expect("written");
+            fs::set_permissions(&users, Permissions::from_mode(0o600)).expect("its own");
+            own(PGBOUNCER.user, &users);
+            format!(
+                "[databases]\n* = host=127.0.0.1 port={behind}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+                 unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
+                 default_pool_size = {connections}\nmax_client_conn = 500\nserver_login_retry = 1\n{lines}\n",
+                users.display()
+            )
+        });
+        let url = format!("postgres://cb:{password}@127.0.0.1:{}/{database}", engine.port);
+        Self { engine, url, password }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Nats, Redis, answers};
@@ -295,7 +340,7 @@ mod tests {
         assert_eq!(redis.command(&["SET", "a", "1"]), "OK");
         let (port, first) = (redis.port(), redis.id().expect("it runs"));
         redis.kill();
-        assert!(!is_running(first) && !answers(port, ("", "")));
+        assert!(!is_running(first) && !answers(port, (b"", b"")));
         redis.start_again();
         assert_eq!((redis.port(), redis.command(&["DBSIZE"]).as_str()), (port, "0"));
         nats.stop();

@@ -1,5 +1,5 @@
-//! What tests share: a clock that stands still until told, an application over either database, a PostgreSQL, a Redis and a NATS
-//! of the test's own, and a receiver that answers as it is told.
+//! What tests share: a clock that stands still until told, an application over either database, a PostgreSQL, a PgBouncer, a Redis
+//! and a NATS of the test's own, and a receiver that answers as it is told.
 
 mod app;
 mod clock;
@@ -10,6 +10,6 @@ mod receiver;
 
 pub use app::{Database, TestApp};
 pub use clock::TestClock;
-pub use engine::{Nats, Redis};
+pub use engine::{Nats, PgBouncer, Redis};
 pub use postgres::Postgres;
 pub use receiver::{Received, Receiver, Reply};

@@ -8,10 +8,9 @@ use cb_core::{Error, Result, Secret};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
 };
-use sea_orm_migration::{MigratorTrait as _, SchemaManager};
+use sea_orm_migration::MigratorTrait as _;
 
 use super::DATABASE_FILE;
-use crate::bounded::{ANSWER, in_time};
 use crate::entities::{audit_entry, audit_head, setting};
 use crate::fault::db;
 use crate::migrations::{self, Migrator};
@@ -85,11 +84,8 @@ pub async fn look_settled_postgres(url: &Secret, seq: i64) -> Result<Option<Stan
 
 async fn look(store: &Store, seq: i64) -> Result<Option<Standing>, DbErr> {
     let conn = store.reader();
-    let pool = conn.inner().now();
-    let manager = SchemaManager::new(&pool);
     for table in ["settings", "audit_head", "audit_log"] {
-        let there = manager.has_table(table);
-        if !in_time(store.backend(), ANSWER, store.signals(), there, || ()).await? {
+        if !migrations::has_table(conn, table).await? {
             return Ok(None);
         }
     }

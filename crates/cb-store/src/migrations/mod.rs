@@ -33,7 +33,7 @@ mod side_by_side;
 mod upgrade;
 
 pub use run::Migrated;
-pub(crate) use run::{Newer, applied, are_done, bring_up_postgres, bring_up_sqlite, foreign};
+pub(crate) use run::{Newer, applied, are_done, bring_up_postgres, bring_up_sqlite, foreign, has_table};
 
 /// A program whose newest migration is this one, or a later one, works on the newest schema.
 pub(crate) const WORKS_FROM: &str = "m0021_servers";

@@ -21,7 +21,7 @@ use super::{Migrator, WORKS_FROM};
 use crate::bounded::{Signals, in_time};
 use crate::open;
 use crate::open_error::OpenError;
-use crate::pool::{self, Use};
+use crate::pool::{self, Use, Way};
 
 /// Any number that no other program uses for its advisory locks: "cbmigrat" in ASCII.
 const LOCK: i64 = 0x6362_6d69_6772_6174;
@@ -90,20 +90,20 @@ pub(crate) async fn bring_up_sqlite(file: &Path, on_newer: Newer) -> Result<Migr
         })?;
         return Box::pin(bring_up_sqlite(file, on_newer)).await;
     }
-    let done = up(&db).await.map_err(fail)?;
+    let done = up(&db, Way::Own).await.map_err(fail)?;
     db.close().await.map_err(fail)?;
     Ok(done)
 }
 
 /// PostgreSQL at `url`.
 pub(crate) async fn bring_up_postgres(url: &Secret, on_newer: Newer) -> Result<Migrated, OpenError> {
-    let db = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?.now();
-    let newer = answered(newer(&db, on_newer)).await.map_err(OpenError::postgres)??;
+    let pool = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?;
+    let newer = answered(newer(&pool, on_newer)).await.map_err(OpenError::postgres)??;
     let done = match newer {
         Some(schema) => schema,
-        None => answered(up(&db)).await.map_err(OpenError::postgres)?,
+        None => answered(up(&pool.now(), pool.way())).await.map_err(OpenError::postgres)?,
     };
-    answered(db.close()).await.map_err(OpenError::postgres)?;
+    answered(pool.now().close()).await.map_err(OpenError::postgres)?;
     Ok(done)
 }
 
@@ -113,12 +113,16 @@ async fn answered<T>(asked: impl Future<Output = Result<T, DbErr>>) -> Result<T,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tables are made before there is a write path over them")]
-async fn up(db: &DatabaseConnection) -> Result<Migrated, DbErr> {
+async fn up(db: &DatabaseConnection, way: Way) -> Result<Migrated, DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
     let all = db.begin_with_options(options).await?;
+    if let Way::Lent(purpose) = way {
+        // The migrations name their statements, as those of another server did that had this connection before.
+        all.execute_unprepared(&format!("{}; DEALLOCATE ALL", purpose.for_transaction())).await?;
+    }
     if db.get_database_backend() == DbBackend::Postgres {
         // Held until the end of the transaction; another server that starts waits here, as long as the pool's lock_timeout.
         let free = format!("SELECT pg_try_advisory_xact_lock({LOCK})");
@@ -132,6 +136,10 @@ async fn up(db: &DatabaseConnection) -> Result<Migrated, DbErr> {
     Migrator::up(&all, None).await?;
     let after = applied(&all).await?;
     note_reach(&all, &after).await?;
+    // What the driver has prepared would stay in a session that the pooler lends to others.
+    if way != Way::Own {
+        all.execute_unprepared("DEALLOCATE ALL").await?;
+    }
     all.commit().await?;
     Ok(Migrated::between(&before, &after))
 }
@@ -159,7 +167,7 @@ async fn reach(db: &impl ConnectionTrait) -> Result<Option<(String, String)>, Db
 }
 
 /// Whether every migration of this program, and no other, has been done. Only reads.
-pub(crate) async fn are_done(db: &DatabaseConnection) -> Result<bool, DbErr> {
+pub(crate) async fn are_done(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
     Ok(applied_if_any(db).await? == ours())
 }
 
@@ -175,7 +183,8 @@ async fn applied_if_any(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr>
     if has_table(db, "seaql_migrations").await? { applied(db).await } else { Ok(Vec::new()) }
 }
 
-async fn has_table(db: &impl ConnectionTrait, name: &str) -> Result<bool, DbErr> {
+/// Whether there is such a table, in the schema where ours are made.
+pub(crate) async fn has_table(db: &impl ConnectionTrait, name: &str) -> Result<bool, DbErr> {
     let backend = db.get_database_backend();
     let sql = match backend {
         DbBackend::Postgres => {
@@ -199,7 +208,7 @@ fn ours() -> Vec<String> {
 /// The schema of a database that a newer program has changed and that this one works on; or why it does not. None where no newer program
 /// has been at it.
 async fn newer(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     on_newer: Newer,
 ) -> Result<Result<Option<Migrated>, OpenError>, DbErr> {
     let applied = applied_if_any(db).await?;
@@ -220,7 +229,7 @@ async fn newer(
 }
 
 /// Whether the newer program has said that this one works on its schema.
-async fn fits(db: &DatabaseConnection, applied: &[String]) -> Result<bool, DbErr> {
+async fn fits(db: &impl ConnectionTrait, applied: &[String]) -> Result<bool, DbErr> {
     let ours = ours();
     if !has_table(db, "schema_reach").await? || ours.iter().any(|name| !applied.contains(name)) {
         return Ok(false);

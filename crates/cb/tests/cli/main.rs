@@ -8,6 +8,7 @@ mod log;
 mod net;
 mod output;
 mod own_memory;
+mod pooled;
 mod scrape;
 mod secrets;
 mod senders;

@@ -1,0 +1,175 @@
+//! Behind a PgBouncer in transaction mode: connections are lent, and every promise of the store holds all the same.
+
+use std::time::{Duration, Instant};
+
+use cb_core::audit::Action;
+use cb_core::{Error, Principal, Secret};
+use cb_testkit::{PgBouncer, Postgres};
+use chrono::DateTime;
+use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
+
+use crate::entities::{audit_entry, setting};
+use crate::pool::{self, Use, Way};
+use crate::{Audit, Storage, Store};
+
+fn secret(url: &str) -> Secret {
+    Secret::new(url.to_owned())
+}
+
+async fn written(store: &Store) -> Result<(), Error> {
+    let at = DateTime::from_timestamp(1, 0).expect("a time");
+    let audit = Audit { action: Action::SettingsUpdated, actor: &Principal::Server, at, origin: None };
+    store.write(audit, async |_| Ok(())).await.map(drop)
+}
+
+async fn number(store: &Store, sql: &str) -> i64 {
+    let row = store.reader().query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+    row.expect("reads").expect("a row").try_get_by_index(0).expect("a number")
+}
+
+#[tokio::test]
+async fn a_pooler_is_noticed_however_it_takes_options() {
+    let postgres = Postgres::start();
+    let way = async |url: &str| pool::postgres(&secret(url), 1, Use::Read).await.expect("opens").way();
+    assert_eq!(way(postgres.url()).await, Way::Own);
+    let lent = Way::Lent(Use::Read);
+    for lines in ["", "ignore_startup_parameters = options,extra_float_digits", "pool_mode = session"] {
+        assert_eq!(way(PgBouncer::with(&postgres, 2, lines).url()).await, lent, "{lines}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_made_once_and_what_reads_cannot_write() {
+    let postgres = Postgres::start();
+    let bouncer = PgBouncer::start(&postgres, 3);
+    let url = secret(bouncer.url());
+    let open = || Store::open_postgres(&url);
+    let (one, two, three, four) = tokio::join!(open(), open(), open(), open());
+    let stores = [one, two, three, four].map(|store| store.expect("opens"));
+    for store in &stores {
+        written(store).await.expect("written");
+        for sql in ["UPDATE settings SET version = 7", "CREATE TEMP TABLE x (a int)"] {
+            let why = store.reader().execute_unprepared(sql).await.expect_err(sql).to_string();
+            assert!(why.contains("read-only transaction"), "{why}");
+            let statement = Statement::from_string(DbBackend::Postgres, sql);
+            assert!(store.reader().execute_raw(statement.clone()).await.is_err(), "{sql}");
+            assert!(store.reader().query_all_raw(statement).await.is_err(), "{sql}");
+        }
+        // It is over with the transaction.
+        assert!(store.writer().execute_unprepared("SET LOCAL lock_timeout = 1; SELECT 1").await.is_ok());
+        let wait = "SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout'";
+        assert_eq!(number(store, wait).await, 1000);
+    }
+    let snapshot = stores[0].snapshot().await.expect("begins");
+    let entries = async |conn: &_| audit_entry::Entity::find().all(conn).await.expect("reads").len();
+    assert_eq!(entries(&snapshot).await, 4);
+    written(&stores[1]).await.expect("written");
+    assert_eq!(entries(&snapshot).await, 4);
+    drop(snapshot);
+    assert_eq!(audit_entry::Entity::find().all(stores[0].reader()).await.expect("reads").len(), 5);
+    // Nothing is left in a session that another client would meet.
+    assert_eq!(
+        number(
+            &stores[0],
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement NOT LIKE '%pg_prepared_statements%'"
+        )
+        .await,
+        0
+    );
+    for store in stores {
+        store.close().await.expect("closed");
+    }
+}
+
+/// Twenty-four writers of three servers over four connections; nobody uses more, and the chain is whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_share_few_connections() {
+    const EACH: i64 = 40;
+    let postgres = Postgres::start();
+    let bouncer = PgBouncer::start(&postgres, 4);
+    let url = secret(bouncer.url());
+    let mut stores = Vec::new();
+    for _ in 0..3 {
+        stores.push(Store::open_postgres(&url).await.expect("opens"));
+    }
+    let watch = Store::read_postgres(&secret(postgres.url())).await.expect("opens");
+    let tasks: Vec<_> = (0..24)
+        .map(|n| {
+            let store = stores[n % 3].clone();
+            tokio::spawn(async move {
+                for _ in 0..EACH {
+                    // A write that finds the pooler busy is refused, and tried again as its client would.
+                    while let Err(error) = written(&store).await {
+                        assert!(matches!(error, Error::Unavailable(_)), "{error}");
+                    }
+                    setting::Entity::find_by_id(1).one(store.reader()).await.expect("reads");
+                }
+            })
+        })
+        .collect();
+    let mut most = 0;
+    while !tasks.iter().all(tokio::task::JoinHandle::is_finished) {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND client_port IS NOT NULL";
+        // Less the other connection of the one that watches, if there is one.
+        most = most.max(number(&watch, sql).await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for task in tasks {
+        task.await.expect("written");
+    }
+    let verdict = stores[0].verify_audit(None, &std::collections::BTreeMap::new()).await.expect("read");
+    assert_eq!((verdict.broken, verdict.entries), (None, 24 * EACH));
+    assert!((2..=5).contains(&most), "{most} connections to PostgreSQL");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_without_a_free_connection_refuses_soon_and_one_that_comes_back_serves() {
+    let postgres = Postgres::start();
+    let mut bouncer = PgBouncer::start(&postgres, 3);
+    let url = secret(bouncer.url());
+    let store = Store::open_postgres(&url).await.expect("opens");
+    let watched = store.clone();
+    tokio::spawn(async move { watched.watch_over().await });
+    written(&store).await.expect("written");
+    let other = Store::open_postgres(&url).await.expect("opens");
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(other.begin_write().await.expect("begins"));
+    }
+    for tx in &held {
+        tx.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = 0").await.expect("set");
+    }
+    for _ in 0..3 {
+        let began = Instant::now();
+        assert!(setting::Entity::find_by_id(1).one(store.reader()).await.is_err());
+        let why = written(&store).await.expect_err("no connection");
+        assert!(matches!(why, Error::Unavailable(_)), "{why}");
+        assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    }
+    drop(held);
+    serves_again(&store).await;
+    bouncer.kill();
+    assert!(written(&store).await.is_err());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(*store.storage().borrow(), Storage::Away);
+    bouncer.start_again();
+    serves_again(&store).await;
+    bouncer.pause();
+    let began = Instant::now();
+    assert!(written(&store).await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    bouncer.resume();
+    serves_again(&store).await;
+}
+
+async fn serves_again(store: &Store) {
+    let began = Instant::now();
+    loop {
+        let read = setting::Entity::find_by_id(1).one(store.reader()).await;
+        if read.is_ok() && written(store).await.is_ok() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "it does not serve again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
