@@ -49,6 +49,7 @@ pub mod settings;
 pub mod setup;
 mod shared;
 pub mod sight;
+pub mod sites;
 mod start;
 mod start_error;
 pub mod storage;

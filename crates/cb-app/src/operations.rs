@@ -39,6 +39,9 @@ pub struct ServerOut {
     pub version: String,
     /// The name of its machine.
     pub host: String,
+    /// The site whose network it scans; null for the main site.
+    #[schema(required)]
+    pub site: Option<String>,
     pub started_at: DateTime<Utc>,
     /// When it last said that it lives.
     pub seen_at: DateTime<Utc>,
@@ -192,6 +195,7 @@ async fn servers(app: &App, away: bool) -> Vec<ServerOut> {
         id: row.id,
         version: row.version,
         host: row.host,
+        site: row.site,
         started_at: row.started_at,
         seen_at: row.seen_at,
     };

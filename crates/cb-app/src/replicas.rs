@@ -10,6 +10,7 @@ use cb_store::entities::server;
 
 use crate::app::App;
 use crate::metrics::process;
+use crate::sites;
 
 /// The live workers, as they were read last.
 #[derive(Default)]
@@ -26,7 +27,13 @@ impl Workers {
 }
 
 /// What a server says of itself.
-pub(crate) fn row(id: &str, run: &str, role: ServerRole, now: cb_core::clock::Time) -> server::Model {
+pub(crate) fn row(
+    id: &str,
+    run: &str,
+    role: ServerRole,
+    site: Option<&str>,
+    now: cb_core::clock::Time,
+) -> server::Model {
     server::Model {
         id: id.to_owned(),
         run: run.to_owned(),
@@ -37,6 +44,8 @@ pub(crate) fn row(id: &str, run: &str, role: ServerRole, now: cb_core::clock::Ti
         started_at: now,
         seen_at: now,
         memory_bytes: None,
+        site: site.map(str::to_owned),
+        sight: None,
     }
 }
 
@@ -81,5 +90,10 @@ pub(crate) async fn live(app: &App) -> Vec<server::Model> {
 /// This server's row as it is now.
 pub(crate) fn own(app: &App) -> server::Model {
     let memory = process::resident_bytes().and_then(|bytes| i64::try_from(bytes).ok());
-    server::Model { seen_at: app.now(), memory_bytes: memory, ..app.own_row().clone() }
+    server::Model {
+        seen_at: app.now(),
+        memory_bytes: memory,
+        sight: sites::own_sight(app),
+        ..app.own_row().clone()
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cb_collect::{Capabilities, Plan, ProbeKind, ScanRequest, Target};
+use cb_collect::{Plan, ProbeKind, ScanRequest, Target};
 use cb_core::audit::Action;
 use cb_core::error::Violations;
 use cb_core::ids::ScanId;
@@ -25,6 +25,7 @@ use crate::jobs::scan::Scan;
 use crate::jobs::{self, Kind as _, Wanted};
 use crate::metrics;
 use crate::page::{self, List, Page, Sort};
+use crate::sites;
 
 pub(crate) const PROBES_MOST: usize = 32;
 
@@ -48,6 +49,9 @@ pub struct ScanOut {
     #[schema(required)]
     pub error: Option<String>,
     pub requested_by: String,
+    /// The site whose workers do it; null for the main site.
+    #[schema(required)]
+    pub site: Option<String>,
     pub created_at: DateTime<Utc>,
     #[schema(required)]
     pub started_at: Option<DateTime<Utc>>,
@@ -64,6 +68,9 @@ pub struct ScanIn {
     /// Any of arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp; all if empty.
     #[serde(default)]
     pub probes: Vec<String>,
+    /// The site whose workers scan, as `GET /discovery` names it; the main site if absent.
+    #[serde(default)]
+    pub site: Option<String>,
     /// Only describe what would be sent.
     #[serde(default)]
     pub dry_run: bool,
@@ -98,55 +105,6 @@ pub enum Started {
     Scan(ScanOut),
 }
 
-/// What this server can scan, and how.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Discovery {
-    pub local_networks: Vec<LocalNetworkOut>,
-    pub capabilities: Vec<CapabilityOut>,
-    pub max_targets: usize,
-    /// The shortest prefix of an IPv4 target.
-    pub max_prefix: u8,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct LocalNetworkOut {
-    pub cidr: String,
-    pub interface: String,
-    #[schema(required)]
-    pub gateway: Option<String>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CapabilityOut {
-    /// arp, icmp or tcp
-    pub name: &'static str,
-    pub available: bool,
-    /// The reason, and what to do about it.
-    #[schema(required)]
-    pub reason: Option<String>,
-}
-
-pub fn discovery(ctx: &Ctx) -> Result<Discovery> {
-    ctx.authorize(Permission::DiscoveryRead)?;
-    Ok(Discovery {
-        local_networks: cb_collect::local_networks()
-            .into_iter()
-            .map(|n| LocalNetworkOut {
-                cidr: n.cidr.to_string(),
-                interface: n.interface,
-                gateway: n.gateway.map(|g| g.to_string()),
-            })
-            .collect(),
-        capabilities: Capabilities::detect()
-            .all()
-            .into_iter()
-            .map(|a| CapabilityOut { name: a.name, available: a.available, reason: a.reason.clone() })
-            .collect(),
-        max_targets: cb_collect::report::MAX_TARGETS,
-        max_prefix: 16,
-    })
-}
-
 pub async fn list(ctx: &Ctx, list: &List) -> Result<Page<ScanOut>> {
     let conn = ctx.read(Permission::DiscoveryRead)?;
     let sorts = [("created_at", Sort::time(scan::Column::CreatedAt))];
@@ -163,6 +121,9 @@ pub async fn get(ctx: &Ctx, id: ScanId) -> Result<ScanOut> {
 pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
     ctx.authorize(Permission::DiscoveryWrite)?;
     let request = request(ctx, &input)?;
+    if let Some(site) = &input.site {
+        sites::require(ctx, site).await?;
+    }
     if input.dry_run {
         return Ok(Started::Plan(cb_collect::plan(&request).into()));
     }
@@ -189,11 +150,12 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
         created_at: now,
         started_at: None,
         finished_at: None,
+        site: input.site.clone(),
     };
     ctx.write(Permission::DiscoveryWrite, Action::ScanRequested, async |tx| {
         let wanted = Wanted {
             id: job,
-            key: Some(targets.join(" ")),
+            key: Some(key(&targets, input.site.as_deref())),
             payload: json!({}),
             priority: 0,
             after: Duration::ZERO,
@@ -215,7 +177,7 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
         }
         scan::Entity::insert(active(row.clone())).exec_without_returning(tx.conn()).await.map_err(db)?;
         tx.about("scan", row.id);
-        tx.detail(json!({ "targets": targets, "probes": probes }));
+        tx.detail(json!({ "targets": targets, "probes": probes, "site": input.site }));
         tx.emit(Event::ScanChanged { id: row.id.into() });
         Ok(Started::Scan(row.try_into()?))
     })
@@ -304,7 +266,17 @@ pub(crate) async fn metrics(app: &App, page: &mut metrics::Page) -> Result<()> {
 /// What a stored scan asks for.
 pub(crate) fn stored_request(ctx: &Ctx, row: &scan::Model) -> Result<ScanRequest> {
     let texts = |value: &serde_json::Value| serde_json::from_value(value.clone()).map_err(Error::internal);
-    request(ctx, &ScanIn { targets: texts(&row.targets)?, probes: texts(&row.probes)?, dry_run: false })
+    let (targets, probes) = (texts(&row.targets)?, texts(&row.probes)?);
+    request(ctx, &ScanIn { targets, probes, site: row.site.clone(), dry_run: false })
+}
+
+/// No two scans with this key wait or run.
+fn key(targets: &[String], site: Option<&str>) -> String {
+    let targets = targets.join(" ");
+    match site {
+        None => targets,
+        Some(site) => format!("{targets} ({site})"),
+    }
 }
 
 fn shown(target: Target) -> String {
@@ -351,6 +323,7 @@ impl TryFrom<scan::Model> for ScanOut {
             assets_seen: row.assets_seen,
             error: row.error,
             requested_by: row.requested_by,
+            site: row.site,
             created_at: row.created_at,
             started_at: row.started_at,
             finished_at: row.finished_at,

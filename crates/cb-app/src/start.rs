@@ -106,7 +106,7 @@ impl App {
         let server = server.expose();
         // Two servers with a copy of one folder have one name: each takes what the other is doing when it starts, and it is done twice.
         let run = format!("{server}/{}", entropy.uuid(clock.now()));
-        let own_row = replicas::row(server, &run, config.role, clock.now());
+        let own_row = replicas::row(server, &run, config.role, config.site.as_deref(), clock.now());
         let asks = match lock {
             Some(_) => Asks::Server(own_row.clone()),
             None => Asks::Command(secrets),

@@ -55,6 +55,8 @@ pub enum Hsts {
 pub struct Config {
     /// What this server does, of what several servers do together.
     pub role: ServerRole,
+    /// The site whose network a worker scans. `None`: the main one.
+    pub site: Option<String>,
     pub data_dir: PathBuf,
     pub http_addr: SocketAddr,
     pub https_addr: SocketAddr,
@@ -98,6 +100,7 @@ pub struct TlsFiles {
 /// it is. `cb config check` and docs/operations.md are held against this table.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("role", "all", "all, api or worker: what this server does; cb serve --role takes precedence"),
+    ("site", "", "the name of the site whose network this worker scans, if it is not the main one"),
     ("data_dir", "./data", "the folder of the database, the keys and the setup code"),
     ("http_addr", "[::]:8080", "plain HTTP: redirects to HTTPS, answers the health check"),
     ("https_addr", "[::]:8443", "HTTPS: the pages and the API"),
@@ -127,6 +130,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
 #[serde(default)]
 struct Raw {
     role: String,
+    site: String,
     data_dir: PathBuf,
     http_addr: String,
     https_addr: String,
@@ -159,6 +163,7 @@ impl Default for Raw {
         let none = || Secret::new(String::new());
         Self {
             role: default("role"),
+            site: String::new(),
             data_dir: default("data_dir").into(),
             http_addr: default("http_addr"),
             https_addr: default("https_addr"),
@@ -302,6 +307,7 @@ impl Config {
         role.judge(db_url.as_ref(), cluster.as_ref())?;
         Ok(Self {
             role,
+            site: role.site(&raw.site)?,
             data_dir: raw.data_dir,
             http_addr: address("CB_HTTP_ADDR", &raw.http_addr)?,
             https_addr: address("CB_HTTPS_ADDR", &raw.https_addr)?,

@@ -2874,9 +2874,10 @@ export interface components {
         DeliveryId: string;
         /** @enum {string} */
         DeliveryState: "waiting" | "delivered" | "dead" | "dropped";
-        /** @description What this server can scan, and how. */
+        /** @description What can be scanned, from where and how. */
         Discovery: {
             capabilities: components["schemas"]["CapabilityOut"][];
+            /** @description Those of the main site. */
             local_networks: components["schemas"]["LocalNetworkOut"][];
             /**
              * Format: int32
@@ -2884,6 +2885,10 @@ export interface components {
              */
             max_prefix: number;
             max_targets: number;
+            /** @description Further sites, by name: those that a worker belonged to within the last hour. */
+            sites: components["schemas"]["ScanSite"][];
+            /** @description Servers that scan for the main site at the moment. */
+            workers: number;
         };
         /** @description One fact that a source saw at one time. */
         Evidence: {
@@ -4138,6 +4143,8 @@ export interface components {
                 /** @description All probes if empty. */
                 probes: string[];
                 requested_by: string;
+                /** @description The site whose workers do it; null for the main site. */
+                site: string | null;
                 /** Format: date-time */
                 started_at: string | null;
                 status: components["schemas"]["ScanStatus"];
@@ -4530,6 +4537,8 @@ export interface components {
             /** @description All probes if empty. */
             probes: string[];
             requested_by: string;
+            /** @description The site whose workers do it; null for the main site. */
+            site: string | null;
             /** Format: date-time */
             started_at: string | null;
             status: components["schemas"]["ScanStatus"];
@@ -4542,6 +4551,8 @@ export interface components {
             dry_run?: boolean;
             /** @description Any of arp, icmp, tcp_ping, ports, fingerprints, reverse_dns, mdns, ssdp; all if empty. */
             probes?: ("arp" | "icmp" | "tcp_ping" | "ports" | "fingerprints" | "reverse_dns" | "mdns" | "ssdp")[];
+            /** @description The site whose workers scan, as `GET /discovery` names it; the main site if absent. */
+            site?: string | null;
             /**
              * @description Addresses and networks; at most 16, each at most a /16.
              * @example [
@@ -4570,6 +4581,14 @@ export interface components {
             steps: string[];
             targets: components["schemas"]["PlannedTarget"][];
         };
+        /** @description A site with workers of its own. */
+        ScanSite: {
+            capabilities: components["schemas"]["CapabilityOut"][];
+            local_networks: components["schemas"]["LocalNetworkOut"][];
+            name: string;
+            /** @description Workers that run there at the moment. A scan waits for one. */
+            workers: number;
+        };
         /** @enum {string} */
         ScanStatus: "queued" | "running" | "completed" | "partial" | "cancelled" | "failed";
         /** @description The password is correct, but a second factor is required. */
@@ -4597,6 +4616,8 @@ export interface components {
              * @description When it last said that it lives.
              */
             seen_at: string;
+            /** @description The site whose network it scans; null for the main site. */
+            site: string | null;
             /** Format: date-time */
             started_at: string;
             version: string;

@@ -2,7 +2,8 @@
 
 use axum::response::{IntoResponse as _, Response};
 use cb_app::Page;
-use cb_app::scans::{self, Discovery, PlanOut, ScanIn, ScanOut, Started};
+use cb_app::scans::{self, PlanOut, ScanIn, ScanOut, Started};
+use cb_app::sites::{self, Discovery};
 use cb_core::ids::ScanId;
 use http::StatusCode;
 
@@ -14,7 +15,7 @@ use crate::problem::Problem;
 /// This machine's networks, and what the scanner can do there.
 #[utoipa::path(get, path = "/discovery", operation_id = "get_discovery", tag = "discovery", responses((status = 200, body = Discovery)))]
 pub(crate) async fn discovery(Reader(ctx): Reader) -> Result<axum::Json<Discovery>, Problem> {
-    Ok(axum::Json(scans::discovery(&ctx)?))
+    Ok(axum::Json(sites::discovery(&ctx).await?))
 }
 
 /// A page of scans, the newest first.

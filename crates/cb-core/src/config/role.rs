@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{ClusterUrls, ConfigError};
 use crate::Secret;
 
+/// Characters of a site's name.
+const SITE_MOST: usize = 64;
+
 /// Called a server's role, to tell it from a user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -40,6 +43,28 @@ impl ServerRole {
     /// Whether it does what no request waits for: scans, deliveries, periodic work.
     pub const fn works(self) -> bool {
         matches!(self, ServerRole::All | ServerRole::Worker)
+    }
+
+    /// The site that a server was given. Only a worker scans for one site alone: a server that does everything is the main one's.
+    pub(super) fn site(self, name: &str) -> Result<Option<String>, ConfigError> {
+        let name = name.trim();
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let refused = |reason: String, mend: &str| Err(ConfigError::new("CB_SITE", reason, mend));
+        if self != ServerRole::Worker {
+            return refused(
+                format!("only a worker belongs to a site, and this server has the role {self}"),
+                "Set CB_ROLE=worker, or leave out CB_SITE",
+            );
+        }
+        if name.chars().count() > SITE_MOST || name.chars().any(char::is_control) {
+            return refused(
+                format!("it is longer than {SITE_MOST} characters, or contains a control character"),
+                "Give the site a short name, such as CB_SITE=cellar",
+            );
+        }
+        Ok(Some(name.to_owned()))
     }
 
     /// A server that does only a part needs others, and what they share.

@@ -94,6 +94,7 @@ impl Store {
         let noted = server::Entity::update_many()
             .col_expr(server::Column::SeenAt, Expr::value(now))
             .col_expr(server::Column::MemoryBytes, Expr::value(me.memory_bytes))
+            .col_expr(server::Column::Sight, Expr::value(me.sight.clone()))
             .filter(server::Column::Id.eq(&me.id))
             .filter(server::Column::Run.eq(&me.run))
             .exec(self.writer())

@@ -22,6 +22,10 @@ pub struct Model {
     pub seen_at: DateTimeUtc,
     /// The memory that it uses, when it was seen.
     pub memory_bytes: Option<i64>,
+    /// Of a worker: where its network is. None for the main site.
+    pub site: Option<String>,
+    /// Of a worker: what it sees of its network, when it was seen.
+    pub sight: Option<Json>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -26,6 +26,7 @@ mod m0018_views;
 mod m0019_periodic_work;
 mod m0020_jobs;
 mod m0021_servers;
+mod m0022_sites;
 mod run;
 #[cfg(test)]
 mod side_by_side;
@@ -36,7 +37,7 @@ pub use run::Migrated;
 pub(crate) use run::{Newer, applied, are_done, bring_up_postgres, bring_up_sqlite, foreign, has_table};
 
 /// A program whose newest migration is this one, or a later one, works on the newest schema.
-pub(crate) const WORKS_FROM: &str = "m0021_servers";
+pub(crate) const WORKS_FROM: &str = "m0022_sites";
 
 pub(crate) struct Migrator;
 
@@ -65,6 +66,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_periodic_work::Migration),
             Box::new(m0020_jobs::Migration),
             Box::new(m0021_servers::Migration),
+            Box::new(m0022_sites::Migration),
         ]
     }
 }

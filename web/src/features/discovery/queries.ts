@@ -139,10 +139,12 @@ export const scanQuery = (id: string) =>
     queryFn: () => take(http.GET("/api/v1/scans/{id}", { params: { path: { id } } })),
   });
 
+type Asked = Pick<ScanIn, "targets" | "probes" | "site">;
+
 export function useStartScan() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: async (body: Pick<ScanIn, "targets" | "probes">) => {
+    mutationFn: async (body: Asked) => {
       const answer = await take(http.POST("/api/v1/scans", { body }));
       if (!("id" in answer))
         throw new ApiError(0, { detail: "The server answered a plan instead of a scan." });
@@ -154,7 +156,7 @@ export function useStartScan() {
 
 export function useScanPlan() {
   return useMutation({
-    mutationFn: async (body: Pick<ScanIn, "targets" | "probes">) => {
+    mutationFn: async (body: Asked) => {
       const answer = await take(http.POST("/api/v1/scans", { body: { ...body, dry_run: true } }));
       return answer as unknown as ScanPlan;
     },

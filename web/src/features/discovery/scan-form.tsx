@@ -10,14 +10,14 @@ import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
-import { Checkbox, TextArea } from "#/ui/field";
+import { Checkbox, SelectField, TextArea } from "#/ui/field";
 import { Form } from "#/ui/form";
 import { proposed } from "./proposed";
 import { useScanPlan, useStartScan } from "./queries";
 
 const probes = ["arp", "icmp", "tcp_ping", "ports", "fingerprints", "reverse_dns", "mdns", "ssdp"] as const;
 
-export function Capabilities({ discovery }: { discovery: Discovery }) {
+export function Capabilities({ discovery }: { discovery: Pick<Discovery, "capabilities"> }) {
   const { t } = useTranslation();
   return (
     <ul className="flex flex-col gap-2">
@@ -88,7 +88,11 @@ function ScanFields({
   showCapabilities,
 }: ScanFormProps & { discovery: Discovery }) {
   const { t } = useTranslation();
-  const [begin] = useState(() => given ?? proposed(discovery.local_networks).join("\n"));
+  // The main site has no name.
+  const [site, setSite] = useState("");
+  const here = discovery.sites.find(({ name }) => name === site) ?? discovery;
+  const proposal = (networks: Discovery["local_networks"]) => given ?? proposed(networks).join("\n");
+  const [begin, setBegin] = useState(() => proposal(discovery.local_networks));
   const [text, setText] = useState(begin);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set(probes));
   const [tried, setTried] = useState(false);
@@ -112,12 +116,25 @@ function ScanFields({
   const body = {
     targets: targets.map((target) => target.target),
     ...(chosen.size === probes.length ? {} : { probes: probes.filter((probe) => chosen.has(probe)) }),
+    ...(site ? { site } : {}),
   };
   const failed = start.error ?? plan.error;
   const refused =
     failed instanceof ApiError
       ? Object.entries(failed.fields).find(([field]) => field.startsWith("targets"))?.[1]
       : undefined;
+  const noSite = failed instanceof ApiError ? failed.fields.site : undefined;
+
+  function choose(name: string) {
+    const there = discovery.sites.find((one) => one.name === name) ?? discovery;
+    const next = proposal(there.local_networks);
+    setSite(name);
+    // What somebody has typed stays.
+    if (text === begin) setText(next);
+    setBegin(next);
+    start.reset();
+    plan.reset();
+  }
 
   // The error is shown from the mutation.
   const begins = () => start.mutateAsync(body).then(onStarted, () => {});
@@ -131,7 +148,23 @@ function ScanFields({
         if (!problem) await begins();
       }}
     >
-      {failed && !refused ? <ErrorBox error={failed} /> : null}
+      {failed && !refused && !noSite ? <ErrorBox error={failed} /> : null}
+      {discovery.sites.length > 0 ? (
+        <SelectField
+          label={t("scan.site")}
+          value={site}
+          onChange={(event) => choose(event.target.value)}
+          error={noSite}
+          help={here.workers === 0 ? t("scan.noWorker") : t("scan.siteHelp")}
+        >
+          <option value="">{t("scan.mainSite")}</option>
+          {discovery.sites.map(({ name }) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+        </SelectField>
+      ) : null}
       <TextArea
         label={t("scan.targets")}
         mono
@@ -146,8 +179,8 @@ function ScanFields({
         error={(tried || text !== "" ? problem : undefined) ?? refused}
         help={
           <>
-            {discovery.local_networks.length > 0
-              ? discovery.local_networks.map((network) => (
+            {here.local_networks.length > 0
+              ? here.local_networks.map((network) => (
                   <span key={network.cidr} className="block">
                     {t(network.gateway ? "scan.ownWithGateway" : "scan.own", { ...network })}
                   </span>
@@ -162,7 +195,7 @@ function ScanFields({
       />
       {showCapabilities ? (
         <section aria-label={t("scan.capabilities")} className="rounded-md border border-line bg-surface p-3">
-          <Capabilities discovery={discovery} />
+          <Capabilities discovery={here} />
         </section>
       ) : null}
       <details className="group">

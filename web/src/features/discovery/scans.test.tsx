@@ -35,6 +35,56 @@ describe("the card of a scan", () => {
   });
 });
 
+const nowhere = { local_networks: [], capabilities: [], workers: 1 };
+const network = (cidr: string) => ({ cidr, interface: "eth0", gateway: null });
+
+describe("a site", () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  async function form(asked: unknown[]) {
+    const json = (body: unknown) =>
+      new Response(JSON.stringify(body), { headers: { "content-type": "application/json" } });
+    vi.stubGlobal("fetch", async (request: Request) => {
+      if (request.method === "GET")
+        return json({
+          ...nowhere,
+          local_networks: [network("10.0.0.0/24")],
+          max_prefix: 16,
+          max_targets: 16,
+          sites: [{ ...nowhere, name: "cellar", local_networks: [network("10.9.0.0/24")], workers: 0 }],
+        });
+      asked.push(await request.json());
+      return json({ id: "scan-1" });
+    });
+    render(
+      <QueryClientProvider client={new QueryClient({ defaultOptions: { queries: { retry: false } } })}>
+        <ScanForm startLabel="Start scan" onStarted={() => {}} />
+      </QueryClientProvider>,
+    );
+    return (await screen.findByLabelText("Site")) as HTMLSelectElement;
+  }
+  const targets = () => (screen.getByLabelText("Targets") as HTMLTextAreaElement).value;
+
+  it("brings its own networks, says that nobody is there, and goes with the scan", async () => {
+    const asked: unknown[] = [];
+    const site = await form(asked);
+    screen.getByText("A worker at this site scans.");
+    expect(targets()).toBe("10.0.0.0/24");
+    fireEvent.change(site, { target: { value: "cellar" } });
+    expect(targets()).toBe("10.9.0.0/24");
+    screen.getByText("No worker runs at this site at the moment. The scan waits until one does.");
+    fireEvent.click(screen.getByRole("button", { name: "Start scan" }));
+    await vi.waitFor(() => expect(asked).toEqual([{ targets: ["10.9.0.0/24"], site: "cellar" }]));
+  });
+
+  it("leaves targets that somebody has typed", async () => {
+    const site = await form([]);
+    fireEvent.change(screen.getByLabelText("Targets"), { target: { value: "10.0.0.7" } });
+    fireEvent.change(site, { target: { value: "cellar" } });
+    expect(targets()).toBe("10.0.0.7");
+  });
+});
+
 describe("a dry run", () => {
   afterEach(() => vi.unstubAllGlobals());
   it("starts the scan that it has described", async () => {
@@ -42,8 +92,7 @@ describe("a dry run", () => {
     const json = (body: unknown) =>
       new Response(JSON.stringify(body), { headers: { "content-type": "application/json" } });
     vi.stubGlobal("fetch", async (request: Request) => {
-      if (request.method === "GET")
-        return json({ local_networks: [], capabilities: [], max_prefix: 16, max_targets: 16 });
+      if (request.method === "GET") return json({ ...nowhere, max_prefix: 16, max_targets: 16, sites: [] });
       const body = await request.json();
       asked.push(body);
       const plan = { addresses: 254, packets_estimate: 2_000, packets_per_second: 5_000, targets: [] };

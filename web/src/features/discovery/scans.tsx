@@ -110,6 +110,7 @@ export function ScanCard({ scan }: { scan: Scan }) {
       <p className="mt-1.5 text-xs text-muted">
         {outcome(scan, t)} · <Time at={scan.finished_at ?? scan.started_at ?? scan.created_at} /> ·{" "}
         {scan.requested_by}
+        {scan.site === null ? null : ` · ${t("scans.site", { site: scan.site })}`}
       </p>
       {!active ? (
         <div className="mt-2 flex flex-wrap gap-2">
@@ -127,7 +128,13 @@ export function ScanCard({ scan }: { scan: Scan }) {
               look="ghost"
               className="h-7 max-md:h-9"
               busy={again.isPending}
-              onClick={() => again.mutate({ targets: scan.targets, probes: scan.probes as ScanIn["probes"] })}
+              onClick={() =>
+                again.mutate({
+                  targets: scan.targets,
+                  probes: scan.probes as ScanIn["probes"],
+                  ...(scan.site === null ? {} : { site: scan.site }),
+                })
+              }
             >
               <RotateCw aria-hidden className="size-3.5" />
               {t("scans.again")}

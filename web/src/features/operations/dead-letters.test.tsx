@@ -69,7 +69,9 @@ it("deletes one only after a question", async () => {
   await screen.findByText("Delete this job?");
   const buttons = screen.getAllByRole("button", { name: "Delete" });
   fireEvent.click(buttons[buttons.length - 1] as HTMLElement);
-  await waitFor(() => expect(written).toEqual(["DELETE /api/v1/operations/jobs/1"]));
+  await waitFor(() => expect(screen.queryByText("Delete this job?")).toBeNull());
+  expect(written).toEqual(["DELETE /api/v1/operations/jobs/1"]);
+  await screen.findByText("The server has not given up any job.");
 });
 
 it("offers nothing to those who may only look", async () => {

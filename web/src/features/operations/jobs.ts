@@ -17,10 +17,11 @@ export const jobKindsQuery = queryOptions({
   refetchInterval: 30_000,
 });
 
-export function retryJob(id: string): Promise<unknown> {
-  return take(http.POST("/api/v1/operations/jobs/{id}/retry", { params: { path: { id } } }));
+// Both answer without a body.
+export async function retryJob(id: string): Promise<void> {
+  await http.POST("/api/v1/operations/jobs/{id}/retry", { params: { path: { id } } });
 }
 
-export function removeJob(id: string): Promise<unknown> {
-  return take(http.DELETE("/api/v1/operations/jobs/{id}", { params: { path: { id } } }));
+export async function removeJob(id: string): Promise<void> {
+  await http.DELETE("/api/v1/operations/jobs/{id}", { params: { path: { id } } });
 }

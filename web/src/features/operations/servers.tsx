@@ -25,6 +25,7 @@ function Server({ server, answered }: { server: ServerState; answered: boolean }
       </p>
       <Facts>
         <Fact name={t("operations.does")}>{t(`operations.role.${server.role}`)}</Fact>
+        {server.site === null ? null : <Fact name={t("operations.site")}>{server.site}</Fact>}
         <Fact name={t("operations.version")}>{server.version}</Fact>
         <Fact name={t("operations.started")}>
           <Moment at={server.started_at} />
