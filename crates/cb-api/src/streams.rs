@@ -223,12 +223,9 @@ impl Stream {
         loop {
             let end = tokio::select! {
                 () = self.stop.cancelled() => Some(STOPS),
-                over = self.held.over() => Some(match over {
-                    Over::Ended => End::Close(SESSION_ENDED, "the session has ended"),
-                    Over::Unknown => BROKEN,
-                }),
+                over = self.held.over() => Some(over.into()),
                 told = self.line.hear() => match told {
-                    Told::Messages(messages) => say(socket, &messages).await,
+                    Told::Messages(messages) => say(socket, &messages, &mut self.held).await,
                     Told::Broken => Some(BROKEN),
                     Told::Closed => Some(if self.stop.is_cancelled() { STOPS } else { BROKEN }),
                 },
@@ -253,12 +250,26 @@ impl Stream {
 const STOPS: End = End::Close(GOING_AWAY, "the server stops");
 const BROKEN: End = End::Close(1011, "the server could not read what changed");
 
-/// The texts are shared with the other listeners.
-async fn say(socket: &mut WebSocket, messages: &[Bytes]) -> Option<End> {
+impl From<Over> for End {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Ended => End::Close(SESSION_ENDED, "the session has ended"),
+            Over::Unknown => BROKEN,
+        }
+    }
+}
+
+/// The texts are shared with the other listeners. Somebody who reads slowly hears no more of them than the session lasts.
+async fn say(socket: &mut WebSocket, messages: &[Bytes], held: &mut Held) -> Option<End> {
     for message in messages {
         let text = Utf8Bytes::try_from(message.clone()).expect("JSON is UTF-8");
-        if let Some(end) = send(socket, Message::Text(text)).await {
-            return Some(end);
+        let end = tokio::select! {
+            biased;
+            over = held.over() => Some(over.into()),
+            end = send(socket, Message::Text(text)) => end,
+        };
+        if end.is_some() {
+            return end;
         }
     }
     None

@@ -29,6 +29,7 @@ const ANSWERS: &[(&[&str], i32)] = &[
     (&["audit-log", "verify"], 2),
     (&["backup", "{dir}/archive", "--force"], 1),
     (&["restore", "{dir}/archive"], 1),
+    (&["migrate"], 1),
     (&["audit-log", "accept-restore"], 1),
     (&["--help"], 1),
     (&["--version"], 1),
@@ -77,6 +78,7 @@ impl Place {
                 behind
             }
             ["restore", ..] => self.path(&format!("new{n}")),
+            ["migrate"] => self.path(&format!("migrated{n}")),
             _ => self.test.data_dir().to_path_buf(),
         }
     }
