@@ -38,6 +38,28 @@ async fn a_pooler_is_noticed_however_it_takes_options() {
     }
 }
 
+/// The locks of a write say nothing at a level where it sees what was before them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_level_of_a_transaction_is_ours_whatever_the_database_says() {
+    let postgres = Postgres::start();
+    let bouncer = PgBouncer::start(&postgres, 3);
+    let own = Store::open_postgres(&secret(postgres.url())).await.expect("opens");
+    let sql = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database()); END $$";
+    own.writer().execute_unprepared(sql).await.expect("set");
+    for url in [postgres.url(), bouncer.url()] {
+        let store = Store::open_postgres(&secret(url)).await.expect("opens");
+        let at = DateTime::from_timestamp(1, 0).expect("a time");
+        let audit = Audit { action: Action::SettingsUpdated, actor: &Principal::Server, at, origin: None };
+        let asked = async |tx: &mut crate::WriteTx| {
+            let sql = Statement::from_string(DbBackend::Postgres, "SHOW transaction_isolation");
+            let row = tx.conn().query_one_raw(sql).await.expect("reads").expect("a row");
+            Ok(row.try_get_by_index::<String>(0).expect("a word"))
+        };
+        let (level, _) = store.write(audit, asked).await.expect("written");
+        assert_eq!(level, "read committed", "{url}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_are_made_once_and_what_reads_cannot_write() {
     let postgres = Postgres::start();

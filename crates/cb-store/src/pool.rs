@@ -53,6 +53,9 @@ const ABANDONED: (&str, &str) = ("idle_in_transaction_session_timeout", "10000")
 /// The same while tables are made or changed.
 const ABANDONED_MAKING: (&str, &str) = ("idle_in_transaction_session_timeout", "30000");
 
+/// Whatever the database or the user has as its own: the locks of a write are taken for what is committed when they are had.
+const LEVEL: (&str, &str) = ("default_transaction_isolation", "read committed");
+
 /// A pool that can be made anew. What waits for a connection that never answers stays with the one from before.
 #[derive(Clone)]
 pub struct Pool(Arc<Made>);
@@ -206,9 +209,9 @@ impl Use {
 
     /// The beginning of a transaction on a connection that is lent, in one exchange.
     pub fn begin(self, kind: Kind) -> String {
-        let level = if kind == Kind::Snapshot { " ISOLATION LEVEL REPEATABLE READ" } else { "" };
+        let level = if kind == Kind::Snapshot { "REPEATABLE READ" } else { "READ COMMITTED" };
         let read_only = if self == Self::Read { " READ ONLY" } else { "" };
-        format!("BEGIN{level}{read_only}; {}", self.for_transaction())
+        format!("BEGIN ISOLATION LEVEL {level}{read_only}; {}", self.for_transaction())
     }
 }
 
@@ -421,7 +424,7 @@ fn postgres_options(
         ("tcp_keepalives_count", "3"),
         ("tcp_user_timeout", "25000"),
     ]);
-    let session = session.copied().chain(read_only).chain([(OWN, "kept")]);
+    let session = session.copied().chain(read_only).chain([LEVEL, (OWN, "kept")]);
     let condemned = condemned.clone();
     options
         .max_connections(connections)

@@ -66,6 +66,7 @@ async fn only_a_scan_that_is_not_over_begins(#[values(Sqlite, Postgres)] databas
             created_at: now,
             started_at: None,
             finished_at: None,
+            site: None,
         };
         row.into_active_model().insert(store.writer()).await.expect("a scan");
         let hold = |owner: &str, fence| Hold { id, owner: owner.to_owned(), fence };
