@@ -21,7 +21,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, FromQueryResult,
     ModelTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use cb_store::{Row, WriteTx, db};
+use cb_store::{Row, WriteTx, among, db};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -544,7 +544,7 @@ async fn parts(conn: &impl ConnectionTrait, assets: Vec<Uuid>) -> Result<Vec<Par
         .expr_as(Expr::null(), "color")
         .expr_as(Expr::col(A::IpKey), place.clone())
         .from(address::Entity)
-        .and_where(Expr::col(A::AssetId).is_in(assets.clone()))
+        .and_where(among(conn, A::AssetId, assets.clone()))
         .take();
     let both = Query::select()
         .column((asset_tag::Entity, W::AssetId))
@@ -554,7 +554,7 @@ async fn parts(conn: &impl ConnectionTrait, assets: Vec<Uuid>) -> Result<Vec<Par
         .expr_as(Expr::col((tag::Entity, T::NameKey)), place.clone())
         .from(asset_tag::Entity)
         .inner_join(tag::Entity, Expr::col((tag::Entity, T::Id)).equals((asset_tag::Entity, W::TagId)))
-        .and_where(Expr::col((asset_tag::Entity, W::AssetId)).is_in(assets))
+        .and_where(among(conn, W::AssetId, assets))
         .union(UnionType::All, addresses)
         .order_by(place, Order::Asc)
         .take();

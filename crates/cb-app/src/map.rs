@@ -9,9 +9,9 @@ use cb_core::{Error, Event, Permission, Result};
 use cb_store::entities::{address, asset, asset_tag, link, network, position, service, tag};
 use cb_store::sea_orm::sea_query::OnConflict;
 use cb_store::sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use cb_store::{Row, db};
+use cb_store::{Row, among, db};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -164,7 +164,7 @@ pub async fn place(ctx: &Ctx, input: PositionsIn) -> Result<()> {
                 .select_only()
                 .column(asset::Column::Id)
                 .column(asset::Column::Name)
-                .filter(asset::Column::Id.is_in(chunk.to_vec()))
+                .filter(among(tx.conn(), asset::Column::Id, chunk.to_vec()))
                 .into_tuple()
                 .all(tx.conn())
                 .await
@@ -216,7 +216,7 @@ pub(crate) async fn nodes_of(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Resul
     let mut out = Vec::new();
     for chunk in ids.chunks(CHUNK) {
         let rows = asset::Entity::find()
-            .filter(asset::Column::Id.is_in(chunk.to_vec()))
+            .filter(among(conn, asset::Column::Id, chunk.to_vec()))
             .all(conn)
             .await
             .map_err(db)?;
@@ -229,7 +229,7 @@ pub(crate) async fn links_of(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Resul
     let mut out = Vec::new();
     for chunk in ids.chunks(CHUNK) {
         let rows = link::Entity::find()
-            .filter(link::Column::Id.is_in(chunk.to_vec()))
+            .filter(among(conn, link::Column::Id, chunk.to_vec()))
             .all(conn)
             .await
             .map_err(db)?;
@@ -243,7 +243,8 @@ pub(crate) async fn links_of(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Resul
 pub(crate) async fn groups_of(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<MapGroup>> {
     let mut out = Vec::new();
     for chunk in ids.chunks(CHUNK) {
-        let rows = network::Entity::find().filter(network::Column::Id.is_in(chunk.to_vec())).all(conn).await;
+        let rows =
+            network::Entity::find().filter(among(conn, network::Column::Id, chunk.to_vec())).all(conn).await;
         out.extend(rows.map_err(db)?.into_iter().map(MapGroup::from));
     }
     Ok(out)
@@ -252,8 +253,10 @@ pub(crate) async fn groups_of(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Resu
 pub(crate) async fn places_of(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<Place>> {
     let mut out = Vec::new();
     for chunk in ids.chunks(CHUNK) {
-        let rows =
-            position::Entity::find().filter(position::Column::AssetId.is_in(chunk.to_vec())).all(conn).await;
+        let rows = position::Entity::find()
+            .filter(among(conn, position::Column::AssetId, chunk.to_vec()))
+            .all(conn)
+            .await;
         out.extend(rows.map_err(db)?.into_iter().map(|p| Place {
             asset_id: p.asset_id.into(),
             x: p.x,
@@ -275,7 +278,7 @@ async fn nodes(
         .columns([address::Column::AssetId, address::Column::NetworkId, address::Column::Ip])
         .order_by_asc(address::Column::IpKey);
     if let Some(ids) = only {
-        find = find.filter(address::Column::AssetId.is_in(ids.to_vec()));
+        find = find.filter(among(conn, address::Column::AssetId, ids.to_vec()));
     }
     let found: Vec<(Uuid, Option<Uuid>, String)> = find.into_tuple().all(conn).await.map_err(db)?;
     for (asset, network, ip) in found {
@@ -287,7 +290,7 @@ async fn nodes(
     let mut find =
         service::Entity::find().select_only().columns([service::Column::AssetId, service::Column::Port]);
     if let Some(ids) = only {
-        find = find.filter(service::Column::AssetId.is_in(ids.to_vec()));
+        find = find.filter(among(conn, service::Column::AssetId, ids.to_vec()));
     }
     let found: Vec<(Uuid, i32)> = find.into_tuple().all(conn).await.map_err(db)?;
     for (asset, port) in found {
@@ -295,7 +298,7 @@ async fn nodes(
     }
     let mut find = position::Entity::find();
     if let Some(ids) = only {
-        find = find.filter(position::Column::AssetId.is_in(ids.to_vec()));
+        find = find.filter(among(conn, position::Column::AssetId, ids.to_vec()));
     }
     let found = find.all(conn).await.map_err(db)?;
     let places: HashMap<Uuid, (f64, f64)> = found.into_iter().map(|p| (p.asset_id, (p.x, p.y))).collect();
@@ -334,7 +337,7 @@ async fn tag_names(conn: &impl ConnectionTrait, only: Option<&[Uuid]>) -> Result
         .column(tag::Column::Name)
         .order_by_asc(tag::Column::NameKey);
     if let Some(ids) = only {
-        find = find.filter(asset_tag::Column::AssetId.is_in(ids.to_vec()));
+        find = find.filter(among(conn, asset_tag::Column::AssetId, ids.to_vec()));
     }
     let found: Vec<(Uuid, String)> = find.into_tuple().all(conn).await.map_err(db)?;
     let mut tags: HashMap<Uuid, Vec<String>> = HashMap::new();

@@ -31,7 +31,7 @@ pub(crate) struct Shared {
 /// Who asks for them.
 pub(crate) enum Asks {
     /// A server that starts, with its row.
-    Server(server::Model),
+    Server(Box<server::Model>),
     /// A command beside one, or in its place.
     Command(Secrets),
 }
@@ -60,7 +60,7 @@ pub(crate) async fn secrets(
     match asks {
         Asks::Server(me) if config.cluster.is_some() || !rows.is_empty() => {
             let mut agreed = None;
-            let joined = store.join(me.clone(), async |joining: &Joining| {
+            let joined = store.join((*me).clone(), async |joining: &Joining| {
                 Ok(match Box::pin(of.agree(joining, &me)).await {
                     Ok(shared) => {
                         agreed = Some(shared);

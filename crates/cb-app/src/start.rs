@@ -108,7 +108,7 @@ impl App {
         let run = format!("{server}/{}", entropy.uuid(clock.now()));
         let own_row = replicas::row(server, &run, config.role, config.site.as_deref(), clock.now());
         let asks = match lock {
-            Some(_) => Asks::Server(own_row.clone()),
+            Some(_) => Asks::Server(Box::new(own_row.clone())),
             None => Asks::Command(secrets),
         };
         let Shared { jwt, audit } = shared::secrets(config, &store, &vault, asks, &*entropy).await?;

@@ -10,7 +10,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _, QuerySelect as _,
 };
-use cb_store::{Row, db, taken};
+use cb_store::{Row, among, db, taken};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -166,7 +166,7 @@ async fn counts(conn: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<HashMap<U
         .select_only()
         .column(asset_tag::Column::TagId)
         .column_as(asset_tag::Column::AssetId.count(), "uses")
-        .filter(asset_tag::Column::TagId.is_in(ids))
+        .filter(among(conn, asset_tag::Column::TagId, ids))
         .group_by(asset_tag::Column::TagId)
         .into_tuple()
         .all(conn)

@@ -13,6 +13,7 @@
 
 #[cfg(test)]
 mod acknowledged;
+mod among;
 pub mod audit;
 pub mod backup;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod storage;
 mod transaction;
 mod write;
 
+pub use among::among;
 pub use bounded::{Connections, Snapshot};
 pub use fault::{conflict, db, taken};
 pub use figures::PoolFigures;

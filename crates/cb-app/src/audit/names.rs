@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use cb_core::Result;
 use cb_core::audit::Action;
-use cb_store::db;
 use cb_store::entities::{
     address, asset, audit_entry, channel, credential, finding, hook, interface, network, oidc_provider,
     passkey, scan, tag, token, user, view, webhook,
@@ -12,6 +11,7 @@ use cb_store::entities::{
 use cb_store::sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _,
 };
+use cb_store::{among, db};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -90,7 +90,7 @@ async fn named(conn: &impl ConnectionTrait, kind: &str, ids: HashSet<Uuid>) -> R
             $entity::Entity::find()
                 .select_only()
                 .columns([$entity::Column::Id, $entity::Column::$column])
-                .filter($entity::Column::Id.is_in(ids))
+                .filter(among(conn, $entity::Column::Id, ids.into_iter().collect()))
                 .into_tuple()
                 .all(conn)
                 .await

@@ -18,8 +18,8 @@ use cb_core::ids::UserId;
 use cb_core::{Error, Event, Permission, Principal, Result, Role};
 use cb_fabric::{Heard, Listener};
 use cb_store::entities::{session, token, user};
-use cb_store::sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
-use cb_store::{Store, db};
+use cb_store::sea_orm::{EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use cb_store::{Store, among, db};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -358,7 +358,7 @@ async fn read(
     for chunk in chunks(sessions) {
         let rows: Vec<SessionRow> = session::Entity::find()
             .inner_join(user::Entity)
-            .filter(session::Column::Id.is_in(chunk))
+            .filter(among(store.reader(), session::Column::Id, chunk))
             .select_only()
             .columns([
                 session::Column::Id,
@@ -382,7 +382,7 @@ async fn read(
     for chunk in chunks(tokens) {
         let rows: Vec<(Uuid, Option<Time>, Option<Time>, String)> = token::Entity::find()
             .inner_join(user::Entity)
-            .filter(token::Column::Id.is_in(chunk))
+            .filter(among(store.reader(), token::Column::Id, chunk))
             .select_only()
             .columns([token::Column::Id, token::Column::ExpiresAt])
             .columns([user::Column::DisabledAt, user::Column::Role])

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use cb_core::ids::ScanId;
 use cb_core::inventory::{FindingState, ScanStatus};
 use cb_core::{Error, Result};
-use cb_store::db;
 use cb_store::entities::{address, finding, network, scan};
 use cb_store::sea_orm::sea_query::{
     Alias, CaseStatement, Condition, Expr, ExprTrait as _, Func, Order, Query, SelectStatement, UnionType,
@@ -16,6 +15,7 @@ use cb_store::sea_orm::{
     self, ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _,
     QueryOrder as _, QuerySelect as _,
 };
+use cb_store::{among, db};
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde::Serialize;
@@ -162,7 +162,7 @@ async fn used(conn: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<HashMap<Uui
         .columns([A::NetworkId, A::IpKey])
         .expr_as(Expr::col(A::Id).count(), holders.clone())
         .from(address::Entity)
-        .and_where(Expr::col(A::NetworkId).is_in(ids))
+        .and_where(among(conn, A::NetworkId, ids))
         .group_by_columns([A::NetworkId, A::IpKey])
         .take();
     let several = CaseStatement::new().case(Expr::col(holders).gt(1), 1);

@@ -8,12 +8,12 @@ use cb_core::ids::DeliveryId;
 use cb_core::notice::{Notice, NoticeKind, Severity};
 use cb_core::{Error, Event, Permission, Result};
 use cb_store::Subscriber;
-use cb_store::db;
 use cb_store::entities::{delivery, notice};
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
 };
+use cb_store::{among, db};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -152,7 +152,8 @@ pub(super) async fn list(
     let sorts = [("created_at", Sort::time(delivery::Column::CreatedAt))];
     let page = page::page(conn, select, list, delivery::Column::Id, &sorts, "-created_at").await?;
     let ids: Vec<Uuid> = page.items.iter().map(|row| row.notice_id).collect();
-    let notices = notice::Entity::find().filter(notice::Column::Id.is_in(ids)).all(conn).await.map_err(db)?;
+    let notices =
+        notice::Entity::find().filter(among(conn, notice::Column::Id, ids)).all(conn).await.map_err(db)?;
     let notices: HashMap<Uuid, notice::Model> = notices.into_iter().map(|n| (n.id, n)).collect();
     // A notice that the sweep has taken between the two readings took its deliveries along.
     let shown = |row: delivery::Model| Some(out(ctx, notices.get(&row.notice_id)?.clone(), &row));

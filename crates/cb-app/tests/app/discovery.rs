@@ -71,7 +71,12 @@ pub fn with_key(mut report: HostReport, key: &str) -> HostReport {
 
 /// A scan's row (queued, for the worker will not find 192.0.2.0/32 worth much), and the scanner's own context.
 pub async fn scanner(test: &TestApp, ctx: &Ctx) -> (Ctx, ScanId) {
-    let input = ScanIn { targets: vec!["172.31.255.77".into()], probes: vec!["arp".into()], dry_run: false };
+    let input = ScanIn {
+        targets: vec!["172.31.255.77".into()],
+        probes: vec!["arp".into()],
+        site: None,
+        dry_run: false,
+    };
     let scan = match scans::start(ctx, input).await {
         Ok(Started::Scan(scan)) => scan.id,
         other => panic!("{other:?}"),
@@ -268,7 +273,7 @@ async fn targets_are_judged_in_words(#[values(Sqlite, Postgres)] database: Datab
     let (test, ctx) = TestApp::ready(database).await;
     let start = async |targets: &[&str]| {
         let targets = targets.iter().map(|t| (*t).to_owned()).collect();
-        scans::start(&ctx, ScanIn { targets, probes: vec![], dry_run: true }).await
+        scans::start(&ctx, ScanIn { targets, probes: vec![], site: None, dry_run: true }).await
     };
     for bad in [
         "",

@@ -343,8 +343,12 @@ async fn a_long_job_runs_once(#[values(Sqlite, Postgres)] database: Database) {
 }
 
 async fn start(ctx: &Ctx) -> cb_core::ids::ScanId {
-    let input =
-        ScanIn { targets: vec!["172.31.255.77".into()], probes: vec!["tcp_ping".into()], dry_run: false };
+    let input = ScanIn {
+        targets: vec!["172.31.255.77".into()],
+        probes: vec!["tcp_ping".into()],
+        site: None,
+        dry_run: false,
+    };
     match scans::start(ctx, input).await {
         Ok(Started::Scan(scan)) => scan.id,
         other => panic!("{other:?}"),

@@ -156,7 +156,7 @@ async fn two_vlans_with_one_range_do_not_hide_a_conflict(#[values(Sqlite, Postgr
 /// A scan that is over, so that nothing of it changes any more.
 async fn stopped(ctx: &Ctx, targets: &[&str]) -> ScanId {
     let targets = targets.iter().map(|target| (*target).to_owned()).collect();
-    let input = ScanIn { targets, probes: vec!["arp".into()], dry_run: false };
+    let input = ScanIn { targets, probes: vec!["arp".into()], site: None, dry_run: false };
     let Ok(Started::Scan(scan)) = scans::start(ctx, input).await else { panic!("no scan") };
     stop(ctx, scan.id).await;
     scan.id
@@ -288,6 +288,7 @@ async fn a_scan_that_is_stopped_as_it_begins_is_over(#[values(Sqlite, Postgres)]
         let input = ScanIn {
             targets: vec![format!("172.31.{round}.77")],
             probes: vec!["arp".into()],
+            site: None,
             dry_run: false,
         };
         let Ok(Started::Scan(scan)) = scans::start(&ctx, input).await else { panic!("no scan") };
