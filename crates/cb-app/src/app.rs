@@ -58,6 +58,10 @@ pub(crate) struct Inner {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub signer: Signer,
+    /// Signs sessions; compared with the other servers' again and again.
+    pub jwt: Secret,
+    /// Why this server must not go on.
+    pub refused: watch::Sender<Option<String>>,
     pub vault: Vault,
     pub checkpoint_key: CheckpointKey,
     pub beside: Beside,
@@ -323,6 +327,26 @@ impl App {
     /// Cancelled when the application begins to close.
     pub fn stopping(&self) -> &CancellationToken {
         &self.0.stop
+    }
+
+    /// Waits until this server must not go on beside the others, and says why.
+    pub async fn refused(&self) -> String {
+        let mut refused = self.0.refused.subscribe();
+        match refused.wait_for(Option::is_some).await.map(|why| why.clone()) {
+            Ok(Some(why)) => why,
+            // Its sender lives as long as the application.
+            _ => std::future::pending().await,
+        }
+    }
+
+    pub(crate) fn refuse(&self, why: String) {
+        self.leave();
+        self.0.refused.send_replace(Some(why));
+    }
+
+    /// The secret that signs sessions here.
+    pub(crate) fn jwt(&self) -> &Secret {
+        &self.0.jwt
     }
 
     /// From now on [`Self::is_ready`] says no. What is under way, and what still arrives, is answered.

@@ -66,5 +66,7 @@ pub use ctx::{Ctx, RequestMeta};
 pub use input::NO_PORT;
 pub use page::{List, Page};
 pub use proposal::{Evidence, Proposal};
+pub use replicas::Around;
+pub use shared::compare_audit_key;
 pub use start::migrate;
 pub use start_error::StartError;

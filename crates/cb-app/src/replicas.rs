@@ -10,6 +10,7 @@ use cb_store::entities::server;
 
 use crate::app::App;
 use crate::metrics::process;
+use crate::shared::jwt_fits;
 use crate::sites;
 
 /// The live workers, as they were read last.
@@ -56,6 +57,13 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
         return store.server_left(&me.id, &me.run).await;
     }
     let now = app.now();
+    // One that was away for a while misses that all the others were started again with a new secret.
+    if !store.is_sqlite()
+        && jwt_fits(&store.shared_secrets().await?, app.checkpoint_key(), app.jwt()).is_some_and(|fits| !fits)
+    {
+        app.refuse("the secret that signs sessions is not the one of the other servers any more: they were started with a new one while this server could not reach the database. Set CB_JWT_SECRET, or the file jwt-secret in the data folder, to the new one, and start this server again".to_owned());
+        return Ok(());
+    }
     if store.server_seen(own(app)).await? == ServerSeen::Taken {
         tracing::warn!(
             "another server of this database has the same server-id as this one. Delete the file server-id in one of the two data folders, and start that server again"
@@ -77,6 +85,25 @@ impl App {
         let workers = self.workers().all();
         let owner = rendezvous::owner(part, workers.iter().map(String::as_str));
         owner.is_none_or(|owner| owner == self.own_row().id)
+    }
+}
+
+/// What a command sees of the servers of its database.
+pub struct Around {
+    /// Whether the secret that signs sessions is theirs; none where no server has said which one that is.
+    pub jwt_fits: Option<bool>,
+    /// The live ones: host, role and version.
+    pub servers: Vec<String>,
+}
+
+impl App {
+    pub async fn around(&self) -> Result<Around> {
+        let store = self.store();
+        let live = store.servers(self.now()).await?.into_iter().filter(|(_, live)| *live);
+        Ok(Around {
+            jwt_fits: jwt_fits(&store.shared_secrets().await?, self.checkpoint_key(), self.jwt()),
+            servers: live.map(|(row, _)| format!("{} ({}, {})", row.host, row.role, row.version)).collect(),
+        })
     }
 }
 

@@ -1,18 +1,20 @@
 //! The secrets that all servers of one database must share: what signs sessions, and what signs the audit log. The third one, the root
 //! key of the vault, is compared by what it opens (`vault.rs`).
 //!
-//! Where servers share a database, the audit key is in it, sealed by the vault, and each server keeps it in a file as well: a
-//! backup and `cb audit-log verify` read it there. Of the secret that signs sessions the database has a fingerprint only, keyed with
-//! the audit key, so that nobody can try secrets against it who has only the database. See docs/adr/0018-what-servers-share.md.
+//! Every server on PostgreSQL compares, with Redis and NATS or without: two servers are two servers. In a cluster the audit key is in
+//! the database too, sealed by the vault, and each server keeps it in a file as well: a backup and `cb audit-log verify` read it there.
+//! Of the secret that signs sessions the database has a fingerprint only, keyed with the audit key, so that nobody can try secrets
+//! against it who has only the database. Files are written after the commit. See docs/adr/0018-what-servers-share.md.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Entropy, Error, Result, Secret};
 use cb_store::bookkeeping::Joining;
 use cb_store::entities::{server, shared_secret};
 use cb_store::{Store, sealed};
-use cb_vault::checkpoint::CheckpointKey;
+use cb_vault::checkpoint::{CheckpointKey, PublicKey};
 
 use crate::kept::{Secrets, kept_secret, no_audit_key, read_secret};
 use crate::start_error::StartError;
@@ -36,18 +38,47 @@ pub(crate) enum Asks {
     Command(Secrets),
 }
 
-/// Whether there is an audit key at all. A command says so first: where none is, no server has run.
-pub(crate) async fn look(config: &Config, store: &Store, secrets: Secrets) -> Result<(), StartError> {
-    if secrets == Secrets::AsTheyAre
-        && !config.data_dir.join(AUDIT).exists()
-        && store.shared_secrets().await.map_err(StartError::Read)?.is_empty()
-    {
-        return Err(no_audit_key(&config.data_dir).into());
-    }
-    Ok(())
+/// Why a server is refused.
+enum No {
+    Ever(StartError),
+    /// Only because of servers that run with other secrets.
+    WhileTheyRun(ConfigError),
 }
 
-/// The secrets of this process. Where servers share the database they are compared first, and a server that has others is refused.
+impl From<StartError> for No {
+    fn from(why: StartError) -> Self {
+        Self::Ever(why)
+    }
+}
+
+impl From<ConfigError> for No {
+    fn from(why: ConfigError) -> Self {
+        Self::Ever(why.into())
+    }
+}
+
+impl From<No> for StartError {
+    fn from(no: No) -> Self {
+        match no {
+            No::Ever(why) => why,
+            No::WhileTheyRun(why) => why.into(),
+        }
+    }
+}
+
+/// Whether there is an audit key at all. A command says so first: where none is, no server has run.
+pub(crate) async fn look(config: &Config, store: &Store, secrets: Secrets) -> Result<(), StartError> {
+    if secrets == Secrets::Make || config.data_dir.join(AUDIT).exists() {
+        return Ok(());
+    }
+    let rows = store.shared_secrets().await.map_err(StartError::Read)?;
+    if named(&rows, AUDIT).is_some_and(|row| row.sealed.is_some()) {
+        return Ok(());
+    }
+    Err(no_audit_key(&config.data_dir).into())
+}
+
+/// The secrets of this process. Servers of one PostgreSQL compare them first, and one that has others is refused.
 pub(crate) async fn secrets(
     config: &Config,
     store: &Store,
@@ -55,40 +86,53 @@ pub(crate) async fn secrets(
     asks: Asks,
     entropy: &dyn Entropy,
 ) -> Result<Shared, StartError> {
-    let rows = store.shared_secrets().await.map_err(StartError::Read)?;
     let of = Own { config, vault, entropy };
     match asks {
-        Asks::Server(me) if config.cluster.is_some() || !rows.is_empty() => {
-            let mut agreed = None;
-            let joined = store.join((*me).clone(), async |joining: &Joining| {
-                Ok(match Box::pin(of.agree(joining, &me)).await {
-                    Ok(shared) => {
-                        agreed = Some(shared);
-                        Ok(())
-                    }
-                    Err(StartError::Read(error)) => return Err(error),
-                    Err(refused) => Err(refused),
-                })
-            });
-            joined.await.map_err(StartError::Read)??;
-            agreed.ok_or_else(|| StartError::Read(Error::Internal("no secrets were agreed on".to_owned())))
-        }
+        Asks::Server(me) if config.db_url.is_some() => of.join(store, &me).await,
         Asks::Server(_) => of.alone(Secrets::Make, None),
         Asks::Command(secrets) => {
-            let kept = named(&rows, AUDIT);
-            let kept = match kept {
+            let rows = store.shared_secrets().await.map_err(StartError::Read)?;
+            let kept = match named(&rows, AUDIT) {
                 Some(row) if read_secret(&of.file(AUDIT))?.is_none() => {
                     of.open(store.reader(), row).await.transpose().map_err(StartError::Read)?
                 }
                 _ => None,
             };
-            of.alone(secrets, kept)
+            let shared = of.alone(secrets, kept)?;
+            is_of(&rows, &of.file(AUDIT), &shared.audit.public())?;
+            Ok(shared)
         }
     }
 }
 
+/// Refuses the audit key of a data folder that is not the one of the servers of `store`.
+pub async fn compare_audit_key(store: &Store, data: &Path, key: &PublicKey) -> Result<(), StartError> {
+    let rows = store.shared_secrets().await.map_err(StartError::Read)?;
+    Ok(is_of(&rows, &data.join(AUDIT), key)?)
+}
+
+fn is_of(rows: &[shared_secret::Model], file: &Path, key: &PublicKey) -> Result<(), ConfigError> {
+    match named(rows, AUDIT) {
+        Some(row) if row.fingerprint != key.id() => {
+            Err(other_audit_key(file, &key.id(), &row.fingerprint, row.sealed.is_some()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the secret that signs sessions here is the one of the other servers; nothing where no server has said which one that is.
+pub(crate) fn jwt_fits(rows: &[shared_secret::Model], audit: &CheckpointKey, own: &Secret) -> Option<bool> {
+    named(rows, JWT).map(|row| row.fingerprint == audit.fingerprint_of(JWT, own))
+}
+
 fn named<'a>(rows: &'a [shared_secret::Model], name: &str) -> Option<&'a shared_secret::Model> {
     rows.iter().find(|row| row.name == name)
+}
+
+/// A secret, and whether it is to be written into its file once all servers know of it.
+struct Agreed<T> {
+    secret: T,
+    write: Option<Secret>,
 }
 
 struct Own<'a> {
@@ -98,7 +142,7 @@ struct Own<'a> {
 }
 
 impl Own<'_> {
-    fn file(&self, name: &str) -> std::path::PathBuf {
+    fn file(&self, name: &str) -> PathBuf {
         self.config.data_dir.join(name)
     }
 
@@ -123,48 +167,114 @@ impl Own<'_> {
         Ok(Shared { jwt, audit: parsed(&file, &audit)? })
     }
 
-    async fn agree(&self, joining: &Joining, me: &server::Model) -> Result<Shared, StartError> {
-        let audit = self.audit_key(joining, me).await?;
-        let jwt = self.jwt_secret(joining, me, &audit).await?;
-        Ok(Shared { jwt, audit })
-    }
-
-    async fn audit_key(&self, joining: &Joining, me: &server::Model) -> Result<CheckpointKey, StartError> {
-        let file = self.file(AUDIT);
-        let shared = named(&joining.shared, AUDIT);
-        let own = read_secret(&file)?;
-        let own = own.map(|text| Ok::<_, StartError>((parsed(&file, &text)?, text))).transpose()?;
-        let (row, opened) = match shared {
-            None => (None, None),
-            Some(row) => (Some(row), self.open(joining.conn(), row).await),
-        };
-        match (row, own, opened) {
-            (Some(row), Some((key, _)), _) if key.public().id() != row.fingerprint => {
-                Err(other_audit_key(&file, &key.public().id(), &row.fingerprint).into())
-            }
-            (Some(_), Some((key, _)), Some(Ok(_))) => Ok(key),
-            (Some(_), None, Some(Ok(text))) => {
-                let text = kept_secret(&file, || text.expose().to_owned())?;
-                Ok(parsed(&file, &text)?)
-            }
-            (Some(_), None, Some(Err(_)) | None) => Err(ConfigError::new(
-                &file.display().to_string(),
-                "this file does not exist, and the copy in the database cannot be decrypted with the vault's keys",
-                "Put the file back: every other server of this database has the same file, and every archive of cb backup contains it (tar -xf ARCHIVE audit-key)",
-            )
-            .into()),
-            // There is none yet, or one that nobody can open any more.
-            (_, Some((key, text)), _) => {
-                self.seal(joining, me, &key, &text).await?;
-                Ok(key)
-            }
-            (None, None, _) => {
-                let text = kept_secret(&file, || CheckpointKey::generate(self.entropy))?;
-                let key = parsed(&file, &text)?;
-                self.seal(joining, me, &key, &text).await?;
-                Ok(key)
+    /// Compares, and adds this server to the others. A row with this server's own ID may be what its last run left when it was killed:
+    /// then nobody renews it, and after [`LIVE`] it counts no more. A row that is renewed is another server, with a copy of this folder.
+    async fn join(&self, store: &Store, me: &server::Model) -> Result<Shared, StartError> {
+        const BETWEEN: Duration = Duration::from_millis(500);
+        let mut left: Option<Vec<server::Model>> = None;
+        loop {
+            let (mut agreed, mut others) = (None, Vec::new());
+            let joined = store.join(me.clone(), async |joining: &Joining| {
+                others.clone_from(&joining.others);
+                Ok(match Box::pin(self.agree(joining, me)).await {
+                    Ok(both) => {
+                        agreed = Some(both);
+                        Ok(())
+                    }
+                    Err(No::Ever(StartError::Read(error))) => return Err(error),
+                    Err(no) => Err(no),
+                })
+            });
+            match (joined.await.map_err(StartError::Read)?, agreed) {
+                (Ok(()), Some((audit, jwt))) => {
+                    // Not before: a file of a server that was refused would disagree with the others later.
+                    let kept = self.keep(AUDIT, audit.write).and_then(|()| self.keep(JWT, jwt.write));
+                    if kept.is_err() {
+                        let _ = store.server_left(&me.id, &me.run).await;
+                    }
+                    kept?;
+                    return Ok(Shared { jwt: jwt.secret, audit: audit.secret });
+                }
+                (Err(No::WhileTheyRun(_)), _)
+                    if others.iter().all(|row| row.id == me.id)
+                        && left.as_ref().is_none_or(|left| *left == others) =>
+                {
+                    if left.replace(others).is_none() {
+                        tracing::info!(
+                            "another server with this server-id was here less than half a minute ago, and it had other secrets; this server waits until it is clear whether it still runs"
+                        );
+                    }
+                    tokio::time::sleep(BETWEEN).await;
+                }
+                (Err(no), _) => return Err(no.into()),
+                (Ok(()), None) => {
+                    return Err(StartError::Read(Error::Internal("no secrets were agreed on".to_owned())));
+                }
             }
         }
+    }
+
+    fn keep(&self, name: &str, text: Option<Secret>) -> Result<(), ConfigError> {
+        text.map_or(Ok(()), |text| kept_secret(&self.file(name), || text.expose().to_owned()).map(drop))
+    }
+
+    async fn agree(
+        &self,
+        joining: &Joining,
+        me: &server::Model,
+    ) -> Result<(Agreed<CheckpointKey>, Agreed<Secret>), No> {
+        let audit = self.audit_key(joining, me).await?;
+        let jwt = self.jwt_secret(joining, me, &audit.secret).await?;
+        Ok((audit, jwt))
+    }
+
+    async fn audit_key(&self, joining: &Joining, me: &server::Model) -> Result<Agreed<CheckpointKey>, No> {
+        let (file, cluster) = (self.file(AUDIT), self.config.cluster.is_some());
+        let row = named(&joining.shared, AUDIT);
+        let opened = match row {
+            Some(row) => self.open(joining.conn(), row).await,
+            None => None,
+        };
+        let sealed = row.filter(|row| row.sealed.is_some());
+        let theirs = row.filter(|_| !joining.others.is_empty());
+        let own = read_secret(&file)?.map(|text| parsed(&file, &text).map(|key| (key, text))).transpose()?;
+        let is_known = |key: &CheckpointKey| row.is_some_and(|row| row.fingerprint == key.public().id());
+        // The key that this database needs. A server alone may make a new one in the place of one that is lost.
+        let wanted = match sealed.or(theirs) {
+            Some(row) => Some(row.fingerprint.clone()),
+            None if cluster && !own.as_ref().is_some_and(|(key, _)| is_known(key)) => {
+                joining.signer().await.map_err(StartError::Read)?
+            }
+            None => None,
+        };
+        let no = |why| match sealed {
+            None if theirs.is_some() => No::WhileTheyRun(why),
+            _ => why.into(),
+        };
+        let (key, text, write) = match (own, opened.as_ref(), wanted) {
+            (Some((key, text)), _, wanted) => {
+                let own = key.public().id();
+                if let Some(wanted) = wanted.filter(|wanted| *wanted != own) {
+                    return Err(no(other_audit_key(&file, &own, &wanted, sealed.is_some())));
+                }
+                (key, text, false)
+            }
+            (None, Some(Ok(text)), _) => (parsed(&file, text)?, text.clone(), true),
+            (None, opened, Some(wanted)) => {
+                return Err(no(missing_audit_key(&file, &wanted, opened.is_some())));
+            }
+            (None, _, None) => {
+                let text = Secret::new(CheckpointKey::generate(self.entropy));
+                (parsed(&file, &text)?, text, true)
+            }
+        };
+        // It is sealed anew where nobody can open it any more.
+        if !is_known(&key) || (cluster && !matches!(opened, Some(Ok(_)))) {
+            self.share_audit_key(joining, me, &key, cluster.then_some(&text))
+                .await
+                .map_err(StartError::Read)?;
+        }
+        Ok(Agreed { secret: key, write: write.then_some(text) })
     }
 
     async fn open(
@@ -176,25 +286,27 @@ impl Own<'_> {
         Some(self.vault.unseal(conn, sealed::SHARED_SECRET.place(&row.id), sealed).await)
     }
 
-    async fn seal(
+    /// Says which key it is; and in a cluster (`text`) puts it where the others take it from.
+    async fn share_audit_key(
         &self,
         joining: &Joining,
         me: &server::Model,
         key: &CheckpointKey,
-        text: &Secret,
-    ) -> Result<(), StartError> {
+        text: Option<&Secret>,
+    ) -> Result<()> {
         let before = named(&joining.shared, AUDIT);
         let id = before.map_or_else(|| self.entropy.uuid(me.started_at), |row| row.id);
-        let place = sealed::SHARED_SECRET.place(&id);
-        let sealed = self.vault.seal(joining.conn(), place, text, me.started_at, self.entropy).await;
-        let row = shared_secret::Model {
-            id,
-            name: AUDIT.to_owned(),
-            fingerprint: key.public().id(),
-            sealed: Some(sealed.map_err(StartError::Read)?),
-            since: me.started_at,
+        let sealed = match text {
+            Some(text) => {
+                let place = sealed::SHARED_SECRET.place(&id);
+                Some(self.vault.seal(joining.conn(), place, text, me.started_at, self.entropy).await?)
+            }
+            None => None,
         };
-        joining.share(row).await.map_err(StartError::Read)
+        let fingerprint = key.public().id();
+        let row =
+            shared_secret::Model { id, name: AUDIT.to_owned(), fingerprint, sealed, since: me.started_at };
+        joining.share(row).await
     }
 
     async fn jwt_secret(
@@ -202,7 +314,7 @@ impl Own<'_> {
         joining: &Joining,
         me: &server::Model,
         audit: &CheckpointKey,
-    ) -> Result<Secret, StartError> {
+    ) -> Result<Agreed<Secret>, No> {
         let file = self.file(JWT);
         let own = match &self.config.jwt_secret {
             Some(given) => Some(given.clone()),
@@ -213,14 +325,14 @@ impl Own<'_> {
             Some(_) => "CB_JWT_SECRET".to_owned(),
             None => file.display().to_string(),
         };
-        let fits = |own: &Secret| shared.is_some_and(|row| row.fingerprint == audit.fingerprint_of(JWT, own));
-        let secret = match own {
-            Some(own) if fits(&own) => return Ok(own),
+        let fits = |own: &Secret| jwt_fits(&joining.shared, audit, own).unwrap_or(false);
+        let (secret, write) = match own {
+            Some(own) if fits(&own) => return Ok(Agreed { secret: own, write: None }),
             own if shared.is_some() && !joining.others.is_empty() => {
-                return Err(refused_jwt(&here, own.is_some(), &joining.others).into());
+                return Err(No::WhileTheyRun(refused_jwt(&here, own.is_some(), me, &joining.others)));
             }
-            Some(own) => own,
-            None => kept_secret(&file, || self.entropy.token())?,
+            Some(own) => (own, false),
+            None => (Secret::new(self.entropy.token()), true),
         };
         if shared.is_some() {
             tracing::warn!(
@@ -235,7 +347,8 @@ impl Own<'_> {
             since: me.started_at,
         };
         joining.share(row).await.map_err(StartError::Read)?;
-        Ok(secret)
+        let write = write.then(|| secret.clone());
+        Ok(Agreed { secret, write })
     }
 }
 
@@ -249,20 +362,52 @@ fn parsed(file: &Path, text: &Secret) -> Result<CheckpointKey, ConfigError> {
     })
 }
 
-fn other_audit_key(file: &Path, own: &str, wanted: &str) -> ConfigError {
-    let shown = file.display();
-    ConfigError::new(
-        &shown.to_string(),
-        format!(
-            "it is not the audit key that the other servers of this database use (its ID is {own} instead of {wanted})"
-        ),
+const PUT_BACK: &str = "Every other server of this database has the right file in its data folder, and every archive of cb backup contains it";
+
+fn other_audit_key(file: &Path, own: &str, wanted: &str, sealed: bool) -> ConfigError {
+    let (shown, folder) = (file.display(), file.parent().unwrap_or(file).display());
+    let mend = if sealed {
         format!(
             "Move the file away and start the server again: mv {shown} {shown}.other. The server then takes the key from the database"
-        ),
+        )
+    } else {
+        format!(
+            "{PUT_BACK}. Move this one away and put the right one in its place: mv {shown} {shown}.other && tar -xf ARCHIVE -C {folder} audit-key"
+        )
+    };
+    ConfigError::new(
+        &shown.to_string(),
+        format!("it is not the audit key of this database (its ID is {own} instead of {wanted})"),
+        mend,
     )
 }
 
-fn refused_jwt(here: &str, is_there: bool, others: &[server::Model]) -> ConfigError {
+/// `shut`: the database has it, and the vault cannot open it.
+fn missing_audit_key(file: &Path, wanted: &str, shut: bool) -> ConfigError {
+    let (reason, lost) = if shut {
+        ("the copy in the database cannot be decrypted with the vault's keys", "")
+    } else {
+        (
+            "the servers of this database have not put it into the database",
+            ". If it is lost, start one server once without CB_REDIS_URL and CB_NATS_URL: it creates a new key, and then the signatures of the old key can no longer be verified",
+        )
+    };
+    ConfigError::new(
+        &file.display().to_string(),
+        format!(
+            "this file does not exist, this database needs the audit key with the ID {wanted}, and {reason}"
+        ),
+        format!("{PUT_BACK}: tar -xf ARCHIVE -C {} audit-key{lost}", file.parent().unwrap_or(file).display()),
+    )
+}
+
+fn refused_jwt(here: &str, is_there: bool, me: &server::Model, others: &[server::Model]) -> ConfigError {
+    // A copied folder.
+    let twin = if others.iter().any(|row| row.id == me.id) {
+        ". One of them has the server-id of this folder: delete the file server-id in one of the two data folders"
+    } else {
+        ""
+    };
     let mut hosts: Vec<&str> = others.iter().map(|row| row.host.as_str()).collect();
     hosts.dedup();
     hosts.truncate(5);
@@ -279,6 +424,8 @@ fn refused_jwt(here: &str, is_there: bool, others: &[server::Model]) -> ConfigEr
     ConfigError::new(
         here,
         reason,
-        "Set CB_JWT_SECRET to the same value on every server, or copy the file jwt-secret from the data folder of another server. To change the secret, stop every server, and start them again with the new one",
+        format!(
+            "Set CB_JWT_SECRET to the same value on every server, or copy the file jwt-secret from the data folder of another server. To change the secret, stop every server, and start them again with the new one{twin}"
+        ),
     )
 }

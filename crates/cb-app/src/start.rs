@@ -13,6 +13,7 @@ use cb_fabric::Fabric;
 use cb_net::outbound::Outbound;
 use cb_store::{LOCK_FILE, Migrated, OpenError, Store};
 use cb_vault::token::Signer;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -127,6 +128,8 @@ impl App {
             hook_rates: Rates::new(&fabric),
             fabric,
             signer: Signer::new(&jwt),
+            jwt,
+            refused: watch::Sender::default(),
             vault,
             checkpoint_key: audit,
             beside: Beside::of(data),

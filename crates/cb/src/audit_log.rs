@@ -59,6 +59,8 @@ async fn accept_restore() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+const OLDER: &str = "the audit log cannot be read; if the database is from an older version, start the server of this version once (cb serve)";
+
 async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let config = Config::load()?;
     let store = match &config.db_url {
@@ -77,9 +79,13 @@ async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         }
         None => (own_key(&folder.join("audit-key"))?, Vec::new(), Some(folder.clone())),
     };
-    let found = audit::examine(&store, key.as_ref(), &kept, beside.as_deref()).await.context(
-        "the audit log cannot be read; if the database is from an older version, start the server of this version once (cb serve)",
-    )?;
+    if let (Some(key), Some(folder)) = (&key, &beside) {
+        match cb_app::compare_audit_key(&store, folder, key).await {
+            Err(cb_app::StartError::Read(error)) => return Err(error).context(OLDER),
+            compared => compared?,
+        }
+    }
+    let found = audit::examine(&store, key.as_ref(), &kept, beside.as_deref()).await.context(OLDER)?;
     let Some(why) = found.reason else {
         if let Some(through) = found.pruned_through {
             output::line(&format!(

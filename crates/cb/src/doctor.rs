@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use cb_app::{App, folder};
+use cb_app::{App, Around, folder};
 use cb_core::OsEntropy;
 use cb_core::clock::SystemClock;
-use cb_core::config::Config;
+use cb_core::config::{Config, ServerRole};
 
 use crate::{check, output};
 
@@ -50,7 +50,8 @@ async fn look() -> Vec<Found> {
         found.push(Found::Well("settings: they are valid".to_owned()));
     }
     found.extend(data_folder(&config));
-    found.push(database(&config).await);
+    found.push(Found::Well(format!("role: {}", does(config.role))));
+    found.extend(database(&config).await);
     found.push(match check::alive().await {
         Ok(()) if config.role.serves() => Found::Well(format!("server: it answers on {}", config.http_addr)),
         Ok(()) => Found::Well("server: the worker notes in the database that it runs".to_owned()),
@@ -75,16 +76,66 @@ fn data_folder(config: &Config) -> Vec<Found> {
     }
 }
 
-async fn database(config: &Config) -> Found {
-    match App::beside(config, Arc::new(SystemClock), Arc::new(OsEntropy)).await {
-        Ok(app) => {
-            let closed = app.close().await;
-            let kind = if config.db_url.is_some() { "PostgreSQL" } else { "SQLite" };
-            match closed {
-                Ok(()) => Found::Well(format!("database: {kind}, of this version, and the keys match")),
-                Err(error) => Found::Broken(format!("database: {error}")),
-            }
+fn does(role: ServerRole) -> &'static str {
+    match role {
+        ServerRole::All => "all, so this server does everything",
+        ServerRole::Api => {
+            "api, so this server answers requests, and leaves scans, deliveries and periodic work to workers"
         }
-        Err(error) => Found::Broken(format!("database: {error}")),
+        ServerRole::Worker => {
+            "worker, so this server scans, delivers and does the periodic work, and opens no port"
+        }
     }
+}
+
+async fn database(config: &Config) -> Vec<Found> {
+    let broken = |error: &dyn std::fmt::Display| Found::Broken(format!("database: {error}"));
+    let app = match App::beside(config, Arc::new(SystemClock), Arc::new(OsEntropy)).await {
+        Ok(app) => app,
+        Err(error) => return vec![broken(&error)],
+    };
+    let around = if config.db_url.is_some() { Some(app.around().await) } else { None };
+    let kind = if config.db_url.is_some() { "PostgreSQL" } else { "SQLite" };
+    let mut found = vec![match app.close().await {
+        Ok(()) => Found::Well(format!("database: {kind}, of this version, and the keys match")),
+        Err(error) => broken(&error),
+    }];
+    match around {
+        Some(Ok(around)) => found.extend(servers(config, &around)),
+        Some(Err(error)) => found.push(broken(&error)),
+        None => {}
+    }
+    found
+}
+
+/// What servers of one PostgreSQL share, and who they are. The audit key was compared when the database was opened.
+fn servers(config: &Config, around: &Around) -> [Found; 2] {
+    const MOST: usize = 20;
+    let file = config.data_dir.join("jwt-secret");
+    let has_jwt = config.jwt_secret.is_some() || file.exists();
+    let secrets = match around.jwt_fits {
+        None => Found::Note("shared secrets: no server has started with this database yet".to_owned()),
+        Some(true) => Found::Well(
+            "shared secrets: the vault key, the audit key and the JWT secret are those of this database"
+                .to_owned(),
+        ),
+        Some(false) if has_jwt => Found::Broken(format!(
+            "shared secrets: {} is not the JWT secret of the servers of this database. Set it to the same value on every server. To change it, stop every server, and start them again with the new one",
+            if config.jwt_secret.is_some() { "CB_JWT_SECRET".to_owned() } else { file.display().to_string() }
+        )),
+        Some(false) => Found::Note(format!(
+            "shared secrets: CB_JWT_SECRET is not set, and {} does not exist. A server that is to start here needs the same JWT secret as the others",
+            file.display()
+        )),
+    };
+    let names = around.servers.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let servers = match around.servers.len() {
+        0 => Found::Note("servers: none was seen within half a minute".to_owned()),
+        1 => Found::Well(format!("servers: one runs: {names}")),
+        count if config.cluster.is_none() => Found::Weak(format!(
+            "servers: {count} run, without Redis and NATS, so each counts rates and failed sign-ins by itself, and hears of the others' changes late: {names}. Set CB_REDIS_URL and CB_NATS_URL on each"
+        )),
+        count => Found::Well(format!("servers: {count} run: {names}")),
+    };
+    [secrets, servers]
 }

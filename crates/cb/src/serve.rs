@@ -77,7 +77,7 @@ async fn start(log: &Log, role: Option<ServerRole>) -> anyhow::Result<()> {
     let served = if config.role.serves() {
         serve(&config, &app, &mut signals).await
     } else {
-        work(&mut signals).await
+        work(&app, &mut signals).await
     };
     app.close().await.context("the database did not close cleanly")?;
     served
@@ -121,26 +121,35 @@ async fn serve(config: &Config, app: &App, signals: &mut Stop) -> anyhow::Result
     let served = server::serve(app.clone(), https, http, identity.clone(), place.clone(), stop.clone());
     tokio::pin!(served);
     let mut refresh = tokio::time::interval(REFRESH);
-    let signal = loop {
+    let ended = loop {
         tokio::select! {
             done = &mut served => return done.context("TLS cannot be set up"),
-            signal = signals.asked() => break signal,
+            ended = asked_to_stop(app, signals) => break ended,
             _ = refresh.tick() => look_again(config, &identity, &place).await,
         }
     };
-    tracing::info!(signal, "stopping");
     stop.cancel();
-    served.await.context("TLS cannot be set up")
+    served.await.context("TLS cannot be set up")?;
+    ended
+}
+
+/// Waits until the server is to stop in order: asked by a signal, or because it must not go on.
+async fn asked_to_stop(app: &App, signals: &mut Stop) -> anyhow::Result<()> {
+    tokio::select! {
+        signal = signals.asked() => {
+            tracing::info!(signal, "stopping");
+            Ok(())
+        }
+        why = app.refused() => Err(anyhow::Error::msg(why)),
+    }
 }
 
 /// A worker opens no port: what it does is started with the application.
-async fn work(signals: &mut Stop) -> anyhow::Result<()> {
+async fn work(app: &App, signals: &mut Stop) -> anyhow::Result<()> {
     tracing::info!(
         "this server is a worker: it scans, delivers and does the periodic work, and opens no port"
     );
-    let signal = signals.asked().await;
-    tracing::info!(signal, "stopping");
-    Ok(())
+    asked_to_stop(app, signals).await
 }
 
 /// New addresses, a renewed or a mounted certificate: taken up without a restart.

@@ -24,6 +24,7 @@ use super::scratch::Scratch;
 use super::{BackupError, guard, place, refused, unless_stopped};
 use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, read_checkpoint, set_aside};
 use crate::kept::{no_audit_key, open_data_dir};
+use crate::shared::compare_audit_key;
 use crate::vault::Unfit;
 
 /// Where the database goes.
@@ -93,6 +94,7 @@ pub async fn copy(
         Some(url) => unless_stopped(stop, Store::attach_postgres(url)).await?,
         None => unless_stopped(stop, Store::attach_sqlite(data)).await?,
     };
+    unless_stopped(stop, compare_audit_key(&source, data, &key.public())).await?;
     let sound = async |store: &Store| {
         let examined = Box::pin(verify(store, config, &key, &kept, |why| unfit(&why))).await?;
         match examined.flaws.as_slice() {

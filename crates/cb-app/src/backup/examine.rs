@@ -24,7 +24,7 @@ pub(super) struct Examined {
     pub entries: i64,
     /// Signed checkpoints that they were compared with.
     pub checkpoints: usize,
-    /// Sealed texts. All of them open, unless a flaw says otherwise.
+    /// Sealed texts that a copy takes with it. All of them open, unless a flaw says otherwise.
     pub sealed: i64,
     pub root: Held,
     /// What does not verify, and does not keep the copy from being used.
@@ -99,7 +99,7 @@ pub(super) async fn verify(
         assets,
         entries: verdict.entries,
         checkpoints: verdict.checkpoints,
-        sealed: sealed::count(store.reader()).await?,
+        sealed: sealed::count_of_copy(store.reader()).await?,
         root,
         flaws,
     })

@@ -26,6 +26,7 @@ use super::scratch::Scratch;
 use super::{BackupError, Until, blocking, refused, unless_stopped};
 use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, damage, read_checkpoint, set_aside};
 use crate::kept::no_audit_key;
+use crate::shared::compare_audit_key;
 use crate::vault::Unfit;
 
 /// Where an archive is written to, and how.
@@ -78,6 +79,7 @@ pub async fn make(
     let (mut small, mut missing) = kept(config)?;
     let key = small.iter().find(|(name, _)| name == AUDIT_KEY).map(|(_, bytes)| signing_key(bytes));
     let key = key.ok_or_else(|| refused(no_audit_key(&data).to_string()))??;
+    unless_stopped(stop, compare_audit_key(&store, &data, &key.public())).await?;
     // A folder without a database and keys stays as it is: a restore may go into it.
     let lock = one_at_a_time(&data)?;
     let work = Work::begin(&target, folder, &data, entropy, lock)?;

@@ -9,6 +9,7 @@ use cb_app::tags::{self, TagIn};
 use cb_app::{App, Ctx, Heard, Listener, audit, metrics, vault};
 use cb_core::config::{Config, ServerRole};
 use cb_core::{Error, Event, OsEntropy, Principal, Secret};
+use cb_store::sea_orm::ConnectionTrait as _;
 use cb_testkit::TestApp;
 
 /// Until the condition holds, or half a minute is over.
@@ -182,6 +183,8 @@ async fn a_server_with_another_secret_is_refused_and_says_which() {
     let why = refused(&test, "no-jwt", &["vault-key", "audit-key"], |_| ()).await;
     assert!(why.contains("jwt-secret: this file does not exist and CB_JWT_SECRET is not set"), "{why}");
     assert!(!test.data_dir().with_file_name("no-jwt").join("jwt-secret").exists(), "none is made");
+    refused(&test, "nothing", &["vault-key"], |_| ()).await;
+    assert!(!test.data_dir().with_file_name("nothing").join("audit-key").exists(), "none is left behind");
     let why = refused(&test, "no-vault", &["audit-key", "jwt-secret"], |_| ()).await;
     assert!(why.contains("vault-key: this file does not exist"), "{why}");
     let write = |config: &mut Config| {
@@ -190,9 +193,14 @@ async fn a_server_with_another_secret_is_refused_and_says_which() {
     };
     let why = refused(&test, "audit", &all, write).await;
     assert!(
-        why.contains("audit-key: it is not the audit key that the other servers") && why.contains("mv "),
+        why.contains("audit-key: it is not the audit key of this database") && why.contains("mv "),
         "{why}"
     );
+    // A command says the same.
+    let mut config = test.config().clone();
+    config.data_dir = test.data_dir().with_file_name("audit");
+    let beside = App::beside(&config, test.clock.clone(), Arc::new(OsEntropy)).await.err().expect("refused");
+    assert_eq!(beside.to_string(), why);
     // None of them is among the servers, and the right secrets are let in.
     let right = test.server("right", &all, |_| ()).await.expect("opens");
     let ctx = right.own_ctx(Principal::Cli);
@@ -217,6 +225,98 @@ async fn the_secret_of_sessions_changes_when_no_other_server_runs() {
     assert!(why.contains("jwt-secret: it is not the secret"), "{why}");
     let third = test.server("third", &all, |config| config.jwt_secret = new()).await.expect("opens");
     third.close().await.expect("closes");
+}
+
+async fn sql(test: &TestApp, sql: &str) {
+    crate::write_path::raw(test).await.execute_unprepared(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+}
+
+const OTHER: &str = "Wq8nBd6HfJ3gTe5UQm7vXc2LpR9tYw4Z";
+
+fn other_jwt(config: &mut Config) {
+    config.jwt_secret = Some(Secret::new(OTHER.to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_folder_is_another_server_and_what_a_kill_has_left_is_not() {
+    let (test, _ctx) = TestApp::clustered().await;
+    let all = ["vault-key", "audit-key", "jwt-secret", "server-id"];
+    let why = refused(&test, "copy", &all, other_jwt).await;
+    assert!(why.contains("it is not the secret") && why.contains("delete the file server-id"), "{why}");
+    // With the same secrets it is only told to take another name.
+    let same = test.server("copy", &all, |config| config.jwt_secret = None).await.expect("opens");
+    same.close().await.expect("closes");
+    // This server was killed 26 seconds ago.
+    test.app.clone().close().await.expect("closes");
+    sql(
+        &test,
+        "INSERT INTO servers (id, run, role, version, schema, host, started_at, seen_at)
+         VALUES ('killed', 'killed/1', 'all', '0', 'm0022_sites', 'here', now(), now() - interval '26 seconds')",
+    )
+    .await;
+    let began = std::time::Instant::now();
+    let killed = test.server("killed", &all[..3], |config| {
+        std::fs::write(config.data_dir.join("server-id"), "killed").expect("written");
+        other_jwt(config);
+    });
+    killed.await.expect("opens when the row counts no more").close().await.expect("closes");
+    assert!(began.elapsed() > Duration::from_secs(2), "it waited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_away_while_the_secret_changed_does_not_go_on() {
+    let (test, _ctx) = TestApp::clustered().await;
+    assert!(test.app.is_ready());
+    sql(&test, "UPDATE shared_secrets SET fingerprint = 'another one' WHERE name = 'jwt-secret'").await;
+    let why = tokio::time::timeout(Duration::from_secs(30), test.app.refused()).await.expect("refused");
+    assert!(why.contains("the secret that signs sessions") && why.contains("CB_JWT_SECRET"), "{why}");
+    assert!(!test.app.is_ready(), "requests go to another server");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_one_database_compare_their_secrets_without_redis_and_nats_too() {
+    let (test, ctx) = TestApp::ready(cb_testkit::Database::Postgres).await;
+    drop(ctx);
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    let why = refused(&test, "jwt", &all, other_jwt).await;
+    assert!(why.starts_with("CB_JWT_SECRET: it is not the secret"), "{why}");
+    let why = refused(&test, "no-audit", &["vault-key", "jwt-secret"], |_| ()).await;
+    assert!(why.contains("needs the audit key with the ID"), "{why}");
+    test.second().await.close().await.expect("closes");
+    // The only one: it may change what it has.
+    let test = test.restart_with(other_jwt).await;
+    drop(test);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_server_of_a_cluster_makes_no_key_where_another_one_has_signed_the_log() {
+    let (test, ctx) = TestApp::clustered().await;
+    tag(&ctx, "before").await;
+    let signed = audit::checkpoints(&ctx).await.expect("signed").items.pop().expect("one").key_id;
+    drop(ctx);
+    test.app.clone().close().await.expect("closes");
+    // As a database is that no cluster has used: moved here, or restored.
+    sql(&test, "DELETE FROM shared_secrets").await;
+    let why = refused(&test, "empty", &["vault-key", "jwt-secret"], |_| ()).await;
+    for part in [
+        "audit-key: this file does not exist",
+        &signed,
+        "tar -xf ARCHIVE -C ",
+        "Every other server",
+        "CB_REDIS_URL",
+    ] {
+        assert!(why.contains(part), "{part} in {why}");
+    }
+    assert!(!test.data_dir().with_file_name("empty").join("audit-key").exists(), "none is made");
+    let other = |config: &mut Config| {
+        let key = audit::CheckpointKey::generate(&OsEntropy);
+        std::fs::write(config.data_dir.join("audit-key"), key).expect("written");
+    };
+    let why = refused(&test, "other", &["vault-key", "jwt-secret"], other).await;
+    assert!(why.contains("it is not the audit key of this database") && why.contains(&signed), "{why}");
+    let right = test.server("right", &["vault-key", "audit-key", "jwt-secret"], |_| ()).await.expect("opens");
+    assert!(audit::verify(&right.own_ctx(Principal::Cli)).await.expect("verified").ok);
+    right.close().await.expect("closes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

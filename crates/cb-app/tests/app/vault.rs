@@ -39,23 +39,31 @@ pub fn me(ctx: &Ctx) -> Uuid {
 
 /// Stores a sealed secret, as enrolling does; answers it. Who meets a busy database is told to come again, and does.
 pub async fn begin(ctx: &Ctx) -> String {
-    loop {
+    for _ in 0..TRIES {
         match factors::begin(ctx).await {
             Ok(begun) => return begun.secret,
             Err(Error::Unavailable(_)) => {}
             Err(other) => panic!("{other:?}"),
         }
     }
+    panic!("the database was busy {TRIES} times")
 }
+
+/// A write waits 2.5 seconds at most for the others.
+const TRIES: u32 = 20;
 
 /// Whether the stored secret opens for `ctx`: a wrong code is told from a secret that does not open.
 pub async fn opens(ctx: &Ctx) -> bool {
-    match factors::confirm(ctx, TotpConfirm { code: Secret::new("x".to_owned()) }).await {
-        Err(Error::Invalid(_)) => true,
-        Err(Error::Internal(_)) => false,
-        Err(other) => panic!("{other:?}"),
-        Ok(_) => panic!("a wrong code"),
+    for _ in 0..TRIES {
+        match factors::confirm(ctx, TotpConfirm { code: Secret::new("x".to_owned()) }).await {
+            Err(Error::Invalid(_)) => return true,
+            Err(Error::Internal(_)) => return false,
+            Err(Error::Unavailable(_)) => {}
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("a wrong code"),
+        }
     }
+    panic!("the database was busy {TRIES} times")
 }
 
 pub fn root_file(test: &TestApp) -> Key {

@@ -13,13 +13,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cb_core::{Error, Result, Secret};
-use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement};
 
 pub use self::look::{
     Standing, foreign_schema, look_postgres, look_settled_postgres, look_sqlite, newest_schema,
 };
 pub use self::tables::Sum;
-use crate::bounded::{Bounded, Signals};
+pub(crate) use self::tables::is_copied;
+use crate::bookkeeping::{Working, working};
+use crate::bounded::{Bounded, Connections, Signals};
 use crate::fault::db;
 use crate::locks::Until;
 pub use crate::open::DATABASE_FILE;
@@ -137,29 +139,28 @@ impl Store {
     }
 
     /// Whether a server works on this PostgreSQL, as far as it can be seen. Asked before this process has connections of its own: it
-    /// waits until those of a program that has just ended are gone.
+    /// waits until those of a program that has just ended are gone, and until the row of a server that was killed counts no more.
     pub async fn has_servers(url: &Secret) -> std::result::Result<bool, OpenError> {
-        // A server looks at the database every second. A pooler keeps the connections of one that has ended, and nothing happens on them.
-        const SQL: &str = "
-            SELECT count(*) FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = $1 AND pid <> pg_backend_pid()
-                AND (state IS DISTINCT FROM 'idle' OR state_change > now() - interval '5 seconds')";
         const PATIENCE: Duration = Duration::from_secs(8);
         const BETWEEN: Duration = Duration::from_millis(250);
         // One connection: a second one of ours would be taken for a server's.
         let pool = pool::postgres(url, 1, Use::Look).await.map_err(OpenError::postgres)?;
         let pool = Bounded::new(pool, Signals::default());
         let began = Instant::now();
+        let mut first: Option<Vec<Working>> = None;
         let asked = loop {
-            let ask = Statement::from_sql_and_values(DbBackend::Postgres, SQL, [pool::OURS.into()]);
-            let row = pool.query_one_raw(ask).await;
-            let there = row.and_then(|row| row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0)));
-            match there {
-                Ok(0) => break Ok(false),
-                Ok(_) if began.elapsed() > PATIENCE => break Ok(true),
-                Ok(_) => tokio::time::sleep(BETWEEN).await,
+            match look_for_servers(&pool).await {
+                Ok((0, rows)) if rows.is_empty() => break Ok(false),
+                Ok((connections, _)) if connections > 0 && began.elapsed() > PATIENCE => break Ok(true),
+                // A row that is renewed is a server's, behind a pooler or a network that is slow.
+                Ok((_, rows)) => match &first {
+                    Some(first) if rows.iter().any(|row| !first.contains(row)) => break Ok(true),
+                    Some(_) => {}
+                    None => first = Some(rows),
+                },
                 Err(error) => break Err(OpenError::postgres(error)),
             }
+            tokio::time::sleep(BETWEEN).await;
         };
         let _ = pool.inner().now().close().await;
         asked
@@ -179,4 +180,17 @@ impl Store {
         .transpose()
         .map_err(db)
     }
+}
+
+/// The connections of programs like this one that are in use, and the rows of live servers.
+async fn look_for_servers(pool: &Connections) -> std::result::Result<(i64, Vec<Working>), DbErr> {
+    // A server looks at the database every second. A pooler keeps the connections of one that has ended, and nothing happens on them.
+    const CONNECTIONS: &str = "
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = $1 AND pid <> pg_backend_pid()
+            AND (state IS DISTINCT FROM 'idle' OR state_change > now() - interval '5 seconds')";
+    let ask = Statement::from_sql_and_values(DbBackend::Postgres, CONNECTIONS, [pool::OURS.into()]);
+    let row = pool.query_one_raw(ask).await?;
+    let connections = row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))?;
+    Ok((connections, working(pool).await?))
 }

@@ -6,13 +6,14 @@ use cb_core::Result;
 use cb_core::clock::Time;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, Iterable as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _,
+    FromQueryResult, Iterable as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
 };
 
-use crate::entities::{server, shared_secret};
+use crate::entities::{audit_anchor, audit_checkpoint, server, shared_secret};
 use crate::fault::db;
 use crate::locks::Until;
+use crate::migrations;
 use crate::open::Store;
 use crate::write::Tx;
 
@@ -27,13 +28,23 @@ const MOST: u64 = 1_000;
 pub struct Joining {
     tx: Tx,
     pub shared: Vec<shared_secret::Model>,
-    /// The live ones, without this one.
+    /// The live ones, without this process. One that was killed is among them until [`LIVE`] is over, also under this server's own id.
     pub others: Vec<server::Model>,
 }
 
 impl Joining {
     pub fn conn(&self) -> &impl ConnectionTrait {
         &self.tx
+    }
+
+    /// The ID of the key that has signed the newest checkpoint of the audit log, or else where the log begins.
+    pub async fn signer(&self) -> Result<Option<String>> {
+        let newest = audit_checkpoint::Entity::find().order_by_desc(audit_checkpoint::Column::Seq);
+        if let Some(row) = newest.one(&self.tx).await.map_err(db)? {
+            return Ok(Some(row.key_id));
+        }
+        let anchor = audit_anchor::Entity::find().one(&self.tx).await.map_err(db)?;
+        Ok(anchor.map(|row| row.key_id))
     }
 
     /// From now on this is what every server must have.
@@ -77,7 +88,7 @@ impl Store {
         let tx = self.begin_alone(Until::Committed).await?;
         let now = clock(&tx, me.seen_at).await?;
         let shared = shared_secret::Entity::find().all(&tx).await.map_err(db)?;
-        let others = rows(&tx).await?.into_iter().filter(|row| row.id != me.id && is_live(row, now));
+        let others = rows(&tx).await?.into_iter().filter(|row| row.run != me.run && is_live(row, now));
         let joining = Joining { others: others.collect(), tx, shared };
         if let Err(refused) = agree(&joining).await? {
             joining.tx.rollback().await?;
@@ -135,6 +146,28 @@ impl Store {
         let all = rows(self.reader()).await?.into_iter().filter(|row| row.seen_at > now - FORGOTTEN);
         Ok(all.map(|row| (is_live(&row, now), row)).map(|(live, row)| (row, live)).collect())
     }
+}
+
+/// What is asked of live servers before a database is used, whatever its version: columns that `servers` has had from its beginning.
+#[derive(Debug, PartialEq, FromQueryResult)]
+pub(crate) struct Working {
+    pub run: String,
+    pub host: String,
+    /// The newest migration that its program knows.
+    pub schema: String,
+    pub seen_at: Time,
+}
+
+/// The live servers of a PostgreSQL; none where there is no such table.
+pub(crate) async fn working(conn: &impl ConnectionTrait) -> std::result::Result<Vec<Working>, DbErr> {
+    if !migrations::has_table(conn, "servers").await? {
+        return Ok(Vec::new());
+    }
+    let live = format!(
+        "SELECT run, host, schema, seen_at FROM servers WHERE seen_at > clock_timestamp() - interval '{} seconds' ORDER BY host, run LIMIT {MOST}",
+        LIVE.as_secs()
+    );
+    Working::find_by_statement(Statement::from_string(DbBackend::Postgres, live)).all(conn).await
 }
 
 /// Servers are compared by one clock: that of the database. SQLite has one server, and its clock.

@@ -18,6 +18,7 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait as _;
 
 use super::{Migrator, WORKS_FROM};
+use crate::bookkeeping::working;
 use crate::bounded::{Signals, in_time};
 use crate::open;
 use crate::open_error::OpenError;
@@ -90,7 +91,7 @@ pub(crate) async fn bring_up_sqlite(file: &Path, on_newer: Newer) -> Result<Migr
         })?;
         return Box::pin(bring_up_sqlite(file, on_newer)).await;
     }
-    let done = up(&db, Way::Own).await.map_err(fail)?;
+    let done = up(&db, Way::Own, on_newer).await.map_err(fail)??;
     db.close().await.map_err(fail)?;
     Ok(done)
 }
@@ -98,10 +99,11 @@ pub(crate) async fn bring_up_sqlite(file: &Path, on_newer: Newer) -> Result<Migr
 /// PostgreSQL at `url`.
 pub(crate) async fn bring_up_postgres(url: &Secret, on_newer: Newer) -> Result<Migrated, OpenError> {
     let pool = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?;
+    // Before a lock is waited for; and under it once more.
     let newer = answered(newer(&pool, on_newer)).await.map_err(OpenError::postgres)??;
     let done = match newer {
         Some(schema) => schema,
-        None => answered(up(&pool.now(), pool.way())).await.map_err(OpenError::postgres)?,
+        None => answered(up(&pool.now(), pool.way(), on_newer)).await.map_err(OpenError::postgres)??,
     };
     answered(pool.now().close()).await.map_err(OpenError::postgres)?;
     Ok(done)
@@ -113,7 +115,11 @@ async fn answered<T>(asked: impl Future<Output = Result<T, DbErr>>) -> Result<T,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tables are made before there is a write path over them")]
-async fn up(db: &DatabaseConnection, way: Way) -> Result<Migrated, DbErr> {
+async fn up(
+    db: &DatabaseConnection,
+    way: Way,
+    on_newer: Newer,
+) -> Result<Result<Migrated, OpenError>, DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
@@ -132,7 +138,18 @@ async fn up(db: &DatabaseConnection, way: Way) -> Result<Migrated, DbErr> {
             all.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
         }
     }
+    // What another server has done while this one waited. A transaction that is dropped keeps nothing.
+    match newer(&all, on_newer).await? {
+        Ok(None) => {}
+        Ok(Some(schema)) => return Ok(Ok(schema)),
+        Err(refused) => return Ok(Err(refused)),
+    }
     let before = applied_if_any(&all).await?;
+    if before != ours()
+        && let Some(refused) = left_behind(&all).await?
+    {
+        return Ok(Err(refused));
+    }
     Migrator::up(&all, None).await?;
     let after = applied(&all).await?;
     note_reach(&all, &after).await?;
@@ -141,7 +158,29 @@ async fn up(db: &DatabaseConnection, way: Way) -> Result<Migrated, DbErr> {
         all.execute_unprepared("DEALLOCATE ALL").await?;
     }
     all.commit().await?;
-    Ok(Migrated::between(&before, &after))
+    Ok(Ok(Migrated::between(&before, &after)))
+}
+
+/// Why the schema stays as it is: servers work on it whose program would fail on the new one.
+async fn left_behind(db: &impl ConnectionTrait) -> Result<Option<OpenError>, DbErr> {
+    if db.get_database_backend() != DbBackend::Postgres {
+        return Ok(None);
+    }
+    let mut hosts: Vec<String> = working(db)
+        .await?
+        .into_iter()
+        .filter(|server| server.schema.as_str() < WORKS_FROM)
+        .map(|server| server.host)
+        .collect();
+    hosts.dedup();
+    hosts.truncate(5);
+    Ok((!hosts.is_empty()).then(|| {
+        OpenError::new(
+            "The database cannot be brought to the schema of this version yet",
+            format!("servers work on it whose version is too old for that schema (they run on {})", hosts.join(", ")),
+            "Stop these servers (after kill -9, wait half a minute), or upgrade them to the version in between first. Then start this program again",
+        )
+    }))
 }
 
 /// Says how far back a program still works on this schema. Only together with the schema that it was said of does it count.

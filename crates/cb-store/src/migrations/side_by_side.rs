@@ -208,3 +208,54 @@ async fn a_program_starts_on_a_newer_schema_only_where_that_says_so(
         assert!(why.contains("m9999_later"), "{why}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schema_stays_while_servers_work_that_would_fail_on_the_next() {
+    let postgres = cb_testkit::Postgres::start();
+    let (url, db) =
+        (Secret::new(postgres.url().to_owned()), sea_orm::Database::connect(postgres.url()).await);
+    let db = db.expect("connects");
+    let known = Migrator::migrations().iter().position(|m| m.name() == WORKS_FROM).expect("a migration");
+    Migrator::up(&db, Some(u32::try_from(known).expect("few"))).await.expect("migrated");
+    let server = async |id: &str, schema: &str, seconds: u32| {
+        let row = format!(
+            "INSERT INTO servers (id, run, role, version, schema, host, started_at, seen_at)
+             VALUES ('{id}', '{id}/1', 'all', '0', '{schema}', 'host-{id}', now(), now() - interval '{seconds} seconds')"
+        );
+        db.execute_unprepared(&row).await.expect("written");
+    };
+    server("old", "m0021_servers", 1).await;
+    server("new", WORKS_FROM, 1).await;
+    server("gone", "m0021_servers", 31).await;
+    let why = Store::migrate_postgres(&url).await.expect_err("refused").to_string();
+    assert!(why.contains("(they run on host-old)") && !why.contains('\n'), "{why}");
+    assert!(Store::open_postgres(&url).await.is_err(), "a server does not either");
+    db.execute_unprepared("DELETE FROM servers WHERE id = 'old'").await.expect("stopped");
+    let done = Store::migrate_postgres(&url).await.expect("migrated");
+    assert!(done.steps >= 1);
+}
+
+/// Two programs start at once: the older one has looked before it waits for the lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_schema_that_was_made_while_a_program_waited_is_seen() {
+    let postgres = cb_testkit::Postgres::start();
+    let url = Secret::new(postgres.url().to_owned());
+    Store::open_postgres(&url).await.expect("opens").close().await.expect("closes");
+    let mut options = sea_orm::ConnectOptions::new(postgres.url());
+    options.max_connections(1);
+    let first = sea_orm::Database::connect(options).await.expect("connects");
+    first
+        .execute_unprepared("BEGIN; SELECT pg_advisory_xact_lock(7161406656947052916)")
+        .await
+        .expect("locked");
+    let waits = tokio::spawn(async move { Store::migrate_postgres(&url).await });
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    first
+        .execute_unprepared(
+            "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 1); COMMIT",
+        )
+        .await
+        .expect("done");
+    let why = waits.await.expect("ends").expect_err("refused").to_string();
+    assert!(why.contains("m9999_later") && why.contains("newer version"), "{why}");
+}

@@ -3,14 +3,16 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cb_core::{Entropy, OsEntropy};
 use cb_store::Store;
 use cb_store::backup::look_postgres;
 use cb_testkit::Database::{Postgres, Sqlite};
+use cb_testkit::{Nats, Redis};
 use serde_json::json;
 
 use super::stopped::signal;
 use super::{Home, World, names, run_sql, text};
-use crate::site::PASSWORD;
+use crate::site::{PASSWORD, free_port};
 
 /// The URL of a home without its password, and the password.
 fn apart(home: &Home) -> (String, String) {
@@ -124,6 +126,86 @@ async fn there_and_back() {
     assert!(said.contains("without CB_DB_URL"), "{said}");
     assert_eq!(before, standing().await.expect("looked"), "the source is as it was");
     used(&lite, "of SQLite again", &["asset 39", "of SQLite", "of PostgreSQL"]).await;
+}
+
+/// The servers of a cluster have put the audit key into the database; it travels as a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_a_cluster() {
+    let world = World::new(true);
+    let (redis, nats) = (Redis::start(), Nats::start());
+    let home = world.home("cluster", Postgres).await;
+    let clustered = async |home: &Home| {
+        let port = free_port();
+        let mut serve = home.serve(port);
+        serve.env("CB_REDIS_URL", redis.url()).env("CB_NATS_URL", nats.url());
+        home.meet(port, serve).await
+    };
+    let site = clustered(&home).await;
+    site.client.set_up().await;
+    assert!(site.client.asset("of the cluster").await);
+    site.stop();
+
+    // Another key is refused by whatever reads it, in the words of a server.
+    let key = home.data.join("audit-key");
+    let right = std::fs::read(&key).expect("reads");
+    std::fs::write(&key, (&OsEntropy as &dyn Entropy).token()).expect("written");
+    let archive = world.path("archive");
+    for args in [
+        &["backup", text(&archive)][..],
+        &["audit-log", "verify"],
+        &["user", "list"],
+        &["store", "copy", "--to", "sqlite"],
+    ] {
+        let why = home.complains(args);
+        assert!(why.contains("audit-key: it is not the audit key of this database"), "{args:?}: {why}");
+    }
+    std::fs::write(&key, right).expect("written");
+
+    home.says(&["backup", text(&archive)]);
+    let verified =
+        |home: &Home| assert!(home.says(&["audit-log", "verify"]).starts_with("The chain is intact"));
+    let lite = Home { data: home.data.clone(), url: None };
+    copied(&home, &lite);
+    verified(&lite);
+    let back = Home { data: home.data.clone(), ..world.home("back", Postgres).await };
+    copied(&lite, &back);
+    verified(&back);
+    for database in [Sqlite, Postgres] {
+        let restored = world.home(if database == Sqlite { "lite" } else { "restored" }, database).await;
+        restored.says(&["restore", text(&archive)]);
+        verified(&restored);
+        let site = if database == Sqlite { restored.start().await } else { clustered(&restored).await };
+        assert!(site.client.assets().await.contains("of the cluster"));
+        site.stop();
+    }
+    let site = clustered(&back).await;
+    assert!(site.client.assets().await.contains("of the cluster"));
+    site.stop();
+    verified(&back);
+}
+
+/// A server behind a pooler or a slow network is seen by the row that it renews, and one that was killed for half a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_seen_by_its_row() {
+    let world = World::new(true);
+    let home = world.home("cluster", Postgres).await;
+    home.begin().await.stop();
+    let url = home.url.clone().expect("a URL");
+    let seen = "INSERT INTO servers (id, run, role, version, schema, host, started_at, seen_at)
+        VALUES ('x', 'x/1', 'all', '0', 'm0022_sites', 'far', now(), now() - interval '20 seconds')
+        ON CONFLICT (id) DO UPDATE SET seen_at = now()";
+    run_sql(&url, &[seen]).await;
+    let asked = cb_core::Secret::new(url.clone());
+    let began = Instant::now();
+    assert!(!Store::has_servers(&asked).await.expect("asked"), "it was killed");
+    assert!(began.elapsed() > Duration::from_secs(5), "it might have come back");
+    run_sql(&url, &[seen]).await;
+    let renewed = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        run_sql(&url, &[seen]).await;
+    };
+    let (there, ()) = tokio::join!(Store::has_servers(&asked), renewed);
+    assert!(there.expect("asked"), "it renews its row");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -254,7 +254,9 @@ async fn a_postgresql_that_is_empty_or_another() {
     // A second server of the same database has a folder of its own.
     let second = Home { data: world.path("second"), ..home.clone() };
     std::fs::create_dir(&second.data).expect("made");
-    std::fs::copy(home.data.join("vault-key"), second.data.join("vault-key")).expect("copied");
+    for name in ["vault-key", "audit-key", "jwt-secret"] {
+        std::fs::copy(home.data.join(name), second.data.join(name)).expect("copied");
+    }
     second.start().await.stop();
     home.start().await.stop();
 }
