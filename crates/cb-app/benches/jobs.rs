@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cb_app::App;
-use cb_app::jobs::{self, Job, Kind, Limits, Verdict, Work};
+use cb_app::jobs::{self, Access, Job, Kind, Limits, Verdict, Work};
 use cb_core::clock::SystemClock;
 use cb_core::config::Config;
-use cb_core::{OsEntropy, Result};
+use cb_core::{OsEntropy, Permission, Result};
 use cb_store::WriteTx;
 use cb_store::entities::job;
 use cb_store::sea_orm::{
@@ -42,6 +42,10 @@ impl Kind for Nothing {
 
     fn limits(&self) -> Limits {
         Limits { at_once: 100, lease: Duration::from_secs(30), attempts: 3, waiting: 1_000_000 }
+    }
+
+    fn access(&self) -> Access {
+        Access { read: Permission::MetricsRead, write: Permission::SettingsWrite }
     }
 
     fn run(&self, _: App, job: Job) -> Work<'static, Verdict> {

@@ -44,6 +44,11 @@ impl Ctx {
         Self { hold: Some(hold), ..self }
     }
 
+    /// The job that bookkeeping is done for, if it is done for one.
+    pub(crate) fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
+
     pub fn app(&self) -> &App {
         &self.app
     }
@@ -151,14 +156,6 @@ impl Ctx {
             return Ok(());
         }
         Err(Error::Unauthenticated("The session has ended. Sign in again.".to_owned()))
-    }
-
-    /// For what machines write down all the time: whether the job, if there is one, is still this worker's.
-    pub(crate) async fn still_holds(&self) -> Result<()> {
-        match &self.hold {
-            Some(hold) if !self.store().is_held(hold).await? => Err(lost()),
-            _ => Ok(()),
-        }
     }
 
     /// [`Ctx::record`] for what has happened already: it is told even when the session of whoever did it has ended since.

@@ -6,7 +6,8 @@
 //! transaction ([`cb_store::WriteTx::end_job`]) it can end, so that its effect happens once.
 //!
 //! An attempt counts when it begins. A job that kills each worker that takes it becomes a dead letter like one that fails, and waits there
-//! for an administrator ([`dead`]). A server that stops gives back what has not ended, and that attempt does not count.
+//! for an administrator ([`dead`]). A server that stops, or whose database is away, gives back what has not ended, and that attempt does
+//! not count ([`Verdict::of`]).
 //!
 //! To add a kind: a file here with its [`Kind`], and a line in [`kinds`].
 
@@ -19,11 +20,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cb_core::{Principal, Result};
+use cb_core::{Error, Permission, Principal, Result};
 use cb_store::{Enqueued, Hold, NewJob, WriteTx};
 use chrono::TimeDelta;
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -45,8 +47,11 @@ pub trait Kind: Send + Sync + 'static {
 
     fn limits(&self) -> Limits;
 
-    /// One attempt. Dropped when the job is no longer this worker's, or when the server has waited long enough for it to stop
-    /// ([`App::stopping`]).
+    /// Who may see what its dead letters say, and who may retry or remove them.
+    fn access(&self) -> Access;
+
+    /// One attempt. It should end soon when the job is no longer this worker's ([`Job::lost`]) or the server stops ([`App::stopping`]);
+    /// if it does not, the worker drops it.
     fn run(&self, app: App, job: Job) -> Work<'static, Verdict>;
 
     /// The job is about to become a dead letter: tells whoever waits for it. It may end the job in its own transaction.
@@ -69,6 +74,13 @@ pub struct Limits {
     pub waiting: u64,
 }
 
+/// The permissions that a dead letter of a kind needs, besides those that all dead letters need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    pub read: Permission,
+    pub write: Permission,
+}
+
 /// How an attempt went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -82,8 +94,37 @@ pub enum Verdict {
     Fail {
         reason: String,
     },
-    /// The server stops. Another begins again at once, and this attempt does not count.
+    /// Nothing is wrong with the job: the server stops, or what it needs is away. The attempt does not count. Another begins at once
+    /// when the server stops, otherwise in a moment.
     GiveBack,
+}
+
+/// What people see of a fault of the server.
+const FAULT: &str = "The server met a fault of its own. Its log has the details";
+
+impl Verdict {
+    /// What an error means for the attempt: an outage waits until it is over, everything else counts.
+    pub fn of(error: &Error) -> Self {
+        if error.is_outage() {
+            Self::GiveBack
+        } else {
+            Self::Retry { after: Duration::ZERO, reason: reason(error) }
+        }
+    }
+}
+
+/// An error as a sentence for people. What only the log may say is logged.
+pub(crate) fn reason(error: &Error) -> String {
+    match error {
+        Error::Invalid(fields) => fields.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>().join(" "),
+        Error::Conflict(reason) | Error::Denied(reason) => reason.clone(),
+        Error::Taken(field) => field.reason.clone(),
+        Error::Internal(_) => {
+            tracing::error!(%error, "a job met a fault of the server");
+            FAULT.to_owned()
+        }
+        other => other.to_string(),
+    }
 }
 
 /// A job that this worker holds.
@@ -95,6 +136,7 @@ pub struct Job {
     /// Which attempt this is, from 1.
     pub attempt: i32,
     hold: Hold,
+    lost: CancellationToken,
 }
 
 impl Job {
@@ -105,6 +147,11 @@ impl Job {
 
     pub fn hold(&self) -> &Hold {
         &self.hold
+    }
+
+    /// Cancelled when the job is no longer this worker's. The work has a moment to end by itself.
+    pub fn lost(&self) -> &CancellationToken {
+        &self.lost
     }
 }
 
@@ -127,15 +174,14 @@ pub(crate) async fn enqueue(
     kind: &dyn Kind,
     wanted: Wanted,
 ) -> Result<Enqueued> {
-    let now = ctx.now();
     let new = NewJob {
         id: wanted.id,
         kind: kind.name(),
         key: wanted.key.map(|key| format!("{} {key}", kind.name())),
         payload: wanted.payload,
         priority: wanted.priority,
-        not_before: now + longest(wanted.after),
-        created_at: now,
+        after: longest(wanted.after),
+        created_at: ctx.now(),
     };
     tx.enqueue(new, kind.limits().waiting).await
 }
@@ -149,7 +195,7 @@ pub(crate) fn longest_wait() -> TimeDelta {
 
 /// Dead letters are kept so long …
 const KEPT: TimeDelta = TimeDelta::days(30);
-/// … and no more than these, the newest.
+/// … and no more of each kind than these, the newest.
 const KEPT_MOST: u64 = 1_000;
 
 /// Forgets dead letters that are old.
@@ -175,15 +221,34 @@ pub(crate) async fn start(app: &App) {
     app.spawn(run(app.clone(), kinds()));
 }
 
+/// A worker that failed is started again after this time …
+const PAUSE: Duration = Duration::from_secs(1);
+/// … so often.
+const RESTARTS: u32 = 10;
+
 /// Does jobs of these kinds until the server stops.
 pub async fn run(app: App, kinds: Vec<Arc<dyn Kind>>) {
     let mut lanes = JoinSet::new();
     for kind in kinds {
-        lanes.spawn(lane::run(app.clone(), kind));
+        lanes.spawn(keep_up(app.clone(), kind));
     }
-    while let Some(ended) = lanes.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "the worker of one kind of job failed; start the server again");
+    lanes.join_all().await;
+}
+
+/// Runs the worker of one kind, and starts it again when it fails. What it held waits again when the leases end.
+async fn keep_up(app: App, kind: Arc<dyn Kind>) {
+    for _ in 0..=RESTARTS {
+        let mut lane = JoinSet::new();
+        lane.spawn(lane::run(app.clone(), kind.clone()));
+        let Some(Err(error)) = lane.join_next().await else { return };
+        tracing::error!(kind = kind.name(), %error, "the worker of one kind of job failed and is started again");
+        tokio::select! {
+            () = app.stopping().cancelled() => return,
+            () = tokio::time::sleep(PAUSE) => {}
         }
     }
+    tracing::error!(
+        kind = kind.name(),
+        "the worker of one kind of job keeps failing; start the server again"
+    );
 }

@@ -13,9 +13,9 @@ use cb_core::ids::ScanId;
 use cb_core::inventory::{FindingKind, FindingState, Protocol, WebScheme};
 use cb_core::{Event, Permission, Result};
 use cb_store::bookkeeping::{Seen, UP};
-use cb_store::entities::{address, asset, finding, finding_key, identity, interface, network, service};
+use cb_store::entities::{address, asset, finding, finding_key, identity, interface, network, scan, service};
 use cb_store::sea_orm::ActiveValue::Set;
-use cb_store::sea_orm::sea_query::{ExprTrait as _, OnConflict};
+use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -95,8 +95,7 @@ pub async fn record(ctx: &Ctx, scan: ScanId, reports: &[HostReport]) -> Result<R
             })
             .await?;
     }
-    ctx.still_holds().await?;
-    ctx.store().seen(&seen, now).await?;
+    ctx.store().seen(&seen, now, ctx.hold()).await?;
     ctx.app().bus().publish(risen);
     Ok(out)
 }
@@ -128,6 +127,16 @@ async fn write(ctx: &Ctx, tx: &mut WriteTx, scan: ScanId, reports: &[&HostReport
                 insert(tx, row, report).await?;
             }
         }
+    }
+    // In this transaction, so that a scan that begins again has counted each of them once.
+    if !new.is_empty() {
+        let count = i64::try_from(new.len()).map_err(cb_core::Error::internal)?;
+        scan::Entity::update_many()
+            .col_expr(scan::Column::FindingsNew, Expr::col(scan::Column::FindingsNew).add(count))
+            .filter(scan::Column::Id.eq(scan.0))
+            .exec(tx.conn())
+            .await
+            .map_err(db)?;
     }
     tx.about("scan", scan);
     tx.detail(json!({ "new": new, "updated": updated, "learned": learned }));

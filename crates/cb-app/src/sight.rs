@@ -33,12 +33,11 @@ pub async fn missed(ctx: &Ctx, sweeps: &[Sweep], since: Time) -> Result<()> {
     ctx.authorize(Permission::DiscoveryWrite)?;
     let now = ctx.now();
     for sweep in sweeps {
-        ctx.still_holds().await?;
         let silent = silent_addresses(ctx, sweep, since).await?;
-        let gone = ctx.store().missed(&silent, since, now).await?;
+        let gone = ctx.store().missed(&silent, (since, now), ctx.hold()).await?;
         ctx.app().bus().publish(gone.into_iter().map(|id| Event::AssetChanged { id: id.into() }));
         let findings = silent_findings(ctx, sweeps, sweep, since).await?;
-        ctx.store().missed_findings(&findings, since, now).await?;
+        ctx.store().missed_findings(&findings, (since, now), ctx.hold()).await?;
     }
     Ok(())
 }

@@ -88,6 +88,12 @@ impl Error {
         Self::Internal(error.to_string())
     }
 
+    /// Whether the same thing may well succeed later, because something that the server depends on is away or full, or does not say what
+    /// it has done.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::StorageFull(_) | Self::OutcomeUnknown(_))
+    }
+
     /// Whether the server is to blame, or what it depends on, and not the request.
     pub fn is_ours(&self) -> bool {
         matches!(

@@ -53,7 +53,6 @@ pub struct Progress {
     pub addresses_total: i64,
     pub addresses_done: i64,
     pub hosts_found: i64,
-    pub findings_new: i64,
     pub assets_seen: i64,
 }
 
@@ -268,7 +267,6 @@ impl Store {
             .col_expr(scan::Column::AddressesTotal, Expr::value(progress.addresses_total))
             .col_expr(scan::Column::AddressesDone, Expr::value(progress.addresses_done))
             .col_expr(scan::Column::HostsFound, Expr::value(progress.hosts_found))
-            .col_expr(scan::Column::FindingsNew, Expr::value(progress.findings_new))
             .col_expr(scan::Column::AssetsSeen, Expr::value(progress.assets_seen))
             .filter(scan::Column::Id.eq(id))
             .filter(hold.stands())

@@ -3,6 +3,7 @@
 
 use cb_core::clock::Time;
 use cb_core::{Error, Result};
+use chrono::{DateTime, TimeDelta};
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, OnConflict, Query, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
@@ -11,6 +12,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::clock;
 use crate::entities::job::{self, Column, Entity};
 use crate::fault::{conflict, db};
 use crate::write::WriteTx;
@@ -56,7 +58,8 @@ pub struct NewJob {
     pub payload: Value,
     /// The higher, the sooner.
     pub priority: i32,
-    pub not_before: Time,
+    /// It begins no sooner.
+    pub after: TimeDelta,
     pub created_at: Time,
 }
 
@@ -75,6 +78,18 @@ pub enum End<'a> {
     Done,
     Dead { at: Time, reason: &'a str },
 }
+
+/// Which of the jobs that may begin comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The highest priority, and of those the one that was made first.
+    Priority,
+    /// The one that was made first, whatever its priority.
+    Age,
+}
+
+/// The time of a job that may begin at any moment. No clock is before it, wherever the job was made.
+pub(crate) const ANY_TIME: Time = DateTime::UNIX_EPOCH;
 
 /// The words of the first schema, which the version before uses beside this one.
 pub(crate) const WAITING: &str = "queued";
@@ -117,6 +132,11 @@ impl WriteTx {
         if self.is_full(new.kind, most).await? {
             return Ok(Enqueued::Full);
         }
+        let not_before = if new.after > TimeDelta::zero() {
+            clock::read(self.conn(), new.created_at).await? + new.after
+        } else {
+            ANY_TIME
+        };
         let row = job::Model {
             id: new.id,
             kind: new.kind.to_owned(),
@@ -130,7 +150,7 @@ impl WriteTx {
             created_at: new.created_at,
             finished_at: None,
             priority: new.priority,
-            not_before: new.not_before,
+            not_before,
             fence: 0,
         };
         // A transaction beside this one may have taken the key since: the index decides.
@@ -202,13 +222,7 @@ impl WriteTx {
     }
 
     /// Lets a dead letter wait again, with all its attempts before it.
-    pub async fn retry_dead_job(
-        &mut self,
-        row: &job::Model,
-        kind: &'static str,
-        now: Time,
-        most: u64,
-    ) -> Result<()> {
+    pub async fn retry_dead_job(&mut self, row: &job::Model, kind: &'static str, most: u64) -> Result<()> {
         if self.is_full(kind, most).await? {
             return Err(Error::Conflict(format!(
                 "{most} jobs of this kind are already waiting. Try again later."
@@ -217,7 +231,7 @@ impl WriteTx {
         Entity::update_many()
             .col_expr(Column::State, Expr::value(WAITING))
             .col_expr(Column::Attempts, Expr::value(0))
-            .col_expr(Column::NotBefore, Expr::value(now))
+            .col_expr(Column::NotBefore, Expr::value(ANY_TIME))
             .col_expr(Column::LastError, Expr::value(None::<String>))
             .col_expr(Column::FinishedAt, Expr::value(None::<Time>))
             .filter(Column::Id.eq(row.id))

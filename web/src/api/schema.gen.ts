@@ -3194,10 +3194,10 @@ export interface components {
             attempts: number;
             /** Format: date-time */
             created_at: string;
-            /** @description Why it was given up. */
+            /** @description Why it was given up; null for those who may not see what the kind works on. */
             error: string | null;
             id: components["schemas"]["JobId"];
-            /** @description What it is about, in the words of its kind. */
+            /** @description What it is about, in the words of its kind; null for those who may not see what the kind works on. */
             key: string | null;
             kind: string;
             /**
@@ -4021,10 +4021,10 @@ export interface components {
                 attempts: number;
                 /** Format: date-time */
                 created_at: string;
-                /** @description Why it was given up. */
+                /** @description Why it was given up; null for those who may not see what the kind works on. */
                 error: string | null;
                 id: components["schemas"]["JobId"];
-                /** @description What it is about, in the words of its kind. */
+                /** @description What it is about, in the words of its kind; null for those who may not see what the kind works on. */
                 key: string | null;
                 kind: string;
                 /**

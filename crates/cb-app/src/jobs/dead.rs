@@ -1,5 +1,7 @@
 //! Dead letters: jobs that were given up, for administrators to see, retry and remove.
 
+use std::sync::Arc;
+
 use cb_core::audit::Action;
 use cb_core::ids::JobId;
 use cb_core::{Error, Permission, Result};
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{JobCount, counts, kinds};
+use super::{JobCount, Kind, counts, kinds};
 use crate::ctx::Ctx;
 use crate::page::{self, List, Page, Sort};
 
@@ -27,12 +29,12 @@ pub enum JobState {
 pub struct JobOut {
     pub id: JobId,
     pub kind: String,
-    /// What it is about, in the words of its kind.
+    /// What it is about, in the words of its kind; null for those who may not see what the kind works on.
     #[schema(required)]
     pub key: Option<String>,
     pub state: JobState,
     pub attempts: i32,
-    /// Why it was given up.
+    /// Why it was given up; null for those who may not see what the kind works on.
     #[schema(required)]
     pub error: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -61,20 +63,31 @@ pub async fn list(ctx: &Ctx, list: &List, state: JobState) -> Result<Page<JobOut
     };
     let sorts = [("since", Sort::time(job::Column::FinishedAt))];
     let page = page::page(conn, select, list, job::Column::Id, &sorts, "-since").await?;
-    Ok(page.map(JobOut::from))
+    Ok(page.map(|row| {
+        let may_see =
+            ctx.authorize(kind_of(&row).map_or(Permission::SettingsWrite, |kind| kind.access().read)).is_ok();
+        let out = JobOut::from(row);
+        // A scan's key is addresses, and its reason may name some: more than a reader of metrics may know.
+        if may_see { out } else { JobOut { key: None, error: None, ..out } }
+    }))
+}
+
+fn kind_of(row: &job::Model) -> Option<Arc<dyn Kind>> {
+    kinds().into_iter().find(|kind| kind.name() == row.kind)
 }
 
 /// Lets a dead letter wait again, with all its attempts before it.
 pub async fn retry(ctx: &Ctx, id: JobId) -> Result<()> {
     ctx.write(Permission::SettingsWrite, Action::JobRetried, async |tx| {
         let row = tx.dead_job(id.0).await?;
-        let kind = kinds().into_iter().find(|kind| kind.name() == row.kind).ok_or_else(|| {
+        let kind = kind_of(&row).ok_or_else(|| {
             Error::Conflict(format!(
                 "This server does not know the job “{}”. Retry it when all servers have one version.",
                 row.kind
             ))
         })?;
-        tx.retry_dead_job(&row, kind.name(), ctx.now(), kind.limits().waiting).await?;
+        ctx.authorize(kind.access().write)?;
+        tx.retry_dead_job(&row, kind.name(), kind.limits().waiting).await?;
         kind.retried(tx, id.0).await?;
         tx.about("job", id);
         tx.detail(told(&row));
@@ -87,6 +100,9 @@ pub async fn retry(ctx: &Ctx, id: JobId) -> Result<()> {
 pub async fn remove(ctx: &Ctx, id: JobId) -> Result<()> {
     ctx.write(Permission::SettingsWrite, Action::JobRemoved, async |tx| {
         let row = tx.dead_job(id.0).await?;
+        if let Some(kind) = kind_of(&row) {
+            ctx.authorize(kind.access().write)?;
+        }
         tx.remove_job(id.0).await?;
         tx.about("job", id);
         tx.detail(told(&row));

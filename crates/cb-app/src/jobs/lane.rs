@@ -6,29 +6,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cb_core::Result;
+use cb_core::clock::Time;
 use cb_fabric::Sleeper;
-use cb_store::Hold;
 use cb_store::entities::job;
+use cb_store::{Hold, Order};
 use chrono::TimeDelta;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Job, Kind, Limits, Verdict, longest};
+use super::{FAULT, Job, Kind, Limits, PAUSE, Verdict, longest};
 use crate::app::App;
 
 /// A wake-up can be lost, and another server may have made a job: so often a worker looks anyway.
 const POLL: Duration = Duration::from_secs(5);
-/// After a fault of the database.
-const PAUSE: Duration = Duration::from_secs(5);
+/// No wait is shorter, so that no mistake and no outage makes a worker spin.
+const FLOOR: Duration = Duration::from_millis(10);
 const BRIEFLY: Duration = Duration::from_millis(100);
+/// A job that was given back while the server goes on begins no sooner.
+const HELD_UP: Duration = Duration::from_secs(5);
+/// What runs for a job that is another worker's has so long to end by itself: its writes are refused, but it may have something to say
+/// about what it kept before.
+const GRACE: Duration = Duration::from_secs(2);
+/// One claim in so many takes the jobs that were made first, so that none waits for ever behind those of a higher priority.
+const BY_AGE: u32 = 4;
+/// So often the end of a job is told, then it ends untold.
+const TELLINGS: i32 = 5;
 /// A server that stops waits so long for jobs that run. [`App::close`] waits longer.
 const DRAIN: Duration = Duration::from_secs(7);
 /// The wait before the second attempt, which each further one doubles …
 const AGAIN: Duration = Duration::from_secs(1);
 /// … up to this.
 const AGAIN_MOST: Duration = Duration::from_mins(5);
-const FAULT: &str = "The server met a fault of its own. Its log has the details";
 
 pub(super) async fn run(app: App, kind: Arc<dyn Kind>) {
     let sleeper = app.sleeper(kind.name());
@@ -41,6 +51,7 @@ pub(super) async fn run(app: App, kind: Arc<dyn Kind>) {
         held: HashMap::new(),
         ended: Vec::new(),
         more: true,
+        claims: 0,
     };
     lane.work(sleeper).await;
 }
@@ -57,6 +68,7 @@ struct Lane {
     renewed: Duration,
     /// There may be a job to claim.
     more: bool,
+    claims: u32,
 }
 
 struct Held {
@@ -64,6 +76,7 @@ struct Held {
     attempt: i32,
     /// By the clock that only goes forward.
     until: Duration,
+    lost: CancellationToken,
 }
 
 /// What becomes of a job.
@@ -92,7 +105,8 @@ impl Lane {
                 }
             };
             let idle = self.held.is_empty() && self.ended.is_empty();
-            let nap = if idle { wait } else { wait.min(self.next_renewal()) };
+            let nap = if idle || failing { wait } else { wait.min(self.next_renewal()) };
+            let nap = nap.max(FLOOR);
             let began = Instant::now();
             tokio::select! {
                 () = stopping.cancelled() => {}
@@ -110,7 +124,9 @@ impl Lane {
 
     /// One round. Answers how long there is nothing to do, unless somebody calls or a job ends.
     async fn turn(&mut self) -> Result<Duration> {
-        self.renew().await?;
+        if self.next_renewal().is_zero() {
+            self.renew().await?;
+        }
         self.settle().await?;
         let room = self.room();
         if room == 0 {
@@ -130,18 +146,32 @@ impl Lane {
 
     /// Only reads, unless a lease is over.
     async fn look(&mut self) -> Result<Duration> {
-        let (store, name, now, lease) = (self.app.store(), self.kind.name(), self.app.now(), self.lease());
-        let ahead = store.jobs_ahead(name, now, lease).await?;
+        let (store, name) = (self.app.store().clone(), self.kind.name());
+        let ahead = store.jobs_ahead(name, self.times()).await?;
+        let mut taken = 0;
         if ahead.over {
-            store.take_back_jobs(name, now, lease).await?;
+            // A clock that was set forward ends all leases at once: first this worker's own are made good.
+            self.renew().await?;
+            let mine: Vec<Uuid> = self.mine().map(|held| held.hold.id).collect();
+            taken = store.take_back_jobs(name, self.times(), &mine).await?;
         }
-        let wait = ahead.due_at.map_or(POLL, |at| (at - now).to_std().unwrap_or(Duration::ZERO).min(POLL));
-        self.more = ahead.over || wait.is_zero();
+        let wait = ahead.due_in.map_or(POLL, |wait| wait.to_std().unwrap_or(Duration::ZERO).min(POLL));
+        self.more = taken > 0 || wait.is_zero();
         Ok(if self.more { Duration::ZERO } else { wait })
     }
 
+    /// Also one that was lost and has not ended yet takes room.
     fn room(&self) -> usize {
-        self.limits.at_once.saturating_sub(self.held.len() + self.ended.len())
+        self.limits.at_once.saturating_sub(self.tasks.len() + self.ended.len())
+    }
+
+    fn mine(&self) -> impl Iterator<Item = &Held> {
+        self.held.values().map(|(held, _)| held).chain(self.ended.iter().map(|(held, _)| held))
+    }
+
+    /// Now, and how long a lease is.
+    fn times(&self) -> (Time, TimeDelta) {
+        (self.app.now(), self.lease())
     }
 
     fn lease(&self) -> TimeDelta {
@@ -149,14 +179,16 @@ impl Lane {
     }
 
     async fn claim(&mut self, room: usize) -> Result<usize> {
-        let (now, steady) = (self.app.now(), self.app.steady());
+        let steady = self.app.steady();
         let most = u64::try_from(room).unwrap_or(u64::MAX);
-        let rows = self
-            .app
-            .store()
-            .claim_jobs(self.kind.name(), self.app.worker_name(), now, now + self.lease(), most)
-            .await?;
+        self.claims = self.claims.wrapping_add(1);
+        let order = if self.claims.is_multiple_of(BY_AGE) { Order::Age } else { Order::Priority };
+        let of = (self.kind.name(), order);
+        let rows = self.app.store().claim_jobs(of, self.app.worker_name(), self.times(), most).await?;
         let claimed = rows.len();
+        if self.held.is_empty() && self.ended.is_empty() {
+            self.renewed = steady;
+        }
         for row in rows {
             self.begin(row, steady + self.limits.lease);
         }
@@ -165,13 +197,16 @@ impl Lane {
 
     fn begin(&mut self, row: job::Model, until: Duration) {
         let hold = Hold { id: row.id, owner: self.app.worker_name().to_owned(), fence: row.fence };
-        let mine = Held { hold: hold.clone(), attempt: row.attempts, until };
-        let job = Job { id: row.id, key: row.dedup_key, payload: row.payload, attempt: row.attempts, hold };
+        let lost = CancellationToken::new();
+        let mine = Held { hold: hold.clone(), attempt: row.attempts, until, lost: lost.clone() };
+        let job =
+            Job { id: row.id, key: row.dedup_key, payload: row.payload, attempt: row.attempts, hold, lost };
         if self.app.stopping().is_cancelled() {
             self.ended.push((mine, Outcome::GiveBack));
             return;
         }
-        let task = self.tasks.spawn(attempt(self.app.clone(), self.kind.clone(), job, self.limits.attempts));
+        let most = self.limits.attempts;
+        let task = self.tasks.spawn(attempt(self.app.clone(), self.kind.clone(), job, most, row.last_error));
         self.held.insert(task.id(), (mine, task));
     }
 
@@ -193,17 +228,13 @@ impl Lane {
 
     /// Keeps what is held, and lets go of what is not any more.
     async fn renew(&mut self) -> Result<()> {
-        let nothing = self.held.is_empty() && self.ended.is_empty();
-        if nothing || !self.next_renewal().is_zero() {
-            if nothing {
-                self.renewed = self.app.steady();
-            }
+        let steady = self.app.steady();
+        let holds: Vec<Hold> = self.mine().map(|held| held.hold.clone()).collect();
+        if holds.is_empty() {
+            self.renewed = steady;
             return Ok(());
         }
-        let (now, steady) = (self.app.now(), self.app.steady());
-        let all = self.held.values().map(|(held, _)| held).chain(self.ended.iter().map(|(held, _)| held));
-        let holds: Vec<Hold> = all.map(|held| held.hold.clone()).collect();
-        let kept = match self.app.store().renew_jobs(&holds, now + self.lease()).await {
+        let kept = match self.app.store().renew_jobs(&holds, self.times()).await {
             Ok(kept) => HashSet::<Uuid>::from_iter(kept),
             Err(error) => {
                 self.keep(|held| held.until > steady);
@@ -214,22 +245,30 @@ impl Lane {
         for (held, _) in self.held.values_mut() {
             held.until = steady + self.limits.lease;
         }
+        for (held, _) in &mut self.ended {
+            held.until = steady + self.limits.lease;
+        }
         self.keep(|held| kept.contains(&held.hold.id));
-        self.ended.retain(|(held, _)| kept.contains(&held.hold.id));
         Ok(())
     }
 
-    /// Breaks off all others: another worker has them, or may have them.
+    /// Breaks off all others, and forgets how they ended: another worker has them, or may have them.
     fn keep(&mut self, keep: impl Fn(&Held) -> bool) {
         let kind = self.kind.name();
         self.held.retain(|_, (held, task)| {
             let kept = keep(held);
             if !kept {
-                tracing::warn!(kind, job = %held.hold.id, "a job is no longer this worker's and was broken off");
-                task.abort();
+                tracing::warn!(kind, job = %held.hold.id, "a job is no longer this worker's and is broken off");
+                held.lost.cancel();
+                let task = task.clone();
+                self.app.spawn(async move {
+                    tokio::time::sleep(GRACE).await;
+                    task.abort();
+                });
             }
             kept
         });
+        self.ended.retain(|(held, _)| keep(held));
     }
 
     /// Writes down what became of jobs. What cannot be written stays, and is held.
@@ -245,7 +284,8 @@ impl Lane {
         }
         let back = of(|outcome| matches!(outcome, Outcome::GiveBack), &self.ended);
         if !back.is_empty() {
-            store.give_back_jobs(&back).await?;
+            let wait = if self.app.stopping().is_cancelled() { Duration::ZERO } else { HELD_UP };
+            store.give_back_jobs(&back, (self.app.now(), longest(wait))).await?;
             self.ended.retain(|(_, outcome)| !matches!(outcome, Outcome::GiveBack));
         }
         while let Some((held, outcome)) = self.ended.last() {
@@ -253,7 +293,7 @@ impl Lane {
             match outcome {
                 Outcome::Again { wait, reason } => {
                     let wait = longest((*wait).max(floor(held.attempt)));
-                    store.retry_job(&held.hold, now + wait, reason).await?;
+                    store.retry_job(&held.hold, (now, wait), reason).await?;
                 }
                 Outcome::Dead { reason } => {
                     tracing::warn!(kind = self.kind.name(), job = %held.hold.id, reason, "a job was given up; it is among the dead letters");
@@ -271,12 +311,12 @@ impl Lane {
         let over = tokio::time::sleep(DRAIN);
         tokio::pin!(over);
         while !self.held.is_empty() {
-            let renewal = self.next_renewal();
+            let renewal = self.next_renewal().max(BRIEFLY);
             tokio::select! {
                 Some(ended) = self.tasks.join_next_with_id() => self.note(ended),
                 () = tokio::time::sleep(renewal) => {
-                    if self.renew().await.is_err() {
-                        break;
+                    if let Err(error) = self.renew().await {
+                        tracing::debug!(%error, "jobs could not be renewed while the server stops");
                     }
                 }
                 () = &mut over => break,
@@ -292,13 +332,17 @@ impl Lane {
     }
 }
 
-/// One attempt and, behind the last, the news of it. In a task of its own: should it panic, that is a failed attempt.
-async fn attempt(app: App, kind: Arc<dyn Kind>, job: Job, most: i32) -> Outcome {
+/// One attempt and, behind the last, the news of it. In a task of its own: should it panic, that is a failed attempt. `said` is the
+/// reason that an earlier attempt gave.
+async fn attempt(app: App, kind: Arc<dyn Kind>, job: Job, most: i32, said: Option<String>) -> Outcome {
     let (number, last) = (job.attempt, job.attempt >= most);
     let verdict = if number > most {
-        Verdict::Fail {
-            reason: format!("The server stopped {most} times while this was running, so it gave up"),
-        }
+        let reason = said.unwrap_or_else(|| {
+            format!(
+                "The server stopped, or lost its database, {most} times while this was running, so it gave up"
+            )
+        });
+        Verdict::Fail { reason }
     } else {
         let mut task = JoinSet::new();
         task.spawn(kind.run(app.clone(), job.clone()));
@@ -315,10 +359,14 @@ async fn attempt(app: App, kind: Arc<dyn Kind>, job: Job, most: i32) -> Outcome 
     };
     match kind.died(&app, &job, &reason).await {
         Ok(()) => Outcome::Dead { reason },
-        // It is claimed once more, and found to have no attempt left.
-        Err(error) => {
+        // It is claimed once more, found to have no attempt left, and told again.
+        Err(error) if number < most + TELLINGS => {
             tracing::warn!(kind = kind.name(), job = %job.id, %error, "the end of a job could not be told; the server tries again");
             Outcome::Again { wait: Duration::ZERO, reason }
+        }
+        Err(error) => {
+            tracing::error!(kind = kind.name(), job = %job.id, %error, "the end of a job could not be told; it ends untold");
+            Outcome::Dead { reason }
         }
     }
 }

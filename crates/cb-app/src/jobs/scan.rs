@@ -20,11 +20,12 @@ use cb_store::sea_orm::{
 use cb_store::{End, WriteTx, db};
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Job, Kind, Limits, Verdict, Work};
+use super::{Access, Job, Kind, Limits, Verdict, Work, reason};
 use crate::app::App;
 use crate::ctx::Ctx;
 use crate::notify::news;
@@ -52,14 +53,20 @@ impl Kind for Scan {
         Limits { at_once: 1, lease: Duration::from_secs(30), attempts: 3, waiting: 20 }
     }
 
+    fn access(&self) -> Access {
+        Access { read: Permission::DiscoveryRead, write: Permission::DiscoveryWrite }
+    }
+
     fn run(&self, app: App, job: Job) -> Work<'static, Verdict> {
         Box::pin(async move {
             match run(&app, &job).await {
                 Ok(verdict) => verdict,
                 Err(error) => {
-                    tracing::error!(job = %job.id, %error, "a scan was broken off; the server begins it again");
+                    if !job.lost().is_cancelled() {
+                        tracing::error!(job = %job.id, %error, "a scan was broken off; the server begins it again");
+                    }
                     wait_again(&app, &job).await;
-                    Verdict::Retry { after: Duration::ZERO, reason: reasons(&error) }
+                    Verdict::of(&error)
                 }
             }
         })
@@ -117,10 +124,11 @@ async fn run(app: &App, job: &Job) -> Result<Verdict> {
     }
     let request = match scans::stored_request(&ctx, &row) {
         Ok(request) => request,
-        Err(error) => {
-            let reason = format!("Its targets can no longer be scanned: {}", reasons(&error));
+        Err(error @ Error::Invalid(_)) => {
+            let reason = format!("Its targets can no longer be scanned: {}", reason(&error));
             return Ok(Verdict::Fail { reason });
         }
+        Err(error) => return Err(error),
     };
     let mut events = app.listen();
     if !app.store().scan_started(job.hold(), row.id, now).await? {
@@ -140,14 +148,24 @@ async fn run(app: &App, job: &Job) -> Result<Verdict> {
     Ok(match end {
         Way::Over(outcome) => {
             let (status, error) = verdict(&outcome);
-            if status == ScanStatus::Completed {
-                sight::missed(&ctx, &outcome.sweeps, now).await?;
+            loop {
+                let ended = async {
+                    if status == ScanStatus::Completed {
+                        sight::missed(&ctx, &outcome.sweeps, now).await?;
+                    }
+                    finish(&ctx, job, &row, status, &outcome.limitations, error.clone(), Some(&progress))
+                        .await
+                };
+                let ended = ended.await;
+                if !try_again(job, &ended).await {
+                    ended?;
+                    break;
+                }
             }
-            finish(&ctx, job, &row, status, &outcome.limitations, error, Some(&progress)).await?;
             Verdict::Done
         }
         Way::Failed(reason) => {
-            running.tell().await?;
+            running.tell().await;
             Verdict::Fail { reason }
         }
         Way::Stopping => {
@@ -161,7 +179,7 @@ enum Way {
     Over(Outcome),
     /// Something broke that a retry would not mend.
     Failed(String),
-    /// The server stops; the scan goes back to the queue.
+    /// The server stops, or the job is another worker's; the scan goes back to the queue.
     Stopping,
 }
 
@@ -180,10 +198,24 @@ impl Running<'_> {
         let scope = app.outbound().scope().await;
         let env = Env { clock: app.clock(), entropy: std::sync::Arc::new(OsEntropy), scope };
         let cancel = self.cancel.clone();
-        // However this function is left, the engine stops.
-        let _stop = self.cancel.clone().drop_guard();
-        // A task of its own: what breaks in there ends this scan, not the worker.
-        let mut engine = tokio::spawn(async move { cb_collect::scan(request, &env, sender, cancel).await });
+        // A task of its own: what breaks in there ends this scan, not the worker. It ends with this function, also with one that is
+        // dropped.
+        let mut engine = JoinSet::new();
+        engine.spawn(async move { cb_collect::scan(request, &env, sender, cancel).await });
+        let way = self.hear(&mut engine, &mut reports, events).await;
+        self.cancel.cancel();
+        drop(reports);
+        while engine.join_next().await.is_some() {}
+        way
+    }
+
+    async fn hear(
+        &mut self,
+        engine: &mut JoinSet<Outcome>,
+        reports: &mut mpsc::Receiver<ScanEvent>,
+        events: &mut Listener,
+    ) -> Result<Way> {
+        let app = self.ctx.app();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut gather = tokio::time::interval(GATHER);
@@ -194,8 +226,9 @@ impl Running<'_> {
         let mut told = Instant::now();
         loop {
             tokio::select! {
-                done = &mut engine, if outcome.is_none() => outcome = Some(done),
-                event = reports.recv() => match event {
+                Some(done) = engine.join_next() => outcome = Some(done),
+                // While the database is away the engine waits.
+                event = reports.recv(), if batch.len() < BATCH => match event {
                     Some(ScanEvent::Host(report)) => {
                         batch.push(*report);
                         if batch.len() >= BATCH {
@@ -211,27 +244,33 @@ impl Running<'_> {
                     }
                     // The engine has let go of its sender: everything it had to say has been heard.
                     None => {
-                        self.keep(&mut batch).await?;
-                        let outcome = match outcome.take() {
-                            Some(outcome) => outcome,
-                            None => engine.await,
-                        };
+                        while !batch.is_empty() && !self.job.lost().is_cancelled() {
+                            self.keep(&mut batch).await?;
+                            gather.tick().await;
+                        }
+                        if outcome.is_none() {
+                            outcome = engine.join_next().await;
+                        }
                         return Ok(match outcome {
-                            Ok(_) if stopping => Way::Stopping,
-                            Ok(outcome) => Way::Over(outcome),
-                            Err(error) => Way::Failed(format!("The scanner failed ({error}). Its findings so far are kept")),
+                            Some(Ok(_)) if stopping => Way::Stopping,
+                            Some(Ok(outcome)) => Way::Over(outcome),
+                            failed => {
+                                tracing::error!(scan = %self.id, ?failed, "the scanner failed");
+                                Way::Failed("The scanner failed. Its findings so far are kept, and the server's log has the details".to_owned())
+                            }
                         });
                     }
                 },
                 _ = gather.tick() => {
                     self.keep(&mut batch).await?;
                     if told.elapsed() >= GATHER {
-                        self.tell().await?;
+                        self.tell().await;
                         told = Instant::now();
                     }
                 }
                 _ = look.tick() => {
-                    if scans::find(app.store().reader(), self.id).await?.cancel_requested {
+                    // When it cannot be read, the scan goes on: its lease decides how long.
+                    if scans::find(app.store().reader(), self.id).await.is_ok_and(|row| row.cancel_requested) {
                         self.cancel.cancel();
                     }
                 }
@@ -244,26 +283,45 @@ impl Running<'_> {
                     stopping = true;
                     self.cancel.cancel();
                 }
+                () = self.job.lost().cancelled(), if !stopping => {
+                    stopping = true;
+                    self.cancel.cancel();
+                }
             }
         }
     }
 
+    /// What an outage keeps from being recorded stays in the batch for the next time: recording it twice does no harm.
     async fn keep(&mut self, batch: &mut Vec<HostReport>) -> Result<()> {
         if batch.is_empty() {
             return Ok(());
         }
-        let recorded = record(self.ctx, self.id, batch).await?;
-        batch.clear();
-        self.progress.findings_new += recorded.findings_new;
-        self.progress.assets_seen += recorded.assets_seen;
-        Ok(())
+        match record(self.ctx, self.id, batch).await {
+            Ok(recorded) => {
+                batch.clear();
+                self.progress.assets_seen += recorded.assets_seen;
+                Ok(())
+            }
+            Err(error) if error.is_outage() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
-    async fn tell(&self) -> Result<()> {
-        self.ctx.store().scan_progress(self.job.hold(), self.id.0, &self.progress).await?;
-        self.ctx.app().bus().publish([Event::ScanChanged { id: self.id }]);
-        Ok(())
+    async fn tell(&self) {
+        match self.ctx.store().scan_progress(self.job.hold(), self.id.0, &self.progress).await {
+            Ok(()) => self.ctx.app().bus().publish([Event::ScanChanged { id: self.id }]),
+            Err(error) => tracing::debug!(scan = %self.id, %error, "the progress of a scan was not noted"),
+        }
     }
+}
+
+/// Waits a moment and says yes when the database was away and the job is still this worker's.
+async fn try_again(job: &Job, tried: &Result<()>) -> bool {
+    let away = matches!(tried, Err(error) if error.is_outage()) && !job.lost().is_cancelled();
+    if away {
+        tokio::time::sleep(LOOK).await;
+    }
+    away
 }
 
 fn verdict(outcome: &Outcome) -> (ScanStatus, Option<String>) {
@@ -299,7 +357,6 @@ async fn finish(
             change.addresses_total = Set(progress.addresses_total);
             change.addresses_done = Set(progress.addresses_done);
             change.hosts_found = Set(progress.hosts_found);
-            change.findings_new = Set(progress.findings_new);
             change.assets_seen = Set(progress.assets_seen);
         }
         let scan = change.update(tx.conn()).await.map_err(db)?;
@@ -323,11 +380,4 @@ async fn finish(
     ended.await?;
     ctx.app().counts().scans_ended.one(status.as_str());
     Ok(())
-}
-
-fn reasons(error: &Error) -> String {
-    match error {
-        Error::Invalid(fields) => fields.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
-    }
 }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cb_app::jobs::dead::{self, JobOut, JobState};
-use cb_app::jobs::{self, Job, Kind, Limits, Verdict, Work};
+use cb_app::jobs::{self, Access, Job, Kind, Limits, Verdict, Work};
 use cb_app::scans::{self, ScanIn, Started};
 use cb_app::{App, Ctx, List, tags};
 use cb_core::audit::Action;
 use cb_core::inventory::ScanStatus;
-use cb_core::{Error, Principal, Result};
+use cb_core::{Error, Permission, Principal, Result};
 use cb_store::entities::{audit_entry, job, scan};
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
@@ -27,14 +27,19 @@ use uuid::Uuid;
 
 use crate::write_path::raw;
 
-const NAME: &str = "counting";
+pub const NAME: &str = "counting";
 
 type Does = Box<dyn Fn(App, Job) -> Work<'static, Verdict> + Send + Sync>;
 
 /// Notes who runs.
-struct Counting {
-    limits: Limits,
+pub struct Counting {
+    pub limits: Limits,
     does: Does,
+    /// The worker itself fails so often.
+    pub panics: AtomicUsize,
+    /// The end of a job cannot be told.
+    pub untold: AtomicBool,
+    pub order: Mutex<Vec<Uuid>>,
     begun: Mutex<BTreeMap<Uuid, Vec<i32>>>,
     now: Arc<AtomicUsize>,
     most: AtomicUsize,
@@ -50,26 +55,36 @@ impl Drop for Running {
 }
 
 impl Counting {
-    fn new(
+    pub fn new(
         at_once: usize,
         does: impl Fn(App, Job) -> Work<'static, Verdict> + Send + Sync + 'static,
     ) -> Arc<Self> {
+        Arc::new(Self::with(at_once, does))
+    }
+
+    pub fn with(
+        at_once: usize,
+        does: impl Fn(App, Job) -> Work<'static, Verdict> + Send + Sync + 'static,
+    ) -> Self {
         let limits = Limits { at_once, lease: Duration::from_secs(3), attempts: 3, waiting: 100_000 };
-        Arc::new(Self {
+        Self {
             limits,
             does: Box::new(does),
+            panics: AtomicUsize::new(0),
+            untold: AtomicBool::new(false),
+            order: Mutex::default(),
             begun: Mutex::default(),
             now: Arc::default(),
             most: AtomicUsize::new(0),
             died: Mutex::default(),
-        })
+        }
     }
 
-    fn begun(&self) -> BTreeMap<Uuid, Vec<i32>> {
+    pub fn begun(&self) -> BTreeMap<Uuid, Vec<i32>> {
         self.begun.lock().expect("lock").clone()
     }
 
-    fn died(&self) -> Vec<String> {
+    pub fn died(&self) -> Vec<String> {
         self.died.lock().expect("lock").iter().map(|(_, reason)| reason.clone()).collect()
     }
 }
@@ -80,11 +95,18 @@ impl Kind for Counting {
     }
 
     fn limits(&self) -> Limits {
+        let left = self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        assert!(left.is_err(), "a fault of the worker");
         self.limits
+    }
+
+    fn access(&self) -> Access {
+        Access { read: Permission::MetricsRead, write: Permission::SettingsWrite }
     }
 
     fn run(&self, app: App, job: Job) -> Work<'static, Verdict> {
         self.begun.lock().expect("lock").entry(job.id).or_default().push(job.attempt);
+        self.order.lock().expect("lock").push(job.id);
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
         let running = Running(self.now.clone());
@@ -97,7 +119,10 @@ impl Kind for Counting {
 
     fn died<'a>(&'a self, _: &'a App, job: &'a Job, reason: &'a str) -> Work<'a, Result<()>> {
         self.died.lock().expect("lock").push((job.id, reason.to_owned()));
-        Box::pin(async { Ok(()) })
+        let untold = self.untold.load(Ordering::SeqCst);
+        Box::pin(async move {
+            if untold { Err(Error::Internal("a secret of the house".to_owned())) } else { Ok(()) }
+        })
     }
 
     fn retried<'a>(&'a self, _: &'a mut WriteTx, _: Uuid) -> Work<'a, Result<()>> {
@@ -105,26 +130,42 @@ impl Kind for Counting {
     }
 }
 
-async fn store(test: &TestApp) -> Store {
+pub async fn store(test: &TestApp) -> Store {
     match &test.config().db_url {
         Some(url) => Store::attach_postgres(url).await.expect("opens"),
         None => Store::attach_sqlite(test.data_dir()).await.expect("opens"),
     }
 }
 
-fn new(app: &App) -> NewJob {
+pub fn new(app: &App) -> NewJob {
     NewJob {
         id: app.new_id(),
         kind: NAME,
         key: None,
         payload: json!({}),
         priority: 0,
-        not_before: app.now(),
+        after: TimeDelta::zero(),
         created_at: app.now(),
     }
 }
 
-async fn enqueue(test: &TestApp, count: usize) -> Vec<Uuid> {
+/// Time passes for the servers. PostgreSQL's clock cannot be set: there the rows grow older.
+pub async fn passes(test: &TestApp, seconds: i64) {
+    if test.config().db_url.is_some() {
+        let sql = format!(
+            "UPDATE jobs SET lease_until = lease_until - interval '{seconds} s', not_before = CASE WHEN not_before > 'epoch' \
+             THEN not_before - interval '{seconds} s' ELSE not_before END"
+        );
+        raw(test).await.execute_unprepared(&sql).await.expect("grown older");
+    }
+    test.clock.advance(TimeDelta::seconds(seconds));
+}
+
+pub async fn enqueue(test: &TestApp, count: usize) -> Vec<Uuid> {
+    enqueue_at(test, count, 0).await
+}
+
+pub async fn enqueue_at(test: &TestApp, count: usize, priority: i32) -> Vec<Uuid> {
     let store = store(test).await;
     let audit = Audit {
         action: Action::SettingsUpdated,
@@ -136,7 +177,7 @@ async fn enqueue(test: &TestApp, count: usize) -> Vec<Uuid> {
         .write(audit, async |tx| {
             let mut ids = Vec::new();
             for _ in 0..count {
-                let new = new(&test.app);
+                let new = NewJob { priority, ..new(&test.app) };
                 ids.push(new.id);
                 assert_eq!(tx.enqueue(new, 100_000).await?, Enqueued::New);
             }
@@ -147,7 +188,7 @@ async fn enqueue(test: &TestApp, count: usize) -> Vec<Uuid> {
     ids
 }
 
-async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
     for _ in 0..1_500 {
         if is().await {
             return;
@@ -157,24 +198,24 @@ async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
     panic!("not within fifteen seconds: {what}");
 }
 
-async fn left(test: &TestApp) -> u64 {
+pub async fn left(test: &TestApp) -> u64 {
     job::Entity::find().filter(job::Column::Kind.eq(NAME)).count(&raw(test).await).await.expect("counted")
 }
 
-async fn running(test: &TestApp) -> u64 {
+pub async fn running(test: &TestApp) -> u64 {
     let running = job::Entity::find().filter(job::Column::State.eq("running"));
     running.count(&raw(test).await).await.expect("counted")
 }
 
-async fn dead(ctx: &Ctx) -> Vec<JobOut> {
+pub async fn dead(ctx: &Ctx) -> Vec<JobOut> {
     dead::list(ctx, &List::default(), JobState::Dead).await.expect("listed").items
 }
 
-fn work(app: &App, kind: &Arc<Counting>) -> tokio::task::JoinHandle<()> {
+pub fn work(app: &App, kind: &Arc<Counting>) -> tokio::task::JoinHandle<()> {
     tokio::spawn(jobs::run(app.clone(), vec![kind.clone()]))
 }
 
-fn done(_: App, _: Job) -> Work<'static, Verdict> {
+pub fn done(_: App, _: Job) -> Work<'static, Verdict> {
     Box::pin(async { Verdict::Done })
 }
 
@@ -249,7 +290,7 @@ async fn what_fails_is_tried_again_and_then_is_a_dead_letter(#[values(Sqlite, Po
         until("tried", async || kind.begun().get(&retried).map(Vec::len) == Some(attempts)).await;
         until("tried", async || kind.begun().get(&panicked).map(Vec::len) == Some(attempts)).await;
         until("written down", async || running(&test).await == 0).await;
-        test.clock.advance(TimeDelta::seconds(10));
+        passes(&test, 10).await;
     }
     until("dead", async || dead(&ctx).await.len() == 3).await;
     let mut reasons: Vec<_> = dead(&ctx).await.into_iter().map(|one| one.error.expect("a reason")).collect();
@@ -282,12 +323,15 @@ async fn a_job_that_kills_its_workers_is_given_up(#[values(Sqlite, Postgres)] da
         until("begun", async || kind.begun().get(&id).map(Vec::len) == Some(attempt)).await;
         worker.abort();
         assert!(worker.await.expect_err("killed").is_cancelled());
-        test.clock.advance(TimeDelta::seconds(4));
+        passes(&test, 4).await;
     }
     work(&test.app, &kind);
     until("given up", async || dead(&ctx).await.len() == 1).await;
     assert_eq!(kind.begun()[&id], [1, 2, 3], "not begun a fourth time");
-    assert_eq!(kind.died(), ["The server stopped 3 times while this was running, so it gave up"]);
+    assert_eq!(
+        kind.died(),
+        ["The server stopped, or lost its database, 3 times while this was running, so it gave up"]
+    );
 }
 
 /// A job that another worker took over is broken off, and writes nothing any more.
@@ -342,7 +386,7 @@ async fn a_long_job_runs_once(#[values(Sqlite, Postgres)] database: Database) {
     assert!(kind.begun().values().all(|attempts| attempts.len() == 1));
 }
 
-async fn start(ctx: &Ctx) -> cb_core::ids::ScanId {
+pub async fn start(ctx: &Ctx) -> cb_core::ids::ScanId {
     let input = ScanIn {
         targets: vec!["172.31.255.77".into()],
         probes: vec!["tcp_ping".into()],
@@ -383,7 +427,7 @@ async fn a_worker_that_lost_its_job_writes_nothing_for_it(#[values(Sqlite, Postg
     assert_eq!(names.len(), 1, "{names:?}");
 }
 
-async fn tag(ctx: &Ctx, name: &str) -> Result<()> {
+pub async fn tag(ctx: &Ctx, name: &str) -> Result<()> {
     let input = serde_json::from_value(json!({ "name": name, "color": "#112233" })).expect("a tag");
     tags::create(ctx, input).await.map(drop)
 }

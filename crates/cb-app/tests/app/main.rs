@@ -9,6 +9,7 @@ mod credentials;
 mod discovery;
 mod ends;
 mod inventory;
+mod job_faults;
 mod jobs;
 mod live;
 mod networks;

@@ -1,5 +1,5 @@
 //! The steps of a job between its making and its end. Each is one statement, so that it works behind a pooler of connections, and many
-//! jobs go through one together.
+//! jobs go through one together. Times are those of the clock that all servers share ([`crate::clock`]); `now` is only SQLite's.
 //!
 //! A worker claims a job until some time, renews that, and ends it. Another may claim it again only after [`Store::take_back_jobs`] has
 //! found its lease over. Each claim raises the fence: a worker that was late holds an old one, and can neither renew, end nor write.
@@ -8,24 +8,29 @@ use cb_core::Result;
 use cb_core::clock::{SKEW, Time};
 use chrono::TimeDelta;
 use sea_orm::sea_query::{
-    CommonTableExpression, Expr, ExprTrait as _, Func, LockBehavior, LockType, Order, Query, SelectStatement,
+    self, CommonTableExpression, Expr, ExprTrait as _, Func, LockBehavior, LockType, Query, SelectStatement,
     SimpleExpr, UpdateStatement, WithClause,
 };
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    QueryOrder as _, QueryResult, QuerySelect as _,
 };
+use serde_json::json;
 use uuid::Uuid;
 
+use crate::clock;
 use crate::entities::job::{Column, Entity, Model};
 use crate::fault::db;
 use crate::open::Store;
-use crate::queue::{DEAD, DONE, Hold, RUNNING, WAITING, bury, dead_jobs, is, shortened};
+use crate::queue::{ANY_TIME, DEAD, DONE, Hold, Order, RUNNING, WAITING, bury, dead_jobs, is, shortened};
 
 /// Holds that one statement names. SQLite takes no deeper expression than 1,000.
 const TOGETHER: usize = 200;
 /// Dead letters removed at a time.
 const SWEPT: u64 = 500;
+const UNREADABLE: &str = "The server could not read this job. Another version may have written it";
+/// Most jobs may begin at any time, so at least since they were made.
+const DUE_SINCE: &str = "MIN(CASE WHEN not_before > created_at THEN not_before ELSE created_at END)";
 
 /// How many jobs of a kind are in which state.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
@@ -35,7 +40,7 @@ pub struct JobCount {
     state: String,
     pub count: i64,
     /// The earliest time from which one of them may begin.
-    pub not_before: Time,
+    pub due_since: Time,
 }
 
 impl JobCount {
@@ -55,82 +60,136 @@ impl JobCount {
 /// When there is something to do for a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobsAhead {
-    /// The first job that waits may begin then.
-    pub due_at: Option<Time>,
+    /// After this time the first job that waits may begin. Nothing waits if absent.
+    pub due_in: Option<TimeDelta>,
     /// A lease is over.
     pub over: bool,
 }
 
 impl Store {
-    /// Takes up to `most` jobs of `kind` that may begin now, in the order of their priority and time.
+    /// Takes up to `most` jobs of `kind` that may begin now, those that come first in `order`, and holds them for `lease`. One that
+    /// cannot be read becomes a dead letter and keeps nobody from the others.
     pub async fn claim_jobs(
         &self,
-        kind: &str,
+        (kind, order): (&str, Order),
         owner: &str,
-        now: Time,
-        until: Time,
+        (now, lease): (Time, TimeDelta),
         most: u64,
     ) -> Result<Vec<Model>> {
+        let conn = self.writer();
         let mut found = Query::select();
         found
             .column(Column::Id)
             .from(Entity)
             .and_where(Column::Kind.eq(kind))
             .and_where(is(WAITING))
-            .and_where(Column::NotBefore.lte(now))
-            .order_by(Column::Priority, Order::Desc)
-            .order_by(Column::NotBefore, Order::Asc)
-            .order_by(Column::Id, Order::Asc)
-            .limit(most);
+            .and_where(Column::NotBefore.into_expr().lte(clock::now(conn, now)));
+        if order == Order::Priority {
+            found.order_by(Column::Priority, sea_query::Order::Desc);
+        }
+        // Ids are made in the order of time, to the millisecond.
+        found.order_by(Column::Id, sea_query::Order::Asc).limit(most);
         let mut update = Query::update();
         update
             .table(Entity)
             .value(Column::State, RUNNING)
             .value(Column::LeaseOwner, owner)
-            .value(Column::LeaseUntil, until)
+            .value(Column::LeaseUntil, clock::later(conn, now, lease))
             .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
             .value(Column::Fence, Expr::col(Column::Fence).add(1))
             .returning_all();
-        let rows = self.writer().query_all(&of_those(found, update)).await.map_err(db)?;
-        let rows = rows.iter().map(|row| Model::from_query_result(row, ""));
-        let mut rows = rows.collect::<Result<Vec<_>, _>>().map_err(db)?;
+        let mut rows = Vec::new();
+        for row in conn.query_all(&of_those(found, update)).await.map_err(db)? {
+            match Model::from_query_result(&row, "") {
+                Ok(row) => rows.push(row),
+                Err(error) => {
+                    tracing::error!(kind, %error, "a job could not be read; it is among the dead letters");
+                    if let Err(error) = self.bury_unreadable(&row, owner, now).await {
+                        tracing::error!(kind, %error, "a job that cannot be read could not be put among the dead letters");
+                    }
+                }
+            }
+        }
         // No database answers an UPDATE in an order.
-        rows.sort_by_key(|row| (std::cmp::Reverse(row.priority), row.not_before, row.id));
+        rows.sort_by_key(|row| {
+            ((order == Order::Priority).then_some(std::cmp::Reverse(row.priority)), row.id)
+        });
         Ok(rows)
     }
 
+    /// With something readable in place of all that may not be, so that dead letters can be listed.
+    async fn bury_unreadable(&self, row: &QueryResult, owner: &str, now: Time) -> Result<()> {
+        let id: Uuid = row.try_get("", "id").map_err(db)?;
+        let mut update = bury(now, UNREADABLE);
+        update
+            .value(Column::Payload, json!({}))
+            .value(Column::DedupKey, None::<String>)
+            .value(Column::Priority, 0)
+            .value(Column::NotBefore, ANY_TIME)
+            .value(Column::CreatedAt, now)
+            .and_where(Column::Id.eq(id))
+            .and_where(Column::LeaseOwner.eq(owner))
+            .and_where(is(RUNNING));
+        self.writer().execute(&update).await.map_err(db)?;
+        Ok(())
+    }
+
     /// Lets jobs wait again whose worker has let its lease run out. A lease that ends later than `lease` from now was taken before the
-    /// clock was set back: it is over too.
-    pub async fn take_back_jobs(&self, kind: &str, now: Time, lease: TimeDelta) -> Result<u64> {
+    /// clock was set back: it is over too. Never one of `mine`, which the caller works on.
+    pub async fn take_back_jobs(
+        &self,
+        kind: &str,
+        (now, lease): (Time, TimeDelta),
+        mine: &[Uuid],
+    ) -> Result<u64> {
+        let conn = self.writer();
+        let (at, furthest) = (clock::now(conn, now), clock::later(conn, now, lease + SKEW));
         let mut found = Query::select();
-        found.column(Column::Id).from(Entity).and_where(over(kind, now, lease));
+        found.column(Column::Id).from(Entity).and_where(over(kind, at, furthest, mine));
         let taken = of_those(found, wait_again());
-        Ok(self.writer().execute(&taken).await.map_err(db)?.rows_affected())
+        Ok(conn.execute(&taken).await.map_err(db)?.rows_affected())
     }
 
     /// Only reads.
-    pub async fn jobs_ahead(&self, kind: &str, now: Time, lease: TimeDelta) -> Result<JobsAhead> {
+    pub async fn jobs_ahead(&self, kind: &str, (now, lease): (Time, TimeDelta)) -> Result<JobsAhead> {
+        let conn = self.reader();
         let first: Option<(Option<Time>,)> = Entity::find()
             .select_only()
             .column_as(Column::NotBefore.min(), "due_at")
             .filter(Column::Kind.eq(kind))
             .filter(is(WAITING))
             .into_tuple()
-            .one(self.reader())
+            .one(conn)
             .await
             .map_err(db)?;
-        let late = Entity::find().filter(over(kind, now, lease)).one(self.reader()).await.map_err(db)?;
-        Ok(JobsAhead { due_at: first.and_then(|(at,)| at), over: late.is_some() })
+        let (at, furthest) = (clock::now(conn, now), clock::later(conn, now, lease + SKEW));
+        let late: Option<Uuid> = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(over(kind, at, furthest, &[]))
+            .into_tuple()
+            .one(conn)
+            .await
+            .map_err(db)?;
+        let due_in = match first.and_then(|(at,)| at) {
+            Some(at) if at > ANY_TIME => Some(at - clock::read(conn, now).await?),
+            Some(_) => Some(TimeDelta::zero()),
+            None => None,
+        };
+        Ok(JobsAhead { due_in, over: late.is_some() })
     }
 
-    /// Holds jobs until `until`; answers which are still their worker's.
-    pub async fn renew_jobs(&self, holds: &[Hold], until: Time) -> Result<Vec<Uuid>> {
-        let mut kept = Vec::new();
+    /// Holds jobs for `lease` from now; answers which are still their worker's.
+    pub async fn renew_jobs(&self, holds: &[Hold], (now, lease): (Time, TimeDelta)) -> Result<Vec<Uuid>> {
+        let (conn, mut kept) = (self.writer(), Vec::new());
         for some in holds.chunks(TOGETHER) {
             let mut update = Query::update();
-            update.table(Entity).value(Column::LeaseUntil, until).and_where(any(some));
+            update
+                .table(Entity)
+                .value(Column::LeaseUntil, clock::later(conn, now, lease))
+                .and_where(any(some));
             update.returning(Query::returning().column(Column::Id));
-            for row in self.writer().query_all(&update).await.map_err(db)? {
+            for row in conn.query_all(&update).await.map_err(db)? {
                 kept.push(row.try_get_by_index(0).map_err(db)?);
             }
         }
@@ -147,25 +206,30 @@ impl Store {
         Ok(gone)
     }
 
-    /// Gives back jobs that have not begun, or whose worker stops: the attempt does not count.
-    pub async fn give_back_jobs(&self, holds: &[Hold]) -> Result<u64> {
-        let mut back = 0;
+    /// Gives back jobs that have not begun, or that their worker cannot go on with; another may begin after `wait`. The attempt does
+    /// not count.
+    pub async fn give_back_jobs(&self, holds: &[Hold], (now, wait): (Time, TimeDelta)) -> Result<u64> {
+        let (conn, mut back) = (self.writer(), 0);
         for some in holds.chunks(TOGETHER) {
             let mut update = wait_again();
             update.value(Column::Attempts, Expr::col(Column::Attempts).sub(1)).and_where(any(some));
-            back += self.writer().execute(&update).await.map_err(db)?.rows_affected();
+            if wait > TimeDelta::zero() {
+                update.value(Column::NotBefore, clock::later(conn, now, wait));
+            }
+            back += conn.execute(&update).await.map_err(db)?.rows_affected();
         }
         Ok(back)
     }
 
-    /// Lets a job wait until `not_before` for its next attempt.
-    pub async fn retry_job(&self, hold: &Hold, not_before: Time, reason: &str) -> Result<bool> {
+    /// Lets a job wait for its next attempt.
+    pub async fn retry_job(&self, hold: &Hold, (now, wait): (Time, TimeDelta), reason: &str) -> Result<bool> {
+        let conn = self.writer();
         let mut update = wait_again();
         update
-            .value(Column::NotBefore, not_before)
+            .value(Column::NotBefore, clock::later(conn, now, wait))
             .value(Column::LastError, shortened(reason))
             .and_where(hold.row());
-        Ok(self.writer().execute(&update).await.map_err(db)?.rows_affected() == 1)
+        Ok(conn.execute(&update).await.map_err(db)?.rows_affected() == 1)
     }
 
     /// Makes a job a dead letter.
@@ -191,24 +255,30 @@ impl Store {
         Ok(self.writer().execute(&update).await.map_err(db)?.rows_affected())
     }
 
-    /// Removes dead letters from before `before`, those behind the newest `keep`, and what the version before has left when it was
-    /// done; at most some hundreds, the next call takes the rest.
+    /// Removes dead letters from before `before`, of each kind those behind the newest `keep`, and what the version before has left when
+    /// it was done; at most some hundreds, the next call takes the rest.
     pub async fn sweep_jobs(&self, before: Time, keep: u64) -> Result<u64> {
-        let surplus: Option<Option<Time>> = dead_jobs()
-            .select_only()
-            .column(Column::FinishedAt)
-            .order_by_desc(Column::FinishedAt)
-            .offset(keep)
-            .limit(1)
-            .into_tuple()
-            .one(self.reader())
-            .await
-            .map_err(db)?;
-        let before = surplus.flatten().map_or(before, |at| Ord::max(at, before));
+        let mut old = is(DONE).or(is(DEAD).and(Column::FinishedAt.lte(before)));
+        for kind in self.job_counts().await?.into_iter().filter(JobCount::is_dead) {
+            let surplus: Option<Option<Time>> = dead_jobs()
+                .select_only()
+                .column(Column::FinishedAt)
+                .filter(Column::Kind.eq(&kind.kind))
+                .order_by_desc(Column::FinishedAt)
+                .offset(keep)
+                .limit(1)
+                .into_tuple()
+                .one(self.reader())
+                .await
+                .map_err(db)?;
+            if let Some(at) = surplus.flatten() {
+                old = old.or(is(DEAD).and(Column::Kind.eq(kind.kind)).and(Column::FinishedAt.lte(at)));
+            }
+        }
         let old: Vec<Uuid> = Entity::find()
             .select_only()
             .column(Column::Id)
-            .filter(is(DONE).or(is(DEAD).and(Column::FinishedAt.lte(before))))
+            .filter(old)
             .limit(SWEPT)
             .into_tuple()
             .all(self.reader())
@@ -217,7 +287,7 @@ impl Store {
         if old.is_empty() {
             return Ok(0);
         }
-        // Somebody may have let one wait again since.
+        // An administrator may have let one wait again since.
         let gone = Entity::delete_many()
             .filter(Column::Id.is_in(old))
             .filter(is(DONE).or(is(DEAD)))
@@ -234,7 +304,7 @@ impl Store {
             .column(Column::Kind)
             .column(Column::State)
             .column_as(Expr::expr(Func::count(Column::Id.into_expr())), "count")
-            .column_as(Column::NotBefore.min(), "not_before")
+            .column_as(Expr::cust(DUE_SINCE), "due_since")
             .group_by(Column::Kind)
             .group_by(Column::State)
             .order_by_asc(Column::Kind)
@@ -270,12 +340,13 @@ fn wait_again() -> UpdateStatement {
     update
 }
 
-fn over(kind: &str, now: Time, lease: TimeDelta) -> SimpleExpr {
-    let until = Column::LeaseUntil;
+fn over(kind: &str, now: SimpleExpr, furthest: SimpleExpr, mine: &[Uuid]) -> SimpleExpr {
+    let until = || Column::LeaseUntil.into_expr();
     Column::Kind
         .eq(kind)
         .and(is(RUNNING))
-        .and(until.is_null().or(until.lt(now)).or(until.gt(now + lease + SKEW)))
+        .and(Column::Id.is_not_in(mine.to_vec()))
+        .and(until().is_null().or(until().lt(now)).or(until().gt(furthest)))
 }
 
 fn any(holds: &[Hold]) -> SimpleExpr {

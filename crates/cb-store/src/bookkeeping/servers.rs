@@ -10,6 +10,7 @@ use sea_orm::{
     FromQueryResult, Iterable as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
 };
 
+use crate::clock;
 use crate::entities::{audit_anchor, audit_checkpoint, server, shared_secret};
 use crate::fault::db;
 use crate::locks::Until;
@@ -86,7 +87,7 @@ impl Store {
         agree: impl AsyncFnOnce(&Joining) -> Result<Result<(), E>>,
     ) -> Result<Result<(), E>> {
         let tx = self.begin_alone(Until::Committed).await?;
-        let now = clock(&tx, me.seen_at).await?;
+        let now = clock::read(&tx, me.seen_at).await?;
         let shared = shared_secret::Entity::find().all(&tx).await.map_err(db)?;
         let others = rows(&tx).await?.into_iter().filter(|row| row.run != me.run && is_live(row, now));
         let joining = Joining { others: others.collect(), tx, shared };
@@ -101,7 +102,7 @@ impl Store {
 
     /// Notes that this server is there.
     pub async fn server_seen(&self, me: server::Model) -> Result<Seen> {
-        let now = clock(self.writer(), me.seen_at).await?;
+        let now = clock::read(self.writer(), me.seen_at).await?;
         let noted = server::Entity::update_many()
             .col_expr(server::Column::SeenAt, Expr::value(now))
             .col_expr(server::Column::MemoryBytes, Expr::value(me.memory_bytes))
@@ -142,7 +143,7 @@ impl Store {
 
     /// Those that were seen within an hour, each with whether it still works.
     pub async fn servers(&self, now: Time) -> Result<Vec<(server::Model, bool)>> {
-        let now = clock(self.reader(), now).await?;
+        let now = clock::read(self.reader(), now).await?;
         let all = rows(self.reader()).await?.into_iter().filter(|row| row.seen_at > now - FORGOTTEN);
         Ok(all.map(|row| (is_live(&row, now), row)).map(|(live, row)| (row, live)).collect())
     }
@@ -168,16 +169,6 @@ pub(crate) async fn working(conn: &impl ConnectionTrait) -> std::result::Result<
         LIVE.as_secs()
     );
     Working::find_by_statement(Statement::from_string(DbBackend::Postgres, live)).all(conn).await
-}
-
-/// Servers are compared by one clock: that of the database. SQLite has one server, and its clock.
-async fn clock(conn: &impl ConnectionTrait, here: Time) -> Result<Time> {
-    if conn.get_database_backend() != DbBackend::Postgres {
-        return Ok(here);
-    }
-    let asked = Statement::from_string(DbBackend::Postgres, "SELECT clock_timestamp()");
-    let row = conn.query_one_raw(asked).await.map_err(db)?;
-    row.map_or(Ok(here), |row| row.try_get_by_index(0)).map_err(db)
 }
 
 /// One that is seen in the future was seen by a clock that was set back since.

@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 
 use cb_core::Result;
-use cb_core::clock::Time;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Query};
+use cb_core::clock::{SKEW, Time};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Query, SimpleExpr};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 use uuid::Uuid;
 
 use crate::entities::{address, asset, finding, service};
 use crate::fault::db;
 use crate::open::Store;
+use crate::queue::Hold;
 
 /// The status of a device that answers a scan.
 pub const UP: &str = "up";
@@ -32,8 +33,9 @@ pub enum Seen {
 }
 
 impl Store {
-    /// Moves `last_seen_at` forward. A device that answers a scan was seen up; what a person has set stays.
-    pub async fn seen(&self, things: &[Seen], now: Time) -> Result<()> {
+    /// Moves `last_seen_at` forward, never back. A device that answers a scan was seen up; what a person has set stays. For a job,
+    /// nothing is noted that its worker does not hold any more.
+    pub async fn seen(&self, things: &[Seen], now: Time, hold: Option<&Hold>) -> Result<()> {
         let pick = |wanted: fn(&Seen) -> Option<Uuid>| things.iter().filter_map(wanted).collect::<Vec<_>>();
         let assets = pick(|s| if let Seen::Asset(id) = s { Some(*id) } else { None });
         let services = pick(|s| if let Seen::Service(id) = s { Some(*id) } else { None });
@@ -51,6 +53,8 @@ impl Store {
                     .col_expr(address::Column::SeenBy, Expr::value(Some(by).filter(|by| !by.is_empty())))
                     .col_expr(address::Column::MissedAt, Expr::value(None::<Time>))
                     .filter(address::Column::Id.is_in(ids.to_vec()))
+                    .filter(earlier(address::Column::LastSeenAt, now))
+                    .filter(may(hold))
                     .exec(self.writer())
                     .await
                     .map_err(db)?;
@@ -61,6 +65,8 @@ impl Store {
             asset::Entity::update_many()
                 .col_expr(asset::Column::LastSeenAt, Expr::value(now))
                 .filter(asset::Column::Id.is_in(ids.to_vec()))
+                .filter(earlier(asset::Column::LastSeenAt, now))
+                .filter(may(hold))
                 .exec(self.writer())
                 .await
                 .map_err(db)?;
@@ -70,6 +76,8 @@ impl Store {
                 .col_expr(asset::Column::Version, Expr::col(asset::Column::Version).add(1))
                 .filter(asset::Column::Id.is_in(ids.to_vec()))
                 .filter(asset::Column::StatusSeen.ne(UP))
+                .filter(earlier(asset::Column::LastSeenAt, now))
+                .filter(may(hold))
                 .exec(self.writer())
                 .await
                 .map_err(db)?;
@@ -78,6 +86,8 @@ impl Store {
             service::Entity::update_many()
                 .col_expr(service::Column::LastSeenAt, Expr::value(now))
                 .filter(service::Column::Id.is_in(ids.to_vec()))
+                .filter(earlier(service::Column::LastSeenAt, now))
+                .filter(may(hold))
                 .exec(self.writer())
                 .await
                 .map_err(db)?;
@@ -87,6 +97,8 @@ impl Store {
                 .col_expr(finding::Column::LastSeenAt, Expr::value(now))
                 .col_expr(finding::Column::MissedAt, Expr::value(None::<Time>))
                 .filter(finding::Column::Id.is_in(ids.to_vec()))
+                .filter(earlier(finding::Column::LastSeenAt, now))
+                .filter(may(hold))
                 .exec(self.writer())
                 .await
                 .map_err(db)?;
@@ -96,13 +108,19 @@ impl Store {
 
     /// Notes that a scan, which began at `since`, had no answer from these addresses. An asset whose every address that was ever
     /// seen is silent now is not seen any more. Gives back those assets.
-    pub async fn missed(&self, addresses: &[Uuid], since: Time, now: Time) -> Result<Vec<Uuid>> {
+    pub async fn missed(
+        &self,
+        addresses: &[Uuid],
+        (since, now): (Time, Time),
+        hold: Option<&Hold>,
+    ) -> Result<Vec<Uuid>> {
         let mut gone = Vec::new();
         for ids in addresses.chunks(BATCH) {
             let silent = address::Column::Id.is_in(ids.to_vec()).and(address::Column::LastSeenAt.lt(since));
             address::Entity::update_many()
                 .col_expr(address::Column::MissedAt, Expr::value(now))
                 .filter(silent.clone())
+                .filter(may(hold))
                 .exec(self.writer())
                 .await
                 .map_err(db)?;
@@ -136,6 +154,7 @@ impl Store {
                 .col_expr(asset::Column::Version, Expr::col(asset::Column::Version).add(1))
                 .filter(asset::Column::Id.is_in(some.clone()))
                 .filter(fits)
+                .filter(may(hold))
                 .exec(self.writer())
                 .await
                 .map_err(db)?;
@@ -145,16 +164,31 @@ impl Store {
     }
 
     /// The same of findings that wait for review.
-    pub async fn missed_findings(&self, findings: &[Uuid], since: Time, now: Time) -> Result<()> {
+    pub async fn missed_findings(
+        &self,
+        findings: &[Uuid],
+        (since, now): (Time, Time),
+        hold: Option<&Hold>,
+    ) -> Result<()> {
         for ids in findings.chunks(BATCH) {
             finding::Entity::update_many()
                 .col_expr(finding::Column::MissedAt, Expr::value(now))
                 .filter(finding::Column::Id.is_in(ids.to_vec()))
                 .filter(finding::Column::LastSeenAt.lt(since))
+                .filter(may(hold))
                 .exec(self.writer())
                 .await
                 .map_err(db)?;
         }
         Ok(())
     }
+}
+
+/// A thing that was last seen before `now`, or so far ahead that the clock was wrong.
+fn earlier(last_seen: impl sea_orm::ColumnTrait, now: Time) -> SimpleExpr {
+    last_seen.is_null().or(last_seen.lte(now)).or(last_seen.gt(now + SKEW))
+}
+
+fn may(hold: Option<&Hold>) -> SimpleExpr {
+    hold.map_or_else(|| Expr::val(true), Hold::stands)
 }

@@ -1,9 +1,10 @@
 ALTER TABLE "jobs" ADD COLUMN "priority" integer NOT NULL DEFAULT 0;
 ALTER TABLE "jobs" ADD COLUMN "not_before" timestamp with time zone NOT NULL DEFAULT '1970-01-01T00:00:00+00:00';
 ALTER TABLE "jobs" ADD COLUMN "fence" bigint NOT NULL DEFAULT 0;
-UPDATE jobs SET not_before = created_at;
 DROP INDEX jobs_claim;
-CREATE INDEX jobs_waiting ON jobs (kind, priority DESC, not_before, id) WHERE state = 'queued';
+CREATE INDEX jobs_waiting ON jobs (kind, priority DESC, id, not_before) WHERE state = 'queued';
+CREATE INDEX jobs_oldest ON jobs (kind, id, not_before) WHERE state = 'queued';
+CREATE INDEX jobs_due ON jobs (kind, not_before) WHERE state = 'queued';
 CREATE INDEX jobs_running ON jobs (kind) WHERE state = 'running';
 CREATE INDEX jobs_dead ON jobs (finished_at, id) WHERE state = 'failed';
 ALTER TABLE scans DROP CONSTRAINT IF EXISTS scans_job_id_fkey;

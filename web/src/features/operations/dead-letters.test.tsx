@@ -17,7 +17,7 @@ const job: Job = {
   key: "scan 10.0.0.0/24",
   state: "dead",
   attempts: 3,
-  error: "The server stopped 3 times while this was running, so it gave up",
+  error: "The server stopped, or lost its database, 3 times while this was running, so it gave up",
   created_at: "2026-01-01T00:00:00Z",
   since: "2026-01-01T00:10:00Z",
 };
