@@ -134,6 +134,7 @@ async fn fill(db: &DatabaseConnection, app: &App, count: usize) {
         priority: 0,
         not_before: now,
         fence: 0,
+        place: None,
     };
     for _ in 0..count / 1_000 {
         let rows = (0..1_000).map(|_| row().into_active_model().reset_all());

@@ -158,6 +158,8 @@ impl Job {
 /// What a cause wants done.
 pub(crate) struct Wanted {
     pub id: Uuid,
+    /// Whose workers do it. Empty: those of the main site. None: any worker.
+    pub place: Option<String>,
     /// No second job of the kind with this key waits or runs.
     pub key: Option<String>,
     /// Small: an id, a few words.
@@ -177,6 +179,7 @@ pub(crate) async fn enqueue(
     let new = NewJob {
         id: wanted.id,
         kind: kind.name(),
+        place: wanted.place,
         key: wanted.key.map(|key| format!("{} {key}", kind.name())),
         payload: wanted.payload,
         priority: wanted.priority,

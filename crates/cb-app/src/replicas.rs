@@ -79,6 +79,11 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
 }
 
 impl App {
+    /// The site whose jobs this server does; empty for the main one.
+    pub(crate) fn place(&self) -> &str {
+        self.own_row().site.as_deref().unwrap_or_default()
+    }
+
     /// Whether this server takes a part of the work before others do. It is a preference: whoever does something holds a lease on it,
     /// and a part whose owner does not come is taken by another server.
     pub(crate) fn is_mine(&self, part: &[u8]) -> bool {

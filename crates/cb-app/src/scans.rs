@@ -155,6 +155,7 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
     ctx.write(Permission::DiscoveryWrite, Action::ScanRequested, async |tx| {
         let wanted = Wanted {
             id: job,
+            place: Some(input.site.clone().unwrap_or_default()),
             key: Some(key(&targets, input.site.as_deref())),
             payload: json!({}),
             priority: 0,
@@ -171,7 +172,7 @@ pub async fn start(ctx: &Ctx, input: ScanIn) -> Result<Started> {
             Enqueued::Full => {
                 let waiting = Scan.limits().waiting;
                 return Err(Error::Conflict(format!(
-                    "{waiting} scans are already waiting. Stop one, or wait until one ends."
+                    "{waiting} scans are already waiting at this site. Stop one, or wait until one ends."
                 )));
             }
         }

@@ -544,6 +544,15 @@ mod tests {
         }
         let why = load(&[("CB_ROLE", "api")]).expect_err("alone");
         assert!(why.contains("the role api needs") && why.contains("postgres://"), "{why}");
+        let worker = ("CB_ROLE", "worker");
+        let site = |name| load(&[worker, db, redis, nats, ("CB_SITE", name)]);
+        assert_eq!(site(" cellar ").expect("valid").site.as_deref(), Some("cellar"));
+        assert_eq!(site(" ").expect("valid").site, None);
+        for bad in ["a\nb", &"x".repeat(65)] {
+            assert!(site(bad).expect_err("no name").contains("CB_SITE"));
+        }
+        let why = load(&[("CB_SITE", "cellar")]).expect_err("no worker");
+        assert!(why.contains("only a worker belongs to a site") && why.contains("CB_ROLE=worker"), "{why}");
         let why = load(&[("CB_ROLE", "workers")]).expect_err("no role");
         assert!(why.contains("'workers' is not one of all, api and worker"), "{why}");
         // What the command line adds comes last, and counts.

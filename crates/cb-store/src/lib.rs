@@ -49,7 +49,7 @@ pub use migrations::Migrated;
 pub use open::{LOCK_FILE, Store};
 pub use open_error::OpenError;
 pub use outbox::{Standing, Subscriber, WAITING_MOST};
-pub use queue::{End, Enqueued, Hold, NewJob, Order, dead_jobs};
+pub use queue::{Duty, End, Enqueued, Hold, NewJob, Order, dead_jobs};
 pub use sea_orm;
 pub use storage::Storage;
 pub use write::{After, Audit, Origin, WriteTx};

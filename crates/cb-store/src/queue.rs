@@ -60,7 +60,23 @@ pub struct NewJob {
     pub priority: i32,
     /// It begins no sooner.
     pub after: TimeDelta,
+    /// Whose workers do it. Empty: those of the main site. None: any worker.
+    pub place: Option<String>,
     pub created_at: Time,
+}
+
+/// Which jobs a worker does: those of a kind that any worker does, and those of its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duty<'a> {
+    pub kind: &'a str,
+    /// Empty for the main site.
+    pub place: &'a str,
+}
+
+impl Duty<'_> {
+    pub(crate) fn fits(self) -> SimpleExpr {
+        Column::Kind.eq(self.kind).and(Column::Place.is_null().or(Column::Place.eq(self.place)))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +84,7 @@ pub enum Enqueued {
     New,
     /// A job with this key waits or runs already.
     Already,
-    /// As many of its kind wait as may.
+    /// As many of its kind wait at its place as may.
     Full,
 }
 
@@ -114,7 +130,7 @@ pub(crate) fn shortened(reason: &str) -> String {
 }
 
 impl WriteTx {
-    /// Makes a job, unless its key is taken or `most` of its kind wait. Transactions beside this one may overstep `most` by their own.
+    /// Makes a job, unless its key is taken or `most` of its kind wait at its place. Transactions beside this one may overstep `most` by their own.
     pub async fn enqueue(&mut self, new: NewJob, most: u64) -> Result<Enqueued> {
         let payload = new.payload.to_string().len();
         let key = new.key.as_ref().map_or(0, |key| key.chars().count());
@@ -129,7 +145,7 @@ impl WriteTx {
         {
             return Ok(Enqueued::Already);
         }
-        if self.is_full(new.kind, most).await? {
+        if self.is_full(new.kind, new.place.as_deref(), most).await? {
             return Ok(Enqueued::Full);
         }
         let not_before = if new.after > TimeDelta::zero() {
@@ -152,6 +168,7 @@ impl WriteTx {
             priority: new.priority,
             not_before,
             fence: 0,
+            place: new.place,
         };
         // A transaction beside this one may have taken the key since: the index decides.
         let made = Entity::insert(row.into_active_model().reset_all())
@@ -171,12 +188,14 @@ impl WriteTx {
         Ok(same.one(self.conn()).await.map_err(db)?.is_some())
     }
 
-    async fn is_full(&self, kind: &str, most: u64) -> Result<bool> {
+    async fn is_full(&self, kind: &str, place: Option<&str>, most: u64) -> Result<bool> {
         let Some(last) = most.checked_sub(1) else { return Ok(true) };
+        let there = place.map_or_else(|| Column::Place.is_null(), |place| Column::Place.eq(place));
         let waiting: Option<Uuid> = Entity::find()
             .select_only()
             .column(Column::Id)
             .filter(Column::Kind.eq(kind))
+            .filter(there)
             .filter(is(WAITING))
             .offset(last)
             .limit(1)
@@ -223,7 +242,7 @@ impl WriteTx {
 
     /// Lets a dead letter wait again, with all its attempts before it.
     pub async fn retry_dead_job(&mut self, row: &job::Model, kind: &'static str, most: u64) -> Result<()> {
-        if self.is_full(kind, most).await? {
+        if self.is_full(kind, row.place.as_deref(), most).await? {
             return Err(Error::Conflict(format!(
                 "{most} jobs of this kind are already waiting. Try again later."
             )));

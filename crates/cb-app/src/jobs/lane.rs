@@ -9,7 +9,7 @@ use cb_core::Result;
 use cb_core::clock::Time;
 use cb_fabric::Sleeper;
 use cb_store::entities::job;
-use cb_store::{Hold, Order};
+use cb_store::{Duty, Hold, Order};
 use chrono::TimeDelta;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -147,7 +147,7 @@ impl Lane {
     /// Only reads, unless a lease is over.
     async fn look(&mut self) -> Result<Duration> {
         let (store, name) = (self.app.store().clone(), self.kind.name());
-        let ahead = store.jobs_ahead(name, self.times()).await?;
+        let ahead = store.jobs_ahead(self.duty(), self.times()).await?;
         let mut taken = 0;
         if ahead.over {
             // A clock that was set forward ends all leases at once: first this worker's own are made good.
@@ -169,6 +169,10 @@ impl Lane {
         self.held.values().map(|(held, _)| held).chain(self.ended.iter().map(|(held, _)| held))
     }
 
+    fn duty(&self) -> Duty<'_> {
+        Duty { kind: self.kind.name(), place: self.app.place() }
+    }
+
     /// Now, and how long a lease is.
     fn times(&self) -> (Time, TimeDelta) {
         (self.app.now(), self.lease())
@@ -183,7 +187,7 @@ impl Lane {
         let most = u64::try_from(room).unwrap_or(u64::MAX);
         self.claims = self.claims.wrapping_add(1);
         let order = if self.claims.is_multiple_of(BY_AGE) { Order::Age } else { Order::Priority };
-        let of = (self.kind.name(), order);
+        let of = (self.duty(), order);
         let rows = self.app.store().claim_jobs(of, self.app.worker_name(), self.times(), most).await?;
         let claimed = rows.len();
         if self.held.is_empty() && self.ended.is_empty() {

@@ -220,6 +220,7 @@ async fn each_time_that_lies_too_far_ahead_is_brought_back(#[values(Sqlite, Post
         priority: 0,
         not_before: now,
         fence: 0,
+        place: None,
     };
     row.into_active_model().reset_all().insert(&db).await.expect("inserted");
     for waits in WAITS {

@@ -343,6 +343,7 @@ async fn a_dead_letter_needs_what_its_kind_needs() {
         priority: 0,
         not_before: test.app.now(),
         fence: 3,
+        place: None,
     };
     row.into_active_model().reset_all().insert(&raw(&test).await).await.expect("left");
     let [letter] = &letters(&token(&test, &ctx, &[Permission::MetricsRead])).await[..] else { panic!("one") };

@@ -141,6 +141,7 @@ pub fn new(app: &App) -> NewJob {
     NewJob {
         id: app.new_id(),
         kind: NAME,
+        place: None,
         key: None,
         payload: json!({}),
         priority: 0,
@@ -459,6 +460,7 @@ async fn a_scan_that_was_given_up_waits_again_when_its_dead_letter_is_retried(
         priority: 0,
         not_before: test.app.now(),
         fence: 3,
+        place: None,
     };
     left.into_active_model().reset_all().insert(&db).await.expect("left");
     db.execute_unprepared("UPDATE scans SET status = 'running', finished_at = NULL").await.expect("left");

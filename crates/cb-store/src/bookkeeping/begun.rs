@@ -45,6 +45,7 @@ async fn only_a_scan_that_is_not_over_begins(#[values(Sqlite, Postgres)] databas
             priority: 0,
             not_before: now,
             fence: 7,
+            place: None,
         };
         job.into_active_model().insert(store.writer()).await.expect("a job");
         let row = scan::Model {

@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use crate::entities::job::{Entity, Model};
 use crate::open::Store;
-use crate::queue::{ANY_TIME, End, Enqueued, Hold, NewJob, Order, PAYLOAD_MOST};
+use crate::queue::{ANY_TIME, Duty, End, Enqueued, Hold, NewJob, Order, PAYLOAD_MOST};
 use crate::write::{Audit, WriteTx};
 
+const DUTY: Duty<'_> = Duty { kind: KIND, place: "" };
 const KIND: &str = "sweeping";
 const LEASE: TimeDelta = TimeDelta::seconds(30);
 
@@ -87,7 +88,7 @@ impl Bench {
     }
 
     async fn claim_by(&self, order: Order, owner: &str, most: u64) -> Vec<Model> {
-        self.store.claim_jobs((KIND, order), owner, self.times(), most).await.expect("asked")
+        self.store.claim_jobs((DUTY, order), owner, self.times(), most).await.expect("asked")
     }
 
     async fn one(&self, owner: &str) -> Hold {
@@ -114,6 +115,7 @@ fn job(n: u128) -> NewJob {
     NewJob {
         id: Uuid::from_u128(n),
         kind: KIND,
+        place: None,
         key: None,
         payload: json!({ "n": n.to_string() }),
         priority: 0,
@@ -142,7 +144,7 @@ async fn of_many_workers_no_two_hold_one_job(#[values(Sqlite, Postgres)] databas
             let (mut held, owner) = (Vec::new(), format!("server{n}/1"));
             for _ in 0..200 {
                 let rows = store
-                    .claim_jobs((KIND, Order::Priority), &owner, (at(0), LEASE), 7)
+                    .claim_jobs((DUTY, Order::Priority), &owner, (at(0), LEASE), 7)
                     .await
                     .expect("asked");
                 assert!(rows.len() <= 7, "{}", rows.len());
@@ -228,7 +230,7 @@ async fn a_lease_from_a_clock_that_was_wrong_is_over(#[values(Sqlite, Postgres)]
     for (seconds, over) in [(40, true), (20, false), (-290, false), (-310, true), (-400 * 86_400, true)] {
         bench.one("another").await;
         bench.passes(seconds).await;
-        let ahead = bench.store.jobs_ahead(KIND, bench.times()).await.expect("read");
+        let ahead = bench.store.jobs_ahead(DUTY, bench.times()).await.expect("read");
         assert_eq!(ahead.over, over, "{seconds}");
         assert_eq!(bench.takes_back().await, u64::from(over), "{seconds}");
         bench.store.release_jobs_of(None).await.expect("released");
@@ -249,9 +251,9 @@ async fn servers_whose_clocks_differ_agree(#[values(Sqlite, Postgres)] database:
     // To a server whose clock is a day ahead this lease is not over, and what waits for a minute is not due.
     let fast = (at(86_400), LEASE);
     assert_eq!(bench.store.take_back_jobs(KIND, fast, &[]).await.expect("asked"), 0);
-    assert!(!bench.store.jobs_ahead(KIND, fast).await.expect("read").over);
+    assert!(!bench.store.jobs_ahead(DUTY, fast).await.expect("read").over);
     assert!(bench.store.retry_job(&hold, (at(-86_400), TimeDelta::minutes(1)), "busy").await.expect("told"));
-    let claimed = bench.store.claim_jobs((KIND, Order::Priority), "b/1", fast, 1).await.expect("asked");
+    let claimed = bench.store.claim_jobs((DUTY, Order::Priority), "b/1", fast, 1).await.expect("asked");
     assert!(claimed.is_empty());
     let waits = NewJob { created_at: at(-86_400), after: TimeDelta::minutes(2), ..job(2) };
     assert_eq!(bench.enqueue(waits, 9).await.expect("made"), Enqueued::New);
@@ -274,7 +276,7 @@ async fn the_order_is_priority_then_age_and_nothing_begins_before_its_time(
     }
     let other = NewJob { kind: "other", ..job(7) };
     bench.enqueue(other, 100).await.expect("made");
-    let due = async || bench.store.jobs_ahead(KIND, bench.times()).await.expect("read").due_in;
+    let due = async || bench.store.jobs_ahead(DUTY, bench.times()).await.expect("read").due_in;
     assert_eq!(due().await, Some(TimeDelta::zero()));
     assert_eq!(numbers(&bench.claim("a/1", 3).await), [3, 6, 1]);
     assert_eq!(numbers(&bench.claim_by(Order::Age, "a/1", 1).await), [2], "whatever its priority");
@@ -287,6 +289,36 @@ async fn the_order_is_priority_then_age_and_nothing_begins_before_its_time(
     bench.passes(21).await;
     assert_eq!(numbers(&bench.claim("a/1", 9).await), [4]);
     assert_eq!(due().await, None);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_has_its_own_jobs_its_own_room_and_those_of_any_place(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let bench = Bench::new(database).await;
+    let places = [None, Some(""), Some("cellar"), Some("barn"), Some("cellar")];
+    for (n, place) in (1..).zip(places) {
+        let new = NewJob { place: place.map(str::to_owned), ..job(n) };
+        assert_eq!(bench.enqueue(new, 2).await.expect("made"), Enqueued::New, "{place:?}");
+    }
+    let full = NewJob { place: Some("cellar".to_owned()), ..job(9) };
+    assert_eq!(bench.enqueue(full, 2).await.expect("asked"), Enqueued::Full, "the others have room");
+    let of = |place| Duty { kind: KIND, place };
+    let there = async |place| {
+        let ahead = bench.store.jobs_ahead(of(place), bench.times()).await.expect("read");
+        ahead.due_in.is_some()
+    };
+    let claim = async |place: &str| {
+        let owner = format!("{place}/1");
+        let times = bench.times();
+        numbers(&bench.store.claim_jobs((of(place), Order::Age), &owner, times, 9).await.expect("asked"))
+    };
+    assert_eq!(claim("barn").await, [1, 4]);
+    assert!(!there("barn").await && there("cellar").await && there("").await);
+    assert_eq!(claim("").await, [2]);
+    assert_eq!(claim("cellar").await, [3, 5]);
+    assert!(!there("cellar").await);
 }
 
 /// It costs itself its place, and the others nothing. PostgreSQL's columns hold nothing that cannot be read.
@@ -438,7 +470,10 @@ async fn dead_letters_wait_again_and_go_by_age_and_by_number(#[values(Sqlite, Po
     bench.enqueue(other, 9).await.expect("made");
     let other = NewJob { kind: "other", ..job(51) };
     bench.enqueue(other, 9).await.expect("made");
-    let rows = store.claim_jobs(("other", Order::Priority), "a/1", bench.times(), 2).await.expect("asked");
+    let rows = store
+        .claim_jobs((Duty { kind: "other", place: "" }, Order::Priority), "a/1", bench.times(), 2)
+        .await
+        .expect("asked");
     for (row, second) in rows.iter().zip(90..) {
         assert!(store.fail_job(&hold(row), at(second), "no").await.expect("told"));
     }

@@ -22,7 +22,9 @@ use crate::clock;
 use crate::entities::job::{Column, Entity, Model};
 use crate::fault::db;
 use crate::open::Store;
-use crate::queue::{ANY_TIME, DEAD, DONE, Hold, Order, RUNNING, WAITING, bury, dead_jobs, is, shortened};
+use crate::queue::{
+    ANY_TIME, DEAD, DONE, Duty, Hold, Order, RUNNING, WAITING, bury, dead_jobs, is, shortened,
+};
 
 /// Holds that one statement names. SQLite takes no deeper expression than 1,000.
 const TOGETHER: usize = 200;
@@ -67,11 +69,11 @@ pub struct JobsAhead {
 }
 
 impl Store {
-    /// Takes up to `most` jobs of `kind` that may begin now, those that come first in `order`, and holds them for `lease`. One that
+    /// Takes up to `most` jobs of `duty` that may begin now, those that come first in `order`, and holds them for `lease`. One that
     /// cannot be read becomes a dead letter and keeps nobody from the others.
     pub async fn claim_jobs(
         &self,
-        (kind, order): (&str, Order),
+        (duty, order): (Duty<'_>, Order),
         owner: &str,
         (now, lease): (Time, TimeDelta),
         most: u64,
@@ -81,7 +83,7 @@ impl Store {
         found
             .column(Column::Id)
             .from(Entity)
-            .and_where(Column::Kind.eq(kind))
+            .and_where(duty.fits())
             .and_where(is(WAITING))
             .and_where(Column::NotBefore.into_expr().lte(clock::now(conn, now)));
         if order == Order::Priority {
@@ -103,6 +105,7 @@ impl Store {
             match Model::from_query_result(&row, "") {
                 Ok(row) => rows.push(row),
                 Err(error) => {
+                    let kind = duty.kind;
                     tracing::error!(kind, %error, "a job could not be read; it is among the dead letters");
                     if let Err(error) = self.bury_unreadable(&row, owner, now).await {
                         tracing::error!(kind, %error, "a job that cannot be read could not be put among the dead letters");
@@ -151,12 +154,12 @@ impl Store {
     }
 
     /// Only reads.
-    pub async fn jobs_ahead(&self, kind: &str, (now, lease): (Time, TimeDelta)) -> Result<JobsAhead> {
+    pub async fn jobs_ahead(&self, duty: Duty<'_>, (now, lease): (Time, TimeDelta)) -> Result<JobsAhead> {
         let conn = self.reader();
         let first: Option<(Option<Time>,)> = Entity::find()
             .select_only()
             .column_as(Column::NotBefore.min(), "due_at")
-            .filter(Column::Kind.eq(kind))
+            .filter(duty.fits())
             .filter(is(WAITING))
             .into_tuple()
             .one(conn)
@@ -166,7 +169,7 @@ impl Store {
         let late: Option<Uuid> = Entity::find()
             .select_only()
             .column(Column::Id)
-            .filter(over(kind, at, furthest, &[]))
+            .filter(over(duty.kind, at, furthest, &[]))
             .into_tuple()
             .one(conn)
             .await

@@ -25,6 +25,8 @@ pub struct Model {
     pub not_before: DateTimeUtc,
     /// Grows with each claim.
     pub fence: i64,
+    /// Whose workers do it. Empty: those of the main site. None: any worker.
+    pub place: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -185,6 +185,11 @@ async fn scan(site: &Site) -> Value {
     site.done("/scans", json!({ "targets": ["10.255.255.248/30"] })).await
 }
 
+/// The same by the workers of another site.
+async fn scan_there(site: &Site) -> Value {
+    site.done("/scans", json!({ "targets": ["10.255.255.248/30"], "site": "cellar" })).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_cluster_runs_with_exactly_the_documented_settings() {
     let cluster = Cluster::new();
@@ -247,6 +252,49 @@ async fn the_documented_cluster_runs_with_exactly_the_documented_settings() {
     until("nothing of it was lost", async || status(&sites[2], &second).await == "completed").await;
 
     for server in workers.into_iter().chain(apis) {
+        assert!(server.ended_at_term(Duration::from_secs(15)).await.success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_of_a_site_is_done_by_its_workers_and_by_nobody_else() {
+    let cluster = Cluster::new();
+    let port = free_port();
+    let api = cluster.serve(&cluster.settings("api-1", "api", port));
+    let site = Site::meet(&cluster.data("api-1"), port).await;
+    site.set_up().await;
+    let input = json!({ "targets": ["10.255.255.248/30"], "site": "cellar" });
+    let refused = site.ask("POST", "/scans", Some(input)).await.expect("an answer");
+    let why = String::from_utf8_lossy(refused.body()).into_owned();
+    assert!(refused.status() == 422 && why.contains("No worker belongs to a site"), "{why}");
+
+    let mut there = cluster.settings("cellar-1", "worker", 0);
+    there.insert("CB_SITE".to_owned(), "cellar".to_owned());
+    let cellar = cluster.serve(&there);
+    until("its worker is known", async || site.get("/discovery").await["sites"][0]["workers"] == 1).await;
+    let discovery = site.get("/discovery").await;
+    assert_eq!((&discovery["sites"][0]["name"], &discovery["workers"]), (&json!("cellar"), &json!(0)));
+    let able = discovery["sites"][0]["capabilities"].as_array().expect("a list").len();
+    assert_eq!(able, 3, "what the worker can do, told by a server that does not scan");
+    let (here, its) = (scan(&site).await, scan_there(&site).await);
+    until("its scan is done", async || status(&site, &its).await == "completed").await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(status(&site, &here).await, "queued", "the main site has no worker");
+
+    assert!(cellar.ended_at_term(Duration::from_secs(15)).await.success());
+    let main = cluster.serve(&cluster.settings("worker-1", "worker", 0));
+    until("the scan of the main site is done", async || status(&site, &here).await == "completed").await;
+    let input = json!({ "targets": ["10.255.255.248/30"], "site": "celler" });
+    let refused = site.ask("POST", "/scans", Some(input)).await.expect("an answer");
+    assert_eq!(refused.status(), 422);
+    let cellar = cluster.serve(&there);
+    until("its worker is back", async || site.get("/discovery").await["sites"][0]["workers"] == 1).await;
+    let servers = site.get("/operations").await;
+    let sites: Vec<_> = servers["servers"].as_array().expect("a list").iter().map(|s| &s["site"]).collect();
+    assert_eq!(sites.iter().filter(|site| ***site == "cellar").count(), 1, "{sites:?}");
+    let its = scan_there(&site).await;
+    until("its scan is done", async || status(&site, &its).await == "completed").await;
+    for server in [cellar, main, api] {
         assert!(server.ended_at_term(Duration::from_secs(15)).await.success());
     }
 }
