@@ -304,15 +304,14 @@ async fn a_place_has_its_own_jobs_its_own_room_and_those_of_any_place(
     }
     let full = NewJob { place: Some("cellar".to_owned()), ..job(9) };
     assert_eq!(bench.enqueue(full, 2).await.expect("asked"), Enqueued::Full, "the others have room");
-    let of = |place| Duty { kind: KIND, place };
-    let there = async |place| {
-        let ahead = bench.store.jobs_ahead(of(place), bench.times()).await.expect("read");
+    let there = async |place: &str| {
+        let ahead = bench.store.jobs_ahead(Duty { kind: KIND, place }, bench.times()).await.expect("read");
         ahead.due_in.is_some()
     };
     let claim = async |place: &str| {
-        let owner = format!("{place}/1");
-        let times = bench.times();
-        numbers(&bench.store.claim_jobs((of(place), Order::Age), &owner, times, 9).await.expect("asked"))
+        let (owner, duty) = (format!("{place}/1"), Duty { kind: KIND, place });
+        let found = bench.store.claim_jobs((duty, Order::Age), &owner, bench.times(), 9).await;
+        numbers(&found.expect("asked"))
     };
     assert_eq!(claim("barn").await, [1, 4]);
     assert!(!there("barn").await && there("cellar").await && there("").await);
