@@ -26,6 +26,7 @@ pub mod entities;
 mod fault;
 mod figures;
 mod file;
+mod journal;
 #[cfg(test)]
 mod lent;
 mod locks;

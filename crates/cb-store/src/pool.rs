@@ -24,9 +24,10 @@ use sea_orm::{
 };
 
 use crate::bounded::Signals;
-use crate::fault::{Fault, driver, is_busy, is_unanswered, unanswered, words};
+use crate::fault::{Fault, driver, is_unanswered, unanswered, words};
 use crate::figures::room;
 use crate::file::{OpenedFile, Place};
+use crate::journal;
 use crate::transaction::{Kind, Transaction, begun};
 
 /// A page of a list, at most.
@@ -234,6 +235,9 @@ pub(crate) async fn sqlite(
     purpose: Use,
     opened: Option<Arc<OpenedFile>>,
 ) -> Result<Pool, DbErr> {
+    if purpose != Use::Make {
+        journal::ensure_log(file).await?;
+    }
     let mode = if purpose == Use::Make { "rwc" } else { "rw" };
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode={mode}", file.display()));
     let patience = if purpose == Use::Make { OPENING } else { LOCKED };
@@ -286,30 +290,6 @@ pub(crate) async fn empty(file: &Path, tables: &[&str]) -> Result<(), DbErr> {
         db.execute_unprepared(&format!("DELETE FROM \"{table}\"")).await?;
     }
     db.close().await
-}
-
-/// Makes the SQLite database at `file` one file, without a write-ahead log beside it. Fails where changes are left in a log.
-pub(crate) async fn keep_no_log(file: &Path) -> Result<(), DbErr> {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rw", file.display()));
-    options
-        .max_connections(1)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(|o| o.journal_mode(SqliteJournalMode::Delete).busy_timeout(LOCKED));
-    // SQLite does not wait by itself when it changes the mode, and a connection that was closed may take a moment to end.
-    let began = Instant::now();
-    let db = loop {
-        match Database::connect(options.clone()).await {
-            Err(error) if is_busy(&error) && began.elapsed() < LOCKED => tokio::time::sleep(BETWEEN).await,
-            done => break done?,
-        }
-    };
-    let asked = Statement::from_string(DbBackend::Sqlite, "PRAGMA journal_mode");
-    let mode = db.query_one_raw(asked).await?.map(|row| row.try_get_by_index::<String>(0)).transpose()?;
-    db.close().await?;
-    match mode.as_deref() {
-        Some("delete") => Ok(()),
-        mode => Err(DbErr::Custom(format!("{} stays in the journal mode {mode:?}", file.display()))),
-    }
 }
 
 /// PostgreSQL at `url`, with a first connection.

@@ -56,7 +56,7 @@ impl Filled {
 /// Makes the SQLite database in `folder`, which nobody has open, one file.
 pub async fn keep_one_file(folder: &Path) -> Result<()> {
     // A failure to fold the log in is only a warning to `close`. Whoever takes the file alone needs to know.
-    pool::keep_no_log(&folder.join(DATABASE_FILE)).await.map_err(db)
+    crate::journal::keep_no_log(&folder.join(DATABASE_FILE)).await.map_err(db)
 }
 
 impl Store {

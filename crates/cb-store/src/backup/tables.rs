@@ -290,20 +290,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn changes_that_stay_in_a_log_are_an_error() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let store = Store::open_sqlite(dir.path()).await.expect("opens");
-        let file = dir.path().join(crate::open::DATABASE_FILE);
-        let reading = store.snapshot().await.expect("begins");
-        audit_entry::Entity::find().all(&reading).await.expect("reads");
-        store.writer().execute_unprepared("UPDATE settings SET version = 9").await.expect("written");
-        assert!(crate::pool::keep_no_log(&file).await.is_err(), "somebody reads an older state");
-        drop(reading);
-        store.close().await.expect("closed");
-        crate::pool::keep_no_log(&file).await.expect("one file");
-    }
-
-    #[tokio::test]
     async fn what_was_filled_is_there_after_a_crash_of_postgres() {
         let dir = tempfile::tempdir().expect("a folder");
         let store = Store::open_sqlite(dir.path()).await.expect("opens");
