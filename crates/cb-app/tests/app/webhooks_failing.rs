@@ -7,7 +7,7 @@ use std::time::Duration;
 use cb_app::notify::deliveries::DeliveryState;
 use cb_app::notify::webhooks::{self, WebhookPatch};
 use cb_app::{App, List, audit};
-use cb_core::{OsEntropy, Principal, Secret};
+use cb_core::{OsEntropy, Principal};
 use cb_store::sea_orm::ConnectionTrait as _;
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::{Receiver, Reply, TestApp};
@@ -103,8 +103,10 @@ async fn of_two_servers_one_sends_each() {
     let mut config = test.config().clone();
     let other_dir = tempfile::TempDir::with_prefix("cb-test-").expect("a folder");
     config.data_dir = other_dir.path().join("data");
-    let root = std::fs::read_to_string(test.data_dir().join("vault-key")).expect("a key");
-    config.vault_key = Some(Secret::new(root.trim().to_owned()));
+    std::fs::create_dir(&config.data_dir).expect("a folder");
+    for key in ["vault-key", "audit-key", "jwt-secret"] {
+        std::fs::copy(test.data_dir().join(key), config.data_dir.join(key)).expect("copied");
+    }
     let other = App::open(&config, test.clock.clone(), Arc::new(OsEntropy)).await.expect("opens");
     let other_ctx = other.ctx(Principal::Operator, test.meta());
     let inbox = Receiver::start().await;
