@@ -14,6 +14,8 @@ from run import POSTGRES, SQLITE, Skipped, ends
 WAL, FILE = "circuit-breaker.db-wal", "circuit-breaker.db"
 # Where in a write the process dies: at which call, before or after it, on which file. The last number is the highest count: the
 # process dies at one of the calls from the first to that one.
+# Of servers that are made here and live as long as a run.
+AUDIT_KEY = "CzBVep_E6Q4zWH2ix-wRNluApcrvFDleg6jN8hc8YYY"
 POINTS = {
     SQLITE: {
         "before commit": (shim.WRITE, shim.KILL_BEFORE, WAL, 200),
@@ -287,6 +289,9 @@ def two_starts(run):
         }  # fmt: skip
         for site in (first, second):
             site.server.environment.update(common)
+            site.data.mkdir(mode=0o700, exist_ok=True)
+            (site.data / "audit-key").write_text(AUDIT_KEY)
+            (site.data / "audit-key").chmod(0o600)
         began = time.monotonic()
         first.server.spawn()
         time.sleep(run.rng.choice([0, 0, run.rng.random() * 0.1]))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import law
 from postgres import Postgres
@@ -195,6 +196,11 @@ locked = lock("SELECT * FROM audit_head FOR UPDATE", told=True)
 table_locked = lock("LOCK TABLE assets IN ACCESS EXCLUSIVE MODE")
 
 
+def state_of(pid):
+    """The letter of proc(5) behind the name."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
 def session_stopped(run):
     """One session of the server stops in the middle of its transaction, and every other write waits for it."""
     postgres, site = run.harness.postgres, run.site()
@@ -213,8 +219,14 @@ def session_stopped(run):
             while not stopped and time.monotonic() < until:
                 for pid in holders():
                     os.kill(pid, signal.SIGSTOP)
+                    # In the middle of a commit it holds what this question needs too, and must go on.
+                    released = threading.Timer(1, os.kill, (pid, signal.SIGCONT))
+                    released.start()
                     # It may have gone on before it was stopped.
-                    if pid in holders():
+                    there = pid in holders()
+                    released.cancel()
+                    released.join()
+                    if there and state_of(pid) == "T":
                         stopped = pid
                         break
                     os.kill(pid, signal.SIGCONT)

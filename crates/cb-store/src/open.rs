@@ -14,6 +14,7 @@ use crate::bounded::{Bounded, Connections, Signals};
 use crate::durable::Flushes;
 use crate::figures::Written;
 use crate::file::{self, Named, OpenedFile, Place};
+use crate::journal;
 use crate::migrations::{self, Migrated, Newer};
 use crate::open_error::OpenError;
 use crate::pool::{self, Pool, Use, Way};
@@ -186,8 +187,11 @@ impl Store {
         if let Some(user) = file::nameless_log(&file, &data_dir.join(LOCK_FILE)).await {
             return Err(OpenError::without_log(&file, user));
         }
-        let reader = pool::sqlite(&file, READERS, Use::Read, None).await;
-        Ok(Self::reading(reader.map_err(|e| OpenError::sqlite(&file, &e))?))
+        let reader = async {
+            journal::ensure_log(&file).await?;
+            pool::sqlite(&file, READERS, Use::Read, None).await
+        };
+        Ok(Self::reading(reader.await.map_err(|e| OpenError::sqlite(&file, &e))?))
     }
 
     /// Only to read what `url` holds.

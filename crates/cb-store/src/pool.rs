@@ -27,7 +27,6 @@ use crate::bounded::Signals;
 use crate::fault::{Fault, driver, is_unanswered, unanswered, words};
 use crate::figures::room;
 use crate::file::{OpenedFile, Place};
-use crate::journal;
 use crate::transaction::{Kind, Transaction, begun};
 
 /// A page of a list, at most.
@@ -235,9 +234,6 @@ pub(crate) async fn sqlite(
     purpose: Use,
     opened: Option<Arc<OpenedFile>>,
 ) -> Result<Pool, DbErr> {
-    if purpose != Use::Make {
-        journal::ensure_log(file).await?;
-    }
     let mode = if purpose == Use::Make { "rwc" } else { "rw" };
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode={mode}", file.display()));
     let patience = if purpose == Use::Make { OPENING } else { LOCKED };
