@@ -2,20 +2,21 @@
 
 import signal
 import socket
+import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import law
 import schemas
 import shim
 from cbserver import START_SECONDS, Refused
+from engines import Nats, Redis
 from run import POSTGRES, SQLITE, Skipped, ends
 
 WAL, FILE = "circuit-breaker.db-wal", "circuit-breaker.db"
 # Where in a write the process dies: at which call, before or after it, on which file. The last number is the highest count: the
 # process dies at one of the calls from the first to that one.
-# Of servers that are made here and live as long as a run.
-AUDIT_KEY = "CzBVep_E6Q4zWH2ix-wRNluApcrvFDleg6jN8hc8YYY"
 POINTS = {
     SQLITE: {
         "before commit": (shim.WRITE, shim.KILL_BEFORE, WAL, 200),
@@ -276,8 +277,17 @@ def rotation_killed(run):
 
 
 def two_starts(run):
-    """Two servers start at once on one empty PostgreSQL. Both must serve."""
+    """Two servers of a cluster start at once on one empty PostgreSQL. Both must serve."""
     run.kills = True
+    with tempfile.TemporaryDirectory(prefix="cb-faults-") as folder, ExitStack() as engines:
+        Path(folder).chmod(0o755)
+        redis, nats = Redis(Path(folder)), Nats(Path(folder))
+        for engine in (redis, nats):
+            engines.callback(engine.stop)
+        start_twice(run, {"CB_REDIS_URL": redis.url, "CB_NATS_URL": nats.url})
+
+
+def start_twice(run, cluster):
     run.runs = 2 if run.short else 5
     for number in range(run.runs):
         first = run.site(empty=True, name=f"first-{number}")
@@ -285,13 +295,10 @@ def two_starts(run):
         # Two servers on one database share their secrets.
         common = {
             "CB_VAULT_KEY": "q1Yx0sWcE3vRt5NuJ7iKo9LpMzQaXbDeFgHhZwCyVkA=", "CB_JWT_SECRET": "b7Rk2VtQz9WmXc4NpLs8HdYf3JgUe6Ta",
-            "CB_SETUP_CODE": "KQZW-HNTR-XPLD-VMCB",
+            "CB_SETUP_CODE": "KQZW-HNTR-XPLD-VMCB", **cluster,
         }  # fmt: skip
         for site in (first, second):
             site.server.environment.update(common)
-            site.data.mkdir(mode=0o700, exist_ok=True)
-            (site.data / "audit-key").write_text(AUDIT_KEY)
-            (site.data / "audit-key").chmod(0o600)
         began = time.monotonic()
         first.server.spawn()
         time.sleep(run.rng.choice([0, 0, run.rng.random() * 0.1]))
@@ -308,9 +315,6 @@ def two_starts(run):
                 status, data = site.server.request("POST", "/api/v1/setup", body, {"Authorization": "", "Origin": site.server.url})
                 if status != expected:
                     run.broken.append(f"setup at one of two servers answers {status}: {data[:200].decode(errors='replace')}")
-            # Two servers on one database are not a cluster yet. The second one learns of the setup when it starts.
-            run.stop(second)
-            run.start(second)
             second.server.ask("POST", "/assets", {"name": "of the second", "kind": "device"})
             if [a["name"] for a in first.server.all("/assets")] != ["of the second"]:
                 run.broken.append("the first server does not see what the second has written")
