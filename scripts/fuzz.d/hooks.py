@@ -124,7 +124,7 @@ BEYOND = {
     "client_secret": "again, when the issuer changes", "code": "exactly one proof", "credential": "the response of a passkey",
     "body": "at least one field", "positions": "of assets that exist", "ids": "exist", "kind": "fits the finding", "name": "of new assets only",
     "filter": "instead of ids", "count": "with a filter", "group": "with group_by",
-    "email": "only of a user who has one",
+    "email": "only of a user who has one", "site": "one that a worker belongs to",
 }  # fmt: skip
 
 
