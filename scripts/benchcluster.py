@@ -2,6 +2,7 @@
 NATS, beside one server with everything inside; and how soon a session that is ended on one of them is refused by the others."""
 
 import contextlib
+import os
 import re
 import shutil
 import statistics
@@ -19,7 +20,6 @@ APIS, WORKERS = 3, 3
 ASSETS = 1000
 ROUNDS, SECONDS, CALLERS = 3, 6, 24
 SESSIONS = 30
-CLK = 100
 
 
 class Processor:
@@ -40,7 +40,7 @@ def tree_seconds(pid):
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except FileNotFoundError:
         return 0.0
-    return sum(map(int, fields[11:15])) / CLK + sum(map(tree_seconds, children))
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") + sum(map(tree_seconds, children))
 
 
 def fill(server):

@@ -226,8 +226,9 @@ pub(crate) async fn start(app: &App) {
 
 /// A worker that failed is started again after this time …
 const PAUSE: Duration = Duration::from_secs(1);
-/// … so often.
+/// … so often, unless it has worked for so long meanwhile.
 const RESTARTS: u32 = 10;
+const WORKED: Duration = Duration::from_hours(1);
 
 /// Does jobs of these kinds until the server stops.
 pub async fn run(app: App, kinds: Vec<Arc<dyn Kind>>) {
@@ -240,10 +241,13 @@ pub async fn run(app: App, kinds: Vec<Arc<dyn Kind>>) {
 
 /// Runs the worker of one kind, and starts it again when it fails. What it held waits again when the leases end.
 async fn keep_up(app: App, kind: Arc<dyn Kind>) {
-    for _ in 0..=RESTARTS {
+    let mut restarts = 0;
+    while restarts <= RESTARTS {
+        let began = app.steady();
         let mut lane = JoinSet::new();
         lane.spawn(lane::run(app.clone(), kind.clone()));
         let Some(Err(error)) = lane.join_next().await else { return };
+        restarts = if app.steady().saturating_sub(began) > WORKED { 1 } else { restarts + 1 };
         tracing::error!(kind = kind.name(), %error, "the worker of one kind of job failed and is started again");
         tokio::select! {
             () = app.stopping().cancelled() => return,

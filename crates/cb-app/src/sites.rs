@@ -2,6 +2,8 @@
 //!
 //! Each worker says with its sign of life what it sees of its network, so that every server can tell people, also one that scans nothing.
 
+use std::collections::BTreeSet;
+
 use cb_collect::Capabilities;
 use cb_core::error::Violations;
 use cb_core::{Permission, Result};
@@ -87,9 +89,6 @@ pub(crate) fn own_sight(app: &App) -> Option<serde_json::Value> {
 pub async fn discovery(ctx: &Ctx) -> Result<Discovery> {
     ctx.authorize(Permission::DiscoveryRead)?;
     let workers = workers(ctx.app()).await;
-    let mut names: Vec<&str> = workers.iter().filter_map(|(row, _)| row.site.as_deref()).collect();
-    names.sort_unstable();
-    names.dedup();
     let of = |site: Option<&str>| {
         let there: Vec<_> = workers.iter().filter(|(row, _)| row.site.as_deref() == site).collect();
         let live = there.iter().filter(|(_, live)| *live).count();
@@ -98,7 +97,7 @@ pub async fn discovery(ctx: &Ctx) -> Result<Discovery> {
         (live, together(seen))
     };
     let (main, sight) = of(None);
-    let sites = names.into_iter().map(|name| {
+    let sites = names(&workers).into_iter().map(|name| {
         let (workers, Sight { local_networks, capabilities }) = of(Some(name));
         SiteOut { name: name.to_owned(), workers, local_networks, capabilities }
     });
@@ -115,9 +114,7 @@ pub async fn discovery(ctx: &Ctx) -> Result<Discovery> {
 /// Refuses a site that no worker belongs to: nobody would do the scan.
 pub(crate) async fn require(ctx: &Ctx, name: &str) -> Result<()> {
     let rows = ctx.app().store().servers(ctx.now()).await?;
-    let mut known: Vec<&str> = rows.iter().filter_map(|(row, _)| row.site.as_deref()).collect();
-    known.sort_unstable();
-    known.dedup();
+    let known = names(&rows);
     let mut wrong = Violations::new();
     if known.is_empty() {
         wrong.add(
@@ -127,11 +124,16 @@ pub(crate) async fn require(ctx: &Ctx, name: &str) -> Result<()> {
     } else {
         let reason = format!(
             "No worker belongs to this site. Choose one of these, or leave the site out: {}.",
-            known.join(", ")
+            known.iter().copied().collect::<Vec<_>>().join(", ")
         );
-        wrong.require(known.contains(&name), "site", &reason);
+        wrong.require(known.contains(name), "site", &reason);
     }
     wrong.into_result()
+}
+
+/// The sites of these servers, in order.
+fn names(rows: &[(server::Model, bool)]) -> BTreeSet<&str> {
+    rows.iter().filter_map(|(row, _)| row.site.as_deref()).collect()
 }
 
 /// The servers that scan, each with whether it is there now. This one is, as it is at the moment.
