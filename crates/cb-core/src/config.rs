@@ -431,7 +431,7 @@ fn public_url(text: &str) -> Result<Option<Url>, ConfigError> {
 mod tests {
     use std::path::Path;
 
-    use super::{Config, ServerRole};
+    use super::Config;
 
     fn load(vars: &[(&str, &str)]) -> Result<Config, String> {
         Config::from_vars(
@@ -520,43 +520,6 @@ mod tests {
             assert!(error.starts_with(names) && error.contains(says), "{error}");
             assert!(!error.contains("hemmelig") && !error.contains('\n'), "{error}");
         }
-    }
-
-    #[test]
-    fn a_part_of_the_work_needs_what_servers_share() {
-        let (redis, nats) = (("CB_REDIS_URL", "redis://:p@r"), ("CB_NATS_URL", "nats://u:p@n"));
-        let db = ("CB_DB_URL", "postgres://cb@db/x");
-        assert_eq!(load(&[]).expect("valid").role, ServerRole::All);
-        for role in ["api", "worker"] {
-            let role = ("CB_ROLE", role);
-            let config = load(&[role, db, redis, nats]).expect("all three");
-            assert_eq!(config.role.as_str(), role.1);
-            for (vars, missing) in [
-                (vec![role], "CB_DB_URL"),
-                (vec![role, db], "CB_REDIS_URL"),
-                (vec![role, db, redis], "CB_NATS_URL"),
-                (vec![role, db, nats], "CB_REDIS_URL"),
-                (vec![role, redis, nats], "CB_DB_URL"),
-            ] {
-                let why = load(&vars).expect_err(missing);
-                assert!(why.starts_with(missing) && why.contains("Set ") && !why.contains('\n'), "{why}");
-            }
-        }
-        let why = load(&[("CB_ROLE", "api")]).expect_err("alone");
-        assert!(why.contains("the role api needs") && why.contains("postgres://"), "{why}");
-        let worker = ("CB_ROLE", "worker");
-        let site = |name| load(&[worker, db, redis, nats, ("CB_SITE", name)]);
-        assert_eq!(site(" cellar ").expect("valid").site.as_deref(), Some("cellar"));
-        assert_eq!(site(" ").expect("valid").site, None);
-        for bad in ["a\nb", &"x".repeat(65)] {
-            assert!(site(bad).expect_err("no name").contains("CB_SITE"));
-        }
-        let why = load(&[("CB_SITE", "cellar")]).expect_err("no worker");
-        assert!(why.contains("only a worker belongs to a site") && why.contains("CB_ROLE=worker"), "{why}");
-        let why = load(&[("CB_ROLE", "workers")]).expect_err("no role");
-        assert!(why.contains("'workers' is not one of all, api and worker"), "{why}");
-        // What the command line adds comes last, and counts.
-        assert_eq!(load(&[("CB_ROLE", "api"), ("CB_ROLE", "all")]).expect("valid").role, ServerRole::All);
     }
 
     #[test]

@@ -117,3 +117,59 @@ impl FromStr for ServerRole {
             .ok_or_else(|| format!("'{text}' is not one of all, api and worker"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::ServerRole;
+    use crate::config::Config;
+
+    const DB: (&str, &str) = ("CB_DB_URL", "postgres://cb@db/x");
+    const REDIS: (&str, &str) = ("CB_REDIS_URL", "redis://:p@r");
+    const NATS: (&str, &str) = ("CB_NATS_URL", "nats://u:p@n");
+
+    fn load(vars: &[(&str, &str)]) -> Result<Config, String> {
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_part_of_the_work_needs_what_servers_share() {
+        assert_eq!(load(&[]).expect("valid").role, ServerRole::All);
+        for role in ["api", "worker"] {
+            let role = ("CB_ROLE", role);
+            let config = load(&[role, DB, REDIS, NATS]).expect("all three");
+            assert_eq!(config.role.as_str(), role.1);
+            for (vars, missing) in [
+                (vec![role], "CB_DB_URL"),
+                (vec![role, DB], "CB_REDIS_URL"),
+                (vec![role, DB, REDIS], "CB_NATS_URL"),
+                (vec![role, DB, NATS], "CB_REDIS_URL"),
+                (vec![role, REDIS, NATS], "CB_DB_URL"),
+            ] {
+                let why = load(&vars).expect_err(missing);
+                assert!(why.starts_with(missing) && why.contains("Set ") && !why.contains('\n'), "{why}");
+            }
+        }
+        let why = load(&[("CB_ROLE", "api")]).expect_err("alone");
+        assert!(why.contains("the role api needs") && why.contains("postgres://"), "{why}");
+        let why = load(&[("CB_ROLE", "workers")]).expect_err("no role");
+        assert!(why.contains("'workers' is not one of all, api and worker"), "{why}");
+        // What the command line adds comes last, and counts.
+        assert_eq!(load(&[("CB_ROLE", "api"), ("CB_ROLE", "all")]).expect("valid").role, ServerRole::All);
+    }
+
+    #[test]
+    fn only_a_worker_belongs_to_a_site() {
+        let worker = ("CB_ROLE", "worker");
+        let site = |name| load(&[worker, DB, REDIS, NATS, ("CB_SITE", name)]);
+        assert_eq!(site(" cellar ").expect("valid").site.as_deref(), Some("cellar"));
+        assert_eq!(site(" ").expect("valid").site, None);
+        for bad in ["a\nb", &"x".repeat(65)] {
+            assert!(site(bad).expect_err("no name").contains("CB_SITE"));
+        }
+        let why = load(&[("CB_SITE", "cellar")]).expect_err("no worker");
+        assert!(why.contains("only a worker belongs to a site") && why.contains("CB_ROLE=worker"), "{why}");
+    }
+}
