@@ -93,8 +93,17 @@ export async function watchedPage(context, origin, visits = []) {
   return watch;
 }
 
-/** axe on the page as it stands; evaluated over the debugger, so that the content policy stays as it is. */
+/** What fades in has its colors only at the end; what turns forever is not waited for. */
+const settled = (page) =>
+  page.waitForFunction(() =>
+    document
+      .getAnimations()
+      .every((it) => it.playState !== "running" || it.effect?.getComputedTiming().endTime === Infinity),
+  );
+
+/** axe on the page once it has settled; evaluated over the debugger, so that the content policy stays as it is. */
 export async function axe(page) {
+  await settled(page);
   await page.evaluate(readFileSync(AXE, "utf8"));
   const result = await page.evaluate(() =>
     window.axe.run(document, {
