@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use cb_core::clock::Time;
 use cb_core::{Clock, Result};
+use cb_store::Store;
 use cb_store::bookkeeping::Longest;
 use chrono::TimeDelta;
 
@@ -20,9 +21,11 @@ use crate::notify::{OVERLAP, schedule};
 use crate::{jobs, reconcile};
 
 /// Less is a correction, as a time server makes it.
-const NOTICED: TimeDelta = TimeDelta::minutes(1);
+pub(crate) const NOTICED: TimeDelta = TimeDelta::minutes(1);
 /// After a jump forward nothing is removed for its age for so long: somebody may set the clock right.
 const HELD: Duration = Duration::from_hours(1);
+
+const LONGEST_ANSWER: Duration = Duration::from_secs(5);
 
 /// Compares the wall clock with the one that only goes forward.
 pub(crate) struct Jumps(Mutex<Seen>);
@@ -75,6 +78,21 @@ impl Jumps {
         }
         Some(set)
     }
+}
+
+/// Goes by the clock that all servers of this database share, from now on.
+pub(crate) async fn follow(store: &Store, clock: &dyn Clock) -> Result<()> {
+    if store.is_sqlite() {
+        return Ok(());
+    }
+    let asked = clock.steady();
+    let said = store.time(clock.now()).await?;
+    let took = clock.steady().saturating_sub(asked);
+    // Of an answer that took long nobody knows when the clock said so.
+    if took <= LONGEST_ANSWER {
+        clock.follow(said + TimeDelta::from_std(took / 2).unwrap_or_default());
+    }
+    Ok(())
 }
 
 impl App {

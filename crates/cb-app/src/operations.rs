@@ -5,12 +5,13 @@
 use cb_core::{Permission, Result, config};
 use cb_fabric::FabricState;
 use cb_store::entities::server;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::ctx::Ctx;
+use crate::jumps::NOTICED;
 use crate::metrics::Page;
 use crate::reconcile::{self, Name, Works};
 use crate::replicas;
@@ -160,6 +161,8 @@ pub enum Code {
     Redis,
     Nats,
     PeriodicWorkFailing,
+    /// This server's clock is not the database's.
+    Clock,
 }
 
 /// How the servers do, as the one that answers sees it.
@@ -172,7 +175,7 @@ pub async fn get(ctx: &Ctx) -> Result<Operations> {
     let works = if storage.state == StorageState::Away { None } else { reconcile::seen(app).await.ok() };
     Ok(Operations {
         server: app.server().to_owned(),
-        degraded: degraded(&storage, &fabric, works.as_ref()),
+        degraded: degraded(&storage, &fabric, works.as_ref(), app.clock().ahead()),
         servers: servers(app, storage.state == StorageState::Away).await,
         database: DatabaseOut {
             kind: if app.store().is_sqlite() { DatabaseKind::Sqlite } else { DatabaseKind::Postgres },
@@ -223,7 +226,12 @@ fn fabric(app: &App) -> FabricOut {
     }
 }
 
-fn degraded(storage: &StorageOut, fabric: &FabricOut, works: Option<&Works>) -> Vec<Degraded> {
+fn degraded(
+    storage: &StorageOut,
+    fabric: &FabricOut,
+    works: Option<&Works>,
+    ahead: TimeDelta,
+) -> Vec<Degraded> {
     let database = storage.trouble.map(|trouble| database_in(storage.state, trouble));
     let down = |link: &Option<LinkOut>| link.clone().filter(|link| !link.up);
     let redis = down(&fabric.redis).map(|link| Degraded {
@@ -255,7 +263,8 @@ fn degraded(storage: &StorageOut, fabric: &FabricOut, works: Option<&Works>) -> 
             work: Some(work.name),
         })
     });
-    database.into_iter().chain(redis).chain(nats).chain(failing).collect()
+    let clock = (ahead.abs() >= NOTICED).then(|| clock_is_off(ahead));
+    database.into_iter().chain(redis).chain(nats).chain(failing).chain(clock).collect()
 }
 
 fn database_in(state: StorageState, trouble: &str) -> Degraded {
@@ -281,6 +290,26 @@ fn database_in(state: StorageState, trouble: &str) -> Degraded {
         why: Some(trouble.to_owned()),
         means: means.to_owned(),
         fix: fix.to_owned(),
+        since: None,
+        work: None,
+    }
+}
+
+fn clock_is_off(ahead: TimeDelta) -> Degraded {
+    let minutes = ahead.abs().num_minutes();
+    let length = match (minutes / (24 * 60), minutes / 60, minutes) {
+        (days @ 2.., _, _) => format!("{days} days"),
+        (_, hours @ 2.., _) => format!("{hours} hours"),
+        (_, _, 1) => "a minute".to_owned(),
+        (_, _, minutes) => format!("{minutes} minutes"),
+    };
+    let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
+    Degraded {
+        code: Code::Clock,
+        what: "The clock of this server is not the database's.".to_owned(),
+        why: Some(format!("It is {length} {side} the clock of PostgreSQL.")),
+        means: "All servers go by the database's clock, so nothing is early or late. Only this server's log has the time of its own clock, and with it the server judges the certificates of others.".to_owned(),
+        fix: "Set both clocks by a time server: `timedatectl set-ntp true` on this machine and on the database's.".to_owned(),
         since: None,
         work: None,
     }
@@ -314,7 +343,7 @@ pub(crate) fn metrics(app: &App, page: &mut Page) {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
+    use chrono::{DateTime, TimeDelta};
 
     use super::{Code, FabricMode, FabricOut, LinkOut, degraded};
     use crate::storage::{StorageOut, StorageState};
@@ -328,15 +357,28 @@ mod tests {
 
     #[test]
     fn what_is_degraded_is_said_in_whole_sentences() {
-        assert!(degraded(&FINE, &cluster(true, true), None).is_empty());
+        assert!(degraded(&FINE, &cluster(true, true), None, TimeDelta::seconds(59)).is_empty());
         let away = StorageOut { state: StorageState::Away, trouble: Some("Start it.") };
-        let all = degraded(&away, &cluster(false, false), None);
+        let all = degraded(&away, &cluster(false, false), None, TimeDelta::minutes(-1));
         let codes: Vec<Code> = all.iter().map(|one| one.code).collect();
-        assert_eq!(codes, [Code::Storage, Code::Redis, Code::Nats]);
+        assert_eq!(codes, [Code::Storage, Code::Redis, Code::Nats, Code::Clock]);
         for one in &all {
             for text in [&one.what, &one.means, &one.fix] {
                 assert_eq!(*text, cb_core::error::sentence(text));
             }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_told_in_the_largest_unit() {
+        for (ahead, why) in [
+            (TimeDelta::seconds(-60), "It is a minute behind the clock of PostgreSQL."),
+            (TimeDelta::minutes(119), "It is 119 minutes ahead of the clock of PostgreSQL."),
+            (TimeDelta::hours(47), "It is 47 hours ahead of the clock of PostgreSQL."),
+            (TimeDelta::days(-20_000), "It is 20000 days behind the clock of PostgreSQL."),
+        ] {
+            let all = degraded(&FINE, &cluster(true, true), None, ahead);
+            assert_eq!(all[0].why.as_deref(), Some(why));
         }
     }
 }

@@ -9,6 +9,7 @@ use cb_store::bookkeeping::ServerSeen;
 use cb_store::entities::server;
 
 use crate::app::App;
+use crate::jumps;
 use crate::metrics::process;
 use crate::shared::jwt_fits;
 use crate::sites;
@@ -56,6 +57,7 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
     if stopping {
         return store.server_left(&me.id, &me.run).await;
     }
+    jumps::follow(store, &*app.clock()).await?;
     let now = app.now();
     // One that was away for a while misses that all the others were started again with a new secret.
     if !store.is_sqlite()

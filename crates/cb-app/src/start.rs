@@ -23,7 +23,7 @@ use crate::auth::ends::Ends;
 use crate::auth::forgot::Desk;
 use crate::auth::guesses::Guesses;
 use crate::auth::recent::Recent;
-use crate::jumps::Jumps;
+use crate::jumps::{self, Jumps};
 use crate::kept::{Secrets, kept_secret, open_data_dir, read_secret, unusable};
 use crate::live::Tellers;
 use crate::metrics::Counts;
@@ -96,6 +96,7 @@ impl App {
         lock: Option<File>,
     ) -> Result<Self, StartError> {
         let data = &config.data_dir;
+        jumps::follow(&store, &*clock).await.map_err(StartError::Read)?;
         shared::look(config, &store, secrets).await?;
         let vault = Vault::open(config, &store, secrets, lock.is_some(), clock.now(), &*entropy).await?;
         // What nobody needs after this process.

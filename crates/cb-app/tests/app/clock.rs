@@ -1,6 +1,8 @@
 //! Somebody sets the wall clock, back or forward: nobody is shut out, nothing that waits stands still, and nothing is removed that
 //! the right time would have kept.
 
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cb_app::auth::login::{LoginIn, login};
@@ -8,17 +10,18 @@ use cb_app::auth::sessions::{Opened, sweep_dead};
 use cb_app::notify::deliveries::DeliveryState;
 use cb_app::notify::{channels, hooks};
 use cb_app::settings::{self, SettingsPatch};
-use cb_app::{Ctx, jumps};
+use cb_app::{App, Ctx, jumps};
 use cb_core::clock::{SKEW, Time};
-use cb_core::{Error, Secret};
+use cb_core::config::Config;
+use cb_core::{Clock, Error, OsEntropy, Secret};
 use cb_store::entities::{auth_step, job, session, user};
 use cb_store::sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use cb_store::sea_orm::{
-    ActiveModelTrait as _, ConnectionTrait as _, DatabaseConnection, EntityTrait as _, IntoActiveModel as _,
-    PaginatorTrait as _,
+    ActiveModelTrait as _, ConnectionTrait as _, Database as Connection, DatabaseConnection, DbBackend,
+    EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _, Statement,
 };
 use cb_testkit::Database::{self, Postgres, Sqlite};
-use cb_testkit::{Receiver, Reply, TestApp};
+use cb_testkit::{Receiver, Reply, TestApp, TestClock};
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use serde_json::json;
@@ -37,6 +40,56 @@ async fn sign_in(test: &TestApp, password: &str) -> Result<Opened, Error> {
 async fn who(test: &TestApp, opened: &Opened) -> Option<Ctx> {
     let who = test.app.by_session(opened.cookie.expose()).await.expect("reads")?;
     Some(test.app.ctx(who.principal, test.meta()))
+}
+
+/// Stands still, and notes which time it was told to follow.
+#[derive(Default)]
+struct Told {
+    own: TestClock,
+    followed: Mutex<Vec<Time>>,
+}
+
+impl Clock for Told {
+    fn now(&self) -> Time {
+        self.own.now()
+    }
+
+    fn steady(&self) -> Duration {
+        self.own.steady()
+    }
+
+    fn follow(&self, shared: Time) {
+        self.followed.lock().expect("nobody panics here").push(shared);
+    }
+}
+
+/// Before it writes a time, and again whenever it tells the others that it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_goes_by_the_clock_of_postgresql() {
+    let (postgres, dir) = (cb_testkit::Postgres::start(), tempfile::tempdir().expect("a folder"));
+    let vars = [
+        ("CB_DATA_DIR".to_owned(), dir.path().join("data").display().to_string()),
+        ("CB_DB_URL".to_owned(), postgres.url().to_owned()),
+    ];
+    let config = Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("a valid configuration");
+    let clock = Arc::new(Told::default());
+    let app = Box::pin(App::open(&config, clock.clone(), Arc::new(OsEntropy))).await.expect("it opens");
+    let base = Connection::connect(postgres.url()).await.expect("connects");
+    let theirs: Time = {
+        let row = base.query_one_raw(Statement::from_string(DbBackend::Postgres, "SELECT now()")).await;
+        row.expect("asked").expect("a row").try_get_by_index(0).expect("a time")
+    };
+    let told = || clock.followed.lock().expect("nobody panics here").clone();
+    let first = *told().first().expect("at the start");
+    assert!((theirs - first).abs() < TimeDelta::minutes(2), "{first}");
+    for _ in 0..300 {
+        if told().len() > 1 {
+            app.close().await.expect("closes");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("once only");
 }
 
 #[rstest]

@@ -202,21 +202,27 @@ async fn by_tcp(job: &Job, addresses: &[IpAddr], on_link: bool, alive: &mpsc::Se
     for group in addresses.chunks(256) {
         let mut silent: HashSet<IpAddr> = group.iter().copied().collect();
         {
+            // A ping tells what it found by itself. Whoever waited here for room would stop all pings beside it, and with them the
+            // turns at the pacer that they hold.
             let mut pings = stream::iter(group.to_vec())
-                .map(|address| async move { (address, tcp::ping(job, address).await) })
-                .buffer_unordered(PING_AT_ONCE);
-            while let Some((address, sign)) = pings.next().await {
-                if let Some(sign) = sign {
-                    silent.remove(&address);
+                .map(|address| async move {
+                    let sign = tcp::ping(job, address).await?;
                     let host = Alive::new(address).after(sign.round_trip).sign(
                         "tcp",
                         Some(sign.port),
                         "answers",
                         if sign.open { "accepts a connection" } else { "refuses a connection" }.to_owned(),
                     );
-                    if alive.send(host).await.is_err() {
-                        return;
+                    Some((address, alive.send(host).await))
+                })
+                .buffer_unordered(PING_AT_ONCE);
+            while let Some(answer) = pings.next().await {
+                match answer {
+                    Some((address, Ok(()))) => {
+                        silent.remove(&address);
                     }
+                    Some((_, Err(_))) => return,
+                    None => {}
                 }
                 job.decided(1);
             }

@@ -100,6 +100,11 @@ impl Store {
         Ok(Ok(()))
     }
 
+    /// The time by the clock that all servers of this database share.
+    pub async fn time(&self, here: Time) -> Result<Time> {
+        clock::read(self.reader(), here).await
+    }
+
     /// Notes that this server is there.
     pub async fn server_seen(&self, me: server::Model) -> Result<Seen> {
         let now = clock::read(self.writer(), me.seen_at).await?;

@@ -75,7 +75,7 @@ fn skipped(reason: &str) {
 }
 
 /// A command in a network of its own, which `script` sets up; None, with its reason said, where that is not permitted.
-fn isolated(script: &str) -> Option<Command> {
+pub fn isolated(script: &str) -> Option<Command> {
     let isolate = || {
         let mut command = Command::new("unshare");
         let script = format!("set -e; mount -t sysfs sysfs /sys; ip link set lo up; {script} exec \"$@\"");

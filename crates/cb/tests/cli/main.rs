@@ -9,6 +9,7 @@ mod net;
 mod output;
 mod own_memory;
 mod pooled;
+mod scan;
 mod scrape;
 mod secrets;
 mod senders;
