@@ -203,8 +203,9 @@ const KEPT_MOST: u64 = 1_000;
 
 /// Forgets dead letters that are old.
 pub(crate) async fn sweep(app: &App) -> Result<()> {
+    let now = app.now();
     while !app.removals_held() && !app.stopping().is_cancelled() {
-        if app.store().sweep_jobs(app.now() - KEPT, KEPT_MOST).await? == 0 {
+        if app.store().sweep_jobs(now - KEPT, KEPT_MOST).await? == 0 {
             break;
         }
     }

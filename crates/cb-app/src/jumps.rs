@@ -9,7 +9,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cb_core::clock::Time;
+use cb_core::clock::{Time, built, to_second};
 use cb_core::{Clock, Result};
 use cb_store::Store;
 use cb_store::bookkeeping::Longest;
@@ -38,12 +38,14 @@ struct Seen {
     set: bool,
     /// When that was.
     looked: Option<Duration>,
+    /// This machine's own clock is not the one that is followed.
+    apart: bool,
 }
 
 impl Jumps {
     pub fn new(clock: &dyn Clock) -> Self {
         let (wall, steady) = (clock.now(), clock.steady());
-        Self(Mutex::new(Seen { wall, steady, held_until: steady, set: false, looked: None }))
+        Self(Mutex::new(Seen { wall, steady, held_until: steady, set: false, looked: None, apart: false }))
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -80,17 +82,33 @@ impl Jumps {
     }
 }
 
-/// Goes by the clock that all servers of this database share, from now on.
-pub(crate) async fn follow(store: &Store, clock: &dyn Clock) -> Result<()> {
+/// Goes by the clock that all servers of this database share, from now on; answers whether it could.
+pub(crate) async fn follow(store: &Store, clock: &dyn Clock) -> Result<bool> {
     if store.is_sqlite() {
-        return Ok(());
+        return Ok(true);
     }
     let asked = clock.steady();
     let said = store.time(clock.now()).await?;
     let took = clock.steady().saturating_sub(asked);
+    if said < built() {
+        let said = to_second(said);
+        tracing::warn!(%said, "the clock of PostgreSQL has not been set yet; this server goes on by its own. Set it: timedatectl set-ntp true");
+        return Ok(false);
+    }
     // Of an answer that took long nobody knows when the clock said so.
-    if took <= LONGEST_ANSWER {
+    let quick = took <= LONGEST_ANSWER;
+    if quick {
         clock.follow(said + TimeDelta::from_std(took / 2).unwrap_or_default());
+    }
+    Ok(quick)
+}
+
+/// The same for a process that begins; it may have to ask more than once.
+pub(crate) async fn follow_at_start(store: &Store, clock: &dyn Clock) -> Result<()> {
+    for _ in 0..3 {
+        if follow(store, clock).await? {
+            break;
+        }
     }
     Ok(())
 }
@@ -100,6 +118,25 @@ impl App {
     pub(crate) fn removals_held(&self) -> bool {
         self.notice_jump();
         self.steady() < self.jumps().seen().held_until
+    }
+
+    /// Says in the log that this machine's own clock is not the one that the server goes by, and when it is again.
+    pub(crate) fn notice_own_clock(&self) {
+        let ahead = self.clock().ahead();
+        let apart = ahead.abs() >= NOTICED;
+        if std::mem::replace(&mut self.jumps().seen().apart, apart) == apart {
+            return;
+        }
+        let seconds = ahead.num_seconds();
+        if apart {
+            tracing::warn!(
+                seconds,
+                "the clock of this machine is ahead of PostgreSQL's by so much (behind it, if negative). The server goes by PostgreSQL's, but this log \
+                 and the checks of certificates do not. Set both: timedatectl set-ntp true"
+            );
+        } else {
+            tracing::info!("the clock of this machine is the same as PostgreSQL's again");
+        }
     }
 
     /// Says in the log that the clock was set.
@@ -132,6 +169,10 @@ pub async fn look(app: &App) -> Result<u64> {
         run: reconcile::longest_run(),
         job: jobs::longest_wait(),
     };
+    // Whoever slept would take what the others have written since for times that lie ahead.
+    if !follow(app.store(), &*app.clock()).await? {
+        return Ok(0);
+    }
     let now = app.now();
     // A look that took long judges by an old time, as one does during which the clock was set.
     let still = || (app.now() - now).abs() < NOTICED;

@@ -87,7 +87,8 @@ pub async fn begin(app: &App, asker: &Asker, key: &[u8], request: &[u8]) -> Resu
     };
     let (id, fingerprint) = (row.id, row.fingerprint.clone());
     // Nothing is old while the clock may be wrong.
-    let expired = if app.removals_held() { Time::UNIX_EPOCH } else { app.now() - LIVES };
+    let expired = row.created_at - LIVES;
+    let expired = if app.removals_held() { Time::UNIX_EPOCH } else { expired };
     let Some(before) = app.store().claim_answer(row, expired).await? else {
         if app.store().forget_surplus_answers(asker.id, MOST).await? {
             return Ok(Turn::First(id));
@@ -124,8 +125,8 @@ pub async fn done(app: &App, id: Uuid, answer: Answer) -> Result<()> {
 }
 
 /// Forgets what is older than a day; nothing while the clock may be wrong.
-pub(crate) async fn sweep(app: &App) -> Result<()> {
-    app.store().forget_answers(app.now() - LIVES).await.map(drop)
+pub(crate) async fn sweep(app: &App, now: Time) -> Result<()> {
+    app.store().forget_answers(now - LIVES).await.map(drop)
 }
 
 /// It was refused, and nothing was done. While the database is away, the key is given back later.

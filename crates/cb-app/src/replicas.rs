@@ -58,6 +58,7 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
         return store.server_left(&me.id, &me.run).await;
     }
     jumps::follow(store, &*app.clock()).await?;
+    app.notice_own_clock();
     let now = app.now();
     // One that was away for a while misses that all the others were started again with a new secret.
     if !store.is_sqlite()
@@ -71,13 +72,16 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
             "another server of this database has the same server-id as this one. Delete the file server-id in one of the two data folders, and start that server again"
         );
     }
-    let live = store
-        .servers(now)
-        .await?
-        .into_iter()
-        .filter(|(row, live)| *live && row.role.parse::<ServerRole>().is_ok_and(ServerRole::works));
-    app.workers().set(live.map(|(row, _)| row.id).collect());
+    app.workers().set(sharing(store.servers(now).await?));
     Ok(())
+}
+
+/// Those that share what no site owns: the live workers of the main site, as receivers are near that one. Where it has none, nobody
+/// owns a part, and whoever is there does it.
+fn sharing(servers: Vec<(server::Model, bool)>) -> Vec<String> {
+    let works = |row: &server::Model| row.role.parse::<ServerRole>().is_ok_and(ServerRole::works);
+    let live = servers.into_iter().filter(|(row, live)| *live && works(row) && row.site.is_none());
+    live.map(|(row, _)| row.id).collect()
 }
 
 impl App {
@@ -87,7 +91,7 @@ impl App {
     }
 
     /// Whether this server takes a part of the work before others do. It is a preference: whoever does something holds a lease on it,
-    /// and a part whose owner does not come is taken by another server.
+    /// and a part whose owner does not come is taken by another server after a while (`Lanes::open`).
     pub(crate) fn is_mine(&self, part: &[u8]) -> bool {
         let workers = self.workers().all();
         let owner = rendezvous::owner(part, workers.iter().map(String::as_str));
@@ -129,5 +133,28 @@ pub(crate) fn own(app: &App) -> server::Model {
         memory_bytes: memory,
         sight: sites::own_sight(app),
         ..app.own_row().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cb_core::config::ServerRole;
+    use chrono::DateTime;
+
+    use super::{row, sharing};
+
+    #[test]
+    fn live_workers_of_the_main_site_share_the_work() {
+        let servers = [
+            ("all", ServerRole::All, None, true),
+            ("api", ServerRole::Api, None, true),
+            ("worker", ServerRole::Worker, None, true),
+            ("dead", ServerRole::Worker, None, false),
+            ("cellar", ServerRole::Worker, Some("cellar"), true),
+        ];
+        let servers = servers.map(|(id, role, site, live)| {
+            (row(id, &format!("{id}/1"), role, site, DateTime::UNIX_EPOCH), live)
+        });
+        assert_eq!(sharing(servers.to_vec()), ["all", "worker"]);
     }
 }

@@ -200,10 +200,10 @@ pub async fn cancel(ctx: &Ctx, id: ScanId) -> Result<ScanOut> {
         let (now, job_id) = (ctx.now(), row.job_id);
         let mut change: scan::ActiveModel = row.into();
         change.cancel_requested = Set(true);
-        if status == ScanStatus::Queued {
+        // One that runs by its row may have no worker: the only one of its site was killed.
+        if tx.remove_idle_job(job_id, now).await? {
             change.status = Set(ScanStatus::Cancelled.as_str().to_owned());
             change.finished_at = Set(Some(now));
-            tx.remove_job(job_id).await?;
         }
         change.update(tx.conn()).await.map_err(db)?.try_into()
     })

@@ -234,6 +234,14 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Removes a job that no worker holds; answers whether there is none any more.
+    pub async fn remove_idle_job(&mut self, id: Uuid, now: Time) -> Result<bool> {
+        let held = is(RUNNING).and(Column::LeaseUntil.into_expr().gt(clock::now(self.conn(), now)));
+        let idle = Entity::delete_many().filter(Column::Id.eq(id)).filter(held.not());
+        idle.exec(self.conn()).await.map_err(db)?;
+        Ok(Entity::find_by_id(id).one(self.conn()).await.map_err(db)?.is_none())
+    }
+
     /// The dead letter of this id, for [`Self::retry_dead_job`] and [`Self::remove_job`].
     pub async fn dead_job(&self, id: Uuid) -> Result<job::Model> {
         let row = dead_jobs().filter(Column::Id.eq(id)).lock(LockType::Update);

@@ -61,7 +61,7 @@ impl Storage {
                 "The database does not answer. Nothing can be read or saved until it answers. The server tries again every second; its log shows the details.",
             ),
             Self::Crowded => Some(
-                "PostgreSQL has no free connection, so the server refuses some requests. End other sessions (SELECT * FROM pg_stat_activity), or raise max_connections; this server uses up to 18 connections.",
+                "PostgreSQL has no free connection, so the server refuses some requests. End other sessions (SELECT * FROM pg_stat_activity), or raise max_connections; this server uses up to 19 connections.",
             ),
             Self::Replaced => Some(
                 "The data folder, the database or a key in the folder was removed or replaced while the server was running. The server cannot save anything. Copy what you need from these pages. Then put back what is missing, or stop the server and restore a backup.",

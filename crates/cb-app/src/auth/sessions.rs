@@ -534,7 +534,7 @@ pub async fn sweep_dead(app: &App) -> Result<()> {
         store.sweep_sessions(now, now - IDLE).await.map(drop),
         store.sweep_steps(now).await.map(drop),
         store.sweep_tickets(now).await.map(drop),
-        replay::sweep(app).await,
+        replay::sweep(app, now).await,
     ];
     swept.into_iter().collect()
 }

@@ -18,6 +18,7 @@ use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
 };
 use cb_store::{End, WriteTx, db};
+use chrono::TimeDelta;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -113,7 +114,7 @@ async fn wait_again(app: &App, job: &Job) {
 }
 
 async fn run(app: &App, job: &Job) -> Result<Verdict> {
-    let now = app.now();
+    let (now, began) = (app.now(), app.steady());
     let Some(row) = of(app.store().reader(), job.id).await? else {
         return Ok(Verdict::Fail { reason: "The scan of this job does not exist any more".to_owned() });
     };
@@ -151,7 +152,10 @@ async fn run(app: &App, job: &Job) -> Result<Verdict> {
             loop {
                 let ended = async {
                     if status == ScanStatus::Completed {
-                        sight::missed(&ctx, &outcome.sweeps, now).await?;
+                        // What answered after the clock was set back has an earlier time than the beginning had.
+                        let passed = TimeDelta::from_std(app.steady().saturating_sub(began));
+                        let since = now.min(app.now() - passed.unwrap_or_default());
+                        sight::missed(&ctx, &outcome.sweeps, since).await?;
                     }
                     finish(&ctx, job, &row, status, &outcome.limitations, error.clone(), Some(&progress))
                         .await

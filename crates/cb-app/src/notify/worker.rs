@@ -35,8 +35,12 @@ const BATCH_FAILING: u64 = 8;
 const LEASE: Duration = Duration::from_mins(4);
 /// What one try may take at most, with room.
 const TRY: Duration = Duration::from_secs(30);
+/// What another worker should have sent by now is anybody's.
+const FORSAKEN: TimeDelta = TimeDelta::minutes(1);
 /// So often is looked what is due, also for what another server has written down.
 const POLL: Duration = Duration::from_secs(1);
+/// What is under way when the server stops has so long to end, so that what was sent is noted.
+const AT_STOP: Duration = Duration::from_secs(6);
 /// After a fault of ours.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -111,9 +115,20 @@ impl Lanes {
     async fn open(&mut self) -> Result<()> {
         let now = self.app.now();
         let busy: HashSet<Subscriber> = self.of.values().copied().collect();
-        for subscriber in self.app.store().due_subscribers(now, now + LEASE).await? {
-            // Another worker sends to the others, so that a receiver never gets more at a time because there are more workers.
-            if busy.contains(&subscriber) || !self.app.is_mine(subscriber.id().as_bytes()) {
+        let mut due = self.app.store().due_subscribers(now, now + LEASE).await?;
+        // Another worker sends to the others, so that a receiver never gets more at a time because there are more workers …
+        let others: Vec<_> = due.extract_if(.., |it| !self.app.is_mine(it.id().as_bytes())).collect();
+        // … unless nobody comes: it may die each time it has started.
+        if !others.is_empty() {
+            let waiting = self.app.store().due_subscribers(now - FORSAKEN, now + LEASE).await?;
+            for subscriber in waiting.into_iter().filter(|it| others.contains(it)) {
+                if !self.app.store().is_served(subscriber, now).await? {
+                    due.push(subscriber);
+                }
+            }
+        }
+        for subscriber in due {
+            if busy.contains(&subscriber) {
                 continue;
             }
             let lane = Lane { app: self.app.clone(), subscriber, room: self.room.clone() };
@@ -163,11 +178,7 @@ struct Lane {
 impl Lane {
     async fn run(self) {
         let (app, subscriber) = (self.app.clone(), self.subscriber);
-        let worked = tokio::select! {
-            worked = self.work() => worked,
-            () = app.stopping().cancelled() => Ok(()),
-        };
-        let mut failed = match worked {
+        let mut failed = match self.work().await {
             Ok(()) if !app.stopping().is_cancelled() => return,
             worked => worked.err(),
         };
@@ -189,7 +200,7 @@ impl Lane {
 
     async fn work(&self) -> Result<()> {
         let (app, owner) = (&self.app, self.app.worker_name());
-        loop {
+        while !app.stopping().is_cancelled() {
             // Afresh for each batch: its address, secrets or wishes may have changed.
             let Some(receiver) = Receiver::open(app, self.subscriber).await? else { return Ok(()) };
             let now = app.now();
@@ -215,16 +226,23 @@ impl Lane {
                 subscriber::give_up(app, self.subscriber).await?;
             }
         }
+        Ok(())
     }
 
     async fn send(&self, receiver: Arc<Receiver>, held: Vec<Held>, until: Duration) -> Result<Batch> {
         let width = if receiver.failing { 1 } else { AT_ONCE_EACH };
         let (mut queue, mut under_way, mut batch) = (held.into_iter(), JoinSet::new(), Batch::default());
+        let stopping = self.app.stopping();
+        let over = async {
+            stopping.cancelled().await;
+            tokio::time::sleep(AT_STOP).await;
+        };
+        tokio::pin!(over);
         loop {
             while under_way.len() < width && !batch.left {
                 let Some(one) = queue.next() else { break };
                 let permit = self.room.clone().acquire_owned().await.map_err(Error::internal)?;
-                if batch.gone || self.app.steady() + TRY > until {
+                if batch.gone || stopping.is_cancelled() || self.app.steady() + TRY > until {
                     batch.left = true;
                     break;
                 }
@@ -238,7 +256,14 @@ impl Lane {
                     (one.delivery, tried)
                 });
             }
-            match under_way.join_next().await {
+            let ended = tokio::select! {
+                ended = under_way.join_next() => ended,
+                () = &mut over => {
+                    batch.left = true;
+                    return Ok(batch);
+                }
+            };
+            match ended {
                 None => return Ok(batch),
                 Some(Ok((delivery, tried))) => batch.note(&self.app, &delivery, tried)?,
                 Some(Err(error)) => {

@@ -9,14 +9,17 @@ use cb_app::networks::{self, NetworkIn, NetworkOut, NetworkPatch};
 use cb_app::record::record;
 use cb_app::scans::{self, ScanIn, Started};
 use cb_app::{Ctx, List};
+use cb_core::config::ServerRole;
 use cb_core::ids::{AssetId, NetworkId, ScanId};
 use cb_core::inventory::{AssetKind, ScanStatus, WebScheme};
 use cb_core::{Error, Patch, Permission, Principal, Role};
+use cb_store::sea_orm::ConnectionTrait as _;
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
 use rstest::rstest;
 
 use crate::discovery::{host, scanner};
+use crate::write_path::raw;
 
 async fn network(ctx: &Ctx, cidr: &str, vlan: Option<i32>, gateway: Option<&str>) -> NetworkId {
     let input = NetworkIn {
@@ -175,6 +178,33 @@ async fn stop(ctx: &Ctx, id: ScanId) {
         assert!(look < 500, "still {status:?} after five seconds");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Its row says that it runs, but no worker has it: the only one of its site was killed.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_without_a_worker_ends_when_it_is_stopped(
+    #[values("queued, NULL", "running, now() - interval '1 second'", "running, now() + interval '1 minute'")]
+    job: &str,
+) {
+    let (test, ctx) = TestApp::ready(Postgres).await;
+    drop(ctx);
+    let test = test.restart_with(|config| config.role = ServerRole::Api).await;
+    let ctx = test.app.own_ctx(Principal::Operator);
+    let input =
+        ScanIn { targets: vec!["172.31.255.0/24".into()], probes: vec![], site: None, dry_run: false };
+    let Ok(Started::Scan(scan)) = scans::start(&ctx, input).await else { panic!("no scan") };
+    let (state, lease) = job.split_once(", ").expect("both");
+    let base = raw(&test).await;
+    let sql = format!(
+        "UPDATE scans SET status = 'running'; UPDATE jobs SET state = '{state}', lease_owner = 'killed/1', lease_until = {lease}"
+    );
+    base.execute_unprepared(&sql).await.expect("killed");
+    let held = job.contains('+');
+    let status = scans::cancel(&ctx, scan.id).await.expect("stopped").status;
+    assert_eq!(status.is_over(), !held, "{status:?}");
+    let again = scans::cancel(&ctx, scan.id).await;
+    assert_eq!(again.is_ok(), held, "{again:?}");
 }
 
 #[rstest]

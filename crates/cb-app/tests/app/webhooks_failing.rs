@@ -156,6 +156,32 @@ async fn after_a_restart_what_waited_is_sent(#[values(Sqlite, Postgres)] databas
     panic!("it is still there");
 }
 
+/// What is under way when the server stops is noted, so that nobody gets it again.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_sends_nothing_twice(#[values(Sqlite, Postgres)] database: Database) {
+    const MESSAGES: usize = 20;
+    let (test, ctx) = ready(database).await;
+    let inbox = Receiver::start().await;
+    inbox.answers(Reply::status(200).after(Duration::from_secs(2)));
+    let made = hook(&ctx, "Home", inbox.url("/")).await;
+    for n in 0..MESSAGES {
+        happens(&ctx, &format!("nas{n}")).await;
+    }
+    inbox.wait_for(4).await;
+    drop(ctx);
+    let test = test.restart().await;
+    let before = inbox.received().len();
+    assert!(before < MESSAGES, "it stopped between two");
+    inbox.answers(Reply::status(200));
+    let ctx = test.app.ctx(Principal::Operator, test.meta());
+    inbox.wait_for(MESSAGES).await;
+    newest(&ctx, made.id, |d| d.state == DeliveryState::Delivered).await;
+    let heard = inbox.received();
+    let ids: BTreeSet<&str> = heard.iter().map(|r| r.header("webhook-id")).collect();
+    assert_eq!((heard.len(), ids.len()), (MESSAGES, MESSAGES), "{before} before the stop");
+}
+
 async fn entries(test: &TestApp, action: audit::Action) -> Vec<serde_json::Value> {
     let ctx = test.app.ctx(Principal::Operator, test.meta());
     let filter = audit::EntryFilter { action: Some(action), ..audit::EntryFilter::default() };

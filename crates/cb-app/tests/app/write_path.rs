@@ -7,8 +7,8 @@ use cb_app::{List, audit};
 use cb_store::Store;
 use cb_store::entities::{audit_entry, tag};
 use cb_store::sea_orm::{
-    self, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    TransactionTrait as _,
+    self, ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, Statement, TransactionTrait as _,
 };
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
@@ -55,6 +55,31 @@ async fn every_write_is_in_the_log_in_order_under_load(#[values(Sqlite, Postgres
             .expect("lists");
     assert!(page.items.iter().rev().map(|e| e.seq).eq(1..=43));
     drop(test);
+}
+
+/// A write costs the same however long the log is.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_write_reads_the_log() {
+    const WRITES: i64 = 200;
+    let (test, ctx) = TestApp::closed(Postgres).await;
+    for i in 0..WRITES {
+        tags::create(&ctx, named(&format!("tag {i}"))).await.expect("created");
+    }
+    let base = raw(&test).await;
+    // PostgreSQL counts a second later.
+    for _ in 0..100 {
+        let sql = "SELECT n_tup_ins, seq_tup_read FROM pg_stat_user_tables WHERE relname = 'audit_log'";
+        let row = base.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+        let row = row.expect("asked").expect("a row");
+        let (written, read): (i64, i64) =
+            (row.try_get_by_index(0).expect("a number"), row.try_get_by_index(1).expect("a number"));
+        if written > WRITES {
+            assert!(read < 10 * WRITES, "{read} entries were read for {written} writes");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("PostgreSQL does not count");
 }
 
 #[rstest]

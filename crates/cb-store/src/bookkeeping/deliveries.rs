@@ -70,6 +70,18 @@ impl Store {
         Ok(due)
     }
 
+    /// Whether a worker holds a delivery of this subscriber.
+    pub async fn is_served(&self, subscriber: Subscriber, now: Time) -> Result<bool> {
+        let held = delivery::Entity::find()
+            .filter(subscriber.deliveries())
+            .filter(waiting())
+            .filter(delivery::Column::LeaseUntil.gt(now))
+            .one(self.reader())
+            .await
+            .map_err(db)?;
+        Ok(held.is_some())
+    }
+
     /// Takes up to `most` of one subscriber's due deliveries until `until`, the longest due first.
     pub async fn claim_deliveries(
         &self,

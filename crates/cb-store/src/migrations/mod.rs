@@ -27,6 +27,7 @@ mod m0019_periodic_work;
 mod m0020_jobs;
 mod m0021_servers;
 mod m0022_sites;
+mod m0023_audit_order;
 mod run;
 #[cfg(test)]
 mod side_by_side;
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_jobs::Migration),
             Box::new(m0021_servers::Migration),
             Box::new(m0022_sites::Migration),
+            Box::new(m0023_audit_order::Migration),
         ]
     }
 }
