@@ -6,6 +6,7 @@
 //!
 //! A new column that something waits for needs a line in `cb_store::bookkeeping` (`ahead.rs`), and its longest wait one in [`look`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use chrono::TimeDelta;
 use crate::app::App;
 use crate::auth::{sessions, steps};
 use crate::notify::{OVERLAP, schedule};
+use crate::start_error::StartError;
 use crate::{jobs, reconcile};
 
 /// Less is a correction, as a time server makes it.
@@ -25,7 +27,8 @@ pub(crate) const NOTICED: TimeDelta = TimeDelta::minutes(1);
 /// After a jump forward nothing is removed for its age for so long: somebody may set the clock right.
 const HELD: Duration = Duration::from_hours(1);
 
-const LONGEST_ANSWER: Duration = Duration::from_secs(5);
+/// The time of an answer is known to half of this.
+const LONGEST_ANSWER: Duration = Duration::from_secs(1);
 
 /// Compares the wall clock with the one that only goes forward.
 pub(crate) struct Jumps(Mutex<Seen>);
@@ -91,8 +94,11 @@ pub(crate) async fn follow(store: &Store, clock: &dyn Clock) -> Result<bool> {
     let said = store.time(clock.now()).await?;
     let took = clock.steady().saturating_sub(asked);
     if said < built() {
-        let said = to_second(said);
-        tracing::warn!(%said, "the clock of PostgreSQL has not been set yet; this server goes on by its own. Set it: timedatectl set-ntp true");
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        if !TOLD.swap(true, Ordering::Relaxed) {
+            let said = to_second(said);
+            tracing::warn!(%said, "the clock of PostgreSQL has not been set yet, so the server goes on without it. Set it: timedatectl set-ntp true");
+        }
         return Ok(false);
     }
     // Of an answer that took long nobody knows when the clock said so.
@@ -104,9 +110,9 @@ pub(crate) async fn follow(store: &Store, clock: &dyn Clock) -> Result<bool> {
 }
 
 /// The same for a process that begins; it may have to ask more than once.
-pub(crate) async fn follow_at_start(store: &Store, clock: &dyn Clock) -> Result<()> {
+pub(crate) async fn follow_at_start(store: &Store, clock: &dyn Clock) -> Result<(), StartError> {
     for _ in 0..3 {
-        if follow(store, clock).await? {
+        if follow(store, clock).await.map_err(StartError::Read)? {
             break;
         }
     }

@@ -76,12 +76,15 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
     Ok(())
 }
 
-/// Those that share what no site owns: the live workers of the main site, as receivers are near that one. Where it has none, nobody
-/// owns a part, and whoever is there does it.
+/// Those that share what no site owns: the live workers of the main site, as receivers are near that one; where it has none, all.
 fn sharing(servers: Vec<(server::Model, bool)>) -> Vec<String> {
     let works = |row: &server::Model| row.role.parse::<ServerRole>().is_ok_and(ServerRole::works);
-    let live = servers.into_iter().filter(|(row, live)| *live && works(row) && row.site.is_none());
-    live.map(|(row, _)| row.id).collect()
+    let mut live: Vec<_> =
+        servers.into_iter().filter(|(row, live)| *live && works(row)).map(|(row, _)| row).collect();
+    if live.iter().any(|row| row.site.is_none()) {
+        live.retain(|row| row.site.is_none());
+    }
+    live.into_iter().map(|row| row.id).collect()
 }
 
 impl App {
@@ -156,5 +159,7 @@ mod tests {
             (row(id, &format!("{id}/1"), role, site, DateTime::UNIX_EPOCH), live)
         });
         assert_eq!(sharing(servers.to_vec()), ["all", "worker"]);
+        let [_, api, _, dead, cellar] = servers;
+        assert_eq!(sharing(vec![api, dead, cellar]), ["cellar"]);
     }
 }

@@ -96,7 +96,7 @@ impl App {
         lock: Option<File>,
     ) -> Result<Self, StartError> {
         let data = &config.data_dir;
-        jumps::follow_at_start(&store, &*clock).await.map_err(StartError::Read)?;
+        jumps::follow_at_start(&store, &*clock).await?;
         shared::look(config, &store, secrets).await?;
         let vault = Vault::open(config, &store, secrets, lock.is_some(), clock.now(), &*entropy).await?;
         // What nobody needs after this process.

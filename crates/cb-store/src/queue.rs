@@ -236,8 +236,9 @@ impl WriteTx {
 
     /// Removes a job that no worker holds; answers whether there is none any more.
     pub async fn remove_idle_job(&mut self, id: Uuid, now: Time) -> Result<bool> {
-        let held = is(RUNNING).and(Column::LeaseUntil.into_expr().gt(clock::now(self.conn(), now)));
-        let idle = Entity::delete_many().filter(Column::Id.eq(id)).filter(held.not());
+        let until = || Column::LeaseUntil.into_expr();
+        let idle = is(RUNNING).not().or(until().is_null()).or(until().lte(clock::now(self.conn(), now)));
+        let idle = Entity::delete_many().filter(Column::Id.eq(id)).filter(idle);
         idle.exec(self.conn()).await.map_err(db)?;
         Ok(Entity::find_by_id(id).one(self.conn()).await.map_err(db)?.is_none())
     }

@@ -23,6 +23,7 @@ use super::files::{self, AUDIT_KEY, unwritable};
 use super::scratch::Scratch;
 use super::{BackupError, guard, place, refused, unless_stopped};
 use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, read_checkpoint, set_aside};
+use crate::jumps::follow_at_start;
 use crate::kept::{no_audit_key, open_data_dir};
 use crate::shared::compare_audit_key;
 use crate::vault::Unfit;
@@ -94,6 +95,7 @@ pub async fn copy(
         Some(url) => unless_stopped(stop, Store::attach_postgres(url)).await?,
         None => unless_stopped(stop, Store::attach_sqlite(data)).await?,
     };
+    unless_stopped(stop, follow_at_start(&source, &**clock)).await?;
     unless_stopped(stop, compare_audit_key(&source, data, &key.public())).await?;
     let sound = async |store: &Store| {
         let examined = Box::pin(verify(store, config, &key, &kept, |why| unfit(&why))).await?;
@@ -120,6 +122,8 @@ pub async fn copy(
             To::Postgres { url, .. } => {
                 let open = async { Store::open_postgres(url).await.map_err(named) };
                 let store = unless_stopped(stop, open).await?;
+                unless_stopped(stop, follow_at_start(&store, &**clock)).await?;
+                let audit = Audit { at: clock.now(), ..audit };
                 let done = async {
                     let moved = into_postgres(&store, &source, audit, stop).await?;
                     let verified = async {

@@ -25,6 +25,7 @@ use super::files::{self, AUDIT_KEY, Create as _, JWT_SECRET, Small, VAULT_KEY, u
 use super::scratch::Scratch;
 use super::{BackupError, Until, blocking, refused, unless_stopped};
 use crate::audit::{CHECKPOINT_FILE, SET_ASIDE_FILE, damage, read_checkpoint, set_aside};
+use crate::jumps::follow_at_start;
 use crate::kept::no_audit_key;
 use crate::shared::compare_audit_key;
 use crate::vault::Unfit;
@@ -71,6 +72,7 @@ pub async fn make(
         Some(url) => unless_stopped(stop, Store::attach_postgres(url)).await?,
         None => unless_stopped(stop, Store::attach_sqlite(&data)).await?,
     };
+    unless_stopped(stop, follow_at_start(&store, &**clock)).await?;
     // Read before the copy, so that nothing in the folder is newer than the copy.
     let checkpoint = read_checkpoint(&data.join(CHECKPOINT_FILE));
     let aside = set_aside(&data, SET_ASIDE_FILE).into_iter().map(|name| read_checkpoint(&data.join(name)));

@@ -35,8 +35,8 @@ const BATCH_FAILING: u64 = 8;
 const LEASE: Duration = Duration::from_mins(4);
 /// What one try may take at most, with room.
 const TRY: Duration = Duration::from_secs(30);
-/// What another worker should have sent by now is anybody's.
-const FORSAKEN: TimeDelta = TimeDelta::minutes(1);
+/// What another worker's lane should have begun by now is anybody's.
+const FORSAKEN: Duration = Duration::from_mins(1);
 /// So often is looked what is due, also for what another server has written down.
 const POLL: Duration = Duration::from_secs(1);
 /// What is under way when the server stops has so long to end, so that what was sent is noted.
@@ -58,6 +58,7 @@ pub(crate) async fn run(app: App) {
         app: app.clone(),
         set: JoinSet::new(),
         of: HashMap::new(),
+        forsaken: HashMap::new(),
         room: Arc::new(Semaphore::new(AT_ONCE)),
     };
     while !app.stopping().is_cancelled() {
@@ -107,26 +108,32 @@ struct Lanes {
     app: App,
     set: JoinSet<()>,
     of: HashMap<Id, Subscriber>,
+    /// Others' subscribers that nobody serves, and since when this server has seen so on every look.
+    forsaken: HashMap<Subscriber, Duration>,
     room: Arc<Semaphore>,
 }
 
 impl Lanes {
     /// One for each subscriber of this server that something is due for and that has none.
     async fn open(&mut self) -> Result<()> {
-        let now = self.app.now();
+        let (now, steady) = (self.app.now(), self.app.steady());
         let busy: HashSet<Subscriber> = self.of.values().copied().collect();
         let mut due = self.app.store().due_subscribers(now, now + LEASE).await?;
         // Another worker sends to the others, so that a receiver never gets more at a time because there are more workers …
         let others: Vec<_> = due.extract_if(.., |it| !self.app.is_mine(it.id().as_bytes())).collect();
         // … unless nobody comes: it may die each time it has started.
-        if !others.is_empty() {
-            let waiting = self.app.store().due_subscribers(now - FORSAKEN, now + LEASE).await?;
-            for subscriber in waiting.into_iter().filter(|it| others.contains(it)) {
-                if !self.app.store().is_served(subscriber, now).await? {
-                    due.push(subscriber);
-                }
+        let mut forsaken = HashMap::new();
+        for subscriber in others {
+            if self.app.store().is_served(subscriber, now).await? {
+                continue;
+            }
+            let since = self.forsaken.get(&subscriber).copied().unwrap_or(steady);
+            forsaken.insert(subscriber, since);
+            if steady.saturating_sub(since) >= FORSAKEN {
+                due.push(subscriber);
             }
         }
+        self.forsaken = forsaken;
         for subscriber in due {
             if busy.contains(&subscriber) {
                 continue;
@@ -225,6 +232,9 @@ impl Lane {
             } else if health.failures > 0 {
                 subscriber::give_up(app, self.subscriber).await?;
             }
+            if !app.is_mine(self.subscriber.id().as_bytes()) {
+                break;
+            }
         }
         Ok(())
     }
@@ -241,7 +251,13 @@ impl Lane {
         loop {
             while under_way.len() < width && !batch.left {
                 let Some(one) = queue.next() else { break };
-                let permit = self.room.clone().acquire_owned().await.map_err(Error::internal)?;
+                let permit = tokio::select! {
+                    permit = self.room.clone().acquire_owned() => permit.map_err(Error::internal)?,
+                    () = stopping.cancelled() => {
+                        batch.left = true;
+                        break;
+                    }
+                };
                 if batch.gone || stopping.is_cancelled() || self.app.steady() + TRY > until {
                     batch.left = true;
                     break;

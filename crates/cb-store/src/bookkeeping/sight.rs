@@ -129,15 +129,17 @@ impl Store {
                 .from(address::Entity)
                 .and_where(silent)
                 .take();
+            let col = |column: address::Column| Expr::col((address::Entity, column));
             let answers = Query::select()
-                .column(address::Column::AssetId)
+                .expr(Expr::val(1))
                 .from(address::Entity)
-                .and_where(Expr::col(address::Column::LastSeenAt).is_not_null())
-                .and_where(Expr::col(address::Column::MissedAt).is_null())
+                .and_where(col(address::Column::AssetId).equals((asset::Entity, asset::Column::Id)))
+                .and_where(col(address::Column::LastSeenAt).is_not_null())
+                .and_where(col(address::Column::MissedAt).is_null())
                 .take();
             let fits = Condition::all()
                 .add(asset::Column::Id.in_subquery(owners))
-                .add(asset::Column::Id.not_in_subquery(answers))
+                .add(Expr::exists(answers).not())
                 .add(asset::Column::LastSeenAt.lt(since))
                 .add(asset::Column::StatusSeen.eq(UP));
             let some: Vec<Uuid> = asset::Entity::find()
