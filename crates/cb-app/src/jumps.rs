@@ -27,7 +27,7 @@ pub(crate) const NOTICED: TimeDelta = TimeDelta::minutes(1);
 /// After a jump forward nothing is removed for its age for so long: somebody may set the clock right.
 const HELD: Duration = Duration::from_hours(1);
 
-/// The time of an answer is known to half of this.
+/// An answer that took longer is not used: its time is known only to within half of that.
 const LONGEST_ANSWER: Duration = Duration::from_secs(1);
 
 /// Compares the wall clock with the one that only goes forward.
@@ -101,7 +101,6 @@ pub(crate) async fn follow(store: &Store, clock: &dyn Clock) -> Result<bool> {
         }
         return Ok(false);
     }
-    // Of an answer that took long nobody knows when the clock said so.
     let quick = took <= LONGEST_ANSWER;
     if quick {
         clock.follow(said + TimeDelta::from_std(took / 2).unwrap_or_default());
