@@ -168,6 +168,15 @@ export async function staleProof(page, resource) {
   );
 }
 
+/** Where a page is and how it begins, for whoever reads of a failure and has no pictures. */
+async function shown(page) {
+  const text = await page
+    .locator("main")
+    .innerText({ timeout: 1_000 })
+    .catch(() => "no main part");
+  return `${page.url()}: ${text.replace(/\s+/g, " ").slice(0, 600)}`;
+}
+
 /** A plain row of steps; after a step that failed the rest that needs it is not tried. */
 export class Steps {
   passed = 0;
@@ -187,7 +196,11 @@ export class Steps {
     } catch (error) {
       this.failed += 1;
       console.log(`  FAIL  ${name}\n      ${error.message}`);
-      await this.watch.page.screenshot({ path: `${SHOTS}failed-${this.failed}.png` }).catch(() => {});
+      for (const trouble of this.watch.take()) console.log(`      heard: ${trouble}`);
+      for (const [at, page] of this.watch.page.context().pages().entries()) {
+        console.log(`      open: ${await shown(page)}`);
+        await page.screenshot({ path: `${SHOTS}failed-${this.failed}-${at + 1}.png` }).catch(() => {});
+      }
       // A trouble that was only heard does not stop the walk; a step that could not be done does.
       if (error.name === "TimeoutError" || /Timeout|strict mode|expect/.test(error.message))
         this.broken = !process.env.CB_E2E_KEEP_GOING;

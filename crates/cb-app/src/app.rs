@@ -146,6 +146,10 @@ impl App {
         self.0.fabric.bus().listen()
     }
 
+    pub(crate) fn quiet(&self) -> Duration {
+        self.0.fabric.bus().quiet()
+    }
+
     pub fn now(&self) -> Time {
         self.0.clock.now()
     }

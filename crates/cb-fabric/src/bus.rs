@@ -1,6 +1,7 @@
 //! Fan-out of events to every listener, in this process and, in a cluster, in the others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cb_core::Event;
 use tokio::sync::broadcast;
@@ -45,6 +46,11 @@ impl Bus {
     /// Hears everything that is published from now on.
     pub fn listen(&self) -> Listener {
         Listener { receiver: self.shared.hub.told.subscribe() }
+    }
+
+    /// For how long nothing was published that this process knows of; zero while it does not hear the others.
+    pub fn quiet(&self) -> Duration {
+        self.shared.hub.quiet()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use cb_core::Event;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -31,6 +32,7 @@ pub(crate) trait Forgets: Send + Sync {
 
 pub(crate) struct Hub {
     pub told: broadcast::Sender<Told>,
+    last: Mutex<Instant>,
     sleepers: Mutex<HashMap<String, watch::Sender<()>>>,
     caches: Mutex<Vec<Weak<dyn Forgets>>>,
     /// Whether what others change is heard; caches hold nothing while it is not.
@@ -41,6 +43,7 @@ impl Hub {
     pub fn new(hearing: bool) -> Self {
         Self {
             told: broadcast::Sender::new(DEPTH),
+            last: Mutex::new(Instant::now()),
             sleepers: Mutex::default(),
             caches: Mutex::default(),
             hearing: AtomicBool::new(hearing),
@@ -48,8 +51,18 @@ impl Hub {
     }
 
     pub fn tell(&self, told: Told) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         // An error means that nobody listens, which is fine.
         let _ = self.told.send(told);
+    }
+
+    /// For how long nothing has happened, as far as is known.
+    pub fn quiet(&self) -> Duration {
+        if self.hears() {
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// So many messages passed unheard: whatever they would have changed is read afresh.

@@ -40,15 +40,24 @@ impl TestApp {
         Self::with(database, "127.0.0.1", None).await
     }
 
-    /// One of several servers: over PostgreSQL, Redis and NATS. Set up, and the administrator signed in; see [`Self::second`].
+    /// One of several servers, over PostgreSQL, Redis and NATS, that waits for setup; see [`Self::second`].
+    pub async fn of_cluster() -> Self {
+        Self::with(Database::Postgres, "127.0.0.1", Some((Redis::start(), Nats::start()))).await
+    }
+
+    /// The same, set up, and the administrator signed in.
     pub async fn clustered() -> (Self, Ctx) {
-        let test = Self::with(Database::Postgres, "127.0.0.1", Some((Redis::start(), Nats::start()))).await;
+        let test = Self::of_cluster().await;
         let ctx = test.set_up().await;
         (test, ctx)
     }
 
     pub fn postgres(&mut self) -> &mut Postgres {
         self.postgres.as_mut().expect("PostgreSQL")
+    }
+
+    pub fn redis(&self) -> Option<&Redis> {
+        self.engines.as_ref().map(|(redis, _)| redis)
     }
 
     /// Redis and NATS of [`Self::clustered`].
@@ -75,6 +84,7 @@ impl TestApp {
         if let Some((redis, nats)) = &engines {
             vars.push(("CB_REDIS_URL".to_owned(), redis.url().to_owned()));
             vars.push(("CB_NATS_URL".to_owned(), nats.url().to_owned()));
+            vars.push(("CB_SETUP_CODE".to_owned(), "one-code-of-all-servers".to_owned()));
         }
         let config =
             Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("a valid configuration");

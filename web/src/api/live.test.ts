@@ -65,16 +65,32 @@ describe("live", () => {
     const live = topic();
     const seen: string[] = [];
     live.subscribe((message) => seen.push(message.type));
-    last().say({ type: "hello" });
+    last().say({ type: "hello", quiet_ms: 60_000 });
     last().say({ type: "node", data: {} });
     expect(seen).toEqual(["node"]);
     last().end(1006);
     expect(live.getState()).toBe("waiting");
     vi.advanceTimersByTime(31_000);
     expect(FakeSocket.made.length).toBeGreaterThan(1);
-    last().say({ type: "hello" });
+    last().say({ type: "hello", quiet_ms: 60_000 });
     expect(seen).toEqual(["node", "resync"]);
     expect(live.getState()).toBe("open");
+  });
+
+  it("asks for a resync at the first hello when something changed since the page began to read", () => {
+    const seen: string[] = [];
+    const opensAfter = (wait: number, quiet_ms: number) => {
+      seen.length = 0;
+      topic().subscribe((message) => seen.push(message.type));
+      vi.advanceTimersByTime(wait);
+      last().say({ type: "hello", quiet_ms });
+      return seen;
+    };
+    expect(opensAfter(50, 60_000)).toEqual([]);
+    expect(opensAfter(50, 20)).toEqual(["resync"]);
+    expect(opensAfter(50, 900)).toEqual(["resync"]);
+    expect(opensAfter(9_000, 5_000)).toEqual(["resync"]);
+    expect(opensAfter(9_000, 60_000)).toEqual([]);
   });
 
   it("does not come back when the session ended", async () => {
@@ -98,12 +114,12 @@ describe("live", () => {
     const live = topic();
     const seen: string[] = [];
     live.subscribe((message) => seen.push(message.type));
-    last().say({ type: "hello" });
+    last().say({ type: "hello", quiet_ms: 60_000 });
     last().end(4401);
     await vi.advanceTimersByTimeAsync(100);
     expect(ended).not.toHaveBeenCalled();
     expect(FakeSocket.made).toHaveLength(2);
-    last().say({ type: "hello" });
+    last().say({ type: "hello", quiet_ms: 60_000 });
     expect(seen).toEqual(["resync"]);
   });
 
@@ -122,7 +138,7 @@ describe("live", () => {
     await vi.advanceTimersByTimeAsync(31_000);
     expect(FakeSocket.made).toHaveLength(4);
     expect(live.getState()).toBe("blocked");
-    last().say({ type: "hello" });
+    last().say({ type: "hello", quiet_ms: 60_000 });
     expect(live.getState()).toBe("open");
   });
 
@@ -143,7 +159,7 @@ describe("live", () => {
     server(401);
     const live = topic();
     live.subscribe(() => {});
-    last().say({ type: "hello" });
+    last().say({ type: "hello", quiet_ms: 60_000 });
     last().end(1006);
     await vi.advanceTimersByTimeAsync(600);
     expect(FakeSocket.made).toHaveLength(2);
@@ -159,7 +175,7 @@ describe("live", () => {
     const live = topic();
     const seen: string[] = [];
     live.subscribe((message) => seen.push(message.type));
-    last().say({ type: "hello" });
+    last().say({ type: "hello", quiet_ms: 60_000 });
     last().end(1006);
     // None opens.
     for (let seconds = 0; seconds < 60; seconds++) {
@@ -174,7 +190,7 @@ describe("live", () => {
     await vi.advanceTimersByTimeAsync(10_000);
     expect(reach.awaySince()).toBeNull();
     expect(FakeSocket.made).toHaveLength(before + 1);
-    last().say({ type: "hello" });
+    last().say({ type: "hello", quiet_ms: 60_000 });
     expect(seen).toEqual(["resync"]);
   });
 

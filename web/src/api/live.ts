@@ -1,7 +1,7 @@
 /**
  * Live updates. Owns one WebSocket per topic, shared by all listeners, opened with the first and closed a little after
- * the last. Invariants: it never polls for news; a gap (reconnect, sleep, 4429) is always announced as `{type: "resync"}` so
- * that listeners fetch again; on 4401 the client judges whether the session has ended or only has a new id, and so it does
+ * the last. Invariants: it never polls for news; a gap (reconnect, sleep, 4429, or a change between the page's first
+ * reads and the first hello) is always announced as `{type: "resync"}` so that listeners fetch again; on 4401 the client judges whether the session has ended or only has a new id, and so it does
  * when a socket does not come to open: a browser does not tell a refusal (the tab slept longer than the session) from silence.
  * While the
  * server is away (`reach`) no socket is opened: all come back when it does. To add a topic: one line in `Topics`.
@@ -36,6 +36,8 @@ export type LiveState = "idle" | "connecting" | "open" | "waiting" | "blocked";
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
 const LINGER_MS = 3_000;
+/** A page reads before it listens, while its code still loads. */
+const READ_BEFORE_MS = 1_000;
 /** So many sockets in a row that did not open although the session is alive: no accident. */
 const BLOCKED_AFTER = 3;
 /** A clock that jumped this far means the machine slept: the socket may be dead without knowing. */
@@ -54,6 +56,7 @@ export class LiveTopic<T extends Topic> {
   private attempt = 0;
   private unopened = 0;
   private opened = false;
+  private startedAt = 0;
   private greeted = false;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private linger: ReturnType<typeof setTimeout> | undefined;
@@ -101,6 +104,7 @@ export class LiveTopic<T extends Topic> {
     }, 10_000);
     // What was missed in between is a gap.
     this.opened = again;
+    this.startedAt = performance.now();
     this.unwatchReach = reach.watch(() => {
       if (this.waits()) this.reconnectNow();
     });
@@ -142,7 +146,7 @@ export class LiveTopic<T extends Topic> {
 
   private receive(socket: WebSocket, event: MessageEvent): void {
     if (this.socket !== socket || typeof event.data !== "string") return;
-    let message: { type: string };
+    let message: { type: string; quiet_ms?: number };
     try {
       message = JSON.parse(event.data);
     } catch {
@@ -154,7 +158,8 @@ export class LiveTopic<T extends Topic> {
       this.unopened = 0;
       this.greeted = true;
       this.setState("open");
-      if (this.opened) this.emit({ type: "resync" } as Topics[T]);
+      const unheardMs = performance.now() - this.startedAt + READ_BEFORE_MS;
+      if (this.opened || (message.quiet_ms ?? 0) < unheardMs) this.emit({ type: "resync" } as Topics[T]);
       this.opened = true;
       return;
     }

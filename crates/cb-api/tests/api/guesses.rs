@@ -7,7 +7,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::identity::PASSWORD;
-use crate::site::{Answer, Ask, Held, Login, Site};
+use crate::site::{Answer, Ask, Held, Login, PROXY, Site};
 
 impl Site {
     /// Signs in from an address, in a browser with these cookies.
@@ -94,7 +94,7 @@ async fn one_account_is_slowed_for_all_strangers_together_and_not_for_its_owner(
 async fn who_knows_the_password_does_not_keep_the_owner_out_of_the_second_factor(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
-    let (site, admin) = Site::behind_proxy(database).await;
+    let (site, admin) = Site::alone_ready(database, &PROXY).await;
     site.user(&admin, "grace", "editor").await;
     let (secret, ..) = site.turn_on_totp(&site.signed_in("grace").await).await;
     let step = async |address: &str, cookie: &str| {
@@ -175,7 +175,7 @@ async fn a_proof_counts_for_ten_minutes_whatever_is_done_with_it(
 #[rstest]
 #[tokio::test]
 async fn wrong_guesses_leave_one_entry_and_then_their_count(#[values(Sqlite, Postgres)] database: Database) {
-    let (site, admin) = Site::ready(database).await;
+    let (site, admin) = Site::alone_ready(database, &[]).await;
     site.user(&admin, "grace", "editor").await;
     let own = site.signed_in("grace").await;
     let wrong = json!({ "current_password": "not this one at all", "new_password": "two grey otters dive" });
@@ -302,7 +302,7 @@ async fn every_user_made_and_every_role_changed_is_in_the_log(
 #[rstest]
 #[tokio::test]
 async fn a_second_factor_of_nobody_cannot_flood_the_log(#[values(Sqlite, Postgres)] database: Database) {
-    let (site, admin) = Site::behind_proxy(database).await;
+    let (site, admin) = Site::alone_ready(database, &PROXY).await;
     for n in 0..30 {
         let address = format!("198.51.100.{}", n % 3);
         let body = json!({ "mfa_token": format!("{n:043}"), "code": "123456" });

@@ -138,6 +138,17 @@ const TABLE: &[(&str, &[&str])] = &[
     ("nothing", &["own", "other", "token", "step"]),
 ];
 
+/// On each of two servers: the one that was not asked for it hears of it.
+async fn ended(what: &str, lives: bool, until: Instant, answers: impl AsyncFn() -> u16) {
+    for _ in 0..2 {
+        let mut status = answers().await;
+        while !lives && status == 200 && Instant::now() < until {
+            status = answers().await;
+        }
+        assert_eq!(status == 200, lives, "{what} answers {status}");
+    }
+}
+
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_end_ends_within_a_second(#[values(Sqlite, Postgres)] database: Database) {
@@ -146,7 +157,7 @@ async fn what_must_end_ends_within_a_second(#[values(Sqlite, Postgres)] database
     for (n, (event, alive)) in TABLE.iter().enumerate() {
         let name = format!("user{n}");
         // What one row has tried does not slow the next one down.
-        site.test.clock.advance(TimeDelta::minutes(61));
+        site.rest(TimeDelta::minutes(61));
         admin = site.proved_admin(&admin).await;
         let id = site.user(&admin, &name, "editor").await;
         // The second factor first: turning it on ends the others.
@@ -203,14 +214,15 @@ async fn what_must_end_ends_within_a_second(#[values(Sqlite, Postgres)] database
         };
         assert!(answer.status < 300, "{event}: {answer:?}");
 
+        let until = began + if database == Sqlite { Duration::ZERO } else { Duration::from_secs(1) };
         for (what, login, lives) in
             [("own", &own, alive.contains(&"own")), ("other", &other, alive.contains(&"other"))]
         {
-            let status = site.get(login, "/api/v1/assets").await.status;
-            assert_eq!(status == 200, lives, "{event}: {what} session answers {status}");
+            let answers = async || site.get(login, "/api/v1/assets").await.status;
+            ended(&format!("{event}: {what} session"), lives, until, answers).await;
         }
-        let status = site.by_token("GET", "/api/v1/assets", &token).await.status;
-        assert_eq!(status == 200, alive.contains(&"token"), "{event}: the token answers {status}");
+        let answers = async || site.by_token("GET", "/api/v1/assets", &token).await.status;
+        ended(&format!("{event}: the token"), alive.contains(&"token"), until, answers).await;
         let sockets = [
             ("own", &mut own_socket, alive.contains(&"own")),
             ("other", &mut other_socket, alive.contains(&"other")),
@@ -309,9 +321,9 @@ async fn a_second_factor_is_asked_for_and_each_code_counts_once(
     site.test.clock.advance(TimeDelta::minutes(2));
     for _ in 0..5 {
         assert_eq!(finish(&one, "000000").await, 401);
-        site.test.clock.advance(TimeDelta::seconds(20));
+        site.rest(TimeDelta::seconds(20));
     }
-    site.test.clock.advance(TimeDelta::minutes(16));
+    site.rest(TimeDelta::minutes(16));
     assert_eq!(finish(&one, &site.code(&secret)).await, 401);
     let late = step().await;
     site.test.clock.advance(TimeDelta::minutes(6));
@@ -461,7 +473,7 @@ async fn a_write_that_was_under_way_does_not_survive(#[values(Sqlite, Postgres)]
     let (site, mut admin) = Site::ready(database).await;
     for (n, event) in ["password", "disabled", "role", "sessions", "deleted"].into_iter().enumerate() {
         let name = format!("user{n}");
-        site.test.clock.advance(TimeDelta::minutes(61));
+        site.rest(TimeDelta::minutes(61));
         admin = site.proved_admin(&admin).await;
         let id = site.user(&admin, &name, "editor").await;
         let (thief, owner) = (site.signed_in(&name).await, site.signed_in(&name).await);

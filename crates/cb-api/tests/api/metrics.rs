@@ -21,7 +21,7 @@ struct Family {
 /// The text format 0.0.4, read strictly: HELP, TYPE and samples of each family together and once; names, labels and numbers by the
 /// letter; histograms whose buckets add up.
 fn parse(text: &str) -> BTreeMap<String, Family> {
-    assert!(text.ends_with('\n') && !text.contains("\n\n") && !text.contains('\r'));
+    assert!(text.ends_with('\n') && !text.contains("\n\n") && !text.contains('\r'), "{text}");
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     let mut current = String::new();
     let mut seen = BTreeSet::new();
@@ -141,7 +141,7 @@ fn value(families: &BTreeMap<String, Family>, name: &str, labels: &[(&str, &str)
 #[rstest]
 #[tokio::test]
 async fn metrics_count_what_has_happened(#[values(Sqlite, Postgres)] database: Database) {
-    let (site, login) = Site::ready(database).await;
+    let (site, login) = Site::alone_ready(database, &[]).await;
     for n in 0..3 {
         let tag = json!({ "name": format!("tag {n}"), "color": "#112233" });
         assert_eq!(site.ask(Ask::new("POST", "/api/v1/tags").write(&login, &tag)).await.status, 201);
@@ -300,9 +300,13 @@ async fn the_manual_explains_every_metric() {
 #[tokio::test]
 async fn a_scrape_answers_while_the_database_does_not() {
     let (mut site, _) = Site::ready(Postgres).await;
-    site.test.postgres().stop();
     let ask =
         || Ask::new("GET", "/metrics").header("Authorization", format!("Bearer {}", TestApp::API_TOKEN));
+    // A server asks the database whether it is set up, until it is.
+    for _ in 0..2 {
+        parse(&site.ask(ask()).await.text());
+    }
+    site.test.postgres().stop();
     let mut seen = parse(&site.ask(ask()).await.text());
     for _ in 0..100 {
         if value(&seen, "cb_storage_state", &[("state", "away")]) == Some(1.0) {

@@ -118,7 +118,7 @@ async fn what_is_no_answer_to_our_challenge_opens_nothing(#[values(Sqlite, Postg
         assert_eq!(answer.status, 401, "{what}: {answer:?}");
         assert!(answer.all("set-cookie").is_empty(), "{what}");
         // None of these is a flood.
-        site.test.clock.advance(TimeDelta::minutes(1));
+        site.rest(TimeDelta::minutes(1));
     };
     let asked = site.challenge().await;
     let (first, second) = (key.get(&asked["options"]), key.get(&site.challenge().await["options"]));

@@ -36,7 +36,7 @@ impl Site {
 #[rstest]
 #[tokio::test]
 async fn a_server_is_ready_until_it_begins_to_stop(#[values(Sqlite, Postgres)] database: Database) {
-    let site = Site::new(database).await;
+    let site = Site::alone(database, &[]).await;
     assert!(site.is_ready().await, "before the setup, too: its page is served");
     let head = site.ask(Ask::new("HEAD", "/api/v1/ready")).await;
     assert_eq!((head.status, head.body.len()), (200, 0));

@@ -1,12 +1,14 @@
-//! A server of the test's own, and a client that sends exactly the bytes it is told to.
+//! A server of the test's own, or two that share PostgreSQL, Redis and NATS, and a client that sends exactly the bytes it is told to.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cb_api::place::Place;
 use cb_api::server;
+use cb_app::App;
 use cb_core::config::Config;
 use cb_core::{Clock as _, SystemClock};
 use cb_net::names::Names;
@@ -55,14 +57,20 @@ impl Held {
     }
 }
 
+/// With `Postgres` there are two servers, and each connection is to the other one: nothing may depend on which of them answers.
 pub struct Site {
     pub test: TestApp,
     pub https: SocketAddr,
     pub http: SocketAddr,
+    beside: Option<(App, SocketAddr)>,
+    connections: AtomicUsize,
     client: Arc<ClientConfig>,
     stop: CancellationToken,
     _guard: tokio_util::sync::DropGuard,
 }
+
+/// A proxy that says where requests come from.
+pub const PROXY: [(&str, &str); 1] = [("CB_TRUSTED_PROXIES", "127.0.0.1/32")];
 
 /// A session, as a browser holds it.
 #[derive(Clone)]
@@ -160,9 +168,25 @@ impl Site {
 
     /// The same with settings of the edge.
     pub async fn with(database: Database, settings: &[(&str, &str)]) -> Self {
+        let test = match database {
+            Database::Sqlite => TestApp::new(database).await,
+            Database::Postgres => TestApp::of_cluster().await,
+        };
+        Self::of(test, settings).await
+    }
+
+    /// One server, whatever its database: for what each server counts or bounds by itself. Waits for setup.
+    pub async fn alone(database: Database, settings: &[(&str, &str)]) -> Self {
+        Self::of(TestApp::new(database).await, settings).await
+    }
+
+    pub async fn alone_ready(database: Database, settings: &[(&str, &str)]) -> (Self, Login) {
+        Self::alone(database, settings).await.set_up().await
+    }
+
+    async fn of(mut test: TestApp, settings: &[(&str, &str)]) -> Self {
         let vars = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("valid settings");
-        let mut test = TestApp::new(database).await;
         if config.public_url.is_some() {
             test = test.restart_with(|own| own.public_url.clone_from(&config.public_url)).await;
         }
@@ -174,8 +198,24 @@ impl Site {
         let (tls, plain) = (bind().await, bind().await);
         let (https, http) = (tls.local_addr().expect("bound"), plain.local_addr().expect("bound"));
         let place = Arc::new(Place::new(&config, names, https.port(), Some(root.clone())));
-        let stop = CancellationToken::new();
-        tokio::spawn(server::serve(test.app.clone(), tls, plain, Arc::new(identity), place, stop.clone()));
+        let (stop, identity) = (CancellationToken::new(), Arc::new(identity));
+        let serve = |app: &App, tls, plain| {
+            tokio::spawn(server::serve(
+                app.clone(),
+                tls,
+                plain,
+                identity.clone(),
+                place.clone(),
+                stop.clone(),
+            ));
+        };
+        serve(&test.app, tls, plain);
+        let mut beside = None;
+        if test.redis().is_some() {
+            let (app, tls) = (test.second().await, bind().await);
+            beside = Some((app.clone(), tls.local_addr().expect("bound")));
+            serve(&app, tls, bind().await);
+        }
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(root.as_bytes()).expect("PEM")).expect("a root");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -185,7 +225,8 @@ impl Site {
             .with_root_certificates(roots)
             .with_no_client_auth();
         client.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self { test, https, http, client: Arc::new(client), _guard: stop.clone().drop_guard(), stop }
+        let (client, _guard) = (Arc::new(client), stop.clone().drop_guard());
+        Self { test, https, http, beside, connections: AtomicUsize::new(0), client, _guard, stop }
     }
 
     /// Set up, with the administrator signed in.
@@ -195,15 +236,26 @@ impl Site {
 
     /// Set up, behind a proxy that says where requests come from.
     pub async fn behind_proxy(database: Database) -> (Self, Login) {
-        Self::ready_with(database, &[("CB_TRUSTED_PROXIES", "127.0.0.1/32")]).await
+        Self::ready_with(database, &PROXY).await
     }
 
     pub async fn ready_with(database: Database, settings: &[(&str, &str)]) -> (Self, Login) {
-        let site = Self::with(database, settings).await;
-        let answer = site.ask(site.setup_request()).await;
+        Self::with(database, settings).await.set_up().await
+    }
+
+    async fn set_up(self) -> (Self, Login) {
+        let answer = self.ask(self.setup_request()).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         let login = Login::from_answer(&answer);
-        (site, login)
+        (self, login)
+    }
+
+    /// So much later no guess is held back any more. Redis, which has a clock of its own, is told so by emptying it.
+    pub fn rest(&self, time: chrono::TimeDelta) {
+        self.test.clock.advance(time);
+        if let Some(redis) = self.test.redis() {
+            assert_eq!(redis.command(&["FLUSHALL"]), "OK");
+        }
     }
 
     pub fn setup_request(&self) -> Ask {
@@ -228,7 +280,9 @@ impl Site {
     }
 
     pub async fn connect(&self) -> TlsStream<TcpStream> {
-        self.connect_over(cb_net::dial::local(self.https).await.expect("connects")).await
+        let odd = self.connections.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        let to = self.beside.as_ref().filter(|_| odd).map_or(self.https, |(_, to)| *to);
+        self.connect_over(cb_net::dial::local(to).await.expect("connects")).await
     }
 
     pub async fn connect_over(&self, stream: TcpStream) -> TlsStream<TcpStream> {

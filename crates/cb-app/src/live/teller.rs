@@ -130,6 +130,11 @@ impl Line {
         }
     }
 
+    /// For how long nothing has happened: what was read within that time is still so, and this line says what comes.
+    pub fn quiet(&self) -> Duration {
+        self.app.quiet()
+    }
+
     /// Whether both have the same teller.
     pub fn shares_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.teller, &other.teller)

@@ -46,7 +46,7 @@ async function open() {
     { wrapper },
   );
   await act(() => vi.advanceTimersByTimeAsync(100));
-  say({ type: "hello" });
+  say({ type: "hello", quiet_ms: 60_000 });
   return {
     shown: () => result.current.log.data?.items[0]?.seq,
     tail: () => result.current.tail,

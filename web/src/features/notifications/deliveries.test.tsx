@@ -76,7 +76,7 @@ async function open(writes: boolean) {
     </QueryClientProvider>,
   );
   await act(() => vi.advanceTimersByTimeAsync(100));
-  say({ type: "hello" });
+  say({ type: "hello", quiet_ms: 60_000 });
 }
 const say = (message: unknown) => socket.onmessage({ data: JSON.stringify(message) });
 const row = () => screen.getByRole("button", { name: /Band saw was added/ });
