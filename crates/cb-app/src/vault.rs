@@ -33,8 +33,7 @@ pub(crate) use held::{Held, Unfit, held};
 pub use rewrap::{Rewrapped, rewrap};
 use root::Source;
 pub use rotation::{rotate, rotate_if_due};
-pub use schedule::look;
-pub(crate) use schedule::look_here;
+pub use schedule::{look, look_here};
 pub use status::{KeyOut, VaultLookResult, VaultOut, status};
 
 /// The keys of this process, as the database last had them.

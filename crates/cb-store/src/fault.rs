@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Crowded,
     /// It does not answer.
     Away,
+    /// It answers, and has not the tables that were there when this process opened it.
+    Emptied,
     /// Its disk has no room.
     Full,
     /// None of these: a rule that was broken, or a mistake in a query.
@@ -60,12 +62,15 @@ pub fn db(error: DbErr) -> Error {
     let fault = Fault::of(&error);
     match fault {
         Fault::Full => Error::StorageFull(FULL.to_owned()),
-        Fault::Busy | Fault::Refusing | Fault::Crowded | Fault::Away => {
+        Fault::Busy | Fault::Refusing | Fault::Crowded | Fault::Away | Fault::Emptied => {
             tracing::warn!(%error, "the database did not carry out a request");
             let why = match fault {
                 Fault::Busy => "The database is busy. Try again soon.",
                 Fault::Refusing => "The database cannot save this at the moment. Try again soon.",
                 Fault::Crowded => "PostgreSQL has no free connection at the moment. Try again soon.",
+                Fault::Emptied => {
+                    "The tables of Circuit Breaker are missing in the database at the moment. Try again soon."
+                }
                 _ => "The database does not answer at the moment. Try again soon.",
             };
             Error::Unavailable(why.to_owned())
@@ -117,7 +122,10 @@ pub(crate) fn certainly_lost(error: &DbErr) -> bool {
     match sqlite_code(error.as_ref()) {
         // BUSY and LOCKED: the lock was never taken. Of the errors of a disk, some come when everything is in the log.
         Some(code) => code & 0xff != IOERR && !matches!(code & 0xff, 7 | 8 | 9 | 14 | 15),
-        None => is_error(error.as_ref()) && matches!(of_code(error.as_ref()), Fault::Full | Fault::Query),
+        None => {
+            is_error(error.as_ref())
+                && matches!(of_code(error.as_ref()), Fault::Full | Fault::Query | Fault::Emptied)
+        }
     }
 }
 
@@ -169,6 +177,8 @@ fn of_code(error: &dyn DatabaseError) -> Fault {
         "53300" => Fault::Crowded,
         // To be read only; in the way of another transaction; no lock in time; cancelled.
         "25006" | "25P03" | "40001" | "40P01" | "55P03" | "57014" => Fault::Refusing,
+        // No such table, no such schema.
+        "42P01" | "3F000" => Fault::Emptied,
         code if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => Fault::Away,
         _ => Fault::Query,
     }

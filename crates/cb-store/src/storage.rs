@@ -258,6 +258,7 @@ impl Store {
             // A file is never away.
             Fault::Away | Fault::Busy if self.is_sqlite() => Found::Is(Storage::Refusing),
             Fault::Crowded => Found::Is(Storage::Crowded),
+            Fault::Emptied => Found::Is(Storage::Replaced),
             Fault::Away if is_unanswered(error) => Found::Silent,
             // The lookout shares its connection with nobody.
             Fault::Away | Fault::Busy => Found::Is(Storage::Away),

@@ -93,6 +93,24 @@ describe("live", () => {
     expect(opensAfter(9_000, 60_000)).toEqual([]);
   });
 
+  it("spreads what all clients are told to read again, and tells it once", () => {
+    const seen: string[] = [];
+    topic().subscribe((message) => seen.push(message.type));
+    last().say({ type: "hello", quiet_ms: 60_000 });
+    vi.spyOn(Math, "random").mockReturnValue(0.5);
+    last().say({ type: "resync", data: { within_ms: 2_000 } });
+    vi.advanceTimersByTime(900);
+    last().say({ type: "resync", data: { within_ms: 2_000 } });
+    expect(seen).toEqual([]);
+    vi.advanceTimersByTime(200);
+    expect(seen).toEqual(["resync"]);
+    vi.advanceTimersByTime(5_000);
+    expect(seen).toEqual(["resync"]);
+    last().say({ type: "resync", data: {} });
+    expect(seen).toEqual(["resync", "resync"]);
+    vi.restoreAllMocks();
+  });
+
   it("does not come back when the session ended", async () => {
     const ended = vi.fn();
     onSessionEnd(ended);

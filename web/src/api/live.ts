@@ -9,7 +9,8 @@
 import { doubtSession, reach } from "./client";
 import type { Finding, MapGroup, MapLink, MapNode, Scan, Storage } from "./schema";
 
-type Gap = { type: "resync"; data?: unknown };
+/** `within_ms`: all clients are told the same, so each waits for a random part of that time. */
+type Gap = { type: "resync"; data?: { within_ms?: number } };
 type Topics = {
   "audit-log": Gap | { type: "entry"; data: { seq: number } };
   discovery:
@@ -59,6 +60,7 @@ export class LiveTopic<T extends Topic> {
   private startedAt = 0;
   private greeted = false;
   private retry: ReturnType<typeof setTimeout> | undefined;
+  private later: ReturnType<typeof setTimeout> | undefined;
   private linger: ReturnType<typeof setTimeout> | undefined;
   private tick: ReturnType<typeof setInterval> | undefined;
   private unwatchReach = () => {};
@@ -118,6 +120,8 @@ export class LiveTopic<T extends Topic> {
     this.unwatchReach();
     clearInterval(this.tick);
     clearTimeout(this.retry);
+    clearTimeout(this.later);
+    this.later = undefined;
     this.drop();
     this.attempt = 0;
     this.unopened = 0;
@@ -146,7 +150,7 @@ export class LiveTopic<T extends Topic> {
 
   private receive(socket: WebSocket, event: MessageEvent): void {
     if (this.socket !== socket || typeof event.data !== "string") return;
-    let message: { type: string; quiet_ms?: number };
+    let message: { type: string; quiet_ms?: number; data?: { within_ms?: number } };
     try {
       message = JSON.parse(event.data);
     } catch {
@@ -163,7 +167,13 @@ export class LiveTopic<T extends Topic> {
       this.opened = true;
       return;
     }
-    this.emit(message as Topics[T]);
+    const within = message.type === "resync" ? (message.data?.within_ms ?? 0) : 0;
+    if (within > 0)
+      this.later ??= setTimeout(() => {
+        this.later = undefined;
+        this.emit({ type: "resync" } as Topics[T]);
+      }, Math.random() * within);
+    else this.emit(message as Topics[T]);
   }
 
   private closed(code: number): void {

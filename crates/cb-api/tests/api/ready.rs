@@ -8,7 +8,7 @@ use http::Method;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::site::{Ask, Site};
+use crate::site::{Ask, Login, Site};
 
 impl Site {
     async fn is_ready(&self) -> bool {
@@ -85,6 +85,24 @@ async fn a_server_is_ready_while_its_postgresql_answers() {
     site.becomes_ready(false).await;
     site.test.postgres().start_again();
     site.becomes_ready(true).await;
+}
+
+/// Somebody restores a dump into it, or drops its tables.
+#[tokio::test]
+async fn a_postgresql_without_its_tables_is_an_outage_and_no_fault() {
+    let mut site = Site::new(Postgres).await;
+    let login = Login::from_answer(&site.ask(site.setup_request()).await);
+    site.test.postgres().sql("ALTER SCHEMA public RENAME TO elsewhere; CREATE SCHEMA public");
+    for n in 0..6 {
+        let tag = json!({ "name": format!("tag {n}"), "color": "#112233" });
+        let answer = site.ask(Ask::new("POST", "/api/v1/tags").write(&login, &tag)).await;
+        assert_eq!((answer.status, answer.all("retry-after").len()), (503, 1), "{answer:?}");
+    }
+    site.becomes_ready(false).await;
+    site.test.postgres().sql("DROP SCHEMA public; ALTER SCHEMA elsewhere RENAME TO public");
+    site.becomes_ready(true).await;
+    let tag = json!({ "name": "blue", "color": "#112233" });
+    assert_eq!(site.ask(Ask::new("POST", "/api/v1/tags").write(&login, &tag)).await.status, 201);
 }
 
 #[test]

@@ -27,6 +27,8 @@ const BURST: Duration = Duration::from_millis(40);
 const BURST_MOST: usize = 512;
 /// Bursts that a listener may be behind: about as long as a stream waits for its client.
 const BEHIND: usize = 16;
+/// So long the clients take to read again what all of them have missed, so that they do not all ask at once.
+const SPREAD: Duration = Duration::from_secs(2);
 
 /// What a teller says to all of its listeners.
 #[derive(Debug, Clone)]
@@ -141,6 +143,11 @@ impl Line {
     }
 }
 
+/// All clients of all servers miss the same, and again every three seconds while NATS is away.
+fn resync_by_and_by(app: &App) -> Message {
+    Message { data: serde_json::json!({ "within_ms": SPREAD.as_millis() as u64 }), ..resync(app) }
+}
+
 async fn tell(
     app: App,
     topic: Topic,
@@ -157,7 +164,7 @@ async fn tell(
         };
         let read = match heard {
             Heard::Closed => return,
-            Heard::Missed(_) => Ok(vec![resync(&app)]),
+            Heard::Missed(_) => Ok(vec![resync_by_and_by(&app)]),
             Heard::Event(first) => match gather(&mut listener, first).await {
                 None => Ok(vec![resync(&app)]),
                 Some(events) => messages(&ctx, topic, &events).await,

@@ -3,7 +3,7 @@
 use cb_core::audit::Action;
 
 use cb_core::clock::Time;
-use cb_core::{Principal, Result};
+use cb_core::{Error, Principal, Result};
 use cb_store::bookkeeping::VaultLook;
 use cb_store::entities::vault_key;
 use cb_store::sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
@@ -138,9 +138,14 @@ async fn forget(app: &App) -> Result<usize> {
     .await
 }
 
-/// Looks what is to be done, by the time zone of this server.
-pub(crate) async fn look_here(app: &App) -> Result<()> {
-    look(app, &Local).await.map(drop)
+/// Looks what is to be done, by the time zone of this server. Fails as long as the last look has: the next one may be tomorrow.
+pub async fn look_here(app: &App) -> Result<()> {
+    look(app, &Local).await?;
+    let last = settings(app.store().reader()).await?;
+    match last.vault_look_error {
+        Some(why) => Err(Error::Unavailable(why)),
+        None => Ok(()),
+    }
 }
 
 /// When the key is due, as things stand.

@@ -144,7 +144,13 @@ async fn a_look_that_fails_says_why_and_the_next_day_tries_again(
     assert!(look(&test.app).await && !look(&test.app).await);
     let after = told(&test.app).await;
     assert_eq!((after.look_result, after.keys.len()), (Some(VaultLookResult::Failed), 1));
-    assert!(after.look_error.expect("a reason").contains(&me(&ctx).to_string()));
+    let why = after.look_error.expect("a reason");
+    assert!(why.contains(&me(&ctx).to_string()));
+    for _ in 0..2 {
+        let failed =
+            vault::look_here(&test.app).await.expect_err("the periodic work has failed until it goes well");
+        assert!(failed.to_string().contains(&me(&ctx).to_string()), "{failed}");
+    }
     db.execute_unprepared(&damage.replace("':gA', ':gB'", "':gB', ':gA'")).await.expect("mended");
     test.clock.advance(TimeDelta::days(1));
     assert!(look(&test.app).await);
@@ -153,6 +159,7 @@ async fn a_look_that_fails_says_why_and_the_next_day_tries_again(
         (after.look_result, after.look_error, after.keys.len()),
         (Some(VaultLookResult::Rotated), None, 2)
     );
+    vault::look_here(&test.app).await.expect("it goes well again");
 }
 
 #[rstest]
