@@ -28,7 +28,7 @@ const BURST_MOST: usize = 512;
 /// Bursts that a listener may be behind: about as long as a stream waits for its client.
 const BEHIND: usize = 16;
 /// So long the clients take to read again what all of them have missed, so that they do not all ask at once.
-const SPREAD: Duration = Duration::from_secs(2);
+const SPREAD_MS: u32 = 2_000;
 
 /// What a teller says to all of its listeners.
 #[derive(Debug, Clone)]
@@ -145,7 +145,7 @@ impl Line {
 
 /// All clients of all servers miss the same, and again every three seconds while NATS is away.
 fn resync_by_and_by(app: &App) -> Message {
-    Message { data: serde_json::json!({ "within_ms": SPREAD.as_millis() as u64 }), ..resync(app) }
+    Message { data: serde_json::json!({ "within_ms": SPREAD_MS }), ..resync(app) }
 }
 
 async fn tell(
