@@ -78,13 +78,17 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
 
 /// Those that share what no site owns: the live workers of the main site, as receivers are near that one; where it has none, all.
 fn sharing(servers: Vec<(server::Model, bool)>) -> Vec<String> {
-    let works = |row: &server::Model| row.role.parse::<ServerRole>().is_ok_and(ServerRole::works);
     let mut live: Vec<_> =
         servers.into_iter().filter(|(row, live)| *live && works(row)).map(|(row, _)| row).collect();
     if live.iter().any(|row| row.site.is_none()) {
         live.retain(|row| row.site.is_none());
     }
     live.into_iter().map(|row| row.id).collect()
+}
+
+/// Whether this server does the work behind the requests.
+pub(crate) fn works(row: &server::Model) -> bool {
+    row.role.parse::<ServerRole>().is_ok_and(ServerRole::works)
 }
 
 impl App {
@@ -121,11 +125,15 @@ impl App {
     }
 }
 
-/// The live servers of this database; only this one where the database does not say.
-pub(crate) async fn live(app: &App) -> Vec<server::Model> {
-    let all = app.store().servers(app.now()).await.unwrap_or_default();
-    let live: Vec<_> = all.into_iter().filter(|(_, live)| *live).map(|(row, _)| row).collect();
-    if live.is_empty() { vec![own(app)] } else { live }
+/// The servers that were seen within an hour, each with whether it is live. This one is, as it is at the moment.
+pub(crate) async fn all(app: &App) -> Result<Vec<(server::Model, bool)>> {
+    let me = own(app);
+    let mut all = app.store().servers(app.now()).await?;
+    match all.iter_mut().find(|(row, _)| row.id == me.id) {
+        Some(mine) => *mine = (me, true),
+        None => all.push((me, true)),
+    }
+    Ok(all)
 }
 
 /// This server's row as it is now.

@@ -320,6 +320,35 @@ async fn the_first_server_of_a_cluster_makes_no_key_where_another_one_has_signed
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn servers_of_which_none_works_are_degraded_until_a_worker_starts() {
+    let (test, _ctx) = TestApp::clustered().await;
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    let api = test.server("api", &all, |config| config.role = ServerRole::Api).await.expect("opens");
+    let ctx = api.own_ctx(Principal::Cli);
+    let codes = async || -> Vec<Code> {
+        operations::get(&ctx).await.expect("told").degraded.iter().map(|one| one.code).collect()
+    };
+    until("everything works", async || codes().await.is_empty()).await;
+    test.app.clone().close().await.expect("closes");
+    assert_eq!(codes().await, [Code::NoWorker], "the only worker left in order");
+    let as_worker = |config: &mut Config| config.role = ServerRole::Worker;
+    let at_site = |config: &mut Config| {
+        as_worker(config);
+        config.site = Some("cellar".to_owned());
+    };
+    let cellar = test.server("cellar", &all, at_site).await.expect("opens");
+    let told = operations::get(&ctx).await.expect("told").degraded;
+    assert!(told.iter().any(|one| one.what == "No worker of the main site runs."), "{told:?}");
+    let worker = test.server("worker", &all, as_worker).await.expect("opens");
+    until("everything works", async || codes().await.is_empty()).await;
+    for app in [worker, cellar] {
+        app.close().await.expect("closes");
+    }
+    drop(ctx);
+    api.close().await.expect("closes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_server_is_listed_with_its_role_until_it_stops() {
     let (test, ctx) = TestApp::clustered().await;
     let all = ["vault-key", "audit-key", "jwt-secret"];
