@@ -22,6 +22,7 @@ use super::deliveries::{DeliveryState, notice_of, with_attempt};
 use super::schedule;
 use super::subscriber::{self, Receiver, Tried};
 use crate::app::App;
+use crate::keep_up::keep_up;
 use crate::metrics::Page;
 
 /// Requests that are under way at a time, to everybody …
@@ -49,7 +50,12 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 /// … and no more than these, the newest.
 const KEPT_MOST: u64 = 200_000;
 
+/// Sends until the server stops.
 pub(crate) async fn run(app: App) {
+    keep_up(app.stopping(), "deliveries", || send(app.clone())).await;
+}
+
+async fn send(app: App) {
     if let Err(error) = app.store().release_deliveries_of(app.takes_over()).await {
         tracing::warn!(%error, "deliveries of the last run could not be released; they are sent when their lease ends");
     }
