@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cb_core::config::ServerRole;
 use cb_core::{Result, rendezvous};
+use cb_store::SmallRoom;
 use cb_store::bookkeeping::ServerSeen;
 use cb_store::entities::server;
 
@@ -76,6 +77,21 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
     Ok(())
 }
 
+/// Says in the log when PostgreSQL has too few connections for the servers that are live now.
+pub(crate) async fn tell_small_room(app: &App) {
+    let lacking = async {
+        let live = all(app).await?.iter().filter(|(_, live)| *live).count();
+        app.store().small_room(live).await
+    };
+    match lacking.await {
+        Ok(None) => {}
+        Ok(Some(room)) => tracing::warn!("{room}."),
+        Err(error) => {
+            tracing::warn!(%error, "the server could not see how many connections PostgreSQL allows")
+        }
+    }
+}
+
 /// Those that share what no site owns: the live workers of the main site, as receivers are near that one; where it has none, all.
 fn sharing(servers: Vec<(server::Model, bool)>) -> Vec<String> {
     let mut live: Vec<_> =
@@ -112,15 +128,20 @@ pub struct Around {
     pub jwt_fits: Option<bool>,
     /// The live ones: host, role and version.
     pub servers: Vec<String>,
+    /// What PostgreSQL lacks for their connections.
+    pub small_room: Option<SmallRoom>,
 }
 
 impl App {
     pub async fn around(&self) -> Result<Around> {
         let store = self.store();
         let live = store.servers(self.now()).await?.into_iter().filter(|(_, live)| *live);
+        let servers: Vec<_> =
+            live.map(|(row, _)| format!("{} ({}, {})", row.host, row.role, row.version)).collect();
         Ok(Around {
+            small_room: store.small_room(servers.len().max(1)).await?,
             jwt_fits: jwt_fits(&store.shared_secrets().await?, self.checkpoint_key(), self.jwt()),
-            servers: live.map(|(row, _)| format!("{} ({}, {})", row.host, row.role, row.version)).collect(),
+            servers,
         })
     }
 }

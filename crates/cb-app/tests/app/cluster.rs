@@ -370,3 +370,20 @@ async fn each_server_is_listed_with_its_role_until_it_stops() {
     }
     assert_eq!(list().await.len(), 1);
 }
+
+/// PostgreSQL of the tests takes 60 connections, of which 3 are reserved.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connections_of_all_live_servers_are_counted() {
+    let (test, _ctx) = TestApp::clustered().await;
+    let room = async |app: &App| app.around().await.expect("seen").small_room;
+    assert_eq!(room(&test.app).await, None, "two servers and a command would have room");
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    let second = test.second().await;
+    assert_eq!(room(&test.app).await, None);
+    let third = test.server("third", &all, |_| ()).await.expect("opens");
+    let small = room(&test.app).await.expect("too small for three");
+    assert_eq!((small.servers, small.used, small.allowed), (3, 61, 57));
+    third.close().await.expect("closes");
+    assert_eq!(room(&second).await, None, "it left");
+    second.close().await.expect("closes");
+}
