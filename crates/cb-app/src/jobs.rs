@@ -30,7 +30,9 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::ctx::Ctx;
+use crate::keep_up::keep_up;
 
+pub(crate) use counts::metrics;
 pub use counts::{JobCount, counts};
 
 /// What this server can do, each by its own file.
@@ -225,38 +227,17 @@ pub(crate) async fn start(app: &App) {
     app.spawn(run(app.clone(), kinds()));
 }
 
-/// A worker that failed is started again after this time …
+/// A worker that cannot reach the queue tries again after this time.
 const PAUSE: Duration = Duration::from_secs(1);
-/// … so often, unless it has worked for so long meanwhile.
-const RESTARTS: u32 = 10;
-const WORKED: Duration = Duration::from_hours(1);
 
 /// Does jobs of these kinds until the server stops.
 pub async fn run(app: App, kinds: Vec<Arc<dyn Kind>>) {
     let mut lanes = JoinSet::new();
     for kind in kinds {
-        lanes.spawn(keep_up(app.clone(), kind));
+        let app = app.clone();
+        lanes.spawn(async move {
+            keep_up(app.stopping(), kind.name(), || lane::run(app.clone(), kind.clone())).await;
+        });
     }
     lanes.join_all().await;
-}
-
-/// Runs the worker of one kind, and starts it again when it fails. What it held waits again when the leases end.
-async fn keep_up(app: App, kind: Arc<dyn Kind>) {
-    let mut restarts = 0;
-    while restarts <= RESTARTS {
-        let began = app.steady();
-        let mut lane = JoinSet::new();
-        lane.spawn(lane::run(app.clone(), kind.clone()));
-        let Some(Err(error)) = lane.join_next().await else { return };
-        restarts = if app.steady().saturating_sub(began) > WORKED { 1 } else { restarts + 1 };
-        tracing::error!(kind = kind.name(), %error, "the worker of one kind of job failed and is started again");
-        tokio::select! {
-            () = app.stopping().cancelled() => return,
-            () = tokio::time::sleep(PAUSE) => {}
-        }
-    }
-    tracing::error!(
-        kind = kind.name(),
-        "the worker of one kind of job keeps failing; start the server again"
-    );
 }

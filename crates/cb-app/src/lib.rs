@@ -27,6 +27,7 @@ mod input;
 pub mod interfaces;
 pub mod jobs;
 pub mod jumps;
+mod keep_up;
 mod kept;
 pub mod links;
 pub mod live;

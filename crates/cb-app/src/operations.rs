@@ -2,6 +2,8 @@
 //!
 //! To add something that can be degraded: a variant of [`Code`] and a line in [`degraded`].
 
+use std::collections::BTreeSet;
+
 use cb_core::{Permission, Result, config};
 use cb_fabric::FabricState;
 use cb_store::entities::server;
@@ -12,7 +14,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::ctx::Ctx;
 use crate::jumps::NOTICED;
-use crate::metrics::Page;
+use crate::metrics::told::Told;
+use crate::metrics::{Page, Teller};
 use crate::reconcile::{self, Name, Works};
 use crate::replicas;
 use crate::storage::{self, StorageOut, StorageState};
@@ -161,6 +164,8 @@ pub enum Code {
     Redis,
     Nats,
     PeriodicWorkFailing,
+    /// No server works for the main site, or none works at all.
+    NoWorker,
     /// This server's clock is not the database's.
     Clock,
 }
@@ -172,11 +177,16 @@ pub async fn get(ctx: &Ctx) -> Result<Operations> {
     let storage = storage::of(app);
     let fabric = fabric(app);
     // A database that is away is the first thing that people come here for.
-    let works = if storage.state == StorageState::Away { None } else { reconcile::seen(app).await.ok() };
+    let away = storage.state == StorageState::Away;
+    let works = if away { None } else { reconcile::seen(app).await.ok() };
+    let servers = if away { None } else { replicas::all(app).await.ok() };
+    let degraded = degraded(&storage, &fabric, works.as_ref(), servers.as_deref(), app.clock().ahead());
+    let elsewhere = servers.as_deref().map(|all| lost_by_others(all, app.server()));
+    let degraded = degraded.into_iter().chain(elsewhere.unwrap_or_default()).collect();
     Ok(Operations {
         server: app.server().to_owned(),
-        degraded: degraded(&storage, &fabric, works.as_ref(), app.clock().ahead()),
-        servers: servers(app, storage.state == StorageState::Away).await,
+        degraded,
+        servers: listed(servers.unwrap_or_else(|| vec![(replicas::own(app), true)])),
         database: DatabaseOut {
             kind: if app.store().is_sqlite() { DatabaseKind::Sqlite } else { DatabaseKind::Postgres },
             storage,
@@ -186,8 +196,8 @@ pub async fn get(ctx: &Ctx) -> Result<Operations> {
     })
 }
 
-async fn servers(app: &App, away: bool) -> Vec<ServerOut> {
-    let rows = if away { vec![replicas::own(app)] } else { replicas::live(app).await };
+/// The live ones.
+fn listed(servers: Vec<(server::Model, bool)>) -> Vec<ServerOut> {
     let out = |row: server::Model| ServerOut {
         role: match row.role.parse() {
             Ok(config::ServerRole::Api) => ServerRole::Api,
@@ -202,7 +212,7 @@ async fn servers(app: &App, away: bool) -> Vec<ServerOut> {
         started_at: row.started_at,
         seen_at: row.seen_at,
     };
-    rows.into_iter().map(out).collect()
+    servers.into_iter().filter(|(_, live)| *live).map(|(row, _)| out(row)).collect()
 }
 
 fn pools(app: &App) -> Vec<PoolOut> {
@@ -226,10 +236,16 @@ fn fabric(app: &App) -> FabricOut {
     }
 }
 
+/// A sentence names so many machines.
+const HOSTS_NAMED: usize = 5;
+const WITHOUT_REDIS: &str = "Each server counts failed sign-ins and rates by itself, from where the shared count was. Limits still hold, but each server allows as much as all of them together did.";
+const WITHOUT_NATS: &str = "Changes that one server makes reach the pages of the other servers a few seconds later. Nothing is lost.";
+
 fn degraded(
     storage: &StorageOut,
     fabric: &FabricOut,
     works: Option<&Works>,
+    servers: Option<&[(server::Model, bool)]>,
     ahead: TimeDelta,
 ) -> Vec<Degraded> {
     let database = storage.trouble.map(|trouble| database_in(storage.state, trouble));
@@ -238,7 +254,7 @@ fn degraded(
         code: Code::Redis,
         what: "Redis does not answer this server.".to_owned(),
         why: link.error,
-        means: "Each server counts failed sign-ins and rates by itself, from where the shared count was. Limits still hold, but each server allows as much as all of them together did.".to_owned(),
+        means: WITHOUT_REDIS.to_owned(),
         fix: "Start Redis, or correct CB_REDIS_URL. The server notices within ten seconds; you do not have to restart it.".to_owned(),
         since: Some(link.since),
         work: None,
@@ -247,7 +263,7 @@ fn degraded(
         code: Code::Nats,
         what: "NATS does not answer this server.".to_owned(),
         why: link.error,
-        means: "Changes that one server makes reach the pages of the other servers a few seconds later. Nothing is lost.".to_owned(),
+        means: WITHOUT_NATS.to_owned(),
         fix: "Start NATS, or correct CB_NATS_URL. The server notices within ten seconds; you do not have to restart it.".to_owned(),
         since: Some(link.since),
         work: None,
@@ -263,8 +279,77 @@ fn degraded(
             work: Some(work.name),
         })
     });
+    let idle = servers.and_then(nobody_works);
     let clock = (ahead.abs() >= NOTICED).then(|| clock_is_off(ahead));
-    database.into_iter().chain(redis).chain(nats).chain(failing).chain(clock).collect()
+    database.into_iter().chain(redis).chain(nats).chain(idle).chain(failing).chain(clock).collect()
+}
+
+/// What other live servers than `me` say that they have lost. A worker opens no port, so nobody can ask it.
+fn lost_by_others(servers: &[(server::Model, bool)], me: &str) -> Vec<Degraded> {
+    let others = || servers.iter().filter(|(row, live)| *live && row.id != me).map(|(row, _)| row);
+    let links = [
+        (Code::Redis, "redis", "Redis", WITHOUT_REDIS, "CB_REDIS_URL"),
+        (Code::Nats, "nats", "NATS", WITHOUT_NATS, "CB_NATS_URL"),
+    ];
+    let of = |(code, link, name, means, setting): (Code, &str, &str, &str, &str)| {
+        let lost = others().filter_map(|row| {
+            let since = Told::of(row)?.links.get(link)?.lost_since(row.seen_at)?;
+            Some((format!("{} ({})", row.host, row.role), since))
+        });
+        let lost: Vec<_> = lost.collect();
+        let since = lost.iter().map(|(_, since)| *since).min()?;
+        let hosts: BTreeSet<_> = lost.into_iter().map(|(host, _)| host).collect();
+        let more = hosts.len().saturating_sub(HOSTS_NAMED);
+        let mut named = hosts.into_iter().take(HOSTS_NAMED).collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            named = format!("{named} and {more} more");
+        }
+        Some(Degraded {
+            code,
+            what: format!("{name} does not answer other servers: {named}."),
+            why: None,
+            means: means.to_owned(),
+            fix: format!(
+                "Make {name} reachable from there, or correct {setting} there. The log of each of these servers says why it has no connection."
+            ),
+            since: Some(since),
+            work: None,
+        })
+    };
+    links.into_iter().filter_map(of).collect()
+}
+
+/// Whether the main site, or the whole installation, has no live worker.
+fn nobody_works(servers: &[(server::Model, bool)]) -> Option<Degraded> {
+    let workers = || servers.iter().filter(|(row, _)| replicas::works(row));
+    let live = || workers().filter(|(_, live)| *live);
+    if live().any(|(row, _)| row.site.is_none()) {
+        return None;
+    }
+    let elsewhere = live().next().is_some();
+    let (what, means) = if elsewhere {
+        (
+            "No worker of the main site runs.",
+            "Scans of the main site wait until one runs. The workers of the other sites send the messages and do the periodic work.",
+        )
+    } else {
+        (
+            "No worker runs.",
+            "Scans and messages wait, and no periodic work is done, until a worker runs. Nothing that waits is lost.",
+        )
+    };
+    // One that stopped in order has left no row.
+    let killed = workers().filter(|(row, live)| !live && (row.site.is_none() || !elsewhere));
+    let last = killed.max_by_key(|(row, _)| row.seen_at).map(|(row, _)| row);
+    Some(Degraded {
+        code: Code::NoWorker,
+        what: what.to_owned(),
+        why: last.map(|row| format!("The worker on {} has not been seen for half a minute.", row.host)),
+        means: means.to_owned(),
+        fix: "Start a server with the role worker or all, without CB_SITE: `cb serve --role worker`. If one runs, its log says why it does not reach the database.".to_owned(),
+        since: last.map(|row| row.seen_at),
+        work: None,
+    })
 }
 
 fn database_in(state: StorageState, trouble: &str) -> Degraded {
@@ -323,16 +408,6 @@ pub(crate) fn metrics(app: &App, page: &mut Page) {
         "1 for the mode of the fabric: one server (embedded), or several (cluster).",
     )
     .one_of("mode", &FabricMode::WORDS, mode);
-    let links = [("redis", &fabric.redis), ("nats", &fabric.nats)];
-    let mut up = page.gauge(
-        "cb_fabric_up",
-        "1 if this server reaches Redis or NATS; without a value in the mode embedded.",
-    );
-    for (name, link) in links {
-        if let Some(link) = link {
-            up.value(&[("link", name)], link.up);
-        }
-    }
     let local = fabric.redis.as_ref().is_some_and(|redis| !redis.up);
     page.gauge(
         "cb_fabric_local_limits",
@@ -341,11 +416,26 @@ pub(crate) fn metrics(app: &App, page: &mut Page) {
     .value(&[], local);
 }
 
+/// Whether each server reaches what the servers share.
+pub(crate) fn links(_: &App, page: &mut Page, tellers: &[Teller]) {
+    let mut up = page
+        .gauge("cb_fabric_up", "1 if a server reaches Redis or NATS; without a value in the mode embedded.");
+    for Teller { id, told } in tellers {
+        for name in ["redis", "nats"] {
+            if let Some(link) = told.links.get(name) {
+                up.of_server(*id, &[("link", name)], link.up);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use cb_core::config::ServerRole;
     use chrono::{DateTime, TimeDelta};
 
-    use super::{Code, FabricMode, FabricOut, LinkOut, degraded};
+    use super::{Code, FabricMode, FabricOut, LinkOut, degraded, nobody_works, server};
+    use crate::replicas;
     use crate::storage::{StorageOut, StorageState};
 
     const FINE: StorageOut = StorageOut { state: StorageState::Serving, trouble: None };
@@ -357,11 +447,11 @@ mod tests {
 
     #[test]
     fn what_is_degraded_is_said_in_whole_sentences() {
-        assert!(degraded(&FINE, &cluster(true, true), None, TimeDelta::seconds(59)).is_empty());
+        assert!(degraded(&FINE, &cluster(true, true), None, None, TimeDelta::seconds(59)).is_empty());
         let away = StorageOut { state: StorageState::Away, trouble: Some("Start it.") };
-        let all = degraded(&away, &cluster(false, false), None, TimeDelta::minutes(-1));
+        let all = degraded(&away, &cluster(false, false), None, Some(&[]), TimeDelta::minutes(-1));
         let codes: Vec<Code> = all.iter().map(|one| one.code).collect();
-        assert_eq!(codes, [Code::Storage, Code::Redis, Code::Nats, Code::Clock]);
+        assert_eq!(codes, [Code::Storage, Code::Redis, Code::Nats, Code::NoWorker, Code::Clock]);
         for one in &all {
             for text in [&one.what, &one.means, &one.fix] {
                 assert_eq!(*text, cb_core::error::sentence(text));
@@ -377,8 +467,28 @@ mod tests {
             (TimeDelta::hours(47), "It is 47 hours ahead of the clock of PostgreSQL."),
             (TimeDelta::days(-20_000), "It is 20000 days behind the clock of PostgreSQL."),
         ] {
-            let all = degraded(&FINE, &cluster(true, true), None, ahead);
+            let all = degraded(&FINE, &cluster(true, true), None, None, ahead);
             assert_eq!(all[0].why.as_deref(), Some(why));
         }
+    }
+
+    fn row(role: ServerRole, site: Option<&str>, live: bool) -> (server::Model, bool) {
+        (replicas::row("id", "id/1", role, site, DateTime::UNIX_EPOCH), live)
+    }
+
+    #[test]
+    fn a_live_worker_of_the_main_site_is_missed_unless_there_is_one() {
+        use ServerRole::{All, Api, Worker};
+        let api = row(Api, None, true);
+        for worker in [row(All, None, true), row(Worker, None, true)] {
+            assert!(nobody_works(&[api.clone(), worker, row(Worker, None, false)]).is_none());
+        }
+        let none = nobody_works(&[api.clone()]).expect("degraded");
+        assert_eq!((none.what.as_str(), none.since), ("No worker runs.", None));
+        let killed = nobody_works(&[api.clone(), row(Worker, None, false)]).expect("degraded");
+        assert!(killed.since.is_some() && killed.why.is_some_and(|why| why.ends_with('.')));
+        let elsewhere = [api, row(Worker, Some("cellar"), true), row(Worker, Some("attic"), false)];
+        let elsewhere = nobody_works(&elsewhere).expect("degraded");
+        assert_eq!((elsewhere.what.as_str(), elsewhere.since), ("No worker of the main site runs.", None));
     }
 }

@@ -5,12 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cb_core::config::ServerRole;
 use cb_core::{Result, rendezvous};
+use cb_store::SmallRoom;
 use cb_store::bookkeeping::ServerSeen;
 use cb_store::entities::server;
 
 use crate::app::App;
 use crate::jumps;
-use crate::metrics::process;
+use crate::metrics::told::Told;
+use crate::metrics::{Page, process};
 use crate::shared::jwt_fits;
 use crate::sites;
 
@@ -48,6 +50,7 @@ pub(crate) fn row(
         memory_bytes: None,
         site: site.map(str::to_owned),
         sight: None,
+        told: None,
     }
 }
 
@@ -76,15 +79,34 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
     Ok(())
 }
 
+/// Says in the log when PostgreSQL has too few connections for the servers that are live now.
+pub(crate) async fn tell_small_room(app: &App) {
+    let lacking = async {
+        let live = all(app).await?.iter().filter(|(_, live)| *live).count();
+        app.store().small_room(live).await
+    };
+    match lacking.await {
+        Ok(None) => {}
+        Ok(Some(room)) => tracing::warn!("{room}."),
+        Err(error) => {
+            tracing::warn!(%error, "the server could not see how many connections PostgreSQL allows")
+        }
+    }
+}
+
 /// Those that share what no site owns: the live workers of the main site, as receivers are near that one; where it has none, all.
 fn sharing(servers: Vec<(server::Model, bool)>) -> Vec<String> {
-    let works = |row: &server::Model| row.role.parse::<ServerRole>().is_ok_and(ServerRole::works);
     let mut live: Vec<_> =
         servers.into_iter().filter(|(row, live)| *live && works(row)).map(|(row, _)| row).collect();
     if live.iter().any(|row| row.site.is_none()) {
         live.retain(|row| row.site.is_none());
     }
     live.into_iter().map(|row| row.id).collect()
+}
+
+/// Whether this server does the work behind the requests.
+pub(crate) fn works(row: &server::Model) -> bool {
+    row.role.parse::<ServerRole>().is_ok_and(ServerRole::works)
 }
 
 impl App {
@@ -108,24 +130,42 @@ pub struct Around {
     pub jwt_fits: Option<bool>,
     /// The live ones: host, role and version.
     pub servers: Vec<String>,
+    /// What PostgreSQL lacks for their connections.
+    pub small_room: Option<SmallRoom>,
 }
 
 impl App {
     pub async fn around(&self) -> Result<Around> {
         let store = self.store();
         let live = store.servers(self.now()).await?.into_iter().filter(|(_, live)| *live);
+        let servers: Vec<_> =
+            live.map(|(row, _)| format!("{} ({}, {})", row.host, row.role, row.version)).collect();
         Ok(Around {
+            small_room: store.small_room(servers.len().max(1)).await?,
             jwt_fits: jwt_fits(&store.shared_secrets().await?, self.checkpoint_key(), self.jwt()),
-            servers: live.map(|(row, _)| format!("{} ({}, {})", row.host, row.role, row.version)).collect(),
+            servers,
         })
     }
 }
 
-/// The live servers of this database; only this one where the database does not say.
-pub(crate) async fn live(app: &App) -> Vec<server::Model> {
-    let all = app.store().servers(app.now()).await.unwrap_or_default();
-    let live: Vec<_> = all.into_iter().filter(|(_, live)| *live).map(|(row, _)| row).collect();
-    if live.is_empty() { vec![own(app)] } else { live }
+/// The servers that were seen within an hour, each with whether it is live. This one is.
+pub(crate) async fn all(app: &App) -> Result<Vec<(server::Model, bool)>> {
+    let mut all = app.store().servers(app.now()).await?;
+    match all.iter_mut().find(|(row, _)| row.id == app.server()) {
+        Some((_, live)) => *live = true,
+        None => all.push((own(app), true)),
+    }
+    Ok(all)
+}
+
+pub(crate) async fn metrics(app: &App, page: &mut Page) -> Result<()> {
+    let all = all(app).await?;
+    let mut servers = page.gauge("cb_servers", "Live servers of this database, by their role.");
+    for role in ServerRole::ALL {
+        let count = all.iter().filter(|(row, live)| *live && row.role == role.as_str()).count();
+        servers.value(&[("role", role.as_str())], count);
+    }
+    Ok(())
 }
 
 /// This server's row as it is now.
@@ -135,6 +175,7 @@ pub(crate) fn own(app: &App) -> server::Model {
         seen_at: app.now(),
         memory_bytes: memory,
         sight: sites::own_sight(app),
+        told: serde_json::to_value(Told::now(app)).ok(),
         ..app.own_row().clone()
     }
 }

@@ -184,6 +184,7 @@ async fn run(app: &App) {
     if let Err(error) = replicas::seen(app, false).await {
         tracing::warn!(%error, "the server could not note that it is there; it tries again in a moment");
     }
+    replicas::tell_small_room(app).await;
     app.spawn(crate::storage::watch(app.clone()));
     crate::auth::ends::start(app);
     if app.role().works() {

@@ -47,7 +47,7 @@ pub use fault::{conflict, db, taken};
 pub use figures::PoolFigures;
 pub use locks::Row;
 pub use migrations::Migrated;
-pub use open::{LOCK_FILE, Store};
+pub use open::{LOCK_FILE, SmallRoom, Store};
 pub use open_error::OpenError;
 pub use outbox::{Standing, Subscriber, WAITING_MOST};
 pub use queue::{Duty, End, Enqueued, Hold, NewJob, Order, dead_jobs};

@@ -1,5 +1,6 @@
 //! Opening the database: a pool that reads, one that writes, and one connection that checks whether the database works.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,9 @@ const READERS: u32 = 4;
 const POSTGRES: u32 = 8;
 /// The connections of a server to PostgreSQL: those that read, those that write, the one that flushes, the lookout's, and one that
 /// sees whether there is another.
-const ROOM: i32 = 19;
+const SERVER_USES: usize = 19;
+/// The connections of a command that runs beside the servers.
+const COMMAND_USES: usize = 4;
 
 /// The database's file in a data folder, and in the folder of a copy.
 pub const DATABASE_FILE: &str = "circuit-breaker.db";
@@ -79,6 +82,25 @@ enum Home {
     OfAnother,
 }
 
+/// PostgreSQL allows fewer connections than the servers and a command use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmallRoom {
+    pub servers: usize,
+    pub used: usize,
+    pub allowed: usize,
+}
+
+impl fmt::Display for SmallRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { servers, used, allowed } = self;
+        let servers = if *servers == 1 { "one server".to_owned() } else { format!("{servers} servers") };
+        write!(
+            f,
+            "PostgreSQL allows {allowed} connections, but {servers} and a command use up to {used}. When all are busy, some requests are refused. Raise max_connections, or the CONNECTION LIMIT of the user or the database, or put PgBouncer in front of PostgreSQL"
+        )
+    }
+}
+
 /// Counts a write when it is dropped.
 pub(crate) struct CountedWrite<'a>(&'a AtomicU64);
 
@@ -129,10 +151,6 @@ impl Store {
         if lookout.way() != Way::Own {
             tracing::info!(
                 "A pooler of connections stands between this server and PostgreSQL. The server works in short transactions and keeps nothing in a session."
-            );
-        } else if let Some(room) = small_room(&lookout).await.map_err(OpenError::postgres)? {
-            tracing::warn!(
-                "PostgreSQL allows this server at most {room} connections, but the server uses up to {ROOM}. When all are busy, the server refuses some requests. Raise max_connections, or the CONNECTION LIMIT of the user or the database."
             );
         }
         Ok(Self::over(reader, writer, lookout, flusher, Home::Network(url.clone())))
@@ -320,6 +338,16 @@ impl Store {
         pool::try_postgres(url).await.map(drop)
     }
 
+    /// What PostgreSQL lacks for so many servers. Nothing for a file, and nothing behind a pooler, which lends few connections to many.
+    pub async fn small_room(&self, servers: usize) -> Result<Option<SmallRoom>, Error> {
+        if self.is_sqlite() || self.reader().inner().way() != Way::Own {
+            return Ok(None);
+        }
+        let allowed = allowed(self.reader()).await.map_err(crate::fault::db)?;
+        let used = servers * SERVER_USES + COMMAND_USES;
+        Ok(allowed.filter(|allowed| *allowed < used).map(|allowed| SmallRoom { servers, used, allowed }))
+    }
+
     /// What is behind an error that may only say that no connection was had.
     pub(crate) async fn why(&self, error: DbErr) -> DbErr {
         let Home::Network(url) = &self.0.home else { return error };
@@ -447,16 +475,18 @@ async fn close(pool: &Connections) -> Result<(), DbErr> {
     pool.inner().now().close().await
 }
 
-/// How many connections PostgreSQL has for us, if that is not enough.
-async fn small_room(db: &Pool) -> Result<Option<i32>, DbErr> {
+/// How many connections PostgreSQL allows the user of the servers.
+async fn allowed(db: &impl ConnectionTrait) -> Result<Option<usize>, DbErr> {
+    // `reserved_connections` is of PostgreSQL 16.
     const SQL: &str = "
         SELECT least(
-            current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+            current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+                - coalesce(current_setting('reserved_connections', true)::int, 0),
             (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
             (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))";
     let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, SQL)).await?;
-    let room: Option<i32> = row.map(|row| row.try_get_by_index(0)).transpose()?;
-    Ok(room.filter(|room| *room < ROOM))
+    let allowed: Option<i32> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(allowed.map(|allowed| usize::try_from(allowed).unwrap_or_default()))
 }
 
 /// A damaged file is told at the start, not in the middle of somebody's evening.

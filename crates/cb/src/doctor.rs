@@ -109,7 +109,7 @@ async fn database(config: &Config) -> Vec<Found> {
 }
 
 /// What servers of one PostgreSQL share, and who they are. The audit key was compared when the database was opened.
-fn servers(config: &Config, around: &Around) -> [Found; 2] {
+fn servers(config: &Config, around: &Around) -> Vec<Found> {
     const MOST: usize = 20;
     let file = config.data_dir.join("jwt-secret");
     let has_jwt = config.jwt_secret.is_some() || file.exists();
@@ -137,5 +137,6 @@ fn servers(config: &Config, around: &Around) -> [Found; 2] {
         )),
         count => Found::Well(format!("servers: {count} run: {names}")),
     };
-    [secrets, servers]
+    let room = around.small_room.as_ref().map(|room| Found::Weak(format!("connections: {room}")));
+    [secrets, servers].into_iter().chain(room).collect()
 }

@@ -22,7 +22,8 @@ use super::deliveries::{DeliveryState, notice_of, with_attempt};
 use super::schedule;
 use super::subscriber::{self, Receiver, Tried};
 use crate::app::App;
-use crate::metrics::Page;
+use crate::keep_up::keep_up;
+use crate::metrics::{Page, Teller};
 
 /// Requests that are under way at a time, to everybody …
 const AT_ONCE: usize = 64;
@@ -49,7 +50,12 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 /// … and no more than these, the newest.
 const KEPT_MOST: u64 = 200_000;
 
+/// Sends until the server stops.
 pub(crate) async fn run(app: App) {
+    keep_up(app.stopping(), "deliveries", || send(app.clone())).await;
+}
+
+async fn send(app: App) {
     if let Err(error) = app.store().release_deliveries_of(app.takes_over()).await {
         tracing::warn!(%error, "deliveries of the last run could not be released; they are sent when their lease ends");
     }
@@ -85,14 +91,17 @@ pub(crate) async fn sweep(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// What this server has sent.
-pub(crate) fn counted(app: &App, page: &mut Page) {
+/// What each server has sent.
+pub(crate) fn counted(app: &App, page: &mut Page, tellers: &[Teller]) {
     let mut attempts = page.counter(
         "cb_delivery_attempts_total",
         "Attempts to deliver a notice: delivered, failed (the server retries), or given up.",
     );
-    for (outcome, count) in app.counts().delivery_attempts.iter() {
-        attempts.value(&[("outcome", outcome)], count);
+    for Teller { id, told } in tellers {
+        for (outcome, _) in app.counts().delivery_attempts.iter() {
+            let count = told.delivery_attempts.get(outcome).copied().unwrap_or_default();
+            attempts.of_server(*id, &[("outcome", outcome)], count);
+        }
     }
 }
 
