@@ -161,6 +161,8 @@ def clock_skewed(seconds):
             refused(turn)
             none_late(turn)
             refused(turn)
+            # The worker writes down when the next try is, by the clock that is wrong.
+            time.sleep(1.5)
         finally:
             # What is said from here on is that it is right again.
             turn.marks = turn.cluster.marks()
@@ -203,7 +205,9 @@ def deliverer(turn):
     raise RuntimeError(f"no worker sent deliveries for {LEASED_SECONDS} s")
 
 
-clock_ahead, clock_behind = clock_skewed(600), clock_skewed(-600)
+# More than the lease on a delivery (four minutes), and less than what is brought back because no wait is so long (five).
+WRONG_SECONDS = 270
+clock_ahead, clock_behind = clock_skewed(WRONG_SECONDS), clock_skewed(-WRONG_SECONDS)
 
 
 def slow_consumer(turn):
