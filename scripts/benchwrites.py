@@ -1,5 +1,5 @@
 """The rows of scripts/bench about writing: how fast, beside the binary of an earlier commit when CB_BENCH_PEER names one; and a
-backup of 60 MB while 100 writes a second go on; audited writes on PostgreSQL beside those on SQLite."""
+backup of 60 MB while 100 writes a second go on; audited writes on PostgreSQL, by one server and by three, beside those on SQLite."""
 
 import contextlib
 import os
@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+from benchcluster import APIS, WORKERS, cluster
 from cbserver import TOKEN, Server
 from postgres import Postgres
 
@@ -121,34 +122,45 @@ def bench_writes(binary, folder, row):
 
 
 def bench_audited(binary, row):
-    """Assets by 16 callers on a PostgreSQL that waits for its disk, in turns with SQLite, and with the peer where CB_BENCH_PEER names one."""
+    """Assets by 16 callers on a PostgreSQL that waits for its disk, by one server and by a cluster with three servers of the role api, in
+    turns with SQLite, and with the peer where CB_BENCH_PEER names one."""
     peer = os.environ.get("CB_BENCH_PEER")
-    kinds = {"postgres": (binary, True), "sqlite": (binary, False), **({"peer": (peer, True)} if peer else {})}
+    kinds = {
+        "postgres": lambda place, ends: one_server(binary, place, ends, True),
+        "cluster": lambda place, ends: cluster(binary, place, ends)[0],
+        "sqlite": lambda place, ends: one_server(binary, place, ends, False),
+        **({"peer": lambda place, ends: one_server(peer, place, ends, True)} if peer else {}),
+    }
     found = {name: [] for name in kinds}
     for turn in range(AUDITED_ROUNDS):
         for name in sorted(kinds, reverse=turn % 2 == 1):
-            program, on_postgres = kinds[name]
             with contextlib.ExitStack() as ends:
                 # The user of PostgreSQL must reach its folder, so it is not below the bench's own.
                 place = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="cb-bench-")))
-                settings = {}
-                if on_postgres:
-                    postgres = Postgres(place, ("max_connections=60",))
-                    ends.callback(postgres.stop)
-                    settings = {"CB_DB_URL": postgres.url}
-                server = Server(program, place / "server", settings=settings)
-                server.start()
-                ends.callback(server.stop)
-                server.set_up()
-                found[name].append(rate(server, name, callers=16, seconds=AUDITED_SECONDS))
+                found[name].append(rate(kinds[name](place, ends), name, callers=16, seconds=AUDITED_SECONDS))
     of = {name: statistics.median(rates) for name, rates in found.items()}
     note = f"of 16 callers; medians of {AUDITED_ROUNDS} turns"
-    row("audited writes, PostgreSQL", f"{of['postgres']:.0f}/s", ">= 1500/s", of["postgres"] >= 1500, note)
+    row("audited writes, PostgreSQL", f"{of['postgres']:.0f}/s", ">= 1500/s", of["postgres"] >= 1500, f"one server, {note}")
+    with_others = f"with {WORKERS} workers, Redis and NATS, {note}"
+    row(f"audited writes, PostgreSQL, {APIS} api servers", f"{of['cluster']:.0f}/s", ">= 1500/s", of["cluster"] >= 1500, with_others)
     ratio = of["postgres"] / of["sqlite"]
     row("audited writes, PostgreSQL : SQLite", f"{ratio:.2f}", "-", None, f"SQLite {of['sqlite']:.0f}/s")
     if peer:
         ratio = of["postgres"] / of["peer"]
         row("audited writes, cb : peer", f"{ratio:.2f}", ">= 1", ratio >= 1, f"peer {of['peer']:.0f}/s")
+
+
+def one_server(program, place, ends, on_postgres):
+    settings = {}
+    if on_postgres:
+        postgres = Postgres(place, ("max_connections=60",))
+        ends.callback(postgres.stop)
+        settings = {"CB_DB_URL": postgres.url}
+    server = Server(program, place / "server", settings=settings)
+    server.start()
+    ends.callback(server.stop)
+    server.set_up()
+    return [server]
 
 
 def rates(kinds, place):
@@ -159,7 +171,7 @@ def rates(kinds, place):
             server = Server(kinds[name], place / f"{name}-{turn}")
             server.start()
             server.set_up()
-            found[name].append(rate(server, name))
+            found[name].append(rate([server], name))
             server.stop()
     return {name: statistics.median(of) for name, of in found.items()}
 
@@ -173,14 +185,21 @@ end
 """
 
 
-def rate(server, name, callers=8, seconds=ROUND_SECONDS):
-    script = server.folder / "write.lua"
-    script.write_text(LUA.replace("NAME", f"'{name}'"))
-    said = subprocess.run(
-        ["wrk", "-t1", f"-c{callers}", f"-d{seconds}s", "-s", str(script), "-H", f"Authorization: Bearer {TOKEN}",
-         "-H", "Content-Type: application/json", f"{server.url}/api/v1/assets"],
-        capture_output=True, text=True, timeout=60, check=True,
-    ).stdout  # fmt: skip
-    if "Non-2xx" in said:
-        raise RuntimeError(said)
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
+def rate(servers, name, callers=8, seconds=ROUND_SECONDS):
+    """Writes per second over all servers, each with a part of the callers."""
+    def write(number, server):
+        own = callers // len(servers) + (number < callers % len(servers))
+        script = server.folder / "write.lua"
+        script.write_text(LUA.replace("NAME", f"'{name} {number}'"))
+        return subprocess.Popen(
+            ["wrk", "-t1", f"-c{own}", f"-d{seconds}s", "-s", str(script), "-H", f"Authorization: Bearer {TOKEN}",
+             "-H", "Content-Type: application/json", f"{server.url}/api/v1/assets"], stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    total = 0.0
+    for process in [write(number, server) for number, server in enumerate(servers)]:
+        said, _ = process.communicate(timeout=60)
+        if process.returncode != 0 or "Non-2xx" in said:
+            raise RuntimeError(said)
+        total += float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
+    return total

@@ -21,6 +21,8 @@ class Receiver:
     def __init__(self, seed):
         self.names, self.answered, self.forged, self.secret, self.requests = set(), {}, 0, "", 0
         self.lock, self.rng, self.refused = threading.Lock(), random.Random(seed), set()
+        # So many of the next messages are refused at first, whatever the dice say.
+        self.refuse_next = 0
         self.server = listen(HUB, self.hear)
         self.port = self.server.server_address[1]
 
@@ -31,7 +33,7 @@ class Receiver:
             message = headers["webhook-id"]
             if not self.verified(headers, body):
                 self.forged += 1
-            elif message not in self.answered and message not in self.refused and self.rng.random() < REFUSES:
+            elif message not in self.answered and message not in self.refused and self.refuses():
                 self.refused.add(message)
                 return 503
             else:
@@ -40,6 +42,12 @@ class Receiver:
                 if told["type"] == "asset.created":
                     self.names.add(told["data"]["name"])
             return 204
+
+    def refuses(self):
+        if self.refuse_next:
+            self.refuse_next -= 1
+            return True
+        return self.rng.random() < REFUSES
 
     def verified(self, headers, body):
         """The secret is sealed in the vault: a signature that is right says that it opens."""
@@ -84,7 +92,7 @@ class Deliveries:
         """Waits until everything was told and noted."""
         said, patience = [], self.patience
         expected = {w.name for w in self.chaos.writers.ledger.of("asset", law.ACKNOWLEDGED)}
-        left = law.untold(expected, lambda: set(self.receiver.names), patience)
+        left = self.late(expected, patience)
         if left:
             said.append(f"{len(left)} of {len(expected)} deliveries were not made within {patience} s: {', '.join(sorted(left)[:3])}")
             open_ = [(d["next_at"], d["attempts"]) for d in self.state(probe, "waiting") if d["payload"]["data"].get("name") in left]
@@ -96,6 +104,10 @@ class Deliveries:
         if waiting and not left:
             said.append(f"{len(waiting)} deliveries were made and still wait")
         return said
+
+    def late(self, names, patience):
+        """Those of the names that the receiver was not told within so many seconds."""
+        return law.untold(names, lambda: set(self.receiver.names), patience)
 
     def state(self, probe, state):
         return probe.all(f"/webhooks/{self.id}/deliveries", state=state)

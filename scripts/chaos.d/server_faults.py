@@ -3,8 +3,8 @@
 import subprocess
 import time
 from contextlib import closing, suppress
-from datetime import datetime
 
+import law
 from engine_faults import NATS, REDIS, stopped
 from websocket import Stream
 
@@ -12,6 +12,13 @@ from websocket import Stream
 LEASE_SECONDS = 30
 # What the kernel keeps of a connection that is not read: least, at first, most.
 SMALL, USUAL = "4096 8192 8192", "4096 16384 4194304"
+# A server compares its own clock with PostgreSQL's each ten seconds, and says what it found.
+CLOCK_SECONDS = 20
+OWN_CLOCK = "the clock of this machine is ahead of PostgreSQL's by so much"
+OWN_CLOCK_AGAIN = "the clock of this machine is the same as PostgreSQL's again"
+# So many deliveries are refused while a clock is wrong. The next try is five seconds later.
+RETRIED, LATE_SECONDS = 5, 15
+LEASED_SECONDS = 20
 # A request that was sent so long before SIGTERM has arrived, and is answered.
 ARRIVED_SECONDS = 0.05
 
@@ -140,33 +147,67 @@ def unplugged(turn):
 
 
 def clock_skewed(seconds):
-    """The clock of one worker is wrong, so that it takes the leases of others for ended, or others take its own."""
+    """The clock of the machine is wrong that sends the webhook's deliveries. The worker goes by PostgreSQL's clock (ADR 21): it says that
+    its own differs, and no delivery is late, also none that failed while the clock was wrong and is tried again when it is right."""
 
     def disturb(turn):
-        (node,) = one_worker(turn)
+        node = deliverer(turn)
         turn.notes.append(node.name)
         turn.begin()
         node.shim.clock(seconds)
         try:
+            turn.says([node], OWN_CLOCK, seconds=CLOCK_SECONDS)
             turn.pause(4, 6) if turn.short else turn.pause(40, 60)
-            # Its log has the time of its clock.
-            turn.bit(not node.serves or abs(told_time(turn.cluster, node) - seconds) < 60)
+            refused(turn)
+            none_late(turn)
+            refused(turn)
+            # The worker writes down when the next try is, by the clock that is wrong.
+            time.sleep(1.5)
         finally:
+            # What is said from here on is that it is right again.
+            turn.marks = turn.cluster.marks()
             node.shim.clock(0)
         turn.end()
         turn.recover()
+        none_late(turn)
+        turn.says([node], OWN_CLOCK_AGAIN, seconds=CLOCK_SECONDS)
 
     return disturb
 
 
-def told_time(cluster, node):
-    """How far the clock of a server is off, by what it writes down."""
-    with closing(cluster.probe(node)) as line:
-        made = line.ask("POST", "/assets", {"name": f"tells the time {time.time()}", "kind": "other"})
-    return datetime.fromisoformat(made["created_at"].replace("Z", "+00:00")).timestamp() - time.time()
+def refused(turn):
+    """The receiver refuses some deliveries, so that the worker decides when they are tried again."""
+    receiver, until = turn.chaos.deliveries.receiver, time.monotonic() + LATE_SECONDS
+    receiver.refuse_next = RETRIED
+    while receiver.refuse_next and time.monotonic() < until:
+        time.sleep(0.02)
+    turn.bit(not receiver.refuse_next)
 
 
-clock_ahead, clock_behind = clock_skewed(600), clock_skewed(-600)
+def none_late(turn):
+    """What was made since the beginning must be delivered soon."""
+    made = {w.name for w in turn.chaos.writers.ledger.of("asset", law.ACKNOWLEDGED) if w.began > turn.window[0]}
+    late = turn.chaos.deliveries.late(made, LATE_SECONDS)
+    if late:
+        turn.broken.append(f"{len(late)} of {len(made)} deliveries were not made within {LATE_SECONDS} s: {', '.join(sorted(late)[:3])}")
+
+
+def deliverer(turn):
+    """The worker that sends the webhook's deliveries, by the leases in the database. All of one webhook are one worker's."""
+    until = time.monotonic() + LEASED_SECONDS
+    while time.monotonic() < until:
+        rows = turn.cluster.postgres.run("SELECT lease_owner FROM deliveries WHERE lease_owner IS NOT NULL", database="cluster")
+        ids = {owner.split("/")[0] for (owner,) in rows}
+        found = [n for n in turn.cluster.workers if (n.server.folder / "data" / "server-id").read_text().strip() in ids]
+        if len(found) == 1:
+            return found[0]
+        time.sleep(0.02)
+    raise RuntimeError(f"no worker sent deliveries for {LEASED_SECONDS} s")
+
+
+# More than the lease on a delivery (four minutes), and less than what is brought back because no wait is so long (five).
+WRONG_SECONDS = 270
+clock_ahead, clock_behind = clock_skewed(WRONG_SECONDS), clock_skewed(-WRONG_SECONDS)
 
 
 def slow_consumer(turn):

@@ -1,7 +1,7 @@
 //! Servers of the version before work on the newest schema while they are upgraded. So what is newer than [`WORKS_FROM`] only adds:
 //! every table and column of that schema is there as it was, and nothing that is new stands in the way of what the old program writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cb_core::Secret;
 use cb_testkit::Database::{self, Postgres, Sqlite};
@@ -19,6 +19,8 @@ struct Catalog {
     columns: BTreeMap<(String, String), (String, bool, bool)>,
     /// What else may refuse a write, by table: unique indexes, triggers, references and other conditions.
     guards: BTreeMap<(String, String), String>,
+    /// What is unique, by table: the columns of each key, whatever its name. `ON CONFLICT (name)` needs the one on `name`.
+    keys: BTreeSet<(String, String)>,
 }
 
 impl Catalog {
@@ -28,7 +30,7 @@ impl Catalog {
             let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await;
             rows.unwrap_or_else(|e| panic!("{sql}: {e}"))
         };
-        let (columns, guards) = match db.get_database_backend() {
+        let (columns, guards, keys) = match db.get_database_backend() {
             DbBackend::Postgres => (
                 "SELECT table_name::text, column_name::text, data_type::text, (is_nullable = 'NO')::int, (column_default IS NOT NULL)::int
                  FROM information_schema.columns WHERE table_schema = 'public'",
@@ -36,6 +38,8 @@ impl Catalog {
                  UNION ALL SELECT tgrelid::regclass::text, tgname::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
                  UNION ALL SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) FROM pg_constraint
                      WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f')",
+                "SELECT tablename::text, substring(indexdef FROM position('(' IN indexdef))
+                 FROM pg_indexes WHERE schemaname = 'public' AND indexdef LIKE 'CREATE UNIQUE%'",
             ),
             _ => (
                 "SELECT t.name, c.name, c.type, c.\"notnull\", (c.dflt_value IS NOT NULL) FROM sqlite_schema t JOIN pragma_table_info(t.name) c
@@ -44,6 +48,12 @@ impl Catalog {
                      WHERE sql IS NOT NULL AND (type = 'trigger' OR (type = 'index' AND sql LIKE 'CREATE UNIQUE%'))
                  UNION ALL SELECT t.name, 'reference of ' || f.\"from\", f.\"table\" FROM sqlite_schema t JOIN pragma_foreign_key_list(t.name) f
                      WHERE t.type = 'table'",
+                // Those of an index that was made as one, of a condition of the table, and of its primary key.
+                "SELECT tbl_name, substr(sql, instr(sql, '(')) FROM sqlite_schema WHERE type = 'index' AND sql LIKE 'CREATE UNIQUE%'
+                 UNION ALL SELECT t.name, (SELECT '(' || group_concat(c.name) || ')' FROM pragma_index_info(i.name) c)
+                     FROM sqlite_schema t JOIN pragma_index_list(t.name) i WHERE t.type = 'table' AND i.\"unique\" AND i.origin <> 'c'
+                 UNION ALL SELECT t.name, '(' || c.name || ')' FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+                     WHERE t.type = 'table' AND c.pk = 1 AND NOT EXISTS (SELECT 1 FROM pragma_table_info(t.name) WHERE pk = 2)",
             ),
         };
         for row in ask(columns).await {
@@ -54,6 +64,10 @@ impl Catalog {
         for row in ask(guards).await {
             let text = |n| row.try_get_by_index::<String>(n).expect("text");
             catalog.guards.insert((text(0), text(1)), text(2));
+        }
+        for row in ask(keys).await {
+            let text = |n| row.try_get_by_index::<String>(n).expect("text");
+            catalog.keys.insert((text(0), text(1)));
         }
         catalog
     }
@@ -86,6 +100,11 @@ impl Catalog {
         for ((table, name), text) in &newer.guards {
             if self.has(table) && self.guards.get(&(table.clone(), name.clone())) != Some(text) {
                 wrong.push(format!("{table} has a new condition, {name}"));
+            }
+        }
+        for (table, key) in self.keys.difference(&newer.keys) {
+            if newer.has(table) {
+                wrong.push(format!("{table} is no longer unique by {key}"));
             }
         }
         wrong
@@ -152,6 +171,15 @@ async fn the_newest_schema_only_adds_to_the_one_before(#[values(Sqlite, Postgres
 #[case("CREATE TABLE new (id INTEGER NOT NULL)", "")]
 #[case("CREATE UNIQUE INDEX one_color ON tags (color)", "new condition, one_color")]
 #[case("CREATE INDEX colors ON tags (color)", "")]
+#[case("DROP INDEX links_once", "links is no longer unique by (a_asset_id, b_asset_id, kind)")]
+#[case(
+    "DROP INDEX links_once; CREATE UNIQUE INDEX links_once ON links (a_asset_id, b_asset_id, kind) WHERE kind = 'cable'",
+    "links is no longer unique by (a_asset_id, b_asset_id, kind)"
+)]
+#[case(
+    "ALTER TABLE tags RENAME TO old; CREATE TABLE tags AS SELECT * FROM old",
+    "tags is no longer unique by (id); tags is no longer unique by (name_key)"
+)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_an_old_program_would_fail_on_is_found(
     #[values(Sqlite, Postgres)] database: Database,
