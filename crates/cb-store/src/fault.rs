@@ -196,7 +196,7 @@ pub(crate) fn is_busy(error: &DbErr) -> bool {
 }
 
 /// Whether PostgreSQL gives one of these as its reason. (SQLite's codes are shorter.)
-fn has_code(error: &DbErr, codes: &[&str]) -> bool {
+pub(crate) fn has_code(error: &DbErr, codes: &[&str]) -> bool {
     matches!(driver(error), Some(sqlx::Error::Database(told)) if told.code().is_some_and(|code| codes.contains(&code.as_ref())))
 }
 

@@ -2,6 +2,7 @@
 //! what people are told in between.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use cb_core::Error;
 use sea_orm::{ConnectionTrait as _, DbErr};
 use tokio::sync::watch;
 
-use crate::fault::{FULL, Fault, is_read_only, is_unanswered};
+use crate::fault::{FULL, Fault, has_code, is_read_only, is_unanswered};
 use crate::open::Store;
 
 /// How long the next look is waited for while all is well, with a file.
@@ -81,11 +82,17 @@ pub(crate) struct Watched {
     state: watch::Sender<Storage>,
     /// When a write was last kept.
     kept: Mutex<Instant>,
+    /// It was told that PostgreSQL does not let us in, since it was serving last.
+    refused: AtomicBool,
 }
 
 impl Default for Watched {
     fn default() -> Self {
-        Self { state: watch::Sender::new(Storage::Serving), kept: Mutex::new(Instant::now()) }
+        Self {
+            state: watch::Sender::new(Storage::Serving),
+            kept: Mutex::new(Instant::now()),
+            refused: AtomicBool::new(false),
+        }
     }
 }
 
@@ -110,7 +117,17 @@ impl Watched {
         if let Some(trouble) = now.trouble() {
             tracing::error!("{trouble}");
         } else {
+            self.refused.store(false, Ordering::Relaxed);
             tracing::info!("The database can be written to again.");
+        }
+    }
+
+    /// Says once that PostgreSQL does not let us in. It may have closed its connections before, and then is away already.
+    fn refused(&self) {
+        if !self.refused.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "PostgreSQL refuses the user or the password of this server. If the password was changed, set CB_DB_PASSWORD (or the password in CB_DB_URL) to the new one and start the server again."
+            );
         }
     }
 
@@ -260,6 +277,10 @@ impl Store {
             Fault::Crowded => Found::Is(Storage::Crowded),
             Fault::Emptied => Found::Is(Storage::Replaced),
             Fault::Away if is_unanswered(error) => Found::Silent,
+            Fault::Away if has_code(error, &["28P01", "28000"]) => {
+                self.watched().refused();
+                Found::Is(Storage::Away)
+            }
             // The lookout shares its connection with nobody.
             Fault::Away | Fault::Busy => Found::Is(Storage::Away),
         }

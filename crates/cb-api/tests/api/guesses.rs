@@ -222,10 +222,11 @@ async fn wrong_guesses_leave_one_entry_and_then_their_count(#[values(Sqlite, Pos
     assert_eq!(verdict["ok"], true, "{verdict}");
 }
 
-/// However many addresses and names somebody has.
+/// However many addresses and names somebody has. Each server counts those that it has refused.
+#[rstest]
 #[tokio::test]
-async fn guesses_cannot_flood_the_log() {
-    let (site, admin) = Site::behind_proxy(Sqlite).await;
+async fn guesses_cannot_flood_the_log(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::alone_ready(database, &PROXY).await;
     for n in 0..600 {
         let address = format!("2001:db8:{n:x}::1");
         let body = json!({ "token": format!("x{n}"), "username": "eve", "password": PASSWORD });

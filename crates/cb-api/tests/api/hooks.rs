@@ -115,9 +115,10 @@ async fn of_many_copies_at_once_one_is_told(#[values(Sqlite, Postgres)] database
     assert_eq!(site.events(&admin, &hook).await.len(), 1);
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_proves_nothing_hears_one_answer() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn whoever_proves_nothing_hears_one_answer(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let (hook, other) = (site.hook(&admin, "generic").await, site.hook(&admin, "alertmanager").await);
     let off = site.hook(&admin, "proxmox").await;
     let path = format!("/api/v1/hooks/{}", off.id);
@@ -193,9 +194,10 @@ async fn whoever_proves_nothing_hears_one_answer() {
     assert_eq!(site.seen(&editor, &hook).await["last_refused_reason"], Value::Null);
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_is_of_these_five_minutes() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn a_message_is_of_these_five_minutes(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let hook = site.hook(&admin, "generic").await;
     let now = site.seconds();
     for (off, status) in [(-301, 422), (-299, 200), (0, 200), (299, 200), (302, 422)] {
@@ -210,9 +212,12 @@ async fn a_message_is_of_these_five_minutes() {
     assert_eq!(site.signed(&hook, "msg_0", now, BODY).await.status, 422);
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_enough_for_who_cannot_sign_and_the_same_words_are_told_once() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn a_token_is_enough_for_who_cannot_sign_and_the_same_words_are_told_once(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
     let hook = site.hook(&admin, "uptime_kuma").await;
     assert!(hook.secret.starts_with("cb_hook_"));
     let bearer = format!("Bearer {}", hook.secret);
@@ -269,9 +274,10 @@ async fn the_same_words_later_are_news_and_a_test_always_is(#[values(Sqlite, Pos
     }
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_secret_lets_the_old_one_live_for_a_day() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn a_new_secret_lets_the_old_one_live_for_a_day(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let mut hooks = Vec::new();
     for format in ["generic", "proxmox"] {
         let old = site.hook(&admin, format).await;
@@ -299,9 +305,12 @@ async fn a_new_secret_lets_the_old_one_live_for_a_day() {
     }
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_a_minute_are_taken_and_what_proves_nothing_does_not_count() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn sixty_a_minute_are_taken_and_what_proves_nothing_does_not_count(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
     let hook = site.hook(&admin, "generic").await;
     let now = site.seconds();
     for n in 0..20 {
@@ -327,9 +336,12 @@ async fn sixty_a_minute_are_taken_and_what_proves_nothing_does_not_count() {
     }
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_in_its_format_says_where_and_can_be_sent_again() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn what_is_not_in_its_format_says_where_and_can_be_sent_again(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
     let hook = site.hook(&admin, "generic").await;
     let now = site.seconds();
     for (body, field) in [
@@ -361,9 +373,12 @@ async fn what_is_not_in_its_format_says_where_and_can_be_sent_again() {
     assert!(seen["last_refused_reason"].as_str().is_some_and(|r| r.contains("larger than 1 MiB")), "{seen}");
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn another_content_type_or_method_names_what_to_change_at_the_sender() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn another_content_type_or_method_names_what_to_change_at_the_sender(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
     for (format, change) in [
         ("alertmanager", "Grafana a contact point with the integration Webhook"),
         ("uptime_kuma", "Preset - application/json"),
@@ -413,9 +428,10 @@ async fn another_content_type_or_method_names_what_to_change_at_the_sender() {
     assert_eq!(site.events(&admin, &hook).await.len(), 0);
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_large_is_cut_and_told() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn what_is_too_large_is_cut_and_told(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let hook = site.hook(&admin, "proxmox").await;
     let bearer = format!("Bearer {}", hook.secret);
     // The backups of 200 guests with their logs.
@@ -446,9 +462,10 @@ async fn what_is_too_large_is_cut_and_told() {
     assert_eq!(events.iter().find(unread).expect("told")["severity"], "warning");
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn hooks_are_made_changed_and_removed_by_who_may() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn hooks_are_made_changed_and_removed_by_who_may(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let hook = site.hook(&admin, "alertmanager").await;
     for (input, field) in [
         (json!({ "name": "", "format": "generic" }), "name"),

@@ -173,9 +173,10 @@ async fn an_array_is_no_body_and_no_part_of_one() {
 
 /// What is just within and just beyond each bound that the description states for a text or a list of a body: each is sent, and the server
 /// must say the same.
+#[rstest]
 #[tokio::test]
-async fn the_described_bounds_are_the_servers() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn the_described_bounds_are_the_servers(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let document = serde_json::to_value(cb_api::routes::document()).expect("JSON");
     for (schema, field, bound) in cb_app::described::FIELDS {
         let described = &document["components"]["schemas"][schema]["properties"][field];

@@ -8,9 +8,11 @@ use cb_collect::report::{Evidence, Guess, HostReport};
 use cb_core::ids::ScanId;
 use cb_core::inventory::AssetKind;
 use cb_store::sea_orm::ConnectionTrait as _;
-use cb_testkit::{Database, Receiver, TestApp};
+use cb_testkit::Database::{self, Postgres, Sqlite};
+use cb_testkit::{Receiver, TestApp};
 use chrono::TimeDelta;
 use http::Method;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::access::PROVES_ITSELF;
@@ -118,10 +120,11 @@ async fn alive_again(site: &Site, caller: &mut Caller) {
     }
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn every_route_by_every_caller_is_as_reviewed() {
-    let unset = Site::new(Database::Sqlite).await;
-    let (site, admin) = Site::ready(Database::Sqlite).await;
+async fn every_route_by_every_caller_is_as_reviewed(#[values(Sqlite, Postgres)] database: Database) {
+    let unset = Site::new(database).await;
+    let (site, admin) = Site::ready(database).await;
     let mut ids = Vec::new();
     for (name, role) in
         [("viewer", "viewer"), ("editor", "editor"), ("gone", "admin"), ("half", "admin"), ("rich", "admin")]
@@ -306,10 +309,11 @@ impl Story {
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
-        let file = self.site.test.data_dir().join("circuit-breaker.db");
-        let db = cb_store::sea_orm::Database::connect(format!("sqlite://{}", file.display()))
-            .await
-            .expect("connects");
+        let url = match &self.site.test.config().db_url {
+            Some(url) => url.expose().to_owned(),
+            None => format!("sqlite://{}", self.site.test.data_dir().join("circuit-breaker.db").display()),
+        };
+        let db = cb_store::sea_orm::Database::connect(url).await.expect("connects");
         let dead = "INSERT INTO jobs (id, kind, payload, state, attempts, created_at, finished_at) SELECT job_id, 'scan', '{}', 'failed', 3, created_at, finished_at FROM scans LIMIT 1";
         db.execute_unprepared(dead).await.expect("written");
         let list = self.site.get(&self.admin, "/api/v1/operations/jobs").await.json();
@@ -423,9 +427,10 @@ fn id_of(value: &Value) -> String {
     value["id"].as_str().unwrap_or_default().to_owned()
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn every_writing_route_leaves_an_entry_in_the_log() {
-    let (site, admin) = Site::ready(Database::Sqlite).await;
+async fn every_writing_route_leaves_an_entry_in_the_log(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let mut story = Story { site, admin, seq: 0, called: Vec::new() };
     story.inventory().await;
     story.discovery().await;

@@ -192,9 +192,10 @@ async fn another_server_counts_for_itself() {
     assert_eq!(value(&other.scrape(&stranger).await, "cb_http_requests_total", &tags), None);
 }
 
+#[rstest]
 #[tokio::test]
-async fn metrics_are_for_those_who_may_read_them() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn metrics_are_for_those_who_may_read_them(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     site.user(&admin, "vera", "viewer").await;
     let viewer = site.signed_in("vera").await;
     let token = site.token(&admin, &["metrics:read"]).await;
@@ -215,9 +216,10 @@ async fn metrics_are_for_those_who_may_read_them() {
 }
 
 /// Whatever is asked for, by whomever: the lines are those of the routes.
+#[rstest]
 #[tokio::test]
-async fn no_label_grows_with_what_is_sent() {
-    let (site, login) = Site::ready(Sqlite).await;
+async fn no_label_grows_with_what_is_sent(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::alone_ready(database, &[]).await;
     let word = "some-word-of-a-stranger";
     let before = site.scrape(&login).await;
     for n in 0..60 {
@@ -278,9 +280,10 @@ async fn no_label_grows_with_what_is_sent() {
 }
 
 /// The manual names each family with its labels, and none that is not there.
+#[rstest]
 #[tokio::test]
-async fn the_manual_explains_every_metric() {
-    let (site, login) = Site::ready(Sqlite).await;
+async fn the_manual_explains_every_metric(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, login) = Site::ready(database).await;
     let manual = std::fs::read_to_string("../../docs/operations.md").expect("the manual");
     let documented: BTreeSet<&str> = manual
         .lines()

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cb_net::http::Pin;
-use cb_testkit::Database;
+use cb_testkit::Database::{self, Postgres, Sqlite};
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
+use rstest::rstest;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -146,9 +147,10 @@ async fn sign_in(site: &Site, provider: &Provider, change: impl FnOnce(&mut Valu
 /// Of the claims of an ID token, at this moment.
 type Change = fn(&mut Value, i64);
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_token_counts_when_it_is_for_this_server() {
-    let (site, admin) = Site::ready(Database::Sqlite).await;
+async fn an_id_token_counts_when_it_is_for_this_server(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let provider = Provider::start().await;
     added(&site, &admin, &provider, &provider.issuer).await;
     let cases: &[(&str, bool, Change)] = &[
@@ -178,13 +180,13 @@ async fn an_id_token_counts_when_it_is_for_this_server() {
         ("good from a text on", false, |c, _| c["nbf"] = json!("yesterday")),
     ];
     for (what, admitted, change) in cases {
-        site.test.clock.advance(chrono::TimeDelta::minutes(61));
+        site.rest(chrono::TimeDelta::minutes(61));
         let now = site.test.app.now().timestamp();
         let answer = sign_in(&site, &provider, |claims| change(claims, now)).await;
         let to = answer.one("location");
         assert_eq!(to == "/map", *admitted, "{what}: {to}");
     }
-    site.test.clock.advance(chrono::TimeDelta::minutes(61));
+    site.rest(chrono::TimeDelta::minutes(61));
     provider.say(|said| said.header["crit"] = json!(["https://example.org/x"]));
     let answer = sign_in(&site, &provider, |_| {}).await;
     assert!(answer.one("location").contains("problem=provider_failed"), "an extension: {answer:?}");
@@ -193,9 +195,10 @@ async fn an_id_token_counts_when_it_is_for_this_server() {
 }
 
 /// What a provider did to users, and that it failed, is in the log.
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_provider_does_is_in_the_log() {
-    let (site, admin) = Site::ready(Database::Sqlite).await;
+async fn what_a_provider_does_is_in_the_log(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let provider = Provider::start().await;
     let path = added(&site, &admin, &provider, &provider.issuer).await;
     let groups =
@@ -233,9 +236,10 @@ async fn what_a_provider_does_is_in_the_log() {
     assert_eq!(failed[0]["detail"]["provider"], "odd");
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn an_issuer_is_recognised_as_people_type_it() {
-    let (site, admin) = Site::ready(Database::Sqlite).await;
+async fn an_issuer_is_recognised_as_people_type_it(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let provider = Provider::start().await;
     let own = format!("{}/", provider.issuer);
     provider.say(|said| said.document["issuer"] = json!(own));
@@ -263,9 +267,10 @@ async fn an_issuer_is_recognised_as_people_type_it() {
     assert!(told["reason"].as_str().is_some_and(|r| r.contains("https://other.example")), "{told}");
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_cannot_be_used_says_why() {
-    let (site, admin) = Site::ready(Database::Sqlite).await;
+async fn a_provider_that_cannot_be_used_says_why(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let provider = Provider::start().await;
     let path = added(&site, &admin, &provider, &provider.issuer).await;
     let whole = provider.said.lock().expect("not poisoned").clone();
@@ -290,9 +295,10 @@ async fn a_provider_that_cannot_be_used_says_why() {
     assert!(reason().await.contains("is not the description of a sign-in provider"));
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn another_certificate_wants_the_clients_secret_again() {
-    let (site, admin) = Site::ready(Database::Sqlite).await;
+async fn another_certificate_wants_the_clients_secret_again(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let provider = Provider::start().await;
     let path = added(&site, &admin, &provider, &provider.issuer).await;
     for pin in [json!("ab".repeat(32)), json!(null)] {

@@ -224,9 +224,12 @@ async fn what_is_no_answer_to_our_challenge_opens_nothing(#[values(Sqlite, Postg
     assert_eq!(site.by_passkey(&asked, &key.get(&asked["options"])).await.status, 200, "the control");
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_address_has_no_passkeys_and_one_passkey_is_added_once() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn an_address_has_no_passkeys_and_one_passkey_is_added_once(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let (site, admin) = Site::ready(database).await;
     let methods = site.ask_as_is(
         crate::site::Ask::new("GET", "/api/v1/auth/methods")
             .header("Host", format!("127.0.0.1:{}", site.https.port())),

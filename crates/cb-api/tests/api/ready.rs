@@ -24,7 +24,8 @@ impl Site {
 
     async fn becomes_ready(&self, wanted: bool) {
         for _ in 0..150 {
-            if self.is_ready().await == wanted {
+            // Where there are two servers, each of them.
+            if self.is_ready().await == wanted && self.is_ready().await == wanted {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -48,9 +49,10 @@ async fn a_server_is_ready_until_it_begins_to_stop(#[values(Sqlite, Postgres)] d
     assert_eq!(site.ask(Ask::new("GET", "/api/v1/health")).await.status, 200, "it lives");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_stop_makes_it_leave_at_once() {
-    let site = Site::new(Sqlite).await;
+async fn a_stop_makes_it_leave_at_once(#[values(Sqlite, Postgres)] database: Database) {
+    let site = Site::alone(database, &[]).await;
     site.begin_to_stop();
     for _ in 0..100 {
         if !site.test.app.is_ready() {

@@ -225,8 +225,16 @@ impl Site {
             .with_root_certificates(roots)
             .with_no_client_auth();
         client.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let (client, _guard) = (Arc::new(client), stop.clone().drop_guard());
-        Self { test, https, http, beside, connections: AtomicUsize::new(0), client, _guard, stop }
+        Self {
+            test,
+            https,
+            http,
+            beside,
+            connections: AtomicUsize::new(0),
+            client: Arc::new(client),
+            _guard: stop.clone().drop_guard(),
+            stop,
+        }
     }
 
     /// Set up, with the administrator signed in.

@@ -123,9 +123,10 @@ async fn a_view_is_its_owners_alone_and_goes_with_them(#[values(Sqlite, Postgres
     assert_eq!(gone.status, 204, "{}", gone.text());
 }
 
+#[rstest]
 #[tokio::test]
-async fn every_table_of_the_description_has_views() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn every_table_of_the_description_has_views(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     let description = site.get(&admin, "/api/v1/openapi.json").await.json();
     let tables = description["components"]["schemas"]["ViewList"]["enum"].as_array().expect("names").clone();
     assert!(tables.len() >= 10, "{tables:?}");
@@ -138,9 +139,10 @@ async fn every_table_of_the_description_has_views() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn there_is_a_bound_and_what_is_wrong_is_named() {
-    let (site, admin) = Site::ready(Sqlite).await;
+async fn there_is_a_bound_and_what_is_wrong_is_named(#[values(Sqlite, Postgres)] database: Database) {
+    let (site, admin) = Site::ready(database).await;
     for (field, wrong, reason) in [
         ("name", json!(""), "This field must not be empty."),
         ("name", json!("x".repeat(101)), "at most 100"),

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use cb_store::sea_orm::{
+    self, ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend, Statement,
+};
 use cb_testkit::{Nats, Postgres, Redis};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::site::{CODE, Server, Site, TOKEN, cb, free_port};
 
@@ -138,9 +142,9 @@ fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Whether the process listens anywhere, by what the kernel says.
-fn listens(server: &Server) -> bool {
-    let sockets: Vec<String> = std::fs::read_dir(format!("/proc/{}/fd", server.id()))
+/// The TCP sockets of the process, by what the kernel says: a line of fields for each.
+fn sockets(server: &Server) -> Vec<Vec<String>> {
+    let own: Vec<String> = std::fs::read_dir(format!("/proc/{}/fd", server.id()))
         .expect("it runs")
         .flatten()
         .filter_map(|fd| {
@@ -154,15 +158,17 @@ fn listens(server: &Server) -> bool {
             )
         })
         .collect();
-    assert!(!sockets.is_empty(), "it has connections");
-    // https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html: 0A is LISTEN, the tenth field is the inode.
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|file| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let fields = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        fields
-            .filter(|f| f.get(3) == Some(&"0A"))
-            .any(|f| f.get(9).is_some_and(|inode| sockets.iter().any(|s| s == inode)))
-    })
+    assert!(!own.is_empty(), "it has connections");
+    // https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html: the tenth field is the inode.
+    let text = ["/proc/net/tcp", "/proc/net/tcp6"].map(|f| std::fs::read_to_string(f).unwrap_or_default());
+    let lines = text.iter().flat_map(|text| text.lines());
+    let fields = lines.map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    fields.filter(|f| f.get(9).is_some_and(|inode| own.contains(inode))).collect()
+}
+
+/// Whether the process listens anywhere: 0A is LISTEN.
+fn listens(server: &Server) -> bool {
+    sockets(server).iter().any(|f| f[3] == "0A")
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
@@ -340,4 +346,94 @@ async fn a_server_that_lacks_a_shared_secret_or_has_another_says_which() {
     let why = with("f", &|s| _ = s.remove("CB_DB_URL_FILE"));
     assert!(why.contains("CB_DB_URL"), "{why}");
     first.stop();
+}
+
+/// How many connections a server has to PostgreSQL, by the ports of its process and the sessions of PostgreSQL.
+async fn connections(server: &Server, watch: &DatabaseConnection) -> usize {
+    let own: Vec<i32> = sockets(server)
+        .iter()
+        .filter_map(|f| i32::from_str_radix(f[1].rsplit(':').next()?, 16).ok())
+        .collect();
+    let sessions = "SELECT client_port FROM pg_stat_activity WHERE application_name = 'circuit-breaker'";
+    let sessions = watch.query_all_raw(Statement::from_string(DbBackend::Postgres, sessions)).await;
+    let ports =
+        sessions.expect("reads").into_iter().map(|row| row.try_get_by_index::<i32>(0).expect("a port"));
+    ports.filter(|port| own.contains(port)).count()
+}
+
+/// Other sessions lock what they need, again and again, so that all that can wait at a time does.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_server_has_more_connections_than_documented() {
+    const MOST: usize = 19;
+    assert!(section().contains(&format!("room for {MOST} connections of each server")));
+    let cluster = Cluster::new();
+    let port = free_port();
+    let api = cluster.serve(&cluster.settings("api-1", "api", port));
+    let site = Site::meet(&cluster.data("api-1"), port).await;
+    site.set_up().await;
+    let worker = cluster.serve(&cluster.settings("worker-1", "worker", 0));
+    for n in 0..40 {
+        let hook = json!({ "name": format!("hook {n}"), "url": "https://10.255.255.249/", "events": ["asset.created"] });
+        site.done("/webhooks", hook).await;
+    }
+    for n in 0..12 {
+        site.done("/scans", json!({ "targets": [format!("10.255.{n}.248/30")] })).await;
+    }
+    let watch = sea_orm::Database::connect(cluster.postgres.url()).await.expect("connects");
+    let stop = CancellationToken::new();
+    let lanes: Vec<_> = (0..48)
+        .map(|lane| {
+            let (site, stop) = (site.clone(), stop.clone());
+            tokio::spawn(async move {
+                let mut done = 0;
+                while !stop.is_cancelled() {
+                    // Half of them read.
+                    done += u32::from(if lane % 2 == 0 {
+                        site.asset(&format!("{lane} {done}")).await
+                    } else {
+                        site.ask("GET", "/assets", None).await.is_ok_and(|answer| answer.status() == 200)
+                    });
+                }
+                done
+            })
+        })
+        .collect();
+    let locks = {
+        let (stop, mut one) = (stop.clone(), ConnectOptions::new(cluster.postgres.url()));
+        one.max_connections(1);
+        let other = sea_orm::Database::connect(one).await.expect("connects");
+        tokio::spawn(async move {
+            while !stop.is_cancelled() {
+                for tables in ["assets", "jobs, scans", "deliveries, periodic_work"] {
+                    let lock = format!(
+                        "BEGIN; LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1.2); COMMIT"
+                    );
+                    other.execute_unprepared(&lock).await.expect("locked");
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            }
+        })
+    };
+    let mut most = [0, 0];
+    let began = Instant::now();
+    // A busy machine brings the load later.
+    let reached = |[api, worker]: [usize; 2]| api > 10 && worker > 4;
+    while began.elapsed() < Duration::from_secs(if reached(most) { 14 } else { 60 }) {
+        for (most, server) in most.iter_mut().zip([&api, &worker]) {
+            *most = connections(server, &watch).await.max(*most);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.cancel();
+    locks.await.expect("ended");
+    let mut done = 0;
+    for lane in lanes {
+        done += lane.await.expect("ended");
+    }
+    let [of_api, of_worker] = most;
+    assert!(of_api <= MOST && of_worker <= MOST, "api {of_api}, worker {of_worker}");
+    assert!(reached(most), "the load did not reach both: {done} requests, api {of_api}, worker {of_worker}");
+    for server in [worker, api] {
+        assert!(server.ended_at_term(Duration::from_secs(15)).await.success());
+    }
 }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod cluster;
+mod db_password;
 mod files;
 mod first_hour;
 mod log;
