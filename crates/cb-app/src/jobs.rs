@@ -32,6 +32,7 @@ use crate::app::App;
 use crate::ctx::Ctx;
 use crate::keep_up::keep_up;
 
+pub(crate) use counts::metrics;
 pub use counts::{JobCount, counts};
 
 /// What this server can do, each by its own file.

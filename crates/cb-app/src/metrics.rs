@@ -5,7 +5,8 @@
 //!
 //! Invariants: names and labels are words of the program, never of a user, so their number has a bound; a family is told even
 //! while it has no value; a scrape answers while the database does not, with what needs no database.
-//! Counters count since this server started. What is read from the database is the same on every server that shares it.
+//! Counters count since their server started. What is read from the database is the same on every server that shares it. What each server
+//! tells the others of itself ([`told`]) has the label `server`.
 //!
 //! Our own writer and not the `metrics` crates: see `docs/adr/0016-own-metrics.md`.
 
@@ -17,18 +18,22 @@ use cb_store::Storage;
 
 use crate::app::App;
 use crate::ctx::Ctx;
-use crate::{notify, operations, reconcile, scans, storage};
+use crate::{jobs, notify, operations, reconcile, replicas, scans, storage};
 
 mod page;
 pub(crate) mod process;
+pub(crate) mod told;
 
 pub use page::{Family, Label, Page, Times, Value};
+pub(crate) use told::Teller;
 
 type Read = for<'a> fn(&'a App, &'a mut Page) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 enum Source {
     /// Known to this process.
     Here(fn(&App, &mut Page)),
+    /// Told by each live server of itself.
+    Each(fn(&App, &mut Page, &[Teller])),
     /// Read from the database. What such a source writes is left out as a whole when it fails.
     Database(&'static str, Read),
 }
@@ -44,9 +49,12 @@ const SOURCES: &[Source] = &[
     Source::Here(process::metrics),
     Source::Here(storage::metrics),
     Source::Here(operations::metrics),
-    Source::Here(scans::counted),
-    Source::Here(notify::worker::counted),
+    Source::Each(operations::links),
+    Source::Each(scans::counted),
+    Source::Each(notify::worker::counted),
+    database!("servers", replicas::metrics),
     database!("periodic", reconcile::metrics),
+    database!("jobs", jobs::metrics),
     database!("scans", scans::metrics),
     database!("deliveries", notify::worker::metrics),
 ];
@@ -74,9 +82,20 @@ pub async fn page(ctx: &Ctx) -> Result<Page> {
     let mut read = Vec::new();
     // One silence is enough: each further question would wait for it again.
     let mut answers = *app.storage().borrow() != Storage::Away;
+    let mut tellers = vec![Teller::own(app)];
+    if answers {
+        match Teller::others(app).await {
+            Ok(others) => tellers.extend(others),
+            Err(error) => {
+                tracing::warn!(%error, "metrics of the other servers cannot be read from the database");
+                answers = false;
+            }
+        }
+    }
     for source in SOURCES {
         match source {
             Source::Here(tell) => tell(app, &mut page),
+            Source::Each(tell) => tell(app, &mut page, &tellers),
             Source::Database(name, tell) => {
                 let length = page.len();
                 if answers && let Err(error) = tell(app, &mut page).await {

@@ -2,6 +2,8 @@
 //!
 //! To add something that can be degraded: a variant of [`Code`] and a line in [`degraded`].
 
+use std::collections::BTreeSet;
+
 use cb_core::{Permission, Result, config};
 use cb_fabric::FabricState;
 use cb_store::entities::server;
@@ -12,7 +14,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::ctx::Ctx;
 use crate::jumps::NOTICED;
-use crate::metrics::Page;
+use crate::metrics::told::Told;
+use crate::metrics::{Page, Teller};
 use crate::reconcile::{self, Name, Works};
 use crate::replicas;
 use crate::storage::{self, StorageOut, StorageState};
@@ -178,6 +181,8 @@ pub async fn get(ctx: &Ctx) -> Result<Operations> {
     let works = if away { None } else { reconcile::seen(app).await.ok() };
     let servers = if away { None } else { replicas::all(app).await.ok() };
     let degraded = degraded(&storage, &fabric, works.as_ref(), servers.as_deref(), app.clock().ahead());
+    let elsewhere = servers.as_deref().map(|all| lost_by_others(all, app.server()));
+    let degraded = degraded.into_iter().chain(elsewhere.unwrap_or_default()).collect();
     Ok(Operations {
         server: app.server().to_owned(),
         degraded,
@@ -231,6 +236,11 @@ fn fabric(app: &App) -> FabricOut {
     }
 }
 
+/// A sentence names so many machines.
+const HOSTS_NAMED: usize = 5;
+const WITHOUT_REDIS: &str = "Each server counts failed sign-ins and rates by itself, from where the shared count was. Limits still hold, but each server allows as much as all of them together did.";
+const WITHOUT_NATS: &str = "Changes that one server makes reach the pages of the other servers a few seconds later. Nothing is lost.";
+
 fn degraded(
     storage: &StorageOut,
     fabric: &FabricOut,
@@ -244,7 +254,7 @@ fn degraded(
         code: Code::Redis,
         what: "Redis does not answer this server.".to_owned(),
         why: link.error,
-        means: "Each server counts failed sign-ins and rates by itself, from where the shared count was. Limits still hold, but each server allows as much as all of them together did.".to_owned(),
+        means: WITHOUT_REDIS.to_owned(),
         fix: "Start Redis, or correct CB_REDIS_URL. The server notices within ten seconds; you do not have to restart it.".to_owned(),
         since: Some(link.since),
         work: None,
@@ -253,7 +263,7 @@ fn degraded(
         code: Code::Nats,
         what: "NATS does not answer this server.".to_owned(),
         why: link.error,
-        means: "Changes that one server makes reach the pages of the other servers a few seconds later. Nothing is lost.".to_owned(),
+        means: WITHOUT_NATS.to_owned(),
         fix: "Start NATS, or correct CB_NATS_URL. The server notices within ten seconds; you do not have to restart it.".to_owned(),
         since: Some(link.since),
         work: None,
@@ -272,6 +282,41 @@ fn degraded(
     let idle = servers.and_then(nobody_works);
     let clock = (ahead.abs() >= NOTICED).then(|| clock_is_off(ahead));
     database.into_iter().chain(redis).chain(nats).chain(idle).chain(failing).chain(clock).collect()
+}
+
+/// What other live servers than `me` say that they have lost. A worker opens no port, so nobody can ask it.
+fn lost_by_others(servers: &[(server::Model, bool)], me: &str) -> Vec<Degraded> {
+    let others = || servers.iter().filter(|(row, live)| *live && row.id != me).map(|(row, _)| row);
+    let links = [
+        (Code::Redis, "redis", "Redis", WITHOUT_REDIS, "CB_REDIS_URL"),
+        (Code::Nats, "nats", "NATS", WITHOUT_NATS, "CB_NATS_URL"),
+    ];
+    let of = |(code, link, name, means, setting): (Code, &str, &str, &str, &str)| {
+        let lost = others().filter_map(|row| {
+            let since = Told::of(row)?.links.get(link)?.lost_since(row.seen_at)?;
+            Some((format!("{} ({})", row.host, row.role), since))
+        });
+        let lost: Vec<_> = lost.collect();
+        let since = lost.iter().map(|(_, since)| *since).min()?;
+        let hosts: BTreeSet<_> = lost.into_iter().map(|(host, _)| host).collect();
+        let more = hosts.len().saturating_sub(HOSTS_NAMED);
+        let mut named = hosts.into_iter().take(HOSTS_NAMED).collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            named = format!("{named} and {more} more");
+        }
+        Some(Degraded {
+            code,
+            what: format!("{name} does not answer other servers: {named}."),
+            why: None,
+            means: means.to_owned(),
+            fix: format!(
+                "Make {name} reachable from there, or correct {setting} there. The log of each of these servers says why it has no connection."
+            ),
+            since: Some(since),
+            work: None,
+        })
+    };
+    links.into_iter().filter_map(of).collect()
 }
 
 /// Whether the main site, or the whole installation, has no live worker.
@@ -363,16 +408,6 @@ pub(crate) fn metrics(app: &App, page: &mut Page) {
         "1 for the mode of the fabric: one server (embedded), or several (cluster).",
     )
     .one_of("mode", &FabricMode::WORDS, mode);
-    let links = [("redis", &fabric.redis), ("nats", &fabric.nats)];
-    let mut up = page.gauge(
-        "cb_fabric_up",
-        "1 if this server reaches Redis or NATS; without a value in the mode embedded.",
-    );
-    for (name, link) in links {
-        if let Some(link) = link {
-            up.value(&[("link", name)], link.up);
-        }
-    }
     let local = fabric.redis.as_ref().is_some_and(|redis| !redis.up);
     page.gauge(
         "cb_fabric_local_limits",
@@ -381,11 +416,23 @@ pub(crate) fn metrics(app: &App, page: &mut Page) {
     .value(&[], local);
 }
 
+/// Whether each server reaches what the servers share.
+pub(crate) fn links(_: &App, page: &mut Page, tellers: &[Teller]) {
+    let mut up = page
+        .gauge("cb_fabric_up", "1 if a server reaches Redis or NATS; without a value in the mode embedded.");
+    for Teller { id, told } in tellers {
+        for name in ["redis", "nats"] {
+            if let Some(link) = told.links.get(name) {
+                up.of_server(*id, &[("link", name)], link.up);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, TimeDelta};
-
     use cb_core::config::ServerRole;
+    use chrono::{DateTime, TimeDelta};
 
     use super::{Code, FabricMode, FabricOut, LinkOut, degraded, nobody_works, server};
     use crate::replicas;
@@ -436,7 +483,7 @@ mod tests {
         for worker in [row(All, None, true), row(Worker, None, true)] {
             assert!(nobody_works(&[api.clone(), worker, row(Worker, None, false)]).is_none());
         }
-        let none = nobody_works(&[api.clone()]).expect("degraded");
+        let none = nobody_works(std::slice::from_ref(&api)).expect("degraded");
         assert_eq!((none.what.as_str(), none.since), ("No worker runs.", None));
         let killed = nobody_works(&[api.clone(), row(Worker, None, false)]).expect("degraded");
         assert!(killed.since.is_some() && killed.why.is_some_and(|why| why.ends_with('.')));

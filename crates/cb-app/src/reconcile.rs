@@ -354,8 +354,24 @@ pub async fn list(ctx: &Ctx) -> Result<Works> {
     seen(ctx.app()).await
 }
 
+/// Since 1970.
+fn seconds(at: Time) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are exact in 53 bits")]
+    let millis = at.timestamp_millis() as f64;
+    millis / 1e3
+}
+
 pub(crate) async fn metrics(app: &App, page: &mut Page) -> Result<()> {
     let works = seen(app).await?.items;
+    let mut began = page.gauge(
+        "cb_periodic_last_start_timestamp_seconds",
+        "When the last run of this periodic work began, as seconds since 1970.",
+    );
+    for work in &works {
+        if let Some(started_at) = work.started_at {
+            began.value(&[("work", work.name.as_str())], seconds(started_at));
+        }
+    }
     let mut ran = page.gauge(
         "cb_periodic_last_run_timestamp_seconds",
         "When the last run of this periodic work ended, as seconds since 1970.",
@@ -363,9 +379,7 @@ pub(crate) async fn metrics(app: &App, page: &mut Page) -> Result<()> {
     let mut runs = Vec::new();
     for work in &works {
         if let Some(ended_at) = work.ended_at {
-            #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are exact in 53 bits")]
-            let at = ended_at.timestamp_millis() as f64 / 1e3;
-            ran.value(&[("work", work.name.as_str())], at);
+            ran.value(&[("work", work.name.as_str())], seconds(ended_at));
             runs.push((work.name, (app.now() - ended_at).as_seconds_f64()));
         }
     }
@@ -373,6 +387,15 @@ pub(crate) async fn metrics(app: &App, page: &mut Page) -> Result<()> {
         .gauge("cb_periodic_last_run_age_seconds", "How long ago the last run of this periodic work ended.");
     for (name, seconds) in runs {
         age.value(&[("work", name.as_str())], seconds);
+    }
+    let mut next = page.gauge(
+        "cb_periodic_next_run_timestamp_seconds",
+        "When the next run of this periodic work begins at the earliest, as seconds since 1970.",
+    );
+    for work in &works {
+        if let Some(next_at) = work.next_at {
+            next.value(&[("work", work.name.as_str())], seconds(next_at));
+        }
     }
     let mut every =
         page.gauge("cb_periodic_interval_seconds", "The time between two runs of this periodic work.");

@@ -11,7 +11,8 @@ use cb_store::entities::server;
 
 use crate::app::App;
 use crate::jumps;
-use crate::metrics::process;
+use crate::metrics::told::Told;
+use crate::metrics::{Page, process};
 use crate::shared::jwt_fits;
 use crate::sites;
 
@@ -49,6 +50,7 @@ pub(crate) fn row(
         memory_bytes: None,
         site: site.map(str::to_owned),
         sight: None,
+        told: None,
     }
 }
 
@@ -87,7 +89,7 @@ pub(crate) async fn tell_small_room(app: &App) {
         Ok(None) => {}
         Ok(Some(room)) => tracing::warn!("{room}."),
         Err(error) => {
-            tracing::warn!(%error, "the server could not see how many connections PostgreSQL allows")
+            tracing::warn!(%error, "the server could not see how many connections PostgreSQL allows");
         }
     }
 }
@@ -146,15 +148,24 @@ impl App {
     }
 }
 
-/// The servers that were seen within an hour, each with whether it is live. This one is, as it is at the moment.
+/// The servers that were seen within an hour, each with whether it is live. This one is.
 pub(crate) async fn all(app: &App) -> Result<Vec<(server::Model, bool)>> {
-    let me = own(app);
     let mut all = app.store().servers(app.now()).await?;
-    match all.iter_mut().find(|(row, _)| row.id == me.id) {
-        Some(mine) => *mine = (me, true),
-        None => all.push((me, true)),
+    match all.iter_mut().find(|(row, _)| row.id == app.server()) {
+        Some((_, live)) => *live = true,
+        None => all.push((own(app), true)),
     }
     Ok(all)
+}
+
+pub(crate) async fn metrics(app: &App, page: &mut Page) -> Result<()> {
+    let all = all(app).await?;
+    let mut servers = page.gauge("cb_servers", "Live servers of this database, by their role.");
+    for role in ServerRole::ALL {
+        let count = all.iter().filter(|(row, live)| *live && row.role == role.as_str()).count();
+        servers.value(&[("role", role.as_str())], count);
+    }
+    Ok(())
 }
 
 /// This server's row as it is now.
@@ -164,6 +175,7 @@ pub(crate) fn own(app: &App) -> server::Model {
         seen_at: app.now(),
         memory_bytes: memory,
         sight: sites::own_sight(app),
+        told: serde_json::to_value(Told::now(app)).ok(),
         ..app.own_row().clone()
     }
 }

@@ -23,7 +23,7 @@ use crate::auth::active;
 use crate::ctx::Ctx;
 use crate::jobs::scan::Scan;
 use crate::jobs::{self, Kind as _, Wanted};
-use crate::metrics;
+use crate::metrics::{self, Teller};
 use crate::page::{self, List, Page, Sort};
 use crate::sites;
 
@@ -244,12 +244,14 @@ fn probes(names: &[String], wrong: &mut Violations) -> Vec<ProbeKind> {
     probes
 }
 
-/// What this server has scanned.
-pub(crate) fn counted(app: &App, page: &mut metrics::Page) {
-    let mut ended =
-        page.counter("cb_scans_ended_total", "Scans that this server has ended, by how they ended.");
-    for (outcome, count) in app.counts().scans_ended.iter() {
-        ended.value(&[("outcome", outcome)], count);
+/// What each server has scanned.
+pub(crate) fn counted(app: &App, page: &mut metrics::Page, tellers: &[Teller]) {
+    let mut ended = page.counter("cb_scans_ended_total", "Scans that a server has ended, by how they ended.");
+    for Teller { id, told } in tellers {
+        for (outcome, _) in app.counts().scans_ended.iter() {
+            let count = told.scans_ended.get(outcome).copied().unwrap_or_default();
+            ended.of_server(*id, &[("outcome", outcome)], count);
+        }
     }
 }
 

@@ -171,7 +171,7 @@ async fn metrics_count_what_has_happened(#[values(Sqlite, Postgres)] database: D
     let pools = seen["cb_database_connections"].samples.len();
     assert_eq!(pools, if database == Sqlite { 3 } else { 4 });
     assert!(value(&seen, "process_resident_memory_bytes", &[]).is_some_and(|bytes| bytes > 1e6));
-    for source in ["periodic", "scans", "deliveries"] {
+    for source in ["servers", "periodic", "jobs", "scans", "deliveries"] {
         assert_eq!(value(&seen, "cb_metrics_source_up", &[("source", source)]), Some(1.0), "{source}");
     }
     // Counted from the start of this server, not from the last scrape.
@@ -246,7 +246,8 @@ async fn no_label_grows_with_what_is_sent() {
     assert!(more <= 9, "{more} new lines");
     for (name, count) in lines(&after) {
         // Periodic work may run meanwhile for the first time.
-        if !name.starts_with("cb_http_") && !name.starts_with("cb_periodic_last_") {
+        let of_runs = ["cb_http_", "cb_periodic_last_", "cb_periodic_next_"];
+        if !of_runs.iter().any(|those| name.starts_with(those)) {
             assert_eq!(Some(&count), lines(&before).get(&name), "{name}");
         }
     }
@@ -265,8 +266,10 @@ async fn no_label_grows_with_what_is_sent() {
                 "route" => assert!(templates.contains(word), "{name} {word}"),
                 "version" => assert_eq!(word, env!("CARGO_PKG_VERSION")),
                 "le" => {}
+                // Of the live servers.
+                "server" => assert!(uuid::Uuid::parse_str(word).is_ok(), "{name} {word}"),
                 "method" | "status" | "pool" | "reason" | "outcome" | "state" | "source" | "work" | "to"
-                | "mode" | "link" => {
+                | "mode" | "link" | "kind" | "role" => {
                     assert!(word.len() < 20, "{name} {word}");
                 }
                 _ => panic!("{name} has the label {label}; say here why its words have a bound"),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::metrics::Page;
 
 /// How many jobs of a kind there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -38,4 +39,18 @@ pub async fn counts(app: &App) -> Result<Vec<JobCount>> {
         }
     }
     Ok(all.into_values().collect())
+}
+
+/// Of the kinds that this program knows: another version may have others, and a name from the database does not become a label.
+pub(crate) async fn metrics(app: &App, page: &mut Page) -> Result<()> {
+    let all = counts(app).await?;
+    let mut jobs = page.gauge("cb_jobs", "Jobs that wait or run, and dead letters, by kind.");
+    for kind in super::kinds() {
+        let Some(of) = all.iter().find(|of| of.kind == kind.name()) else { continue };
+        for (state, count) in [("waiting", of.waiting), ("running", of.running), ("dead", of.dead)] {
+            let labels = [("kind", kind.name()), ("state", state)];
+            jobs.value(&labels, u64::try_from(count).unwrap_or_default());
+        }
+    }
+    Ok(())
 }

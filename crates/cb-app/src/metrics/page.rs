@@ -1,11 +1,12 @@
 //! The text format of Prometheus (exposition format 0.0.4).
 //!
 //! Names, helps and labels are the program's own words: no text that a user, a device or a request brought can become a label, so
-//! their number has a bound that is known when the program is built.
+//! their number has a bound that is known when the program is built. The one exception is the ID of a server.
 
 use std::fmt::Write as _;
 
 use cb_core::meter::{BUCKETS_MS, Histogram};
+use uuid::Uuid;
 
 /// What is told at a scrape.
 #[derive(Default)]
@@ -62,7 +63,13 @@ pub struct Family<'a> {
 
 impl Family<'_> {
     pub fn value(&mut self, labels: &[Label], value: impl Into<Value>) -> &mut Self {
-        self.line("", labels, None, value.into());
+        self.line("", None, labels, None, value.into());
+        self
+    }
+
+    /// The value of one of the servers.
+    pub fn of_server(&mut self, server: Uuid, labels: &[Label], value: impl Into<Value>) -> &mut Self {
+        self.line("", Some(server), labels, None, value.into());
         self
     }
 
@@ -74,15 +81,24 @@ impl Family<'_> {
         self
     }
 
-    fn line(&mut self, suffix: &str, labels: &[Label], end: Option<&str>, value: Value) {
+    fn line(
+        &mut self,
+        suffix: &str,
+        server: Option<Uuid>,
+        labels: &[Label],
+        end: Option<&str>,
+        value: Value,
+    ) {
         self.text.push_str(self.name);
         self.text.push_str(suffix);
-        let all = labels.iter().copied().chain(end.map(|end| ("le", end)));
+        let server = server.map(|id| id.to_string());
+        let all = server.as_deref().map(|id| ("server", id)).into_iter();
+        let all = all.chain(labels.iter().copied()).chain(end.map(|end| ("le", end)));
         for (place, (label, word)) in all.enumerate() {
             debug_assert!(!word.contains(['\\', '"', '\n']), "{word}");
             let _ = write!(self.text, "{}{label}=\"{word}\"", if place == 0 { '{' } else { ',' });
         }
-        if end.is_some() || !labels.is_empty() {
+        if server.is_some() || end.is_some() || !labels.is_empty() {
             self.text.push('}');
         }
         let _ = match value {
@@ -100,12 +116,12 @@ impl Times<'_> {
         let counts = times.cumulated();
         for (end, count) in BUCKETS_MS.iter().zip(counts) {
             let end = (f64::from(*end) / 1_000.0).to_string();
-            self.0.line("_bucket", labels, Some(&end), count.into());
+            self.0.line("_bucket", None, labels, Some(&end), count.into());
         }
         let all = counts[BUCKETS_MS.len()];
-        self.0.line("_bucket", labels, Some("+Inf"), all.into());
-        self.0.line("_sum", labels, None, times.sum().as_secs_f64().into());
-        self.0.line("_count", labels, None, all.into());
+        self.0.line("_bucket", None, labels, Some("+Inf"), all.into());
+        self.0.line("_sum", None, labels, None, times.sum().as_secs_f64().into());
+        self.0.line("_count", None, labels, None, all.into());
         self
     }
 }
@@ -161,7 +177,7 @@ mod tests {
         page.counter("cb_things_total", "Things that were made.")
             .value(&[("kind", "good"), ("size", "small")], 3_u64)
             .value(&[], 0_u64);
-        page.gauge("cb_part", "A part.").value(&[], 0.25);
+        page.gauge("cb_part", "A part.").value(&[], 0.25).of_server(uuid::Uuid::nil(), &[], 1_u64);
         page.gauge("cb_state", "A state.").one_of("state", &["up", "down"], "down");
         let times = Histogram::default();
         times.took(Duration::from_millis(1_500));
@@ -172,6 +188,7 @@ mod tests {
                 "# HELP cb_things_total Things that were made.\n# TYPE cb_things_total counter\n\
                  cb_things_total{kind=\"good\",size=\"small\"} 3\ncb_things_total 0\n\
                  # HELP cb_part A part.\n# TYPE cb_part gauge\ncb_part 0.25\n\
+                 cb_part{server=\"00000000-0000-0000-0000-000000000000\"} 1\n\
                  # HELP cb_state A state.\n# TYPE cb_state gauge\n\
                  cb_state{state=\"up\"} 0\ncb_state{state=\"down\"} 1\n"
             ),

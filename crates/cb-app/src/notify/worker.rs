@@ -23,7 +23,7 @@ use super::schedule;
 use super::subscriber::{self, Receiver, Tried};
 use crate::app::App;
 use crate::keep_up::keep_up;
-use crate::metrics::Page;
+use crate::metrics::{Page, Teller};
 
 /// Requests that are under way at a time, to everybody …
 const AT_ONCE: usize = 64;
@@ -91,14 +91,17 @@ pub(crate) async fn sweep(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// What this server has sent.
-pub(crate) fn counted(app: &App, page: &mut Page) {
+/// What each server has sent.
+pub(crate) fn counted(app: &App, page: &mut Page, tellers: &[Teller]) {
     let mut attempts = page.counter(
         "cb_delivery_attempts_total",
         "Attempts to deliver a notice: delivered, failed (the server retries), or given up.",
     );
-    for (outcome, count) in app.counts().delivery_attempts.iter() {
-        attempts.value(&[("outcome", outcome)], count);
+    for Teller { id, told } in tellers {
+        for (outcome, _) in app.counts().delivery_attempts.iter() {
+            let count = told.delivery_attempts.get(outcome).copied().unwrap_or_default();
+            attempts.of_server(*id, &[("outcome", outcome)], count);
+        }
     }
 }
 

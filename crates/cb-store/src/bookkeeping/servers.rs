@@ -112,6 +112,7 @@ impl Store {
             .col_expr(server::Column::SeenAt, Expr::value(now))
             .col_expr(server::Column::MemoryBytes, Expr::value(me.memory_bytes))
             .col_expr(server::Column::Sight, Expr::value(me.sight.clone()))
+            .col_expr(server::Column::Told, Expr::value(me.told.clone()))
             .filter(server::Column::Id.eq(&me.id))
             .filter(server::Column::Run.eq(&me.run))
             .exec(self.writer())

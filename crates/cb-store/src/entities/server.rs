@@ -26,6 +26,8 @@ pub struct Model {
     pub site: Option<String>,
     /// Of a worker: what it sees of its network, when it was seen.
     pub sight: Option<Json>,
+    /// What it tells the others of itself, when it was seen. A server of a version before leaves what an earlier run has told.
+    pub told: Option<Json>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

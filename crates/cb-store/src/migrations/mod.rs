@@ -28,6 +28,7 @@ mod m0020_jobs;
 mod m0021_servers;
 mod m0022_sites;
 mod m0023_audit_order;
+mod m0024_server_told;
 mod run;
 #[cfg(test)]
 mod side_by_side;
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0021_servers::Migration),
             Box::new(m0022_sites::Migration),
             Box::new(m0023_audit_order::Migration),
+            Box::new(m0024_server_told::Migration),
         ]
     }
 }

@@ -18,7 +18,7 @@ export function DegradedList({ items }: { items: Degraded[] }) {
       ) : (
         <ul className="flex flex-col gap-3">
           {items.map((one) => (
-            <One key={`${one.code} ${one.work}`} one={one} />
+            <One key={`${one.work} ${one.what}`} one={one} />
           ))}
         </ul>
       )}
