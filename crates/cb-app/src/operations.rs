@@ -483,7 +483,7 @@ mod tests {
         for worker in [row(All, None, true), row(Worker, None, true)] {
             assert!(nobody_works(&[api.clone(), worker, row(Worker, None, false)]).is_none());
         }
-        let none = nobody_works(&[api.clone()]).expect("degraded");
+        let none = nobody_works(std::slice::from_ref(&api)).expect("degraded");
         assert_eq!((none.what.as_str(), none.since), ("No worker runs.", None));
         let killed = nobody_works(&[api.clone(), row(Worker, None, false)]).expect("degraded");
         assert!(killed.since.is_some() && killed.why.is_some_and(|why| why.ends_with('.')));

@@ -89,7 +89,7 @@ pub(crate) async fn tell_small_room(app: &App) {
         Ok(None) => {}
         Ok(Some(room)) => tracing::warn!("{room}."),
         Err(error) => {
-            tracing::warn!(%error, "the server could not see how many connections PostgreSQL allows")
+            tracing::warn!(%error, "the server could not see how many connections PostgreSQL allows");
         }
     }
 }
