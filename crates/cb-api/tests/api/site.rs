@@ -197,17 +197,11 @@ impl Site {
         let bind = async || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let (tls, plain) = (bind().await, bind().await);
         let (https, http) = (tls.local_addr().expect("bound"), plain.local_addr().expect("bound"));
-        let place = Arc::new(Place::new(&config, names, https.port(), Some(root.clone())));
         let (stop, identity) = (CancellationToken::new(), Arc::new(identity));
+        // Both are called by the same name and port, as behind a proxy.
         let serve = |app: &App, tls, plain| {
-            tokio::spawn(server::serve(
-                app.clone(),
-                tls,
-                plain,
-                identity.clone(),
-                place.clone(),
-                stop.clone(),
-            ));
+            let place = Arc::new(Place::new(&config, names.clone(), https.port(), Some(root.clone())));
+            tokio::spawn(server::serve(app.clone(), tls, plain, identity.clone(), place, stop.clone()));
         };
         serve(&test.app, tls, plain);
         let mut beside = None;

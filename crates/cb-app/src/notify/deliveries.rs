@@ -12,6 +12,7 @@ use cb_store::entities::{delivery, notice};
 use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _,
 };
 use cb_store::{among, db};
 use chrono::{DateTime, Utc};
@@ -174,8 +175,9 @@ pub(super) async fn redeliver(
                 "It is turned off, so nothing is sent. Turn it on first.".to_owned(),
             ));
         }
-        let row = delivery::Entity::find_by_id(id.0).filter(of(subscriber)).one(tx.conn()).await;
-        let row = row.map_err(db)?.ok_or(Error::NotFound)?;
+        // Locked: a worker may be noting what became of it.
+        let row = delivery::Entity::find_by_id(id.0).filter(of(subscriber)).lock_exclusive();
+        let row = row.one(tx.conn()).await.map_err(db)?.ok_or(Error::NotFound)?;
         let told = notice_row(tx.conn(), row.notice_id).await?;
         tx.about("delivery", row.id);
         tx.detail(json!({ "kind": told.kind, "title": told.title, "state": row.state }));

@@ -347,3 +347,24 @@ async fn one_that_is_slow_holds_up_itself_only(#[values(Sqlite, Postgres)] datab
     assert!(slow.most_at_once() <= 8, "{}", slow.most_at_once());
     assert!(log(&ctx, slow_hook.id).await.iter().any(|d| d.state == DeliveryState::Waiting));
 }
+
+/// PostgreSQL alone lets a worker write beside an audited write; the worker is played by hand, because the moment matters.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_while_it_is_sent_again_is_sent_again() {
+    let (mut test, ctx) = ready(Postgres).await;
+    let receiver = Receiver::start().await;
+    receiver.answers(Reply::status(500));
+    let made = hook(&ctx, "Home", receiver.url("/")).await;
+    happens(&ctx, "nas").await;
+    let waits = newest(&ctx, made.id, |d| d.attempts.len() == 1 && d.state == DeliveryState::Waiting).await;
+    let ends = format!(
+        "BEGIN; UPDATE deliveries SET state = 'delivered', next_at = NULL, finished_at = now() WHERE id = '{}'; SELECT pg_sleep(0.5); COMMIT",
+        waits.id
+    );
+    let again = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        webhooks::redeliver(&ctx, made.id, waits.id).await
+    });
+    tokio::task::block_in_place(|| test.postgres().sql(&ends));
+    assert_eq!(again.await.expect("no panic").expect("queued").state, DeliveryState::Waiting);
+}
