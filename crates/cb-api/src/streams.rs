@@ -1,7 +1,8 @@
 //! WebSocket streams (RFC 6455): what changed, as it changes.
 //!
 //! The session or token is checked before the upgrade, and so is the `Origin`. `{"type":"hello","quiet_ms":n}` comes
-//! first: whoever has read something within that time has missed nothing. Then `{type, at, data}`. A stream is closed with 4401 within a second of its session's end and
+//! first: whoever has read something within that time has missed nothing. Then `{type, at, data}`.
+//! A stream is closed with 4401 within a second of its session's end and
 //! with 4429 when the client reads too slowly. Nothing that a client sends is listened to.
 //!
 //! A stream reads nothing from the database: [`live`] has one teller for each topic, and its session's end is told by

@@ -25,7 +25,7 @@ pub(crate) mod process;
 pub(crate) mod told;
 
 pub use page::{Family, Label, Page, Times, Value};
-pub(crate) use told::Teller;
+pub(crate) use told::ServerFigures;
 
 type Read = for<'a> fn(&'a App, &'a mut Page) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
@@ -33,7 +33,7 @@ enum Source {
     /// Known to this process.
     Here(fn(&App, &mut Page)),
     /// Told by each live server of itself.
-    Each(fn(&App, &mut Page, &[Teller])),
+    Each(fn(&App, &mut Page, &[ServerFigures])),
     /// Read from the database. What such a source writes is left out as a whole when it fails.
     Database(&'static str, Read),
 }
@@ -82,10 +82,10 @@ pub async fn page(ctx: &Ctx) -> Result<Page> {
     let mut read = Vec::new();
     // One silence is enough: each further question would wait for it again.
     let mut answers = *app.storage().borrow() != Storage::Away;
-    let mut tellers = vec![Teller::own(app)];
+    let mut figures = vec![ServerFigures::own(app)];
     if answers {
-        match Teller::others(app).await {
-            Ok(others) => tellers.extend(others),
+        match ServerFigures::others(app).await {
+            Ok(others) => figures.extend(others),
             Err(error) => {
                 tracing::warn!(%error, "metrics of the other servers cannot be read from the database");
                 answers = false;
@@ -95,7 +95,7 @@ pub async fn page(ctx: &Ctx) -> Result<Page> {
     for source in SOURCES {
         match source {
             Source::Here(tell) => tell(app, &mut page),
-            Source::Each(tell) => tell(app, &mut page, &tellers),
+            Source::Each(tell) => tell(app, &mut page, &figures),
             Source::Database(name, tell) => {
                 let length = page.len();
                 if answers && let Err(error) = tell(app, &mut page).await {

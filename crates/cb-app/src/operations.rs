@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::ctx::Ctx;
 use crate::jumps::NOTICED;
 use crate::metrics::told::Told;
-use crate::metrics::{Page, Teller};
+use crate::metrics::{Page, ServerFigures};
 use crate::reconcile::{self, Name, Works};
 use crate::replicas;
 use crate::storage::{self, StorageOut, StorageState};
@@ -417,10 +417,10 @@ pub(crate) fn metrics(app: &App, page: &mut Page) {
 }
 
 /// Whether each server reaches what the servers share.
-pub(crate) fn links(_: &App, page: &mut Page, tellers: &[Teller]) {
+pub(crate) fn links(_: &App, page: &mut Page, figures: &[ServerFigures]) {
     let mut up = page
         .gauge("cb_fabric_up", "1 if a server reaches Redis or NATS; without a value in the mode embedded.");
-    for Teller { id, told } in tellers {
+    for ServerFigures { id, told } in figures {
         for name in ["redis", "nats"] {
             if let Some(link) = told.links.get(name) {
                 up.of_server(*id, &[("link", name)], link.up);

@@ -23,7 +23,7 @@ use crate::auth::active;
 use crate::ctx::Ctx;
 use crate::jobs::scan::Scan;
 use crate::jobs::{self, Kind as _, Wanted};
-use crate::metrics::{self, Teller};
+use crate::metrics::{self, ServerFigures};
 use crate::page::{self, List, Page, Sort};
 use crate::sites;
 
@@ -245,9 +245,9 @@ fn probes(names: &[String], wrong: &mut Violations) -> Vec<ProbeKind> {
 }
 
 /// What each server has scanned.
-pub(crate) fn counted(app: &App, page: &mut metrics::Page, tellers: &[Teller]) {
+pub(crate) fn counted(app: &App, page: &mut metrics::Page, figures: &[ServerFigures]) {
     let mut ended = page.counter("cb_scans_ended_total", "Scans that a server has ended, by how they ended.");
-    for Teller { id, told } in tellers {
+    for ServerFigures { id, told } in figures {
         for (outcome, _) in app.counts().scans_ended.iter() {
             let count = told.scans_ended.get(outcome).copied().unwrap_or_default();
             ended.of_server(*id, &[("outcome", outcome)], count);

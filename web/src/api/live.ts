@@ -1,10 +1,10 @@
 /**
  * Live updates. Owns one WebSocket per topic, shared by all listeners, opened with the first and closed a little after
- * the last. Invariants: it never polls for news; a gap (reconnect, sleep, 4429, or a change between the page's first
- * reads and the first hello) is always announced as `{type: "resync"}` so that listeners fetch again; on 4401 the client judges whether the session has ended or only has a new id, and so it does
- * when a socket does not come to open: a browser does not tell a refusal (the tab slept longer than the session) from silence.
- * While the
- * server is away (`reach`) no socket is opened: all come back when it does. To add a topic: one line in `Topics`.
+ * the last. Invariants: it never polls for news; a gap (reconnect, sleep, 4429, or a change between the page's first reads
+ * and the first hello) is always announced as `{type: "resync"}` so that listeners fetch again; on 4401 the client judges
+ * whether the session has ended or only has a new id, and so it does when a socket does not come to open: a browser does not
+ * tell a refusal (the tab slept longer than the session) from silence. While the server is away (`reach`) no socket is opened:
+ * all come back when it does. To add a topic: one line in `Topics`.
  */
 import { doubtSession, reach } from "./client";
 import type { Finding, MapGroup, MapLink, MapNode, Scan, Storage } from "./schema";

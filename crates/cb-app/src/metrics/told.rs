@@ -82,12 +82,12 @@ impl Told {
 }
 
 /// A live server and what it has told. The server that answers is among them, as it is at the moment.
-pub(crate) struct Teller {
+pub(crate) struct ServerFigures {
     pub id: Uuid,
     pub told: Told,
 }
 
-impl Teller {
+impl ServerFigures {
     pub fn own(app: &App) -> Self {
         Self { id: Uuid::parse_str(app.server()).unwrap_or_default(), told: Told::now(app) }
     }
@@ -96,9 +96,9 @@ impl Teller {
     pub async fn others(app: &App) -> Result<Vec<Self>> {
         let rows = replicas::all(app).await?;
         let others = rows.into_iter().filter(|(row, live)| *live && row.id != app.server());
-        let teller =
+        let figures_of =
             |row: server::Model| Some(Self { id: Uuid::parse_str(&row.id).ok()?, told: Told::of(&row)? });
-        Ok(others.filter_map(|(row, _)| teller(row)).collect())
+        Ok(others.filter_map(|(row, _)| figures_of(row)).collect())
     }
 }
 

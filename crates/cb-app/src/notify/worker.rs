@@ -23,7 +23,7 @@ use super::schedule;
 use super::subscriber::{self, Receiver, Tried};
 use crate::app::App;
 use crate::keep_up::keep_up;
-use crate::metrics::{Page, Teller};
+use crate::metrics::{Page, ServerFigures};
 
 /// Requests that are under way at a time, to everybody …
 const AT_ONCE: usize = 64;
@@ -92,12 +92,12 @@ pub(crate) async fn sweep(app: &App) -> Result<()> {
 }
 
 /// What each server has sent.
-pub(crate) fn counted(app: &App, page: &mut Page, tellers: &[Teller]) {
+pub(crate) fn counted(app: &App, page: &mut Page, figures: &[ServerFigures]) {
     let mut attempts = page.counter(
         "cb_delivery_attempts_total",
         "Attempts to deliver a notice: delivered, failed (the server retries), or given up.",
     );
-    for Teller { id, told } in tellers {
+    for ServerFigures { id, told } in figures {
         for (outcome, _) in app.counts().delivery_attempts.iter() {
             let count = told.delivery_attempts.get(outcome).copied().unwrap_or_default();
             attempts.of_server(*id, &[("outcome", outcome)], count);
