@@ -309,11 +309,7 @@ impl Story {
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
-        let url = match &self.site.test.config().db_url {
-            Some(url) => url.expose().to_owned(),
-            None => format!("sqlite://{}", self.site.test.data_dir().join("circuit-breaker.db").display()),
-        };
-        let db = cb_store::sea_orm::Database::connect(url).await.expect("connects");
+        let db = self.site.database().await;
         let dead = "INSERT INTO jobs (id, kind, payload, state, attempts, created_at, finished_at) SELECT job_id, 'scan', '{}', 'failed', 3, created_at, finished_at FROM scans LIMIT 1";
         db.execute_unprepared(dead).await.expect("written");
         let list = self.site.get(&self.admin, "/api/v1/operations/jobs").await.json();

@@ -13,6 +13,7 @@ use cb_core::config::Config;
 use cb_core::{Clock as _, SystemClock};
 use cb_net::names::Names;
 use cb_net::tls::Identity;
+use cb_store::sea_orm::DatabaseConnection;
 use cb_testkit::{Database, TestApp};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -161,6 +162,15 @@ impl Ask {
 }
 
 impl Site {
+    /// A connection of the test's own to the site's database.
+    pub async fn database(&self) -> DatabaseConnection {
+        let url = match &self.test.config().db_url {
+            Some(url) => url.expose().to_owned(),
+            None => format!("sqlite://{}", self.test.data_dir().join("circuit-breaker.db").display()),
+        };
+        cb_store::sea_orm::Database::connect(url).await.expect("connects")
+    }
+
     /// Waits for setup.
     pub async fn new(database: Database) -> Self {
         Self::with(database, &[]).await
