@@ -43,5 +43,8 @@ export default defineConfig({
     environment: "happy-dom",
     include: ["src/**/*.test.{ts,tsx}"],
     setupFiles: ["src/test-setup.ts"],
+    // More than a test waits for one thing: see there.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
   },
 });

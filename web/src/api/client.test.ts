@@ -1,3 +1,4 @@
+import { waitFor } from "@testing-library/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   ApiError,
@@ -87,7 +88,7 @@ describe("client", () => {
       message:
         "The server cannot be reached. Check that it is running and that this device is on its network.",
     });
-    await vi.waitFor(() => expect(reach.awaySince()).not.toBeNull(), 2_000);
+    await waitFor(() => expect(reach.awaySince()).not.toBeNull());
   });
 
   it("sends no change while the server is away, so that it can say that nothing was saved", async () => {
@@ -98,7 +99,7 @@ describe("client", () => {
     await expect(take(http.POST("/api/v1/networks", { body }))).rejects.toThrow(
       "may or may not have been saved",
     );
-    await vi.waitFor(() => expect(reach.awaySince()).not.toBeNull(), 2_000);
+    await waitFor(() => expect(reach.awaySince()).not.toBeNull());
     send.mockClear();
     await expect(take(http.POST("/api/v1/networks", { body }))).rejects.toThrow(
       "Your changes were not saved",
@@ -132,7 +133,7 @@ describe("client", () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(ended).not.toHaveBeenCalled();
     await http.GET("/api/v1/settings").catch(() => {});
-    await vi.waitFor(() => expect(ended).toHaveBeenCalledWith("unauthenticated"));
+    await waitFor(() => expect(ended).toHaveBeenCalledWith("unauthenticated"));
     expect(ended).toHaveBeenCalledOnce();
   });
 
@@ -191,7 +192,7 @@ describe("a session in doubt", () => {
     const change = http.POST("/api/v1/auth/password", {
       body: { current_password: "a", new_password: "b" },
     });
-    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await waitFor(() => expect(seen).toHaveLength(1));
     const verdict = doubtSession();
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(seen.map((one) => one.line)).toEqual(["POST /auth/password"]);
@@ -232,7 +233,7 @@ describe("a write that wants a proof", () => {
     const seen = server({ "POST /invites": [proofRequired, { status: 201, body: { path: "/invite#x" } }] });
     const stop = watchProof(() => {});
     const made = take(invite());
-    await vi.waitFor(() => expect(isProofAsked()).toBe(true));
+    await waitFor(() => expect(isProofAsked()).toBe(true));
     answerProof(true);
     expect(await made).toMatchObject({ path: "/invite#x" });
     expect(seen.map((one) => one.body)).toEqual(['{"role":"viewer"}', '{"role":"viewer"}']);
@@ -245,7 +246,7 @@ describe("a write that wants a proof", () => {
     const seen = server({ "POST /invites": [proofRequired] });
     const stop = watchProof(() => {});
     const made = invite().catch((error) => error);
-    await vi.waitFor(() => expect(isProofAsked()).toBe(true));
+    await waitFor(() => expect(isProofAsked()).toBe(true));
     answerProof(false);
     expect(await made).toMatchObject({ status: 403, unproved: true });
     expect(seen).toHaveLength(1);
@@ -259,7 +260,7 @@ describe("a write that wants a proof", () => {
       if (isProofAsked()) asked += 1;
     });
     const both = Promise.all([take(invite()), take(invite())]);
-    await vi.waitFor(() => expect(isProofAsked()).toBe(true));
+    await waitFor(() => expect(isProofAsked()).toBe(true));
     await new Promise((resolve) => setTimeout(resolve, 20));
     answerProof(true);
     await both;
@@ -272,7 +273,7 @@ describe("a write that wants a proof", () => {
     await expect(invite()).rejects.toMatchObject({ unproved: true });
     const stop = watchProof(() => {});
     const made = invite().catch((error) => error);
-    await vi.waitFor(() => expect(isProofAsked()).toBe(true));
+    await waitFor(() => expect(isProofAsked()).toBe(true));
     stop();
     expect(await made).toMatchObject({ unproved: true });
   });

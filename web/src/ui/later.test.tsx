@@ -34,7 +34,7 @@ it("says that the code did not come while the server is away, and opens by itsel
   const part = later(() => load());
   answer = () => Promise.reject(new TypeError("refused"));
   render(<Later part={part} props={{ name: "you" }} />);
-  await screen.findByText(/before this part was loaded/, {}, { timeout: 3_000 });
+  await screen.findByText(/before this part was loaded/);
   expect(reload).not.toHaveBeenCalled();
   load = async () => ({ default: Part });
   act(() => reach.heard());

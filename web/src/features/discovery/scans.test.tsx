@@ -1,5 +1,5 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { fireEvent, render, screen } from "@testing-library/react";
+import { fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Scan } from "#/api/schema";
 import { addWords } from "#/i18n";
@@ -74,7 +74,7 @@ describe("a site", () => {
     expect(targets()).toBe("10.9.0.0/24");
     screen.getByText("No worker runs at this site at the moment. The scan waits until one does.");
     fireEvent.click(screen.getByRole("button", { name: "Start scan" }));
-    await vi.waitFor(() => expect(asked).toEqual([{ targets: ["10.9.0.0/24"], site: "cellar" }]));
+    await waitFor(() => expect(asked).toEqual([{ targets: ["10.9.0.0/24"], site: "cellar" }]));
   });
 
   it("leaves targets that somebody has typed", async () => {
@@ -109,7 +109,7 @@ describe("a dry run", () => {
     await screen.findByText("The scan sends at most 5,000 packets per second to one network.");
     expect(screen.getAllByRole("listitem").map((one) => one.textContent)).toEqual(["ICMP: ask"]);
     fireEvent.click(screen.getByRole("button", { name: "Start scan" }));
-    await vi.waitFor(() => expect(onStarted).toHaveBeenCalledWith({ id: "scan-1" }));
+    await waitFor(() => expect(onStarted).toHaveBeenCalledWith({ id: "scan-1" }));
     expect(asked.at(-1)).toEqual({ targets: ["10.0.0.0/24"] });
   });
 });

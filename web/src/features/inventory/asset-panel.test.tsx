@@ -205,7 +205,7 @@ it("says that its asset was deleted elsewhere, also while one changes it", async
   fireEvent.click(panel().getByRole("button", { name: "Edit printer" }));
   fireEvent.change(panel().getByRole("textbox", { name: "Name" }), { target: { value: "typed by me" } });
   act(() => tell({ type: "node_removed", data: { id: "a1" } }));
-  await panel().findByText(/deleted this asset while you were editing it/, {}, { timeout: 3_000 });
+  await panel().findByText(/deleted this asset while you were editing it/);
   expect((panel().getByRole("textbox", { name: "Name" }) as HTMLInputElement).value).toBe("typed by me");
   fireEvent.click(panel().getByRole("button", { name: "Cancel" }));
   await screen.findByText("printer was deleted");
@@ -217,6 +217,6 @@ it("says that its asset was deleted elsewhere, also while one changes it", async
 it("says so where an old link leads to it", async () => {
   deleted = true;
   await shown("/inventory");
-  await screen.findByText("This asset does not exist", {}, { timeout: 3_000 });
+  await screen.findByText("This asset does not exist");
   expect(panel().queryByRole("button", { name: "Try again" })).toBeNull();
 });
