@@ -101,7 +101,7 @@ class Server:
 
     def setup_code(self):
         """The code of the printed link; the server may print a little after it answers."""
-        until = time.monotonic() + 5
+        until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             found = re.findall(r"https://\S+/setup#code=([A-Za-z0-9-]+)", self.log.read_text(errors="replace"))
             if found:

@@ -3,7 +3,6 @@
 import contextlib
 import signal
 import sqlite3
-import time
 
 import law
 import shim
@@ -20,7 +19,7 @@ def disk_full(run):
             run.begin()
             ballast = filled(disk)
             # A write that fits into the log as it is needs no room, so it can take seconds until one is refused.
-            run.shows(10, least=run.rng.uniform(0.05, 0.5 if run.short else 3))
+            run.shows(run.rng.uniform(0.05, 0.5 if run.short else 3))
             ballast.unlink()
             run.end()
             run.recover(site)
@@ -69,9 +68,8 @@ def disk_full_at_stop(run):
     run.pause(0.3, 0.8)
     run.begin()
     ballast = filled(disk)
-    run.shows(10, least=run.rng.uniform(0.05, 0.3))
     # Counted here: once the server is asked to end, writes go without an answer whatever the disk does.
-    run.bit(run.shown())
+    run.bit(run.shows(run.rng.uniform(0.05, 0.3)))
     run.kills = True
     site.server.process.send_signal(signal.SIGTERM)
     if ends(site.server.process, 15) is None:
@@ -87,12 +85,6 @@ def disk_full_at_stop(run):
     run.settle(site, load)
 
 
-def hit_at_least_once(site, seconds):
-    until = time.monotonic() + seconds
-    while not site.shim.hits() and time.monotonic() < until:
-        time.sleep(0.005)
-
-
 def broken_files(calls, mode, error=0, chances=(0.02, 0.1, 0.5)):
     """Some of the calls on the database's files go wrong for a while."""
 
@@ -104,8 +96,7 @@ def broken_files(calls, mode, error=0, chances=(0.02, 0.1, 0.5)):
                 chance = run.rng.choice(chances)
                 run.begin()
                 site.shim.hit(calls, mode, error, chance=chance)
-                run.pause(0.3, 1.0 if run.short else 2.5)
-                hit_at_least_once(site, 5)
+                run.awaits(site.shim.hits, run.rng.uniform(0.3, 1.0 if run.short else 2.5))
                 hits = site.shim.spare()
                 run.bit(hits)
                 run.end()
@@ -130,8 +121,7 @@ def io_error_killed(run):
             run.pause(0.2, 0.5)
             run.begin()
             site.shim.hit(shim.SYNC, shim.ERRNO, shim.EIO, chance=1.0, suffix="-wal")
-            run.pause(0.02, 0.3)
-            hit_at_least_once(site, 5)
+            run.awaits(site.shim.hits, run.rng.uniform(0.02, 0.3))
             run.kill(site)
             run.bit(site.shim.spare())
             run.start(site)
@@ -147,7 +137,7 @@ def database_locked(run):
         run.begin()
         with contextlib.closing(sqlite3.connect(site.data / "circuit-breaker.db", timeout=5, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            run.shows(5, least=0 if run.short else 5)
+            run.shows(0 if run.short else 5)
             other.execute("ROLLBACK")
         run.end()
         run.recover(site)

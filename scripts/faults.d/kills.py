@@ -62,7 +62,7 @@ def killed_at_a_point(run):
             run.pause(0.1, 0.3)
             site.shim.hit(calls, mode, nth=run.rng.randint(1, most), suffix=suffix, port=run.harness.postgres.port if run.database == POSTGRES else 0)
             run.begin()
-            reached = ends(site.server.process, 4) is not None and site.shim.spare() > 0
+            reached = ends(site.server.process, 10) is not None and site.shim.spare() > 0
             run.bit(reached, name)
             run.kill(site)
             site.shim.spare()

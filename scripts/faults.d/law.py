@@ -38,6 +38,7 @@ class Ledger:
 
     writes: list = field(default_factory=list)
     reads: list = field(default_factory=list)  # (began, seconds, status); status 0: no answer
+    late: list = field(default_factory=list)  # (when, seconds): how late the machine woke a thread that slept
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, kind, *outcomes):

@@ -1,4 +1,4 @@
-"""Eight writers, one reader and one who signs in, each with a connection of its own; and the receiver of a webhook."""
+"""Eight writers, one reader and one who signs in, each with a connection of its own; one who only sleeps; and the receiver of a webhook."""
 
 import http.client
 import json
@@ -18,6 +18,7 @@ TIMEOUT = 20
 PACE = 0.02
 MOST_EACH = 3000
 LOGINS_MOST = 30
+NAP = 0.02
 
 
 class Receiver:
@@ -76,7 +77,7 @@ class Load:
         self.threads = [
             threading.Thread(target=self.guard, args=(self.write, n, random.Random(seed * 31 + n), n < rude)) for n in range(WRITERS)
         ]
-        self.threads.append(threading.Thread(target=self.guard, args=(self.read,)))
+        self.threads += [threading.Thread(target=self.guard, args=(work,)) for work in (self.read, self.nap)]
         if logins:
             self.threads.append(threading.Thread(target=self.guard, args=(self.sign_in,)))
 
@@ -199,6 +200,14 @@ class Load:
             self.ledger.reads.append((began, time.monotonic() - began, status))
             time.sleep(0.02)
         line.close()
+
+    def nap(self):
+        """Notes how late its sleeps end: so late the machine, and not the server, makes an answer."""
+        while not self.stopping.is_set():
+            due = time.monotonic() + NAP
+            time.sleep(NAP)
+            woken = time.monotonic()
+            self.ledger.late.append((woken, woken - due))
 
     def sign_in(self):
         line = Line.beside(self.site.server, TIMEOUT)

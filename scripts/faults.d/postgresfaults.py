@@ -11,7 +11,7 @@ from pathlib import Path
 import law
 from postgres import Postgres
 from proxy import CUT, KEEPALIVE_SECONDS, PASS, RESET, STALL, Proxy
-from run import RECOVERED_SECONDS, ends, filled
+from run import EFFECT_SECONDS, RECOVERED_SECONDS, ends, filled
 
 STOPPED_SECONDS = 20
 
@@ -87,7 +87,7 @@ def taken(run):
     for taker in takers:
         taker.start()
     try:
-        if not full.wait(5):
+        if not full.wait(EFFECT_SECONDS):
             run.broken.append(f"nothing went wrong: {len(others)} connections were not too many")
         yield others
     finally:
@@ -109,7 +109,7 @@ def crowded(run):
             run.begin()
             with taken(run):
                 least = time.monotonic() + (0.3 if run.short else run.rng.uniform(2, 5))
-                until = least + 5
+                until = least + EFFECT_SECONDS
                 while time.monotonic() < least or (not run.shown() and time.monotonic() < until):
                     cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (run.database_name,))
                     time.sleep(0.1 if run.short else 0.3)
@@ -125,9 +125,12 @@ def no_room(run):
         run.begin()
         with taken(run) as others:
             began = time.monotonic()
-            run.pause(0.5 if run.short else 3, 1 if run.short else 6)
+
+            def keeps():
+                return any(w.began >= began and w.outcome == law.ACKNOWLEDGED for w in run.ledger.writes[:])
+
+            kept = run.awaits(keeps, run.rng.uniform(0.5 if run.short else 3, 1 if run.short else 6))
             run.bit(len(others))
-            kept = [w for w in run.ledger.writes[:] if w.began >= began and w.outcome == law.ACKNOWLEDGED]
             if not kept:
                 run.broken.append("with the connections that it has it keeps nothing")
         run.end()
@@ -144,7 +147,7 @@ def read_only(run):
         run.begin()
         try:
             postgres.run("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-            run.shows(4, least=0 if run.short else run.rng.uniform(1, 4))
+            run.shows(0 if run.short else run.rng.uniform(1, 4))
         finally:
             # A session of a read-only database can still choose to write.
             postgres.run(
@@ -162,7 +165,7 @@ def standby_gone(run):
         run.begin()
         try:
             postgres.run("ALTER SYSTEM SET synchronous_standby_names = 'gone'", "SELECT pg_reload_conf()")
-            run.shows(5, least=0 if run.short else run.rng.uniform(1, 6))
+            run.shows(0 if run.short else run.rng.uniform(1, 6))
         finally:
             postgres.run("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
         run.end()
@@ -180,7 +183,7 @@ def lock(what, told=False):
                 cursor.execute("BEGIN")
                 run.begin()
                 cursor.execute(what)
-                run.shows(5, least=0 if run.short else 5)
+                run.shows(0 if run.short else 5)
                 if told:
                     run.tells(site)
                 cursor.execute("ROLLBACK")
@@ -214,7 +217,7 @@ def session_stopped(run):
                 cursor.execute(asked, (run.database_name,))
                 return {pid for (pid,) in cursor.fetchall()}
 
-            until, stopped = time.monotonic() + 10, None
+            until, stopped = time.monotonic() + EFFECT_SECONDS, None
             run.begin()
             while not stopped and time.monotonic() < until:
                 for pid in holders():
@@ -234,7 +237,7 @@ def session_stopped(run):
             run.broken.append("no session was in the middle of a transaction")
             return
         try:
-            run.shows(8)
+            run.shows()
             run.tells(site)
         finally:
             os.kill(stopped, signal.SIGCONT)
@@ -248,9 +251,9 @@ def terminated(run):
     with run.under_load(site):
         run.pause(0.2, 0.4)
         run.begin()
-        until, ended = time.monotonic() + (1.5 if run.short else 3), 0
+        began, ended = time.monotonic(), 0
         with contextlib.closing(postgres.connect()) as other, other.cursor() as cursor:
-            while time.monotonic() < until:
+            while time.monotonic() < began + ((1.5 if run.short else 3) if ended else EFFECT_SECONDS):
                 cursor.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND state <> 'idle' ORDER BY random() LIMIT 1",
                     (run.database_name,),
@@ -276,15 +279,15 @@ def network(mode, seconds):
                     run.begin()
                     cuts = proxy.cuts
                     proxy.set(mode)
-                    if mode == CUT and run.short:
+                    least = 0.3 if run.short else run.rng.uniform(seconds / 2, seconds)
+                    if mode == CUT:
                         # Most writes get their answer in the end, so nothing is refused that could be waited for.
-                        run.pause(0.4, 0.8)
+                        run.bit(run.awaits(lambda before=cuts: proxy.cuts > before, least))
                     else:
-                        run.shows(seconds, least=0.3 if run.short else run.rng.uniform(seconds / 2, seconds))
+                        run.shows(least)
                     proxy.set(PASS)
                     run.end()
                     if mode == CUT:
-                        run.bit(proxy.cuts > cuts)
                         run.notes.append(f"{proxy.cuts - cuts} commits without an answer")
                     run.recover(site)
         finally:
@@ -315,7 +318,7 @@ def network_black_hole(run):
         with run.under_load(site):
             run.pause(0.3, 0.6)
             host_off = into_the_dark(run, proxy)
-            run.shows(6, least=0.3 if run.short else run.rng.uniform(1, 6))
+            run.shows(0.3 if run.short else run.rng.uniform(1, 6))
             proxy.set(PASS)
             # The old connections break, or they stay silent.
             silent, bound = run.rng.random() < 0.5, RECOVERED_SECONDS

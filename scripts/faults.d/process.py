@@ -57,17 +57,17 @@ def log_unwritable(where):
                 os.close(reader)
                 reader = None
             with run.load(site).running() as load:
+                def answered():
+                    return sum(w.status > 0 for w in run.ledger.writes[:])
+
                 # More requests than a pipe has room for.
-                until = time.monotonic() + 12
-                while len(run.ledger.writes) < (450 if run.short else 1500) and time.monotonic() < until:
-                    time.sleep(0.05)
+                run.awaits(lambda: len(run.ledger.writes) >= (450 if run.short else 1500), seconds=12)
+                # Each request writes a line. After that many, a pipe that nobody reads must be full.
+                run.bit(run.awaits(lambda: waiting(reader) > PIPE_FULL if where == "stuck" else answered() > 300, seconds=60))
                 run.end()
                 run.recover(site)
             run.answers(load)
-            answered = sum(w.status > 0 for w in run.ledger.writes)
-            run.notes.append(f"{answered} of {len(run.ledger.writes)} answered")
-            # Each request writes a line. After that many, a pipe that nobody reads must be full.
-            run.bit(waiting(reader) > PIPE_FULL if where == "stuck" else answered > 300)
+            run.notes.append(f"{answered()} of {len(run.ledger.writes)} answered")
             began = time.monotonic()
             site.server.process.send_signal(signal.SIGTERM)
             if ends(site.server.process, 15) is None:

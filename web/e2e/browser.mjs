@@ -134,6 +134,39 @@ export const button = (scope, name) => scope.getByRole("button", { name, exact: 
 export const field = (scope, label) => scope.getByLabel(label, { exact: true });
 export const said = (scope, words) => scope.getByText(words).first().waitFor();
 
+/** Looks until what is seen fits, and gives that back. `fits` is also told what was seen before. */
+export async function until(look, fits, what, { most = 15_000, every = 100 } = {}) {
+  const end = Date.now() + most;
+  for (let before; ; ) {
+    const seen = await look();
+    if (fits(seen, before)) return seen;
+    expect(Date.now() < end, `within ${most} ms ${what}, not ${String(seen).slice(0, 200)}`);
+    before = seen;
+    await new Promise((resolve) => setTimeout(resolve, every));
+  }
+}
+
+/**
+ * The picture of the map once it stands still: the camera has arrived, and what is drawn anew when a hand rests is drawn. `unlike`: a
+ * picture that was there before what was just done.
+ */
+export async function still(page, { clip, unlike } = {}) {
+  const map = page.locator("[data-map]");
+  const picture = async () => {
+    // Longer than the map waits before it draws anew, by the page's own clock.
+    await page.evaluate(
+      () =>
+        new Promise((resolve) =>
+          setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(resolve)), 200),
+        ),
+    );
+    return (await page.screenshot({ clip: clip ?? (await map.boundingBox()) })).toString("base64");
+  };
+  return until(picture, (now, before) => now === before && now !== unlike, "a map that stands still", {
+    every: 0,
+  });
+}
+
 /** The page as it stands has loaded, does not scroll sideways, and axe finds nothing. */
 export async function judged(page) {
   await page.waitForFunction(() => !document.querySelector(".skeleton"));

@@ -7,7 +7,7 @@
 //   CB_E2E_HOSTS      at least so many findings are expected (default 1)
 //   CB_E2E_KEEP       keep the administrator's name and password for later runs (USER:PASSWORD)
 import { readFileSync } from "node:fs";
-import { axe, env, expect, launch, SHOTS, Steps, watchedPage } from "./browser.mjs";
+import { axe, env, expect, launch, SHOTS, Steps, still, watchedPage } from "./browser.mjs";
 
 const url = env("CB_E2E_URL").replace(/\/$/, "");
 const setupUrl = env("CB_E2E_SETUP_URL");
@@ -147,9 +147,9 @@ await steps.step("the rest is accepted at once", async () => {
 await steps.step("the map shows them", async () => {
   await page.getByRole("button", { name: "Show on map" }).last().click();
   await mapReady();
-  await page.waitForTimeout(400);
-  accepted = Number(/\d+/.exec(await page.getByText(/^\d+ nodes?$/).textContent())?.[0]);
+  accepted = await page.evaluate(async () => (await (await fetch("/api/v1/map")).json()).nodes.length);
   expect(accepted >= least, `at least ${least} nodes on the map, not ${accepted}`);
+  await page.getByText(new RegExp(`^${accepted} nodes?$`)).waitFor();
 });
 
 await steps.step(
@@ -160,7 +160,7 @@ await steps.step(
     await page.goto(`${url}/map`);
     await mapReady();
     await page.mouse.move(2, 2);
-    await page.waitForTimeout(800);
+    await still(page);
     expect((await panel.count()) === 0, "nothing to be chosen");
     // The page keeps room for messages as long as there are any.
     await page.waitForFunction(() => document.documentElement.style.getPropertyValue("--toast") === "0px");
@@ -177,7 +177,7 @@ await steps.step("search finds a node and opens its panel", async () => {
   const id = new URL(page.url()).searchParams.get("selected");
   expect(id, "the selection to stand in the URL");
   dragged = { ...dragged, id, name: "Renamed by hand" };
-  await page.waitForTimeout(500);
+  await still(page);
   await shot("09-map-selected");
 });
 

@@ -2,7 +2,7 @@
 // nothing moves that nobody moved. Any console error, failed request or axe violation fails the step.
 //
 //   CB_E2E_URL, CB_E2E_USER, CB_E2E_PASSWORD   the server, and an administrator without a second factor
-import { beginWalk, button, expect, judged, panel, signIn, site } from "./browser.mjs";
+import { beginWalk, button, expect, judged, panel, signIn, site, still, until } from "./browser.mjs";
 
 const { url, username, password } = site();
 const { browser, desk, watch, page, steps, shot, ask } = await beginWalk("map", url);
@@ -19,19 +19,24 @@ async function add(name, role, addresses, hub) {
   if (hub) await ask("POST", "/links", { a_asset_id: hub, b_asset_id: id, kind: "ethernet" });
   return id;
 }
-/** Seat of each node, by its id, as this browser remembers them. */
-const seats = () =>
-  page.evaluate(() => {
-    const { groups } = JSON.parse(localStorage.getItem("cb.map.seats"));
-    return Object.fromEntries(Object.values(groups).flatMap((group) => Object.entries(group.seats)));
-  });
+/** Seat of each node, by its id, as this browser remembers them, once there are so many: the page writes them down a moment later. */
+const seats = (count) =>
+  until(
+    () =>
+      page.evaluate(() => {
+        const { groups } = JSON.parse(localStorage.getItem("cb.map.seats") ?? '{"groups":{}}');
+        return Object.fromEntries(Object.values(groups).flatMap((group) => Object.entries(group.seats)));
+      }),
+    (all) => Object.keys(all).length === count,
+    `${count} seats`,
+  );
 const answerTo = (method) =>
   page.waitForResponse((r) => r.url().includes("/map/positions") && r.request().method() === method);
 async function find(name) {
   await page.getByRole("searchbox", { name: "Find on the map" }).fill(name);
   await page.keyboard.press("Enter");
   await aside.getByRole("heading", { name }).waitFor();
-  await page.waitForTimeout(400);
+  await still(page);
 }
 
 /** The widest thing on the map that a click opens: a card is wider than any node. And its middle. */
@@ -67,7 +72,7 @@ await steps.step("two networks with a gateway in both", async () => {
   for (let at = 0; at < 5; at++) await add(`rack-${at}`, "server", [`10.90.1.${20 + at}`]);
   await page.goto(`${url}/map`);
   await ready();
-  await page.waitForTimeout(800);
+  await still(page);
   await shot("01-desk");
 });
 
@@ -76,7 +81,6 @@ await steps.step("a pan shows what drawing anew would show", async () => {
   // Without the legend and the buttons.
   const clip = { x: box.x, y: box.y, width: box.width - 70, height: box.height - 70 };
   const map = page.getByRole("application");
-  const shown = async () => (await page.screenshot({ clip })).toString("base64");
   const pan = async (dx, dy) => {
     const [x, y] = [box.x + box.width / 2, box.y + 12];
     await page.mouse.move(x, y);
@@ -87,7 +91,6 @@ await steps.step("a pan shows what drawing anew would show", async () => {
     await page.waitForTimeout(150);
     await page.mouse.up();
     await page.mouse.move(box.x + 2, box.y + box.height - 2);
-    await page.waitForTimeout(150);
   };
   for (const [dx, dy] of [
     [0, 0],
@@ -96,7 +99,7 @@ await steps.step("a pan shows what drawing anew would show", async () => {
     [48, 203],
   ]) {
     await pan(dx, dy);
-    const panned = await shown();
+    const panned = await still(page, { clip });
     const colors = await page.evaluate(async (png) => {
       const bytes = Uint8Array.from(atob(png), (one) => one.charCodeAt(0));
       const picture = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
@@ -106,15 +109,14 @@ await steps.step("a pan shows what drawing anew would show", async () => {
       return new Set(new Uint32Array(context.getImageData(0, 0, width, height).data.buffer)).size;
     }, panned);
     expect(colors > 20, `a picture of many colors, not ${colors}`);
-    // Twice: hides the groups and shows them again.
-    for (let twice = 0; twice < 2; twice++) {
-      await map.press("g");
-      await page.waitForTimeout(150);
-    }
-    expect((await shown()) === panned, `the same after a pan by ${dx}, ${dy}`);
+    // Hides the groups and shows them again.
+    await map.press("g");
+    const bare = await still(page, { clip, unlike: panned });
+    await map.press("g");
+    expect((await still(page, { clip, unlike: bare })) === panned, `the same after a pan by ${dx}, ${dy}`);
   }
   await map.press("f");
-  await page.waitForTimeout(400);
+  await still(page);
 });
 
 await steps.step("a drag is undone and done again by keys", async () => {
@@ -171,8 +173,7 @@ await steps.step(
 );
 
 await steps.step("nothing moves when nodes are removed, nor after a reload", async () => {
-  await page.waitForTimeout(800);
-  const before = await seats();
+  const before = await seats(21);
   for (const name of ["phone-0", "phone-5", "rack-1"]) {
     await ask("DELETE", `/assets/${ids[name]}`);
     delete ids[name];
@@ -180,15 +181,14 @@ await steps.step("nothing moves when nodes are removed, nor after a reload", asy
   await page.getByText("18 nodes").waitFor();
   await page.reload();
   await ready();
+  // Time to write down a seat that is wrong.
   await page.waitForTimeout(800);
-  const after = await seats();
-  expect(Object.keys(after).length === 18, `18 seats, not ${Object.keys(after).length}`);
+  const after = await seats(18);
   for (const [id, seat] of Object.entries(after))
     expect(String(before[id]) === String(seat), `${id} to stay at ${before[id]}, not ${seat}`);
   await add("phone-new", "phone", ["10.90.0.200"]);
   await page.getByText("19 nodes").waitFor();
-  await page.waitForTimeout(800);
-  const grown = await seats();
+  const grown = await seats(19);
   for (const [id, seat] of Object.entries(after))
     expect(String(grown[id]) === String(seat), `${id} to stay at ${seat}, not ${grown[id]}`);
 });
@@ -205,7 +205,7 @@ await steps.step("on a phone a tap selects, the panel comes from below, and one 
   const phone = await context.newPage();
   await phone.goto(`${url}/map`);
   await ready(phone);
-  await phone.waitForTimeout(500);
+  await still(phone);
   await shot("03-phone", phone);
   // So near that its title is not on the screen.
   await button(phone, "Zoom in").click();
@@ -214,12 +214,13 @@ await steps.step("on a phone a tap selects, the panel comes from below, and one 
   // In a window so small even a few nodes are far away.
   await phone.setViewportSize({ width: 390, height: 520 });
   await button(phone, "Show all (f)").click();
-  await phone.waitForTimeout(500);
+  await still(phone);
   await shot("03-phone-all", phone);
   const card = await widest(phone);
   expect(card.width > 60, `a card to speak for a network, not ${card.width} px`);
+  const cards = await still(phone);
   await phone.touchscreen.tap(card.x, card.y);
-  await phone.waitForTimeout(500);
+  await still(phone, { unlike: cards });
   expect(!new URL(phone.url()).searchParams.has("selected"), "a card to open its network, not a node");
   expect((await widest(phone)).width < 60, "the nodes to speak for themselves then");
   await shot("03-phone-opened", phone);
@@ -229,18 +230,18 @@ await steps.step("on a phone a tap selects, the panel comes from below, and one 
   await phone.setViewportSize({ width: 390, height: 844 });
   const sheet = panel(phone);
   await sheet.getByRole("heading", { name: "hall" }).waitFor();
-  await phone.waitForTimeout(500);
+  await still(phone);
   const { y } = await sheet.boundingBox();
   expect(y > 300, `the panel below the map, not at ${y}`);
   await shot("04-phone-panel", phone);
   // The found node is in the middle of what the panel leaves.
   const left = await phone.locator("[data-map]").boundingBox();
   await phone.touchscreen.tap(left.x + left.width / 2, (left.y + y) / 2);
-  await phone.waitForTimeout(400);
+  await still(phone);
   expect(new URL(phone.url()).searchParams.get("selected") === ids.hall, "the found node above the panel");
   await button(sheet, "Close").click();
   await sheet.waitFor({ state: "detached" });
-  await phone.waitForTimeout(300);
+  const unmoved = await still(phone);
   const map = await phone.locator("[data-map]").boundingBox();
   const moved = [];
   phone.on("request", (r) => r.url().includes("/map/positions") && moved.push(r.method()));
@@ -251,7 +252,7 @@ await steps.step("on a phone a tap selects, the panel comes from below, and one 
   for (let step = 1; step <= 6; step++)
     await touch("touchMove", [{ x: middle.x + 15 * step, y: middle.y + 5 * step }]);
   await touch("touchEnd", []);
-  await phone.waitForTimeout(400);
+  await still(phone, { unlike: unmoved });
   expect(moved.length === 0, "a finger on a node to pan, not to drag it");
   await judged(phone);
   await context.close();
