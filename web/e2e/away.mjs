@@ -12,6 +12,7 @@ import {
   field,
   judged,
   panel,
+  rested,
   said,
   signIn,
   signInHere,
@@ -282,6 +283,8 @@ await steps.step(
       await question().locator(":focus").waitFor();
       await page.keyboard.press("Enter");
       await question().waitFor({ state: "detached" });
+      // It gives the focus back a moment later, also if the next question is there by then.
+      await rested(page);
       expect((await name.inputValue()) === "half typed", `the text to stay after ${way}`);
     }
     await name.focus();
@@ -290,7 +293,6 @@ await steps.step(
     await question().locator(":focus").waitFor();
     await page.keyboard.press("Escape");
     await question().waitFor({ state: "detached" });
-    // The question gives the focus back when it has gone, a moment later.
     await page
       .waitForFunction((one) => document.activeElement === one, await name.elementHandle())
       .catch(() => expect(false, "the focus back in the field"));

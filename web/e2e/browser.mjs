@@ -146,6 +146,15 @@ export async function until(look, fits, what, { most = 15_000, every = 100 } = {
   }
 }
 
+/** A moment by the page's own clock: what it does a moment later is done, such as to draw anew or to give the focus back. */
+export const rested = (page) =>
+  page.evaluate(
+    () =>
+      new Promise((resolve) =>
+        setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(resolve)), 200),
+      ),
+  );
+
 /**
  * The picture of the map once it stands still: the camera has arrived, and what is drawn anew when a hand rests is drawn. `unlike`: a
  * picture that was there before what was just done.
@@ -153,13 +162,7 @@ export async function until(look, fits, what, { most = 15_000, every = 100 } = {
 export async function still(page, { clip, unlike } = {}) {
   const map = page.locator("[data-map]");
   const picture = async () => {
-    // Longer than the map waits before it draws anew, by the page's own clock.
-    await page.evaluate(
-      () =>
-        new Promise((resolve) =>
-          setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(resolve)), 200),
-        ),
-    );
+    await rested(page);
     return (await page.screenshot({ clip: clip ?? (await map.boundingBox()) })).toString("base64");
   };
   return until(picture, (now, before) => now === before && now !== unlike, "a map that stands still", {
