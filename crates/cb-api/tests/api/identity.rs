@@ -38,7 +38,15 @@ impl Site {
     /// A user with `role`; answers their id.
     pub async fn user(&self, admin: &Login, name: &str, role: &str) -> String {
         let body = json!({ "username": name, "role": role, "password": PASSWORD });
-        let answer = self.post(admin, "/api/v1/users", body).await;
+        let mut answer = self.post(admin, "/api/v1/users", body.clone()).await;
+        for _ in 0..30 {
+            // On a machine with too much to do the database may be busy: nothing was written.
+            if answer.status != 503 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answer = self.post(admin, "/api/v1/users", body.clone()).await;
+        }
         assert_eq!(answer.status, 201, "{answer:?}");
         text(&answer.json()["id"])
     }

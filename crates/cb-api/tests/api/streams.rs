@@ -197,13 +197,15 @@ async fn the_end_of_a_scan_that_saw_an_asset_refreshes_the_map(
 #[tokio::test]
 async fn one_session_has_so_many_streams_and_no_more(#[values(Sqlite, Postgres)] database: Database) {
     let (site, login) = Site::ready(database).await;
-    let mut sockets = Vec::new();
+    let (mut sockets, mut busy) = (Vec::new(), 0);
     let refused = loop {
         match open(&site, Some(&login), Some(&site.origin()), "discovery").await {
             Ok(socket) => sockets.push(socket),
+            // On a machine with too much to do the database may be busy.
+            Err(503) => busy += 1,
             Err(status) => break status,
         }
-        assert!(sockets.len() < 100);
+        assert!(sockets.len() < 100 && busy < 30);
     };
     // Of each server.
     let most = if database == Sqlite { 16 } else { 32 };
