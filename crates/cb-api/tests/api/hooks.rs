@@ -1,5 +1,7 @@
 //! What comes in from outside: only what proves itself, once, and in its own words.
 
+use std::time::Instant;
+
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_vault::webhook::{Key, sign};
 use chrono::TimeDelta;
@@ -313,6 +315,8 @@ async fn sixty_a_minute_are_taken_and_what_proves_nothing_does_not_count(
     let (site, admin) = Site::ready(database).await;
     let hook = site.hook(&admin, "generic").await;
     let now = site.seconds();
+    // Redis lets one more in each second of its own clock.
+    let began = Instant::now();
     for n in 0..20 {
         let wrong = message(&hook.id, &format!("w{n}"), &now.to_string(), "v1,AAAA", BODY);
         assert_eq!(site.ask(wrong).await.status, 401);
@@ -327,12 +331,13 @@ async fn sixty_a_minute_are_taken_and_what_proves_nothing_does_not_count(
     };
     assert_eq!(refused.status, 429, "{refused:?}");
     assert!(refused.one("retry-after").parse::<u32>().is_ok());
-    assert!((60..70).contains(&taken), "{taken}");
-    // One address may not ask for ever, whatever it shows.
-    let mut asked = 0;
+    let most = 60 + began.elapsed().as_secs() + 1;
+    assert!((60..=most).contains(&taken), "{taken}, not {most}");
+    // One address may not ask for ever, whatever it shows: two more each second, beyond 120.
+    let mut asked = 20 + taken + 1;
     while site.ask(message(&hook.id, "w", "0", "v1,AAAA", BODY)).await.status == 401 {
         asked += 1;
-        assert!(asked < 200, "no end");
+        assert!(asked <= 120 + 2 * (began.elapsed().as_secs() + 1), "no end");
     }
 }
 

@@ -8,6 +8,7 @@ use http::Request;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinHandle;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
@@ -37,7 +38,15 @@ impl Site {
     /// A user with `role`; answers their id.
     pub async fn user(&self, admin: &Login, name: &str, role: &str) -> String {
         let body = json!({ "username": name, "role": role, "password": PASSWORD });
-        let answer = self.post(admin, "/api/v1/users", body).await;
+        let mut answer = self.post(admin, "/api/v1/users", body.clone()).await;
+        for _ in 0..30 {
+            // On a machine with too much to do the database may be busy: nothing was written.
+            if answer.status != 503 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answer = self.post(admin, "/api/v1/users", body.clone()).await;
+        }
         assert_eq!(answer.status, 201, "{answer:?}");
         text(&answer.json()["id"])
     }
@@ -138,6 +147,14 @@ const TABLE: &[(&str, &[&str])] = &[
     ("nothing", &["own", "other", "token", "step"]),
 ];
 
+/// Reads a stream until it is closed with 4401; answers when that was.
+fn closing(mut socket: Socket) -> JoinHandle<Instant> {
+    tokio::spawn(async move {
+        assert_eq!(streams::closed(&mut socket).await, 4401);
+        Instant::now()
+    })
+}
+
 /// On each of two servers: the one that was not asked for it hears of it.
 async fn ended(what: &str, lives: bool, until: Instant, answers: impl AsyncFn() -> u16) {
     for _ in 0..2 {
@@ -169,14 +186,21 @@ async fn what_must_end_ends_within_a_second(#[values(Sqlite, Postgres)] database
         let token = site.token(&own, &["inventory:read"]).await;
         let step = text(&site.login(&name, PASSWORD).await.json()["mfa_token"]);
         let origin = site.origin();
-        let mut own_socket =
-            streams::open(&site, Some(&own), Some(&origin), "topology").await.expect("opens");
-        let mut other_socket =
+        let own_socket = streams::open(&site, Some(&own), Some(&origin), "topology").await.expect("opens");
+        let other_socket =
             streams::open(&site, Some(&other), Some(&origin), "topology").await.expect("opens");
-        let mut token_socket = token_stream(&site, &token, "topology").await;
+        let token_socket = token_stream(&site, &token, "topology").await;
+        // Each is read by itself: when it is closed must not depend on what the test does meanwhile.
+        let (mut open, mut ending) = (Vec::new(), Vec::new());
+        for (what, socket) in [("own", own_socket), ("other", other_socket), ("token", token_socket)] {
+            if alive.contains(&what) {
+                open.push((what, socket));
+            } else {
+                ending.push((what, closing(socket)));
+            }
+        }
 
         let user = format!("/api/v1/users/{id}");
-        let began = Instant::now();
         let answer = match *event {
             "password changed" => {
                 let body = json!({ "current_password": PASSWORD, "new_password": OTHER });
@@ -212,9 +236,10 @@ async fn what_must_end_ends_within_a_second(#[values(Sqlite, Postgres)] database
             }
             _ => site.get(&own, "/api/v1/auth/me").await,
         };
+        let answered = Instant::now();
         assert!(answer.status < 300, "{event}: {answer:?}");
 
-        let until = began + if database == Sqlite { Duration::ZERO } else { Duration::from_secs(1) };
+        let until = answered + if database == Sqlite { Duration::ZERO } else { streams::PATIENCE };
         for (what, login, lives) in
             [("own", &own, alive.contains(&"own")), ("other", &other, alive.contains(&"other"))]
         {
@@ -223,22 +248,15 @@ async fn what_must_end_ends_within_a_second(#[values(Sqlite, Postgres)] database
         }
         let answers = async || site.by_token("GET", "/api/v1/assets", &token).await.status;
         ended(&format!("{event}: the token"), alive.contains(&"token"), until, answers).await;
-        let sockets = [
-            ("own", &mut own_socket, alive.contains(&"own")),
-            ("other", &mut other_socket, alive.contains(&"other")),
-            ("token's", &mut token_socket, alive.contains(&"token")),
-        ];
-        for (what, socket, lives) in sockets {
-            if lives {
-                let quiet = tokio::time::timeout(Duration::from_millis(30), streams::closed(socket)).await;
-                assert!(quiet.is_err(), "{event}: the {what} stream was closed");
-            } else {
-                let code = streams::closed(socket).await;
-                let took = began.elapsed();
-                assert_eq!(code, 4401, "{event}: {what}");
-                assert!(took < Duration::from_secs(1), "{event}: the {what} stream took {took:?}");
-                closings.push(took);
-            }
+        for (what, closed) in ending {
+            let closed = closed.await.unwrap_or_else(|error| panic!("{event}: {what}: {error}"));
+            let took = closed.saturating_duration_since(answered);
+            assert!(took < streams::PATIENCE, "{event}: the stream of {what} took {took:?}");
+            closings.push(took);
+        }
+        for (what, mut socket) in open {
+            let quiet = tokio::time::timeout(Duration::from_millis(30), streams::closed(&mut socket)).await;
+            assert!(quiet.is_err(), "{event}: the stream of {what} was closed");
         }
         let mfa = json!({ "mfa_token": step, "code": site.code(&secret) });
         let finished = site.public("/api/v1/auth/mfa", mfa).await.status;
@@ -257,6 +275,8 @@ async fn what_must_end_ends_within_a_second(#[values(Sqlite, Postgres)] database
         at(90),
         at(100)
     ));
+    // The machine may be late with some of them, and not with every other one.
+    assert!(at(50) < 1_000, "{closings:?}");
 }
 
 #[rstest]

@@ -23,7 +23,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use crate::discovery::{host, scanner};
-use crate::jobs::{Counting, dead as letters, enqueue, enqueue_at, left, passes, until, work};
+use crate::jobs::{Counting, dead as letters, enqueue, enqueue_at, left, passes, running, until, work};
 use crate::write_path::raw;
 
 /// Done when the flag is raised.
@@ -71,6 +71,8 @@ async fn an_outage_costs_a_job_no_attempt_and_it_is_not_begun_at_once(
         until("begun", async || kind.begun().get(&id).map(Vec::len) == Some(times)).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(kind.begun()[&id].len(), times, "not at once");
+        // A wait that is written down later would begin at the clock that has moved.
+        until("written down", async || running(&test).await == 0).await;
         well.store(times == 4, Ordering::SeqCst);
         passes(&test, 6).await;
     }
@@ -187,7 +189,7 @@ async fn an_end_that_cannot_be_told_keeps_its_reason(#[values(Sqlite, Postgres)]
     work(&test.app, &kind);
     for times in 1..=6 {
         until("told", async || kind.died().len() == times).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        until("written down", async || running(&test).await == 0).await;
         passes(&test, 70).await;
     }
     until("dead", async || letters(&ctx).await.len() == 1).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cb_core::audit::Action;
 use cb_core::{Error, Principal, Result, Secret};
@@ -89,13 +89,18 @@ async fn sixteen_writers_make_one_chain() {
                     );
                     Ok(())
                 };
-                // One in five excludes all others.
-                let done = if n % 5 == 0 {
-                    store.write(audit(), work).await.map(drop)
-                } else {
-                    beside(store, &rows, work).await
-                };
-                done.expect("kept");
+                // One in five excludes all others. Whoever has waited too long is refused, and asks again.
+                loop {
+                    let done = if n % 5 == 0 {
+                        store.write(audit(), work).await.map(drop)
+                    } else {
+                        beside(store, &rows, work).await
+                    };
+                    match done {
+                        Ok(()) => break,
+                        Err(error) => assert!(matches!(error, Error::Unavailable(_)), "{error}"),
+                    }
+                }
             }
         }
     });
@@ -178,21 +183,18 @@ async fn a_long_write_stops_only_its_own_row() {
     });
     let others = async {
         held.notified().await;
-        let began = Instant::now();
         for n in 10..20 {
             bench
                 .beside(&[Row::AssetStays(Uuid::from_u128(n))], async |tx| insert(tx, n).await)
                 .await
                 .expect("kept");
         }
-        let took = began.elapsed();
         let refused = bench.beside(&[ROW], async |_| Ok(())).await;
         over.notify_one();
-        (took, refused)
+        refused
     };
-    let (long, (took, refused)) = tokio::join!(long, others);
+    let (long, refused) = tokio::join!(long, others);
     long.expect("kept");
-    assert!(took < Duration::from_secs(1), "{took:?}");
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     assert_eq!(bench.whole().await, 12);
 }

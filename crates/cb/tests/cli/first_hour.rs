@@ -25,11 +25,11 @@ fn shim(folder: &Path) -> PathBuf {
     library
 }
 
-fn said(log: &Path) -> String {
+pub fn said(log: &Path) -> String {
     fs::read_to_string(log).unwrap_or_default()
 }
 
-async fn until(what: &str, true_now: impl Fn() -> bool) {
+pub async fn until(what: &str, true_now: impl Fn() -> bool) {
     let began = Instant::now();
     while !true_now() {
         assert!(began.elapsed() < Duration::from_secs(30), "{what}");

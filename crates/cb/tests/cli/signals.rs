@@ -1,5 +1,6 @@
 //! What a signal does to a running server.
 
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -7,8 +8,10 @@ use std::time::Duration;
 use rstest::rstest;
 use tempfile::TempDir;
 
+use crate::first_hour::{said, until};
 use crate::site::{Server, Site, cb, free_port, serve_on};
 
+/// Less than what a server would wait for somebody who says nothing.
 const SOON: Duration = Duration::from_secs(8);
 
 /// A server that answers, on a folder that lives as long as the first of these.
@@ -85,7 +88,7 @@ async fn a_hangup_that_is_ignored_stays_ignored() {
 async fn quit_ends_it_at_once() {
     let (_dir, server, _) = running(cb()).await;
     server.signal("QUIT");
-    assert_eq!(server.ended(Duration::from_secs(2)).await.signal(), Some(3));
+    assert_eq!(server.ended(SOON).await.signal(), Some(3));
 }
 
 /// A PostgreSQL that takes nobody is waited for; a stop ends that in order.
@@ -95,10 +98,11 @@ async fn a_start_that_waits_can_be_stopped() {
     let url = format!("postgres://cb:none@127.0.0.1:{}/none", free_port());
     let mut command = cb();
     serve_on(&mut command, &dir.path().join("data"), free_port(), &[("CB_DB_URL", &url)]);
-    let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let log = dir.path().join("log");
+    let server = Server::start(command.stdout(Stdio::null()).stderr(File::create(&log).expect("made")));
+    until("it says what it waits for", || said(&log).contains("the server waits up to")).await;
     server.signal("TERM");
-    assert_eq!(server.ended(Duration::from_secs(3)).await.code(), Some(0));
+    assert_eq!(server.ended(Duration::from_secs(15)).await.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,5 +112,5 @@ async fn a_client_that_says_nothing_does_not_delay_the_end() {
     let _silent = std::net::TcpStream::connect(("127.0.0.1", site.port)).expect("connects");
     tokio::time::sleep(Duration::from_millis(300)).await;
     server.signal("TERM");
-    assert_eq!(server.ended(Duration::from_secs(3)).await.code(), Some(0));
+    assert_eq!(server.ended(SOON).await.code(), Some(0));
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cb_app::auth::factors;
-use cb_core::{OsEntropy, Principal, Secret};
+use cb_core::{Error, OsEntropy, Principal, Secret};
 use cb_store::entities::{user, vault_key};
 use cb_store::sea_orm::{ActiveModelTrait as _, DatabaseConnection, EntityTrait as _};
 use cb_store::sealed::TOTP_SECRET;
@@ -22,8 +22,9 @@ use rstest::rstest;
 const ROWS: u32 = 1_500;
 /// Kills at moments that are spread over a whole run.
 const SPREAD: u32 = 24;
-/// Kills at the instant that something is seen to have happened; as many at least, of so many tries.
-const AT_ONCE: (u32, u32) = (6, 30);
+/// Kills at the instant that something is seen to have happened. A machine with too much to do sees it too late more often than not:
+/// tried until there are as many, within this time.
+const AT_ONCE: (u32, Duration) = (6, Duration::from_mins(5));
 
 async fn ring(test: &TestApp, db: &DatabaseConnection) -> Ring {
     let kept = std::fs::read_to_string(test.data_dir().join("vault-key")).expect("a key");
@@ -133,8 +134,11 @@ async fn killed_anywhere_it_loses_nothing(#[case] command: &'static str, #[case]
     let writer = tokio::spawn(async move {
         let mut written = 0u32;
         while !stopped.load(Ordering::Relaxed) {
-            factors::begin(&proven).await.expect("written");
-            written += 1;
+            match factors::begin(&proven).await {
+                Ok(_) => written += 1,
+                // What a command keeps waiting for too long is told to try again.
+                Err(error) => assert!(matches!(error, Error::Unavailable(_)), "{error}"),
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         written
@@ -148,19 +152,16 @@ async fn killed_anywhere_it_loses_nothing(#[case] command: &'static str, #[case]
         killed(&test, command, Moment::After(whole * n / (SPREAD - 4)), &mut found).await;
     }
     for moment in instants {
-        let (wanted, tries) = AT_ONCE;
-        let mut hit = 0;
-        for _ in 0..tries {
+        let (wanted, patience) = AT_ONCE;
+        let (mut hit, began) = (0, Instant::now());
+        while hit < wanted {
+            assert!(began.elapsed() < patience, "{hit} kills only: {found:?}");
             let step = killed(&test, command, *moment, &mut found).await;
             hit += u32::from(match moment {
                 Moment::Staged => step == STAGED,
                 _ => [COMMITTED, COMMITTED_NOT_MOVED].contains(&step),
             });
-            if hit >= wanted {
-                break;
-            }
         }
-        assert!(hit >= wanted, "{hit} kills only: {found:?}");
     }
     stop.store(true, Ordering::Relaxed);
     let written = writer.await.expect("every write went through");

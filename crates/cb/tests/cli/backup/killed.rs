@@ -152,7 +152,12 @@ async fn a_restore_that_is_ready(#[case] on: Database) {
     world.home("first", on).await.says(&["restore", text(&archive)]);
     let took = began.elapsed();
     let (mut hits, mut whole) = (0, 0);
-    for n in 0..TRIES {
+    // On a machine with too much to do it may be over each time before it is killed: then again, for some minutes.
+    let begun = Instant::now();
+    for n in 0.. {
+        if n >= TRIES && (hits > 0 || begun.elapsed() > Duration::from_mins(3)) {
+            break;
+        }
         let home = world.home(&format!("new{n}"), on).await;
         let mut run = home.cb(&["restore", text(&archive)]).stdout(Stdio::null()).spawn().expect("starts");
         let ready = home.data.join(".restoring/ready.json");
@@ -161,7 +166,7 @@ async fn a_restore_that_is_ready(#[case] on: Database) {
         }
         // With PostgreSQL some of the time before its commit, some behind it.
         if on == Postgres {
-            std::thread::sleep(took * n / TRIES);
+            std::thread::sleep(took * (n % TRIES) / TRIES);
         }
         run.kill().expect("killed");
         run.wait().expect("gone");

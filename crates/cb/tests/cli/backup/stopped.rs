@@ -1,5 +1,6 @@
 //! Stopped by a signal, out of room, or cut off from its database: a backup and a restore say what has become of it, and that is true.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +23,31 @@ fn until(run: &mut Child, there: impl Fn() -> bool) {
 
 fn start(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
+}
+
+/// Starts it and holds it at the moment that is `there`, which must come before it ends: what it is told, it hears once it is let go.
+/// Whoever holds it waits for its id, because a process that had to be started first would come too late.
+fn held(command: Command, there: impl Fn() -> bool) -> Child {
+    let mut holder = Command::new("sh");
+    let mut holder = holder
+        .args(["-c", "read -r id && kill -s STOP \"$id\""])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut run = start(command);
+    until(&mut run, there);
+    let id = format!("{}\n", run.id());
+    holder.stdin.take().expect("piped").write_all(id.as_bytes()).expect("told");
+    assert!(holder.wait().expect("gone").success());
+    assert!(run.try_wait().expect("asked").is_none(), "it has ended already");
+    run
+}
+
+/// Sends a signal to a process that is held, and lets it go.
+fn let_go(run: Child, name: &str) -> Output {
+    signal(&run, name);
+    signal(&run, "CONT");
+    run.wait_with_output().expect("ends")
 }
 
 pub fn signal(run: &Child, name: &str) {
@@ -66,28 +92,23 @@ async fn while_files_are_written() {
     let home = large(&world).await;
     let (archive, dir) = (world.path("archive"), world.dir.path());
     for name in ["TERM", "INT", "HUP"] {
-        let mut run = start(home.cb(&["backup", text(&archive)]));
-        until(&mut run, || begun(dir, "archive"));
-        signal(&run, name);
-        let why = failed(&run.wait_with_output().expect("ends"));
+        let run = held(home.cb(&["backup", text(&archive)]), || begun(dir, "archive"));
+        let why = failed(&let_go(run, name));
         assert_eq!(why, format!("cb: stopped by SIG{name}: no archive was written\n"));
         assert!(!archive.exists() && scratch(dir).is_empty(), "{name}");
     }
     // As `nohup` does.
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", r#"trap "" HUP; exec "$0" "$@""#, env!("CARGO_BIN_EXE_cb")]);
-    let mut run = start(home.set(shell, &["backup", text(&archive)]));
-    until(&mut run, || begun(dir, "archive"));
-    signal(&run, "HUP");
-    assert!(run.wait_with_output().expect("ends").status.success());
+    let run = held(home.set(shell, &["backup", text(&archive)]), || begun(dir, "archive"));
+    assert!(let_go(run, "HUP").status.success());
 
     let new = world.home("new", Sqlite).await;
     for name in ["TERM", "HUP"] {
-        let mut run = start(new.cb(&["restore", text(&archive)]));
-        until(&mut run, || new.data.join(".restoring/circuit-breaker.db").exists());
+        let unpacks = || new.data.join(".restoring/circuit-breaker.db").exists();
+        let run = held(new.cb(&["restore", text(&archive)]), unpacks);
         assert!(new.complains(&["restore", text(&archive)]).contains("another server or a restore is using"));
-        signal(&run, name);
-        let why = failed(&run.wait_with_output().expect("ends"));
+        let why = failed(&let_go(run, name));
         assert_eq!(why, format!("cb: stopped by SIG{name}: nothing was restored\n"));
         assert!(!new.data.exists(), "the place is as it was");
     }
@@ -111,11 +132,9 @@ async fn what_a_killed_backup_leaves_is_removed() {
     run.kill().expect("killed");
     run.wait().expect("gone");
     assert!(begun(dir, "circuit-breaker.db"));
-    let mut run = start(home.cb(&locked));
-    until(&mut run, || begun(&home.data, "circuit-breaker.db"));
+    let mut run = held(home.cb(&locked), || begun(&home.data, "circuit-breaker.db"));
     assert!(!begun(dir, "circuit-breaker.db"), "the second has removed it, and keeps its own copy elsewhere");
     // One that lives is left alone by a server that starts.
-    signal(&run, "STOP");
     home.start().await.stop();
     assert!(begun(&home.data, "circuit-breaker.db"));
     run.kill().expect("killed");
