@@ -268,13 +268,19 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
         updated_at: now,
     };
     ctx.write_rows(Permission::InventoryWrite, Action::AssetCreated, &[], async |tx| {
-        asset::Entity::insert(active(row.clone())).exec(tx.conn()).await.map_err(db)?;
-        set_tags(tx, row.id, tags.unwrap_or_default()).await?;
+        asset::Entity::insert(active(row.clone())).exec_without_returning(tx.conn()).await.map_err(db)?;
+        let tags = give_tags(tx, row.id, &tags.unwrap_or_default()).await?;
+        let mut rows = Vec::new();
         for ip in &addresses {
             let network = networks::containing(tx.conn(), *ip).await?.map(|n| n.id);
             let address = addresses::new_row(ctx, row.id, None, network, *ip, None, Source::Manual);
-            address::Entity::insert(active(address)).exec(tx.conn()).await.map_err(db)?;
+            address::Entity::insert(active(address.clone()))
+                .exec_without_returning(tx.conn())
+                .await
+                .map_err(db)?;
+            rows.push(address);
         }
+        rows.sort_by(|a, b| a.ip_key.cmp(&b.ip_key));
         tx.about("asset", row.id);
         tx.detail(if addresses.is_empty() {
             json!({ "name": row.name, "kind": row.kind })
@@ -283,7 +289,7 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
         });
         tx.emit(Event::AssetChanged { id: row.id.into() });
         news::asset_created(ctx, tx, &row).await?;
-        out(tx.conn(), row).await
+        shown(row, tags, rows.into_iter().map(|address| address.ip).collect())
     })
     .await
 }
@@ -348,7 +354,7 @@ pub async fn update(ctx: &Ctx, id: AssetId, patch: AssetPatch, version: Option<i
         change.updated_at = Set(ctx.now());
         let row = change.update(tx.conn()).await.map_err(db)?;
         if let Some(tags) = tags {
-            set_tags(tx, row.id, tags).await?;
+            set_tags(tx, row.id, &tags).await?;
         }
         tx.about("asset", row.id);
         tx.detail(difference(&before, &row));
@@ -456,22 +462,26 @@ pub(crate) fn tag_set(wrong: &mut Violations, tags: Option<Vec<TagId>>) -> Optio
     Some(tags.into_iter().map(|t| t.0).collect())
 }
 
-async fn set_tags(tx: &mut WriteTx, asset: Uuid, tags: BTreeSet<Uuid>) -> Result<()> {
-    let known = tag::Entity::find().filter(tag::Column::Id.is_in(tags.iter().copied())).all(tx.conn()).await;
-    if known.map_err(db)?.len() != tags.len() {
-        return Err(Error::invalid("tags", "One of these tags does not exist."));
+async fn set_tags(tx: &mut WriteTx, asset: Uuid, tags: &BTreeSet<Uuid>) -> Result<()> {
+    let of_asset = asset_tag::Column::AssetId.eq(asset);
+    asset_tag::Entity::delete_many().filter(of_asset).exec(tx.conn()).await.map_err(db)?;
+    give_tags(tx, asset, tags).await.map(drop)
+}
+
+/// To an asset that has none. Gives them back by name.
+async fn give_tags(tx: &mut WriteTx, asset: Uuid, tags: &BTreeSet<Uuid>) -> Result<Vec<TagRef>> {
+    if tags.is_empty() {
+        return Ok(Vec::new());
     }
     let conn = tx.conn();
-    asset_tag::Entity::delete_many()
-        .filter(asset_tag::Column::AssetId.eq(asset))
-        .exec(conn)
-        .await
-        .map_err(db)?;
-    if !tags.is_empty() {
-        let rows = tags.into_iter().map(|tag_id| active(asset_tag::Model { asset_id: asset, tag_id }));
-        asset_tag::Entity::insert_many::<asset_tag::ActiveModel, _>(rows).exec(conn).await.map_err(db)?;
+    let known = tag::Entity::find().filter(tag::Column::Id.is_in(tags.iter().copied()));
+    let known = known.order_by_asc(tag::Column::NameKey).all(conn).await.map_err(db)?;
+    if known.len() != tags.len() {
+        return Err(Error::invalid("tags", "One of these tags does not exist."));
     }
-    Ok(())
+    let rows = tags.iter().map(|&tag_id| active(asset_tag::Model { asset_id: asset, tag_id }));
+    asset_tag::Entity::insert_many(rows).exec_without_returning(conn).await.map_err(db)?;
+    Ok(known.into_iter().map(|tag| TagRef { id: tag.id.into(), name: tag.name, color: tag.color }).collect())
 }
 
 async fn out(conn: &impl ConnectionTrait, row: asset::Model) -> Result<AssetOut> {
@@ -494,33 +504,37 @@ async fn outs(conn: &impl ConnectionTrait, rows: Vec<asset::Model>) -> Result<Ve
             }
         }
     }
-    rows.into_iter()
-        .map(|row| {
-            Ok(AssetOut {
-                typed_fields: fields_of_a_person(&row)?,
-                tags: tags.remove(&row.id).unwrap_or_default(),
-                addresses: addresses.remove(&row.id).unwrap_or_default(),
-                kind: word(AssetKind::parse(&row.kind), &row.kind)?,
-                status: status(row.status())?,
-                status_set: row.status_set.as_deref().map(status).transpose()?,
-                status_seen: status(&row.status_seen)?,
-                status_since: row.status_since,
-                source: word(Source::parse(&row.source), &row.source)?,
-                id: row.id.into(),
-                name: row.name,
-                role: row.role,
-                vendor: row.vendor,
-                model: row.model,
-                os: row.os,
-                notes: row.notes,
-                first_seen_at: row.first_seen_at,
-                last_seen_at: row.last_seen_at,
-                created_at: row.created_at,
-                updated_at: row.updated_at,
-                version: row.version,
-            })
-        })
-        .collect()
+    let with = |row: asset::Model| {
+        let (tags, addresses) = (tags.remove(&row.id), addresses.remove(&row.id));
+        shown(row, tags.unwrap_or_default(), addresses.unwrap_or_default())
+    };
+    rows.into_iter().map(with).collect()
+}
+
+fn shown(row: asset::Model, tags: Vec<TagRef>, addresses: Vec<String>) -> Result<AssetOut> {
+    Ok(AssetOut {
+        typed_fields: fields_of_a_person(&row)?,
+        tags,
+        addresses,
+        kind: word(AssetKind::parse(&row.kind), &row.kind)?,
+        status: status(row.status())?,
+        status_set: row.status_set.as_deref().map(status).transpose()?,
+        status_seen: status(&row.status_seen)?,
+        status_since: row.status_since,
+        source: word(Source::parse(&row.source), &row.source)?,
+        id: row.id.into(),
+        name: row.name,
+        role: row.role,
+        vendor: row.vendor,
+        model: row.model,
+        os: row.os,
+        notes: row.notes,
+        first_seen_at: row.first_seen_at,
+        last_seen_at: row.last_seen_at,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        version: row.version,
+    })
 }
 
 /// A tag or an address of an asset; the address has neither id nor colour here.
