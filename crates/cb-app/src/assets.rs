@@ -5,9 +5,10 @@ mod bulk;
 mod export;
 mod product;
 mod search;
+mod shown;
 
 use cb_core::audit::Action;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use cb_core::error::Violations;
@@ -15,13 +16,12 @@ use cb_core::ids::{AddressId, AssetId, ServiceId, TagId};
 use cb_core::inventory::{AssetKind, AssetStatus, Protocol, Source, WebScheme};
 use cb_core::{Error, Event, Patch, Permission, Result};
 use cb_store::entities::{address, asset, asset_tag, interface, link, service, tag};
-use cb_store::sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Order, Query, UnionType};
-use cb_store::sea_orm::{self, ActiveValue::Set};
+use cb_store::sea_orm::ActiveValue::Set;
 use cb_store::sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, FromQueryResult,
-    ModelTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ModelTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use cb_store::{Row, WriteTx, among, db};
+use cb_store::{Row, WriteTx, db};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -46,6 +46,7 @@ pub use export::{Export, export};
 pub use search::AssetFilter;
 use search::{by_match, first_address, narrowed};
 pub(crate) use search::{named_tag, plain_role, role_word};
+use shown::{out, outs, shown};
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TagRef {
@@ -270,17 +271,11 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
     ctx.write_rows(Permission::InventoryWrite, Action::AssetCreated, &[], async |tx| {
         asset::Entity::insert(active(row.clone())).exec_without_returning(tx.conn()).await.map_err(db)?;
         let tags = give_tags(tx, row.id, &tags.unwrap_or_default()).await?;
-        let mut rows = Vec::new();
         for ip in &addresses {
             let network = networks::containing(tx.conn(), *ip).await?.map(|n| n.id);
             let address = addresses::new_row(ctx, row.id, None, network, *ip, None, Source::Manual);
-            address::Entity::insert(active(address.clone()))
-                .exec_without_returning(tx.conn())
-                .await
-                .map_err(db)?;
-            rows.push(address);
+            address::Entity::insert(active(address)).exec_without_returning(tx.conn()).await.map_err(db)?;
         }
-        rows.sort_by(|a, b| a.ip_key.cmp(&b.ip_key));
         tx.about("asset", row.id);
         tx.detail(if addresses.is_empty() {
             json!({ "name": row.name, "kind": row.kind })
@@ -289,7 +284,7 @@ pub async fn create(ctx: &Ctx, input: AssetIn) -> Result<AssetOut> {
         });
         tx.emit(Event::AssetChanged { id: row.id.into() });
         news::asset_created(ctx, tx, &row).await?;
-        shown(row, tags, rows.into_iter().map(|address| address.ip).collect())
+        shown(row, tags, addresses.iter().map(IpAddr::to_string).collect())
     })
     .await
 }
@@ -397,18 +392,6 @@ pub(crate) fn typed_fields(row: &asset::Model) -> Result<BTreeSet<String>> {
         .map_err(|e| Error::Internal(format!("the typed fields of asset {}: {e}", row.id)))
 }
 
-/// The fields that a person has typed, as the API lists them. The status has a column of its own.
-fn fields_of_a_person(row: &asset::Model) -> Result<Vec<String>> {
-    let mut typed = typed_fields(row)?;
-    typed.remove("status");
-    typed.extend(row.status_set.as_ref().map(|_| "status".to_owned()));
-    Ok(typed.into_iter().collect())
-}
-
-fn status(text: &str) -> Result<AssetStatus> {
-    word(AssetStatus::parse(text), text)
-}
-
 /// What a scan knows of an asset, into the fields that no person has typed; says whether any changed.
 pub(crate) fn observe(
     row: &asset::Model,
@@ -482,97 +465,6 @@ async fn give_tags(tx: &mut WriteTx, asset: Uuid, tags: &BTreeSet<Uuid>) -> Resu
     let rows = tags.iter().map(|&tag_id| active(asset_tag::Model { asset_id: asset, tag_id }));
     asset_tag::Entity::insert_many(rows).exec_without_returning(conn).await.map_err(db)?;
     Ok(known.into_iter().map(|tag| TagRef { id: tag.id.into(), name: tag.name, color: tag.color }).collect())
-}
-
-async fn out(conn: &impl ConnectionTrait, row: asset::Model) -> Result<AssetOut> {
-    outs(conn, vec![row]).await?.pop().ok_or(Error::NotFound)
-}
-
-/// Rows with their tags and addresses: one query for any number of rows.
-async fn outs(conn: &impl ConnectionTrait, rows: Vec<asset::Model>) -> Result<Vec<AssetOut>> {
-    let ids: Vec<Uuid> = rows.iter().map(|r| r.id).collect();
-    let mut tags: HashMap<Uuid, Vec<TagRef>> = HashMap::new();
-    let mut addresses: HashMap<Uuid, Vec<String>> = HashMap::new();
-    if !ids.is_empty() {
-        for part in parts(conn, ids).await? {
-            match (part.tag, part.color) {
-                (Some(id), Some(color)) => {
-                    let tag = TagRef { id: id.into(), name: part.text, color };
-                    tags.entry(part.asset_id).or_default().push(tag);
-                }
-                _ => addresses.entry(part.asset_id).or_default().push(part.text),
-            }
-        }
-    }
-    let with = |row: asset::Model| {
-        let (tags, addresses) = (tags.remove(&row.id), addresses.remove(&row.id));
-        shown(row, tags.unwrap_or_default(), addresses.unwrap_or_default())
-    };
-    rows.into_iter().map(with).collect()
-}
-
-fn shown(row: asset::Model, tags: Vec<TagRef>, addresses: Vec<String>) -> Result<AssetOut> {
-    Ok(AssetOut {
-        typed_fields: fields_of_a_person(&row)?,
-        tags,
-        addresses,
-        kind: word(AssetKind::parse(&row.kind), &row.kind)?,
-        status: status(row.status())?,
-        status_set: row.status_set.as_deref().map(status).transpose()?,
-        status_seen: status(&row.status_seen)?,
-        status_since: row.status_since,
-        source: word(Source::parse(&row.source), &row.source)?,
-        id: row.id.into(),
-        name: row.name,
-        role: row.role,
-        vendor: row.vendor,
-        model: row.model,
-        os: row.os,
-        notes: row.notes,
-        first_seen_at: row.first_seen_at,
-        last_seen_at: row.last_seen_at,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-        version: row.version,
-    })
-}
-
-/// A tag or an address of an asset; the address has neither id nor colour here.
-#[derive(FromQueryResult)]
-struct Part {
-    asset_id: Uuid,
-    tag: Option<Uuid>,
-    text: String,
-    color: Option<String>,
-}
-
-/// The tags of `assets` by name and their addresses in order. One union: going to the database costs more than what
-/// it does there.
-async fn parts(conn: &impl ConnectionTrait, assets: Vec<Uuid>) -> Result<Vec<Part>> {
-    use {address::Column as A, asset_tag::Column as W, tag::Column as T};
-    let [text, place] = ["text", "place"].map(Alias::new);
-    let addresses = Query::select()
-        .column(A::AssetId)
-        .expr_as(Expr::null(), "tag")
-        .expr_as(Expr::col(A::Ip), text.clone())
-        .expr_as(Expr::null(), "color")
-        .expr_as(Expr::col(A::IpKey), place.clone())
-        .from(address::Entity)
-        .and_where(among(conn, A::AssetId, assets.clone()))
-        .take();
-    let both = Query::select()
-        .column((asset_tag::Entity, W::AssetId))
-        .expr_as(Expr::col((tag::Entity, T::Id)), "tag")
-        .expr_as(Expr::col((tag::Entity, T::Name)), text)
-        .expr_as(Expr::col((tag::Entity, T::Color)), "color")
-        .expr_as(Expr::col((tag::Entity, T::NameKey)), place.clone())
-        .from(asset_tag::Entity)
-        .inner_join(tag::Entity, Expr::col((tag::Entity, T::Id)).equals((asset_tag::Entity, W::TagId)))
-        .and_where(among(conn, W::AssetId, assets))
-        .union(UnionType::All, addresses)
-        .order_by(place, Order::Asc)
-        .take();
-    Part::find_by_statement(conn.get_database_backend().build(&both)).all(conn).await.map_err(db)
 }
 
 /// A stored word of a closed vocabulary; one that is not in it means a damaged row.

@@ -50,6 +50,31 @@ fn fields(error: Error) -> Vec<String> {
     }
 }
 
+/// The answer is made from what was given, not read again.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_asset_is_answered_as_it_is_read_afterwards(#[values(Sqlite, Postgres)] database: Database) {
+    let (_test, ctx) = TestApp::ready(database).await;
+    let mut tags = Vec::new();
+    for name in ["Zone 10", "prod", "Zone 9", "Ärger", "Beta"] {
+        let tag = tags::create(&ctx, TagIn { name: name.into(), color: "#112233".into() }).await;
+        tags.push(tag.expect("tag").id);
+    }
+    let ips = ["2001:db8::a", "10.0.0.10", "fd00::9", "10.0.0.9", "192.168.1.2", "::2:9"];
+    let input = AssetIn {
+        role: Some("nas".to_owned()),
+        status: Some(AssetStatus::Up),
+        tags: Some(tags),
+        addresses: Some(ips.map(str::to_owned).to_vec()),
+        ..asset("nas-1", AssetKind::Device)
+    };
+    let made = assets::create(&ctx, input).await.expect("created");
+    let read = assets::get(&ctx, made.id).await.expect("read").asset;
+    let shown = |asset| serde_json::to_value(asset).expect("JSON");
+    assert_eq!((made.tags.len(), made.addresses.len()), (5, 6));
+    assert_eq!(shown(&made), shown(&read));
+}
+
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_asset_lives_and_dies(#[values(Sqlite, Postgres)] database: Database) {
