@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Entropy, Error, Result, Secret};
-use cb_store::bookkeeping::Joining;
+use cb_store::bookkeeping::{Joining, Watch};
 use cb_store::entities::{server, shared_secret};
 use cb_store::{Store, sealed};
 use cb_vault::checkpoint::{CheckpointKey, PublicKey};
@@ -167,15 +167,16 @@ impl Own<'_> {
         Ok(Shared { jwt, audit: parsed(&file, &audit)? })
     }
 
-    /// Compares, and adds this server to the others. A row with this server's own ID may be what its last run left when it was killed:
-    /// then nobody renews it, and after [`LIVE`] it counts no more. A row that is renewed is another server, with a copy of this folder.
+    /// Compares, and adds this server to the others. A row that is old, or has this server's own ID, may be what a run left that was
+    /// killed: then nobody renews it, and once this server has watched that, it counts no more. A row that is renewed is another server,
+    /// which was cut off, or has a copy of this folder.
     async fn join(&self, store: &Store, me: &server::Model) -> Result<Shared, StartError> {
         const BETWEEN: Duration = Duration::from_millis(500);
-        let mut left: Option<Vec<server::Model>> = None;
+        let (mut watch, mut told) = (Watch::default(), false);
         loop {
-            let (mut agreed, mut others) = (None, Vec::new());
-            let joined = store.join(me.clone(), async |joining: &Joining| {
-                others.clone_from(&joining.others);
+            let (mut agreed, mut unclear) = (None, false);
+            let joined = store.join(me.clone(), &mut watch, async |joining: &Joining| {
+                unclear = joining.unclear;
                 Ok(match Box::pin(self.agree(joining, me)).await {
                     Ok(both) => {
                         agreed = Some(both);
@@ -195,13 +196,10 @@ impl Own<'_> {
                     kept?;
                     return Ok(Shared { jwt: jwt.secret, audit: audit.secret });
                 }
-                (Err(No::WhileTheyRun(_)), _)
-                    if others.iter().all(|row| row.id == me.id)
-                        && left.as_ref().is_none_or(|left| *left == others) =>
-                {
-                    if left.replace(others).is_none() {
+                (Err(No::WhileTheyRun(_)), _) if unclear => {
+                    if !std::mem::replace(&mut told, true) {
                         tracing::info!(
-                            "another server with this server-id was here less than half a minute ago, and it had other secrets; this server waits until it is clear whether it still runs"
+                            "servers of this database have other secrets than this one, and they did not stop properly; this server waits half a minute until it is clear whether they still run"
                         );
                     }
                     tokio::time::sleep(BETWEEN).await;

@@ -128,14 +128,12 @@ impl Fabric {
 
     /// So many a minute under each key, all of which may come at once. The name says what is counted.
     pub fn rate(&self, name: &'static str, most: NonZeroU32) -> SharedRate {
-        let quota = Quota::per_minute(most);
-        let here = Rate::with(quota, self.clock.clone());
-        SharedRate::new(name, quota, here, self.together.clone())
+        SharedRate::new(name, Quota::per_minute(most), &self.clock, self.together.clone())
     }
 
     /// Failures double the wait. There is one for everything, told apart by the keys.
     pub fn throttle(&self) -> SharedThrottle {
-        SharedThrottle::new(Throttle::new(self.clock.clone()), self.together.clone())
+        SharedThrottle::new(&self.clock, self.bus.shared.clone(), self.together.clone())
     }
 
     /// Remembers at most so many for at most so long. Caches of one name forget together.

@@ -59,6 +59,13 @@ impl Rate {
         Ok(())
     }
 
+    /// The one that was counted last was not let in by others.
+    pub(crate) fn undo(&self, key: &str) {
+        if let Some(at) = self.rested().get_mut(key) {
+            *at = at.saturating_sub(self.quota.step);
+        }
+    }
+
     /// Others have used it up so far: from there this process goes on when it is alone.
     pub(crate) fn learn(&self, key: &str, ahead: Duration) {
         let now = self.clock.steady();

@@ -26,7 +26,7 @@ const PROBE: Duration = Duration::from_secs(1);
 pub(crate) struct RedisLink {
     client: Client,
     /// What all keys of this cluster begin with.
-    pub prefix: String,
+    prefix: String,
     connection: Mutex<Connection>,
     lost: Notify,
     board: Board,
@@ -50,6 +50,10 @@ impl RedisLink {
             )
         })?;
         Ok(Self { client, prefix, connection: Mutex::default(), lost: Notify::new(), board })
+    }
+
+    pub fn key(&self, what: &str, name: &str) -> String {
+        format!("{}{what}:{name}", self.prefix)
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

@@ -55,6 +55,8 @@ struct Record {
     free: u32,
     last: Duration,
     open_again: Duration,
+    /// What it was before the last attempt.
+    open_before: Duration,
 }
 
 impl Throttle {
@@ -86,13 +88,14 @@ impl Throttle {
             if known.len() >= CAPACITY && !known.contains_key(name) {
                 make_room(&mut known, now);
             }
-            let new = Record { failures: 0, free, last: now, open_again: now };
+            let new = Record { failures: 0, free, last: now, open_again: now, open_before: now };
             let record = known.entry(name.to_owned()).or_insert(new);
             if now.saturating_sub(record.last) > MEMORY {
                 record.failures = 0;
             }
             record.failures = record.failures.saturating_add(1);
             record.last = now;
+            record.open_before = record.open_again;
             if record.failures >= free {
                 let doublings = (record.failures - free).min(16);
                 record.open_again = now + (FIRST_WAIT * 2u32.pow(doublings)).min(LONGEST_WAIT);
@@ -108,7 +111,8 @@ impl Throttle {
         if known.len() >= CAPACITY && !known.contains_key(name) {
             make_room(&mut known, now);
         }
-        let record = Record { failures, free, last: now, open_again: now + wait.min(LONGEST_WAIT) };
+        let open_again = now + wait.min(LONGEST_WAIT);
+        let record = Record { failures, free, last: now, open_again, open_before: open_again };
         known.insert(name.to_owned(), record);
     }
 
@@ -122,6 +126,16 @@ impl Throttle {
             } else if record.failures < record.free {
                 record.open_again = record.last;
             }
+        }
+    }
+
+    /// The attempt was not made, because somebody else did not let it in.
+    pub(crate) fn undo<'a>(&self, keys: impl IntoIterator<Item = Key<'a>>) {
+        for Key { name, .. } in keys {
+            if let Some(record) = self.known().get_mut(name) {
+                record.open_again = record.open_before;
+            }
+            self.spare(name);
         }
     }
 

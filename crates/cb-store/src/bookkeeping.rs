@@ -42,8 +42,8 @@ pub use ahead::Longest;
 pub use deliveries::{Health, Held, Outcome};
 pub use jobs::{JobCount, JobsAhead};
 pub use periodic::Turn;
-pub use servers::{Joining, LIVE, Seen as ServerSeen};
-pub(crate) use servers::{Working, working};
+pub use servers::{Joining, LIVE, Seen as ServerSeen, Watch};
+pub(crate) use servers::{Sign, Working, working};
 pub use sight::{NOT_SEEN, Seen, UP};
 
 /// How far a scan has come.

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use cb_api::place::Place;
 use cb_api::server;
-use cb_app::App;
+use cb_app::tags::{self, TagIn};
+use cb_app::{App, Heard};
 use cb_core::config::Config;
-use cb_core::{Clock as _, SystemClock};
+use cb_core::{Clock as _, Event, Principal, SystemClock};
 use cb_net::names::Names;
 use cb_net::tls::Identity;
 use cb_store::sea_orm::DatabaseConnection;
@@ -22,6 +24,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -260,6 +263,41 @@ impl Site {
         assert_eq!(answer.status, 201, "{answer:?}");
         let login = Login::from_answer(&answer);
         (self, login)
+    }
+
+    /// Afterwards each of the two servers hears the other, has heard all that was said so far, and has told that it missed what was
+    /// before it heard.
+    pub async fn calm(&self, login: &Login) {
+        let Some((beside, _)) = &self.beside else { return };
+        let apps = [&self.test.app, beside];
+        let mut ears = apps.map(App::listen);
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let mut calm = 0;
+        while calm < 2 {
+            assert!(Instant::now() < deadline, "the servers never hear each other");
+            let mut heard_all = true;
+            for (here, there) in [(0, 1), (1, 0)] {
+                let ctx = apps[here].own_ctx(Principal::Cli);
+                let name = apps[here].new_id().to_string();
+                tags::create(&ctx, TagIn { name, color: "#d97706".to_owned() }).await.expect("made");
+                let newest =
+                    self.get(login, "/api/v1/audit-log?limit=1").await.json()["items"][0]["seq"].as_i64();
+                let newest = newest.expect("a number");
+                let mut hear = async |ear: usize| loop {
+                    match ears[ear].hear().await {
+                        Heard::Event(Event::EntryAppended { seq }) if seq >= newest => return true,
+                        Heard::Event(_) => {}
+                        Heard::Missed(_) | Heard::Closed => return false,
+                    }
+                };
+                for ear in [here, there] {
+                    heard_all &= timeout(Duration::from_millis(500), hear(ear)).await.unwrap_or(false);
+                }
+            }
+            calm = if heard_all { calm + 1 } else { 0 };
+            // What is missed is told within 200 ms.
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
     }
 
     /// So much later no guess is held back any more. Redis, which has a clock of its own, is told so by emptying it.

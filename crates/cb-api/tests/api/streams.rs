@@ -91,6 +91,7 @@ async fn a_change_is_told_and_the_end_of_the_session_closes_with_4401_within_a_s
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     let (site, login) = Site::ready(database).await;
+    site.calm(&login).await;
     let mut socket = open(&site, Some(&login), Some(&site.origin()), "topology").await.expect("opens");
     assert_eq!(next_json(&mut socket).await["type"], "hello");
     let asset = json!({ "name": "attic-nas", "kind": "storage" });
@@ -116,6 +117,7 @@ async fn whoever_is_told_and_whoever_tells_is_named_as_it_changes(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     let (site, login) = Site::ready(database).await;
+    site.calm(&login).await;
     let mut socket = open(&site, Some(&login), Some(&site.origin()), "notifications").await.expect("opens");
     assert_eq!(next_json(&mut socket).await["type"], "hello");
     let post = async |path: &str, body: Value| {
@@ -187,6 +189,7 @@ async fn the_end_of_a_scan_that_saw_an_asset_refreshes_the_map(
         panic!("the scan does not end");
     };
     assert_eq!(scan().await, Some(1));
+    site.calm(&login).await;
     let mut socket = open(&site, Some(&login), Some(&site.origin()), "topology").await.expect("opens");
     assert_eq!(next_json(&mut socket).await["type"], "hello");
     assert_eq!(scan().await, Some(1));
@@ -250,6 +253,7 @@ async fn every_entry_of_the_audit_log_is_told_to_those_who_may_read_it(
     site.user(&admin, "grace", "editor").await;
     let editor = site.signed_in("grace").await;
     assert_eq!(open(&site, Some(&editor), Some(&site.origin()), "audit-log").await.err(), Some(403));
+    site.calm(&admin).await;
     let mut socket = open(&site, Some(&admin), Some(&site.origin()), "audit-log").await.expect("opens");
     assert_eq!(next_json(&mut socket).await["type"], "hello");
     let newest =

@@ -10,7 +10,7 @@ use cb_fabric::{Fabric, Heard, Link};
 use cb_testkit::{Nats, Redis, TestClock};
 use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::world::{
@@ -33,8 +33,16 @@ async fn all_is_as_before(world: &World) {
     world.all_up().await;
     for (from, to) in [(&world.a, &world.b), (&world.b, &world.a)] {
         let mut listener = to.bus().listen();
-        from.bus().publish([event(77)]);
-        hear_up_to(&mut listener, &event(77)).await;
+        // What was said before may still fill the queue, and then an event finds no room.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            from.bus().publish([event(77)]);
+            let hear = async { while hear(&mut listener).await != Heard::Event(event(77)) {} };
+            if timeout(Duration::from_millis(500), hear).await.is_ok() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "no event is heard");
+        }
         let cache = to.cache::<u32>("after", 10, TTL);
         eventually("it is remembered", async || {
             let _ = cache.get_or_read("k", async || Ok::<_, ()>(1)).await;
@@ -211,6 +219,55 @@ async fn redis_forgets_everything_and_the_scripts_too() {
         world.redis().command(&["FLUSHALL"]);
         world.redis().command(&["SCRIPT", "FLUSH"]);
         all_is_as_before(&world).await;
+    }
+}
+
+/// Somebody has the password of Redis and wants more guesses, or none for others.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_writes_into_redis_gains_no_guesses() {
+    let world = World::new(Mode::Cluster).await;
+    let write = |failures: &str, rested: &str| {
+        for key in world.redis_command(&["KEYS", "*"]).lines() {
+            if key.contains(":rate:") {
+                world.redis_command(&["SET", key, rested]);
+            } else if key.contains(":throttle:") {
+                world.redis_command(&["HSET", key, "failures", failures, "open", rested]);
+            }
+        }
+    };
+    for (n, (failures, rested)) in
+        [("", ""), ("-1000000000", "0"), ("nan", "nan"), ("-inf", "-inf"), ("0", "x")].into_iter().enumerate()
+    {
+        let (rate, throttle, key) = (world.a.rate("hooks", two()), world.a.throttle(), format!("k{n}"));
+        let mut let_in = (0, 0);
+        for _ in 0..30 {
+            let_in.0 += u32::from(rate.enter(&key).await.is_ok());
+            let_in.1 += u32::from(throttle.enter([&key]).await.is_ok());
+            if failures.is_empty() {
+                world.redis_command(&["FLUSHALL"]);
+            } else {
+                write(failures, rested);
+            }
+        }
+        assert_eq!(let_in, (2, 5), "{failures} {rested}");
+    }
+    // What is no number, or less than none, is nothing counted: both together are let in no more often than one.
+    for failures in ["-1000000000", "nan", "-inf"] {
+        let (a, b) = (world.a.throttle(), world.b.throttle());
+        let let_in = world
+            .counted_together(async |key| {
+                world.redis_command(&["FLUSHALL"]);
+                assert!(a.enter([key]).await.is_ok());
+                write(failures, failures);
+                let mut let_in = 0;
+                for _ in 0..20 {
+                    let_in += u32::from(a.enter([key]).await.is_ok());
+                    let_in += u32::from(b.enter([key]).await.is_ok());
+                }
+                let_in
+            })
+            .await;
+        assert_eq!(let_in, 5, "{failures}");
     }
 }
 

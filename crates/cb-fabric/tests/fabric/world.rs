@@ -48,6 +48,10 @@ impl World {
         &mut self.servers.as_mut().expect("a cluster").0
     }
 
+    pub fn redis_command(&self, command: &[&str]) -> String {
+        self.servers.as_ref().expect("a cluster").0.command(command)
+    }
+
     pub fn nats(&mut self) -> &mut Nats {
         &mut self.servers.as_mut().expect("a cluster").1
     }

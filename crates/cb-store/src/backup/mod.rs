@@ -20,7 +20,7 @@ pub use self::look::{
 };
 pub use self::tables::Sum;
 pub(crate) use self::tables::is_copied;
-use crate::bookkeeping::{Working, working};
+use crate::bookkeeping::{Sign, Watch, Working, working};
 use crate::bounded::{Bounded, Connections, Signals};
 use crate::fault::db;
 use crate::locks::Until;
@@ -147,17 +147,20 @@ impl Store {
         let pool = pool::postgres(url, 1, Use::Look).await.map_err(OpenError::postgres)?;
         let pool = Bounded::new(pool, Signals::default());
         let began = Instant::now();
-        let mut first: Option<Vec<Working>> = None;
+        let mut watch = Watch::default();
         let asked = loop {
             match look_for_servers(&pool).await {
-                Ok((0, rows)) if rows.is_empty() => break Ok(false),
                 Ok((connections, _)) if connections > 0 && began.elapsed() > PATIENCE => break Ok(true),
                 // A row that is renewed is a server's, behind a pooler or a network that is slow.
-                Ok((_, rows)) => match &first {
-                    Some(first) if rows.iter().any(|row| !first.contains(row)) => break Ok(true),
-                    Some(_) => {}
-                    None => first = Some(rows),
-                },
+                Ok((connections, rows)) => {
+                    let signs: Vec<_> = rows.iter().map(|row| watch.look(&row.run, row.seen_at)).collect();
+                    if signs.contains(&Sign::Runs) {
+                        break Ok(true);
+                    }
+                    if connections == 0 && signs.iter().all(|sign| *sign == Sign::Gone) {
+                        break Ok(false);
+                    }
+                }
                 Err(error) => break Err(OpenError::postgres(error)),
             }
             tokio::time::sleep(BETWEEN).await;
@@ -182,7 +185,7 @@ impl Store {
     }
 }
 
-/// The connections of programs like this one that are in use, and the rows of live servers.
+/// The connections of programs like this one that are in use, and the rows of servers.
 async fn look_for_servers(pool: &Connections) -> std::result::Result<(i64, Vec<Working>), DbErr> {
     // A server looks at the database every second. A pooler keeps the connections of one that has ended, and nothing happens on them.
     const CONNECTIONS: &str = "

@@ -1,6 +1,7 @@
 //! Which servers work on this database, and the secrets that they must share.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use cb_core::Result;
 use cb_core::clock::Time;
@@ -25,12 +26,54 @@ const FORGOTTEN: Duration = Duration::from_hours(1);
 /// Rows that are read at most.
 const MOST: u64 = 1_000;
 
+/// What a row says of its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// It has renewed the row.
+    Runs,
+    /// Nobody knows yet.
+    Unclear,
+    /// Nobody has renewed it for [`LIVE`] while we watched.
+    Gone,
+}
+
+/// Tells the servers that were killed from those that were only cut off. The age of a row does not: after an outage of the database every
+/// row is old, and those who wrote them come back. So whoever decides something because nobody runs watches the rows first.
+#[derive(Debug, Default)]
+pub struct Watch(HashMap<String, Watched>);
+
+#[derive(Debug)]
+struct Watched {
+    seen_at: Time,
+    since: Instant,
+    renewed: bool,
+}
+
+impl Watch {
+    /// Looks again at the row of this run of a server.
+    pub fn look(&mut self, run: &str, seen_at: Time) -> Sign {
+        let now = Instant::now();
+        let known = self.0.entry(run.to_owned()).or_insert(Watched { seen_at, since: now, renewed: false });
+        if known.seen_at != seen_at {
+            *known = Watched { seen_at, since: now, renewed: true };
+        }
+        match (known.since.elapsed() >= LIVE, known.renewed) {
+            (true, _) => Sign::Gone,
+            (false, true) => Sign::Runs,
+            (false, false) => Sign::Unclear,
+        }
+    }
+}
+
 /// A server that is about to join the others. Nobody else joins, and the vault does not rotate, until it has.
 pub struct Joining {
     tx: Tx,
     pub shared: Vec<shared_secret::Model>,
-    /// The live ones, without this process. One that was killed is among them until [`LIVE`] is over, also under this server's own id.
+    /// Those that may run, without this process. One that was killed is among them until [`Watch`] knows it, also under this server's
+    /// own id.
     pub others: Vec<server::Model>,
+    /// Whether each of those has not been seen for [`LIVE`], or has this server's own id, and has not renewed its row since.
+    pub unclear: bool,
 }
 
 impl Joining {
@@ -84,13 +127,21 @@ impl Store {
     pub async fn join<E>(
         &self,
         me: server::Model,
+        watch: &mut Watch,
         agree: impl AsyncFnOnce(&Joining) -> Result<Result<(), E>>,
     ) -> Result<Result<(), E>> {
         let tx = self.begin_alone(Until::Committed).await?;
         let now = clock::read(&tx, me.seen_at).await?;
         let shared = shared_secret::Entity::find().all(&tx).await.map_err(db)?;
-        let others = rows(&tx).await?.into_iter().filter(|row| row.run != me.run && is_live(row, now));
-        let joining = Joining { others: others.collect(), tx, shared };
+        let (mut others, mut unclear) = (Vec::new(), true);
+        for row in rows(&tx).await?.into_iter().filter(|row| row.run != me.run) {
+            let sign = watch.look(&row.run, row.seen_at);
+            unclear &= sign != Sign::Runs && (row.id == me.id || !is_live(&row, now));
+            if sign != Sign::Gone {
+                others.push(row);
+            }
+        }
+        let joining = Joining { tx, shared, others, unclear };
         if let Err(refused) = agree(&joining).await? {
             joining.tx.rollback().await?;
             return Ok(Err(refused));
@@ -155,7 +206,7 @@ impl Store {
     }
 }
 
-/// What is asked of live servers before a database is used, whatever its version: columns that `servers` has had from its beginning.
+/// What is asked of servers before a database is used, whatever its version: columns that `servers` has had from its beginning.
 #[derive(Debug, PartialEq, FromQueryResult)]
 pub(crate) struct Working {
     pub run: String,
@@ -163,18 +214,20 @@ pub(crate) struct Working {
     /// The newest migration that its program knows.
     pub schema: String,
     pub seen_at: Time,
+    /// Whether it was seen within [`LIVE`].
+    pub lately: bool,
 }
 
-/// The live servers of a PostgreSQL; none where there is no such table.
+/// The servers of a PostgreSQL that have not stopped, the killed ones too; none where there is no such table.
 pub(crate) async fn working(conn: &impl ConnectionTrait) -> std::result::Result<Vec<Working>, DbErr> {
     if !migrations::has_table(conn, "servers").await? {
         return Ok(Vec::new());
     }
-    let live = format!(
-        "SELECT run, host, schema, seen_at FROM servers WHERE seen_at > clock_timestamp() - interval '{} seconds' ORDER BY host, run LIMIT {MOST}",
+    let all = format!(
+        "SELECT run, host, schema, seen_at, seen_at > clock_timestamp() - interval '{} seconds' AS lately FROM servers ORDER BY seen_at DESC, host, run LIMIT {MOST}",
         LIVE.as_secs()
     );
-    Working::find_by_statement(Statement::from_string(DbBackend::Postgres, live)).all(conn).await
+    Working::find_by_statement(Statement::from_string(DbBackend::Postgres, all)).all(conn).await
 }
 
 /// One that is seen in the future was seen by a clock that was set back since.

@@ -18,7 +18,7 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait as _;
 
 use super::{Migrator, WORKS_FROM};
-use crate::bookkeeping::working;
+use crate::bookkeeping::{Sign, Watch, working};
 use crate::bounded::{Signals, in_time};
 use crate::open;
 use crate::open_error::OpenError;
@@ -114,12 +114,36 @@ async fn answered<T>(asked: impl Future<Output = Result<T, DbErr>>) -> Result<T,
     in_time(DbBackend::Postgres, MOST, &Signals::default(), Box::pin(asked), || ()).await
 }
 
-#[expect(clippy::disallowed_methods, reason = "the tables are made before there is a write path over them")]
 async fn up(
     db: &DatabaseConnection,
     way: Way,
     on_newer: Newer,
 ) -> Result<Result<Migrated, OpenError>, DbErr> {
+    const BETWEEN: Duration = Duration::from_millis(500);
+    let (mut watch, mut told) = (Watch::default(), false);
+    loop {
+        match try_up(db, way, on_newer, &mut watch).await? {
+            Ok(Some(done)) => return Ok(Ok(done)),
+            Ok(None) => {}
+            Err(refused) => return Ok(Err(refused)),
+        }
+        if !std::mem::replace(&mut told, true) {
+            tracing::info!(
+                "servers of an older version worked on this database and did not stop properly; this one waits half a minute until it is clear that they do not run any more"
+            );
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
+}
+
+/// `None`: nothing was done, and to try again is right.
+#[expect(clippy::disallowed_methods, reason = "the tables are made before there is a write path over them")]
+async fn try_up(
+    db: &DatabaseConnection,
+    way: Way,
+    on_newer: Newer,
+    watch: &mut Watch,
+) -> Result<Result<Option<Migrated>, OpenError>, DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
@@ -141,14 +165,13 @@ async fn up(
     // What another server has done while this one waited. A transaction that is dropped keeps nothing.
     match newer(&all, on_newer).await? {
         Ok(None) => {}
-        Ok(Some(schema)) => return Ok(Ok(schema)),
-        Err(refused) => return Ok(Err(refused)),
+        newer => return Ok(newer),
     }
     let before = applied_if_any(&all).await?;
     if before != ours()
-        && let Some(refused) = left_behind(&all).await?
+        && let Some((refused, runs)) = left_behind(&all, watch).await?
     {
-        return Ok(Err(refused));
+        return Ok(if runs { Err(refused) } else { Ok(None) });
     }
     Migrator::up(&all, None).await?;
     let after = applied(&all).await?;
@@ -158,29 +181,39 @@ async fn up(
         all.execute_unprepared("DEALLOCATE ALL").await?;
     }
     all.commit().await?;
-    Ok(Ok(Migrated::between(&before, &after)))
+    Ok(Ok(Some(Migrated::between(&before, &after))))
 }
 
-/// Why the schema stays as it is: servers work on it whose program would fail on the new one.
-async fn left_behind(db: &impl ConnectionTrait) -> Result<Option<OpenError>, DbErr> {
+/// Why the schema stays as it is: servers work on it whose program would fail on the new one. `false`: perhaps they were killed, and to
+/// look again tells.
+async fn left_behind(
+    db: &impl ConnectionTrait,
+    watch: &mut Watch,
+) -> Result<Option<(OpenError, bool)>, DbErr> {
     if db.get_database_backend() != DbBackend::Postgres {
         return Ok(None);
     }
-    let mut hosts: Vec<String> = working(db)
-        .await?
-        .into_iter()
-        .filter(|server| server.schema.as_str() < WORKS_FROM)
-        .map(|server| server.host)
-        .collect();
+    let (mut running, mut unclear) = (Vec::new(), Vec::new());
+    for server in working(db).await?.into_iter().filter(|server| server.schema.as_str() < WORKS_FROM) {
+        match watch.look(&server.run, server.seen_at) {
+            Sign::Gone => {}
+            Sign::Unclear if !server.lately => unclear.push(server.host),
+            Sign::Unclear | Sign::Runs => running.push(server.host),
+        }
+    }
+    let runs = !running.is_empty();
+    let mut hosts = if runs { running } else { unclear };
+    hosts.sort();
     hosts.dedup();
     hosts.truncate(5);
-    Ok((!hosts.is_empty()).then(|| {
+    let refused = |hosts: &str| {
         OpenError::new(
             "The database cannot be brought to the schema of this version yet",
-            format!("servers work on it whose version is too old for that schema (they run on {})", hosts.join(", ")),
+            format!("servers work on it whose version is too old for that schema (they run on {hosts})"),
             "Stop these servers (after kill -9, wait half a minute), or upgrade them to the version in between first. Then start this program again",
         )
-    }))
+    };
+    Ok((!hosts.is_empty()).then(|| (refused(&hosts.join(", ")), runs)))
 }
 
 /// Says how far back a program still works on this schema. Only together with the schema that it was said of does it count.

@@ -254,11 +254,22 @@ async fn the_schema_stays_while_servers_work_that_would_fail_on_the_next() {
     };
     server("old", "m0021_servers", 1).await;
     server("new", WORKS_FROM, 1).await;
-    server("gone", "m0021_servers", 31).await;
+    server("cut-off", "m0021_servers", 3_600).await;
     let why = Store::migrate_postgres(&url).await.expect_err("refused").to_string();
     assert!(why.contains("(they run on host-old)") && !why.contains('\n'), "{why}");
     assert!(Store::open_postgres(&url).await.is_err(), "a server does not either");
     db.execute_unprepared("DELETE FROM servers WHERE id = 'old'").await.expect("stopped");
+    // It could not reach the database for an hour, and does again.
+    let back = async {
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        db.execute_unprepared("UPDATE servers SET seen_at = now() WHERE id = 'cut-off'")
+            .await
+            .expect("written");
+    };
+    let (refused, ()) = tokio::join!(Store::migrate_postgres(&url), back);
+    let why = refused.expect_err("refused").to_string();
+    assert!(why.contains("(they run on host-cut-off)"), "{why}");
+    db.execute_unprepared("DELETE FROM servers WHERE id = 'cut-off'").await.expect("stopped");
     let done = Store::migrate_postgres(&url).await.expect("migrated");
     assert!(done.steps >= 1);
 }
