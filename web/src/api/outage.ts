@@ -1,10 +1,10 @@
 /**
- * Reads that failed because the server or its database could not answer. Owns: reading them again. What is on the screen is read
- * again with growing waits until it comes, so that nobody has to press a button. While the server itself is away, `reach` waits for
- * it, and the reads go on when it is back.
+ * Reads that failed because the server or its database could not answer. Owns: reading them again. One cheap request asks, with
+ * growing waits, whether the server can answer, and then all that is on the screen is read again, so that nobody has to press a
+ * button and no message flickers meanwhile. While the server itself is away, `reach` waits for it, and the reads go on when it is back.
  */
 import type { Query, QueryClient } from "@tanstack/react-query";
-import { ApiError } from "./client";
+import { ApiError, http } from "./client";
 import { retryWait } from "./reach";
 
 /** The server looks for its database every second and refuses at once meanwhile, so a try costs little. */
@@ -24,18 +24,27 @@ export async function readAgain(client: QueryClient): Promise<void> {
   await client.refetchQueries(failed);
 }
 
-/** Watches all reads until the answer is called. */
-export function watchOutages(client: QueryClient, random: () => number = Math.random): () => void {
+/** It needs the database. */
+const askWhoIsThere = () => http.GET("/api/v1/auth/me");
+
+/** Watches all reads until what it returns is called. `ask` fails with an outage as long as there is one. */
+export function watchOutages(
+  client: QueryClient,
+  ask: () => Promise<unknown> = askWhoIsThere,
+  random: () => number = Math.random,
+): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let attempt = 0;
   const cache = client.getQueryCache();
   const arm = () => {
     timer ??= setTimeout(() => void again(), retryWait(attempt++, random, OUTAGE_WAIT_MAX_MS));
   };
+  const left = () => cache.findAll(failed).length > 0;
   async function again(): Promise<void> {
-    await readAgain(client);
+    const lasts = left() && (await ask().then(() => false, isOutage));
+    if (!lasts) await readAgain(client);
     timer = undefined;
-    if (cache.findAll(failed).length > 0) arm();
+    if (left()) arm();
     else attempt = 0;
   }
   const stop = cache.subscribe((event) => {
