@@ -6,18 +6,19 @@ import { OutagePage } from "./outage";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const away = (detail: string) => new ApiError(503, { type: "/problems/unavailable", detail });
+const unreadable = (detail: string) => new ApiError(503, { type: "/problems/unavailable", detail });
+const away = new ApiError(0, { detail: "The server cannot be reached." });
 const pass = (ms: number) => act(() => vi.advanceTimersByTimeAsync(ms));
 
 it("says what is wrong, keeps trying, and opens when the server answers", async () => {
-  const ask = vi.fn(() => Promise.reject<unknown>(away("The database still does not answer.")));
+  const ask = vi.fn(() => Promise.reject<unknown>(unreadable("The database is busy.")));
   const onAnswer = vi.fn();
-  render(<OutagePage error={away("The database does not answer.")} ask={ask} onAnswer={onAnswer} />);
+  render(<OutagePage error={away} ask={ask} onAnswer={onAnswer} />);
   screen.getByRole("heading", { name: "Circuit Breaker is not available at the moment" });
-  screen.getByText("The database does not answer.");
+  screen.getByText("The server cannot be reached.");
   await pass(1_000);
   expect(ask).toHaveBeenCalledOnce();
-  screen.getByText("The database still does not answer.");
+  screen.getByText(/^The server is running, but it cannot read its database\./);
   for (let second = 0; second < 60; second++) await pass(1_000);
   // The waits grow to at most 5 seconds, and half of each is left to chance.
   expect(ask.mock.calls.length).toBeGreaterThanOrEqual(12);
@@ -31,7 +32,7 @@ it("says what is wrong, keeps trying, and opens when the server answers", async 
 it("tries at once when somebody asks for it, and takes a refusal for an answer", async () => {
   const ask = vi.fn(() => Promise.reject<unknown>(new ApiError(401, {})));
   const onAnswer = vi.fn();
-  render(<OutagePage error={away("The database does not answer.")} ask={ask} onAnswer={onAnswer} />);
+  render(<OutagePage error={away} ask={ask} onAnswer={onAnswer} />);
   fireEvent.click(screen.getByRole("button", { name: "Try now" }));
   await pass(0);
   expect(onAnswer).toHaveBeenCalledOnce();

@@ -1,7 +1,7 @@
 /** In place of a page that cannot be opened, because the server cannot say who is there. It opens by itself when the server can. */
 import { CloudOff } from "lucide-react";
 import { useCallback, useEffect, useRef, useState } from "react";
-import { reach } from "#/api/client";
+import { ApiError, reach } from "#/api/client";
 import { isOutage, OUTAGE_WAIT_MAX_MS } from "#/api/outage";
 import { retryWait } from "#/api/reach";
 import { useTranslation } from "#/i18n";
@@ -18,7 +18,7 @@ interface OutageProps {
 
 export function OutagePage({ error, ask, onAnswer }: OutageProps) {
   const { t } = useTranslation();
-  const [why, setWhy] = useState(error);
+  const [failed, setFailed] = useState(error);
   const [attempt, setAttempt] = useState(0);
   const [asking, setAsking] = useState(false);
   const under = useRef(false);
@@ -34,7 +34,7 @@ export function OutagePage({ error, ask, onAnswer }: OutageProps) {
       latest.current.onAnswer();
     } catch (again) {
       if (!isOutage(again)) latest.current.onAnswer();
-      else setWhy(again);
+      else setFailed(again);
     } finally {
       under.current = false;
       setAttempt((count) => count + 1);
@@ -51,12 +51,11 @@ export function OutagePage({ error, ask, onAnswer }: OutageProps) {
       unwatch();
     };
   }, [attempt, look]);
+  // One request may have run into a busy database and the next one into one that is away. To this page it is the same.
+  const database = failed instanceof ApiError && failed.problem.type === "/problems/unavailable";
+  const why = database ? t("outage.database") : failed instanceof Error ? failed.message : null;
   return (
-    <AuthShell
-      title={t("outage.title")}
-      lead={<span role="alert">{why instanceof Error ? why.message : null}</span>}
-      wide
-    >
+    <AuthShell title={t("outage.title")} lead={<span role="alert">{why}</span>} wide>
       <p className="flex gap-2.5">
         <CloudOff aria-hidden className="mt-0.5 size-4 shrink-0 text-muted" />
         <span className="min-w-0">{t("outage.text")}</span>
