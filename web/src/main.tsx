@@ -14,7 +14,11 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError, onSessionAlive, onSessionEnd, reach, setCsrfToken } from "./api/client";
 import { live } from "./api/live";
-import { meQuery, setEnded } from "./api/session";
+import { isOutage, watchOutages } from "./api/outage";
+import { meQuery, setEnded, setupQuery, useIsInside } from "./api/session";
+import { OutagePage } from "./features/auth/outage";
+import { AuthShell } from "./features/auth/shell";
+import { useTranslation } from "./i18n";
 import { routeTree } from "./routeTree.gen";
 import { ErrorBox } from "./ui/feedback";
 import { endLoses } from "./ui/guard";
@@ -45,9 +49,16 @@ reach.watch(() => {
   if (here) void queryClient.invalidateQueries({ refetchType: "none" });
   onlineManager.setOnline(here);
 });
+watchOutages(queryClient);
 
 /** In place of a page, inside the frame where that is there. */
 function PageError({ error, reset }: ErrorComponentProps) {
+  const { t } = useTranslation();
+  const inside = useIsInside();
+  const again = () => {
+    reset();
+    void router.invalidate();
+  };
   if (isMissingCode(error))
     return (
       <MissingCode
@@ -58,17 +69,13 @@ function PageError({ error, reset }: ErrorComponentProps) {
         }}
       />
     );
-  return (
-    <div className="p-4">
-      <ErrorBox
-        error={error}
-        retry={() => {
-          reset();
-          void router.invalidate();
-        }}
-      />
-    </div>
-  );
+  const box = <ErrorBox error={error} retry={again} />;
+  if (inside) return <div className="p-4">{box}</div>;
+  if (!isOutage(error)) return <AuthShell title={t("error.title")}>{box}</AuthShell>;
+  // The gate asks who is there, and the public pages ask whether there is anybody yet.
+  const gate = router.state.matches.some(({ routeId }) => routeId === "/_auth");
+  const ask = () => (gate ? queryClient.fetchQuery(meQuery) : queryClient.fetchQuery(setupQuery));
+  return <OutagePage error={error} ask={ask} onAnswer={again} />;
 }
 
 const router = createRouter({

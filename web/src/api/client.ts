@@ -44,6 +44,11 @@ export class ApiError extends Error {
     return this.status === 503 && (this.problem.type ?? "").endsWith("setup_required");
   }
 
+  /** Nothing is wrong with the request: the server, or its database, cannot answer it at the moment. */
+  get outage(): boolean {
+    return this.status === 0 || (this.status >= 502 && this.status <= 504 && !this.setupRequired);
+  }
+
   /** The server wanted a proof, and the person did not give one. */
   get unproved(): boolean {
     return this.status === 403 && this.problem.type === PROOF_REQUIRED;

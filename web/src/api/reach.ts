@@ -15,6 +15,12 @@ const SECOND_LOOK_MS = 700;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 10_000;
 
+/** How long to wait before the next try. The jitter keeps a server that starts from meeting every tab at once. */
+export function retryWait(attempt: number, random: () => number = Math.random, most = RETRY_MAX_MS): number {
+  const wait = Math.min(most, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10));
+  return wait / 2 + (wait / 2) * random();
+}
+
 export class Reach {
   private since: number | null = null;
   private heardAt = Date.now();
@@ -84,9 +90,7 @@ export class Reach {
     }
     const last = answer === "gone" ? Math.max(this.heardAt, this.openAt) : this.heardAt;
     this.setSince(this.since ?? last);
-    const wait = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(this.attempt++, 10));
-    // Jitter, so that a server that starts is not met by every tab at once.
-    this.retry = setTimeout(() => void this.doubt(), wait / 2 + (wait / 2) * this.random());
+    this.retry = setTimeout(() => void this.doubt(), retryWait(this.attempt++, this.random));
     return false;
   }
 

@@ -115,6 +115,11 @@ export function AuthProvider({
   return <AuthContext value={auth}>{children}</AuthContext>;
 }
 
+/** Whether this is drawn inside the frame, which is there only for somebody who is signed in. */
+export function useIsInside(): boolean {
+  return use(AuthContext) !== null;
+}
+
 export function useAuth(): Auth {
   const auth = use(AuthContext);
   if (!auth) throw new Error("useAuth is for pages under _auth");

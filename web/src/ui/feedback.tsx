@@ -3,6 +3,7 @@ import { CircleAlert, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiError } from "#/api/client";
 import { useAwaySince } from "#/api/hooks";
+import { isOutage } from "#/api/outage";
 import { useTranslation } from "#/i18n";
 import { Button } from "./button";
 import { cx } from "./cx";
@@ -41,6 +42,7 @@ export function ErrorBox({
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
       <div className="min-w-0 flex-1">
         <p className="break-words">{reason(error)}</p>
+        {retry && isOutage(error) ? <p className="mt-1 text-muted">{t("error.again")}</p> : null}
         {api?.requestId && api.status >= 500 ? (
           <p className="mt-1 text-xs text-muted">
             {t("error.requestId")} <span className="mono select-all">{api.requestId}</span>

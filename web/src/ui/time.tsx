@@ -1,25 +1,31 @@
-/** Relative times with the exact one on hover, in the user's own zone. One shared clock, ticking twice a minute. */
+/** Relative times with the exact one on hover, in the user's own zone. Two shared clocks: one ticks twice a minute, one every second. */
 import { useSyncExternalStore } from "react";
 
-let now = Date.now();
-const listeners = new Set<() => void>();
-let timer: ReturnType<typeof setInterval> | undefined;
-
-function subscribe(changed: () => void): () => void {
-  listeners.add(changed);
-  now = Date.now();
-  timer ??= setInterval(() => {
-    now = Date.now();
-    for (const listener of listeners) listener();
-  }, 30_000);
-  return () => {
-    listeners.delete(changed);
-    if (listeners.size === 0) {
-      clearInterval(timer);
-      timer = undefined;
-    }
+function clockOf(every: number) {
+  let now = Date.now();
+  const listeners = new Set<() => void>();
+  let timer: ReturnType<typeof setInterval> | undefined;
+  return {
+    get: () => now,
+    subscribe(changed: () => void): () => void {
+      listeners.add(changed);
+      now = Date.now();
+      timer ??= setInterval(() => {
+        now = Date.now();
+        for (const listener of listeners) listener();
+      }, every);
+      return () => {
+        listeners.delete(changed);
+        if (listeners.size === 0) {
+          clearInterval(timer);
+          timer = undefined;
+        }
+      };
+    },
   };
 }
+const halfMinutes = clockOf(30_000);
+const seconds = clockOf(1_000);
 
 const steps: [limit: number, unit: Intl.RelativeTimeFormatUnit, size: number][] = [
   [3_600, "minute", 60],
@@ -49,7 +55,7 @@ export function widestTime(): string {
 
 /** The time, told anew twice a minute. */
 export function useNow(): number {
-  return useSyncExternalStore(subscribe, () => now);
+  return useSyncExternalStore(halfMinutes.subscribe, halfMinutes.get);
 }
 
 export function Time({ at }: { at: string | null | undefined }) {
@@ -59,6 +65,35 @@ export function Time({ at }: { at: string | null | undefined }) {
   return (
     <time dateTime={at} title={date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}>
       {relativeTime(date.getTime(), Math.max(current, date.getTime()))}
+    </time>
+  );
+}
+
+/** Less than this is now. */
+const NOW_S = 5;
+
+/** A relative time to the second, for what is renewed every few seconds and matters when it is not. */
+export function Ago({ at }: { at: string }) {
+  const now = useSyncExternalStore(seconds.subscribe, seconds.get);
+  const date = new Date(at);
+  const ago = Math.max(0, Math.round((now - date.getTime()) / 1_000));
+  const format = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+  return (
+    <time dateTime={at} title={date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}>
+      {ago < 60
+        ? format.format(ago < NOW_S ? 0 : -ago, "second")
+        : relativeTime(date.getTime(), date.getTime() + ago * 1_000)}
+    </time>
+  );
+}
+
+/** When something began that goes on: “since 2:05 PM”. A relative time does not fit there. */
+export function Since({ at }: { at: string }) {
+  const now = useNow();
+  const date = new Date(at);
+  return (
+    <time dateTime={at} title={date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}>
+      {since(at, now)}
     </time>
   );
 }

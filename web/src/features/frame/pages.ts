@@ -1,14 +1,19 @@
-/** The pages of the rail, in its order. */
+/** The pages: those of the rail, in its order, and those that a page of the rail leads to. */
 import {
+  Activity,
   Bell,
   Boxes,
   EthernetPort,
   KeyRound,
+  LogIn,
   Map as MapIcon,
   Radar,
+  RotateCcwKey,
   ScrollText,
+  Send,
   Settings,
   Users,
+  Webhook,
 } from "lucide-react";
 
 export const pages = [
@@ -24,3 +29,12 @@ export const pages = [
 ] as const;
 
 export type Page = (typeof pages)[number];
+
+/** What is reached through a page of the rail, and from the palette. A test compares them with the routes. */
+export const subpages = [
+  { to: "/notifications/channels", key: "channels", of: "notifications", icon: Send },
+  { to: "/notifications/incoming", key: "incoming", of: "notifications", icon: Webhook },
+  { to: "/vault/keys", key: "vaultKeys", of: "vault", icon: RotateCcwKey },
+  { to: "/settings/operations", key: "operations", of: "settings", icon: Activity },
+  { to: "/settings/providers", key: "providers", of: "settings", icon: LogIn },
+] as const;

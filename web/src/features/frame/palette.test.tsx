@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Permission } from "#/api/session";
 import { addWords } from "#/i18n";
 import frame from "#/i18n/en/frame.json";
-import { pages } from "./pages";
+import { pages, subpages } from "./pages";
 import Palette from "./palette";
 import { recents, remember, useRemember } from "./recent";
 
@@ -128,6 +128,13 @@ describe("the palette", () => {
     ["subnets", "Networks", { to: "/networks" }],
     ["alerts", "Notifications", { to: "/notifications" }],
     ["my lab", "Lab", { to: "/networks", search: { selected: "n2" } }],
+    ["operations", "Operations", { to: "/settings/operations" }],
+    ["workers", "Operations", { to: "/settings/operations" }],
+    ["dead letters", "Operations", { to: "/settings/operations" }],
+    ["sign-in providers", "Sign-in providers", { to: "/settings/providers" }],
+    ["channels", "Channels", { to: "/notifications/channels" }],
+    ["incoming hooks", "Incoming hooks", { to: "/notifications/incoming" }],
+    ["vault keys", "Vault keys", { to: "/vault/keys" }],
     ["home", "Home LAN", { to: "/networks", search: { selected: "n1" } }],
   ])("finds %s", async (text, label, where) => {
     opened();
@@ -135,6 +142,15 @@ describe("the palette", () => {
     await waitFor(() => expect(chosen()).toMatch(new RegExp(`^${label}`)));
     fireEvent.keyDown(screen.getByRole("combobox"), { key: "Enter" });
     expect(navigate).toHaveBeenCalledWith(where);
+  });
+
+  it("knows every page that needs a session", () => {
+    // The account is an action; the others lead on or say that nothing is there.
+    const known: string[] = ["/account", ...[...pages, ...subpages].map(({ to }) => to)];
+    const routes = Object.keys(import.meta.glob("/src/routes/_auth/*.tsx"))
+      .map((file) => file.replace("/src/routes/_auth/", "/").replace(".tsx", "").replace("_.", "/"))
+      .filter((route) => route !== "/$" && route !== "/index");
+    expect(routes.toSorted()).toEqual(known.toSorted());
   });
 
   it("asks for the nearest assets, in the server's order, and takes the first", async () => {
@@ -268,7 +284,7 @@ describe("what was visited", () => {
     };
     await go("/account", { panel: "token" });
     await go("/vault/keys", {});
-    expect(ids()).toEqual(["page vault", "account"]);
+    expect(ids()).toEqual(["page vaultKeys", "account"]);
     localStorage.clear();
     await go("/audit", {});
     expect(ids()).toEqual(["page audit"]);

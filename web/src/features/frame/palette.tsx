@@ -19,7 +19,7 @@ import { addressOf, tables, viewsQuery } from "#/domain/views/views";
 import { useTranslation } from "#/i18n";
 import { Confirm } from "#/ui/confirm";
 import { found, hasWordOf, type Line, withoutFiller } from "./lines";
-import type { Page } from "./pages";
+import { type Page, subpages } from "./pages";
 import { type Recent, recents, remember, useHere } from "./recent";
 import { type Question, useActions } from "./use-actions";
 
@@ -74,6 +74,7 @@ function PaletteBody({
   const { t } = useTranslation();
   const { me } = useAuth();
   const navigate = useNavigate();
+  const maySee = useMaySee();
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState("");
   const typed = withoutFiller(text, t("palette.filler"));
@@ -100,6 +101,16 @@ function PaletteBody({
     icon: page.icon,
     run: () => void navigate({ to: page.to }),
   }));
+  const within: Line[] = subpages
+    .filter(({ to }) => maySee(to))
+    .map((page) => ({
+      id: `page ${page.key}`,
+      label: t(`pages.${page.key}`),
+      place: t(`pages.${page.of}`),
+      also: t(`palette.also.${page.key}`),
+      icon: page.icon,
+      run: () => void navigate({ to: page.to }),
+    }));
   const hint = hints.find((one) => hasWordOf(typed, t(`palette.hintFor.${one}`)));
   const openAsset = (id: string) => void navigate({ to: "/inventory", search: { selected: id } });
   const choose = (recent: Recent, work: () => void) => () => {
@@ -129,7 +140,7 @@ function PaletteBody({
 
   /** Before anything is typed: what was visited last and is not on the screen now, then everything else. */
   function atFirst(): Section[] {
-    const lines = [...going, ...views, ...networks, ...actions];
+    const lines = [...going, ...within, ...views, ...networks, ...actions];
     const shown = new Set([here.page, here.asset, `network ${here.network}`]);
     // A line that the role has lost since is not there.
     const again = kept.flatMap(({ id, asset }) => {
@@ -152,7 +163,7 @@ function PaletteBody({
   function ofText(): Section[] {
     const among = {
       networks: found(networks, typed),
-      pages: found(going, typed),
+      pages: found([...going, ...within], typed),
       views: found(views, typed),
       do: found(actions, typed),
     };

@@ -8,7 +8,7 @@ import { useEffect } from "react";
 import { ApiError } from "#/api/client";
 import { assetQuery } from "#/api/queries";
 import type { AssetKind } from "#/api/schema";
-import { pages } from "./pages";
+import { pages, subpages } from "./pages";
 
 const KEY = "cb.recent";
 const MOST = 9;
@@ -53,10 +53,11 @@ export function forgetRecents(): void {
   localStorage.removeItem(KEY);
 }
 
-/** The line of the palette that leads to a page: a tab of a page is that page, and the account is an action. */
+/** The line of the palette that leads to a page; the account is an action. */
 function lineOf(pathname: string): string | undefined {
   if (pathname === "/account") return "account";
-  const page = pages.find(({ to }) => `${pathname}/`.startsWith(`${to}/`));
+  const page =
+    subpages.find(({ to }) => pathname === to) ?? pages.find(({ to }) => `${pathname}/`.startsWith(`${to}/`));
   return page && `page ${page.key}`;
 }
 

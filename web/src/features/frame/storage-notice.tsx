@@ -2,11 +2,24 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { HardDrive } from "lucide-react";
 import { useEffect } from "react";
-import { ApiError, doubtSession, http, take } from "#/api/client";
+import { doubtSession, http, take } from "#/api/client";
 import { useAwaySince, useLive, useLiveState } from "#/api/hooks";
+import { isOutage, readAgain } from "#/api/outage";
+import type { Storage } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 
 const key = ["storage"] as const;
+
+type Bar = { state: Storage["state"] | "unreadable"; trouble: string | null };
+
+/**
+ * The title and the text, always of one source. A refused read is no second one: it says what one request ran into, such as a busy
+ * database, while the server has already found that the database is away.
+ */
+function barOf(told: Storage | undefined, refused: boolean): Bar | null {
+  if (told?.trouble) return { state: told.state, trouble: told.trouble };
+  return refused ? { state: "unreadable", trouble: null } : null;
+}
 
 export function StorageNotice() {
   const { t } = useTranslation();
@@ -31,21 +44,20 @@ export function StorageNotice() {
   }, [live, away, refetch]);
   useLive("discovery", (message) => {
     if (message.type === "resync") void client.invalidateQueries({ queryKey: key });
-    if (message.type === "storage") client.setQueryData(key, message.data);
+    if (message.type !== "storage") return;
+    client.setQueryData(key, message.data);
+    if (message.data.state === "serving") void readAgain(client);
   });
-  const refused = error instanceof ApiError && error.status === 503;
-  const trouble = refused ? error.message : data?.trouble;
+  const bar = away ? null : barOf(data, isOutage(error));
   return (
     // Always there, so that a screen reader hears what comes into it.
     <div role="alert">
-      {trouble ? (
+      {bar ? (
         <div className="flex shrink-0 items-start gap-3 border-b border-line bg-down-soft px-4 py-2">
           <HardDrive aria-hidden className="mt-0.5 size-4 shrink-0 text-down-text" />
           <p className="min-w-0 flex-1">
-            <strong className="font-semibold">
-              {t(`storage.${refused ? "refused" : (data?.state ?? "refused")}`)}
-            </strong>{" "}
-            {trouble}
+            <strong className="font-semibold">{t(`storage.${bar.state}`)}</strong>{" "}
+            {bar.trouble ?? t("storage.unreadableText")}
           </p>
         </div>
       ) : null}

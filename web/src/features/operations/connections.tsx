@@ -3,7 +3,7 @@ import type { DatabaseState, Fabric, FabricLink } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { Fact, Facts } from "#/ui/facts";
 import { Badge } from "#/ui/feedback";
-import { Time } from "#/ui/time";
+import { Since } from "#/ui/time";
 
 export function Connections({ database, fabric }: { database: DatabaseState; fabric: Fabric }) {
   const { t } = useTranslation();
@@ -36,7 +36,7 @@ function State({ link }: { link: FabricLink | null }) {
     <span className="flex flex-wrap items-center gap-2">
       <Badge tone={link.up ? "up" : "down"}>{t(link.up ? "operations.up" : "operations.down")}</Badge>
       <span className="text-muted">
-        {t("operations.since")} <Time at={link.since} />
+        {t("operations.since")} <Since at={link.since} />
       </span>
     </span>
   );

@@ -10,6 +10,7 @@ import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Block } from "#/ui/page";
 import { Time } from "#/ui/time";
 import { toast } from "#/ui/toast";
+import { AsOf } from "./as-of";
 import { jobName } from "./job-name";
 import { deadJobsQuery, jobKindsQuery, jobsKey, removeJob, retryJob } from "./jobs";
 
@@ -24,6 +25,7 @@ export function DeadLetters() {
         <ErrorBox error={dead.error} retry={() => void dead.refetch()} />
       ) : items ? (
         <>
+          <AsOf read={dead} />
           {kinds.data ? (
             <ul className="mb-2 text-muted">
               {kinds.data.items.map(({ kind, waiting, running, dead: given }) => (

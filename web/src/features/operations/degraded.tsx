@@ -3,20 +3,30 @@ import { CircleCheck, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import type { Degraded } from "#/api/schema";
 import { useTranslation } from "#/i18n";
-import { Time } from "#/ui/time";
+import { Since } from "#/ui/time";
+import { timeOf } from "./as-of";
 
-export function DegradedList({ items }: { items: Degraded[] }) {
+/** `stale`: when the list was read last, if it could not be read since. Then it does not say that everything works. */
+export function DegradedList({ items, stale = null }: { items: Degraded[]; stale?: number | null }) {
   const { t } = useTranslation();
   return (
     // Always there, so that a screen reader hears what comes into it.
     <div role="status">
-      {items.length === 0 ? (
+      {stale !== null ? (
         <p className="flex items-center gap-2">
-          <CircleCheck aria-hidden className="size-4 shrink-0 text-up-text" />
-          {t("operations.fine")}
+          <TriangleAlert aria-hidden className="size-4 shrink-0 text-degraded-text" />
+          {t("operations.notRead", { time: timeOf(stale) })}
         </p>
+      ) : null}
+      {items.length === 0 ? (
+        stale === null ? (
+          <p className="flex items-center gap-2">
+            <CircleCheck aria-hidden className="size-4 shrink-0 text-up-text" />
+            {t("operations.fine")}
+          </p>
+        ) : null
       ) : (
-        <ul className="flex flex-col gap-3">
+        <ul className="mt-3 flex flex-col gap-3 first:mt-0">
           {items.map((one) => (
             <One key={`${one.work} ${one.what}`} one={one} />
           ))}
@@ -42,7 +52,7 @@ function One({ one }: { one: Degraded }) {
           <Part name={t("operations.fix")}>{one.fix}</Part>
           {one.since ? (
             <Part name={t("operations.since")}>
-              <Time at={one.since} />
+              <Since at={one.since} />
             </Part>
           ) : null}
         </dl>

@@ -9,6 +9,7 @@ import words from "#/i18n/en/operations.json";
 import { buttonClass } from "#/ui/button";
 import { ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Block, Blocks, PageHead } from "#/ui/page";
+import { AsOf, useStale } from "./as-of";
 import { Connections } from "./connections";
 import { DeadLetters } from "./dead-letters";
 import { DegradedList } from "./degraded";
@@ -20,7 +21,9 @@ addWords(words);
 export function OperationsPage() {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const { data, error, refetch } = useQuery(operationsQuery);
+  const read = useQuery(operationsQuery);
+  const { data, error, refetch } = read;
+  const stale = useStale(read);
   useLive("discovery", (message) => {
     if (message.type === "storage" || message.type === "resync")
       void client.invalidateQueries({ queryKey: operationsQuery.queryKey });
@@ -35,18 +38,21 @@ export function OperationsPage() {
       </PageHead>
       <Blocks label={t("operations.title")}>
         <Block title={t("operations.degraded")} text={t("operations.degradedText")}>
-          {error ? (
+          {data ? (
+            <DegradedList items={data.degraded} stale={stale} />
+          ) : error ? (
             <ErrorBox error={error} retry={() => void refetch()} />
-          ) : data ? (
-            <DegradedList items={data.degraded} />
           ) : (
             <SkeletonLines lines={1} />
           )}
         </Block>
+        <DeadLetters />
         <Block title={t("operations.servers")} text={t("operations.serversText")}>
+          <AsOf read={read} />
           {data ? <Servers operations={data} /> : error ? null : <SkeletonLines lines={3} />}
         </Block>
         <Block title={t("operations.connections")} text={t("operations.connectionsText")}>
+          <AsOf read={read} />
           {data ? (
             <Connections database={data.database} fabric={data.fabric} />
           ) : error ? null : (
@@ -54,7 +60,6 @@ export function OperationsPage() {
           )}
         </Block>
         <Periodic />
-        <DeadLetters />
       </Blocks>
     </>
   );

@@ -6,24 +6,27 @@ import { useTranslation } from "#/i18n";
 import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Block } from "#/ui/page";
 import { Moment, Time } from "#/ui/time";
-import { duration } from "./duration";
+import { AsOf } from "./as-of";
+import { duration, interval } from "./duration";
 
 export function Periodic() {
   const { t } = useTranslation();
-  const { data, error, refetch } = useQuery(periodicQuery);
+  const read = useQuery(periodicQuery);
+  const { data, error, refetch } = read;
   const together = data?.items.filter(({ who }) => who === "one") ?? [];
   const alone = data?.items.filter(({ who }) => who !== "one") ?? [];
   return (
     <Block title={t("operations.periodic")} text={t("operations.periodicText")}>
-      {error ? (
-        <ErrorBox error={error} retry={() => void refetch()} />
-      ) : data ? (
+      {data ? (
         <>
+          <AsOf read={read} />
           <Works works={together} />
           <h3 className="mt-5 font-medium">{t("operations.onEach")}</h3>
           <p className="mt-0.5 mb-3 text-muted">{t("operations.each")}</p>
           <Works works={alone} />
         </>
+      ) : error ? (
+        <ErrorBox error={error} retry={() => void refetch()} />
       ) : (
         <SkeletonLines lines={8} />
       )}
@@ -49,7 +52,7 @@ function Work({ work }: { work: PeriodicWork }) {
         <p>{t(`operations.work.${work.name}`)}</p>
         <p className="text-xs text-muted">
           {t(`operations.work.${work.name}Text`)}{" "}
-          {t("operations.every", { time: duration(work.every_seconds) })}
+          {t("operations.every", { time: interval(work.every_seconds) })}
         </p>
         {work.error ? <p className="text-down-text">{work.error}</p> : null}
       </div>
@@ -60,10 +63,22 @@ function Work({ work }: { work: PeriodicWork }) {
           <Result work={work} />
         </dd>
         <dt className="text-muted">{t("operations.next")}</dt>
-        <dd>{work.next_at ? <Moment at={work.next_at} /> : "–"}</dd>
+        <dd>
+          <Next work={work} />
+        </dd>
       </dl>
     </li>
   );
+}
+
+/** A server plans the next run when one has ended. What each server does for itself begins at most that long after its start. */
+function Next({ work }: { work: PeriodicWork }) {
+  const { t } = useTranslation();
+  if (work.running) return t("operations.afterThis");
+  if (work.next_at) return <Moment at={work.next_at} />;
+  return work.who === "one"
+    ? t("operations.notPlanned")
+    : t("operations.within", { time: duration(work.every_seconds) });
 }
 
 function Result({ work }: { work: PeriodicWork }) {

@@ -1,47 +1,56 @@
-/** The servers that work on the database. */
+/** The servers that work on the database: two lines for each. */
 import type { Operations, ServerState } from "#/api/schema";
 import { useTranslation } from "#/i18n";
-import { Fact, Facts } from "#/ui/facts";
 import { Badge } from "#/ui/feedback";
-import { Moment, Time } from "#/ui/time";
+import { Ago, Moment } from "#/ui/time";
 
 export function Servers({ operations }: { operations: Operations }) {
+  const { t } = useTranslation();
   return (
-    <ul className="divide-y divide-line">
-      {operations.servers.map((server) => (
-        <Server key={server.id} server={server} answered={server.id === operations.server} />
-      ))}
-    </ul>
+    <>
+      <ul className="divide-y divide-line border-y border-line">
+        {operations.servers.map((server) => (
+          <Server key={server.id} server={server} answered={server.id === operations.server} />
+        ))}
+      </ul>
+      {operations.database.storage.state === "away" ? (
+        <p className="mt-2 text-muted">{t("operations.othersUnknown")}</p>
+      ) : null}
+    </>
   );
 }
 
 function Server({ server, answered }: { server: ServerState; answered: boolean }) {
   const { t } = useTranslation();
   return (
-    <li className="py-2 first:pt-0">
-      <p className="mb-1.5 flex flex-wrap items-center gap-2">
+    <li className="py-2">
+      <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
         <span className="font-medium break-all">{server.host || t("operations.noHost")}</span>
+        <Badge>{t(`operations.role.${server.role}`)}</Badge>
+        {server.site === null ? null : <Badge>{t("operations.site", { name: server.site })}</Badge>}
         {answered ? <Badge tone="accent">{t("operations.answered")}</Badge> : null}
-      </p>
-      <Facts>
-        <Fact name={t("operations.does")}>{t(`operations.role.${server.role}`)}</Fact>
-        {server.site === null ? null : <Fact name={t("operations.site")}>{server.site}</Fact>}
-        <Fact name={t("operations.version")}>{server.version}</Fact>
-        <Fact name={t("operations.started")}>
-          <Moment at={server.started_at} />
-        </Fact>
         {answered ? null : (
-          <Fact name={t("operations.seen")}>
-            <Time at={server.seen_at} />
-          </Fact>
+          <span className="ml-auto">
+            {t("operations.seen")} <Ago at={server.seen_at} />
+          </span>
         )}
+      </div>
+      <ul className="mt-0.5 flex flex-wrap gap-x-4 text-xs text-muted">
+        <li>
+          {t("operations.version")} {server.version}
+        </li>
+        <li>
+          {t("operations.started")} <Moment at={server.started_at} />
+        </li>
         {server.memory_bytes === null ? null : (
-          <Fact name={t("operations.memory")}>{megabytes(server.memory_bytes)}</Fact>
+          <li>
+            {t("operations.memory")} {megabytes(server.memory_bytes)}
+          </li>
         )}
-        <Fact name={t("operations.id")}>
-          <span className="mono select-all text-xs">{server.id}</span>
-        </Fact>
-      </Facts>
+        <li>
+          {t("operations.id")} <span className="mono select-all">{server.id}</span>
+        </li>
+      </ul>
     </li>
   );
 }
