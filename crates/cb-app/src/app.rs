@@ -88,6 +88,7 @@ pub(crate) struct Inner {
     pub own_row: server::Model,
     pub role: ServerRole,
     pub workers: Workers,
+    pub twin: AtomicBool,
     /// No other process works on this database.
     pub alone: bool,
     pub tasks: TaskTracker,
@@ -308,6 +309,15 @@ impl App {
     /// What this server says of itself to the others; its id is the same after a restart.
     pub(crate) fn own_row(&self) -> &server::Model {
         &self.0.own_row
+    }
+
+    /// Whether another process has this server's ID; answers whether that is news.
+    pub(crate) fn set_twin(&self, twin: bool) -> bool {
+        self.0.twin.swap(twin, Ordering::Relaxed) != twin
+    }
+
+    pub(crate) fn has_twin(&self) -> bool {
+        self.0.twin.load(Ordering::Relaxed)
     }
 
     pub(crate) fn workers(&self) -> &Workers {

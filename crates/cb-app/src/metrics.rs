@@ -11,6 +11,7 @@
 //! Our own writer and not the `metrics` crates: see `docs/adr/0016-own-metrics.md`.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use cb_core::meter::Counters;
 use cb_core::{Permission, Result};
@@ -44,6 +45,9 @@ macro_rules! database {
         Source::Database($name, |app, page| Box::pin($read(app, page)))
     };
 }
+
+/// Prometheus gives a scrape up after ten seconds. A question to the database may take some more.
+const LONGEST: Duration = Duration::from_secs(5);
 
 const SOURCES: &[Source] = &[
     Source::Here(process::metrics),
@@ -80,15 +84,15 @@ pub async fn page(ctx: &Ctx) -> Result<Page> {
     let app = ctx.app();
     let mut page = Page::default();
     let mut read = Vec::new();
-    // One silence is enough: each further question would wait for it again.
-    let mut answers = *app.storage().borrow() != Storage::Away;
+    // One source that fails takes no other with it, and a scrape that waited long enough asks nothing more.
+    let until = app.steady() + LONGEST;
+    let may_ask = || *app.storage().borrow() != Storage::Away && app.steady() < until;
     let mut figures = vec![ServerFigures::own(app)];
-    if answers {
+    if may_ask() {
         match ServerFigures::others(app).await {
             Ok(others) => figures.extend(others),
             Err(error) => {
                 tracing::warn!(%error, "metrics of the other servers cannot be read from the database");
-                answers = false;
             }
         }
     }
@@ -98,12 +102,13 @@ pub async fn page(ctx: &Ctx) -> Result<Page> {
             Source::Each(tell) => tell(app, &mut page, &figures),
             Source::Database(name, tell) => {
                 let length = page.len();
-                if answers && let Err(error) = tell(app, &mut page).await {
+                let mut is_read = may_ask();
+                if is_read && let Err(error) = tell(app, &mut page).await {
                     tracing::warn!(%error, source = name, "metrics cannot be read from the database");
                     page.cut(length);
-                    answers = false;
+                    is_read = false;
                 }
-                read.push((*name, answers));
+                read.push((*name, is_read));
             }
         }
     }

@@ -5,6 +5,7 @@
 //! the last begin and end, the failure and the next time. What a process keeps for itself is done by each ([`Who::Each`]).
 //! A failure is told once, not at each try, and tried again sooner than the next regular time.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub enum Name {
 }
 
 impl Name {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Name::Sessions => "sessions",
             Name::Notices => "notices",
@@ -53,6 +54,10 @@ impl Name {
             Name::AuditCheckpoint => "audit_checkpoint",
             Name::Servers => "servers",
         }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        WORKS.iter().map(|work| work.name).find(|name| name.as_str() == word)
     }
 }
 
@@ -163,6 +168,14 @@ struct Last {
 impl Done {
     fn all(&self) -> MutexGuard<'_, Vec<Last>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this process does for itself, and failed the last time it ended.
+    pub(crate) fn failing(&self) -> BTreeMap<String, String> {
+        let each = |name| WORKS.iter().any(|work| work.name == name && work.who != Who::One);
+        let all = self.all();
+        let failed = all.iter().filter(|last| each(last.name));
+        failed.filter_map(|last| Some((last.name.as_str().to_owned(), last.error.clone()?))).collect()
     }
 
     fn begun(&self, name: Name, started_at: Time) {

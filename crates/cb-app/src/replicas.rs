@@ -70,8 +70,10 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
         app.refuse("the secret that signs sessions is not the one of the other servers any more: they were started with a new one while this server could not reach the database. Set CB_JWT_SECRET, or the file jwt-secret in the data folder, to the new one, and start this server again".to_owned());
         return Ok(());
     }
-    if store.server_seen(own(app)).await? == ServerSeen::Taken {
+    let twin = store.server_seen(own(app)).await? == ServerSeen::Taken;
+    if app.set_twin(twin) && twin {
         tracing::warn!(
+            server_id = me.id,
             "another server of this database has the same server-id as this one. Delete the file server-id in one of the two data folders, and start that server again"
         );
     }

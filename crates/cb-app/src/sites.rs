@@ -26,7 +26,7 @@ pub struct Discovery {
     pub max_targets: usize,
     /// The shortest prefix of an IPv4 target.
     pub max_prefix: u8,
-    /// Further sites, by name: those that a worker belonged to within the last hour.
+    /// Further sites, by name: those that a worker belonged to within the last hour, or whose scans wait.
     pub sites: Vec<SiteOut>,
 }
 
@@ -97,7 +97,9 @@ pub async fn discovery(ctx: &Ctx) -> Result<Discovery> {
         (live, together(seen))
     };
     let (main, sight) = of(None);
-    let sites = names(&workers).into_iter().map(|name| {
+    // Somebody waits for a site also when its last worker has gone.
+    let waiting = ctx.app().store().waiting_scans_of_sites().await.unwrap_or_default();
+    let sites = names(&workers, &waiting).into_iter().map(|name| {
         let (workers, Sight { local_networks, capabilities }) = of(Some(name));
         SiteOut { name: name.to_owned(), workers, local_networks, capabilities }
     });
@@ -113,8 +115,9 @@ pub async fn discovery(ctx: &Ctx) -> Result<Discovery> {
 
 /// Refuses a site that no worker belongs to: nobody would do the scan.
 pub(crate) async fn require(ctx: &Ctx, name: &str) -> Result<()> {
-    let rows = ctx.app().store().servers(ctx.now()).await?;
-    let known = names(&rows);
+    let store = ctx.app().store();
+    let (rows, waiting) = (store.servers(ctx.now()).await?, store.waiting_scans_of_sites().await?);
+    let known = names(&rows, &waiting);
     let mut wrong = Violations::new();
     if known.is_empty() {
         wrong.add(
@@ -131,9 +134,10 @@ pub(crate) async fn require(ctx: &Ctx, name: &str) -> Result<()> {
     wrong.into_result()
 }
 
-/// The sites of these servers, in order.
-fn names(rows: &[(server::Model, bool)]) -> BTreeSet<&str> {
-    rows.iter().filter_map(|(row, _)| row.site.as_deref()).collect()
+/// The sites of these servers and of scans that wait, in order.
+fn names<'a>(rows: &'a [(server::Model, bool)], waiting: &'a [(String, i64)]) -> BTreeSet<&'a str> {
+    let waiting = waiting.iter().map(|(site, _)| site.as_str());
+    rows.iter().filter_map(|(row, _)| row.site.as_deref()).chain(waiting).collect()
 }
 
 /// The servers that scan, each with whether it is there now. This one is, as it is at the moment.

@@ -153,6 +153,7 @@ impl App {
             own_row,
             role: config.role,
             workers: Workers::default(),
+            twin: AtomicBool::new(false),
             alone: config.db_url.is_none(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

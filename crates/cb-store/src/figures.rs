@@ -14,6 +14,9 @@ use crate::fault::db;
 use crate::open::Store;
 use crate::pool::Pool;
 
+/// Sites that are told at most.
+const SITES: u64 = 1_000;
+
 /// The connections of one purpose.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolFigures {
@@ -80,6 +83,23 @@ impl Store {
             .column_as(scan::Column::Id.count(), "count")
             .filter(scan::Column::Status.is_in(states.iter().copied()))
             .group_by(scan::Column::Status)
+            .into_tuple()
+            .all(self.reader())
+            .await
+            .map_err(db)
+    }
+
+    /// How many scans wait at each site that has some, without the main one.
+    pub async fn waiting_scans_of_sites(&self) -> Result<Vec<(String, i64)>> {
+        scan::Entity::find()
+            .select_only()
+            .column(scan::Column::Site)
+            .column_as(scan::Column::Id.count(), "count")
+            .filter(scan::Column::Status.eq("queued"))
+            .filter(scan::Column::Site.is_not_null())
+            .group_by(scan::Column::Site)
+            .order_by_asc(scan::Column::Site)
+            .limit(SITES)
             .into_tuple()
             .all(self.reader())
             .await

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::ctx::Ctx;
+use crate::metrics::told::Told;
 use crate::notify::news;
 
 /// The newest checkpoint.
@@ -205,17 +206,32 @@ impl App {
     }
 
     /// The checkpoint that the database contradicts now: the first that was set aside, or the kept one, which the next checkpoint sets
-    /// aside. One that cannot be used is for [`super::verify`] to tell.
+    /// aside; then what other servers hold. One that cannot be used is for [`super::verify`] to tell.
     async fn contradicted(&self) -> Result<Option<Checkpoint>> {
-        let aside = set_aside(self.beside_database().folder(), SET_ASIDE_FILE);
-        for name in aside.iter().map(String::as_str).chain([CHECKPOINT_FILE]) {
-            if let Kept::Own(kept) = self.kept(name)
-                && contradicts(self.store(), &kept).await?
-            {
-                return Ok(Some(kept));
+        let others = self.checkpoints_of_others().await?;
+        for one in self.held_checkpoints(EARLIER_MOST + 2).into_iter().chain(others) {
+            if contradicts(self.store(), &one).await? {
+                return Ok(Some(one));
             }
         }
         Ok(None)
+    }
+
+    /// Those in the data folder: the ones that were set aside, the first one first, and the kept one.
+    pub(crate) fn held_checkpoints(&self, most: usize) -> Vec<Checkpoint> {
+        let aside = set_aside(self.beside_database().folder(), SET_ASIDE_FILE);
+        let names = aside.iter().map(String::as_str).chain([CHECKPOINT_FILE]);
+        let own = names.filter_map(|name| if let Kept::Own(one) = self.kept(name) { Some(one) } else { None });
+        own.take(most).collect()
+    }
+
+    /// What other servers have signed and hold, as they told it; also those that do not run any more.
+    pub(crate) async fn checkpoints_of_others(&self) -> Result<Vec<Checkpoint>> {
+        let rows = self.store().servers(self.now()).await?;
+        let others = rows.into_iter().map(|(row, _)| row).filter(|row| row.id != self.server());
+        let own = self.checkpoint_key().public();
+        let signed = others.filter_map(|row| Told::of(&row)).flat_map(|told| told.signed);
+        Ok(signed.filter(|one| one.key_id == own.id() && own.verifies(Claim::Checkpoint, one)).collect())
     }
 
     fn kept(&self, name: &str) -> Kept {

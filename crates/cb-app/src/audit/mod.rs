@@ -210,8 +210,10 @@ fn witnesses(key: &PublicKey, checkpoints: &[Checkpoint]) -> (Witnesses, Option<
 
 pub async fn verify(ctx: &Ctx) -> Result<Verification> {
     ctx.authorize(Permission::AuditRead)?;
-    let key = ctx.app().checkpoint_key().public();
-    examine(ctx.store(), Some(&key), &[], Some(ctx.app().beside_database().folder())).await
+    let app = ctx.app();
+    let key = app.checkpoint_key().public();
+    let others = app.checkpoints_of_others().await?;
+    examine(ctx.store(), Some(&key), &others, Some(app.beside_database().folder())).await
 }
 
 /// Recomputes the chain and holds it against the checkpoints that `key` has signed: those in the database, those `kept`

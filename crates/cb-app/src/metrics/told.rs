@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use cb_core::Result;
+use cb_core::audit::Checkpoint;
 use cb_core::clock::Time;
 use cb_core::meter::Counters;
 use cb_fabric::{FabricState, Link};
@@ -21,6 +22,9 @@ use crate::replicas;
 /// A link that is down for a shorter time may only be about to be up: a server has just started, or Redis has.
 const SETTLED: u64 = 5;
 
+/// Checkpoints that a server tells.
+const SIGNED_MOST: usize = 2;
+
 /// As it is in the database: small, because each server writes it every ten seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -31,6 +35,13 @@ pub(crate) struct Told {
     pub delivery_attempts: BTreeMap<String, u64>,
     /// `redis` and `nats`; none in the mode embedded.
     pub links: BTreeMap<String, LinkTold>,
+    /// The periodic work that this server does for itself and that failed when it was last done, and why.
+    pub failing: BTreeMap<String, String>,
+    /// Tells whether it has the same `CB_API_TOKEN` as others: a fingerprint that says nothing of the token; empty without one.
+    pub api_token: Option<String>,
+    /// The checkpoints of the audit log that it has signed and holds in its data folder. They are signed, so the database is not
+    /// believed when it brings them to the others.
+    pub signed: Vec<Checkpoint>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +82,11 @@ impl Told {
             scans_ended: all(&app.counts().scans_ended),
             delivery_attempts: all(&app.counts().delivery_attempts),
             links,
+            failing: app.works_done().failing(),
+            api_token: Some(app.api_token().map_or_else(String::new, |token| {
+                app.checkpoint_key().fingerprint_of("api-token", token)
+            })),
+            signed: app.held_checkpoints(SIGNED_MOST),
         }
     }
 

@@ -283,6 +283,33 @@ async fn a_log_rewritten_with_its_checkpoints_is_found_by_one_kept_elsewhere(
     assert_eq!(found.broken_at, Some(kept.items[1].seq), "{found:?}");
 }
 
+/// The file beside the database is in one data folder. The other servers know what it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_cut_is_noticed_by_every_server() {
+    let (test, ctx) = TestApp::clustered().await;
+    let second = test.second().await;
+    grow(&ctx, 9).await;
+    audit::checkpoints(&ctx).await.expect("signed");
+    let (there, intruder) = (second.own_ctx(Principal::Cli), Intruder::at(&test).await);
+    let told = "SELECT count(*) FROM servers WHERE told::text LIKE '%\"seq\": 9%' OR told::text LIKE '%\"seq\":9%'";
+    crate::cluster::until("the first server has told it", async || {
+        let row = intruder.0.query_one_raw(Statement::from_string(DbBackend::Postgres, told)).await;
+        row.expect("read").expect("a row").try_get_by_index::<i64>(0).expect("a number") > 0
+    })
+    .await;
+    assert!(verify(&there).await.ok);
+    let rows = intruder.rows().await;
+    intruder.put(&rows[..6]).await;
+    intruder.put_head(6, &rows[5].hash).await;
+    intruder.run("DELETE FROM audit_checkpoints WHERE seq > 6").await;
+    let _ = std::fs::remove_file(test.data_dir().with_file_name("second").join("audit-checkpoint.json"));
+    let found = verify(&there).await;
+    assert!(!found.ok, "{found:?}");
+    assert_eq!(audit::standing(&there).await.expect("told").contradicted.map(|one| one.seq), Some(9));
+    drop(there);
+    second.close().await.expect("closes");
+}
+
 /// The database is put back under the running server, which goes on and signs what it finds.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use cb_app::auth::login::{LoginIn, login};
 use cb_app::operations::{self, Code};
+use cb_app::reconcile::Name;
+use cb_app::scans::{self, ScanIn};
 use cb_app::tags::{self, TagIn};
-use cb_app::{App, Ctx, Heard, Listener, audit, metrics, vault};
+use cb_app::{App, Ctx, Heard, Listener, audit, metrics, sites, vault};
 use cb_core::config::{Config, ServerRole};
 use cb_core::{Error, Event, OsEntropy, Principal, Secret};
-use cb_store::sea_orm::ConnectionTrait as _;
+use cb_store::sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use cb_testkit::TestApp;
 
 /// Until the condition holds, or half a minute is over.
@@ -414,7 +416,8 @@ async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
     const WORKER: &str = "019ab8c4-0000-7000-8000-000000000001";
     let (test, ctx) = TestApp::clustered().await;
     let told = r#"{"run":"w/1","scans_ended":{"completed":3,"postponed":9},"delivery_attempts":{"given_up":2},
-        "links":{"redis":{"up":false,"for_seconds":60},"nats":{"up":true,"for_seconds":60}}}"#;
+        "links":{"redis":{"up":false,"for_seconds":60},"nats":{"up":true,"for_seconds":60}},
+        "failing":{"vault_root_key":"The key is another one","dreaming":"It woke up"},"api_token":"of theirs"}"#;
     let row = |id: &str, run: &str| {
         format!(
             "INSERT INTO servers (id, run, role, version, schema, host, started_at, seen_at, told)
@@ -439,10 +442,90 @@ async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
     for word in ["postponed", "somebody", "000000000002"] {
         assert!(!page.contains(word), "{word} in {page}");
     }
-    let lost = operations::get(&ctx).await.expect("told").degraded;
-    let lost = lost.iter().find(|one| one.what.contains("other servers")).expect("degraded");
-    assert_eq!(lost.what, "Redis does not answer other servers: barn (worker).");
+    let degraded = operations::get(&ctx).await.expect("told").degraded;
+    let find = |what: &str| degraded.iter().find(|one| one.what == what);
+    let lost = find("Other servers cannot use Redis: barn (worker).").expect("degraded");
     assert!(lost.code == Code::Redis && lost.since.is_some());
+    let failing = find("Periodic work fails on barn (worker).").expect("degraded");
+    assert_eq!((failing.why.as_deref(), failing.work), (Some("The key is another one"), Some(Name::VaultRootKey)));
+    assert_eq!(degraded.len(), 2, "a worker needs no token, and nobody knows the work of a later version: {degraded:?}");
+    sql(&test, "UPDATE servers SET role = 'api' WHERE host = 'barn'").await;
+    let degraded = operations::get(&ctx).await.expect("told").degraded;
+    let token = degraded.iter().find(|one| one.code == Code::ApiToken).expect("degraded");
+    assert!(token.why.as_ref().is_some_and(|why| why.ends_with("that of barn (api).")), "{token:?}");
+    // Killed.
+    sql(&test, "UPDATE servers SET seen_at = now() - interval '31 seconds' WHERE host = 'barn'").await;
+    let degraded = operations::get(&ctx).await.expect("told").degraded;
+    let codes: Vec<_> = degraded.iter().map(|one| one.code).collect();
+    assert_eq!(codes, [Code::ServerLost], "{degraded:?}");
+}
+
+/// A part that cannot be read is not taken for one that is well, and hides no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_said_and_takes_nothing_else_with_it() {
+    let (test, ctx) = TestApp::clustered().await;
+    let raw = crate::write_path::raw(&test).await;
+    let locked = raw.begin().await.expect("begun");
+    locked.execute_unprepared("LOCK TABLE periodic_work IN ACCESS EXCLUSIVE MODE").await.expect("locked");
+    let told = operations::get(&ctx).await.expect("told");
+    let unread = told.degraded.iter().find(|one| one.code == Code::Unread).expect("degraded");
+    assert!(unread.why.as_ref().is_some_and(|why| why.ends_with('.')), "{unread:?}");
+    assert_eq!(told.servers.len(), 1, "that is read");
+    let page = metrics::page(&ctx).await.expect("told").into_text();
+    for line in
+        ["cb_metrics_source_up{source=\"periodic\"} 0\n", "cb_metrics_source_up{source=\"deliveries\"} 1\n"]
+    {
+        assert!(page.contains(line), "{line} in {page}");
+    }
+    locked.rollback().await.expect("released");
+    assert!(!operations::get(&ctx).await.expect("told").degraded.iter().any(|one| one.code == Code::Unread));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_id_another_one_has_says_so() {
+    let (test, ctx) = TestApp::clustered().await;
+    let all = ["vault-key", "audit-key", "jwt-secret", "server-id"];
+    let twin = test.server("twin", &all, |_| ()).await.expect("opens");
+    let has_twin = async || {
+        operations::get(&ctx).await.expect("told").degraded.iter().any(|one| one.code == Code::SameServerId)
+    };
+    until("the first one says so", has_twin).await;
+    twin.close().await.expect("closes");
+    until("it is the only one", async || !has_twin().await).await;
+}
+
+/// A site does not disappear with its last worker while its scans wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_whose_scans_wait_stays() {
+    let (test, ctx) = TestApp::clustered().await;
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    let at_site = |config: &mut Config| {
+        config.role = ServerRole::Worker;
+        config.site = Some("cellar".to_owned());
+    };
+    let scan = |target: &str| ScanIn {
+        targets: vec![target.to_owned()],
+        probes: Vec::new(),
+        site: Some("cellar".to_owned()),
+        dry_run: false,
+    };
+    assert!(scans::start(&ctx, scan("10.9.0.1")).await.is_err(), "nobody knows this site");
+    let cellar = test.server("cellar", &all, at_site).await.expect("opens");
+    sql(
+        &test,
+        "INSERT INTO scans (id, job_id, targets, probes, status, addresses_total, addresses_done, hosts_found,
+             findings_new, assets_seen, limitations, requested_by, cancel_requested, created_at, site)
+         VALUES ('019ab8c4-0000-7000-8000-000000000001', '019ab8c4-0000-7000-8000-000000000002', '[]', '[]', 'queued',
+             0, 0, 0, 0, 0, '[]', 'maria', false, now(), 'cellar')",
+    )
+    .await;
+    cellar.close().await.expect("closes");
+    let sites = sites::discovery(&ctx).await.expect("told").sites;
+    assert_eq!(sites.iter().map(|site| (site.name.as_str(), site.workers)).collect::<Vec<_>>(), [("cellar", 0)]);
+    scans::start(&ctx, scan("10.9.0.1")).await.expect("it waits too");
+    let degraded = operations::get(&ctx).await.expect("told").degraded;
+    let idle: Vec<_> = degraded.iter().map(|one| (one.code, one.means.as_str())).collect();
+    assert_eq!(idle, [(Code::NoWorker, "2 scans of this site wait until one runs.")]);
 }
 
 /// It is told with the worker's next sign of life.

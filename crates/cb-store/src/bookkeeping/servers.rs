@@ -174,8 +174,8 @@ impl Store {
         }
         let before = server::Entity::find_by_id(&me.id).one(self.reader()).await.map_err(db)?;
         let me = server::Model { seen_at: now, ..me };
-        // A row of an earlier run was left by a kill. One that is younger than this process belongs to another process.
-        let taken = before.is_some_and(|row| row.started_at > me.started_at && is_live(&row, now));
+        // This process has taken the row when it joined: whoever has it now came later, and is another process.
+        let taken = before.is_some_and(|row| is_live(&row, now));
         if !taken {
             insert(self.writer(), me).await?;
         }

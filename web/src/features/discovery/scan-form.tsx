@@ -185,7 +185,7 @@ function ScanFields({
                     {t(network.gateway ? "scan.ownWithGateway" : "scan.own", { ...network })}
                   </span>
                 ))
-              : t("scan.noOwn")}
+              : t(here.workers === 0 ? "scan.noSight" : "scan.noOwn")}
             <span className="block">
               {t("scan.targetsHelp", { prefix: discovery.max_prefix })}{" "}
               {problem ? null : t("scan.addresses", { count: addresses })}
@@ -193,7 +193,7 @@ function ScanFields({
           </>
         }
       />
-      {showCapabilities ? (
+      {showCapabilities && here.capabilities.length > 0 ? (
         <section aria-label={t("scan.capabilities")} className="rounded-md border border-line bg-surface p-3">
           <Capabilities discovery={here} />
         </section>

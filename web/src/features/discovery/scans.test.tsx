@@ -35,6 +35,29 @@ describe("the card of a scan", () => {
   });
 });
 
+describe("a scan that waits", () => {
+  afterEach(() => vi.unstubAllGlobals());
+  it.each([
+    [null, 1, 0, "Waiting for other scans"],
+    [null, 0, 1, "Waiting for a worker: no server with the role worker or all runs for the main site"],
+    ["cellar", 1, 0, "Waiting for a worker: none runs at the site cellar"],
+    ["cellar", 0, 1, "Waiting for other scans"],
+    ["attic", 1, 1, "Waiting for a worker: none runs at the site attic"],
+  ])("at %s, with %i workers here and %i in the cellar", async (site, here, cellar, text) => {
+    const discovery = { workers: here, sites: [{ name: "cellar", workers: cellar }] };
+    vi.stubGlobal("fetch", async () => Response.json(discovery));
+    const scan = { id: "1", status: "queued", targets: ["10.0.0.0/24"], probes: [], limitations: [], site };
+    const done = { addresses_total: 254, addresses_done: 0, error: null, requested_by: "maria", phase: null };
+    const at = { created_at: "2026-01-01T00:00:00Z", started_at: null, finished_at: null };
+    render(
+      <QueryClientProvider client={new QueryClient()}>
+        <ScanCard scan={{ ...scan, ...done, ...at } as unknown as Scan} />
+      </QueryClientProvider>,
+    );
+    await screen.findByText(new RegExp(`^${text} · `));
+  });
+});
+
 const nowhere = { local_networks: [], capabilities: [], workers: 1 };
 const network = (cidr: string) => ({ cidr, interface: "eth0", gateway: null });
 

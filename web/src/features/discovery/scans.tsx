@@ -1,8 +1,8 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Radar, RotateCw, Square, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
-import { isActive, scansQuery } from "#/api/queries";
+import { discoveryQuery, isActive, scansQuery } from "#/api/queries";
 import type { Scan, ScanIn } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { counted, useTranslation } from "#/i18n";
@@ -59,6 +59,15 @@ function outcome(scan: Scan, t: ReturnType<typeof useTranslation>["t"]): string 
   ].join(" · ");
 }
 
+/** A scan waits for others, or for a server that does it. */
+function Waiting({ scan }: { scan: Scan }) {
+  const { t } = useTranslation();
+  const discovery = useQuery({ ...discoveryQuery, refetchInterval: 10_000 }).data;
+  const there = scan.site === null ? discovery : discovery?.sites.find(({ name }) => name === scan.site);
+  if (!discovery || (there && there.workers > 0)) return t("scans.waiting");
+  return scan.site === null ? t("scans.noWorker") : t("scans.noWorkerAtSite", { site: scan.site });
+}
+
 const tones = {
   queued: "plain",
   running: "accent",
@@ -98,7 +107,11 @@ export function ScanCard({ scan }: { scan: Scan }) {
         <div className="mt-2.5">
           <Progress value={share} label={t("scans.progress")} />
           <p className="mt-1.5 text-xs text-muted">
-            {scan.phase ? t(`scans.phase.${scan.phase}`, { defaultValue: scan.phase }) : t("scans.waiting")}
+            {scan.phase ? (
+              t(`scans.phase.${scan.phase}`, { defaultValue: scan.phase })
+            ) : (
+              <Waiting scan={scan} />
+            )}
             {" · "}
             {t("scans.done", {
               done: counted(scan.addresses_done),
