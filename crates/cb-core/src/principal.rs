@@ -173,11 +173,13 @@ impl Principal {
         if self.permits(permission) {
             return Ok(());
         }
-        Err(Error::Denied(format!(
-            "{} needs the permission {}. Ask an administrator.",
-            self.name(),
-            permission.as_str()
-        )))
+        let (name, word) = (self.name(), permission.as_str());
+        Err(Error::Denied(match self {
+            Principal::Token { role, .. } if role.permits(permission) => {
+                format!("This token of {name} needs the scope {word}. Create a token that has it.")
+            }
+            _ => format!("{name} needs the permission {word}. Ask an administrator."),
+        }))
     }
 
     /// `user`, `operator` or `system`: how the audit log groups actors.

@@ -6,7 +6,7 @@ use cb_core::meter::{Counters, Histogram};
 use cb_core::{Error, Result};
 use sea_orm::{
     ColumnTrait as _, DatabaseConnection, DbBackend, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-    QuerySelect as _,
+    QueryOrder as _, QuerySelect as _,
 };
 
 use crate::entities::{delivery, scan};

@@ -30,10 +30,13 @@ impl OpenError {
         &self.reason
     }
 
-    /// The same of a database that other settings name than those of the server.
+    /// The same of a database that other settings name than those of the server. Its URL contains no password.
     #[must_use]
     pub fn of(self, url: &str, password: &str) -> Self {
-        let named = |text: &str| text.replace("CB_DB_URL", url).replace("CB_DB_PASSWORD", password);
+        let named = |text: &str| {
+            let text = text.replace("the password there or in", "the password in");
+            text.replace("CB_DB_URL", url).replace("CB_DB_PASSWORD", password)
+        };
         Self {
             what: named(&self.what),
             reason: named(&self.reason),

@@ -52,15 +52,25 @@ fn say(config: &Config, to: &To, copied: &Copied) -> anyhow::Result<()> {
         "Verified in {there}: the audit log up to entry {}, which records the copy; signed checkpoints: {}; stored secrets decrypted: {}, root key {}.",
         copied.head.seq, copied.checkpoints, copied.sealed, copied.fingerprint
     ))?;
+    let given: Vec<_> = [("CB_VAULT_KEY", &config.vault_key), ("CB_JWT_SECRET", &config.jwt_secret)]
+        .into_iter()
+        .filter_map(|(name, given)| given.as_ref().map(|_| name))
+        .collect();
+    let settings = match given.as_slice() {
+        [] => String::new(),
+        names => format!(" Keep {} too, as it is set now.", names.join(" and ")),
+    };
     output::line(&format!(
-        "Keep the data folder {data}: the server still needs it, with the keys (audit-key, jwt-secret, vault-key), the checkpoint and the certificates in it."
+        "Keep the data folder {data}: the server still needs it, with the keys, the checkpoint and the certificates in it.{settings}"
     ))?;
     match to {
         To::Sqlite => {
             output::line(
                 "The PostgreSQL database did not change. Delete it when you no longer need it; do not start a server with it again.",
             )?;
-            output::line(&format!("Start the server without CB_DB_URL: CB_DATA_DIR={data} cb serve"))
+            output::line(&format!(
+                "Start one server without CB_DB_URL, CB_REDIS_URL, CB_NATS_URL and CB_ROLE: CB_DATA_DIR={data} cb serve"
+            ))
         }
         To::Postgres { shown, .. } => {
             output::line(&format!(

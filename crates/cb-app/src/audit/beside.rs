@@ -221,7 +221,8 @@ impl App {
     pub(crate) fn held_checkpoints(&self, most: usize) -> Vec<Checkpoint> {
         let aside = set_aside(self.beside_database().folder(), SET_ASIDE_FILE);
         let names = aside.iter().map(String::as_str).chain([CHECKPOINT_FILE]);
-        let own = names.filter_map(|name| if let Kept::Own(one) = self.kept(name) { Some(one) } else { None });
+        let own =
+            names.filter_map(|name| if let Kept::Own(one) = self.kept(name) { Some(one) } else { None });
         own.take(most).collect()
     }
 

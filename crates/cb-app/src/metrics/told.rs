@@ -83,9 +83,11 @@ impl Told {
             delivery_attempts: all(&app.counts().delivery_attempts),
             links,
             failing: app.works_done().failing(),
-            api_token: Some(app.api_token().map_or_else(String::new, |token| {
-                app.checkpoint_key().fingerprint_of("api-token", token)
-            })),
+            api_token: Some(
+                app.api_token().map_or_else(String::new, |token| {
+                    app.checkpoint_key().fingerprint_of("api-token", token)
+                }),
+            ),
             signed: app.held_checkpoints(SIGNED_MOST),
         }
     }

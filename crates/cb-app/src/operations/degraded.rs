@@ -56,7 +56,11 @@ impl<'a> Sights<'a> {
     }
 
     pub fn read<T>(&mut self, answer: Result<T>) -> Option<T> {
-        answer.inspect_err(|error| drop(self.unread.insert(error::sentence(&error.to_string())))).ok()
+        if let Err(error) = &answer {
+            tracing::warn!(%error, "the server could not read a part of how the servers do");
+            self.unread.insert(error::sentence(error.to_string()));
+        }
+        answer.ok()
     }
 
     fn all_servers(&self) -> &[(server::Model, bool)] {
@@ -184,8 +188,7 @@ fn failing_at_others(sights: &Sights<'_>) -> Vec<Degraded> {
 
 /// Those that were killed, or do not reach the database any more. One that stopped in order has left no row.
 fn lost_servers(sights: &Sights<'_>) -> Option<Degraded> {
-    let lost: Vec<_> =
-        sights.all_servers().iter().filter(|(_, live)| !live).map(|(row, _)| row).collect();
+    let lost: Vec<_> = sights.all_servers().iter().filter(|(_, live)| !live).map(|(row, _)| row).collect();
     let since = lost.iter().map(|row| row.seen_at).min()?;
     Some(Degraded {
         code: Code::ServerLost,
@@ -231,8 +234,11 @@ fn same_id(me: &server::Model) -> Degraded {
             "The data folder of this server ({}), or of the other one, is a copy with the file server-id in it.",
             me.host
         )),
-        means: "Only one of them is shown here, and each takes over what the other one is doing when it starts.".to_owned(),
-        fix: "Stop one of the two servers, delete the file server-id in its data folder, and start it again.".to_owned(),
+        means:
+            "Only one of them is shown here, and each takes over what the other one is doing when it starts."
+                .to_owned(),
+        fix: "Stop one of the two servers, delete the file server-id in its data folder, and start it again."
+            .to_owned(),
         since: None,
         work: None,
     }
@@ -244,7 +250,9 @@ fn unread(reasons: &BTreeSet<String>) -> Option<Degraded> {
         what: "The server could not read everything that this page shows.".to_owned(),
         why: Some(reasons.iter().map(String::as_str).collect::<Vec<_>>().join(" ")),
         means: "Something may be degraded that is not listed here.".to_owned(),
-        fix: "The page asks again by itself. If this stays, the log of the server says what it could not read.".to_owned(),
+        fix:
+            "The page asks again by itself. If this stays, the log of the server says what it could not read."
+                .to_owned(),
         since: None,
         work: None,
     })
@@ -258,6 +266,8 @@ fn named<'a>(rows: impl IntoIterator<Item = &'a server::Model>) -> String {
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
+const START: &str = "Start a server with the role worker or all, without CB_SITE: `cb serve --role worker`.";
+
 /// Whether a site that has work, or the whole installation, has no live worker.
 fn nobody_works(sights: &Sights<'_>) -> Vec<Degraded> {
     let Some(servers) = &sights.servers else { return Vec::new() };
@@ -266,8 +276,8 @@ fn nobody_works(sights: &Sights<'_>) -> Vec<Degraded> {
     let somewhere = workers().any(|(_, live)| *live);
     // One that stopped in order has left no row.
     let killed_at = |site: Option<Option<&str>>| {
-        let killed = workers()
-            .filter(|(row, live)| !live && site.is_none_or(|site| row.site.as_deref() == site));
+        let killed =
+            workers().filter(|(row, live)| !live && site.is_none_or(|site| row.site.as_deref() == site));
         killed.max_by_key(|(row, _)| row.seen_at).map(|(row, _)| row)
     };
     let say = |what: String, means: String, fix: &str, last: Option<&server::Model>| Degraded {
@@ -279,8 +289,6 @@ fn nobody_works(sights: &Sights<'_>) -> Vec<Degraded> {
         since: last.map(|row| row.seen_at),
         work: None,
     };
-    const START: &str =
-        "Start a server with the role worker or all, without CB_SITE: `cb serve --role worker`.";
     if !somewhere {
         return vec![say(
             "No worker runs.".to_owned(),
@@ -470,7 +478,10 @@ mod tests {
         assert!(killed[0].since.is_some() && killed[0].why.as_ref().is_some_and(|why| why.ends_with('.')));
         let cellar = row(Worker, Some("cellar"), true);
         let elsewhere = said(&[api.clone(), cellar.clone(), row(Worker, Some("attic"), false)], &[]);
-        assert_eq!(what(&elsewhere), ["No worker of the main site runs.", "No worker of the site attic runs."]);
+        assert_eq!(
+            what(&elsewhere),
+            ["No worker of the main site runs.", "No worker of the site attic runs."]
+        );
         assert!(elsewhere[0].since.is_none() && elsewhere[1].since.is_some());
         // It stopped in order, and scans wait for it.
         let here = [api, row(Worker, None, true)];
@@ -484,13 +495,19 @@ mod tests {
     #[test]
     fn servers_that_did_not_stop_in_order_are_named() {
         let up = cluster(true, true);
-        let mut servers: Vec<_> = (0..7).map(|n| row(ServerRole::Worker, Some(&n.to_string()), false)).collect();
+        let mut servers: Vec<_> =
+            (0..7).map(|n| row(ServerRole::Worker, Some(&n.to_string()), false)).collect();
         for (n, (row, _)) in servers.iter_mut().enumerate() {
             row.host = format!("h{n}");
         }
         let lost = lost_servers(&sights(&FINE, &up, Some(&servers), TimeDelta::zero())).expect("degraded");
-        assert!(lost.what.ends_with(": h0 (worker), h1 (worker), h2 (worker), h3 (worker), h4 (worker) and 2 more."));
-        servers.iter_mut().for_each(|(_, live)| *live = true);
+        assert!(
+            lost.what
+                .ends_with(": h0 (worker), h1 (worker), h2 (worker), h3 (worker), h4 (worker) and 2 more.")
+        );
+        for (_, live) in &mut servers {
+            *live = true;
+        }
         assert!(lost_servers(&sights(&FINE, &up, Some(&servers), TimeDelta::zero())).is_none());
     }
 }

@@ -291,7 +291,8 @@ async fn a_log_that_was_cut_is_noticed_by_every_server() {
     grow(&ctx, 9).await;
     audit::checkpoints(&ctx).await.expect("signed");
     let (there, intruder) = (second.own_ctx(Principal::Cli), Intruder::at(&test).await);
-    let told = "SELECT count(*) FROM servers WHERE told::text LIKE '%\"seq\": 9%' OR told::text LIKE '%\"seq\":9%'";
+    let told =
+        "SELECT count(*) FROM servers WHERE told::text LIKE '%\"seq\": 9%' OR told::text LIKE '%\"seq\":9%'";
     crate::cluster::until("the first server has told it", async || {
         let row = intruder.0.query_one_raw(Statement::from_string(DbBackend::Postgres, told)).await;
         row.expect("read").expect("a row").try_get_by_index::<i64>(0).expect("a number") > 0

@@ -11,7 +11,7 @@ use cb_app::tags::{self, TagIn};
 use cb_app::{App, Ctx, Heard, Listener, audit, metrics, sites, vault};
 use cb_core::config::{Config, ServerRole};
 use cb_core::{Error, Event, OsEntropy, Principal, Secret};
-use cb_store::sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use cb_store::sea_orm::{ConnectOptions, ConnectionTrait as _};
 use cb_testkit::TestApp;
 
 /// Until the condition holds, or half a minute is over.
@@ -447,8 +447,15 @@ async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
     let lost = find("Other servers cannot use Redis: barn (worker).").expect("degraded");
     assert!(lost.code == Code::Redis && lost.since.is_some());
     let failing = find("Periodic work fails on barn (worker).").expect("degraded");
-    assert_eq!((failing.why.as_deref(), failing.work), (Some("The key is another one"), Some(Name::VaultRootKey)));
-    assert_eq!(degraded.len(), 2, "a worker needs no token, and nobody knows the work of a later version: {degraded:?}");
+    assert_eq!(
+        (failing.why.as_deref(), failing.work),
+        (Some("The key is another one"), Some(Name::VaultRootKey))
+    );
+    assert_eq!(
+        degraded.len(),
+        2,
+        "a worker needs no token, and nobody knows the work of a later version: {degraded:?}"
+    );
     sql(&test, "UPDATE servers SET role = 'api' WHERE host = 'barn'").await;
     let degraded = operations::get(&ctx).await.expect("told").degraded;
     let token = degraded.iter().find(|one| one.code == Code::ApiToken).expect("degraded");
@@ -464,9 +471,13 @@ async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_said_and_takes_nothing_else_with_it() {
     let (test, ctx) = TestApp::clustered().await;
-    let raw = crate::write_path::raw(&test).await;
-    let locked = raw.begin().await.expect("begun");
-    locked.execute_unprepared("LOCK TABLE periodic_work IN ACCESS EXCLUSIVE MODE").await.expect("locked");
+    let url = test.config().db_url.as_ref().expect("PostgreSQL").expose();
+    let mut one = ConnectOptions::new(url);
+    one.max_connections(1);
+    let other = cb_store::sea_orm::Database::connect(one).await.expect("connects");
+    for sql in ["BEGIN", "LOCK TABLE periodic_work IN ACCESS EXCLUSIVE MODE"] {
+        other.execute_unprepared(sql).await.expect("locked");
+    }
     let told = operations::get(&ctx).await.expect("told");
     let unread = told.degraded.iter().find(|one| one.code == Code::Unread).expect("degraded");
     assert!(unread.why.as_ref().is_some_and(|why| why.ends_with('.')), "{unread:?}");
@@ -477,7 +488,7 @@ async fn what_cannot_be_read_is_said_and_takes_nothing_else_with_it() {
     {
         assert!(page.contains(line), "{line} in {page}");
     }
-    locked.rollback().await.expect("released");
+    other.execute_unprepared("ROLLBACK").await.expect("released");
     assert!(!operations::get(&ctx).await.expect("told").degraded.iter().any(|one| one.code == Code::Unread));
 }
 
@@ -521,7 +532,10 @@ async fn a_site_whose_scans_wait_stays() {
     .await;
     cellar.close().await.expect("closes");
     let sites = sites::discovery(&ctx).await.expect("told").sites;
-    assert_eq!(sites.iter().map(|site| (site.name.as_str(), site.workers)).collect::<Vec<_>>(), [("cellar", 0)]);
+    assert_eq!(
+        sites.iter().map(|site| (site.name.as_str(), site.workers)).collect::<Vec<_>>(),
+        [("cellar", 0)]
+    );
     scans::start(&ctx, scan("10.9.0.1")).await.expect("it waits too");
     let degraded = operations::get(&ctx).await.expect("told").degraded;
     let idle: Vec<_> = degraded.iter().map(|one| (one.code, one.means.as_str())).collect();

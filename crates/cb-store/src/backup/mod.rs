@@ -147,7 +147,7 @@ impl Store {
         let pool = pool::postgres(url, 1, Use::Look).await.map_err(OpenError::postgres)?;
         let pool = Bounded::new(pool, Signals::default());
         let began = Instant::now();
-        let mut watch = Watch::default();
+        let (mut watch, mut told) = (Watch::default(), false);
         let asked = loop {
             match look_for_servers(&pool).await {
                 Ok((connections, _)) if connections > 0 && began.elapsed() > PATIENCE => break Ok(true),
@@ -159,6 +159,11 @@ impl Store {
                     }
                     if connections == 0 && signs.iter().all(|sign| *sign == Sign::Gone) {
                         break Ok(false);
+                    }
+                    if !signs.is_empty() && !std::mem::replace(&mut told, true) {
+                        tracing::info!(
+                            "servers of this database did not stop properly; this takes half a minute, until it is clear that they do not run any more"
+                        );
                     }
                 }
                 Err(error) => break Err(OpenError::postgres(error)),

@@ -229,7 +229,7 @@ async fn refused_in_one_line() {
         ("somewhere", "", "it is not a URL"),
         (postgres.url.as_deref().expect("a URL"), "", "it contains a password"),
         (&format!("{url}?password=secret"), "", "it contains a password"),
-        (&url, "wrong", "the password there or in CB_DB_PASSWORD_NEW"),
+        (&url, "wrong", "the password in CB_DB_PASSWORD_NEW"),
         (&url.replace("/new", "/missing"), &password, "Create the database that --to names"),
         ("postgres://cb@127.0.0.1:9/new", "x", "The database of --to cannot be used"),
         ("sqlite", "", "already SQLite"),
