@@ -112,6 +112,7 @@ impl App {
         if tokio::time::timeout(PATIENCE, self.0.tasks.wait()).await.is_err() {
             tracing::warn!("a worker did not stop in time; the server repeats its work after the next start");
         }
+        self.0.fabric.leave().await;
         self.0.store.clone().close().await
     }
 

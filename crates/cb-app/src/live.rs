@@ -132,31 +132,47 @@ async fn topology(ctx: &Ctx, events: &[Event]) -> Result<Vec<Message>> {
     let pick = |wanted: fn(&Event) -> Option<Uuid>| {
         events.iter().filter_map(wanted).collect::<BTreeSet<Uuid>>().into_iter().collect::<Vec<Uuid>>()
     };
+    let set = |ids: &[Uuid]| ids.iter().copied().collect::<BTreeSet<Uuid>>();
     let mut out = Vec::new();
     if events.contains(&Event::TopologyChanged) {
         out.push(resync(ctx.app()));
         return Ok(out);
     }
-    let groups = pick(|e| if let Event::NetworkChanged { id } = e { Some(id.0) } else { None });
+    // Whether something is there is read, whatever was said of it.
+    let groups = pick(|e| match e {
+        Event::NetworkChanged { id } | Event::NetworkRemoved { id } => Some(id.0),
+        _ => None,
+    });
+    let nodes = pick(|e| match e {
+        Event::AssetChanged { id } | Event::AssetRemoved { id } => Some(id.0),
+        _ => None,
+    });
+    let links = pick(|e| match e {
+        Event::LinkChanged { id } | Event::LinkRemoved { id } => Some(id.0),
+        _ => None,
+    });
+    let (mut lost_groups, mut lost_nodes, mut lost_links) = (set(&groups), set(&nodes), set(&links));
     for group in map::groups_of(conn, &groups).await? {
+        lost_groups.remove(&group.id.0);
         out.push(message(ctx, "group", json!(group)));
     }
-    let nodes = pick(|e| if let Event::AssetChanged { id } = e { Some(id.0) } else { None });
     for node in map::nodes_of(conn, &nodes).await? {
+        lost_nodes.remove(&node.id.0);
         out.push(message(ctx, "node", json!(node)));
     }
-    let links = pick(|e| if let Event::LinkChanged { id } = e { Some(id.0) } else { None });
     for link in map::links_of(conn, &links).await? {
+        lost_links.remove(&link.id.0);
         out.push(message(ctx, "link", json!(link)));
+    }
+    for (kind, lost) in
+        [("link_removed", lost_links), ("node_removed", lost_nodes), ("group_removed", lost_groups)]
+    {
+        out.extend(lost.into_iter().map(|id| message(ctx, kind, json!({ "id": id }))));
     }
     let mut moved = BTreeSet::new();
     for event in events {
-        match event {
-            Event::PositionsChanged { ids } => moved.extend(ids.iter().map(|id| id.0)),
-            Event::LinkRemoved { id } => out.push(message(ctx, "link_removed", json!({ "id": id }))),
-            Event::AssetRemoved { id } => out.push(message(ctx, "node_removed", json!({ "id": id }))),
-            Event::NetworkRemoved { id } => out.push(message(ctx, "group_removed", json!({ "id": id }))),
-            _ => {}
+        if let Event::PositionsChanged { ids } = event {
+            moved.extend(ids.iter().map(|id| id.0));
         }
     }
     if !moved.is_empty() {

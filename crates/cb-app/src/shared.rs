@@ -3,7 +3,8 @@
 //!
 //! Every server on PostgreSQL compares, with Redis and NATS or without: two servers are two servers. In a cluster the audit key is in
 //! the database too, sealed by the vault, and each server keeps it in a file as well: a backup and `cb audit-log verify` read it there.
-//! Of the secret that signs sessions the database has a fingerprint only, keyed with the audit key, so that nobody can try secrets
+//! The row `installation` is no secret: with it a copy of the database, whose servers have the same secrets, has other names and keys in
+//! Redis and NATS. Of the secret that signs sessions the database has a fingerprint only, keyed with the audit key, so that nobody can try secrets
 //! against it who has only the database. Files are written after the commit. See docs/adr/0018-what-servers-share.md.
 
 use std::path::{Path, PathBuf};
@@ -22,12 +23,15 @@ use crate::vault::Vault;
 
 const AUDIT: &str = "audit-key";
 const JWT: &str = "jwt-secret";
+const INSTALLATION: &str = "installation";
 
 pub(crate) struct Shared {
     /// Signs sessions.
     pub jwt: Secret,
     /// Signs the audit log.
     pub audit: CheckpointKey,
+    /// Names this database among its copies; empty for who tells other servers nothing.
+    pub installation: String,
 }
 
 /// Who asks for them.
@@ -164,7 +168,7 @@ impl Own<'_> {
                 read_secret(&self.file(JWT))?.unwrap_or_else(|| Secret::new(self.entropy.token()))
             }
         };
-        Ok(Shared { jwt, audit: parsed(&file, &audit)? })
+        Ok(Shared { jwt, audit: parsed(&file, &audit)?, installation: String::new() })
     }
 
     /// Compares, and adds this server to the others. A row that is old, or has this server's own ID, may be what a run left that was
@@ -178,8 +182,8 @@ impl Own<'_> {
             let joined = store.join(me.clone(), &mut watch, async |joining: &Joining| {
                 unclear = joining.unclear;
                 Ok(match Box::pin(self.agree(joining, me)).await {
-                    Ok(both) => {
-                        agreed = Some(both);
+                    Ok(all) => {
+                        agreed = Some(all);
                         Ok(())
                     }
                     Err(No::Ever(StartError::Read(error))) => return Err(error),
@@ -187,14 +191,14 @@ impl Own<'_> {
                 })
             });
             match (joined.await.map_err(StartError::Read)?, agreed) {
-                (Ok(()), Some((audit, jwt))) => {
+                (Ok(()), Some((audit, jwt, installation))) => {
                     // Not before: a file of a server that was refused would disagree with the others later.
                     let kept = self.keep(AUDIT, audit.write).and_then(|()| self.keep(JWT, jwt.write));
                     if kept.is_err() {
                         let _ = store.server_left(&me.id, &me.run).await;
                     }
                     kept?;
-                    return Ok(Shared { jwt: jwt.secret, audit: audit.secret });
+                    return Ok(Shared { jwt: jwt.secret, audit: audit.secret, installation });
                 }
                 (Err(No::WhileTheyRun(_)), _) if unclear => {
                     if !std::mem::replace(&mut told, true) {
@@ -220,10 +224,27 @@ impl Own<'_> {
         &self,
         joining: &Joining,
         me: &server::Model,
-    ) -> Result<(Agreed<CheckpointKey>, Agreed<Secret>), No> {
+    ) -> Result<(Agreed<CheckpointKey>, Agreed<Secret>, String), No> {
         let audit = self.audit_key(joining, me).await?;
         let jwt = self.jwt_secret(joining, me, &audit.secret).await?;
-        Ok((audit, jwt))
+        let installation = self.installation(joining, me).await.map_err(StartError::Read)?;
+        Ok((audit, jwt, installation))
+    }
+
+    /// Made by the first server. An archive and `cb store copy` leave it out, so what is restored or copied gets another one.
+    async fn installation(&self, joining: &Joining, me: &server::Model) -> Result<String> {
+        if let Some(row) = named(&joining.shared, INSTALLATION) {
+            return Ok(row.fingerprint.clone());
+        }
+        let row = shared_secret::Model {
+            id: self.entropy.uuid(me.started_at),
+            name: INSTALLATION.to_owned(),
+            fingerprint: self.entropy.token(),
+            sealed: None,
+            since: me.started_at,
+        };
+        joining.share(row.clone()).await?;
+        Ok(row.fingerprint)
     }
 
     async fn audit_key(&self, joining: &Joining, me: &server::Model) -> Result<Agreed<CheckpointKey>, No> {

@@ -113,14 +113,17 @@ impl App {
             Some(_) => Asks::Server(Box::new(own_row.clone())),
             None => Asks::Command(secrets),
         };
-        let Shared { jwt, audit } = shared::secrets(config, &store, &vault, asks, &*entropy).await?;
+        let Shared { jwt, audit, installation } =
+            shared::secrets(config, &store, &vault, asks, &*entropy).await?;
         let setup_done = gate::is_done_in(&store).await.map_err(StartError::Read)?;
         let setup = Gate::new(config, secrets == Secrets::Make && config.role.serves(), setup_done, || {
             entropy.spoken_code()
         })?;
         // A command beside a server is over before anybody would hear it.
         let fabric = match &config.cluster {
-            Some(urls) if lock.is_some() => Fabric::cluster(urls, &jwt, clock.clone(), entropy.clone())?,
+            Some(urls) if lock.is_some() => {
+                Fabric::cluster(urls, &jwt, &installation, clock.clone(), entropy.clone())?
+            }
             _ => Fabric::embedded(clock.clone(), &*entropy),
         };
         Ok(Self::new(Inner {

@@ -1,8 +1,8 @@
 //! What was read lately, in this process; forgotten in every process when one says so.
 //!
 //! Invariants: an entry lives at most its time, counted from before it was read. What was read before somebody said "forget" is
-//! never remembered after it. While the others are not heard, nothing is remembered. Values never leave the process: whoever
-//! can write to Redis or NATS can make a server read, never believe.
+//! never remembered after it. While the others are not heard, nothing is remembered. Values never leave the process: who can write to
+//! Redis or NATS can make a server read, never believe.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_newest_stay() {
-        let digester = Digester::new(&Secret::new("k".to_owned()));
+        let digester = Digester::new(&Secret::new("k".to_owned()), "one");
         let (shared, ttl) = (Arc::new(Shared::alone()), Duration::from_hours(1));
         let cache = Cache::new(shared, digester, Arc::new(SystemClock), "c", 100, ttl);
         for n in 0..1000 {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use cb_core::Secret;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::Sha256;
 
 pub(crate) type Digest = [u8; 16];
@@ -13,8 +13,32 @@ pub(crate) type Digest = [u8; 16];
 pub(crate) struct Digester(Hmac<Sha256>);
 
 impl Digester {
-    pub fn new(key: &Secret) -> Self {
-        Self(Hmac::new_from_slice(key.expose().as_bytes()).expect("a key of any length will do"))
+    /// `installation` tells a copy of a database, whose servers have the same secret, from the original.
+    pub fn new(key: &Secret, installation: &str) -> Self {
+        Self::of(key.expose().as_bytes()).derive(installation)
+    }
+
+    fn of(key: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(key).expect("a key of any length will do"))
+    }
+
+    /// With a key of its own, which says nothing of this one.
+    pub fn derive(&self, label: &str) -> Self {
+        Self::of(&self.0.clone().chain_update(b"key\0").chain_update(label).finalize().into_bytes())
+    }
+
+    /// Of all parts together. The parts before the last one must have fixed lengths.
+    pub fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.over(parts).finalize().into_bytes().into()
+    }
+
+    /// Takes as long for every wrong tag.
+    pub fn fits(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
+        self.over(parts).verify_slice(tag).is_ok()
+    }
+
+    fn over(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        parts.iter().fold(self.0.clone(), Mac::chain_update)
     }
 
     /// For one purpose: the same key has another digest for another.
@@ -57,13 +81,16 @@ mod tests {
 
     #[test]
     fn a_digest_depends_on_purpose_and_key_and_survives_the_way() {
-        let digester = Digester::new(&Secret::new("k".to_owned()));
+        let of = |key: &str, installation| Digester::new(&Secret::new(key.to_owned()), installation);
+        let digester = of("k", "one");
         let digest = digester.digest("rate", "maria");
         assert_eq!(unhex(&hex(&digest)), Some(digest));
         for other in [digester.digest("throttle", "maria"), digester.digest("ratem", "aria")] {
             assert_ne!(digest, other);
         }
-        assert_ne!(digest, Digester::new(&Secret::new("l".to_owned())).digest("rate", "maria"));
+        for other in [of("l", "one"), of("k", "two"), digester.derive("messages")] {
+            assert_ne!(digest, other.digest("rate", "maria"));
+        }
         for text in ["", "zz", &"é".repeat(16), &"0".repeat(33)] {
             assert_eq!(unhex(text), None);
         }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use cb_core::Event;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use crate::digest::Digest;
 use crate::wire::Said;
@@ -16,6 +17,8 @@ use crate::wire::Said;
 pub(crate) const DEPTH: usize = 1024;
 /// Messages that wait for NATS. One that finds no room is dropped, and its number with it: the others notice.
 const QUEUE: usize = 4096;
+/// How long a goodbye may take.
+const LEAVE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 pub(crate) enum Told {
@@ -65,8 +68,9 @@ impl Hub {
         }
     }
 
-    /// So many messages passed unheard: whatever they would have changed is read afresh.
+    /// So many messages passed unheard: whatever they would have changed is forgotten, and read afresh.
     pub fn missed(&self, count: u64) {
+        self.forget(None, None);
         self.tell(Told::Missed(count));
         self.sleepers().values().for_each(|sleeper| sleeper.send_modify(|()| ()));
     }
@@ -118,12 +122,14 @@ impl Hub {
 pub(crate) struct Outbox {
     sender: mpsc::Sender<(u64, Said)>,
     said: Mutex<u64>,
+    /// Goodbye has been sent.
+    pub left: Notify,
 }
 
 impl Outbox {
     pub fn new() -> (Self, mpsc::Receiver<(u64, Said)>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        (Self { sender, said: Mutex::new(0) }, receiver)
+        (Self { sender, said: Mutex::new(0), left: Notify::new() }, receiver)
     }
 
     /// Queued only if somebody takes it out: what was said while NATS was away is a gap.
@@ -135,10 +141,10 @@ impl Outbox {
         }
     }
 
-    /// In its turn, so that it says only numbers that were sent before it, or are lost.
-    pub fn beat(&self) {
+    /// In its turn, so that it repeats only numbers that were sent before it, or are lost.
+    pub fn repeat(&self, said: Said) {
         let seq = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = self.sender.try_send((*seq, Said::Beat));
+        let _ = self.sender.try_send((*seq, said));
     }
 }
 
@@ -162,6 +168,14 @@ impl Shared {
     pub fn say(&self, said: impl FnOnce() -> Said) {
         if let Some(outbox) = &self.outbox {
             outbox.say(self.hub.hears(), said);
+        }
+    }
+
+    /// Returns when the others can know it, or nobody would hear it.
+    pub async fn leave(&self) {
+        if let Some(outbox) = self.outbox.as_ref().filter(|_| self.hub.hears()) {
+            outbox.repeat(Said::Bye);
+            let _ = timeout(LEAVE, outbox.left.notified()).await;
         }
     }
 }
@@ -188,8 +202,8 @@ mod tests {
             last = queue.recv().await.expect("queued").0;
         }
         outbox.say(false, || panic!("nobody reads it"));
-        outbox.beat();
+        outbox.repeat(Said::Bye);
         let (seq, said) = queue.recv().await.expect("queued");
-        assert_eq!((last, seq, said), (QUEUE as u64, QUEUE as u64 + 6, Said::Beat));
+        assert_eq!((last, seq, said), (QUEUE as u64, QUEUE as u64 + 6, Said::Bye));
     }
 }

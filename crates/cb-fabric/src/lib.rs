@@ -41,7 +41,7 @@ use crate::rate::Quota;
 use crate::redis_link::RedisLink;
 use crate::shared::Together;
 use crate::state::Board;
-use crate::wire::Said;
+use crate::wire::{Said, Seal};
 
 pub use bus::{Bus, Heard, Listener};
 pub use cache::{Cache, Ticket};
@@ -63,7 +63,7 @@ pub struct Fabric {
 impl Fabric {
     /// For one server.
     pub fn embedded(clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> Self {
-        let digester = Digester::new(&Secret::new(entropy.token()));
+        let digester = Digester::new(&Secret::new(entropy.token()), "");
         Self {
             bus: Bus::new(),
             together: Together { redis: None, digester },
@@ -74,15 +74,16 @@ impl Fabric {
 
     /// For one of several. Does not wait for Redis and NATS: a server starts without them and says so.
     ///
-    /// `key` is a secret that all servers of this cluster have, and no others: servers with another one neither hear nor count
-    /// with these. To be called within a runtime.
+    /// `key` is a secret that all servers of this cluster have, and `installation` names their database: servers with others neither
+    /// hear nor count with these. To be called within a runtime.
     pub fn cluster(
         urls: &ClusterUrls,
         key: &Secret,
+        installation: &str,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, ConfigError> {
-        let digester = Digester::new(key);
+        let digester = Digester::new(key, installation);
         let name = hex(&digester.digest("cluster", "")[..8]);
         let me = entropy.uuid(clock.now());
         let board = Board::cluster(clock.clone());
@@ -95,6 +96,7 @@ impl Fabric {
         let nats = NatsLink {
             address,
             prefix: format!("circuit-breaker.{name}."),
+            seal: Seal::new(&digester),
             me,
             hub: hub.clone(),
             outbox: outbox.clone(),
@@ -145,6 +147,12 @@ impl Fabric {
     ) -> Cache<T> {
         let digester = self.together.digester.clone();
         Cache::new(self.bus.shared.clone(), digester, self.clock.clone(), name, capacity, ttl)
+    }
+
+    /// Says goodbye to the others, so that they need not read afresh what this server may have changed. To be called after the last
+    /// change. Takes at most a second.
+    pub async fn leave(&self) {
+        self.bus.shared.leave().await;
     }
 
     /// What is up, what is down since when, and why.

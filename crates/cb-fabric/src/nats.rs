@@ -4,6 +4,8 @@
 //! the permissions, the subscription and the way there and back are right. It ends when it has not heard itself for
 //! [`DEAF`], when the connection ends, or when NATS does not take what we send. Whatever was said between two sessions is
 //! missed.
+//!
+//! Who has only the password of NATS can make a server read afresh, and no more often than it does while NATS is away ([`Owed`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +24,7 @@ use crate::backoff::Backoff;
 use crate::digest::unhex;
 use crate::hub::{Hub, Outbox, Told};
 use crate::state::{Board, Which};
-use crate::wire::{self, Peers, Said};
+use crate::wire::{self, Judged, Note, Parcel, Peers, Said, Seal};
 
 /// For a connection with all that belongs to it.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -34,8 +36,12 @@ const DEAF: Duration = Duration::from_secs(5);
 const SEND: Duration = Duration::from_secs(1);
 /// How often listeners read afresh while nothing is heard.
 const AWAY: Duration = Duration::from_secs(3);
-/// What was missed is told at most so often: a flood of bad messages is no flood of reading.
+/// What was missed is told at most so often.
 const TELL: Duration = Duration::from_millis(200);
+/// Between two messages of ours: what is said meanwhile goes in one. The first one after a pause goes at once.
+const GATHER: Duration = Duration::from_millis(10);
+/// Beats out of turn, for servers that are new here, between two in their turn.
+const GREETINGS: u32 = 16;
 /// Messages that wait for us in the client.
 const INBOX: usize = 8192;
 
@@ -69,6 +75,7 @@ pub(crate) struct NatsLink {
     pub address: Address,
     /// What all servers of this cluster listen to; the last part of a subject is who speaks.
     pub prefix: String,
+    pub seal: Seal,
     /// This run of this server.
     pub me: Uuid,
     pub hub: Arc<Hub>,
@@ -77,35 +84,72 @@ pub(crate) struct NatsLink {
     pub entropy: Arc<dyn Entropy>,
 }
 
+/// What is to be told: that something was missed.
+struct Owed {
+    told: Instant,
+    /// Something that a server of this cluster has said.
+    missed: u64,
+    /// Messages that may be anybody's. They are told no more often than absence is: a flood of them is no flood of reading.
+    strange: u64,
+}
+
+impl Owed {
+    /// When it is to be told at the latest.
+    fn due(&self) -> Option<Instant> {
+        match (self.missed, self.strange) {
+            (0, 0) => None,
+            (0, _) => Some(self.told + AWAY),
+            _ => Some(self.told + TELL),
+        }
+    }
+}
+
+/// What this process has sent and heard, over all sessions.
+struct Numbers {
+    /// Of the last message of ours.
+    sent: u64,
+    /// Of the last one of ours that came back.
+    back: u64,
+    peers: Peers,
+}
+
 impl NatsLink {
     /// For as long as the server runs.
     pub async fn keep(self, mut queue: mpsc::Receiver<(u64, Said)>) {
         let mut backoff = Backoff::new(self.entropy.clone());
-        let mut told = Instant::now();
+        let mut owed = Owed { told: Instant::now(), missed: 0, strange: 0 };
+        let mut numbers = Numbers { sent: 0, back: 0, peers: Peers::new(self.me) };
         loop {
-            let ended = self.session(&mut queue, &mut backoff, &mut told).await;
+            let ended = self.session(&mut queue, &mut backoff, &mut numbers, &mut owed).await;
             if self.hub.hears() {
                 self.hub.set_hearing(false);
-                self.tell(&mut told);
+                self.tell(&mut owed);
             }
             self.board.down(Which::Nats, ended);
             let again = Instant::now() + backoff.next();
-            self.while_away(&mut told, sleep_until(again)).await;
+            self.while_away(&mut owed, sleep_until(again)).await;
         }
     }
 
-    fn tell(&self, told: &mut Instant) {
-        *told = Instant::now();
-        self.hub.missed(1);
+    fn tell(&self, owed: &mut Owed) {
+        let count = owed.missed.saturating_add(owed.strange).max(1);
+        *owed = Owed { told: Instant::now(), missed: 0, strange: 0 };
+        self.hub.missed(count);
+    }
+
+    fn tell_if_due(&self, owed: &mut Owed) {
+        if owed.due().is_some_and(|due| due <= Instant::now()) {
+            self.tell(owed);
+        }
     }
 
     /// Does something, and says meanwhile to everybody here to read afresh.
-    async fn while_away<T>(&self, told: &mut Instant, what: impl Future<Output = T>) -> T {
+    async fn while_away<T>(&self, owed: &mut Owed, what: impl Future<Output = T>) -> T {
         tokio::pin!(what);
         loop {
             tokio::select! {
                 done = &mut what => return done,
-                () = sleep_until(*told + AWAY) => self.tell(told),
+                () = sleep_until(owed.told + AWAY) => self.tell(owed),
             }
         }
     }
@@ -115,10 +159,11 @@ impl NatsLink {
         &self,
         queue: &mut mpsc::Receiver<(u64, Said)>,
         backoff: &mut Backoff,
-        told: &mut Instant,
+        numbers: &mut Numbers,
+        owed: &mut Owed,
     ) -> String {
         let (lost, mut events) = mpsc::channel(16);
-        let opened = self.while_away(told, timeout(CONNECT, self.open(lost))).await;
+        let opened = self.while_away(owed, timeout(CONNECT, self.open(lost))).await;
         let (client, mut inbox) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(why)) => return why,
@@ -126,33 +171,58 @@ impl NatsLink {
         };
         // Whatever waits was said to nobody.
         while queue.try_recv().is_ok() {}
-        let mut peers = Peers::default();
+        numbers.peers.hear_anew(Instant::now());
         let mut heard_myself = Instant::now();
-        let mut missed = 0u64;
-        let mut beat = every(BEAT);
-        let mut tell = every(TELL);
+        let (mut parcel, mut sent) = (Parcel::new(client.server_info().max_payload), Instant::now());
+        let (mut beat, mut greetings) = (every(BEAT), 0);
         loop {
+            let due = owed.due();
             tokio::select! {
                 message = inbox.next() => {
                     let Some(message) = message else { return "NATS closed the connection.".to_owned() };
-                    if message.subject.strip_prefix(&*self.prefix).is_some_and(|who| self.is_me(who)) {
-                        heard_myself = Instant::now();
-                        if !self.hub.hears() {
-                            // From here on nothing is lost unnoticed; what was before is unknown.
-                            self.hub.set_hearing(true);
-                            self.board.up(Which::Nats);
-                            backoff.reset();
-                            missed += 1;
+                    match self.hear(&message, numbers, owed) {
+                        From::Me => {
+                            heard_myself = Instant::now();
+                            if !self.hub.hears() {
+                                // From here on nothing is lost unnoticed; what was before is unknown.
+                                self.hub.set_hearing(true);
+                                self.board.up(Which::Nats);
+                                backoff.reset();
+                                owed.missed += 1;
+                                self.tell_if_due(owed);
+                            }
                         }
-                    } else {
-                        missed = missed.saturating_add(self.hear(&message, &mut peers));
+                        From::New if greetings < GREETINGS => {
+                            greetings += 1;
+                            self.beat(numbers);
+                        }
+                        From::New | From::Other => {}
                     }
                 }
                 said = queue.recv() => {
                     let Some((seq, said)) = said else { return "The server is stopping.".to_owned() };
-                    if let Err(why) = self.send(&client, seq, said).await {
+                    let bye = said == Said::Bye;
+                    if let Some(surplus) = parcel.put(Note { seq, said }) {
+                        if let Err(why) = self.send(&client, numbers, parcel.take()).await {
+                            return why;
+                        }
+                        parcel.put(surplus);
+                        sent = Instant::now();
+                    }
+                    if bye {
+                        if let Err(why) = self.send(&client, numbers, parcel.take()).await {
+                            return why;
+                        }
+                        sent = Instant::now();
+                        let _ = timeout(SEND, client.flush()).await;
+                        self.outbox.left.notify_one();
+                    }
+                }
+                () = sleep_until(sent + GATHER), if !parcel.is_empty() => {
+                    if let Err(why) = self.send(&client, numbers, parcel.take()).await {
                         return why;
                     }
+                    sent = Instant::now();
                 }
                 why = events.recv() => {
                     return why.unwrap_or_else(|| "NATS closed the connection.".to_owned());
@@ -161,18 +231,23 @@ impl NatsLink {
                     if heard_myself.elapsed() > DEAF {
                         return "NATS does not answer.".to_owned();
                     }
-                    self.outbox.beat();
-                    peers.forget_silent(Instant::now());
-                    if !self.hub.hears() && told.elapsed() > AWAY {
-                        self.tell(told);
+                    greetings = 0;
+                    self.beat(numbers);
+                    if numbers.peers.fell_silent(Instant::now()) {
+                        owed.missed = owed.missed.saturating_add(1);
+                        self.tell_if_due(owed);
+                    }
+                    if !self.hub.hears() && owed.told.elapsed() > AWAY {
+                        self.tell(owed);
                     }
                 }
-                _ = tell.tick(), if missed > 0 => {
-                    *told = Instant::now();
-                    self.hub.missed(std::mem::take(&mut missed));
-                }
+                () = sleep_until(due.unwrap_or(sent)), if due.is_some() => self.tell(owed),
             }
         }
+    }
+
+    fn beat(&self, numbers: &mut Numbers) {
+        self.outbox.repeat(Said::Beat { knows: numbers.peers.next_names(Instant::now()) });
     }
 
     async fn open(&self, lost: mpsc::Sender<String>) -> Result<(Client, Subscriber), String> {
@@ -215,36 +290,73 @@ impl NatsLink {
         Ok((client, inbox))
     }
 
-    fn is_me(&self, who: &str) -> bool {
-        Uuid::try_parse(who) == Ok(self.me)
-    }
-
-    /// What is too long keeps its number for itself: the others notice.
-    async fn send(&self, client: &Client, seq: u64, said: Said) -> Result<(), String> {
-        let Some(bytes) = wire::write(seq, said) else { return Ok(()) };
+    async fn send(&self, client: &Client, numbers: &mut Numbers, notes: Vec<u8>) -> Result<(), String> {
         let subject = format!("{}{}", self.prefix, self.me.simple());
-        match timeout(SEND, client.publish(subject, bytes.into())).await {
+        numbers.sent += 1;
+        let message = self.seal.close(self.me, numbers.sent, &notes);
+        match timeout(SEND, client.publish(subject, message.into())).await {
             Ok(Ok(())) => Ok(()),
-            // Longer than this NATS permits is a gap, too.
+            // Longer than this NATS permits since is a gap, too.
             Ok(Err(error)) if error.kind() == async_nats::PublishErrorKind::MaxPayloadExceeded => Ok(()),
             Ok(Err(_)) => Err("NATS closed the connection.".to_owned()),
             Err(_) => Err("NATS does not take messages.".to_owned()),
         }
     }
 
-    /// Answers how many messages are missing.
-    fn hear(&self, message: &Message, peers: &mut Peers) -> u64 {
+    fn hear(&self, message: &Message, numbers: &mut Numbers, owed: &mut Owed) -> From {
         let who = message.subject.strip_prefix(&*self.prefix).and_then(|who| Uuid::try_parse(who).ok());
-        let (Some(who), Some(note)) = (who, wire::read(&message.payload)) else {
-            self.hub.forget(None, None);
-            return 1;
+        let opened = who.and_then(|who| Some((who, self.seal.open(who, &message.payload)?)));
+        let Some((who, (number, notes))) = opened else {
+            self.refuse(owed);
+            return From::Other;
         };
-        let missing = peers.missing(who, &note, Instant::now());
+        if who == self.me {
+            // A recording of ours does not show that the way there is still good.
+            if number <= numbers.back {
+                self.refuse(owed);
+                return From::Other;
+            }
+            numbers.back = number;
+            return From::Me;
+        }
+        let from = if numbers.peers.knows(who) { From::Other } else { From::New };
+        let notes = wire::read(notes);
+        match numbers.peers.judge(who, number, notes.as_deref().unwrap_or_default(), Instant::now()) {
+            Judged::Again => self.refuse(owed),
+            // What is lost of a server that is there shows as a gap as soon as it is believed.
+            Judged::Unproven => {
+                if notes.is_none_or(|notes| notes.iter().any(|note| note.said.counts())) {
+                    self.refuse(owed);
+                }
+            }
+            Judged::TakeIn => match notes {
+                Some(notes) => notes.into_iter().for_each(|note| self.take_in(who, note, numbers, owed)),
+                None => self.miss(1, owed),
+            },
+        }
+        from
+    }
+
+    /// It may be anybody's.
+    fn refuse(&self, owed: &mut Owed) {
+        owed.strange = owed.strange.saturating_add(1);
+        self.tell_if_due(owed);
+    }
+
+    /// A server of this cluster has said something that is not known here.
+    fn miss(&self, count: u64, owed: &mut Owed) {
+        self.hub.forget(None, None);
+        owed.missed = owed.missed.saturating_add(count);
+        self.tell_if_due(owed);
+    }
+
+    fn take_in(&self, who: Uuid, note: Note, numbers: &mut Numbers, owed: &mut Owed) {
+        let missing = numbers.peers.missing(who, &note);
         if missing > 0 {
-            self.hub.forget(None, None);
+            self.miss(missing, owed);
         }
         match note.said {
-            Said::Beat => {}
+            Said::Beat { .. } | Said::Bye => {}
             Said::Event(event) => self.hub.tell(Told::Event(event)),
             Said::Wake(kind) => self.hub.wake(&kind),
             Said::Forget { cache, key } => {
@@ -252,8 +364,15 @@ impl NatsLink {
                 self.hub.forget(Some(&cache), key.as_deref().and_then(unhex));
             }
         }
-        missing
     }
+}
+
+/// Whose a message was.
+enum From {
+    Me,
+    /// A server that was never heard before: a beat lets it know this one.
+    New,
+    Other,
 }
 
 fn every(period: Duration) -> tokio::time::Interval {

@@ -1,9 +1,8 @@
 //! How the end of a session or a token reaches what is open in its name.
 //!
-//! [`App::hold`] registers what is open. An end that this server commits, or another one that is heard, is an event: it closes at once.
-//! Nothing depends on that: every other end is found by one look at the database for all that is open, however many streams share a
-//! session. The server looks at once when something was missed and when a time is up; otherwise it asks every [`LOOK`] how long the
-//! audit log is, and looks when it has grown. Nothing that a person decides happens without an entry, so the last answer holds until
+//! [`App::hold`] registers what is open. Only the database says that something has ended: one look at it is for all that is open, however
+//! many streams share a session. The server looks at once when it hears of an end, when something was missed and when a time is up;
+//! otherwise it asks every [`LOOK`] how long the audit log is, and looks when it has grown. Nothing that a person decides happens without an entry, so the last answer holds until
 //! then. [`WHOLE`] is for a database that somebody has changed by hand.
 //!
 //! Invariant: what was registered and then ends is told within a second, with or without Redis and NATS. If the server cannot look, or
@@ -37,6 +36,8 @@ const AGAIN: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_millis(400);
 /// How long one look may take. A read waits for a lock as long.
 const ANSWER: Duration = Duration::from_secs(1);
+/// Between two looks at what was heard of: a burst is one look.
+const BURST: Duration = Duration::from_millis(20);
 /// Ids in one statement.
 const CHUNK: usize = 512;
 
@@ -178,21 +179,22 @@ impl Ends {
     }
 
     /// Tells all holders for good.
-    fn end(&self, over: Standing, which: impl Fn(&Credential, &Entry) -> bool) {
-        self.open().by_credential.retain(|credential, entry| {
-            let ends = which(credential, entry);
-            if ends {
-                entry.standing.send_replace(over);
-            }
-            !ends
-        });
+    fn lose_sight(&self) {
+        for (_, entry) in self.open().by_credential.drain() {
+            entry.standing.send_replace(Standing::Unknown);
+        }
     }
 
     fn look_at(&self, which: impl Fn(&Credential, &Entry) -> bool) {
+        let mut any = false;
         for (credential, entry) in &mut self.open().by_credential {
-            entry.due |= which(credential, entry);
+            let named = which(credential, entry);
+            entry.due |= named;
+            any |= named;
         }
-        self.due.notify_one();
+        if any {
+            self.due.notify_one();
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -252,16 +254,13 @@ async fn hear(app: App, mut listener: Listener) {
             }
             Heard::Event(Event::SessionEnded { id }) => {
                 app.recent_sessions().forget_all();
-                ends.end(Standing::Ended, |credential, _| *credential == Credential::Session(id.0));
+                ends.look_at(|credential, _| *credential == Credential::Session(id.0));
             }
             Heard::Event(Event::TokenEnded { id }) => {
-                ends.end(Standing::Ended, |credential, _| *credential == Credential::Token(id.0));
+                ends.look_at(|credential, _| *credential == Credential::Token(id.0));
             }
             Heard::Event(Event::UserSessionsEnded { id }) => {
                 app.recent_sessions().forget_all();
-                ends.end(Standing::Ended, |credential, entry| {
-                    matches!(credential, Credential::Session(_)) && entry.owner == id
-                });
                 // The owner's tokens go on, perhaps with less.
                 ends.look_at(|_, entry| entry.owner == id);
             }
@@ -274,14 +273,16 @@ async fn look(app: App) {
     let ends = app.ends();
     let mut known = Known::default();
     let mut next = Instant::now();
+    let mut calm = next;
     let mut failing: Option<Instant> = None;
     loop {
         tokio::select! {
             () = app.stopping().cancelled() => return,
-            () = ends.due.notified() => {}
+            () = ends.due.notified() => tokio::time::sleep_until(calm).await,
             () = tokio::time::sleep_until(next), if !ends.is_empty() => {}
         }
         let began = Instant::now();
+        calm = began + BURST;
         let looked = tokio::time::timeout(ANSWER, known.look(&app, began >= next)).await;
         let looked = looked.unwrap_or_else(|_| {
             // What it was about to look at is looked at again, with everything else.
@@ -298,7 +299,7 @@ async fn look(app: App) {
             Err(error) => {
                 if failing.get_or_insert(began).elapsed() > PATIENCE {
                     tracing::warn!(%error, "the server cannot see which sessions have ended; it closes the streams, and their clients open them again");
-                    ends.end(Standing::Unknown, |_, _| true);
+                    ends.lose_sight();
                     failing = None;
                 }
                 next = Instant::now() + AGAIN;

@@ -34,7 +34,7 @@ use crate::record::record;
 use crate::scans;
 use crate::sight;
 
-/// A cancellation from another server is noticed so often.
+/// A cancellation that was not heard is noticed so often.
 const LOOK: Duration = Duration::from_secs(1);
 /// Reports are recorded together, at most so long after the first …
 const GATHER: Duration = Duration::from_millis(300);
@@ -279,8 +279,9 @@ impl Running<'_> {
                     }
                 }
                 heard = events.hear() => {
+                    // The row says whether it is so.
                     if matches!(heard, Heard::Event(Event::ScanCancelRequested { id }) if id == self.id) {
-                        self.cancel.cancel();
+                        look.reset_immediately();
                     }
                 }
                 () = app.stopping().cancelled(), if !stopping => {

@@ -9,9 +9,10 @@ use cb_app::reconcile::Name;
 use cb_app::scans::{self, ScanIn};
 use cb_app::tags::{self, TagIn};
 use cb_app::{App, Ctx, Heard, Listener, audit, metrics, sites, vault};
-use cb_core::config::{Config, ServerRole};
+use cb_core::config::{ClusterUrls, Config, ServerRole};
 use cb_core::{Error, Event, OsEntropy, Principal, Secret};
-use cb_store::sea_orm::{ConnectOptions, ConnectionTrait as _};
+use cb_fabric::Fabric;
+use cb_store::sea_orm::{ConnectOptions, ConnectionTrait as _, DbBackend, Statement};
 use cb_testkit::TestApp;
 
 /// Until the condition holds, or half a minute is over.
@@ -239,6 +240,55 @@ async fn the_secret_of_sessions_changes_when_no_other_server_runs() {
     assert!(why.contains("jwt-secret: it is not the secret"), "{why}");
     let third = test.server("third", &all, |config| config.jwt_secret = new()).await.expect("opens");
     third.close().await.expect("closes");
+}
+
+/// What a server of this cluster can say that has another opinion than the database: a bug, or somebody who has its secrets.
+pub async fn liar(test: &mut TestApp) -> Fabric {
+    let secret = |text: &str| Secret::new(text.to_owned());
+    let urls = {
+        let (redis, nats) = test.engines();
+        ClusterUrls { redis: secret(redis.url()), nats: secret(nats.url()) }
+    };
+    let key = std::fs::read_to_string(test.data_dir().join("jwt-secret")).expect("a secret");
+    let liar = Fabric::cluster(
+        &urls,
+        &secret(key.trim()),
+        &installation(test).await,
+        test.clock.clone(),
+        Arc::new(OsEntropy),
+    )
+    .expect("URLs that can be used");
+    let mut listener = test.app.listen();
+    until("the liar is heard", async || {
+        liar.bus().publish([Event::EntryAppended { seq: 1 }]);
+        heard_entry(&mut listener, Duration::from_millis(300)).await
+    })
+    .await;
+    liar
+}
+
+async fn installation(test: &TestApp) -> String {
+    let raw = crate::write_path::raw(test).await;
+    let sql = "SELECT fingerprint FROM shared_secrets WHERE name = 'installation'";
+    let row = raw.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.expect("reads");
+    row.expect("a server has made it").try_get("", "fingerprint").expect("a text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_one_database_are_one_installation() {
+    let (test, ctx) = TestApp::clustered().await;
+    drop(ctx);
+    let made = installation(&test).await;
+    assert!(made.len() >= 32, "{made}");
+    let second = test.second().await;
+    assert_eq!(installation(&test).await, made);
+    second.close().await.expect("closes");
+    let test = test.restart().await;
+    assert_eq!(installation(&test).await, made);
+    // As in a database of a version that did not make it.
+    sql(&test, "DELETE FROM shared_secrets WHERE name = 'installation'").await;
+    let test = test.restart().await;
+    assert_ne!(installation(&test).await, made);
 }
 
 async fn sql(test: &TestApp, sql: &str) {

@@ -8,7 +8,7 @@ use cb_app::auth::{self, Held, IDLE, Over, sessions};
 use cb_app::users::{self, UserIn};
 use cb_app::{App, Ctx, live};
 use cb_core::ids::UserId;
-use cb_core::{Permission, Principal, Role, Secret};
+use cb_core::{Event, Permission, Principal, Role, Secret};
 use cb_store::Storage;
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
@@ -16,7 +16,7 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::cluster::{connected, heard_entry, until};
+use crate::cluster::{connected, heard_entry, liar, until};
 
 /// When the server looks at everything, whatever it has heard.
 const WHOLE: Duration = Duration::from_secs(5);
@@ -239,6 +239,31 @@ async fn revoked_on_one_server_is_revoked_on_the_other_within_a_second(#[case] e
     soon(&format!("closed on the other server, Redis and NATS {engines}"), closed);
     soon(&format!("refused on the other server, Redis and NATS {engines}"), refused);
     second.close().await.expect("closes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_database_says_that_something_has_ended() {
+    let (mut test, _ctx) = TestApp::clustered().await;
+    let (cookie, who) = sign_in(&test, &test.app, TestApp::USERNAME).await;
+    let script = token(&test, who.clone(), &["inventory:read"], 1).await;
+    let (mut session, mut reads) = (test.app.hold(&who, READ), test.app.hold(&script, READ));
+    let liar = liar(&mut test).await;
+    let Principal::User { id: owner, session: own, .. } = who else { panic!("a user") };
+    let Principal::Token { id, .. } = script else { panic!("a token") };
+    let lies =
+        [Event::UserSessionsEnded { id: owner }, Event::SessionEnded { id: own }, Event::TokenEnded { id }];
+    let mut listener = test.app.listen();
+    let before = test.app.statements();
+    for _ in 0..100 {
+        liar.bus().publish(lies.clone());
+    }
+    liar.bus().publish([Event::EntryAppended { seq: 1 }]);
+    assert!(heard_entry(&mut listener, Duration::from_secs(20)).await);
+    assert!(stays(&mut session, Duration::from_millis(700)).await);
+    assert!(stays(&mut reads, Duration::from_millis(100)).await);
+    let cost = test.app.statements() - before;
+    assert!(cost < 150, "a burst of 300 is a few looks: {cost}");
+    assert!(test.app.by_session(cookie.expose()).await.expect("read").is_some());
 }
 
 /// Somebody deletes the row by hand, which no entry of the log tells of; and the table is gone, so that nobody knows.

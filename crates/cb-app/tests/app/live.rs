@@ -164,6 +164,32 @@ async fn each_role_is_told_exactly_what_it_would_have_read_itself(
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_to_be_gone_is_read() {
+    let (test, ctx) = TestApp::ready(Sqlite).await;
+    let (one, two) = (asset(&ctx, "one").await, asset(&ctx, "two").await);
+    let between = json!({ "a_asset_id": one.id, "b_asset_id": two.id, "kind": "ethernet", "label": "x" });
+    let link = links::create(&ctx, input(between)).await.expect("made").id;
+    let network = json!({ "name": "Attic", "cidr": "192.168.7.0/24" });
+    let network = networks::create(&ctx, input(network)).await.expect("made").id;
+    let told = async |events: &[Event]| {
+        let told = live::messages(&ctx, Topic::Topology, events).await.expect("read");
+        told.iter().map(|message| message.kind).collect::<Vec<_>>()
+    };
+    let removed = [
+        Event::AssetRemoved { id: one.id },
+        Event::LinkRemoved { id: link },
+        Event::NetworkRemoved { id: network },
+    ];
+    assert_eq!(told(&removed).await, ["group", "node", "link"]);
+    let gone = [
+        Event::AssetChanged { id: test.app.new_id().into() },
+        Event::LinkRemoved { id: test.app.new_id().into() },
+        Event::NetworkRemoved { id: test.app.new_id().into() },
+    ];
+    assert_eq!(told(&gone).await, ["link_removed", "node_removed", "group_removed"]);
+}
+
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn one_change_is_read_once_for_all_and_not_at_all_for_nobody(

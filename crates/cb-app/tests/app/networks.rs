@@ -12,12 +12,13 @@ use cb_app::{Ctx, List};
 use cb_core::config::ServerRole;
 use cb_core::ids::{AssetId, NetworkId, ScanId};
 use cb_core::inventory::{AssetKind, ScanStatus, WebScheme};
-use cb_core::{Error, Patch, Permission, Principal, Role};
+use cb_core::{Error, Event, Patch, Permission, Principal, Role};
 use cb_store::sea_orm::ConnectionTrait as _;
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::TestApp;
 use rstest::rstest;
 
+use crate::cluster::{liar, until};
 use crate::discovery::{host, scanner};
 use crate::write_path::raw;
 
@@ -178,6 +179,23 @@ async fn stop(ctx: &Ctx, id: ScanId) {
         assert!(look < 500, "still {status:?} after five seconds");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_its_row_says_that_a_scan_is_to_stop() {
+    let (mut test, ctx) = TestApp::clustered().await;
+    let liar = liar(&mut test).await;
+    let input =
+        ScanIn { targets: vec!["172.31.255.0/24".into()], probes: vec![], site: None, dry_run: false };
+    let Ok(Started::Scan(scan)) = scans::start(&ctx, input).await else { panic!("no scan") };
+    let status = async || scans::get(&ctx, scan.id).await.expect("read").status;
+    until("it runs", async || status().await != ScanStatus::Queued).await;
+    for _ in 0..5 {
+        liar.bus().publish([Event::ScanCancelRequested { id: scan.id }]);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_ne!(status().await, ScanStatus::Cancelled);
+    }
+    stop(&ctx, scan.id).await;
 }
 
 /// Its row says that it runs, but no worker has it: the only one of its site was killed.

@@ -4,18 +4,16 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::ConnectOptions;
 use cb_core::{Entropy, Event, OsEntropy};
 use cb_fabric::{Fabric, Heard, Link};
 use cb_testkit::{Nats, Redis, TestClock};
-use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::world::{
-    Mode, PATIENCE, World, event, events, eventually, hear, hear_missed, hear_up_to, join, links, wait_for,
-    wait_of,
+    Mode, PATIENCE, World, event, events, eventually, hear_missed, hear_up_to, join, join_as, links,
+    wait_for, wait_of,
 };
 
 const TTL: Duration = Duration::from_hours(1);
@@ -409,65 +407,6 @@ async fn a_user_who_may_not_subscribe_is_said() {
     slower_but_never_wrong(&fabric).await;
 }
 
-/// Somebody else who has the password of NATS.
-async fn stranger(nats: &Nats) -> (async_nats::Client, String) {
-    let known = ConnectOptions::with_user_and_password("cb".to_owned(), nats.password().to_owned());
-    let at = format!("nats://127.0.0.1:{}", nats.port());
-    let client = known.connect(at).await.expect("connected");
-    let mut all = client.subscribe("circuit-breaker.>").await.expect("subscribed");
-    let subject =
-        timeout(PATIENCE, all.next()).await.expect("a beat").expect("a message").subject.to_string();
-    let (prefix, _) = subject.rsplit_once('.').expect("a prefix and a server");
-    (client, prefix.to_owned())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn messages_that_cannot_be_read_or_leave_a_gap_are_missed() {
-    let mut world = World::new(Mode::Cluster).await;
-    let (client, prefix) = stranger(world.nats()).await;
-    let peer = |number: u8| format!("{prefix}.0000000000000000000000000000000{number}");
-    let long = format!("{}{}", r#"{"seq":1,"said":"beat"}"#, " ".repeat(200_000));
-    let mut listener = world.b.bus().listen();
-    for (subject, messages) in [
-        (peer(1), vec!["not JSON"]),
-        (peer(2), vec!["\u{0}", ""]),
-        (peer(3), vec![&long]),
-        (peer(4), vec![r#"{"seq":1,"said":{"event":{"event":"of_a_later_version","x":1}}}"#]),
-        (format!("{prefix}.nobody"), vec![r#"{"seq":1,"said":"beat"}"#]),
-        (peer(5), vec![r#"{"seq":1,"said":{"wake":"x"}}"#, r#"{"seq":9,"said":{"wake":"x"}}"#]),
-        (peer(6), vec![r#"{"seq":1,"said":{"wake":"x"}}"#, r#"{"seq":2,"said":"beat"}"#]),
-    ] {
-        // What is still on its way from the one before.
-        world.a.bus().publish([event(1)]);
-        hear_up_to(&mut listener, &event(1)).await;
-        while timeout(Duration::from_millis(500), listener.hear()).await.is_ok() {}
-        for message in messages {
-            client.publish(subject.clone(), message.to_owned().into()).await.expect("published");
-        }
-        client.flush().await.expect("sent");
-        assert!(matches!(hear(&mut listener).await, Heard::Missed(_)), "{subject}");
-    }
-    all_is_as_before(&world).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_nonsense_is_no_flood_of_reading() {
-    let mut world = World::new(Mode::Cluster).await;
-    let (client, prefix) = stranger(world.nats()).await;
-    let mut listener = world.b.bus().listen();
-    for _ in 0..50_000 {
-        client.publish(format!("{prefix}.nobody"), "nonsense".into()).await.expect("published");
-    }
-    client.flush().await.expect("sent");
-    let mut missed = 0;
-    while timeout(Duration::from_secs(2), listener.hear()).await.is_ok() {
-        missed += 1;
-        assert!(missed < 1000, "each is told");
-    }
-    assert!(missed > 0);
-    all_is_as_before(&world).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_is_too_long_is_missed_by_the_others() {
     let world = World::new(Mode::Cluster).await;
@@ -481,19 +420,24 @@ async fn an_event_that_is_too_long_is_missed_by_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clusters_with_different_keys_do_not_hear_each_other() {
-    use cb_core::Secret;
-    use cb_core::config::ClusterUrls;
+async fn installations_with_one_secret_neither_hear_each_other_nor_count_together() {
     let mut world = World::new(Mode::Cluster).await;
-    let secret = |text: &str| Secret::new(text.to_owned());
-    let urls = ClusterUrls { redis: secret(world.redis().url()), nats: secret(world.nats().url()) };
-    let clock = Arc::new(TestClock::new());
-    let other = Fabric::cluster(&urls, &secret("another key"), clock, Arc::new(OsEntropy)).expect("usable");
-    wait_for(&other, |redis, nats| redis.up && nats.up).await;
-    let (mut ours, mut theirs) = (world.b.bus().listen(), other.bus().listen());
-    other.bus().publish([event(1)]);
+    let (redis, nats) = (world.redis().url().to_owned(), world.nats().url().to_owned());
+    // A copy of the database has the same secret.
+    let copy = join_as("two", &redis, &nats, Arc::new(TestClock::new()));
+    wait_for(&copy, |redis, nats| redis.up && nats.up).await;
+    let (mut ours, mut theirs) = (world.b.bus().listen(), copy.bus().listen());
+    copy.bus().publish([event(1)]);
     hear_up_to(&mut theirs, &event(1)).await;
     world.a.bus().publish([event(2)]);
     assert_eq!(events(&hear_up_to(&mut ours, &event(2)).await), [event(2)]);
-    assert!(links(&other).0.up);
+    while let Ok(heard) = timeout(Duration::from_secs(2), theirs.hear()).await {
+        assert!(matches!(heard, Heard::Missed(_)), "{heard:?}");
+    }
+    let (rate, other) = (world.a.rate("hooks", two()), copy.rate("hooks", two()));
+    for _ in 0..10 {
+        let _ = rate.enter("maria").await;
+    }
+    assert!(other.enter("maria").await.is_ok() && other.enter("maria").await.is_ok());
+    assert!(links(&copy).0.up);
 }

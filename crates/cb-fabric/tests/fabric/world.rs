@@ -41,6 +41,7 @@ impl World {
         let [a, b] = [(); 2].map(|()| join(servers.0.url(), servers.1.url(), clock.clone()));
         let world = Self { a, b, clock, servers: Some(servers) };
         world.all_up().await;
+        hear_each_other(&world.a, &world.b).await;
         world
     }
 
@@ -87,11 +88,32 @@ impl World {
     }
 }
 
+/// Until each believes the other. Until then it hears that it missed something.
+pub async fn hear_each_other(a: &Fabric, b: &Fabric) {
+    for (from, to) in [(a, b), (b, a)] {
+        let mut listener = to.bus().listen();
+        let number = Uuid::new_v4().as_u128();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            from.bus().publish([event(number)]);
+            let heard = async { while hear(&mut listener).await != Heard::Event(event(number)) {} };
+            if timeout(Duration::from_millis(200), heard).await.is_ok() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "they never hear each other");
+        }
+    }
+}
+
 pub fn join(redis: &str, nats: &str, clock: Arc<TestClock>) -> Fabric {
+    join_as("one", redis, nats, clock)
+}
+
+pub fn join_as(installation: &str, redis: &str, nats: &str, clock: Arc<TestClock>) -> Fabric {
     let secret = |text: &str| Secret::new(text.to_owned());
     let urls = ClusterUrls { redis: secret(redis), nats: secret(nats) };
     let key = secret("what all servers of the cluster know");
-    Fabric::cluster(&urls, &key, clock, Arc::new(OsEntropy)).expect("URLs that can be used")
+    Fabric::cluster(&urls, &key, installation, clock, Arc::new(OsEntropy)).expect("URLs that can be used")
 }
 
 pub fn links(fabric: &Fabric) -> (Link, Link) {

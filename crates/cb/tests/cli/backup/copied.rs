@@ -1,11 +1,13 @@
 //! `cb store copy`: from SQLite into PostgreSQL and back, refused, killed, and stopped.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cb_core::{Entropy, OsEntropy};
 use cb_store::Store;
 use cb_store::backup::look_postgres;
+use cb_store::sea_orm::{self, ConnectionTrait as _, DbBackend, Statement};
 use cb_testkit::Database::{Postgres, Sqlite};
 use cb_testkit::{Nats, Redis};
 use serde_json::json;
@@ -128,6 +130,16 @@ async fn there_and_back() {
     used(&lite, "of SQLite again", &["asset 39", "of SQLite", "of PostgreSQL"]).await;
 }
 
+/// What tells the servers of this database from those of its copies in Redis and NATS.
+async fn installation(home: &Home) -> String {
+    let db = sea_orm::Database::connect(home.url.as_ref().expect("PostgreSQL")).await.expect("connects");
+    let sql = "SELECT fingerprint FROM shared_secrets WHERE name = 'installation'";
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.expect("reads");
+    let made = row.expect("a server has made it").try_get("", "fingerprint").expect("a text");
+    db.close().await.expect("closed");
+    made
+}
+
 /// The servers of a cluster have put the audit key into the database; it travels as a file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_of_a_cluster() {
@@ -144,6 +156,7 @@ async fn a_database_of_a_cluster() {
     site.client.set_up().await;
     assert!(site.client.asset("of the cluster").await);
     site.stop();
+    let mut installations = BTreeSet::from([installation(&home).await]);
 
     // Another key is refused by whatever reads it, in the words of a server.
     let key = home.data.join("audit-key");
@@ -177,10 +190,17 @@ async fn a_database_of_a_cluster() {
         let site = if database == Sqlite { restored.start().await } else { clustered(&restored).await };
         assert!(site.client.assets().await.contains("of the cluster"));
         site.stop();
+        if database == Postgres {
+            assert!(
+                installations.insert(installation(&restored).await),
+                "a restored database is another one"
+            );
+        }
     }
     let site = clustered(&back).await;
     assert!(site.client.assets().await.contains("of the cluster"));
     site.stop();
+    assert!(installations.insert(installation(&back).await), "a copied database is another one");
     verified(&back);
 }
 
