@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::world::{
-    Mode, PATIENCE, World, event, events, eventually, hear_missed, hear_up_to, join, join_as, links,
+    Mode, PATIENCE, World, event, events, eventually, hear, hear_missed, hear_up_to, join, join_as, links,
     wait_for, wait_of,
 };
 
