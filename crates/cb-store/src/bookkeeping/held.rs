@@ -372,7 +372,7 @@ async fn of_two_transactions_one_gets_the_key() {
     for n in 1..=6 {
         let (store, new) = (bench.store.clone(), keyed(n));
         tries.spawn(async move {
-            let made = store.write_rows(&[], audit(), async |tx| tx.enqueue(new, 9).await).await;
+            let made = store.write_rows(&[], audit(), async |tx| tx.enqueue(new.clone(), 9).await).await;
             made.expect("asked").0
         });
     }
