@@ -1,4 +1,5 @@
-"""A webhook that hears of every asset: each message comes at least once, signed, and is noted as delivered once."""
+"""A webhook that hears of every asset: each message comes at least once, signed, and is noted as delivered once. It comes no more often
+than tries of it are noted, unless a worker died between the try and the note."""
 
 import base64
 import hashlib
@@ -15,11 +16,15 @@ from receiver import listen
 # So many of the messages are answered 503 at first, so that retries are at work all the time. The next try is after five seconds.
 REFUSES = 0.02
 PATIENCE_SECONDS = 60
+# A worker that was ended so long before a message came, or after it, may have sent it and not noted that.
+DIED_SECONDS = 10
 
 
 class Receiver:
     def __init__(self, seed):
         self.names, self.answered, self.forged, self.secret, self.requests = set(), {}, 0, "", 0
+        # When each message came.
+        self.heard = {}
         self.lock, self.rng, self.refused = threading.Lock(), random.Random(seed), set()
         # So many of the next messages are refused at first, whatever the dice say.
         self.refuse_next = 0
@@ -31,6 +36,7 @@ class Receiver:
         with self.lock:
             self.requests += 1
             message = headers["webhook-id"]
+            self.heard.setdefault(message, []).append(time.monotonic())
             if not self.verified(headers, body):
                 self.forged += 1
             elif message not in self.answered and message not in self.refused and self.refuses():
@@ -83,10 +89,22 @@ class Deliveries:
         again = len({d["notice_id"] for d in done}) != len(done)
         if twice or again:
             said.append(f"{len(twice)} deliveries are noted as done twice: {twice[:2]}")
+        more = [d["id"] for d in done if self.told_again(d)]
+        if more:
+            said.append(f"{len(more)} deliveries came more often than tries are noted, and no worker had died: {more[:2]}")
         if self.receiver.forged:
             said.append(f"{self.receiver.forged} messages were not signed with the webhook's secret")
         self.twice, self.noted = len(twice), len(done)
         return said
+
+    def told_again(self, delivery):
+        """Whether it came more often than its tries say, and no worker died meanwhile."""
+        with self.receiver.lock:
+            heard = list(self.receiver.heard.get(delivery["notice_id"], ()))
+        if len(heard) <= len(delivery["attempts"]):
+            return False
+        first, last = heard[0] - DIED_SECONDS, heard[-1] + DIED_SECONDS
+        return not any(node.gone(first, last - first) for node in self.chaos.cluster.workers)
 
     def untold(self, probe):
         """Waits until everything was told and noted."""

@@ -15,7 +15,7 @@ LOAD_SECONDS = 8
 FOUND = (
     "acknowledged and lost", "writes: 1 half there", "writes: 1 refused and there all the same", "not once in the audit log",
     "the audit chain", "sessions: a1 lets in a session", "streams: the stream of a1 is silent", "deliveries were not made within",
-    "1 deliveries are noted as done twice", "messages were not signed", "1 accepted scans are lost", "scans have not one end in the audit log",
+    "1 deliveries are noted as done twice", "1 deliveries came more often", "messages were not signed", "1 accepted scans are lost", "scans have not one end in the audit log",
     "two servers ran 1 scans at the same time", "rotations were acknowledged", "503 without Retry-After", "500 to",
 )  # fmt: skip
 
@@ -42,6 +42,11 @@ def the_law_itself(chaos):
         ((delivery, attempts),) = cursor.fetchall()
         twice = json.dumps(json.loads(attempts) * 2)
         cursor.execute("UPDATE deliveries SET attempts = %s WHERE id = %s", (twice, delivery))
+        cursor.execute("SELECT notice_id FROM deliveries WHERE state = 'delivered' AND id <> %s LIMIT 1", (delivery,))
+        ((notice,),) = cursor.fetchall()
+    heard = deliveries.receiver.heard[str(notice)]
+    # The worker notes one try of those that were not refused.
+    heard += [heard[-1]] * 2
     deliveries.receiver.names.discard(made[4].name)
     deliveries.receiver.forged += 1
     scans.accepted["10.78.99.1"] = "no such scan"

@@ -113,13 +113,14 @@ impl Ctx {
     }
 
     /// [`Ctx::write`] beside others of its kind, for the frequent writes that decide on `rows` only. What else the work reads, it may
-    /// rely on when no function that calls this changes it. `docs/adr/0015-audit-under-concurrency.md` lists them.
+    /// rely on when no function that calls this changes it. `docs/adr/0015-audit-under-concurrency.md` lists them. The work runs again
+    /// when it meets a row that another client has locked.
     pub(crate) async fn write_rows<T>(
         &self,
         permission: Permission,
         action: Action,
         rows: &[Row],
-        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T> + Clone,
     ) -> Result<T> {
         self.authorize(permission)?;
         let work = async |tx: &mut WriteTx| {

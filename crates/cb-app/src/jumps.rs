@@ -171,7 +171,7 @@ pub async fn look(app: &App) -> Result<u64> {
         tries: schedule::longest(),
         previous_secret: OVERLAP,
         works: reconcile::longest_waits(),
-        run: reconcile::longest_run(),
+        run: reconcile::lease(),
         job: jobs::longest_wait(),
     };
     // Whoever slept would take what the others have written since for times that lie ahead.

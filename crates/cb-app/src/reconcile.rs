@@ -2,7 +2,8 @@
 //! application and answers whether it worked, and a line.
 //!
 //! What changes the database is done by one of the servers on it, whichever comes first when it is due ([`Who::One`]): a row holds the lease,
-//! the last begin and end, the failure and the next time. What a process keeps for itself is done by each ([`Who::Each`]).
+//! the last begin and end, the failure and the next time. The lease is short and renewed while the work runs, so that another server soon
+//! does what a server has left that died. A server that cannot renew it breaks the work off before the lease ends. What a process keeps for itself is done by each ([`Who::Each`]).
 //! A failure is told once, not at each try, and tried again sooner than the next regular time.
 
 use std::collections::BTreeMap;
@@ -10,10 +11,11 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cb_core::clock::{SKEW, Time};
+use cb_core::clock::Time;
 use cb_core::{Error, Permission, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use tokio::task::JoinSet;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -142,10 +144,16 @@ const WORKS: &[Work] = &[
 ];
 
 /// How often a server looks whether something that one of them does is due.
-const LOOK: Duration = Duration::from_mins(1);
+const LOOK: Duration = Duration::from_secs(30);
 /// A failed run is tried again after this time, or at its regular time if that is sooner.
 const AGAIN: Duration = Duration::from_mins(10);
-/// A run that takes longer is broken off, so that its lease never outlives it by much.
+/// After this time without a sign of life another server begins the work.
+const LEASE: Duration = Duration::from_secs(30);
+/// So often a lease is renewed.
+const RENEW: Duration = Duration::from_secs(5);
+/// A run that was not renewed for so long is broken off: a statement that is under way ends before the lease does.
+const UNRENEWED: Duration = Duration::from_secs(24);
+/// A run that takes longer is broken off.
 const LONGEST: Duration = Duration::from_mins(10);
 /// A run of a server that stops is broken off after this time, and another server takes it.
 const AT_STOP: Duration = Duration::from_secs(5);
@@ -204,7 +212,7 @@ impl Done {
 pub(crate) async fn start(app: &App) {
     let works = app.role().works();
     if works && let Err(error) = app.store().give_back_work(app.takes_over()).await {
-        tracing::warn!(%error, "periodic work of the last run could not be given back; its lease ends in a few minutes");
+        tracing::warn!(%error, "periodic work of the last run could not be given back; its lease ends in half a minute");
     }
     for work in WORKS.iter().filter(|work| works || work.who != Who::One) {
         app.spawn(keep(app.clone(), work));
@@ -243,12 +251,8 @@ async fn here(app: &App, work: &'static Work, stopping: bool) -> Duration {
 /// Does it if it is due and no other server does it; answers when to look again.
 async fn in_turn(app: &App, work: &'static Work) -> Duration {
     let look = Ord::min(work.every, LOOK);
-    let now = app.now();
-    let turn = match app
-        .store()
-        .begin_work(work.name.as_str(), app.worker_name(), now, now + longest_run())
-        .await
-    {
+    let (now, began) = (app.now(), app.steady());
+    let turn = match app.store().begin_work(work.name.as_str(), app.worker_name(), now, now + lease()).await {
         Ok(Some(turn)) => turn,
         Ok(None) => return look,
         Err(error) => {
@@ -258,42 +262,75 @@ async fn in_turn(app: &App, work: &'static Work) -> Duration {
     };
     let done = app.works_done();
     done.begun(work.name, now);
-    let error = attempt(app, work, false).await;
+    let held = &turn;
+    let renew = || async move {
+        match app.store().renew_work(held, app.now() + lease()).await {
+            // No other server is there to take it, and a long write of the work itself may keep this one waiting.
+            Err(error) if app.store().is_sqlite() && error.is_outage() => Ok(true),
+            renewed => renewed,
+        }
+    };
+    let (error, lost) = tokio::select! {
+        error = attempt(app, work, false) => (error, false),
+        why = loses(|| app.steady(), began, renew) => (Some(why.to_owned()), true),
+    };
     let ended = app.now();
-    let broken_off = error.is_some() && app.stopping().is_cancelled();
+    let broken_off = lost || error.is_some() && app.stopping().is_cancelled();
     let next = if broken_off { ended } else { later(ended, wait(work, error.is_some())) };
     tell(work, done.ended(work.name, ended, next, error.clone()), error.as_deref());
     if let Err(error) = app.store().end_work(&turn, ended, next, error.as_deref()).await {
-        tracing::warn!(work = work.name.as_str(), %error, "the end of periodic work could not be noted; its lease ends in a few minutes");
+        tracing::warn!(work = work.name.as_str(), %error, "the end of periodic work could not be noted; its lease ends in half a minute");
     }
     look
 }
 
-/// Why it failed, if it did: a sentence for the page.
+/// Renews a lease that was taken at `since` until it is another's or about to end; answers why it is lost.
+async fn loses<R: Future<Output = Result<bool>>>(
+    steady: impl Fn() -> Duration,
+    mut since: Duration,
+    renew: impl Fn() -> R,
+) -> &'static str {
+    loop {
+        let left = (since + UNRENEWED).saturating_sub(steady());
+        tokio::time::sleep(Ord::min(RENEW, left)).await;
+        let asked = steady();
+        let left = (since + UNRENEWED).saturating_sub(asked);
+        if left.is_zero() {
+            return "The server could not reach the database for too long, and stopped the work";
+        }
+        match tokio::time::timeout(left, renew()).await {
+            Ok(Ok(true)) => since = asked,
+            Ok(Ok(false)) => return "Another server has taken the work over",
+            Ok(Err(error)) => tracing::warn!(%error, "the lease of periodic work could not be renewed"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Why it failed, if it did: a sentence for the page. Dropped, it breaks the work off.
 async fn attempt(app: &App, work: &Work, stopping: bool) -> Option<String> {
     // In a task of its own: should it panic, that is a failure like others, and it is tried again.
-    let mut task = tokio::spawn((work.run)(app.clone(), stopping));
+    let mut task = JoinSet::new();
+    task.spawn((work.run)(app.clone(), stopping));
     // What is done at the stop ends by itself.
     let broken_off = async {
         app.stopping().cancelled().await;
         tokio::time::sleep(AT_STOP).await;
     };
     let ended = tokio::select! {
-        ended = tokio::time::timeout(LONGEST, &mut task) => ended,
+        ended = tokio::time::timeout(LONGEST, task.join_next()) => ended,
         () = broken_off, if work.who == Who::One => {
-            task.abort();
             return Some("The server stopped before the work was complete".to_owned());
         }
     };
     match ended {
-        Ok(Ok(Ok(()))) => None,
-        Ok(Err(_)) => Some("The server met a fault of its own. Its log has the details".to_owned()),
-        Ok(Ok(Err(error))) => Some(match error {
+        Ok(None | Some(Ok(Ok(())))) => None,
+        Ok(Some(Err(_))) => Some("The server met a fault of its own. Its log has the details".to_owned()),
+        Ok(Some(Ok(Err(error)))) => Some(match error {
             Error::Unavailable(why) | Error::StorageFull(why) | Error::OutcomeUnknown(why) => why,
             error => error.to_string(),
         }),
         Err(_) => {
-            task.abort();
             Some(format!("It took longer than {} minutes, and the server stopped it", LONGEST.as_secs() / 60))
         }
     }
@@ -323,9 +360,9 @@ pub(crate) fn longest_waits() -> Vec<(&'static str, TimeDelta)> {
     WORKS.iter().map(|work| (work.name.as_str(), wait(work))).collect()
 }
 
-/// How long a lease is good for: the longest run, and what the clocks of two servers may differ.
-pub(crate) fn longest_run() -> TimeDelta {
-    TimeDelta::from_std(LONGEST).unwrap_or(TimeDelta::MAX) + SKEW
+/// How long a lease is good for, by the clock that the servers share.
+pub(crate) fn lease() -> TimeDelta {
+    TimeDelta::from_std(LEASE).unwrap_or(TimeDelta::MAX)
 }
 
 /// Something that the servers do again and again without being asked.
@@ -471,10 +508,87 @@ pub(crate) async fn seen(app: &App) -> Result<Works> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    use std::time::Duration;
 
-    use chrono::{TimeZone as _, Utc};
+    use cb_core::config::Config;
+    use cb_core::{Error, OsEntropy};
+    use cb_testkit::{Postgres, TestClock};
+    use chrono::{TimeDelta, TimeZone as _, Utc};
+    use tokio::time::Instant;
 
-    use super::{AGAIN, Done, Name, WORKS, wait};
+    use super::{AGAIN, Done, LEASE, LOOK, Name, RENEW, WORKS, Who, Work, in_turn, loses, wait};
+    use crate::App;
+
+    /// How long a lease is held that is renewed as `renew` says, and why no longer. The time is made up.
+    async fn held<R: Future<Output = cb_core::Result<bool>>>(
+        renew: impl Fn(u32) -> R,
+    ) -> (Duration, &'static str) {
+        let (began, asked) = (Instant::now(), AtomicU32::new(0));
+        let renew = || renew(asked.fetch_add(1, SeqCst));
+        let why =
+            tokio::time::timeout(Duration::from_hours(1), loses(|| began.elapsed(), Duration::ZERO, renew));
+        let why = why.await.unwrap_or("never");
+        (began.elapsed(), why)
+    }
+
+    fn away() -> cb_core::Result<bool> {
+        Err(Error::Unavailable("away".to_owned()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_held_while_it_is_renewed_and_let_go_before_another_may_take_it() {
+        assert_eq!(held(async move |_| Ok(true)).await.1, "never");
+        // An outage that is shorter than the lease.
+        assert_eq!(held(async move |n| if n % 4 == 3 { Ok(true) } else { away() }).await.1, "never");
+        let (first, _) = held(async move |_| away()).await;
+        assert!(first < LEASE && first > LEASE / 2, "{first:?}");
+        let (hung, _) = held(async move |_| std::future::pending().await).await;
+        assert!(hung < LEASE, "{hung:?}");
+        let (later, _) = held(async move |n| if n < 10 { Ok(true) } else { away() }).await;
+        assert!(later < RENEW * 10 + LEASE && later > RENEW * 10 + LEASE / 2, "{later:?}");
+        assert_eq!(
+            held(async move |n| Ok(n < 3)).await,
+            (RENEW * 4, "Another server has taken the work over")
+        );
+    }
+
+    static ENDLESS: Work = Work {
+        name: Name::Notices,
+        every: Duration::from_mins(10),
+        who: Who::One,
+        run: |_, _| Box::pin(std::future::pending()),
+    };
+
+    /// Killed in the middle of it: nobody ends the run.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_dead_server_was_doing_is_another_servers_within_a_minute() {
+        let (dir, postgres) = (tempfile::tempdir().expect("a folder"), Postgres::start());
+        let vars =
+            [("CB_DATA_DIR", dir.path().display().to_string()), ("CB_DB_URL", postgres.url().to_owned())];
+        let vars = vars.map(|(name, value)| (name.to_owned(), value));
+        let config = Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("valid");
+        let clock = Arc::new(TestClock::new());
+        let app = App::open(&config, clock.clone(), Arc::new(OsEntropy)).await.expect("opens");
+        // The server's own run of it comes first.
+        let over = async || {
+            let rows = app.store().works().await.expect("read");
+            rows.iter().any(|row| row.name == Name::Notices.as_str() && row.ended_at.is_some())
+        };
+        while !over().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        clock.advance(TimeDelta::days(1));
+        let dies = tokio::time::timeout(RENEW * 2, in_turn(&app, &ENDLESS));
+        dies.await.expect_err("it does not end");
+        let rows = app.store().works().await.expect("read");
+        let row = rows.iter().find(|row| row.name == Name::Notices.as_str()).expect("a row");
+        let left = row.held_until.expect("held") - app.now();
+        let most = TimeDelta::minutes(1) - TimeDelta::from_std(LOOK).expect("short");
+        assert!(left > TimeDelta::zero() && left <= most, "{left}");
+    }
 
     #[test]
     fn names_are_unique_and_a_failure_is_tried_again_no_later_than_the_next_regular_time() {

@@ -2,6 +2,7 @@
 //! retention. Never changed: triggers refuse it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cb_core::audit::{Checkpoint, Claim, Entry, GENESIS, canonical};
 use cb_core::clock::{Time, fixed_width};
@@ -28,12 +29,14 @@ pub(crate) async fn lock_head(tx: &impl ConnectionTrait) -> Result<audit_head::M
 }
 
 /// Appends an entry behind the last one; answers its number and hash. From here to the end of its COMMIT a write keeps every other
-/// from appending: this is the last thing that it does.
+/// from appending: this is the last thing that it does. PostgreSQL waits for the head as long as for any lock of the transaction, or
+/// `head_wait`.
 pub(crate) async fn append(
     tx: &impl ConnectionTrait,
     audit: &Audit<'_>,
     entity: Option<(&'static str, Uuid)>,
     detail: &Value,
+    head_wait: Option<Duration>,
 ) -> Result<(i64, String)> {
     let row = audit_entry::Model {
         seq: 0,
@@ -52,7 +55,7 @@ pub(crate) async fn append(
         hash: String::new(),
     };
     if tx.get_database_backend() == DbBackend::Postgres {
-        return append_at_once(tx, row).await;
+        return append_at_once(tx, row, head_wait).await;
     }
     let head = lock_head(tx).await?;
     let row = audit_entry::Model { seq: head.seq + 1, prev_hash: head.hash, ..row };
@@ -68,7 +71,11 @@ pub(crate) async fn append(
 }
 
 /// PostgreSQL computes the hash, which `verify_audit` computes again here: the head is locked for one exchange in place of three.
-async fn append_at_once(tx: &impl ConnectionTrait, row: audit_entry::Model) -> Result<(i64, String)> {
+async fn append_at_once(
+    tx: &impl ConnectionTrait,
+    row: audit_entry::Model,
+    head_wait: Option<Duration>,
+) -> Result<(i64, String)> {
     let hashed = entry(&row).without_number();
     let values: [sea_orm::Value; 11] = [
         hashed.into(),
@@ -83,16 +90,20 @@ async fn append_at_once(tx: &impl ConnectionTrait, row: audit_entry::Model) -> R
         row.request_id.into(),
         row.address.into(),
     ];
-    let values = values.into_iter().chain([row.agent.into()]);
+    let head_wait = head_wait.map(|most| most.as_millis().to_string());
+    let values = values.into_iter().chain([row.agent.into(), head_wait.into()]);
     let append = Statement::from_sql_and_values(DbBackend::Postgres, APPEND, values);
     let answer = tx.query_one_raw(append).await.map_err(db)?;
     let answer = answer.ok_or_else(|| Error::Internal("the audit log has lost its head row".to_owned()))?;
     Ok((answer.try_get_by_index(0).map_err(db)?, answer.try_get_by_index(1).map_err(db)?))
 }
 
-/// The row is locked first, so that the entry follows the newest head, not the one of the moment at which the statement began.
+/// The row is locked first, so that the entry follows the newest head, not the one of the moment at which the statement began. How long
+/// that may take is set in the same exchange: PostgreSQL reads `lock_timeout` when a wait begins.
 const APPEND: &str = "
-    WITH head AS MATERIALIZED (SELECT seq + 1 AS seq, hash FROM audit_head WHERE id = 1 FOR UPDATE),
+    WITH patience AS MATERIALIZED (SELECT CASE WHEN $13::text IS NULL THEN '' ELSE set_config('lock_timeout', $13, true) END AS wait),
+    head AS MATERIALIZED (
+        SELECT seq + 1 AS seq, hash FROM audit_head WHERE id = 1 AND (SELECT wait FROM patience) IS NOT NULL FOR UPDATE),
     entry AS (
         INSERT INTO audit_log (seq, at, actor_kind, actor_id, actor_name, action, entity_kind, entity_id, detail, request_id, address, agent, prev_hash, hash)
         SELECT seq, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, hash,

@@ -50,17 +50,22 @@ pub(crate) fn alone(until: Until) -> String {
 }
 
 /// Other writes run meanwhile, but none that runs alone or needs one of `rows`. Each statement of the transaction ends after `most`.
-/// The rows are locked in the order of their ids, whoever asks: two writes never wait for each other in a circle. A row that is not
-/// there locks nothing.
-pub(crate) fn beside(rows: &[Row], most: Duration) -> String {
+///
+/// A row is never waited for here: whoever waits holds up the writes that want to be alone, and these hold up all others. A lock that
+/// is not free ends the transaction at once, one that the work needs later after `within` (a reference, a unique index). A row that is
+/// not there locks nothing.
+pub(crate) fn beside(rows: &[Row], most: Duration, within: Duration) -> String {
     let mut kinds: BTreeMap<(&str, &str), BTreeSet<Uuid>> = BTreeMap::new();
     for (table, strength, id) in rows.iter().map(|row| row.lock()) {
         kinds.entry((table, strength)).or_default().insert(id);
     }
     let locks = kinds.into_iter().map(|((table, strength), ids)| {
         let ids = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
-        format!("; SELECT id FROM {table} WHERE id IN ({ids}) ORDER BY id FOR {strength}")
+        format!("; SELECT id FROM {table} WHERE id IN ({ids}) ORDER BY id FOR {strength} NOWAIT")
     });
-    let first = format!("{WITHOUT_DISK}; SET LOCAL statement_timeout = {}; {BESIDE}", most.as_millis());
+    let (most, within) = (most.as_millis(), within.as_millis());
+    let first = format!(
+        "{WITHOUT_DISK}; SET LOCAL statement_timeout = {most}; {BESIDE}; SET LOCAL lock_timeout = {within}"
+    );
     std::iter::once(first).chain(locks).collect()
 }

@@ -6,8 +6,8 @@ use cb_core::{Error, Result};
 use chrono::{DateTime, TimeDelta};
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, OnConflict, Query, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, QuerySelect as _, Select,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IdenStatic as _,
+    IntoActiveModel as _, QueryFilter as _, QuerySelect as _, Select,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -119,9 +119,28 @@ pub(crate) fn is(state: &'static str) -> SimpleExpr {
     Column::State.into_expr().eq(Expr::cust(format!("'{state}'")))
 }
 
+/// The times of a row of jobs. PostgreSQL also has times that are no time (`infinity`), and some that no calendar here has; somebody
+/// may have written one by hand. The driver panics at them, so they are asked for nowhere.
+const TIMES: [Column; 4] = [Column::CreatedAt, Column::NotBefore, Column::FinishedAt, Column::LeaseUntil];
+
+/// Whether a time can be read. Both databases compare these words with a time.
+pub(crate) fn can_be_read(column: Column) -> SimpleExpr {
+    let name = column.as_str();
+    Expr::cust(format!("({name} BETWEEN '0001-01-01T00:00:00+00:00' AND '9999-12-31T00:00:00+00:00')"))
+}
+
+/// Whether one of the times of a job cannot be read.
+pub(crate) fn is_unreadable() -> SimpleExpr {
+    TIMES
+        .map(|column| column.is_not_null().and(can_be_read(column).not()))
+        .into_iter()
+        .reduce(SimpleExpr::or)
+        .unwrap_or_else(|| Expr::val(false))
+}
+
 /// Jobs that were given up.
 pub fn dead_jobs() -> Select<Entity> {
-    Entity::find().filter(is(DEAD))
+    Entity::find().filter(is(DEAD)).filter(is_unreadable().not())
 }
 
 /// A reason as it is kept: one line of bounded length.
@@ -184,7 +203,8 @@ impl WriteTx {
     }
 
     async fn is_taken(&self, key: &str) -> Result<bool> {
-        let same = Entity::find().filter(Column::DedupKey.eq(key)).filter(is(WAITING).or(is(RUNNING)));
+        let same = Entity::find().select_only().column(Column::Id).filter(Column::DedupKey.eq(key));
+        let same = same.filter(is(WAITING).or(is(RUNNING))).into_tuple::<Uuid>();
         Ok(same.one(self.conn()).await.map_err(db)?.is_some())
     }
 
@@ -208,7 +228,8 @@ impl WriteTx {
 
     /// Whether the job is still its worker's. If it is, nobody takes it before this transaction has ended.
     pub async fn holds(&self, hold: &Hold) -> Result<bool> {
-        let row = Entity::find().filter(hold.row()).lock(LockType::Update);
+        let row = Entity::find().select_only().column(Column::Id).filter(hold.row()).lock(LockType::Update);
+        let row = row.into_tuple::<Uuid>();
         Ok(row.one(self.conn()).await.map_err(db)?.is_some())
     }
 
@@ -240,7 +261,8 @@ impl WriteTx {
         let idle = is(RUNNING).not().or(until().is_null()).or(until().lte(clock::now(self.conn(), now)));
         let idle = Entity::delete_many().filter(Column::Id.eq(id)).filter(idle);
         idle.exec(self.conn()).await.map_err(db)?;
-        Ok(Entity::find_by_id(id).one(self.conn()).await.map_err(db)?.is_none())
+        let left = Entity::find_by_id(id).select_only().column(Column::Id).into_tuple::<Uuid>();
+        Ok(left.one(self.conn()).await.map_err(db)?.is_none())
     }
 
     /// The dead letter of this id, for [`Self::retry_dead_job`] and [`Self::remove_job`].

@@ -5,6 +5,7 @@
 //! the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +24,7 @@ use uuid::Uuid;
 
 use crate::bounded::{ANSWER, Bounded, Connections, Snapshot, in_time};
 use crate::entities::{audit_entry, audit_head};
-use crate::fault::{Fault, certainly_lost, db, is_unanswered, unanswered};
+use crate::fault::{Fault, certainly_lost, db, has_code, is_unanswered, unanswered};
 use crate::locks::{self, Row, Until};
 use crate::open::{HeadHeld, Store};
 use crate::outbox::Audience;
@@ -37,6 +38,15 @@ const BEGIN: Duration = Duration::from_millis(2_500);
 pub(crate) const COMMIT: Duration = Duration::from_secs(2);
 /// Whoever has waited longer for one lock waits less for the next ones, so that all of them together end as [`BEGIN`] says.
 const BRIEF: Duration = Duration::from_millis(400);
+/// A lock of PostgreSQL is waited for so long, as the sessions of the pool are told.
+const LOCK: Duration = Duration::from_secs(2);
+/// The work of a write beside others waits so long for a lock that it did not take at its beginning: of a reference, or of a
+/// name that another write takes at the same moment. It holds the lock of all writes meanwhile.
+const WITHIN: Duration = Duration::from_millis(50);
+/// A write that met a locked row begins again after about this time, and each time later, up to ...
+const AGAIN: Duration = Duration::from_millis(4);
+/// ... this.
+const AGAIN_MOST: Duration = Duration::from_millis(120);
 
 /// What the entry says besides what the closure adds.
 pub struct Audit<'a> {
@@ -85,6 +95,45 @@ enum NotKept {
     Perhaps(DbErr),
 }
 
+/// Why a write was not kept.
+enum Ended {
+    /// It met a lock of another, and holds nothing any more: it may begin again.
+    AtLock(DbErr),
+    Otherwise(Error),
+}
+
+impl Ended {
+    async fn at_lock(tx: Tx, error: DbErr) -> Self {
+        // Without an answer the connection is closed, and with it what it has locked.
+        let _ = tx.rollback().await;
+        Self::AtLock(error)
+    }
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self::Otherwise(error)
+    }
+}
+
+impl From<Ended> for Error {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::AtLock(error) => db(error),
+            Ended::Otherwise(error) => error,
+        }
+    }
+}
+
+/// PostgreSQL's code for a lock that was not to be had in time.
+const NO_LOCK: &str = "55P03";
+
+/// Between half of it and all: those who met the same lock do not come back together.
+fn somewhat_less(most: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish() % 1_000;
+    most.mul_f64(0.5 + f64::from(u32::try_from(random).unwrap_or_default()) / 2_000.0)
+}
+
 impl Tx {
     /// Keeps what was done. What fails here and leaves the outcome open is [`Error::OutcomeUnknown`].
     pub async fn commit(self) -> Result<()> {
@@ -130,6 +179,11 @@ impl Tx {
         back.inspect_err(|_| condemn()).map_err(db)
     }
 
+    /// What another transaction has locked ended this one.
+    fn met_lock(&self) -> Option<DbErr> {
+        self.broken().filter(|error| has_code(error, &[NO_LOCK]))
+    }
+
     fn broken(&self) -> Option<DbErr> {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -153,15 +207,22 @@ impl Tx {
         done
     }
 
+    /// How long the head of the log may be waited for, where this differs from other locks of the transaction.
+    fn head_wait(&self) -> Option<Duration> {
+        let Patience::Statements(until) = self.patience else { return None };
+        Some(until.saturating_duration_since(Instant::now()).clamp(BRIEF, LOCK))
+    }
+
     /// Whoever got one lock at the last moment would wait as long again for the next, and whoever waits for them longer still.
     async fn hurry(&self) -> Result<(), DbErr> {
         let (Patience::Locks(until) | Patience::Statements(until)) = self.patience else { return Ok(()) };
         let left = until.saturating_duration_since(Instant::now()).max(BRIEF).as_millis();
-        let whole = match self.patience {
-            Patience::Statements(_) => format!("; SET LOCAL statement_timeout = {left}"),
-            _ => String::new(),
+        let limit = match self.patience {
+            // It waits for no lock for long, except for the head, and `append` says how long for that.
+            Patience::Statements(_) => "statement_timeout",
+            _ => "lock_timeout",
         };
-        let sql = format!("SET LOCAL lock_timeout = {left}{whole}");
+        let sql = format!("SET LOCAL {limit} = {left}");
         self.inner.execute_unprepared(&sql).await.map(drop)
     }
 }
@@ -302,7 +363,7 @@ impl Store {
     /// A beginning that waits for every write that is under way and holds up the next. It locks the head of the log too, for those
     /// who wait behind a commit ([`Self::begin_at_head`]).
     pub(crate) async fn begin_alone(&self, until: Until) -> Result<Tx> {
-        self.begin_behind(async |tx| {
+        self.begin_behind(Instant::now(), async |tx| {
             if !self.is_sqlite() {
                 tx.execute_unprepared(&locks::alone(until)).await.map_err(db)?;
             }
@@ -312,18 +373,17 @@ impl Store {
         .await
     }
 
-    /// A beginning that excludes writes that need everything, and those that need one of `rows`.
-    async fn begin_with(&self, rows: &[Row]) -> Result<Tx> {
-        if self.is_sqlite() {
-            // It has one writer.
-            return self.begin_alone(Until::Flushed).await;
-        }
-        self.begin_behind(async |tx| {
+    /// A beginning that excludes writes that need everything, and those that need one of `rows`. Where another has locked one of
+    /// these, the transaction is over when it comes ([`Tx::met_lock`]).
+    async fn begin_with(&self, began: Instant, rows: &[Row]) -> Result<Tx> {
+        self.begin_behind(began, async |tx| {
             if let Patience::Locks(until) = tx.patience {
                 tx.patience = Patience::Statements(until);
             }
-            tx.execute_unprepared(&locks::beside(rows, BEGIN)).await.map_err(db)?;
-            Ok(())
+            match tx.execute_unprepared(&locks::beside(rows, BEGIN, WITHIN)).await {
+                Err(error) if !has_code(&error, &[NO_LOCK]) => Err(db(error)),
+                _ => Ok(()),
+            }
         })
         .await
     }
@@ -332,7 +392,7 @@ impl Store {
     /// for it.
     pub(crate) async fn begin_at_head(&self) -> Result<(Tx, audit_head::Model)> {
         let mut head = None;
-        let tx = self.begin_behind(async |tx| {
+        let tx = self.begin_behind(Instant::now(), async |tx| {
             head = Some(crate::audit::lock_head(tx).await?);
             tx.head = Some(self.holds_head());
             Ok(())
@@ -341,8 +401,12 @@ impl Store {
         Ok((tx, head.ok_or_else(|| Error::Internal("no head".to_owned()))?))
     }
 
-    async fn begin_behind(&self, others: impl AsyncFnOnce(&mut Tx) -> Result<()>) -> Result<Tx> {
-        let began = Instant::now();
+    /// All waits since `began` end together.
+    async fn begin_behind(
+        &self,
+        began: Instant,
+        others: impl AsyncFnOnce(&mut Tx) -> Result<()>,
+    ) -> Result<Tx> {
         let both = async {
             let mut tx = self.begin_write().await?;
             if !self.is_sqlite() {
@@ -354,7 +418,8 @@ impl Store {
             others(&mut tx).await?;
             Ok(tx)
         };
-        tokio::time::timeout(BEGIN, both).await.unwrap_or_else(|_| {
+        let left = BEGIN.saturating_sub(began.elapsed());
+        tokio::time::timeout(left, both).await.unwrap_or_else(|_| {
             let error = db(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
             self.met(&error);
             Err(error)
@@ -373,28 +438,55 @@ impl Store {
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, After)> {
-        self.write_in(Box::pin(self.begin_alone(Until::Flushed)), audit, work).await
+        let begin = Box::pin(self.begin_alone(Until::Flushed));
+        let written = async { self.try_write(begin, &audit, work).await.map_err(Error::from) };
+        self.noted(Box::pin(written)).await
     }
 
     /// The same beside other such writes. `work` decides on nothing but `rows`, which are locked before it begins, on what only a
-    /// write of its own kind changes, and on what the database itself keeps (a unique index, a reference).
+    /// write of its own kind changes, and on what the database itself keeps (a unique index, a reference). It runs again when it
+    /// meets a lock of another, so it does nothing that a rollback does not take back.
     pub async fn write_rows<T>(
         &self,
         rows: &[Row],
         audit: Audit<'_>,
-        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T> + Clone,
     ) -> Result<(T, After)> {
-        self.write_in(Box::pin(self.begin_with(rows)), audit, work).await
+        if self.is_sqlite() {
+            // It has one writer.
+            return self.write(audit, work).await;
+        }
+        self.noted(Box::pin(self.write_beside(rows, &audit, work))).await
     }
 
-    async fn write_in<T>(
+    /// Whoever waits for a row holds neither the lock of all writes nor a connection: it would stop the writes that run alone, and
+    /// these would stop all others.
+    async fn write_beside<T>(
         &self,
-        begin: Pin<Box<impl Future<Output = Result<Tx>>>>,
-        audit: Audit<'_>,
-        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
+        rows: &[Row],
+        audit: &Audit<'_>,
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<T> + Clone,
     ) -> Result<(T, After)> {
+        let began = Instant::now();
+        let mut most = AGAIN;
+        loop {
+            let ended =
+                match self.try_write(Box::pin(self.begin_with(began, rows)), audit, work.clone()).await {
+                    Ok(done) => return Ok(done),
+                    Err(ended) => ended,
+                };
+            let pause = somewhat_less(most);
+            if matches!(ended, Ended::Otherwise(_)) || began.elapsed() + pause >= BEGIN {
+                return Err(ended.into());
+            }
+            tokio::time::sleep(pause).await;
+            most = AGAIN_MOST.min(most * 2);
+        }
+    }
+
+    async fn noted<T>(&self, written: impl Future<Output = Result<(T, After)>>) -> Result<(T, After)> {
         let since = Instant::now();
-        let mut done = self.try_write(begin, audit, work).await;
+        let mut done = written.await;
         if done.is_ok() && self.lost_file().is_some() {
             // It is in the file that lost its name, which may come back.
             done = Err(Error::OutcomeUnknown(
@@ -413,11 +505,15 @@ impl Store {
     async fn try_write<T>(
         &self,
         begin: Pin<Box<impl Future<Output = Result<Tx>>>>,
-        audit: Audit<'_>,
+        audit: &Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
-    ) -> Result<(T, After)> {
+    ) -> Result<(T, After), Ended> {
+        let tx = begin.await?;
+        if let Some(error) = tx.met_lock() {
+            return Err(Ended::at_lock(tx, error).await);
+        }
         let mut write = WriteTx {
-            tx: begin.await?,
+            tx,
             action: audit.action,
             entity: None,
             detail: Value::Object(serde_json::Map::new()),
@@ -426,14 +522,20 @@ impl Store {
             audience: None,
         };
         // Dropping the transaction rolls it back, here and when the request is cancelled.
-        let out = work(&mut write).await?;
+        let worked = work(&mut write).await;
         let WriteTx { tx, action, entity, detail, more, mut after, audience: _ } = write;
-        let mut audit = Audit { action, ..audit };
-        let (mut seq, mut hash) = crate::audit::append(&tx, &audit, entity, &detail).await?;
+        if let Some(error) = tx.met_lock() {
+            return Err(Ended::at_lock(tx, error).await);
+        }
+        let out = worked?;
+        let mut audit = Audit { action, origin: audit.origin.clone(), ..*audit };
+        let head_wait = tx.head_wait();
+        let (mut seq, mut hash) = crate::audit::append(&tx, &audit, entity, &detail, head_wait).await?;
         after.events.push(Event::EntryAppended { seq });
         for told in more {
             audit.action = told.action;
-            (seq, hash) = crate::audit::append(&tx, &audit, Some(told.entity), &told.detail).await?;
+            (seq, hash) =
+                crate::audit::append(&tx, &audit, Some(told.entity), &told.detail, head_wait).await?;
             after.events.push(Event::EntryAppended { seq });
         }
         // Counted however the commit ends: one that nobody has waited for may have happened.
@@ -445,7 +547,7 @@ impl Store {
         match ended {
             Ok(()) => {}
             Err(NotKept::Perhaps(error)) if Box::pin(self.was_kept(seq, &hash, &error)).await? => {}
-            Err(NotKept::Perhaps(error) | NotKept::Certainly(error)) => return Err(db(error)),
+            Err(NotKept::Perhaps(error) | NotKept::Certainly(error)) => return Err(db(error).into()),
         }
         drop(counted);
         Ok((out, after))

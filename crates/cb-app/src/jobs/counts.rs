@@ -31,7 +31,7 @@ pub async fn counts(app: &App) -> Result<Vec<JobCount>> {
     for row in app.store().job_counts().await? {
         let of = all.entry(row.kind.clone()).or_insert_with(|| none(row.kind.clone()));
         if row.is_waiting() {
-            (of.waiting, of.due_since) = (row.count, Some(row.due_since));
+            (of.waiting, of.due_since) = (row.count, row.due_since);
         } else if row.is_running() {
             of.running = row.count;
         } else if row.is_dead() {

@@ -114,13 +114,17 @@ pub(super) fn attempts(row: &delivery::Model) -> Result<Vec<Attempt>> {
     serde_json::from_str(&row.attempts).map_err(Error::internal)
 }
 
-/// The same with one more, as it is stored.
-pub(super) fn with_attempt(row: &delivery::Model, attempt: Attempt) -> Result<String> {
-    let mut all = attempts(row)?;
+/// The same with one more, as it is stored. Earlier ones that cannot be read are forgotten: the message was sent, and that is to be
+/// written down.
+pub(super) fn with_attempt(row: &delivery::Model, attempt: Attempt) -> String {
+    let mut all = attempts(row).unwrap_or_else(|error| {
+        tracing::error!(%error, "the earlier attempts of a delivery could not be read");
+        Vec::new()
+    });
     all.push(attempt);
     let surplus = all.len().saturating_sub(ATTEMPTS_KEPT);
     all.drain(..surplus);
-    serde_json::to_string(&all).map_err(Error::internal)
+    json!(all).to_string()
 }
 
 /// A stored notice.

@@ -1,14 +1,15 @@
 //! Sends what waits. Each subscriber that something is due for has a lane of its own: it takes a few deliveries by lease, sends
 //! them beside each other, writes down together what became of them, and goes on until nothing is due.
 //!
-//! A lane sends nothing that its lease might not cover to the end, so that no two servers send the same at a time. What was sent and
-//! could not be written down is sent again, with the same id.
+//! A lane sends nothing that its lease might not cover to the end, so that no two servers send the same at a time. What was sent is
+//! written down as soon as the database takes it, as long as the lease lasts. Only what could not be written down until then, or was
+//! sent by a server that died, is sent again, with the same id.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cb_core::{Error, Event, Result};
+use cb_core::{Event, Result};
 use cb_fabric::{Heard, Listener};
 use cb_notify::End;
 use cb_store::Subscriber;
@@ -42,6 +43,8 @@ const FORSAKEN: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_secs(1);
 /// What is under way when the server stops has so long to end, so that what was sent is noted.
 const AT_STOP: Duration = Duration::from_secs(6);
+/// What was sent and could not be written down is tried again after this time, and each time later, up to [`PAUSE`].
+const NOTE_AGAIN: Duration = Duration::from_millis(200);
 /// After a fault of ours.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -228,9 +231,9 @@ impl Lane {
                 return Ok(());
             }
             let Batch { outcomes, health, gone, left } =
-                self.send(Arc::new(receiver), held, held_until).await?;
+                self.send(Arc::new(receiver), held, held_until).await;
             if !outcomes.is_empty() {
-                app.store().deliveries_tried(self.subscriber, owner, outcomes, health).await?;
+                self.note(&outcomes, health, held_until).await?;
                 app.bus().publish([Event::SubscriberChanged { id: self.subscriber.id() }]);
             }
             if left {
@@ -248,7 +251,39 @@ impl Lane {
         Ok(())
     }
 
-    async fn send(&self, receiver: Arc<Receiver>, held: Vec<Held>, until: Duration) -> Result<Batch> {
+    /// Whoever does not write down what was sent sends it again. So an outage is waited for as long as the lease lasts; when the server
+    /// stops, only for a moment.
+    async fn note(&self, outcomes: &[Outcome], health: Health, mut until: Duration) -> Result<()> {
+        let (app, stopping) = (&self.app, self.app.stopping());
+        let (mut pause, mut stops) = (NOTE_AGAIN, stopping.is_cancelled());
+        if stops {
+            until = until.min(app.steady() + AT_STOP);
+        }
+        loop {
+            let noted =
+                app.store().deliveries_tried(self.subscriber, app.worker_name(), outcomes, health).await;
+            let Err(error) = noted else { return Ok(()) };
+            if !error.is_outage() || app.steady() + pause >= until {
+                tracing::error!(
+                    subscriber = %self.subscriber.id(),
+                    deliveries = outcomes.len(),
+                    %error,
+                    "messages were sent and the server could not save that; it may send them a second time"
+                );
+                return Err(error);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stopping.cancelled(), if !stops => {
+                    stops = true;
+                    until = until.min(app.steady() + AT_STOP);
+                }
+            }
+            pause = PAUSE.min(pause * 2);
+        }
+    }
+
+    async fn send(&self, receiver: Arc<Receiver>, held: Vec<Held>, until: Duration) -> Batch {
         let width = if receiver.failing { 1 } else { AT_ONCE_EACH };
         let (mut queue, mut under_way, mut batch) = (held.into_iter(), JoinSet::new(), Batch::default());
         let stopping = self.app.stopping();
@@ -261,7 +296,7 @@ impl Lane {
             while under_way.len() < width && !batch.left {
                 let Some(one) = queue.next() else { break };
                 let permit = tokio::select! {
-                    permit = self.room.clone().acquire_owned() => permit.map_err(Error::internal)?,
+                    permit = self.room.clone().acquire_owned() => permit.ok(),
                     () = stopping.cancelled() => {
                         batch.left = true;
                         break;
@@ -285,12 +320,12 @@ impl Lane {
                 ended = under_way.join_next() => ended,
                 () = &mut over => {
                     batch.left = true;
-                    return Ok(batch);
+                    return batch;
                 }
             };
             match ended {
-                None => return Ok(batch),
-                Some(Ok((delivery, tried))) => batch.note(&self.app, &delivery, tried)?,
+                None => return batch,
+                Some(Ok((delivery, tried))) => batch.note(&self.app, &delivery, tried),
                 Some(Err(error)) => {
                     tracing::error!(%error, "an attempt failed unexpectedly; the server repeats it when its lease ends");
                 }
@@ -311,7 +346,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn note(&mut self, app: &App, row: &delivery::Model, outcome: Tried) -> Result<()> {
+    fn note(&mut self, app: &App, row: &delivery::Model, outcome: Tried) {
         let (now, tries) = (app.now(), row.tries.saturating_add(1));
         if outcome.delivered() {
             self.health = Health { last_delivered_at: Some(now), ..Health::default() };
@@ -341,8 +376,7 @@ impl Batch {
             tries,
             next_at,
             finished_at: next_at.is_none().then_some(now),
-            attempts: with_attempt(row, outcome.attempt)?,
+            attempts: with_attempt(row, outcome.attempt),
         });
-        Ok(())
     }
 }

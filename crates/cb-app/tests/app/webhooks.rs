@@ -348,6 +348,31 @@ async fn one_that_is_slow_holds_up_itself_only(#[values(Sqlite, Postgres)] datab
     assert!(log(&ctx, slow_hook.id).await.iter().any(|d| d.state == DeliveryState::Waiting));
 }
 
+/// Longer than one wait for a lock, and than the pause after a fault: whoever forgets what was sent sends it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_while_the_database_is_busy_is_not_sent_again() {
+    let (test, ctx) = ready(Postgres).await;
+    let receiver = Receiver::start().await;
+    receiver.answers(Reply::status(200).after(Duration::from_secs(1)));
+    let made = hook(&ctx, "Home", receiver.url("/")).await;
+    happens(&ctx, "nas").await;
+    receiver.wait_for(1).await;
+    let mut one =
+        cb_store::sea_orm::ConnectOptions::new(test.config().db_url.as_ref().expect("one").expose());
+    one.max_connections(1);
+    let other = cb_store::sea_orm::Database::connect(one).await.expect("connects");
+    for sql in ["BEGIN", "SELECT id FROM deliveries FOR UPDATE"] {
+        other.execute_unprepared(sql).await.expect("locked");
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    other.execute_unprepared("ROLLBACK").await.expect("let go");
+    let told = newest(&ctx, made.id, |d| d.state == DeliveryState::Delivered).await;
+    assert_eq!(told.attempts.len(), 1);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(receiver.received().len(), 1, "sent once");
+    assert_eq!(webhooks::get(&ctx, made.id).await.expect("reads").failing_since, None);
+}
+
 /// PostgreSQL alone lets a worker write beside an audited write; the worker is played by hand, because the moment matters.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_while_it_is_sent_again_is_sent_again() {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cb_core::audit::Action;
 use cb_core::{Error, Principal, Result, Secret};
 use cb_testkit::Database::Postgres;
 use futures_util::future::join_all;
+use rstest::rstest;
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -18,7 +19,11 @@ use crate::entities::audit_entry;
 use crate::{Audit, Row, Store, WriteTx, db};
 
 impl Bench {
-    async fn beside(&self, rows: &[Row], work: impl AsyncFnOnce(&mut WriteTx) -> Result<()>) -> Result<()> {
+    async fn beside(
+        &self,
+        rows: &[Row],
+        work: impl AsyncFnOnce(&mut WriteTx) -> Result<()> + Clone,
+    ) -> Result<()> {
         beside(&self.store, rows, work).await
     }
 
@@ -32,7 +37,7 @@ impl Bench {
 async fn beside(
     store: &Store,
     rows: &[Row],
-    work: impl AsyncFnOnce(&mut WriteTx) -> Result<()>,
+    work: impl AsyncFnOnce(&mut WriteTx) -> Result<()> + Clone,
 ) -> Result<()> {
     store.write_rows(rows, audit(), work).await.map(drop)
 }
@@ -197,6 +202,120 @@ async fn a_long_write_stops_only_its_own_row() {
     long.expect("kept");
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     assert_eq!(bench.whole().await, 12);
+}
+
+/// How a write comes to need the row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Needs {
+    /// It says so.
+    Declared,
+    /// A statement of its work locks it, as a reference does.
+    Within,
+}
+
+impl Needs {
+    async fn edit(self, bench: &Bench) -> Result<()> {
+        let rows: &[Row] = if self == Self::Declared { &[ROW] } else { &[] };
+        bench.beside(rows, async |tx| count_up(tx).await).await
+    }
+}
+
+/// How long each of many writes takes that need no row of another, beside others and alone in turn; the middle and all together.
+async fn figures(bench: &Bench, first: u128) -> (Duration, Duration) {
+    let mut took = Vec::new();
+    for n in first..first + 60 {
+        let began = Instant::now();
+        let done = if n % 2 == 0 {
+            bench.write(async |tx| insert(tx, n).await).await
+        } else {
+            bench.beside(&[Row::Asset(Uuid::from_u128(n))], async |tx| insert(tx, n).await).await
+        };
+        done.expect("kept");
+        took.push(began.elapsed());
+    }
+    let all = took.iter().sum();
+    took.sort();
+    (took[took.len() / 2], all)
+}
+
+/// Another client keeps a row locked, and somebody edits it again and again.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_another_client_holds_stops_nobody_else(
+    #[values(Needs::Declared, Needs::Within)] needs: Needs,
+) {
+    let bench = Bench::open(Postgres).await;
+    bench.add(ASSET).await;
+    let (middle_before, all_before) = figures(&bench, 100).await;
+    let other = bench.other().await;
+    for sql in ["BEGIN", "SELECT id FROM assets FOR UPDATE"] {
+        other.execute_unprepared(sql).await.expect("locked");
+    }
+    let refused = AtomicU64::new(0);
+    let editing = async {
+        loop {
+            let edited = needs.edit(&bench).await;
+            assert!(matches!(edited, Err(Error::Unavailable(_))), "{edited:?}");
+            refused.fetch_add(1, SeqCst);
+        }
+    };
+    let others = async {
+        // Until the row is waited for.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let figures = figures(&bench, 200).await;
+        while refused.load(SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        figures
+    };
+    let (middle, all) = tokio::select! {
+        figures = others => figures,
+        () = editing => unreachable!("it goes on"),
+    };
+    assert!(middle < middle_before * 5, "{middle:?} in place of {middle_before:?}");
+    assert!(all < all_before * 10, "{all:?} in place of {all_before:?}");
+}
+
+/// A row that becomes free in time is written once, however often its write began.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_becomes_free_is_written_once(#[values(Needs::Declared, Needs::Within)] needs: Needs) {
+    let bench = Bench::open(Postgres).await;
+    bench.add(ASSET).await;
+    let other = bench.other().await;
+    for sql in ["BEGIN", "SELECT id FROM assets FOR UPDATE"] {
+        other.execute_unprepared(sql).await.expect("locked");
+    }
+    let free = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        other.execute_unprepared("ROLLBACK").await.expect("let go");
+    };
+    let (edited, ()) = tokio::join!(needs.edit(&bench), free);
+    edited.expect("kept");
+    assert_eq!((version(&bench).await, bench.whole().await), (2, 2));
+}
+
+/// The head of the log is waited for longer than a row, and what the transaction was told ends with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_head_of_the_log_is_waited_for() {
+    let bench = Bench::open(Postgres).await;
+    let other = bench.other().await;
+    super::lock(&other).await;
+    let free = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        other.execute_unprepared("ROLLBACK").await.expect("let go");
+    };
+    let begun = AtomicU64::new(0);
+    let write = bench.beside(&[], async |tx| {
+        begun.fetch_add(1, SeqCst);
+        insert(tx, 1).await
+    });
+    let (written, ()) = tokio::join!(write, free);
+    written.expect("kept");
+    assert_eq!((begun.load(SeqCst), bench.whole().await), (1, 1));
+    let wait = "SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout'";
+    let row = bench.store.writer().query_one_raw(Statement::from_string(DbBackend::Postgres, wait)).await;
+    assert_eq!(row.expect("read").expect("a row").try_get_by_index::<i64>(0).expect("a number"), 2_000);
 }
 
 /// An ordinary role: no superuser, no owner of the server.

@@ -134,7 +134,7 @@ impl Store {
         // For readers of the log.
         let name = |store: &Self| if store.is_sqlite() { "SQLite" } else { "PostgreSQL" };
         let detail = serde_json::json!({ "from": name(source), "to": name(self) });
-        let (seq, hash) = crate::audit::append(&tx, &audit, None, &detail).await?;
+        let (seq, hash) = crate::audit::append(&tx, &audit, None, &detail, None).await?;
         Ok(Some(Filled { tx, moved: Moved { tables: read, head: (seq, hash) } }))
     }
 

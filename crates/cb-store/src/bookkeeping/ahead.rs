@@ -23,7 +23,7 @@ pub struct Longest {
     pub previous_secret: TimeDelta,
     /// Of periodic work until its next run, by its name.
     pub works: Vec<(&'static str, TimeDelta)>,
-    /// Of one run of it.
+    /// Of the lease of one run of it.
     pub run: TimeDelta,
     /// Of a job until its next attempt.
     pub job: TimeDelta,

@@ -128,25 +128,25 @@ impl Store {
     }
 
     /// Notes what became of deliveries that `owner` holds, and how their subscriber does. One that is not `owner`'s any more is
-    /// left to whom it belongs.
+    /// left to whom it belongs. Noting the same again, when nobody knows whether it was kept, changes nothing.
     pub async fn deliveries_tried(
         &self,
         subscriber: Subscriber,
         owner: &str,
-        outcomes: Vec<Outcome>,
+        outcomes: &[Outcome],
         health: Health,
     ) -> Result<()> {
         let tx = self.begin_write().await?;
         // The subscriber before its deliveries, as one that is removed is locked.
         note_health(&tx, subscriber, health).await?;
-        let rows = outcomes.into_iter().map(|o| {
+        let rows = outcomes.iter().map(|o| {
             ValueTuple::Many(vec![
                 o.id.into(),
                 o.state.into(),
                 o.tries.into(),
                 o.next_at.into(),
                 o.finished_at.into(),
-                o.attempts.into(),
+                o.attempts.as_str().into(),
             ])
         });
         // Both databases call the columns of a bare list so.
@@ -164,7 +164,9 @@ impl Store {
             .value("lease_until", Expr::value(None::<Time>))
             .and_where(Expr::col(("deliveries", "id")).eq(given("column1")))
             .and_where(Expr::col(("deliveries", "lease_owner")).eq(owner));
-        tx.execute(&update).await.map_err(db)?;
+        if tx.execute(&update).await.map_err(db)?.rows_affected() == 0 {
+            return tx.rollback().await;
+        }
         tx.commit().await
     }
 

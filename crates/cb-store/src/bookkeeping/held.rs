@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::entities::job::{Entity, Model};
 use crate::open::Store;
-use crate::queue::{ANY_TIME, Duty, End, Enqueued, Hold, NewJob, Order, PAYLOAD_MOST};
+use crate::queue::{ANY_TIME, Duty, End, Enqueued, Hold, NewJob, Order, PAYLOAD_MOST, dead_jobs};
 use crate::write::{Audit, WriteTx};
 
 const DUTY: Duty<'_> = Duty { kind: KIND, place: "" };
@@ -372,7 +372,7 @@ async fn of_two_transactions_one_gets_the_key() {
     for n in 1..=6 {
         let (store, new) = (bench.store.clone(), keyed(n));
         tries.spawn(async move {
-            let made = store.write_rows(&[], audit(), async |tx| tx.enqueue(new, 9).await).await;
+            let made = store.write_rows(&[], audit(), async |tx| tx.enqueue(new.clone(), 9).await).await;
             made.expect("asked").0
         });
     }
@@ -478,4 +478,40 @@ async fn dead_letters_wait_again_and_go_by_age_and_by_number(#[values(Sqlite, Po
     }
     assert_eq!(store.sweep_jobs(at(1), 1).await.expect("swept"), 1, "the older of the other kind");
     assert_eq!(count().await, (1, 0, 2));
+}
+
+/// PostgreSQL has times that are no time, and somebody has written some; and a number of attempts that is as large as it can be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_with_times_that_cannot_be_read_stops_no_other() {
+    let bench = Bench::new(Postgres).await;
+    bench.fill(5).await;
+    let odd = [
+        "created_at = 'infinity', attempts = 2147483647",
+        "created_at = '-infinity', not_before = '-infinity'",
+        "not_before = 'infinity'",
+        "state = 'failed', finished_at = 'infinity', dedup_key = 'k'",
+    ];
+    for (n, set) in (1_u128..).zip(odd) {
+        let sql = format!("UPDATE jobs SET {set} WHERE id = '{}'", Uuid::from_u128(n));
+        bench.store.writer().execute_unprepared(&sql).await.expect("written by hand");
+    }
+    let ahead = bench.store.jobs_ahead(DUTY, bench.times()).await.expect("asked");
+    assert_eq!(ahead.due_in, Some(TimeDelta::zero()));
+    let counts = bench.store.job_counts().await.expect("counted");
+    assert_eq!(counts.iter().map(|of| of.count).sum::<i64>(), 5);
+    let waiting = counts.iter().find(|of| of.is_waiting()).expect("some");
+    assert_eq!(waiting.due_since, Some(at(0)));
+    assert!(dead_jobs().all(bench.store.reader()).await.expect("read").is_empty());
+    let taken = bench.claim("a/1", 9).await;
+    let told: Vec<_> = taken.iter().map(|row| (row.id.as_u128(), row.attempts)).collect();
+    assert_eq!(told, [(1, i32::MAX), (2, 1), (5, 1)]);
+    bench
+        .store
+        .give_back_jobs(&taken.iter().map(hold).collect::<Vec<_>>(), (at(0), TimeDelta::zero()))
+        .await
+        .expect("back");
+    bench.store.sweep_jobs(at(0), 100).await.expect("swept");
+    let dead = dead_jobs().all(bench.store.reader()).await.expect("read");
+    assert_eq!(dead.iter().map(|row| row.id.as_u128()).collect::<Vec<_>>(), [4], "it is shown now");
+    assert_eq!(bench.claim("b/1", 9).await.len(), 4);
 }

@@ -23,7 +23,8 @@ use crate::entities::job::{Column, Entity, Model};
 use crate::fault::db;
 use crate::open::Store;
 use crate::queue::{
-    ANY_TIME, DEAD, DONE, Duty, Hold, Order, RUNNING, WAITING, bury, dead_jobs, is, shortened,
+    ANY_TIME, DEAD, DONE, Duty, Hold, Order, RUNNING, WAITING, bury, can_be_read, dead_jobs, is,
+    is_unreadable, shortened,
 };
 
 /// Holds that one statement names. SQLite takes no deeper expression than 1,000.
@@ -32,7 +33,7 @@ const TOGETHER: usize = 200;
 const SWEPT: u64 = 500;
 const UNREADABLE: &str = "The server could not read this job. Another version may have written it";
 /// Most jobs may begin at any time, so at least since they were made.
-const DUE_SINCE: &str = "MIN(CASE WHEN not_before > created_at THEN not_before ELSE created_at END)";
+const DUE_SINCE: &str = "CASE WHEN not_before > created_at THEN not_before ELSE created_at END";
 
 /// How many jobs of a kind are in which state.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
@@ -41,8 +42,8 @@ pub struct JobCount {
     /// As it is stored; [`JobCount::waiting`] and the like know the words.
     state: String,
     pub count: i64,
-    /// The earliest time from which one of them may begin.
-    pub due_since: Time,
+    /// The earliest time from which one of them may begin, of those whose times can be read.
+    pub due_since: Option<Time>,
 }
 
 impl JobCount {
@@ -97,8 +98,12 @@ impl Store {
             .value(Column::State, RUNNING)
             .value(Column::LeaseOwner, owner)
             .value(Column::LeaseUntil, clock::later(conn, now, lease))
-            .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
+            .value(Column::Attempts, one_more())
             .value(Column::Fence, Expr::col(Column::Fence).add(1))
+            // Where they cannot be read: a job is taken as if it had been made now.
+            .value(Column::CreatedAt, readable(Column::CreatedAt, clock::now(conn, now)))
+            .value(Column::NotBefore, readable(Column::NotBefore, Expr::val(ANY_TIME)))
+            .value(Column::FinishedAt, None::<Time>)
             .returning_all();
         let mut rows = Vec::new();
         for row in conn.query_all(&of_those(found, update)).await.map_err(db)? {
@@ -161,6 +166,7 @@ impl Store {
             .column_as(Column::NotBefore.min(), "due_at")
             .filter(duty.fits())
             .filter(is(WAITING))
+            .filter(can_be_read(Column::NotBefore))
             .into_tuple()
             .one(conn)
             .await
@@ -215,7 +221,7 @@ impl Store {
         let (conn, mut back) = (self.writer(), 0);
         for some in holds.chunks(TOGETHER) {
             let mut update = wait_again();
-            update.value(Column::Attempts, Expr::col(Column::Attempts).sub(1)).and_where(any(some));
+            update.value(Column::Attempts, one_less()).and_where(any(some));
             if wait > TimeDelta::zero() {
                 update.value(Column::NotBefore, clock::later(conn, now, wait));
             }
@@ -244,7 +250,8 @@ impl Store {
 
     /// Whether the job is still its worker's, at this moment.
     pub async fn is_held(&self, hold: &Hold) -> Result<bool> {
-        Ok(Entity::find().filter(hold.row()).one(self.reader()).await.map_err(db)?.is_some())
+        let row = Entity::find().select_only().column(Column::Id).filter(hold.row()).into_tuple::<Uuid>();
+        Ok(row.one(self.reader()).await.map_err(db)?.is_some())
     }
 
     /// At the start of a server: what its last run had taken waits again. Without a name the server has the database to itself,
@@ -261,6 +268,7 @@ impl Store {
     /// Removes dead letters from before `before`, of each kind those behind the newest `keep`, and what the version before has left when
     /// it was done; at most some hundreds, the next call takes the rest.
     pub async fn sweep_jobs(&self, before: Time, keep: u64) -> Result<u64> {
+        self.mend_times(before).await?;
         let mut old = is(DONE).or(is(DEAD).and(Column::FinishedAt.lte(before)));
         for kind in self.job_counts().await?.into_iter().filter(JobCount::is_dead) {
             let surplus: Option<Option<Time>> = dead_jobs()
@@ -300,6 +308,30 @@ impl Store {
         Ok(gone.rows_affected)
     }
 
+    /// Times that cannot be read become readable ones: a job that waits may begin, and a dead letter is as
+    /// old as this moment. Until then it stops no other job.
+    async fn mend_times(&self, before: Time) -> Result<()> {
+        let any =
+            Entity::find().select_only().column(Column::Id).filter(is_unreadable()).into_tuple::<Uuid>();
+        if any.one(self.reader()).await.map_err(db)?.is_none() {
+            return Ok(());
+        }
+        let now = || clock::now(self.writer(), before);
+        let mended = Entity::update_many()
+            .col_expr(Column::CreatedAt, readable(Column::CreatedAt, now()))
+            .col_expr(Column::NotBefore, readable(Column::NotBefore, Expr::val(ANY_TIME)))
+            .col_expr(Column::FinishedAt, readable(Column::FinishedAt, now()))
+            // One that is over: whoever holds the job renews it, and sets a time that can be read.
+            .col_expr(Column::LeaseUntil, readable(Column::LeaseUntil, Expr::val(ANY_TIME)))
+            .filter(is_unreadable())
+            .exec(self.writer())
+            .await
+            .map_err(db)?
+            .rows_affected;
+        tracing::warn!(jobs = mended, "jobs had times that cannot be read; the server replaced them");
+        Ok(())
+    }
+
     /// How many there are of each kind in each state.
     pub async fn job_counts(&self) -> Result<Vec<JobCount>> {
         Entity::find()
@@ -307,7 +339,14 @@ impl Store {
             .column(Column::Kind)
             .column(Column::State)
             .column_as(Expr::expr(Func::count(Column::Id.into_expr())), "count")
-            .column_as(Expr::cust(DUE_SINCE), "due_since")
+            .column_as(
+                Expr::case(
+                    can_be_read(Column::CreatedAt).and(can_be_read(Column::NotBefore)),
+                    Expr::cust(DUE_SINCE),
+                )
+                .min(),
+                "due_since",
+            )
             .group_by(Column::Kind)
             .group_by(Column::State)
             .order_by_asc(Column::Kind)
@@ -330,6 +369,23 @@ fn of_those(mut found: SelectStatement, mut update: UpdateStatement) -> sea_orm:
     ids.column("job").from("found");
     update.and_where(Column::Id.in_subquery(ids));
     with.query(update)
+}
+
+/// A time of a job, or `instead` where it cannot be read.
+fn readable(column: Column, instead: SimpleExpr) -> SimpleExpr {
+    let odd = column.is_not_null().and(can_be_read(column).not());
+    Expr::case(odd, instead).finally(Expr::col(column)).into()
+}
+
+/// No number of attempts is too large to be counted on.
+fn one_more() -> SimpleExpr {
+    let attempts = || Expr::col(Column::Attempts);
+    Expr::case(attempts().lt(i32::MAX), attempts().add(1)).finally(attempts()).into()
+}
+
+fn one_less() -> SimpleExpr {
+    let attempts = || Expr::col(Column::Attempts);
+    Expr::case(attempts().gt(0), attempts().sub(1)).finally(attempts()).into()
 }
 
 /// A job that is nobody's.

@@ -2,7 +2,7 @@
 
 use cb_core::Result;
 use cb_core::clock::Time;
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
 };
@@ -17,6 +17,15 @@ pub struct Turn {
     name: &'static str,
     holder: String,
     started_at: Time,
+}
+
+impl Turn {
+    fn stands(&self) -> SimpleExpr {
+        Column::Name
+            .eq(self.name)
+            .and(Column::Holder.eq(self.holder.as_str()))
+            .and(Column::StartedAt.eq(self.started_at))
+    }
 }
 
 impl Store {
@@ -64,6 +73,17 @@ impl Store {
         Ok((taken.rows_affected == 1).then(|| Turn { name, holder: holder.to_owned(), started_at: now }))
     }
 
+    /// Holds a run until a later time; answers whether it is still this server's.
+    pub async fn renew_work(&self, turn: &Turn, until: Time) -> Result<bool> {
+        let renewed = Entity::update_many()
+            .col_expr(Column::HeldUntil, Expr::value(until))
+            .filter(turn.stands())
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(renewed.rows_affected == 1)
+    }
+
     /// Ends a run. One that another server has taken over meanwhile is no longer this one's to end; answers whether it was.
     pub async fn end_work(
         &self,
@@ -78,9 +98,7 @@ impl Store {
             .col_expr(Column::EndedAt, Expr::value(ended_at))
             .col_expr(Column::NextAt, Expr::value(next_at))
             .col_expr(Column::Error, Expr::value(error))
-            .filter(Column::Name.eq(turn.name))
-            .filter(Column::Holder.eq(turn.holder.as_str()))
-            .filter(Column::StartedAt.eq(turn.started_at))
+            .filter(turn.stands())
             .exec(self.writer())
             .await
             .map_err(db)?;

@@ -82,6 +82,22 @@ async fn a_run_is_taken_over_when_its_lease_ends_and_its_first_server_cannot_end
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_renewed_stays_its_servers_and_one_that_was_taken_over_does_not(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let two = Two::new(database).await;
+    let first = two.one.begin_work(WORK, "a/1", at(0), at(10)).await.expect("asked").expect("due");
+    assert!(two.one.renew_work(&first, at(18)).await.expect("told"));
+    assert!(two.other.begin_work(WORK, "b/1", at(17), at(27)).await.expect("asked").is_none(), "held");
+    let second = two.other.begin_work(WORK, "b/1", at(18), at(28)).await.expect("asked").expect("over");
+    assert!(!two.one.renew_work(&first, at(40)).await.expect("told"), "it is another's now");
+    assert_eq!(two.one.works().await.expect("read")[0].held_until, Some(at(28)));
+    assert!(two.other.end_work(&second, at(19), at(79), None).await.expect("told"));
+    assert!(!two.other.renew_work(&second, at(40)).await.expect("told"), "it has ended");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_killed_gives_back_its_own_when_it_starts_again(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
