@@ -41,6 +41,7 @@ mod order;
 mod page;
 mod proposal;
 mod rank;
+pub mod reach;
 pub mod reconcile;
 pub mod record;
 pub mod replay;

@@ -6,7 +6,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
@@ -29,9 +29,23 @@ struct Lines {
     silent: Notify,
     doubt: Notify,
     asked: AtomicU64,
+    away: AtomicBool,
 }
 
 impl Signals {
+    /// What the watcher has found.
+    pub fn note(&self, away: bool) {
+        self.0.away.store(away, Ordering::Relaxed);
+    }
+
+    /// Nobody got a connection. Only the watcher tells a database that is away from one with too much to do.
+    pub fn no_connection(&self, error: DbErr) -> DbErr {
+        if self.0.away.load(Ordering::Relaxed) && Fault::of(&error) == Fault::Busy {
+            return unanswered("the database does not answer".to_owned());
+        }
+        error
+    }
+
     /// Everybody who waits for the database is told that it does not answer.
     pub fn give_up(&self) {
         self.0.silent.notify_waiters();
@@ -96,6 +110,7 @@ pub(crate) async fn in_time<T>(
 ) -> Result<T, DbErr> {
     signals.0.asked.fetch_add(1, Ordering::Relaxed);
     let answer = answered(backend, most, signals, asked, gave_up).await;
+    let answer = answer.map_err(|error| signals.no_connection(error));
     if answer.as_ref().is_err_and(|error| Fault::of(error) != Fault::Query) {
         signals.doubt();
     }

@@ -197,6 +197,7 @@ impl Store {
                 Found::Unclear if self.watched().keeps_nothing() => self.watched().set(Storage::Refusing),
                 Found::Unclear => {}
             }
+            self.signals().note(self.is_away());
             tokio::time::sleep(BETWEEN).await;
         }
     }

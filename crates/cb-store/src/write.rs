@@ -349,6 +349,7 @@ impl Store {
     async fn begin_on(&self, pool: &Connections) -> Result<Tx, DbErr> {
         let begun = tokio::time::timeout(BEGIN, begin(pool, Kind::Write)).await;
         let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
+        let begun = begun.map_err(|error| self.signals().no_connection(error));
         let condemned = pool.inner().condemned().clone();
         Ok(Tx {
             inner: begun?,
@@ -420,7 +421,8 @@ impl Store {
         };
         let left = BEGIN.saturating_sub(began.elapsed());
         tokio::time::timeout(left, both).await.unwrap_or_else(|_| {
-            let error = db(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+            let none = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
+            let error = db(self.signals().no_connection(none));
             self.met(&error);
             Err(error)
         })

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use cb_app::reach::{self, Reached};
 use cb_app::{App, Around, folder};
 use cb_core::OsEntropy;
 use cb_core::clock::SystemClock;
@@ -52,6 +53,7 @@ async fn look() -> Vec<Found> {
     found.extend(data_folder(&config));
     found.push(Found::Well(format!("role: {}", does(config.role))));
     found.extend(database(&config).await);
+    found.extend(redis_and_nats(&config).await);
     found.push(match check::alive().await {
         Ok(()) if config.role.serves() => Found::Well(format!("server: it answers on {}", config.http_addr)),
         Ok(()) => Found::Well("server: the worker notes in the database that it runs".to_owned()),
@@ -86,6 +88,20 @@ fn does(role: ServerRole) -> &'static str {
             "worker, so this server scans, delivers and does the periodic work, and opens no port"
         }
     }
+}
+
+/// A server does all of its work without them, more slowly.
+async fn redis_and_nats(config: &Config) -> Vec<Found> {
+    let reached = reach::redis_and_nats(config, Arc::new(SystemClock), Arc::new(OsEntropy)).await;
+    let reached = match reached {
+        Ok(reached) => reached,
+        Err(error) => return vec![Found::Broken(format!("settings: {error}"))],
+    };
+    let say = |Reached { name, trouble }| match trouble {
+        None => Found::Well(format!("{name}: this machine reaches it, and may use it")),
+        Some(why) => Found::Weak(format!("{name}: {why}")),
+    };
+    reached.into_iter().map(say).collect()
 }
 
 async fn database(config: &Config) -> Vec<Found> {

@@ -2823,7 +2823,7 @@ export interface components {
          * @description What is degraded, for programs.
          * @enum {string}
          */
-        DegradedCode: "storage" | "redis" | "nats" | "periodic_work_failing" | "no_worker" | "clock";
+        DegradedCode: "storage" | "redis" | "nats" | "periodic_work_failing" | "no_worker" | "server_lost" | "same_server_id" | "api_token" | "clock" | "unread";
         Delivery: {
             /** @description At most 20, newest last. */
             attempts: components["schemas"]["DeliveryAttempt"][];
@@ -2885,7 +2885,7 @@ export interface components {
              */
             max_prefix: number;
             max_targets: number;
-            /** @description Further sites, by name: those that a worker belonged to within the last hour. */
+            /** @description Further sites, by name: those that a worker belonged to within the last hour, or whose scans wait. */
             sites: components["schemas"]["ScanSite"][];
             /** @description Servers that scan for the main site at the moment. */
             workers: number;

@@ -38,7 +38,7 @@ pub(crate) struct Told {
     /// The periodic work that this server does for itself and that failed when it was last done, and why.
     pub failing: BTreeMap<String, String>,
     /// Tells whether it has the same `CB_API_TOKEN` as others: a fingerprint that says nothing of the token; empty without one.
-    pub api_token: Option<String>,
+    pub operator_fingerprint: Option<String>,
     /// The checkpoints of the audit log that it has signed and holds in its data folder. They are signed, so the database is not
     /// believed when it brings them to the others.
     pub signed: Vec<Checkpoint>,
@@ -83,7 +83,7 @@ impl Told {
             delivery_attempts: all(&app.counts().delivery_attempts),
             links,
             failing: app.works_done().failing(),
-            api_token: Some(
+            operator_fingerprint: Some(
                 app.api_token().map_or_else(String::new, |token| {
                     app.checkpoint_key().fingerprint_of("api-token", token)
                 }),

@@ -203,7 +203,7 @@ fn lost_servers(sights: &Sights<'_>) -> Option<Degraded> {
 
 /// The token of an operator's programs is a setting of each server.
 fn different_tokens(sights: &Sights<'_>) -> Option<Degraded> {
-    let token = |row: &server::Model| Told::of(row)?.api_token.filter(|_| serves(row));
+    let token = |row: &server::Model| Told::of(row)?.operator_fingerprint.filter(|_| serves(row));
     let own = token(&sights.me)?;
     let others: Vec<_> =
         sights.live_others().filter(|row| token(row).is_some_and(|other| other != own)).collect();

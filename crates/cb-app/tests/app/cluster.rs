@@ -467,7 +467,7 @@ async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
     let (test, ctx) = TestApp::clustered().await;
     let told = r#"{"run":"w/1","scans_ended":{"completed":3,"postponed":9},"delivery_attempts":{"given_up":2},
         "links":{"redis":{"up":false,"for_seconds":60},"nats":{"up":true,"for_seconds":60}},
-        "failing":{"vault_root_key":"The key is another one","dreaming":"It woke up"},"api_token":"of theirs"}"#;
+        "failing":{"vault_root_key":"The key is another one","dreaming":"It woke up"},"operator_fingerprint":"of theirs"}"#;
     let row = |id: &str, run: &str| {
         format!(
             "INSERT INTO servers (id, run, role, version, schema, host, started_at, seen_at, told)

@@ -272,8 +272,10 @@ async fn a_row_that_another_client_holds_stops_nobody_else(
         figures = others => figures,
         () = editing => unreachable!("it goes on"),
     };
-    assert!(middle < middle_before * 5, "{middle:?} in place of {middle_before:?}");
-    assert!(all < all_before * 10, "{all:?} in place of {all_before:?}");
+    // Who waits behind the row waits for seconds, or is refused; the rest is what else this machine does.
+    let else_done = Duration::from_millis(200);
+    assert!(middle < middle_before * 5 + else_done, "{middle:?} in place of {middle_before:?}");
+    assert!(all < all_before * 10 + 60 * else_done, "{all:?} in place of {all_before:?}");
 }
 
 /// A row that becomes free in time is written once, however often its write began.

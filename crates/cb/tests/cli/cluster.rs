@@ -241,8 +241,13 @@ async fn the_documented_cluster_runs_with_exactly_the_documented_settings() {
     assert!(listens(&apis[0]));
 
     let said = out(&cluster.says(&["doctor"], &cluster.settings("worker-1", "worker", 0)));
-    for part in ["ok      role: worker", "ok      shared secrets: the vault key", "ok      servers: 6 run: "]
-    {
+    for part in [
+        "ok      role: worker",
+        "ok      shared secrets: the vault key",
+        "ok      servers: 6 run: ",
+        "ok      Redis: ",
+        "ok      NATS: ",
+    ] {
         assert!(said.contains(part), "{part} in {said}");
     }
 
@@ -327,9 +332,12 @@ async fn a_server_that_lacks_a_shared_secret_or_has_another_says_which() {
     assert!(why.contains("CB_JWT_SECRET: it is not the secret that the other servers"), "{why}");
     let mut settings = cluster.settings("api-1", "api", port);
     settings.insert("CB_JWT_SECRET_FILE".to_owned(), cluster.etc().join("other-jwt").display().to_string());
+    let elsewhere = other("other-redis", "redis://:secret@127.0.0.1:9");
+    settings.insert("CB_REDIS_URL_FILE".to_owned(), elsewhere);
     let said = cluster.says(&["doctor"], &settings);
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(said.contains("broken  shared secrets: CB_JWT_SECRET is not the JWT secret"), "{said}");
+    assert!(said.contains("weak    Redis: Nothing listens") && !said.contains("secret@"), "{said}");
     let why = with("b", &|s| _ = s.remove("CB_JWT_SECRET_FILE"));
     assert!(why.contains("jwt-secret: this file does not exist and CB_JWT_SECRET is not set"), "{why}");
     let why = with("c", &|s| _ = s.remove("CB_VAULT_KEY_FILE"));
