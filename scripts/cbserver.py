@@ -79,11 +79,11 @@ class Server:
                 stdout=log, stderr=log if stderr is None else stderr,
             )  # fmt: skip
 
-    def start(self, stderr=None):
-        """Answers the seconds until the first answer of /health."""
+    def start(self, stderr=None, seconds=START_SECONDS):
+        """Answers the seconds until the first answer of /health, which must come in time."""
         began = time.monotonic()
         self.spawn(stderr)
-        while time.monotonic() - began < START_SECONDS:
+        while time.monotonic() - began < seconds:
             if self.process.poll() is not None:
                 raise RuntimeError(f"cb serve ended with status {self.process.returncode}:\n{self.tail()}")
             try:
@@ -94,7 +94,7 @@ class Server:
             except OSError:
                 pass
             time.sleep(0.005)
-        raise RuntimeError(f"cb serve gave no answer within {START_SECONDS} s:\n{self.tail()}")
+        raise RuntimeError(f"cb serve gave no answer within {seconds} s:\n{self.tail()}")
 
     def tail(self):
         return self.log.read_text(errors="replace")[-3000:]

@@ -16,12 +16,14 @@ from pathlib import Path
 import bite
 import law
 import shim
-from cbserver import TOKEN, Refused, Server
+from cbserver import START_SECONDS, TOKEN, Refused, Server
 from load import WRITERS, Load, Receiver
 from postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECOVERED_SECONDS = 20
+# A server whose secrets are not those of the servers before it waits so long for a sign of them.
+WATCH_SECONDS = 35
 # An idle server looks every five seconds, one in trouble every second.
 TELLS_SECONDS = 20
 # The effect of a fault is waited for so long. It comes at once or within 3 s, but not on a busy machine.
@@ -179,9 +181,9 @@ class Run:
         self.sites.append(one)
         return one
 
-    def start(self, site, stderr=None):
+    def start(self, site, stderr=None, seconds=START_SECONDS):
         try:
-            return site.server.start(stderr)
+            return site.server.start(stderr, seconds)
         finally:
             if site.server.process:
                 self.harness.processes.append(site.server.process)
@@ -388,7 +390,8 @@ class Run:
         site.server.log.unlink(missing_ok=True)
         site.server.close()
         try:
-            self.start(site)
+            # Killed between the commit and its files, it makes other secrets, and watches first whether somebody has the old ones.
+            self.start(site, seconds=START_SECONDS + WATCH_SECONDS)
             if not site.server.ask("GET", "/setup")["required"]:
                 self.broken.append(f"{what}: setup is not offered")
                 return False

@@ -32,7 +32,7 @@ FILE = "circuit-breaker.db"
 NAMES = {"Küche", "nas"}
 ENTRIES = 5
 # Tables that a server changes by itself when it starts. For example it forgets sessions that are over and jobs that are done.
-CHANGES = {"seaql_migrations", "sessions", "audit_head", "jobs"}
+CHANGES = {"seaql_migrations", "schema_reach", "servers", "sessions", "audit_head", "jobs"}
 # The columns of the settings that it does not change when it starts.
 COLUMNS = {"settings": "id, auth_enabled, instance_name, created_at"}
 

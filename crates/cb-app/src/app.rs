@@ -9,7 +9,7 @@ use std::time::Duration;
 use cb_core::clock::Time;
 use cb_core::config::ServerRole;
 use cb_core::{Clock, Entropy, Error, Principal, Result, Secret};
-use cb_fabric::{Bus, Fabric, FabricState, Listener, SharedThrottle, Sleeper};
+use cb_fabric::{Bus, Fabric, FabricState, Listener, SharedRate, SharedThrottle, Sleeper};
 use cb_net::outbound::Outbound;
 use cb_store::entities::server;
 use cb_store::{Storage, Store};
@@ -75,6 +75,7 @@ pub(crate) struct Inner {
     pub guesses: Guesses,
     pub forgot_desk: Desk,
     pub hook_rates: Rates,
+    pub oidc_starts: SharedRate,
     pub works_done: Done,
     pub counts: Counts,
     pub started_at: Time,
@@ -254,6 +255,11 @@ impl App {
     /// How many statements this process has asked the database.
     pub fn statements(&self) -> u64 {
         self.0.store.statements()
+    }
+
+    /// How often a place begins to sign in at a provider.
+    pub(crate) fn oidc_starts(&self) -> &SharedRate {
+        &self.0.oidc_starts
     }
 
     pub(crate) fn hook_rates(&self) -> &Rates {

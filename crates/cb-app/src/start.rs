@@ -4,6 +4,7 @@
 //! To add background work: a line in [`run`]; work without input that comes again and again is a line of `reconcile.rs` instead.
 
 use std::fs::File;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -35,6 +36,9 @@ use crate::setup::gate::{self, Gate};
 use crate::shared::{self, Asks, Shared};
 use crate::start_error::StartError;
 use crate::vault::Vault;
+
+/// A minute, from one place, which may be a whole office.
+const OIDC_STARTS: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 
 impl App {
     /// Opens the data folder, the secrets and the database, migrates it, and starts the workers.
@@ -130,6 +134,7 @@ impl App {
             store,
             throttle: fabric.throttle(),
             hook_rates: Rates::new(&fabric),
+            oidc_starts: fabric.rate("oidc-start", OIDC_STARTS),
             fabric,
             signer: Signer::new(&jwt),
             jwt,

@@ -122,14 +122,16 @@ impl Hub {
 pub(crate) struct Outbox {
     sender: mpsc::Sender<(u64, Said)>,
     said: Mutex<u64>,
-    /// Goodbye has been sent.
+    /// Goodbye is the last word.
+    over: AtomicBool,
+    /// It has been sent.
     pub left: Notify,
 }
 
 impl Outbox {
     pub fn new() -> (Self, mpsc::Receiver<(u64, Said)>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        (Self { sender, said: Mutex::new(0), left: Notify::new() }, receiver)
+        (Self { sender, said: Mutex::new(0), over: AtomicBool::new(false), left: Notify::new() }, receiver)
     }
 
     /// Queued only if somebody takes it out: what was said while NATS was away is a gap.
@@ -144,7 +146,11 @@ impl Outbox {
     /// In its turn, so that it repeats only numbers that were sent before it, or are lost.
     pub fn repeat(&self, said: Said) {
         let seq = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = self.sender.try_send((*seq, said));
+        // Whoever said goodbye is silent: a sign of life after it would be missed when it ends.
+        let over = self.over.fetch_or(said == Said::Bye, Ordering::Relaxed);
+        if !over {
+            let _ = self.sender.try_send((*seq, said));
+        }
     }
 }
 

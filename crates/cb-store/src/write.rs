@@ -323,7 +323,7 @@ impl Store {
     pub(crate) async fn begin_write(&self) -> Result<Tx> {
         self.look_for_file()?;
         self.begin_on(self.writer()).await.map_err(|error| {
-            let error = db(error);
+            let error = db(self.signals().no_connection(error));
             self.met(&error);
             error
         })
@@ -349,7 +349,6 @@ impl Store {
     async fn begin_on(&self, pool: &Connections) -> Result<Tx, DbErr> {
         let begun = tokio::time::timeout(BEGIN, begin(pool, Kind::Write)).await;
         let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
-        let begun = begun.map_err(|error| self.signals().no_connection(error));
         let condemned = pool.inner().condemned().clone();
         Ok(Tx {
             inner: begun?,

@@ -4,7 +4,7 @@
  * button and no message flickers meanwhile. While the server itself is away, `reach` waits for it, and the reads go on when it is back.
  */
 import type { Query, QueryClient } from "@tanstack/react-query";
-import { ApiError, http } from "./client";
+import { ApiError, http, reach } from "./client";
 import { retryWait } from "./reach";
 
 /** The server looks for its database every second and refuses at once meanwhile, so a try costs little. */
@@ -41,6 +41,12 @@ export function watchOutages(
   };
   const left = () => cache.findAll(failed).length > 0;
   async function again(): Promise<void> {
+    // Nobody looks, or the server itself is away, and `reach` waits for it.
+    if (document.hidden || reach.awaySince() !== null) {
+      timer = undefined;
+      arm();
+      return;
+    }
     const lasts = left() && (await ask().then(() => false, isOutage));
     if (!lasts) await readAgain(client);
     timer = undefined;

@@ -3,6 +3,7 @@
 //! (`cb audit-log accept-restore`).
 
 use cb_core::audit::Action;
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -208,9 +209,11 @@ impl App {
     /// The checkpoint that the database contradicts now: the first that was set aside, or the kept one, which the next checkpoint sets
     /// aside; then what other servers hold. One that cannot be used is for [`super::verify`] to tell.
     async fn contradicted(&self) -> Result<Option<Checkpoint>> {
-        let others = self.checkpoints_of_others().await?;
+        let others = self.checkpoints_of_others().await?.into_iter().map(|(_, one)| one);
+        let mut seen = BTreeSet::new();
         for one in self.held_checkpoints(EARLIER_MOST + 2).into_iter().chain(others) {
-            if contradicts(self.store(), &one).await? {
+            // Most servers hold the same.
+            if seen.insert((one.seq, one.hash.clone())) && contradicts(self.store(), &one).await? {
                 return Ok(Some(one));
             }
         }
@@ -226,13 +229,16 @@ impl App {
         own.take(most).collect()
     }
 
-    /// What other servers have signed and hold, as they told it; also those that do not run any more.
-    pub(crate) async fn checkpoints_of_others(&self) -> Result<Vec<Checkpoint>> {
+    /// What other servers have signed and hold, as they told it, with the name of the machine; also those that do not run any more.
+    pub(crate) async fn checkpoints_of_others(&self) -> Result<Vec<(String, Checkpoint)>> {
         let rows = self.store().servers(self.now()).await?;
         let others = rows.into_iter().map(|(row, _)| row).filter(|row| row.id != self.server());
         let own = self.checkpoint_key().public();
-        let signed = others.filter_map(|row| Told::of(&row)).flat_map(|told| told.signed);
-        Ok(signed.filter(|one| one.key_id == own.id() && own.verifies(Claim::Checkpoint, one)).collect())
+        let is_ours = |one: &Checkpoint| one.key_id == own.id() && own.verifies(Claim::Checkpoint, one);
+        let signed = others.filter_map(|row| Some((Told::of(&row)?, row.host)));
+        let each =
+            signed.flat_map(|(told, host)| told.signed.into_iter().map(move |one| (host.clone(), one)));
+        Ok(each.filter(|(_, one)| is_ours(one)).collect())
     }
 
     fn kept(&self, name: &str) -> Kept {

@@ -5,7 +5,7 @@ mod export;
 mod names;
 mod retention;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub(crate) use beside::{
@@ -208,12 +208,31 @@ fn witnesses(key: &PublicKey, checkpoints: &[Checkpoint]) -> (Witnesses, Option<
     (good, bad)
 }
 
+/// A reason names so many machines.
+const HOSTS_NAMED: usize = 5;
+
 pub async fn verify(ctx: &Ctx) -> Result<Verification> {
     ctx.authorize(Permission::AuditRead)?;
     let app = ctx.app();
     let key = app.checkpoint_key().public();
     let others = app.checkpoints_of_others().await?;
-    examine(ctx.store(), Some(&key), &others, Some(app.beside_database().folder())).await
+    let (hosts, held): (BTreeSet<_>, Vec<_>) = others.into_iter().unzip();
+    let folder = app.beside_database().folder();
+    let found = Box::pin(examine(ctx.store(), Some(&key), &held, Some(folder))).await?;
+    if found.ok || held.is_empty() {
+        return Ok(found);
+    }
+    // Whose word is it?
+    let own = Box::pin(examine(ctx.store(), Some(&key), &[], Some(folder))).await?;
+    if !own.ok {
+        return Ok(own);
+    }
+    let hosts = hosts.into_iter().take(HOSTS_NAMED).collect::<Vec<_>>().join(", ");
+    let reason = found.reason.unwrap_or_default();
+    let reason = format!(
+        "{reason}; this server holds nothing that contradicts the log, but another one does (on {hosts}). If you have restored an older database on purpose, run cb audit-log accept-restore with the data folder of each server"
+    );
+    Ok(Verification { reason: Some(reason), ..found })
 }
 
 /// Recomputes the chain and holds it against the checkpoints that `key` has signed: those in the database, those `kept`

@@ -12,6 +12,10 @@ use cb_core::audit::{Checkpoint, Claim};
 use cb_core::config::{Config, ConfigError};
 use cb_core::{Clock, Entropy, Error, Principal};
 use cb_store::backup::{DATABASE_FILE, Standing, look_postgres, look_sqlite};
+use cb_store::db;
+use cb_store::entities::server;
+use cb_store::sea_orm::EntityTrait as _;
+use cb_store::sea_orm::sea_query::Expr;
 use serde_json::json;
 
 use super::archive::Head;
@@ -249,6 +253,12 @@ async fn write_down(
                     "unusable": unusable,
                 });
             }
+            // Servers that run tell theirs again; what the others have told is over.
+            server::Entity::update_many()
+                .col_expr(server::Column::Told, Expr::value(Option::<serde_json::Value>::None))
+                .exec(tx.conn())
+                .await
+                .map_err(db)?;
             tx.detail(detail);
             Ok(sessions)
         })

@@ -43,6 +43,8 @@ const FORSAKEN: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_secs(1);
 /// What is under way when the server stops has so long to end, so that what was sent is noted.
 const AT_STOP: Duration = Duration::from_secs(6);
+/// What was sent is written down within so long after that.
+const NOTE_AT_STOP: Duration = Duration::from_secs(3);
 /// What was sent and could not be written down is tried again after this time, and each time later, up to [`PAUSE`].
 const NOTE_AGAIN: Duration = Duration::from_millis(200);
 /// After a fault of ours.
@@ -257,7 +259,7 @@ impl Lane {
         let (app, stopping) = (&self.app, self.app.stopping());
         let (mut pause, mut stops) = (NOTE_AGAIN, stopping.is_cancelled());
         if stops {
-            until = until.min(app.steady() + AT_STOP);
+            until = until.min(app.steady() + NOTE_AT_STOP);
         }
         loop {
             let noted =
@@ -276,7 +278,7 @@ impl Lane {
                 () = tokio::time::sleep(pause) => {}
                 () = stopping.cancelled(), if !stops => {
                     stops = true;
-                    until = until.min(app.steady() + AT_STOP);
+                    until = until.min(app.steady() + NOTE_AT_STOP);
                 }
             }
             pause = PAUSE.min(pause * 2);

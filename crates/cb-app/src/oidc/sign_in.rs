@@ -119,9 +119,8 @@ pub async fn start(
     let Some(row) = providers::by_slug(app.store().reader(), slug).await? else {
         return Ok(Err((Problem::ProviderFailed, None)));
     };
-    let address = format!("oidc/{}", place(meta.ip));
-    // Every start asks the provider; the way back takes this back.
-    app.throttle().enter([&address]).await?;
+    // Every start asks the provider. The way back may be another server's, so there is nothing to take back.
+    app.oidc_starts().enter(&place(meta.ip)).await?;
     if let Some(away) = depart(app, site, &row, own_path(next), None).await? {
         return Ok(Ok(away));
     }
@@ -232,8 +231,7 @@ pub async fn finish(
             return problem(Problem::ProviderFailed).await;
         }
     };
-    // The provider has vouched for them, whoever they are here: the start's strike and this one are taken back.
-    app.throttle().spare(&address).await;
+    // The provider has vouched for them, whoever they are here.
     app.throttle().spare(&address).await;
     let outcome = match (asked, session) {
         (Some(_), Some(principal)) => {

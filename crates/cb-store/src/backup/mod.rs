@@ -153,7 +153,7 @@ impl Store {
                 Ok((connections, _)) if connections > 0 && began.elapsed() > PATIENCE => break Ok(true),
                 // A row that is renewed is a server's, behind a pooler or a network that is slow.
                 Ok((connections, rows)) => {
-                    let signs: Vec<_> = rows.iter().map(|row| watch.look(&row.run, row.seen_at)).collect();
+                    let signs = watch.look(rows.iter().map(|row| (row.run.as_str(), row.seen_at)));
                     if signs.contains(&Sign::Runs) {
                         break Ok(true);
                     }

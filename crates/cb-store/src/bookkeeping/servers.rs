@@ -40,7 +40,10 @@ pub enum Sign {
 /// Tells the servers that were killed from those that were only cut off. The age of a row does not: after an outage of the database every
 /// row is old, and those who wrote them come back. So whoever decides something because nobody runs watches the rows first.
 #[derive(Debug, Default)]
-pub struct Watch(HashMap<String, Watched>);
+pub struct Watch {
+    rows: HashMap<String, Watched>,
+    has_looked: bool,
+}
 
 #[derive(Debug)]
 struct Watched {
@@ -50,18 +53,23 @@ struct Watched {
 }
 
 impl Watch {
-    /// Looks again at the row of this run of a server.
-    pub fn look(&mut self, run: &str, seen_at: Time) -> Sign {
+    /// Looks again at the rows, which are runs of servers and when they were seen. One that was not there at the first look has come
+    /// since, so it runs.
+    pub fn look<'a>(&mut self, rows: impl IntoIterator<Item = (&'a str, Time)>) -> Vec<Sign> {
         let now = Instant::now();
-        let known = self.0.entry(run.to_owned()).or_insert(Watched { seen_at, since: now, renewed: false });
-        if known.seen_at != seen_at {
-            *known = Watched { seen_at, since: now, renewed: true };
-        }
-        match (known.since.elapsed() >= LIVE, known.renewed) {
-            (true, _) => Sign::Gone,
-            (false, true) => Sign::Runs,
-            (false, false) => Sign::Unclear,
-        }
+        let renewed = std::mem::replace(&mut self.has_looked, true);
+        let one = |(run, seen_at): (&str, Time)| {
+            let known = self.rows.entry(run.to_owned()).or_insert(Watched { seen_at, since: now, renewed });
+            if known.seen_at != seen_at {
+                *known = Watched { seen_at, since: now, renewed: true };
+            }
+            match (now.duration_since(known.since) >= LIVE, known.renewed) {
+                (true, _) => Sign::Gone,
+                (false, true) => Sign::Runs,
+                (false, false) => Sign::Unclear,
+            }
+        };
+        rows.into_iter().map(one).collect()
     }
 }
 
@@ -69,10 +77,11 @@ impl Watch {
 pub struct Joining {
     tx: Tx,
     pub shared: Vec<shared_secret::Model>,
-    /// Those that may run, without this process. One that was killed is among them until [`Watch`] knows it, also under this server's
-    /// own id.
+    /// Those that run, without this process; where none surely does, those that may. One that was killed is among these until [`Watch`]
+    /// knows it, also under this server's own id.
     pub others: Vec<server::Model>,
-    /// Whether each of those has not been seen for [`LIVE`], or has this server's own id, and has not renewed its row since.
+    /// Whether none of them surely runs: each has not been seen for [`LIVE`], or has this server's own id, and has not renewed its row
+    /// since.
     pub unclear: bool,
 }
 
@@ -133,14 +142,18 @@ impl Store {
         let tx = self.begin_alone(Until::Committed).await?;
         let now = clock::read(&tx, me.seen_at).await?;
         let shared = shared_secret::Entity::find().all(&tx).await.map_err(db)?;
-        let (mut others, mut unclear) = (Vec::new(), true);
-        for row in rows(&tx).await?.into_iter().filter(|row| row.run != me.run) {
-            let sign = watch.look(&row.run, row.seen_at);
-            unclear &= sign != Sign::Runs && (row.id == me.id || !is_live(&row, now));
-            if sign != Sign::Gone {
-                others.push(row);
+        let rows: Vec<_> = rows(&tx).await?.into_iter().filter(|row| row.run != me.run).collect();
+        let signs = watch.look(rows.iter().map(|row| (row.run.as_str(), row.seen_at)));
+        let (mut running, mut perhaps) = (Vec::new(), Vec::new());
+        for (row, sign) in rows.into_iter().zip(signs) {
+            match sign {
+                Sign::Gone => {}
+                Sign::Unclear if row.id == me.id || !is_live(&row, now) => perhaps.push(row),
+                Sign::Unclear | Sign::Runs => running.push(row),
             }
         }
+        let unclear = running.is_empty();
+        let others = if unclear { perhaps } else { running };
         let joining = Joining { tx, shared, others, unclear };
         if let Err(refused) = agree(&joining).await? {
             joining.tx.rollback().await?;
@@ -169,6 +182,11 @@ impl Store {
             .exec(self.writer())
             .await
             .map_err(db)?;
+        server::Entity::delete_many()
+            .filter(server::Column::SeenAt.lt(now - FORGOTTEN))
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
         if noted.rows_affected > 0 {
             return Ok(Seen::Noted);
         }
@@ -179,11 +197,6 @@ impl Store {
         if !taken {
             insert(self.writer(), me).await?;
         }
-        server::Entity::delete_many()
-            .filter(server::Column::SeenAt.lt(now - FORGOTTEN))
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
         Ok(if taken { Seen::Taken } else { Seen::Noted })
     }
 
@@ -251,4 +264,20 @@ async fn insert(conn: &impl ConnectionTrait, me: server::Model) -> Result<()> {
         .await
         .map_err(db)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+
+    use super::{Sign, Watch};
+
+    #[test]
+    fn a_row_that_changes_or_comes_while_we_watch_is_a_servers() {
+        let (at, mut watch) = (DateTime::UNIX_EPOCH, Watch::default());
+        assert_eq!(watch.look([("old", at), ("back", at)]), [Sign::Unclear, Sign::Unclear]);
+        let later = at + TimeDelta::seconds(1);
+        let signs = watch.look([("old", at), ("back", later), ("new", at)]);
+        assert_eq!(signs, [Sign::Unclear, Sign::Runs, Sign::Runs]);
+    }
 }

@@ -194,8 +194,11 @@ async fn left_behind(
         return Ok(None);
     }
     let (mut running, mut unclear) = (Vec::new(), Vec::new());
-    for server in working(db).await?.into_iter().filter(|server| server.schema.as_str() < WORKS_FROM) {
-        match watch.look(&server.run, server.seen_at) {
+    let servers = working(db).await?.into_iter().filter(|server| server.schema.as_str() < WORKS_FROM);
+    let servers: Vec<_> = servers.collect();
+    let signs = watch.look(servers.iter().map(|server| (server.run.as_str(), server.seen_at)));
+    for (server, sign) in servers.into_iter().zip(signs) {
+        match sign {
             Sign::Gone => {}
             Sign::Unclear if !server.lately => unclear.push(server.host),
             Sign::Unclear | Sign::Runs => running.push(server.host),
