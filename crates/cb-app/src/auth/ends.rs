@@ -178,7 +178,7 @@ impl Ends {
         }
     }
 
-    /// Tells all holders for good.
+    /// Tells all holders, for good, that nobody knows.
     fn lose_sight(&self) {
         for (_, entry) in self.open().by_credential.drain() {
             entry.standing.send_replace(Standing::Unknown);
