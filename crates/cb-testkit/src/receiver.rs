@@ -129,6 +129,16 @@ impl Receiver {
         panic!("{} of {count} requests came", self.received().len());
     }
 
+    /// Waits until such a request has come; panics when it does not come.
+    pub async fn wait_for_one(&self, wanted: impl Fn(&Received) -> bool) -> Received {
+        for count in 1..=100 {
+            if let Some(found) = self.wait_for(count).await.into_iter().find(&wanted) {
+                return found;
+            }
+        }
+        panic!("none of {} requests is the one", self.received().len());
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().expect("no test panics while it holds the receiver")
     }

@@ -110,7 +110,7 @@ async fn status(site: &Site, caller: &Caller, method: &Method, path: &str) -> u1
 async fn alive_again(site: &Site, caller: &mut Caller) {
     if let Caller::Session { name, login } = caller
         && !name.is_empty()
-        && site.get(login, "/api/v1/auth/me").await.status != 200
+        && site.ended_somewhere(login).await
     {
         *login = if *name == TestApp::USERNAME {
             Login::from_answer(&site.login(name, TestApp::PASSWORD).await)
@@ -400,7 +400,7 @@ impl Story {
         let sessions = self.site.get(&own, "/api/v1/auth/sessions").await.json();
         let that = sessions.as_array().expect("a list").iter().find(|s| s["current"] == false).map(id_of);
         self.call(&own, "DELETE", "/auth/sessions/{id}", &that.expect("another"), json!({})).await;
-        assert_eq!(self.site.get(&other, "/api/v1/auth/me").await.status, 401);
+        self.site.has_ended(&other, "a session removed in the list").await;
         self.call(&own, "DELETE", "/auth/sessions", "", json!({})).await;
         let begun = self.call(&own, "POST", "/auth/totp", "", json!({})).await.json();
         let code = json!({ "code": self.site.code(begun["secret"].as_str().expect("base32")) });

@@ -29,6 +29,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+/// How long a server uses a session as it has read it.
+const UNHEARD: Duration = Duration::from_millis(250);
+
 /// A table of the site's PostgreSQL that another client has locked, until it is released or dropped.
 pub struct Held {
     psql: Child,
@@ -379,6 +382,26 @@ impl Site {
 
     pub async fn get(&self, login: &Login, path: &str) -> Answer {
         self.ask(Ask::new("GET", path).by(login)).await
+    }
+
+    /// Whether one of the servers refuses it; the one that has ended it does so at once.
+    pub async fn ended_somewhere(&self, login: &Login) -> bool {
+        let me = "/api/v1/auth/me";
+        self.get(login, me).await.status != 200
+            || self.beside.is_some() && self.get(login, me).await.status != 200
+    }
+
+    /// Nobody is signed in with this any more, at any server. Where it was ended that holds at once; another server that has not
+    /// heard of the end may go by what it has just read, for [`UNHEARD`].
+    pub async fn has_ended(&self, login: &Login, why: &str) {
+        let mut servers = 1;
+        if self.beside.is_some() {
+            tokio::time::sleep(UNHEARD).await;
+            servers = 2;
+        }
+        for _ in 0..servers {
+            assert_eq!(self.get(login, "/api/v1/auth/me").await.status, 401, "{why}");
+        }
     }
 }
 

@@ -218,7 +218,7 @@ async fn a_secret_is_sealed_follows_a_rotation_and_is_told_to_nobody(
     made(&ctx, json!({ "name": "Hook", "kind": "webhook", "secret": { "url": url } })).await;
     vault::rotate(&ctx).await.expect("rotates");
     happens(&ctx, "nas").await;
-    let request = server.wait_for(2).await.into_iter().find(|r| r.path == "/").expect("ntfy's");
+    let request = server.wait_for_one(|request| request.path == "/").await;
     assert_eq!(request.header("authorization"), "Bearer tk_geheim");
     let told = newest(&ctx, phone.id, |d| !d.attempts.is_empty()).await;
     let attempt = &told.attempts[0];
