@@ -321,7 +321,7 @@ await steps.step("its delete can be taken back, and is sent ten seconds later wh
   await page.getByRole("button", { name: "Undo" }).click();
   await open("Backup vault");
   expect(sent === 0, "nothing to be sent before the undo time is over");
-  const gone = page.waitForResponse((r) => r.request().method() === "DELETE", { timeout: 15_000 });
+  const gone = page.waitForResponse((r) => r.request().method() === "DELETE", { timeout: 40_000 });
   await panel.getByRole("button", { name: "Delete Backup vault" }).click();
   expect((await gone).status() === 204, "204");
   page.off("request", count);

@@ -376,7 +376,10 @@ fn parsed(file: &Path, text: &Secret) -> Result<CheckpointKey, ConfigError> {
         ConfigError::new(
             &file.display().to_string(),
             "it does not contain a signing key",
-            "Put back the original file, or delete it; the next start then creates a new one",
+            format!(
+                "Put back the original file: every archive of cb backup contains it. Or move this one away and start the server again: mv {0} {0}.other. In a cluster the server then takes the key from the database; otherwise it creates a new one, and the signatures of the old key can no longer be verified",
+                file.display()
+            ),
         )
     })
 }

@@ -8,6 +8,7 @@ pub mod allow;
 pub mod audit;
 pub mod clock;
 pub mod config;
+pub mod connection;
 pub mod entropy;
 pub mod error;
 pub mod event;

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use cb_core::Secret;
+use cb_core::connection::words;
 use lettre::Address;
 use lettre::address::Envelope;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -242,7 +243,7 @@ fn expect(answer: &str, code: &str) -> Result<(), SmtpError> {
 }
 
 fn lost(error: &io::Error) -> SmtpError {
-    SmtpError::Connection(OutboundError::Connect(crate::dial::words(error)))
+    SmtpError::Connection(OutboundError::Connect(words(error)))
 }
 
 /// What the server said, for a person to read.
@@ -252,9 +253,8 @@ fn shown(text: &str) -> String {
 
 fn said(error: &lettre::transport::smtp::Error) -> String {
     let source = std::error::Error::source(error);
-    let words = source.map(|source| {
-        source.downcast_ref::<io::Error>().map_or_else(|| source.to_string(), crate::dial::words)
-    });
+    let words =
+        source.map(|source| source.downcast_ref::<io::Error>().map_or_else(|| source.to_string(), words));
     shown(&words.unwrap_or_else(|| error.to_string()))
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cb_core::audit::{Checkpoint, Claim, Entry, GENESIS, canonical};
+use cb_core::audit::{Action, Checkpoint, Claim, Entry, GENESIS, canonical};
 use cb_core::clock::{Time, fixed_width};
 use cb_core::{Error, Result};
 use cb_vault::checkpoint::PublicKey;
@@ -162,8 +162,9 @@ impl Batch {
     }
 }
 
-/// The newest entries are kept whatever their age: a clock that is wrong must not empty the log.
-const KEPT: i64 = 1000;
+/// The newest entries are kept whatever their age: a clock that is wrong must not empty the log. Those about deletions do not count:
+/// each would put another one out.
+const KEPT: u64 = 1000;
 
 /// Checkpoints that are read at most; the older ones stay.
 const CHECKPOINTS_MOST: u64 = 10_000;
@@ -338,10 +339,21 @@ impl Store {
         if let Some(why) = anchor.as_ref().and_then(|a| misplaced(a, Some(key), witnesses)) {
             return Err(stays((after, why)));
         }
-        let head = audit_head::Entity::find_by_id(1).one(&snapshot).await.map_err(db)?;
+        let first_kept = audit_entry::Entity::find()
+            .select_only()
+            .column(audit_entry::Column::Seq)
+            .filter(audit_entry::Column::Action.ne(Action::AuditLogPruned.as_str()))
+            .order_by_desc(audit_entry::Column::Seq)
+            .offset(KEPT - 1)
+            .limit(1)
+            .into_tuple::<i64>()
+            .one(&snapshot)
+            .await
+            .map_err(db)?;
+        let Some(first_kept) = first_kept else { return Ok(None) };
         let rows = audit_entry::Entity::find()
             .filter(audit_entry::Column::Seq.gt(after))
-            .filter(audit_entry::Column::Seq.lte(head.map_or(0, |h| h.seq) - KEPT))
+            .filter(audit_entry::Column::Seq.lt(first_kept))
             .order_by_asc(audit_entry::Column::Seq)
             .limit(PAGE)
             .all(&snapshot)

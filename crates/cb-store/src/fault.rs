@@ -1,6 +1,6 @@
 //! What a database error means to the one who asked: not there just now, full, or a fault of ours.
 
-use cb_core::Error;
+use cb_core::{Error, connection};
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
@@ -91,6 +91,7 @@ pub(crate) fn words(error: &DbErr) -> String {
         (Some(sqlx::Error::PoolTimedOut), _) | (None, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) => {
             "it does not answer".to_owned()
         }
+        (Some(sqlx::Error::Io(error)), _) => connection::words(error),
         (Some(other), _) => other.to_string(),
         (None, DbErr::Conn(RuntimeErr::Internal(why))) => why.clone(),
         (None, other) => other.to_string(),

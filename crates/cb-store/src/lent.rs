@@ -122,10 +122,13 @@ async fn servers_share_few_connections() {
         .map(|n| {
             let store = stores[n % 3].clone();
             tokio::spawn(async move {
+                let mut unknown = 0;
                 for _ in 0..EACH {
-                    // Whatever finds the pooler busy is refused, and tried again as its client would.
+                    // Whatever finds the pooler busy is refused, and tried again as its client would. It may find it busy after its
+                    // COMMIT, too.
                     while let Err(error) = written(&store).await {
-                        assert!(matches!(error, Error::Unavailable(_)), "{error}");
+                        unknown += i64::from(matches!(error, Error::OutcomeUnknown(_)));
+                        assert!(matches!(error, Error::Unavailable(_) | Error::OutcomeUnknown(_)), "{error}");
                     }
                     while let Err(error) =
                         setting::Entity::find_by_id(1).one(store.reader()).await.map_err(db)
@@ -133,6 +136,7 @@ async fn servers_share_few_connections() {
                         assert!(matches!(error, Error::Unavailable(_)), "{error}");
                     }
                 }
+                unknown
             })
         })
         .collect();
@@ -143,11 +147,13 @@ async fn servers_share_few_connections() {
         most = most.max(number(&watch, sql).await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let mut unknown = 0;
     for task in tasks {
-        task.await.expect("written");
+        unknown += task.await.expect("written");
     }
     let verdict = stores[0].verify_audit(None, &std::collections::BTreeMap::new()).await.expect("read");
-    assert_eq!((verdict.broken, verdict.entries), (None, 24 * EACH));
+    assert_eq!(verdict.broken, None);
+    assert!((24 * EACH..=24 * EACH + unknown).contains(&verdict.entries), "{} {unknown}", verdict.entries);
     assert!((2..=5).contains(&most), "{most} connections to PostgreSQL");
 }
 

@@ -1,8 +1,8 @@
 //! Whether the database keeps what it is given, as this process has last seen it. Each write finds out for itself; this is
 //! what people are told in between.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use cb_core::Error;
 use sea_orm::{ConnectionTrait as _, DbErr};
 use tokio::sync::watch;
 
-use crate::fault::{FULL, Fault, has_code, is_read_only, is_unanswered};
+use crate::fault::{FULL, Fault, has_code, is_read_only, is_unanswered, words};
 use crate::open::Store;
 
 /// How long the next look is waited for while all is well, with a file.
@@ -27,6 +27,8 @@ const PULSE: Duration = Duration::from_secs(5);
 const BRIEF: Duration = Duration::from_secs(1);
 /// Nothing was kept for so long: a write of ours that is in the way is no excuse any more.
 const UNCLEAR: Duration = Duration::from_secs(3);
+/// Different reasons that the log has of one trouble at most.
+const REASONS: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
@@ -82,8 +84,8 @@ pub(crate) struct Watched {
     state: watch::Sender<Storage>,
     /// When a write was last kept.
     kept: Mutex<Instant>,
-    /// It was told that PostgreSQL does not let us in, since it was serving last.
-    refused: AtomicBool,
+    /// What the log has of the reasons that were found since it was serving last.
+    reasons: Mutex<BTreeSet<String>>,
 }
 
 impl Default for Watched {
@@ -91,7 +93,7 @@ impl Default for Watched {
         Self {
             state: watch::Sender::new(Storage::Serving),
             kept: Mutex::new(Instant::now()),
-            refused: AtomicBool::new(false),
+            reasons: Mutex::default(),
         }
     }
 }
@@ -117,18 +119,19 @@ impl Watched {
         if let Some(trouble) = now.trouble() {
             tracing::error!("{trouble}");
         } else {
-            self.refused.store(false, Ordering::Relaxed);
+            self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clear();
             tracing::info!("The database can be written to again.");
         }
     }
 
-    /// Says once that PostgreSQL does not let us in. It may have closed its connections before, and then is away already.
-    fn refused(&self) {
-        if !self.refused.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                "PostgreSQL refuses the user or the password of this server. If the password was changed, set CB_DB_PASSWORD (or the password in CB_DB_URL) to the new one and start the server again."
-            );
+    /// Says once each reason for which the database is not used as it should be. Answers whether it did.
+    fn because(&self, reason: &str) -> bool {
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = reasons.len() < REASONS && reasons.insert(reason.to_owned());
+        if new {
+            tracing::error!(reason, "the database gives a reason");
         }
+        new
     }
 
     fn get(&self) -> Storage {
@@ -269,6 +272,7 @@ impl Store {
     }
 
     fn found(&self, error: &DbErr) -> Found {
+        let new = self.watched().because(&words(error));
         match Fault::of(error) {
             Fault::Full => Found::Is(Storage::Full),
             Fault::Refusing if is_read_only(error) => Found::ReadOnly,
@@ -279,7 +283,11 @@ impl Store {
             Fault::Emptied => Found::Is(Storage::Replaced),
             Fault::Away if is_unanswered(error) => Found::Silent,
             Fault::Away if has_code(error, &["28P01", "28000"]) => {
-                self.watched().refused();
+                if new {
+                    tracing::error!(
+                        "PostgreSQL refuses the user or the password of this server. If the password was changed, set CB_DB_PASSWORD (or the password in CB_DB_URL) to the new one and start the server again."
+                    );
+                }
                 Found::Is(Storage::Away)
             }
             // The lookout shares its connection with nobody.
@@ -307,5 +315,19 @@ mod tests {
             watched.kept();
             assert_eq!(watched.get(), after, "{before:?}");
         }
+    }
+
+    #[test]
+    fn each_reason_is_logged_once_until_all_is_well_and_not_too_many() {
+        let watched = Watched::default();
+        watched.set(Storage::Away);
+        assert!(watched.because("nothing accepts connections there"));
+        assert!(watched.because("the database system is starting up"));
+        assert!(!watched.because("nothing accepts connections there"));
+        watched.set(Storage::Serving);
+        assert!(watched.because("nothing accepts connections there"));
+        watched.set(Storage::Away);
+        let logged = (0..100).filter(|number| watched.because(&format!("relation {number}"))).count();
+        assert_eq!(logged, super::REASONS - 1);
     }
 }

@@ -97,11 +97,14 @@ impl Postgres {
 
     /// It accepts what it is asked, and does not answer, until what this gives is dropped.
     pub fn pause(&self) -> Paused {
+        // The first one makes no more of the others then.
+        let first = self.server.id().to_string();
+        kill("-STOP", &first);
         let mut all = children(self.server.id());
-        all.push(self.server.id().to_string());
         for id in &all {
             kill("-STOP", id);
         }
+        all.push(first);
         Paused(all)
     }
 

@@ -12,6 +12,7 @@ mod linger;
 mod redirect;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,10 +27,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::edge::{self, Peer};
@@ -49,8 +50,7 @@ const STREAMS: u32 = 128;
 /// A silent connection is asked whether it is alive, and closed when it does not say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(10);
-/// Between a stop and the end of idle connections. What was sent before the stop arrives in this time; HTTP/1.1 closes an idle connection
-/// without looking whether a request waits in it.
+/// Between a stop and the end of idle connections. What was sent before the stop arrives in this time.
 const HEARD: Duration = Duration::from_millis(100);
 
 /// Takes a listening address, or says which setting to change.
@@ -100,7 +100,7 @@ pub async fn serve(
     let service = edge::service(app.clone(), place.clone());
     let hsts = place.hsts;
     let doors = Connections::default();
-    let drain = GracefulShutdown::new();
+    let drain = TaskTracker::new();
     let entry = redirect::service(app.clone(), place);
     let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
     let close = async {
@@ -112,27 +112,28 @@ pub async fn serve(
     tokio::join!(
         close,
         accept(&https, &doors, &closing, |stream, peer, door| {
-            let (acceptor, service, watcher) = (acceptor.clone(), service.clone(), drain.watcher());
+            let (acceptor, service) = (acceptor.clone(), service.clone());
             let (closing, cut) = (closing.clone(), cut.clone());
-            tokio::spawn(async move {
+            drain.spawn(async move {
                 let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream));
                 let Some(Ok(Ok(stream))) = closing.run_until_cancelled(handshake).await else { return };
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                let served = connection(stream, Kind { h2, hsts: Some(hsts) }, peer, service, watcher);
+                let served = connection(stream, Kind { h2, hsts: Some(hsts) }, peer, service, &closing);
                 cut.run_until_cancelled(served).await;
                 drop(door);
             });
         }),
         accept(&http, &doors, &closing, |stream, peer, door| {
-            let (entry, watcher, cut) = (entry.clone(), drain.watcher(), cut.clone());
-            tokio::spawn(async move {
-                let served = connection(stream, Kind { h2: false, hsts: None }, peer, entry, watcher);
+            let (entry, closing, cut) = (entry.clone(), closing.clone(), cut.clone());
+            drain.spawn(async move {
+                let served = connection(stream, Kind { h2: false, hsts: None }, peer, entry, &closing);
                 cut.run_until_cancelled(served).await;
                 drop(door);
             });
         }),
     );
-    if tokio::time::timeout(DRAIN, drain.shutdown()).await.is_err() {
+    drain.close();
+    if tokio::time::timeout(DRAIN, drain.wait()).await.is_err() {
         cut.cancel();
         tracing::warn!("some requests did not end in time and were cut off");
     }
@@ -174,13 +175,8 @@ struct Kind {
     hsts: Option<Hsts>,
 }
 
-async fn connection<S>(
-    stream: S,
-    kind: Kind,
-    peer: SocketAddr,
-    service: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-) where
+async fn connection<S>(stream: S, kind: Kind, peer: SocketAddr, service: Router, closing: &CancellationToken)
+where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -207,8 +203,18 @@ async fn connection<S>(
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(HANDSHAKE);
     let io = TokioIo::new(bare::Dressed::new(idle::Watched::new(stream), kind.hsts, kind.h2));
-    let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
+    let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
+    let ended = tokio::select! {
+        // It reads what has come before it is told to end: HTTP/1.1 closes an idle connection without looking whether a request waits in
+        // it. On a busy machine this is its first turn since then.
+        biased;
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, %peer, "a connection ended early");
     }
 }

@@ -42,7 +42,7 @@ async fn a_channel_is_set_up_tried_and_sent_again(#[values(Sqlite, Postgres)] da
     let asset = json!({ "name": "nas", "kind": "device" });
     assert_eq!(site.post(&admin, "/api/v1/assets", asset).await.status, 201);
     server.wait_for(2).await;
-    let log = site.get(&admin, &format!("{path}/deliveries")).await.json();
+    let log = site.delivered(&admin, &path).await;
     let delivery = &log["items"][0];
     assert_eq!((&log["total"], &delivery["kind"]), (&json!(1), &json!("asset.created")));
     let again = format!("{path}/deliveries/{}/redeliver", delivery["id"].as_str().expect("an id"));

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
-use crate::site::{Answer, Ask, Login, Site, read_answer};
+use crate::site::{Answer, Ask, Login, Site, read_answer, served};
 use crate::streams::{self, Socket};
 
 pub const PASSWORD: &str = "nine blue herons wade";
@@ -38,15 +38,7 @@ impl Site {
     /// A user with `role`; answers their id.
     pub async fn user(&self, admin: &Login, name: &str, role: &str) -> String {
         let body = json!({ "username": name, "role": role, "password": PASSWORD });
-        let mut answer = self.post(admin, "/api/v1/users", body.clone()).await;
-        for _ in 0..30 {
-            // On a machine with too much to do the database may be busy: nothing was written.
-            if answer.status != 503 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            answer = self.post(admin, "/api/v1/users", body.clone()).await;
-        }
+        let answer = served(async || self.post(admin, "/api/v1/users", body.clone()).await).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         text(&answer.json()["id"])
     }
@@ -56,14 +48,15 @@ impl Site {
     }
 
     pub async fn signed_in(&self, name: &str) -> Login {
-        let answer = self.login(name, PASSWORD).await;
+        let answer = served(async || self.login(name, PASSWORD).await).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         Login::from_answer(&answer)
     }
 
     /// The secret of a token with these scopes.
     pub async fn token(&self, by: &Login, scopes: &[&str]) -> String {
-        let answer = self.post(by, "/api/v1/tokens", json!({ "name": "script", "scopes": scopes })).await;
+        let token = json!({ "name": "script", "scopes": scopes });
+        let answer = served(async || self.post(by, "/api/v1/tokens", token.clone()).await).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         text(&answer.json()["secret"])
     }
@@ -75,7 +68,7 @@ impl Site {
 
     /// The session after a fresh proof.
     pub async fn proved(&self, by: &Login, proof: Value) -> Login {
-        let answer = self.post(by, "/api/v1/auth/proof", proof).await;
+        let answer = served(async || self.post(by, "/api/v1/auth/proof", proof.clone()).await).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         Login::from_answer(&answer)
     }

@@ -1,5 +1,7 @@
 //! How the servers do: who they are, and what is degraded.
 
+use std::time::{Duration, Instant};
+
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -18,8 +20,16 @@ impl Site {
 #[tokio::test]
 async fn a_server_tells_who_it_is_and_that_everything_works(#[values(Sqlite, Postgres)] database: Database) {
     let (site, login) = Site::ready(database).await;
-    let all = site.operations(&login).await;
-    assert_eq!(all["degraded"], json!([]));
+    // A link may be lost for a moment on a machine with too much to do.
+    let began = Instant::now();
+    let all = loop {
+        let all = site.operations(&login).await;
+        if all["degraded"] == json!([]) {
+            break all;
+        }
+        assert!(began.elapsed() < Duration::from_mins(1), "{all}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
     let servers = all["servers"].as_array().expect("a list");
     assert_eq!(servers.len(), if database == Sqlite { 1 } else { 2 });
     assert!(servers.iter().any(|server| server["id"] == all["server"]));

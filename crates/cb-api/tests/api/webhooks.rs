@@ -1,12 +1,28 @@
 //! Webhooks through the front door: what an answer shows, once, and what is refused with the field and the mend.
 
+use std::time::Duration;
+
 use cb_core::notice::NoticeKind;
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::Receiver;
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::site::{Ask, Site};
+use crate::site::{Ask, Login, Site};
+
+impl Site {
+    /// The deliveries, once the newest has been written down: it was answered before.
+    pub async fn delivered(&self, admin: &Login, path: &str) -> Value {
+        for _ in 0..600 {
+            let log = self.get(admin, &format!("{path}/deliveries")).await.json();
+            if log["items"][0]["state"] == "delivered" {
+                return log;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("it was never delivered");
+    }
+}
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +63,7 @@ async fn a_secret_is_shown_by_what_makes_it_and_never_again(#[values(Sqlite, Pos
     let asset = json!({ "name": "nas", "kind": "device" });
     assert_eq!(site.post(&admin, "/api/v1/assets", asset).await.status, 201);
     other.wait_for(2).await;
-    let log = site.get(&admin, &format!("{path}/deliveries")).await.json();
+    let log = site.delivered(&admin, &path).await;
     let delivery = &log["items"][0];
     assert_eq!((&log["total"], &delivery["kind"]), (&json!(1), &json!("asset.created")));
     assert_eq!(delivery["payload"]["data"]["name"], "nas");

@@ -122,9 +122,12 @@ async fn what_is_away_is_degraded_and_the_server_stays_ready() {
     let codes = async |ctx: &Ctx| -> Vec<Code> {
         operations::get(ctx).await.expect("told").degraded.iter().map(|one| one.code).collect()
     };
-    until("everything works", async || codes(&ctx).await.is_empty()).await;
-    assert!(scraped(&ctx, "cb_fabric_up{link=\"redis\"} 1").await);
-    assert!(scraped(&ctx, "cb_fabric_local_limits 0").await);
+    until("everything works", async || {
+        codes(&ctx).await.is_empty()
+            && scraped(&ctx, "cb_fabric_up{link=\"redis\"} 1").await
+            && scraped(&ctx, "cb_fabric_local_limits 0").await
+    })
+    .await;
     test.engines().0.kill();
     test.engines().1.kill();
     until("both are degraded", async || codes(&ctx).await == [Code::Redis, Code::Nats]).await;
@@ -626,7 +629,7 @@ async fn a_worker_without_redis_is_degraded_on_the_other_servers() {
     })
     .await;
     worker.close().await.expect("closes");
-    let degraded = operations::get(&ctx).await.expect("told").degraded;
+    let degraded = degraded(&ctx).await;
     assert!(!degraded.iter().any(|one| one.code == Code::Redis), "{degraded:?}");
 }
 

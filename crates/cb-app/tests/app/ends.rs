@@ -181,7 +181,8 @@ async fn many_streams_share_one_look_and_none_cost_none() {
     assert!(all <= one + 8, "{one} {all}");
     drop((first, many));
     tokio::time::sleep(Duration::from_millis(600)).await;
-    let none = cost().await;
+    // Work that comes every ten seconds is not in both.
+    let none = cost().await.min(cost().await);
     assert!(none + 3 <= one, "{one} {none}");
 }
 

@@ -188,7 +188,8 @@ async fn an_end_that_cannot_be_told_keeps_its_reason(#[values(Sqlite, Postgres)]
     let kind = Arc::new(kind);
     work(&test.app, &kind);
     for times in 1..=6 {
-        until("told", async || kind.died().len() == times).await;
+        // The clock of PostgreSQL goes on: a slow test finds the next one told.
+        until("told", async || kind.died().len() >= times).await;
         until("written down", async || running(&test).await == 0).await;
         passes(&test, 70).await;
     }

@@ -299,8 +299,12 @@ async fn what_fails_is_tried_again_and_then_is_a_dead_letter(#[values(Sqlite, Po
     work(&test.app, &kind);
     // No attempt follows at once: the clock has to pass the wait.
     for attempts in 1..=3 {
-        until("tried", async || kind.begun().get(&retried).map(Vec::len) == Some(attempts)).await;
-        until("tried", async || kind.begun().get(&panicked).map(Vec::len) == Some(attempts)).await;
+        for job in [&retried, &panicked] {
+            let tried = async || kind.begun().get(job).map_or(0, Vec::len);
+            // The clock of PostgreSQL goes on: a slow test finds the next one begun.
+            until("tried", async || tried().await >= attempts).await;
+            assert!(database == Postgres || tried().await == attempts);
+        }
         until("written down", async || running(&test).await == 0).await;
         passes(&test, 10).await;
     }
@@ -473,8 +477,8 @@ async fn a_scan_that_was_given_up_waits_again_when_its_dead_letter_is_retried(
         fence: 3,
         place: None,
     };
-    left.into_active_model().reset_all().insert(&db).await.expect("left");
     db.execute_unprepared("UPDATE scans SET status = 'running', finished_at = NULL").await.expect("left");
+    left.into_active_model().reset_all().insert(&db).await.expect("left");
     until("given up", async || scans::get(&ctx, id).await.expect("read").status == ScanStatus::Failed).await;
     until("given up", async || dead(&ctx).await.len() == 1).await;
     let failed = scans::get(&ctx, id).await.expect("read");

@@ -88,9 +88,10 @@ async fn each_role_is_told_exactly_what_it_would_have_read_itself(
     let (one, two) = (asset(&ctx, "one").await, asset(&ctx, "two").await);
     // The worker runs the scan meanwhile, and tells of it.
     let mut progress = test.app.listen();
-    while !events(&mut progress, 0).await.is_empty()
-        || scans::get(&ctx, scan).await.expect("there").finished_at.is_none()
-    {}
+    while scans::get(&ctx, scan).await.expect("there").finished_at.is_none() {
+        events(&mut progress, 0).await;
+    }
+    while !events(&mut progress, 0).await.is_empty() {}
 
     let mut listener = test.app.listen();
     let mut lines = Vec::new();

@@ -340,7 +340,8 @@ async fn one_that_is_slow_holds_up_itself_only(#[values(Sqlite, Postgres)] datab
     let began = std::time::Instant::now();
     let ids: BTreeSet<String> =
         quick.wait_for(40).await.iter().map(|r| r.header("webhook-id").to_owned()).collect();
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    // Eight at a time behind those of the slow one would take fifteen.
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     assert_eq!(ids.len(), 40, "each once");
     slow.wait_for(9).await;
     assert!(slow.most_at_once() <= 8, "{}", slow.most_at_once());

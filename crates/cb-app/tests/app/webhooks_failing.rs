@@ -160,7 +160,7 @@ async fn after_a_restart_what_waited_is_sent(#[values(Sqlite, Postgres)] databas
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_sends_nothing_twice(#[values(Sqlite, Postgres)] database: Database) {
-    const MESSAGES: usize = 20;
+    const MESSAGES: usize = 60;
     let (test, ctx) = ready(database).await;
     let inbox = Receiver::start().await;
     inbox.answers(Reply::status(200).after(Duration::from_secs(2)));

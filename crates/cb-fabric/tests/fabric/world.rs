@@ -92,9 +92,10 @@ impl World {
 pub async fn hear_each_other(a: &Fabric, b: &Fabric) {
     for (from, to) in [(a, b), (b, a)] {
         let mut listener = to.bus().listen();
-        let number = Uuid::new_v4().as_u128();
         let deadline = Instant::now() + PATIENCE;
         loop {
+            // Another one each time: when it is heard, all before it have been.
+            let number = Uuid::new_v4().as_u128();
             from.bus().publish([event(number)]);
             let heard = async { while hear(&mut listener).await != Heard::Event(event(number)) {} };
             if timeout(Duration::from_millis(200), heard).await.is_ok() {

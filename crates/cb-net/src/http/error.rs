@@ -5,8 +5,9 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 
+use cb_core::connection::words;
+
 use super::trust::WrongCertificate;
-use crate::dial::words;
 use crate::judge::Refused;
 use crate::resolve::ResolveError;
 

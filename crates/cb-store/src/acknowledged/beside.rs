@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use cb_core::audit::Action;
 use cb_core::{Error, Principal, Result, Secret};
 use cb_testkit::Database::Postgres;
+use cb_testkit::asked_again;
 use futures_util::future::join_all;
 use rstest::rstest;
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
@@ -94,18 +95,15 @@ async fn sixteen_writers_make_one_chain() {
                     );
                     Ok(())
                 };
-                // One in five excludes all others. Whoever has waited too long is refused, and asks again.
-                loop {
-                    let done = if n % 5 == 0 {
+                // One in five excludes all others.
+                let done = asked_again(async || {
+                    if n % 5 == 0 {
                         store.write(audit(), work).await.map(drop)
                     } else {
                         beside(store, &rows, work).await
-                    };
-                    match done {
-                        Ok(()) => break,
-                        Err(error) => assert!(matches!(error, Error::Unavailable(_)), "{error}"),
                     }
-                }
+                });
+                done.await.expect("kept");
             }
         }
     });
@@ -118,7 +116,8 @@ async fn sixteen_writers_make_one_chain() {
 async fn writes_of_one_row_wait_for_each_other() {
     let bench = Bench::open(Postgres).await;
     bench.add(ASSET).await;
-    let done = join_all((0..8).map(|_| bench.beside(&[ROW], async |tx| count_up(tx).await))).await;
+    let up = async || bench.beside(&[ROW], async |tx| count_up(tx).await).await;
+    let done = join_all((0..8).map(|_| asked_again(&up))).await;
     assert!(done.iter().all(Result::is_ok), "{done:?}");
     assert_eq!(version(&bench).await, 9);
     assert_eq!(bench.whole().await, 9);
@@ -131,7 +130,7 @@ async fn a_write_of_everything_is_alone() {
     bench.add(ASSET).await;
     let done = join_all((0..12_u128).map(|n| {
         let bench = &bench;
-        async move {
+        asked_again(async move || {
             if n % 2 == 0 {
                 bench.write(async |tx| count_up(tx).await).await
             } else {
@@ -145,7 +144,7 @@ async fn a_write_of_everything_is_alone() {
                     })
                     .await
             }
-        }
+        })
     }))
     .await;
     assert!(done.iter().all(Result::is_ok), "{done:?}");

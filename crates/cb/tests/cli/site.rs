@@ -1,6 +1,7 @@
 //! `cb serve` as a process of its own, and somebody who asks it.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
@@ -50,9 +51,15 @@ pub fn serve_on<'c>(
         .env("CB_SETUP_CODE", CODE)
 }
 
+/// A port below the range of outgoing connections, so that none of them takes it before the server does.
 pub fn free_port() -> u16 {
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    free.local_addr().expect("bound").port()
+    loop {
+        let random = RandomState::new().build_hasher().finish() % 12_000;
+        let port = 20_000 + u16::try_from(random).expect("below 12,000");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// SIGKILL.
