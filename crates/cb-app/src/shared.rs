@@ -377,7 +377,7 @@ fn parsed(file: &Path, text: &Secret) -> Result<CheckpointKey, ConfigError> {
             &file.display().to_string(),
             "it does not contain a signing key",
             format!(
-                "Put back the original file: every archive of cb backup contains it. Or move this one away and start the server again: mv {0} {0}.other. In a cluster the server then takes the key from the database; otherwise it creates a new one, and the signatures of the old key can no longer be verified",
+                "Put back the original file: every archive of cb backup contains it. If you do not have it, move this one away and start the server again: mv {0} {0}.other. The server then takes the key from the database, or says where to find it. A server that works alone creates a new one, and the signatures of the old key can no longer be verified",
                 file.display()
             ),
         )

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// The system's own words are short, and a number follows them.
+/// What an error means. The system's own words for it are short, and end with a number that says nothing to most people.
 pub fn words(error: &io::Error) -> String {
     let known = match error.kind() {
         io::ErrorKind::ConnectionRefused => "nothing accepts connections there",

@@ -162,8 +162,8 @@ impl Batch {
     }
 }
 
-/// The newest entries are kept whatever their age: a clock that is wrong must not empty the log. Those about deletions do not count:
-/// each would put another one out.
+/// So many of the newest entries are kept whatever their age: a clock that is wrong must not empty the log. Entries about deletions do
+/// not count; otherwise each deletion would push out one more entry.
 const KEPT: u64 = 1000;
 
 /// Checkpoints that are read at most; the older ones stay.

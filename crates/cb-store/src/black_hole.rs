@@ -96,7 +96,8 @@ async fn what_waits_for_a_silent_host_is_given_up_and_holds_no_connection() {
 
     way.is_whole_for_new_connections();
     tokio::time::timeout(SOON, becomes(&mut storage, Storage::Serving)).await.expect("seen");
-    while reads(&store, "SELECT pg_sleep(0.2)").await.iter().any(Result::is_err) {}
+    let connected = async { while reads(&store, "SELECT pg_sleep(0.2)").await.iter().any(Result::is_err) {} };
+    tokio::time::timeout(SOON, connected).await.expect("each has a connection");
     // Longer than a connection is waited for: each has one of its own.
     let read = reads(&store, "SELECT pg_sleep(2.5)").await;
     assert!(read.iter().all(Result::is_ok), "{read:?}");

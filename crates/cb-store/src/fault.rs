@@ -1,5 +1,7 @@
 //! What a database error means to the one who asked: not there just now, full, or a fault of ours.
 
+use std::io;
+
 use cb_core::{Error, connection};
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::postgres::{PgDatabaseError, PgSeverity};
@@ -90,6 +92,9 @@ pub(crate) fn words(error: &DbErr) -> String {
         // The pool has tried again and again, and does not say why it failed.
         (Some(sqlx::Error::PoolTimedOut), _) | (None, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) => {
             "it does not answer".to_owned()
+        }
+        (Some(sqlx::Error::Io(error)), _) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "the other side closed the connection".to_owned()
         }
         (Some(sqlx::Error::Io(error)), _) => connection::words(error),
         (Some(other), _) => other.to_string(),

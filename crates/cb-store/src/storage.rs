@@ -27,7 +27,7 @@ const PULSE: Duration = Duration::from_secs(5);
 const BRIEF: Duration = Duration::from_secs(1);
 /// Nothing was kept for so long: a write of ours that is in the way is no excuse any more.
 const UNCLEAR: Duration = Duration::from_secs(3);
-/// Different reasons that the log has of one trouble at most.
+/// More different reasons than this are not logged until all is well again.
 const REASONS: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub(crate) struct Watched {
     state: watch::Sender<Storage>,
     /// When a write was last kept.
     kept: Mutex<Instant>,
-    /// What the log has of the reasons that were found since it was serving last.
+    /// The reasons that were logged since it was serving last.
     reasons: Mutex<BTreeSet<String>>,
 }
 
@@ -124,12 +124,12 @@ impl Watched {
         }
     }
 
-    /// Says once each reason for which the database is not used as it should be. Answers whether it did.
+    /// Logs the reason why a look at the database failed, each once until all is well again. Answers whether this one is new.
     fn because(&self, reason: &str) -> bool {
         let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
         let new = reasons.len() < REASONS && reasons.insert(reason.to_owned());
         if new {
-            tracing::error!(reason, "the database gives a reason");
+            tracing::error!(reason, "a check of the database failed");
         }
         new
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cb_core::{Error, Result};
 
-/// Asks again while the answer is that it is not there just now; panics when that goes on. What waits too long for a lock or a
-/// connection is refused, and how long that takes to change depends on the machine.
+/// Asks again while the answer is [`Error::Unavailable`]; panics after two minutes of that. The product refuses what waits too long for a
+/// lock or a connection, and how many of several at once have to wait so long depends on the machine.
 pub async fn asked_again<T>(ask: impl AsyncFn() -> Result<T>) -> Result<T> {
     let asked = async {
         loop {

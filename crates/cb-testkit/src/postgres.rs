@@ -97,7 +97,7 @@ impl Postgres {
 
     /// It accepts what it is asked, and does not answer, until what this gives is dropped.
     pub fn pause(&self) -> Paused {
-        // The first one makes no more of the others then.
+        // The first process starts the others, so it goes first.
         let first = self.server.id().to_string();
         kill("-STOP", &first);
         let mut all = children(self.server.id());

@@ -205,8 +205,8 @@ where
     let io = TokioIo::new(bare::Dressed::new(idle::Watched::new(stream), kind.hsts, kind.h2));
     let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
     let ended = tokio::select! {
-        // It reads what has come before it is told to end: HTTP/1.1 closes an idle connection without looking whether a request waits in
-        // it. On a busy machine this is its first turn since then.
+        // The connection comes first, so that it reads a request that has arrived: told to end, HTTP/1.1 closes an idle connection without
+        // reading. On a busy machine this task may not have run since the request arrived.
         biased;
         ended = connection.as_mut() => ended,
         () = closing.cancelled() => {

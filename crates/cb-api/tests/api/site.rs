@@ -29,7 +29,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-/// How long a server uses a session as it has read it.
+/// How long a server uses a session as it has read it (`GOOD_FOR`, crates/cb-app/src/auth/recent.rs).
 const UNHEARD: Duration = Duration::from_millis(250);
 
 /// A table of the site's PostgreSQL that another client has locked, until it is released or dropped.
@@ -391,8 +391,8 @@ impl Site {
             || self.beside.is_some() && self.get(login, me).await.status != 200
     }
 
-    /// Nobody is signed in with this any more, at any server. Where it was ended that holds at once; another server that has not
-    /// heard of the end may go by what it has just read, for [`UNHEARD`].
+    /// Every server refuses this session. The one that has ended it does so at once; another one that has not heard of the end may use
+    /// what it has read for [`UNHEARD`].
     pub async fn has_ended(&self, login: &Login, why: &str) {
         let mut servers = 1;
         if self.beside.is_some() {
@@ -412,7 +412,8 @@ impl Login {
     }
 }
 
-/// What a test begins with. On a machine with too much to do the database may be busy: then nothing was written.
+/// Asks again for a few seconds while the answer is 503. On a machine with too much to do the database may be busy; then nothing was
+/// written.
 pub async fn served(ask: impl AsyncFn() -> Answer) -> Answer {
     let mut answer = ask().await;
     for _ in 0..30 {

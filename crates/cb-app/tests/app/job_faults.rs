@@ -190,6 +190,7 @@ async fn an_end_that_cannot_be_told_keeps_its_reason(#[values(Sqlite, Postgres)]
     for times in 1..=6 {
         // The clock of PostgreSQL goes on: a slow test finds the next one told.
         until("told", async || kind.died().len() >= times).await;
+        assert!(database == Postgres || kind.died().len() == times);
         until("written down", async || running(&test).await == 0).await;
         passes(&test, 70).await;
     }

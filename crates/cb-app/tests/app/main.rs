@@ -14,6 +14,7 @@ mod jobs;
 mod live;
 mod networks;
 mod news;
+mod operations;
 mod periodic;
 mod replay;
 mod retention;

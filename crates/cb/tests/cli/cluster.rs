@@ -431,12 +431,13 @@ async fn no_server_has_more_connections_than_documented() {
         (stop, lines)
     };
     for (lock, method, path, wanted) in LOCKS {
+        let began = Instant::now();
         // PostgreSQL may end it for a deadlock.
-        while other.execute_unprepared(&format!("BEGIN; {lock}")).await.is_err() {
+        while let Err(error) = other.execute_unprepared(&format!("BEGIN; {lock}")).await {
+            assert!(began.elapsed() < Duration::from_mins(1), "{lock}: {error}");
             other.execute_unprepared("ROLLBACK").await.expect("ended");
         }
         let (stop, lines) = asking(method, path).await;
-        let began = Instant::now();
         loop {
             let seen = look().await;
             if seen.iter().zip(wanted).all(|(seen, wanted)| *seen >= wanted) {
