@@ -41,12 +41,12 @@ impl Row {
     }
 }
 
-/// No other write runs meanwhile.
-pub(crate) fn alone(until: Until) -> String {
-    match until {
-        Until::Flushed => format!("{WITHOUT_DISK}; {ALONE}"),
-        Until::Committed => ALONE.to_owned(),
-    }
+/// No other write runs meanwhile. Each lock is waited for no longer than `most`, where that is less than for any lock.
+pub(crate) fn alone(until: Until, most: Option<Duration>) -> String {
+    let most = most.map(|most| format!("SET LOCAL lock_timeout = {}", most.as_millis()));
+    let without_disk = matches!(until, Until::Flushed).then(|| WITHOUT_DISK.to_owned());
+    let all: Vec<_> = most.into_iter().chain(without_disk).chain([ALONE.to_owned()]).collect();
+    all.join("; ")
 }
 
 /// Other writes run meanwhile, but none that runs alone or needs one of `rows`. Each statement of the transaction ends after `most`.

@@ -84,7 +84,7 @@ impl Pool {
             return Ok(None);
         }
         let signals = Signals::default();
-        let begun = begun(self, Kind::Read, &signals);
+        let begun = begun(self, Kind::Read, String::new, &signals);
         // The pooler may have no connection for us: whoever asks is told so as soon as by a pool of ours.
         let begun = tokio::time::timeout(WAIT, begun).await;
         begun.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))).map(Some)
@@ -206,13 +206,6 @@ impl Use {
         let settings = self.session().iter().map(|(name, value)| format!("SET LOCAL {name} = {value}"));
         settings.collect::<Vec<_>>().join("; ")
     }
-
-    /// The beginning of a transaction on a connection that is lent, in one exchange.
-    pub fn begin(self, kind: Kind) -> String {
-        let level = if kind == Kind::Snapshot { "REPEATABLE READ" } else { "READ COMMITTED" };
-        let read_only = if self == Self::Read { " READ ONLY" } else { "" };
-        format!("BEGIN ISOLATION LEVEL {level}{read_only}; {}", self.for_transaction())
-    }
 }
 
 /// Whose a connection to the database is.
@@ -222,6 +215,19 @@ pub(crate) enum Way {
     Own,
     /// A pooler lends it for a transaction (`transaction.rs`).
     Lent(Use),
+}
+
+impl Way {
+    /// How a transaction on PostgreSQL begins.
+    pub fn begin(self, kind: Kind) -> String {
+        let level = if kind == Kind::Snapshot { "REPEATABLE READ" } else { "READ COMMITTED" };
+        let begin = format!("BEGIN ISOLATION LEVEL {level}");
+        match self {
+            Self::Own => begin,
+            Self::Lent(Use::Read) => format!("{begin} READ ONLY; {}", Use::Read.for_transaction()),
+            Self::Lent(purpose) => format!("{begin}; {}", purpose.for_transaction()),
+        }
+    }
 }
 
 /// A setting of no meaning that a session of our own keeps, and that no pooler passes on.
@@ -473,8 +479,16 @@ fn guarded<D: sqlx::Database>(
                 if knows && !connection.is_in_transaction() {
                     return Ok(true);
                 }
-                // Whatever was dropped half-way is rolled back behind this. Without an answer the connection is closed.
-                let answer = tokio::time::timeout(WAIT, connection.ping()).await;
+                // What was dropped half-way is answered or rolled back behind this. Where nothing was, nothing is asked: the driver asks
+                // once itself. Without an answer the connection is closed.
+                let answered = async {
+                    if D::NAME == sqlx::Postgres::NAME {
+                        connection.flush().await
+                    } else {
+                        connection.ping().await
+                    }
+                };
+                let answer = tokio::time::timeout(WAIT, answered).await;
                 answer.map_err(|_| sqlx::Error::PoolTimedOut)??;
                 Ok(!connection.is_in_transaction())
             })

@@ -1,8 +1,11 @@
 //! How a transaction begins, runs and ends, on a connection of our own or on one that a pooler lends.
 //!
+//! On PostgreSQL it begins in one exchange: `BEGIN`, what it is told, and the locks that it takes first. The driver does not know of
+//! such a transaction, so [`Leased`] ends it.
+//!
 //! A pooler in transaction mode (PgBouncer) gives a client a connection for one transaction, and the next client may get the same.
 //! So nothing that belongs to a session may be counted on there, and nothing may be left behind:
-//! - What a session of our own is told once ([`pool`](crate::pool)) is told at the beginning of every transaction, in the same exchange.
+//! - What a session of our own is told once ([`pool`](crate::pool)) is told at the beginning of every transaction.
 //! - Every statement runs in a transaction, because the driver sends one in two exchanges. A single question is a transaction of its own.
 //! - No prepared statement has a name, because another client may have given the same one.
 
@@ -10,9 +13,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sea_orm::prelude::async_trait::async_trait;
-use sea_orm::sqlx::{self, AssertSqlSafe, Executor as _, Postgres};
+use sea_orm::sqlx::pool::PoolConnection;
+use sea_orm::sqlx::{self, AssertSqlSafe, Executor as _, PgConnection, Postgres};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel, QueryResult,
+    ConnAcquireErr, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
     RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
 };
 use sea_query_sqlx::SqlxValues;
@@ -20,7 +24,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::bounded::{ANSWER, Bounded, Connections, Signals, in_time};
-use crate::pool::{Pool, Way};
+use crate::pool::{Pool, WAIT, Way};
 
 /// What a transaction is for. Whether it may write is a matter of its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,48 +43,92 @@ pub struct Transaction(On);
 
 #[derive(Debug)]
 enum On {
-    Own(DatabaseTransaction),
-    Lent(Mutex<sqlx::Transaction<'static, Postgres>>),
+    Sqlite(DatabaseTransaction),
+    Postgres(Mutex<Leased>, Way),
+}
+
+/// A connection to PostgreSQL on which a transaction is open. Dropped before that has ended, it is rolled back before anybody else gets
+/// the connection.
+#[derive(Debug)]
+struct Leased(Option<PoolConnection<Postgres>>);
+
+impl Leased {
+    fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    async fn says(&mut self, sql: &str) -> Result<ExecResult, sqlx::Error> {
+        self.connection()?.execute(AssertSqlSafe(sql)).await.map(Into::into)
+    }
+
+    /// Ends the transaction with `sql`.
+    async fn end(mut self, sql: &str) -> Result<(), DbErr> {
+        self.says(sql).await.map_err(of_statement)?;
+        drop(self.0.take());
+        Ok(())
+    }
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.0.take() else { return };
+        let Ok(runtime) = Handle::try_current() else { return connection.close_on_drop() };
+        runtime.spawn(async move {
+            let ended = tokio::time::timeout(WAIT, connection.execute("ROLLBACK")).await;
+            if !matches!(ended, Ok(Ok(_))) {
+                connection.close_on_drop();
+            }
+        });
+    }
 }
 
 impl Transaction {
+    /// `first` says what belongs to the beginning, when there is a connection.
     #[expect(clippy::disallowed_methods, reason = "the one place that begins")]
-    async fn begin(pool: &sea_orm::DatabaseConnection, way: Way, kind: Kind) -> Result<Self, DbErr> {
-        if let Way::Lent(purpose) = way {
-            let first = AssertSqlSafe(purpose.begin(kind));
-            let begun = pool.get_postgres_connection_pool().begin_with(first).await;
-            return begun.map(|begun| Self(On::Lent(Mutex::new(begun)))).map_err(|error| match error {
-                // As sea-orm tells it of a pool of ours.
-                sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout),
-                sqlx::Error::PoolClosed => {
-                    DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::ConnectionClosed)
-                }
-                error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
-            });
+    async fn begin(
+        pool: &sea_orm::DatabaseConnection,
+        way: Way,
+        kind: Kind,
+        first: impl FnOnce() -> String + Send,
+    ) -> Result<Self, DbErr> {
+        if pool.get_database_backend() == DbBackend::Sqlite {
+            // Its every transaction sees one moment; it knows no levels.
+            let options = TransactionOptions {
+                sqlite_transaction_mode: (kind == Kind::Write).then_some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            return pool.begin_with_options(options).await.map(|begun| Self(On::Sqlite(begun)));
         }
-        let sqlite = pool.get_database_backend() == DbBackend::Sqlite;
-        let options = TransactionOptions {
-            sqlite_transaction_mode: (kind == Kind::Write).then_some(SqliteTransactionMode::Immediate),
-            // SQLite's every transaction sees one moment; it knows no levels.
-            isolation_level: (kind == Kind::Snapshot && !sqlite).then_some(IsolationLevel::RepeatableRead),
-            ..TransactionOptions::default()
-        };
-        pool.begin_with_options(options).await.map(|begun| Self(On::Own(begun)))
+        let leased = pool.get_postgres_connection_pool().acquire().await;
+        let mut leased = leased.map(|leased| Leased(Some(leased))).map_err(|error| match error {
+            // As sea-orm tells it.
+            sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+            sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+            error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
+        })?;
+        let (begin, first) = (way.begin(kind), first());
+        let all = if first.is_empty() { begin } else { format!("{begin}; {first}") };
+        match leased.says(&all).await {
+            Ok(_) => Ok(Self(On::Postgres(Mutex::new(leased), way))),
+            // A pooler that has no connection says so in its own words.
+            Err(error) if way != Way::Own => Err(DbErr::Conn(RuntimeErr::SqlxError(error.into()))),
+            Err(error) => Err(of_statement(error)),
+        }
     }
 
     #[expect(clippy::disallowed_methods, reason = "called by the one place that commits")]
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
         match self.0 {
-            On::Own(tx) => tx.commit().await,
-            On::Lent(tx) => tx.into_inner().commit().await.map_err(of_statement),
+            On::Sqlite(tx) => tx.commit().await,
+            On::Postgres(leased, _) => leased.into_inner().end("COMMIT").await,
         }
     }
 
     #[expect(clippy::disallowed_methods, reason = "called by the one place that rolls back")]
     pub(crate) async fn rollback(self) -> Result<(), DbErr> {
         match self.0 {
-            On::Own(tx) => tx.rollback().await,
-            On::Lent(tx) => tx.into_inner().rollback().await.map_err(of_statement),
+            On::Sqlite(tx) => tx.rollback().await,
+            On::Postgres(leased, _) => leased.into_inner().end("ROLLBACK").await,
         }
     }
 }
@@ -89,25 +137,26 @@ fn of_statement(error: sqlx::Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
-fn nameless(statement: &Statement) -> sqlx::query::Query<'_, Postgres, SqlxValues> {
+fn bound(statement: &Statement, way: Way) -> sqlx::query::Query<'_, Postgres, SqlxValues> {
     let values = statement.values.clone().unwrap_or_else(|| sea_orm::sea_query::Values(Vec::new()));
-    sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values)).persistent(false)
+    sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values)).persistent(way == Way::Own)
 }
 
 #[async_trait]
 impl ConnectionTrait for Transaction {
     fn get_database_backend(&self) -> DbBackend {
         match &self.0 {
-            On::Own(tx) => tx.get_database_backend(),
-            On::Lent(_) => DbBackend::Postgres,
+            On::Sqlite(tx) => tx.get_database_backend(),
+            On::Postgres(..) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match &self.0 {
-            On::Own(tx) => tx.execute_raw(statement).await,
-            On::Lent(tx) => {
-                let done = nameless(&statement).execute(&mut **tx.lock().await).await;
+            On::Sqlite(tx) => tx.execute_raw(statement).await,
+            On::Postgres(leased, way) => {
+                let mut leased = leased.lock().await;
+                let done = bound(&statement, *way).execute(leased.connection().map_err(of_statement)?).await;
                 done.map(Into::into).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
             }
         }
@@ -115,19 +164,21 @@ impl ConnectionTrait for Transaction {
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match &self.0 {
-            On::Own(tx) => tx.execute_unprepared(sql).await,
-            On::Lent(tx) => {
-                let done = (&mut **tx.lock().await).execute(AssertSqlSafe(sql)).await;
-                done.map(Into::into).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
+            On::Sqlite(tx) => tx.execute_unprepared(sql).await,
+            On::Postgres(leased, _) => {
+                let done = leased.lock().await.says(sql).await;
+                done.map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
             }
         }
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match &self.0 {
-            On::Own(tx) => tx.query_one_raw(statement).await,
-            On::Lent(tx) => {
-                let row = nameless(&statement).fetch_optional(&mut **tx.lock().await).await;
+            On::Sqlite(tx) => tx.query_one_raw(statement).await,
+            On::Postgres(leased, way) => {
+                let mut leased = leased.lock().await;
+                let connection = leased.connection().map_err(of_statement)?;
+                let row = bound(&statement, *way).fetch_optional(connection).await;
                 row.map(|row| row.map(Into::into)).map_err(of_statement)
             }
         }
@@ -135,9 +186,11 @@ impl ConnectionTrait for Transaction {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match &self.0 {
-            On::Own(tx) => tx.query_all_raw(statement).await,
-            On::Lent(tx) => {
-                let rows = nameless(&statement).fetch_all(&mut **tx.lock().await).await;
+            On::Sqlite(tx) => tx.query_all_raw(statement).await,
+            On::Postgres(leased, way) => {
+                let mut leased = leased.lock().await;
+                let connection = leased.connection().map_err(of_statement)?;
+                let rows = bound(&statement, *way).fetch_all(connection).await;
                 rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(of_statement)
             }
         }
@@ -147,18 +200,27 @@ impl ConnectionTrait for Transaction {
 /// A beginning does not end with its caller. On PostgreSQL the driver forgets a BEGIN that nobody has waited for, and whatever the
 /// connection was given afterwards would belong to a transaction that nobody ends. When the caller is gone, a task waits for it and
 /// drops the transaction; when the database is, the connection is not used again.
-pub(crate) async fn begin(pool: &Connections, kind: Kind) -> Result<Bounded<Transaction>, DbErr> {
+pub(crate) async fn begin(
+    pool: &Connections,
+    kind: Kind,
+    first: impl FnOnce() -> String + Send + 'static,
+) -> Result<Bounded<Transaction>, DbErr> {
     let signals = pool.signals().clone();
-    let begun = begun(pool.inner(), kind, &signals).await?;
+    let begun = begun(pool.inner(), kind, first, &signals).await?;
     Ok(Bounded::new(begun, signals))
 }
 
 /// The same of a pool by itself.
-pub(crate) async fn begun(pool: &Pool, kind: Kind, signals: &Signals) -> Result<Transaction, DbErr> {
+pub(crate) async fn begun(
+    pool: &Pool,
+    kind: Kind,
+    first: impl FnOnce() -> String + Send + 'static,
+    signals: &Signals,
+) -> Result<Transaction, DbErr> {
     let (backend, way, condemned) = (pool.get_database_backend(), pool.way(), pool.condemned().clone());
     let (pool, signals) = (pool.asked(), signals.clone());
     let begun = GoesOn::new(async move {
-        let asked = Transaction::begin(&pool, way, kind);
+        let asked = Transaction::begin(&pool, way, kind, first);
         in_time(backend, ANSWER, &signals, asked, || condemned.now()).await
     });
     begun.await

@@ -321,12 +321,8 @@ impl WriteTx {
 
 impl Store {
     pub(crate) async fn begin_write(&self) -> Result<Tx> {
-        self.look_for_file()?;
-        self.begin_on(self.writer()).await.map_err(|error| {
-            let error = db(self.signals().no_connection(error));
-            self.met(&error);
-            error
-        })
+        let patience = |_| Patience::Each;
+        Ok(self.begin_behind(Instant::now(), patience, |_| String::new()).await?)
     }
 
     /// What was done to a file that has lost its name is gone when the server stops.
@@ -346,8 +342,12 @@ impl Store {
         Err(Error::Unavailable(lost.trouble().unwrap_or_default().to_owned()))
     }
 
-    async fn begin_on(&self, pool: &Connections) -> Result<Tx, DbErr> {
-        let begun = tokio::time::timeout(BEGIN, begin(pool, Kind::Write)).await;
+    async fn begin_on(
+        &self,
+        pool: &Connections,
+        first: impl FnOnce() -> String + Send + 'static,
+    ) -> Result<Tx, DbErr> {
+        let begun = tokio::time::timeout(BEGIN, begin(pool, Kind::Write, first)).await;
         let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
         let condemned = pool.inner().condemned().clone();
         Ok(Tx {
@@ -363,73 +363,74 @@ impl Store {
     /// A beginning that waits for every write that is under way and holds up the next. It locks the head of the log too, for those
     /// who wait behind a commit ([`Self::begin_at_head`]).
     pub(crate) async fn begin_alone(&self, until: Until) -> Result<Tx> {
-        self.begin_behind(Instant::now(), async |tx| {
-            if !self.is_sqlite() {
-                tx.execute_unprepared(&locks::alone(until)).await.map_err(db)?;
-            }
-            tx.head = Some(self.holds_head());
-            Ok(())
-        })
-        .await
+        let first = move |left: Duration| locks::alone(until, (left < LOCK).then_some(left));
+        let mut tx = self.begin_behind(Instant::now(), Patience::Locks, first).await?;
+        tx.head = Some(self.holds_head());
+        Ok(tx)
     }
 
     /// A beginning that excludes writes that need everything, and those that need one of `rows`. Where another has locked one of
-    /// these, the transaction is over when it comes ([`Tx::met_lock`]).
-    async fn begin_with(&self, began: Instant, rows: &[Row]) -> Result<Tx> {
-        self.begin_behind(began, async |tx| {
-            if let Patience::Locks(until) = tx.patience {
-                tx.patience = Patience::Statements(until);
-            }
-            match tx.execute_unprepared(&locks::beside(rows, BEGIN, WITHIN)).await {
-                Err(error) if !has_code(&error, &[NO_LOCK]) => Err(db(error)),
-                _ => Ok(()),
-            }
-        })
-        .await
+    /// these, it has ended ([`Ended::AtLock`]).
+    async fn begin_with(&self, began: Instant, rows: &[Row]) -> Result<Tx, Ended> {
+        let rows = rows.to_vec();
+        self.begin_behind(began, Patience::Statements, move |left| locks::beside(&rows, left, WITHIN)).await
     }
 
     /// A beginning behind every commit that is under way: on PostgreSQL the head is locked until a commit has ended, whoever waits
     /// for it.
     pub(crate) async fn begin_at_head(&self) -> Result<(Tx, audit_head::Model)> {
-        let mut head = None;
-        let tx = self.begin_behind(Instant::now(), async |tx| {
-            head = Some(crate::audit::lock_head(tx).await?);
-            tx.head = Some(self.holds_head());
-            Ok(())
-        });
-        let tx = tx.await?;
-        Ok((tx, head.ok_or_else(|| Error::Internal("no head".to_owned()))?))
-    }
-
-    /// All waits since `began` end together.
-    async fn begin_behind(
-        &self,
-        began: Instant,
-        others: impl AsyncFnOnce(&mut Tx) -> Result<()>,
-    ) -> Result<Tx> {
+        let began = Instant::now();
         let both = async {
-            let mut tx = self.begin_write().await?;
-            if !self.is_sqlite() {
-                tx.patience = Patience::Locks(began + BEGIN);
-            }
+            let mut tx = self.begin_behind(began, Patience::Locks, |_| String::new()).await?;
             if began.elapsed() > BRIEF {
                 tx.hurry().await.map_err(db)?;
             }
-            others(&mut tx).await?;
-            Ok(tx)
+            let head = crate::audit::lock_head(&tx).await?;
+            tx.head = Some(self.holds_head());
+            Ok((tx, head))
         };
-        let left = BEGIN.saturating_sub(began.elapsed());
-        tokio::time::timeout(left, both).await.unwrap_or_else(|_| {
-            let none = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
-            let error = db(self.signals().no_connection(none));
+        tokio::time::timeout(BEGIN, both).await.unwrap_or_else(|_| Err(self.none()))
+    }
+
+    /// A beginning with the locks of `first`, which is told how long it may take. All waits since `began` end together.
+    async fn begin_behind(
+        &self,
+        began: Instant,
+        patience: impl FnOnce(Instant) -> Patience,
+        first: impl FnOnce(Duration) -> String + Send + 'static,
+    ) -> Result<Tx, Ended> {
+        self.look_for_file()?;
+        let sqlite = self.is_sqlite();
+        let left = move || BEGIN.saturating_sub(began.elapsed());
+        // SQLite has one writer, and locks everything when it begins.
+        let first = move || if sqlite { String::new() } else { first(left().max(BRIEF)) };
+        let begun = tokio::time::timeout(left(), self.begin_on(self.writer(), first)).await;
+        let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
+        let mut tx = begun.map_err(|error| {
+            if has_code(&error, &[NO_LOCK]) {
+                return Ended::AtLock(error);
+            }
+            let error = db(self.signals().no_connection(error));
             self.met(&error);
-            Err(error)
-        })
+            Ended::Otherwise(error)
+        })?;
+        if !sqlite {
+            tx.patience = patience(began + BEGIN);
+        }
+        Ok(tx)
+    }
+
+    /// Nobody got what a write begins with.
+    fn none(&self) -> Error {
+        let none = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
+        let error = db(self.signals().no_connection(none));
+        self.met(&error);
+        error
     }
 
     /// A reading transaction that sees one moment, however long it takes.
     pub async fn snapshot(&self) -> Result<Snapshot> {
-        begin(self.reader(), Kind::Snapshot).await.map_err(db)
+        begin(self.reader(), Kind::Snapshot, String::new).await.map_err(db)
     }
 
     /// Runs `work` and appends the audit entry in one transaction; gives back what `work` gave and
@@ -439,7 +440,7 @@ impl Store {
         audit: Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, After)> {
-        let begin = Box::pin(self.begin_alone(Until::Flushed));
+        let begin = Box::pin(async { Ok(self.begin_alone(Until::Flushed).await?) });
         let written = async { self.try_write(begin, &audit, work).await.map_err(Error::from) };
         self.noted(Box::pin(written)).await
     }
@@ -505,14 +506,11 @@ impl Store {
 
     async fn try_write<T>(
         &self,
-        begin: Pin<Box<impl Future<Output = Result<Tx>>>>,
+        begin: Pin<Box<impl Future<Output = Result<Tx, Ended>>>>,
         audit: &Audit<'_>,
         work: impl AsyncFnOnce(&mut WriteTx) -> Result<T>,
     ) -> Result<(T, After), Ended> {
         let tx = begin.await?;
-        if let Some(error) = tx.met_lock() {
-            return Err(Ended::at_lock(tx, error).await);
-        }
         let mut write = WriteTx {
             tx,
             action: audit.action,
@@ -581,7 +579,7 @@ impl Store {
 
     /// Writes next to nothing, to see whether it is kept.
     pub(crate) async fn pulse(&self) -> Result<(), DbErr> {
-        let tx = self.begin_on(self.lookout()).await?;
+        let tx = self.begin_on(self.lookout(), String::new).await?;
         if self.is_sqlite() {
             tx.execute_unprepared(PULSE).await?;
         } else {
