@@ -18,13 +18,17 @@ use uuid::Uuid;
 
 use crate::entities::{audit_anchor, audit_checkpoint, audit_entry, audit_head};
 use crate::fault::db;
+use crate::locks;
 use crate::open::Store;
 use crate::write::{Audit, WriteTx};
 
 /// Takes the head row's lock: on PostgreSQL it is held from the append to the end of the COMMIT. Changes nothing.
 pub(crate) async fn lock_head(tx: &impl ConnectionTrait) -> Result<audit_head::Model> {
     // SQLite locks the whole database when the transaction begins.
-    let head = audit_head::Entity::find_by_id(1).lock_exclusive().one(tx).await.map_err(db)?;
+    if tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared(&locks::head()).await.map_err(db)?;
+    }
+    let head = audit_head::Entity::find_by_id(1).one(tx).await.map_err(db)?;
     head.ok_or_else(|| Error::Internal("the audit log has lost its head row".to_owned()))
 }
 
@@ -91,7 +95,7 @@ async fn append_at_once(
         row.address.into(),
     ];
     let head_wait = head_wait.map(|most| most.as_millis().to_string());
-    let values = values.into_iter().chain([row.agent.into(), head_wait.into()]);
+    let values = values.into_iter().chain([row.agent.into(), head_wait.into(), locks::HEAD.into()]);
     let append = Statement::from_sql_and_values(DbBackend::Postgres, APPEND, values);
     let answer = tx.query_one_raw(append).await.map_err(db)?;
     let answer = answer.ok_or_else(|| Error::Internal("the audit log has lost its head row".to_owned()))?;
@@ -102,8 +106,9 @@ async fn append_at_once(
 /// that may take is set in the same exchange: PostgreSQL reads `lock_timeout` when a wait begins.
 const APPEND: &str = "
     WITH patience AS MATERIALIZED (SELECT CASE WHEN $13::text IS NULL THEN '' ELSE set_config('lock_timeout', $13, true) END AS wait),
+    turn AS MATERIALIZED (SELECT pg_advisory_xact_lock($14)::text AS turn FROM patience WHERE wait IS NOT NULL),
     head AS MATERIALIZED (
-        SELECT seq + 1 AS seq, hash FROM audit_head WHERE id = 1 AND (SELECT wait FROM patience) IS NOT NULL FOR UPDATE),
+        SELECT seq + 1 AS seq, hash FROM audit_head WHERE id = 1 AND (SELECT turn FROM turn) IS NOT NULL FOR UPDATE),
     entry AS (
         INSERT INTO audit_log (seq, at, actor_kind, actor_id, actor_name, action, entity_kind, entity_id, detail, request_id, address, agent, prev_hash, hash)
         SELECT seq, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, hash,

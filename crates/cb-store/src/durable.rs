@@ -3,26 +3,43 @@
 //! An audited write commits without waiting for the disk, so the head of the audit log is free again at once. Then it waits here:
 //! one tiny transaction of its own, which commits as the database was set up to commit (`synchronous_commit`), flushes the log of
 //! PostgreSQL up to its end, and with it every commit before it. One such flush is under way in a process; the writes that arrive
-//! meanwhile share the next one.
+//! meanwhile share the next one. It waits a moment for those that are about to arrive: a flush costs both sides about as much as
+//! an insert.
 //!
 //! A flush alone proves nothing: PostgreSQL may have crashed after the commit and have started again without it. So the same
 //! statement looks for the entry of each write, by number and hash. A newer entry does not prove an older one: it may have been
 //! written after the crash.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement};
+use tokio::sync::watch;
 
 use crate::bounded::in_time;
 use crate::fault::unanswered;
 use crate::open::Store;
 use crate::write::COMMIT;
 
+/// How long a flush waits for writes that are about to commit.
+const COMPANY: Duration = Duration::from_millis(2);
+
 /// Those who wait for a flush.
 #[derive(Debug, Default)]
 pub(crate) struct Flushes {
     next: Mutex<Arc<Flush>>,
     turn: tokio::sync::Mutex<()>,
+    /// Writes that append to the audit log now, or commit.
+    coming: watch::Sender<usize>,
+}
+
+/// A write that will want a flush.
+pub(crate) struct Coming<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|coming| *coming = coming.saturating_sub(1));
+    }
 }
 
 /// One flush, for all who joined it before it began.
@@ -35,6 +52,16 @@ struct Flush {
 }
 
 impl Flushes {
+    pub fn coming(&self) -> Coming<'_> {
+        self.coming.send_modify(|coming| *coming += 1);
+        Coming(&self.coming)
+    }
+
+    async fn company(&self) {
+        let mut coming = self.coming.subscribe();
+        let _ = tokio::time::timeout(COMPANY, coming.wait_for(|coming| *coming == 0)).await;
+    }
+
     fn join(&self, seq: i64) -> Arc<Flush> {
         let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         next.joined.lock().unwrap_or_else(PoisonError::into_inner).push(seq);
@@ -65,6 +92,7 @@ impl Store {
         let _turn = turn.map_err(|_| unanswered(format!("no flush has ended for {:?}", 2 * COMMIT)))?;
         // A write that had the turn before may have been cancelled in the middle of this flush.
         if flush.found.get().is_none() {
+            flushes.company().await;
             let _ = flush.found.set(self.flushed(&flushes.begin(&flush)).await);
         }
         let Some(found) = flush.found.get().cloned() else { return Ok(false) };
@@ -94,3 +122,28 @@ const FLUSH: &str = "
     WITH flush AS MATERIALIZED (SELECT pg_logical_emit_message(true, 'circuit-breaker', '')::text AS at)
     SELECT flush.at, entry.seq, entry.hash FROM flush
     LEFT JOIN audit_log entry ON entry.seq = ANY (string_to_array($1, ',')::bigint[])";
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flush_waits_for_those_who_come_and_for_no_others() {
+        let (flushes, began) = (Flushes::default(), Instant::now());
+        flushes.company().await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "nobody comes");
+        let (one, other) = (flushes.coming(), flushes.coming());
+        let arrive = async {
+            drop(one);
+            sleep(COMPANY / 2).await;
+            drop(other);
+        };
+        tokio::join!(flushes.company(), arrive);
+        assert_eq!(began.elapsed(), COMPANY / 2, "both have come");
+        let (_late, began) = (flushes.coming(), Instant::now());
+        flushes.company().await;
+        assert!((COMPANY..2 * COMPANY).contains(&began.elapsed()), "{:?}", began.elapsed());
+    }
+}

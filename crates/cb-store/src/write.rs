@@ -404,9 +404,9 @@ impl Store {
         let left = move || BEGIN.saturating_sub(began.elapsed());
         // SQLite has one writer, and locks everything when it begins.
         let first = move || if sqlite { String::new() } else { first(left().max(BRIEF)) };
-        let begun = tokio::time::timeout(left(), self.begin_on(self.writer(), first)).await;
-        let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
-        let mut tx = begun.map_err(|error| {
+        let tx = tokio::time::timeout(left(), self.begin_on(self.writer(), first)).await;
+        let tx = tx.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
+        let mut tx = tx.map_err(|error| {
             if has_code(&error, &[NO_LOCK]) {
                 return Ended::AtLock(error);
             }
@@ -529,6 +529,7 @@ impl Store {
         let out = worked?;
         let mut audit = Audit { action, origin: audit.origin.clone(), ..*audit };
         let head_wait = tx.head_wait();
+        let coming = self.flushes().coming();
         let (mut seq, mut hash) = crate::audit::append(&tx, &audit, entity, &detail, head_wait).await?;
         after.events.push(Event::EntryAppended { seq });
         for told in more {
@@ -539,7 +540,9 @@ impl Store {
         }
         // Counted however the commit ends: one that nobody has waited for may have happened.
         let counted = self.count_write();
-        let ended = match tx.end(COMMIT).await {
+        let committed = tx.end(COMMIT).await;
+        drop(coming);
+        let ended = match committed {
             Ok(()) => Box::pin(self.is_durable(seq, &hash)).await.map_err(NotKept::Perhaps).and_then(there),
             ended => ended,
         };
@@ -584,7 +587,7 @@ impl Store {
             tx.execute_unprepared(PULSE).await?;
         } else {
             // As every write does before it ends.
-            tx.execute_unprepared("SELECT seq FROM audit_head FOR UPDATE").await?;
+            tx.execute_unprepared(&locks::head()).await?;
             tx.execute_unprepared("UPDATE settings SET version = version WHERE id = 1").await?;
         }
         tx.end(COMMIT).await.map_err(|(NotKept::Certainly(error) | NotKept::Perhaps(error))| error)
