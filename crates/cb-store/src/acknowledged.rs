@@ -67,7 +67,7 @@ impl Bench {
     }
 }
 
-/// As every write does first.
+/// What no write can do without.
 const LOCKS_HEAD: &str = "UPDATE audit_head SET seq = seq";
 
 async fn lock(other: &sea_orm::DatabaseConnection) {

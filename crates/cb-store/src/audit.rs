@@ -22,12 +22,9 @@ use crate::locks;
 use crate::open::Store;
 use crate::write::{Audit, WriteTx};
 
-/// Takes the head row's lock: on PostgreSQL it is held from the append to the end of the COMMIT. Changes nothing.
-pub(crate) async fn lock_head(tx: &impl ConnectionTrait) -> Result<audit_head::Model> {
-    // SQLite locks the whole database when the transaction begins.
-    if tx.get_database_backend() == DbBackend::Postgres {
-        tx.execute_unprepared(&locks::head()).await.map_err(db)?;
-    }
+/// The head of a transaction that has locked it: SQLite locks the whole database when a transaction begins, PostgreSQL what
+/// [`locks::head`] says.
+pub(crate) async fn locked_head(tx: &impl ConnectionTrait) -> Result<audit_head::Model> {
     let head = audit_head::Entity::find_by_id(1).one(tx).await.map_err(db)?;
     head.ok_or_else(|| Error::Internal("the audit log has lost its head row".to_owned()))
 }
@@ -61,7 +58,7 @@ pub(crate) async fn append(
     if tx.get_database_backend() == DbBackend::Postgres {
         return append_at_once(tx, row, head_wait).await;
     }
-    let head = lock_head(tx).await?;
+    let head = locked_head(tx).await?;
     let row = audit_entry::Model { seq: head.seq + 1, prev_hash: head.hash, ..row };
     let (seq, hash) = (row.seq, entry(&row).hash(&row.prev_hash));
     let row = audit_entry::Model { hash: hash.clone(), ..row };

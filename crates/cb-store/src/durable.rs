@@ -44,7 +44,7 @@ impl Drop for Coming<'_> {
 
 /// One flush, for all who joined it before it began.
 #[derive(Debug, Default)]
-struct Flush {
+pub(crate) struct Flush {
     /// Numbers of entries.
     joined: Mutex<Vec<i64>>,
     /// Which entries have these numbers.
@@ -62,7 +62,7 @@ impl Flushes {
         let _ = tokio::time::timeout(COMPANY, coming.wait_for(|coming| *coming == 0)).await;
     }
 
-    fn join(&self, seq: i64) -> Arc<Flush> {
+    pub fn join(&self, seq: i64) -> Arc<Flush> {
         let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         next.joined.lock().unwrap_or_else(PoisonError::into_inner).push(seq);
         Arc::clone(&next)
@@ -85,21 +85,25 @@ impl Store {
         if self.is_sqlite() {
             return Ok(true);
         }
+        self.flushed(self.flushes().join(seq), seq, hash).await
+    }
+
+    /// The same, when `flush` was joined.
+    pub(crate) async fn flushed(&self, flush: Arc<Flush>, seq: i64, hash: &str) -> Result<bool, DbErr> {
         let flushes = self.flushes();
-        let flush = flushes.join(seq);
         // The flush that is under way, and then this one, which another write may have begun.
         let turn = tokio::time::timeout(2 * COMMIT, flushes.turn.lock()).await;
         let _turn = turn.map_err(|_| unanswered(format!("no flush has ended for {:?}", 2 * COMMIT)))?;
         // A write that had the turn before may have been cancelled in the middle of this flush.
         if flush.found.get().is_none() {
             flushes.company().await;
-            let _ = flush.found.set(self.flushed(&flushes.begin(&flush)).await);
+            let _ = flush.found.set(self.flush(&flushes.begin(&flush)).await);
         }
         let Some(found) = flush.found.get().cloned() else { return Ok(false) };
         Ok(found?.iter().any(|entry| entry.0 == seq && entry.1 == hash))
     }
 
-    async fn flushed(&self, numbers: &[i64]) -> Result<Vec<(i64, String)>, DbErr> {
+    async fn flush(&self, numbers: &[i64]) -> Result<Vec<(i64, String)>, DbErr> {
         let numbers = numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
         let flush = Statement::from_sql_and_values(DbBackend::Postgres, FLUSH, [numbers.into()]);
         let pool = self.flusher();

@@ -137,7 +137,7 @@ pub(crate) fn certainly_lost(error: &DbErr) -> bool {
 
 /// Whether PostgreSQL has ended the transaction, and nothing more. When it ends itself (PANIC) or the session (FATAL), or says 40003,
 /// the commit may be in its log already.
-fn is_error(error: &dyn DatabaseError) -> bool {
+pub(crate) fn is_error(error: &dyn DatabaseError) -> bool {
     error
         .try_downcast_ref::<PgDatabaseError>()
         .is_some_and(|told| matches!(told.severity(), PgSeverity::Error) && told.code() != "40003")

@@ -43,18 +43,23 @@ impl Row {
     }
 }
 
-/// No other write runs meanwhile. Each lock is waited for no longer than `most`, where that is less than for any lock.
+/// No other write runs meanwhile, and the head is locked too. Each lock is waited for no longer than `most`, where that is less than
+/// for any lock.
 pub(crate) fn alone(until: Until, most: Option<Duration>) -> String {
-    let most = most.map(|most| format!("SET LOCAL lock_timeout = {}", most.as_millis()));
-    let without_disk = matches!(until, Until::Flushed).then(|| WITHOUT_DISK.to_owned());
-    let alone = format!("SELECT pg_advisory_xact_lock({WRITES}); {}", head());
-    let all: Vec<_> = most.into_iter().chain(without_disk).chain([alone]).collect();
-    all.join("; ")
+    let writes = format!("SELECT pg_advisory_xact_lock({WRITES}); {}", head(None));
+    match until {
+        Until::Flushed => format!("{WITHOUT_DISK}; {}{writes}", waits(most)),
+        Until::Committed => format!("{}{writes}", waits(most)),
+    }
 }
 
 /// The head of the audit log is locked: nobody appends meanwhile.
-pub(crate) fn head() -> String {
-    format!("SELECT pg_advisory_xact_lock({HEAD}); SELECT seq FROM audit_head FOR UPDATE")
+pub(crate) fn head(most: Option<Duration>) -> String {
+    format!("{}SELECT pg_advisory_xact_lock({HEAD}); SELECT seq FROM audit_head FOR UPDATE", waits(most))
+}
+
+fn waits(most: Option<Duration>) -> String {
+    most.map_or_else(String::new, |most| format!("SET LOCAL lock_timeout = {}; ", most.as_millis()))
 }
 
 /// Other writes run meanwhile, but none that runs alone or needs one of `rows`. Each statement of the transaction ends after `most`.

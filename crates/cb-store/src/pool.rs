@@ -1,6 +1,7 @@
 //! How connections are made, and which of them may be used again.
 //!
-//! Invariants: a connection with a transaction open never comes out of a pool; a connection on which COMMIT or ROLLBACK failed is
+//! Invariants: a connection with a transaction open never comes out of a pool (on PostgreSQL `transaction.rs` sees to it, because the
+//! driver does not know of its transactions); a connection on which COMMIT or ROLLBACK failed is
 //! closed; when a database has not answered, none from before is used again. SQLite ends a transaction by itself when a disk is full, and
 //! the driver does not hear of it: it would answer the next BEGIN with a savepoint, and the next COMMIT would keep nothing.
 //! What a session of PostgreSQL is told at its beginning holds on it, or the connection is not used; behind a pooler it is told to each
@@ -479,8 +480,8 @@ fn guarded<D: sqlx::Database>(
                 if knows && !connection.is_in_transaction() {
                     return Ok(true);
                 }
-                // What was dropped half-way is answered or rolled back behind this. Where nothing was, nothing is asked: the driver asks
-                // once itself. Without an answer the connection is closed.
+                // What was dropped half-way is answered or rolled back behind this. Without an answer the connection is closed. On
+                // PostgreSQL nothing is asked where nothing was left: the driver asks once itself (`transaction.rs` bounds that).
                 let answered = async {
                     if D::NAME == sqlx::Postgres::NAME {
                         connection.flush().await

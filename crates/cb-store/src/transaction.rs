@@ -9,9 +9,6 @@
 //! - Every statement runs in a transaction, because the driver sends one in two exchanges. A single question is a transaction of its own.
 //! - No prepared statement has a name, because another client may have given the same one.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::{self, AssertSqlSafe, Executor as _, PgConnection, Postgres};
@@ -24,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::bounded::{ANSWER, Bounded, Connections, Signals, in_time};
+use crate::fault::is_error;
 use crate::pool::{Pool, WAIT, Way};
 
 /// What a transaction is for. Whether it may write is a matter of its pool.
@@ -47,8 +45,8 @@ enum On {
     Postgres(Mutex<Leased>, Way),
 }
 
-/// A connection to PostgreSQL on which a transaction is open. Dropped before that has ended, it is rolled back before anybody else gets
-/// the connection.
+/// A connection to PostgreSQL on which a transaction is open. The driver does not know of it, so nothing else keeps it out of the pool:
+/// dropped, it is rolled back before anybody else gets the connection, or the connection is closed.
 #[derive(Debug)]
 struct Leased(Option<PoolConnection<Postgres>>);
 
@@ -64,19 +62,27 @@ impl Leased {
     /// Ends the transaction with `sql`.
     async fn end(mut self, sql: &str) -> Result<(), DbErr> {
         self.says(sql).await.map_err(of_statement)?;
-        drop(self.0.take());
+        if let Some(connection) = self.0.take() {
+            tokio::spawn(given_back(connection));
+        }
         Ok(())
     }
+}
+
+/// The driver asks once more before it gives a connection to the next, and would wait for the answer as long as TCP does.
+async fn given_back(mut connection: PoolConnection<Postgres>) {
+    // Without an answer it is closed.
+    let _ = tokio::time::timeout(WAIT, connection.return_to_pool()).await;
 }
 
 impl Drop for Leased {
     fn drop(&mut self) {
         let Some(mut connection) = self.0.take() else { return };
-        let Ok(runtime) = Handle::try_current() else { return connection.close_on_drop() };
+        let Ok(runtime) = Handle::try_current() else { return drop(connection.detach()) };
         runtime.spawn(async move {
-            let ended = tokio::time::timeout(WAIT, connection.execute("ROLLBACK")).await;
-            if !matches!(ended, Ok(Ok(_))) {
-                connection.close_on_drop();
+            match tokio::time::timeout(WAIT, connection.execute("ROLLBACK")).await {
+                Ok(Ok(_)) => given_back(connection).await,
+                _ => connection.close_on_drop(),
             }
         });
     }
@@ -110,8 +116,10 @@ impl Transaction {
         let all = if first.is_empty() { begin } else { format!("{begin}; {first}") };
         match leased.says(&all).await {
             Ok(_) => Ok(Self(On::Postgres(Mutex::new(leased), way))),
-            // A pooler that has no connection says so in its own words.
-            Err(error) if way != Way::Own => Err(DbErr::Conn(RuntimeErr::SqlxError(error.into()))),
+            // A pooler that has no connection says so in its own words, and ends the session.
+            Err(error) if way != Way::Own && !error.as_database_error().is_some_and(is_error) => {
+                Err(DbErr::Conn(RuntimeErr::SqlxError(error.into())))
+            }
             Err(error) => Err(of_statement(error)),
         }
     }
@@ -197,13 +205,11 @@ impl ConnectionTrait for Transaction {
     }
 }
 
-/// A beginning does not end with its caller. On PostgreSQL the driver forgets a BEGIN that nobody has waited for, and whatever the
-/// connection was given afterwards would belong to a transaction that nobody ends. When the caller is gone, a task waits for it and
-/// drops the transaction; when the database is, the connection is not used again.
+/// When whoever waits for it is gone, or the database is, nothing that was begun stays open.
 pub(crate) async fn begin(
     pool: &Connections,
     kind: Kind,
-    first: impl FnOnce() -> String + Send + 'static,
+    first: impl FnOnce() -> String + Send,
 ) -> Result<Bounded<Transaction>, DbErr> {
     let signals = pool.signals().clone();
     let begun = begun(pool.inner(), kind, first, &signals).await?;
@@ -214,42 +220,10 @@ pub(crate) async fn begin(
 pub(crate) async fn begun(
     pool: &Pool,
     kind: Kind,
-    first: impl FnOnce() -> String + Send + 'static,
+    first: impl FnOnce() -> String + Send,
     signals: &Signals,
 ) -> Result<Transaction, DbErr> {
-    let (backend, way, condemned) = (pool.get_database_backend(), pool.way(), pool.condemned().clone());
-    let (pool, signals) = (pool.asked(), signals.clone());
-    let begun = GoesOn::new(async move {
-        let asked = Transaction::begin(&pool, way, kind, first);
-        in_time(backend, ANSWER, &signals, asked, || condemned.now()).await
-    });
-    begun.await
-}
-
-/// Work that a task of its own ends when whoever waits for it is gone. Until then no other thread has to wake up for it.
-struct GoesOn<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
-
-impl<T: Send> GoesOn<T> {
-    fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(Some(Box::pin(work)))
-    }
-}
-
-impl<T: Send> Future for GoesOn<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let Some(work) = &mut self.0 else { return Poll::Pending };
-        let done = ready!(work.as_mut().poll(context));
-        self.0 = None;
-        Poll::Ready(done)
-    }
-}
-
-impl<T: Send> Drop for GoesOn<T> {
-    fn drop(&mut self) {
-        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(work);
-        }
-    }
+    let asked = pool.asked();
+    let begun = Box::pin(Transaction::begin(&asked, pool.way(), kind, first));
+    in_time(pool.get_database_backend(), ANSWER, signals, begun, || pool.condemned().now()).await
 }

@@ -1,7 +1,7 @@
 //! The only place that commits and rolls back what writes; and the audit entry that a write cannot do without.
 //!
 //! A begun transaction is the outermost one: SQLite refuses BEGIN IMMEDIATE within another, and a connection with one open never
-//! comes out of the pool (`pool.rs`). A connection whose COMMIT or ROLLBACK failed is never used again. When a COMMIT has no answer,
+//! comes out of the pool (`pool.rs`, `transaction.rs`). A connection whose COMMIT or ROLLBACK failed is never used again. When a COMMIT has no answer,
 //! the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
 
 use std::collections::BTreeSet;
@@ -123,6 +123,11 @@ impl From<Ended> for Error {
             Ended::Otherwise(error) => error,
         }
     }
+}
+
+/// How long a lock is waited for, where that is less than for any lock.
+fn shorter(left: Duration) -> Option<Duration> {
+    (left < LOCK).then_some(left)
 }
 
 /// PostgreSQL's code for a lock that was not to be had in time.
@@ -321,8 +326,7 @@ impl WriteTx {
 
 impl Store {
     pub(crate) async fn begin_write(&self) -> Result<Tx> {
-        let patience = |_| Patience::Each;
-        Ok(self.begin_behind(Instant::now(), patience, |_| String::new()).await?)
+        Ok(self.begin_behind(Instant::now(), |_| Patience::Each, |_| String::new()).await?)
     }
 
     /// What was done to a file that has lost its name is gone when the server stops.
@@ -342,17 +346,10 @@ impl Store {
         Err(Error::Unavailable(lost.trouble().unwrap_or_default().to_owned()))
     }
 
-    async fn begin_on(
-        &self,
-        pool: &Connections,
-        first: impl FnOnce() -> String + Send + 'static,
-    ) -> Result<Tx, DbErr> {
-        let begun = tokio::time::timeout(BEGIN, begin(pool, Kind::Write, first)).await;
-        let begun = begun.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
-        let condemned = pool.inner().condemned().clone();
+    async fn begin_on(&self, pool: &Connections, first: impl FnOnce() -> String + Send) -> Result<Tx, DbErr> {
         Ok(Tx {
-            inner: begun?,
-            condemned,
+            inner: begin(pool, Kind::Write, first).await?,
+            condemned: pool.inner().condemned().clone(),
             store: self.clone(),
             broken: Mutex::default(),
             head: None,
@@ -363,7 +360,7 @@ impl Store {
     /// A beginning that waits for every write that is under way and holds up the next. It locks the head of the log too, for those
     /// who wait behind a commit ([`Self::begin_at_head`]).
     pub(crate) async fn begin_alone(&self, until: Until) -> Result<Tx> {
-        let first = move |left: Duration| locks::alone(until, (left < LOCK).then_some(left));
+        let first = |left| locks::alone(until, shorter(left));
         let mut tx = self.begin_behind(Instant::now(), Patience::Locks, first).await?;
         tx.head = Some(self.holds_head());
         Ok(tx)
@@ -372,24 +369,17 @@ impl Store {
     /// A beginning that excludes writes that need everything, and those that need one of `rows`. Where another has locked one of
     /// these, it has ended ([`Ended::AtLock`]).
     async fn begin_with(&self, began: Instant, rows: &[Row]) -> Result<Tx, Ended> {
-        let rows = rows.to_vec();
-        self.begin_behind(began, Patience::Statements, move |left| locks::beside(&rows, left, WITHIN)).await
+        self.begin_behind(began, Patience::Statements, |left| locks::beside(rows, left, WITHIN)).await
     }
 
     /// A beginning behind every commit that is under way: on PostgreSQL the head is locked until a commit has ended, whoever waits
     /// for it.
     pub(crate) async fn begin_at_head(&self) -> Result<(Tx, audit_head::Model)> {
-        let began = Instant::now();
-        let both = async {
-            let mut tx = self.begin_behind(began, Patience::Locks, |_| String::new()).await?;
-            if began.elapsed() > BRIEF {
-                tx.hurry().await.map_err(db)?;
-            }
-            let head = crate::audit::lock_head(&tx).await?;
-            tx.head = Some(self.holds_head());
-            Ok((tx, head))
-        };
-        tokio::time::timeout(BEGIN, both).await.unwrap_or_else(|_| Err(self.none()))
+        let first = |left| locks::head(shorter(left));
+        let mut tx = self.begin_behind(Instant::now(), Patience::Locks, first).await?;
+        tx.head = Some(self.holds_head());
+        let head = crate::audit::locked_head(&tx).await?;
+        Ok((tx, head))
     }
 
     /// A beginning with the locks of `first`, which is told how long it may take. All waits since `began` end together.
@@ -397,35 +387,29 @@ impl Store {
         &self,
         began: Instant,
         patience: impl FnOnce(Instant) -> Patience,
-        first: impl FnOnce(Duration) -> String + Send + 'static,
+        first: impl FnOnce(Duration) -> String + Send,
     ) -> Result<Tx, Ended> {
         self.look_for_file()?;
-        let sqlite = self.is_sqlite();
-        let left = move || BEGIN.saturating_sub(began.elapsed());
-        // SQLite has one writer, and locks everything when it begins.
-        let first = move || if sqlite { String::new() } else { first(left().max(BRIEF)) };
-        let tx = tokio::time::timeout(left(), self.begin_on(self.writer(), first)).await;
-        let tx = tx.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)));
-        let mut tx = tx.map_err(|error| {
+        let left = || BEGIN.saturating_sub(began.elapsed());
+        let all = async {
+            let mut tx = self.begin_on(self.writer(), || first(left().max(BRIEF))).await?;
+            if !self.is_sqlite() {
+                tx.patience = patience(began + BEGIN);
+            }
+            if began.elapsed() > BRIEF {
+                tx.hurry().await?;
+            }
+            Ok(tx)
+        };
+        let all = tokio::time::timeout(left(), all).await;
+        all.unwrap_or_else(|_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))).map_err(|error| {
             if has_code(&error, &[NO_LOCK]) {
                 return Ended::AtLock(error);
             }
             let error = db(self.signals().no_connection(error));
             self.met(&error);
             Ended::Otherwise(error)
-        })?;
-        if !sqlite {
-            tx.patience = patience(began + BEGIN);
-        }
-        Ok(tx)
-    }
-
-    /// Nobody got what a write begins with.
-    fn none(&self) -> Error {
-        let none = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
-        let error = db(self.signals().no_connection(none));
-        self.met(&error);
-        error
+        })
     }
 
     /// A reading transaction that sees one moment, however long it takes.
@@ -540,10 +524,12 @@ impl Store {
         }
         // Counted however the commit ends: one that nobody has waited for may have happened.
         let counted = self.count_write();
-        let committed = tx.end(COMMIT).await;
-        drop(coming);
-        let ended = match committed {
-            Ok(()) => Box::pin(self.is_durable(seq, &hash)).await.map_err(NotKept::Perhaps).and_then(there),
+        let ended = match tx.end(COMMIT).await {
+            Ok(()) => {
+                let flush = self.flushes().join(seq);
+                drop(coming);
+                Box::pin(self.flushed(flush, seq, &hash)).await.map_err(NotKept::Perhaps).and_then(there)
+            }
             ended => ended,
         };
         match ended {
@@ -582,12 +568,13 @@ impl Store {
 
     /// Writes next to nothing, to see whether it is kept.
     pub(crate) async fn pulse(&self) -> Result<(), DbErr> {
-        let tx = self.begin_on(self.lookout(), String::new).await?;
+        let begun = tokio::time::timeout(BEGIN, self.begin_on(self.lookout(), String::new)).await;
+        let tx = begun.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))??;
         if self.is_sqlite() {
             tx.execute_unprepared(PULSE).await?;
         } else {
             // As every write does before it ends.
-            tx.execute_unprepared(&locks::head()).await?;
+            tx.execute_unprepared(&locks::head(None)).await?;
             tx.execute_unprepared("UPDATE settings SET version = version WHERE id = 1").await?;
         }
         tx.end(COMMIT).await.map_err(|(NotKept::Certainly(error) | NotKept::Perhaps(error))| error)

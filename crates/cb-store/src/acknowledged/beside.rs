@@ -112,6 +112,39 @@ async fn sixteen_writers_make_one_chain() {
     other.close().await.expect("closed");
 }
 
+/// PostgreSQL wakes all who wait for a row when it is free, and one who waits for a lock of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_at_a_time_waits_for_the_head_itself() {
+    let bench = Bench::open(Postgres).await;
+    let (holder, onlooker) = (bench.other().await, bench.other().await);
+    super::lock(&holder).await;
+    let writes = join_all((0..4_u128).map(|n| {
+        let bench = &bench;
+        async move { bench.beside(&[], async |tx| insert(tx, n + 1).await).await }
+    }));
+    let look = async {
+        let count =
+            "SELECT count(*), count(*) FILTER (WHERE locktype <> 'advisory') FROM pg_locks WHERE NOT granted";
+        loop {
+            let row = onlooker.query_one_raw(Statement::from_string(DbBackend::Postgres, count)).await;
+            let row = row.expect("read").expect("a row");
+            let (all, others): (i64, i64) =
+                (row.try_get_by_index(0).expect("a count"), row.try_get_by_index(1).expect("a count"));
+            if all == 4 {
+                break others;
+            }
+        }
+    };
+    let (done, others) = tokio::join!(writes, async {
+        let others = tokio::time::timeout(Duration::from_secs(10), look).await.expect("all wait");
+        holder.execute_unprepared("ROLLBACK").await.expect("let go");
+        others
+    });
+    assert_eq!(others, 1, "all who wait for the row wake up when it is free");
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    assert_eq!(bench.whole().await, 4);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_of_one_row_wait_for_each_other() {
     let bench = Bench::open(Postgres).await;

@@ -102,7 +102,7 @@ impl Store {
         let snapshot = copy.snapshot().await?;
         // The lock of every writer: who begins to use the database now waits, and then finds it full.
         let tx = self.begin_alone(Until::Committed).await?;
-        let head = crate::audit::lock_head(&tx).await?;
+        let head = crate::audit::locked_head(&tx).await?;
         if head.seq != 0 {
             return Ok(false);
         }
@@ -116,7 +116,7 @@ impl Store {
     pub async fn move_from(&self, source: &Self, audit: Audit<'_>) -> Result<Option<Filled>> {
         let from = source.snapshot().await?;
         let tx = self.begin_alone(Until::Committed).await?;
-        if crate::audit::lock_head(&tx).await?.seq != 0 {
+        if crate::audit::locked_head(&tx).await?.seq != 0 {
             return Ok(None);
         }
         let read = tables::fill(&from, &tx).await?;
@@ -125,7 +125,7 @@ impl Store {
         if let Some((from, to)) = read.iter().zip(&written).find(|(from, to)| from != to) {
             return Err(Error::Internal(format!("after the copy the tables differ: {from:?} and {to:?}")));
         }
-        let head = crate::audit::lock_head(&tx).await?;
+        let head = crate::audit::locked_head(&tx).await?;
         if source.audit_head().await?.is_none_or(|(seq, _)| seq != head.seq) {
             return Err(Error::Conflict(
                 "The database was changed while it was copied, so nothing was copied. Stop every server and every cb command that uses it, and run this command again".to_owned(),
