@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use cb_core::clock::Time;
 use cb_core::{Error, Permission, Result};
+use cb_store::bookkeeping::Turn;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -147,6 +148,8 @@ const WORKS: &[Work] = &[
 const LOOK: Duration = Duration::from_secs(30);
 /// A failed run is tried again after this time, or at its regular time if that is sooner.
 const AGAIN: Duration = Duration::from_mins(10);
+/// The same when the database was away: it may be back at any moment, and until the next run the work is shown as failing.
+const SOON: Duration = Duration::from_secs(5);
 /// After this time without a sign of life another server begins the work.
 const LEASE: Duration = Duration::from_secs(30);
 /// So often a lease is renewed.
@@ -241,10 +244,15 @@ async fn keep(app: App, work: &'static Work) {
 async fn here(app: &App, work: &'static Work, stopping: bool) -> Duration {
     let done = app.works_done();
     done.begun(work.name, app.now());
-    let error = attempt(app, work, stopping).await;
-    let wait = wait(work, error.is_some());
-    let now = app.now();
-    tell(work, done.ended(work.name, now, later(now, wait), error.clone()), error.as_deref());
+    let failed = attempt(app, work, stopping).await;
+    let wait = wait(work, failed.as_ref());
+    let (now, error) = (app.now(), failed.map(|failed| failed.why));
+    let news = done.ended(work.name, now, later(now, wait), error.clone());
+    tell(work, news, error.as_deref());
+    if news && error.is_none() && work.name != Name::Servers {
+        // The other servers have read that it fails.
+        let _ = replicas::seen(app, stopping).await;
+    }
     wait
 }
 
@@ -257,7 +265,7 @@ async fn in_turn(app: &App, work: &'static Work) -> Duration {
         Ok(None) => return look,
         Err(error) => {
             tracing::warn!(work = work.name.as_str(), %error, "the server could not see whether periodic work is due");
-            return look;
+            return Ord::min(look, SOON);
         }
     };
     let done = app.works_done();
@@ -270,18 +278,33 @@ async fn in_turn(app: &App, work: &'static Work) -> Duration {
             renewed => renewed,
         }
     };
-    let (error, lost) = tokio::select! {
-        error = attempt(app, work, false) => (error, false),
-        why = loses(|| app.steady(), began, renew) => (Some(why.to_owned()), true),
+    let (failed, lost) = tokio::select! {
+        failed = attempt(app, work, false) => (failed, false),
+        why = loses(|| app.steady(), began, renew) => (Some(Failed::of(why)), true),
     };
     let ended = app.now();
-    let broken_off = lost || error.is_some() && app.stopping().is_cancelled();
-    let next = if broken_off { ended } else { later(ended, wait(work, error.is_some())) };
+    let broken_off = lost || failed.is_some() && app.stopping().is_cancelled();
+    let wait = wait(work, failed.as_ref());
+    let next = if broken_off { ended } else { later(ended, wait) };
+    let error = failed.map(|failed| failed.why);
     tell(work, done.ended(work.name, ended, next, error.clone()), error.as_deref());
-    if let Err(error) = app.store().end_work(&turn, ended, next, error.as_deref()).await {
+    if let Err(error) = note_end(app, &turn, ended, next, error.as_deref()).await {
         tracing::warn!(work = work.name.as_str(), %error, "the end of periodic work could not be noted; its lease ends in half a minute");
     }
-    look
+    Ord::min(look, wait)
+}
+
+/// Until the end is noted, no server begins the work again: it is tried for as long as the lease lasts.
+async fn note_end(app: &App, turn: &Turn, ended: Time, next: Time, error: Option<&str>) -> Result<()> {
+    let since = app.steady();
+    loop {
+        let noted = app.store().end_work(turn, ended, next, error).await;
+        let again = app.steady().saturating_sub(since) + SOON < LEASE && !app.stopping().is_cancelled();
+        match noted {
+            Err(error) if error.is_outage() && again => tokio::time::sleep(SOON).await,
+            noted => return noted.map(drop),
+        }
+    }
 }
 
 /// Renews a lease that was taken at `since` until it is another's or about to end; answers why it is lost.
@@ -307,8 +330,22 @@ async fn loses<R: Future<Output = Result<bool>>>(
     }
 }
 
-/// Why it failed, if it did: a sentence for the page. Dropped, it breaks the work off.
-async fn attempt(app: &App, work: &Work, stopping: bool) -> Option<String> {
+/// Why a run failed.
+struct Failed {
+    /// A sentence for the page.
+    why: String,
+    /// The database did not answer, or not in time.
+    away: bool,
+}
+
+impl Failed {
+    fn of(why: &str) -> Self {
+        Self { why: why.to_owned(), away: false }
+    }
+}
+
+/// Why it failed, if it did. Dropped, it breaks the work off.
+async fn attempt(app: &App, work: &Work, stopping: bool) -> Option<Failed> {
     // In a task of its own: should it panic, that is a failure like others, and it is tried again.
     let mut task = JoinSet::new();
     task.spawn((work.run)(app.clone(), stopping));
@@ -320,18 +357,20 @@ async fn attempt(app: &App, work: &Work, stopping: bool) -> Option<String> {
     let ended = tokio::select! {
         ended = tokio::time::timeout(LONGEST, task.join_next()) => ended,
         () = broken_off, if work.who == Who::One => {
-            return Some("The server stopped before the work was complete".to_owned());
+            return Some(Failed::of("The server stopped before the work was complete"));
         }
     };
     match ended {
         Ok(None | Some(Ok(Ok(())))) => None,
-        Ok(Some(Err(_))) => Some("The server met a fault of its own. Its log has the details".to_owned()),
+        Ok(Some(Err(_))) => Some(Failed::of("The server met a fault of its own. Its log has the details")),
         Ok(Some(Ok(Err(error)))) => Some(match error {
-            Error::Unavailable(why) | Error::StorageFull(why) | Error::OutcomeUnknown(why) => why,
-            error => error.to_string(),
+            Error::Unavailable(why) | Error::OutcomeUnknown(why) => Failed { why, away: true },
+            Error::StorageFull(why) => Failed::of(&why),
+            error => Failed::of(&error.to_string()),
         }),
         Err(_) => {
-            Some(format!("It took longer than {} minutes, and the server stopped it", LONGEST.as_secs() / 60))
+            let minutes = LONGEST.as_secs() / 60;
+            Some(Failed::of(&format!("It took longer than {minutes} minutes, and the server stopped it")))
         }
     }
 }
@@ -346,8 +385,11 @@ fn tell(work: &Work, news: bool, error: Option<&str>) {
     }
 }
 
-fn wait(work: &Work, failed: bool) -> Duration {
-    if failed { Ord::min(work.every, AGAIN) } else { work.every }
+fn wait(work: &Work, failed: Option<&Failed>) -> Duration {
+    match failed {
+        None => work.every,
+        Some(failed) => Ord::min(work.every, if failed.away { SOON } else { AGAIN }),
+    }
 }
 
 fn later(now: Time, wait: Duration) -> Time {
@@ -519,7 +561,9 @@ mod tests {
     use chrono::{TimeDelta, TimeZone as _, Utc};
     use tokio::time::Instant;
 
-    use super::{AGAIN, Done, LEASE, LOOK, Name, RENEW, WORKS, Who, Work, in_turn, loses, wait};
+    use super::{
+        AGAIN, Done, Failed, LEASE, LOOK, Name, RENEW, SOON, WORKS, Who, Work, in_turn, loses, wait,
+    };
     use crate::App;
 
     /// How long a lease is held that is renewed as `renew` says, and why no longer. The time is made up.
@@ -595,8 +639,11 @@ mod tests {
         let names: BTreeSet<_> = WORKS.iter().map(|work| work.name.as_str()).collect();
         assert_eq!(names.len(), WORKS.len());
         for work in WORKS {
-            assert_eq!(wait(work, false), work.every);
-            assert!(wait(work, true) <= work.every && wait(work, true) <= AGAIN, "{:?}", work.name);
+            assert_eq!(wait(work, None), work.every);
+            let failed = wait(work, Some(&Failed::of("why")));
+            assert!(failed <= work.every && failed <= AGAIN, "{:?}", work.name);
+            let away = Failed { away: true, ..Failed::of("why") };
+            assert!(wait(work, Some(&away)) <= SOON, "{:?}", work.name);
         }
     }
 

@@ -132,6 +132,8 @@ pub struct Around {
     pub jwt_fits: Option<bool>,
     /// The live ones: host, role and version.
     pub servers: Vec<String>,
+    /// Whether one of them does the work behind the requests.
+    pub works: bool,
     /// What PostgreSQL lacks for their connections.
     pub small_room: Option<SmallRoom>,
 }
@@ -139,10 +141,12 @@ pub struct Around {
 impl App {
     pub async fn around(&self) -> Result<Around> {
         let store = self.store();
-        let live = store.servers(self.now()).await?.into_iter().filter(|(_, live)| *live);
+        let rows = store.servers(self.now()).await?.into_iter();
+        let live: Vec<_> = rows.filter(|(_, live)| *live).map(|(row, _)| row).collect();
         let servers: Vec<_> =
-            live.map(|(row, _)| format!("{} ({}, {})", row.host, row.role, row.version)).collect();
+            live.iter().map(|row| format!("{} ({}, {})", row.host, row.role, row.version)).collect();
         Ok(Around {
+            works: live.iter().any(works),
             small_room: store.small_room(servers.len().max(1)).await?,
             jwt_fits: jwt_fits(&store.shared_secrets().await?, self.checkpoint_key(), self.jwt()),
             servers,

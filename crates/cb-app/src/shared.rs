@@ -406,12 +406,18 @@ fn other_audit_key(file: &Path, own: &str, wanted: &str, sealed: bool) -> Config
 
 /// `shut`: the database has it, and the vault cannot open it.
 fn missing_audit_key(file: &Path, wanted: &str, shut: bool) -> ConfigError {
-    let (reason, lost) = if shut {
-        ("the copy in the database cannot be decrypted with the vault's keys", "")
+    let put_back = format!("tar -xf ARCHIVE -C {} audit-key", file.parent().unwrap_or(file).display());
+    let (reason, mend) = if shut {
+        (
+            "the copy in the database cannot be decrypted with the vault's keys",
+            format!("{PUT_BACK}: {put_back}"),
+        )
     } else {
         (
             "the servers of this database have not put it into the database",
-            ". If it is lost, start one server once without CB_REDIS_URL and CB_NATS_URL: it creates a new key, and then the signatures of the old key can no longer be verified",
+            format!(
+                "Start the server that has the file in its data folder: it puts the key into the database, and then this server takes it from there. Every archive of cb backup contains the file too: {put_back}. If it is lost, start one server once without CB_REDIS_URL and CB_NATS_URL: it creates a new key, and then the signatures of the old key can no longer be verified"
+            ),
         )
     };
     ConfigError::new(
@@ -419,7 +425,7 @@ fn missing_audit_key(file: &Path, wanted: &str, shut: bool) -> ConfigError {
         format!(
             "this file does not exist, this database needs the audit key with the ID {wanted}, and {reason}"
         ),
-        format!("{PUT_BACK}: tar -xf ARCHIVE -C {} audit-key{lost}", file.parent().unwrap_or(file).display()),
+        mend,
     )
 }
 

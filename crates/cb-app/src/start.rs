@@ -62,10 +62,8 @@ impl App {
             Box::pin(Self::put_together(config, clock, entropy, store, Secrets::Make, Some(lock))).await?;
         app.store().stay_beside(&config.data_dir, crate::backup::needed(config));
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
-        // From now on the folder knows that it is in use, whatever becomes of the database.
-        if !app.setup_required().await.map_err(StartError::Read)? && !app.beside_database().is_there() {
-            app.checkpoint_now().await;
-        }
+        // From now on the folder knows which database it is used with, and how far that has come.
+        app.checkpoint_now().await;
         run(&app).await;
         Ok(app)
     }

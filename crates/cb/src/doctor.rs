@@ -147,6 +147,9 @@ fn servers(config: &Config, around: &Around) -> Vec<Found> {
     let names = around.servers.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
     let servers = match around.servers.len() {
         0 => Found::Note("servers: none was seen within half a minute".to_owned()),
+        _ if !around.works => Found::Weak(format!(
+            "servers: no worker runs, so scans and messages wait: {names}. Start a server with CB_ROLE=worker or CB_ROLE=all"
+        )),
         1 => Found::Well(format!("servers: one runs: {names}")),
         count if config.cluster.is_none() => Found::Weak(format!(
             "servers: {count} run, without Redis and NATS, so each counts rates and failed sign-ins by itself, and hears of the others' changes late: {names}. Set CB_REDIS_URL and CB_NATS_URL on each"

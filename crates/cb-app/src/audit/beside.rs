@@ -63,10 +63,6 @@ impl Beside {
         &self.folder
     }
 
-    pub fn is_there(&self) -> bool {
-        self.folder.join(CHECKPOINT_FILE).exists()
-    }
-
     /// Writes over nothing that was set aside before. Otherwise somebody who changes the database twice would hide what was lost first.
     fn move_to(&self, name: &str) -> Result<()> {
         let is_there = |name: &str| self.folder.join(name).symlink_metadata().is_ok();
@@ -152,13 +148,17 @@ impl App {
             Kept::Nothing | Kept::Own(_) | Kept::Unreadable => {}
         }
         let (seq, hash) = head;
-        let signed = self.store().last_checkpoint().await?.is_some_and(|last| last.seq == seq);
-        if signed && beside.is_there() {
+        // Another server may have signed it. Each folder has its own, or it would go on with an older database.
+        let is_signed = self.store().last_checkpoint().await?.is_some_and(|last| last.seq == seq);
+        let is_beside = matches!(self.kept(CHECKPOINT_FILE), Kept::Own(one) if one.seq == seq);
+        if is_signed && is_beside {
             return Ok(());
         }
         let checkpoint = self.checkpoint_key().sign(Claim::Checkpoint, seq, &hash, &fixed_width(self.now()));
         self.store().keep_checkpoint(&checkpoint).await?;
-        beside.write(&checkpoint);
+        if !is_beside {
+            beside.write(&checkpoint);
+        }
         Ok(())
     }
 

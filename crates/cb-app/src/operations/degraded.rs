@@ -190,11 +190,15 @@ fn failing_at_others(sights: &Sights<'_>) -> Vec<Degraded> {
 fn lost_servers(sights: &Sights<'_>) -> Option<Degraded> {
     let lost: Vec<_> = sights.all_servers().iter().filter(|(_, live)| !live).map(|(row, _)| row).collect();
     let since = lost.iter().map(|row| row.seen_at).min()?;
+    // What only they can do is told by `nobody_works`.
+    let worked = lost.iter().any(|row| replicas::works(row));
+    let taken = !worked || sights.all_servers().iter().any(|(row, live)| *live && replicas::works(row));
     Some(Degraded {
         code: Code::ServerLost,
         what: format!("Servers were killed or are cut off: {}.", named(lost)),
         why: Some("They have not been seen for half a minute, and they did not stop in order.".to_owned()),
-        means: "The other servers take over what they did.".to_owned(),
+        means: if taken { "The other servers take over what they did." } else { "What they did waits." }
+            .to_owned(),
         fix: "Start them again. If one runs, its log says why it does not reach the database. If you have removed one for good, it is forgotten an hour after it was last seen.".to_owned(),
         since: Some(since),
         work: None,
@@ -258,11 +262,19 @@ fn unread(reasons: &BTreeSet<String>) -> Option<Degraded> {
     })
 }
 
-/// "attic (worker), cellar (api) and 3 more".
+/// "attic (worker of the site cellar), shed (api, 2 servers) and 3 more".
 fn named<'a>(rows: impl IntoIterator<Item = &'a server::Model>) -> String {
-    let hosts: BTreeSet<_> = rows.into_iter().map(|row| format!("{} ({})", row.host, row.role)).collect();
-    let more = hosts.len().saturating_sub(HOSTS_NAMED);
-    let named = hosts.into_iter().take(HOSTS_NAMED).collect::<Vec<_>>().join(", ");
+    let mut hosts: BTreeMap<_, usize> = BTreeMap::new();
+    for row in rows {
+        *hosts.entry((&row.host, &row.role, &row.site)).or_default() += 1;
+    }
+    let more = hosts.values().skip(HOSTS_NAMED).sum::<usize>();
+    let named = hosts.into_iter().take(HOSTS_NAMED).map(|((host, role, site), count)| {
+        let site = site.as_ref().map(|site| format!(" of the site {site}")).unwrap_or_default();
+        let count = if count > 1 { format!(", {count} servers") } else { String::new() };
+        format!("{host} ({role}{site}{count})")
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
@@ -289,16 +301,15 @@ fn nobody_works(sights: &Sights<'_>) -> Vec<Degraded> {
         since: last.map(|row| row.seen_at),
         work: None,
     };
+    let mut all = Vec::new();
     if !somewhere {
-        return vec![say(
+        all.push(say(
             "No worker runs.".to_owned(),
             "Scans and messages wait, and no periodic work is done, until a worker runs. Nothing that waits is lost.".to_owned(),
             START,
             killed_at(None),
-        )];
-    }
-    let mut all = Vec::new();
-    if !runs_at(None) {
+        ));
+    } else if !runs_at(None) {
         all.push(say(
             "No worker of the main site runs.".to_owned(),
             "Scans of the main site wait until one runs. The workers of the other sites send the messages and do the periodic work.".to_owned(),
@@ -473,7 +484,8 @@ mod tests {
             assert!(said(&[api.clone(), worker, row(Worker, None, false)], &[]).is_empty());
         }
         let none = said(std::slice::from_ref(&api), &[("cellar", 1)]);
-        assert_eq!((what(&none), none[0].since), (vec!["No worker runs.".to_owned()], None));
+        assert_eq!(what(&none), ["No worker runs.", "No worker of the site cellar runs."]);
+        assert_eq!(none[0].since, None);
         let killed = said(&[api.clone(), row(Worker, None, false)], &[]);
         assert!(killed[0].since.is_some() && killed[0].why.as_ref().is_some_and(|why| why.ends_with('.')));
         let cellar = row(Worker, Some("cellar"), true);
@@ -503,8 +515,16 @@ mod tests {
         let lost = lost_servers(&sights(&FINE, &up, Some(&servers), TimeDelta::zero())).expect("degraded");
         assert!(
             lost.what
-                .ends_with(": h0 (worker), h1 (worker), h2 (worker), h3 (worker), h4 (worker) and 2 more.")
+                .ends_with(": h0 (worker of the site 0), h1 (worker of the site 1), h2 (worker of the site 2), h3 (worker of the site 3), h4 (worker of the site 4) and 2 more.")
         );
+        assert_eq!(lost.means, "What they did waits.");
+        servers.push(row(ServerRole::Worker, None, true));
+        for (row, _) in &mut servers {
+            (row.host, row.site) = ("vm".to_owned(), None);
+        }
+        let lost = lost_servers(&sights(&FINE, &up, Some(&servers), TimeDelta::zero())).expect("degraded");
+        assert!(lost.what.ends_with(": vm (worker, 7 servers)."), "{}", lost.what);
+        assert_eq!(lost.means, "The other servers take over what they did.");
         for (_, live) in &mut servers {
             *live = true;
         }

@@ -314,6 +314,32 @@ async fn a_log_that_was_cut_is_noticed_by_every_server() {
     second.close().await.expect("closes");
 }
 
+/// Otherwise a server could start again with the database from which everything was copied, or with a backup of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_folder_knows_how_far_the_log_has_come() {
+    let (test, ctx) = TestApp::clustered().await;
+    let second = test.second().await;
+    let folder = test.data_dir().with_file_name("second");
+    let file = folder.join("audit-checkpoint.json");
+    let knows = || {
+        let kept = std::fs::read(&file).expect("kept");
+        serde_json::from_slice::<serde_json::Value>(&kept).expect("JSON")["seq"].as_i64().expect("a number")
+    };
+    let older = std::fs::read(&file).expect("written at the start");
+    grow(&ctx, 9).await;
+    // Both sign the same entry, one after the other.
+    for server in [&ctx, &second.own_ctx(Principal::Cli)] {
+        audit::checkpoints(server).await.expect("signed");
+    }
+    assert_eq!(knows(), 9);
+    second.close().await.expect("closes");
+    // As after a kill.
+    std::fs::write(&file, older).expect("put back");
+    let second = test.second().await;
+    assert!(knows() >= 9, "{}", knows());
+    second.close().await.expect("closes");
+}
+
 /// The database is put back under the running server, which goes on and signs what it finds.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]

@@ -352,7 +352,7 @@ async fn the_first_server_of_a_cluster_makes_no_key_where_another_one_has_signed
         "audit-key: this file does not exist",
         &signed,
         "tar -xf ARCHIVE -C ",
-        "Every other server",
+        "Start the server that has the file",
         "CB_REDIS_URL",
     ] {
         assert!(why.contains(part), "{part} in {why}");

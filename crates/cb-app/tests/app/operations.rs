@@ -141,9 +141,9 @@ async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
     }
     let all = degraded(&ctx).await;
     let find = |what: &str| all.iter().find(|one| one.what == what);
-    let lost = find("Other servers cannot use Redis: barn (worker).").expect("degraded");
+    let lost = find("Other servers cannot use Redis: barn (worker, 2 servers).").expect("degraded");
     assert!(lost.code == Code::Redis && lost.since.is_some());
-    let failing = find("Periodic work fails on barn (worker).").expect("degraded");
+    let failing = find("Periodic work fails on barn (worker, 2 servers).").expect("degraded");
     assert_eq!(
         (failing.why.as_deref(), failing.work),
         (Some("The key is another one"), Some(Name::VaultRootKey))
@@ -156,7 +156,10 @@ async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
     sql(&test, "UPDATE servers SET role = 'api' WHERE host = 'barn'").await;
     let all = degraded(&ctx).await;
     let token = all.iter().find(|one| one.code == Code::ApiToken).expect("degraded");
-    assert!(token.why.as_ref().is_some_and(|why| why.ends_with("that of barn (api).")), "{token:?}");
+    assert!(
+        token.why.as_ref().is_some_and(|why| why.ends_with("that of barn (api, 2 servers).")),
+        "{token:?}"
+    );
     // Killed.
     sql(&test, "UPDATE servers SET seen_at = now() - interval '31 seconds' WHERE host = 'barn'").await;
     let all = degraded(&ctx).await;
