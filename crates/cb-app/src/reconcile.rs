@@ -16,6 +16,7 @@ use cb_core::{Error, Permission, Result};
 use cb_store::bookkeeping::Turn;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use utoipa::ToSchema;
 
@@ -163,7 +164,11 @@ const AT_STOP: Duration = Duration::from_secs(5);
 
 /// What this process remembers of each work that it has done itself.
 #[derive(Default)]
-pub(crate) struct Done(Mutex<Vec<Last>>);
+pub(crate) struct Done {
+    last: Mutex<Vec<Last>>,
+    /// A work that had failed went well.
+    well: Notify,
+}
 
 #[derive(Debug, Clone)]
 struct Last {
@@ -178,7 +183,7 @@ struct Last {
 
 impl Done {
     fn all(&self) -> MutexGuard<'_, Vec<Last>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What this process does for itself, and failed the last time it ended.
@@ -206,6 +211,9 @@ impl Done {
         (last.ended_at, last.next_at) = (Some(ended_at), Some(next_at));
         last.failures += u64::from(error.is_some());
         let news = last.error != error;
+        if news && error.is_none() {
+            self.well.notify_one();
+        }
         last.error = error;
         news
     }
@@ -228,6 +236,8 @@ async fn keep(app: App, work: &'static Work) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
+            // The other servers have read that it fails.
+            () = app.works_done().well.notified(), if work.name == Name::Servers => {}
             () = app.stopping().cancelled() => break,
         }
         wait = match work.who {
@@ -247,12 +257,7 @@ async fn here(app: &App, work: &'static Work, stopping: bool) -> Duration {
     let failed = attempt(app, work, stopping).await;
     let wait = wait(work, failed.as_ref());
     let (now, error) = (app.now(), failed.map(|failed| failed.why));
-    let news = done.ended(work.name, now, later(now, wait), error.clone());
-    tell(work, news, error.as_deref());
-    if news && error.is_none() && work.name != Name::Servers {
-        // The other servers have read that it fails.
-        let _ = replicas::seen(app, stopping).await;
-    }
+    tell(work, done.ended(work.name, now, later(now, wait), error.clone()), error.as_deref());
     wait
 }
 
@@ -294,14 +299,17 @@ async fn in_turn(app: &App, work: &'static Work) -> Duration {
     Ord::min(look, wait)
 }
 
-/// Until the end is noted, no server begins the work again: it is tried for as long as the lease lasts.
+/// No server begins the work again before its end is noted or the lease is over. Until then it is tried.
 async fn note_end(app: &App, turn: &Turn, ended: Time, next: Time, error: Option<&str>) -> Result<()> {
     let since = app.steady();
     loop {
         let noted = app.store().end_work(turn, ended, next, error).await;
         let again = app.steady().saturating_sub(since) + SOON < LEASE && !app.stopping().is_cancelled();
         match noted {
-            Err(error) if error.is_outage() && again => tokio::time::sleep(SOON).await,
+            Err(error) if error.is_outage() && again => tokio::select! {
+                () = tokio::time::sleep(SOON) => {}
+                () = app.stopping().cancelled() => {}
+            },
             noted => return noted.map(drop),
         }
     }

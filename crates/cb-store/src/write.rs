@@ -1,8 +1,8 @@
 //! The only place that commits and rolls back what writes; and the audit entry that a write cannot do without.
 //!
 //! A begun transaction is the outermost one: SQLite refuses BEGIN IMMEDIATE within another, and a connection with one open never
-//! comes out of the pool (`pool.rs`, `transaction.rs`). A connection whose COMMIT or ROLLBACK failed is never used again. When a COMMIT has no answer,
-//! the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
+//! comes out of the pool (`pool.rs`, `transaction.rs`). A connection whose COMMIT or ROLLBACK failed is never used again. When a
+//! COMMIT has no answer, the audit entry tells whether it was kept; when that cannot be asked either, the caller hears that nobody knows.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
