@@ -44,7 +44,7 @@ await steps.step("while nothing can be saved the page says so, and what was type
   const release = await lock();
   const began = Date.now();
   await button(panel(page), "Save").click();
-  await said(panel(page), "The database cannot save this at the moment");
+  await said(panel(page), "The database cannot do this at the moment");
   expect(Date.now() - began < 10_000, "an answer in time");
   await notice().getByText("The database is locked").waitFor();
   await judged(page);

@@ -215,7 +215,12 @@ impl App {
 
     /// Whether what several servers share is there.
     pub fn fabric_state(&self) -> FabricState {
-        self.0.fabric.state().borrow().clone()
+        self.links().borrow().clone()
+    }
+
+    /// The same, and when it changes.
+    pub(crate) fn links(&self) -> watch::Receiver<FabricState> {
+        self.0.fabric.state()
     }
 
     pub(crate) fn throttle(&self) -> &SharedThrottle {

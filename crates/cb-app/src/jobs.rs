@@ -59,6 +59,11 @@ pub trait Kind: Send + Sync + 'static {
     /// The job is about to become a dead letter: tells whoever waits for it. It may end the job in its own transaction.
     fn died<'a>(&'a self, app: &'a App, job: &'a Job, reason: &'a str) -> Work<'a, Result<()>>;
 
+    /// Jobs of this kind wait again whose worker has died: tells so whoever sees them as running.
+    fn left<'a>(&'a self, _app: &'a App) -> Work<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// An administrator lets this dead letter wait again, in this transaction.
     fn retried<'a>(&'a self, tx: &'a mut WriteTx, job: Uuid) -> Work<'a, Result<()>>;
 }

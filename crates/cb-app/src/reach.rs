@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// One of the two.
 pub struct Reached {
     pub name: &'static str,
+    /// That says where it is.
+    pub setting: &'static str,
     /// Why it cannot be used.
     pub trouble: Option<String>,
 }
@@ -35,9 +37,9 @@ pub async fn redis_and_nats(
     };
     let _ = tokio::time::timeout(PATIENCE, state.wait_for(known)).await;
     let FabricState::Cluster { redis, nats } = fabric.state().borrow().clone() else { return Ok(Vec::new()) };
-    let of = |name, link: cb_fabric::Link| {
+    let of = |name, setting, link: cb_fabric::Link| {
         let why = || link.error.clone().unwrap_or_else(|| format!("{name} does not answer."));
-        Reached { name, trouble: (!link.up).then(why) }
+        Reached { name, setting, trouble: (!link.up).then(why) }
     };
-    Ok(vec![of("Redis", redis), of("NATS", nats)])
+    Ok(vec![of("Redis", "CB_REDIS_URL", redis), of("NATS", "CB_NATS_URL", nats)])
 }

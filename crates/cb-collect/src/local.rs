@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use cb_net::capability::grant;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::LinkAddr;
@@ -193,14 +194,14 @@ impl Capabilities {
         let arp = raw_arp_socket().err().map(|error| {
             format!(
                 "raw packets are not permitted ({error}), so the scan uses connections and the kernel's neighbor table in the server's own network, which is slower and may miss machines behind a firewall; {}",
-                grant()
+                grant("cap_net_raw")
             )
         });
         let icmp = icmp_socket(false).err().map(|error| {
             format!(
                 "echo requests are not permitted ({error}); {}, or open them to everyone with `sysctl -w \
                  net.ipv4.ping_group_range='0 2147483647'`",
-                grant()
+                grant("cap_net_raw")
             )
         });
         let ability = |name, reason: Option<String>| Ability { name, available: reason.is_none(), reason };
@@ -211,14 +212,6 @@ impl Capabilities {
     pub fn all(&self) -> [&Ability; 3] {
         [&self.arp, &self.icmp, &self.tcp]
     }
-}
-
-fn grant() -> String {
-    let program = std::env::current_exe()
-        .ok()
-        .and_then(|path| path.to_str().map(str::to_owned))
-        .unwrap_or_else(|| "$(command -v cb)".to_owned());
-    format!("grant it with `setcap cap_net_raw+ep {program}` and start again")
 }
 
 /// EtherType of ARP as `socket(2)` wants it: in network byte order.
@@ -265,7 +258,7 @@ mod tests {
         for ability in Capabilities::detect().all() {
             assert_eq!(ability.available, ability.reason.is_none());
             if let Some(reason) = &ability.reason {
-                assert!(reason.contains("setcap cap_net_raw+ep"), "{reason}");
+                assert!(reason.contains("grant it with"), "{reason}");
             }
         }
     }

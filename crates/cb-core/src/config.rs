@@ -7,7 +7,7 @@ mod role;
 mod secrets;
 mod servers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -213,10 +213,13 @@ impl Config {
         file: &Path,
     ) -> Result<Self, ConfigError> {
         let mut warnings = Vec::new();
-        let mut values = BTreeMap::new();
+        let (mut values, mut direct, mut by_file) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         for (name, value) in vars {
             let Some(key) = name.strip_prefix("CB_").map(str::to_ascii_lowercase) else { continue };
             if known(&key) {
+                if !value.is_empty() {
+                    direct.insert(key.clone());
+                }
                 values.insert(key, value);
             } else if let Some(key) = key.strip_suffix("_file").filter(|k| known(k)) {
                 let text = std::fs::read_to_string(&value).map_err(|e| {
@@ -233,11 +236,20 @@ impl Config {
                         format!("Write the value into the file, or unset {name}"),
                     ));
                 }
-                values.insert(key.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
+                by_file.insert(key.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
             } else {
                 warnings.push(format!("{name} is not a setting of this version and is ignored"));
             }
         }
+        if let Some(twice) = by_file.keys().find(|key| direct.contains(*key)) {
+            let name = format!("CB_{}", twice.to_ascii_uppercase());
+            return Err(ConfigError::new(
+                &name,
+                format!("{name} and {name}_FILE are both set"),
+                "Unset one of them",
+            ));
+        }
+        values.extend(by_file);
         let wrong = |e: figment::Error| {
             ConfigError::new(
                 &file.display().to_string(),
@@ -534,6 +546,23 @@ mod tests {
             warnings.len() == 1 && warnings[0].starts_with("CB_REDIS_URL has no password"),
             "{warnings:?}"
         );
+    }
+
+    #[test]
+    fn a_setting_that_is_given_twice_is_refused() {
+        let file = std::env::temp_dir().join(format!("cb-config-twice-{}", std::process::id()));
+        std::fs::write(&file, "9.9.9.9:1\n").expect("written");
+        let path = file.to_str().expect("a path");
+        for pair in [
+            [("CB_HTTPS_ADDR", "1.1.1.1:1"), ("CB_HTTPS_ADDR_FILE", path)],
+            [("CB_HTTPS_ADDR_FILE", path), ("CB_HTTPS_ADDR", "1.1.1.1:1")],
+        ] {
+            let why = load(&pair).expect_err("twice");
+            assert!(why.contains("CB_HTTPS_ADDR and CB_HTTPS_ADDR_FILE are both set"), "{why}");
+        }
+        let empty = load(&[("CB_HTTPS_ADDR_FILE", path), ("CB_HTTPS_ADDR", "")]).expect("one of them says nothing");
+        assert_eq!(empty.https_addr.to_string(), "9.9.9.9:1");
+        std::fs::remove_file(file).expect("removed");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod redis_link;
 mod shared;
 mod state;
 mod throttle;
+mod unreached;
 mod wake;
 mod wire;
 

@@ -7,10 +7,12 @@
 //!
 //! Who has only the password of NATS can make a server read afresh, and no more often than it does while NATS is away ([`Owed`]).
 
+use std::error::Error as _;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Message, Subscriber};
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Message, Subscriber};
 use cb_core::config::ConfigError;
 use cb_core::{Entropy, Secret};
 use futures_util::StreamExt as _;
@@ -24,6 +26,7 @@ use crate::backoff::Backoff;
 use crate::digest::unhex;
 use crate::hub::{Hub, Outbox, Told};
 use crate::state::{Board, Which};
+use crate::unreached::NATS;
 use crate::wire::{self, Judged, Note, Parcel, Peers, Said, Seal};
 
 /// For a connection with all that belongs to it.
@@ -54,15 +57,11 @@ pub(crate) struct Address {
 
 impl Address {
     pub fn parse(url: &Secret) -> Result<Self, ConfigError> {
-        let wrong = |reason: &str| {
-            let mend = "Set it to a URL such as nats://user:password@nats.internal:4222";
-            ConfigError::new("CB_NATS_URL", reason, mend)
-        };
-        let mut url = Url::parse(url.expose()).map_err(|_| wrong("it is not a URL"))?;
+        let mut url = NATS.url(url.expose())?;
         let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let (name, password) = (plain(url.username()), url.password().map(plain));
         let bare = url.set_username("").and_then(|()| url.set_password(None));
-        bare.map_err(|()| wrong("it has no host"))?;
+        bare.map_err(|()| NATS.wrong("it has no host"))?;
         let (user, token) = match password {
             Some(password) => (Some((name, password)), None),
             None => (None, (!name.is_empty()).then_some(name)),
@@ -167,7 +166,7 @@ impl NatsLink {
         let (client, mut inbox) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(why)) => return why,
-            Err(_) => return words(ConnectErrorKind::TimedOut, ""),
+            Err(_) => return NATS.is_silent(),
         };
         // Whatever waits was said to nobody.
         while queue.try_recv().is_ok() {}
@@ -179,7 +178,7 @@ impl NatsLink {
             let due = owed.due();
             tokio::select! {
                 message = inbox.next() => {
-                    let Some(message) = message else { return "NATS closed the connection.".to_owned() };
+                    let Some(message) = message else { return NATS.hung_up() };
                     match self.hear(&message, numbers, owed) {
                         From::Me => {
                             heard_myself = Instant::now();
@@ -225,7 +224,7 @@ impl NatsLink {
                     sent = Instant::now();
                 }
                 why = events.recv() => {
-                    return why.unwrap_or_else(|| "NATS closed the connection.".to_owned());
+                    return why.unwrap_or_else(|| NATS.hung_up());
                 }
                 _ = beat.tick() => {
                     if heard_myself.elapsed() > DEAF {
@@ -268,7 +267,7 @@ impl NatsLink {
                         Event::Connected | Event::SlowConsumer(_) | Event::LameDuckMode => return,
                         Event::ServerError(error) => refused(&error.to_string()),
                         Event::Disconnected | Event::Draining | Event::Closed | Event::ClientError(_) => {
-                            "NATS closed the connection.".to_owned()
+                            NATS.hung_up()
                         }
                     };
                     let _ = lost.try_send(why);
@@ -280,13 +279,10 @@ impl NatsLink {
         if let Some(token) = &self.address.token {
             options = options.token(token.clone());
         }
-        let client = options.connect(self.address.url.as_str()).await.map_err(|error| {
-            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            words(error.kind(), &source)
-        })?;
+        let client = options.connect(self.address.url.as_str()).await.map_err(|error| words(&error))?;
         let everybody = format!("{}*", self.prefix);
         let inbox =
-            client.subscribe(everybody).await.map_err(|_| "NATS closed the connection.".to_owned())?;
+            client.subscribe(everybody).await.map_err(|_| NATS.hung_up())?;
         Ok((client, inbox))
     }
 
@@ -298,7 +294,7 @@ impl NatsLink {
             Ok(Ok(())) => Ok(()),
             // Longer than this NATS permits since is a gap, too.
             Ok(Err(error)) if error.kind() == async_nats::PublishErrorKind::MaxPayloadExceeded => Ok(()),
-            Ok(Err(_)) => Err("NATS closed the connection.".to_owned()),
+            Ok(Err(_)) => Err(NATS.hung_up()),
             Err(_) => Err("NATS does not take messages.".to_owned()),
         }
     }
@@ -381,16 +377,23 @@ fn every(period: Duration) -> tokio::time::Interval {
     interval
 }
 
-fn words(kind: ConnectErrorKind, source: &str) -> String {
-    match kind {
-        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-            "NATS refuses the user or the password of CB_NATS_URL.".to_owned()
-        }
-        ConnectErrorKind::Dns => "The host of CB_NATS_URL has no address.".to_owned(),
-        ConnectErrorKind::TimedOut => "NATS does not answer.".to_owned(),
-        ConnectErrorKind::Tls => format!("The TLS connection to NATS failed ({source})."),
-        _ if source.contains("refused") => "Nothing listens at the host and port of CB_NATS_URL.".to_owned(),
-        _ => format!("NATS cannot be reached ({source})."),
+fn words(error: &ConnectError) -> String {
+    let source = error.source();
+    if let Some(first) = source.and_then(|source| source.downcast_ref::<ConnectError>()) {
+        return words(first);
+    }
+    match error.kind() {
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => NATS.refuses_password(),
+        ConnectErrorKind::Dns => NATS.has_no_address(),
+        ConnectErrorKind::TimedOut => NATS.is_silent(),
+        ConnectErrorKind::Tls => NATS.fails_in_tls(&source.map(ToString::to_string).unwrap_or_default()),
+        _ => match source.and_then(|source| source.downcast_ref::<io::Error>()) {
+            Some(error) => NATS.is_unreachable(error),
+            None => format!(
+                "NATS cannot be used ({}). Check that CB_NATS_URL leads to NATS.",
+                source.map_or_else(|| error.to_string(), ToString::to_string)
+            ),
+        },
     }
 }
 
@@ -401,7 +404,7 @@ fn refused(error: &str) -> String {
         "NATS does not permit the user of CB_NATS_URL to publish and subscribe to circuit-breaker.>."
             .to_owned()
     } else if error.contains("authorization") || error.contains("authentication") {
-        words(ConnectErrorKind::AuthorizationViolation, "")
+        NATS.refuses_password()
     } else if error.contains("slow consumer") {
         "NATS closed the connection, because this server did not read fast enough.".to_owned()
     } else {

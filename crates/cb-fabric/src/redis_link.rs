@@ -3,6 +3,8 @@
 //! One connection for all. Whoever asks while it is down is not kept waiting; whoever asks and gets no answer within [`WAIT`]
 //! takes it down. A try that can write, not a ping, says that it is up: a read-only or a full Redis is down for us.
 
+use std::error::Error;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::state::{Board, Which};
+use crate::unreached::REDIS;
 
 /// Longest that anybody waits for an answer.
 pub(crate) const WAIT: Duration = Duration::from_millis(250);
@@ -41,14 +44,8 @@ struct Connection {
 
 impl RedisLink {
     pub fn new(url: &Secret, prefix: String, board: Board) -> Result<Self, ConfigError> {
-        let client = Client::open(url.expose()).map_err(|error| {
-            let mend = "Set it to a URL such as redis://:password@redis.internal:6379";
-            ConfigError::new(
-                "CB_REDIS_URL",
-                format!("Redis cannot be reached by it ({})", error.category()),
-                mend,
-            )
-        })?;
+        let client = Client::open(REDIS.url(url.expose())?)
+            .map_err(|error| REDIS.wrong(format!("Redis cannot be reached by it ({})", error.category())))?;
         Ok(Self { client, prefix, connection: Mutex::default(), lost: Notify::new(), board })
     }
 
@@ -73,7 +70,7 @@ impl RedisLink {
                 None
             }
             Err(_) => {
-                self.lose(number, "Redis does not answer.".to_owned());
+                self.lose(number, REDIS.is_silent());
                 None
             }
         }
@@ -120,7 +117,7 @@ impl RedisLink {
         let mut open = match timeout(CONNECT, connect).await {
             Ok(Ok(open)) => open,
             Ok(Err(error)) => return Err(words(&error)),
-            Err(_) => return Err("Redis does not answer.".to_owned()),
+            Err(_) => return Err(REDIS.is_silent()),
         };
         self.probe(&mut open, me, CONNECT).await.map(|()| open)
     }
@@ -137,7 +134,7 @@ impl RedisLink {
         match timeout(longest, set.query_async::<()>(open)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(words(&error)),
-            Err(_) => Err("Redis does not answer.".to_owned()),
+            Err(_) => Err(REDIS.is_silent()),
         }
     }
 
@@ -165,7 +162,7 @@ impl RedisLink {
 /// A sentence for a person, without what Redis says of the command: there are keys in it.
 fn words(error: &RedisError) -> String {
     let says = match error.code() {
-        Some("WRONGPASS" | "NOAUTH") => "Redis refuses the user or the password of CB_REDIS_URL.",
+        Some("WRONGPASS" | "NOAUTH") => return REDIS.refuses_password(),
         Some("READONLY") => "This Redis is a read-only replica: set CB_REDIS_URL to the primary server.",
         Some("OOM") => "Redis is out of memory and refuses writes: raise its maxmemory.",
         Some("MISCONF") => "Redis cannot save to its disk and refuses writes.",
@@ -177,16 +174,22 @@ fn words(error: &RedisError) -> String {
             "Redis does not permit the user of CB_REDIS_URL what it needs: SET, TIME and scripts, on keys that begin with circuit-breaker:."
         }
         Some(code) => return format!("Redis answers with the error {code}."),
-        None if error.kind() == ErrorKind::AuthenticationFailed => {
-            "Redis refuses the user or the password of CB_REDIS_URL."
+        None if error.kind() == ErrorKind::AuthenticationFailed => return REDIS.refuses_password(),
+        None if error.is_timeout() => return REDIS.is_silent(),
+        None => {
+            return match io_error(error) {
+                Some(_) if error.is_connection_dropped() && !error.is_connection_refusal() => REDIS.hung_up(),
+                Some(error) => REDIS.is_unreachable(error),
+                None => format!(
+                    "Redis cannot be used ({}). Check that CB_REDIS_URL leads to Redis.",
+                    error.category()
+                ),
+            };
         }
-        None if error.is_timeout() => "Redis does not answer.",
-        None if error.is_connection_refusal() => "Nothing listens at the host and port of CB_REDIS_URL.",
-        None if error.is_connection_dropped() => "Redis closed the connection.",
-        None if error.is_io_error() => {
-            return format!("Redis cannot be reached ({error}).");
-        }
-        None => return format!("Redis cannot be used ({}).", error.category()),
     };
     says.to_owned()
+}
+
+fn io_error(error: &RedisError) -> Option<&io::Error> {
+    error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?.downcast_ref()
 }

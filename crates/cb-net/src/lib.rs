@@ -4,9 +4,10 @@
 //! Owns: [`dial`], the only opener of sockets; [`judge`], where a connection may lead, and [`outbound`], which asks it
 //! before anything is connected; [`http`] and [`smtp`], the only clients; [`resolve`], names to addresses; [`names`],
 //! what this machine is called; [`ca`], the local certificate authority; [`tls`], the certificate that the server shows and
-//! its renewal. Invariants: the TLS stack is rustls over `ring`; private keys are files of mode 0600.
+//! its renewal; [`capability`], what the kernel has to permit. Invariants: the TLS stack is rustls over `ring`; private keys are files of mode 0600.
 
 pub mod ca;
+pub mod capability;
 pub mod dial;
 pub mod http;
 pub mod judge;

@@ -5,12 +5,11 @@
 mod ahead;
 mod answers;
 #[cfg(test)]
-mod begun;
-#[cfg(test)]
 mod held;
 mod hooks;
 mod jobs;
 mod periodic;
+mod scans;
 mod servers;
 mod sight;
 #[cfg(test)]
@@ -29,12 +28,11 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entities::{
-    auth_step, credential, credential_use, scan, session, setting, spent_ticket, token, vault_key,
+    auth_step, credential, credential_use, session, setting, spent_ticket, token, vault_key,
 };
 use crate::fault::conflict;
 use crate::fault::db;
 use crate::open::Store;
-use crate::queue::Hold;
 
 mod deliveries;
 
@@ -42,19 +40,10 @@ pub use ahead::Longest;
 pub use deliveries::{Health, Held, Outcome};
 pub use jobs::{JobCount, JobsAhead};
 pub use periodic::Turn;
+pub use scans::Progress;
 pub use servers::{Joining, LIVE, Seen as ServerSeen, Watch};
 pub(crate) use servers::{Sign, Working, working};
 pub use sight::{NOT_SEEN, Seen, UP};
-
-/// How far a scan has come.
-#[derive(Debug, Clone, Default)]
-pub struct Progress {
-    pub phase: String,
-    pub addresses_total: i64,
-    pub addresses_done: i64,
-    pub hosts_found: i64,
-    pub assets_seen: i64,
-}
 
 /// A look at the vault's schedule.
 pub struct VaultLook {
@@ -231,49 +220,6 @@ impl Store {
             .await
             .map_err(db)?;
         Ok(gone.rows_affected)
-    }
-
-    /// False when somebody has stopped it between the claim and the start: then it is over, and must not seem to run for ever.
-    pub async fn scan_started(&self, hold: &Hold, id: Uuid, now: Time) -> Result<bool> {
-        let started = scan::Entity::update_many()
-            .col_expr(scan::Column::Status, Expr::value("running"))
-            .col_expr(scan::Column::StartedAt, Expr::value(now))
-            .filter(scan::Column::Id.eq(id))
-            .filter(scan::Column::Status.is_in(["queued", "running"]))
-            .filter(hold.stands())
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
-        Ok(started.rows_affected == 1)
-    }
-
-    /// A scan whose worker was told to stop waits again.
-    pub async fn scan_requeued(&self, hold: &Hold, id: Uuid) -> Result<()> {
-        scan::Entity::update_many()
-            .col_expr(scan::Column::Status, Expr::value("queued"))
-            .col_expr(scan::Column::Phase, Expr::value(None::<String>))
-            .filter(scan::Column::Id.eq(id))
-            .filter(scan::Column::Status.eq("running"))
-            .filter(hold.stands())
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
-        Ok(())
-    }
-
-    pub async fn scan_progress(&self, hold: &Hold, id: Uuid, progress: &Progress) -> Result<()> {
-        scan::Entity::update_many()
-            .col_expr(scan::Column::Phase, Expr::value(progress.phase.clone()))
-            .col_expr(scan::Column::AddressesTotal, Expr::value(progress.addresses_total))
-            .col_expr(scan::Column::AddressesDone, Expr::value(progress.addresses_done))
-            .col_expr(scan::Column::HostsFound, Expr::value(progress.hosts_found))
-            .col_expr(scan::Column::AssetsSeen, Expr::value(progress.assets_seen))
-            .filter(scan::Column::Id.eq(id))
-            .filter(hold.stands())
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
-        Ok(())
     }
 }
 

@@ -68,7 +68,7 @@ pub fn db(error: DbErr) -> Error {
             tracing::warn!(%error, "the database did not carry out a request");
             let why = match fault {
                 Fault::Busy => "The database is busy. Try again soon.",
-                Fault::Refusing => "The database cannot save this at the moment. Try again soon.",
+                Fault::Refusing => "The database cannot do this at the moment. Try again soon.",
                 Fault::Crowded => "PostgreSQL has no free connection at the moment. Try again soon.",
                 Fault::Emptied => {
                     "The tables of Circuit Breaker are missing in the database at the moment. Try again soon."

@@ -178,12 +178,17 @@ impl OpenError {
                 "PostgreSQL has no free connection: raise max_connections, or end other sessions (SELECT * FROM pg_stat_activity)"
             }
             "53100" => "Free some space on the disk of PostgreSQL, then start the server again",
-            "25006" => "This database is a read-only replica: set CB_DB_URL to the primary server",
+            "25006" => {
+                "If this database is a read-only replica, set CB_DB_URL to the primary server; otherwise allow writing: ALTER DATABASE NAME RESET default_transaction_read_only, and the same for the user (ALTER USER)"
+            }
             "55P03" => {
                 "Another server is changing the tables, or another session has locked them (SELECT * FROM pg_locks): start the server again when it has finished"
             }
             code if code.starts_with("42") || code.starts_with("23") => {
                 "Something else changed its tables: restore a backup into an empty database"
+            }
+            _ if is_tls(&error) => {
+                "Check sslmode in CB_DB_URL: sslmode=require needs a PostgreSQL with ssl = on, and sslmode=verify-full also a certificate whose authority this machine trusts, or that sslrootcert names"
             }
             _ => {
                 "Check that PostgreSQL 15 or later is running there and answers on the host and port in CB_DB_URL"
@@ -195,4 +200,13 @@ impl OpenError {
 
 fn is_ours(folder: &Path) -> bool {
     folder.metadata().is_ok_and(|about| about.uid() == geteuid().as_raw())
+}
+
+/// Whether TLS was not to be had, or the certificate was not accepted.
+fn is_tls(error: &DbErr) -> bool {
+    match driver(error) {
+        Some(sqlx::Error::Tls(_)) => true,
+        Some(sqlx::Error::Io(error)) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    }
 }

@@ -336,9 +336,10 @@ pub(crate) async fn try_postgres(url: &Secret) -> Result<bool, DbErr> {
     let fail = |error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)));
     let options = url.expose().parse::<PgConnectOptions>().map_err(fail)?;
     let options = options.application_name(OURS).extra_float_digits(None).disable_statement_logging();
+    let place = format!("{}:{}", options.get_host(), options.get_port());
     let connect = async |options: PgConnectOptions| {
         let made = tokio::time::timeout(CONNECTS, options.connect()).await;
-        made.map_err(|_| unanswered(format!("no connection within {CONNECTS:?}")))?.map_err(fail)
+        made.map_err(|_| unanswered(format!("no connection to {place} within {CONNECTS:?}")))?.map_err(fail)
     };
     let told = connect(options.clone().options([(OWN, "probe")])).await;
     let (mut made, refused) = match told {

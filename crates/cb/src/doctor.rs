@@ -97,9 +97,11 @@ async fn redis_and_nats(config: &Config) -> Vec<Found> {
         Ok(reached) => reached,
         Err(error) => return vec![Found::Broken(format!("settings: {error}"))],
     };
-    let say = |Reached { name, trouble }| match trouble {
+    let say = |Reached { name, setting, trouble }| match trouble {
         None => Found::Well(format!("{name}: this machine reaches it, and may use it")),
-        Some(why) => Found::Weak(format!("{name}: {why}")),
+        Some(why) => Found::Weak(format!(
+            "{name}: {why} Servers work without it, more slowly. Start it if it is stopped; otherwise correct {setting} where you set it, and restart the server"
+        )),
     };
     reached.into_iter().map(say).collect()
 }

@@ -21,6 +21,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use cb_app::App;
 use cb_core::config::{ConfigError, Hsts};
+use cb_net::capability::grant;
 use cb_net::listen::Families;
 use cb_net::tls::Identity;
 use hyper::body::Incoming;
@@ -63,7 +64,8 @@ pub fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, ConfigErr
                 SocketAddr::new(address.ip(), port.checked_add(1).unwrap_or(8443))
             ),
             std::io::ErrorKind::PermissionDenied => format!(
-                "Ports below 1024 need a capability: setcap cap_net_bind_service+ep \"$(command -v cb)\"; or take another, such as {setting}={}",
+                "Ports below 1024 need the capability cap_net_bind_service: {}; or take another, such as {setting}={}",
+                grant("cap_net_bind_service"),
                 SocketAddr::new(address.ip(), 8443)
             ),
             std::io::ErrorKind::AddrNotAvailable => {

@@ -117,12 +117,14 @@ fn told(row: &job::Model) -> serde_json::Value {
 
 impl From<job::Model> for JobOut {
     fn from(row: job::Model) -> Self {
+        let most = kind_of(&row).map_or(row.attempts, |kind| kind.limits().attempts);
         Self {
             id: row.id.into(),
             kind: row.kind,
             key: row.dedup_key,
             state: JobState::Dead,
-            attempts: row.attempts,
+            // It is claimed once more to be told of its end.
+            attempts: row.attempts.min(most),
             error: row.last_error,
             created_at: row.created_at,
             since: row.finished_at,

@@ -155,6 +155,11 @@ impl Lane {
             let mine: Vec<Uuid> = self.mine().map(|held| held.hold.id).collect();
             taken = store.take_back_jobs(name, self.times(), &mine).await?;
         }
+        if taken > 0
+            && let Err(error) = self.kind.left(&self.app).await
+        {
+            tracing::warn!(kind = name, %error, "jobs that wait again are still shown as running");
+        }
         let wait = ahead.due_in.map_or(POLL, |wait| wait.to_std().unwrap_or(Duration::ZERO).min(POLL));
         self.more = taken > 0 || wait.is_zero();
         Ok(if self.more { Duration::ZERO } else { wait })

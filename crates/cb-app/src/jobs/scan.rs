@@ -81,6 +81,14 @@ impl Kind for Scan {
         })
     }
 
+    fn left<'a>(&'a self, app: &'a App) -> Work<'a, Result<()>> {
+        Box::pin(async move {
+            let scans = app.store().left_scans_wait().await?;
+            app.bus().publish(scans.into_iter().map(|id| Event::ScanChanged { id: id.into() }));
+            Ok(())
+        })
+    }
+
     fn retried<'a>(&'a self, tx: &'a mut WriteTx, job: Uuid) -> Work<'a, Result<()>> {
         Box::pin(async move {
             let Some(row) = of(tx.conn(), job).await? else {

@@ -58,9 +58,13 @@ impl ServerRole {
                 "Set CB_ROLE=worker, or leave out CB_SITE",
             );
         }
-        if name.chars().count() > SITE_MOST || name.chars().any(char::is_control) {
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.');
+        let named = name.starts_with(char::is_alphanumeric) && name.chars().all(plain);
+        if !named || name.chars().count() > SITE_MOST {
             return refused(
-                format!("it is longer than {SITE_MOST} characters, or contains a control character"),
+                format!(
+                    "a site's name begins with a letter or a digit, has only letters, digits, spaces and - _ . in it, and at most {SITE_MOST} characters"
+                ),
                 "Give the site a short name, such as CB_SITE=cellar",
             );
         }
@@ -166,7 +170,8 @@ mod tests {
         let site = |name| load(&[worker, DB, REDIS, NATS, ("CB_SITE", name)]);
         assert_eq!(site(" cellar ").expect("valid").site.as_deref(), Some("cellar"));
         assert_eq!(site(" ").expect("valid").site, None);
-        for bad in ["a\nb", &"x".repeat(65)] {
+        assert_eq!(site("Keller 2.OG").expect("valid").site.as_deref(), Some("Keller 2.OG"));
+        for bad in ["a\nb", &"x".repeat(65), "*", "../..", "-x", "a/b"] {
             assert!(site(bad).expect_err("no name").contains("CB_SITE"));
         }
         let why = load(&[("CB_SITE", "cellar")]).expect_err("no worker");

@@ -1,0 +1,127 @@
+//! Why Redis or NATS cannot be reached, in sentences for the one who has set its address.
+
+use std::io;
+
+use cb_core::config::ConfigError;
+use cb_core::connection;
+use url::Url;
+
+/// One of the two, and how its address is written.
+pub(crate) struct Service {
+    pub name: &'static str,
+    pub setting: &'static str,
+    /// How its URL begins, without TLS and with it.
+    pub schemes: [&'static str; 2],
+    pub example: &'static str,
+}
+
+pub(crate) const REDIS: Service = Service {
+    name: "Redis",
+    setting: "CB_REDIS_URL",
+    schemes: ["redis", "rediss"],
+    example: "redis://:password@redis.internal:6379",
+};
+
+pub(crate) const NATS: Service = Service {
+    name: "NATS",
+    setting: "CB_NATS_URL",
+    schemes: ["nats", "tls"],
+    example: "nats://user:password@nats.internal:4222",
+};
+
+impl Service {
+    /// The URL, if it is one of this service.
+    pub fn url(&self, text: &str) -> Result<Url, ConfigError> {
+        let url = Url::parse(text).map_err(|_| self.wrong("it is not a URL"))?;
+        let [plain, tls] = self.schemes;
+        if !self.schemes.contains(&url.scheme()) {
+            return Err(self.wrong(format!("it does not begin with {plain}:// or {tls}://")));
+        }
+        if url.host().is_none_or(|host| host.to_string().is_empty()) {
+            return Err(self.wrong("it has no host"));
+        }
+        Ok(url)
+    }
+
+    pub fn wrong(&self, reason: impl Into<String>) -> ConfigError {
+        ConfigError::new(self.setting, reason, format!("Set it to a URL such as {}", self.example))
+    }
+
+    pub fn refuses_password(&self) -> String {
+        format!("{} refuses the user or the password of {}.", self.name, self.setting)
+    }
+
+    pub fn is_silent(&self) -> String {
+        format!("{} does not answer.", self.name)
+    }
+
+    pub fn hung_up(&self) -> String {
+        format!("{} closed the connection.", self.name)
+    }
+
+    pub fn has_no_address(&self) -> String {
+        format!("The host of {} has no address.", self.setting)
+    }
+
+    pub fn fails_in_tls(&self, why: &str) -> String {
+        let Self { name, setting, schemes: [plain, _], .. } = self;
+        format!(
+            "The TLS connection to {name} failed ({why}). If this {name} speaks no TLS, begin {setting} with {plain}://; otherwise its certificate must be signed by an authority that this machine trusts."
+        )
+    }
+
+    pub fn is_unreachable(&self, error: &io::Error) -> String {
+        let Self { name, setting, .. } = self;
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                format!("Nothing listens at the host and port of {setting}.")
+            }
+            // What is said through TLS, and the certificate, are judged by the TLS library.
+            io::ErrorKind::InvalidData => self.fails_in_tls(&error.to_string()),
+            _ if error.to_string().contains("lookup address") => self.has_no_address(),
+            _ => format!("{name} cannot be reached at the host and port of {setting} ({}).", connection::words(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{NATS, REDIS};
+
+    #[test]
+    fn an_address_that_cannot_be_right_is_refused_at_the_start() {
+        for (service, url, reason) in [
+            (NATS, "n.lan:4222", "it does not begin with nats:// or tls://"),
+            (NATS, "redis://n.lan", "it does not begin with nats:// or tls://"),
+            (NATS, "nats:///", "it has no host"),
+            (NATS, "n", "it is not a URL"),
+            (REDIS, "http://r.lan", "it does not begin with redis:// or rediss://"),
+            (REDIS, "redis:", "it has no host"),
+        ] {
+            let refused = service.url(url).expect_err(url).to_string();
+            assert!(refused.contains(reason) && refused.contains(service.setting), "{url}: {refused}");
+        }
+        for (service, url) in [(NATS, "tls://n.lan"), (NATS, "nats://u:p@[::1]:4"), (REDIS, "rediss://r.lan/1")] {
+            service.url(url).expect(url);
+        }
+    }
+
+    #[test]
+    fn what_the_library_says_is_told_with_the_setting() {
+        let resolver = "failed to lookup address information: Name or service not known";
+        for (error, says) in [
+            (io::Error::from_raw_os_error(111), "Nothing listens at the host and port of CB_NATS_URL."),
+            (io::Error::other(resolver), "The host of CB_NATS_URL has no address."),
+            (
+                io::Error::from_raw_os_error(113),
+                "NATS cannot be reached at the host and port of CB_NATS_URL (the address cannot be reached).",
+            ),
+        ] {
+            assert_eq!(NATS.is_unreachable(&error), says);
+        }
+        let tls = REDIS.is_unreachable(&io::Error::new(io::ErrorKind::InvalidData, "corrupt message"));
+        assert!(tls.contains("(corrupt message)") && tls.contains("begin CB_REDIS_URL with redis://"), "{tls}");
+    }
+}
