@@ -87,5 +87,6 @@ rust-check: web/dist/index.html
 	cargo test --doc --workspace --locked --quiet
 	$(MAKE) rust-test
 
+# Many tests wait for something most of the time, so there are more of them than processors.
 rust-test: web/dist/index.html
-	scripts/with-fakelan cargo nextest run --workspace --locked --no-fail-fast
+	scripts/with-fakelan cargo nextest run --workspace --locked --no-fail-fast --test-threads $$(( $$(nproc) * 3 / 2 ))

@@ -195,11 +195,11 @@ fn lost_servers(sights: &Sights<'_>) -> Option<Degraded> {
     let taken = !worked || sights.all_servers().iter().any(|(row, live)| *live && replicas::works(row));
     Some(Degraded {
         code: Code::ServerLost,
-        what: format!("Servers were killed or are cut off: {}.", named(lost)),
-        why: Some("They have not been seen for half a minute, and they did not stop in order.".to_owned()),
+        what: format!("Servers are not seen any more: {}.", named(lost)),
+        why: Some("For half a minute they have not told the database that they are there, and they did not stop in order. They were killed, are cut off, or find no free connection.".to_owned()),
         means: if taken { "The other servers take over what they did." } else { "What they did waits." }
             .to_owned(),
-        fix: "Start them again. If one runs, its log says why it does not reach the database. If you have removed one for good, it is forgotten an hour after it was last seen.".to_owned(),
+        fix: "Start those that do not run. If one runs, its log says why it does not reach the database. If you have removed one for good, it is forgotten an hour after it was last seen.".to_owned(),
         since: Some(since),
         work: None,
     })

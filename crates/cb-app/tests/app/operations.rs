@@ -1,5 +1,7 @@
 //! What the page *Operations* says of the servers of a cluster: who they are, and what is degraded.
 
+use std::time::{Duration, Instant};
+
 use cb_app::operations::{self, Code};
 use cb_app::reconcile::Name;
 use cb_app::scans::{self, ScanIn};
@@ -273,6 +275,24 @@ async fn a_worker_without_redis_is_degraded_on_the_other_servers() {
     worker.close().await.expect("closes");
     let degraded = degraded(&ctx).await;
     assert!(!degraded.iter().any(|one| one.code == Code::Redis), "{degraded:?}");
+}
+
+/// The regular sign of life comes ten seconds after the start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_tells_the_others_at_once_what_it_reaches() {
+    let (test, _ctx) = TestApp::clustered().await;
+    let as_worker = |config: &mut Config| config.role = ServerRole::Worker;
+    let worker = test.server("worker", &["vault-key", "audit-key", "jwt-secret"], as_worker).await.expect("opens");
+    let (raw, began) = (crate::write_path::raw(&test).await, Instant::now());
+    until("it reaches both", async || {
+        let up = "SELECT (told->'links'->'redis'->>'up')::bool AND (told->'links'->'nats'->>'up')::bool AS up
+            FROM servers WHERE role = 'worker'";
+        let row = raw.query_one_raw(Statement::from_string(DbBackend::Postgres, up)).await.expect("read");
+        row.expect("its row").try_get("", "up").expect("told")
+    })
+    .await;
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    worker.close().await.expect("closes");
 }
 
 /// PostgreSQL of the tests takes 60 connections, of which 3 are reserved.
