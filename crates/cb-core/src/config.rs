@@ -560,7 +560,8 @@ mod tests {
             let why = load(&pair).expect_err("twice");
             assert!(why.contains("CB_HTTPS_ADDR and CB_HTTPS_ADDR_FILE are both set"), "{why}");
         }
-        let empty = load(&[("CB_HTTPS_ADDR_FILE", path), ("CB_HTTPS_ADDR", "")]).expect("one of them says nothing");
+        let empty =
+            load(&[("CB_HTTPS_ADDR_FILE", path), ("CB_HTTPS_ADDR", "")]).expect("one of them says nothing");
         assert_eq!(empty.https_addr.to_string(), "9.9.9.9:1");
         std::fs::remove_file(file).expect("removed");
     }

@@ -19,7 +19,6 @@ use futures_util::StreamExt as _;
 use percent_encoding::percent_decode_str;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
-use url::Url;
 use uuid::Uuid;
 
 use crate::backoff::Backoff;
@@ -281,8 +280,7 @@ impl NatsLink {
         }
         let client = options.connect(self.address.url.as_str()).await.map_err(|error| words(&error))?;
         let everybody = format!("{}*", self.prefix);
-        let inbox =
-            client.subscribe(everybody).await.map_err(|_| NATS.hung_up())?;
+        let inbox = client.subscribe(everybody).await.map_err(|_| NATS.hung_up())?;
         Ok((client, inbox))
     }
 
@@ -383,7 +381,9 @@ fn words(error: &ConnectError) -> String {
         return words(first);
     }
     match error.kind() {
-        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => NATS.refuses_password(),
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            NATS.refuses_password()
+        }
         ConnectErrorKind::Dns => NATS.has_no_address(),
         ConnectErrorKind::TimedOut => NATS.is_silent(),
         ConnectErrorKind::Tls => NATS.fails_in_tls(&source.map(ToString::to_string).unwrap_or_default()),

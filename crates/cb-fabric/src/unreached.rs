@@ -79,7 +79,10 @@ impl Service {
             // What is said through TLS, and the certificate, are judged by the TLS library.
             io::ErrorKind::InvalidData => self.fails_in_tls(&error.to_string()),
             _ if error.to_string().contains("lookup address") => self.has_no_address(),
-            _ => format!("{name} cannot be reached at the host and port of {setting} ({}).", connection::words(error)),
+            _ => format!(
+                "{name} cannot be reached at the host and port of {setting} ({}).",
+                connection::words(error)
+            ),
         }
     }
 }
@@ -103,7 +106,9 @@ mod tests {
             let refused = service.url(url).expect_err(url).to_string();
             assert!(refused.contains(reason) && refused.contains(service.setting), "{url}: {refused}");
         }
-        for (service, url) in [(NATS, "tls://n.lan"), (NATS, "nats://u:p@[::1]:4"), (REDIS, "rediss://r.lan/1")] {
+        for (service, url) in
+            [(NATS, "tls://n.lan"), (NATS, "nats://u:p@[::1]:4"), (REDIS, "rediss://r.lan/1")]
+        {
             service.url(url).expect(url);
         }
     }
@@ -122,6 +127,9 @@ mod tests {
             assert_eq!(NATS.is_unreachable(&error), says);
         }
         let tls = REDIS.is_unreachable(&io::Error::new(io::ErrorKind::InvalidData, "corrupt message"));
-        assert!(tls.contains("(corrupt message)") && tls.contains("begin CB_REDIS_URL with redis://"), "{tls}");
+        assert!(
+            tls.contains("(corrupt message)") && tls.contains("begin CB_REDIS_URL with redis://"),
+            "{tls}"
+        );
     }
 }

@@ -10,9 +10,7 @@ use cb_testkit::{Postgres, TestClock};
 use chrono::{TimeDelta, TimeZone as _, Utc};
 use tokio::time::Instant;
 
-use super::{
-    AGAIN, Done, Failed, LEASE, LOOK, Name, RENEW, SOON, WORKS, Who, Work, in_turn, loses, wait,
-};
+use super::{AGAIN, Done, Failed, LEASE, LOOK, Name, RENEW, SOON, WORKS, Who, Work, in_turn, loses, wait};
 use crate::App;
 
 /// How long a lease is held that is renewed as `renew` says, and why no longer. The time is made up.
@@ -21,8 +19,7 @@ async fn held<R: Future<Output = cb_core::Result<bool>>>(
 ) -> (Duration, &'static str) {
     let (began, asked) = (Instant::now(), AtomicU32::new(0));
     let renew = || renew(asked.fetch_add(1, SeqCst));
-    let why =
-        tokio::time::timeout(Duration::from_hours(1), loses(|| began.elapsed(), Duration::ZERO, renew));
+    let why = tokio::time::timeout(Duration::from_hours(1), loses(|| began.elapsed(), Duration::ZERO, renew));
     let why = why.await.unwrap_or("never");
     (began.elapsed(), why)
 }
@@ -42,10 +39,7 @@ async fn a_lease_is_held_while_it_is_renewed_and_let_go_before_another_may_take_
     assert!(hung < LEASE, "{hung:?}");
     let (later, _) = held(async move |n| if n < 10 { Ok(true) } else { away() }).await;
     assert!(later < RENEW * 10 + LEASE && later > RENEW * 10 + LEASE / 2, "{later:?}");
-    assert_eq!(
-        held(async move |n| Ok(n < 3)).await,
-        (RENEW * 4, "Another server has taken the work over")
-    );
+    assert_eq!(held(async move |n| Ok(n < 3)).await, (RENEW * 4, "Another server has taken the work over"));
 }
 
 static ENDLESS: Work = Work {
@@ -59,8 +53,7 @@ static ENDLESS: Work = Work {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_server_was_doing_is_another_servers_within_a_minute() {
     let (dir, postgres) = (tempfile::tempdir().expect("a folder"), Postgres::start());
-    let vars =
-        [("CB_DATA_DIR", dir.path().display().to_string()), ("CB_DB_URL", postgres.url().to_owned())];
+    let vars = [("CB_DATA_DIR", dir.path().display().to_string()), ("CB_DB_URL", postgres.url().to_owned())];
     let vars = vars.map(|(name, value)| (name.to_owned(), value));
     let config = Config::from_vars(vars, Path::new("/nonexistent/cb.toml")).expect("valid");
     let clock = Arc::new(TestClock::new());

@@ -282,7 +282,8 @@ async fn a_worker_without_redis_is_degraded_on_the_other_servers() {
 async fn a_server_tells_the_others_at_once_what_it_reaches() {
     let (test, _ctx) = TestApp::clustered().await;
     let as_worker = |config: &mut Config| config.role = ServerRole::Worker;
-    let worker = test.server("worker", &["vault-key", "audit-key", "jwt-secret"], as_worker).await.expect("opens");
+    let worker =
+        test.server("worker", &["vault-key", "audit-key", "jwt-secret"], as_worker).await.expect("opens");
     let (raw, began) = (crate::write_path::raw(&test).await, Instant::now());
     until("it reaches both", async || {
         let up = "SELECT (told->'links'->'redis'->>'up')::bool AND (told->'links'->'nats'->>'up')::bool AS up
