@@ -11,7 +11,7 @@ const APART = 90;
 const ROWS = 120;
 const WORDS = "node-000 kind:nas";
 
-const browser = await launch([], { webgl: false });
+const browser = await launch([], "none");
 const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1360, height: 860 } });
 const page = await context.newPage();
 const nap = (ms) => new Promise((done) => setTimeout(done, ms));

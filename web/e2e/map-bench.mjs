@@ -16,7 +16,7 @@ const many = Number(process.env.CB_E2E_NODES ?? 5_000);
 const PAN = { moves: 90, apart: 16 };
 const WHEEL = { notches: 24, apart: 70 };
 
-const browser = await launch(process.env.CB_E2E_FLAGS?.split(" ") ?? []);
+const browser = await launch(process.env.CB_E2E_FLAGS?.split(" ") ?? [], "pages");
 const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1360, height: 860 } });
 const page = await context.newPage();
 const nap = (ms) => new Promise((done) => setTimeout(done, ms));

@@ -5,7 +5,7 @@
 import { beginWalk, button, expect, judged, panel, signIn, site, still, until } from "./browser.mjs";
 
 const { url, username, password } = site();
-const { browser, desk, watch, page, steps, shot, ask } = await beginWalk("map", url);
+const { browser, desk, watch, page, steps, shot, ask } = await beginWalk("map", url, {}, "pages");
 const ready = (on = page) =>
   on.waitForFunction(() => performance.getEntriesByName("map-interactive").length > 0);
 const aside = panel(page);
