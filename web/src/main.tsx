@@ -16,6 +16,7 @@ import { ApiError, onSessionAlive, onSessionEnd, reach, setCsrfToken } from "./a
 import { live } from "./api/live";
 import { isOutage, watchOutages } from "./api/outage";
 import { meQuery, setEnded, setupQuery, useIsInside } from "./api/session";
+import { mayBeAsked } from "./domain/deletion";
 import { OutagePage } from "./features/auth/outage";
 import { AuthShell } from "./features/auth/shell";
 import { useTranslation } from "./i18n";
@@ -35,6 +36,7 @@ const queryClient = new QueryClient({
       // What the server refused stays refused; only a lost connection is worth two more tries.
       retry: (failures, error) => failures < 2 && error instanceof ApiError && error.status === 0,
       refetchOnWindowFocus: false,
+      enabled: mayBeAsked,
       refetchOnReconnect: "always",
     },
     // A change is sent now or not at all. It must not go out by itself later.

@@ -4,6 +4,7 @@ import { type ReactNode, useState } from "react";
 import { http, ifMatch } from "#/api/client";
 import type { Credential, CredentialKind, CredentialKindDescription } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { deleteForGood } from "#/domain/deletion";
 import { Gone, isGone } from "#/domain/gone";
 import { useMaySee } from "#/domain/may-see";
 import { useTranslation } from "#/i18n";
@@ -215,16 +216,22 @@ function Delete({
       text={t("credential.deleteText")}
       action={t("common.delete")}
       word={name}
-      work={async () => {
-        await http.DELETE("/api/v1/credentials/{id}", {
-          params: { path: { id } },
-          headers: ifMatch(version),
-        });
-        toast(t("common.deleted", { name }));
-        onDeleted();
-        client.removeQueries({ queryKey: credentialQuery(id).queryKey });
-        await client.invalidateQueries({ queryKey: credentialsKey });
-      }}
+      work={() =>
+        deleteForGood(client, {
+          id,
+          one: credentialQuery(id).queryKey,
+          lists: credentialsKey,
+          work: () =>
+            http.DELETE("/api/v1/credentials/{id}", {
+              params: { path: { id } },
+              headers: ifMatch(version),
+            }),
+          onDeleted: () => {
+            toast(t("common.deleted", { name }));
+            onDeleted();
+          },
+        })
+      }
       onClose={onClose}
     />
   );

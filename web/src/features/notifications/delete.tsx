@@ -1,4 +1,5 @@
 import { type QueryKey, useQueryClient } from "@tanstack/react-query";
+import { deleteForGood } from "#/domain/deletion";
 import { useTranslation } from "#/i18n";
 import { Confirm } from "#/ui/confirm";
 import { toast } from "#/ui/toast";
@@ -22,13 +23,18 @@ export function Delete({ of: { id, name }, resource, text, work, onClose, onDele
       text={text}
       action={t("common.delete")}
       word={name}
-      work={async () => {
-        await work();
-        toast(t("common.deleted", { name }));
-        onDeleted();
-        client.removeQueries({ queryKey: [...resource, "one", id] });
-        await client.invalidateQueries({ queryKey: [...resource, "list"] });
-      }}
+      work={() =>
+        deleteForGood(client, {
+          id,
+          one: [...resource, "one", id],
+          lists: [...resource, "list"],
+          work,
+          onDeleted: () => {
+            toast(t("common.deleted", { name }));
+            onDeleted();
+          },
+        })
+      }
       onClose={onClose}
     />
   );

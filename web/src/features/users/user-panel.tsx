@@ -3,6 +3,7 @@ import { useState } from "react";
 import { http, take } from "#/api/client";
 import type { LinkOut, Role, User } from "#/api/schema";
 import { useAuth } from "#/api/session";
+import { deleteForGood } from "#/domain/deletion";
 import { Gone, isGone } from "#/domain/gone";
 import { roles } from "#/domain/roles";
 import { SessionList } from "#/domain/session-list";
@@ -223,14 +224,18 @@ function Manage({ user, onDeleted }: { user: User; onDeleted: () => void }) {
           text={t("users.deleteText")}
           action={t("common.delete")}
           word={name}
-          work={async () => {
-            await http.DELETE("/api/v1/users/{id}", { params: path });
-            toast(t("common.deleted", { name }));
-            // Away from it before the lists are read anew: what is gone is not asked for.
-            onDeleted();
-            client.removeQueries({ queryKey: userQuery(user.id).queryKey });
-            await client.invalidateQueries({ queryKey: [...usersKey, "list"] });
-          }}
+          work={() =>
+            deleteForGood(client, {
+              id: user.id,
+              one: userQuery(user.id).queryKey,
+              lists: [...usersKey, "list"],
+              work: () => http.DELETE("/api/v1/users/{id}", { params: path }),
+              onDeleted: () => {
+                toast(t("common.deleted", { name }));
+                onDeleted();
+              },
+            })
+          }
           onClose={close}
         />
       ) : null}
