@@ -2,6 +2,7 @@
 // turns every console error, content-policy report and failed request into a failure.
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { basename } from "node:path";
 import { chromium } from "playwright-core";
 
 const require = createRequire(import.meta.url);
@@ -249,7 +250,8 @@ export class Steps {
       for (const trouble of this.watch.take()) console.log(`      heard: ${trouble}`);
       for (const [at, page] of this.watch.page.context().pages().entries()) {
         console.log(`      open: ${await shown(page)}`);
-        await page.screenshot({ path: `${SHOTS}failed-${this.failed}-${at + 1}.png` }).catch(() => {});
+        const shot = `${basename(process.argv[1], ".mjs")}-failed-${this.failed}-${at + 1}.png`;
+        await page.screenshot({ path: SHOTS + shot }).catch(() => {});
       }
       // A trouble that was only heard does not stop the walk; a step that could not be done does.
       if (error.name === "TimeoutError" || /Timeout|strict mode|expect/.test(error.message))

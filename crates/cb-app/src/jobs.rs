@@ -59,7 +59,8 @@ pub trait Kind: Send + Sync + 'static {
     /// The job is about to become a dead letter: tells whoever waits for it. It may end the job in its own transaction.
     fn died<'a>(&'a self, app: &'a App, job: &'a Job, reason: &'a str) -> Work<'a, Result<()>>;
 
-    /// Jobs of this kind wait again whose worker has died: tells so whoever sees them as running.
+    /// Jobs of this kind may wait again that had begun, because their worker has died or gave them back: tells so whoever sees them as
+    /// running.
     fn left<'a>(&'a self, _app: &'a App) -> Work<'a, Result<()>> {
         Box::pin(async { Ok(()) })
     }
@@ -229,7 +230,17 @@ pub(crate) async fn start(app: &App) {
     if let Err(error) = app.store().release_jobs_of(app.takes_over()).await {
         tracing::warn!(%error, "jobs of the last run could not be released; the server takes them when their lease ends");
     }
+    for kind in kinds() {
+        left(app, &*kind).await;
+    }
     app.spawn(run(app.clone(), kinds()));
+}
+
+/// Tells of jobs that wait again.
+async fn left(app: &App, kind: &dyn Kind) {
+    if let Err(error) = kind.left(app).await {
+        tracing::warn!(kind = kind.name(), %error, "jobs that wait again are still shown as running");
+    }
 }
 
 /// A worker that cannot reach the queue tries again after this time.

@@ -202,7 +202,8 @@ impl Config {
     pub fn load_as(role: Option<ServerRole>) -> Result<Self, ConfigError> {
         let environment = std::env::vars_os();
         let given = environment.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        // The last one of a name counts.
+        let given =
+            given.filter(|(name, _)| role.is_none() || !matches!(name.as_str(), "CB_ROLE" | "CB_ROLE_FILE"));
         let role = role.map(|role| ("CB_ROLE".to_owned(), role.as_str().to_owned()));
         Self::from_vars(given.chain(role), Path::new("cb.toml"))
     }

@@ -384,13 +384,14 @@ fn words(error: &ConnectError) -> String {
         ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
             NATS.refuses_password()
         }
-        ConnectErrorKind::Dns => NATS.has_no_address(),
+        ConnectErrorKind::ServerParse => NATS.is_another_service(),
         ConnectErrorKind::TimedOut => NATS.is_silent(),
         ConnectErrorKind::Tls => NATS.fails_in_tls(&source.map(ToString::to_string).unwrap_or_default()),
         _ => match source.and_then(|source| source.downcast_ref::<io::Error>()) {
+            None if error.kind() == ConnectErrorKind::Dns => NATS.has_no_address(),
             Some(error) => NATS.is_unreachable(error),
             None => format!(
-                "NATS cannot be used ({}). Check that CB_NATS_URL leads to NATS.",
+                "NATS cannot be used ({}).",
                 source.map_or_else(|| error.to_string(), ToString::to_string)
             ),
         },

@@ -116,6 +116,7 @@ impl RedisLink {
         // The client's own bound does not reach the resolver.
         let mut open = match timeout(CONNECT, connect).await {
             Ok(Ok(open)) => open,
+            Ok(Err(error)) if is_hung_up(&error) => return Err(REDIS.hung_up_at_once()),
             Ok(Err(error)) => return Err(words(&error)),
             Err(_) => return Err(REDIS.is_silent()),
         };
@@ -178,16 +179,20 @@ fn words(error: &RedisError) -> String {
         None if error.is_timeout() => return REDIS.is_silent(),
         None => {
             return match io_error(error) {
-                Some(_) if error.is_connection_dropped() && !error.is_connection_refusal() => REDIS.hung_up(),
+                Some(_) if is_hung_up(error) => REDIS.hung_up(),
                 Some(error) => REDIS.is_unreachable(error),
-                None => format!(
-                    "Redis cannot be used ({}). Check that CB_REDIS_URL leads to Redis.",
-                    error.category()
-                ),
+                // Such as the machine's certificates, which cannot be read.
+                None if error.is_io_error() => REDIS.fails_in_tls(&error.to_string()),
+                None if error.kind() == ErrorKind::Parse => REDIS.is_another_service(),
+                None => format!("Redis cannot be used ({}).", error.category()),
             };
         }
     };
     says.to_owned()
+}
+
+fn is_hung_up(error: &RedisError) -> bool {
+    error.is_connection_dropped() && !error.is_connection_refusal()
 }
 
 fn io_error(error: &RedisError) -> Option<&io::Error> {

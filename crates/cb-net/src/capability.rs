@@ -1,6 +1,6 @@
 //! What the kernel permits this program to do with sockets, and how a person permits more.
 
-/// How to give this program a capability of capabilities(7), such as `cap_net_raw`; continues a sentence.
+/// How to give this program a capability of capabilities(7), such as `cap_net_raw`; continues a sentence with "grant it".
 pub fn grant(capability: &str) -> String {
     let program = std::env::current_exe()
         .ok()
@@ -14,7 +14,7 @@ fn way(capability: &str, program: &str, gains_nothing: bool) -> String {
     if gains_nothing {
         let name = capability.to_ascii_uppercase();
         format!(
-            "grant it with AmbientCapabilities={name} and CapabilityBoundingSet={name} in the systemd unit (NoNewPrivileges turns off what setcap gives) and start again"
+            "grant it where the program is started, because new privileges are turned off there, so setcap has no effect (systemd: AmbientCapabilities={name} and CapabilityBoundingSet={name}; containers: cap_add: {name}), and start again"
         )
     } else {
         format!("grant it with `setcap {capability}+ep {program}` and start again")
@@ -36,6 +36,6 @@ mod tests {
         assert!(!gains_nothing("Name:\tcb\nNoNewPrivs:\t0\n") && !gains_nothing(""));
         assert!(way("cap_net_raw", "/usr/bin/cb", false).contains("`setcap cap_net_raw+ep /usr/bin/cb`"));
         let unit = way("cap_net_raw", "/usr/bin/cb", true);
-        assert!(unit.contains("AmbientCapabilities=CAP_NET_RAW") && !unit.contains("setcap cap"), "{unit}");
+        assert!(unit.contains("AmbientCapabilities=CAP_NET_RAW") && !unit.contains("setcap cap_"), "{unit}");
     }
 }

@@ -179,7 +179,7 @@ impl OpenError {
             }
             "53100" => "Free some space on the disk of PostgreSQL, then start the server again",
             "25006" => {
-                "If this database is a read-only replica, set CB_DB_URL to the primary server; otherwise allow writing: ALTER DATABASE NAME RESET default_transaction_read_only, and the same for the user (ALTER USER)"
+                "If this database is a read-only replica, set CB_DB_URL to the primary server; otherwise default_transaction_read_only is on: turn it off in postgresql.conf (or by ALTER SYSTEM RESET and a reload), for the database (ALTER DATABASE NAME RESET) and for the user (ALTER USER NAME RESET), in a session that begins with SET default_transaction_read_only = off"
             }
             "55P03" => {
                 "Another server is changing the tables, or another session has locked them (SELECT * FROM pg_locks): start the server again when it has finished"

@@ -99,9 +99,10 @@ async fn redis_and_nats(config: &Config) -> Vec<Found> {
     };
     let say = |Reached { name, setting, trouble }| match trouble {
         None => Found::Well(format!("{name}: this machine reaches it, and may use it")),
-        Some(why) => Found::Weak(format!(
-            "{name}: {why} Servers work without it, more slowly. Start it if it is stopped; otherwise correct {setting} where you set it, and restart the server"
-        )),
+        Some(why) if why.starts_with("Nothing listens") || why.ends_with("does not answer.") => Found::Weak(
+            format!("{name}: {why} Start it if it is stopped; otherwise correct {setting} where you set it"),
+        ),
+        Some(why) => Found::Weak(format!("{name}: {why}")),
     };
     reached.into_iter().map(say).collect()
 }

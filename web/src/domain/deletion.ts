@@ -23,9 +23,12 @@ export async function deleteForGood(client: QueryClient, deletion: Deletion): Pr
   const { id, one, lists, work, onDeleted } = deletion;
   leaving.add(id);
   try {
+    await client.cancelQueries({ queryKey: one });
     await work();
   } catch (error) {
     leaving.delete(id);
+    // What was told meanwhile was not read, and may be why it was refused.
+    void client.invalidateQueries({ queryKey: one });
     throw error;
   }
   onDeleted();

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{FAULT, Job, Kind, Limits, PAUSE, Verdict, longest};
+use super::{FAULT, Job, Kind, Limits, PAUSE, Verdict, left, longest};
 use crate::app::App;
 
 /// A wake-up can be lost, and another server may have made a job: so often a worker looks anyway.
@@ -155,10 +155,8 @@ impl Lane {
             let mine: Vec<Uuid> = self.mine().map(|held| held.hold.id).collect();
             taken = store.take_back_jobs(name, self.times(), &mine).await?;
         }
-        if taken > 0
-            && let Err(error) = self.kind.left(&self.app).await
-        {
-            tracing::warn!(kind = name, %error, "jobs that wait again are still shown as running");
+        if taken > 0 {
+            left(&self.app, &*self.kind).await;
         }
         let wait = ahead.due_in.map_or(POLL, |wait| wait.to_std().unwrap_or(Duration::ZERO).min(POLL));
         self.more = taken > 0 || wait.is_zero();
@@ -296,6 +294,7 @@ impl Lane {
             let wait = if self.app.stopping().is_cancelled() { Duration::ZERO } else { HELD_UP };
             store.give_back_jobs(&back, (self.app.now(), longest(wait))).await?;
             self.ended.retain(|(_, outcome)| !matches!(outcome, Outcome::GiveBack));
+            left(&self.app, &*self.kind).await;
         }
         while let Some((held, outcome)) = self.ended.last() {
             let now = self.app.now();
@@ -303,6 +302,7 @@ impl Lane {
                 Outcome::Again { wait, reason } => {
                     let wait = longest((*wait).max(floor(held.attempt)));
                     store.retry_job(&held.hold, (now, wait), reason).await?;
+                    left(&self.app, &*self.kind).await;
                 }
                 Outcome::Dead { reason } => {
                     tracing::warn!(kind = self.kind.name(), job = %held.hold.id, reason, "a job was given up; it is among the dead letters");

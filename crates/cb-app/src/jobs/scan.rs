@@ -66,7 +66,6 @@ impl Kind for Scan {
                     if !job.lost().is_cancelled() {
                         tracing::error!(job = %job.id, %error, "a scan was broken off; the server begins it again");
                     }
-                    wait_again(&app, &job).await;
                     Verdict::of(&error)
                 }
             }
@@ -108,17 +107,6 @@ impl Kind for Scan {
 
 async fn of(conn: &impl ConnectionTrait, job: Uuid) -> Result<Option<scan::Model>> {
     scan::Entity::find().filter(scan::Column::JobId.eq(job)).one(conn).await.map_err(db)
-}
-
-/// As people see it, once nobody runs it.
-async fn wait_again(app: &App, job: &Job) {
-    let waits = async {
-        let Some(row) = of(app.store().reader(), job.id).await? else { return Ok(()) };
-        app.store().scan_requeued(job.hold(), row.id).await
-    };
-    if let Err(error) = waits.await {
-        tracing::warn!(job = %job.id, %error, "a scan that waits again is still shown as running");
-    }
 }
 
 async fn run(app: &App, job: &Job) -> Result<Verdict> {
@@ -180,10 +168,7 @@ async fn run(app: &App, job: &Job) -> Result<Verdict> {
             running.tell().await;
             Verdict::Fail { reason }
         }
-        Way::Stopping => {
-            wait_again(app, job).await;
-            Verdict::GiveBack
-        }
+        Way::Stopping => Verdict::GiveBack,
     })
 }
 

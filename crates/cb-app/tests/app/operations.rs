@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use cb_app::operations::{self, Code};
 use cb_app::reconcile::Name;
 use cb_app::scans::{self, ScanIn};
-use cb_app::{App, Ctx, metrics, sites};
+use cb_app::{App, Ctx, Heard, metrics, sites};
 use cb_core::config::{Config, ServerRole};
-use cb_core::{Principal, Secret};
+use cb_core::inventory::ScanStatus;
+use cb_core::{Event, Principal, Secret};
 use cb_store::sea_orm::{ConnectOptions, ConnectionTrait as _, DbBackend, Statement};
 use cb_testkit::TestApp;
+use uuid::Uuid;
 
 use crate::cluster::{sql, until};
 
@@ -254,6 +256,40 @@ async fn a_site_whose_scans_wait_stays() {
     assert_eq!(idle, [(Code::NoWorker, "2 scans of this site wait until one runs.")]);
 }
 
+/// Its site has no other worker, so any server notes that it is over with this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_whose_worker_was_killed_waits() {
+    let (test, ctx) = TestApp::clustered().await;
+    let mut heard = test.app.listen();
+    sql(
+        &test,
+        "INSERT INTO jobs (id, kind, payload, state, attempts, lease_owner, lease_until, created_at, priority,
+             not_before, fence, place)
+         VALUES ('019ab8c4-0000-7000-8000-000000000002', 'scan', '{}', 'running', 1, 'gone/1',
+             now() - interval '1 minute', now(), 0, now(), 1, 'cellar')",
+    )
+    .await;
+    sql(
+        &test,
+        "INSERT INTO scans (id, job_id, targets, probes, status, phase, addresses_total, addresses_done, hosts_found,
+             findings_new, assets_seen, limitations, requested_by, cancel_requested, created_at, site)
+         VALUES ('019ab8c4-0000-7000-8000-000000000001', '019ab8c4-0000-7000-8000-000000000002', '[]', '[]', 'running',
+             'sweep', 0, 0, 0, 0, 0, '[]', 'maria', false, now(), 'cellar')",
+    )
+    .await;
+    let id = Uuid::from_u128(0x019a_b8c4_0000_7000_8000_0000_0000_0001).into();
+    until("it waits", async || {
+        let scan = scans::get(&ctx, id).await.expect("there");
+        (scan.status, scan.phase) == (ScanStatus::Queued, None)
+    })
+    .await;
+    until(
+        "its change was told",
+        async || matches!(heard.hear().await, Heard::Event(Event::ScanChanged { id: told }) if told == id),
+    )
+    .await;
+}
+
 /// It is told with the worker's next sign of life.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_without_redis_is_degraded_on_the_other_servers() {
@@ -282,9 +318,9 @@ async fn a_worker_without_redis_is_degraded_on_the_other_servers() {
 async fn a_server_tells_the_others_at_once_what_it_reaches() {
     let (test, _ctx) = TestApp::clustered().await;
     let as_worker = |config: &mut Config| config.role = ServerRole::Worker;
-    let worker =
-        test.server("worker", &["vault-key", "audit-key", "jwt-secret"], as_worker).await.expect("opens");
     let (raw, began) = (crate::write_path::raw(&test).await, Instant::now());
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    let worker = test.server("worker", &all, as_worker).await.expect("opens");
     until("it reaches both", async || {
         let up = "SELECT (told->'links'->'redis'->>'up')::bool AND (told->'links'->'nats'->>'up')::bool AS up
             FROM servers WHERE role = 'worker'";
@@ -292,7 +328,7 @@ async fn a_server_tells_the_others_at_once_what_it_reaches() {
         row.expect("its row").try_get("", "up").expect("told")
     })
     .await;
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     worker.close().await.expect("closes");
 }
 

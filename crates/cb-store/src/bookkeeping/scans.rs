@@ -39,21 +39,7 @@ impl Store {
         Ok(started.rows_affected == 1)
     }
 
-    /// A scan whose worker was told to stop waits again.
-    pub async fn scan_requeued(&self, hold: &Hold, id: Uuid) -> Result<()> {
-        scan::Entity::update_many()
-            .col_expr(scan::Column::Status, Expr::value("queued"))
-            .col_expr(scan::Column::Phase, Expr::value(None::<String>))
-            .filter(scan::Column::Id.eq(id))
-            .filter(scan::Column::Status.eq("running"))
-            .filter(hold.stands())
-            .exec(self.writer())
-            .await
-            .map_err(db)?;
-        Ok(())
-    }
-
-    /// Scans that seem to run while their jobs wait: their worker has died. They wait too; answers which.
+    /// Scans that seem to run while their jobs wait: their worker has died or gave them back. They wait too; answers which.
     pub async fn left_scans_wait(&self) -> Result<Vec<Uuid>> {
         let waiting = job::Entity::find()
             .select_only()
