@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Progress;
 use crate::entities::{job, scan};
 use crate::open::Store;
-use crate::queue::Hold;
+use crate::queue::{Hold, RUNNING, WAITING};
 
 struct Bench {
     store: Store,
@@ -44,7 +44,7 @@ async fn put(store: &Store, id: Uuid, status: &str, state: &str, now: Time) {
         payload: json!({}),
         state: state.to_owned(),
         attempts: 1,
-        lease_owner: (state == "running").then(|| "a/1".to_owned()),
+        lease_owner: (state == RUNNING).then(|| "a/1".to_owned()),
         lease_until: None,
         last_error: None,
         created_at: now,
@@ -95,7 +95,7 @@ async fn only_a_scan_that_is_not_over_begins(#[values(Sqlite, Postgres)] databas
             .enumerate()
     {
         let id = Uuid::from_u128(number as u128 + 1);
-        put(store, id, status, "running", now).await;
+        put(store, id, status, RUNNING, now).await;
         let hold = |owner: &str, fence| Hold { id, owner: owner.to_owned(), fence };
         for other in [hold("b/1", 7), hold("a/1", 6)] {
             assert!(!store.scan_started(&other, id, now).await.expect("told"), "not its worker");
@@ -113,9 +113,9 @@ async fn a_scan_that_was_left_waits_until_a_worker_tells_of_it_again(
     let bench = Bench::open(database).await;
     let (store, now) = (&bench.store, bench.now);
     let [left, runs, over] = [1, 2, 3].map(Uuid::from_u128);
-    put(store, left, "running", "waiting", now).await;
-    put(store, runs, "running", "running", now).await;
-    put(store, over, "completed", "running", now).await;
+    put(store, left, "running", WAITING, now).await;
+    put(store, runs, "running", RUNNING, now).await;
+    put(store, over, "completed", RUNNING, now).await;
     assert_eq!(store.left_scans_wait().await.expect("told"), [left]);
     assert_eq!(status(store, left).await, ("queued".to_owned(), None));
     assert_eq!(status(store, runs).await.0, "running");
