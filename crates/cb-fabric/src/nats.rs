@@ -19,6 +19,7 @@ use futures_util::StreamExt as _;
 use percent_encoding::percent_decode_str;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use url::Url;
 use uuid::Uuid;
 
 use crate::backoff::Backoff;
@@ -56,7 +57,7 @@ pub(crate) struct Address {
 
 impl Address {
     pub fn parse(url: &Secret) -> Result<Self, ConfigError> {
-        let mut url = NATS.url(url.expose())?;
+        let mut url = Url::parse(url.expose()).map_err(|_| NATS.wrong("it is not a URL"))?;
         let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let (name, password) = (plain(url.username()), url.password().map(plain));
         let bare = url.set_username("").and_then(|()| url.set_password(None));

@@ -44,7 +44,7 @@ struct Connection {
 
 impl RedisLink {
     pub fn new(url: &Secret, prefix: String, board: Board) -> Result<Self, ConfigError> {
-        let client = Client::open(REDIS.url(url.expose())?)
+        let client = Client::open(url.expose())
             .map_err(|error| REDIS.wrong(format!("Redis cannot be reached by it ({})", error.category())))?;
         Ok(Self { client, prefix, connection: Mutex::default(), lost: Notify::new(), board })
     }

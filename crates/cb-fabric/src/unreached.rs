@@ -4,7 +4,6 @@ use std::io;
 
 use cb_core::config::ConfigError;
 use cb_core::connection;
-use url::Url;
 
 /// One of the two, and how its address is written.
 pub(crate) struct Service {
@@ -30,19 +29,7 @@ pub(crate) const NATS: Service = Service {
 };
 
 impl Service {
-    /// The URL, if it is one of this service.
-    pub fn url(&self, text: &str) -> Result<Url, ConfigError> {
-        let url = Url::parse(text).map_err(|_| self.wrong("it is not a URL"))?;
-        let [plain, tls] = self.schemes;
-        if !self.schemes.contains(&url.scheme()) {
-            return Err(self.wrong(format!("it does not begin with {plain}:// or {tls}://")));
-        }
-        if url.host().is_none_or(|host| host.to_string().is_empty()) {
-            return Err(self.wrong("it has no host"));
-        }
-        Ok(url)
-    }
-
+    /// The settings were judged before, so this is seldom said.
     pub fn wrong(&self, reason: impl Into<String>) -> ConfigError {
         ConfigError::new(self.setting, reason, format!("Set it to a URL such as {}", self.example))
     }
@@ -119,26 +106,6 @@ mod tests {
     use std::io;
 
     use super::{NATS, REDIS};
-
-    #[test]
-    fn an_address_that_cannot_be_right_is_refused_at_the_start() {
-        for (service, url, reason) in [
-            (NATS, "n.lan:4222", "it does not begin with nats:// or tls://"),
-            (NATS, "redis://n.lan", "it does not begin with nats:// or tls://"),
-            (NATS, "nats:///", "it has no host"),
-            (NATS, "n", "it is not a URL"),
-            (REDIS, "http://r.lan", "it does not begin with redis:// or rediss://"),
-            (REDIS, "redis:", "it has no host"),
-        ] {
-            let refused = service.url(url).expect_err(url).to_string();
-            assert!(refused.contains(reason) && refused.contains(service.setting), "{url}: {refused}");
-        }
-        for (service, url) in
-            [(NATS, "tls://n.lan"), (NATS, "nats://u:p@[::1]:4"), (REDIS, "rediss://r.lan/1")]
-        {
-            service.url(url).expect(url);
-        }
-    }
 
     #[test]
     fn what_the_library_says_is_told_with_the_setting() {
