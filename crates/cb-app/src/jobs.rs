@@ -59,8 +59,7 @@ pub trait Kind: Send + Sync + 'static {
     /// The job is about to become a dead letter: tells whoever waits for it. It may end the job in its own transaction.
     fn died<'a>(&'a self, app: &'a App, job: &'a Job, reason: &'a str) -> Work<'a, Result<()>>;
 
-    /// Jobs of this kind may wait again that had begun, because their worker has died or gave them back: tells so whoever sees them as
-    /// running.
+    /// Jobs of this kind that had begun may wait again, because their worker died or gave them back: tells whoever sees them as running.
     fn left<'a>(&'a self, _app: &'a App) -> Work<'a, Result<()>> {
         Box::pin(async { Ok(()) })
     }

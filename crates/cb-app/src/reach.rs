@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cb_core::config::{Config, ConfigError};
+use cb_core::config::{Config, ConfigError, Engine, NATS, REDIS};
 use cb_core::{Clock, Entropy, Secret};
 use cb_fabric::{Fabric, FabricState};
 
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// One of the two.
 pub struct Reached {
     pub name: &'static str,
-    /// That says where it is.
+    /// The one that says where it is.
     pub setting: &'static str,
     /// Why it cannot be used.
     pub trouble: Option<String>,
@@ -37,9 +37,9 @@ pub async fn redis_and_nats(
     };
     let _ = tokio::time::timeout(PATIENCE, state.wait_for(known)).await;
     let FabricState::Cluster { redis, nats } = fabric.state().borrow().clone() else { return Ok(Vec::new()) };
-    let of = |name, setting, link: cb_fabric::Link| {
+    let of = |Engine { name, setting, .. }, link: cb_fabric::Link| {
         let why = || link.error.clone().unwrap_or_else(|| format!("{name} does not answer."));
         Reached { name, setting, trouble: (!link.up).then(why) }
     };
-    Ok(vec![of("Redis", "CB_REDIS_URL", redis), of("NATS", "CB_NATS_URL", nats)])
+    Ok(vec![of(REDIS, redis), of(NATS, nats)])
 }

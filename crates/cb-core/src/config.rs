@@ -25,7 +25,7 @@ use servers::{cluster, database};
 
 pub use role::ServerRole;
 pub use secrets::{HOOK_TOKEN, MAKE_KEY, PERSONAL_TOKEN, judge_passphrase};
-pub use servers::{ClusterUrls, new_database};
+pub use servers::{ClusterUrls, Engine, NATS, REDIS, new_database};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {reason}. {mend}")]

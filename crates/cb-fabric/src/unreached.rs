@@ -2,62 +2,45 @@
 
 use std::io;
 
-use cb_core::config::ConfigError;
+use cb_core::config::{self, ConfigError, Engine};
 use cb_core::connection;
 
-/// One of the two, and how its address is written.
-pub(crate) struct Service {
-    pub name: &'static str,
-    pub setting: &'static str,
-    /// How its URL begins, without TLS and with it.
-    pub schemes: [&'static str; 2],
-    pub example: &'static str,
-}
+/// One of the two.
+pub(crate) struct Service(Engine);
 
-pub(crate) const REDIS: Service = Service {
-    name: "Redis",
-    setting: "CB_REDIS_URL",
-    schemes: ["redis", "rediss"],
-    example: "redis://:password@redis.internal:6379",
-};
-
-pub(crate) const NATS: Service = Service {
-    name: "NATS",
-    setting: "CB_NATS_URL",
-    schemes: ["nats", "tls"],
-    example: "nats://user:password@nats.internal:4222",
-};
+pub(crate) const REDIS: Service = Service(config::REDIS);
+pub(crate) const NATS: Service = Service(config::NATS);
 
 impl Service {
     /// The settings were judged before, so this is seldom said.
     pub fn wrong(&self, reason: impl Into<String>) -> ConfigError {
-        ConfigError::new(self.setting, reason, format!("Set it to a URL such as {}", self.example))
+        ConfigError::new(self.0.setting, reason, self.0.mend)
     }
 
     pub fn refuses_password(&self) -> String {
-        format!("{} refuses the user or the password of {}.", self.name, self.setting)
+        format!("{} refuses the user or the password of {}.", self.0.name, self.0.setting)
     }
 
     pub fn is_silent(&self) -> String {
-        format!("{} does not answer.", self.name)
+        format!("{} does not answer.", self.0.name)
     }
 
     pub fn hung_up(&self) -> String {
-        format!("{} closed the connection.", self.name)
+        format!("{} closed the connection.", self.0.name)
     }
 
     /// Before anything was answered.
     pub fn hung_up_at_once(&self) -> String {
-        let Self { setting, schemes: [_, tls], .. } = self;
+        let Engine { setting, schemes: [_, tls], .. } = self.0;
         format!("{} If it speaks only TLS, begin {setting} with {tls}://.", self.hung_up())
     }
 
     pub fn has_no_address(&self) -> String {
-        format!("The host of {0} has no address: correct it in {0}.", self.setting)
+        format!("The host of {0} has no address: correct it in {0}.", self.0.setting)
     }
 
     pub fn fails_in_tls(&self, why: &str) -> String {
-        let Self { name, setting, schemes: [plain, _], .. } = self;
+        let Engine { name, setting, schemes: [plain, _], .. } = self.0;
         let mend = if why.contains("CertificateRequired") {
             format!(
                 "This {name} asks for certificates of clients, which servers do not have: turn that off in {name}."
@@ -73,14 +56,14 @@ impl Service {
     }
 
     pub fn is_another_service(&self) -> String {
-        let Self { name, setting, schemes: [_, tls], .. } = self;
+        let Engine { name, setting, schemes: [_, tls], .. } = self.0;
         format!(
             "What answers at the host and port of {setting} does not speak as {name} does: correct them, or begin {setting} with {tls}:// if it speaks only TLS."
         )
     }
 
     pub fn is_unreachable(&self, error: &io::Error) -> String {
-        let Self { name, setting, .. } = self;
+        let Engine { name, setting, .. } = self.0;
         let said = error.to_string();
         match error.kind() {
             io::ErrorKind::ConnectionRefused => {

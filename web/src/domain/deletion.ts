@@ -3,7 +3,7 @@ import type { Query, QueryClient, QueryKey } from "@tanstack/react-query";
 /** What is being deleted here, and what of it is still on the screen. */
 const leaving = new Set<unknown>();
 
-/** For every query that does not decide for itself: what is being deleted is not asked for, whoever tells that it has changed. */
+/** The default of every query: what is being deleted is not asked for, even when the server tells that it has changed. */
 export const mayBeAsked = ({ queryKey }: { queryKey: QueryKey }) =>
   !queryKey.some((part) => leaving.has(part));
 

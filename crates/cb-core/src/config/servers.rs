@@ -63,17 +63,18 @@ fn postgres_url(
     Ok((shown, Secret::new(whole.into())))
 }
 
-/// What one of the two is called, and how its URL looks.
-struct Engine {
-    setting: &'static str,
-    name: &'static str,
-    schemes: [&'static str; 2],
+/// What Redis or NATS is called, and how its URL looks.
+pub struct Engine {
+    pub setting: &'static str,
+    pub name: &'static str,
+    /// How its URL begins, without TLS and with it.
+    pub schemes: [&'static str; 2],
     /// Whether the path may say the number of a database.
     numbered: bool,
-    mend: &'static str,
+    pub mend: &'static str,
 }
 
-const REDIS: Engine = Engine {
+pub const REDIS: Engine = Engine {
     setting: "CB_REDIS_URL",
     name: "Redis",
     schemes: ["redis", "rediss"],
@@ -82,7 +83,7 @@ const REDIS: Engine = Engine {
            write a special character of the password as %XX",
 };
 
-const NATS: Engine = Engine {
+pub const NATS: Engine = Engine {
     setting: "CB_NATS_URL",
     name: "NATS",
     schemes: ["nats", "tls"],

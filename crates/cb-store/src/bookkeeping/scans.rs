@@ -59,7 +59,7 @@ impl Store {
         rows.iter().map(|row| row.try_get_by_index(0).map_err(db)).collect()
     }
 
-    /// It runs, whatever was told of it since its start.
+    /// Whoever holds the job runs the scan, so it also says again that the scan runs: another server may have told that it waits.
     pub async fn scan_progress(&self, hold: &Hold, id: Uuid, progress: &Progress) -> Result<()> {
         scan::Entity::update_many()
             .col_expr(scan::Column::Status, Expr::value("running"))
