@@ -313,23 +313,24 @@ async fn a_worker_without_redis_is_degraded_on_the_other_servers() {
     assert!(!degraded.iter().any(|one| one.code == Code::Redis), "{degraded:?}");
 }
 
-/// The regular sign of life comes ten seconds after the start.
+/// The regular sign of life comes ten seconds after the one before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_tells_the_others_at_once_what_it_reaches() {
-    let (test, _ctx) = TestApp::clustered().await;
-    let as_worker = |config: &mut Config| config.role = ServerRole::Worker;
-    let (raw, began) = (crate::write_path::raw(&test).await, Instant::now());
-    let all = ["vault-key", "audit-key", "jwt-secret"];
-    let worker = test.server("worker", &all, as_worker).await.expect("opens");
-    until("it reaches both", async || {
-        let up = "SELECT (told->'links'->'redis'->>'up')::bool AND (told->'links'->'nats'->>'up')::bool AS up
-            FROM servers WHERE role = 'worker'";
-        let row = raw.query_one_raw(Statement::from_string(DbBackend::Postgres, up)).await.expect("read");
-        row.expect("its row").try_get("", "up").expect("told")
-    })
-    .await;
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    worker.close().await.expect("closes");
+    let (mut test, _ctx) = TestApp::clustered().await;
+    let raw = crate::write_path::raw(&test).await;
+    let told = async || -> (bool, String) {
+        let row = "SELECT coalesce((told->'links'->'redis'->>'up')::bool, false) AS up, seen_at::text AS at FROM servers";
+        let row = raw.query_one_raw(Statement::from_string(DbBackend::Postgres, row)).await.expect("read");
+        let row = row.expect("its row");
+        (row.try_get("", "up").expect("told"), row.try_get("", "at").expect("told"))
+    };
+    until("it reaches Redis", async || told().await.0).await;
+    let (_, before) = told().await;
+    until("it has told again", async || told().await.1 != before).await;
+    let again = Instant::now();
+    test.engines().0.kill();
+    until("it has told that Redis is away", async || !told().await.0).await;
+    assert!(again.elapsed() < Duration::from_secs(9), "{:?}", again.elapsed());
 }
 
 /// PostgreSQL of the tests takes 60 connections, of which 3 are reserved.
