@@ -14,7 +14,7 @@ LOAD_SECONDS = 8
 # What must be found, by words of the sentence that says so.
 FOUND = (
     "acknowledged and lost", "writes: 1 half there", "writes: 1 refused and there all the same", "not once in the audit log",
-    "the audit chain", "sessions: a1 lets in a session", "streams: the stream of a1 is silent", "deliveries were not made within",
+    "the audit chain", "sessions: a1 lets in a session", "sessions: a1 lets in a token", "streams: the stream of a1 is silent", "deliveries were not made within",
     "1 deliveries are noted as done twice", "1 deliveries came more often", "messages were not signed", "1 accepted scans are lost", "scans have not one end in the audit log",
     "two servers ran 1 scans at the same time", "rotations were acknowledged", "503 without Retry-After", "500 to",
 )  # fmt: skip
@@ -53,7 +53,8 @@ def the_law_itself(chaos):
     one, other = (node.server.inside for node in chaos.cluster.nodes[:2])
     for inside in (one, other, one):
         subprocess.run([*inside, "ping", "-c", "1", "-W", "1", "10.78.99.2"], check=True, capture_output=True)
-    chaos.sessions.revoked.append((signed_in(chaos), time.monotonic()))
+    session, token = signed_in(chaos)
+    chaos.sessions.revoked += [(session, time.monotonic()), (token, time.monotonic())]
     ear = chaos.streams.ears[0]
     ear.seen.pop(made[5].id, None)
     ear.fresh.clear()
@@ -67,9 +68,11 @@ def the_law_itself(chaos):
 
 
 def signed_in(chaos):
-    """The cookie of a session that nobody has ended."""
-    node = chaos.cluster.apis[0]
+    """A session and a token that nobody has ended, as headers."""
+    node, name = chaos.cluster.apis[0], next(iter(chaos.sessions.users))
+    chaos.sessions.patch(node, name, {"disabled": False})
     headers = {"Authorization": "", "Origin": node.server.url}
-    who = {"username": next(iter(chaos.sessions.users)), "password": PASSWORD}
-    _, _, told = chaos.calls.ask(node, "POST", "/auth/login", who, headers)
-    return session_cookie(told["set-cookies"])
+    _, answer, told = chaos.calls.ask(node, "POST", "/auth/login", {"username": name, "password": PASSWORD}, headers)
+    session = {"Authorization": "", "Cookie": session_cookie(told["set-cookies"])}
+    _, token = chaos.sessions.make_token({**session, "X-CSRF-Token": answer["csrf_token"]})
+    return session, token

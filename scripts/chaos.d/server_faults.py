@@ -205,7 +205,7 @@ def deliverer(turn):
     raise RuntimeError(f"no worker sent deliveries for {LEASED_SECONDS} s")
 
 
-# More than the lease on a delivery (four minutes), and less than what is brought back because no wait is so long (five).
+# More than the lease on a delivery (a minute), and less than what is brought back because no wait is so long (five).
 WRONG_SECONDS = 270
 clock_ahead, clock_behind = clock_skewed(WRONG_SECONDS), clock_skewed(-WRONG_SECONDS)
 

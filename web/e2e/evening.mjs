@@ -501,6 +501,15 @@ await steps.step("settings are kept", async () => {
   await shot("17-settings");
 });
 
+await steps.step("Operations says how the server does, and what it does by itself", async () => {
+  await page.getByRole("link", { name: "Open operations" }).click();
+  await page.getByText("Everything works.").waitFor();
+  await page.getByText("Answered this page").waitFor();
+  await page.getByText("Sign the audit log").waitFor();
+  await page.getByText("The server has not given up any job.").waitFor();
+  await shot("17-operations");
+});
+
 const places = [
   "/map",
   "/map?view=list",
@@ -521,6 +530,7 @@ const places = [
   "/vault/keys",
   "/audit",
   "/settings",
+  "/settings/operations",
   "/nowhere",
 ];
 for (const scheme of ["dark", "light"]) {

@@ -215,7 +215,7 @@ pub fn meta(parts: &Parts) -> Result<RequestMeta, Problem> {
 }
 
 /// Whose session the request carries, on a public route that looks.
-pub async fn visitor(app: &App, parts: &Parts) -> Result<Option<Principal>, Problem> {
+pub async fn visitor(app: &App, parts: &Parts) -> cb_core::Result<Option<Principal>> {
     let Some(cookie) = session_cookie(&parts.headers) else { return Ok(None) };
     Ok(app.by_session(cookie).await?.map(|who| who.principal))
 }

@@ -259,6 +259,17 @@ pub(crate) fn metrics(app: &App, page: &mut Page) {
         "1 while this server counts rates and failed sign-ins by itself, because Redis is away.",
     )
     .value(&[], local);
+    let unheard = app.bus().unheard();
+    page.counter(
+        "cb_fabric_messages_missed_total",
+        "Messages of other servers that did not arrive; what they say is read from the database.",
+    )
+    .value(&[], unheard.missed.get());
+    page.counter(
+        "cb_fabric_messages_refused_total",
+        "Messages on the subjects of the servers that no server of this cluster has signed, or that came twice.",
+    )
+    .value(&[], unheard.refused.get());
 }
 
 /// Whether each server reaches what the servers share.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cb_core::Event;
 use tokio::sync::broadcast;
 
-use crate::hub::{Shared, Told};
+use crate::hub::{Shared, Told, Unheard};
 use crate::wire::Said;
 
 #[derive(Clone)]
@@ -32,6 +32,10 @@ impl Bus {
     /// For this process alone.
     pub fn new() -> Self {
         Self { shared: Arc::new(Shared::alone()) }
+    }
+
+    pub fn unheard(&self) -> &Unheard {
+        &self.shared.hub.unheard
     }
 
     /// Never waits. The listeners of this process have heard it when this returns; those of others hear it, or that they

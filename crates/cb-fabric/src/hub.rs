@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use cb_core::Event;
+use cb_core::meter::Counter;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -33,7 +34,17 @@ pub(crate) trait Forgets: Send + Sync {
     fn forget(&self, key: Option<Digest>);
 }
 
+/// Messages of other servers that did not arrive as they were sent.
+#[derive(Default)]
+pub struct Unheard {
+    /// A server of this cluster has sent them.
+    pub missed: Counter,
+    /// They may be anybody's.
+    pub refused: Counter,
+}
+
 pub(crate) struct Hub {
+    pub unheard: Unheard,
     pub told: broadcast::Sender<Told>,
     last: Mutex<Instant>,
     sleepers: Mutex<HashMap<String, watch::Sender<()>>>,
@@ -45,6 +56,7 @@ pub(crate) struct Hub {
 impl Hub {
     pub fn new(hearing: bool) -> Self {
         Self {
+            unheard: Unheard::default(),
             told: broadcast::Sender::new(DEPTH),
             last: Mutex::new(Instant::now()),
             sleepers: Mutex::default(),

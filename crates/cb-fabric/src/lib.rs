@@ -46,6 +46,7 @@ use crate::wire::{Said, Seal};
 
 pub use bus::{Bus, Heard, Listener};
 pub use cache::{Cache, Ticket};
+pub use hub::Unheard;
 pub use rate::Rate;
 pub use shared::{SharedRate, SharedThrottle};
 pub use state::{FabricState, Link};

@@ -334,12 +334,14 @@ impl NatsLink {
 
     /// It may be anybody's.
     fn refuse(&self, owed: &mut Owed) {
+        self.hub.unheard.refused.one();
         owed.strange = owed.strange.saturating_add(1);
         self.tell_if_due(owed);
     }
 
     /// A server of this cluster has said something that is not known here.
     fn miss(&self, count: u64, owed: &mut Owed) {
+        self.hub.unheard.missed.add(count);
         self.hub.forget(None, None);
         owed.missed = owed.missed.saturating_add(count);
         self.tell_if_due(owed);

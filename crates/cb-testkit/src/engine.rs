@@ -281,10 +281,20 @@ impl Nats {
 
     /// With further fields of its user.
     pub fn with(fields: &str) -> Self {
+        Self::set(fields, "")
+    }
+
+    /// It speaks TLS only, with a certificate and its key that its user can read.
+    pub fn over_tls(cert: &Path, key: &Path) -> Self {
+        let (cert, key) = (cert.display(), key.display());
+        Self::set("", &format!("tls {{ cert_file: \"{cert}\", key_file: \"{key}\" }}"))
+    }
+
+    fn set(fields: &str, lines: &str) -> Self {
         let password = (&OsEntropy as &dyn Entropy).token();
         let engine = Engine::start(&NATS, |port, _| {
             let user = format!("{{ user: \"cb\", password: \"{password}\", {fields} }}");
-            format!("listen: \"127.0.0.1:{port}\"\nauthorization {{ users: [ {user} ] }}\n")
+            format!("listen: \"127.0.0.1:{port}\"\nauthorization {{ users: [ {user} ] }}\n{lines}\n")
         });
         let url = format!("nats://cb:{password}@127.0.0.1:{}", engine.port);
         Self { engine, url, password }

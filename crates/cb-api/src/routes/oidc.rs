@@ -54,13 +54,14 @@ pub(crate) async fn start(
 ) -> Result<Response, Problem> {
     app.after_setup().await?;
     let next = query.next.as_deref().unwrap_or("/");
-    match sign_in::start(&app, &meta(&parts)?, &site(&parts)?, &slug, next).await? {
-        Ok(away) => {
+    match sign_in::start(&app, &meta(&parts)?, &site(&parts)?, &slug, next).await {
+        Ok(Ok(away)) => {
             let mut response = see_other(&away.url)?;
             response.headers_mut().insert(header::SET_COOKIE, going(away.cookie.expose())?);
             Ok(response)
         }
-        Err((problem, provider)) => told(problem, provider.as_deref()),
+        Ok(Err((problem, provider))) => told(problem, provider.as_deref()),
+        Err(error) => told(refusal(error)?, None),
     }
 }
 
@@ -76,11 +77,17 @@ pub(crate) async fn callback(
     app.after_setup().await?;
     let CallbackQuery { code, state, error, iss } = query;
     let brought = Brought { code, state, error, iss };
-    let session = auth::visitor(&app, &parts).await?;
+    let meta = meta(&parts)?;
     let ticket = auth::cookie(&parts.headers, COOKIE).map(|c| Secret::new(c.to_owned()));
-    let outcome =
-        sign_in::finish(&app, meta(&parts)?, &slug, ticket.as_ref(), session.as_ref(), brought).await?;
-    let mut response = match outcome {
+    let returned = async {
+        let session = auth::visitor(&app, &parts).await?;
+        sign_in::finish(&app, meta, &slug, ticket.as_ref(), session.as_ref(), brought).await
+    };
+    let returned = match returned.await {
+        Ok(returned) => returned,
+        Err(error) => Return::Problem(refusal(error)?, None),
+    };
+    let mut response = match returned {
         Return::Admitted(admission, next) => match *admission {
             Admission::Session(opened) => {
                 let mut response = see_other(&next)?;
@@ -140,6 +147,17 @@ pub(crate) async fn unlink(
 
 fn going(value: &str) -> Result<HeaderValue, Problem> {
     named_cookie(COOKIE, value, cb_app::auth::TICKET_LIVES.as_secs())
+}
+
+/// An error that the page can tell; any other is told as it is.
+fn refusal(error: Error) -> Result<sign_in::Problem, Problem> {
+    match error {
+        Error::RateLimited { .. } => Ok(sign_in::Problem::TooMany),
+        Error::Unavailable(_) | Error::StorageFull(_) | Error::OutcomeUnknown(_) => {
+            Ok(sign_in::Problem::Unavailable)
+        }
+        other => Err(other.into()),
+    }
 }
 
 fn told(problem: sign_in::Problem, provider: Option<&str>) -> Result<Response, Problem> {

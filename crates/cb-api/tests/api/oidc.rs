@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio_rustls::TlsConnector;
 
 use crate::identity::PASSWORD;
-use crate::site::{Answer, Ask, Login, Site, exchange};
+use crate::site::{Answer, Ask, Held, Login, Site, exchange};
 
 const SLUG: &str = "lab";
 
@@ -430,6 +430,45 @@ async fn what_a_provider_or_a_stranger_makes_up_is_refused() {
     }
     let again = lab.site.post(&lab.admin, "/api/v1/oidc-providers", lab.input()).await;
     assert_eq!((again.status, &again.json()["errors"][0]["field"]), (409, &json!("slug")), "{again:?}");
+}
+
+/// Every start asks the provider, so one place begins sixty a minute, at all servers together.
+#[rstest]
+#[tokio::test]
+async fn one_place_begins_sixty_sign_ins_a_minute(#[values(Sqlite, Postgres)] database: Database) {
+    let lab = Lab::new(database, false).await;
+    let path = format!("/api/v1/auth/oidc/{SLUG}/start");
+    let mut begun = 0;
+    let refused = loop {
+        let answer = lab.site.ask(Ask::new("GET", &path)).await;
+        let to = location(&answer).to_owned();
+        if !to.starts_with("https://") {
+            break to;
+        }
+        begun += 1;
+        // Redis counts by its own clock, so a slow machine begins some more. Two servers that count apart begin 120.
+        assert!(begun < 120, "nobody counts");
+    };
+    assert_eq!(refused, "/login?problem=too_many");
+    assert!(begun >= 60, "{begun}");
+}
+
+/// The browser itself comes here, so a page tells the outage.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_in_the_middle_of_a_sign_in_is_told_by_the_page() {
+    let lab = Lab::new(Postgres, false).await;
+    let start = format!("/api/v1/auth/oidc/{SLUG}/start");
+    let away = lab.site.ask(Ask::new("GET", &start)).await;
+    let cookie = pair(&away, "__Host-cb_oidc").expect("a cookie");
+    lab.idp.account("g-1", json!({ "preferred_username": "grace", "groups": ["lab-editors"] })).await;
+    let back = lab.idp.visit(&lab.site, location(&away), json!({ "login": "g-1" })).await;
+    let held = Held::lock(&lab.site, "oidc_providers").await;
+    let told = "/login?problem=unavailable";
+    assert_eq!(location(&lab.site.ask(Ask::new("GET", &start)).await), told);
+    assert_eq!(location(&lab.back(&back, &cookie).await), told);
+    held.release().await;
+    let (answer, ..) = lab.round("g-1").await;
+    assert_eq!(location(&answer), "/map");
 }
 
 /// The client's secret may be a credential's: it goes to the token endpoint if the credential says so, and each time is a use.

@@ -52,5 +52,12 @@ pub(crate) async fn metrics(app: &App, page: &mut Page) -> Result<()> {
             jobs.value(&labels, u64::try_from(count).unwrap_or_default());
         }
     }
+    let mut due =
+        page.gauge("cb_jobs_due_age_seconds", "How long the first job that waits could have begun, by kind.");
+    for kind in super::kinds() {
+        let since = all.iter().find(|of| of.kind == kind.name()).and_then(|of| of.due_since);
+        let age = since.and_then(|since| (app.now() - since).to_std().ok());
+        due.value(&[("kind", kind.name())], age.unwrap_or_default().as_secs());
+    }
     Ok(())
 }

@@ -45,6 +45,7 @@ pub(super) async fn run(app: App, kind: Arc<dyn Kind>) {
     let lane = Lane {
         limits: kind.limits(),
         renewed: app.steady(),
+        looked: app.steady(),
         app,
         kind,
         tasks: JoinSet::new(),
@@ -66,6 +67,8 @@ struct Lane {
     ended: Vec<(Held, Outcome)>,
     /// When the leases were last renewed, by the clock that only goes forward.
     renewed: Duration,
+    /// When it last looked for what is not its own, by the same clock.
+    looked: Duration,
     /// There may be a job to claim.
     more: bool,
     claims: u32,
@@ -129,11 +132,14 @@ impl Lane {
         }
         self.settle().await?;
         let room = self.room();
+        // Also a worker that always has something to do takes back what a killed one held.
+        let long_ago = self.app.steady().saturating_sub(self.looked) >= POLL;
+        if long_ago || (room > 0 && !self.more) {
+            let wait = self.look().await?;
+            return Ok(if room > 0 { wait } else { POLL });
+        }
         if room == 0 {
             return Ok(POLL);
-        }
-        if !self.more {
-            return self.look().await;
         }
         let claimed = self.claim(room).await?;
         // One that is due and cannot be had is in somebody's hands: it is not asked for without a pause.
@@ -147,6 +153,7 @@ impl Lane {
     /// Only reads, unless a lease is over.
     async fn look(&mut self) -> Result<Duration> {
         let (store, name) = (self.app.store().clone(), self.kind.name());
+        self.looked = self.app.steady();
         let ahead = store.jobs_ahead(self.duty(), self.times()).await?;
         let mut taken = 0;
         if ahead.over {

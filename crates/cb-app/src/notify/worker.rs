@@ -1,11 +1,12 @@
 //! Sends what waits. Each subscriber that something is due for has a lane of its own: it takes a few deliveries by lease, sends
 //! them beside each other, writes down together what became of them, and goes on until nothing is due.
 //!
-//! A lane sends nothing that its lease might not cover to the end, so that no two servers send the same at a time. What was sent is
-//! written down as soon as the database takes it, as long as the lease lasts. Only what could not be written down until then, or was
-//! sent by a server that died, is sent again, with the same id.
+//! A lane renews its lease, and sends nothing that the lease might not cover to the end, so that no two servers send the same at a time.
+//! What was sent is written down as soon as the database takes it. Only what could not be written down before another server took it
+//! over, or was sent by a server that died, is sent again, with the same id.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use cb_store::Subscriber;
 use cb_store::bookkeeping::{Health, Held, Outcome};
 use cb_store::entities::delivery;
 use chrono::TimeDelta;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinSet};
 
 use super::deliveries::{DeliveryState, notice_of, with_attempt};
@@ -34,7 +35,9 @@ const AT_ONCE_EACH: usize = 8;
 const BATCH: u64 = 64;
 /// The same of a subscriber that fails.
 const BATCH_FAILING: u64 = 8;
-const LEASE: Duration = Duration::from_mins(4);
+/// A server that is killed keeps what it has taken for so long.
+const LEASE: Duration = Duration::from_mins(1);
+const RENEWED_AFTER: Duration = Duration::from_secs(10);
 /// What one try may take at most, with room.
 const TRY: Duration = Duration::from_secs(30);
 /// What another worker's lane should have begun by now is anybody's.
@@ -43,7 +46,9 @@ const FORSAKEN: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_secs(1);
 /// What is under way when the server stops has so long to end, so that what was sent is noted.
 const AT_STOP: Duration = Duration::from_secs(6);
-/// What was sent is written down within so long after that.
+/// What was sent and cannot be written down, because the database is away, is forgotten after this time; it is sent again.
+const NOTED_WITHIN: Duration = Duration::from_mins(4);
+/// The same after the end of [`AT_STOP`].
 const NOTE_AT_STOP: Duration = Duration::from_secs(3);
 /// What was sent and could not be written down is tried again after this time, and each time later, up to [`PAUSE`].
 const NOTE_AGAIN: Duration = Duration::from_millis(200);
@@ -132,7 +137,7 @@ impl Lanes {
     async fn open(&mut self) -> Result<()> {
         let (now, steady) = (self.app.now(), self.app.steady());
         let busy: HashSet<Subscriber> = self.of.values().copied().collect();
-        let mut due = self.app.store().due_subscribers(now, now + LEASE).await?;
+        let mut due = self.app.store().due_subscribers(now).await?;
         // Another worker sends to the others, so that a receiver never gets more at a time because there are more workers …
         let others: Vec<_> = due.extract_if(.., |it| !self.app.is_mine(it.id().as_bytes())).collect();
         // … unless nobody comes: it may die each time it has started.
@@ -226,16 +231,19 @@ impl Lane {
             let Some(receiver) = Receiver::open(app, self.subscriber).await? else { return Ok(()) };
             let now = app.now();
             // The database has the wall clock's time; what this lane may still send it judges by one that nobody sets.
-            let held_until = app.steady() + LEASE;
+            let (lease, until) = watch::channel(app.steady() + LEASE);
             let most = if receiver.failing { BATCH_FAILING } else { BATCH };
             let held = app.store().claim_deliveries(self.subscriber, owner, now, now + LEASE, most).await?;
             if held.is_empty() {
                 return Ok(());
             }
-            let Batch { outcomes, health, gone, left } =
-                self.send(Arc::new(receiver), held, held_until).await;
+            let count = held.len();
+            let Batch { outcomes, health, gone, left } = tokio::select! {
+                batch = self.send(Arc::new(receiver), held, until) => batch,
+                never = self.renew(count, lease) => match never {},
+            };
             if !outcomes.is_empty() {
-                self.note(&outcomes, health, held_until).await?;
+                self.note(&outcomes, health).await?;
                 app.bus().publish([Event::SubscriberChanged { id: self.subscriber.id() }]);
             }
             if left {
@@ -253,11 +261,29 @@ impl Lane {
         Ok(())
     }
 
-    /// Whoever does not write down what was sent sends it again. So an outage is waited for as long as the lease lasts; when the server
-    /// stops, only for a moment.
-    async fn note(&self, outcomes: &[Outcome], health: Health, mut until: Duration) -> Result<()> {
+    /// Keeps the `count` deliveries that this lane has taken. Where it cannot, the lane begins nothing that its lease does not cover.
+    async fn renew(&self, count: usize, lease: watch::Sender<Duration>) -> Infallible {
+        let app = &self.app;
+        loop {
+            tokio::time::sleep(RENEWED_AFTER).await;
+            let (now, steady) = (app.now(), app.steady());
+            match app.store().renew_deliveries(self.subscriber, app.worker_name(), now + LEASE).await {
+                Ok(renewed) if usize::try_from(renewed) == Ok(count) => lease.send_replace(steady + LEASE),
+                // Another server has some of them.
+                Ok(_) => lease.send_replace(Duration::ZERO),
+                Err(error) => {
+                    tracing::debug!(subscriber = %self.subscriber.id(), %error, "a lease could not be renewed");
+                    continue;
+                }
+            };
+        }
+    }
+
+    /// Whoever does not write down what was sent sends it again. So an outage is waited for; when the server stops, only for a moment.
+    async fn note(&self, outcomes: &[Outcome], health: Health) -> Result<()> {
         let (app, stopping) = (&self.app, self.app.stopping());
         let (mut pause, mut stops) = (NOTE_AGAIN, stopping.is_cancelled());
+        let mut until = app.steady() + NOTED_WITHIN;
         if stops {
             until = until.min(app.steady() + NOTE_AT_STOP);
         }
@@ -285,7 +311,12 @@ impl Lane {
         }
     }
 
-    async fn send(&self, receiver: Arc<Receiver>, held: Vec<Held>, until: Duration) -> Batch {
+    async fn send(
+        &self,
+        receiver: Arc<Receiver>,
+        held: Vec<Held>,
+        until: watch::Receiver<Duration>,
+    ) -> Batch {
         let width = if receiver.failing { 1 } else { AT_ONCE_EACH };
         let (mut queue, mut under_way, mut batch) = (held.into_iter(), JoinSet::new(), Batch::default());
         let stopping = self.app.stopping();
@@ -304,7 +335,7 @@ impl Lane {
                         break;
                     }
                 };
-                if batch.gone || stopping.is_cancelled() || self.app.steady() + TRY > until {
+                if batch.gone || stopping.is_cancelled() || self.app.steady() + TRY > *until.borrow() {
                     batch.left = true;
                     break;
                 }

@@ -43,6 +43,10 @@ pub enum Problem {
     ProviderFailed,
     /// The account is linked to another user, or the user to another account of this provider.
     LinkedElsewhere,
+    /// Too many sign-ins from one place.
+    TooMany,
+    /// Nothing can be read or saved at the moment.
+    Unavailable,
 }
 
 impl Problem {
@@ -56,6 +60,8 @@ impl Problem {
             Problem::Disabled => "disabled",
             Problem::ProviderFailed => "provider_failed",
             Problem::LinkedElsewhere => "linked_elsewhere",
+            Problem::TooMany => "too_many",
+            Problem::Unavailable => "unavailable",
         }
     }
 }

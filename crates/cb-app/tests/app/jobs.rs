@@ -350,6 +350,34 @@ async fn a_job_that_kills_its_workers_is_given_up(#[values(Sqlite, Postgres)] da
     );
 }
 
+/// A worker that always has something to do takes back what another one held that was killed.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_job_does_not_wait_for_a_backlog(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, _) = TestApp::ready(database).await;
+    let [lost] = enqueue(&test, 1).await[..] else { panic!("one") };
+    let killed = Counting::new(1, |_, _| Box::pin(std::future::pending()));
+    let worker = work(&test.app, &killed);
+    until("begun", async || killed.begun().len() == 1).await;
+    worker.abort();
+    assert!(worker.await.expect_err("killed").is_cancelled());
+
+    let kind = Counting::new(1, |_, _| {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Verdict::Done
+        })
+    });
+    // The age is that of the ids, to the millisecond.
+    test.clock.advance(TimeDelta::seconds(1));
+    enqueue(&test, 300).await;
+    work(&test.app, &kind);
+    until("busy", async || !kind.begun().is_empty()).await;
+    passes(&test, 6).await;
+    until("taken back", async || kind.begun().contains_key(&lost)).await;
+    assert!(left(&test).await > 100, "it did not wait for the others");
+}
+
 /// A job that another worker took over is broken off, and writes nothing any more.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]

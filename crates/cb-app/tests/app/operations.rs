@@ -254,6 +254,12 @@ async fn a_site_whose_scans_wait_stays() {
     let all = degraded(&ctx).await;
     let idle: Vec<_> = all.iter().map(|one| (one.code, one.means.as_str())).collect();
     assert_eq!(idle, [(Code::NoWorker, "2 scans of this site wait until one runs.")]);
+    assert!(scraped(&ctx, "cb_jobs{kind=\"scan\",state=\"waiting\"} 1").await, "one of them has a job");
+    test.clock.advance(chrono::TimeDelta::seconds(7));
+    let page = metrics::page(&ctx).await.expect("told").into_text();
+    let age = page.lines().find_map(|line| line.strip_prefix("cb_jobs_due_age_seconds{kind=\"scan\"} "));
+    let age: u64 = age.expect("a line").parse().expect("a number");
+    assert!((7..60).contains(&age), "{age}");
 }
 
 /// Its site has no other worker, so any server notes that it is over with this one.

@@ -149,6 +149,8 @@ async fn a_flood_of_strange_messages_is_no_flood_of_reading() {
     for (what, times) in [("missed", missed), ("woken", woken), ("forgotten", forgotten)] {
         assert!((1..=most).contains(&times), "{what} {times} times, at most {most}");
     }
+    let refused = world.b.bus().unheard().refused.get();
+    assert!(refused > 500, "each is counted: {refused}");
     each_still_hears_the_other(&world).await;
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use cb_core::Result;
 use cb_core::clock::{SKEW, Time};
+use chrono::TimeDelta;
 use sea_orm::sea_query::{
     Alias, Expr, ExprTrait as _, IntoIden as _, LockBehavior, LockType, Query, SimpleExpr, TableRef,
     ValueTuple,
@@ -47,10 +48,12 @@ pub struct Health {
 
 /// Notices removed at a time.
 const SWEPT: u64 = 500;
+/// No lease is longer, not even one of an earlier version. One that ends later was taken before the clock was set back: it is over.
+const LONGEST_LEASE: TimeDelta = TimeDelta::minutes(4);
 
 impl Store {
-    /// Subscribers with a delivery that is due and that no worker holds. The worker that takes it holds it until `until`.
-    pub async fn due_subscribers(&self, now: Time, until: Time) -> Result<Vec<Subscriber>> {
+    /// Subscribers with a delivery that is due and that no worker holds.
+    pub async fn due_subscribers(&self, now: Time) -> Result<Vec<Subscriber>> {
         let mut due = Vec::new();
         for (table, column, of) in [
             ("webhooks", delivery::Column::WebhookId, Subscriber::Webhook as fn(Uuid) -> Subscriber),
@@ -59,7 +62,7 @@ impl Store {
             let mut first = Query::select();
             first.expr(Expr::val(1)).from(delivery::Entity);
             first.and_where(Expr::col((delivery::Entity, column)).equals((table, "id")));
-            first.and_where(claimable(now, until));
+            first.and_where(claimable(now));
             let mut select = Query::select();
             select.column((table, "id")).from(table);
             select.and_where(Expr::col((table, "enabled")).eq(true)).and_where(Expr::exists(first));
@@ -94,7 +97,7 @@ impl Store {
         let tx = self.begin_write().await?;
         let mut select = delivery::Entity::find()
             .filter(subscriber.deliveries())
-            .filter(claimable(now, until))
+            .filter(claimable(now))
             .order_by_asc(delivery::Column::NextAt)
             .limit(most);
         // PostgreSQL has several writers: what another one is taking is passed over. SQLite has one.
@@ -125,6 +128,18 @@ impl Store {
             Some(Held { delivery, notice })
         });
         Ok(held.collect())
+    }
+
+    /// Holds what `owner` has of one subscriber until `until`; answers how many that is.
+    pub async fn renew_deliveries(&self, subscriber: Subscriber, owner: &str, until: Time) -> Result<u64> {
+        let renewed = delivery::Entity::update_many()
+            .col_expr(delivery::Column::LeaseUntil, Expr::value(until))
+            .filter(delivery::Column::LeaseOwner.eq(owner))
+            .filter(subscriber.deliveries())
+            .exec(self.writer())
+            .await
+            .map_err(db)?;
+        Ok(renewed.rows_affected)
     }
 
     /// Notes what became of deliveries that `owner` holds, and how their subscriber does. One that is not `owner`'s any more is
@@ -284,10 +299,10 @@ async fn note_health(tx: &impl ConnectionTrait, subscriber: Subscriber, health: 
     Ok(())
 }
 
-/// Due, and held by no worker. A lease that ends later than one that is taken now was taken before the clock was set back: it is over.
-fn claimable(now: Time, until: Time) -> SimpleExpr {
+/// Due, and held by no worker.
+fn claimable(now: Time) -> SimpleExpr {
     let col = |column: delivery::Column| Expr::col((delivery::Entity, column));
     let lease = || col(delivery::Column::LeaseUntil);
-    let free = lease().is_null().or(lease().lt(now)).or(lease().gt(until + SKEW));
+    let free = lease().is_null().or(lease().lt(now)).or(lease().gt(now + LONGEST_LEASE + SKEW));
     waiting().and(col(delivery::Column::NextAt).lte(now)).and(free)
 }

@@ -8,6 +8,7 @@ mod first_hour;
 mod log;
 mod net;
 mod output;
+mod over_tls;
 mod own_memory;
 mod pooled;
 mod scan;

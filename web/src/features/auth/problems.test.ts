@@ -11,6 +11,8 @@ const codes = [
   "disabled",
   "provider_failed",
   "linked_elsewhere",
+  "too_many",
+  "unavailable",
 ];
 
 describe("a problem of signing in by a provider", () => {

@@ -7,6 +7,8 @@ const problems = [
   "disabled",
   "provider_failed",
   "linked_elsewhere",
+  "too_many",
+  "unavailable",
   "other",
 ] as const;
 export type SignInProblem = (typeof problems)[number];
