@@ -504,7 +504,7 @@ await steps.step("settings are kept", async () => {
 await steps.step("Operations says how the server does, and what it does by itself", async () => {
   await page.getByRole("link", { name: "Open operations" }).click();
   await page.getByText("Everything works.").waitFor();
-  await page.getByText("Answered this page").waitFor();
+  await page.getByText("Answered this page", { exact: true }).waitFor();
   await page.getByText("Sign the audit log").waitFor();
   await page.getByText("The server has not given up any job.").waitFor();
   await shot("17-operations");

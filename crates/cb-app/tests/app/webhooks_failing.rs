@@ -8,12 +8,14 @@ use cb_app::notify::deliveries::DeliveryState;
 use cb_app::notify::webhooks::{self, WebhookPatch};
 use cb_app::{App, List, audit};
 use cb_core::{OsEntropy, Principal};
-use cb_store::sea_orm::ConnectionTrait as _;
+use cb_store::entities::delivery;
+use cb_store::sea_orm::{ConnectionTrait as _, EntityTrait as _};
 use cb_testkit::Database::{self, Postgres, Sqlite};
 use cb_testkit::{Receiver, Reply, TestApp};
 use chrono::TimeDelta;
 use rstest::rstest;
 
+use crate::jobs::until;
 use crate::webhooks::{happens, hook, log, newest, ready};
 use crate::write_path::raw;
 
@@ -248,6 +250,30 @@ async fn after_five_days_of_failure_it_is_disabled_and_others_are_told(
     assert!(again.disabled_at.is_none() && again.failing_since.is_none());
     happens(&ctx, "five").await;
     newest(&ctx, made.id, |d| d.state == DeliveryState::Delivered).await;
+}
+
+/// A worker that is killed keeps what it has taken for a minute; one that lives, for as long as it sends.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_sent_is_held_for_a_minute_and_again(#[values(Sqlite, Postgres)] database: Database) {
+    let (test, ctx) = ready(database).await;
+    let inbox = Receiver::start().await;
+    inbox.answers(Reply::status(200).after(Duration::from_secs(14)));
+    let made = hook(&ctx, "Home", inbox.url("/")).await;
+    happens(&ctx, "nas").await;
+    let (base, app) = (raw(&test).await, test.app.clone());
+    let held_for = async || {
+        let row = delivery::Entity::find().one(&base).await.expect("read").expect("one");
+        row.lease_until.map(|until| until - app.now())
+    };
+    until("it is being sent", async || held_for().await.is_some()).await;
+    let first = held_for().await.expect("held");
+    assert!((TimeDelta::seconds(50)..=TimeDelta::minutes(1)).contains(&first), "{first}");
+    test.clock.advance(TimeDelta::seconds(25));
+    until("it is held again", async || held_for().await.is_some_and(|left| left > TimeDelta::seconds(50)))
+        .await;
+    newest(&ctx, made.id, |d| d.state == DeliveryState::Delivered).await;
+    assert_eq!(inbox.received().len(), 1);
 }
 
 #[rstest]
