@@ -34,7 +34,7 @@ use crate::metrics::Counts;
 use crate::notify::receive::Rates;
 use crate::oidc::Known;
 use crate::reconcile::Done;
-use crate::replicas::Workers;
+use crate::replicas::{Presence, Workers};
 use crate::setup::gate::Gate;
 use crate::vault::Vault;
 
@@ -89,6 +89,7 @@ pub(crate) struct Inner {
     pub own_row: server::Model,
     pub role: ServerRole,
     pub workers: Workers,
+    pub presence: Presence,
     pub twin: AtomicBool,
     /// No other process works on this database.
     pub alone: bool,
@@ -334,6 +335,10 @@ impl App {
 
     pub(crate) fn workers(&self) -> &Workers {
         &self.0.workers
+    }
+
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.0.presence
     }
 
     pub(crate) fn worker_name(&self) -> &str {

@@ -1,12 +1,14 @@
 //! The servers that work on this database: each notes that it is there, reads who else is, and so knows which part of the work is its
 //! own.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
+use cb_core::clock::Time;
 use cb_core::config::ServerRole;
 use cb_core::{Result, rendezvous};
 use cb_store::SmallRoom;
-use cb_store::bookkeeping::ServerSeen;
+use cb_store::bookkeeping::{LIVE, ServerSeen};
 use cb_store::entities::server;
 
 use crate::app::App;
@@ -15,6 +17,9 @@ use crate::metrics::told::Told;
 use crate::metrics::{Page, process};
 use crate::shared::jwt_fits;
 use crate::sites;
+
+/// After an outage every server has given a sign of life within this time.
+const SETTLED: Duration = Duration::from_secs(15);
 
 /// The live workers, as they were read last.
 #[derive(Default)]
@@ -30,14 +35,47 @@ impl Workers {
     }
 }
 
+/// Whether this server could tell of itself lately. While the database takes no signs of life, and until every server has had the time to give
+/// its next one, an old row says nothing about the server that wrote it.
+#[derive(Default)]
+pub(crate) struct Presence(Mutex<Noted>);
+
+#[derive(Default)]
+struct Noted {
+    last: Option<Time>,
+    /// The last sign of life before the outage.
+    before: Option<Time>,
+    /// When there was one again.
+    again: Option<Duration>,
+}
+
+impl Presence {
+    fn noted(&self, worked: bool, now: Time, steady: Duration) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if worked {
+            noted.last = Some(now);
+            if noted.before.is_some() && noted.again.is_none() {
+                noted.again = Some(steady);
+            }
+            if noted.again.is_some_and(|again| steady.saturating_sub(again) >= SETTLED) {
+                (noted.before, noted.again) = (None, None);
+            }
+        } else {
+            noted.before = noted.before.or(noted.last);
+            noted.again = None;
+        }
+    }
+
+    /// Since when rows say nothing of their servers, if they do not.
+    fn unclear_since(&self, steady: Duration) -> Option<Time> {
+        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled = noted.again.is_some_and(|again| steady.saturating_sub(again) >= SETTLED);
+        noted.before.filter(|_| !settled)
+    }
+}
+
 /// What a server says of itself.
-pub(crate) fn row(
-    id: &str,
-    run: &str,
-    role: ServerRole,
-    site: Option<&str>,
-    now: cb_core::clock::Time,
-) -> server::Model {
+pub(crate) fn row(id: &str, run: &str, role: ServerRole, site: Option<&str>, now: Time) -> server::Model {
     server::Model {
         id: id.to_owned(),
         run: run.to_owned(),
@@ -60,9 +98,17 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
     if stopping {
         return store.server_left(&me.id, &me.run).await;
     }
+    let noted = note(app).await;
+    app.presence().noted(noted.is_ok(), app.now(), app.steady());
+    noted?;
+    app.workers().set(sharing(all(app).await?));
+    Ok(())
+}
+
+async fn note(app: &App) -> Result<()> {
+    let (store, me) = (app.store(), app.own_row());
     jumps::follow(store, &*app.clock()).await?;
     app.notice_own_clock();
-    let now = app.now();
     // One that was away for a while misses that all the others were started again with a new secret.
     if !store.is_sqlite()
         && jwt_fits(&store.shared_secrets().await?, app.checkpoint_key(), app.jwt()).is_some_and(|fits| !fits)
@@ -77,7 +123,6 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
             "another server of this database has the same server-id as this one. Delete the file server-id in one of the two data folders, and start that server again"
         );
     }
-    app.workers().set(sharing(store.servers(now).await?));
     Ok(())
 }
 
@@ -136,6 +181,8 @@ pub struct Around {
     pub works: bool,
     /// What PostgreSQL lacks for their connections.
     pub small_room: Option<SmallRoom>,
+    /// Why PostgreSQL saves nothing, and what to do.
+    pub refuses_writes: Option<String>,
 }
 
 impl App {
@@ -148,6 +195,7 @@ impl App {
         Ok(Around {
             works: live.iter().any(works),
             small_room: store.small_room(servers.len().max(1)).await?,
+            refuses_writes: store.refuses_writes().await?,
             jwt_fits: jwt_fits(&store.shared_secrets().await?, self.checkpoint_key(), self.jwt()),
             servers,
         })
@@ -157,6 +205,11 @@ impl App {
 /// The servers that were seen within an hour, each with whether it is live. This one is.
 pub(crate) async fn all(app: &App) -> Result<Vec<(server::Model, bool)>> {
     let mut all = app.store().servers(app.now()).await?;
+    if let Some(since) = app.presence().unclear_since(app.steady()) {
+        for (row, live) in &mut all {
+            *live |= row.seen_at > since - LIVE;
+        }
+    }
     match all.iter_mut().find(|(row, _)| row.id == app.server()) {
         Some((_, live)) => *live = true,
         None => all.push((own(app), true)),
@@ -191,7 +244,38 @@ mod tests {
     use cb_core::config::ServerRole;
     use chrono::DateTime;
 
-    use super::{row, sharing};
+    use super::{LIVE, Presence, SETTLED, row, sharing};
+
+    /// An outage ages all rows; nobody is taken for dead before all have had their time.
+    #[test]
+    fn an_outage_of_the_database_makes_no_server_dead() {
+        let presence = Presence::default();
+        let at = |seconds: u64| {
+            (
+                DateTime::UNIX_EPOCH + LIVE * u32::try_from(seconds).expect("few"),
+                SETTLED * u32::try_from(seconds).expect("few"),
+            )
+        };
+        let noted = |worked: bool, tick: u64| presence.noted(worked, at(tick).0, at(tick).1);
+        let unclear = |tick: u64| presence.unclear_since(at(tick).1);
+        noted(false, 0);
+        assert_eq!(unclear(0), None, "nothing was known before");
+        noted(true, 1);
+        assert_eq!(unclear(1), None);
+        noted(false, 2);
+        noted(false, 3);
+        assert_eq!(unclear(3), Some(at(1).0));
+        noted(true, 4);
+        assert_eq!(unclear(4), Some(at(1).0), "the others have not had the time");
+        // Before they have, it is away again.
+        noted(false, 4);
+        assert_eq!(unclear(9), Some(at(1).0));
+        noted(true, 10);
+        assert_eq!(unclear(11), None);
+        noted(true, 11);
+        noted(false, 12);
+        assert_eq!(unclear(12), Some(at(11).0));
+    }
 
     #[test]
     fn live_workers_of_the_main_site_share_the_work() {

@@ -203,7 +203,7 @@ impl Own<'_> {
                 (Err(No::WhileTheyRun(_)), _) if unclear => {
                     if !std::mem::replace(&mut told, true) {
                         tracing::info!(
-                            "servers of this database have other secrets than this one, and they did not stop properly; this server waits half a minute until it is clear whether they still run"
+                            "servers of this database have other secrets than this one; this server watches for up to half a minute whether they still run"
                         );
                     }
                     tokio::time::sleep(BETWEEN).await;

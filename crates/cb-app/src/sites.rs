@@ -116,7 +116,7 @@ pub async fn discovery(ctx: &Ctx) -> Result<Discovery> {
 /// Refuses a site that no worker belongs to: nobody would do the scan.
 pub(crate) async fn require(ctx: &Ctx, name: &str) -> Result<()> {
     let store = ctx.app().store();
-    let (rows, waiting) = (store.servers(ctx.now()).await?, store.waiting_scans_of_sites().await?);
+    let (rows, waiting) = (replicas::all(ctx.app()).await?, store.waiting_scans_of_sites().await?);
     let known = names(&rows, &waiting);
     let mut wrong = Violations::new();
     if known.is_empty() {
@@ -143,7 +143,7 @@ fn names<'a>(rows: &'a [(server::Model, bool)], waiting: &'a [(String, i64)]) ->
 /// The servers that scan, each with whether it is there now. This one is, as it is at the moment.
 async fn workers(app: &App) -> Vec<(server::Model, bool)> {
     // While the database is away, this server still knows of itself.
-    let rows = app.store().servers(app.now()).await.unwrap_or_default();
+    let rows = replicas::all(app).await.unwrap_or_default();
     let me = replicas::own(app);
     let others = rows.into_iter().filter(|(row, _)| row.id != me.id && row.sight.is_some());
     let mut all: Vec<_> = others.collect();

@@ -31,7 +31,7 @@ use crate::metrics::Counts;
 use crate::notify::receive::Rates;
 use crate::oidc::Known;
 use crate::reconcile::Done;
-use crate::replicas::{self, Workers};
+use crate::replicas::{self, Presence, Workers};
 use crate::setup::gate::{self, Gate};
 use crate::shared::{self, Asks, Shared};
 use crate::start_error::StartError;
@@ -159,6 +159,7 @@ impl App {
             own_row,
             role: config.role,
             workers: Workers::default(),
+            presence: Presence::default(),
             twin: AtomicBool::new(false),
             alone: config.db_url.is_none(),
             tasks: TaskTracker::new(),

@@ -186,8 +186,15 @@ impl Store {
     }
 
     async fn of_this_version(self, fail: impl Fn(DbErr) -> OpenError) -> Result<Self, OpenError> {
-        if migrations::are_done(self.reader()).await.map_err(fail)? {
+        if migrations::are_done(self.reader()).await.map_err(&fail)? {
             return Ok(self);
+        }
+        if migrations::are_none(self.reader()).await.map_err(&fail)? {
+            return Err(OpenError::new(
+                "The database is empty",
+                "no server has used it yet",
+                "Start a server (cb serve), which creates the tables, or create them first: cb migrate",
+            ));
         }
         Err(OpenError::new(
             "The database belongs to another version",

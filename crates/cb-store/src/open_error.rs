@@ -20,6 +20,9 @@ pub struct OpenError {
     full: bool,
 }
 
+/// What to do about a PostgreSQL that permits only to read.
+pub(crate) const READ_ONLY: &str = "If this database is a read-only replica, set CB_DB_URL to the primary server; otherwise default_transaction_read_only is on: turn it off in postgresql.conf (or by ALTER SYSTEM RESET and a reload), for the database (ALTER DATABASE NAME RESET) and for the user (ALTER USER NAME RESET), in a session that begins with SET default_transaction_read_only = off";
+
 impl OpenError {
     pub(crate) fn new(what: impl Into<String>, reason: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { what: what.into(), reason: reason.into(), mend: mend.into(), full: false }
@@ -178,9 +181,7 @@ impl OpenError {
                 "PostgreSQL has no free connection: raise max_connections, or end other sessions (SELECT * FROM pg_stat_activity)"
             }
             "53100" => "Free some space on the disk of PostgreSQL, then start the server again",
-            "25006" => {
-                "If this database is a read-only replica, set CB_DB_URL to the primary server; otherwise default_transaction_read_only is on: turn it off in postgresql.conf (or by ALTER SYSTEM RESET and a reload), for the database (ALTER DATABASE NAME RESET) and for the user (ALTER USER NAME RESET), in a session that begins with SET default_transaction_read_only = off"
-            }
+            "25006" => READ_ONLY,
             "55P03" => {
                 "Another server is changing the tables, or another session has locked them (SELECT * FROM pg_locks): start the server again when it has finished"
             }

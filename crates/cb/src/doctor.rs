@@ -159,6 +159,7 @@ fn servers(config: &Config, around: &Around) -> Vec<Found> {
         )),
         count => Found::Well(format!("servers: {count} run: {names}")),
     };
+    let refuses = around.refuses_writes.as_ref().map(|why| Found::Broken(format!("database: {why}")));
     let room = around.small_room.as_ref().map(|room| Found::Weak(format!("connections: {room}")));
-    [secrets, servers].into_iter().chain(room).collect()
+    refuses.into_iter().chain([secrets, servers]).chain(room).collect()
 }

@@ -278,7 +278,7 @@ fn named<'a>(rows: impl IntoIterator<Item = &'a server::Model>) -> String {
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
-const START: &str = "Start a server with the role worker or all, without CB_SITE: `cb serve --role worker`.";
+const START: &str = "Start a server with the role worker or all, without CB_SITE: cb serve --role worker.";
 
 /// Whether a site that has work, or the whole installation, has no live worker.
 fn nobody_works(sights: &Sights<'_>) -> Vec<Degraded> {
@@ -378,7 +378,7 @@ fn clock_is_off(ahead: TimeDelta) -> Degraded {
         what: "The clock of this server is not the database's.".to_owned(),
         why: Some(format!("It is {length} {side} the clock of PostgreSQL.")),
         means: "All servers go by the database's clock, so nothing is early or late. Only this server's log has the time of its own clock, and with it the server judges the certificates of others.".to_owned(),
-        fix: "Set both clocks by a time server: `timedatectl set-ntp true` on this machine and on the database's.".to_owned(),
+        fix: "Set both clocks by a time server: timedatectl set-ntp true, on this machine and on the database's.".to_owned(),
         since: None,
         work: None,
     }

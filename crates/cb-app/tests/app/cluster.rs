@@ -284,7 +284,14 @@ async fn a_copy_of_a_folder_is_another_server_and_what_a_kill_has_left_is_not() 
         std::fs::write(config.data_dir.join("server-id"), "killed").expect("written");
         other_jwt(config);
     });
-    killed.await.expect("opens when the row counts no more").close().await.expect("closes");
+    // So does another one, whose row is as fresh.
+    sql(
+        &test,
+        "INSERT INTO servers (id, run, role, version, schema, host, started_at, seen_at)
+         VALUES ('killed-too', 'killed-too/1', 'all', '0', 'm0022_sites', 'far', now(), now())",
+    )
+    .await;
+    killed.await.expect("opens when the rows count no more").close().await.expect("closes");
     assert!(began.elapsed() > Duration::from_secs(20), "it waited");
 }
 

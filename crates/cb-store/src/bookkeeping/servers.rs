@@ -17,6 +17,7 @@ use crate::fault::db;
 use crate::locks::Until;
 use crate::migrations;
 use crate::open::Store;
+use crate::open_error::READ_ONLY;
 use crate::write::Tx;
 
 /// A server that was not seen for so long does not work any more.
@@ -80,8 +81,7 @@ pub struct Joining {
     /// Those that run, without this process; where none surely does, those that may. One that was killed is among these until [`Watch`]
     /// knows it, also under this server's own id.
     pub others: Vec<server::Model>,
-    /// Whether none of them surely runs: each has not been seen for [`LIVE`], or has this server's own id, and has not renewed its row
-    /// since.
+    /// Whether none of them surely runs: nobody has renewed a row since this server looks.
     pub unclear: bool,
 }
 
@@ -126,6 +126,21 @@ pub enum Seen {
 }
 
 impl Store {
+    /// Why PostgreSQL saves nothing here, where it says so itself, and what to do.
+    pub async fn refuses_writes(&self) -> Result<Option<String>> {
+        if self.is_sqlite() {
+            return Ok(None);
+        }
+        let asked = "SELECT current_setting('transaction_read_only')";
+        let row = self
+            .writer()
+            .query_one_raw(Statement::from_string(DbBackend::Postgres, asked))
+            .await
+            .map_err(db)?;
+        let answer: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose().map_err(db)?;
+        Ok((answer.as_deref() == Some("on")).then(|| format!("PostgreSQL permits only to read. {READ_ONLY}")))
+    }
+
     /// What all servers of this database must have.
     pub async fn shared_secrets(&self) -> Result<Vec<shared_secret::Model>> {
         shared_secret::Entity::find().all(self.reader()).await.map_err(db)
@@ -148,8 +163,8 @@ impl Store {
         for (row, sign) in rows.into_iter().zip(signs) {
             match sign {
                 Sign::Gone => {}
-                Sign::Unclear if row.id == me.id || !is_live(&row, now) => perhaps.push(row),
-                Sign::Unclear | Sign::Runs => running.push(row),
+                Sign::Unclear => perhaps.push(row),
+                Sign::Runs => running.push(row),
             }
         }
         let unclear = running.is_empty();

@@ -36,7 +36,9 @@ mod side_by_side;
 mod upgrade;
 
 pub use run::Migrated;
-pub(crate) use run::{Newer, applied, are_done, bring_up_postgres, bring_up_sqlite, foreign, has_table};
+pub(crate) use run::{
+    Newer, applied, are_done, are_none, bring_up_postgres, bring_up_sqlite, foreign, has_table,
+};
 
 /// A program whose newest migration is this one, or a later one, works on the newest schema.
 pub(crate) const WORKS_FROM: &str = "m0022_sites";

@@ -246,6 +246,10 @@ pub(crate) async fn are_done(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
     Ok(applied_if_any(db).await? == ours())
 }
 
+pub(crate) async fn are_none(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    Ok(applied_if_any(db).await?.is_empty())
+}
+
 /// Those that were done, in order.
 pub(crate) async fn applied(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let asked = "SELECT version FROM seaql_migrations ORDER BY version";

@@ -322,8 +322,26 @@ async fn a_scan_of_a_site_is_done_by_its_workers_and_by_nobody_else() {
 async fn a_server_that_lacks_a_shared_secret_or_has_another_says_which() {
     let cluster = Cluster::new();
     let port = free_port();
-    let first = cluster.serve(&cluster.settings("api-1", "api", port));
+    let doctor = |settings: &BTreeMap<String, String>| {
+        String::from_utf8_lossy(&cluster.says(&["doctor"], settings).stdout).into_owned()
+    };
+    let own = cluster.settings("api-1", "api", port);
+    std::fs::create_dir(cluster.data("api-1")).expect("made");
+    let said = doctor(&own);
+    assert!(
+        said.contains("broken  database: The database is empty: no server has used it yet. Start a server"),
+        "{said}"
+    );
+    let first = cluster.serve(&own);
     Site::meet(&cluster.data("api-1"), port).await;
+    let as_owner = sea_orm::Database::connect(cluster.postgres.url()).await.expect("connects");
+    let set = |value: &str| format!("ALTER ROLE cb SET default_transaction_read_only = {value}");
+    as_owner.execute_unprepared(&set("on")).await.expect("set");
+    let said = doctor(&own);
+    assert!(said.contains("broken  database: PostgreSQL permits only to read. If this database"), "{said}");
+    as_owner.execute_unprepared(&set("off")).await.expect("set");
+    let said = doctor(&own);
+    assert!(!said.contains("broken"), "{said}");
     let with = |name: &str, change: &dyn Fn(&mut BTreeMap<String, String>)| {
         let mut settings = cluster.settings(name, "worker", 0);
         change(&mut settings);
@@ -342,8 +360,7 @@ async fn a_server_that_lacks_a_shared_secret_or_has_another_says_which() {
     settings.insert("CB_JWT_SECRET_FILE".to_owned(), cluster.etc().join("other-jwt").display().to_string());
     let elsewhere = other("other-redis", "redis://:secret@127.0.0.1:9");
     settings.insert("CB_REDIS_URL_FILE".to_owned(), elsewhere);
-    let said = cluster.says(&["doctor"], &settings);
-    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let said = doctor(&settings);
     assert!(said.contains("broken  shared secrets: CB_JWT_SECRET is not the JWT secret"), "{said}");
     assert!(said.contains("weak    Redis: Nothing listens") && !said.contains("secret@"), "{said}");
     let why = with("b", &|s| _ = s.remove("CB_JWT_SECRET_FILE"));
