@@ -267,17 +267,14 @@ async fn a_site_whose_scans_wait_stays() {
 async fn a_scan_whose_worker_was_killed_waits() {
     let (test, ctx) = TestApp::clustered().await;
     let mut heard = test.app.listen();
+    // Both at once, as a server makes them.
     sql(
         &test,
         "INSERT INTO jobs (id, kind, payload, state, attempts, lease_owner, lease_until, created_at, priority,
              not_before, fence, place)
          VALUES ('019ab8c4-0000-7000-8000-000000000002', 'scan', '{}', 'running', 1, 'gone/1',
-             now() - interval '1 minute', now(), 0, now(), 1, 'cellar')",
-    )
-    .await;
-    sql(
-        &test,
-        "INSERT INTO scans (id, job_id, targets, probes, status, phase, addresses_total, addresses_done, hosts_found,
+             now() - interval '1 minute', now(), 0, now(), 1, 'cellar');
+         INSERT INTO scans (id, job_id, targets, probes, status, phase, addresses_total, addresses_done, hosts_found,
              findings_new, assets_seen, limitations, requested_by, cancel_requested, created_at, site)
          VALUES ('019ab8c4-0000-7000-8000-000000000001', '019ab8c4-0000-7000-8000-000000000002', '[]', '[]', 'running',
              'sweep', 0, 0, 0, 0, 0, '[]', 'maria', false, now(), 'cellar')",
