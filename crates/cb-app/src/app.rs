@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 use uuid::Uuid;
 
+use crate::apart::Apart;
 use crate::audit::Beside;
 use crate::auth::ends::Ends;
 use crate::auth::forgot::Desk;
@@ -90,6 +91,7 @@ pub(crate) struct Inner {
     pub role: ServerRole,
     pub workers: Workers,
     pub presence: Presence,
+    pub apart: Apart,
     pub twin: AtomicBool,
     /// No other process works on this database.
     pub alone: bool,
@@ -214,6 +216,10 @@ impl App {
         &self.0.beside
     }
 
+    pub(crate) fn fabric(&self) -> &Fabric {
+        &self.0.fabric
+    }
+
     /// Whether what several servers share is there.
     pub fn fabric_state(&self) -> FabricState {
         self.links().borrow().clone()
@@ -335,6 +341,10 @@ impl App {
 
     pub(crate) fn workers(&self) -> &Workers {
         &self.0.workers
+    }
+
+    pub(crate) fn apart(&self) -> &Apart {
+        &self.0.apart
     }
 
     pub(crate) fn presence(&self) -> &Presence {

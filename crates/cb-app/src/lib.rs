@@ -8,6 +8,7 @@
 //! in `cb-api` (`tags.rs` is the shortest example of both).
 
 pub mod addresses;
+mod apart;
 mod app;
 pub mod assets;
 pub mod audit;

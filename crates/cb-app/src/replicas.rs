@@ -11,6 +11,7 @@ use cb_store::SmallRoom;
 use cb_store::bookkeeping::{LIVE, ServerSeen};
 use cb_store::entities::server;
 
+use crate::apart;
 use crate::app::App;
 use crate::jumps;
 use crate::metrics::told::Told;
@@ -101,7 +102,11 @@ pub(crate) async fn seen(app: &App, stopping: bool) -> Result<()> {
     let noted = note(app).await;
     app.presence().noted(noted.is_ok(), app.now(), app.steady());
     noted?;
-    app.workers().set(sharing(all(app).await?));
+    let all = all(app).await?;
+    if app.presence().unclear_since(app.steady()).is_none() {
+        apart::look(app, &all).await;
+    }
+    app.workers().set(sharing(all));
     Ok(())
 }
 

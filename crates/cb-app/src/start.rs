@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::apart::Apart;
 use crate::app::{App, Inner};
 use crate::audit::Beside;
 use crate::auth::ends::Ends;
@@ -160,6 +161,7 @@ impl App {
             role: config.role,
             workers: Workers::default(),
             presence: Presence::default(),
+            apart: Apart::default(),
             twin: AtomicBool::new(false),
             alone: config.db_url.is_none(),
             tasks: TaskTracker::new(),

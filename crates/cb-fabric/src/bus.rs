@@ -34,6 +34,11 @@ impl Bus {
         Self { shared: Arc::new(Shared::alone()) }
     }
 
+    /// Something may have passed unheard: everybody here reads afresh.
+    pub fn doubt(&self) {
+        self.shared.hub.missed(1);
+    }
+
     pub fn unheard(&self) -> &Unheard {
         &self.shared.hub.unheard
     }

@@ -1,6 +1,6 @@
 //! Everybody in this process who listens, sleeps or remembers, and the way out to the other servers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use cb_core::meter::Counter;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::digest::Digest;
 use crate::wire::Said;
@@ -45,6 +46,8 @@ pub struct Unheard {
 
 pub(crate) struct Hub {
     pub unheard: Unheard,
+    /// The other servers that NATS brings messages of.
+    pub heard: Mutex<HashSet<Uuid>>,
     pub told: broadcast::Sender<Told>,
     last: Mutex<Instant>,
     sleepers: Mutex<HashMap<String, watch::Sender<()>>>,
@@ -57,6 +60,7 @@ impl Hub {
     pub fn new(hearing: bool) -> Self {
         Self {
             unheard: Unheard::default(),
+            heard: Mutex::default(),
             told: broadcast::Sender::new(DEPTH),
             last: Mutex::new(Instant::now()),
             sleepers: Mutex::default(),

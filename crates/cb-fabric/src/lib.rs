@@ -17,6 +17,7 @@ mod bus;
 mod cache;
 mod digest;
 mod hub;
+mod meet;
 mod nats;
 mod rate;
 mod redis_link;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use cb_core::config::{ClusterUrls, ConfigError};
 use cb_core::{Clock, Entropy, Secret};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::digest::{Digester, hex};
 use crate::hub::{Hub, Outbox, Shared};
@@ -47,6 +49,7 @@ use crate::wire::{Said, Seal};
 pub use bus::{Bus, Heard, Listener};
 pub use cache::{Cache, Ticket};
 pub use hub::Unheard;
+pub use meet::Met;
 pub use rate::Rate;
 pub use shared::{SharedRate, SharedThrottle};
 pub use state::{FabricState, Link};
@@ -56,6 +59,7 @@ pub use wake::Sleeper;
 /// Cheap to clone. When the last clone is gone, so are its connections.
 #[derive(Clone)]
 pub struct Fabric {
+    id: Option<Uuid>,
     bus: Bus,
     together: Together,
     board: Board,
@@ -67,6 +71,7 @@ impl Fabric {
     pub fn embedded(clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> Self {
         let digester = Digester::new(&Secret::new(entropy.token()), "");
         Self {
+            id: None,
             bus: Bus::new(),
             together: Together { redis: None, digester },
             board: Board::embedded(clock.clone()),
@@ -111,7 +116,7 @@ impl Fabric {
         ];
         let shared = Arc::new(Shared::with_others(hub, outbox, tasks));
         let together = Together { redis: Some(redis), digester };
-        Ok(Self { bus: Bus { shared }, together, board, clock })
+        Ok(Self { id: Some(me), bus: Bus { shared }, together, board, clock })
     }
 
     /// What publishes and hears events.

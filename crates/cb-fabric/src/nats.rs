@@ -9,7 +9,7 @@
 
 use std::error::Error as _;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Message, Subscriber};
@@ -236,6 +236,7 @@ impl NatsLink {
                         owed.missed = owed.missed.saturating_add(1);
                         self.tell_if_due(owed);
                     }
+                    *self.hub.heard.lock().unwrap_or_else(PoisonError::into_inner) = numbers.peers.present();
                     if !self.hub.hears() && owed.told.elapsed() > AWAY {
                         self.tell(owed);
                     }

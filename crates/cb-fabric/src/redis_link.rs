@@ -123,13 +123,18 @@ impl RedisLink {
         self.probe(&mut open, me, CONNECT).await.map(|()| open)
     }
 
+    /// The key that says that a server uses this Redis.
+    pub fn alive(&self, server: &str) -> String {
+        format!("{}alive:{server}", self.prefix)
+    }
+
     async fn probe(
         &self,
         open: &mut MultiplexedConnection,
         me: &str,
         longest: Duration,
     ) -> Result<(), String> {
-        let key = format!("{}alive:{me}", self.prefix);
+        let key = self.alive(me);
         let mut set = redis::cmd("SET");
         set.arg(key).arg("1").arg("PX").arg(10_000);
         match timeout(longest, set.query_async::<()>(open)).await {

@@ -6,7 +6,7 @@
 //! refused, cannot be read or leaves a gap becomes [`Heard::Missed`](crate::Heard::Missed), at most so often as `nats.rs` tells it.
 //! Even so, an event only makes its listeners read afresh what the database says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use cb_core::Event;
@@ -202,6 +202,12 @@ impl Peers {
         peer.seq = note.seq;
         // A number that goes back is nobody's: whatever it means, reading afresh is right.
         note.seq.checked_sub(expected).unwrap_or(1)
+    }
+
+    /// Who is heard now and hears this server.
+    pub fn present(&self) -> HashSet<Uuid> {
+        let present = self.known.iter().filter(|(_, peer)| peer.knows_me && !peer.left);
+        present.map(|(who, _)| *who).collect()
     }
 
     /// Whether somebody has fallen silent since the last question without saying goodbye. What it did last may never have been told.

@@ -33,6 +33,8 @@ pub(crate) struct Told {
     run: String,
     pub scans_ended: BTreeMap<String, u64>,
     pub delivery_attempts: BTreeMap<String, u64>,
+    /// By what its process is known in Redis and NATS.
+    pub fabric: Option<Uuid>,
     /// `redis` and `nats`; none in the mode embedded.
     pub links: BTreeMap<String, LinkTold>,
     /// The periodic work that this server does for itself and that failed when it was last done, and why.
@@ -81,6 +83,7 @@ impl Told {
             run: app.own_row().run.clone(),
             scans_ended: all(&app.counts().scans_ended),
             delivery_attempts: all(&app.counts().delivery_attempts),
+            fabric: app.fabric().id(),
             links,
             failing: app.works_done().failing(),
             operator_fingerprint: Some(

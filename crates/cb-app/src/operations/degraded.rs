@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cb_core::clock::Time;
-use cb_core::config::ServerRole;
+use cb_core::config::{self, Engine, ServerRole};
 use cb_core::{Result, error};
 use cb_store::entities::server;
 use chrono::TimeDelta;
+use uuid::Uuid;
 
 use super::{Code, Degraded, FabricOut, LinkOut};
+use crate::apart::Where;
 use crate::app::App;
 use crate::jumps::NOTICED;
 use crate::metrics::told::Told;
@@ -37,6 +39,8 @@ pub(super) struct Sights<'a> {
     /// How many scans wait at each site that has some.
     pub waiting: Vec<(String, i64)>,
     unread: BTreeSet<String>,
+    /// Processes of other servers that this one does not meet.
+    apart: Vec<(Where, Uuid)>,
 }
 
 impl<'a> Sights<'a> {
@@ -52,6 +56,7 @@ impl<'a> Sights<'a> {
             servers: None,
             waiting: Vec::new(),
             unread: BTreeSet::new(),
+            apart: app.apart().lasting(app.steady()),
         }
     }
 
@@ -76,6 +81,7 @@ impl<'a> Sights<'a> {
 pub(super) fn all(sights: &Sights<'_>) -> Vec<Degraded> {
     let mut all = here(sights);
     all.extend(lost_by_others(sights));
+    all.extend(not_met(sights));
     all.extend(failing_at_others(sights));
     all.extend(lost_servers(sights));
     all.extend(different_tokens(sights));
@@ -163,6 +169,45 @@ fn lost_by_others(sights: &Sights<'_>) -> Vec<Degraded> {
                 "Make {name} reachable from there, or correct {setting} there. The log of each of these servers says why it has no connection."
             ),
             since: Some(since),
+            work: None,
+        })
+    };
+    links.into_iter().filter_map(of).collect()
+}
+
+/// Servers whose settings name another Redis or NATS.
+fn not_met(sights: &Sights<'_>) -> Vec<Degraded> {
+    let links = [
+        (
+            Where::Redis,
+            Code::Redis,
+            config::REDIS,
+            "They count failed sign-ins and rates apart, so together they allow more than one of them does.",
+        ),
+        (
+            Where::Nats,
+            Code::Nats,
+            config::NATS,
+            "Changes that one of them makes reach the pages of the others up to ten seconds later. Nothing is lost.",
+        ),
+    ];
+    let of = |(at, code, Engine { name, setting, .. }, means): (Where, Code, Engine, &str)| {
+        let is_apart = |row: &&server::Model| {
+            let id = Told::of(row).and_then(|told| told.fabric);
+            id.is_some_and(|id| sights.apart.contains(&(at, id)))
+        };
+        let rows: Vec<_> = sights.live_others().filter(is_apart).collect();
+        (!rows.is_empty()).then(|| Degraded {
+            code,
+            what: format!("This server and others use different {name} servers: {}.", named(rows)),
+            why: Some(format!(
+                "Each of them reaches the {name} that its {setting} names, but they do not meet there."
+            )),
+            means: means.to_owned(),
+            fix: format!(
+                "Set {setting} to the same {name} on every server, and restart those that you changed."
+            ),
+            since: None,
             work: None,
         })
     };
@@ -417,6 +462,7 @@ mod tests {
             servers: servers.map(<[_]>::to_vec),
             waiting: Vec::new(),
             unread: std::collections::BTreeSet::new(),
+            apart: Vec::new(),
         }
     }
 

@@ -316,6 +316,38 @@ async fn a_worker_without_redis_is_degraded_on_the_other_servers() {
     assert!(!degraded.iter().any(|one| one.code == Code::Redis), "{degraded:?}");
 }
 
+/// Each of its links is up, and nobody hears it.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_use_different_redis_and_nats_say_so() {
+    let (test, ctx) = TestApp::clustered().await;
+    let (redis, nats) = (cb_testkit::Redis::start(), cb_testkit::Nats::start());
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    let same = test.server("same", &all, |_| ()).await.expect("opens");
+    let elsewhere = test.server("elsewhere", &all, |config| {
+        config.role = ServerRole::Worker;
+        let urls = config.cluster.as_mut().expect("a cluster");
+        urls.redis = Secret::new(redis.url().to_owned());
+        urls.nats = Secret::new(nats.url().to_owned());
+    });
+    let elsewhere = elsewhere.await.expect("opens");
+    // Both have told of themselves, and have looked for the other.
+    tokio::time::sleep(std::time::Duration::from_secs(12)).await;
+    assert!(degraded(&ctx).await.is_empty(), "whoever has just started may be missed");
+    test.clock.advance(chrono::TimeDelta::seconds(50));
+    let apart = async || {
+        let degraded = operations::get(&ctx).await.expect("told").degraded;
+        let apart = degraded.into_iter().filter(|one| one.what.contains("use different"));
+        apart.map(|one| (one.code, one.what)).collect::<Vec<_>>()
+    };
+    until("it is told", async || apart().await.len() == 2).await;
+    for (code, what) in apart().await {
+        assert!(matches!(code, Code::Redis | Code::Nats) && what.ends_with("(worker)."), "{what}");
+    }
+    elsewhere.close().await.expect("closes");
+    assert_eq!(apart().await, []);
+    same.close().await.expect("closes");
+}
+
 /// The regular sign of life comes ten seconds after the one before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_tells_the_others_at_once_what_it_reaches() {
