@@ -201,7 +201,9 @@ where
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(H2_HEAD_BYTES)
-        .max_pending_accept_reset_streams(32)
+        // Who opens another page resets all that the page before still loads, maybe before this server has looked at it. The library's own
+        // bound would end the connection then.
+        .max_pending_accept_reset_streams(STREAMS as usize)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(HANDSHAKE);
     let io = TokioIo::new(bare::Dressed::new(idle::Watched::new(stream), kind.hsts, kind.h2));

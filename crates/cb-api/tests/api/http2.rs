@@ -9,7 +9,7 @@ use cb_testkit::TestApp;
 use h2::client::SendRequest;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Request, Response};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::headers::check;
 use crate::site::{Answer, Site, read_answer};
@@ -52,6 +52,49 @@ async fn whole(response: Response<RecvStream>) -> Answer {
 
 async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), work).await.unwrap_or_else(|_| panic!("{what}: too slow"))
+}
+
+/// A browser that leaves a page resets what that page still loads, all at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_left_ends_no_connection() {
+    // RFC 9113, 4.1 and 6; RFC 7541, 6: GET, https, `/` and the authority.
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const GOAWAY: u8 = 7;
+    const CANCEL: u32 = 8;
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    let (site, _) = Site::ready(Sqlite).await;
+    let authority = site.https.to_string();
+    let short = u8::try_from(authority.len()).expect("short");
+    let head = [&[0x82, 0x87, 0x84, 0x41, short], authority.as_bytes()].concat();
+    // END_STREAM and END_HEADERS.
+    let ask = |stream: u32| frame(HEADERS, 0x5, stream, &head);
+    let mut burst = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, &[])].concat();
+    for stream in (1..200).step_by(2) {
+        burst.extend(ask(stream));
+        burst.extend(frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes()));
+    }
+    burst.extend(ask(201));
+    let mut stream = site.connect_h2().await;
+    stream.write_all(&burst).await.expect("sent");
+    let answered = async {
+        loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.expect("a frame");
+            let [_, a, b, kind, _, id @ ..] = head.map(u32::from);
+            let mut payload = vec![0; usize::try_from(a << 8 | b).expect("short")];
+            stream.read_exact(&mut payload).await.expect("whole");
+            let id = id.into_iter().fold(0, |id, byte| id << 8 | byte);
+            assert!(kind != u32::from(GOAWAY), "the connection is ended: {payload:?}");
+            if (kind, id) == (u32::from(HEADERS), 201) {
+                return;
+            }
+        }
+    };
+    within("an answer", answered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
