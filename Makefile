@@ -4,8 +4,7 @@ SHELL := /bin/bash
 # Outside the tree, so that a second clone does not build the dependencies again.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/circuit-breaker/target
 CB := $(CARGO_TARGET_DIR)/release/cb
-# What `make test` walks, breaks and fuzzes: the same program as its Rust tests have built, with checks for overflow. A release build would
-# take `make test` a quarter of an hour more on a fresh machine.
+# What `make test` breaks and fuzzes: the same program as its Rust tests have built, with checks for overflow.
 TESTED := $(CARGO_TARGET_DIR)/debug/cb
 DATA ?= ./data
 
@@ -50,8 +49,8 @@ gen: web/node_modules/.package-lock.json ## regenerate docs/openapi.json and the
 	mv docs/openapi.json.new docs/openapi.json
 	cd web && npm run gen
 
-e2e: ensure-test $(TESTED) ## the first evening in a real browser, on the fake LAN
-	scripts/e2e $(TESTED)
+e2e: ensure-test $(CB) ## the first evening in a real browser, on the fake LAN
+	scripts/e2e $(CB)
 
 screenshot: e2e ## the same, and put its picture of the map into docs/
 	cp build/screenshots/08-map.png docs/map.png
