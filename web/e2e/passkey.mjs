@@ -65,8 +65,6 @@ const { authenticatorId } = await authenticator.send("WebAuthn.addVirtualAuthent
 });
 
 async function signOut() {
-  // What is under way when the session ends is refused, as it must be.
-  await page.waitForLoadState("networkidle");
   await page.getByRole("button", { name: /^Account of/ }).click();
   await page.getByRole("menuitem", { name: "Sign out" }).click();
   await page.waitForURL(/\/login/);

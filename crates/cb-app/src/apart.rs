@@ -44,12 +44,11 @@ impl Apart {
 pub(crate) async fn look(app: &App, servers: &[(server::Model, bool)]) {
     let (steady, me) = (app.steady(), app.server());
     let others = servers.iter().filter(|(row, live)| *live && row.id != me);
-    let told: Vec<Told> = others.filter_map(|(row, _)| Told::of(row)).take(MOST).collect();
-    let ids: Vec<Uuid> = told.iter().filter_map(|told| told.fabric).collect();
+    let known = others.filter_map(|(row, _)| Told::of(row)).filter_map(|told| Some((told.fabric?, told)));
+    let (ids, told): (Vec<Uuid>, Vec<Told>) = known.take(MOST).unzip();
     let met = app.fabric().meets(&ids).await;
     let mut missed = Vec::new();
-    for (told, met) in told.iter().filter(|told| told.fabric.is_some()).zip(met) {
-        let Some(id) = told.fabric else { continue };
+    for ((id, told), met) in ids.into_iter().zip(&told).zip(met) {
         let up = |link: &str| told.links.get(link).is_some_and(|link| link.up);
         if met.redis == Some(false) && up("redis") {
             missed.push((Where::Redis, id));

@@ -201,8 +201,8 @@ where
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(H2_HEAD_BYTES)
-        // Who opens another page resets all that the page before still loads, maybe before this server has looked at it. The library's own
-        // bound would end the connection then.
+        // A browser that opens another page resets all that the page before still loads, maybe before this server has looked at it. A
+        // lower bound would end the connection.
         .max_pending_accept_reset_streams(STREAMS as usize)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(HANDSHAKE);
