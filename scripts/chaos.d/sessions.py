@@ -157,7 +157,7 @@ class Sessions:
 
     def delete_token(self, token, writes):
         node, (number, key) = self.calls.next_node(), token
-        headers = {**writes, "Origin": node.server.url}
+        headers = {**writes, "Origin": node.server.url, "Content-Type": "application/json"}
         call, _, _ = self.calls.ask(node, "DELETE", f"/tokens/{number}", headers=headers, about="/tokens/{id}")
         if call.status != 204:
             self.unknown += 1
