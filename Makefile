@@ -49,8 +49,8 @@ gen: web/node_modules/.package-lock.json ## regenerate docs/openapi.json and the
 	mv docs/openapi.json.new docs/openapi.json
 	cd web && npm run gen
 
-e2e: ensure-test $(CB) ## the first evening in a real browser, on the fake LAN
-	scripts/e2e $(CB)
+e2e: ensure-test $(TESTED) ## the first evening in a real browser, on the fake LAN
+	scripts/e2e $(TESTED)
 
 screenshot: e2e ## the same, and put its picture of the map into docs/
 	cp build/screenshots/08-map.png docs/map.png

@@ -46,7 +46,7 @@ await steps.step("while nothing can be saved the page says so, and what was type
   await button(panel(page), "Save").click();
   await said(panel(page), "The database cannot do this at the moment");
   expect(Date.now() - began < 10_000, "an answer in time");
-  await notice().getByText("The database is locked").waitFor();
+  await notice().getByText("another program has locked the database").waitFor();
   await judged(page);
   await shot("locked");
   await page.getByRole("link", { name: "Inventory", exact: true }).click();

@@ -187,9 +187,12 @@ pub async fn get(ctx: &Ctx) -> Result<Operations> {
     let mut sights = Sights::here(app, &storage, &fabric);
     // A database that is away is the first thing that people come here for.
     if storage.state != StorageState::Away {
-        sights.works = sights.read(reconcile::seen(app).await);
-        sights.servers = sights.read(replicas::all(app).await);
-        sights.waiting = sights.read(app.store().waiting_scans_of_sites().await).unwrap_or_default();
+        // Beside each other: each may wait for a connection.
+        let (works, servers, waiting) =
+            tokio::join!(reconcile::seen(app), replicas::all(app), app.store().waiting_scans_of_sites());
+        sights.works = sights.read(works);
+        sights.servers = sights.read(servers);
+        sights.waiting = sights.read(waiting).unwrap_or_default();
     }
     let degraded = degraded::all(&sights);
     Ok(Operations {

@@ -184,6 +184,8 @@ pub struct Around {
     pub servers: Vec<String>,
     /// Whether one of them does the work behind the requests.
     pub works: bool,
+    /// The sites that no live worker belongs to, each with how many scans wait there.
+    pub left_sites: Vec<(String, i64)>,
     /// What PostgreSQL lacks for their connections.
     pub small_room: Option<SmallRoom>,
     /// Why PostgreSQL saves nothing, and what to do.
@@ -197,7 +199,10 @@ impl App {
         let live: Vec<_> = rows.filter(|(_, live)| *live).map(|(row, _)| row).collect();
         let servers: Vec<_> =
             live.iter().map(|row| format!("{} ({}, {})", row.host, row.role, row.version)).collect();
+        let mut left_sites = store.waiting_scans_of_sites().await?;
+        left_sites.retain(|(site, _)| !live.iter().any(|row| works(row) && row.site.as_ref() == Some(site)));
         Ok(Around {
+            left_sites,
             works: live.iter().any(works),
             small_room: store.small_room(servers.len().max(1)).await?,
             refuses_writes: store.refuses_writes().await?,

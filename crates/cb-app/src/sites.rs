@@ -8,6 +8,7 @@ use cb_collect::Capabilities;
 use cb_core::error::Violations;
 use cb_core::{Permission, Result};
 use cb_store::entities::server;
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -86,6 +87,9 @@ pub(crate) fn own_sight(app: &App) -> Option<serde_json::Value> {
     serde_json::to_value(sight).ok()
 }
 
+/// A site is known for so long after its last scan.
+const KNOWN: TimeDelta = TimeDelta::days(30);
+
 pub async fn discovery(ctx: &Ctx) -> Result<Discovery> {
     ctx.authorize(Permission::DiscoveryRead)?;
     let workers = workers(ctx.app()).await;
@@ -97,9 +101,8 @@ pub async fn discovery(ctx: &Ctx) -> Result<Discovery> {
         (live, together(seen))
     };
     let (main, sight) = of(None);
-    // Somebody waits for a site also when its last worker has gone.
-    let waiting = ctx.app().store().waiting_scans_of_sites().await.unwrap_or_default();
-    let sites = names(&workers, &waiting).into_iter().map(|name| {
+    let scanned = scanned(ctx.app()).await.unwrap_or_default();
+    let sites = names(&workers, &scanned).into_iter().map(|name| {
         let (workers, Sight { local_networks, capabilities }) = of(Some(name));
         SiteOut { name: name.to_owned(), workers, local_networks, capabilities }
     });
@@ -115,9 +118,8 @@ pub async fn discovery(ctx: &Ctx) -> Result<Discovery> {
 
 /// Refuses a site that no worker belongs to: nobody would do the scan.
 pub(crate) async fn require(ctx: &Ctx, name: &str) -> Result<()> {
-    let store = ctx.app().store();
-    let (rows, waiting) = (replicas::all(ctx.app()).await?, store.waiting_scans_of_sites().await?);
-    let known = names(&rows, &waiting);
+    let (rows, scanned) = (replicas::all(ctx.app()).await?, scanned(ctx.app()).await?);
+    let known = names(&rows, &scanned);
     let mut wrong = Violations::new();
     if known.is_empty() {
         wrong.add(
@@ -134,10 +136,16 @@ pub(crate) async fn require(ctx: &Ctx, name: &str) -> Result<()> {
     wrong.into_result()
 }
 
-/// The sites of these servers and of scans that wait, in order.
-fn names<'a>(rows: &'a [(server::Model, bool)], waiting: &'a [(String, i64)]) -> BTreeSet<&'a str> {
-    let waiting = waiting.iter().map(|(site, _)| site.as_str());
-    rows.iter().filter_map(|(row, _)| row.site.as_deref()).chain(waiting).collect()
+/// The sites of these servers and of scans, in order.
+fn names<'a>(rows: &'a [(server::Model, bool)], scanned: &'a BTreeSet<String>) -> BTreeSet<&'a str> {
+    rows.iter().filter_map(|(row, _)| row.site.as_deref()).chain(scanned.iter().map(String::as_str)).collect()
+}
+
+/// The sites of scans that wait, and of those of the last weeks: a site stays one when its worker is restarted, or its machine is off.
+async fn scanned(app: &App) -> Result<BTreeSet<String>> {
+    let store = app.store();
+    let waiting = store.waiting_scans_of_sites().await?.into_iter().map(|(site, _)| site);
+    Ok(store.sites_scanned(app.now() - KNOWN).await?.into_iter().chain(waiting).collect())
 }
 
 /// The servers that scan, each with whether it is there now. This one is, as it is at the moment.

@@ -55,7 +55,7 @@ pub(crate) fn of(app: &App) -> StorageOut {
     let state = match storage {
         Storage::Serving => StorageState::Serving,
         Storage::Full => StorageState::Full,
-        Storage::Refusing => StorageState::Refusing,
+        Storage::Refusing(_) => StorageState::Refusing,
         Storage::Crowded => StorageState::Crowded,
         Storage::Away => StorageState::Away,
         Storage::Replaced => StorageState::Replaced,

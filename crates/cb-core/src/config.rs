@@ -223,6 +223,10 @@ impl Config {
                 }
                 values.insert(key, value);
             } else if let Some(key) = key.strip_suffix("_file").filter(|k| known(k)) {
+                if value.trim().is_empty() {
+                    let mend = "Set it to the name of the file that contains the value, or unset it";
+                    return Err(ConfigError::new(&name, "it is empty", mend));
+                }
                 let text = std::fs::read_to_string(&value).map_err(|e| {
                     ConfigError::new(
                         &name,
@@ -486,6 +490,7 @@ mod tests {
             ("CB_SCAN_ALLOW", "8.8.8", "neither an address nor a range"),
             ("CB_OUTBOUND_ALLOW", "nas, 10.0.0:80", "'10.0.0:80' cannot be used"),
             ("CB_JWT_SECRET_FILE", "/nonexistent/x", "cannot be read"),
+            ("CB_JWT_SECRET_FILE", "", "it is empty"),
         ] {
             let error = load(&[(name, value)]).expect_err(name);
             assert!(error.contains(says) && error.contains("CB_"), "{name}: {error}");

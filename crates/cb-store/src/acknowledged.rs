@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, PaginatorTrait 
 use tempfile::TempDir;
 
 use crate::entities::{asset, audit_entry};
-use crate::{Audit, Storage, Store, WriteTx, db};
+use crate::{Audit, Refuses, Storage, Store, WriteTx, db};
 
 struct Bench {
     store: Store,
@@ -194,8 +194,8 @@ async fn becomes(bench: &Bench, wanted: Storage) {
 #[rstest]
 #[case(Sqlite, 2, &[Storage::Serving])]
 #[case(Postgres, 2, &[Storage::Serving])]
-#[case(Sqlite, 8, &[Storage::Serving, Storage::Refusing, Storage::Serving])]
-#[case(Postgres, 8, &[Storage::Serving, Storage::Refusing, Storage::Serving])]
+#[case(Sqlite, 8, &[Storage::Serving, Storage::Refusing(Refuses::Program), Storage::Serving])]
+#[case(Postgres, 8, &[Storage::Serving, Storage::Refusing(Refuses::Session), Storage::Serving])]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_of_ours_is_trouble_when_it_is_very_long(
     #[case] database: Database,
@@ -218,12 +218,12 @@ async fn a_write_of_ours_is_trouble_when_it_is_very_long(
 
 /// Another program keeps them waiting.
 #[rstest]
-#[case(Sqlite, LOCKS_HEAD)]
-#[case(Postgres, LOCKS_HEAD)]
+#[case(Sqlite, LOCKS_HEAD, Refuses::Program)]
+#[case(Postgres, LOCKS_HEAD, Refuses::Session)]
 // PostgreSQL answers all the same, so it is not away.
-#[case(Postgres, "LOCK TABLE settings, audit_head, assets IN ACCESS EXCLUSIVE MODE")]
+#[case(Postgres, "LOCK TABLE settings, audit_head, assets IN ACCESS EXCLUSIVE MODE", Refuses::Session)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_of_another_is_told(#[case] database: Database, #[case] lock: &str) {
+async fn a_lock_of_another_is_told(#[case] database: Database, #[case] lock: &str, #[case] why: Refuses) {
     let bench = Bench::open(database).await;
     let other = bench.other().await;
     let held = async {
@@ -231,13 +231,13 @@ async fn a_lock_of_another_is_told(#[case] database: Database, #[case] lock: &st
             other.execute_unprepared(sql).await.expect("locked");
         }
         tokio::time::sleep(std::time::Duration::from_secs(10)).await;
-        becomes(&bench, Storage::Refusing).await;
+        becomes(&bench, Storage::Refusing(why)).await;
         other.execute_unprepared("ROLLBACK").await.expect("let go");
         becomes(&bench, Storage::Serving).await;
     };
     assert_eq!(
         Box::pin(told_during(&bench, held)).await,
-        [Storage::Serving, Storage::Refusing, Storage::Serving]
+        [Storage::Serving, Storage::Refusing(why), Storage::Serving]
     );
 }
 

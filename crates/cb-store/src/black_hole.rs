@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::{Audit, Storage, Store};
+use crate::{Audit, Refuses, Storage, Store};
 use way::Way;
 
 mod way;
@@ -163,7 +163,7 @@ async fn the_place_of_a_standby_is_asked_again() {
     write(&store).await.expect("kept");
     // Beside what makes it so: it refuses only until it has found the other one.
     let found = tokio::spawn(async move {
-        for state in [Storage::Refusing, Storage::Serving] {
+        for state in [Storage::Refusing(Refuses::ReadOnly), Storage::Serving] {
             tokio::time::timeout(SOON, becomes(&mut storage, state)).await.expect("seen");
         }
     });

@@ -197,8 +197,13 @@ pub(crate) fn is_read_only(error: &DbErr) -> bool {
 
 /// Whether another connection stands in the way of SQLite.
 pub(crate) fn is_busy(error: &DbErr) -> bool {
-    let Some(sqlx::Error::Database(error)) = driver(error) else { return false };
-    sqlite_code(error.as_ref()).is_some_and(|code| code & 0xff == 5)
+    code_of_sqlite(error) == Some(5)
+}
+
+/// SQLite's primary result code (https://www.sqlite.org/rescode.html).
+pub(crate) fn code_of_sqlite(error: &DbErr) -> Option<u32> {
+    let Some(sqlx::Error::Database(error)) = driver(error) else { return None };
+    sqlite_code(error.as_ref()).map(|code| code & 0xff)
 }
 
 /// Whether PostgreSQL gives one of these as its reason. (SQLite's codes are shorter.)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cb_core::clock::Time;
 use cb_core::meter::{Counters, Histogram};
 use cb_core::{Error, Result};
 use sea_orm::{
@@ -98,6 +99,22 @@ impl Store {
             .filter(scan::Column::Status.eq("queued"))
             .filter(scan::Column::Site.is_not_null())
             .group_by(scan::Column::Site)
+            .order_by_asc(scan::Column::Site)
+            .limit(SITES)
+            .into_tuple()
+            .all(self.reader())
+            .await
+            .map_err(db)
+    }
+
+    /// The sites of scans that were made since then, by name.
+    pub async fn sites_scanned(&self, since: Time) -> Result<Vec<String>> {
+        scan::Entity::find()
+            .select_only()
+            .distinct()
+            .column(scan::Column::Site)
+            .filter(scan::Column::CreatedAt.gte(since))
+            .filter(scan::Column::Site.is_not_null())
             .order_by_asc(scan::Column::Site)
             .limit(SITES)
             .into_tuple()

@@ -52,5 +52,5 @@ pub use open_error::OpenError;
 pub use outbox::{Standing, Subscriber, WAITING_MOST};
 pub use queue::{Duty, End, Enqueued, Hold, NewJob, Order, dead_jobs};
 pub use sea_orm;
-pub use storage::Storage;
+pub use storage::{Refuses, Storage};
 pub use write::{After, Audit, Origin, WriteTx};

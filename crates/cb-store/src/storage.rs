@@ -10,7 +10,7 @@ use cb_core::Error;
 use sea_orm::{ConnectionTrait as _, DbErr};
 use tokio::sync::watch;
 
-use crate::fault::{FULL, Fault, has_code, is_read_only, is_unanswered, words};
+use crate::fault::{FULL, Fault, code_of_sqlite, has_code, is_read_only, is_unanswered, words};
 use crate::open::Store;
 
 /// How long the next look is waited for while all is well, with a file.
@@ -35,8 +35,8 @@ pub enum Storage {
     Serving,
     /// Its disk is full: what is stored can be read, nothing can be saved.
     Full,
-    /// It is locked or may only be read, waits for a standby, or its disk fails.
-    Refusing,
+    /// What is stored can be read, nothing can be saved.
+    Refusing(Refuses),
     /// PostgreSQL has no connection left: what needs another one is refused.
     Crowded,
     /// A database on the network does not answer.
@@ -51,15 +51,71 @@ pub enum Storage {
     },
 }
 
+/// Why a database that answers saves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refuses {
+    /// PostgreSQL permits only to read.
+    ReadOnly,
+    /// Another session of PostgreSQL has locked what every write needs. It may be one of ours.
+    Session,
+    /// Another program has locked the file, or a write of ours does not end.
+    Program,
+    /// The file cannot be written.
+    File,
+    /// PostgreSQL answers, and a COMMIT does not come back.
+    Commit,
+    /// What the log says.
+    Other,
+}
+
+impl Refuses {
+    fn by(error: &DbErr) -> Self {
+        if is_read_only(error) {
+            return Self::ReadOnly;
+        }
+        // No lock in time; cancelled while it waited for one.
+        if has_code(error, &["55P03", "57014", "40P01"]) {
+            return Self::Session;
+        }
+        match code_of_sqlite(error) {
+            Some(5 | 6) => Self::Program,
+            // READONLY, IOERR, CANTOPEN
+            Some(8 | 10 | 14) => Self::File,
+            _ => Self::Other,
+        }
+    }
+
+    const fn trouble(self) -> &'static str {
+        match self {
+            Self::ReadOnly => {
+                "Nothing can be saved, because PostgreSQL permits only to read. If this database is a replica, set CB_DB_URL to the primary server. Otherwise default_transaction_read_only is on: turn it off (ALTER SYSTEM RESET default_transaction_read_only, then SELECT pg_reload_conf(); the same setting of the database and of the user counts too). The server tries again every second."
+            }
+            Self::Session => {
+                "Nothing can be saved, because another session of PostgreSQL has locked what every write needs. Find it (SELECT pid, usename, application_name, state, query FROM pg_stat_activity WHERE xact_start < now() - interval '5 seconds') and end it. The server tries again every second."
+            }
+            Self::Program => {
+                "Nothing can be saved, because another program has locked the database, or a write of this server does not end. Find the program with fuser -v on circuit-breaker.db in the data folder, and end it. The server tries again every second."
+            }
+            Self::File => {
+                "Nothing can be saved, because the file of the database cannot be written: it or its disk permits only to read, or the disk fails. The system's log (dmesg) says more. The server tries again every second."
+            }
+            Self::Commit => {
+                "Nothing can be saved, because PostgreSQL does not finish a COMMIT. If synchronous_standby_names is set, it waits for a standby: start the standby, or take it out of that setting. The server tries again every second."
+            }
+            Self::Other => {
+                "Nothing can be saved. The database is locked or read-only, or it is waiting for a missing standby or another session, or its disk fails. The server tries again every second; its log shows the details."
+            }
+        }
+    }
+}
+
 impl Storage {
     /// What is the matter, and what to do about it.
     pub fn trouble(self) -> Option<&'static str> {
         match self {
             Self::Serving => None,
             Self::Full => Some(FULL),
-            Self::Refusing => Some(
-                "Nothing can be saved. The database is locked or read-only, or it is waiting for a missing standby or another session, or its disk fails. The server tries again every second; its log shows the details.",
-            ),
+            Self::Refusing(why) => Some(why.trouble()),
             Self::Away => Some(
                 "The database does not answer. Nothing can be read or saved until it answers. The server tries again every second; its log shows the details.",
             ),
@@ -105,8 +161,8 @@ enum Found {
     Silent,
     /// The connections from before lead to a server that may only be read. Another one may have taken its place.
     ReadOnly,
-    /// Our own work is in the way of finding out.
-    Unclear,
+    /// Our own work is in the way of finding out. If it stays so, this is why.
+    Unclear(Refuses),
 }
 
 impl Watched {
@@ -141,7 +197,7 @@ impl Watched {
     /// Notes that a write was kept. What it does not disprove stays: others may wait for a connection, or a folder has moved.
     pub fn kept(&self) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        if matches!(self.get(), Storage::Full | Storage::Refusing | Storage::Away) {
+        if matches!(self.get(), Storage::Full | Storage::Refusing(_) | Storage::Away) {
             self.set(Storage::Serving);
         }
     }
@@ -194,11 +250,13 @@ impl Store {
                     self.start_anew().await;
                 }
                 Found::ReadOnly => {
-                    self.watched().set(Storage::Refusing);
+                    self.watched().set(Storage::Refusing(Refuses::ReadOnly));
                     self.start_anew().await;
                 }
-                Found::Unclear if self.watched().keeps_nothing() => self.watched().set(Storage::Refusing),
-                Found::Unclear => {}
+                Found::Unclear(why) if self.watched().keeps_nothing() => {
+                    self.watched().set(Storage::Refusing(why));
+                }
+                Found::Unclear(_) => {}
             }
             self.signals().note(self.is_away());
             tokio::time::sleep(BETWEEN).await;
@@ -230,7 +288,7 @@ impl Store {
         match tokio::time::timeout(ANSWER, asked).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(self.found(&self.why(error).await)),
-            Err(_) if self.is_sqlite() => Err(Found::Is(Storage::Refusing)),
+            Err(_) if self.is_sqlite() => Err(Found::Is(Storage::Refusing(Refuses::Program))),
             Err(_) => Err(Found::Silent),
         }
     }
@@ -248,13 +306,13 @@ impl Store {
         match kept {
             Ok(Ok(())) => self.has_room().await,
             Ok(Err(error)) => match Fault::of(&error) {
-                Fault::Busy => Found::Unclear,
-                Fault::Refusing if writing || self.is_writing() => Found::Unclear,
+                Fault::Busy => Found::Unclear(Refuses::Other),
+                Fault::Refusing if writing || self.is_writing() => Found::Unclear(Refuses::by(&error)),
                 // It has just answered: a COMMIT of its own waits, as for a standby.
-                _ if is_unanswered(&error) => Found::Is(Storage::Refusing),
+                _ if is_unanswered(&error) => Found::Is(Storage::Refusing(Refuses::Commit)),
                 _ => self.found(&error),
             },
-            Err(_) => Found::Is(Storage::Refusing),
+            Err(_) => Found::Is(Storage::Refusing(Refuses::Other)),
         }
     }
 
@@ -276,9 +334,9 @@ impl Store {
         match Fault::of(error) {
             Fault::Full => Found::Is(Storage::Full),
             Fault::Refusing if is_read_only(error) => Found::ReadOnly,
-            Fault::Refusing | Fault::Query => Found::Is(Storage::Refusing),
+            Fault::Refusing | Fault::Query => Found::Is(Storage::Refusing(Refuses::by(error))),
             // A file is never away.
-            Fault::Away | Fault::Busy if self.is_sqlite() => Found::Is(Storage::Refusing),
+            Fault::Away | Fault::Busy if self.is_sqlite() => Found::Is(Storage::Refusing(Refuses::by(error))),
             Fault::Crowded => Found::Is(Storage::Crowded),
             Fault::Emptied => Found::Is(Storage::Replaced),
             Fault::Away if is_unanswered(error) => Found::Silent,
@@ -298,13 +356,13 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::{Storage, Watched};
+    use super::{Refuses, Storage, Watched};
 
     #[test]
     fn a_write_that_was_kept_disproves_only_what_it_can() {
         for (before, after) in [
             (Storage::Full, Storage::Serving),
-            (Storage::Refusing, Storage::Serving),
+            (Storage::Refusing(Refuses::ReadOnly), Storage::Serving),
             (Storage::Away, Storage::Serving),
             (Storage::Crowded, Storage::Crowded),
             (Storage::Replaced, Storage::Replaced),

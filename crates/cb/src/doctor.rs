@@ -159,7 +159,13 @@ fn servers(config: &Config, around: &Around) -> Vec<Found> {
         )),
         count => Found::Well(format!("servers: {count} run: {names}")),
     };
+    let left = around.left_sites.iter().take(MOST).map(|(site, count)| {
+        let scans = if *count == 1 { "1 scan waits".to_owned() } else { format!("{count} scans wait") };
+        Found::Weak(format!(
+            "sites: {scans} for a worker of the site {site}, and none runs. Start one there, with CB_SITE={site}, or stop its scans on the page Discovery"
+        ))
+    });
     let refuses = around.refuses_writes.as_ref().map(|why| Found::Broken(format!("database: {why}")));
     let room = around.small_room.as_ref().map(|room| Found::Weak(format!("connections: {room}")));
-    refuses.into_iter().chain([secrets, servers]).chain(room).collect()
+    refuses.into_iter().chain([secrets, servers]).chain(left).chain(room).collect()
 }

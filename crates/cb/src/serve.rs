@@ -216,8 +216,11 @@ fn host(listening: IpAddr, place: &Place) -> String {
 
 fn filter(config: &Config) -> anyhow::Result<EnvFilter> {
     // What a stranger answers to a passkey's challenge is no error of ours; the audit log has the refusal. The fabric says itself, and
-    // once, what has become of NATS.
-    let wanted = format!("webauthn_rs=off,webauthn_rs_core=off,async_nats=off,{}", config.log);
+    // once, what has become of NATS. PostgreSQL notes at each start that a table which is there need not be made.
+    let wanted = format!(
+        "webauthn_rs=off,webauthn_rs_core=off,async_nats=off,sqlx::postgres::notice=warn,{}",
+        config.log
+    );
     let filter = EnvFilter::try_new(wanted).map_err(|e| {
         cb_core::config::ConfigError::new(
             "CB_LOG",

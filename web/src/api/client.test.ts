@@ -8,6 +8,7 @@ import {
   onSessionEnd,
   reach,
   setCsrfToken,
+  signOut,
   take,
 } from "./client";
 import { answerProof, isProofAsked, watchProof } from "./proof";
@@ -224,6 +225,60 @@ describe("a session in doubt", () => {
     server({});
     expect(await doubtSession()).toBe("unknown");
     expect(ended).not.toHaveBeenCalled();
+  });
+});
+
+describe("signing out", () => {
+  it("sends nothing more that its pages ask for, and lets the page that signs in read", async () => {
+    const ended = vi.fn();
+    onSessionEnd(ended);
+    let arrive: (reply: Reply) => void = () => {};
+    const late = new Promise<Reply>((resolve) => {
+      arrive = resolve;
+    });
+    const seen = server({
+      "POST /auth/logout": [late],
+      "GET /setup": [{ status: 200 }],
+      "GET /auth/me": [{ status: 401 }],
+      "GET /settings": [{ status: 401 }],
+    });
+    const refused: unknown[] = [];
+    const ask = () => take(http.GET("/api/v1/settings")).catch((error) => refused.push(error));
+    const asked: Promise<unknown>[] = [];
+    let pages = true;
+    const out = signOut(async () => {
+      asked.push(ask());
+      await http.GET("/api/v1/setup");
+      expect(refused).toEqual([]);
+      pages = false;
+    });
+    await waitFor(() => expect(seen).toHaveLength(1));
+    asked.push(ask());
+    // Its streams are closed before its answer is here.
+    const verdict = doubtSession();
+    arrive({ status: 204 });
+    await out;
+    expect(pages).toBe(false);
+    await Promise.all(asked);
+    expect(await verdict).toBe("ended");
+    expect(refused).toEqual([
+      expect.objectContaining({ status: 401 }),
+      expect.objectContaining({ status: 401 }),
+    ]);
+    expect(seen.map((one) => one.line)).toEqual(["POST /auth/logout", "GET /setup"]);
+    expect(ended).not.toHaveBeenCalled();
+    // Later ones are sent again.
+    await ask();
+    expect(seen.at(2)?.line).toBe("GET /settings");
+  });
+
+  it("leaves nothing when it fails", async () => {
+    const seen = server({ "POST /auth/logout": [{ status: 503 }], "GET /settings": [{ status: 200 }] });
+    const leave = vi.fn(async () => {});
+    await expect(signOut(leave)).rejects.toMatchObject({ status: 503 });
+    expect(leave).not.toHaveBeenCalled();
+    await http.GET("/api/v1/settings");
+    expect(seen.map((one) => one.line)).toEqual(["POST /auth/logout", "GET /settings"]);
   });
 });
 

@@ -55,6 +55,13 @@ export class ApiError extends Error {
   }
 }
 
+/** What a page asked for when it was signed out. It is gone when it hears this. */
+class SignedOut extends ApiError {
+  constructor() {
+    super(401, { detail: say("error.signedOut") });
+  }
+}
+
 /** An answer from between: a proxy speaks for a server that is not there. The server itself explains each refusal in JSON. */
 function isFromBetween(response: Response): boolean {
   return response.status >= 502 && response.status <= 504 && !isJson(response);
@@ -112,6 +119,7 @@ async function judgeSession(): Promise<"alive" | "ended" | "unknown"> {
       onAlive(me);
       return "alive";
     } catch (error) {
+      if (error instanceof SignedOut) return "ended";
       if (!(error instanceof ApiError && error.status === 401)) return "unknown";
       if (!last) await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
     }
@@ -173,12 +181,38 @@ async function sendHeard(request: Request): Promise<Response> {
   }
 }
 
-async function send(request: Request): Promise<Response> {
-  const mayGiveNewId = request.method !== "GET" && new URL(request.url).pathname.startsWith("/api/v1/auth/");
-  return mayGiveNewId ? turns.change(() => sendHeard(request)) : turns.use(() => sendHeard(request));
+/** Ends when the pages of a session that was signed out are gone. */
+let leaving: Promise<void> | null = null;
+/** The page that signs in reads these. */
+const NEEDS_NO_SESSION = /\/(setup|auth\/methods)$/;
+
+/** Signs out, and then leaves the pages of the session. What they still ask for is not sent: it would be refused. */
+export async function signOut(leave: () => Promise<void>): Promise<void> {
+  await turns.change(async () => {
+    await http.POST("/api/v1/auth/logout", { fetch: (request) => sendProved(request, sendHeard) });
+    // Before the requests that wait for this turn are sent.
+    leaving = leave().finally(() => {
+      leaving = null;
+    });
+  });
+  await leaving;
 }
 
-async function sendProved(request: Request): Promise<Response> {
+async function send(request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  if (request.method !== "GET" && pathname.startsWith("/api/v1/auth/"))
+    return turns.change(() => sendHeard(request));
+  return turns.use(async () => {
+    if (!leaving || NEEDS_NO_SESSION.test(pathname)) return sendHeard(request);
+    await leaving.catch(() => {});
+    throw new SignedOut();
+  });
+}
+
+async function sendProved(
+  request: Request,
+  send: (request: Request) => Promise<Response>,
+): Promise<Response> {
   if (request.method === "GET") return send(request);
   if (reach.awaySince() !== null && !(await reach.doubt())) throw unanswered(request.method, "unsent");
   // Bytes, not a stream that is split for a second reader: what is sent twice is the same twice.
@@ -192,7 +226,10 @@ async function sendProved(request: Request): Promise<Response> {
   return send(again);
 }
 
-export const http = createClient<paths>({ credentials: "same-origin", fetch: sendProved });
+export const http = createClient<paths>({
+  credentials: "same-origin",
+  fetch: (request) => sendProved(request, send),
+});
 http.use(guard);
 
 /** Unwraps an answer that has a body. The guard has already thrown for every answer that is not 2xx. */

@@ -4,7 +4,7 @@
  */
 import { type QueryClient, queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, use, useMemo, useSyncExternalStore } from "react";
-import { http, setCsrfToken, take } from "./client";
+import { http, setCsrfToken, signOut, take } from "./client";
 import type { Me, Permission, Session } from "./schema";
 
 export type { Permission };
@@ -96,17 +96,17 @@ export function AuthProvider({
         ? {
             me,
             can: (permission) => me.permissions.includes(permission),
-            signOut: async () => {
-              await http.POST("/api/v1/auth/logout", {});
-              try {
-                // A page that is still there would ask again for what is forgotten.
-                await onSignedOut();
-              } finally {
-                client.removeQueries({ predicate: ({ queryKey }) => !needsNoSession.has(queryKey[0]) });
-                client.getMutationCache().clear();
-                setCsrfToken("");
-              }
-            },
+            signOut: () =>
+              signOut(async () => {
+                try {
+                  // A page that is still there would ask again for what is forgotten.
+                  await onSignedOut();
+                } finally {
+                  client.removeQueries({ predicate: ({ queryKey }) => !needsNoSession.has(queryKey[0]) });
+                  client.getMutationCache().clear();
+                  setCsrfToken("");
+                }
+              }),
           }
         : null,
     [me, client, onSignedOut],

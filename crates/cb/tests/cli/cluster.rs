@@ -306,12 +306,16 @@ async fn a_scan_of_a_site_is_done_by_its_workers_and_by_nobody_else() {
     let input = json!({ "targets": ["10.255.255.248/30"], "site": "celler" });
     let refused = site.ask("POST", "/scans", Some(input)).await.expect("an answer");
     assert_eq!(refused.status(), 422);
+    // Its worker has stopped, and the site is one all the same.
+    let its = scan_there(&site).await;
+    let said = cluster.says(&["doctor"], &cluster.settings("api-1", "api", 0));
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("weak    sites: 1 scan waits for a worker of the site cellar"), "{said}");
     let cellar = cluster.serve(&there);
     until("its worker is back", async || site.get("/discovery").await["sites"][0]["workers"] == 1).await;
     let servers = site.get("/operations").await;
     let sites: Vec<_> = servers["servers"].as_array().expect("a list").iter().map(|s| &s["site"]).collect();
     assert_eq!(sites.iter().filter(|site| ***site == "cellar").count(), 1, "{sites:?}");
-    let its = scan_there(&site).await;
     until("its scan is done", async || status(&site, &its).await == "completed").await;
     for server in [cellar, main, api] {
         assert!(server.ended_at_term(Duration::from_secs(15)).await.success());
