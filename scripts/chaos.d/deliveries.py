@@ -22,7 +22,9 @@ DIED_SECONDS = 10
 
 class Receiver:
     def __init__(self, seed):
-        self.names, self.answered, self.forged, self.secret, self.requests = set(), {}, 0, "", 0
+        # When each asset was first told of.
+        self.names = {}
+        self.answered, self.forged, self.secret, self.requests = {}, 0, "", 0
         # When each message came.
         self.heard = {}
         self.lock, self.rng, self.refused = threading.Lock(), random.Random(seed), set()
@@ -46,7 +48,7 @@ class Receiver:
                 self.answered[message] = self.answered.get(message, 0) + 1
                 told = json.loads(body)
                 if told["type"] == "asset.created":
-                    self.names.add(told["data"]["name"])
+                    self.names.setdefault(told["data"]["name"], time.monotonic())
             return 204
 
     def refuses(self):
@@ -126,6 +128,11 @@ class Deliveries:
     def late(self, names, patience):
         """Those of the names that the receiver was not told within so many seconds."""
         return law.untold(names, lambda: set(self.receiver.names), patience)
+
+    def first_told(self, since):
+        """When the receiver was first told of an asset that was made after this time."""
+        made = (w.name for w in self.chaos.writers.ledger.of("asset", law.ACKNOWLEDGED) if w.began >= since)
+        return min((at for name in made if (at := self.receiver.names.get(name))), default=None)
 
     def state(self, probe, state):
         return probe.all(f"/webhooks/{self.id}/deliveries", state=state)

@@ -1,4 +1,5 @@
-"""One turn of one disturbance: when it began and ended, whether it had an effect, and how soon every api wrote again."""
+"""One turn of one disturbance: when it began and ended, whether it had an effect, and how soon every api wrote again and a worker
+told of what was made since."""
 
 import random
 import statistics
@@ -19,7 +20,7 @@ class Turn:
         # scripts/faults.d/postgresfaults.py looks for the database there.
         self.harness = chaos.cluster
         self.rng = random.Random(f"{disturbance.name} {chaos.seed} {number}")
-        self.broken, self.notes, self.bites, self.recovered, self.window = [], [], [], [], None
+        self.broken, self.notes, self.bites, self.recovered, self.worked, self.window = [], [], [], [], [], None
 
     def pause(self, least, most):
         time.sleep(self.rng.uniform(least, most))
@@ -121,6 +122,18 @@ class Turn:
         if left or late > RECOVERED_SECONDS:
             who = f"{', '.join(n.name for n in left)} acknowledged no write" if left else f"the last api wrote after {late:.1f} s"
             self.broken.append(f"{RECOVERED_SECONDS} s after the end {who}")
+        self.work_again(ended)
+
+    def work_again(self, ended):
+        """A worker must deliver what was made after the end."""
+        while not (told := self.chaos.deliveries.first_told(ended)) and time.monotonic() < ended + RECOVERED_SECONDS + 5:
+            time.sleep(0.02)
+        late = told - ended if told else None
+        if late is not None:
+            self.worked.append(late)
+        if late is None or late > RECOVERED_SECONDS:
+            said = "told of nothing that was made since" if late is None else f"told of what was made since after {late:.1f} s"
+            self.broken.append(f"{RECOVERED_SECONDS} s after the end the workers {said}")
 
     def judge(self):
         """Called once, when it has ended."""
@@ -144,7 +157,7 @@ class Row:
 
     def __init__(self, turn, seconds):
         self.name, self.broken, self.notes, self.bites, self.recovered = turn.disturbance.name, turn.broken, turn.notes, turn.bites, turn.recovered
-        self.seconds, calls = seconds, turn.calls() if turn.window else []
+        self.worked, self.seconds, calls = turn.worked, seconds, turn.calls() if turn.window else []
         writes = [c for c in calls if c.writes]
         self.acknowledged = sum(200 <= c.status < 300 for c in writes)
         self.refused = sum(c.status in (503, 507) for c in calls)
@@ -158,13 +171,15 @@ class Row:
         said = [f"{self.acknowledged} acknowledged, {self.refused} refused, {self.silent} without an answer, slowest {self.slowest:.2f} s"]
         if self.recovered:
             said.append(f"every api wrote again after {max(self.recovered):.2f} s")
+        if self.worked:
+            said.append(f"a worker told of what was made since after {max(self.worked):.2f} s")
         said += self.notes
         lines = [f"  {'FAIL' if self.broken else 'ok  '}  {self.name}: {'; '.join(said)} ({self.seconds:.1f} s)"]
         lines += [f"        {what}" for what in self.broken[:8]]
         return "\n".join(lines)
 
 
-HEAD = "disturbance | runs | bitten | failed | acknowledged | refused | no answer | slowest answer | every api wrote again after, median / worst | ended sessions refused after, worst"
+HEAD = "disturbance | runs | bitten | failed | acknowledged | refused | no answer | slowest answer | every api wrote again after, median / worst | a worker worked again after, median / worst | ended sessions refused after, worst"
 
 
 def table(rows):
@@ -172,12 +187,13 @@ def table(rows):
     for row in rows:
         groups.setdefault(row.name, []).append(row)
     for name, group in groups.items():
-        bites, times = [b for r in group for b in r.bites], [t for r in group for t in r.recovered]
+        bites = [b for r in group for b in r.bites]
+        found = [[t for r in group for t in getattr(r, kind)] for kind in ("recovered", "worked")]
         ends = [r.ended for r in group if r.ended is not None]
         cells = [
             name, len(group), f"{sum(bites)} of {len(bites)}", sum(bool(r.broken) for r in group), sum(r.acknowledged for r in group),
             sum(r.refused for r in group), sum(r.silent for r in group), f"{max(r.slowest for r in group):.2f} s",
-            f"{statistics.median(times):.2f} / {max(times):.2f} s" if times else "-", f"{max(ends) * 1000:.0f} ms" if ends else "-",
+            *(f"{statistics.median(times):.2f} / {max(times):.2f} s" if times else "-" for times in found), f"{max(ends) * 1000:.0f} ms" if ends else "-",
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)

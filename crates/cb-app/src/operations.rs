@@ -3,6 +3,7 @@
 //! To add something that can be degraded: a variant of [`Code`] and a line in [`degraded::all`].
 
 mod degraded;
+mod foreign;
 
 use cb_core::{Permission, Result, config};
 use cb_fabric::FabricState;
@@ -161,6 +162,8 @@ pub struct Degraded {
 pub enum Code {
     /// The database does not save what it is given, or does not answer; see `database.storage`.
     Storage,
+    /// A transaction of another program in PostgreSQL has locked tables, or is open for long.
+    ForeignTransaction,
     Redis,
     Nats,
     PeriodicWorkFailing,
@@ -188,8 +191,14 @@ pub async fn get(ctx: &Ctx) -> Result<Operations> {
     // A database that is away is the first thing that people come here for.
     if storage.state != StorageState::Away {
         // Beside each other: each may wait for a connection.
-        let (works, servers, waiting) =
-            tokio::join!(reconcile::seen(app), replicas::all(app), app.store().waiting_scans_of_sites());
+        let store = app.store();
+        let (foreign, works, servers, waiting) = tokio::join!(
+            store.foreign_transactions(foreign::LONG),
+            reconcile::seen(app),
+            replicas::all(app),
+            store.waiting_scans_of_sites()
+        );
+        sights.foreign = sights.read(foreign).unwrap_or_default();
         sights.works = sights.read(works);
         sights.servers = sights.read(servers);
         sights.waiting = sights.read(waiting).unwrap_or_default();

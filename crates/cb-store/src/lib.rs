@@ -26,6 +26,7 @@ pub mod entities;
 mod fault;
 mod figures;
 mod file;
+mod foreign;
 mod journal;
 #[cfg(test)]
 mod lent;
@@ -45,6 +46,7 @@ pub use among::among;
 pub use bounded::{Connections, Snapshot};
 pub use fault::{conflict, db, taken};
 pub use figures::PoolFigures;
+pub use foreign::Foreign;
 pub use locks::Row;
 pub use migrations::Migrated;
 pub use open::{LOCK_FILE, SmallRoom, Store};

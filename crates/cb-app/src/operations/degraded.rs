@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use cb_core::clock::Time;
 use cb_core::config::{self, Engine, ServerRole};
 use cb_core::{Result, error};
+use cb_store::Foreign;
 use cb_store::entities::server;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::{Code, Degraded, FabricOut, LinkOut};
+use super::{Code, Degraded, FabricOut, LinkOut, foreign};
 use crate::apart::Where;
 use crate::app::App;
 use crate::jumps::NOTICED;
@@ -36,6 +37,8 @@ pub(super) struct Sights<'a> {
     pub works: Option<Works>,
     /// Each with whether it is live.
     pub servers: Option<Vec<(server::Model, bool)>>,
+    /// Transactions of other programs that are in the way.
+    pub foreign: Vec<Foreign>,
     /// How many scans wait at each site that has some.
     pub waiting: Vec<(String, i64)>,
     unread: BTreeSet<String>,
@@ -54,6 +57,7 @@ impl<'a> Sights<'a> {
             has_twin: app.has_twin(),
             works: None,
             servers: None,
+            foreign: Vec::new(),
             waiting: Vec::new(),
             unread: BTreeSet::new(),
             apart: app.apart().lasting(app.steady()),
@@ -118,6 +122,7 @@ fn here(sights: &Sights<'_>) -> Vec<Degraded> {
     let clock = (sights.ahead.abs() >= NOTICED).then(|| clock_is_off(sights.ahead));
     database
         .into_iter()
+        .chain(sights.foreign.iter().map(foreign::told))
         .chain(redis)
         .chain(nats)
         .chain(nobody_works(sights))
@@ -409,14 +414,18 @@ fn database_in(state: StorageState, trouble: &str) -> Degraded {
     }
 }
 
-fn clock_is_off(ahead: TimeDelta) -> Degraded {
-    let minutes = ahead.abs().num_minutes();
-    let length = match (minutes / (24 * 60), minutes / 60, minutes) {
+/// So many minutes, in the largest unit of which there are some.
+pub(super) fn length(minutes: i64) -> String {
+    match (minutes / (24 * 60), minutes / 60, minutes) {
         (days @ 2.., _, _) => format!("{days} days"),
         (_, hours @ 2.., _) => format!("{hours} hours"),
         (_, _, 1) => "a minute".to_owned(),
         (_, _, minutes) => format!("{minutes} minutes"),
-    };
+    }
+}
+
+fn clock_is_off(ahead: TimeDelta) -> Degraded {
+    let length = length(ahead.abs().num_minutes());
     let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
     Degraded {
         code: Code::Clock,
@@ -460,6 +469,7 @@ mod tests {
             has_twin: false,
             works: None,
             servers: servers.map(<[_]>::to_vec),
+            foreign: Vec::new(),
             waiting: Vec::new(),
             unread: std::collections::BTreeSet::new(),
             apart: Vec::new(),

@@ -183,6 +183,8 @@ async fn what_cannot_be_read_is_said_and_takes_nothing_else_with_it() {
         other.execute_unprepared(sql).await.expect("locked");
     }
     let told = operations::get(&ctx).await.expect("told");
+    let locked = told.degraded.iter().find(|one| one.code == Code::ForeignTransaction).expect("degraded");
+    assert_eq!(locked.what, "Another program has locked tables of the database: periodic_work.");
     let unread = told.degraded.iter().find(|one| one.code == Code::Unread).expect("degraded");
     assert!(unread.why.as_ref().is_some_and(|why| why.ends_with('.')), "{unread:?}");
     assert_eq!(told.servers.len(), 1, "that is read");
@@ -193,7 +195,8 @@ async fn what_cannot_be_read_is_said_and_takes_nothing_else_with_it() {
         assert!(page.contains(line), "{line} in {page}");
     }
     other.execute_unprepared("ROLLBACK").await.expect("released");
-    assert!(!operations::get(&ctx).await.expect("told").degraded.iter().any(|one| one.code == Code::Unread));
+    let gone = [Code::Unread, Code::ForeignTransaction];
+    assert!(!operations::get(&ctx).await.expect("told").degraded.iter().any(|one| gone.contains(&one.code)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
