@@ -83,7 +83,7 @@ mod tests {
         let mut one = ConnectOptions::new(postgres.url());
         one.max_connections(1);
         let other = Database::connect(one).await.expect("connects");
-        let long = Duration::from_secs(300);
+        let long = Duration::from_mins(5);
         let found = async |long| store.foreign_transactions(long).await.expect("read");
         // One that only writes is in nobody's way.
         for sql in ["BEGIN", "UPDATE tags SET name = name"] {

@@ -2823,7 +2823,7 @@ export interface components {
          * @description What is degraded, for programs.
          * @enum {string}
          */
-        DegradedCode: "storage" | "redis" | "nats" | "periodic_work_failing" | "no_worker" | "server_lost" | "same_server_id" | "api_token" | "clock" | "unread";
+        DegradedCode: "storage" | "foreign_transaction" | "redis" | "nats" | "periodic_work_failing" | "no_worker" | "server_lost" | "same_server_id" | "api_token" | "clock" | "unread";
         Delivery: {
             /** @description At most 20, newest last. */
             attempts: components["schemas"]["DeliveryAttempt"][];

@@ -9,7 +9,7 @@ use super::degraded::length;
 use super::{Code, Degraded};
 
 /// A transaction that is open for so long keeps PostgreSQL from clearing away old rows, whatever it does.
-pub(super) const LONG: Duration = Duration::from_secs(5 * 60);
+pub(super) const LONG: Duration = Duration::from_mins(5);
 /// A sentence names so many tables.
 const TABLES_NAMED: usize = 5;
 
@@ -58,7 +58,7 @@ mod tests {
             pid: 4711,
             user: "ann".to_owned(),
             program: "psql".to_owned(),
-            open_for: Some(Duration::from_secs(60)),
+            open_for: Some(Duration::from_mins(1)),
             locks: (0..7).map(|n| format!("t{n}")).collect(),
         };
         let locked = told(&foreign);
