@@ -16,8 +16,8 @@ use cb_core::{OsEntropy, Permission, Result};
 use cb_store::WriteTx;
 use cb_store::entities::job;
 use cb_store::sea_orm::{
-    ActiveModelTrait as _, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, EntityTrait as _,
-    IntoActiveModel as _, IsolationLevel, PaginatorTrait as _, Statement, TransactionTrait as _,
+    ActiveModelTrait as _, ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend,
+    EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _, Statement,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -103,9 +103,12 @@ async fn main() {
     println!("{HOUR} jobs in turns of {EACH}: at most {most_dead} dead rows, {} kB", most_size / 1024);
 
     // Nothing that it may still see can be cleared away.
-    let other = Database::connect(&url).await.expect("connects");
-    let open = other.begin_with_config(Some(IsolationLevel::RepeatableRead), None).await.expect("begins");
-    job::Entity::find().count(&open).await.expect("counted");
+    let mut one = ConnectOptions::new(&url);
+    one.max_connections(1);
+    let other = Database::connect(one).await.expect("connects");
+    for sql in ["BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT count(*) FROM jobs"] {
+        other.execute_unprepared(sql).await.expect("begun");
+    }
     for _ in 0..TEN_MINUTES / EACH {
         fewer_than(&db, EACH / 2).await;
         fill(&db, &apps[0], EACH).await;
@@ -120,7 +123,7 @@ async fn main() {
         rate(EACH, began),
         twice()
     );
-    open.rollback().await.expect("ends");
+    other.execute_unprepared("ROLLBACK").await.expect("ended");
     for app in apps {
         app.close().await.expect("closes");
     }
