@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Outside the tree, so that a second clone does not build the dependencies again.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/circuit-breaker/target
 CB := $(CARGO_TARGET_DIR)/release/cb
-# What `make test` breaks and fuzzes: the same program as its Rust tests have built, with checks for overflow.
+# What `make test` walks, breaks and fuzzes: the same program as its Rust tests have built, with checks for overflow.
 TESTED := $(CARGO_TARGET_DIR)/debug/cb
 DATA ?= ./data
 

@@ -16,6 +16,8 @@ from receiver import listen
 # So many of the messages are answered 503 at first, so that retries are at work all the time. The next try is after five seconds.
 REFUSES = 0.02
 PATIENCE_SECONDS = 60
+# So many of the last writes are looked at for what was made a moment ago.
+LAST_WRITES = 2_000
 # A worker that was ended so long before a message came, or after it, may have sent it and not noted that.
 DIED_SECONDS = 10
 
@@ -131,7 +133,8 @@ class Deliveries:
 
     def first_told(self, since):
         """When the receiver was first told of an asset that was made after this time."""
-        made = (w.name for w in self.chaos.writers.ledger.of("asset", law.ACKNOWLEDGED) if w.began >= since)
+        writes = self.chaos.writers.ledger.writes[-LAST_WRITES:]
+        made = (w.name for w in writes if w.kind == "asset" and w.outcome == law.ACKNOWLEDGED and w.began >= since)
         return min((at for name in made if (at := self.receiver.names.get(name))), default=None)
 
     def state(self, probe, state):

@@ -162,7 +162,7 @@ pub struct Degraded {
 pub enum Code {
     /// The database does not save what it is given, or does not answer; see `database.storage`.
     Storage,
-    /// A transaction of another program in PostgreSQL has locked tables, or is open for long.
+    /// A transaction of another program in PostgreSQL has locked tables, or has been open for a long time.
     ForeignTransaction,
     Redis,
     Nats,

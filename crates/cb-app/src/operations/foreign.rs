@@ -19,7 +19,7 @@ pub(super) fn told(foreign: &Foreign) -> Degraded {
     let time = minutes.filter(|minutes| *minutes > 0).map(length);
     let (what, means) = if locks.is_empty() {
         (
-            "A transaction of another program is open for long.".to_owned(),
+            "A transaction of another program has been open for a long time.".to_owned(),
             "PostgreSQL cannot clear away old rows before it ends, so the servers become slower. If it has changed rows, nobody else can change them.",
         )
     } else {
@@ -74,7 +74,7 @@ mod tests {
         );
         (foreign.locks, foreign.program, foreign.open_for) = (Vec::new(), String::new(), None);
         let open = told(&foreign);
-        assert_eq!(open.what, "A transaction of another program is open for long.");
+        assert_eq!(open.what, "A transaction of another program has been open for a long time.");
         assert_eq!(
             open.why.as_deref(),
             Some("It is the session of PostgreSQL with the process 4711 (user ann).")
