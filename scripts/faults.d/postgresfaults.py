@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import law
+from cbserver import Server
 from postgres import Postgres
 from proxy import CUT, KEEPALIVE_SECONDS, PASS, RESET, STALL, Proxy
 from run import EFFECT_SECONDS, RECOVERED_SECONDS, ends, filled
@@ -66,6 +68,49 @@ def disk_full(run):
                 run.recover(site)
     finally:
         postgres.end()
+
+
+def tables_full(run):
+    """The disk of the tables is full, and the one of PostgreSQL's log is not: PostgreSQL goes on, and what fits into its pages is kept."""
+    disk = run.mount("96m")
+    disk.chmod(0o755)
+    place = disk / "tables"
+    place.mkdir()
+    shutil.chown(place, "postgres", "postgres")
+    postgres, name = run.harness.postgres, f"narrow_{run.harness.number}"
+    run.harness.template(run.database)
+    postgres.run(f"CREATE TABLESPACE {name} LOCATION '{place}'", f"CREATE DATABASE {name} TEMPLATE filled TABLESPACE {name}")
+    try:
+        site = run.site(url=postgres.url_of(name))
+        with run.under_load(site):
+            for _ in range(1 if run.short else 3):
+                run.pause(0.3, 0.8)
+                run.begin()
+                ballast = filled(disk)
+                run.tells(site, "is full")
+                stays_full(run, site)
+                ballast.unlink()
+                run.end()
+                run.recover(site)
+        said = site.server.log.read_text(errors="replace")
+        tries = len(run.windows)
+        if said.count("because the disk of the database is full") > 2 * tries:
+            run.broken.append(f"it said more than once in each of {tries} times that the disk is full")
+    finally:
+        for one in run.sites:
+            one.server.stop()
+        postgres.run(f"DROP DATABASE {name} WITH (FORCE)", f"DROP TABLESPACE {name}")
+
+
+def stays_full(run, site):
+    """A small write that is kept does not mean that there is room."""
+    until, ready = time.monotonic() + run.rng.uniform(3, 5), set()
+    while time.monotonic() < until:
+        with contextlib.closing(Server.beside(site.server, timeout=5)) as probe:
+            ready.add(probe.request("GET", "/api/v1/ready")[0])
+        time.sleep(0.05)
+    if ready != {503}:
+        run.broken.append(f"on a full disk it answers {sorted(ready)} at /ready")
 
 
 @contextlib.contextmanager

@@ -63,6 +63,7 @@ FAULTS = [
     Fault("postgres-killed", postgresfaults.killed, (POSTGRES,), REFUSED, MAY_MISS, (POSTGRES,), bound=BOUND, told=True),
     Fault("postgres-restarted", postgresfaults.restarted, (POSTGRES,), REFUSED, MAY_MISS, (), bound=BOUND),
     Fault("postgres-disk-full", postgresfaults.disk_full, (POSTGRES,), REFUSED, MAY_MISS, (), bound=BOUND),
+    Fault("postgres-tables-full", postgresfaults.tables_full, (POSTGRES,), REFUSED, MAY_MISS, (POSTGRES,), bound=BOUND, reads=True),
     Fault("postgres-crowded", postgresfaults.crowded, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND),
     Fault("postgres-no-room", postgresfaults.no_room, (POSTGRES,), COUNTED, SURE, (POSTGRES,), bound=BOUND),
     Fault("postgres-read-only", postgresfaults.read_only, (POSTGRES,), REFUSED, SURE, (POSTGRES,), bound=BOUND, reads=True),

@@ -231,6 +231,13 @@ pub(crate) async fn start(app: &App) {
     }
 }
 
+/// Signs the audit log before anything else runs.
+pub(crate) async fn checkpoint(app: &App) {
+    for work in WORKS.iter().filter(|work| work.name == Name::AuditCheckpoint) {
+        here(app, work, false).await;
+    }
+}
+
 async fn keep(app: App, work: &'static Work) {
     // What is done at the stop too was done at the last one.
     let mut wait = if work.who == Who::EachAndAtStop { work.every } else { Duration::ZERO };

@@ -90,6 +90,7 @@ pub(crate) fn row(id: &str, run: &str, role: ServerRole, site: Option<&str>, now
         site: site.map(str::to_owned),
         sight: None,
         told: None,
+        twin_at: None,
     }
 }
 
@@ -161,6 +162,11 @@ pub(crate) fn works(row: &server::Model) -> bool {
     row.role.parse::<ServerRole>().is_ok_and(ServerRole::works)
 }
 
+/// Whether another process has the ID of this one.
+pub(crate) fn has_twin(row: &server::Model) -> bool {
+    row.twin_at.is_some_and(|met| met > row.seen_at - LIVE)
+}
+
 impl App {
     /// The site whose jobs this server does; empty for the main one.
     pub(crate) fn place(&self) -> &str {
@@ -182,6 +188,8 @@ pub struct Around {
     pub jwt_fits: Option<bool>,
     /// The live ones: host, role and version.
     pub servers: Vec<String>,
+    /// The hosts of those whose ID another process has too.
+    pub same_id: Vec<String>,
     /// Whether one of them does the work behind the requests.
     pub works: bool,
     /// The sites that no live worker belongs to, each with how many scans wait there.
@@ -201,8 +209,10 @@ impl App {
             live.iter().map(|row| format!("{} ({}, {})", row.host, row.role, row.version)).collect();
         let mut left_sites = store.waiting_scans_of_sites().await?;
         left_sites.retain(|(site, _)| !live.iter().any(|row| works(row) && row.site.as_ref() == Some(site)));
+        let same_id = live.iter().filter(|row| has_twin(row)).map(|row| row.host.clone()).collect();
         Ok(Around {
             left_sites,
+            same_id,
             works: live.iter().any(works),
             small_room: store.small_room(servers.len().max(1)).await?,
             refuses_writes: store.refuses_writes().await?,

@@ -256,7 +256,13 @@ impl Own<'_> {
         };
         let sealed = row.filter(|row| row.sealed.is_some());
         let theirs = row.filter(|_| !joining.others.is_empty());
-        let own = read_secret(&file)?.map(|text| parsed(&file, &text).map(|key| (key, text))).transpose()?;
+        let read = read_secret(&file)
+            .and_then(|text| text.map(|text| parsed(&file, &text).map(|key| (key, text))).transpose());
+        // What is in the file helps nobody when the right key is at hand.
+        let own = read.map_err(|why| match &opened {
+            Some(Ok(_)) => ConfigError { mend: moved_away(&file), ..why },
+            _ => why,
+        })?;
         let is_known = |key: &CheckpointKey| row.is_some_and(|row| row.fingerprint == key.public().id());
         // The key that this database needs. A server alone may make a new one in the place of one that is lost.
         let wanted = match sealed.or(theirs) {
@@ -386,12 +392,18 @@ fn parsed(file: &Path, text: &Secret) -> Result<CheckpointKey, ConfigError> {
 
 const PUT_BACK: &str = "Every other server of this database has the right file in its data folder, and every archive of cb backup contains it";
 
+/// The cure where the database has the right key.
+fn moved_away(file: &Path) -> String {
+    let shown = file.display();
+    format!(
+        "Move the file away and start the server again: mv {shown} {shown}.other. The server then takes the key from the database"
+    )
+}
+
 fn other_audit_key(file: &Path, own: &str, wanted: &str, sealed: bool) -> ConfigError {
     let (shown, folder) = (file.display(), file.parent().unwrap_or(file).display());
     let mend = if sealed {
-        format!(
-            "Move the file away and start the server again: mv {shown} {shown}.other. The server then takes the key from the database"
-        )
+        moved_away(file)
     } else {
         format!(
             "{PUT_BACK}. Move this one away and put the right one in its place: mv {shown} {shown}.other && tar -xf ARCHIVE -C {folder} audit-key"

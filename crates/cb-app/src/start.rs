@@ -64,7 +64,7 @@ impl App {
         app.store().stay_beside(&config.data_dir, crate::backup::needed(config));
         crate::exceptions::record(&app, config).await.map_err(StartError::Read)?;
         // From now on the folder knows which database it is used with, and how far that has come.
-        app.checkpoint_now().await;
+        crate::reconcile::checkpoint(&app).await;
         run(&app).await;
         Ok(app)
     }

@@ -532,7 +532,22 @@ mod tests {
             ),
             (vec![redis, ("CB_NATS_URL", "redis://cb:hemmelig@n"), db], "CB_NATS_URL", "nats:// or tls://"),
             (vec![redis, ("CB_NATS_URL", "nats://cb:hemmelig@n/x"), db], "CB_NATS_URL", "path"),
-            (vec![redis, ("CB_NATS_URL", "nats:hemmelig"), db], "CB_NATS_URL", "no host"),
+            (
+                vec![redis, ("CB_NATS_URL", "nats:hemmelig"), db],
+                "CB_NATS_URL",
+                "does not begin with nats:// or",
+            ),
+            (
+                vec![redis, ("CB_NATS_URL", "10.0.0.5:4222"), db],
+                "CB_NATS_URL",
+                "does not begin with nats:// or",
+            ),
+            (
+                vec![redis, ("CB_NATS_URL", "hemmelig:4222"), db],
+                "CB_NATS_URL",
+                "does not begin with nats:// or",
+            ),
+            (vec![redis, ("CB_NATS_URL", "nats:///hemmelig"), db], "CB_NATS_URL", "no host"),
         ] {
             let error = load(&vars).expect_err(says);
             assert!(error.starts_with(names) && error.contains(says), "{error}");

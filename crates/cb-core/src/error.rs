@@ -91,7 +91,15 @@ impl Error {
     /// Whether the same thing may well succeed later, because something that the server depends on is away or full, or does not say what
     /// it has done.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::StorageFull(_) | Self::OutcomeUnknown(_))
+        self.outage().is_some()
+    }
+
+    /// What it tells, of something that the server depends on: for a sentence that says more than the kind of the error.
+    pub fn outage(&self) -> Option<&str> {
+        match self {
+            Self::Unavailable(why) | Self::StorageFull(why) | Self::OutcomeUnknown(why) => Some(why),
+            _ => None,
+        }
     }
 
     /// Whether the server is to blame, or what it depends on, and not the request.

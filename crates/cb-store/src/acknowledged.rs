@@ -222,6 +222,8 @@ async fn a_write_of_ours_is_trouble_when_it_is_very_long(
 #[case(Postgres, LOCKS_HEAD, Refuses::Session)]
 // PostgreSQL answers all the same, so it is not away.
 #[case(Postgres, "LOCK TABLE settings, audit_head, assets IN ACCESS EXCLUSIVE MODE", Refuses::Session)]
+// What reads goes on.
+#[case(Postgres, "LOCK TABLE audit_log IN SHARE MODE", Refuses::Session)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_of_another_is_told(#[case] database: Database, #[case] lock: &str, #[case] why: Refuses) {
     let bench = Bench::open(database).await;

@@ -16,13 +16,15 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement};
 use tokio::sync::watch;
 
-use crate::bounded::in_time;
-use crate::fault::unanswered;
+use crate::bounded::{Connections, in_time};
+use crate::fault::{Fault, unanswered};
 use crate::open::Store;
 use crate::write::COMMIT;
 
 /// How long a flush waits for writes that are about to commit.
 const COMPANY: Duration = Duration::from_millis(2);
+/// A connection of its own is waited for no longer: the writes have some.
+const AT_HAND: Duration = Duration::from_millis(200);
 
 /// Those who wait for a flush.
 #[derive(Debug, Default)]
@@ -104,14 +106,28 @@ impl Store {
     }
 
     async fn flush(&self, numbers: &[i64]) -> Result<Vec<(i64, String)>, DbErr> {
+        if self.flusher().inner().is_connected(AT_HAND).await {
+            match self.flush_on(self.flusher(), numbers).await {
+                Err(error) if had_no_connection(&error) => {}
+                done => return done,
+            }
+        }
+        // Whoever waits here has given a connection back, so there is one when PostgreSQL has none left for the flusher.
+        self.flush_on(self.writer(), numbers).await
+    }
+
+    async fn flush_on(&self, pool: &Connections, numbers: &[i64]) -> Result<Vec<(i64, String)>, DbErr> {
         let numbers = numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
         let flush = Statement::from_sql_and_values(DbBackend::Postgres, FLUSH, [numbers.into()]);
-        let pool = self.flusher();
         let condemned = pool.inner().condemned().clone();
         // All of the answer: PostgreSQL commits, and flushes, behind the last row.
         let asked = pool.inner().query_all_raw(flush);
         let answer = in_time(DbBackend::Postgres, COMMIT, pool.signals(), asked, || condemned.now()).await;
-        let rows = answer.inspect_err(|_| condemned.now())?;
+        let rows = answer.inspect_err(|error| {
+            if !had_no_connection(error) {
+                condemned.now();
+            }
+        })?;
         let entries = rows.iter().map(|row| {
             let seq: Option<i64> = row.try_get_by_index(1)?;
             let hash: Option<String> = row.try_get_by_index(2)?;
@@ -119,6 +135,11 @@ impl Store {
         });
         entries.filter_map(Result::transpose).collect()
     }
+}
+
+/// Such an error says nothing about the connections that there are.
+fn had_no_connection(error: &DbErr) -> bool {
+    matches!(Fault::of(error), Fault::Busy | Fault::Crowded)
 }
 
 /// The message is for nobody. It is the smallest thing that any role may write, and a transaction that writes nothing flushes nothing.

@@ -181,6 +181,8 @@ fn of_code(error: &dyn DatabaseError) -> Fault {
     match code.as_ref() {
         "53100" => Fault::Full,
         "53300" => Fault::Crowded,
+        // PgBouncer has as many clients as max_client_conn permits.
+        "08P01" if error.message().contains("no more connections allowed") => Fault::Crowded,
         // To be read only; in the way of another transaction; no lock in time; cancelled.
         "25006" | "25P03" | "40001" | "40P01" | "55P03" | "57014" => Fault::Refusing,
         // No such table, no such schema.

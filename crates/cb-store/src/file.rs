@@ -1,9 +1,9 @@
 //! What was opened, as the file system knows it. A removed folder leaves an open file without a name: SQLite goes on writing, and
 //! everything is gone when the server stops.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -15,6 +15,8 @@ use nix::libc;
 /// While a program opens or closes the database, its log may not be there yet, or no longer.
 const PASSING: Duration = Duration::from_secs(2);
 const BETWEEN: Duration = Duration::from_millis(50);
+/// A disk that was full has room again when it takes so much.
+const ROOM: usize = 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Id {
@@ -113,6 +115,17 @@ impl OpenedFile {
             return self.index.is_still_there() || !self.index.path().exists();
         }
         std::fs::metadata(self.log.path()).map_or(true, |log| log.len() == 0)
+    }
+
+    /// Whether the disk takes more than a few pages: the log has some room of its own, and a small write goes there. Nothing of it
+    /// stays. Where no such file can be made, nothing says that there is no room.
+    pub fn has_room(&self) -> bool {
+        let folder = self.path().parent().unwrap_or(self.path());
+        let nameless = OpenOptions::new().write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(folder);
+        let taken = nameless.and_then(|mut file| file.write_all(&vec![0; ROOM]));
+        taken
+            .err()
+            .is_none_or(|error| !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
     }
 
     pub fn was_folded(&self, all: bool) {

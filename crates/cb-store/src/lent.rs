@@ -41,6 +41,25 @@ async fn a_pooler_is_noticed_however_it_takes_options() {
     }
 }
 
+#[tokio::test]
+async fn what_a_pooler_refuses_is_told_with_a_cure() {
+    let postgres = Postgres::start();
+    let refused = async |lines: &str, change: &dyn Fn(&str) -> String| {
+        let bouncer = PgBouncer::with(&postgres, 2, lines);
+        let why = Store::open_postgres(&secret(&change(bouncer.url()))).await.err();
+        why.map(|why| why.to_string()).unwrap_or_default()
+    };
+    let as_it_is = |url: &str| url.to_owned();
+    let why = refused("max_client_conn = 1", &as_it_is).await;
+    assert!(why.contains("raise max_client_conn"), "{why}");
+    let why = refused("pool_mode = statement", &as_it_is).await;
+    assert!(why.contains("Set pool_mode = transaction"), "{why}");
+    let why = refused("", &|url| url.replace("://cb:", "://cb:x")).await;
+    assert!(why.contains("userlist.txt"), "{why}");
+    let why = refused("", &|url| url.replace("://cb:", "://nobody:")).await;
+    assert!(why.contains("userlist.txt"), "{why}");
+}
+
 /// The locks of a write say nothing at a level where it sees what was before them.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_level_of_a_transaction_is_ours_whatever_the_database_says() {

@@ -11,6 +11,8 @@ const WRITES: i64 = 4_836_519_251;
 /// Whoever wants the head of the audit log takes this lock first. PostgreSQL gives it to one of those who wait, in their order. A row
 /// that is free again wakes all who wait for it, and all but one go back to sleep: with three servers that was a quarter of its work.
 pub(crate) const HEAD: i64 = 4_836_519_252;
+/// What another program that changes the tables of the audit log keeps from every write.
+pub(crate) const LOG: &str = "LOCK TABLE audit_log, audit_head IN ROW EXCLUSIVE MODE";
 /// A COMMIT that does not wait for the disk. `Store::is_durable` does, when the locks are free.
 const WITHOUT_DISK: &str = "SET LOCAL synchronous_commit = off";
 

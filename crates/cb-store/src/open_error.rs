@@ -171,7 +171,9 @@ impl OpenError {
             Some(sqlx::Error::Database(error)) => error.code().map(std::borrow::Cow::into_owned),
             _ => None,
         };
+        let text = words(&error);
         let mend = match code.as_deref().unwrap_or_default() {
+            _ if let Some(mend) = mend_of_pooler(&text) => mend,
             "28P01" | "28000" => {
                 "Check that the user in CB_DB_URL and the password there or in CB_DB_PASSWORD are right, and that the password is not empty"
             }
@@ -195,8 +197,40 @@ impl OpenError {
                 "Check that PostgreSQL 15 or later is running there and answers on the host and port in CB_DB_URL"
             }
         };
-        Self::new("The database of CB_DB_URL cannot be used", words(&error), mend)
+        Self::new("The database of CB_DB_URL cannot be used", text, mend)
     }
+}
+
+/// What PgBouncer says when it refuses, and what to do about it. Its codes say little: most are 08P01, a wrong protocol
+/// (<https://github.com/pgbouncer/pgbouncer/blob/master/src/client.c>).
+const OF_POOLER: [(&str, &str); 8] = [
+    (
+        "no more connections allowed",
+        "PgBouncer takes no more clients: raise max_client_conn in its settings and reload it; each server uses up to 19 connections, a command up to 4",
+    ),
+    (
+        "transaction blocks not allowed",
+        "Set pool_mode = transaction in the settings of PgBouncer and reload it",
+    ),
+    ("SASL authentication failed", OF_USERLIST),
+    ("no such user", OF_USERLIST),
+    (
+        "no such database",
+        "Name the database of CB_DB_URL in the section [databases] of PgBouncer's settings, and reload it",
+    ),
+    (
+        "query_wait_timeout",
+        "PgBouncer had no connection to PostgreSQL in time: check that PostgreSQL runs behind it, or raise default_pool_size in its settings",
+    ),
+    ("server login has been failing", OF_BEHIND),
+    ("cannot connect to server", OF_BEHIND),
+];
+const OF_USERLIST: &str = "Check that the user in CB_DB_URL and the password there or in CB_DB_PASSWORD are right, and that PgBouncer's auth_file (userlist.txt) has this user with this password";
+const OF_BEHIND: &str = "PgBouncer runs, but does not reach PostgreSQL, or PostgreSQL refuses its user: the log of PgBouncer says more";
+
+/// The cure, when it was a pooler that refused.
+pub(crate) fn mend_of_pooler(said: &str) -> Option<&'static str> {
+    OF_POOLER.iter().find(|(part, _)| said.contains(part)).map(|(_, mend)| *mend)
 }
 
 fn is_ours(folder: &Path) -> bool {

@@ -105,6 +105,16 @@ impl Pool {
         now
     }
 
+    /// Whether it has a connection, or one is made within `most`. A file has one.
+    pub(crate) async fn is_connected(&self, most: Duration) -> bool {
+        let now = self.now();
+        if room(&now).0 > 0 || now.get_database_backend() == DbBackend::Sqlite {
+            return true;
+        }
+        let made = tokio::time::timeout(most, now.get_postgres_connection_pool().acquire()).await;
+        matches!(made, Ok(Ok(_)))
+    }
+
     /// Questions that found every connection in use.
     pub(crate) fn waits(&self) -> &Counter {
         &self.0.waits

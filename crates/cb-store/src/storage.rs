@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::fault::{FULL, Fault, code_of_sqlite, has_code, is_read_only, is_unanswered, words};
 use crate::open::Store;
+use crate::open_error::mend_of_pooler;
 
 /// How long the next look is waited for while all is well, with a file.
 const LOOK: Duration = Duration::from_secs(5);
@@ -120,7 +121,7 @@ impl Storage {
                 "The database does not answer. Nothing can be read or saved until it answers. The server tries again every second; its log shows the details.",
             ),
             Self::Crowded => Some(
-                "PostgreSQL has no free connection, so the server refuses some requests. End other sessions (SELECT * FROM pg_stat_activity), or raise max_connections; this server uses up to 19 connections.",
+                "PostgreSQL has no free connection, so the server refuses some requests. End other sessions (SELECT * FROM pg_stat_activity), or raise max_connections (behind PgBouncer also its max_client_conn); this server uses up to 19 connections.",
             ),
             Self::Replaced => Some(
                 "The data folder, the database or a key in the folder was removed or replaced while the server was running. The server cannot save anything. Copy what you need from these pages. Then put back what is missing, or stop the server and restore a backup.",
@@ -194,10 +195,11 @@ impl Watched {
         *self.state.borrow()
     }
 
-    /// Notes that a write was kept. What it does not disprove stays: others may wait for a connection, or a folder has moved.
+    /// Notes that a write was kept. What it does not disprove stays: others may wait for a connection, a folder may have moved, and a full
+    /// disk keeps what fits into room that the database already has.
     pub fn kept(&self) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        if matches!(self.get(), Storage::Full | Storage::Refusing(_) | Storage::Away) {
+        if matches!(self.get(), Storage::Refusing(_) | Storage::Away) {
             self.set(Storage::Serving);
         }
     }
@@ -295,8 +297,12 @@ impl Store {
 
     /// Whether a write is kept.
     async fn keeps(&self) -> Found {
+        let was_full = self.watched().get() == Storage::Full;
+        if was_full && self.file().is_some_and(|file| !file.has_room()) {
+            return Found::Is(Storage::Full);
+        }
         let writing = self.is_writing();
-        let mut pulse = pin!(self.pulse());
+        let mut pulse = pin!(self.pulse(was_full));
         let kept = match tokio::time::timeout(BRIEF, pulse.as_mut()).await {
             Ok(kept) => Ok(kept),
             // A lock keeps it waiting just as silence does.
@@ -330,7 +336,11 @@ impl Store {
     }
 
     fn found(&self, error: &DbErr) -> Found {
-        let new = self.watched().because(&words(error));
+        let text = words(error);
+        let new = self.watched().because(&text);
+        if new && let Some(mend) = mend_of_pooler(&text) {
+            tracing::error!("{mend}.");
+        }
         match Fault::of(error) {
             Fault::Full => Found::Is(Storage::Full),
             Fault::Refusing if is_read_only(error) => Found::ReadOnly,
@@ -361,7 +371,7 @@ mod tests {
     #[test]
     fn a_write_that_was_kept_disproves_only_what_it_can() {
         for (before, after) in [
-            (Storage::Full, Storage::Serving),
+            (Storage::Full, Storage::Full),
             (Storage::Refusing(Refuses::ReadOnly), Storage::Serving),
             (Storage::Away, Storage::Serving),
             (Storage::Crowded, Storage::Crowded),

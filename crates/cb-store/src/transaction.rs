@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 
 use crate::bounded::{ANSWER, Bounded, Connections, Signals, in_time};
 use crate::fault::is_error;
+use crate::figures::room;
 use crate::pool::{Pool, WAIT, Way};
 
 /// What a transaction is for. Whether it may write is a matter of its pool.
@@ -69,6 +70,24 @@ impl Leased {
     }
 }
 
+/// The driver connects when no connection is free at this moment, and then tries nothing else. When PostgreSQL has no room for another
+/// one, ours that come back in the meantime would be of no use: so it begins again, and takes one of these. A connection may take as
+/// long to be made as the last try lasts.
+async fn lease(pool: &sea_orm::DatabaseConnection) -> sqlx::Result<PoolConnection<Postgres>> {
+    let all = pool.get_postgres_connection_pool();
+    for patience in [WAIT / 16, WAIT / 4] {
+        let (open, _, most) = room(pool);
+        // One of those that wait for their turn would lose it.
+        if open >= most {
+            break;
+        }
+        if let Ok(leased) = tokio::time::timeout(patience, all.acquire()).await {
+            return leased;
+        }
+    }
+    all.acquire().await
+}
+
 /// The driver asks once more before it gives a connection to the next, and would wait for the answer as long as TCP does.
 async fn given_back(mut connection: PoolConnection<Postgres>) {
     // Without an answer it is closed.
@@ -105,7 +124,7 @@ impl Transaction {
             };
             return pool.begin_with_options(options).await.map(|begun| Self(On::Sqlite(begun)));
         }
-        let leased = pool.get_postgres_connection_pool().acquire().await;
+        let leased = lease(pool).await;
         let mut leased = leased.map(|leased| Leased(Some(leased))).map_err(|error| match error {
             // As sea-orm tells it.
             sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),

@@ -566,14 +566,18 @@ impl Store {
         ask.await.map_err(|_| unknown(error))
     }
 
-    /// Writes next to nothing, to see whether it is kept.
-    pub(crate) async fn pulse(&self) -> Result<(), DbErr> {
+    /// Writes next to nothing, to see whether it is kept; behind a full disk as much as some writes need, which is gone again.
+    pub(crate) async fn pulse(&self, was_full: bool) -> Result<(), DbErr> {
         let begun = tokio::time::timeout(BEGIN, self.begin_on(self.lookout(), String::new)).await;
         let tx = begun.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))??;
         if self.is_sqlite() {
             tx.execute_unprepared(PULSE).await?;
         } else {
-            // As every write does before it ends.
+            // As every write does before it ends. The head comes last: whoever has it keeps the others waiting.
+            tx.execute_unprepared(locks::LOG).await?;
+            if was_full {
+                tx.execute_unprepared(TAKES_ROOM).await?;
+            }
             tx.execute_unprepared(&locks::head(None)).await?;
             tx.execute_unprepared("UPDATE settings SET version = version WHERE id = 1").await?;
         }
@@ -589,6 +593,17 @@ fn there(there: bool) -> Result<(), NotKept> {
 
 /// Changes nothing that anybody reads, and is written to the disk all the same.
 const PULSE: &str = "PRAGMA user_version = 1";
+
+/// Takes about as much room as `ROOM` in `file.rs`, until the transaction ends. A small write proves no room: it fits into a page that is
+/// there. A user of PostgreSQL who may make no temporary tables proves nothing more.
+const TAKES_ROOM: &str = "
+    DO $$ BEGIN
+        IF has_database_privilege(current_database(), 'TEMP') THEN
+            SET LOCAL temp_tablespaces = '';
+            CREATE TEMP TABLE circuit_breaker_room ON COMMIT DROP AS
+                SELECT repeat(md5(n::text), 60) AS filler FROM generate_series(1, 512) n;
+        END IF;
+    END $$";
 
 fn unknown(error: &DbErr) -> Error {
     tracing::warn!(%error, "the database did not confirm a write");

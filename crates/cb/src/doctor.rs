@@ -102,7 +102,9 @@ async fn redis_and_nats(config: &Config) -> Vec<Found> {
         Some(why) if why.starts_with("Nothing listens") || why.ends_with("does not answer.") => Found::Weak(
             format!("{name}: {why} Start it if it is stopped; otherwise correct {setting} where you set it"),
         ),
-        Some(why) => Found::Weak(format!("{name}: {why}")),
+        Some(why) => {
+            Found::Weak(format!("{name}: {why} If {setting} is the cause, correct it where you set it"))
+        }
     };
     reached.into_iter().map(say).collect()
 }
@@ -165,7 +167,12 @@ fn servers(config: &Config, around: &Around) -> Vec<Found> {
             "sites: {scans} for a worker of the site {site}, and none runs. Start one there, with CB_SITE={site}, or stop its scans on the page Discovery"
         ))
     });
+    let same_id = around.same_id.iter().take(MOST).map(|host| {
+        Found::Weak(format!(
+            "servers: two processes have the same server-id, one of them on {host}: a data folder was copied. Stop one of the two servers, delete the file server-id in its data folder, and start it again"
+        ))
+    });
     let refuses = around.refuses_writes.as_ref().map(|why| Found::Broken(format!("database: {why}")));
     let room = around.small_room.as_ref().map(|room| Found::Weak(format!("connections: {room}")));
-    refuses.into_iter().chain([secrets, servers]).chain(left).chain(room).collect()
+    refuses.into_iter().chain([secrets, servers]).chain(same_id).chain(left).chain(room).collect()
 }

@@ -58,7 +58,8 @@ fn say(config: &Config, to: &To, copied: &Copied) -> anyhow::Result<()> {
         .collect();
     let settings = match given.as_slice() {
         [] => String::new(),
-        names => format!(" Keep {} too, as it is set now.", names.join(" and ")),
+        [name] => format!(" Keep {name} too, as it is set now."),
+        names => format!(" Keep {} too, as they are set now.", names.join(" and ")),
     };
     output::line(&format!(
         "Keep the data folder {data}: the server still needs it, with the keys, the checkpoint and the certificates in it.{settings}"

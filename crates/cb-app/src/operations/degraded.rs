@@ -67,13 +67,42 @@ impl<'a> Sights<'a> {
     pub fn read<T>(&mut self, answer: Result<T>) -> Option<T> {
         if let Err(error) = &answer {
             tracing::warn!(%error, "the server could not read a part of how the servers do");
-            self.unread.insert(error::sentence(error.to_string()));
+            let why = error.outage().map_or_else(|| error.to_string(), str::to_owned);
+            self.unread.insert(error::sentence(why));
         }
         answer.ok()
     }
 
     fn all_servers(&self) -> &[(server::Model, bool)] {
         self.servers.as_deref().unwrap_or_default()
+    }
+
+    /// "attic (worker of the site cellar), shed (api, 2 servers), vm (worker 3f2a91bc) and 3 more". Where some of those that look the same
+    /// are meant, their IDs tell which.
+    fn named<'b>(&self, rows: impl IntoIterator<Item = &'b server::Model>) -> String {
+        let alike = |row: &server::Model| (row.host.clone(), row.role.clone(), row.site.clone());
+        let mut groups: BTreeMap<_, Vec<&server::Model>> = BTreeMap::new();
+        for row in rows {
+            groups.entry(alike(row)).or_default().push(row);
+        }
+        let more = groups.values().skip(HOSTS_NAMED).map(Vec::len).sum::<usize>();
+        let named = groups.iter().take(HOSTS_NAMED).map(|(group, rows)| {
+            let (host, role, site) = group;
+            let site = site.as_ref().map(|site| format!(" of the site {site}")).unwrap_or_default();
+            let all = self.all_servers().iter().filter(|(row, _)| alike(row) == *group).count();
+            let which = match rows.len() {
+                some if some < all => {
+                    let ids =
+                        rows.iter().take(HOSTS_NAMED).map(|row| row.id.chars().take(8).collect::<String>());
+                    format!(" {}", ids.collect::<Vec<_>>().join(" "))
+                }
+                1 => String::new(),
+                all => format!(", {all} servers"),
+            };
+            format!("{host} ({role}{site}{which})")
+        });
+        let named = named.collect::<Vec<_>>().join(", ");
+        if more > 0 { format!("{named} and {more} more") } else { named }
     }
 
     fn live_others(&self) -> impl Iterator<Item = &server::Model> {
@@ -118,7 +147,6 @@ fn here(sights: &Sights<'_>) -> Vec<Degraded> {
     let failing = sights.works.iter().flat_map(|works| &works.items).filter_map(|work| {
         Some(work_fails(work.name, "Periodic work fails.".to_owned(), work.error.clone()?, work.ended_at))
     });
-    let twin = sights.has_twin.then(|| same_id(&sights.me));
     let clock = (sights.ahead.abs() >= NOTICED).then(|| clock_is_off(sights.ahead));
     database
         .into_iter()
@@ -127,7 +155,7 @@ fn here(sights: &Sights<'_>) -> Vec<Degraded> {
         .chain(nats)
         .chain(nobody_works(sights))
         .chain(failing)
-        .chain(twin)
+        .chain(same_id(sights))
         .chain(clock)
         .collect()
 }
@@ -164,7 +192,7 @@ fn lost_by_others(sights: &Sights<'_>) -> Vec<Degraded> {
         });
         let lost: Vec<_> = lost.collect();
         let since = lost.iter().map(|(_, since)| *since).min()?;
-        let named = named(lost.into_iter().map(|(row, _)| row));
+        let named = sights.named(lost.into_iter().map(|(row, _)| row));
         Some(Degraded {
             code,
             what: format!("Other servers cannot use {name}: {named}."),
@@ -204,7 +232,7 @@ fn not_met(sights: &Sights<'_>) -> Vec<Degraded> {
         let rows: Vec<_> = sights.live_others().filter(is_apart).collect();
         (!rows.is_empty()).then(|| Degraded {
             code,
-            what: format!("This server and others use different {name} servers: {}.", named(rows)),
+            what: format!("This server and others use different {name} servers: {}.", sights.named(rows)),
             why: Some(format!(
                 "Each of them reaches the {name} that its {setting} names, but they do not meet there."
             )),
@@ -231,7 +259,7 @@ fn failing_at_others(sights: &Sights<'_>) -> Vec<Degraded> {
         }
     }
     let say = |((_, why), (name, rows)): (_, (Name, Vec<&server::Model>))| {
-        work_fails(name, format!("Periodic work fails on {}.", named(rows)), why, None)
+        work_fails(name, format!("Periodic work fails on {}.", sights.named(rows)), why, None)
     };
     failing.into_iter().take(WORKS_NAMED).map(say).collect()
 }
@@ -245,7 +273,7 @@ fn lost_servers(sights: &Sights<'_>) -> Option<Degraded> {
     let taken = !worked || sights.all_servers().iter().any(|(row, live)| *live && replicas::works(row));
     Some(Degraded {
         code: Code::ServerLost,
-        what: format!("Servers are not seen any more: {}.", named(lost)),
+        what: format!("Servers are not seen any more: {}.", sights.named(lost)),
         why: Some("For half a minute they have not told the database that they are there, and they did not stop in order. They were killed, are cut off, or find no free connection.".to_owned()),
         means: if taken { "The other servers take over what they did." } else { "What they did waits." }
             .to_owned(),
@@ -267,7 +295,7 @@ fn different_tokens(sights: &Sights<'_>) -> Option<Degraded> {
         why: Some(format!(
             "The value of this server ({}) is another one than that of {}.",
             sights.me.host,
-            named(others)
+            sights.named(others)
         )),
         means: "A program that uses this token is let in by some servers and refused by others.".to_owned(),
         fix: "Set CB_API_TOKEN to one value on every server with the role api or all, or on none of them, and restart those that you changed.".to_owned(),
@@ -280,13 +308,21 @@ fn serves(row: &server::Model) -> bool {
     row.role.parse::<ServerRole>().is_ok_and(ServerRole::serves)
 }
 
-fn same_id(me: &server::Model) -> Degraded {
-    Degraded {
+/// Only the process that came first notices it, and the row is the other one's: it says so there.
+fn same_id(sights: &Sights<'_>) -> Option<Degraded> {
+    let shared = |row: &&server::Model| replicas::has_twin(row) || sights.has_twin && row.id == sights.me.id;
+    let rows: Vec<_> =
+        sights.all_servers().iter().filter(|(_, live)| *live).map(|(row, _)| row).filter(shared).collect();
+    if rows.is_empty() && !sights.has_twin {
+        return None;
+    }
+    let rows = if rows.is_empty() { vec![&sights.me] } else { rows };
+    Some(Degraded {
         code: Code::SameServerId,
         what: "Two servers have the same server-id.".to_owned(),
         why: Some(format!(
-            "The data folder of this server ({}), or of the other one, is a copy with the file server-id in it.",
-            me.host
+            "Their data folders are copies of each other, with the same file server-id in them. One that is seen: {}.",
+            sights.named(rows)
         )),
         means:
             "Only one of them is shown here, and each takes over what the other one is doing when it starts."
@@ -295,7 +331,7 @@ fn same_id(me: &server::Model) -> Degraded {
             .to_owned(),
         since: None,
         work: None,
-    }
+    })
 }
 
 fn unread(reasons: &BTreeSet<String>) -> Option<Degraded> {
@@ -310,22 +346,6 @@ fn unread(reasons: &BTreeSet<String>) -> Option<Degraded> {
         since: None,
         work: None,
     })
-}
-
-/// "attic (worker of the site cellar), shed (api, 2 servers) and 3 more".
-fn named<'a>(rows: impl IntoIterator<Item = &'a server::Model>) -> String {
-    let mut hosts: BTreeMap<_, usize> = BTreeMap::new();
-    for row in rows {
-        *hosts.entry((&row.host, &row.role, &row.site)).or_default() += 1;
-    }
-    let more = hosts.values().skip(HOSTS_NAMED).sum::<usize>();
-    let named = hosts.into_iter().take(HOSTS_NAMED).map(|((host, role, site), count)| {
-        let site = site.as_ref().map(|site| format!(" of the site {site}")).unwrap_or_default();
-        let count = if count > 1 { format!(", {count} servers") } else { String::new() };
-        format!("{host} ({role}{site}{count})")
-    });
-    let named = named.collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
 const START: &str = "Start a server with the role worker or all, without CB_SITE: cb serve --role worker.";
@@ -398,15 +418,18 @@ fn database_in(state: StorageState, trouble: &str) -> Degraded {
         ),
         _ => ("The database cannot save anything.", "People can read everything, but not save anything."),
     };
-    let fix = if state == StorageState::LogRemoved {
-        "Do what the reason says, and restart the server."
-    } else {
-        "Do what the reason says. The server checks the database every second and continues by itself."
+    let fix = match state {
+        StorageState::LogRemoved => "Do what the reason says, and restart the server.",
+        StorageState::Away => {
+            "Start PostgreSQL if it is stopped, or make it reachable from this server; the log of this server says what it tried. The server tries again every second and continues by itself."
+        }
+        _ => "Do what the reason says. The server checks the database every second and continues by itself.",
     };
     Degraded {
         code: Code::Storage,
         what: what.to_owned(),
-        why: Some(trouble.to_owned()),
+        // Of a database that does not answer there is no more to say.
+        why: (state != StorageState::Away).then(|| trouble.to_owned()),
         means: means.to_owned(),
         fix: fix.to_owned(),
         since: None,
@@ -501,6 +524,7 @@ mod tests {
                 Code::Unread
             ]
         );
+        assert_eq!(said[7].why.as_deref(), Some("It is locked."));
         for one in &said {
             for text in [&one.what, &one.means, &one.fix] {
                 assert_eq!(*text, cb_core::error::sentence(text));
@@ -519,6 +543,48 @@ mod tests {
             let said = here(&sights(&FINE, &cluster(true, true), None, ahead));
             assert_eq!(said[0].why.as_deref(), Some(why));
         }
+    }
+
+    #[test]
+    fn servers_that_look_alike_are_told_apart_where_only_some_are_meant() {
+        let up = cluster(true, true);
+        let servers: Vec<_> = ["3f2a91bc-5f", "77aa0000-1", "8b"]
+            .map(|id| {
+                (
+                    server::Model {
+                        id: id.to_owned(),
+                        host: "vm".to_owned(),
+                        ..row(ServerRole::Worker, None, true).0
+                    },
+                    true,
+                )
+            })
+            .into();
+        let sights = sights(&FINE, &up, Some(&servers), TimeDelta::zero());
+        let named = |some: &[usize]| sights.named(some.iter().map(|n| &servers[*n].0));
+        assert_eq!(named(&[0]), "vm (worker 3f2a91bc)");
+        assert_eq!(named(&[1, 2]), "vm (worker 77aa0000 8b)");
+        assert_eq!(named(&[0, 1, 2]), "vm (worker, 3 servers)");
+    }
+
+    #[test]
+    fn two_servers_with_one_id_are_told_whichever_of_them_answers() {
+        let up = cluster(true, true);
+        let mut other = row(ServerRole::Worker, None, true);
+        (other.0.id, other.0.host) = ("w".to_owned(), "barn".to_owned());
+        let said = |row: &(server::Model, bool)| {
+            all(&sights(&FINE, &up, Some(std::slice::from_ref(row)), TimeDelta::zero()))
+        };
+        assert!(said(&other).is_empty());
+        other.0.twin_at = Some(other.0.seen_at);
+        let told = said(&other);
+        assert_eq!(told[0].code, Code::SameServerId);
+        assert!(told[0].why.as_ref().is_some_and(|why| why.ends_with("One that is seen: barn (worker).")));
+        other.0.twin_at = Some(other.0.seen_at - cb_store::bookkeeping::LIVE);
+        assert!(said(&other).is_empty(), "the other one has stopped");
+        other.0.twin_at = Some(other.0.seen_at);
+        other.1 = false;
+        assert!(!said(&other).iter().any(|one| one.code == Code::SameServerId));
     }
 
     fn row(role: ServerRole, site: Option<&str>, live: bool) -> (server::Model, bool) {

@@ -172,6 +172,14 @@ async fn a_server_with_another_secret_is_refused_and_says_which() {
         why.contains("audit-key: it is not the audit key of this database") && why.contains("mv "),
         "{why}"
     );
+    // Of a file without a key in it, nothing is to be had.
+    for text in ["", "no key"] {
+        let write = |config: &mut Config| {
+            std::fs::write(config.data_dir.join("audit-key"), text).expect("written");
+        };
+        let why = refused(&test, "audit-blank", &all, write).await;
+        assert!(why.contains("takes the key from the database") && why.contains("mv "), "{why}");
+    }
     // A command says the same.
     let mut config = test.config().clone();
     config.data_dir = test.data_dir().with_file_name("audit");

@@ -215,6 +215,14 @@ async fn a_server_whose_id_another_one_has_says_so() {
         operations::get(&ctx).await.expect("told").degraded.iter().any(|one| one.code == Code::SameServerId)
     };
     until("the first one says so", has_twin).await;
+    // Whoever is asked, the first one may be a worker, which opens no port.
+    let other = test.second().await;
+    let asked = other.own_ctx(Principal::Cli);
+    let told = operations::get(&asked).await.expect("told").degraded;
+    assert!(told.iter().any(|one| one.code == Code::SameServerId), "{told:?}");
+    assert_eq!(other.around().await.expect("told").same_id.len(), 1);
+    drop(asked);
+    other.close().await.expect("closes");
     twin.close().await.expect("closes");
     until("it is the only one", async || !has_twin().await).await;
     let raw = crate::write_path::raw(&test).await;

@@ -82,6 +82,11 @@ async fn of_two_servers_one_does_what_is_due_and_both_show_it() {
     let before = after(&ctx, test.app.now() - TimeDelta::hours(1)).await;
     let second = test.second().await;
     let there = reconcile::list(&second.own_ctx(Principal::Cli)).await.expect("told").items;
+    let signed = there.iter().find(|work| work.name == Name::AuditCheckpoint).expect("there");
+    assert!(
+        signed.ended_at.is_some() && signed.next_at.is_some(),
+        "it signs the log at its start: {signed:?}"
+    );
     for (here, there) in before.iter().zip(&there).filter(|(work, _)| work.who == Who::One) {
         assert_eq!((here.started_at, here.next_at), (there.started_at, there.next_at), "{:?}", here.name);
     }

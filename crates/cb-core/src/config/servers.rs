@@ -1,6 +1,6 @@
 //! The URLs of the servers that this one uses: PostgreSQL, Redis and NATS.
 
-use url::Url;
+use url::{ParseError, Url};
 
 use super::{ConfigError, given};
 use crate::Secret;
@@ -36,6 +36,24 @@ pub fn new_database(to: &str, password: Option<&Secret>) -> Result<(Url, Secret)
     Ok((shown, url))
 }
 
+/// A URL, or why it is none: for people, and without any part of it.
+fn parse(url: &Secret, schemes: &[&str]) -> Result<Url, String> {
+    let begins = || {
+        let schemes = schemes.iter().map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(" or ");
+        format!("it is not a URL, because it does not begin with {schemes}")
+    };
+    match Url::parse(url.expose()) {
+        // `host:port` is read as a scheme and a path.
+        Ok(parsed) if parsed.cannot_be_a_base() => Err(begins()),
+        Err(ParseError::RelativeUrlWithoutBase) => Err(begins()),
+        Ok(parsed) => Ok(parsed),
+        Err(ParseError::InvalidPort) => {
+            Err("it is not a URL, because its port is not a number up to 65535".to_owned())
+        }
+        Err(error) => Err(format!("it is not a URL ({error})")),
+    }
+}
+
 fn postgres_url(
     setting: &str,
     secret: &str,
@@ -48,7 +66,7 @@ fn postgres_url(
         );
         ConfigError::new(setting, reason, mend)
     };
-    let shown = Url::parse(url.expose()).map_err(|e| wrong(format!("it is not a URL ({e})")))?;
+    let shown = parse(url, &["postgres"]).map_err(wrong)?;
     if !["postgres", "postgresql"].contains(&shown.scheme()) {
         return Err(wrong(format!("this server does not support '{}' databases", shown.scheme())));
     }
@@ -96,7 +114,7 @@ impl Engine {
     /// The reasons name no part of the URL but its scheme: the rest may be a password.
     fn judge(&self, url: &Secret, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
         let wrong = |reason: String| ConfigError::new(self.setting, reason, self.mend);
-        let parsed = Url::parse(url.expose()).map_err(|e| wrong(format!("it is not a URL ({e})")))?;
+        let parsed = parse(url, &self.schemes).map_err(wrong)?;
         if !self.schemes.contains(&parsed.scheme()) {
             let [plain, secure] = self.schemes;
             return Err(wrong(format!(

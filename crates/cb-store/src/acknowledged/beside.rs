@@ -455,3 +455,33 @@ async fn what_was_acknowledged_survives_a_dying_postgresql() {
     assert_eq!(entries, names.len(), "an entry for each");
     assert_eq!(usize::try_from(bench.whole().await).expect("few"), entries);
 }
+
+/// PostgreSQL has no connection left for the one that flushes: the writes have theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_are_answered_for_while_nobody_gets_another_connection() {
+    let postgres = cb_testkit::Postgres::with(10);
+    let store = Store::open_postgres(&Secret::new(postgres.url().to_owned())).await.expect("opens");
+    let bench = Bench { store, dir: tempfile::tempdir().expect("a folder"), postgres: Some(postgres) };
+    bench.add(1).await;
+    let mut others = Vec::new();
+    let most = sea_orm::ConnectOptions::new(bench.postgres.as_ref().expect("there").url());
+    let another = async || {
+        let mut one = most.clone();
+        one.max_connections(1).acquire_timeout(std::time::Duration::from_millis(500));
+        sea_orm::Database::connect(one).await
+    };
+    others.push(another().await.expect("room"));
+    while let Ok(other) = another().await {
+        others.push(other);
+    }
+    let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%AS MATERIALIZED (SELECT pg_logical_emit_message%' AND pid <> pg_backend_pid()";
+    assert_eq!(others[0].execute_unprepared(ended).await.expect("ended").rows_affected(), 1);
+    others.push(another().await.expect("what the one that flushes had"));
+    let began = std::time::Instant::now();
+    for n in 2..5 {
+        bench.add(n).await;
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(6), "{:?}", began.elapsed());
+    drop(others);
+    assert_eq!(bench.kept().await, (4, 4));
+}

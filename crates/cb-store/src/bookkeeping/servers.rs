@@ -209,7 +209,15 @@ impl Store {
         let me = server::Model { seen_at: now, ..me };
         // This process has taken the row when it joined: whoever has it now came later, and is another process.
         let taken = before.is_some_and(|row| is_live(&row, now));
-        if !taken {
+        if taken {
+            // The other one does not know of this process.
+            server::Entity::update_many()
+                .col_expr(server::Column::TwinAt, Expr::value(now))
+                .filter(server::Column::Id.eq(&me.id))
+                .exec(self.writer())
+                .await
+                .map_err(db)?;
+        } else {
             insert(self.writer(), me).await?;
         }
         Ok(if taken { Seen::Taken } else { Seen::Noted })

@@ -28,6 +28,8 @@ pub struct Model {
     pub sight: Option<Json>,
     /// What it tells the others of itself, when it was seen. A server of a version before leaves what an earlier run has told.
     pub told: Option<Json>,
+    /// When another process with this ID last met this row.
+    pub twin_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -29,6 +29,7 @@ mod m0021_servers;
 mod m0022_sites;
 mod m0023_audit_order;
 mod m0024_server_told;
+mod m0025_server_twin;
 mod run;
 #[cfg(test)]
 mod side_by_side;
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0022_sites::Migration),
             Box::new(m0023_audit_order::Migration),
             Box::new(m0024_server_told::Migration),
+            Box::new(m0025_server_twin::Migration),
         ]
     }
 }
