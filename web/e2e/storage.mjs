@@ -20,7 +20,7 @@ import {
 
 const { url, username, password } = site();
 const { browser, watch, page, steps, shot } = await beginWalk("storage", url);
-const notice = () => page.getByRole("alert").filter({ hasText: "so changes are not saved." });
+const notice = () => page.getByRole("alert").filter({ hasText: "Nothing can be saved" });
 
 /** Somebody who looks into the database and does not let go of it. */
 async function lock() {

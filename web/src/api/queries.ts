@@ -68,14 +68,19 @@ export async function rotateVaultKey(client: QueryClient): Promise<void> {
   void client.invalidateQueries({ queryKey: settingsQuery.queryKey });
 }
 
+/** All that the page Operations reads. */
+export const operationsKey = ["operations"] as const;
+
 export const operationsQuery = queryOptions({
-  queryKey: ["operations", "servers"],
+  queryKey: [...operationsKey, "servers"],
   queryFn: () => take(http.GET("/api/v1/operations")),
+  // What was degraded when somebody last looked may be mended, and the other way round.
+  refetchOnMount: "always",
   refetchInterval: 10_000,
 });
 
 export const periodicQuery = queryOptions({
-  queryKey: ["operations", "periodic"],
+  queryKey: [...operationsKey, "periodic"],
   queryFn: () => take(http.GET("/api/v1/operations/periodic")),
   refetchInterval: 30_000,
 });

@@ -1,5 +1,5 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { act, render, screen } from "@testing-library/react";
+import { act, cleanup, render, screen } from "@testing-library/react";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { reach } from "#/api/client";
 import { watchOutages } from "#/api/outage";
@@ -51,13 +51,31 @@ const bar = () => screen.getByRole("alert").textContent ?? "";
 it("keeps to what the server found, whatever single requests ran into", async () => {
   answer = async () => Response.json(away);
   show();
-  await screen.findByText("The database does not answer, so changes are not saved.");
+  await screen.findByText("The database does not answer.");
   answer = busy;
   act(() => tell({ type: "resync" }));
   await act(() => new Promise((resolve) => setTimeout(resolve, 50)));
-  expect(bar()).toBe(
-    "The database does not answer, so changes are not saved. The database does not answer. Nothing can be read.",
-  );
+  expect(bar()).toBe(away.trouble);
+});
+
+it("says each thing once, and first what is wrong", async () => {
+  const replaced = "The data folder was replaced while the server was running. Put it back.";
+  const [full, hint] = [
+    "Nothing can be saved, because the disk is full.",
+    "What is stored can still be read.",
+  ];
+  for (const [state, trouble, title] of [
+    ["away", away.trouble, "The database does not answer."],
+    ["full", `${full} ${hint}`, full],
+    ["replaced", replaced, "The data folder was replaced while the server was running."],
+    ["refusing", "Nothing can be saved.", "Nothing can be saved."],
+  ]) {
+    answer = async () => Response.json({ state, trouble });
+    show();
+    expect((await screen.findByText(title as string)).tagName).toBe("STRONG");
+    expect(bar().trim()).toBe(trouble);
+    cleanup();
+  }
 });
 
 it("says one thing where the server could not even be asked, and goes by itself", async () => {
@@ -72,7 +90,7 @@ it("says one thing where the server could not even be asked, and goes by itself"
 it("says nothing of the database while the server itself is away", async () => {
   answer = async () => Response.json(away);
   show();
-  await screen.findByText("The database does not answer, so changes are not saved.");
+  await screen.findByText("The database does not answer.");
   answer = () => Promise.reject(new TypeError("refused"));
   await act(() => reach.doubt());
   expect(bar()).toBe("");

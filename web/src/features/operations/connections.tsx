@@ -5,14 +5,21 @@ import { Fact, Facts } from "#/ui/facts";
 import { Badge } from "#/ui/feedback";
 import { Since } from "#/ui/time";
 
-export function Connections({ database, fabric }: { database: DatabaseState; fabric: Fabric }) {
+interface ConnectionsProps {
+  database: DatabaseState;
+  fabric: Fabric;
+  /** Something is wrong with the database, also where `database` does not say so yet. */
+  trouble: boolean;
+}
+
+export function Connections({ database, fabric, trouble }: ConnectionsProps) {
   const { t } = useTranslation();
   return (
     <Facts>
       <Fact name={t("operations.database")}>
         <span className="flex flex-wrap items-center gap-2">
           {t(`operations.kind.${database.kind}`)}
-          {database.storage.state === "serving" ? (
+          {database.storage.state === "serving" && !trouble ? (
             <Badge tone="up">{t("operations.storageFine")}</Badge>
           ) : (
             <Badge tone="down">{t("operations.storageTrouble")}</Badge>

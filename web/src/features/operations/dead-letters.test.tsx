@@ -24,8 +24,10 @@ const job: Job = {
 
 let letters: Job[];
 let written: string[];
+let refusal: Response | null;
 
 beforeEach(() => {
+  refusal = null;
   writes = true;
   letters = [job];
   written = [];
@@ -33,6 +35,7 @@ beforeEach(() => {
     const { pathname } = new URL(request.url);
     if (request.method !== "GET") {
       written.push(`${request.method} ${pathname}`);
+      if (refusal && request.method === "POST") return refusal;
       letters = [];
       return new Response(null, { status: 204 });
     }
@@ -79,4 +82,26 @@ it("offers nothing to those who may only look", async () => {
   show();
   await screen.findByText("Scan: 10.0.0.0/24");
   expect(screen.queryByRole("button")).toBeNull();
+});
+
+const problem = (status: number, detail: string) =>
+  Response.json({ detail }, { status, headers: { "Content-Type": "application/problem+json" } });
+
+it("says why a job cannot be retried, and then offers only to delete it", async () => {
+  refusal = problem(409, "The scan of this job does not exist any more.");
+  show();
+  fireEvent.click(await screen.findByRole("button", { name: "Retry" }));
+  await screen.findByText("The scan of this job does not exist any more.");
+  screen.getByText("If this reason goes away, open this page again to retry the job.");
+  expect(screen.queryByRole("button", { name: "Retry" })).toBeNull();
+  const remove = screen.getByRole("button", { name: "Delete" });
+  expect(document.activeElement).toBe(remove);
+});
+
+it("lets somebody retry again what failed for another reason", async () => {
+  refusal = problem(500, "The server met a fault.");
+  show();
+  fireEvent.click(await screen.findByRole("button", { name: "Retry" }));
+  await screen.findByText("The server met a fault.");
+  screen.getByRole("button", { name: "Retry" });
 });

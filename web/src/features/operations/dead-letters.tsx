@@ -1,6 +1,7 @@
 /** Jobs that the server gave up: which, why, and what an administrator can do about each. */
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
+import { ApiError } from "#/api/client";
 import type { Job } from "#/api/schema";
 import { useAuth } from "#/api/session";
 import { useTranslation } from "#/i18n";
@@ -61,6 +62,7 @@ function Letter({ job }: { job: Job }) {
   const { can } = useAuth();
   const client = useQueryClient();
   const [removing, setRemoving] = useState(false);
+  const remove = useRef<HTMLButtonElement>(null);
   const refresh = () => client.invalidateQueries({ queryKey: jobsKey });
   const retry = useMutation({
     mutationFn: () => retryJob(job.id),
@@ -68,7 +70,12 @@ function Letter({ job }: { job: Job }) {
       toast(t("operations.retried"));
       return refresh();
     },
+    onError: (error) => {
+      // The button that had the focus goes away.
+      if (isRefused(error)) remove.current?.focus();
+    },
   });
+  const refused = isRefused(retry.error);
   const name = jobName(t, job.kind);
   const about = job.key?.replace(`${job.kind} `, "");
   return (
@@ -80,13 +87,18 @@ function Letter({ job }: { job: Job }) {
         </p>
         {job.error ? <p className="text-down">{job.error}</p> : null}
         {retry.error ? <ErrorBox error={retry.error} /> : null}
+        {refused ? <p className="mt-1 text-xs text-muted">{t("operations.retryLater")}</p> : null}
       </div>
       {can("settings:write") ? (
         <div className="flex gap-2">
-          <Button busy={retry.isPending} onClick={() => retry.mutate()}>
-            {t("operations.retry")}
+          {refused ? null : (
+            <Button busy={retry.isPending} onClick={() => retry.mutate()}>
+              {t("operations.retry")}
+            </Button>
+          )}
+          <Button ref={remove} onClick={() => setRemoving(true)}>
+            {t("common.delete")}
           </Button>
-          <Button onClick={() => setRemoving(true)}>{t("common.delete")}</Button>
         </div>
       ) : null}
       {removing ? (
@@ -103,4 +115,9 @@ function Letter({ job }: { job: Job }) {
       ) : null}
     </li>
   );
+}
+
+/** The server cannot retry this job, such as one whose scan is gone. Its reason says whether that may change. */
+function isRefused(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 409;
 }

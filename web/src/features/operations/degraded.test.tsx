@@ -28,6 +28,12 @@ describe("what is degraded", () => {
     for (const part of [redis.what, redis.why, redis.means, redis.fix]) expect(text).toContain(part);
     expect(text).not.toContain("Everything works.");
   });
+  it("does not hide trouble with the database that the list does not have yet", () => {
+    render(<DegradedList items={[redis]} trouble />);
+    const text = screen.getByRole("status").textContent ?? "";
+    expect(text).toContain("Something is wrong with the database.");
+    expect(text).toContain(redis.what);
+  });
   it("names the periodic work in the words of the page", () => {
     const failing: Degraded = {
       ...redis,

@@ -6,20 +6,34 @@ import { useTranslation } from "#/i18n";
 import { Since } from "#/ui/time";
 import { timeOf } from "./as-of";
 
-/** `stale`: when the list was read last, if it could not be read since. Then it does not say that everything works. */
-export function DegradedList({ items, stale = null }: { items: Degraded[]; stale?: number | null }) {
+interface DegradedListProps {
+  items: Degraded[];
+  /** When the list was read last, if it could not be read since. */
+  stale?: number | null;
+  /** Something is wrong with the database, which the list may not say yet. */
+  trouble?: boolean;
+}
+
+/** It says that everything works only when nothing else is known. */
+export function DegradedList({ items, stale = null, trouble = false }: DegradedListProps) {
   const { t } = useTranslation();
+  const unsure =
+    stale !== null
+      ? t("operations.notRead", { time: timeOf(stale) })
+      : trouble && !items.some(({ code }) => code === "storage" || code === "unread")
+        ? t("operations.storageKnown")
+        : null;
   return (
     // Always there, so that a screen reader hears what comes into it.
     <div role="status">
-      {stale !== null ? (
+      {unsure !== null ? (
         <p className="flex items-center gap-2">
           <TriangleAlert aria-hidden className="size-4 shrink-0 text-degraded-text" />
-          {t("operations.notRead", { time: timeOf(stale) })}
+          {unsure}
         </p>
       ) : null}
       {items.length === 0 ? (
-        stale === null ? (
+        unsure === null ? (
           <p className="flex items-center gap-2">
             <CircleCheck aria-hidden className="size-4 shrink-0 text-up-text" />
             {t("operations.fine")}

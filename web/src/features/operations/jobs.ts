@@ -1,8 +1,9 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, take } from "#/api/client";
 import { pagedQuery } from "#/api/pages";
+import { operationsKey } from "#/api/queries";
 
-export const jobsKey = ["operations", "jobs"] as const;
+export const jobsKey = [...operationsKey, "jobs"] as const;
 
 export const deadJobsQuery = {
   ...pagedQuery([...jobsKey, "dead"], (cursor) =>

@@ -2,7 +2,9 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, render, screen, within } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { ApiError } from "#/api/client";
 import { operationsQuery } from "#/api/queries";
+import { storageQuery } from "#/api/storage";
 import { addWords } from "#/i18n";
 import frame from "#/i18n/en/frame.json";
 import { OperationsPage } from "./page";
@@ -58,16 +60,22 @@ const operations = {
   },
 };
 let away: boolean;
-let answer: typeof operations;
+let answer: typeof operations | Promise<typeof operations>;
+let asked: string[];
+const serving = { state: "serving", trouble: null } as const;
+const trouble = { state: "away", trouble: "The database does not answer. Nothing can be read." } as const;
 
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW });
   away = false;
   answer = operations;
+  asked = [];
   vi.stubGlobal("fetch", async (request: Request) => {
     const { pathname } = new URL(request.url);
+    asked.push(pathname.replace("/api/v1/", ""));
+    if (pathname.endsWith("/storage")) return Response.json(serving);
     if (away) return Response.json({ detail: "The database does not answer." }, { status: 503 });
-    if (pathname.endsWith("/operations")) return Response.json(answer);
+    if (pathname.endsWith("/operations")) return Response.json(await answer);
     if (pathname.endsWith("/periodic")) return Response.json({ items: works });
     return Response.json({ items: [], next_cursor: null, total: 0 });
   });
@@ -80,8 +88,9 @@ afterEach(() => {
 const pass = async (seconds: number) => {
   for (let second = 0; second < seconds; second++) await act(() => vi.advanceTimersByTimeAsync(1_000));
 };
-async function show() {
-  const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+/** Less than any wait. */
+const soon = () => act(() => vi.advanceTimersByTimeAsync(5));
+async function show(client = new QueryClient({ defaultOptions: { queries: { retry: false } } })) {
   render(
     <QueryClientProvider client={client}>
       <OperationsPage />
@@ -142,4 +151,60 @@ it("says that the others are not known while the database does not answer", asyn
   };
   await show();
   expect(textOf("Servers")).toContain("Only the server that answered is listed.");
+});
+
+const all = ["operations", "operations/job-kinds", "operations/jobs", "operations/periodic"];
+
+it("is read again at once when the client knows of trouble with the database, and when it is over", async () => {
+  const client = await show();
+  screen.getByText("Everything works.");
+  asked = [];
+  // The server takes long, as it does in an outage.
+  let say: (operations: typeof answer) => void = () => {};
+  answer = new Promise((resolve) => {
+    say = resolve;
+  });
+  client.setQueryData(storageQuery.queryKey, trouble);
+  await soon();
+  expect([...asked].sort()).toEqual(all);
+  expect(textOf("What is degraded")).toContain("Something is wrong with the database.");
+  expect(textOf("What is degraded")).not.toContain("Everything works.");
+  expect(textOf("Database, Redis and NATS")).toContain("Degraded");
+  const degraded = {
+    code: "storage",
+    what: "It is away.",
+    why: null,
+    means: "m",
+    fix: "f",
+    since: null,
+    work: null,
+  };
+  say({ ...operations, degraded: [degraded as never] });
+  await soon();
+  expect(textOf("What is degraded")).toContain("It is away.");
+  expect(textOf("What is degraded")).not.toContain("Something is wrong with the database.");
+
+  asked = [];
+  answer = operations;
+  client.setQueryData(storageQuery.queryKey, serving);
+  await soon();
+  expect([...asked].sort()).toEqual(all);
+  screen.getByText("Everything works.");
+});
+
+it("is read again also when it was read a moment ago", async () => {
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false, staleTime: 15_000 } } });
+  client.setQueryData(operationsQuery.queryKey, operations as never);
+  await show(client);
+  expect(asked).toContain("operations");
+});
+
+it("does not say that everything works where the state of the database cannot be read", async () => {
+  const client = await show();
+  const refused = () => Promise.reject(new ApiError(503, { type: "/problems/unavailable" }));
+  asked = [];
+  await act(() => client.fetchQuery({ ...storageQuery, queryFn: refused, retry: false }).catch(() => {}));
+  await soon();
+  expect([...asked].sort()).toEqual(all);
+  expect(textOf("What is degraded")).not.toContain("Everything works.");
 });

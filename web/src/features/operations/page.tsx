@@ -2,8 +2,10 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ArrowLeft } from "lucide-react";
+import { useEffect, useRef } from "react";
 import { useLive } from "#/api/hooks";
-import { operationsQuery } from "#/api/queries";
+import { operationsKey, operationsQuery } from "#/api/queries";
+import { useStorageTrouble } from "#/api/storage";
 import { addWords, useTranslation } from "#/i18n";
 import words from "#/i18n/en/operations.json";
 import { buttonClass } from "#/ui/button";
@@ -20,14 +22,12 @@ addWords(words);
 
 export function OperationsPage() {
   const { t } = useTranslation();
-  const client = useQueryClient();
   const read = useQuery(operationsQuery);
   const { data, error, refetch } = read;
   const stale = useStale(read);
-  useLive("discovery", (message) => {
-    if (message.type === "storage" || message.type === "resync")
-      void client.invalidateQueries({ queryKey: operationsQuery.queryKey });
-  });
+  const known = useStorageTrouble();
+  const trouble = known !== null;
+  useReadAgain(known ? `${known.state} ${known.text}` : null);
   return (
     <>
       <PageHead title={t("operations.title")}>
@@ -39,7 +39,7 @@ export function OperationsPage() {
       <Blocks label={t("operations.title")}>
         <Block title={t("operations.degraded")} text={t("operations.degradedText")}>
           {data ? (
-            <DegradedList items={data.degraded} stale={stale} />
+            <DegradedList items={data.degraded} stale={stale} trouble={trouble} />
           ) : error ? (
             <ErrorBox error={error} retry={() => void refetch()} />
           ) : (
@@ -54,7 +54,7 @@ export function OperationsPage() {
         <Block title={t("operations.connections")} text={t("operations.connectionsText")}>
           <AsOf read={read} />
           {data ? (
-            <Connections database={data.database} fabric={data.fabric} />
+            <Connections database={data.database} fabric={data.fabric} trouble={trouble} />
           ) : error ? null : (
             <SkeletonLines lines={3} />
           )}
@@ -63,4 +63,18 @@ export function OperationsPage() {
       </Blocks>
     </>
   );
+}
+
+/** Reads the whole page again as soon as `known`, what the client knows about the database, is something else. */
+function useReadAgain(known: string | null) {
+  const client = useQueryClient();
+  const before = useRef(known);
+  useEffect(() => {
+    if (before.current === known) return;
+    before.current = known;
+    void client.invalidateQueries({ queryKey: operationsKey });
+  }, [client, known]);
+  useLive("discovery", ({ type }) => {
+    if (type === "resync") void client.invalidateQueries({ queryKey: operationsKey });
+  });
 }
