@@ -23,6 +23,8 @@ use crate::storage::{StorageOut, StorageState};
 const WORKS_NAMED: usize = 10;
 /// A sentence names so many machines.
 const HOSTS_NAMED: usize = 5;
+/// Of servers of one machine that look alike, so many are told apart.
+const IDS_NAMED: usize = 3;
 const WITHOUT_REDIS: &str = "Each server counts failed sign-ins and rates by itself, from where the shared count was. Limits still hold, but each server allows as much as all of them together did.";
 const WITHOUT_NATS: &str = "Changes that one server makes reach the pages of the other servers a few seconds later. Nothing is lost.";
 
@@ -77,8 +79,8 @@ impl<'a> Sights<'a> {
         self.servers.as_deref().unwrap_or_default()
     }
 
-    /// "attic (worker of the site cellar), shed (api, 2 servers), vm (worker 3f2a91bc) and 3 more". Where some of those that look the same
-    /// are meant, their IDs tell which.
+    /// "attic (worker of the site cellar), shed (api, 2 servers), vm (worker, …3f2a91bc) and 3 more". Where some of those that look the same
+    /// are meant, the ends of their IDs tell which.
     fn named<'b>(&self, rows: impl IntoIterator<Item = &'b server::Model>) -> String {
         let alike = |row: &server::Model| (row.host.clone(), row.role.clone(), row.site.clone());
         let mut groups: BTreeMap<_, Vec<&server::Model>> = BTreeMap::new();
@@ -92,9 +94,10 @@ impl<'a> Sights<'a> {
             let all = self.all_servers().iter().filter(|(row, _)| alike(row) == *group).count();
             let which = match rows.len() {
                 some if some < all => {
-                    let ids =
-                        rows.iter().take(HOSTS_NAMED).map(|row| row.id.chars().take(8).collect::<String>());
-                    format!(" {}", ids.collect::<Vec<_>>().join(" "))
+                    let ids = rows.iter().take(IDS_NAMED).map(|row| ending(&row.id));
+                    let ids = ids.collect::<Vec<_>>().join(", ");
+                    let more = some.saturating_sub(IDS_NAMED);
+                    if more > 0 { format!(", {ids} and {more} more") } else { format!(", {ids}") }
                 }
                 1 => String::new(),
                 all => format!(", {all} servers"),
@@ -348,6 +351,12 @@ fn unread(reasons: &BTreeSet<String>) -> Option<Degraded> {
     })
 }
 
+/// IDs begin with the time at which they were made, so those of servers that were set up together differ at their end.
+fn ending(id: &str) -> String {
+    let letters: Vec<char> = id.chars().collect();
+    format!("…{}", letters[letters.len().saturating_sub(8)..].iter().collect::<String>())
+}
+
 const START: &str = "Start a server with the role worker or all, without CB_SITE: cb serve --role worker.";
 
 /// Whether a site that has work, or the whole installation, has no live worker.
@@ -548,7 +557,7 @@ mod tests {
     #[test]
     fn servers_that_look_alike_are_told_apart_where_only_some_are_meant() {
         let up = cluster(true, true);
-        let servers: Vec<_> = ["3f2a91bc-5f", "77aa0000-1", "8b"]
+        let servers: Vec<_> = ["019ab8c4-3f2a91bc", "019ab8c4-77aa0000", "8b"]
             .map(|id| {
                 (
                     server::Model {
@@ -562,8 +571,8 @@ mod tests {
             .into();
         let sights = sights(&FINE, &up, Some(&servers), TimeDelta::zero());
         let named = |some: &[usize]| sights.named(some.iter().map(|n| &servers[*n].0));
-        assert_eq!(named(&[0]), "vm (worker 3f2a91bc)");
-        assert_eq!(named(&[1, 2]), "vm (worker 77aa0000 8b)");
+        assert_eq!(named(&[0]), "vm (worker, …3f2a91bc)");
+        assert_eq!(named(&[1, 2]), "vm (worker, …77aa0000, …8b)");
         assert_eq!(named(&[0, 1, 2]), "vm (worker, 3 servers)");
     }
 
@@ -645,7 +654,7 @@ mod tests {
             (row.host, row.site) = ("vm".to_owned(), None);
         }
         let lost = lost_servers(&sights(&FINE, &up, Some(&servers), TimeDelta::zero())).expect("degraded");
-        assert!(lost.what.ends_with(": vm (worker, 7 servers)."), "{}", lost.what);
+        assert!(lost.what.ends_with(": vm (worker, …id, …id, …id and 4 more)."), "{}", lost.what);
         assert_eq!(lost.means, "The other servers take over what they did.");
         for (_, live) in &mut servers {
             *live = true;

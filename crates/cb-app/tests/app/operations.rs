@@ -145,9 +145,10 @@ async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
     }
     let all = degraded(&ctx).await;
     let find = |what: &str| all.iter().find(|one| one.what == what);
-    let lost = find("Other servers cannot use Redis: barn (worker, 2 servers).").expect("degraded");
+    let lost =
+        find("Other servers cannot use Redis: barn (worker, …00000001, …as typed).").expect("degraded");
     assert!(lost.code == Code::Redis && lost.since.is_some());
-    let failing = find("Periodic work fails on barn (worker, 2 servers).").expect("degraded");
+    let failing = find("Periodic work fails on barn (worker, …00000001, …as typed).").expect("degraded");
     assert_eq!(
         (failing.why.as_deref(), failing.work),
         (Some("The key is another one"), Some(Name::VaultRootKey))
@@ -161,7 +162,7 @@ async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
     let all = degraded(&ctx).await;
     let token = all.iter().find(|one| one.code == Code::ApiToken).expect("degraded");
     assert!(
-        token.why.as_ref().is_some_and(|why| why.ends_with("that of barn (api, 2 servers).")),
+        token.why.as_ref().is_some_and(|why| why.ends_with("that of barn (api, …00000001, …as typed).")),
         "{token:?}"
     );
     // Killed.
