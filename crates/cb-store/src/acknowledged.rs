@@ -112,6 +112,30 @@ async fn a_transaction_that_the_database_has_ended_leaves_nothing_behind() {
     }
 }
 
+/// Nothing else is asked while all is well: a connection that is given up, or a look for what was kept, costs more than the write.
+#[rstest]
+// The beginning, the asset, the head and the entry, the head again, and the end.
+#[case(Sqlite, 6)]
+// The beginning, the asset, the entry with the head, the end, and the flush.
+#[case(Postgres, 5)]
+#[tokio::test]
+async fn a_write_asks_so_much_and_keeps_its_connection(#[case] database: Database, #[case] most: u64) {
+    let bench = Bench::open(database).await;
+    bench.add(1).await;
+    let before = bench.store.statements();
+    for n in 2..6 {
+        bench.add(n).await;
+    }
+    assert_eq!(bench.store.statements() - before, 4 * most);
+    if database == Sqlite {
+        let made = "CREATE TEMP TABLE of_this_connection (one int)";
+        bench.store.writer().execute_unprepared(made).await.expect("made");
+        bench.add(6).await;
+        let there = bench.store.writer().execute_unprepared("SELECT * FROM of_this_connection").await;
+        assert!(there.is_ok(), "{there:?}");
+    }
+}
+
 /// An error that somebody swallowed: PostgreSQL answers the COMMIT of such a transaction with ROLLBACK, and no error.
 #[rstest]
 #[tokio::test]

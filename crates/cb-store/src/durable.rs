@@ -82,17 +82,19 @@ impl Flushes {
 
 impl Store {
     /// Waits until what the entry belongs to cannot be lost any more. False when the entry is not there: PostgreSQL has crashed
-    /// since. SQLite commits onto the disk.
+    /// since.
     pub(crate) async fn is_durable(&self, seq: i64, hash: &str) -> Result<bool, DbErr> {
-        if self.is_sqlite() {
-            return Ok(true);
-        }
-        self.flushed(self.flushes().join(seq), seq, hash).await
+        self.flushed(self.flushes().map(|flushes| flushes.join(seq)), seq, hash).await
     }
 
-    /// The same, when `flush` was joined.
-    pub(crate) async fn flushed(&self, flush: Arc<Flush>, seq: i64, hash: &str) -> Result<bool, DbErr> {
-        let flushes = self.flushes();
+    /// The same, when `flush` was joined. SQLite has none: it commits onto the disk.
+    pub(crate) async fn flushed(
+        &self,
+        flush: Option<Arc<Flush>>,
+        seq: i64,
+        hash: &str,
+    ) -> Result<bool, DbErr> {
+        let Some((flushes, flush)) = self.flushes().zip(flush) else { return Ok(true) };
         // The flush that is under way, and then this one, which another write may have begun.
         let turn = tokio::time::timeout(2 * COMMIT, flushes.turn.lock()).await;
         let _turn = turn.map_err(|_| unanswered(format!("no flush has ended for {:?}", 2 * COMMIT)))?;

@@ -46,7 +46,8 @@ struct Inner {
     lookout: Connections,
     /// One connection to PostgreSQL that makes durable what the writers have committed.
     flusher: Connections,
-    flushes: Flushes,
+    /// None for a file.
+    flushes: Option<Flushes>,
     writes: AtomicU64,
     written: Written,
     /// Writes of ours that keep all others waiting.
@@ -230,14 +231,14 @@ impl Store {
     }
 
     fn over(reader: Pool, writer: Pool, lookout: Pool, flusher: Pool, home: Home) -> Self {
-        let signals = Signals::default();
+        let (signals, backend) = (Signals::default(), writer.get_database_backend());
         Self(Arc::new(Inner {
             reader: Bounded::new(reader, signals.clone()),
             writer: Bounded::new(writer, signals.clone()),
             // It is the one that tells the others.
             lookout: Bounded::new(lookout, Signals::default()),
             flusher: Bounded::new(flusher, signals.clone()),
-            flushes: Flushes::default(),
+            flushes: (backend == DbBackend::Postgres).then(Flushes::default),
             writes: AtomicU64::new(0),
             written: Written::default(),
             heads: AtomicUsize::new(0),
@@ -309,8 +310,8 @@ impl Store {
         &self.0.flusher
     }
 
-    pub(crate) fn flushes(&self) -> &Flushes {
-        &self.0.flushes
+    pub(crate) fn flushes(&self) -> Option<&Flushes> {
+        self.0.flushes.as_ref()
     }
 
     pub(crate) fn backend(&self) -> DbBackend {

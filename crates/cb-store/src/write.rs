@@ -23,6 +23,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::bounded::{ANSWER, Bounded, Connections, Snapshot, in_time};
+use crate::durable::Flushes;
 use crate::entities::{audit_entry, audit_head};
 use crate::fault::{Fault, certainly_lost, db, has_code, is_unanswered, unanswered};
 use crate::locks::{self, Row, Until};
@@ -513,7 +514,7 @@ impl Store {
         let out = worked?;
         let mut audit = Audit { action, origin: audit.origin.clone(), ..*audit };
         let head_wait = tx.head_wait();
-        let coming = self.flushes().coming();
+        let coming = self.flushes().map(Flushes::coming);
         let (mut seq, mut hash) = crate::audit::append(&tx, &audit, entity, &detail, head_wait).await?;
         after.events.push(Event::EntryAppended { seq });
         for told in more {
@@ -526,7 +527,7 @@ impl Store {
         let counted = self.count_write();
         let ended = match tx.end(COMMIT).await {
             Ok(()) => {
-                let flush = self.flushes().join(seq);
+                let flush = self.flushes().map(|flushes| flushes.join(seq));
                 drop(coming);
                 Box::pin(self.flushed(flush, seq, &hash)).await.map_err(NotKept::Perhaps).and_then(there)
             }
