@@ -1,5 +1,5 @@
-"""The rows of scripts/bench about writing: how fast, beside the binary of an earlier commit when CB_BENCH_PEER names one; and a
-backup of 60 MB while 100 writes a second go on; audited writes on PostgreSQL, by one server and by three, beside those on SQLite."""
+"""The rows of scripts/bench about writing: how fast, beside SQLite alone, and beside the binary of an earlier commit when CB_BENCH_PEER
+names one; a backup of 60 MB while 100 writes a second go on; audited writes on PostgreSQL, by one server and by three, beside those on SQLite."""
 
 import contextlib
 import os
@@ -23,6 +23,8 @@ SECONDS_BEFORE = 3
 ROUNDS, ROUND_SECONDS = 8, 2
 AUDITED_ROUNDS, AUDITED_SECONDS = 3, 5
 MEMORY = Path("/dev/shm")
+# What a write keeps: an asset and its entry in the audit log (bytes, as scripts/scale finds them).
+ASSET, ENTRY = 550, 500
 
 
 def fill(file):
@@ -103,15 +105,19 @@ def bench_backup(binary, folder, row):
 
 
 def bench_writes(binary, folder, row):
-    """Assets by eight callers, in turns with the peer, since a machine has better and worse minutes. A disk is quicker in one place
-    than in another, so only files in memory tell five percent."""
+    """Assets by eight callers, in turns with the peer and with SQLite alone, since a machine has better and worse minutes. A disk is
+    quicker in one place than in another, so only files in memory tell five percent."""
     peer = os.environ.get("CB_BENCH_PEER")
     kinds = {"cb": binary, **({"peer": peer} if peer else {})}
     in_memory = MEMORY.is_dir()
     with tempfile.TemporaryDirectory(prefix="cb-bench-", dir=MEMORY if in_memory else folder) as memory:
-        places = [("in memory", Path(memory), 0.95), ("on the disk", folder, None)] if in_memory else [("on the disk", folder, 0.95)]
-        for name, place, least in places:
+        places = [("in memory", Path(memory), 0.95, 0.045)] if in_memory else []
+        places.append(("on the disk", folder, None if in_memory else 0.95, 0.12))
+        for name, place, least, of_alone in places:
             found = rates(kinds, place)
+            part = found["cb"] / found["alone"]
+            note = f"SQLite alone {found['alone']:.0f}/s: an asset and its audit entry in a transaction"
+            row(f"writes, {name}, cb : SQLite alone", f"{part:.3f}", f">= {of_alone}", part >= of_alone, note)
             if not peer:
                 row(f"writes, {name}", f"{found['cb']:.0f}/s", "-", None, "CB_BENCH_PEER names the binary of an earlier commit")
                 continue
@@ -164,9 +170,11 @@ def one_server(program, place, ends, on_postgres):
 
 
 def rates(kinds, place):
-    """For each kind of server the writes per second, of the median turn. A turn has new files, and another is the first."""
-    found = {name: [] for name in kinds}
+    """For each kind of server, and for SQLite alone, the writes per second of the median turn. A turn has new files, and another kind
+    is the first."""
+    found = {name: [] for name in (*kinds, "alone")}
     for turn in range(ROUNDS):
+        found["alone"].append(alone(place / f"alone-{turn}.db"))
         for name in sorted(kinds, reverse=turn % 2 == 1):
             server = Server(kinds[name], place / f"{name}-{turn}")
             server.start()
@@ -174,6 +182,28 @@ def rates(kinds, place):
             found[name].append(rate([server], name))
             server.stop()
     return {name: statistics.median(of) for name, of in found.items()}
+
+
+def alone(file):
+    """Transactions per second of SQLite with the settings of the product, one after the other."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    base = sqlite3.connect(file, isolation_level=None)
+    with contextlib.closing(base):
+        for statement in (
+            "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "CREATE TABLE assets(id BLOB PRIMARY KEY, body TEXT)",
+            "CREATE TABLE entries(seq INTEGER PRIMARY KEY, body TEXT)", "CREATE TABLE head(one INTEGER PRIMARY KEY, seq INTEGER)",
+            "INSERT INTO head VALUES (1, 0)",
+        ):  # fmt: skip
+            base.execute(statement)
+        began, n = time.monotonic(), 0
+        while (took := time.monotonic() - began) < ROUND_SECONDS:
+            n += 1
+            base.execute("BEGIN IMMEDIATE")
+            base.execute("INSERT INTO assets VALUES (?, ?)", (os.urandom(16), "a" * ASSET))
+            base.execute("INSERT INTO entries VALUES (?, ?)", (n, "e" * ENTRY))
+            base.execute("UPDATE head SET seq = ?", (n,))
+            base.execute("COMMIT")
+    return n / took
 
 
 LUA = """
