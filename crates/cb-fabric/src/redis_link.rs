@@ -11,7 +11,7 @@ use std::time::Duration;
 use cb_core::config::ConfigError;
 use cb_core::{Entropy, Secret};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, RedisError, ScriptInvocation};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, RedisError, ScriptInvocation};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -116,11 +116,19 @@ impl RedisLink {
         // The client's own bound does not reach the resolver.
         let mut open = match timeout(CONNECT, connect).await {
             Ok(Ok(open)) => open,
+            Ok(Err(error)) if error.is_timeout() => return Err(self.silent_at_once()),
             Ok(Err(error)) if is_hung_up(&error) => return Err(REDIS.hung_up_at_once()),
             Ok(Err(error)) => return Err(words(&error)),
-            Err(_) => return Err(REDIS.is_silent()),
+            Err(_) => return Err(self.silent_at_once()),
         };
         self.probe(&mut open, me, CONNECT).await.map(|()| open)
+    }
+
+    fn silent_at_once(&self) -> String {
+        match self.client.get_connection_info().addr() {
+            ConnectionAddr::TcpTls { .. } => REDIS.is_silent_in_tls(),
+            _ => REDIS.is_silent(),
+        }
     }
 
     /// The key that says that a server uses this Redis.

@@ -25,6 +25,12 @@ impl Service {
         format!("{} does not answer.", self.0.name)
     }
 
+    /// To the first thing that is said in TLS, as a server is that waits for the rest of it.
+    pub fn is_silent_in_tls(&self) -> String {
+        let Engine { setting, schemes: [plain, _], .. } = self.0;
+        format!("{} If it speaks no TLS, begin {setting} with {plain}://.", self.is_silent())
+    }
+
     pub fn hung_up(&self) -> String {
         format!("{} closed the connection.", self.0.name)
     }

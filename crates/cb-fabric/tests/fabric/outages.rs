@@ -390,6 +390,10 @@ async fn servers_that_speak_something_else_are_said() {
     ] {
         let fabric = join(&redis_url, &nats_url, Arc::new(TestClock::new()));
         let (a, b) = wait_for(&fabric, |redis, nats| redis.error.is_some() && nats.error.is_some()).await;
+        if redis_url.starts_with("rediss://") {
+            assert!(down(&a, "If it speaks no TLS, begin CB_REDIS_URL with redis://"), "{a:?}");
+            assert!(down(&b, "If this NATS speaks no TLS, begin CB_NATS_URL with nats://"), "{b:?}");
+        }
         for said in [a.error, b.error].into_iter().flatten() {
             assert!(!said.contains(redis.password()) && !said.contains(nats.password()), "{said}");
             assert!(said.ends_with('.') && !said.contains('\n') && said.len() < 300, "{said}");
