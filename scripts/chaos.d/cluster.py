@@ -37,8 +37,10 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, binary, folder, apis, workers, seed, extra=None):
-        self.binary, self.folder, self.seed = binary, Path(folder), seed
+    def __init__(self, binary, folder, apis, workers, seed, older=None):
+        # Of several servers every second one is of the version before, also the first: it makes the database.
+        binaries = [str(older or binary), binary]
+        self.folder, self.seed = Path(folder), seed
         self.network = Network()
         self.library = shim.compiled(folder)
         # Without fsync there are more writes in a run. A kill -9 loses nothing: the kernel keeps what the process has written.
@@ -46,29 +48,24 @@ class Cluster:
         self.postgres = Postgres(self.folder, room, address=HUB)
         self.postgres.run("CREATE DATABASE cluster")
         self.redis, self.nats = Redis(self.folder, HUB), Nats(self.folder, HUB)
-        self.roles = "--role" in subprocess.run([binary, "serve", "--help"], capture_output=True, text=True, check=False).stdout
-        self.extra = extra or {}
         rng = random.Random(seed)
-        self.nodes = [self.node(f"a{n + 1}", "api", rng) for n in range(apis)]
-        self.nodes += [self.node(f"w{n + 1}", "worker", rng) for n in range(workers)]
+        self.nodes = [self.node(f"a{n + 1}", "api", rng, binaries[n % 2]) for n in range(apis)]
+        self.nodes += [self.node(f"w{n + 1}", "worker", rng, binaries[n % 2]) for n in range(workers)]
 
-    def node(self, name, role, rng):
+    def node(self, name, role, rng, binary):
         address = self.network.host(name)
         settings = {
             "CB_DB_URL": self.postgres.url_of("cluster", address=HUB),
             "CB_REDIS_URL": self.redis.url,
             "CB_NATS_URL": self.nats.url,
-            **self.extra,
         }
-        server = Server(self.binary, self.folder / name, HTTPS, PLAIN, address, settings=settings, timeout=30)
+        server = Server(binary, self.folder / name, HTTPS, PLAIN, address, settings=settings, timeout=30)
         server.inside = self.network.inside(name)
-        if self.roles:
-            # Not `--role`: the other commands of the binary must know it too.
-            server.environment["CB_ROLE"] = role
+        # Not `--role`: the other commands of the binary must know it too.
+        server.environment["CB_ROLE"] = role
         hits = shim.Shim(self.library, self.folder / f"{name}.control", server.folder, rng.getrandbits(30))
         server.environment.update(hits.environment)
-        # Before there are roles every server does everything.
-        return Node(name, role if self.roles else "all", server, hits)
+        return Node(name, role, server, hits)
 
     @property
     def apis(self):
@@ -101,7 +98,7 @@ class Cluster:
             if node.server.process.poll() is not None:
                 raise RuntimeError(f"{node.name} ended with status {node.server.process.returncode}: {node.server.tail().strip()[-600:]}")
             if not node.serves:
-                argv = [*node.server.inside, self.binary, "healthcheck"]
+                argv = [*node.server.inside, node.server.binary, "healthcheck"]
                 if subprocess.run(argv, env=node.server.environment, capture_output=True, check=False).returncode == 0:
                     return
                 time.sleep(0.2)

@@ -194,6 +194,8 @@ pub struct Around {
     pub works: bool,
     /// The sites that no live worker belongs to, each with how many scans wait there.
     pub left_sites: Vec<(String, i64)>,
+    /// Those whose settings name no Redis and NATS.
+    pub without_engines: Vec<String>,
     /// What PostgreSQL lacks for their connections.
     pub small_room: Option<SmallRoom>,
     /// Why PostgreSQL saves nothing, and what to do.
@@ -210,8 +212,11 @@ impl App {
         let mut left_sites = store.waiting_scans_of_sites().await?;
         left_sites.retain(|(site, _)| !live.iter().any(|row| works(row) && row.site.as_ref() == Some(site)));
         let same_id = live.iter().filter(|row| has_twin(row)).map(|row| row.host.clone()).collect();
+        let alone = live.iter().filter(|row| Told::of(row).is_some_and(|told| !told.joins()));
+        let without_engines = alone.map(|row| format!("{} ({})", row.host, row.role)).collect();
         Ok(Around {
             left_sites,
+            without_engines,
             same_id,
             works: live.iter().any(works),
             small_room: store.small_room(servers.len().max(1)).await?,

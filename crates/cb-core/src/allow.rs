@@ -115,6 +115,9 @@ impl FromStr for Destination {
 
 /// The host and, behind a colon, the rest.
 fn split(text: &str) -> Result<(&str, Option<&str>), String> {
+    if text.contains("://") {
+        return Err("it is a URL: leave out what is before the host and after the port".to_owned());
+    }
     if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest.split_once(']').ok_or("there is no closing ']'")?;
         return match after.strip_prefix(':') {

@@ -221,6 +221,7 @@ impl Config {
                 if !value.is_empty() {
                     direct.insert(key.clone());
                 }
+                one_line(&name, "it", &value)?;
                 values.insert(key, value);
             } else if let Some(key) = key.strip_suffix("_file").filter(|k| known(k)) {
                 if value.trim().is_empty() {
@@ -231,7 +232,7 @@ impl Config {
                     ConfigError::new(
                         &name,
                         format!("{value} cannot be read ({e})"),
-                        "Set it to a file that the user that runs the server can read",
+                        "Set it to a file that the user that runs the server can read, or unset it if it is not needed any more, as a setup code after setup",
                     )
                 })?;
                 if text.trim().is_empty() {
@@ -241,7 +242,9 @@ impl Config {
                         format!("Write the value into the file, or unset {name}"),
                     ));
                 }
-                by_file.insert(key.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
+                let text = text.trim_end_matches(['\r', '\n']);
+                one_line(&name, &value, text)?;
+                by_file.insert(key.to_owned(), text.to_owned());
             } else {
                 warnings.push(format!("{name} is not a setting of this version and is ignored"));
             }
@@ -262,6 +265,15 @@ impl Config {
                 "Correct that line; see docs/operations.md",
             )
         };
+        if let Err(error) = std::fs::File::open(file)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(ConfigError::new(
+                &file.display().to_string(),
+                format!("it cannot be read ({error})"),
+                "Let the user that runs the server read it, or run the command in another folder",
+            ));
+        }
         // Exactly this file: not one of the same name in a folder above.
         let from_file = if file.exists() { Figment::from(Toml::file_exact(file)) } else { Figment::new() };
         let given: BTreeMap<String, figment::value::Value> = from_file.extract().map_err(wrong)?;
@@ -379,7 +391,32 @@ fn address(name: &str, text: &str) -> Result<SocketAddr, ConfigError> {
     })
 }
 
+/// No setting has several lines, and a password with a line break in it works nowhere.
+fn one_line(name: &str, what: &str, value: &str) -> Result<(), ConfigError> {
+    if value.chars().any(char::is_control) {
+        let reason = format!("{what} contains a line break or another control character");
+        return Err(ConfigError::new(name, reason, "Write the value as one line, and nothing else"));
+    }
+    Ok(())
+}
+
+/// Ranges that may be scanned though they are public. Some never are, whatever is said here.
 fn ranges(name: &str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
+    let all = parsed_ranges(name, text)?;
+    match all
+        .iter()
+        .find(|net| net.prefix_len() > 0 && (net.addr().is_loopback() || net.addr().is_multicast()))
+    {
+        Some(never) => Err(ConfigError::new(
+            name,
+            format!("{never} is never scanned, because its addresses are those of this machine or of groups"),
+            "Leave it out",
+        )),
+        None => Ok(all),
+    }
+}
+
+fn parsed_ranges(name: &str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
     text.split(',')
         .map(str::trim)
         .filter(|t| !t.is_empty())
@@ -488,6 +525,15 @@ mod tests {
             ("CB_HSTS", "maybe", "not one of on, off and reset"),
             ("CB_TLS_KEY", "/k", "certificate is not"),
             ("CB_SCAN_ALLOW", "8.8.8", "neither an address nor a range"),
+            ("CB_SCAN_ALLOW", "8.8.8.0/24, 127.0.0.0/28", "127.0.0.0/28 is never scanned"),
+            ("CB_SCAN_ALLOW", "ff02::1", "never scanned"),
+            ("CB_DB_PASSWORD", "two\nlines", "it contains a line break"),
+            ("CB_DB_URL", "postgres://db/x", "it names no user"),
+            ("CB_DB_URL", "postgres://cb:1/2@db/x", "it names no user; if its password contains one of"),
+            ("CB_DB_URL", "postgres://cb:a/b@db/x", "if its password contains one of"),
+            ("CB_DB_URL", "postgres://cb@db", "it names no database"),
+            ("CB_DB_URL", "postgres://cb@db/x?sslmode=foo", "its sslmode is not one of disable, allow"),
+            ("CB_OUTBOUND_ALLOW", "http://nas/", "it is a URL: leave out"),
             ("CB_OUTBOUND_ALLOW", "nas, 10.0.0:80", "'10.0.0:80' cannot be used"),
             ("CB_JWT_SECRET_FILE", "/nonexistent/x", "cannot be read"),
             ("CB_JWT_SECRET_FILE", "", "it is empty"),
@@ -508,7 +554,7 @@ mod tests {
     fn a_password_with_a_slash_survives_the_url() {
         let config =
             load(&[("CB_DB_URL", "postgres://cb@db/x"), ("CB_DB_PASSWORD", "a/b@c")]).expect("valid");
-        assert_eq!(config.db_url.expect("url").expose(), "postgres://cb:a%2Fb%40c@db/x");
+        assert_eq!(config.db_url.expect("url").expose(), "postgres://cb:a%2Fb%40c@db:5432/x?sslmode=prefer");
     }
 
     #[test]
@@ -567,6 +613,13 @@ mod tests {
             warnings.len() == 1 && warnings[0].starts_with("CB_REDIS_URL has no password"),
             "{warnings:?}"
         );
+        let config = load(&[
+            ("CB_REDIS_URL", "rediss://secret@r"),
+            ("CB_NATS_URL", "nats://token@n"),
+            ("CB_DB_URL", "postgres://cb@db/x"),
+        ]);
+        let warnings = config.expect("usable").warnings;
+        assert!(warnings.len() == 1 && warnings[0].ends_with("begin it with rediss://:"), "{warnings:?}");
     }
 
     #[test]

@@ -102,6 +102,23 @@ impl Error {
         }
     }
 
+    /// For a person at a terminal: what it says, without its kind.
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Invalid(fields) => {
+                let said: Vec<String> = fields.iter().map(|f| format!("{}: {}", f.field, f.reason)).collect();
+                said.join(" ")
+            }
+            Self::Conflict(why)
+            | Self::Taken(FieldError { reason: why, .. })
+            | Self::Denied(why)
+            | Self::Unavailable(why)
+            | Self::StorageFull(why)
+            | Self::OutcomeUnknown(why) => why.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the server is to blame, or what it depends on, and not the request.
     pub fn is_ours(&self) -> bool {
         matches!(

@@ -11,7 +11,9 @@ use std::time::Duration;
 use cb_core::config::ConfigError;
 use cb_core::{Entropy, Secret};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, RedisError, ScriptInvocation};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, RedisError, ScriptInvocation,
+};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 

@@ -192,6 +192,11 @@ fn of_code(error: &dyn DatabaseError) -> Fault {
     }
 }
 
+/// Whether there is no room for another connection.
+pub(crate) fn is_crowded(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| of_code(error) == Fault::Crowded)
+}
+
 /// Whether PostgreSQL may only be read: a standby, or one that became one.
 pub(crate) fn is_read_only(error: &DbErr) -> bool {
     has_code(error, &["25006"])

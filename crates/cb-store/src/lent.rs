@@ -6,6 +6,7 @@ use cb_core::audit::Action;
 use cb_core::{Error, Principal, Secret};
 use cb_testkit::{PgBouncer, Postgres};
 use chrono::DateTime;
+use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
 
 use crate::entities::{audit_entry, setting};
@@ -58,6 +59,17 @@ async fn what_a_pooler_refuses_is_told_with_a_cure() {
     assert!(why.contains("userlist.txt"), "{why}");
     let why = refused("", &|url| url.replace("://cb:", "://nobody:")).await;
     assert!(why.contains("userlist.txt"), "{why}");
+}
+
+/// A pooler that takes no more clients says so at once. Those that we have come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_wait_for_a_connection_where_a_pooler_takes_no_more_clients() {
+    let postgres = Postgres::start();
+    // Those of an open store, and two.
+    let bouncer = PgBouncer::with(&postgres, 6, "max_client_conn = 6");
+    let store = Store::open_postgres(&secret(bouncer.url())).await.expect("opens");
+    let asked = (0..30).map(|_| number(&store, "SELECT 1::bigint FROM pg_sleep(0.02)"));
+    assert!(join_all(asked).await.iter().all(|answer| *answer == 1));
 }
 
 /// The locks of a write say nothing at a level where it sees what was before them.

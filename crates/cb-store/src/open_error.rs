@@ -174,8 +174,11 @@ impl OpenError {
         let text = words(&error);
         let mend = match code.as_deref().unwrap_or_default() {
             _ if let Some(mend) = mend_of_pooler(&text) => mend,
+            "28000" if text.contains("pg_hba.conf") => {
+                "Let the user of CB_DB_URL in from the address of this machine: add a line such as host DATABASE USER ADDRESS/32 scram-sha-256 to pg_hba.conf of PostgreSQL, and reload it"
+            }
             "28P01" | "28000" => {
-                "Check that the user in CB_DB_URL and the password there or in CB_DB_PASSWORD are right, and that the password is not empty"
+                "Check that the user in CB_DB_URL and the password there or in CB_DB_PASSWORD are set and right"
             }
             "3D000" => "Create the database that CB_DB_URL names: createdb --owner USER NAME",
             "42501" => "Allow the user to create tables: GRANT CREATE, USAGE ON SCHEMA public TO USER",
@@ -186,6 +189,9 @@ impl OpenError {
             "25006" => READ_ONLY,
             "55P03" => {
                 "Another server is changing the tables, or another session has locked them (SELECT * FROM pg_locks): start the server again when it has finished"
+            }
+            "42P07" | "42710" => {
+                "Something else has made tables in this database: create one for this server alone, such as: createdb --owner USER NAME"
             }
             code if code.starts_with("42") || code.starts_with("23") => {
                 "Something else changed its tables: restore a backup into an empty database"

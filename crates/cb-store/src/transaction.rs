@@ -9,6 +9,8 @@
 //! - Every statement runs in a transaction, because the driver sends one in two exchanges. A single question is a transaction of its own.
 //! - No prepared statement has a name, because another client may have given the same one.
 
+use std::time::Instant;
+
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::{self, AssertSqlSafe, Executor as _, PgConnection, Postgres};
@@ -21,7 +23,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::bounded::{ANSWER, Bounded, Connections, Signals, in_time};
-use crate::fault::is_error;
+use crate::fault::{is_crowded, is_error};
 use crate::figures::room;
 use crate::pool::{Pool, WAIT, Way};
 
@@ -74,18 +76,30 @@ impl Leased {
 /// one, ours that come back in the meantime would be of no use: so it begins again, and takes one of these. A connection may take as
 /// long to be made as the last try lasts.
 async fn lease(pool: &sea_orm::DatabaseConnection) -> sqlx::Result<PoolConnection<Postgres>> {
-    let all = pool.get_postgres_connection_pool();
     for patience in [WAIT / 16, WAIT / 4] {
         let (open, _, most) = room(pool);
         // One of those that wait for their turn would lose it.
         if open >= most {
             break;
         }
-        if let Ok(leased) = tokio::time::timeout(patience, all.acquire()).await {
+        if let Ok(leased) = tokio::time::timeout(patience, acquired(pool)).await {
             return leased;
         }
     }
-    all.acquire().await
+    acquired(pool).await
+}
+
+/// PostgreSQL that has no room is asked again by the driver. A pooler that takes no more clients is not, though ours may come back.
+async fn acquired(pool: &sea_orm::DatabaseConnection) -> sqlx::Result<PoolConnection<Postgres>> {
+    let (all, until) = (pool.get_postgres_connection_pool(), Instant::now() + WAIT / 2);
+    loop {
+        match all.acquire().await {
+            Err(error) if is_crowded(&error) && all.size() > 0 && Instant::now() < until => {
+                tokio::time::sleep(WAIT / 100).await;
+            }
+            acquired => return acquired,
+        }
+    }
 }
 
 /// The driver asks once more before it gives a connection to the next, and would wait for the answer as long as TCP does.

@@ -9,11 +9,10 @@ use anyhow::Context as _;
 use cb_app::audit::{self, CheckpointKey, Checkpoints, PublicKey};
 use cb_app::backup;
 use cb_core::clock::SystemClock;
-use cb_core::config::Config;
 use cb_core::{OsEntropy, Secret};
 use cb_store::Store;
 
-use crate::output;
+use crate::{output, own_files};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -34,13 +33,13 @@ pub async fn run(command: Command) -> ExitCode {
         Command::AcceptRestore => (accept_restore().await, ExitCode::FAILURE),
     };
     done.unwrap_or_else(|error| {
-        output::complain(&format!("{error:#}"));
+        output::complain(&output::words(&error));
         failed
     })
 }
 
 async fn accept_restore() -> anyhow::Result<ExitCode> {
-    let config = Config::load()?;
+    let config = own_files::settings()?;
     let done = backup::accept(&config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
     output::line(&match &done.signed {
         Some(signed) => format!(
@@ -62,7 +61,7 @@ async fn accept_restore() -> anyhow::Result<ExitCode> {
 const OLDER: &str = "the audit log cannot be read; if the database is from an older version, start the server of this version once (cb serve)";
 
 async fn verify(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    let config = Config::load()?;
+    let config = own_files::settings()?;
     let store = match &config.db_url {
         Some(url) => Store::read_postgres(url).await?,
         None => Store::read_sqlite(&config.data_dir).await?,

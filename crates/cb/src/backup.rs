@@ -11,8 +11,8 @@ use cb_core::config::{Config, judge_passphrase};
 use cb_core::{Clock, OsEntropy, Secret};
 use tokio_util::sync::CancellationToken;
 
-use crate::output;
 use crate::signals::Stop;
+use crate::{output, own_files};
 
 #[derive(clap::Args)]
 pub struct BackupArgs {
@@ -48,7 +48,7 @@ pub struct RestoreArgs {
 }
 
 pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
-    let config = Config::load()?;
+    let config = own_files::settings()?;
     let protection = if args.recipient.is_empty() {
         let passphrase = passphrase(args.passphrase_file.as_deref(), &config)?;
         if let (Some(file), Some(secret)) = (&args.passphrase_file, &passphrase) {
@@ -85,7 +85,7 @@ pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
 }
 
 pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
-    let config = Config::load()?;
+    let config = own_files::settings()?;
     let file = args.file;
     let keys =
         Keys { passphrase: passphrase(args.passphrase_file.as_deref(), &config)?, identity: args.identity };

@@ -9,7 +9,7 @@ use cb_core::OsEntropy;
 use cb_core::clock::SystemClock;
 use cb_core::config::{Config, ServerRole};
 
-use crate::{check, output};
+use crate::{check, output, own_files};
 
 /// What one look has found.
 enum Found {
@@ -32,7 +32,7 @@ pub async fn run() -> ExitCode {
             Found::Broken(text) => ("broken", text),
         };
         if let Err(error) = output::line(&format!("{word:<7} {}", text.replace('\n', " "))) {
-            output::complain(&format!("{error:#}"));
+            output::complain(&output::words(&error));
             return ExitCode::from(2);
         }
     }
@@ -41,7 +41,7 @@ pub async fn run() -> ExitCode {
 }
 
 async fn look() -> Vec<Found> {
-    let config = match Config::load() {
+    let config = match own_files::settings() {
         Ok(config) => config,
         Err(error) => return vec![Found::Broken(format!("settings: {error}"))],
     };
@@ -159,6 +159,13 @@ fn servers(config: &Config, around: &Around) -> Vec<Found> {
         count if config.cluster.is_none() => Found::Weak(format!(
             "servers: {count} run, without Redis and NATS, so each counts rates and failed sign-ins by itself, and hears of the others' changes late: {names}. Set CB_REDIS_URL and CB_NATS_URL on each"
         )),
+        count if !around.without_engines.is_empty() => {
+            let without =
+                around.without_engines.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+            Found::Weak(format!(
+                "servers: {count} run, but some without Redis and NATS: {without}. They count rates and failed sign-ins by themselves, and hear of the others' changes late. Set CB_REDIS_URL and CB_NATS_URL on them"
+            ))
+        }
         count => Found::Well(format!("servers: {count} run: {names}")),
     };
     let left = around.left_sites.iter().take(MOST).map(|(site, count)| {

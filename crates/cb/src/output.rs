@@ -43,8 +43,17 @@ pub fn fail(text: &str) -> ExitCode {
 pub fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&format!("{error:#}")),
+        Err(error) => fail(&words(&error)),
     }
+}
+
+/// An error and what has led to it, without words that name only the kind of an error.
+pub fn words(error: &anyhow::Error) -> String {
+    let each = error.chain().map(|cause| match cause.downcast_ref::<cb_core::Error>() {
+        Some(error) => error.plain(),
+        None => cause.to_string(),
+    });
+    each.collect::<Vec<_>>().join(": ")
 }
 
 /// What is said of the arguments: help, the version, or what is wrong with them.
@@ -56,7 +65,7 @@ pub fn usage(said: clap::Error) -> ExitCode {
     }
     match answered(said.print()) {
         Ok(()) => code,
-        Err(error) => fail(&format!("{error:#}")),
+        Err(error) => fail(&words(&error)),
     }
 }
 

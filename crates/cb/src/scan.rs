@@ -63,7 +63,7 @@ pub async fn run(args: ScanArgs) -> ExitCode {
     let (hosts, outcome) = collect(request, &outbound).await;
     let shown = if args.json { show_json(&hosts, &outcome) } else { show_table(hosts, &outcome) };
     if let Err(error) = shown {
-        return output::fail(&format!("{error:#}"));
+        return output::fail(&output::words(&error));
     }
     match outcome.status {
         Completeness::Cancelled => ExitCode::from(INTERRUPTED),

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::log::Log;
-use crate::output;
 use crate::signals::Stop;
+use crate::{output, own_files};
 
 /// Names, addresses and certificates are looked at again so often.
 const REFRESH: Duration = Duration::from_mins(1);
@@ -44,7 +44,7 @@ pub async fn run(args: ServeArgs) -> ExitCode {
     let code = match start(&log, args.role).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log.line(&output::trouble(&format!("{error:#}")));
+            log.line(&output::trouble(&output::words(&error)));
             ExitCode::FAILURE
         }
     };
@@ -54,6 +54,7 @@ pub async fn run(args: ServeArgs) -> ExitCode {
 
 async fn start(log: &Log, role: Option<ServerRole>) -> anyhow::Result<()> {
     let config = Config::load_as(role)?;
+    own_files::require_owner(&config)?;
     log.install(filter(&config)?)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");

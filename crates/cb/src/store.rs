@@ -8,7 +8,7 @@ use cb_core::config::Config;
 use cb_core::{Clock, OsEntropy};
 
 use crate::backup::stoppable;
-use crate::output;
+use crate::{output, own_files};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -27,7 +27,7 @@ pub enum Command {
 
 pub async fn run(command: Command) -> anyhow::Result<()> {
     let Command::Copy { to } = command;
-    let config = Config::load()?;
+    let config = own_files::settings()?;
     let to = To::read(&to, &config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let copied = stoppable("nothing was copied", async |stop| {

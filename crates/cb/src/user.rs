@@ -8,9 +8,9 @@ use cb_app::users::{self, LinkOut, UserIn, UserPatch};
 use cb_app::{App, Ctx, List};
 use cb_core::clock::{self, SystemClock};
 use cb_core::config::Config;
-use cb_core::{Error, FieldError, OsEntropy, Principal, Role, Secret};
+use cb_core::{Error, OsEntropy, Principal, Role, Secret};
 
-use crate::output;
+use crate::{output, own_files};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -37,7 +37,7 @@ pub enum Command {
 }
 
 pub async fn run(command: Command) -> anyhow::Result<()> {
-    let config = Config::load()?;
+    let config = own_files::settings()?;
     let app = App::beside(&config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
     if app.setup_required().await? {
         bail!(
@@ -122,11 +122,6 @@ fn show(config: &Config, link: &LinkOut) -> anyhow::Result<()> {
 fn said(error: Error) -> anyhow::Error {
     match error {
         Error::NotFound => anyhow::anyhow!("there is no such user; to see all users, run: cb user list"),
-        Error::Invalid(fields) => {
-            let said: Vec<String> = fields.iter().map(|f| format!("{}: {}", f.field, f.reason)).collect();
-            anyhow::anyhow!(said.join(" "))
-        }
-        Error::Conflict(reason) | Error::Taken(FieldError { reason, .. }) => anyhow::anyhow!(reason),
-        other => anyhow::anyhow!(other),
+        other => anyhow::anyhow!(other.plain()),
     }
 }

@@ -8,7 +8,7 @@ use cb_core::clock::{self, SystemClock};
 use cb_core::config::Config;
 use cb_core::{OsEntropy, Principal};
 
-use crate::output;
+use crate::{output, own_files};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -30,7 +30,7 @@ enum Done {
 }
 
 pub async fn run(command: Command) -> anyhow::Result<()> {
-    let config = Config::load()?;
+    let config = own_files::settings()?;
     let app = App::beside(&config, Arc::new(SystemClock), Arc::new(OsEntropy)).await?;
     let ctx = app.own_ctx(Principal::Cli);
     let done = act(&ctx, command).await;

@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useRef } from "react";
+import { usePageTitle } from "./title";
 
 /** The head of a page: what it is, how much there is, and what to do here. */
 export function PageHead({
@@ -10,6 +11,7 @@ export function PageHead({
   count?: ReactNode;
   children?: ReactNode;
 }) {
+  usePageTitle(title);
   return (
     <header className="flex min-h-13 flex-wrap items-center gap-x-3 gap-y-2 border-b border-line px-4 py-2">
       <h1 className="text-base font-semibold">{title}</h1>

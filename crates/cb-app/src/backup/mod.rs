@@ -51,7 +51,7 @@ pub enum BackupError {
     Store(#[from] OpenError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error(transparent)]
+    #[error("{}", .0.plain())]
     Failed(#[from] Error),
     /// The caller cancelled the work; nothing of it was kept.
     #[error("the work was stopped before it was complete")]

@@ -141,6 +141,11 @@ fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
         Some(_) => ("CB_DB_URL", "the database of CB_DB_URL".to_owned()),
         None => ("CB_DATA_DIR", format!("the database {}", config.data_dir.join(DATABASE_FILE).display())),
     };
+    // Without the setting a server looks for a file, also one whose data has moved to PostgreSQL.
+    let put_back = |database: &str| match &config.db_url {
+        Some(_) => format!("Put the {database} back"),
+        None => format!("If the server uses PostgreSQL, set CB_DB_URL. Otherwise put the {database} back"),
+    };
     let (reason, mend) = match wrong {
         Wrong::Missing(signed) => {
             let since = signed.as_ref().map_or_else(String::new, |signed| {
@@ -149,7 +154,8 @@ fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
             (
                 format!("{database} is missing or empty, but the folder {data} was already in use{since}"),
                 format!(
-                    "Put the database back. If it is lost, {RESTORE}. To start with an empty instance, move the folder away"
+                    "{}. If it is lost, {RESTORE}. To start with an empty instance, move the folder away",
+                    put_back("database")
                 ),
             )
         }
@@ -162,7 +168,7 @@ fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
                     "{database} is older than the folder {data}: {state}its audit log ends at entry {head}, but the server signed entry {} on {}",
                     signed.seq, signed.at
                 ),
-                format!("Put the newer database back. If it is lost, {RESTORE}. {accept}"),
+                format!("{}. If it is lost, {RESTORE}. {accept}", put_back("newer database")),
             )
         }
         Wrong::Other(signed) => (
@@ -170,7 +176,7 @@ fn refusal(config: &Config, wrong: &Wrong) -> ConfigError {
                 "{database} does not belong to the folder {data}: its entry {} is not the entry that the server signed on {}. It is the database of another server, or someone restored an older state and the server has written other entries since then",
                 signed.seq, signed.at
             ),
-            format!("Put the right database back. If it is lost, {RESTORE}. {ACCEPT}"),
+            format!("{}. If it is lost, {RESTORE}. {ACCEPT}", put_back("right database")),
         ),
     };
     ConfigError::new(name, reason, mend)

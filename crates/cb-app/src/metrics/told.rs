@@ -95,6 +95,11 @@ impl Told {
         }
     }
 
+    /// Whether its settings name a Redis and a NATS.
+    pub fn joins(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     /// What the server of this row has told, if it tells anything.
     pub fn of(row: &server::Model) -> Option<Self> {
         let told: Self = serde_json::from_value(row.told.clone()?).ok()?;

@@ -8,9 +8,8 @@ use cb_core::{Result, error};
 use cb_store::Foreign;
 use cb_store::entities::server;
 use chrono::TimeDelta;
-use uuid::Uuid;
 
-use super::{Code, Degraded, FabricOut, LinkOut, foreign};
+use super::{Code, Degraded, FabricMode, FabricOut, LinkOut, foreign};
 use crate::apart::Where;
 use crate::app::App;
 use crate::jumps::NOTICED;
@@ -45,7 +44,7 @@ pub(super) struct Sights<'a> {
     pub waiting: Vec<(String, i64)>,
     unread: BTreeSet<String>,
     /// Processes of other servers that this one does not meet.
-    apart: Vec<(Where, Uuid)>,
+    apart: Vec<(Where, String)>,
 }
 
 impl<'a> Sights<'a> {
@@ -131,7 +130,7 @@ fn here(sights: &Sights<'_>) -> Vec<Degraded> {
     let down = |link: &Option<LinkOut>| link.clone().filter(|link| !link.up);
     let redis = down(&fabric.redis).map(|link| Degraded {
         code: Code::Redis,
-        what: "This server cannot use Redis.".to_owned(),
+        what: unusable(sights, "Redis", "redis"),
         why: link.error,
         means: WITHOUT_REDIS.to_owned(),
         fix: fix_link("Redis", "CB_REDIS_URL"),
@@ -140,7 +139,7 @@ fn here(sights: &Sights<'_>) -> Vec<Degraded> {
     });
     let nats = down(&fabric.nats).map(|link| Degraded {
         code: Code::Nats,
-        what: "This server cannot use NATS.".to_owned(),
+        what: unusable(sights, "NATS", "nats"),
         why: link.error,
         means: WITHOUT_NATS.to_owned(),
         fix: fix_link("NATS", "CB_NATS_URL"),
@@ -182,18 +181,35 @@ fn work_fails(work: Name, what: String, why: String, since: Option<Time>) -> Deg
     }
 }
 
-/// What other live servers say that they have lost. A worker opens no port, so nobody can ask it.
+/// Other live servers that say that they have lost this link, and since when. A worker opens no port, so nobody can ask it.
+fn lost<'a>(sights: &'a Sights<'_>, link: &str) -> Vec<(&'a server::Model, Time)> {
+    let lost = sights.live_others().filter_map(|row| {
+        let since = Told::of(row)?.links.get(link)?.lost_since(row.seen_at)?;
+        Some((row, since))
+    });
+    lost.collect()
+}
+
+/// What one cause takes from this server and from others is said once.
+fn unusable(sights: &Sights<'_>, name: &str, link: &str) -> String {
+    match lost(sights, link) {
+        others if others.is_empty() => format!("This server cannot use {name}."),
+        others => {
+            let named = sights.named(others.into_iter().map(|(row, _)| row));
+            format!("This server cannot use {name}, nor can others: {named}.")
+        }
+    }
+}
+
 fn lost_by_others(sights: &Sights<'_>) -> Vec<Degraded> {
+    let FabricOut { redis, nats, .. } = sights.fabric;
     let links = [
-        (Code::Redis, "redis", "Redis", WITHOUT_REDIS, "CB_REDIS_URL"),
-        (Code::Nats, "nats", "NATS", WITHOUT_NATS, "CB_NATS_URL"),
+        (redis, Code::Redis, "redis", "Redis", WITHOUT_REDIS, "CB_REDIS_URL"),
+        (nats, Code::Nats, "nats", "NATS", WITHOUT_NATS, "CB_NATS_URL"),
     ];
-    let of = |(code, link, name, means, setting): (Code, &str, &str, &str, &str)| {
-        let lost = sights.live_others().filter_map(|row| {
-            let since = Told::of(row)?.links.get(link)?.lost_since(row.seen_at)?;
-            Some((row, since))
-        });
-        let lost: Vec<_> = lost.collect();
+    let theirs = links.into_iter().filter(|(own, ..)| own.as_ref().is_none_or(|own| own.up));
+    let of = |(_, code, link, name, means, setting): (_, Code, &str, &str, &str, &str)| {
+        let lost = lost(sights, link);
         let since = lost.iter().map(|(_, since)| *since).min()?;
         let named = sights.named(lost.into_iter().map(|(row, _)| row));
         Some(Degraded {
@@ -208,10 +224,10 @@ fn lost_by_others(sights: &Sights<'_>) -> Vec<Degraded> {
             work: None,
         })
     };
-    links.into_iter().filter_map(of).collect()
+    theirs.filter_map(of).collect()
 }
 
-/// Servers whose settings name another Redis or NATS.
+/// Servers whose settings name another Redis or NATS, or none.
 fn not_met(sights: &Sights<'_>) -> Vec<Degraded> {
     let links = [
         (
@@ -227,27 +243,49 @@ fn not_met(sights: &Sights<'_>) -> Vec<Degraded> {
             "Changes that one of them makes reach the pages of the others up to ten seconds later. Nothing is lost.",
         ),
     ];
+    let joins = sights.fabric.mode == FabricMode::Cluster;
     let of = |(at, code, Engine { name, setting, .. }, means): (Where, Code, Engine, &str)| {
-        let is_apart = |row: &&server::Model| {
-            let id = Told::of(row).and_then(|told| told.fabric);
-            id.is_some_and(|id| sights.apart.contains(&(at, id)))
-        };
-        let rows: Vec<_> = sights.live_others().filter(is_apart).collect();
-        (!rows.is_empty()).then(|| Degraded {
+        let apart = sights
+            .live_others()
+            .filter(|row| sights.apart.iter().any(|(w, run)| *w == at && *run == row.run));
+        let (others, without): (Vec<_>, Vec<_>) =
+            apart.partition(|row| Told::of(row).is_some_and(|told| told.joins()));
+        let said = |what: String, why: String| Degraded {
             code,
-            what: format!("This server and others use different {name} servers: {}.", sights.named(rows)),
-            why: Some(format!(
-                "Each of them reaches the {name} that its {setting} names, but they do not meet there."
-            )),
+            what,
+            why: Some(why),
             means: means.to_owned(),
             fix: format!(
                 "Set {setting} to the same {name} on every server, and restart those that you changed."
             ),
             since: None,
             work: None,
-        })
+        };
+        if !joins {
+            let all: Vec<_> = others.into_iter().chain(without).collect();
+            return Vec::from_iter((!all.is_empty()).then(|| {
+                let what = format!(
+                    "This server uses no {name}, but shares its database with others: {}.",
+                    sights.named(all)
+                );
+                said(what, format!("{setting} is not set on this server."))
+            }));
+        }
+        let different = (!others.is_empty()).then(|| {
+            let what =
+                format!("This server and others use different {name} servers: {}.", sights.named(others));
+            let why = format!(
+                "Each of them reaches the {name} that its {setting} names, but they do not meet there."
+            );
+            said(what, why)
+        });
+        let missing = (!without.is_empty()).then(|| {
+            let what = format!("Servers that share this database use no {name}: {}.", sights.named(without));
+            said(what, format!("{setting} is not set on them."))
+        });
+        different.into_iter().chain(missing).collect()
     };
-    links.into_iter().filter_map(of).collect()
+    links.into_iter().flat_map(of).collect()
 }
 
 /// Work that each server does for itself, and that fails at others.

@@ -115,7 +115,7 @@ async fn each_server_is_listed_with_its_role_until_it_stops() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
     const WORKER: &str = "019ab8c4-0000-7000-8000-000000000001";
-    let (test, ctx) = TestApp::clustered().await;
+    let (mut test, ctx) = TestApp::clustered().await;
     let told = r#"{"run":"w/1","scans_ended":{"completed":3,"postponed":9},"delivery_attempts":{"given_up":2},
         "links":{"redis":{"up":false,"for_seconds":60},"nats":{"up":true,"for_seconds":60}},
         "failing":{"vault_root_key":"The key is another one","dreaming":"It woke up"},"operator_fingerprint":"of theirs"}"#;
@@ -158,6 +158,14 @@ async fn a_server_shows_what_the_others_count_and_what_they_have_lost() {
         2,
         "a worker needs no token, and nobody knows the work of a later version: {all:?}"
     );
+    test.engines().0.kill();
+    let together = "This server cannot use Redis, nor can others: barn (worker, …00000001, …as typed).";
+    until("one cause is told once", async || {
+        let all = operations::get(&ctx).await.expect("told").degraded;
+        let of_redis = all.iter().filter(|one| one.code == Code::Redis).map(|one| one.what.as_str());
+        of_redis.eq([together])
+    })
+    .await;
     sql(&test, "UPDATE servers SET role = 'api' WHERE host = 'barn'").await;
     let all = degraded(&ctx).await;
     let token = all.iter().find(|one| one.code == Code::ApiToken).expect("degraded");
@@ -358,6 +366,36 @@ async fn servers_that_use_different_redis_and_nats_say_so() {
     elsewhere.close().await.expect("closes");
     assert_eq!(apart().await, []);
     same.close().await.expect("closes");
+}
+
+/// Neither would hear what the other changes, and both would count apart, without a link that is down.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_redis_and_nats_beside_others_is_said_by_both() {
+    let (test, ctx) = TestApp::clustered().await;
+    let all = ["vault-key", "audit-key", "jwt-secret"];
+    let alone = test.server("alone", &all, |config| config.cluster = None).await.expect("opens");
+    let there = alone.own_ctx(Principal::Cli);
+    tokio::time::sleep(std::time::Duration::from_secs(12)).await;
+    assert!(degraded(&ctx).await.is_empty(), "whoever has just started may be missed");
+    test.clock.advance(chrono::TimeDelta::seconds(50));
+    for (ctx, says) in [
+        (
+            &ctx,
+            ["Servers that share this database use no Redis", "Servers that share this database use no NATS"],
+        ),
+        (&there, ["This server uses no Redis, but shares", "This server uses no NATS, but shares"]),
+    ] {
+        until("it is told", async || {
+            let degraded = operations::get(ctx).await.expect("told").degraded;
+            says.iter().all(|says| degraded.iter().any(|one| one.what.starts_with(says)))
+        })
+        .await;
+    }
+    // As while NATS is away: pages read afresh.
+    let mut heard = alone.listen();
+    let missed = tokio::time::timeout(std::time::Duration::from_secs(25), heard.hear()).await;
+    assert!(matches!(missed, Ok(Heard::Missed(_))), "{missed:?}");
+    alone.close().await.expect("closes");
 }
 
 /// The regular sign of life comes ten seconds after the one before.

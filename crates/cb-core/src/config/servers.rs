@@ -47,12 +47,17 @@ fn parse(url: &Secret, schemes: &[&str]) -> Result<Url, String> {
         Ok(parsed) if parsed.cannot_be_a_base() => Err(begins()),
         Err(ParseError::RelativeUrlWithoutBase) => Err(begins()),
         Ok(parsed) => Ok(parsed),
+        // A '/' ends the host, so the password before it is read as the port.
         Err(ParseError::InvalidPort) => {
-            Err("it is not a URL, because its port is not a number up to 65535".to_owned())
+            Err(format!("it is not a URL, because its port is not a number up to 65535; {SPECIAL}"))
         }
         Err(error) => Err(format!("it is not a URL ({error})")),
     }
 }
+
+const SPECIAL: &str = "if its password contains one of / ? # @, write that character as %XX";
+/// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 fn postgres_url(
     setting: &str,
@@ -70,13 +75,40 @@ fn postgres_url(
     if !["postgres", "postgresql"].contains(&shown.scheme()) {
         return Err(wrong(format!("this server does not support '{}' databases", shown.scheme())));
     }
+    if shown.host_str().is_none_or(str::is_empty) && !shown.query_pairs().any(|(name, _)| name == "host") {
+        return Err(wrong("it has no host".to_owned()));
+    }
+    // What a URL leaves out the driver would take from the environment (PGUSER, PGDATABASE, PGPORT, PGSSLMODE).
+    let in_query = |wanted: &[&str]| {
+        let found = shown.query_pairs().find(|(name, _)| wanted.contains(&name.as_ref()));
+        found.map(|(_, value)| value.into_owned())
+    };
+    if shown.username().is_empty() && in_query(&["user"]).is_none() {
+        return Err(wrong(format!("it names no user; {SPECIAL}")));
+    }
+    if shown.path().trim_start_matches('/').is_empty() && in_query(&["dbname"]).is_none() {
+        return Err(wrong("it names no database".to_owned()));
+    }
+    let ssl_mode = in_query(&["sslmode", "ssl-mode"]);
+    if let Some(mode) = &ssl_mode
+        && !SSL_MODES.contains(&mode.as_str())
+    {
+        return Err(wrong(format!("its sslmode is not one of {}", SSL_MODES.join(", "))));
+    }
     let mut whole = shown.clone();
+    if ssl_mode.is_none() {
+        whole.query_pairs_mut().append_pair("sslmode", "prefer");
+    }
     // `set_password` percent-encodes, so a '/' in the password is no problem.
     if whole.password().is_none()
         && !password.is_empty()
         && whole.set_password(Some(password.expose())).is_err()
     {
         return Err(wrong("it has no host, so the password cannot be added".to_owned()));
+    }
+    // A URL without a host names a socket behind it.
+    if whole.port().is_none() && whole.has_host() && whole.set_port(Some(5432)).is_err() {
+        return Err(wrong("the port cannot be added to it".to_owned()));
     }
     Ok((shown, Secret::new(whole.into())))
 }
@@ -138,7 +170,16 @@ impl Engine {
                 "it has a part after a ? or a #, which this server does not support".to_owned(),
             ));
         }
-        if parsed.username().is_empty() && parsed.password().is_none_or(str::is_empty) {
+        let without_password = parsed.password().is_none_or(str::is_empty);
+        // NATS takes a token there.
+        if self.numbered && !parsed.username().is_empty() && without_password {
+            warnings.push(format!(
+                "{} names a user without a password; for a password without a user, begin it with {}://:",
+                self.setting,
+                parsed.scheme()
+            ));
+        }
+        if parsed.username().is_empty() && without_password {
             warnings.push(format!(
                 "{} has no password: everyone who reaches that {} can disturb this server",
                 self.setting, self.name

@@ -99,6 +99,7 @@ pub(crate) async fn bring_up_sqlite(file: &Path, on_newer: Newer) -> Result<Migr
 /// PostgreSQL at `url`.
 pub(crate) async fn bring_up_postgres(url: &Secret, on_newer: Newer) -> Result<Migrated, OpenError> {
     let pool = pool::postgres(url, 1, Use::Make).await.map_err(OpenError::postgres)?;
+    answered(encoding(&pool)).await.map_err(OpenError::postgres)??;
     // Before a lock is waited for; and under it once more.
     let newer = answered(newer(&pool, on_newer)).await.map_err(OpenError::postgres)??;
     let done = match newer {
@@ -107,6 +108,21 @@ pub(crate) async fn bring_up_postgres(url: &Secret, on_newer: Newer) -> Result<M
     };
     answered(pool.now().close()).await.map_err(OpenError::postgres)?;
     Ok(done)
+}
+
+/// Texts are in every script, and PostgreSQL keeps only what the encoding of the database has. With SQL_ASCII it keeps every byte.
+async fn encoding(db: &impl ConnectionTrait) -> Result<Result<(), OpenError>, DbErr> {
+    let asked = Statement::from_string(DbBackend::Postgres, "SELECT current_setting('server_encoding')");
+    let found: String =
+        db.query_one_raw(asked).await?.map_or(Ok(String::new()), |row| row.try_get_by_index(0))?;
+    if ["UTF8", "SQL_ASCII"].contains(&found.as_str()) {
+        return Ok(Ok(()));
+    }
+    Ok(Err(OpenError::new(
+        "The database of CB_DB_URL cannot be used",
+        format!("its encoding is {found}, which has no room for every text"),
+        "Create it with another encoding: createdb --owner USER --encoding UTF8 --template template0 NAME",
+    )))
 }
 
 /// What PostgreSQL is asked here, given up after [`MOST`].

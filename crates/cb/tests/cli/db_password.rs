@@ -40,6 +40,20 @@ fn a_server_does_not_start_and_names_the_setting(#[case] given: &[(&str, &str)])
     assert!(!data.join("audit-key").exists(), "nothing was made");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cannot_keep_every_text_is_refused() {
+    let (postgres, dir) = (Postgres::start(), TempDir::new().expect("a folder"));
+    let admin = sea_orm::Database::connect(postgres.url()).await.expect("connects");
+    let make = "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0";
+    admin.execute_unprepared(make).await.expect("made");
+    let url = postgres.url().rsplit_once('/').map(|(server, _)| format!("{server}/latin")).expect("a path");
+    let said = serve(&mut cb(), &dir.path().join("data"), &[("CB_DB_URL", &url)]).output().expect("runs");
+    let text = String::from_utf8_lossy(&said.stderr).trim().to_owned();
+    assert_eq!(said.status.code(), Some(1), "{text}");
+    assert!(text.contains("its encoding is LATIN1") && text.contains("--encoding UTF8"), "{text}");
+    assert!(!text.contains('\n'), "{text}");
+}
+
 fn log(file: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(file).expect("the log")).into_owned()
 }

@@ -40,6 +40,42 @@ fn doctor(data: &Path, port: u16) -> (String, Output) {
     (String::from_utf8_lossy(&output.stdout).into_owned(), output)
 }
 
+/// What root makes in the folder of another user that user can neither read nor replace.
+#[test]
+fn root_makes_nothing_in_the_folder_of_another_user() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path();
+    if std::os::unix::fs::chown(data, Some(65_534), None).is_err() {
+        // Only root can give a folder away.
+        return;
+    }
+    let archive = data.join("archive").display().to_string();
+    for args in [
+        &["serve"][..],
+        &["migrate"],
+        &["doctor"],
+        &["backup", &archive],
+        &["restore", &archive],
+        &["user", "list"],
+        &["vault", "rewrap"],
+        &["vault", "status"],
+        &["audit-log", "verify"],
+        &["audit-log", "accept-restore"],
+        &["store", "copy", "--to", "sqlite"],
+    ] {
+        let mut command = cb();
+        let done = command.args(args).env_clear().env("CB_DATA_DIR", data).output().expect("runs");
+        let said = [done.stdout, done.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(!done.status.success(), "{args:?}: {said}");
+        assert!(
+            said.contains("belongs to the user nobody") && said.contains("runuser -u nobody -- cb"),
+            "{args:?}: {said}"
+        );
+        assert_eq!(fs::read_dir(data).expect("a folder").count(), 0, "{args:?}");
+    }
+}
+
 #[tokio::test]
 async fn every_file_is_for_its_owner_alone_whatever_the_umask_and_the_folder() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -9,7 +9,7 @@ import { addressesTried, checkTargets, widest } from "#/domain/address";
 import { counted, useTranslation } from "#/i18n";
 import { Button } from "#/ui/button";
 import { Dialog } from "#/ui/dialog";
-import { ErrorBox, SkeletonLines } from "#/ui/feedback";
+import { ErrorBox, SkeletonLines, Warning } from "#/ui/feedback";
 import { Checkbox, SelectField, TextArea } from "#/ui/field";
 import { Form } from "#/ui/form";
 import { proposed } from "./proposed";
@@ -164,6 +164,8 @@ function ScanFields({
             </option>
           ))}
         </SelectField>
+      ) : here.workers === 0 ? (
+        <Warning>{t("scan.noWorkerNow")}</Warning>
       ) : null}
       <TextArea
         label={t("scan.targets")}

@@ -1,8 +1,10 @@
 /** What stands around every page: the rail (a bar at the foot on phones), the top bar, the palette. */
 
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Search } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
+import { settingsQuery } from "#/api/queries";
 import { useAuth } from "#/api/session";
 import { AwayNotice } from "#/domain/away";
 import { useMaySee } from "#/domain/may-see";
@@ -12,6 +14,7 @@ import logo from "#/icon.svg?inline";
 import { Dialog } from "#/ui/dialog";
 import { Later, later } from "#/ui/later";
 import { keepFocus } from "#/ui/lost-focus";
+import { useInstanceName } from "#/ui/title";
 import { AccountMenu } from "./account-menu";
 import { LiveNotice } from "./live-notice";
 import { pages } from "./pages";
@@ -33,6 +36,8 @@ export function Frame({ children }: { children: ReactNode }) {
   const [wanted, setWanted] = useState(false);
   const maySee = useMaySee();
   useRemember(me.user.id);
+  const settings = useQuery({ ...settingsQuery, enabled: can("settings:read") });
+  useInstanceName(settings.data?.instance_name);
   const seen = pages.filter((page) => maySee(page.to));
 
   useEffect(keepFocus, []);

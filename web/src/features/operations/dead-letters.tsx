@@ -80,12 +80,12 @@ function Letter({ job }: { job: Job }) {
   const about = job.key?.replace(`${job.kind} `, "");
   return (
     <li className="flex flex-wrap items-start gap-x-4 gap-y-1 py-2">
-      <div className="min-w-60 flex-1">
-        <p>{about ? `${name}: ${about}` : name}</p>
+      <div className="min-w-0 flex-1 basis-60">
+        <p className="break-words">{about ? `${name}: ${about}` : name}</p>
         <p className="text-xs text-muted">
           {job.since ? <Time at={job.since} /> : null} · {t("operations.attempts", { count: job.attempts })}
         </p>
-        {job.error ? <p className="text-down">{job.error}</p> : null}
+        {job.error ? <p className="break-words text-down-text">{job.error}</p> : null}
         {retry.error ? <ErrorBox error={retry.error} /> : null}
         {refused ? <p className="mt-1 text-xs text-muted">{t("operations.retryLater")}</p> : null}
       </div>

@@ -5,9 +5,12 @@ import type { PeriodicWork } from "#/api/schema";
 import { useTranslation } from "#/i18n";
 import { Badge, ErrorBox, SkeletonLines } from "#/ui/feedback";
 import { Block } from "#/ui/page";
-import { Moment, Time } from "#/ui/time";
+import { Moment, Time, useNow } from "#/ui/time";
 import { AsOf } from "./as-of";
 import { duration, interval } from "./duration";
+
+/** A server that begins a little later than planned is not late. */
+const LATE_MS = 120_000;
 
 export function Periodic() {
   const { t } = useTranslation();
@@ -48,13 +51,13 @@ function Work({ work }: { work: PeriodicWork }) {
   const { t } = useTranslation();
   return (
     <li className="flex flex-wrap items-start gap-x-4 gap-y-1 py-2">
-      <div className="min-w-60 flex-1">
+      <div className="min-w-0 flex-1 basis-60">
         <p>{t(`operations.work.${work.name}`)}</p>
         <p className="text-xs text-muted">
           {t(`operations.work.${work.name}Text`)}{" "}
           {t("operations.every", { time: interval(work.every_seconds) })}
         </p>
-        {work.error ? <p className="text-down-text">{work.error}</p> : null}
+        {work.error ? <p className="break-words text-down-text">{work.error}</p> : null}
       </div>
       <dl className="grid w-72 max-w-full grid-cols-[auto_1fr] gap-x-3 text-xs">
         <dt className="text-muted">{t("operations.ran")}</dt>
@@ -63,7 +66,7 @@ function Work({ work }: { work: PeriodicWork }) {
           <Result work={work} />
         </dd>
         <dt className="text-muted">{t("operations.next")}</dt>
-        <dd>
+        <dd className="flex flex-wrap items-center gap-2">
           <Next work={work} />
         </dd>
       </dl>
@@ -74,8 +77,17 @@ function Work({ work }: { work: PeriodicWork }) {
 /** A server plans the next run when one has ended. What each server does for itself begins at most that long after its start. */
 function Next({ work }: { work: PeriodicWork }) {
   const { t } = useTranslation();
+  const now = useNow();
   if (work.running) return t("operations.afterThis");
-  if (work.next_at) return <Moment at={work.next_at} />;
+  if (work.next_at)
+    return (
+      <>
+        <Moment at={work.next_at} />
+        {now - Date.parse(work.next_at) > LATE_MS ? (
+          <Badge tone="degraded">{t("operations.late")}</Badge>
+        ) : null}
+      </>
+    );
   return work.who === "one"
     ? t("operations.notPlanned")
     : t("operations.within", { time: duration(work.every_seconds) });
