@@ -281,7 +281,7 @@ mod tests {
             ("10.0.0", "is not a hostname"),
             ("0x7f000001", "is not a hostname"),
             ("10.0.0.0/33", "is not a hostname"),
-            ("http://nas", "not a port"),
+            ("http://nas", "it is a URL"),
             ("nas:0", "not a port"),
             ("nas:+1", "not a port"),
             ("nas:65536", "not a port"),

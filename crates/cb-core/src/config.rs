@@ -365,7 +365,7 @@ impl Config {
                     ));
                 }
             },
-            scan_allow: ranges("CB_SCAN_ALLOW", &raw.scan_allow)?,
+            scan_allow: scan_allow(&raw.scan_allow)?,
             outbound_allow: outbound_allow(&raw.outbound_allow)?,
             log: raw.log,
             warnings,
@@ -401,8 +401,9 @@ fn one_line(name: &str, what: &str, value: &str) -> Result<(), ConfigError> {
 }
 
 /// Ranges that may be scanned though they are public. Some never are, whatever is said here.
-fn ranges(name: &str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
-    let all = parsed_ranges(name, text)?;
+fn scan_allow(text: &str) -> Result<Vec<IpNet>, ConfigError> {
+    let name = "CB_SCAN_ALLOW";
+    let all = ranges(name, text)?;
     match all
         .iter()
         .find(|net| net.prefix_len() > 0 && (net.addr().is_loopback() || net.addr().is_multicast()))
@@ -416,7 +417,7 @@ fn ranges(name: &str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
     }
 }
 
-fn parsed_ranges(name: &str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
+fn ranges(name: &str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
     text.split(',')
         .map(str::trim)
         .filter(|t| !t.is_empty())
