@@ -10,7 +10,7 @@ use cb_core::config::{Config, ServerRole};
 use cb_core::inventory::ScanStatus;
 use cb_core::{Event, Principal, Secret};
 use cb_store::sea_orm::{ConnectOptions, ConnectionTrait as _, DbBackend, Statement};
-use cb_testkit::TestApp;
+use cb_testkit::{Database, TestApp};
 use uuid::Uuid;
 
 use crate::cluster::{sql, until};
@@ -237,6 +237,26 @@ async fn a_server_whose_id_another_one_has_says_so() {
     let raw = crate::write_path::raw(&test).await;
     let gone = Statement::from_string(DbBackend::Postgres, "SELECT 1 FROM servers WHERE id = 'long-gone'");
     assert!(raw.query_one_raw(gone).await.expect("read").is_none());
+}
+
+/// Started again at once, it finds a row of its own that looks alive.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_over_sqlite_that_was_killed_is_no_other_server() {
+    let (test, ctx) = TestApp::ready(Database::Sqlite).await;
+    let raw = crate::write_path::raw(&test).await;
+    let own = async || {
+        let asked =
+            Statement::from_string(DbBackend::Sqlite, "SELECT 1 FROM servers WHERE run <> 'killed/1'");
+        raw.query_one_raw(asked).await.expect("read").is_some()
+    };
+    until("it is there", own).await;
+    sql(&test, "UPDATE servers SET run = 'killed/1'").await;
+    until("the row is its own again", async || {
+        let told = operations::get(&ctx).await.expect("told").degraded;
+        assert!(!told.iter().any(|one| one.code == Code::SameServerId), "{told:?}");
+        own().await
+    })
+    .await;
 }
 
 /// A site does not disappear with its last worker while its scans wait.

@@ -207,8 +207,9 @@ impl Store {
         }
         let before = server::Entity::find_by_id(&me.id).one(self.reader()).await.map_err(db)?;
         let me = server::Model { seen_at: now, ..me };
-        // This process has taken the row when it joined: whoever has it now came later, and is another process.
-        let taken = before.is_some_and(|row| is_live(&row, now));
+        // This process has taken the row when it joined: whoever has it now came later, and is another process. Over SQLite nobody joins:
+        // one process has the file, so the row is of one that was killed.
+        let taken = !self.is_sqlite() && before.is_some_and(|row| is_live(&row, now));
         if taken {
             // The other one does not know of this process.
             server::Entity::update_many()
